@@ -1,0 +1,108 @@
+// Keeps the house: api → engine → {providers, store, media} → {native, net} → {tasks, models}.
+// Without this parser the .ts files would be passed over in silence, and every rule with them.
+import swc from '@swc/core/Visitor.js';
+
+// swc parses `using`, but the visitor that it still ships for tools such as this one is older and throws at it.
+const { visitStatement } = swc.Visitor.prototype;
+swc.Visitor.prototype.visitStatement = function (statement) {
+  if (statement.type !== 'UsingDeclaration') return visitStatement.call(this, statement);
+  statement.decls = this.visitVariableDeclarators(statement.decls);
+  return statement;
+};
+
+const SRC = '^packages/gateway/src';
+
+/** Who may import whom; what is not listed is forbidden. `main.ts`, `gateway.ts` and `cli/` wire the parts and may import all. */
+const MAY_IMPORT = {
+  api: [
+    'engine',
+    'keys',
+    'providers',
+    'store',
+    'media',
+    'native',
+    'net',
+    'models',
+    'tasks',
+    'observability',
+    'config',
+  ],
+  engine: ['providers', 'store', 'media', 'native', 'net', 'models', 'tasks', 'observability', 'config'],
+  keys: ['store', 'net', 'models', 'tasks'],
+  providers: ['native', 'net', 'models', 'tasks'],
+  store: ['models', 'tasks'],
+  media: ['native', 'net', 'models', 'tasks'],
+  native: ['models', 'tasks'],
+  net: ['models', 'tasks'],
+  models: ['tasks'],
+  tasks: [],
+  observability: ['models', 'tasks', 'config'],
+};
+
+/** A part is a folder or a file of its name. */
+const part = (...names) => `${SRC}/(?:${names.join('|')})(?:/|\\.ts$)`;
+
+const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
+  name: `${name}-imports`,
+  comment: `${name}/ may import ${allowed.join(', ') || 'nothing of ours'}.`,
+  severity: 'error',
+  from: { path: part(name) },
+  to: { path: '^packages/', pathNot: part(name, ...allowed) },
+}));
+
+/** Drivers are chosen where the process is wired; everyone else sees the interface. */
+const DRIVERS = { store: ['sqlite', 'postgres'], media: ['files', 's3'] };
+
+const drivers = Object.entries(DRIVERS).map(([name, files]) => ({
+  name: `${name}-drivers`,
+  comment: `Import ${name}/${name}.ts; only main.ts, gateway.ts, cli/ and ${name}/ itself know which driver there is.`,
+  severity: 'error',
+  from: { path: `${SRC}/`, pathNot: part('main', 'gateway', 'cli', name) },
+  to: { path: `${SRC}/${name}/(?:${files.join('|')})\\w*(?:/|\\.ts$)` },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    ...directions,
+    ...drivers,
+    {
+      name: 'no-cycles',
+      comment: 'Move what both need into a file of its own.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-test-code-in-src',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/' },
+      to: { path: ['^packages/[^/]+/test/', '^(?:scripts|bench|examples)/', '\\.test\\.'] },
+    },
+    {
+      name: 'no-deep-imports',
+      comment: "Another package's public API is its index.ts.",
+      severity: 'error',
+      from: { path: '^packages/([^/]+)/' },
+      to: { path: '^packages/', pathNot: ['^packages/$1/', '^packages/[^/]+/src/index\\.ts$'] },
+    },
+    {
+      name: 'no-dev-dependencies-in-src',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/' },
+      // What scripts at the root use as well is of both types.
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm'] },
+    },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    parser: 'swc',
+    exclude: { path: '^(?:data|coverage|\\.tmp)/' },
+    doNotFollow: { path: 'node_modules' },
+    combinedDependencies: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,16 @@
+import type { Readable } from 'node:stream';
+
+/** Base64 of a byte stream, in pieces: whole groups of three bytes, so that the pieces join into one encoding. */
+export async function* base64Of(stream: Readable): AsyncGenerator<string> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    const bytes: Buffer = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
+    const whole = bytes.length - (bytes.length % 3);
+    yield bytes.toString('base64', 0, whole);
+    rest = bytes.subarray(whole);
+  }
+  if (rest.length > 0) yield rest.toString('base64');
+}
+
+/** Characters of the base64 encoding of `bytes` bytes. */
+export const base64Length = (bytes: number): number => Math.ceil(bytes / 3) * 4;

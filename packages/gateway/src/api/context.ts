@@ -1,0 +1,80 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Logger } from 'pino';
+import type { Engine } from '../engine/engine.ts';
+import type { Feed } from '../engine/feed.ts';
+import type { Keyring } from '../keys/keyring.ts';
+import type { Keys } from '../keys/keys.ts';
+import type { InputReader } from '../media/inputs.ts';
+import type { MediaLinks } from '../media/links.ts';
+import type { MediaStorage } from '../media/media.ts';
+import type { Catalogue } from '../models/catalogue.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Account } from '../providers/account.ts';
+import type { KeyRow, Store } from '../store/store.ts';
+import type { Clock } from '../tasks/clock.ts';
+import { taskNotFound } from '../tasks/errors.ts';
+import { isTaskId } from '../tasks/ids.ts';
+import type { Task } from '../tasks/task.ts';
+import { gone } from './bytes.ts';
+import type { Snapshots } from './snapshots.ts';
+
+/** What the routes are made from. */
+export interface ApiContext {
+  readonly engine: Engine;
+  readonly feed: Feed;
+  readonly store: Store;
+  readonly storage: MediaStorage;
+  readonly catalogue: Catalogue;
+  readonly accounts: readonly Account[];
+  readonly inputs: InputReader;
+  readonly links: MediaLinks;
+  readonly keys: Keys;
+  readonly keyring: Keyring;
+  readonly snapshots: Snapshots;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly settings: ApiSettings;
+}
+
+export interface ApiSettings {
+  /** Where clients reach this gateway, where the operator says; without a slash at the end. */
+  readonly publicUrl: string | undefined;
+  readonly version: string;
+  /** Bytes of a request body. */
+  readonly bodyLimit: number;
+  /** How long an idempotency key is remembered, milliseconds. */
+  readonly idempotencyMs: number;
+}
+
+/** The server with its type provider. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The key the request came with; set before any handler of an authenticated route runs. */
+    apiKey: KeyRow | undefined;
+  }
+}
+
+/** The key of an authenticated request. */
+export function keyOf(request: FastifyRequest): KeyRow {
+  if (!request.apiKey) throw new Error(`${request.url} is served without authentication`);
+  return request.apiKey;
+}
+
+/** A task of the caller's project, or a 404; deleted ones are a 410. */
+export async function ownTask(context: ApiContext, request: FastifyRequest, id: string): Promise<Task> {
+  const task = isTaskId(id) ? await context.engine.read(id) : undefined;
+  if (!task || task.projectId !== keyOf(request).projectId) throw taskNotFound();
+  if (task.deletedAt !== undefined) throw gone('The task was deleted.');
+  return task;
+}

@@ -1,0 +1,169 @@
+import { z } from 'zod';
+import { ASPECT_RATIOS, RESOLUTIONS } from '../tasks/request.ts';
+
+/** The wire contract as schemas: what the OpenAPI document is made from, and what the contract tests check answers with. */
+
+const taskId = z
+  .string()
+  .describe('`video_` and 32 hex digits, as the submit answered')
+  .meta({ examples: ['video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f'] });
+const status = z.enum(['queued', 'in_progress', 'succeeded', 'failed']);
+const unixSeconds = z.int().describe('Unix seconds');
+
+export const SubmitBody = z
+  .object({
+    model: z
+      .string()
+      .describe('A model id of the catalogue: `GET /v1/models`')
+      .meta({ examples: ['onetake-preview'] }),
+    prompt: z
+      .string()
+      .describe('What the video shows')
+      .meta({ examples: ['a paper boat on a rainy street'] }),
+    negative_prompt: z.string().optional().describe('What to avoid. Alias: `negativePrompt`'),
+    duration: z
+      .union([z.number(), z.string()])
+      .optional()
+      .describe('Seconds, as a number or a numeric string. Aliases: `durationSeconds`, `seconds`'),
+    resolution: z.enum(RESOLUTIONS).optional(),
+    aspect_ratio: z.enum(ASPECT_RATIOS).optional().describe('Aliases: `aspectRatio`, `ratio`'),
+    size: z
+      .string()
+      .optional()
+      .describe(
+        '`1280x720` or `1280*720`: an alternative to `resolution` and `aspect_ratio`; a contradiction is an error',
+      ),
+    image: z
+      .string()
+      .optional()
+      .describe(
+        'First frame: URL, data URL or base64. Aliases: `image_url`, `first_frame`, `input_reference`',
+      ),
+    last_frame: z
+      .string()
+      .optional()
+      .describe('Last frame, where the model takes one. Aliases: `lastFrame`, `last_frame_image`'),
+    reference_images: z
+      .array(z.string())
+      .optional()
+      .describe('Subject or style references. Alias: `referenceImages`'),
+    video_url: z.string().optional().describe('Source video: remix, extension'),
+    generate_audio: z.boolean().optional().describe('Synchronised audio. Alias: `generateAudio`'),
+    seed: z
+      .int()
+      .optional()
+      .describe('The same seed and request give the same video, where the model honours it'),
+    style: z.string().optional(),
+    camera_fixed: z.boolean().optional().describe('Alias: `cameraFixed`'),
+    watermark: z.boolean().optional(),
+    prompt_extend: z.boolean().optional().describe('Alias: `promptExtend`'),
+    person_generation: z.string().optional().describe('Alias: `personGeneration`'),
+    metadata: z
+      .record(z.string(), z.string())
+      .optional()
+      .describe('Up to 16 string pairs, given back unchanged'),
+    provider_options: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe("Raw upstream parameters, passed through for the model's own provider only"),
+  })
+  .describe(
+    'What a model accepts stands in the catalogue and is checked before the task is accepted. Unknown fields are refused.',
+  );
+
+export const SubmitAnswer = z.object({
+  task_id: taskId,
+  status: z.literal('queued'),
+  format: z.literal('mp4'),
+  created_at: unixSeconds,
+  model: z.string(),
+  notes: z
+    .array(z.string())
+    .optional()
+    .describe('What was rounded or redirected to fit what the upstream takes today'),
+});
+
+export const TaskAnswer = z.object({
+  task_id: taskId,
+  status,
+  format: z.literal('mp4'),
+  url: z
+    .url()
+    .optional()
+    .describe('The video, once succeeded; not for the Sora 2 family: use the download endpoint there'),
+  error: z
+    .object({
+      code: z
+        .int()
+        .describe(
+          '400 refused upstream, 402 upstream quota exhausted, 408 upstream timed out, 429 upstream rate limit outlasted every retry, 499 cancelled, 500 ours, 502 upstream failed, 504 expired upstream',
+        ),
+      message: z.string(),
+      reason: z.string(),
+    })
+    .optional(),
+  model: z.string(),
+  created_at: unixSeconds,
+  started_at: unixSeconds.optional(),
+  completed_at: unixSeconds.optional(),
+  expires_at: unixSeconds.optional().describe('When the video is deleted here'),
+  progress: z.int().min(0).max(100).optional(),
+  eta: z.int().optional().describe('Seconds until the task is expected to be done'),
+  cancel_requested: z.literal(true).optional(),
+  duration: z.number().describe('Seconds: measured in the file once succeeded, asked for until then'),
+  resolution: z.string(),
+  aspect_ratio: z.string(),
+  size: z.string().describe('Width x height in pixels'),
+  bytes: z.int().optional(),
+  video_codec: z.string().optional(),
+  audio_codec: z.string().optional(),
+  thumbnail_url: z.url().optional(),
+  usage: z.object({ seconds: z.number(), cost: z.number(), currency: z.string() }).optional(),
+  metadata: z.record(z.string(), z.string()).optional(),
+});
+
+export const TaskList = z.object({
+  object: z.literal('list'),
+  data: z.array(TaskAnswer),
+  has_more: z.boolean(),
+  next_cursor: z.string().optional().describe('Give it as `after` to read on'),
+});
+
+export const DownloadAnswer = z.object({
+  success: z.literal(true),
+  generation_id: z.string(),
+  task_id: taskId,
+  format: z.literal('mp4'),
+  size: z.int().describe('Bytes'),
+  base64: z.string(),
+  data_url: z.string(),
+});
+
+export const ErrorAnswer = z.object({
+  error: z.object({
+    code: z.int().describe('The HTTP status'),
+    message: z.string().describe('One sentence that says what to do'),
+    reason: z.string(),
+    param: z.string().optional().describe('The field at fault'),
+    status: status.optional().describe('The state of the task, where the error is about it'),
+    request_id: z.string(),
+  }),
+});
+
+export const KeyView = z.object({
+  id: z.string(),
+  name: z.string(),
+  project: z.string(),
+  prefix: z.string(),
+  scopes: z.array(z.enum(['generate', 'admin'])),
+  created_at: unixSeconds,
+  expires_at: unixSeconds.optional(),
+  revoked_at: unixSeconds.optional(),
+});
+
+/** Answers that any call may give, for the OpenAPI document. */
+export const ERRORS = {
+  400: ErrorAnswer.describe('The request is wrong; `param` names the field'),
+  401: ErrorAnswer.describe('The key is missing or wrong'),
+  404: ErrorAnswer.describe('No such thing in your project'),
+} as const;

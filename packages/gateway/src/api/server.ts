@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { OnetakeError } from '../tasks/errors.ts';
+import { callbackRoutes } from './callbacks.ts';
+import { contentRoutes } from './content.ts';
+import type { ApiContext, App } from './context.ts';
+import { answerError } from './errors.ts';
+import { eventRoute } from './events.ts';
+import { healthRoutes } from './health.ts';
+import { useStrictJson } from './jsonBody.ts';
+import { keyRoutes } from './keys.ts';
+import { linkRoutes } from './links.ts';
+import { modelRoutes } from './models.ts';
+import { useOpenApi } from './openapi.ts';
+import { queryRoute } from './query.ts';
+import { submitRoute } from './submit.ts';
+import { taskRoutes } from './tasks.ts';
+
+/** The whole HTTP surface, ready to listen. */
+export async function createServer(context: ApiContext): Promise<App> {
+  const { keyring, log, settings } = context;
+  const app: App = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    // Requests are told by the hook below, in one line each.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
+    bodyLimit: settings.bodyLimit,
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
+    },
+    // Connections that are idle when the gateway stops are closed by it; busy ones finish their answer.
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+  }).withTypeProvider<ZodTypeProvider>();
+
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are built by hand to fit their schemas, which the contract tests check; serialising needs no second pass.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) =>
+    answerError(
+      new OnetakeError('not_found', 404, `There is no ${request.method} ${pathOf(request.url)}; see /docs.`),
+      request,
+      reply,
+    ),
+  );
+  useStrictJson(app);
+  app.decorateRequest('apiKey', undefined);
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+    if (request.url.startsWith('/v1/'))
+      request.apiKey = await keyring.authenticate(request.headers.authorization);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    // Reads are polled by the thousand: told only to those who ask for detail.
+    const level = reply.statusCode >= 400 || request.method !== 'GET' ? 'info' : 'debug';
+    request.log[level](
+      {
+        method: request.method,
+        path: pathOf(request.url),
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        key: request.apiKey?.id,
+      },
+      'request',
+    );
+  });
+
+  await useOpenApi(app, settings);
+  submitRoute(app, context);
+  queryRoute(app, context);
+  contentRoutes(app, context);
+  taskRoutes(app, context);
+  eventRoute(app, context);
+  modelRoutes(app, context);
+  linkRoutes(app, context);
+  keyRoutes(app, context);
+  callbackRoutes(app, context);
+  healthRoutes(app, context);
+  return app;
+}
+
+/** Query strings hold signatures and callers' words: only the path is told. */
+const pathOf = (url: string): string => url.split('?', 1)[0] ?? url;

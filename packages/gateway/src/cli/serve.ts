@@ -1,0 +1,50 @@
+import { readConfig } from '../config.ts';
+import { startGateway } from '../main.ts';
+import { createLog } from '../observability/log.ts';
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** A second signal within this time belongs to the first. Milliseconds. */
+const SECOND_SIGNAL_MS = 1000;
+
+/** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
+export async function serve(): Promise<number> {
+  const config = readConfig(process.env);
+  const log = createLog(config.logLevel);
+  const gateway = await startGateway(config, log);
+  process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
+
+  await firstSignal();
+  // Ctrl-C reaches the process twice, from the terminal and from npm; only one that comes later means "at once".
+  setTimeout(() => {
+    for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
+  }, SECOND_SIGNAL_MS);
+  process.stderr.write('\nStopping: finishing what is under way. Press Ctrl-C again to stop at once.\n');
+  await gateway.close();
+  // Keep-alive sockets of clients and library timers must not hold the process.
+  process.exit(0);
+}
+
+function firstSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of SIGNALS) process.on(signal, () => resolve());
+  });
+}
+
+function greeting(url: string, firstKey: string | undefined): string {
+  const lines = ['', `  Onetake is listening on ${url}`, `  API reference:         ${url}/docs`, ''];
+  if (firstKey) {
+    lines.push(
+      '  Your first API key, shown this once (more: onetake keys create):',
+      '',
+      `    ${firstKey}`,
+      '',
+      '  Try it:',
+      '',
+      `    curl ${url}/v1/video/generations \\`,
+      `      -H 'Authorization: Bearer ${firstKey}' -H 'Content-Type: application/json' \\`,
+      `      -d '{"model": "onetake-preview", "prompt": "a paper boat on a rainy street"}'`,
+      '',
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,63 @@
+import type { Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { MediaStorage, Probe } from '../media/media.ts';
+import type { Account } from '../providers/account.ts';
+import type { Store } from '../store/store.ts';
+import type { InputRef, VideoRequest } from '../tasks/request.ts';
+import type { Task } from '../tasks/task.ts';
+import type { Feed } from './feed.ts';
+import type { PollScheduler, TypicalTime } from './pollScheduler.ts';
+import type { Timers } from './timers.ts';
+
+/** What the engine needs to know of a task's model; the catalogue tells. */
+export interface ModelFacts {
+  readonly typical: TypicalTime;
+}
+
+/** The engine's settings. Times in milliseconds. */
+export interface EngineSettings {
+  /** This node's name, written as owner of the tasks it drives. */
+  readonly node: string;
+  /** From acceptance to `expired`. */
+  readonly taskDeadlineMs: number;
+  /** Tries at an upstream that refuses for a while, before the task fails with that reason. */
+  readonly maxAttempts: number;
+  /** Submit again where the outcome of a submission cannot be established: a video more, perhaps a bill more. */
+  readonly resubmitUnknown: boolean;
+  /** One call upstream. */
+  readonly callTimeoutMs: number;
+  /** Videos fetched at a time. */
+  readonly collectConcurrency: number;
+  /** How long a finished video is kept. */
+  readonly retentionMs: number;
+  /** How long a result may take to be fetched before it counts as lost. */
+  readonly collectPatienceMs: number;
+}
+
+/** Checks a fetched file and makes its poster. Both throw where the file is not a whole video. */
+export interface VideoInspector {
+  probe(path: string): Promise<Probe>;
+  /** Writes a poster frame to `outPath` and resolves with its content type. */
+  poster(videoPath: string, outPath: string): Promise<void>;
+}
+
+/** Everything the engine is made of, passed in. */
+export interface EngineParts {
+  readonly store: Store;
+  readonly storage: MediaStorage;
+  readonly inspector: VideoInspector;
+  readonly openInput: (input: InputRef) => Promise<Readable>;
+  readonly accounts: readonly Account[];
+  readonly facts: (task: Task) => ModelFacts;
+  /** Whether an account serves the task's model. */
+  readonly servedBy: (account: Account, task: Task) => boolean;
+  /** What the account calls the model that serves the task. */
+  readonly upstreamModel: (account: Account, task: Task) => string;
+  /** The task's request with every value one that the upstream takes. */
+  readonly upstreamRequest: (task: Task) => VideoRequest;
+  readonly timers: Timers;
+  readonly feed: Feed;
+  readonly scheduler: PollScheduler;
+  readonly log: Logger;
+  readonly settings: EngineSettings;
+}

@@ -1,0 +1,266 @@
+import type { Answer, Handle, UpstreamError } from '../providers/provider.ts';
+import { taskError } from '../tasks/reasons.ts';
+import type { Attempt, Task } from '../tasks/task.ts';
+import type { AccountState } from './accountState.ts';
+import { type Hand, type Hands, releaseSlot } from './hand.ts';
+import type { EngineParts } from './parts.ts';
+import { asUpstreamError } from './submission.ts';
+import { createTokenBucket, type TokenBucket } from './tokenBucket.ts';
+
+/** Asks upstream about running tasks, when the scheduler says. Questions live in memory; only moves are stored. */
+export interface Tracking {
+  track(hand: Hand): void;
+  /** Asks now: a hint said that something happened. */
+  askNow(hand: Hand): void;
+  stop(): void;
+}
+
+interface TrackingParts extends EngineParts {
+  readonly hands: Hands;
+  readonly accountStates: ReadonlyMap<string, AccountState>;
+  /** The upstream has finished: fetch the bytes. */
+  readonly finished: (hand: Hand) => void;
+  /** The deadline has passed while the upstream was at work. */
+  readonly expired: (task: Task) => void;
+}
+
+/** Questions under way at a time for one account; beyond it the account's rate limit is what bounds them. */
+const ASK_CONCURRENCY = 16;
+/** Wait after a failed question, doubling to the maximum. Milliseconds. */
+const RETRY_MS = 1000;
+const MAX_RETRY_MS = 60_000;
+/** How long an upstream may not know a job that it accepted, before that counts: lists and replicas lag. */
+const MISSING_GRACE_MS = 600_000;
+/** How long past its deadline a task waits for an upstream that cannot be asked. */
+const LAST_LOOK_MS = 600_000;
+
+/** The questions of one account: what is due, and how fast it may go. */
+interface Asker {
+  readonly state: AccountState;
+  readonly bucket: TokenBucket;
+  readonly due: Set<Hand>;
+  asking: number;
+  pausedUntil: number;
+  cancelWake: (() => void) | undefined;
+}
+
+export function createTracking(parts: TrackingParts): Tracking {
+  const { hands, timers, scheduler, settings, log } = parts;
+  const askers = new Map<string, Asker>();
+  const stopping = new AbortController();
+
+  function askerOf(hand: Hand): Asker | undefined {
+    const id = hand.task.attempt?.accountId;
+    const state = id === undefined ? undefined : parts.accountStates.get(id);
+    if (!state) return undefined;
+    let asker = askers.get(state.account.id);
+    if (!asker) {
+      const bucket = createTokenBucket(state.account.limits.asksPerSecond, timers);
+      asker = { state, bucket, due: new Set(), asking: 0, pausedUntil: 0, cancelWake: undefined };
+      askers.set(state.account.id, asker);
+    }
+    return asker;
+  }
+
+  const awaited = (hand: Hand): boolean => hand.task.phase === 'running' && hands.drives(hand);
+
+  function scheduleNext(hand: Hand, asker: Asker): void {
+    const situation = situationOf(hand);
+    const now = timers.now();
+    hands.report(hand, hand.progress, now + scheduler.remaining(situation));
+    const delay = scheduler.nextDelay({
+      ...situation,
+      minIntervalMs: asker.state.account.limits.minAskIntervalMs,
+    });
+    wait(hand, asker, now + delay);
+  }
+
+  function situationOf(hand: Hand) {
+    const since = hand.task.startedAt ?? hand.task.attempt?.submittedAt ?? hand.task.createdAt;
+    return {
+      ageMs: Math.max(0, timers.now() - since),
+      typical: parts.facts(hand.task).typical,
+      ...(hand.progress === undefined ? {} : { progress: hand.progress }),
+    };
+  }
+
+  function wait(hand: Hand, asker: Asker, until: number): void {
+    hand.cancelTimer?.();
+    hand.cancelTimer = timers.at(until, () => {
+      asker.due.add(hand);
+      pump(asker);
+    });
+  }
+
+  function pump(asker: Asker): void {
+    const { provider, limits } = asker.state.account;
+    asker.cancelWake?.();
+    asker.cancelWake = undefined;
+    while (asker.due.size > 0 && asker.asking < ASK_CONCURRENCY && !stopping.signal.aborted) {
+      const at = Math.max(asker.bucket.nextAt(), asker.pausedUntil);
+      if (at > timers.now()) {
+        asker.cancelWake = timers.at(at, () => pump(asker));
+        return;
+      }
+      const batch = [...asker.due].slice(0, provider.askMany ? limits.askBatch : 1);
+      for (const hand of batch) asker.due.delete(hand);
+      asker.bucket.take();
+      asker.asking += 1;
+      void ask(batch, asker).finally(() => {
+        asker.asking -= 1;
+        pump(asker);
+      });
+    }
+  }
+
+  async function ask(batch: readonly Hand[], asker: Asker): Promise<void> {
+    const asked = batch.flatMap((hand) => {
+      const handle = awaited(hand) ? handleOf(hand.task.attempt) : undefined;
+      return handle ? [{ hand, handle }] : [];
+    });
+    if (asked.length === 0) return;
+    const { provider } = asker.state.account;
+    const signal = AbortSignal.any([AbortSignal.timeout(settings.callTimeoutMs), stopping.signal]);
+    try {
+      const answers = await askAll(
+        provider,
+        asked.map(({ handle }) => handle),
+        signal,
+      );
+      for (const { hand, handle } of asked) {
+        const answer = answers.get(handle.upstreamId);
+        await (answer ? heard(hand, asker, answer) : unheard(hand, asker, undefined));
+      }
+    } catch (error) {
+      if (stopping.signal.aborted) return;
+      const failure = asUpstreamError(error);
+      log.warn(
+        {
+          account: asker.state.account.id,
+          tasks: asked.length,
+          reason: failure.reason,
+          detail: failure.detail,
+        },
+        'asking upstream failed',
+      );
+      // A limit is the account's, not the task's: no other question fares better.
+      if (failure.reason === 'rate_limited')
+        asker.pausedUntil = timers.now() + (failure.retryAfterMs ?? RETRY_MS);
+      for (const { hand } of asked) await unheard(hand, asker, failure);
+    }
+  }
+
+  /** A question that failed is never a verdict on the task: ask again later. */
+  async function unheard(hand: Hand, asker: Asker, failure: UpstreamError | undefined): Promise<void> {
+    if (!awaited(hand)) return;
+    if (timers.now() > hand.task.deadlineAt + LAST_LOOK_MS) return expire(hand);
+    hand.askFailures += 1;
+    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(hand.askFailures - 1, 10));
+    wait(hand, asker, timers.now() + Math.max(failure?.retryAfterMs ?? 0, backOff));
+  }
+
+  async function heard(hand: Hand, asker: Asker, answer: Answer): Promise<void> {
+    if (answer.state !== 'missing') {
+      hand.missingSince = undefined;
+      hand.askFailures = 0;
+    }
+    switch (answer.state) {
+      case 'succeeded':
+        if (
+          await hands.apply(hand, { type: 'upstream_succeeded', result: answer.result }, { insist: true })
+        ) {
+          releaseSlot(hand);
+          parts.finished(hand);
+        }
+        return;
+      case 'failed': {
+        const { reason, message, detail } = answer;
+        const outcome = reason === 'cancelled' ? 'cancelled' : 'failed';
+        await hands.apply(
+          hand,
+          { type: 'failed', error: taskError(reason, message), outcome, ...(detail ? { detail } : {}) },
+          { insist: true, only: 'running' },
+        );
+        return;
+      }
+      case 'missing':
+        hand.missingSince ??= timers.now();
+        if (timers.now() - hand.missingSince > MISSING_GRACE_MS) {
+          const message = 'The upstream provider no longer knows this task; submit it again.';
+          await hands.apply(
+            hand,
+            {
+              type: 'failed',
+              error: taskError('expired', message),
+              outcome: 'expired',
+              ...(answer.detail ? { detail: answer.detail } : {}),
+            },
+            { insist: true, only: 'running' },
+          );
+          return;
+        }
+        return unheard(hand, asker, undefined);
+      case 'in_progress':
+        await hands.apply(hand, { type: 'work_started' }, { insist: true });
+        break;
+      case 'queued':
+        break;
+    }
+    if (!awaited(hand)) return;
+    if (timers.now() > hand.task.deadlineAt) return expire(hand);
+    if (answer.progress !== undefined) hands.report(hand, answer.progress, hand.expectedAt ?? timers.now());
+    scheduleNext(hand, asker);
+  }
+
+  async function expire(hand: Hand): Promise<void> {
+    const message = 'The upstream provider did not finish the task before its deadline; submit it again.';
+    const expired = await hands.apply(
+      hand,
+      { type: 'failed', error: taskError('expired', message), outcome: 'expired' },
+      // Another question may have been answered meanwhile: a finished task is not failed any more.
+      { insist: true, only: 'running' },
+    );
+    if (expired) parts.expired(expired);
+  }
+
+  return {
+    track(hand) {
+      const asker = askerOf(hand);
+      if (asker) scheduleNext(hand, asker);
+      else {
+        log.error(
+          { task: hand.task.id, account: hand.task.attempt?.accountId },
+          'the account of a running task is not configured any more; configure it again or the task will expire',
+        );
+        hand.cancelTimer = timers.at(hand.task.deadlineAt, () => void expire(hand));
+      }
+    },
+    askNow(hand) {
+      const asker = askerOf(hand);
+      if (!asker || !awaited(hand)) return;
+      hand.cancelTimer?.();
+      asker.due.add(hand);
+      pump(asker);
+    },
+    stop() {
+      stopping.abort();
+    },
+  };
+}
+
+/** Names the job of an attempt upstream; undefined before the upstream has answered with an id. */
+export function handleOf(attempt: Attempt | undefined): Handle | undefined {
+  if (attempt?.upstreamId === undefined) return undefined;
+  const { upstreamId, upstreamModel, idempotencyKey, intendedAt } = attempt;
+  return { upstreamId, upstreamModel, idempotencyKey, intendedAt };
+}
+
+async function askAll(
+  provider: AccountState['account']['provider'],
+  handles: readonly Handle[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Answer>> {
+  const [first] = handles;
+  if (provider.askMany && handles.length > 1) return provider.askMany(handles, signal);
+  return first ? new Map([[first.upstreamId, await provider.ask(first, signal)]]) : new Map();
+}

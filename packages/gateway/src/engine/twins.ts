@@ -1,0 +1,67 @@
+/**
+ * Keeps submissions that look alike apart. A lost submission is found in its upstream's list by what it asked for; a
+ * twin whose own answer is still on its way would look the same there, and must not be mistaken for it.
+ */
+export interface Twins {
+  /** Runs a submission, from the call to the durable id. Any number of twins may run at a time. */
+  submitting<T>(likeness: string, work: () => Promise<T>): Promise<T>;
+  /** Runs a search and what follows from it, while no twin is on its way. */
+  searching<T>(likeness: string, work: () => Promise<T>): Promise<T>;
+}
+
+interface Group {
+  readonly submissions: Set<Promise<unknown>>;
+  /** The last of the searches, which run one after the other. */
+  search: Promise<unknown> | undefined;
+}
+
+export function createTwins(): Twins {
+  const groups = new Map<string, Group>();
+
+  function groupOf(likeness: string): Group {
+    let group = groups.get(likeness);
+    if (!group) {
+      group = { submissions: new Set(), search: undefined };
+      groups.set(likeness, group);
+    }
+    return group;
+  }
+
+  function forget(likeness: string, group: Group): void {
+    if (group.submissions.size === 0 && !group.search && groups.get(likeness) === group)
+      groups.delete(likeness);
+  }
+
+  return {
+    async submitting(likeness, work) {
+      const group = groupOf(likeness);
+      while (group.search) await group.search;
+      const running = work();
+      const settled = running.catch(() => undefined);
+      group.submissions.add(settled);
+      try {
+        return await running;
+      } finally {
+        group.submissions.delete(settled);
+        forget(likeness, group);
+      }
+    },
+    searching(likeness, work) {
+      const group = groupOf(likeness);
+      const before = group.search;
+      const running = (async () => {
+        await before;
+        await Promise.all(group.submissions);
+        return work();
+      })();
+      const settled = running
+        .catch(() => undefined)
+        .finally(() => {
+          if (group.search === settled) group.search = undefined;
+          forget(likeness, group);
+        });
+      group.search = settled;
+      return running;
+    },
+  };
+}

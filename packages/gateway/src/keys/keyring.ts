@@ -1,0 +1,67 @@
+import type { KeyRow, Scope, Store } from '../store/store.ts';
+import type { Clock } from '../tasks/clock.ts';
+import { OnetakeError } from '../tasks/errors.ts';
+import { hashKey } from './keys.ts';
+
+/** Tells whose request it is. Known keys are cached; the cache is emptied when keys may have changed. */
+export interface Keyring {
+  /** The key behind an `Authorization` header. Throws a 401 that says what to send. */
+  authenticate(authorization: string | undefined): Promise<KeyRow>;
+  forget(): void;
+}
+
+/** Keys kept in memory; the oldest go first. */
+const CACHE_SIZE = 10_000;
+
+export function createKeyring(store: Store, clock: Clock): Keyring {
+  const cache = new Map<string, KeyRow>();
+  let forgotten = 0;
+
+  async function lookUp(hash: string): Promise<KeyRow | undefined> {
+    const asOf = forgotten;
+    const row = await store.keyByHash(hash);
+    // What was read before the keys changed may serve this one request, and no other.
+    if (!row || asOf !== forgotten) return row;
+    if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
+    cache.set(hash, row);
+    return row;
+  }
+
+  return {
+    async authenticate(authorization) {
+      if (authorization === undefined) {
+        throw unauthorized('Send your API key in the Authorization header: "Authorization: Bearer sk-…".');
+      }
+      const key = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+      if (!key) throw unauthorized('The Authorization header must read "Bearer sk-…".');
+      const hash = hashKey(key);
+      const row = cache.get(hash) ?? (await lookUp(hash));
+      if (!row)
+        throw unauthorized(
+          'This API key does not exist; check it, or have one made with `onetake keys create`.',
+        );
+      if (row.revokedAt !== undefined) throw unauthorized('This API key was revoked; use another one.');
+      if (row.expiresAt !== undefined && row.expiresAt <= clock.now()) {
+        throw unauthorized('This API key has expired; use another one.');
+      }
+      return row;
+    },
+    forget() {
+      forgotten += 1;
+      cache.clear();
+    },
+  };
+}
+
+/** Throws a 403 unless the key has the scope. */
+export function requireScope(key: KeyRow, scope: Scope): void {
+  if (!key.scopes.includes(scope)) {
+    throw new OnetakeError(
+      'forbidden',
+      403,
+      `This API key lacks the scope "${scope}"; use a key that has it.`,
+    );
+  }
+}
+
+const unauthorized = (message: string): OnetakeError => new OnetakeError('unauthorized', 401, message);

@@ -1,0 +1,95 @@
+import { hash, randomBytes } from 'node:crypto';
+import type { AuditRow, KeyRow, Scope, Store } from '../store/store.ts';
+import type { Clock } from '../tasks/clock.ts';
+import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
+import { newId } from '../tasks/ids.ts';
+
+/** 32 random bytes: nothing to guess, so a fast hash at rest is enough. */
+const KEY_BYTES = 32;
+/** Characters of a key that are kept readable, for people to tell keys apart. */
+const PREFIX_LENGTH = 10;
+/** The shortest key an operator may choose for `ONETAKE_BOOTSTRAP_KEY`. */
+const MIN_CHOSEN_KEY = 20;
+
+/** The project of keys that were made without naming one. */
+const DEFAULT_PROJECT = 'default';
+
+export interface NewKey {
+  readonly name: string;
+  readonly project?: string;
+  readonly scopes?: readonly Scope[];
+  /** Milliseconds UTC. */
+  readonly expiresAt?: number;
+}
+
+/** Makes, lists and revokes API keys. The key itself is returned once, and stored nowhere. */
+export interface Keys {
+  create(key: NewKey, actor: string): Promise<{ key: string; row: KeyRow }>;
+  /** Makes sure that a key chosen by the operator exists, with admin scope. */
+  ensure(key: string): Promise<KeyRow>;
+  list(): Promise<readonly KeyRow[]>;
+  revoke(id: string, actor: string): Promise<KeyRow>;
+}
+
+export function createKeys(store: Store, clock: Clock): Keys {
+  const rowFor = (key: string, { name, project, scopes, expiresAt }: NewKey): KeyRow => ({
+    id: `key_${newId()}`,
+    projectId: project ?? DEFAULT_PROJECT,
+    name,
+    prefix: key.slice(0, PREFIX_LENGTH),
+    hash: hashKey(key),
+    scopes: scopes ?? ['generate'],
+    createdAt: clock.now(),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  });
+  const audit = (actor: string, action: string, subject: string): AuditRow => ({
+    at: clock.now(),
+    actor,
+    action,
+    subject,
+  });
+
+  return {
+    async create(request, actor) {
+      checkName(request.name, 'name');
+      if (request.project !== undefined) checkName(request.project, 'project');
+      const key = `sk-${randomBytes(KEY_BYTES).toString('base64url')}`;
+      const row = rowFor(key, request);
+      await store.putKey(row, audit(actor, 'key.created', row.id));
+      return { key, row };
+    },
+    async ensure(key) {
+      if (!key.startsWith('sk-') || key.length < MIN_CHOSEN_KEY || !/^[\x21-\x7e]+$/.test(key)) {
+        throw new OnetakeError(
+          'invalid_setting',
+          400,
+          `ONETAKE_BOOTSTRAP_KEY must start with "sk-", have at least ${MIN_CHOSEN_KEY} characters and no spaces.`,
+        );
+      }
+      const existing = await store.keyByHash(hashKey(key));
+      if (existing) return existing;
+      const row = rowFor(key, { name: 'bootstrap', scopes: ['generate', 'admin'] });
+      await store.putKey(row, audit('bootstrap', 'key.created', row.id));
+      return row;
+    },
+    list: () => store.listKeys(),
+    async revoke(id, actor) {
+      const row = await store.revokeKey(id, clock.now(), audit(actor, 'key.revoked', id));
+      if (!row)
+        throw new OnetakeError('not_found', 404, `No key has the id ${id}; list the keys to see their ids.`);
+      return row;
+    },
+  };
+}
+
+/** What is stored of a key: hex SHA-256. */
+export const hashKey = (key: string): string => hash('sha256', key, 'hex');
+
+function checkName(name: string, param: string): void {
+  if (!/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u.test(name)) {
+    throw invalidRequest(
+      `${param} must be 1 to 64 letters, digits, spaces, dots, dashes or underscores, beginning with a letter or digit.`,
+      param,
+    );
+  }
+}

@@ -1,0 +1,230 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { App } from './api/context.ts';
+import { createServer } from './api/server.ts';
+import { createSnapshots } from './api/snapshots.ts';
+import type { Config } from './config.ts';
+import { createEngine } from './engine/engine.ts';
+import { createFeed } from './engine/feed.ts';
+import { typicalTimeScheduler } from './engine/pollScheduler.ts';
+import { createTimers } from './engine/timers.ts';
+import { createKeyring } from './keys/keyring.ts';
+import { createKeys } from './keys/keys.ts';
+import { createFileStorage } from './media/files.ts';
+import { createInputReader } from './media/inputs.ts';
+import { inspectImage } from './media/inspectImage.ts';
+import { createLinks } from './media/links.ts';
+import { makePoster } from './media/poster.ts';
+import { probeVideo } from './media/probe.ts';
+import { createCatalogue } from './models/catalogue.ts';
+import { createNativePool } from './native/pool.ts';
+import { createGuardedFetch } from './net/guardedFetch.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { createRegistry } from './providers/registry.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import { type Clock, systemClock } from './tasks/clock.ts';
+import { OnetakeError } from './tasks/errors.ts';
+import { newId } from './tasks/ids.ts';
+import { VERSION } from './version.ts';
+
+/** A gateway that serves. */
+export interface Gateway {
+  /** Where it listens: `http://127.0.0.1:8787`. */
+  readonly address: string;
+  readonly publicUrl: string;
+  /** The key that was made because there was none yet; shown once, stored nowhere. */
+  readonly firstKey: string | undefined;
+  /** Stops: takes nothing new, finishes what must not be cut short, leaves the rest durable. */
+  close(): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+/** How long an `Idempotency-Key` is remembered: a day, as most payment and video services do. */
+const IDEMPOTENCY_MS = 24 * HOUR_MS;
+/** How long a paid video is fetched for before it counts as lost; the longest-lived upstream links last two days. */
+const COLLECT_PATIENCE_MS = 48 * HOUR_MS;
+/** Results fetched at a time: more would share the same bandwidth. */
+const COLLECT_CONCURRENCY = 8;
+/** Children that check videos and images: each check takes a fraction of a second. */
+const INSPECTORS = 2;
+
+/** Wires the parts, adopts what the last process left, and listens. Where a part fails, those before it are closed. */
+export async function startGateway(
+  config: Config,
+  log: Logger,
+  { clock = systemClock }: { clock?: Clock } = {},
+): Promise<Gateway> {
+  const opened = new AsyncDisposableStack();
+  try {
+    return await open(config, log, clock, opened);
+  } catch (error) {
+    await opened.disposeAsync();
+    throw error;
+  }
+}
+
+async function open(
+  config: Config,
+  log: Logger,
+  clock: Clock,
+  opened: AsyncDisposableStack,
+): Promise<Gateway> {
+  const store = await openSqliteStore({ dir: config.dataDir, exclusive: true });
+  opened.defer(() => store.close());
+  const storage = createFileStorage({ root: join(config.dataDir, 'media') });
+  const native = createNativePool({ concurrency: INSPECTORS, log });
+  opened.defer(() => native.close());
+  const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
+  const registry = await createRegistry({
+    settings: config,
+    log,
+    clock,
+    callback: (accountId) =>
+      config.publicUrl === undefined
+        ? undefined
+        : {
+            url: `${config.publicUrl}/callbacks/${accountId}`,
+            token: createHmac('sha256', callbackSecret).update(accountId).digest('base64url'),
+          },
+  });
+  opened.defer(() => registry.close());
+  const catalogue = createCatalogue({ overrides: config.models, servers: registry.accounts });
+
+  const keys = createKeys(store, clock);
+  const keyring = createKeyring(store, clock);
+  store.onForeignChange(() => keyring.forget());
+  if (config.bootstrapKey !== undefined) await keys.ensure(config.bootstrapKey);
+  const firstKey =
+    (await keys.list()).length > 0
+      ? undefined
+      : (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
+
+  const feed = createFeed();
+  const engine = createEngine({
+    store,
+    storage,
+    inspector: {
+      probe: (path) => probeVideo(native, path),
+      poster: (videoPath, outPath) => makePoster(native, videoPath, outPath),
+    },
+    openInput: async (input) => {
+      const row = await store.media(input.mediaId);
+      if (!row) throw new Error(`input ${input.mediaId} is gone`);
+      return storage.read(row.storageKey);
+    },
+    accounts: registry.accounts,
+    facts: (task) => catalogue.facts(task.request),
+    servedBy: (account, task) => catalogue.servedBy(account, task.request),
+    upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
+    upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
+    timers: createTimers(clock),
+    feed,
+    scheduler: typicalTimeScheduler,
+    log,
+    settings: {
+      node: `node-${newId()}`,
+      taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
+      maxAttempts: config.maxAttempts,
+      resubmitUnknown: config.resubmitUnknown,
+      callTimeoutMs: config.callTimeoutSeconds * 1000,
+      collectConcurrency: COLLECT_CONCURRENCY,
+      retentionMs: config.retentionHours * HOUR_MS,
+      collectPatienceMs: COLLECT_PATIENCE_MS,
+    },
+  });
+
+  let server: App | undefined;
+  opened.defer(async () => {
+    // New tasks are refused from here on, and held queries are answered, so that their connections can close.
+    const patienceMs = config.drainTimeoutSeconds * 1000;
+    const drained = engine.drain(patienceMs);
+    if (server) await closeWithin(server, patienceMs);
+    await drained;
+  });
+
+  const metrics = createMetrics(() => engine.unfinished);
+  feed.onChange(({ task, transition }) => transition && metrics.moved(task));
+
+  // Where clients reach us is known for sure only once a free port was taken.
+  let address = '';
+  const publicUrl = () => config.publicUrl ?? address;
+  const links = createLinks({
+    baseUrl: () => config.mediaUrl ?? publicUrl(),
+    secrets: [await store.secret('links', () => randomBytes(32).toString('hex'))],
+    ttlMs: config.linkTtlHours * HOUR_MS,
+    clock,
+  });
+  server = await createServer({
+    engine,
+    feed,
+    store,
+    storage,
+    catalogue,
+    accounts: registry.accounts,
+    inputs: createInputReader({
+      guardedFetch: createGuardedFetch({ allowHosts: config.allowPrivateHosts }),
+      storage,
+      inspectImage: (path) => inspectImage(native, path),
+      store,
+      clock,
+    }),
+    links,
+    keys,
+    keyring,
+    snapshots: createSnapshots({
+      engine,
+      feed,
+      clock,
+      links,
+      givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
+    }),
+    metrics,
+    clock,
+    log,
+    settings: {
+      publicUrl: config.publicUrl,
+      version: VERSION,
+      bodyLimit: config.bodyLimitMb * 2 ** 20,
+      idempotencyMs: IDEMPOTENCY_MS,
+    },
+  });
+  await engine.start();
+  address = await listen(server, config);
+  log.info({ address, version: VERSION, data: config.dataDir }, 'listening');
+
+  return {
+    address,
+    publicUrl: publicUrl(),
+    firstKey,
+    async close() {
+      await opened.disposeAsync();
+      log.info('stopped');
+    },
+  };
+}
+
+async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? cause.code : String(cause);
+    throw new OnetakeError(
+      'cannot_listen',
+      503,
+      `Cannot listen on ${host}, port ${port} (${why}); set ONETAKE_HOST and ONETAKE_PORT to what is free here.`,
+      {},
+      cause,
+    );
+  }
+}
+
+/** A download that takes longer than the operator's patience is cut; its client goes on with `Range`. */
+async function closeWithin(server: App, patienceMs: number): Promise<void> {
+  const timer = setTimeout(() => server.server.closeAllConnections(), patienceMs);
+  try {
+    await server.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import pLimit from 'p-limit';
+import type { CheckedRequest } from '../models/checkRequest.ts';
+import type { GuardedFetch } from '../net/guardedFetch.ts';
+import type { Clock } from '../tasks/clock.ts';
+import { newId } from '../tasks/ids.ts';
+import type { InputRef, VideoRequest } from '../tasks/request.ts';
+import type { ImageType } from './imageHeader.ts';
+import type { GivenImage } from './inlineImage.ts';
+import { createImageSource, givenImage, imageTypeOf, refused } from './inputsBytes.ts';
+import { imagesOf, type NamedImage, withStored } from './inputsOfDraft.ts';
+import type { ImageFacts } from './inspectImage.job.ts';
+import { BadImage } from './inspectImage.ts';
+import type { MediaStorage } from './media.ts';
+
+/** Takes in the images of a request: fetches or decodes them, checks that they are images, stores them. */
+export interface InputReader {
+  /**
+   * The request with its images stored, and their media rows, to be marked present by whoever accepts the task. Throws
+   * a 400 that names the field; then nothing is left behind.
+   */
+  readAll(checked: Pick<CheckedRequest, 'draft'>, projectId: string): Promise<ReadInputs>;
+  /** Removes stored images of a request that was not accepted. */
+  discard(media: readonly InputRow[]): Promise<void>;
+}
+
+export interface ReadInputs {
+  readonly request: VideoRequest;
+  readonly media: readonly InputRow[];
+}
+
+/** The media row of an input, as the store keeps it. */
+export interface InputRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly kind: 'input';
+  readonly storageKey: string;
+  readonly contentType: string;
+  readonly state: 'pending' | 'present';
+  readonly bytes: number;
+  /** Hex SHA-256. */
+  readonly sha256: string;
+  readonly createdAt: number;
+}
+
+export interface InputReaderParts {
+  readonly guardedFetch: GuardedFetch;
+  readonly storage: MediaStorage;
+  /** Truly decodes an image; throws `BadImage`. */
+  readonly inspectImage: (path: string) => Promise<ImageFacts>;
+  /** As much of the store as rows need. */
+  readonly store: {
+    putMedia(rows: readonly InputRow[]): Promise<void>;
+    removeMedia(ids: readonly string[]): Promise<void>;
+  };
+  readonly clock: Clock;
+  readonly maxBytes?: number;
+}
+
+/** As much as any upstream takes (10 to 20 MB). */
+const MAX_BYTES = 20 * 2 ** 20;
+/** Images in hand at a time, over all requests: bounds the memory that they take. Slow hosts hold up no inline image. */
+const FETCHED_AT_A_TIME = 16;
+const DECODED_AT_A_TIME = 4;
+
+const EXTENSIONS: Readonly<Record<ImageType, string>> = {
+  'image/png': 'png',
+  'image/jpeg': 'jpg',
+  'image/webp': 'webp',
+};
+
+export function createInputReader(parts: InputReaderParts): InputReader {
+  const { guardedFetch, storage, inspectImage, store, clock, maxBytes = MAX_BYTES } = parts;
+  const bytesOf = createImageSource({ guardedFetch, maxBytes });
+  const limits = { url: pLimit(FETCHED_AT_A_TIME), base64: pLimit(DECODED_AT_A_TIME) };
+
+  /** Reads, checks and stores one image; `name` is its field, for errors. */
+  async function read(
+    given: GivenImage,
+    name: string,
+    projectId: string,
+    signal: AbortSignal,
+  ): Promise<StoredImage> {
+    signal.throwIfAborted();
+    const bytes = await bytesOf(given, name, signal);
+    const contentType = await imageTypeOf(bytes, name);
+    signal.throwIfAborted();
+
+    const id = newId();
+    const row: InputRow = {
+      id,
+      projectId,
+      kind: 'input',
+      storageKey: `input/${id}.${EXTENSIONS[contentType]}`,
+      contentType,
+      state: 'pending',
+      bytes: bytes.length,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      createdAt: clock.now(),
+    };
+    const { width, height } = await keep(row, bytes, name);
+    const ref: InputRef = {
+      mediaId: id,
+      contentType,
+      bytes: bytes.length,
+      width,
+      height,
+      ...(given.kind === 'url' ? { sourceUrl: given.url } : {}),
+    };
+    return { ref, row };
+  }
+
+  /** Row first, then bytes: what a crash leaves in between, the sweep finds. */
+  async function keep(row: InputRow, bytes: Buffer, name: string): Promise<ImageFacts> {
+    await store.putMedia([row]);
+    try {
+      const write = await storage.write(row.storageKey);
+      await write.append(Readable.from([bytes]), 0);
+      const facts = await inspectImage(write.path);
+      await write.commit();
+      return facts;
+    } catch (error) {
+      // A failure to tidy up is the sweep's to mend; the caller hears of what went wrong first.
+      await discard([row]).catch(() => undefined);
+      throw error instanceof BadImage ? refused(name, error.message, error) : error;
+    }
+  }
+
+  async function discard(media: readonly InputRow[]): Promise<void> {
+    for (const { storageKey } of media) await storage.remove(storageKey);
+    await store.removeMedia(media.map(({ id }) => id));
+  }
+
+  return {
+    async readAll({ draft }, projectId) {
+      const stop = new AbortController();
+      const stored = new Map<string, StoredImage>();
+      const takeIn = async ({ name, raw }: NamedImage) => {
+        try {
+          const given = givenImage(raw, name);
+          stored.set(name, await limits[given.kind](() => read(given, name, projectId, stop.signal)));
+        } catch (error) {
+          // One bad image spoils the request: the others need not be fetched to their end.
+          stop.abort(error);
+        }
+      };
+      await Promise.all(imagesOf(draft).map(takeIn));
+
+      const media = [...stored.values()].map(({ row }) => row);
+      if (stop.signal.aborted) {
+        await discard(media).catch(() => undefined);
+        throw stop.signal.reason;
+      }
+      return { request: withStored(draft, (name) => stored.get(name)?.ref), media };
+    },
+    discard,
+  };
+}
+
+interface StoredImage {
+  readonly ref: InputRef;
+  readonly row: InputRow;
+}

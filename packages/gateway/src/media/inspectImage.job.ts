@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { Image } from '@napi-rs/canvas';
+import { type ImageHeader, type ImageType, readImageHeader } from './imageHeader.ts';
+
+/** `too_many_pixels`: beyond 50 megapixels, which is 200 MB once decoded. */
+export type ImageProblem = 'not_image' | 'too_many_pixels' | 'damaged';
+
+/** What an image is, in pixels as it is shown. */
+export interface ImageFacts {
+  readonly contentType: ImageType;
+  readonly width: number;
+  readonly height: number;
+}
+
+export type InspectImageOutput =
+  | { readonly ok: true; readonly facts: ImageFacts }
+  | { readonly ok: false; readonly problem: ImageProblem };
+
+const MAX_PIXELS = 50_000_000;
+
+/** Runs in a native child: see `inspectImage`. */
+export async function run({ path }: { path: string }): Promise<InspectImageOutput> {
+  const bytes = await readFile(path);
+  const header = readImageHeader(bytes);
+  if (!header || header.width === 0 || header.height === 0) return { ok: false, problem: 'not_image' };
+  if (header.width * header.height > MAX_PIXELS) return { ok: false, problem: 'too_many_pixels' };
+  if (!isComplete(bytes, header)) return { ok: false, problem: 'damaged' };
+  try {
+    const image = new Image();
+    image.src = bytes;
+    await image.decode();
+    const { contentType } = header;
+    return { ok: true, facts: { contentType, width: image.width, height: image.height } };
+  } catch {
+    return { ok: false, problem: 'damaged' };
+  }
+}
+
+/**
+ * Decoders fill in what is missing of a file cut short; each format says where it ends. Phones and editors append data of
+ * their own, so the end is looked for, not expected last.
+ */
+function isComplete(bytes: Buffer, { contentType, end }: ImageHeader): boolean {
+  switch (contentType) {
+    case 'image/png':
+      return bytes.lastIndexOf('IEND', undefined, 'latin1') >= end;
+    case 'image/jpeg':
+      // Before the picture there may be a thumbnail, which has an end of its own.
+      return bytes.lastIndexOf(Buffer.from([0xff, 0xd9])) >= end;
+    case 'image/webp':
+      return bytes.length >= bytes.readUInt32LE(4) + 8;
+  }
+}

@@ -1,0 +1,87 @@
+import { writeFile } from 'node:fs/promises';
+import { createCanvas } from '@napi-rs/canvas';
+import {
+  AV_PIX_FMT_RGBA,
+  AVCOL_RANGE_JPEG,
+  AVCOL_SPC_BT709,
+  AVCOL_SPC_RGB,
+  AVCOL_SPC_UNSPECIFIED,
+} from 'node-av/constants';
+import { FFmpegError, Frame, SoftwareScaleContext } from 'node-av/lib';
+import { decodeFrameAt } from './decodeFrame.ts';
+
+export interface PosterInput {
+  readonly videoPath: string;
+  readonly outPath: string;
+}
+
+const MAX_WIDTH = 1280;
+const QUALITY = 82;
+
+/** Places to look at, as parts of the duration, in the order of preference. */
+const PLACES = [1 / 3, 1 / 2, 1 / 6, 2 / 3];
+
+/** Mean luma (0-255) below which a frame counts as black. */
+const DARK = 20;
+
+interface Picture {
+  readonly rgba: Buffer;
+  readonly width: number;
+  readonly height: number;
+  readonly luma: number;
+}
+
+/** Runs in a native child: see `makePoster`. */
+export async function run({ videoPath, outPath }: PosterInput): Promise<void> {
+  let best: Picture | undefined;
+  for (const place of PLACES) {
+    using frame = await decodeFrameAt(videoPath, place);
+    if (!frame) continue;
+    const picture = await toPicture(frame);
+    if (!best || picture.luma > best.luma) best = picture;
+    if (best.luma >= DARK) break;
+  }
+  if (!best) throw new Error('no frame of the video can be decoded');
+  await writeFile(outPath, await encodeJpeg(best));
+}
+
+async function toPicture(frame: Frame): Promise<Picture> {
+  const shrink = Math.min(1, MAX_WIDTH / frame.width);
+  const width = Math.round(frame.width * shrink);
+  const height = Math.round(frame.height * shrink);
+  // Players take untagged video of HD size as BT.709; FFmpeg alone would take it as BT.601.
+  if (frame.colorSpace === AVCOL_SPC_UNSPECIFIED && frame.height >= 720) frame.colorSpace = AVCOL_SPC_BT709;
+  using rgb = new Frame();
+  rgb.alloc();
+  rgb.format = AV_PIX_FMT_RGBA;
+  rgb.width = width;
+  rgb.height = height;
+  rgb.colorSpace = AVCOL_SPC_RGB;
+  rgb.colorRange = AVCOL_RANGE_JPEG;
+  FFmpegError.throwIfError(rgb.getBuffer(), 'Could not allocate the poster');
+  using scaler = new SoftwareScaleContext();
+  scaler.allocContext();
+  FFmpegError.throwIfError(await scaler.scaleFrame(rgb, frame), 'Could not scale the poster');
+  const rgba = rgb.toBuffer();
+  return { rgba, width, height, luma: meanLuma(rgba) };
+}
+
+/** Rec. 709 luma of every 16th pixel: enough to tell black from a picture. */
+function meanLuma(rgba: Buffer): number {
+  let sum = 0;
+  let count = 0;
+  for (let i = 0; i + 2 < rgba.length; i += 64) {
+    sum += 0.2126 * (rgba[i] ?? 0) + 0.7152 * (rgba[i + 1] ?? 0) + 0.0722 * (rgba[i + 2] ?? 0);
+    count++;
+  }
+  return count === 0 ? 0 : sum / count;
+}
+
+function encodeJpeg({ rgba, width, height }: Picture): Promise<Buffer> {
+  const canvas = createCanvas(width, height);
+  const context = canvas.getContext('2d');
+  const image = context.createImageData(width, height);
+  image.data.set(rgba.subarray(0, image.data.length));
+  context.putImageData(image, 0, 0);
+  return canvas.encode('jpeg', QUALITY);
+}

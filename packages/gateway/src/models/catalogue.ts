@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { OnetakeError } from '../tasks/errors.ts';
+import type { VideoRequest } from '../tasks/request.ts';
+import { BUILT_IN } from './catalogue/index.ts';
+import type { ModelLookup } from './checkRequest.ts';
+import { contradictions } from './consistency.ts';
+import { type Model, ModelSchema } from './model.ts';
+import { providerSettings, providerTitle } from './providers.ts';
+import { type ModelServer, serves, upstreamModelAt } from './serving.ts';
+import { upstreamRequest } from './upstream.ts';
+import { list } from './words.ts';
+
+/** Every model of this installation, whether it can be used here or not. */
+export interface Catalogue extends ModelLookup {
+  /** Whether some account serves the model; false for an unknown id. */
+  available(id: string): boolean;
+  /** Throws a 503 that names the settings to fill in, or says that the model is retired, where no account serves it. */
+  requireAvailable(model: Model): void;
+  /** What the engine needs to know of a request's model. */
+  facts(request: VideoRequest): ModelFacts;
+  /** Whether the account can serve the request. */
+  servedBy(server: ModelServer, request: VideoRequest): boolean;
+  /** What the account calls the model that serves the request. */
+  upstreamModelAt(server: ModelServer, request: VideoRequest): string;
+  /** The request as its adapter sends it: every value one that the upstream takes. */
+  upstreamRequest(request: VideoRequest): VideoRequest;
+}
+
+interface ModelFacts {
+  readonly typical: { readonly medianSeconds: number; readonly p90Seconds: number };
+}
+
+interface CatalogueParts {
+  /** Changes to the built-in entries, and new ones, by id: `models` of onetake.yaml. */
+  readonly overrides?: Readonly<Record<string, unknown>>;
+  /** The accounts of this installation. */
+  readonly servers: readonly ModelServer[];
+}
+
+/** Builds the catalogue. Throws one `OnetakeError` (`invalid_settings`) that lists everything wrong with the overrides. */
+export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Catalogue {
+  const models = readModels(overrides);
+  checkServers(servers, models);
+  const isServed = (model: Model): boolean => servers.some((server) => serves(server, model));
+  const byName = new Map(
+    models.flatMap((model) => [model.id, ...model.aliases].map((name) => [name, model] as const)),
+  );
+  const modelOf = ({ model: id }: VideoRequest): Model => {
+    const model = byName.get(id);
+    if (!model)
+      throw new Error(`the model ${id} of a task is no longer in the catalogue; put it back under "models"`);
+    return model;
+  };
+
+  return {
+    get: (id) => byName.get(id),
+    list: () => models,
+    available(id) {
+      const model = byName.get(id);
+      return model !== undefined && isServed(model);
+    },
+    requireAvailable(model) {
+      if (!isServed(model)) throw unavailable(model);
+    },
+    facts(request) {
+      const { typical } = modelOf(request);
+      return { typical };
+    },
+    servedBy: (server, request) => serves(server, modelOf(request)),
+    upstreamModelAt: (server, request) => upstreamModelAt(server, modelOf(request), request),
+    upstreamRequest: (request) => upstreamRequest(modelOf(request), request),
+  };
+}
+
+/** An account that names a model which is not there would never be used: a slip of the pen, better told at start. */
+function checkServers(servers: readonly ModelServer[], models: readonly Model[]): void {
+  const ids = models.map(({ id }) => id);
+  const unknown = servers.flatMap((server) =>
+    [...(server.models?.keys() ?? [])].filter((id) => !ids.includes(id)),
+  );
+  if (unknown.length === 0) return;
+  const message = `Accounts name models that the catalogue does not have: ${list(unknown, 'and')}. Add them under "models".`;
+  throw new OnetakeError('invalid_settings', 400, message);
+}
+
+function unavailable(model: Model): OnetakeError {
+  const settings = providerSettings(model.provider);
+  const fill =
+    settings.length > 0 ? `set ${list(settings, 'and')}` : `configure an account of ${model.provider}`;
+  const { lifecycle } = model;
+  const message =
+    lifecycle.state === 'retired'
+      ? `${model.id} is retired since ${lifecycle.since}: ${lifecycle.reason} Use ${list(lifecycle.alternatives, 'or')} instead, or ask the operator to configure an account that still serves it (docs/providers.md).`
+      : `${model.id} has no account here; the operator must ${fill} to use ${providerTitle(model.provider)}.`;
+  return new OnetakeError('model_unavailable', 503, message, { param: 'model' });
+}
+
+function readModels(overrides: Readonly<Record<string, unknown>>): Model[] {
+  const entries = new Map<string, unknown>(BUILT_IN.map((entry) => [entry.id, entry]));
+  const problems: string[] = [];
+  for (const [id, change] of Object.entries(overrides)) entries.set(id, merged(entries.get(id), id, change));
+
+  const models: Model[] = [];
+  for (const [id, entry] of entries) {
+    const parsed = ModelSchema.safeParse(entry);
+    if (parsed.success) models.push(parsed.data);
+    else problems.push(...issues(parsed.error).map((problem) => `models.${id}: ${problem}`));
+  }
+  const names = new Map<string, string>();
+  for (const model of models) {
+    problems.push(...contradictions(model).map((problem) => `models.${model.id}: ${problem}`));
+    for (const name of [model.id, ...model.aliases]) {
+      const other = names.get(name);
+      if (other !== undefined) problems.push(`models.${model.id}: ${name} already means ${other}`);
+      names.set(name, model.id);
+    }
+  }
+  for (const { id, lifecycle } of models) {
+    if (lifecycle.state !== 'retired') continue;
+    const unknown = lifecycle.alternatives.filter((alternative) => !names.has(alternative));
+    if (unknown.length > 0)
+      problems.push(`models.${id}: there is no model ${list(unknown, 'or')} to use instead`);
+  }
+  if (problems.length > 0) {
+    throw new OnetakeError(
+      'invalid_settings',
+      400,
+      `The catalogue is not valid:\n  ${problems.join('\n  ')}`,
+    );
+  }
+  return models;
+}
+
+/** Members replace whole members; of `parameters` each one replaces its own, and `null` removes it. */
+function merged(entry: unknown, id: string, change: unknown): unknown {
+  const changed = z.record(z.string(), z.unknown()).safeParse(change);
+  // Not a mapping: left for the schema to refuse with its own words.
+  if (!changed.success) return change;
+  const base = z.record(z.string(), z.unknown()).catch({}).parse(entry);
+  const before = z.record(z.string(), z.unknown()).catch({}).parse(base.parameters);
+  const after = z.record(z.string(), z.unknown()).safeParse(changed.data.parameters ?? {});
+  const parameters = after.success
+    ? Object.fromEntries(Object.entries({ ...before, ...after.data }).filter(([, spec]) => spec !== null))
+    : changed.data.parameters;
+  return { ...base, ...changed.data, id, parameters };
+}
+
+const issues = (error: z.ZodError): string[] =>
+  error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));

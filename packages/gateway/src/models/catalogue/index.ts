@@ -1,0 +1,9 @@
+import type { ModelEntry } from '../model.ts';
+import { PREVIEW } from './preview.ts';
+import { SEEDANCE } from './seedance.ts';
+import { SORA } from './sora.ts';
+import { VEO } from './veo.ts';
+import { WANXIANG } from './wanxiang.ts';
+
+/** Every model that comes with the gateway, in the order in which they are listed. */
+export const BUILT_IN: readonly ModelEntry[] = [...PREVIEW, ...SORA, ...VEO, ...WANXIANG, ...SEEDANCE];

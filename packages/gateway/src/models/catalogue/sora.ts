@@ -1,0 +1,83 @@
+import type { ModelEntry } from '../model.ts';
+
+/**
+ * Sources: OpenAI's openapi.yaml (`CreateVideoJsonBody`) for fields and limits, the guide "Video generation with Sora" for
+ * 16 and 20 seconds and 1080p, OpenAI's pricing page for prices. The documented values of the reference service (5, 10,
+ * 15, 20 s; 480p; 1:1) are accepted and go to the nearest that the upstream takes, the longer of two equally near.
+ */
+const SORA_2 = {
+  family: 'sora',
+  provider: 'openai',
+  released: '2025-10-06',
+  delivery: 'download',
+  promptMaxLength: 32_000,
+  typical: { medianSeconds: 150, p90Seconds: 360 },
+  // openapi.yaml: DELETE is for completed and failed videos alone.
+  cancel: 'none',
+  lifecycle: {
+    state: 'retired',
+    since: '2026-09-24',
+    reason: 'OpenAI switched its Videos API off; compatible servers still speak the protocol.',
+    alternatives: ['veo-3.1-generate-001', 'wan3.0-video', 'seedance-2.0'],
+  },
+  notes: ['Always makes audio. The image must be of exactly the size of the video.'],
+} satisfies Partial<ModelEntry>;
+
+const PARAMETERS = {
+  duration: {
+    kind: 'numbers',
+    allowed: [4, 5, 8, 10, 12, 15, 16, 20],
+    default: 5,
+    roundsTo: { 5: 4, 10: 12, 15: 16 },
+  },
+  resolution: { kind: 'choice', allowed: ['480p', '720p'], default: '720p', roundsTo: { '480p': '720p' } },
+  aspectRatio: {
+    kind: 'choice',
+    allowed: ['16:9', '9:16', '1:1'],
+    default: '16:9',
+    roundsTo: { '1:1': '16:9' },
+  },
+  image: { kind: 'image' },
+  videoUrl: { kind: 'url' },
+  generateAudio: { kind: 'flag', allowed: [true], default: true },
+} satisfies ModelEntry['parameters'];
+
+const BILLING = 'Per second of finished video; failed videos are not charged.';
+
+export const SORA: readonly ModelEntry[] = [
+  {
+    ...SORA_2,
+    id: 'sora-2',
+    aliases: ['sora-2-2025-10-06', 'sora-2-2025-12-08'],
+    title: 'Sora 2',
+    upstreamModel: 'sora-2',
+    parameters: PARAMETERS,
+    price: { currency: 'USD', rates: [{ microsPerSecond: 100_000 }], billing: BILLING },
+  },
+  {
+    ...SORA_2,
+    id: 'sora-2-pro',
+    aliases: ['sora-2-pro-2025-10-06'],
+    title: 'Sora 2 Pro',
+    upstreamModel: 'sora-2-pro',
+    parameters: {
+      ...PARAMETERS,
+      resolution: { ...PARAMETERS.resolution, allowed: ['480p', '720p', '1080p'] },
+    },
+    // The "1024p" sizes have no word of their own: they are reached by `size`.
+    sizes: {
+      '1080p': { '16:9': ['1920x1080', '1792x1024'], '9:16': ['1080x1920', '1024x1792'] },
+    },
+    price: {
+      currency: 'USD',
+      rates: [
+        { size: '1792x1024', microsPerSecond: 500_000 },
+        { size: '1024x1792', microsPerSecond: 500_000 },
+        { resolution: '1080p', microsPerSecond: 700_000 },
+        { resolution: '720p', microsPerSecond: 300_000 },
+      ],
+      billing: BILLING,
+    },
+    typical: { medianSeconds: 300, p90Seconds: 720 },
+  },
+];

@@ -1,0 +1,20 @@
+/** Who stands behind an adapter's id, and what an operator fills in to switch it on. */
+interface ProviderFacts {
+  readonly title: string;
+  readonly settings: readonly string[];
+}
+
+const PROVIDERS: Readonly<Record<string, ProviderFacts>> = {
+  openai: { title: 'OpenAI', settings: ['OPENAI_API_KEY'] },
+  google: {
+    title: 'Google',
+    settings: ['GEMINI_API_KEY, or Google application default credentials for Vertex AI'],
+  },
+  dashscope: { title: 'Alibaba Cloud Model Studio', settings: ['DASHSCOPE_API_KEY'] },
+  ark: { title: 'Volcengine Ark or BytePlus ModelArk', settings: ['ARK_API_KEY'] },
+  preview: { title: 'Onetake', settings: ['ONETAKE_PREVIEW_CONCURRENCY'] },
+};
+
+export const providerTitle = (provider: string): string => PROVIDERS[provider]?.title ?? provider;
+
+export const providerSettings = (provider: string): readonly string[] => PROVIDERS[provider]?.settings ?? [];

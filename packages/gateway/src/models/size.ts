@@ -1,0 +1,7 @@
+/** Width and height in pixels, both even (4:2:0 video has no odd ones), as `1280x720`. */
+export type Size = `${number}x${number}`;
+
+export function isSize(text: unknown): text is Size {
+  const match = typeof text === 'string' ? /^([1-9]\d{1,4})x([1-9]\d{1,4})$/.exec(text) : null;
+  return match !== null && Number(match[1]) % 2 === 0 && Number(match[2]) % 2 === 0;
+}

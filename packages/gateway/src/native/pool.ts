@@ -1,0 +1,201 @@
+import type { Logger } from 'pino';
+import { NativeCrash, NativeJobError, NativePoolClosed, NativeTimeout } from './errors.ts';
+import type { ChildMessage, JobMessage } from './protocol.ts';
+import { type NativeChild, spawnChild } from './spawn.ts';
+
+/** An idle child is ended after this: it holds some 100 MB of native libraries. */
+const IDLE_MS = 60_000;
+
+/** Runs native code in child processes, so that a crash there costs one job and never the gateway. */
+export interface NativePool {
+  /**
+   * Runs a job module in a child of its own and resolves with what its `run` returns.
+   * Rejects with `NativeJobError` (the job threw), `NativeCrash`, `NativeTimeout`, `NativePoolClosed`,
+   * or the signal's reason; the last three kill the child, and reject once it is gone.
+   */
+  run<I, O>(job: URL, input: I, options?: RunOptions): Promise<O>;
+  /** Kills every child and rejects every job. */
+  close(): Promise<void>;
+}
+
+export interface RunOptions {
+  /** 0-100. The first call means that a child has taken the job. */
+  readonly onProgress?: (percent: number) => void;
+  readonly signal?: AbortSignal;
+  /** Counted from the moment a child takes the job. */
+  readonly timeoutMs?: number;
+}
+
+interface Queued extends RunOptions {
+  readonly message: JobMessage;
+  readonly resolve: (output: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly onAbort: () => void;
+}
+
+interface Worker {
+  readonly child: NativeChild;
+  current: Queued | undefined;
+  /** Why it is being killed; undefined where it dies by itself. */
+  killedFor: { readonly reason: unknown } | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** A pool of at most `concurrency` children; jobs beyond that wait, first come first served. */
+export function createNativePool(options: {
+  readonly concurrency: number;
+  readonly log?: Pick<Logger, 'warn'>;
+}): NativePool {
+  const workers = new Set<Worker>();
+  const queue: Queued[] = [];
+  let closed: Promise<void> | undefined;
+
+  function dispatch(): void {
+    while (queue.length > 0) {
+      const worker = idleWorker() ?? (workers.size < options.concurrency ? startWorker() : undefined);
+      const next = worker && queue.shift();
+      if (!worker || !next) return;
+      give(worker, next);
+    }
+  }
+
+  function idleWorker(): Worker | undefined {
+    return [...workers].find((worker) => !worker.current && !worker.killedFor);
+  }
+
+  function startWorker(): Worker {
+    const worker: Worker = {
+      child: spawnChild(),
+      current: undefined,
+      killedFor: undefined,
+      timer: undefined,
+    };
+    workers.add(worker);
+    const child = worker.child.process;
+    child.on('message', (message: ChildMessage) => receive(worker, message));
+    // Spawning or sending failed; 'close' follows where there was a process at all.
+    child.on('error', (error) => {
+      if (child.pid === undefined) retire(worker, error);
+    });
+    child.on('close', (code, signal) => {
+      const { reason } = worker.killedFor ?? {
+        reason: new NativeCrash(code, signal, worker.child.stderr()),
+      };
+      retire(worker, reason);
+    });
+    return worker;
+  }
+
+  function give(worker: Worker, job: Queued): void {
+    clearTimeout(worker.timer);
+    worker.current = job;
+    worker.child.hold(true);
+    if (job.timeoutMs !== undefined) {
+      const ms = job.timeoutMs;
+      worker.timer = setTimeout(() => kill(worker, new NativeTimeout(ms)), ms);
+    }
+    try {
+      worker.child.process.send(job.message, () => {});
+    } catch (error) {
+      // The input is nothing that can be sent; the child never knew of it.
+      rest(worker);
+      job.reject(error);
+      return;
+    }
+    job.onProgress?.(0);
+  }
+
+  function receive(worker: Worker, message: ChildMessage): void {
+    const job = worker.current;
+    if (!job || worker.killedFor) return;
+    if (message.type === 'progress') {
+      job.onProgress?.(message.percent);
+      return;
+    }
+    rest(worker);
+    if (message.type === 'done') job.resolve(message.output);
+    else job.reject(new NativeJobError(message.message, message.stack));
+    dispatch();
+  }
+
+  function rest(worker: Worker): void {
+    finish(worker);
+    worker.timer = setTimeout(() => kill(worker, undefined), IDLE_MS);
+    worker.timer.unref();
+  }
+
+  function finish(worker: Worker): void {
+    clearTimeout(worker.timer);
+    worker.current?.signal?.removeEventListener('abort', worker.current.onAbort);
+    worker.current = undefined;
+    worker.child.hold(false);
+  }
+
+  function kill(worker: Worker, reason: unknown): void {
+    worker.killedFor ??= { reason };
+    worker.child.hold(true);
+    worker.child.process.kill('SIGKILL');
+  }
+
+  function retire(worker: Worker, reason: unknown): void {
+    if (!workers.delete(worker)) return;
+    const job = worker.current;
+    finish(worker);
+    if (reason instanceof NativeCrash) {
+      options.log?.warn({ err: reason, stderr: reason.stderr, job: job?.message.job }, 'native child died');
+    }
+    job?.reject(reason);
+    dispatch();
+  }
+
+  function abort(job: Queued): void {
+    const waiting = queue.indexOf(job);
+    if (waiting >= 0) {
+      queue.splice(waiting, 1);
+      job.reject(job.signal?.reason);
+      return;
+    }
+    const worker = [...workers].find((one) => one.current === job);
+    if (worker) kill(worker, job.signal?.reason);
+  }
+
+  return {
+    run<I, O>(job: URL, input: I, runOptions: RunOptions = {}): Promise<O> {
+      if (closed) return Promise.reject(new NativePoolClosed());
+      if (runOptions.signal?.aborted) return Promise.reject(runOptions.signal.reason);
+      return new Promise<O>((resolve, reject) => {
+        const queued: Queued = {
+          ...runOptions,
+          message: { job: job.href, input },
+          // The job module named by the caller is what decides the type.
+          resolve: (output) => resolve(output as O),
+          reject,
+          onAbort: () => abort(queued),
+        };
+        runOptions.signal?.addEventListener('abort', queued.onAbort, { once: true });
+        queue.push(queued);
+        dispatch();
+      });
+    },
+
+    close() {
+      closed ??= (async () => {
+        const reason = new NativePoolClosed();
+        for (const job of queue.splice(0)) {
+          job.signal?.removeEventListener('abort', job.onAbort);
+          job.reject(reason);
+        }
+        await Promise.all(
+          [...workers].map((worker) => {
+            const gone = new Promise<void>((resolve) => {
+              worker.child.process.once('close', () => resolve());
+            });
+            kill(worker, reason);
+            return gone;
+          }),
+        );
+      })();
+      return closed;
+    },
+  };
+}

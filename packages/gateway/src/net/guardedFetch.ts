@@ -1,0 +1,168 @@
+import dns from 'node:dns';
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, type Dispatcher, request } from 'undici';
+import { createAddressPolicy } from './allowList.ts';
+import { FetchError } from './fetchError.ts';
+import { createGuardedConnector, type Lookup } from './guardedConnect.ts';
+
+export interface GuardedFetchOptions {
+  /** The operator's setting: host names, addresses and ranges that URLs may lead to although they are not public. */
+  readonly allowHosts?: readonly string[];
+  /** How names are resolved; the system's way unless a test says otherwise. */
+  readonly lookup?: Lookup;
+  /** For the whole of a fetch: resolving, redirects, the last byte. Milliseconds. */
+  readonly timeoutMs?: number;
+  readonly maxRedirects?: number;
+}
+
+export interface GuardedRequest {
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+  /** Bytes of the answer's body. */
+  readonly maxBytes: number;
+  /** Whether the body of a successful answer is wanted, by its content type (empty where there is none). */
+  readonly accept?: (contentType: string) => boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface GuardedAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Empty unless the status is 2xx. */
+  readonly body: Buffer;
+  /** Where redirects led to. */
+  readonly url: string;
+}
+
+/** Fetches a URL that a caller gave. Throws `FetchError`, or the reason of an aborted `signal`. */
+export type GuardedFetch = (url: string, request: GuardedRequest) => Promise<GuardedAnswer>;
+
+const TIMEOUT_MS = 20_000;
+const MAX_REDIRECTS = 3;
+/** Redirects of RFC 9110, section 15.4, that have a `Location` to go to. */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * Makes the one way out to URLs of callers: public addresses only (see `createGuardedConnector`), every hop checked
+ * again, bounded in bytes, time and redirects, nothing decompressed. A POST is never redirected: its 3xx is the answer.
+ */
+export function createGuardedFetch({
+  allowHosts = [],
+  lookup = dns.lookup,
+  timeoutMs = TIMEOUT_MS,
+  maxRedirects = MAX_REDIRECTS,
+}: GuardedFetchOptions = {}): GuardedFetch {
+  const agent = new Agent({
+    connect: createGuardedConnector(createAddressPolicy(allowHosts), lookup, timeoutMs),
+    // Every request on a connection of its own: nothing stays open, nothing is shared between callers.
+    pipelining: 0,
+  });
+
+  /** Follows redirects to the first answer that is none. */
+  async function follow(first: string, asked: GuardedRequest, signal: AbortSignal) {
+    const { method = 'GET', headers = {}, body = null } = asked;
+    let url = checkedUrl(first);
+    for (let hop = 0; ; hop += 1) {
+      const answer = await request(url, {
+        dispatcher: agent,
+        method,
+        headers: {
+          'user-agent': 'onetake',
+          ...(hop === 0 ? headers : withoutCredentials(headers)),
+          'accept-encoding': 'identity',
+        },
+        body,
+        signal,
+      });
+      if (method !== 'GET' || !REDIRECTS.has(answer.statusCode)) return { answer, url };
+      discard(answer);
+      if (hop === maxRedirects) throw new FetchError('too_many_redirects');
+      const { location } = answer.headers;
+      if (typeof location !== 'string') throw new FetchError('bad_redirect');
+      url = checkedUrl(location, url);
+    }
+  }
+
+  return async (url, asked) => {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const signal = asked.signal ? AbortSignal.any([asked.signal, timeout]) : timeout;
+    try {
+      const { answer, url: end } = await unlessAborted(signal, follow(url, asked, signal));
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        body: await readBody(answer, asked),
+        url: end.href,
+      };
+    } catch (error) {
+      asked.signal?.throwIfAborted();
+      if (error instanceof FetchError) throw error;
+      throw new FetchError(problemOf(error, timeout), undefined, error);
+    }
+  };
+}
+
+function problemOf(error: unknown, timeout: AbortSignal) {
+  if (timeout.aborted || codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT') return 'timed_out';
+  return codeOf(error) === 'ENOTFOUND' ? 'not_public' : 'unreachable';
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;
+
+/** undici notices an abort only once it is connected; a resolver that does not answer must not hold us up. */
+function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function checkedUrl(text: string, base?: URL): URL {
+  const url = URL.parse(text, base?.href);
+  if (!url || !['http:', 'https:'].includes(url.protocol) || url.username || url.password) {
+    throw new FetchError('bad_url');
+  }
+  // Below are mail, shells and other services that would mistake an HTTP request for something of their own.
+  if (url.port !== '' && Number(url.port) < 1024 && !['80', '443'].includes(url.port)) {
+    throw new FetchError('bad_port');
+  }
+  return url;
+}
+
+function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const secret = new Set(['authorization', 'cookie', 'proxy-authorization']);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.has(name.toLowerCase())));
+}
+
+async function readBody(answer: Dispatcher.ResponseData, asked: GuardedRequest): Promise<Buffer> {
+  const { statusCode, headers, body } = answer;
+  try {
+    if (statusCode < 200 || statusCode > 299) return Buffer.alloc(0);
+    const encoding = headers['content-encoding'] ?? 'identity';
+    if (encoding !== 'identity') throw new FetchError('compressed', String(encoding));
+    const contentType = String(headers['content-type'] ?? '');
+    if (asked.accept && !asked.accept(contentType)) throw new FetchError('wrong_type', contentType);
+    if (Number(headers['content-length']) > asked.maxBytes) throw new FetchError('too_large');
+
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for await (const piece of body) {
+      length += piece.length;
+      if (length > asked.maxBytes) throw new FetchError('too_large');
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces);
+  } finally {
+    discard(answer);
+  }
+}
+
+/** Ends an answer whose body is not wanted, and its connection with it. */
+function discard({ body }: Dispatcher.ResponseData): void {
+  // Destroying an unfinished body makes it emit an abort error, which is what we are asking for.
+  body.on('error', () => undefined).destroy();
+}

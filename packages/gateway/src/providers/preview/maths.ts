@@ -1,0 +1,63 @@
+/** A seeded source of numbers in [0, 1). */
+export type Random = () => number;
+
+/** mulberry32: 32 bits of state, plenty for drawing. */
+export function createRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** A number between `low` and `high`. */
+export const between = (random: Random, low: number, high: number): number => low + (high - low) * random();
+
+/** One of `items`, which must not be empty. */
+export function pick<T>(random: Random, items: readonly [T, ...T[]]): T {
+  return items[Math.floor(random() * items.length)] ?? items[0];
+}
+
+export const clamp = (value: number, low: number, high: number): number =>
+  Math.min(high, Math.max(low, value));
+
+export const lerp = (from: number, to: number, part: number): number => from + (to - from) * part;
+
+/** 0 before `from`, 1 after `to`, smooth in between. */
+export function smoothStep(from: number, to: number, value: number): number {
+  const part = clamp((value - from) / (to - from), 0, 1);
+  return part * part * (3 - 2 * part);
+}
+
+/** The remainder that is never negative, for things that leave at one edge and come back at the other. */
+export const wrap = (value: number, length: number): number => ((value % length) + length) % length;
+
+/** Smooth noise along a line: about -1 to 1, a bump per unit of `x`, finer detail per octave. */
+export function createNoise(random: Random, octaves: number): (x: number) => number {
+  const values = Array.from({ length: 256 }, () => random() * 2 - 1);
+  const at = (index: number): number => values[index & 255] ?? 0;
+  const smooth = (x: number): number => {
+    const cell = Math.floor(x);
+    return lerp(at(cell), at(cell + 1), smoothStep(0, 1, x - cell));
+  };
+  return (x) => {
+    let sum = 0;
+    let weight = 1;
+    let total = 0;
+    for (let octave = 0; octave < octaves; octave++) {
+      sum += smooth(x * 2 ** octave + octave * 31) * weight;
+      total += weight;
+      weight *= 0.5;
+    }
+    return sum / total;
+  };
+}
+
+/** FNV-1a, 32 bits: turns a text into a seed. */
+export function hashText(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}

@@ -1,0 +1,168 @@
+import type { Readable } from 'node:stream';
+import type { Reason } from '../tasks/reasons.ts';
+import { REASONS } from '../tasks/reasons.ts';
+import type { InputRef, VideoRequest } from '../tasks/request.ts';
+import type { UpstreamResult } from '../tasks/task.ts';
+
+/**
+ * One upstream account, ready to use: what the engine knows of a provider. An adapter is a factory that returns
+ * a plain object of this shape. It keeps no task state of its own: everything needed to go on after a crash is in
+ * the handle. Every method may be called again with the same arguments, and throws only `UpstreamError`.
+ */
+export interface Provider {
+  /**
+   * Creates the job upstream, once. Never retried inside: a second create may be a second bill.
+   * Throws `UpstreamError` whose `created` says whether the upstream may have taken it.
+   */
+  start(job: Job, signal: AbortSignal): Promise<Started>;
+
+  /** Asks about one job. A thrown error is never a verdict on the job: the engine asks again later. */
+  ask(handle: Handle, signal: AbortSignal): Promise<Answer>;
+
+  /** Asks about many jobs in one upstream request, where there is such a call; absent handles mean "not told". */
+  askMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
+
+  /** Opens the finished bytes from `offset` on, as a stream; the caller destroys it. */
+  open(handle: Handle, result: UpstreamResult, offset: number, signal: AbortSignal): Promise<OpenedResult>;
+
+  /** Tries to stop a job upstream. Absent where the upstream has no such call. */
+  cancel?(handle: Handle, signal: AbortSignal): Promise<CancelOutcome>;
+
+  /**
+   * Finds a job whose submission has an unknown outcome. Absent where the upstream offers no way to tell.
+   * `absent` only if it certainly was not created and will not appear later.
+   */
+  find?(attempt: UnknownSubmission, signal: AbortSignal): Promise<FindOutcome>;
+
+  /** Lets the upstream forget a job whose result is safe with us. Best effort. */
+  discard?(handle: Handle, signal: AbortSignal): Promise<void>;
+
+  /** Checks that an incoming callback is genuine and says which jobs to ask about. Throws if it is not genuine. */
+  verifyCallback?(callback: Callback): Promise<readonly string[]>;
+
+  /** Calls `listener` with an upstream id when a job may have changed: a hint to ask now. Returns the unsubscriber. */
+  onHint?(listener: (upstreamId: string) => void): () => void;
+
+  /** Releases connections and children. Jobs go on upstream, or are resumed by the next start. */
+  close(): Promise<void>;
+}
+
+/** What is asked of the upstream. */
+export interface Job {
+  readonly taskId: string;
+  readonly attempt: number;
+  /** Unique per attempt, 32 hex digits. */
+  readonly idempotencyKey: string;
+  readonly upstreamModel: string;
+  readonly request: VideoRequest;
+  /** Opens an input image from media storage. */
+  readonly openInput: (input: InputRef) => Promise<Readable>;
+}
+
+export interface Started {
+  readonly upstreamId: string;
+  readonly state: 'queued' | 'in_progress';
+}
+
+/** Names a job upstream. */
+export interface Handle {
+  readonly upstreamId: string;
+  readonly upstreamModel: string;
+  readonly idempotencyKey: string;
+  /** When the submission was intended, milliseconds UTC: what an upstream's list is searched from. */
+  readonly intendedAt: number;
+}
+
+export type Answer =
+  | {
+      readonly state: 'queued' | 'in_progress' /** 0-100, where the upstream tells. */;
+      readonly progress?: number;
+    }
+  | { readonly state: 'succeeded'; readonly result: UpstreamResult }
+  | {
+      readonly state: 'failed';
+      readonly reason: Reason;
+      readonly message: string /** For the operator. */;
+      readonly detail?: string;
+    }
+  /** The upstream no longer (or not yet) knows the job. Asked again for a while before it counts. */
+  | { readonly state: 'missing'; readonly detail?: string };
+
+export interface OpenedResult {
+  readonly stream: Readable;
+  /** Length of the whole video in bytes, where the upstream tells. */
+  readonly bytes?: number;
+  /** The offset the stream really starts at: 0 where the upstream ignores ranges. */
+  readonly offset: number;
+}
+
+/** `pending`: the upstream took the request and will say so in a later answer. `too_late`: it runs or is over. */
+export type CancelOutcome = 'cancelled' | 'pending' | 'too_late';
+
+export interface UnknownSubmission {
+  readonly taskId: string;
+  readonly idempotencyKey: string;
+  readonly upstreamModel: string;
+  readonly request: VideoRequest;
+  /** Milliseconds UTC of the intent. */
+  readonly intendedAt: number;
+  /** Whether an attempt has this upstream id already: somebody else's job is not the lost one. */
+  readonly isKnown: (upstreamId: string) => Promise<boolean>;
+}
+
+export type FindOutcome =
+  | { readonly found: true; readonly upstreamId: string }
+  | { readonly found: false; readonly certainty: 'absent' | 'unknown' };
+
+export interface Callback {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly rawBody: Buffer;
+  readonly query: Readonly<Record<string, unknown>>;
+}
+
+/** What the caller may read, unless the adapter has better words. */
+const PUBLIC_MESSAGES: Partial<Record<Reason, string>> = {
+  rate_limited: 'The upstream provider is limiting requests; the task waits its turn.',
+  quota_exhausted: "The operator's quota at the upstream provider is used up.",
+  auth_failed: "The upstream provider refused the gateway's credentials; the operator must check them.",
+  upstream_unavailable: 'The upstream provider could not be reached or answered with an error of its own.',
+  upstream_timeout: 'The upstream provider did not answer in time.',
+};
+
+/** The one error an adapter throws. */
+export class UpstreamError extends Error {
+  readonly reason: Reason;
+  /**
+   * For `start`: whether the upstream may hold the job. `no`: certainly not (a clear refusal); `unknown`: a lost
+   * answer, a time-out, a 5xx. The engine never submits again on `unknown` without looking first.
+   */
+  readonly created: 'no' | 'unknown';
+  readonly retryAfterMs: number | undefined;
+  /** The upstream's own words, for the operator's log; never sent to a caller. */
+  readonly detail: string | undefined;
+
+  constructor(
+    reason: Reason,
+    options: {
+      message?: string;
+      created?: 'no' | 'unknown';
+      retryAfterMs?: number;
+      detail?: string;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(options.message ?? PUBLIC_MESSAGES[reason] ?? 'The upstream provider failed.', {
+      cause: options.cause,
+    });
+    this.name = 'UpstreamError';
+    this.reason = reason;
+    this.created = options.created ?? 'unknown';
+    this.retryAfterMs = options.retryAfterMs;
+    this.detail = options.detail;
+  }
+
+  /** What the engine may do about it. */
+  get retry(): (typeof REASONS)[Reason]['retry'] {
+    return REASONS[this.reason].retry;
+  }
+}

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { createNativePool } from '../native/pool.ts';
+import { type Clock, systemClock } from '../tasks/clock.ts';
+import type { Account, AccountLimits } from './account.ts';
+import type { ConfiguredAccount } from './accounts.ts';
+import { createPreviewProvider } from './preview/preview.ts';
+import type { CallbackAddress, CommonAccount } from './providerKind.ts';
+
+/** The upstream accounts of this installation. */
+export interface Registry {
+  readonly accounts: readonly Account[];
+  close(): Promise<void>;
+}
+
+/** The settings that accounts are made from. */
+export interface ProviderSettings {
+  readonly dataDir: string;
+  readonly previewConcurrency: number;
+  readonly accounts: readonly ConfiguredAccount[];
+}
+
+interface RegistryParts {
+  readonly settings: ProviderSettings;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** Where an upstream can call back about an account; undefined where the gateway has no public URL. */
+  readonly callback?: (accountId: string) => CallbackAddress | undefined;
+}
+
+/** Opens every configured account, and the built-in one. */
+export async function createRegistry(parts: RegistryParts): Promise<Registry> {
+  const accounts = [...openPreview(parts)];
+  for (const account of parts.settings.accounts) accounts.push(await openAccount(account, parts));
+  return {
+    accounts,
+    async close() {
+      await Promise.all(accounts.map(({ provider }) => provider.close()));
+    },
+  };
+}
+
+async function openAccount(
+  { id, kind, account }: ConfiguredAccount,
+  { log, clock = systemClock, callback }: RegistryParts,
+): Promise<Account> {
+  const opened = await kind.open(account, { id, log, clock, callback: callback?.(id) });
+  const models = modelsOf(account);
+  return {
+    id,
+    providerId: kind.id,
+    provider: opened.provider,
+    retiresModels: opened.retiresModels,
+    limits: limitsOf(opened.limits, account),
+    ...(opened.region === undefined ? {} : { region: opened.region }),
+    ...(models ? { models } : {}),
+  };
+}
+
+function modelsOf({ models }: CommonAccount): ReadonlyMap<string, string | undefined> | undefined {
+  if (!models) return undefined;
+  return Array.isArray(models)
+    ? new Map(models.map((id: string) => [id, undefined]))
+    : new Map(Object.entries(models));
+}
+
+/** The provider's documented limits, with what the operator knows better. */
+function limitsOf(documented: AccountLimits, { limits = {} }: CommonAccount): AccountLimits {
+  const { inFlight, startsPerMinute, asksPerSecond, askBatch, minAskIntervalMs } = limits;
+  return {
+    inFlight: inFlight ?? documented.inFlight,
+    startsPerMinute: startsPerMinute ?? documented.startsPerMinute,
+    asksPerSecond: asksPerSecond ?? documented.asksPerSecond,
+    askBatch: askBatch ?? documented.askBatch,
+    minAskIntervalMs: minAskIntervalMs ?? documented.minAskIntervalMs,
+  };
+}
+
+function openPreview({ settings, log }: RegistryParts): Account[] {
+  const concurrency = settings.previewConcurrency;
+  if (concurrency === 0) return [];
+  const native = createNativePool({ concurrency, log });
+  const provider = createPreviewProvider({ dir: join(settings.dataDir, 'preview'), native, log });
+  return [
+    {
+      id: 'preview',
+      providerId: 'preview',
+      retiresModels: false,
+      provider: {
+        ...provider,
+        async close() {
+          await provider.close();
+          await native.close();
+        },
+      },
+      limits: {
+        // The renderer queues by itself; one waiting job keeps it busy between two.
+        inFlight: concurrency + 1,
+        startsPerMinute: 6000,
+        asksPerSecond: 100,
+        askBatch: 1,
+        minAskIntervalMs: 250,
+      },
+    },
+  ];
+}

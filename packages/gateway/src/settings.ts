@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import { LOG_LEVELS } from './observability/log.ts';
+
+/** One setting: where it comes from, what it may be, and what it does. */
+export interface Setting {
+  /** The environment variable; in `onetake.yaml` the same without `ONETAKE_`, in lower case. */
+  readonly env: string;
+  readonly schema: z.ZodType;
+  /** As text, the way it would be written. Absent: no default. */
+  readonly default?: string;
+  readonly description: string;
+  /** Words separated by commas; a list in the file. */
+  readonly list?: true;
+  /** Never printed. */
+  readonly secret?: true;
+}
+
+const setting = <const T extends Setting>(definition: T): T => definition;
+
+const whole = (min: number, max: number) =>
+  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
+
+const onOff = z.enum(['true', 'false']).transform((value) => value === 'true');
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .transform((url) => url.replace(/\/+$/, ''));
+
+/** Every setting of the gateway; the table in docs/settings.md is made from this. */
+export const SETTINGS = {
+  host: setting({
+    env: 'ONETAKE_HOST',
+    schema: z.string().min(1),
+    default: '127.0.0.1',
+    description: 'Address to listen on. `0.0.0.0` serves other machines too.',
+  }),
+  port: setting({
+    env: 'ONETAKE_PORT',
+    schema: whole(0, 65_535),
+    default: '8787',
+    description: 'Port to listen on; `0` takes a free one.',
+  }),
+  publicUrl: setting({
+    env: 'ONETAKE_PUBLIC_URL',
+    schema: httpUrl,
+    description:
+      'Where clients reach the gateway: the base of links in answers. Default: the address it listens on.',
+  }),
+  mediaUrl: setting({
+    env: 'ONETAKE_MEDIA_URL',
+    schema: httpUrl,
+    description:
+      'Base of signed media links, where they have a domain of their own. Default: the public URL.',
+  }),
+  dataDir: setting({
+    env: 'ONETAKE_DATA_DIR',
+    schema: z.string().min(1),
+    default: './data',
+    description: 'Folder of the embedded store and the media files. One gateway per folder.',
+  }),
+  bootstrapKey: setting({
+    env: 'ONETAKE_BOOTSTRAP_KEY',
+    schema: z.string(),
+    description:
+      'An API key (`sk-…`, 20 characters or more) that exists with admin scope from the first start.',
+    secret: true,
+  }),
+  logLevel: setting({
+    env: 'ONETAKE_LOG_LEVEL',
+    schema: z.enum(LOG_LEVELS),
+    default: 'info',
+    description: `One of ${LOG_LEVELS.join(', ')}. Queries that succeed are logged at \`debug\`.`,
+  }),
+  bodyLimitMb: setting({
+    env: 'ONETAKE_BODY_LIMIT_MB',
+    schema: whole(1, 1024),
+    default: '64',
+    description: 'Largest request body, MiB. Images in a body are a third larger as base64.',
+  }),
+  linkTtlHours: setting({
+    env: 'ONETAKE_LINK_TTL_HOURS',
+    schema: whole(1, 8760),
+    default: '24',
+    description:
+      'A signed link is valid for this many hours at least, twice that at most, and never longer than its video is kept.',
+  }),
+  retentionHours: setting({
+    env: 'ONETAKE_RETENTION_HOURS',
+    schema: whole(1, 87_600),
+    default: '168',
+    description: 'Hours a finished video is kept; afterwards its downloads answer 410.',
+  }),
+  taskDeadlineMinutes: setting({
+    env: 'ONETAKE_TASK_DEADLINE_MINUTES',
+    schema: whole(1, 10_080),
+    default: '360',
+    description: 'Minutes from acceptance after which an unfinished task fails as expired.',
+  }),
+  maxAttempts: setting({
+    env: 'ONETAKE_MAX_ATTEMPTS',
+    schema: whole(1, 100),
+    default: '10',
+    description: 'Tries at an upstream that refuses for the moment, before the task fails with that reason.',
+  }),
+  resubmitUnknown: setting({
+    env: 'ONETAKE_RESUBMIT_UNKNOWN',
+    schema: onOff,
+    default: 'false',
+    description:
+      'Submit again where the outcome of a submission cannot be established. `true` may make, and bill, a video twice; `false` fails the task instead.',
+  }),
+  callTimeoutSeconds: setting({
+    env: 'ONETAKE_CALL_TIMEOUT_SECONDS',
+    schema: whole(1, 600),
+    default: '60',
+    description: 'Seconds that one call upstream may take.',
+  }),
+  drainTimeoutSeconds: setting({
+    env: 'ONETAKE_DRAIN_TIMEOUT_SECONDS',
+    schema: whole(1, 600),
+    default: '20',
+    description:
+      'Seconds the gateway may take to stop after SIGTERM. What is unfinished then is taken up by the next start.',
+  }),
+  allowPrivateHosts: setting({
+    env: 'ONETAKE_ALLOW_PRIVATE_HOSTS',
+    schema: z.string().transform((list) =>
+      list
+        .split(',')
+        .map((host) => host.trim())
+        .filter(Boolean),
+    ),
+    default: '',
+    list: true,
+    description:
+      'Hosts or address ranges, separated by commas, that image URLs may name although they are not public.',
+  }),
+  previewConcurrency: setting({
+    env: 'ONETAKE_PREVIEW_CONCURRENCY',
+    schema: whole(0, 64),
+    default: '1',
+    description: 'Videos the built-in renderer makes at a time; `0` switches it off.',
+  }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;

@@ -1,0 +1,224 @@
+import type { Attempt, AttemptOutcome, Phase, Task } from '../tasks/task.ts';
+import type { KeyRow, MediaKind, MediaRow, Scope } from './store.ts';
+
+/** The tables as SQL sees them, and their translation to the domain. Shared by every dialect. */
+export interface TaskColumns {
+  id: string;
+  project_id: string;
+  key_id: string;
+  model: string;
+  request: string;
+  phase: string;
+  version: number;
+  owner: string;
+  attempt: number;
+  created_at: number;
+  started_at: number | null;
+  completed_at: number | null;
+  deadline_at: number;
+  cancel_requested_at: number | null;
+  not_before: number | null;
+  price: string;
+  result: string | null;
+  error: string | null;
+  deleted_at: number | null;
+}
+
+export interface AttemptColumns {
+  task_id: string;
+  number: number;
+  account_id: string;
+  idempotency_key: string;
+  upstream_model: string;
+  intended_at: number;
+  upstream_id: string | null;
+  submitted_at: number | null;
+  ended_at: number | null;
+  outcome: string | null;
+  detail: string | null;
+  upstream_result: string | null;
+}
+
+export interface MediaColumns {
+  id: string;
+  project_id: string;
+  task_id: string | null;
+  kind: string;
+  storage_key: string;
+  content_type: string;
+  state: string;
+  bytes: number | null;
+  sha256: string | null;
+  created_at: number;
+  expires_at: number | null;
+}
+
+export interface KeyColumns {
+  id: string;
+  project_id: string;
+  name: string;
+  prefix: string;
+  hash: string;
+  scopes: string;
+  created_at: number;
+  expires_at: number | null;
+  revoked_at: number | null;
+}
+
+/** A task row joined with its latest attempt's columns, which are null before the first. */
+export type TaskWithAttempt = TaskColumns & {
+  [K in keyof AttemptColumns as `a_${K}`]: AttemptColumns[K] | null;
+};
+
+export function taskColumns(task: Task): TaskColumns {
+  return {
+    id: task.id,
+    project_id: task.projectId,
+    key_id: task.keyId,
+    model: task.request.model,
+    request: JSON.stringify(task.request),
+    phase: task.phase,
+    version: task.version,
+    owner: task.owner,
+    attempt: task.attempt?.number ?? 0,
+    created_at: task.createdAt,
+    started_at: task.startedAt ?? null,
+    completed_at: task.completedAt ?? null,
+    deadline_at: task.deadlineAt,
+    cancel_requested_at: task.cancelRequestedAt ?? null,
+    not_before: task.notBefore ?? null,
+    price: JSON.stringify(task.price),
+    result: task.result ? JSON.stringify(task.result) : null,
+    error: task.error ? JSON.stringify(task.error) : null,
+    deleted_at: task.deletedAt ?? null,
+  };
+}
+
+export function attemptColumns(taskId: string, attempt: Attempt): AttemptColumns {
+  return {
+    task_id: taskId,
+    number: attempt.number,
+    account_id: attempt.accountId,
+    idempotency_key: attempt.idempotencyKey,
+    upstream_model: attempt.upstreamModel,
+    intended_at: attempt.intendedAt,
+    upstream_id: attempt.upstreamId ?? null,
+    submitted_at: attempt.submittedAt ?? null,
+    ended_at: attempt.endedAt ?? null,
+    outcome: attempt.outcome ?? null,
+    detail: attempt.detail ?? null,
+    upstream_result: attempt.upstreamResult ? JSON.stringify(attempt.upstreamResult) : null,
+  };
+}
+
+/** Drops nulls: absent in the domain means no member at all. */
+function present<T extends object>(members: { [K in keyof T]: T[K] | null }): Partial<T> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null)) as Partial<T>;
+}
+
+const json = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
+
+export function taskFromColumns(row: TaskWithAttempt): Task {
+  return {
+    id: row.id,
+    projectId: row.project_id,
+    keyId: row.key_id,
+    request: JSON.parse(row.request),
+    phase: row.phase as Phase,
+    version: row.version,
+    owner: row.owner,
+    createdAt: row.created_at,
+    deadlineAt: row.deadline_at,
+    price: JSON.parse(row.price),
+    ...present<Partial<Task>>({
+      startedAt: row.started_at,
+      completedAt: row.completed_at,
+      cancelRequestedAt: row.cancel_requested_at,
+      notBefore: row.not_before,
+      attempt: attemptFromColumns(row),
+      result: json(row.result),
+      error: json(row.error),
+      deletedAt: row.deleted_at,
+    }),
+  };
+}
+
+function attemptFromColumns(row: TaskWithAttempt): Attempt | null {
+  if (row.a_number === null || row.a_account_id === null || row.a_idempotency_key === null) return null;
+  return {
+    number: row.a_number,
+    accountId: row.a_account_id,
+    idempotencyKey: row.a_idempotency_key,
+    upstreamModel: row.a_upstream_model ?? '',
+    intendedAt: row.a_intended_at ?? 0,
+    ...present<Partial<Attempt>>({
+      upstreamId: row.a_upstream_id,
+      submittedAt: row.a_submitted_at,
+      endedAt: row.a_ended_at,
+      outcome: row.a_outcome as AttemptOutcome | null,
+      detail: row.a_detail,
+      upstreamResult: json(row.a_upstream_result),
+    }),
+  };
+}
+
+export function mediaColumns(row: MediaRow): MediaColumns {
+  return {
+    id: row.id,
+    project_id: row.projectId,
+    task_id: row.taskId ?? null,
+    kind: row.kind,
+    storage_key: row.storageKey,
+    content_type: row.contentType,
+    state: row.state,
+    bytes: row.bytes ?? null,
+    sha256: row.sha256 ?? null,
+    created_at: row.createdAt,
+    expires_at: row.expiresAt ?? null,
+  };
+}
+
+export function mediaFromColumns(row: MediaColumns): MediaRow {
+  return {
+    id: row.id,
+    projectId: row.project_id,
+    kind: row.kind as MediaKind,
+    storageKey: row.storage_key,
+    contentType: row.content_type,
+    state: row.state as MediaRow['state'],
+    createdAt: row.created_at,
+    ...present<Partial<MediaRow>>({
+      taskId: row.task_id,
+      bytes: row.bytes,
+      sha256: row.sha256,
+      expiresAt: row.expires_at,
+    }),
+  };
+}
+
+export function keyColumns(key: KeyRow): KeyColumns {
+  return {
+    id: key.id,
+    project_id: key.projectId,
+    name: key.name,
+    prefix: key.prefix,
+    hash: key.hash,
+    scopes: JSON.stringify(key.scopes),
+    created_at: key.createdAt,
+    expires_at: key.expiresAt ?? null,
+    revoked_at: key.revokedAt ?? null,
+  };
+}
+
+export function keyFromColumns(row: KeyColumns): KeyRow {
+  return {
+    id: row.id,
+    projectId: row.project_id,
+    name: row.name,
+    prefix: row.prefix,
+    hash: row.hash,
+    scopes: JSON.parse(row.scopes) as Scope[],
+    createdAt: row.created_at,
+    ...present<Partial<KeyRow>>({ expiresAt: row.expires_at, revokedAt: row.revoked_at }),
+  };
+}

@@ -1,0 +1,232 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import type { Move } from '../tasks/lifecycle.ts';
+import type { Task } from '../tasks/task.ts';
+import { lockFolder } from './folderLock.ts';
+import { createGroupCommit } from './groupCommit.ts';
+import { MIGRATIONS } from './migrations/index.ts';
+import {
+  type KeyColumns,
+  keyColumns,
+  keyFromColumns,
+  type MediaColumns,
+  mediaColumns,
+  mediaFromColumns,
+  taskFromColumns,
+} from './rows.ts';
+import { prepareStatements } from './sqliteStatements.ts';
+import type {
+  Acceptance,
+  Accepted,
+  AuditRow,
+  KeyRow,
+  MediaRow,
+  Store,
+  StoredLedgerRow,
+  TaskQuery,
+} from './store.ts';
+import { selectTasks, type Tables } from './taskList.ts';
+
+export interface SqliteOptions {
+  /** The data folder; made where it is missing. */
+  readonly dir: string;
+  /** True for the gateway, which must be the folder's only driver; false for the command line beside it. */
+  readonly exclusive: boolean;
+  /** How often to look for another process's writes, in milliseconds. */
+  readonly foreignChangeMs?: number;
+}
+
+/** `SQLITE_BUSY` after this long: the command line writes beside the gateway, for a moment at a time. */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** The embedded store: one SQLite file, WAL, `synchronous=FULL`, group commit. */
+export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  mkdirSync(options.dir, { recursive: true });
+  const lock = options.exclusive ? lockFolder(options.dir) : undefined;
+  const db = new Database(join(options.dir, 'onetake.db'), { timeout: BUSY_TIMEOUT_MS });
+  db.pragma('journal_mode = WAL');
+  // FULL syncs the log at every commit: what was answered with 200 survives power loss, not only `kill -9`.
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+
+  const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
+  const migrated = await new Migrator({
+    db: kysely,
+    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+  }).migrateToLatest();
+  if (migrated.error) throw migrated.error;
+
+  const sql = prepareStatements(db);
+  const inGroup = createGroupCommit(db);
+
+  function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
+    for (const row of rows) {
+      sql.insertLedger.run({
+        task_id: task.id,
+        kind: row.kind,
+        project_id: task.projectId,
+        key_id: task.keyId,
+        amount_micros: row.amountMicros,
+        currency: task.price.currency,
+        created_at: at,
+      });
+    }
+  }
+
+  function writeAudit(row: AuditRow): void {
+    sql.insertAudit.run(row);
+  }
+
+  function accept({ task, ledger, media, idempotency }: Acceptance): Accepted {
+    if (idempotency) {
+      const earlier = sql.idempotency.get(task.projectId, idempotency.key, task.createdAt);
+      if (earlier) {
+        if (earlier.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
+        const row = sql.task.get(earlier.task_id);
+        if (row) return { outcome: 'replayed', task: taskFromColumns(row) };
+      }
+      sql.putIdempotency.run({
+        project_id: task.projectId,
+        key: idempotency.key,
+        body_hash: idempotency.bodyHash,
+        task_id: task.id,
+        expires_at: idempotency.expiresAt,
+      });
+    }
+    sql.insertTask(task);
+    writeLedger(task, ledger, task.createdAt);
+    for (const row of media) sql.putMedia.run(mediaColumns(row));
+    return { outcome: 'accepted' };
+  }
+
+  function commit({ at, from, task, ledger }: Move, media: readonly MediaRow[]): boolean {
+    if (!sql.updateTask(task, from)) return false;
+    if (task.attempt) sql.putAttempt(task.id, task.attempt);
+    writeLedger(task, ledger, at);
+    for (const row of media) sql.putMedia.run(mediaColumns(row));
+    return true;
+  }
+
+  const timers = new Set<NodeJS.Timeout>();
+
+  return {
+    accept: (acceptance) => inGroup(() => accept(acceptance)),
+    commit: (move, media = []) => inGroup(() => commit(move, media)),
+
+    async task(id) {
+      const row = sql.task.get(id);
+      return row && taskFromColumns(row);
+    },
+    async listTasks(query: TaskQuery) {
+      return (await selectTasks(kysely, query)).map(taskFromColumns);
+    },
+    adopt: (owner, limit) =>
+      inGroup(() => {
+        const ids = sql.orphans.all(owner, limit);
+        return ids.map(({ id }) => {
+          sql.takeOver.run(owner, id);
+          const row = sql.task.get(id);
+          if (!row) throw new Error(`task ${id} vanished inside a transaction`);
+          return taskFromColumns(row);
+        });
+      }),
+    async ledger(taskId) {
+      return sql.ledger.all(taskId).map(
+        (row): StoredLedgerRow => ({
+          taskId: row.task_id,
+          kind: row.kind,
+          projectId: row.project_id,
+          keyId: row.key_id,
+          amountMicros: row.amount_micros,
+          currency: row.currency,
+          createdAt: row.created_at,
+        }),
+      );
+    },
+
+    async expiredSince(since, limit) {
+      return sql.expired.all(since, limit).flatMap(({ task_id }) => {
+        const row = sql.task.get(task_id);
+        return row ? [taskFromColumns(row)] : [];
+      });
+    },
+    async isKnownUpstream(accountId, upstreamId) {
+      return sql.attemptByUpstream.get(accountId, upstreamId) !== undefined;
+    },
+
+    putMedia: (rows) =>
+      inGroup(() => {
+        for (const row of rows) sql.putMedia.run(mediaColumns(row));
+      }),
+    async media(id) {
+      const row = sql.media.get(id) as MediaColumns | undefined;
+      return row && mediaFromColumns(row);
+    },
+    async sweepable(now, pendingBefore, limit) {
+      return (sql.sweepable.all(now, pendingBefore, limit) as MediaColumns[]).map(mediaFromColumns);
+    },
+    async mediaOf(taskId) {
+      return (sql.mediaOf.all(taskId) as MediaColumns[]).map(mediaFromColumns);
+    },
+    removeMedia: (ids) =>
+      inGroup(() => {
+        for (const id of ids) sql.removeMedia.run(id);
+      }),
+    removeExpiredIdempotency: (now, limit) => inGroup(() => sql.removeIdempotency.run(now, limit).changes),
+
+    putKey: (key: KeyRow, audit: AuditRow) =>
+      inGroup(() => {
+        sql.ensureProject.run(key.projectId, key.projectId, key.createdAt);
+        sql.putKey.run(keyColumns(key));
+        writeAudit(audit);
+      }),
+    async keyByHash(hash) {
+      const row = sql.keyByHash.get(hash) as KeyColumns | undefined;
+      return row && keyFromColumns(row);
+    },
+    async listKeys() {
+      return (sql.keys.all() as KeyColumns[]).map(keyFromColumns);
+    },
+    revokeKey: (id, at, audit) =>
+      inGroup(() => {
+        if (sql.revokeKey.run(at, id).changes > 0) writeAudit(audit);
+        const row = sql.keyById.get(id) as KeyColumns | undefined;
+        return row && keyFromColumns(row);
+      }),
+
+    secret: (name, make) =>
+      inGroup(() => {
+        sql.putSecret.run(name, make());
+        return sql.secret.get(name)?.value ?? '';
+      }),
+
+    onForeignChange(listener) {
+      // `data_version` changes when another connection has committed; asking costs microseconds.
+      const version = (): unknown => db.pragma('data_version', { simple: true });
+      let seen = version();
+      const timer = setInterval(() => {
+        const current = version();
+        if (current === seen) return;
+        seen = current;
+        listener();
+      }, options.foreignChangeMs ?? 500);
+      timer.unref();
+      timers.add(timer);
+      return () => {
+        clearInterval(timer);
+        timers.delete(timer);
+      };
+    },
+    check: () => inGroup(() => void sql.ping.get()),
+    async close() {
+      for (const timer of timers) clearInterval(timer);
+      // One more turn of the group commit: what was queued before this call is durable when it resolves.
+      await inGroup(() => undefined);
+      db.close();
+      lock?.release();
+    },
+  };
+}

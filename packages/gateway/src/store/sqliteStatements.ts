@@ -1,0 +1,131 @@
+import type { Database } from 'better-sqlite3';
+import type { LedgerRow } from '../tasks/lifecycle.ts';
+import type { Attempt, Phase, Task } from '../tasks/task.ts';
+import { attemptColumns, type TaskWithAttempt, taskColumns } from './rows.ts';
+
+const ATTEMPT_COLUMNS = [
+  'task_id',
+  'number',
+  'account_id',
+  'idempotency_key',
+  'upstream_model',
+  'intended_at',
+  'upstream_id',
+  'submitted_at',
+  'ended_at',
+  'outcome',
+  'detail',
+  'upstream_result',
+];
+
+/** Every statement of the embedded store's hot paths, prepared once. */
+export function prepareStatements(db: Database) {
+  const selectTask = `
+    select t.*, ${ATTEMPT_COLUMNS.map((column) => `a.${column} as a_${column}`).join(', ')}
+    from tasks t left join attempts a on a.task_id = t.id and a.number = t.attempt
+    where t.id = ?`;
+
+  const insertTask = db.prepare(`
+    insert into tasks (id, project_id, key_id, model, request, phase, version, owner, attempt, created_at, started_at,
+      completed_at, deadline_at, cancel_requested_at, not_before, price, result, error, deleted_at)
+    values (@id, @project_id, @key_id, @model, @request, @phase, @version, @owner, @attempt, @created_at, @started_at,
+      @completed_at, @deadline_at, @cancel_requested_at, @not_before, @price, @result, @error, @deleted_at)`);
+
+  // Compare-and-set: a driver that lost the task (or came second) changes no row, and so writes nothing at all.
+  const updateTask = db.prepare(`
+    update tasks set phase = @phase, version = @version, attempt = @attempt, request = @request, started_at = @started_at,
+      completed_at = @completed_at, cancel_requested_at = @cancel_requested_at, not_before = @not_before,
+      result = @result, error = @error, deleted_at = @deleted_at
+    where id = @id and phase = @from_phase and version = @from_version and owner = @owner`);
+
+  const putAttempt = db.prepare(`
+    insert into attempts (${ATTEMPT_COLUMNS.join(', ')})
+    values (${ATTEMPT_COLUMNS.map((column) => `@${column}`).join(', ')})
+    on conflict (task_id, number) do update set
+      upstream_id = excluded.upstream_id, submitted_at = excluded.submitted_at, ended_at = excluded.ended_at,
+      outcome = excluded.outcome, detail = excluded.detail, upstream_result = excluded.upstream_result`);
+
+  return {
+    task: db.prepare<[string], TaskWithAttempt>(selectTask),
+    insertTask: (task: Task) => insertTask.run(taskColumns(task)),
+    updateTask: (task: Task, from: { phase: Phase; version: number }): boolean =>
+      updateTask.run({ ...taskColumns(task), from_phase: from.phase, from_version: from.version }).changes ===
+      1,
+    putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptColumns(taskId, attempt)),
+
+    orphans: db.prepare<[string, number], { id: string }>(`
+      select id from tasks
+      where phase in ('accepted', 'submitting', 'running', 'storing') and owner <> ?
+      order by id limit ?`),
+    // The version moves on, so that a late write of the former owner fails on its compare-and-set.
+    takeOver: db.prepare<[string, string]>('update tasks set owner = ?, version = version + 1 where id = ?'),
+
+    insertLedger: db.prepare(`
+      insert into ledger (task_id, kind, project_id, key_id, amount_micros, currency, created_at)
+      values (@task_id, @kind, @project_id, @key_id, @amount_micros, @currency, @created_at)`),
+    ledger: db.prepare<
+      [string],
+      {
+        task_id: string;
+        kind: LedgerRow['kind'];
+        project_id: string;
+        key_id: string;
+        amount_micros: number;
+        currency: string;
+        created_at: number;
+      }
+    >('select * from ledger where task_id = ? order by created_at, kind desc'),
+
+    expired: db.prepare<[number, number], { task_id: string }>(`
+      select task_id from attempts
+      where outcome = 'expired' and upstream_id is not null and ended_at >= ?
+      order by ended_at desc limit ?`),
+    attemptByUpstream: db.prepare<[string, string], { task_id: string }>(
+      'select task_id from attempts where account_id = ? and upstream_id = ? limit 1',
+    ),
+
+    putMedia: db.prepare(`
+      insert into media (id, project_id, task_id, kind, storage_key, content_type, state, bytes, sha256, created_at, expires_at)
+      values (@id, @project_id, @task_id, @kind, @storage_key, @content_type, @state, @bytes, @sha256, @created_at, @expires_at)
+      on conflict (id) do update set task_id = excluded.task_id, state = excluded.state, bytes = excluded.bytes,
+        sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at`),
+    media: db.prepare<[string]>('select * from media where id = ?'),
+    mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
+    sweepable: db.prepare<[number, number, number]>(`
+      select * from media where expires_at <= ? or (state = 'pending' and created_at <= ?) limit ?`),
+    removeMedia: db.prepare<[string]>('delete from media where id = ?'),
+
+    idempotency: db.prepare<[string, string, number], { body_hash: string; task_id: string }>(
+      'select body_hash, task_id from idempotency where project_id = ? and key = ? and expires_at > ?',
+    ),
+    putIdempotency: db.prepare(`
+      insert into idempotency (project_id, key, body_hash, task_id, expires_at)
+      values (@project_id, @key, @body_hash, @task_id, @expires_at)
+      on conflict (project_id, key) do update set
+        body_hash = excluded.body_hash, task_id = excluded.task_id, expires_at = excluded.expires_at`),
+    removeIdempotency: db.prepare<[number, number]>(`
+      delete from idempotency where rowid in (select rowid from idempotency where expires_at <= ? limit ?)`),
+
+    ensureProject: db.prepare<[string, string, number]>(
+      'insert into projects (id, name, created_at) values (?, ?, ?) on conflict (id) do nothing',
+    ),
+    putKey: db.prepare(`
+      insert into keys (id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at)
+      values (@id, @project_id, @name, @prefix, @hash, @scopes, @created_at, @expires_at, @revoked_at)`),
+    keyByHash: db.prepare<[string]>('select * from keys where hash = ?'),
+    keyById: db.prepare<[string]>('select * from keys where id = ?'),
+    keys: db.prepare('select * from keys order by id'),
+    revokeKey: db.prepare<[number, string]>(
+      'update keys set revoked_at = ? where id = ? and revoked_at is null',
+    ),
+
+    putSecret: db.prepare<[string, string]>(
+      'insert into secrets (name, value) values (?, ?) on conflict (name) do nothing',
+    ),
+    secret: db.prepare<[string], { value: string }>('select value from secrets where name = ?'),
+    insertAudit: db.prepare(
+      'insert into audit (at, actor, action, subject) values (@at, @actor, @action, @subject)',
+    ),
+    ping: db.prepare('select 1'),
+  };
+}

@@ -1,0 +1,68 @@
+import { type Kysely, sql } from 'kysely';
+import type { AttemptColumns, TaskColumns, TaskWithAttempt } from './rows.ts';
+import type { TaskQuery } from './store.ts';
+
+/** The tables that lists read. */
+export interface Tables {
+  tasks: TaskColumns;
+  attempts: AttemptColumns;
+}
+
+/** A page of a project's tasks, newest first. */
+export async function selectTasks(db: Kysely<Tables>, query: TaskQuery): Promise<TaskWithAttempt[]> {
+  let select = db
+    .selectFrom('tasks as t')
+    .leftJoin('attempts as a', (join) =>
+      join.onRef('a.task_id', '=', 't.id').onRef('a.number', '=', 't.attempt'),
+    )
+    .selectAll('t')
+    .select([
+      'a.task_id as a_task_id',
+      'a.number as a_number',
+      'a.account_id as a_account_id',
+      'a.idempotency_key as a_idempotency_key',
+      'a.upstream_model as a_upstream_model',
+      'a.intended_at as a_intended_at',
+      'a.upstream_id as a_upstream_id',
+      'a.submitted_at as a_submitted_at',
+      'a.ended_at as a_ended_at',
+      'a.outcome as a_outcome',
+      'a.detail as a_detail',
+      'a.upstream_result as a_upstream_result',
+    ])
+    .where('t.project_id', '=', query.projectId)
+    .where('t.deleted_at', 'is', null)
+    .orderBy('t.id', 'desc')
+    .limit(query.limit);
+
+  if (query.before) select = select.where('t.id', '<', query.before);
+  if (query.model) select = select.where('t.model', '=', query.model);
+  switch (query.status) {
+    case 'queued':
+      select = select.where((e) =>
+        e.or([
+          e('t.phase', 'in', ['accepted', 'submitting']),
+          e.and([e('t.phase', '=', 'running'), e('t.started_at', 'is', null)]),
+        ]),
+      );
+      break;
+    case 'in_progress':
+      select = select.where((e) =>
+        e.or([
+          e('t.phase', '=', 'storing'),
+          e.and([e('t.phase', '=', 'running'), e('t.started_at', 'is not', null)]),
+        ]),
+      );
+      break;
+    case 'succeeded':
+    case 'failed':
+      select = select.where('t.phase', '=', query.status);
+      break;
+    case undefined:
+      break;
+  }
+  for (const [name, value] of Object.entries(query.metadata ?? {})) {
+    select = select.where(sql`json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`})`, '=', value);
+  }
+  return select.execute();
+}

@@ -1,0 +1,168 @@
+import { billableSeconds, costMicros } from './money.ts';
+import type { TaskError } from './reasons.ts';
+import type { Attempt, AttemptOutcome, Phase, Task, TaskResult, UpstreamResult } from './task.ts';
+
+/** What can happen to a task. Every durable change of a task is one of these. */
+export type Event =
+  /** The intent: written before the first byte goes upstream. */
+  | {
+      readonly type: 'submit_intended';
+      readonly accountId: string;
+      readonly idempotencyKey: string;
+      readonly upstreamModel: string;
+    }
+  | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
+  /** Certainly not created upstream: the task waits for another attempt, not before `notBefore`. */
+  | { readonly type: 'submit_refused'; readonly detail?: string; readonly notBefore?: number }
+  | { readonly type: 'work_started' }
+  | { readonly type: 'upstream_succeeded'; readonly result: UpstreamResult }
+  /** The bytes are in our storage, whole and checked. */
+  | { readonly type: 'stored'; readonly result: Omit<TaskResult, 'costMicros'> }
+  | {
+      readonly type: 'failed';
+      readonly error: TaskError;
+      readonly outcome: AttemptOutcome;
+      readonly detail?: string;
+    }
+  | { readonly type: 'cancel_requested' }
+  /** The upstream finished a job whose task had expired: the task stays as it is, its attempt remembers. */
+  | { readonly type: 'finished_late'; readonly result: UpstreamResult }
+  /** The caller deleted a finished task: its words and inputs are erased, its ledger stays. */
+  | { readonly type: 'deleted' };
+
+/** An append-only ledger row, unique per (task, kind). */
+export interface LedgerRow {
+  readonly kind: 'hold' | 'capture' | 'release';
+  readonly amountMicros: number;
+}
+
+/** A legal move: the task after it, and the money rows that belong in the same transaction. */
+export interface Move {
+  /** Milliseconds UTC. */
+  readonly at: number;
+  readonly from: { readonly phase: Phase; readonly version: number };
+  readonly task: Task;
+  readonly ledger: readonly LedgerRow[];
+}
+
+/** Which events a phase admits. What is not here is illegal, and leaves the task as it is. */
+export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
+  accepted: ['submit_intended', 'failed'],
+  submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
+  running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested'],
+  storing: ['stored', 'failed'],
+  succeeded: ['deleted'],
+  failed: ['deleted', 'finished_late'],
+};
+
+/** Upstream words kept on an attempt, in characters: enough to diagnose, too little to bloat a row. */
+const DETAIL_LIMIT = 2000;
+
+/**
+ * The whole lifecycle in one pure function: what `event` makes of `task` at `now` (milliseconds UTC), or undefined
+ * where the event is not legal in this phase, or changes nothing.
+ */
+export function move(task: Task, event: Event, now: number): Move | undefined {
+  if (!LEGAL[task.phase].includes(event.type)) return undefined;
+  const to = (changes: Partial<Task>, ledger: readonly LedgerRow[] = []): Move => ({
+    at: now,
+    from: { phase: task.phase, version: task.version },
+    task: { ...task, ...changes, version: task.version + 1 },
+    ledger,
+  });
+
+  switch (event.type) {
+    case 'submit_intended':
+      return to({
+        phase: 'submitting',
+        attempt: {
+          number: (task.attempt?.number ?? 0) + 1,
+          accountId: event.accountId,
+          idempotencyKey: event.idempotencyKey,
+          upstreamModel: event.upstreamModel,
+          intendedAt: now,
+        },
+      });
+
+    case 'submit_confirmed':
+      return to({
+        phase: 'running',
+        attempt: { ...attemptOf(task), upstreamId: event.upstreamId, submittedAt: now },
+        ...(event.working ? { startedAt: now } : {}),
+      });
+
+    case 'submit_refused':
+      return to({
+        phase: 'accepted',
+        attempt: ended(attemptOf(task), 'refused', now, event.detail),
+        ...(event.notBefore === undefined ? {} : { notBefore: event.notBefore }),
+      });
+
+    case 'work_started':
+      return task.startedAt === undefined ? to({ startedAt: now }) : undefined;
+
+    case 'upstream_succeeded':
+      return to({
+        phase: 'storing',
+        startedAt: task.startedAt ?? now,
+        attempt: { ...attemptOf(task), upstreamResult: event.result },
+      });
+
+    case 'stored': {
+      const cost = costMicros(task.price, billableSeconds(task.request.duration, event.result.duration));
+      const rest = task.price.holdMicros - cost;
+      return to(
+        {
+          phase: 'succeeded',
+          completedAt: now,
+          attempt: ended(attemptOf(task), 'succeeded', now),
+          result: { ...event.result, costMicros: cost },
+        },
+        [
+          { kind: 'capture', amountMicros: cost },
+          // What was held beyond the cost goes back, so that every hold is matched to the micro-unit.
+          ...(rest > 0 ? [{ kind: 'release', amountMicros: rest } as const] : []),
+        ],
+      );
+    }
+
+    case 'failed':
+      return to(
+        {
+          phase: 'failed',
+          completedAt: now,
+          error: event.error,
+          ...(task.attempt && !task.attempt.outcome
+            ? { attempt: ended(task.attempt, event.outcome, now, event.detail) }
+            : {}),
+        },
+        [{ kind: 'release', amountMicros: task.price.holdMicros }],
+      );
+
+    case 'finished_late':
+      return task.attempt?.outcome === 'expired'
+        ? to({ attempt: { ...task.attempt, outcome: 'late', upstreamResult: event.result } })
+        : undefined;
+
+    case 'cancel_requested':
+      return task.cancelRequestedAt === undefined ? to({ cancelRequestedAt: now }) : undefined;
+
+    case 'deleted':
+      return task.deletedAt === undefined ? to({ deletedAt: now, request: erased(task) }) : undefined;
+  }
+}
+
+function attemptOf(task: Task): Attempt {
+  // Phases past `accepted` are entered by `submit_intended` alone, which makes the attempt.
+  if (!task.attempt) throw new Error(`task ${task.id} is ${task.phase} without an attempt`);
+  return task.attempt;
+}
+
+function ended(attempt: Attempt, outcome: AttemptOutcome, now: number, detail?: string): Attempt {
+  return { ...attempt, outcome, endedAt: now, ...(detail ? { detail: detail.slice(0, DETAIL_LIMIT) } : {}) };
+}
+
+function erased(task: Task): Task['request'] {
+  const { model, duration, resolution, aspectRatio, width, height } = task.request;
+  return { model, prompt: '', duration, resolution, aspectRatio, width, height };
+}

@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createLog } from '../../src/observability/log.ts';
+import { KEY, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const CANARY = 'sk-canary-7f3a9c1e5b8d2046';
+
+let t: TestGateway;
+beforeAll(async () => {
+  t = await startTestGateway({ ONETAKE_BOOTSTRAP_KEY: CANARY });
+});
+afterAll(() => t.end());
+
+it('no key reaches a log line, however a request goes wrong', async () => {
+  const { body } = await t.submit(QUICK, { key: CANARY });
+  const { body: task } = await t.json(`/v1/video/generations/${body.task_id}?wait=30`, { key: CANARY });
+  await t.json('/v1/nothing', { key: CANARY });
+  await t.submit('{broken', { key: CANARY });
+  await t.submit({ ...QUICK, [CANARY]: 1 }, { key: CANARY });
+  await t.call(`/v1/video/generations/x?api_key=${CANARY}&key=${CANARY}`, { key: CANARY });
+  await t.call('/v1/models', { key: `${CANARY}-wrong` });
+  await t.call(`/media/x.mp4?expires=1&signature=${CANARY}`, { key: null });
+  if (task.url) await fetch(task.url);
+
+  expect(t.log.length).toBeGreaterThan(5);
+  const log = t.log.join('');
+  expect(log).not.toContain(CANARY);
+  expect(log).not.toMatch(/signature=(?!\[secret\])/);
+});
+
+it('the log itself scrubs what a careless line holds', () => {
+  const lines: string[] = [];
+  const log = createLog('info', { write: (line: string) => void lines.push(line) });
+  log.info({ headers: { authorization: `Bearer ${CANARY}` } }, 'header');
+  log.info({ request: { apiKey: CANARY } }, 'member');
+  log.error({ err: new Error(`upstream said: invalid key ${CANARY}`) }, `key ${CANARY}`);
+  log.info({ url: `https://bucket.example/x.mp4?Expires=1&Signature=abc%2Fdef` }, 'link');
+  expect(lines.join('')).not.toContain(CANARY);
+  expect(lines.join('')).not.toContain('abc%2Fdef');
+  for (const line of lines) expect(() => JSON.parse(line)).not.toThrow();
+});
+
+it('every answer has a request id, which its log lines share', async () => {
+  const given = await t.json('/v1/nothing', { key: CANARY, headers: { 'x-request-id': 'my-trace.1' } });
+  expect(given.headers.get('x-request-id')).toBe('my-trace.1');
+  expect(given.body.error.request_id).toBe('my-trace.1');
+  const made = await t.json('/v1/nothing', { key: CANARY, headers: { 'x-request-id': 'no spaces allowed' } });
+  const id = made.headers.get('x-request-id') ?? '';
+  expect(id).toMatch(/^[0-9a-f-]{36}$/);
+  await expect.poll(() => t.log.some((line) => line.includes(id))).toBe(true);
+  expect(KEY).not.toBe(CANARY);
+});

@@ -1,0 +1,70 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findChromium } from '../../../../scripts/chromium.ts';
+import { type Json, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+const executablePath = findChromium();
+if (!executablePath)
+  console.log('No Chromium here: the browser tests are skipped. Set ONETAKE_CHROMIUM to its path.');
+
+/** Screenshots go here, where a person can look at them; ignored by git. */
+const SHOTS = '.tmp/screenshots';
+
+describe.skipIf(!executablePath)('in Chromium', () => {
+  let t: TestGateway;
+  let task: Json;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    t = await startTestGateway();
+    task = await t.finished({ prompt: 'a paper boat on a rainy street', duration: 2, generate_audio: true });
+    browser = await chromium.launch({
+      ...(executablePath ? { executablePath } : {}),
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+    await mkdir(SHOTS, { recursive: true });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await t?.end();
+  });
+
+  it('the video at `url` plays, seeks, and shows a picture', async () => {
+    const page = await browser.newPage();
+    // The video alone on a page of the gateway's own origin, so that its pixels may be read.
+    await page.goto(`${t.gateway.address}/healthz`);
+    await page.addScriptTag({ path: fileURLToPath(new URL('playVideo.js', import.meta.url)) });
+    const state: Json = await page.evaluate(`playVideo(${JSON.stringify(task.url)})`);
+    await writeFile(`${SHOTS}/playback.png`, await page.screenshot());
+
+    expect(`${state.width}x${state.height}`).toBe(task.size);
+    expect(state.duration).toBeCloseTo(2, 0);
+    expect(state.played).toBeGreaterThan(1.5);
+    expect(state.colours).toBeGreaterThan(50);
+    await page.close();
+  });
+
+  it('the reference page shows the calls with their examples', async () => {
+    const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
+    const foreign: string[] = [];
+    page.on('request', (request) => {
+      if (!request.url().startsWith(t.gateway.address) && !/^(data|blob):/.test(request.url()))
+        foreign.push(request.url());
+    });
+    await page.goto(`${t.gateway.address}/docs/`);
+    await page.getByText('Submit a video task').first().waitFor();
+    await writeFile(`${SHOTS}/docs.png`, await page.screenshot());
+    expect(foreign).toEqual([]);
+    await page.close();
+  });
+});

@@ -1,0 +1,184 @@
+import { writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pino } from 'pino';
+import { createEngine } from '../../src/engine/engine.ts';
+import { createFeed } from '../../src/engine/feed.ts';
+import type { Timers } from '../../src/engine/timers.ts';
+import { createFileStorage } from '../../src/media/files.ts';
+import type { MediaStorage, MediaWrite } from '../../src/media/media.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { newId } from '../../src/tasks/ids.ts';
+import { aNewTask, aRequest } from '../support/builders.ts';
+import { fakeInspector } from '../support/fakeVideo.ts';
+import { createRecordingProvider } from '../support/recordingProvider.ts';
+import { type Behaviour, createRecordingUpstream } from '../support/recordingUpstream.ts';
+import type { KINDS, Plan } from './plan.ts';
+
+// One life of a gateway without HTTP: takes up what the last life left, submits, drives everything to its end, or dies
+// where its plan says.
+
+/** Virtual milliseconds in a real one: back-off and patience take their usual course in no time. */
+const SPEED = 50;
+
+const plan: Plan = JSON.parse(process.argv[2] ?? '');
+
+const passed = new Map<string, number>();
+function pass(point: string): void {
+  const times = (passed.get(point) ?? 0) + 1;
+  passed.set(point, times);
+  if (plan.kill?.point !== point || plan.kill.nth !== times) return;
+  process.kill(process.pid, 'SIGKILL');
+  // The signal may take a moment to arrive; nothing more may happen until then.
+  for (;;);
+}
+
+async function around<T>(name: string, call: () => Promise<T>): Promise<T> {
+  pass(`${name}:before`);
+  const value = await call();
+  pass(`${name}:after`);
+  return value;
+}
+
+const BEHAVIOUR: Record<(typeof KINDS)[number], Behaviour> = {
+  plain: { answers: ['in_progress', 'succeeded'] },
+  slow: { answers: ['queued', 'queued', 'in_progress', { progress: 50 }, 'missing', 'succeeded'] },
+  busy: {
+    start: [{ refuse: 'rate_limited', retryAfterMs: 500 }, { refuse: 'upstream_unavailable' }, 'accepted'],
+  },
+  'answer-lost': { start: ['answer_lost', 'accepted'] },
+  'request-lost': { start: ['request_lost', 'accepted'] },
+  rejected: { answers: ['in_progress', { failed: 'content_rejected', message: 'The prompt was refused.' }] },
+  'broken-download': { open: [{ breakAfter: 7000 }, { breakAfter: 15_000 }, 'whole'] },
+  'damaged-download': { open: ['damaged', { silentlyOnly: 9000 }, 'whole'] },
+};
+
+const opened = await openSqliteStore({ dir: plan.dir, exclusive: true });
+const store: Store = {
+  ...opened,
+  accept: (acceptance) => around('accept', () => opened.accept(acceptance)),
+  commit: (move, media) =>
+    around(`commit ${move.from.phase}>${move.task.phase}`, () => opened.commit(move, media)),
+  adopt: (owner, limit) => around('adopt', () => opened.adopt(owner, limit)),
+  putMedia: (rows) => around('putMedia', () => opened.putMedia(rows)),
+};
+
+const files = createFileStorage({ root: join(plan.dir, 'media') });
+const storage: MediaStorage = { ...files, write: async (key) => mortalWrite(await files.write(key)) };
+
+function mortalWrite(write: MediaWrite): MediaWrite {
+  return {
+    ...write,
+    append: (stream, offset) =>
+      around('append', () => {
+        let bytes = 0;
+        const halfWay = new Transform({
+          transform(piece: Buffer, _encoding, next) {
+            bytes += piece.length;
+            if (bytes > 10_000) pass('append:half way');
+            next(null, piece);
+          },
+        });
+        stream.on('error', (error) => halfWay.destroy(error));
+        return write.append(stream.pipe(halfWay), offset);
+      }),
+    commit: () => around('commit bytes', () => write.commit()),
+  };
+}
+
+const upstream = createRecordingUpstream({
+  path: join(plan.dir, 'upstream.jsonl'),
+  behaviour: (prompt) => BEHAVIOUR[prompt.split(' ')[0] as keyof typeof BEHAVIOUR],
+});
+const provider = createRecordingProvider({
+  upstream: {
+    ...upstream,
+    record(entry) {
+      upstream.record(entry);
+      if (entry.call === 'start' && entry.upstreamId) pass('upstream took the job');
+    },
+  },
+  abilities: ['askMany', 'cancel', 'discard', ...(plan.find ? (['find'] as const) : [])],
+});
+
+const now = () => plan.epoch + Math.floor((Date.now() - plan.epoch) * SPEED);
+const timers: Timers = {
+  now,
+  at(time, fire) {
+    const timer = setTimeout(fire, Math.max(0, time - now()) / SPEED);
+    return () => clearTimeout(timer);
+  },
+  close() {},
+};
+
+const feed = createFeed();
+const { find } = provider;
+const engine = createEngine({
+  store,
+  storage,
+  inspector: fakeInspector,
+  openInput: async () => {
+    throw new Error('no inputs here');
+  },
+  accounts: [
+    {
+      id: 'one',
+      providerId: 'test',
+      retiresModels: false,
+      provider: {
+        ...provider,
+        start: (job, signal) => around('start', () => provider.start(job, signal)),
+        ask: (handle, signal) => around('ask', () => provider.ask(handle, signal)),
+        open: (handle, result, offset, signal) =>
+          around('open', () => provider.open(handle, result, offset, signal)),
+        discard: (handle, signal) => around('discard', async () => provider.discard?.(handle, signal)),
+        ...(find ? { find: (lost, signal) => around('find', () => find(lost, signal)) } : {}),
+      },
+      limits: { inFlight: 3, startsPerMinute: 6000, asksPerSecond: 100, askBatch: 1, minAskIntervalMs: 500 },
+    },
+  ],
+  facts: () => ({ typical: { medianSeconds: 1, p90Seconds: 2 } }),
+  servedBy: () => true,
+  upstreamModel: () => 'upstream-model',
+  upstreamRequest: ({ request }) => request,
+  timers,
+  feed,
+  scheduler: { nextDelay: () => 500, remaining: () => 1000 },
+  log: pino({ level: process.env.LOG ?? 'silent' }),
+  settings: {
+    node: `node-${newId()}`,
+    taskDeadlineMs: 3_600_000,
+    maxAttempts: 10,
+    resubmitUnknown: false,
+    callTimeoutMs: 10_000,
+    collectConcurrency: 2,
+    retentionMs: 10 * 86_400_000,
+    collectPatienceMs: 3_600_000,
+  },
+});
+
+await engine.start();
+await Promise.all(
+  plan.submit.map(async (prompt) => {
+    const { task } = await engine.submit(
+      aNewTask({
+        request: aRequest({ prompt }),
+        keyId: `key ${prompt.length % 2}`,
+        idempotency: { key: prompt, bodyHash: prompt, expiresAt: now() + 10 ** 9 },
+      }),
+    );
+    // Written by the kernel before this returns: the acknowledgement survives the process.
+    writeSync(1, `${JSON.stringify({ prompt, id: task.id })}\n`);
+  }),
+);
+
+await new Promise<void>((resolve) => {
+  const check = () => {
+    if (engine.unfinished === 0) resolve();
+  };
+  feed.onChange(check);
+  check();
+});
+await engine.drain(10_000);
+await opened.close();

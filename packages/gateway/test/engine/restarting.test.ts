@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import { createWorld } from '../support/engineWorld.ts';
+
+describe('stopping', () => {
+  it('leaves no submission half done: it waits for the answer', async () => {
+    const world = await createWorld();
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    const drained = world.engine.drain(10_000);
+    held.letGo();
+    await drained;
+    expect((await world.task(id)).phase).toBe('running');
+    const next = await world.restart();
+    const task = await next.ends(id);
+    expect(task.phase).toBe('succeeded');
+    expect(next.upstream.count('start')).toBe(1);
+  });
+
+  it('does not wait for what a lost submission may take to be found', async () => {
+    const options = {
+      behaviour: () => ({ start: ['answer_lost'] as const, find: ['unknown', 'look'] as const }),
+    };
+    const world = await createWorld(options);
+    const { id } = await world.submit();
+    await world.upstream.seen(({ call }) => call === 'find');
+    await world.idle();
+    await world.engine.drain(60_000);
+    expect((await world.task(id)).phase).toBe('submitting');
+    const next = await world.restart();
+    expect((await next.ends(id)).phase).toBe('succeeded');
+    expect(next.upstream.count('start')).toBe(1);
+  });
+
+  it('refuses new tasks, sends nothing more upstream, and tells its listeners', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: () => ({ answers: ['in_progress'] }),
+    });
+    await world.submit('first');
+    const waiting = await world.submit('waiting');
+    await world.idle();
+    let told = 0;
+    world.engine.onDrain(() => {
+      told += 1;
+    });
+    await world.engine.drain(1000);
+    expect(told).toBe(1);
+    expect(world.engine.draining).toBe(true);
+    await expect(world.submit('late')).rejects.toMatchObject({ code: 'draining', status: 503 });
+    await world.advance(3_600_000);
+    expect(world.upstream.count('start')).toBe(1);
+    expect((await world.task(waiting.id)).phase).toBe('accepted');
+  });
+
+  it('tells a listener that comes after it began, so that no query is held by a gateway that stops', async () => {
+    const world = await createWorld();
+    await world.engine.drain(1000);
+    let late: 'told' | undefined;
+    await new Promise<void>((resolve) => {
+      world.engine.onDrain(() => {
+        late = 'told';
+        resolve();
+      });
+      expect(late).toBeUndefined();
+    });
+  });
+
+  it('gives up on calls that do not end, in time', async () => {
+    const world = await createWorld();
+    world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    await world.engine.drain(20);
+    expect((await world.task(id)).phase).toBe('submitting');
+  });
+});
+
+describe('starting', () => {
+  it('takes up every unfinished task, in whatever phase it was left', async () => {
+    let stopped = true;
+    const world = await createWorld({
+      limits: { inFlight: 3 },
+      behaviour: (prompt) => {
+        if (!stopped) return {};
+        return prompt === 'storing'
+          ? { open: [{ error: 'upstream_unavailable' }] }
+          : { answers: ['in_progress'] };
+      },
+    });
+    const storing = await world.submit('storing');
+    await world.reaches(storing.id, 'storing');
+    const running = await world.submit('running');
+    await world.reaches(running.id, 'running');
+    const held = world.provider.hold('start');
+    const submitting = await world.submit('submitting');
+    await world.submit('submitting too');
+    await world.reaches(submitting.id, 'submitting');
+    const accepted = await world.submit('accepted');
+    expect((await world.task(accepted.id)).phase).toBe('accepted');
+
+    stopped = false;
+    const next = await world.crash();
+    held.letGo();
+    for (const { id } of [storing, running, submitting, accepted]) {
+      expect((await next.ends(id)).phase).toBe('succeeded');
+      expect(await next.ledger(id)).toEqual({ hold: 400_000, capture: 400_000 });
+    }
+    expect(next.engine.unfinished).toBe(0);
+  });
+
+  it('counts what runs upstream already against the limits of its account', async () => {
+    const options = {
+      limits: { inFlight: 2 },
+      behaviour: () => ({ answers: ['in_progress' as const] }),
+    };
+    const world = await createWorld(options);
+    const tasks = await Promise.all([world.submit(), world.submit()]);
+    for (const { id } of tasks) await world.reaches(id, 'running');
+    const next = await world.restart();
+    await next.submit();
+    await next.advance(60_000);
+    expect(next.upstream.count('start')).toBe(2);
+  });
+
+  it('is not kept from other tasks by one that cannot be driven', async () => {
+    let over = false;
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
+    });
+    await world.submit('running');
+    const odd = await world.submit('odd');
+    const good = await world.submit('good');
+    await world.idle();
+    over = true;
+    const next = await world.restart({
+      parts: ({ facts }) => ({
+        facts(task) {
+          if (task.request.prompt === 'odd') throw new Error('the model left the catalogue');
+          return facts(task);
+        },
+      }),
+    });
+    expect((await next.ends(good.id)).phase).toBe('succeeded');
+    expect((await next.task(odd.id)).phase).toBe('accepted');
+  });
+
+  it('answers a repeated submit with the task of the life before', async () => {
+    const idempotency = { key: 'k', bodyHash: 'h', expiresAt: Number.MAX_SAFE_INTEGER };
+    const world = await createWorld();
+    const { id } = await world.submit('first', { idempotency });
+    const next = await world.crash();
+    expect((await next.submit('first', { idempotency })).id).toBe(id);
+    expect((await next.ends(id)).phase).toBe('succeeded');
+    expect(next.upstream.count('start')).toBeLessThanOrEqual(2);
+    const conflict = next.submit('other', { idempotency: { ...idempotency, bodyHash: 'other' } });
+    await expect(conflict).rejects.toMatchObject({ code: 'idempotency_conflict', status: 422 });
+  });
+});

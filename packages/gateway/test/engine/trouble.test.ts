@@ -1,0 +1,150 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Store } from '../../src/store/store.ts';
+import { isTerminal } from '../../src/tasks/task.ts';
+import { createWorld, type World } from '../support/engineWorld.ts';
+
+const DOWN = new Error('the disk is full');
+
+/** A store whose writes of moves fail while `down` says so; with `answerLost` they are made all the same. */
+function troubled(store: Store, down: (from: string, to: string) => boolean, answerLost = false): Store {
+  return {
+    ...store,
+    async commit(move, media) {
+      const failing = down(move.from.phase, move.task.phase);
+      if (failing && !answerLost) throw DOWN;
+      const written = await store.commit(move, media);
+      if (failing) throw DOWN;
+      return written;
+    },
+  };
+}
+
+const MOVES = [
+  ['accepted', 'submitting'],
+  ['submitting', 'running'],
+  ['submitting', 'accepted'],
+  ['running', 'running'],
+  ['running', 'storing'],
+  ['storing', 'succeeded'],
+] as const;
+
+async function expectSuccess(world: World, id: string): Promise<void> {
+  let over = false;
+  world.feed.onTask(id, ({ task }) => {
+    over = isTerminal(task.phase);
+  });
+  // The engine waits for its store in real time, in which virtual time flies.
+  while (!over) await world.advance(1000);
+  const task = await world.task(id);
+  expect(task.phase).toBe('succeeded');
+  expect(await world.ledger(id)).toEqual({ hold: 400_000, capture: 400_000 });
+  expect(
+    world.upstream.records.filter(({ call, upstreamId }) => call === 'start' && upstreamId),
+  ).toHaveLength(1);
+  expect(world.engine.unfinished).toBe(0);
+}
+
+describe('a store that fails for a while', () => {
+  const behaviour = () => ({
+    start: [{ refuse: 'rate_limited', retryAfterMs: 1000 }, 'accepted'] as const,
+    answers: ['in_progress', 'succeeded'] as const,
+  });
+
+  it.each(MOVES)('while a task goes from %s to %s loses nothing and repeats nothing', async (from, to) => {
+    let failures = 2;
+    const world = await createWorld({
+      behaviour,
+      settings: { taskDeadlineMs: 10 ** 12 },
+      parts: ({ store }) => ({
+        store: troubled(store, (a, b) => a === from && b === to && failures-- > 0),
+      }),
+    });
+    await expectSuccess(world, (await world.submit()).id);
+    expect(failures).toBeLessThan(0);
+  });
+
+  it.each(MOVES)(
+    'but writes what it denies while a task goes from %s to %s does no harm',
+    async (from, to) => {
+      let failures = 1;
+      const world = await createWorld({
+        behaviour,
+        settings: { taskDeadlineMs: 10 ** 12 },
+        parts: ({ store }) => ({
+          store: troubled(store, (a, b) => a === from && b === to && failures-- > 0, true),
+        }),
+      });
+      await expectSuccess(world, (await world.submit()).id);
+    },
+  );
+
+  it('while the gateway stops does not make a lost submission of an answer that was there', async () => {
+    let tries = 0;
+    const world = await createWorld({
+      abilities: [],
+      parts: ({ store }) => ({
+        store: troubled(store, (_, to) => {
+          if (to === 'running') tries += 1;
+          return to === 'running';
+        }),
+      }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    held.letGo();
+    await vi.waitUntil(() => tries === 1);
+    await world.engine.drain(20);
+    // The next try is the last: it notices that the gateway stops.
+    await vi.waitUntil(() => tries === 2);
+    await world.idle();
+    expect((await world.task(id)).phase).toBe('submitting');
+  });
+
+  it('refuses a submit, and nothing of it remains', async () => {
+    const world = await createWorld({
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          accept: async () => {
+            throw DOWN;
+          },
+        },
+      }),
+    });
+    await expect(world.submit()).rejects.toThrow(DOWN);
+    expect(await world.store.listTasks({ projectId: 'project', limit: 1 })).toEqual([]);
+    expect(world.engine.unfinished).toBe(0);
+  });
+});
+
+describe('a task that another driver took', () => {
+  it('is let go, its place with it', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: (prompt) => (prompt === 'taken' ? { answers: ['queued', 'in_progress'] } : {}),
+    });
+    const { id } = await world.submit('taken');
+    await world.reaches(id, 'running');
+    await world.store.adopt('another-node', 10);
+    await world.advance(120_000);
+    expect(await world.task(id)).toMatchObject({ owner: 'another-node', version: 4 });
+    // The second question told that the task is another's; there was no third.
+    expect(world.upstream.count('ask', id)).toBe(2);
+    expect(world.engine.unfinished).toBe(0);
+    expect((await world.ends((await world.submit('next')).id)).phase).toBe('succeeded');
+  });
+
+  it('is not written any more, not even in the name of the other', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: () => ({ answers: ['in_progress'] }),
+    });
+    await world.submit('first');
+    const waiting = await world.submit('waiting');
+    const [, taken] = await world.store.adopt('another-node', 10);
+    const outcomes = await Promise.all([world.engine.cancel(waiting), world.engine.cancel(waiting)]);
+    expect(outcomes).toEqual([taken, taken]);
+    expect(await world.task(waiting.id)).toEqual(taken);
+  });
+});

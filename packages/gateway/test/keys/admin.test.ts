@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
+
+let t: TestGateway;
+let now = Date.now();
+beforeAll(async () => {
+  t = await startTestGateway({}, { clock: { now: () => now } });
+});
+afterAll(() => t.end());
+
+const make = (body: unknown, key = KEY) =>
+  t.json('/v1/admin/keys', {
+    method: 'POST',
+    key,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+
+describe('the admin endpoint', () => {
+  it('makes keys that expire', async () => {
+    const { status, body, headers } = await make({ name: 'guest', expires_in: 60 });
+    expect(status).toBe(201);
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(body.expires_at - body.created_at).toBe(60);
+    expect((await t.call('/v1/models', { key: body.key })).status).toBe(200);
+    now += 60_000;
+    const refused = await t.json('/v1/models', { key: body.key });
+    expect([refused.status, refused.body.error.message]).toEqual([401, expect.stringContaining('expired')]);
+  });
+
+  it('makes keys of the scopes asked for, each of which opens its own doors', async () => {
+    const { body: admin } = await make({ name: 'admin', scopes: ['admin'] });
+    const submit = await t.submit({ model: 'onetake-preview', prompt: 'x' }, { key: admin.key });
+    expect([submit.status, submit.body.error.reason]).toEqual([403, 'forbidden']);
+    expect((await make({ name: 'made by it' }, admin.key)).status).toBe(201);
+  });
+
+  it('is closed, in every part, to keys without the admin scope', async () => {
+    const { body: plain } = await make({ name: 'plain' });
+    expect((await make({ name: 'x' }, plain.key)).status).toBe(403);
+    expect((await t.json('/v1/admin/keys', { key: plain.key })).status).toBe(403);
+    const revoke = await t.json(`/v1/admin/keys/${plain.id}`, { method: 'DELETE', key: plain.key });
+    expect(revoke.status).toBe(403);
+    expect((await t.call('/v1/models', { key: plain.key })).status).toBe(200);
+  });
+
+  it('revokes at once, for good, and says when', async () => {
+    const { body: made } = await make({ name: 'brief' });
+    expect((await t.call('/v1/models', { key: made.key })).status).toBe(200);
+    const first = await t.json(`/v1/admin/keys/${made.id}`, { method: 'DELETE' });
+    expect(first.body).toMatchObject({ id: made.id, revoked_at: Math.floor(now / 1000) });
+    expect((await t.call('/v1/models', { key: made.key })).status).toBe(401);
+    now += 5000;
+    const again = await t.json(`/v1/admin/keys/${made.id}`, { method: 'DELETE' });
+    expect(again.body.revoked_at).toBe(first.body.revoked_at);
+  });
+
+  it('knows no other id', async () => {
+    const { status, body } = await t.json('/v1/admin/keys/key_none', { method: 'DELETE' });
+    expect([status, body.error.reason]).toEqual([404, 'not_found']);
+  });
+
+  it('never shows a key again, nor its hash', async () => {
+    const { body: made } = await make({ name: 'shy' });
+    const list = await (await t.call('/v1/admin/keys')).text();
+    expect(list).toContain(made.id);
+    expect(list).not.toContain(made.key);
+    expect(list).not.toMatch(/[0-9a-f]{64}/);
+    expect(t.log.join('')).not.toContain(made.key);
+  });
+});

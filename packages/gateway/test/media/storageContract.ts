@@ -1,0 +1,294 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import type { MediaStorage } from '../../src/media/media.ts';
+import { newId } from '../../src/tasks/ids.ts';
+import { readAll } from '../support/readAll.ts';
+
+/** A storage, and a way to open the same one again as the next process would. */
+export interface OpenStorage {
+  readonly storage: MediaStorage;
+  reopen(): Promise<MediaStorage>;
+}
+
+const newKey = (): string => `video/${newId()}.mp4`;
+
+/** Gives `bytes`, then breaks, as a connection does. */
+async function* breakingOff(...bytes: Buffer[]): AsyncGenerator<Buffer> {
+  yield* bytes;
+  throw new Error('the connection broke');
+}
+
+const streamOf = (bytes: Buffer | string): Readable => Readable.from([Buffer.from(bytes)]);
+
+export async function put(storage: MediaStorage, key: string, bytes: Buffer | string): Promise<void> {
+  const write = await storage.write(key);
+  await write.append(streamOf(bytes), 0);
+  await write.commit();
+}
+
+async function get(storage: MediaStorage, key: string, range?: { start: number; end: number }) {
+  return (await readAll(await storage.read(key, range))).toString();
+}
+
+/** What any media storage does, whatever it keeps the bytes in. `open` gives an empty one, which goes when the test ends. */
+export function describeStorageContract(name: string, open: () => Promise<OpenStorage>): void {
+  describe(`${name}: an object`, () => {
+    it('comes back byte for byte, with its length and time', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const bytes = randomBytes(300_000);
+      const before = Date.now();
+      const write = await storage.write(key);
+      expect(write.partial).toBe(0);
+      const pieces = [bytes.subarray(0, 1), bytes.subarray(1, 200_000), bytes.subarray(200_000)];
+      expect(await write.append(Readable.from(pieces), 0)).toBe(bytes.length);
+      const committed = await write.commit();
+
+      expect(committed.bytes).toBe(bytes.length);
+      // Some storages keep whole seconds.
+      expect(committed.modifiedAt).toBeGreaterThanOrEqual(Math.floor(before / 1000) * 1000 - 1000);
+      expect(await storage.stat(key)).toEqual(committed);
+      expect((await readAll(await storage.read(key))).equals(bytes)).toBe(true);
+    });
+
+    it('is not there before it is committed, not even after a write of all its bytes', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      await write.append(streamOf('bytes'), 0);
+      expect(await storage.stat(key)).toBeUndefined();
+      await expect(storage.read(key)).rejects.toThrow(key);
+      await expect(storage.withLocalFile(key, async () => 'used')).rejects.toThrow(key);
+      expect(await readFile(write.path, 'utf8')).toBe('bytes');
+      await write.commit();
+      expect(await get(storage, key)).toBe('bytes');
+    });
+
+    it('can be read in part', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      await put(storage, key, '0123456789');
+      expect(await get(storage, key, { start: 0, end: 0 })).toBe('0');
+      expect(await get(storage, key, { start: 3, end: 5 })).toBe('345');
+      expect(await get(storage, key, { start: 9, end: 9 })).toBe('9');
+      expect(await get(storage, key, { start: 0, end: 9 })).toBe('0123456789');
+    });
+
+    it('may be empty', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      await put(storage, key, '');
+      expect((await storage.stat(key))?.bytes).toBe(0);
+      expect(await get(storage, key)).toBe('');
+      expect(await get(storage, key, { start: 0, end: -1 })).toBe('');
+    });
+
+    it('can be given up in the middle of a read', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      await put(storage, key, randomBytes(1_000_000));
+      const stream = await storage.read(key);
+      for await (const _piece of stream) break;
+      expect(stream.destroyed).toBe(true);
+    });
+
+    it('is replaced as a whole by a later write', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      await put(storage, key, 'first, and longer');
+      const write = await storage.write(key);
+      await write.append(streamOf('second'), 0);
+      expect(await get(storage, key)).toBe('first, and longer');
+      await write.commit();
+      expect(await get(storage, key)).toBe('second');
+    });
+
+    it('is lent as a local file', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      await put(storage, key, 'bytes');
+      expect(await storage.withLocalFile(key, (path) => readFile(path, 'utf8'))).toBe('bytes');
+      await expect(
+        storage.withLocalFile(key, async () => {
+          throw new Error('the user failed');
+        }),
+      ).rejects.toThrow('the user failed');
+    });
+
+    it('is gone once removed; removing what is not there is no error', async () => {
+      const { storage } = await open();
+      const [key, other] = [newKey(), newKey()];
+      await put(storage, key, 'bytes');
+      await put(storage, other, 'others');
+      await storage.remove(key);
+      await storage.remove(key);
+      expect(await storage.stat(key)).toBeUndefined();
+      await expect(storage.read(key)).rejects.toThrow(key);
+      expect(await get(storage, other)).toBe('others');
+    });
+
+    it('of one kind is not that of another', async () => {
+      const { storage } = await open();
+      const id = newId();
+      await put(storage, `video/${id}.mp4`, 'video');
+      await put(storage, `poster/${id}.jpg`, 'poster');
+      expect(await get(storage, `video/${id}.mp4`)).toBe('video');
+      expect(await get(storage, `poster/${id}.jpg`)).toBe('poster');
+      expect(await storage.stat(`video/${id}.jpg`)).toBeUndefined();
+    });
+  });
+
+  describe(`${name}: an interrupted write`, () => {
+    it('keeps what had arrived when the stream broke, and goes on from there', async () => {
+      const { storage, reopen } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      const broken = Readable.from(breakingOff(Buffer.from('0123'), Buffer.from('4567')));
+      await expect(write.append(broken, 0)).rejects.toThrow('the connection broke');
+      expect(await storage.stat(key)).toBeUndefined();
+
+      const again = await (await reopen()).write(key);
+      expect(again.partial).toBe(8);
+      expect(await again.append(streamOf('89'), again.partial)).toBe(10);
+      await again.commit();
+      expect(await get(storage, key)).toBe('0123456789');
+    });
+
+    it('may go on from an earlier byte, or from the first', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      await write.append(streamOf('0123xxxxxxxx'), 0);
+      expect(await write.append(streamOf('456'), 4)).toBe(7);
+      await write.commit();
+      expect(await get(storage, key)).toBe('0123456');
+
+      const other = await storage.write(newKey());
+      await other.append(streamOf('xxxxxxxx'), 0);
+      expect(await other.append(streamOf('0'), 0)).toBe(1);
+      expect((await other.commit()).bytes).toBe(1);
+    });
+
+    it('cannot leave a hole', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      await write.append(streamOf('0123'), 0);
+      await expect(write.append(streamOf('56'), 5)).rejects.toThrow(/4 bytes/);
+      expect((await storage.write(key)).partial).toBe(4);
+    });
+
+    it('of a stream that broke before it was read rejects, and nothing else happens', async () => {
+      const { storage } = await open();
+      const write = await storage.write(newKey());
+      const broken = new Readable({ read: () => undefined });
+      const appending = write.append(broken, 0);
+      broken.destroy(new Error('the connection broke'));
+      await expect(appending).rejects.toThrow('the connection broke');
+    });
+
+    it('starts anew after it was abandoned', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      await write.append(streamOf('bytes'), 0);
+      await write.abandon();
+      await write.abandon();
+      expect((await storage.write(key)).partial).toBe(0);
+      expect(await storage.stat(key)).toBeUndefined();
+    });
+
+    it('leaves nothing behind once the object is removed', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      await write.append(streamOf('bytes'), 0);
+      await storage.remove(key);
+      expect((await storage.write(key)).partial).toBe(0);
+    });
+
+    it('with nothing in it cannot be committed', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      await expect(write.commit()).rejects.toThrow();
+      expect(await storage.stat(key)).toBeUndefined();
+    });
+  });
+
+  describe(`${name}: two writes of one key`, () => {
+    it('do not mix their bytes: the second is refused while the first is moving', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const [first, second] = [await storage.write(key), await storage.write(key)];
+      const slow = new Readable({ read: () => undefined });
+      const appending = first.append(slow, 0);
+      await expect(second.append(streamOf('second'), 0)).rejects.toThrow(key);
+      await expect(storage.write(key)).rejects.toThrow(key);
+      slow.push('first');
+      slow.push(null);
+      await appending;
+      await first.commit();
+      expect(await get(storage, key)).toBe('first');
+    });
+
+    it('do not commit what the other wrote', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const [first, second] = [await storage.write(key), await storage.write(key)];
+      await first.append(streamOf('the whole of it'), 0);
+      await second.append(streamOf('the wh'), 0);
+      await expect(first.commit()).rejects.toThrow(key);
+      expect(await storage.stat(key)).toBeUndefined();
+    });
+
+    it('of different keys go on side by side', async () => {
+      const { storage } = await open();
+      const keys = Array.from({ length: 20 }, newKey);
+      await Promise.all(keys.map((key) => put(storage, key, key)));
+      expect(await Promise.all(keys.map((key) => get(storage, key)))).toEqual(keys);
+    });
+  });
+
+  describe(`${name}: a key`, () => {
+    it.each([
+      '',
+      'video',
+      'video/',
+      '/video/x.mp4',
+      'video/x',
+      'video/.mp4',
+      'video/x.mp4/y.mp4',
+      'video//x.mp4',
+      'video/../x.mp4',
+      '../video/x.mp4',
+      'video/..%2fx.mp4',
+      'video\\x.mp4',
+      'video/x.mp4.part',
+      'video/x.tar.gz',
+      'video/x.mp4\0',
+      'video/x.mp4\n',
+      'video/x y.mp4',
+      'video/ü.mp4',
+      'Video/x.mp4',
+      'C:/x.mp4',
+      `video/${'x'.repeat(300)}.mp4`,
+      '__proto__',
+    ])('that is none of ours is refused: %j', async (key) => {
+      const { storage } = await open();
+      await expect(storage.write(key)).rejects.toThrow(/key/);
+      await expect(storage.stat(key)).rejects.toThrow(/key/);
+      await expect(storage.read(key)).rejects.toThrow(/key/);
+      await expect(storage.remove(key)).rejects.toThrow(/key/);
+      await expect(storage.withLocalFile(key, async () => 'used')).rejects.toThrow(/key/);
+    });
+  });
+
+  it(`${name}: a storage that works passes its check`, async () => {
+    const { storage } = await open();
+    await storage.check();
+    await Promise.all([storage.check(), storage.check()]);
+  });
+}

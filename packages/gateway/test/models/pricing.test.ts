@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { check } from './builtIn.ts';
+
+/** Micro-dollars: a second, and the whole hold. */
+const priceOf = (body: Record<string, unknown>) => {
+  const { price } = check(body);
+  expect(price.currency).toBe('USD');
+  return [price.microsPerSecond, price.holdMicros];
+};
+
+describe('a price', () => {
+  it.each<[string, Record<string, unknown>, readonly [number, number]]>([
+    ['of the built-in renderer is nothing', {}, [0, 0]],
+    ['is that of a second, times the seconds', { model: 'sora-2', duration: 8 }, [100_000, 800_000]],
+    ['follows the resolution', { model: 'sora-2-pro', duration: 4 }, [300_000, 1_200_000]],
+    [
+      'is higher for a higher one',
+      { model: 'sora-2-pro', duration: 4, resolution: '1080p' },
+      [700_000, 2_800_000],
+    ],
+    [
+      'follows a size that has its own',
+      { model: 'sora-2-pro', duration: 4, size: '1792x1024' },
+      [500_000, 2_000_000],
+    ],
+    [
+      'is of what is made, not of what was asked for',
+      { model: 'sora-2-pro', duration: 4, resolution: '480p' },
+      [300_000, 1_200_000],
+    ],
+    [
+      'follows the sound',
+      { model: 'veo-3.1-generate-001', duration: 8, generate_audio: true },
+      [400_000, 3_200_000],
+    ],
+    ['is lower without', { model: 'veo-3.1-generate-001', duration: 8 }, [200_000, 1_600_000]],
+    [
+      'follows both',
+      { model: 'veo-3.1-generate-001', duration: 8, resolution: '4k', generate_audio: true },
+      [600_000, 4_800_000],
+    ],
+    // 1920 x 1088 x 24 / 1024 tokens a second, and 1440 x 1440 in a square, the larger of which is shown for all.
+    [
+      'by tokens is that of the largest size',
+      { model: 'seedance-1.0-pro', resolution: '1080p' },
+      [122_400, 612_000],
+    ],
+  ])('%s', (_what, body, expected) => {
+    expect(priceOf(body)).toEqual(expected);
+  });
+});
+
+describe('the hold', () => {
+  it.each<[number, number]>([
+    [5, 5],
+    [10, 12],
+    [15, 16],
+    [20, 20],
+  ])('for %i s asked for covers the longer of that and what is made: %i s', (duration, held) => {
+    expect(priceOf({ model: 'sora-2', duration })).toEqual([100_000, held * 100_000]);
+  });
+});

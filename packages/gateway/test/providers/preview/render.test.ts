@@ -1,0 +1,117 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCanvas } from '@napi-rs/canvas';
+import { afterAll, describe, expect, it } from 'vitest';
+import { decodeFrameAt } from '../../../src/media/decodeFrame.ts';
+import { probeVideo } from '../../../src/media/probe.ts';
+import { createCatalogue } from '../../../src/models/catalogue.ts';
+import { shapesOf } from '../../../src/models/sizes.ts';
+import { createNativePool } from '../../../src/native/pool.ts';
+import type { RenderInput } from '../../../src/providers/preview/render.job.ts';
+import type { RenderSpec } from '../../../src/providers/preview/spec.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const JOB = new URL('../../../src/providers/preview/render.job.ts', import.meta.url);
+
+const native = createNativePool({ concurrency: 1 });
+afterAll(() => native.close());
+
+const SPEC: RenderSpec = {
+  prompt: 'a sailing boat at sunset',
+  duration: 1,
+  width: 480,
+  height: 480,
+  audio: false,
+  cameraFixed: false,
+  seed: 1,
+};
+
+async function render(changes: Partial<RenderSpec>, dir?: string, onProgress?: (percent: number) => void) {
+  const folder = dir ?? (await tempFolder());
+  const outPath = join(folder, 'out.mp4');
+  const input: RenderInput = { spec: { ...SPEC, ...changes }, dir: folder, outPath };
+  await native.run<RenderInput, void>(JOB, input, onProgress ? { onProgress } : {});
+  return outPath;
+}
+
+const preview = () => {
+  const model = createCatalogue({ servers: [] }).get('onetake-preview');
+  if (!model) throw new Error('the catalogue has no onetake-preview');
+  return model;
+};
+
+describe('a rendered video', () => {
+  it('is the same to the byte for the same spec, and another for another seed', async () => {
+    const bytes = async (changes: Partial<RenderSpec>) => readFile(await render({ audio: true, ...changes }));
+    const first = await bytes({});
+    expect((await bytes({})).equals(first)).toBe(true);
+    expect((await bytes({ seed: 2 })).equals(first)).toBe(false);
+  });
+
+  it.each(shapesOf(preview()))('has the size asked for: $resolution $aspectRatio', async (shape) => {
+    const path = await render({ width: shape.width, height: shape.height, duration: 0.125 });
+    expect(await probeVideo(native, path)).toMatchObject({
+      container: 'mp4',
+      width: shape.width,
+      height: shape.height,
+      videoCodec: 'h264',
+      fps: 24,
+    });
+  });
+
+  it.each([1, 3])('lasts as long as asked for: %d s', async (duration) => {
+    expect((await probeVideo(native, await render({ duration }))).duration).toBeCloseTo(duration, 3);
+  });
+
+  it('has sound where it is asked for, and no sound track otherwise', async () => {
+    const probe = async (audio: boolean) => probeVideo(native, await render({ audio }));
+    expect(await probe(true)).toMatchObject({ audioCodec: 'aac', duration: 1 });
+    expect(await probe(false)).not.toHaveProperty('audioCodec');
+  });
+
+  it('begins to play before it is whole: the index stands at the front', async () => {
+    const bytes = await readFile(await render({}));
+    expect(bytes.indexOf('moov')).toBeGreaterThan(0);
+    expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
+  });
+
+  it('begins with the first frame and ends with the last, with its own scene between them', async () => {
+    const dir = await tempFolder();
+    await writeFile(join(dir, 'k.first'), picture('#ff0000'));
+    await writeFile(join(dir, 'k.last'), picture('#0000ff'));
+    const path = await render({ firstFrame: 'k.first', lastFrame: 'k.last', duration: 2 }, dir);
+    const [start, middle, end] = [await chroma(path, 0), await chroma(path, 0.5), await chroma(path, 1)];
+    expect(start).toMatchObject({ red: true, blue: false });
+    expect(middle).toMatchObject({ red: false, blue: false });
+    expect(end).toMatchObject({ red: false, blue: true });
+  });
+
+  it('tells how far it is, never backwards, up to the end', async () => {
+    const told: number[] = [];
+    await render({}, undefined, (percent) => told.push(percent));
+    expect(told).toEqual(told.toSorted((a, b) => a - b));
+    expect(told.at(-1)).toBe(100);
+    expect(told.length).toBeGreaterThan(12);
+  });
+});
+
+/** A picture of one colour, wide, so that it has to be cropped. */
+function picture(colour: string): Buffer {
+  const canvas = createCanvas(300, 100);
+  const context = canvas.getContext('2d');
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 300, 100);
+  return canvas.toBuffer('image/png');
+}
+
+/** Whether the middle row of a frame is of a pure colour, by its chroma: red has much of V and little of U, blue the reverse. */
+async function chroma(path: string, place: number): Promise<{ red: boolean; blue: boolean }> {
+  using frame = await decodeFrameAt(path, place);
+  const [, u, v] = frame?.data ?? [];
+  const row = frame?.linesize[1];
+  if (!u || !v || row === undefined || !frame) throw new Error('no frame');
+  const from = row * Math.floor(frame.height / 4);
+  const mean = (plane: Buffer): number =>
+    plane.subarray(from, from + frame.width / 2).reduce((sum, value) => sum + value, 0) / (frame.width / 2);
+  return { red: mean(v) > 215 && mean(u) < 120, blue: mean(u) > 215 && mean(v) < 125 };
+}

@@ -1,0 +1,58 @@
+import { createRecordingProvider } from '../support/recordingProvider.ts';
+import { type Behaviour, createRecordingUpstream } from '../support/recordingUpstream.ts';
+import { describeProviderContract } from './providerContract.ts';
+
+// The stand-in that the engine is tested with keeps the contract that real providers keep.
+describeProviderContract({
+  name: 'the recording provider',
+  startTwice: 'two_jobs',
+  async create() {
+    let next: Behaviour = {};
+    let broken = false;
+    const error = { error: 'upstream_unavailable' } as const;
+    const unreachable: Behaviour = {
+      start: ['request_lost'],
+      answers: [error],
+      open: [error],
+      cancel: [error],
+      find: [error],
+    };
+    const usual: Behaviour = { answers: ['queued', 'in_progress', { progress: 50 }, 'succeeded'] };
+    const chosen = new Map<string, Behaviour>();
+    const upstream = createRecordingUpstream({
+      behaviour(_prompt, taskId) {
+        if (broken) return unreachable;
+        const behaviour = chosen.get(taskId) ?? { ...usual, ...next };
+        chosen.set(taskId, behaviour);
+        next = {};
+        return behaviour;
+      },
+    });
+    const provider = createRecordingProvider({ upstream });
+    return {
+      provider,
+      reopen: async () => createRecordingProvider({ upstream }),
+      passTime: async () => undefined,
+      loseNextAnswer() {
+        next = { start: ['answer_lost'] };
+      },
+      failNextJob() {
+        next = {
+          answers: ['in_progress', { failed: 'content_rejected', message: 'The prompt was refused.' }],
+        };
+      },
+      holdNextJob() {
+        next = { answers: ['in_progress'] };
+      },
+      breakUpstream() {
+        broken = true;
+      },
+      stallUpstream() {
+        provider.hold('start');
+        provider.hold('ask');
+        provider.hold('open');
+      },
+      end: () => provider.close(),
+    };
+  },
+});

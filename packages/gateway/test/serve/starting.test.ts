@@ -1,0 +1,33 @@
+import { createServer } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { startTestGateway } from '../support/gateway.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+
+/** A port that somebody listens on. */
+async function takenPort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('not listening');
+  return String(address.port);
+}
+
+it.each<[string, () => Promise<Record<string, string>>, object]>([
+  [
+    'the port is taken',
+    async () => ({ ONETAKE_PORT: await takenPort() }),
+    { code: 'cannot_listen', message: expect.stringMatching(/EADDRINUSE.*ONETAKE_HOST and ONETAKE_PORT/) },
+  ],
+  [
+    'the bootstrap key is too short',
+    async () => ({ ONETAKE_BOOTSTRAP_KEY: 'sk-short' }),
+    { code: 'invalid_setting', message: expect.stringContaining('ONETAKE_BOOTSTRAP_KEY') },
+  ],
+])('a start that fails because %s leaves the data folder free', async (_why, settings, refusal) => {
+  const dataDir = await tempFolder();
+  await expect(startTestGateway(await settings(), { dataDir })).rejects.toMatchObject(refusal);
+  const t = await startTestGateway({}, { dataDir });
+  onTestFinished(() => t.end());
+  expect((await t.json('/readyz')).body.status).toBe('ready');
+});

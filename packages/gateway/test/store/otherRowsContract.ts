@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import type { Store } from '../../src/store/store.ts';
+import { aKey, aMediaRow, START_OF_TIME } from '../support/builders.ts';
+
+const AUDIT = { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: 'key' };
+
+/** Rows beside the tasks: media, keys, secrets. */
+export function describeOtherRows(name: string, open: () => Promise<Store>): void {
+  describe(`${name}: media rows`, () => {
+    it('come back as they were written, and can be written again', async () => {
+      const store = await open();
+      const row = aMediaRow({ state: 'pending' });
+      await store.putMedia([row]);
+      expect(await store.media(row.id)).toStrictEqual(row);
+      const present = { ...row, state: 'present', bytes: 1, sha256: 'x', taskId: 't', expiresAt: 5 } as const;
+      await store.putMedia([present]);
+      expect(await store.media(row.id)).toStrictEqual(present);
+      expect(await store.mediaOf('t')).toStrictEqual([present]);
+      expect(await store.media('another')).toBeUndefined();
+    });
+
+    it('may go when they are past their time, or were left pending for long', async () => {
+      const store = await open();
+      const expired = aMediaRow({ expiresAt: 100 });
+      const kept = aMediaRow({ expiresAt: 101 });
+      const forever = aMediaRow();
+      const abandoned = aMediaRow({ state: 'pending', createdAt: 50 });
+      const fresh = aMediaRow({ state: 'pending', createdAt: 51 });
+      await store.putMedia([expired, kept, forever, abandoned, fresh]);
+      const due = await store.sweepable(100, 50, 10);
+      expect(due.map(({ id }) => id).sort()).toEqual([expired.id, abandoned.id].sort());
+      expect(await store.sweepable(100, 50, 1)).toHaveLength(1);
+      await store.removeMedia(due.map(({ id }) => id));
+      expect(await store.sweepable(100, 50, 10)).toEqual([]);
+      expect(await store.media(kept.id)).toBeDefined();
+    });
+  });
+
+  describe(`${name}: keys`, () => {
+    it('are found by their hash', async () => {
+      const store = await open();
+      const key = aKey({ scopes: ['generate', 'admin'], expiresAt: START_OF_TIME + 5 });
+      await store.putKey(key, AUDIT);
+      expect(await store.keyByHash(key.hash)).toStrictEqual(key);
+      expect(await store.keyByHash('another')).toBeUndefined();
+      expect(await store.listKeys()).toStrictEqual([key]);
+    });
+
+    it('stay revoked since the first time', async () => {
+      const store = await open();
+      const key = aKey();
+      await store.putKey(key, AUDIT);
+      const audit = { ...AUDIT, action: 'key.revoke', subject: key.id };
+      expect(await store.revokeKey(key.id, 7, audit)).toStrictEqual({ ...key, revokedAt: 7 });
+      expect(await store.revokeKey(key.id, 9, audit)).toStrictEqual({ ...key, revokedAt: 7 });
+      expect((await store.keyByHash(key.hash))?.revokedAt).toBe(7);
+      expect(await store.revokeKey('another', 9, audit)).toBeUndefined();
+    });
+
+    it('cannot share a hash', async () => {
+      const store = await open();
+      const key = aKey();
+      await store.putKey(key, AUDIT);
+      await expect(store.putKey(aKey({ hash: key.hash }), AUDIT)).rejects.toThrow();
+      expect(await store.listKeys()).toHaveLength(1);
+    });
+  });
+
+  describe(`${name}: a secret`, () => {
+    it('is made once', async () => {
+      const store = await open();
+      expect(await store.secret('links', () => 'first')).toBe('first');
+      expect(await store.secret('links', () => 'second')).toBe('first');
+      expect(await store.secret('other', () => 'third')).toBe('third');
+    });
+  });
+}

@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { openSqliteStore, type SqliteOptions } from '../../src/store/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { aKey, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+import { describeStoreContract } from './storeContract.ts';
+
+async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<Store> {
+  const store = await openSqliteStore({ dir, exclusive: true, ...options });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+describeStoreContract('SQLite', async () => openStore(await tempFolder()));
+
+describe('group commit', () => {
+  it('makes thousands of writes of one turn durable in one transaction', async () => {
+    const dir = await tempFolder();
+    const store = await openStore(dir);
+    const before = await commitsInLog(dir);
+    await Promise.all(Array.from({ length: 2000 }, () => store.accept(anAcceptance(aTask()))));
+    expect((await commitsInLog(dir)) - before).toBe(1);
+  });
+
+  it('answers with the truth where SQLite rolls the whole group back', async () => {
+    const dir = await tempFolder();
+    const store = await openStore(dir);
+    // As a full disk may: the error of one write takes the transaction with it.
+    const saboteur = new Database(join(dir, 'onetake.db'));
+    saboteur.exec(`create trigger sabotage before insert on tasks when new.project_id = 'sabotage'
+      begin select raise(rollback, 'the disk is full'); end`);
+    saboteur.close();
+
+    const tasks = [aTask(), aTask({ projectId: 'sabotage' }), aTask()];
+    const outcomes = await Promise.allSettled(tasks.map((task) => store.accept(anAcceptance(task))));
+    for (const [index, task] of tasks.entries()) {
+      expect((await store.task(task.id)) !== undefined).toBe(outcomes[index]?.status === 'fulfilled');
+    }
+    expect(outcomes[1]?.status).toBe('rejected');
+    expect(await store.accept(anAcceptance(aTask()))).toEqual({ outcome: 'accepted' });
+  });
+
+  it('tells the caller to try again while the data cannot be written', async () => {
+    const dir = await tempFolder();
+    const store = await openStore(dir);
+    const other = new Database(join(dir, 'onetake.db'));
+    onTestFinished(() => void other.close());
+    other.exec('alter table ledger rename to elsewhere');
+    const task = aTask();
+    await expect(store.accept(anAcceptance(task))).rejects.toMatchObject({
+      code: 'store_unavailable',
+      status: 503,
+    });
+    other.exec('alter table elsewhere rename to ledger');
+    expect(await store.task(task.id)).toBeUndefined();
+    expect(await store.accept(anAcceptance(task))).toEqual({ outcome: 'accepted' });
+  });
+
+  it('makes everything durable that was asked for before the store is closed', async () => {
+    const dir = await tempFolder();
+    const store = await openSqliteStore({ dir, exclusive: true });
+    const task = aTask();
+    const accepting = store.accept(anAcceptance(task));
+    await store.close();
+    expect(await accepting).toEqual({ outcome: 'accepted' });
+    expect(await (await openStore(dir)).task(task.id)).toStrictEqual(task);
+  });
+});
+
+describe('a data folder', () => {
+  const holder = fileURLToPath(new URL('./holdFolder.ts', import.meta.url));
+
+  async function heldByAnotherProcess(dir: string): Promise<ChildProcess> {
+    const child = spawn(process.execPath, [holder, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    if (child.stdout) await once(child.stdout, 'data');
+    return child;
+  }
+
+  it('has one gateway: a second is refused with what to do, and gets it once the first was killed', async () => {
+    const dir = await tempFolder();
+    const child = await heldByAnotherProcess(dir);
+    await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
+      code: 'data_dir_in_use',
+      message: expect.stringMatching(/Another gateway is running on the data folder .*ONETAKE_DATA_DIR/),
+    });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await openStore(dir);
+  });
+
+  it('can be used by the command line beside the gateway', async () => {
+    const dir = await tempFolder();
+    await heldByAnotherProcess(dir);
+    const store = await openStore(dir, { exclusive: false });
+    const key = aKey();
+    await store.putKey(key, { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: key.id });
+    expect(await store.listKeys()).toEqual([key]);
+  });
+
+  it('is free again when the store is closed', async () => {
+    const dir = await tempFolder();
+    await (await openSqliteStore({ dir, exclusive: true })).close();
+    await openStore(dir);
+  });
+});
+
+describe('a foreign change', () => {
+  it("is told once another process has written, and never for the gateway's own writes", async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const dir = await tempFolder();
+    const gateway = await openStore(dir, { foreignChangeMs: 100 });
+    const commandLine = await openStore(dir, { exclusive: false });
+    const listener = vi.fn();
+    const unsubscribe = gateway.onForeignChange(listener);
+
+    await gateway.accept(anAcceptance(aTask()));
+    vi.advanceTimersByTime(300);
+    expect(listener).not.toHaveBeenCalled();
+
+    const audit = { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: 'key' };
+    await commandLine.putKey(aKey(), audit);
+    vi.advanceTimersByTime(300);
+    expect(listener).toHaveBeenCalledTimes(1);
+
+    unsubscribe();
+    await commandLine.putKey(aKey(), audit);
+    vi.advanceTimersByTime(300);
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+});
+
+/** Length of the log's own header and of each frame's, in bytes (SQLite's file format, "The Write-Ahead Log"). */
+const LOG_HEADER = 32;
+const FRAME_HEADER = 24;
+
+/** Transactions in the write-ahead log: the last frame of each says how large the database is after it. */
+async function commitsInLog(dir: string): Promise<number> {
+  const log = await readFile(join(dir, 'onetake.db-wal'));
+  const frame = FRAME_HEADER + log.readUInt32BE(8);
+  let commits = 0;
+  for (let at = LOG_HEADER; at + frame <= log.length; at += frame) {
+    if (log.readUInt32BE(at + 4) > 0) commits += 1;
+  }
+  return commits;
+}

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import type { Store } from '../../src/store/store.ts';
+import { describeAccepting } from './acceptContract.ts';
+import { describeLists } from './listContract.ts';
+import { describeOtherRows } from './otherRowsContract.ts';
+import { describeTasks } from './tasksContract.ts';
+
+/** What any store keeps, whatever it is made of. `open` gives an empty one, which goes when the test ends. */
+export function describeStoreContract(name: string, open: () => Promise<Store>): void {
+  describeAccepting(name, open);
+  describeTasks(name, open);
+  describeLists(name, open);
+  describeOtherRows(name, open);
+
+  it(`${name}: says that it works`, async () => {
+    await expect((await open()).check()).resolves.toBeUndefined();
+  });
+}

@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { newId, newTaskId } from '../../src/tasks/ids.ts';
+import { REASONS, type Reason, taskError } from '../../src/tasks/reasons.ts';
+import { ASPECT_RATIOS, RESOLUTIONS } from '../../src/tasks/request.ts';
+import { type Attempt, PHASES, type Task, type TaskResult } from '../../src/tasks/task.ts';
+import { START_OF_TIME } from './builders.ts';
+
+const time = fc.integer({ min: START_OF_TIME, max: START_OF_TIME + 10 ** 9 });
+const micros = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const text = fc.string({ unit: 'grapheme', maxLength: 60 });
+const side = fc.integer({ min: 2, max: 4096 });
+const seconds = fc.double({ min: 0, max: 60, noNaN: true });
+const hex32 = fc.noShrink(fc.constant(null).map(newId));
+
+/** A record in which every member of `optional` may be missing. */
+const partly = <T extends object, U extends object>(
+  required: { [K in keyof T]: fc.Arbitrary<T[K]> },
+  optional: { [K in keyof U]: fc.Arbitrary<U[K]> },
+): fc.Arbitrary<T & Partial<U>> =>
+  fc
+    .tuple(fc.record(required), fc.record(optional, { requiredKeys: [] }))
+    // Spread, since generated records may be without a prototype, which no real one is.
+    .map(([always, sometimes]) => ({ ...always, ...sometimes }) as T & Partial<U>);
+
+const inputRef = partly(
+  { mediaId: hex32, contentType: fc.constant('image/png'), bytes: micros, width: side, height: side },
+  { sourceUrl: fc.webUrl() },
+);
+
+const request = partly(
+  {
+    model: fc.constantFrom('model-a', 'model-b'),
+    prompt: text,
+    duration: fc.integer({ min: 1, max: 60 }),
+    resolution: fc.constantFrom(...RESOLUTIONS),
+    aspectRatio: fc.constantFrom(...ASPECT_RATIOS),
+    width: side,
+    height: side,
+  },
+  {
+    negativePrompt: text,
+    image: inputRef,
+    lastFrame: inputRef,
+    referenceImages: fc.array(inputRef, { maxLength: 3 }),
+    videoUrl: fc.webUrl(),
+    generateAudio: fc.boolean(),
+    seed: fc.nat(),
+    style: text,
+    cameraFixed: fc.boolean(),
+    watermark: fc.boolean(),
+    promptExtend: fc.boolean(),
+    personGeneration: text,
+    metadata: fc.dictionary(text, text, { maxKeys: 3, noNullPrototype: true }),
+    providerOptions: fc.dictionary(text, fc.oneof(text, fc.integer(), fc.boolean()), {
+      maxKeys: 3,
+      noNullPrototype: true,
+    }),
+  },
+);
+
+const upstreamResult = partly({ ref: text }, { expiresAt: time, duration: seconds });
+
+const attempt: fc.Arbitrary<Attempt> = partly(
+  {
+    number: fc.integer({ min: 1, max: 50 }),
+    accountId: text,
+    idempotencyKey: hex32,
+    upstreamModel: text,
+    intendedAt: time,
+  },
+  {
+    upstreamId: text,
+    submittedAt: time,
+    endedAt: time,
+    outcome: fc.constantFrom<NonNullable<Attempt['outcome']>>('refused', 'unknown', 'succeeded', 'expired'),
+    detail: text.filter((words) => words.length > 0),
+    upstreamResult,
+  },
+);
+
+const result: fc.Arbitrary<TaskResult> = partly(
+  {
+    videoId: hex32,
+    bytes: micros,
+    sha256: hex32,
+    duration: seconds,
+    width: side,
+    height: side,
+    videoCodec: text,
+    expiresAt: time,
+    costMicros: micros,
+  },
+  { posterId: hex32, audioCodec: text },
+);
+
+const price: fc.Arbitrary<Task['price']> = fc.record(
+  { currency: fc.constantFrom('USD', 'CNY'), microsPerSecond: micros, holdMicros: micros },
+  { noNullPrototype: true },
+);
+
+const error = fc
+  .tuple(fc.constantFrom(...(Object.keys(REASONS) as Reason[])), text)
+  .map(([reason, message]) => taskError(reason, message));
+
+/** Any task with any of its members, whether or not the engine would make one like it. */
+export const anyTask: fc.Arbitrary<Task> = partly(
+  {
+    id: fc.noShrink(fc.constant(null).map(newTaskId)),
+    projectId: text,
+    keyId: text,
+    request,
+    phase: fc.constantFrom(...PHASES),
+    version: fc.integer({ min: 1, max: 100 }),
+    owner: text,
+    createdAt: time,
+    deadlineAt: time,
+    price,
+  },
+  {
+    startedAt: time,
+    completedAt: time,
+    cancelRequestedAt: time,
+    notBefore: time,
+    attempt,
+    result,
+    error,
+    deletedAt: time,
+  },
+);

@@ -1,0 +1,251 @@
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { createEngine, type Engine, type NewTask } from '../../src/engine/engine.ts';
+import { createFeed, type Feed } from '../../src/engine/feed.ts';
+import type { EngineParts, EngineSettings } from '../../src/engine/parts.ts';
+import { typicalTimeScheduler } from '../../src/engine/pollScheduler.ts';
+import { createFileStorage } from '../../src/media/files.ts';
+import type { MediaStorage } from '../../src/media/media.ts';
+import type { AccountLimits } from '../../src/providers/account.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { Store, StoredLedgerRow } from '../../src/store/store.ts';
+import { isTerminal, type Phase, type Task } from '../../src/tasks/task.ts';
+import { aNewTask } from './builders.ts';
+import { fakeInspector } from './fakeVideo.ts';
+import { createManualTimers, type ManualTimers } from './manualTimers.ts';
+import { createRecordingProvider, type RecordingProvider } from './recordingProvider.ts';
+import { type Behaviour, createRecordingUpstream, type RecordingUpstream } from './recordingUpstream.ts';
+import { tempFolder } from './tempFolder.ts';
+
+export const SETTINGS: Omit<EngineSettings, 'node'> = {
+  taskDeadlineMs: 3_600_000,
+  maxAttempts: 5,
+  resubmitUnknown: false,
+  callTimeoutMs: 60_000,
+  collectConcurrency: 4,
+  retentionMs: 7 * 86_400_000,
+  collectPatienceMs: 48 * 3_600_000,
+};
+
+export const LIMITS: AccountLimits = {
+  inFlight: 100,
+  startsPerMinute: 60_000,
+  asksPerSecond: 1000,
+  askBatch: 1,
+  minAskIntervalMs: 1000,
+};
+
+export interface WorldOptions {
+  /** What the upstream does with a task, told by its prompt. */
+  readonly behaviour?: (prompt: string, taskId: string) => Behaviour;
+  readonly abilities?: Parameters<typeof createRecordingProvider>[0]['abilities'];
+  readonly settings?: Partial<EngineSettings>;
+  readonly limits?: Partial<AccountLimits>;
+  /** Names of the accounts; one unless told. */
+  readonly accounts?: readonly string[];
+  /** Changes parts before the engine is made of them. */
+  readonly parts?: (parts: EngineParts) => Partial<EngineParts>;
+  readonly provider?: (provider: RecordingProvider, account: string) => Provider;
+  /** How long no engine runs before a restart. */
+  readonly downMs?: number;
+}
+
+/** The upstream goes on as it is: its behaviour is told once. */
+type NextLife = Omit<WorldOptions, 'behaviour'>;
+
+/** An engine over a real store and real files, its upstream scripted, its time in the test's hands. */
+export interface World {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly storage: MediaStorage;
+  readonly upstream: RecordingUpstream;
+  readonly provider: RecordingProvider;
+  readonly timers: ManualTimers;
+  readonly feed: Feed;
+  submit(prompt?: string, changes?: Partial<NewTask>): Promise<Task>;
+  task(id: string): Promise<Task>;
+  ledger(id: string): Promise<Record<string, number>>;
+  /** Nothing is under way: everything waits for time to pass, or for the test. */
+  idle(): Promise<void>;
+  /** Lets time pass, timer by timer, everything settled in between. */
+  advance(ms: number): Promise<void>;
+  /** Lets time pass from timer to timer until the task is in the phase. */
+  reaches(id: string, ...phases: Phase[]): Promise<Task>;
+  /** Lets time pass until the task is over. */
+  ends(id: string): Promise<Task>;
+  /** Stops this engine as SIGTERM does, and starts another on the same store, storage and upstream. */
+  restart(options?: NextLife): Promise<World>;
+  /** Drops this engine as `kill -9` does: nothing it still does is written. Then as `restart`. */
+  crash(options?: NextLife): Promise<World>;
+}
+
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
+  const dir = await tempFolder();
+  const upstream = createRecordingUpstream(options);
+  return openWorld(dir, upstream, createManualTimers(), options, 1);
+}
+
+async function openWorld(
+  dir: string,
+  upstream: RecordingUpstream,
+  timers: ManualTimers,
+  options: NextLife,
+  life: number,
+): Promise<World> {
+  const work = createWorkCounter();
+  const opened = await openSqliteStore({ dir, exclusive: true });
+  let dead = false;
+  const store = work.watch(opened);
+  const files = createFileStorage({ root: join(dir, 'media') });
+  const storage = work.watch({ ...files, write: async (key: string) => work.watch(await files.write(key)) });
+  const feed = createFeed();
+  const providers = (options.accounts ?? ['one']).map((account) =>
+    createRecordingProvider({
+      upstream,
+      account,
+      ...(options.abilities ? { abilities: options.abilities } : {}),
+    }),
+  );
+  const [provider] = providers;
+  if (!provider) throw new Error('a world needs an account');
+
+  const parts: EngineParts = {
+    store,
+    storage,
+    inspector: work.watch(fakeInspector),
+    openInput: async () => {
+      throw new Error('no inputs here');
+    },
+    accounts: providers.map((recording, index) => {
+      const id = options.accounts?.[index] ?? 'one';
+      return {
+        id,
+        providerId: 'test',
+        retiresModels: false,
+        provider: options.provider?.(recording, id) ?? recording,
+        limits: { ...LIMITS, ...options.limits },
+      };
+    }),
+    facts: () => ({ typical: { medianSeconds: 60, p90Seconds: 120 } }),
+    servedBy: () => true,
+    upstreamModel: () => 'upstream-model',
+    upstreamRequest: ({ request }) => request,
+    timers,
+    feed,
+    scheduler: typicalTimeScheduler,
+    log: pino({ level: process.env.LOG ?? 'silent' }),
+    settings: { ...SETTINGS, node: `node-${life}`, ...options.settings },
+  };
+  const engine = createEngine({ ...parts, ...options.parts?.(parts) });
+  await engine.start();
+
+  async function close(timeoutMs: number): Promise<void> {
+    if (dead) return;
+    dead = true;
+    await engine.drain(timeoutMs);
+    await opened.close();
+  }
+  onTestFinished(() => close(1000));
+
+  const world: World = {
+    engine,
+    store,
+    storage,
+    upstream,
+    provider,
+    timers,
+    feed,
+    async submit(prompt = 'a paper boat', changes = {}) {
+      const given = aNewTask(changes);
+      const { task } = await engine.submit({ ...given, request: { ...given.request, prompt } });
+      return task;
+    },
+    async task(id) {
+      const task = await opened.task(id);
+      if (!task) throw new Error(`no task ${id}`);
+      return task;
+    },
+    async ledger(id) {
+      return sums(await opened.ledger(id));
+    },
+    idle: work.idle,
+    async advance(ms) {
+      const until = timers.now() + ms;
+      await work.idle();
+      for (let next = timers.nextAt(); next !== undefined && next <= until; next = timers.nextAt()) {
+        timers.moveTo(next);
+        await work.idle();
+      }
+      timers.moveTo(until);
+      await work.idle();
+    },
+    async reaches(id, ...phases) {
+      for (let moves = 0; moves < 10_000; moves++) {
+        await work.idle();
+        const task = await world.task(id);
+        if (phases.includes(task.phase)) return task;
+        const next = timers.nextAt();
+        if (isTerminal(task.phase) || next === undefined) {
+          throw new Error(`${id} stays ${task.phase}: ${JSON.stringify(task.error ?? task.attempt)}`);
+        }
+        timers.moveTo(next);
+      }
+      throw new Error(`${id} never becomes ${phases}`);
+    },
+    ends: (id) => world.reaches(id, 'succeeded', 'failed'),
+    async restart(next = options) {
+      await close(10_000);
+      return openWorld(dir, upstream, createManualTimers(timers.now() + (next.downMs ?? 0)), next, life + 1);
+    },
+    async crash(next = options) {
+      dead = true;
+      timers.close();
+      await opened.close();
+      // Its store is gone, so this only ends its tries to write.
+      await engine.drain(50);
+      return openWorld(dir, upstream, createManualTimers(timers.now() + (next.downMs ?? 0)), next, life + 1);
+    },
+  };
+  return world;
+}
+
+/** Amounts by kind. Two rows of one kind cannot be: the table forbids it. */
+export function sums(rows: readonly StoredLedgerRow[]): Record<string, number> {
+  return Object.fromEntries(rows.map(({ kind, amountMicros }) => [kind, amountMicros]));
+}
+
+/** Turns of the event loop without work under way after which nothing is about to begin. */
+const QUIET_TURNS = 4;
+
+/** Counts calls under way, so that a test can wait until there are none instead of sleeping. */
+function createWorkCounter() {
+  let underWay = 0;
+  const watch = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get(from, name, receiver) {
+        const member: unknown = Reflect.get(from, name, receiver);
+        if (typeof member !== 'function') return member;
+        return (...given: unknown[]) => {
+          const value: unknown = Reflect.apply(member, from, given);
+          if (!(value instanceof Promise)) return value;
+          underWay += 1;
+          const done = () => {
+            underWay -= 1;
+          };
+          value.then(done, done);
+          return value;
+        };
+      },
+    });
+
+  async function idle(): Promise<void> {
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+      await turn();
+      if (underWay > 0) quiet = -1;
+    }
+  }
+  return { watch, idle };
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import type { VideoInspector } from '../../src/engine/parts.ts';
+
+const HEADER = 20;
+const DIGEST = 32;
+
+export interface FakeVideo {
+  /** Whose video it is: decides the bytes. */
+  readonly name: string;
+  /** Seconds. */
+  readonly duration: number;
+  /** Length of the whole file. */
+  readonly bytes?: number;
+}
+
+/** Bytes that stand for a video: their header tells the length, their end is a digest of all before it. */
+export function fakeVideo({ name, duration, bytes = 20_000 }: FakeVideo): Buffer {
+  const file = Buffer.alloc(bytes, createHash('sha256').update(name).digest());
+  file.write('FAKE', 0, 'latin1');
+  file.writeUInt32BE(bytes, 4);
+  file.writeUInt32BE(Math.round(duration * 1000), 8);
+  file.writeUInt32BE(1280, 12);
+  file.writeUInt32BE(720, 16);
+  createHash('sha256')
+    .update(file.subarray(0, -DIGEST))
+    .digest()
+    .copy(file, bytes - DIGEST);
+  return file;
+}
+
+/** Reads what `fakeVideo` makes, and throws where a byte is missing or changed. */
+export const fakeInspector: VideoInspector = {
+  async probe(path) {
+    const file = await readFile(path);
+    if (file.length < HEADER || file.toString('latin1', 0, 4) !== 'FAKE') throw new Error('not a video');
+    if (file.readUInt32BE(4) !== file.length) {
+      throw new Error(`the container promises ${file.readUInt32BE(4)} bytes, ${file.length} are there`);
+    }
+    const digest = createHash('sha256').update(file.subarray(0, -DIGEST)).digest();
+    if (!digest.equals(file.subarray(-DIGEST))) throw new Error('the bytes are damaged');
+    return {
+      container: 'mp4',
+      duration: file.readUInt32BE(8) / 1000,
+      width: file.readUInt32BE(12),
+      height: file.readUInt32BE(16),
+      videoCodec: 'h264',
+      fps: 24,
+    };
+  },
+  async poster(videoPath, outPath) {
+    const file = await readFile(videoPath);
+    await writeFile(outPath, file.subarray(0, HEADER));
+  },
+};

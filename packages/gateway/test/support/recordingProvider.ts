@@ -1,0 +1,261 @@
+import { Readable } from 'node:stream';
+import { type Answer, type Handle, type Provider, UpstreamError } from '../../src/providers/provider.ts';
+import type { Reason } from '../../src/tasks/reasons.ts';
+import { fakeVideo } from './fakeVideo.ts';
+import type { AnswerStep, Behaviour, RecordingUpstream, UpstreamRecord } from './recordingUpstream.ts';
+
+const ABILITIES = ['askMany', 'find', 'cancel', 'discard'] as const;
+type Ability = (typeof ABILITIES)[number];
+
+export interface RecordingProvider extends Provider {
+  /** Says that a job may have changed. */
+  sayHint(upstreamId: string): void;
+  /** From now on calls of this kind begin, and end only when they are let go (or aborted). */
+  hold(call: 'start' | 'ask' | 'open'): { letGo(): void };
+}
+
+/** A provider that does what its upstream's behaviour says, and writes down what it was asked. */
+export function createRecordingProvider(options: {
+  readonly upstream: RecordingUpstream;
+  readonly account?: string;
+  /** Calls that this upstream offers beside the ones that all have. */
+  readonly abilities?: readonly Ability[];
+}): RecordingProvider {
+  const { upstream, account = 'one', abilities = ABILITIES } = options;
+  const hints = new Set<(upstreamId: string) => void>();
+  const held = new Map<string, Promise<void>>();
+
+  const jobs = (matches: (entry: UpstreamRecord) => boolean) =>
+    upstream.records.filter(
+      (entry) => entry.call === 'start' && entry.account === account && entry.upstreamId && matches(entry),
+    );
+  const jobOf = (handle: Handle) => jobs(({ upstreamId }) => upstreamId === handle.upstreamId)[0];
+  const behaviourOf = ({ taskId, prompt = '' }: UpstreamRecord): Behaviour =>
+    upstream.behaviour(taskId, prompt);
+
+  const did = (what: UpstreamRecord['call'], handle: Handle, how: string): boolean =>
+    upstream.records.some(
+      ({ call, upstreamId, outcome }) =>
+        call === what && upstreamId === handle.upstreamId && outcome === JSON.stringify(how),
+    );
+
+  /** The step that the next such call for the task takes. */
+  function step<T>(
+    call: UpstreamRecord['call'],
+    taskId: string,
+    steps: readonly T[] | undefined,
+    usual: T,
+  ): T {
+    const made = upstream.count(call, taskId) + (call === 'ask' ? upstream.count('askMany', taskId) : 0);
+    return steps?.[Math.min(made, steps.length - 1)] ?? usual;
+  }
+
+  async function pass(call: string, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw failure('upstream_timeout');
+    const gate = held.get(call);
+    if (!gate) return;
+    const aborted = new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => reject(failure('upstream_timeout')), { once: true }),
+    );
+    await Promise.race([gate, aborted]);
+  }
+
+  const known = (
+    call: 'ask' | 'askMany' | 'open' | 'cancel' | 'discard',
+    handle: Handle,
+    outcome: string,
+    offset?: number,
+  ) => {
+    const job = jobOf(handle);
+    upstream.record({
+      call,
+      account,
+      taskId: job?.taskId ?? '',
+      key: handle.idempotencyKey,
+      upstreamId: handle.upstreamId,
+      outcome,
+      ...(offset === undefined ? {} : { offset }),
+    });
+  };
+
+  function answer(handle: Handle, call: 'ask' | 'askMany'): { answer: Answer; outcome: string } {
+    const job = jobOf(handle);
+    if (!job) return { answer: { state: 'missing' }, outcome: 'missing' };
+    if (did('cancel', handle, 'cancelled')) {
+      const message = 'The task was cancelled.';
+      return { answer: { state: 'failed', reason: 'cancelled', message }, outcome: 'cancelled' };
+    }
+    const behaviour = behaviourOf(job);
+    const next = step('ask', job.taskId, behaviour.answers, 'succeeded');
+    if (typeof next === 'object' && 'error' in next) {
+      known(call, handle, next.error);
+      throw failure(next.error, next.retryAfterMs);
+    }
+    return { answer: answerOf(next, handle, behaviour), outcome: JSON.stringify(next) };
+  }
+
+  function answerOf(
+    next: Exclude<AnswerStep, { error: Reason }>,
+    handle: Handle,
+    behaviour: Behaviour,
+  ): Answer {
+    if (next === 'succeeded') {
+      const link = upstream.records.filter(
+        ({ upstreamId, outcome }) => upstreamId === handle.upstreamId && outcome === '"succeeded"',
+      ).length;
+      const { resultExpiresAt, duration } = behaviour;
+      return {
+        state: 'succeeded',
+        result: {
+          ref: `${handle.upstreamId}#${link + 1}`,
+          ...(resultExpiresAt === undefined ? {} : { expiresAt: resultExpiresAt }),
+          ...(duration === undefined ? {} : { duration }),
+        },
+      };
+    }
+    if (next === 'queued' || next === 'in_progress' || next === 'missing') return { state: next };
+    if ('progress' in next) return { state: 'in_progress', progress: next.progress };
+    return { state: 'failed', reason: next.failed, message: next.message };
+  }
+
+  const provider: Required<Omit<Provider, 'verifyCallback'>> = {
+    async start(job, signal) {
+      const { taskId, idempotencyKey: key, request } = job;
+      await pass('start', signal);
+      const next = step('start', taskId, upstream.behaviour(taskId, request.prompt).start, 'accepted');
+      const made = next === 'accepted' || next === 'answer_lost';
+      const upstreamId = `${account}-${upstream.count('start') + 1}`;
+      upstream.record({
+        call: 'start',
+        account,
+        taskId,
+        key,
+        prompt: request.prompt,
+        outcome: typeof next === 'string' ? next : next.refuse,
+        ...(made ? { upstreamId } : {}),
+      });
+      if (typeof next === 'object') {
+        throw new UpstreamError(next.refuse, {
+          created: 'no',
+          ...(next.retryAfterMs === undefined ? {} : { retryAfterMs: next.retryAfterMs }),
+        });
+      }
+      if (next !== 'accepted') throw new UpstreamError('upstream_timeout', { created: 'unknown' });
+      return { upstreamId, state: 'queued' };
+    },
+
+    async ask(handle, signal) {
+      await pass('ask', signal);
+      const told = answer(handle, 'ask');
+      known('ask', handle, told.outcome);
+      return told.answer;
+    },
+
+    async askMany(handles, signal) {
+      await pass('ask', signal);
+      const answers = new Map<string, Answer>();
+      for (const handle of handles) {
+        const told = answer(handle, 'askMany');
+        answers.set(handle.upstreamId, told.answer);
+        known('askMany', handle, told.outcome);
+      }
+      return answers;
+    },
+
+    async open(handle, result, offset, signal) {
+      await pass('open', signal);
+      const job = jobOf(handle);
+      if (!job) throw failure('result_lost');
+      const behaviour = behaviourOf(job);
+      const next = step('open', job.taskId, behaviour.open, 'whole');
+      known('open', handle, JSON.stringify(next), offset);
+      const link = Number(result.ref.split('#')[1]);
+      if (link < (behaviour.firstGoodLink ?? 1)) throw failure('result_lost');
+      if (typeof next === 'object' && 'error' in next) throw failure(next.error);
+      const bytes = videoOf(job, behaviour);
+      if (next === 'damaged') bytes.fill(0, bytes.length / 2, bytes.length / 2 + 100);
+      const end =
+        typeof next === 'string' ? bytes.length : 'breakAfter' in next ? next.breakAfter : next.silentlyOnly;
+      const pieces = slices(bytes.subarray(offset, Math.max(offset, end)));
+      const stream = Readable.from(pieces, { signal });
+      return {
+        stream,
+        offset,
+        ...(typeof next === 'object' && 'silentlyOnly' in next ? {} : { bytes: bytes.length }),
+      };
+    },
+
+    async cancel(handle, signal) {
+      await pass('cancel', signal);
+      const job = jobOf(handle);
+      const usual = job && !did('ask', handle, 'succeeded') ? 'cancelled' : 'too_late';
+      const next = job ? step('cancel', job.taskId, behaviourOf(job).cancel, usual) : usual;
+      known('cancel', handle, JSON.stringify(next));
+      if (typeof next === 'object') throw failure(next.error);
+      return next;
+    },
+
+    async find({ idempotencyKey, taskId, request }, signal) {
+      await pass('find', signal);
+      const [job] = jobs(({ key }) => key === idempotencyKey);
+      const next = step('find', taskId, upstream.behaviour(taskId, request.prompt).find, 'look');
+      upstream.record({ call: 'find', account, taskId, key: idempotencyKey, outcome: JSON.stringify(next) });
+      if (typeof next === 'object') throw failure(next.error);
+      if (next === 'unknown') return { found: false, certainty: 'unknown' };
+      return job?.upstreamId !== undefined && next !== 'absent'
+        ? { found: true, upstreamId: job.upstreamId }
+        : { found: false, certainty: 'absent' };
+    },
+
+    async discard(handle) {
+      known('discard', handle, 'discarded');
+    },
+
+    onHint(listener) {
+      hints.add(listener);
+      return () => hints.delete(listener);
+    },
+
+    async close() {
+      hints.clear();
+    },
+  };
+
+  for (const ability of ABILITIES) {
+    if (!abilities.includes(ability)) Reflect.deleteProperty(provider, ability);
+  }
+  return {
+    ...provider,
+    sayHint(upstreamId) {
+      for (const listener of hints) listener(upstreamId);
+    },
+    hold(call) {
+      const gate = Promise.withResolvers<void>();
+      held.set(call, gate.promise);
+      return {
+        letGo() {
+          held.delete(call);
+          gate.resolve();
+        },
+      };
+    },
+  };
+}
+
+/** The video that the upstream made for a job. */
+export function videoOf({ upstreamId = '' }: UpstreamRecord, behaviour: Behaviour): Buffer {
+  return fakeVideo({
+    name: upstreamId,
+    duration: behaviour.duration ?? 4,
+    ...(behaviour.bytes === undefined ? {} : { bytes: behaviour.bytes }),
+  });
+}
+
+/** As a network would bring them. */
+function* slices(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 4096) yield bytes.subarray(at, at + 4096);
+}
+
+function failure(reason: Reason, retryAfterMs?: number): UpstreamError {
+  return new UpstreamError(reason, retryAfterMs === undefined ? {} : { retryAfterMs });
+}

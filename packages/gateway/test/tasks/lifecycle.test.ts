@@ -1,0 +1,250 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Event, LEGAL, type LedgerRow, type Move, move } from '../../src/tasks/lifecycle.ts';
+import { type Reason, taskError } from '../../src/tasks/reasons.ts';
+import { isTerminal, PHASES, type Phase, type Task } from '../../src/tasks/task.ts';
+import { anyTask } from '../support/anyTask.ts';
+import { aRequest, aTask, START_OF_TIME } from '../support/builders.ts';
+
+const micros = fc.integer({ min: 0, max: 10 ** 9 });
+
+const stored = fc.double({ min: 0, max: 100, noNaN: true }).map(
+  (duration): Event => ({
+    type: 'stored',
+    result: {
+      videoId: 'v',
+      bytes: 1,
+      sha256: 'd',
+      duration,
+      width: 2,
+      height: 2,
+      videoCodec: 'h264',
+      expiresAt: 1,
+    },
+  }),
+);
+
+const anyEvent: fc.Arbitrary<Event> = fc.oneof(
+  fc.constantFrom('account-a', 'account-b').map(
+    (accountId): Event => ({
+      type: 'submit_intended',
+      accountId,
+      idempotencyKey: 'k',
+      upstreamModel: 'm',
+    }),
+  ),
+  fc.boolean().map((working): Event => ({ type: 'submit_confirmed', upstreamId: 'u', working })),
+  fc.constant<Event>({ type: 'submit_refused', detail: 'x'.repeat(5000) }),
+  fc.constant<Event>({ type: 'work_started' }),
+  fc.constant<Event>({ type: 'upstream_succeeded', result: { ref: 'r' } }),
+  stored,
+  fc
+    .constantFrom<Reason>('expired', 'cancelled', 'upstream_failed')
+    .map((reason): Event => ({ type: 'failed', error: taskError(reason, 'words'), outcome: 'failed' })),
+  fc.constant<Event>({ type: 'cancel_requested' }),
+  fc.constant<Event>({ type: 'deleted' }),
+);
+
+// Any price with any hold must balance, also one that no catalogue would make.
+const anyPrice = fc.record({ currency: fc.constant('USD'), microsPerSecond: micros, holdMicros: micros });
+
+/** What a task goes through when `events` come in this order, one second apart. */
+function live(first: Task, events: readonly Event[]): Move[] {
+  const moves: Move[] = [];
+  let task = first;
+  for (const [second, event] of events.entries()) {
+    const made = move(task, event, first.createdAt + second * 1000);
+    if (!made) continue;
+    moves.push(made);
+    task = made.task;
+  }
+  return moves;
+}
+
+const GOING_WELL: readonly Event[] = [
+  { type: 'submit_intended', accountId: 'account-a', idempotencyKey: 'k', upstreamModel: 'm' },
+  { type: 'submit_confirmed', upstreamId: 'u', working: false },
+  { type: 'upstream_succeeded', result: { ref: 'r' } },
+];
+
+/** Anything may happen from the first moment, or once all has gone well so far: chance alone rarely gets that far. */
+const anyLife = fc
+  .tuple(anyPrice, fc.integer({ min: 0, max: GOING_WELL.length }), fc.array(anyEvent, { maxLength: 40 }))
+  .map(([price, well, events]) => ({
+    first: aTask({ price }),
+    events: [...GOING_WELL.slice(0, well), ...events],
+  }));
+
+const sum = (rows: readonly LedgerRow[], kind: LedgerRow['kind']) =>
+  rows.filter((row) => row.kind === kind).reduce((total, { amountMicros }) => total + amountMicros, 0);
+
+describe('whatever happens to a task', () => {
+  it('moves along the legal ways alone, its version growing by one each time', () => {
+    const ways: Record<Phase, readonly Phase[]> = {
+      accepted: ['submitting', 'failed'],
+      submitting: ['running', 'accepted', 'failed', 'submitting'],
+      running: ['running', 'storing', 'failed'],
+      storing: ['succeeded', 'failed'],
+      succeeded: ['succeeded'],
+      failed: ['failed'],
+    };
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        let before = first;
+        for (const { from, task } of live(first, events)) {
+          expect(from).toEqual({ phase: before.phase, version: before.version });
+          expect(ways[before.phase]).toContain(task.phase);
+          expect(task.version).toBe(before.version + 1);
+          before = task;
+        }
+      }),
+    );
+  });
+
+  it('ends once: afterwards it can be deleted, once, and nothing else', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        const moves = live(first, events);
+        const end = moves.findIndex(({ task }) => isTerminal(task.phase));
+        if (end < 0) return;
+        const after = moves.slice(end + 1);
+        expect(after.length).toBeLessThanOrEqual(1);
+        const ended = moves[end]?.task;
+        for (const { task, ledger } of after) {
+          expect(ledger).toEqual([]);
+          expect(task).toEqual({
+            ...ended,
+            request: task.request,
+            version: task.version,
+            deletedAt: task.deletedAt,
+          });
+        }
+      }),
+    );
+  });
+
+  it('settles or releases the whole hold exactly once, and only at its end', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        const moves = live(first, events);
+        const hold = first.price.holdMicros;
+        for (const { task, ledger } of moves) {
+          const ends = isTerminal(task.phase) && task.deletedAt === undefined;
+          if (!ends) expect(ledger).toEqual([]);
+        }
+        const rows = moves.flatMap(({ ledger }) => ledger);
+        expect(new Set(rows.map(({ kind }) => kind)).size).toBe(rows.length);
+        expect(rows.map(({ kind }) => kind)).not.toContain('hold');
+        const last = moves.at(-1)?.task;
+        if (last?.phase === 'succeeded') {
+          expect(sum(rows, 'capture')).toBeLessThanOrEqual(hold);
+          expect(sum(rows, 'capture')).toBe(last.result?.costMicros);
+          expect(sum(rows, 'capture') + sum(rows, 'release')).toBe(hold);
+        } else if (last?.phase === 'failed') {
+          expect(rows).toEqual([{ kind: 'release', amountMicros: hold }]);
+        } else {
+          expect(rows).toEqual([]);
+        }
+        for (const { amountMicros } of rows) expect(Number.isInteger(amountMicros)).toBe(true);
+      }),
+    );
+  });
+
+  it('numbers its attempts from one without gaps, and never changes what an attempt was made with', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        let before = first.attempt;
+        for (const { task } of live(first, events)) {
+          const { attempt } = task;
+          if (attempt?.number !== before?.number) {
+            expect(attempt?.number).toBe((before?.number ?? 0) + 1);
+            expect(before === undefined || before.outcome === 'refused').toBe(true);
+            expect(attempt?.upstreamId).toBeUndefined();
+          } else if (attempt && before) {
+            expect(attempt.accountId).toBe(before.accountId);
+            expect(attempt.idempotencyKey).toBe(before.idempotencyKey);
+            if (before.upstreamId !== undefined) expect(attempt.upstreamId).toBe(before.upstreamId);
+            if (before.outcome !== undefined) expect(attempt.outcome).toBe(before.outcome);
+          }
+          before = attempt;
+        }
+      }),
+    );
+  });
+
+  it('keeps what it was accepted with: id, owner key, price, deadline', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        for (const { task } of live(first, events)) {
+          const { id, projectId, keyId, price, deadlineAt, createdAt } = task;
+          expect(first).toMatchObject({ id, projectId, keyId, price, deadlineAt, createdAt });
+        }
+      }),
+    );
+  });
+});
+
+describe('a move', () => {
+  it('is undefined for every event that its phase does not admit', () => {
+    fc.assert(
+      fc.property(anyTask, anyEvent, (task, event) => {
+        if (LEGAL[task.phase].includes(event.type)) return;
+        expect(move(task, event, START_OF_TIME)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('leaves the task that it was given as it was', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        const before = structuredClone(first);
+        live(first, events);
+        expect(first).toEqual(before);
+      }),
+    );
+  });
+
+  it('says nothing new by changing nothing: work that started, a wish to cancel, a deletion count once', () => {
+    const running = aTask({
+      phase: 'running',
+      startedAt: 1,
+      cancelRequestedAt: 1,
+    });
+    expect(move(running, { type: 'work_started' }, 2)).toBeUndefined();
+    expect(move(running, { type: 'cancel_requested' }, 2)).toBeUndefined();
+    expect(move(aTask({ phase: 'failed', deletedAt: 1 }), { type: 'deleted' }, 2)).toBeUndefined();
+  });
+
+  it('bounds the words kept of an upstream', () => {
+    const submitting = live(aTask(), [
+      { type: 'submit_intended', accountId: 'a', idempotencyKey: 'k', upstreamModel: 'm' },
+      { type: 'submit_refused', detail: 'x'.repeat(1_000_000) },
+    ]);
+    expect(submitting.at(-1)?.task.attempt?.detail).toHaveLength(2000);
+  });
+
+  it('erases what a caller said when the task is deleted, and nothing that the books need', () => {
+    const request = aRequest({
+      prompt: 'a secret',
+      negativePrompt: 'another secret',
+      metadata: { customer: 'a secret name' },
+      providerOptions: { note: 'a secret note' },
+      videoUrl: 'https://secret.example/video',
+      image: {
+        mediaId: 'm',
+        contentType: 'image/png',
+        bytes: 1,
+        width: 1,
+        height: 1,
+        sourceUrl: 'https://secret.example',
+      },
+    });
+    const deleted = move(aTask({ phase: 'failed', request }), { type: 'deleted' }, 5);
+    expect(JSON.stringify(deleted?.task)).not.toContain('secret');
+    expect(deleted?.task).toMatchObject({ deletedAt: 5, price: { holdMicros: 400_000 } });
+  });
+
+  it('knows every phase', () => {
+    expect(Object.keys(LEGAL)).toEqual([...PHASES]);
+  });
+});

@@ -1,0 +1,74 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { isAllowed } from './spdx.ts';
+
+const ALLOWED = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BlueOak-1.0.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'CC0-1.0',
+  'ISC',
+  'MIT',
+  'MPL-2.0',
+  // Fonts. Asks that the fonts are not sold by themselves and keep their name and licence; what is drawn with them is free.
+  'OFL-1.1',
+  'Python-2.0',
+  'Unlicense',
+  'Zlib',
+]);
+
+const EXPLAINED_IN = 'docs/third-party.md';
+
+interface Exception {
+  readonly packages: RegExp;
+  /** What its files say, where its package.json says nothing or not all of it. */
+  readonly licence: string;
+  /** Set where the licence asks something of those who pass the package on; `EXPLAINED_IN` must say what. */
+  readonly explainedAs?: string;
+}
+
+const EXCEPTIONS: readonly Exception[] = [
+  // The package names no licence; its LICENSE file is the three-clause BSD text.
+  { packages: /^@shinyoshiaki\/jspack$/, licence: 'BSD-3-Clause' },
+  // package.json says MIT of the bindings. The binary holds FFmpeg, configured with --enable-gpl and --enable-version3
+  // (libx264, libx265): GPL-3.0-or-later as a whole. npm fetches it on the user's machine; we do not distribute it.
+  { packages: /^@seydx\/node-av-/, licence: 'MIT AND GPL-3.0-or-later', explainedAs: '@seydx/node-av' },
+];
+
+interface LockedPackage {
+  readonly version?: string;
+  readonly license?: string;
+  readonly link?: boolean;
+}
+
+const lock: { packages: Record<string, LockedPackage> } = JSON.parse(
+  readFileSync('package-lock.json', 'utf8'),
+);
+const explanations = existsSync(EXPLAINED_IN) ? readFileSync(EXPLAINED_IN, 'utf8') : '';
+const problems = new Set<string>();
+const unused = new Set(EXCEPTIONS);
+let checked = 0;
+
+for (const [path, entry] of Object.entries(lock.packages)) {
+  const name = path.split('node_modules/')[1] === undefined ? undefined : path.split('node_modules/').at(-1);
+  if (name === undefined || entry.link) continue;
+  checked++;
+  const exception = EXCEPTIONS.find(({ packages }) => packages.test(name));
+  if (!exception) {
+    if (!isAllowed(entry.license ?? '', ALLOWED)) {
+      problems.add(`${name}@${entry.version}: licence ${entry.license ?? 'not stated'} is not on the list`);
+    }
+    continue;
+  }
+  unused.delete(exception);
+  const { explainedAs, licence } = exception;
+  if (explainedAs === undefined ? !isAllowed(licence, ALLOWED) : !explanations.includes(explainedAs)) {
+    problems.add(`${explainedAs ?? name}: ${licence} must be explained in ${EXPLAINED_IN}`);
+  }
+}
+for (const { packages } of unused) problems.add(`${packages}: no such package any more, drop the exception`);
+
+for (const problem of problems) console.error(problem);
+console.log(`${checked} packages, ${problems.size} problems`);
+process.exitCode = problems.size === 0 ? 0 : 1;

@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { findTraces } from './traces.ts';
+
+/** A file over this is a fixture or a picture: looked at by people, not here. */
+const MAX_BYTES = 2_000_000;
+
+/** What git tracks or would track, or undefined outside a git checkout. */
+function trackedFiles(): string[] | undefined {
+  try {
+    const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return listed.split('\0').filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+  } catch {
+    return undefined;
+  }
+}
+
+const ownPaths = [process.cwd(), homedir()].filter((folder) => folder.length > '/root'.length);
+const files = trackedFiles();
+const problems = (files ?? []).flatMap((file) => {
+  if (statSync(file).size > MAX_BYTES) return [];
+  const bytes = readFileSync(file);
+  return bytes.includes(0)
+    ? []
+    : findTraces(bytes.toString('utf8'), ownPaths).map((trace) => `${file}:${trace}`);
+});
+
+for (const problem of problems) console.error(problem);
+console.log(
+  files ? `${files.length} files, ${problems.length} problems` : 'no git checkout here, nothing to look at',
+);
+process.exitCode = problems.length === 0 ? 0 : 1;

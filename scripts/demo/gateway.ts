@@ -1,0 +1,35 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readConfig } from '../../packages/gateway/src/config.ts';
+import { startGateway } from '../../packages/gateway/src/main.ts';
+import { createLog } from '../../packages/gateway/src/observability/log.ts';
+import { createClient, type DemoClient } from './client.ts';
+
+/** Runs `work` against a gateway of its own on a free port, with no data from before and none left behind. */
+export async function withGateway<T>(
+  environment: Readonly<Record<string, string>>,
+  work: (client: DemoClient) => Promise<T>,
+): Promise<T> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'onetake-demo-'));
+  const key = `sk-${randomBytes(24).toString('base64url')}`;
+  const config = readConfig(
+    {
+      ...environment,
+      ONETAKE_PORT: '0',
+      ONETAKE_DATA_DIR: dataDir,
+      ONETAKE_BOOTSTRAP_KEY: key,
+      ONETAKE_LOG_LEVEL: 'error',
+    },
+    // An onetake.yaml in this folder is the operator's, not the demonstration's.
+    () => undefined,
+  );
+  const gateway = await startGateway(config, createLog(config.logLevel));
+  try {
+    return await work(createClient(gateway.address, key));
+  } finally {
+    await gateway.close();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}

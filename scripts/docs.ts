@@ -1,0 +1,76 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { createCatalogue } from '../packages/gateway/src/models/catalogue.ts';
+import { modelsDocument } from '../packages/gateway/src/models/modelsDocument.ts';
+import { SETTINGS, type Setting } from '../packages/gateway/src/settings.ts';
+
+/**
+ * Writes the documents that are made from the code, or with `--check` tells which are stale.
+ *
+ *   npm run docs
+ */
+const DOCUMENTS: Readonly<Record<string, () => string>> = {
+  'docs/models.md': modelsPage,
+  'docs/settings.md': settingsPage,
+};
+
+const check = process.argv.includes('--check');
+let stale = 0;
+for (const [path, make] of Object.entries(DOCUMENTS)) {
+  const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const text = make();
+  if (!check) {
+    writeFileSync(file, text);
+    continue;
+  }
+  if (readIfThere(file) === text) continue;
+  stale += 1;
+  console.error(`${path} is not what the code says; run: npm run docs`);
+}
+process.exitCode = stale === 0 ? 0 : 1;
+
+/** The catalogue as it comes, whatever this machine's settings change in it. */
+function modelsPage(): string {
+  return modelsDocument(createCatalogue({ servers: [] }).list());
+}
+
+function settingsPage(): string {
+  const rows = Object.values<Setting>(SETTINGS).map(
+    ({ env, default: fallback, description }) =>
+      `| \`${env}\` | ${fallback ? `\`${fallback}\`` : '–'} | ${description} |`,
+  );
+  return `# Settings
+
+Made from \`packages/gateway/src/settings.ts\` by \`npm run docs\`.
+
+Each is read from the environment, else from \`onetake.yaml\` in the working folder (or the file that \`ONETAKE_CONFIG\` names), else
+its default. In the file the name goes without \`ONETAKE_\` and in lower case: \`data_dir: /var/lib/onetake\`. Everything wrong is
+reported at once, and a name that is no setting is an error.
+
+| setting | default | meaning |
+| --- | --- | --- |
+${rows.join('\n')}
+
+## Changing the catalogue
+
+\`models\` in \`onetake.yaml\` changes entries of the model catalogue or adds new ones, without a release: each member that is given
+replaces the entry's own. Of \`parameters\` each one replaces its own, and \`null\` removes it. See [models.md](models.md) for the entries.
+
+\`\`\`yaml
+models:
+  onetake-preview:
+    typical: { medianSeconds: 1, p90Seconds: 2 }
+    parameters:
+      duration: { kind: range, min: 1, max: 10, default: 4 }
+      lastFrame: null
+\`\`\`
+`;
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,49 @@
+// Runs a task of this repository: `node scripts/run.mjs <task> [arguments]`.
+// Plain JavaScript without dependencies, so that any Node from 18 on can start it on a fresh machine; the task itself
+// runs under the Node that package.json pins.
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled, InstallError } from './install.mjs';
+import { exitCode, pathVariable, run } from './spawn.mjs';
+
+/** What each task runs: a script, then its leading arguments. */
+const TASKS = {
+  start: ['packages/gateway/src/cli/main.ts', 'serve'],
+  onetake: ['packages/gateway/src/cli/main.ts'],
+  demo: ['scripts/demo.ts'],
+  test: ['scripts/test.ts'],
+  bench: ['bench/query.ts'],
+  docs: ['scripts/docs.ts'],
+};
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+async function main([name, ...rest]) {
+  const task = Object.hasOwn(TASKS, name ?? '') ? TASKS[name] : undefined;
+  if (!task) {
+    console.error(`Usage: node scripts/run.mjs <task> [arguments]\nTasks: ${Object.keys(TASKS).join(', ')}`);
+    return 2;
+  }
+  const node = await ensureInstalled(root);
+  const [script, ...args] = task;
+  const path = pathVariable(process.env);
+  return exitCode(
+    // Spawned by its path: a shell may still remember where the older `node` was.
+    await run(node, [join(root, script), ...args, ...rest], {
+      cwd: root,
+      env: {
+        ...process.env,
+        INIT_CWD: process.env.INIT_CWD ?? process.cwd(),
+        [path]: [join(root, 'node_modules', '.bin'), process.env[path]].join(delimiter),
+      },
+    }),
+  );
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof InstallError)) throw error;
+  console.error(`\n${error.message}`);
+  process.exitCode = error.exitCode;
+}
