@@ -14,6 +14,7 @@ const TASKS = {
   test: ['scripts/test.ts'],
   bench: ['bench/query.ts'],
   docs: ['scripts/docs.ts'],
+  simulators: ['packages/simulators/src/main.ts'],
 };
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -1,0 +1,121 @@
+import { defineUpstream } from '../core/serve.ts';
+import type { StorageStyle } from '../core/storage.ts';
+import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { announce } from './callback.ts';
+import { CHOICES } from './choices.ts';
+import type { ArkSettings, TaskDetails } from './context.ts';
+import { errorAnswer } from './errors.ts';
+import type { Region } from './models.ts';
+import { routes } from './routes.ts';
+import { statusOf, tokensOf } from './task.ts';
+
+const SETTINGS: ArkSettings = {
+  concurrency: 10,
+  requestsPerMinute: 600,
+  queued: CHOICES.queued,
+  retiredModels: false,
+};
+
+/**
+ * Seedance in one of its two regions, which share the protocol and no model id. Sources: "Create a video generation task",
+ * "Retrieve …", "List …", "Cancel or delete …", "Video generation tutorial", "Error codes" of Volcengine Ark and BytePlus
+ * ModelArk.
+ */
+function arkUpstream(region: Region, name: string, title: string, prefix: string): Upstream {
+  // The context reads settings through accessors, so it is added to and not copied.
+  const regional = (context: UpstreamContext<ArkSettings, TaskDetails>) => Object.assign(context, { region });
+  return defineUpstream<ArkSettings, TaskDetails>({
+    name,
+    title,
+    settings: SETTINGS,
+    storage: tos,
+    endings: { filtered: 'moderation', partial: 'moderation' },
+    keyOf: (account) => `ark-simulated-${name}-${account}`,
+    credentialOf: ({ authorization }) =>
+      typeof authorization === 'string' ? /^Bearer (.+)$/.exec(authorization)?.[1] : undefined,
+    routes: (app, context) => routes(app, regional(context)),
+    bill(task) {
+      if (statusOf(task) !== 'succeeded') return undefined;
+      const quantity = tokensOf(task);
+      return { quantity, unit: 'tokens', usd: (quantity * task.details.model.usdPerMillionTokens) / 1e6 };
+    },
+    changed: (context, task) => announce(regional(context), task),
+    environment: (origin, key) => ({
+      [`${prefix}ARK_API_KEY`]: key,
+      [`${prefix}ARK_BASE_URL`]: `${origin}/api/v3`,
+    }),
+    answers: {
+      rateLimited(retryAfter) {
+        const answer = errorAnswer(
+          429,
+          'ServerOverloaded',
+          'The service is currently unable to handle additional requests due to server overload. Please retry later.',
+        );
+        return retryAfter === undefined
+          ? answer
+          : { ...answer, headers: { 'retry-after': String(retryAfter) } };
+      },
+      unavailable: (status) =>
+        errorAnswer(
+          status,
+          'InternalServiceError',
+          'The service encountered an unexpected internal error. Please retry later.',
+        ),
+      notFound: () => errorAnswer(404, 'NotFound', 'The specified path is not found.'),
+      unreadable: (error) =>
+        errorAnswer(
+          error.statusCode ?? 400,
+          'InvalidParameter',
+          'One or more parameters specified in the request are not valid.',
+        ),
+    },
+  });
+}
+
+/** `20250331T095113Z`. */
+const stamp = (seconds: number): string => new Date(seconds * 1000).toISOString().replace(/[-:]|\.\d+/g, '');
+
+const DAY = 86_400;
+
+/** TOS, "Signature in URL": the time of signing, and for how many seconds from then on. */
+const tos: StorageStyle = {
+  query: (signature, expires) => ({
+    'X-Tos-Algorithm': 'TOS4-HMAC-SHA256',
+    'X-Tos-Credential': `AKLTsimulated/${stamp(expires - DAY).slice(0, 8)}/cn-beijing/tos/request`,
+    'X-Tos-Date': stamp(expires - DAY),
+    'X-Tos-Expires': String(DAY),
+    'X-Tos-Signature': signature,
+    'X-Tos-SignedHeaders': 'host',
+  }),
+  signatureParam: 'X-Tos-Signature',
+  expiresParam: 'X-Tos-Expires',
+  expiryOf({ 'X-Tos-Date': date = '', 'X-Tos-Expires': seconds = '' }) {
+    const signed = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\dZ)$/, '$1-$2-$3:$4:$5'));
+    return String(signed / 1000 + Number(seconds));
+  },
+  ranges: true,
+  refusesAuthorization: true,
+  refusals: {
+    expired: { status: 403, body: { Code: 'AccessDenied', Message: 'Request has expired' } },
+    signature: {
+      status: 403,
+      body: {
+        Code: 'SignatureDoesNotMatch',
+        Message: 'The request signature we calculated does not match the signature you provided.',
+      },
+    },
+    missing: { status: 404, body: { Code: 'NoSuchKey', Message: 'The specified key does not exist.' } },
+    authorization: {
+      status: 400,
+      body: { Code: 'InvalidArgument', Message: 'Only one auth mechanism allowed.' },
+    },
+  },
+};
+
+export const ark = arkUpstream('volcengine', 'ark', 'Volcengine Ark (Seedance)', '');
+export const arkByteplus = arkUpstream(
+  'byteplus',
+  'ark-byteplus',
+  'BytePlus ModelArk (Seedance)',
+  'BYTEPLUS_',
+);

@@ -1,0 +1,149 @@
+import type { Pace } from '../core/job.ts';
+import { SIZES_1_0, SIZES_2_0, SIZES_2_5, type Sizes } from './sizes.ts';
+
+export type Region = 'volcengine' | 'byteplus';
+
+/** What a Seedance model takes, and how it is billed. */
+export interface SeedanceModel {
+  /** Without its date, as messages have it. */
+  readonly name: string;
+  readonly sizes: Sizes;
+  readonly resolutions: readonly string[];
+  readonly defaultResolution: string;
+  /** Seconds, both included; `auto`: -1 lets the model choose. */
+  readonly seconds: readonly [shortest: number, longest: number];
+  readonly auto: boolean;
+  readonly defaultSeconds: number;
+  /** `ratio: adaptive` without an image. */
+  readonly adaptiveText: boolean;
+  /** `ratio` must be `adaptive` where frames are given; told only when the task is run. */
+  readonly framesAreAdaptive: boolean;
+  readonly lastFrame: boolean;
+  /** Reference images at most; 0: none, and no reference videos or audio. */
+  readonly references: number;
+  /** Reference audio without an image or a video. */
+  readonly audioAlone: boolean;
+  /** Optional top-level fields that only some models take, of those that this one does. */
+  readonly fields: readonly string[];
+  readonly tiers: readonly string[];
+  readonly usdPerMillionTokens: number;
+  readonly pace: Pace;
+  /** Taken offline. */
+  readonly retired: boolean;
+}
+
+// BytePlus ModelArk, "Create a video generation task", "Supported models" of each field; "Model pricing"; "Model deprecation
+// notice". How long jobs take is the reading of others' observations: 54 to 290 s for 5 s of 2.0 at 720p.
+const SHARED = {
+  defaultResolution: '720p',
+  auto: true,
+  defaultSeconds: 5,
+  adaptiveText: true,
+  framesAreAdaptive: false,
+  lastFrame: true,
+  references: 0,
+  audioAlone: false,
+  tiers: ['default'],
+  retired: false,
+};
+
+const SEEDANCE_1_0 = {
+  ...SHARED,
+  sizes: SIZES_1_0,
+  resolutions: ['480p', '720p', '1080p'],
+  defaultResolution: '1080p',
+  seconds: [2, 12] as const,
+  auto: false,
+  adaptiveText: false,
+  fields: ['frames', 'camera_fixed'],
+  tiers: ['default', 'flex'],
+  usdPerMillionTokens: 2.5,
+  pace: { queueMs: 3_000, runMs: 70_000, sigma: 0.35 },
+};
+
+const SEEDANCE_2_0 = {
+  ...SHARED,
+  sizes: SIZES_2_0,
+  resolutions: ['480p', '720p'],
+  seconds: [4, 15] as const,
+  references: 9,
+  fields: ['generate_audio', 'priority', 'tools'],
+  usdPerMillionTokens: 7,
+  pace: { queueMs: 4_000, runMs: 130_000, sigma: 0.4 },
+};
+
+/** By name without date. */
+const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
+  'seedance-2-5': {
+    ...SEEDANCE_2_0,
+    sizes: SIZES_2_5,
+    resolutions: ['480p', '720p', '1080p'],
+    seconds: [4, 30],
+    defaultSeconds: -1,
+    framesAreAdaptive: true,
+    references: 30,
+    audioAlone: true,
+    fields: [...SEEDANCE_2_0.fields, 'draft', 'output_format', 'omni_reference_task_type'],
+    usdPerMillionTokens: 10.7,
+    pace: { queueMs: 5_000, runMs: 170_000, sigma: 0.4 },
+  },
+  'seedance-2-0': { ...SEEDANCE_2_0, resolutions: ['480p', '720p', '1080p', '4k'] },
+  'seedance-2-0-fast': {
+    ...SEEDANCE_2_0,
+    usdPerMillionTokens: 5.6,
+    pace: { queueMs: 3_000, runMs: 70_000, sigma: 0.35 },
+  },
+  'seedance-2-0-mini': {
+    ...SEEDANCE_2_0,
+    usdPerMillionTokens: 3.5,
+    pace: { queueMs: 3_000, runMs: 55_000, sigma: 0.35 },
+  },
+  'seedance-1-5-pro': {
+    ...SHARED,
+    sizes: SIZES_2_0,
+    resolutions: ['480p', '720p', '1080p'],
+    seconds: [4, 12],
+    fields: ['generate_audio', 'camera_fixed', 'draft'],
+    tiers: ['default', 'flex'],
+    usdPerMillionTokens: 2.4,
+    pace: { queueMs: 3_000, runMs: 90_000, sigma: 0.35 },
+    retired: true,
+  },
+  'seedance-1-0-pro': SEEDANCE_1_0,
+  'seedance-1-0-pro-fast': {
+    ...SEEDANCE_1_0,
+    lastFrame: false,
+    usdPerMillionTokens: 1,
+    pace: { queueMs: 2_000, runMs: 40_000, sigma: 0.3 },
+  },
+  'seedance-1-0-lite-t2v': { ...SEEDANCE_1_0, lastFrame: false, retired: true },
+  'seedance-1-0-lite-i2v': { ...SEEDANCE_1_0, retired: true },
+};
+
+/** The date of each, and what stands before the name in each region. */
+const RELEASES: readonly (readonly [
+  family: string,
+  date: string,
+  prefixes: Readonly<Record<Region, string>>,
+])[] = [
+  ['seedance-2-5', '260628', { volcengine: 'doubao-', byteplus: 'dreamina-' }],
+  ['seedance-2-0', '260128', { volcengine: 'doubao-', byteplus: 'dreamina-' }],
+  ['seedance-2-0-fast', '260128', { volcengine: 'doubao-', byteplus: 'dreamina-' }],
+  ['seedance-2-0-mini', '260615', { volcengine: 'doubao-', byteplus: 'dreamina-' }],
+  ['seedance-1-5-pro', '251215', { volcengine: 'doubao-', byteplus: '' }],
+  ['seedance-1-0-pro', '250528', { volcengine: 'doubao-', byteplus: '' }],
+  ['seedance-1-0-pro-fast', '251015', { volcengine: 'doubao-', byteplus: '' }],
+  ['seedance-1-0-lite-t2v', '250428', { volcengine: 'doubao-', byteplus: '' }],
+  ['seedance-1-0-lite-i2v', '250428', { volcengine: 'doubao-', byteplus: '' }],
+];
+
+/** The models of a region by id: the two share none. */
+export function modelsOf(region: Region): ReadonlyMap<string, SeedanceModel> {
+  const models = new Map<string, SeedanceModel>();
+  for (const [family, date, prefixes] of RELEASES) {
+    const facts = FAMILIES[family];
+    const name = `${prefixes[region]}${family}`;
+    if (facts) models.set(`${name}-${date}`, { ...facts, name });
+  }
+  return models;
+}

@@ -1,0 +1,82 @@
+import type { ArkContext, Task } from './context.ts';
+import { FAILURES, requestId } from './errors.ts';
+
+/** "Valid for 24 hours." Milliseconds. */
+const LINK_MS = 24 * 3_600_000;
+const FPS = 24;
+
+/** What came of a task: a rule that is looked at only when it is run turns its success into a failure. */
+export const statusOf = ({ state, details }: Task): Task['state'] =>
+  state === 'succeeded' && details.constraintBroken ? 'failed' : state;
+
+/** "tokens = width × height × frame rate × seconds / 1024". */
+export function tokensOf({ delivered: { width, height, seconds } }: Task): number {
+  return Math.floor((width * height * FPS * seconds) / 1024);
+}
+
+/** The task object of query, list and callback; the members of an unfinished or failed one as in the documents' examples. */
+export function taskObject(context: ArkContext, task: Task): Record<string, unknown> {
+  const { details } = task;
+  const seconds = (ms: number): number => Math.floor(context.told(ms) / 1000);
+  const status = statusOf(task);
+  return {
+    id: task.id,
+    model: task.model,
+    status,
+    ...(status === 'failed' ? { error: failureOf(task) } : {}),
+    ...(status === 'succeeded' ? resultOf(context, task) : {}),
+    created_at: seconds(task.createdAt),
+    updated_at: seconds(task.endedAt ?? task.startedAt ?? task.createdAt),
+    service_tier: details.tier,
+    execution_expires_after: details.expiresAfter,
+    ...(details.model.fields.includes('generate_audio') ? { generate_audio: details.audio } : {}),
+    draft: details.draft,
+    priority: details.priority,
+    ...(details.safetyIdentifier === undefined ? {} : { safety_identifier: details.safetyIdentifier }),
+  };
+}
+
+function failureOf(task: Task): { code: string; message: string } {
+  const { code, message } = FAILURES[kindOfFailure(task)];
+  return { code, message: `${message} ${requestId()}` };
+}
+
+function kindOfFailure({ failure, seed, details }: Task): keyof typeof FAILURES {
+  if (failure === 'internal') return 'internal';
+  if (failure === 'invalid' || failure === undefined) return 'constraint';
+  const kinds = details.audio
+    ? (['video', 'copyright', 'audio'] as const)
+    : (['video', 'copyright'] as const);
+  return kinds[seed % kinds.length] ?? 'video';
+}
+
+function resultOf(context: ArkContext, task: Task): Record<string, unknown> {
+  const { details, delivered } = task;
+  const tokens = tokensOf(task);
+  const base = `/${details.model.name}/${task.id}`;
+  const expiresAt = (task.endedAt ?? task.createdAt) + context.world.clock.scaled(LINK_MS);
+  const link = (suffix: string, contentType: string, bytes: () => Promise<Buffer | undefined>): string =>
+    context.storage.link({ job: task, path: `${base}${suffix}`, contentType, bytes }, expiresAt);
+  const { videos } = context.world;
+  return {
+    content: {
+      video_url: link('.mp4', 'video/mp4', () => context.resultOf(task)),
+      ...(details.lastFrame
+        ? {
+            last_frame_url: link('_last_frame.jpeg', 'image/jpeg', () =>
+              videos.still(delivered, task.seed, 'jpeg'),
+            ),
+          }
+        : {}),
+    },
+    usage: { completion_tokens: tokens, total_tokens: tokens },
+    seed: task.seed,
+    resolution: details.resolution,
+    ratio: details.shownRatio,
+    // "The number of frames / 24, rounded down."
+    ...(details.frames === undefined
+      ? { duration: Math.floor(delivered.seconds) }
+      : { frames: details.frames }),
+    framespersecond: FPS,
+  };
+}

@@ -1,0 +1,131 @@
+import type { Operation } from './ledger.ts';
+import { createRandom } from './random.ts';
+
+/** What can go wrong, and when in the life of a request. README.md shows this table to users. */
+export const FAULTS = {
+  /** The connection is reset before the request is handled. */
+  reset: 'before',
+  /** The request is never handled and never answered. */
+  hang: 'before',
+  /** Handled only after `delayMs`. */
+  delay: 'before',
+  /** A 5xx (`status`, 503 by default) instead of being handled: the upstream's own body, or a load balancer's page (`html`). */
+  server_error: 'before',
+  /** A 429 in the upstream's words, with `Retry-After` where `retryAfter` (seconds) is set. */
+  rate_limited: 'before',
+  /** Handled, and the connection reset in place of the answer: the job exists and will be billed. */
+  lost_answer: 'after',
+  /** Handled, and never answered. */
+  silence: 'after',
+  /** The body trickles at `bytesPerSecond`. */
+  slow_body: 'after',
+  /** Content-Length promises the whole, the connection is reset in the middle. */
+  truncated_body: 'after',
+  /** Status 200 and all, but the JSON breaks off. */
+  malformed_json: 'after',
+  /** The status that was due, and no body. */
+  empty_body: 'after',
+  /** The upstream's clock is `skewMs` ahead: its Date header and every time it tells. Lasts until it is removed. */
+  clock_skew: 'always',
+} as const;
+
+export type FaultKind = keyof typeof FAULTS;
+
+export interface FaultRule {
+  readonly kind: FaultKind;
+  /** Which requests; all where a field is left out. */
+  readonly upstream?: string;
+  readonly operation?: Operation;
+  readonly account?: string;
+  /** How many requests it meets before it is spent; without it, all. */
+  readonly count?: number;
+  /** The first so many matching requests go through. */
+  readonly after?: number;
+  /** Chance that a matching request is met, 0-1, drawn from the seed. */
+  readonly probability?: number;
+  readonly status?: number;
+  readonly html?: boolean;
+  /** Seconds. */
+  readonly retryAfter?: number;
+  readonly delayMs?: number;
+  readonly bytesPerSecond?: number;
+  readonly skewMs?: number;
+}
+
+export interface Fault {
+  readonly id: number;
+  readonly rule: FaultRule;
+  /** How many requests it met. */
+  readonly hits: number;
+  remove(): void;
+}
+
+/** The faults in force. The first rule added that matches a request is the one that meets it. */
+export interface Faults {
+  add(rule: FaultRule): Fault;
+  list(): readonly Fault[];
+  remove(id: number): boolean;
+  clear(): void;
+}
+
+export interface FaultsInForce extends Faults {
+  /** The rule that meets this request, which counts as a hit. */
+  meet(request: {
+    upstream: string;
+    operation: Operation;
+    account: string | undefined;
+  }): FaultRule | undefined;
+  /** How far the upstream's clock is ahead, milliseconds. */
+  skewMs(upstream: string): number;
+}
+
+export function createFaults(seed: string): FaultsInForce {
+  const random = createRandom(`${seed} faults`);
+  const active = new Map<number, Fault & { hits: number; seen: number }>();
+  let last = 0;
+
+  return {
+    add(rule) {
+      if (!Object.hasOwn(FAULTS, rule.kind)) {
+        throw new TypeError(`unknown fault ${rule.kind}; known are ${Object.keys(FAULTS).join(', ')}`);
+      }
+      const id = ++last;
+      const fault = { id, rule, hits: 0, seen: 0, remove: () => void active.delete(id) };
+      active.set(id, fault);
+      return fault;
+    },
+    list: () => [...active.values()],
+    remove: (id) => active.delete(id),
+    clear: () => active.clear(),
+    meet(request) {
+      for (const fault of active.values()) {
+        const { rule } = fault;
+        if (FAULTS[rule.kind] === 'always' || !matches(rule, request)) continue;
+        if (rule.count !== undefined && fault.hits >= rule.count) continue;
+        if (++fault.seen <= (rule.after ?? 0)) continue;
+        if (rule.probability !== undefined && random.next() >= rule.probability) continue;
+        fault.hits++;
+        return rule;
+      }
+      return undefined;
+    },
+    skewMs(upstream) {
+      let sum = 0;
+      for (const { rule } of active.values()) {
+        if (rule.kind === 'clock_skew' && (rule.upstream ?? upstream) === upstream) sum += rule.skewMs ?? 0;
+      }
+      return sum;
+    },
+  };
+}
+
+function matches(
+  rule: FaultRule,
+  request: { upstream: string; operation: Operation; account: string | undefined },
+): boolean {
+  return (
+    (rule.upstream ?? request.upstream) === request.upstream &&
+    (rule.operation ?? request.operation) === request.operation &&
+    (rule.account === undefined || rule.account === request.account)
+  );
+}

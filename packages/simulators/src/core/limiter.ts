@@ -1,0 +1,38 @@
+import type { Clock } from './clock.ts';
+
+/** So many requests in so much of the upstream's time; as many may come at once. */
+export interface RateLimit {
+  readonly requests: number;
+  readonly perMs: number;
+}
+
+/** Token buckets by name. */
+export interface Limiter {
+  /** False where every limit is switched off. */
+  readonly enabled: boolean;
+  /** Takes a token: 0 where there was one, else the milliseconds (of the client's time) until there is one. */
+  take(name: string, limit: RateLimit): number;
+}
+
+/** With `enabled` false every token is there. */
+export function createLimiter(clock: Clock, enabled: boolean): Limiter {
+  const buckets = new Map<string, { tokens: number; at: number }>();
+  return {
+    enabled,
+    take(name, limit) {
+      if (!enabled) return 0;
+      const now = clock.now();
+      const perToken = clock.scaled(limit.perMs) / limit.requests;
+      const bucket = buckets.get(name) ?? { tokens: limit.requests, at: now };
+      buckets.set(name, bucket);
+      bucket.tokens = Math.min(limit.requests, bucket.tokens + (now - bucket.at) / perToken);
+      bucket.at = now;
+      if (bucket.tokens < 1) return (1 - bucket.tokens) * perToken;
+      bucket.tokens--;
+      return 0;
+    },
+  };
+}
+
+/** The `Retry-After` of a wait: whole seconds, at least one. */
+export const retryAfterSeconds = (waitMs: number): number => Math.max(1, Math.ceil(waitMs / 1000));

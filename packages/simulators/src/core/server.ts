@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { type Answer, Refusal } from './answer.ts';
+import { give, hookFaults } from './faultHooks.ts';
+import { log } from './log.ts';
+
+/** Ark takes requests of 64 MB, the largest of all (upstreams' documents); images travel inside the JSON. */
+const BODY_LIMIT = 64 * 1024 * 1024;
+const HOST = '127.0.0.1';
+
+type Options = Parameters<typeof hookFaults>[1] & {
+  readonly answers: {
+    notFound(request: FastifyRequest): Answer;
+    unreadable(error: FastifyError): Answer;
+  };
+};
+
+/** A server on 127.0.0.1 that can refuse connections and take them again on the same port. */
+export interface Server {
+  readonly app: FastifyInstance;
+  origin(): string;
+  listen(port: number): Promise<void>;
+  /** Stops listening and resets what is connected: a client sees "connection refused". */
+  refuse(): Promise<void>;
+  accept(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createServer(options: Options): Server {
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 2000 },
+  });
+  hookFaults(app, options);
+  app.setNotFoundHandler((request, reply) => give(reply, options.answers.notFound(request)));
+  app.setErrorHandler<FastifyError>((error, _request, reply) => {
+    if (error instanceof Refusal) return give(reply, error.answer);
+    if (error.statusCode !== undefined && error.statusCode < 500) {
+      return give(reply, options.answers.unreadable(error));
+    }
+    log.error({ err: error, upstream: options.upstream }, 'a simulator failed');
+    return give(reply, options.answers.unavailable(500));
+  });
+  let port = 0;
+  return {
+    app,
+    origin: () => `http://${HOST}:${port}`,
+    async listen(wanted) {
+      await app.listen({ host: HOST, port: wanted });
+      port = (app.server.address() as AddressInfo).port;
+    },
+    async refuse() {
+      if (!app.server.listening) return;
+      const closed = once(app.server, 'close');
+      app.server.close();
+      app.server.closeAllConnections();
+      await closed;
+    },
+    async accept() {
+      if (app.server.listening) return;
+      const listening = once(app.server, 'listening');
+      app.server.listen(port, HOST);
+      await listening;
+    },
+    close: () => app.close(),
+  };
+}

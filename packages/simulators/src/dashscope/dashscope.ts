@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { defineUpstream } from '../core/serve.ts';
+import { dashscopeError, ERRORS } from './answers.ts';
+import { OSS } from './oss.ts';
+import { routes } from './routes.ts';
+import { SETTINGS, type WanSettings } from './settings.ts';
+import { failureOf, type WanTask } from './tasks.ts';
+
+/** Alibaba DashScope (Model Studio), the video models of Wan. Sources: its API references and "Asynchronous task management API". */
+export const dashscope = defineUpstream<WanSettings, WanTask>({
+  name: 'dashscope',
+  title: 'Alibaba DashScope (Wan)',
+  settings: SETTINGS,
+  keyOf: (account) => `sk-${createHash('sha256').update(`dashscope ${account}`).digest('hex').slice(0, 24)}`,
+  credentialOf: ({ authorization }) =>
+    typeof authorization === 'string' ? /^Bearer (.+)$/.exec(authorization)?.[1] : undefined,
+  routes,
+  answers: {
+    rateLimited: (retryAfter) => ({
+      ...ERRORS.tooFast(),
+      headers: retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) },
+    }),
+    unavailable: (status) => dashscopeError(status, 'InternalError', 'An internal error has occured.'),
+    notFound: () => dashscopeError(404, 'NotFound', 'The path is not found.'),
+    unreadable: ({ statusCode = 400 }) =>
+      dashscopeError(
+        statusCode,
+        'InvalidParameter',
+        'Required body invalid, please check the request body format.',
+      ),
+  },
+  endings: { filtered: 'moderation', partial: 'moderation', expiry: 'failure' },
+  // "Only successful results are counted."
+  bill: (job) => (failureOf(job) ? undefined : { quantity: job.delivered.seconds, unit: 'seconds' }),
+  storage: OSS,
+  environment: (origin, key) => ({ DASHSCOPE_API_KEY: key, DASHSCOPE_BASE_URL: origin }),
+});

@@ -1,0 +1,129 @@
+import type { Pace } from '../core/job.ts';
+import { LONG, USUAL } from './choices.ts';
+
+/** How a model wants to be asked, and what it answers with. */
+export type Generation = 'legacy' | 'wan2.7' | 'wan3';
+export type Mode = 't2v' | 'i2v' | 'kf2v' | 'r2v' | 'all';
+export type Path = 'video-generation' | 'image2video';
+/** The usage block of a finished task, by what it is named after in the documents. */
+export type UsageStyle = 'video_ratio' | 'video_sr' | 'size' | 'tier';
+
+export interface WanModel {
+  readonly generation: Generation;
+  readonly mode: Mode;
+  readonly path: Path;
+  /** Regions that have it; undefined where all do. */
+  readonly regions?: readonly string[];
+  readonly tiers: readonly Tier[];
+  /** Seconds, each of them or from the first to the second. */
+  readonly seconds: { readonly oneOf: readonly number[] } | { readonly from: number; readonly to: number };
+  readonly usage: UsageStyle;
+  /** Tells the rewritten prompt ("absent on 2.6" and later). */
+  readonly tellsActualPrompt: boolean;
+  readonly sound: 'none' | 'always' | 'chosen';
+  readonly pace: Pace;
+}
+
+export type Tier = '480P' | '720P' | '1080P';
+
+/** "Wan text-to-video API reference (2.1-2.6)", `size`: width*height by tier. */
+export const SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
+  '480P': { '16:9': '832*480', '9:16': '480*832', '1:1': '624*624', '4:3': '640*480', '3:4': '480*640' },
+  '720P': {
+    '16:9': '1280*720',
+    '9:16': '720*1280',
+    '1:1': '960*960',
+    '4:3': '1088*832',
+    '3:4': '832*1088',
+  },
+  '1080P': {
+    '16:9': '1920*1080',
+    '9:16': '1080*1920',
+    '1:1': '1440*1440',
+    '4:3': '1632*1248',
+    '3:4': '1248*1632',
+  },
+};
+
+const BEIJING = ['cn-beijing'];
+const ABROAD = ['ap-southeast-1', 'us-east-1'];
+const ALL_TIERS: readonly Tier[] = ['480P', '720P', '1080P'];
+const HIGH_TIERS: readonly Tier[] = ['720P', '1080P'];
+const FIVE = { oneOf: [5] };
+const FIVE_OR_TEN = { oneOf: [5, 10] };
+
+function legacy(
+  mode: Mode,
+  usage: UsageStyle,
+  tiers: readonly Tier[],
+  seconds: WanModel['seconds'],
+  sound: WanModel['sound'] = 'none',
+): WanModel {
+  return {
+    generation: 'legacy',
+    mode,
+    // "Wan first-and-last-frame API reference": the one mode with a path of its own.
+    path: mode === 'kf2v' ? 'image2video' : 'video-generation',
+    tiers,
+    seconds,
+    usage,
+    tellsActualPrompt: usage !== 'size',
+    sound,
+    pace: USUAL,
+  };
+}
+
+const wan27 = (mode: Mode, to: number): WanModel => ({
+  generation: 'wan2.7',
+  mode,
+  path: 'video-generation',
+  tiers: HIGH_TIERS,
+  seconds: { from: 2, to },
+  usage: 'tier',
+  tellsActualPrompt: false,
+  sound: 'always',
+  pace: USUAL,
+});
+
+const WAN_3: WanModel = {
+  generation: 'wan3',
+  mode: 'all',
+  path: 'video-generation',
+  tiers: ALL_TIERS,
+  seconds: { from: 2, to: 30 },
+  usage: 'tier',
+  tellsActualPrompt: false,
+  sound: 'chosen',
+  pace: LONG,
+};
+
+/** Wan 2.1 is spelled `wanx2.1-…` in Beijing and `wan2.1-…` elsewhere ("Models and pricing"). */
+function wan21(name: string, model: WanModel): Record<string, WanModel> {
+  return {
+    [`wanx2.1-${name}`]: { ...model, regions: BEIJING },
+    [`wan2.1-${name}`]: { ...model, regions: ABROAD },
+  };
+}
+
+/** Every video model that is simulated, by name. Sources: the API references of Wan 2.1-2.6, 2.7 and 3.0. */
+export const MODELS: Readonly<Record<string, WanModel>> = {
+  ...wan21('t2v-turbo', legacy('t2v', 'video_ratio', ['480P', '720P'], FIVE)),
+  ...wan21('t2v-plus', legacy('t2v', 'video_ratio', ['720P'], FIVE)),
+  ...wan21('i2v-turbo', legacy('i2v', 'video_ratio', ['480P', '720P'], { oneOf: [3, 4, 5] })),
+  ...wan21('i2v-plus', legacy('i2v', 'video_ratio', ['720P'], FIVE)),
+  ...wan21('kf2v-plus', legacy('kf2v', 'video_ratio', ['720P'], FIVE)),
+  'wan2.2-t2v-plus': legacy('t2v', 'video_ratio', ['480P', '1080P'], FIVE),
+  'wan2.2-i2v-plus': legacy('i2v', 'video_sr', ['480P', '1080P'], FIVE),
+  'wan2.2-i2v-flash': legacy('i2v', 'video_sr', ['480P', '720P'], FIVE),
+  'wan2.2-kf2v-flash': legacy('kf2v', 'video_sr', ALL_TIERS, FIVE),
+  'wan2.5-t2v-preview': legacy('t2v', 'video_ratio', ALL_TIERS, FIVE_OR_TEN, 'always'),
+  'wan2.5-i2v-preview': legacy('i2v', 'video_sr', ALL_TIERS, FIVE_OR_TEN, 'always'),
+  'wan2.6-t2v': legacy('t2v', 'size', HIGH_TIERS, { from: 2, to: 15 }, 'always'),
+  'wan2.6-i2v': legacy('i2v', 'size', HIGH_TIERS, { from: 2, to: 15 }, 'always'),
+  'wan2.6-r2v': legacy('r2v', 'size', HIGH_TIERS, { from: 2, to: 10 }, 'always'),
+  'wan2.7-t2v': wan27('t2v', 15),
+  'wan2.7-i2v': wan27('i2v', 15),
+  'wan2.7-r2v': wan27('r2v', 15),
+  'wan3.0-video': WAN_3,
+  'wan3.0-video-prime': WAN_3,
+};

@@ -1,0 +1,91 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Account } from '../core/accounts.ts';
+import { Refusal } from '../core/answer.ts';
+import { ERRORS } from './answers.ts';
+import { identityOf } from './identity.ts';
+import { type ListQuery, listBody } from './list.ts';
+import { submit } from './submit.ts';
+import { isForgotten, taskBody, unknownBody, type WanContext, type WanJob } from './tasks.ts';
+
+type OfTask = { Params: { id: string } };
+
+/** Registers the paths of "Asynchronous task management API", and the two on which videos are asked for. */
+export function routes(app: FastifyInstance, context: WanContext): void {
+  const { jobs, notes } = context;
+
+  for (const path of ['video-generation', 'image2video'] as const) {
+    app.post(
+      `/api/v1/services/aigc/${path}/video-synthesis`,
+      { config: { operation: 'submit' } },
+      async (request) =>
+        answered(request, context, (account) => {
+          limit(context, `submit ${identityOf(account.name).owner}`, context.settings.submitsPerSecond);
+          return submit(path, request, account, context);
+        }),
+    );
+  }
+
+  for (const path of ['/api/v1/tasks', '/api/v1/tasks/']) {
+    app.get<{ Querystring: ListQuery }>(path, { config: { operation: 'list' } }, async (request) =>
+      asked(request, context, (account) => listBody(request.query, identityOf(account.name).owner, context)),
+    );
+  }
+
+  app.get<OfTask>('/api/v1/tasks/:id', { config: { operation: 'poll' } }, async (request) =>
+    asked(request, context, (account) => {
+      const job = taskOf(request.params.id, account, context);
+      if (!job) return unknownBody(request.params.id);
+      notes.about(request, job);
+      return taskBody(job, context);
+    }),
+  );
+
+  app.post<OfTask>('/api/v1/tasks/:id/cancel', { config: { operation: 'cancel' } }, async (request) =>
+    asked(request, context, (account) => {
+      const job = taskOf(request.params.id, account, context);
+      if (job) notes.about(request, job);
+      if (job?.state !== 'queued' || !jobs.cancel(job)) throw new Refusal(ERRORS.notPending());
+      return { request_id: job.details.requestId };
+    }),
+  );
+}
+
+/** Any key of the account that made a task may ask about it, for as long as it is kept. */
+function taskOf(id: string, account: Account, context: WanContext): WanJob | undefined {
+  const job = context.jobs.find(id);
+  const own = job?.account === identityOf(account.name).owner;
+  return job && own && !isForgotten(job, context) ? job : undefined;
+}
+
+function answered<T>(request: FastifyRequest, context: WanContext, work: (account: Account) => T): T {
+  try {
+    return work(accountOf(request, context));
+  } catch (error) {
+    if (!(error instanceof Refusal && context.settings.errorsInOk)) throw error;
+    throw new Refusal({ ...error.answer, status: 200 });
+  }
+}
+
+/** The three kinds of question share one allowance. */
+const asked = <T>(request: FastifyRequest, context: WanContext, work: (account: Account) => T): T =>
+  answered(request, context, (account) => {
+    limit(context, `query ${identityOf(account.name).owner}`, context.settings.queriesPerSecond);
+    return work(account);
+  });
+
+/** "The model, the endpoint URL and the API key must belong to the same region. Cross-region calls fail." */
+function accountOf(request: FastifyRequest, context: WanContext): Account {
+  if (request.headers.authorization === undefined) throw new Refusal(ERRORS.noKey());
+  const account = context.accountOf(request);
+  const { region = context.settings.region } = identityOf(account?.name ?? '');
+  if (!account || account.state === 'revoked' || region !== context.settings.region) {
+    throw new Refusal(ERRORS.wrongKey());
+  }
+  return account;
+}
+
+function limit({ name, world }: WanContext, bucket: string, requests: number): void {
+  if (world.limiter.take(`${name} ${bucket}`, { requests, perMs: 1000 }) > 0) {
+    throw new Refusal(ERRORS.tooFast());
+  }
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import type { Job } from '../core/job.ts';
+import type { UpstreamContext } from '../core/upstream.ts';
+import { beijingTime } from './beijingTime.ts';
+import { MODELS, type UsageStyle } from './models.ts';
+import type { WanSettings } from './settings.ts';
+import type { Asked } from './validate.ts';
+
+/** What only DashScope knows of a task. */
+export interface WanTask {
+  readonly asked: Asked | undefined;
+  /** What is wrong with the request: such a task is accepted, and fails as soon as somebody looks at it. */
+  readonly invalid: string | undefined;
+  /** The name of the key that made it. */
+  readonly key: string;
+  /** Of the submission. */
+  readonly requestId: string;
+}
+
+export type WanJob = Job<WanTask>;
+export type WanContext = UpstreamContext<WanSettings, WanTask>;
+
+export type TaskStatus = 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELED' | 'UNKNOWN';
+
+/** "task_id: valid for 24 hours", and so is the link to the video. */
+const LIFETIME_MS = 24 * 3_600_000;
+
+const STATUSES: Readonly<Record<Job['state'], TaskStatus>> = {
+  queued: 'PENDING',
+  running: 'RUNNING',
+  succeeded: 'SUCCEEDED',
+  failed: 'FAILED',
+  cancelled: 'CANCELED',
+  expired: 'FAILED',
+};
+
+/** "Error messages", by what went wrong. */
+const FAILURES = {
+  moderation: ['DataInspectionFailed', 'Output data may contain inappropriate content.'],
+  internal: [
+    'InternalError',
+    'An internal error has occured, please try again later or contact service support.',
+  ],
+  invalid: ['InvalidParameter', 'The size is not match the requirement'],
+} as const;
+
+export function statusOf(job: WanJob): TaskStatus {
+  if (job.state === 'succeeded' && failureOf(job)) return 'FAILED';
+  return STATUSES[job.state];
+}
+
+export const isForgotten = (job: WanJob, context: WanContext): boolean => {
+  const { clock } = context.world;
+  return clock.now() > job.createdAt + clock.scaled(LIFETIME_MS);
+};
+
+/** Code and message of a task that failed. */
+export function failureOf(job: WanJob): readonly [code: string, message: string] | undefined {
+  if (job.details.invalid !== undefined) return ['InvalidParameter', job.details.invalid];
+  return job.failure && FAILURES[job.failure];
+}
+
+/** The answer to a question about a task. Failed and unknown ones are answered with 200 as well. */
+export function taskBody(job: WanJob, context: WanContext): unknown {
+  const status = statusOf(job);
+  const time = (ms: number | undefined) => (ms === undefined ? undefined : beijingTime(context.told(ms)));
+  const [code, message] = (status === 'FAILED' && failureOf(job)) || [];
+  const succeeded = status === 'SUCCEEDED';
+  return {
+    request_id: randomUUID(),
+    output: {
+      task_id: job.id,
+      task_status: status,
+      submit_time: time(job.createdAt),
+      scheduled_time: time(job.startedAt),
+      end_time: time(job.endedAt),
+      ...(succeeded ? resultOf(job, context) : {}),
+      ...(code ? { code, message } : {}),
+    },
+    ...(succeeded ? { usage: usageOf(job) } : {}),
+  };
+}
+
+/** Also for a task of another account: whoever asks learns nothing. */
+export const unknownBody = (id: string): unknown => ({
+  request_id: randomUUID(),
+  output: { task_id: id, task_status: 'UNKNOWN' satisfies TaskStatus },
+});
+
+function resultOf(job: WanJob, context: WanContext) {
+  const { asked } = job.details;
+  const { world, storage } = context;
+  const link = storage.link(
+    {
+      job,
+      path: `/1d/${job.id.slice(0, 2)}/${job.id}.mp4`,
+      contentType: 'video/mp4',
+      bytes: () => context.resultOf(job),
+    },
+    (job.endedAt ?? job.createdAt) + world.clock.scaled(LIFETIME_MS),
+  );
+  const rewritten = MODELS[job.model]?.tellsActualPrompt && asked?.promptExtend;
+  return {
+    video_url: link,
+    orig_prompt: job.prompt,
+    ...(rewritten ? { actual_prompt: `${job.prompt} Fine detail, natural light, steady camera.` } : {}),
+  };
+}
+
+/** The usage blocks of the API references: 2.1-2.5, the first-and-last-frame models of 2.2, 2.6, and 2.7 with 3.0. */
+const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: Asked) => object>> = {
+  video_ratio: (seconds, { width, height }) => ({
+    video_duration: seconds,
+    video_ratio: `${width}*${height}`,
+    video_count: 1,
+  }),
+  video_sr: (seconds, { tier }) => ({
+    video_duration: seconds,
+    video_count: 1,
+    SR: Number.parseInt(tier, 10),
+  }),
+  size: (seconds, { width, height, tier }) => ({
+    duration: seconds,
+    size: `${width}*${height}`,
+    input_video_duration: 0,
+    output_video_duration: seconds,
+    video_count: 1,
+    SR: Number.parseInt(tier, 10),
+  }),
+  tier: (seconds, { tier, ratio }) => ({
+    duration: seconds,
+    input_video_duration: 0,
+    output_video_duration: seconds,
+    video_count: 1,
+    SR: Number.parseInt(tier, 10),
+    ratio,
+    fps: 30,
+  }),
+};
+
+function usageOf(job: WanJob): unknown {
+  const style = MODELS[job.model]?.usage;
+  return style && job.details.asked && USAGE[style](job.delivered.seconds, job.details.asked);
+}

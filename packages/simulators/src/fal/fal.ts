@@ -1,0 +1,191 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Account } from '../core/accounts.ts';
+import { type Answer, Refusal } from '../core/answer.ts';
+import { give } from '../core/faultHooks.ts';
+import type { Job } from '../core/job.ts';
+import { planOf } from '../core/markers.ts';
+import { defineUpstream } from '../core/serve.ts';
+import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { linkTo, presigned } from '../hosted/links.ts';
+import { bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
+
+interface Details {
+  readonly app: string;
+}
+type Settings = { readonly publicUrl: string };
+type Context = UpstreamContext<Settings, Details>;
+
+/** USD a second with audio, 720p (fal, model pages). */
+const MODELS: Readonly<Record<string, number>> = {
+  'fal-ai/veo3.1': 0.4,
+  'fal-ai/veo3.1/image-to-video': 0.4,
+  'fal-ai/veo3.1/fast': 0.15,
+  'fal-ai/veo3.1/fast/image-to-video': 0.15,
+  'fal-ai/veo3.1/lite': 0.05,
+  'fal-ai/veo3.1/lite/image-to-video': 0.05,
+};
+/** fal, model page of veo3.1: "duration: 4s, 6s, 8s", resolution, aspect_ratio. */
+const SECONDS = ['4s', '6s', '8s'];
+const RESOLUTIONS: Readonly<Record<string, number>> = { '720p': 720, '1080p': 1080, '4k': 2160 };
+const RATIOS = ['16:9', '9:16'];
+const PACE = { queueMs: 3_000, runMs: 60_000, sigma: 0.4 };
+/** How long results are kept at least. Milliseconds. */
+const KEPT_MS = 7 * 24 * 3_600_000;
+/** fal, "Concurrency limits": "new accounts start at 2 concurrent requests"; those beyond wait in the queue. */
+const PLACES = 2;
+
+/** fal, "Model errors": a list of typed errors. */
+const modelError = (
+  status: number,
+  type: string,
+  msg: string,
+  loc: readonly string[] = ['body'],
+): Answer => ({
+  status,
+  headers: { 'x-fal-retryable': 'false' },
+  body: { detail: [{ loc, msg, type, url: `https://docs.fal.ai/errors#${type}` }] },
+});
+/** fal, "Request error types": words, and a type where fal's own machinery failed. */
+const requestError = (status: number, detail: string, type?: string): Answer => ({
+  status,
+  headers: type === undefined ? {} : { 'x-fal-error-type': type },
+  body: { detail, ...(type === undefined ? {} : { error_type: type }) },
+});
+
+/** fal's queue: `POST /{app}`, `GET /{app}/requests/{id}/status`, `GET /{app}/requests/{id}` (Queue API reference). */
+export const fal: Upstream = defineUpstream<Settings, Details>({
+  name: 'fal',
+  title: 'fal',
+  // The host of the links in an answer: the service's own, whatever address it was reached at.
+  settings: { publicUrl: 'https://queue.fal.run' },
+  storage: presigned,
+  endings: { filtered: 'moderation', partial: 'moderation', expiry: 'failure' },
+  keyOf: (account) => `simulated-${account}:key`,
+  credentialOf: (headers) => credential(headers, 'Key'),
+  routes,
+  bill: ({ model, video }) => ({
+    quantity: video.seconds,
+    unit: 'seconds',
+    usd: (MODELS[model] ?? 0) * video.seconds,
+  }),
+  environment: (origin, key) => ({ FAL_QUEUE_URL: origin, FAL_KEY: key }),
+  answers: {
+    rateLimited: (seconds) => ({
+      ...requestError(429, 'Too many requests'),
+      headers: seconds === undefined ? {} : { 'retry-after': String(seconds) },
+    }),
+    unavailable: (status) => requestError(status, 'Service unavailable'),
+    notFound: () => requestError(404, 'Not Found'),
+    unreadable: () => requestError(400, 'The body is not JSON'),
+  },
+});
+
+interface Wildcard {
+  Params: { '*': string };
+}
+
+function routes(app: FastifyInstance, context: Context): void {
+  app.post<Wildcard>('/fal-ai/*', operation('submit'), async (request) => {
+    const account = authenticate(context, request);
+    const job = submit(context, account, `fal-ai/${request.params['*']}`, request);
+    context.notes.about(request, job);
+    const address = `${context.settings.publicUrl}/${job.details.app}/requests/${job.id}`;
+    return {
+      status: 'IN_QUEUE',
+      request_id: job.id,
+      response_url: address,
+      status_url: `${address}/status`,
+      cancel_url: `${address}/cancel`,
+      queue_position: 0,
+    };
+  });
+
+  app.get<Wildcard>('/fal-ai/*', operation('poll'), async (request, reply) => {
+    const account = authenticate(context, request);
+    const [, name, id = '', status] =
+      /^([^/]+)\/requests\/([^/]+)(\/status)?$/.exec(request.params['*']) ?? [];
+    const job = context.jobs.find(id);
+    if (!job || job.account !== account.name || job.details.app !== `fal-ai/${name}`) {
+      throw new Refusal(requestError(404, 'Request not found'));
+    }
+    context.notes.about(request, job);
+    return status === undefined ? sendResult(context, job, reply) : { status: statusOf(job), request_id: id };
+  });
+}
+
+function authenticate(context: Context, request: FastifyRequest): Account {
+  const account = context.accountOf(request);
+  if (account && account.state !== 'revoked') return account;
+  throw new Refusal(requestError(401, 'Cannot access application. Authentication is required.'));
+}
+
+function submit(context: Context, account: Account, model: string, request: FastifyRequest): Job<Details> {
+  if (account.state !== 'active') {
+    throw new Refusal(requestError(403, 'User is locked. Reason: Exhausted balance. Top up your balance.'));
+  }
+  if (MODELS[model] === undefined) throw new Refusal(requestError(404, `Application '${model}' not found`));
+  // The queue takes what it is given; the model checks it when its turn comes (`problem`).
+  const {
+    prompt,
+    duration = '8s',
+    resolution = '720p',
+    aspect_ratio: ratio = '16:9',
+    ...rest
+  } = bodyOf(request);
+  const problem =
+    typeof prompt !== 'string' ||
+    !SECONDS.includes(String(duration)) ||
+    RESOLUTIONS[String(resolution)] === undefined ||
+    !RATIOS.includes(String(ratio)) ||
+    (model.endsWith('image-to-video') && typeof rest.image_url !== 'string');
+  const words = String(prompt);
+  return context.jobs.submit({
+    account: account.name,
+    model,
+    // Only the marker's words decide how a job ends.
+    prompt: problem || planOf(words).ending === 'refused' ? `${words} [invalid]` : words,
+    video: {
+      ...sizeOf(
+        RATIOS.includes(String(ratio)) ? String(ratio) : '16:9',
+        RESOLUTIONS[String(resolution)] ?? 720,
+      ),
+      seconds: Number.parseInt(String(duration), 10) || 8,
+      audio: rest.generate_audio !== false,
+    },
+    pace: PACE,
+    pool: { name: account.name, places: PLACES },
+    newId: (random) => random.uuid(),
+    // "The app id is the first two parts; the rest is a path of the app."
+    details: { app: model.split('/').slice(0, 2).join('/') },
+  });
+}
+
+function statusOf({ state }: Job): string {
+  return state === 'queued' ? 'IN_QUEUE' : state === 'running' ? 'IN_PROGRESS' : 'COMPLETED';
+}
+
+/** The result carries the status that the model answered with. */
+function sendResult(context: Context, job: Job<Details>, reply: FastifyReply): FastifyReply | object {
+  switch (job.state) {
+    case 'queued':
+    case 'running':
+      return give(reply, requestError(400, 'Request is still in progress'));
+    case 'succeeded': {
+      const url = linkTo(context, job, KEPT_MS);
+      return { video: { url, content_type: 'video/mp4', file_name: 'output.mp4' } };
+    }
+    default:
+      return give(reply, FAILURES[job.failure ?? 'internal']);
+  }
+}
+
+const FAILURES = {
+  moderation: modelError(
+    422,
+    'content_policy_violation',
+    'The content could not be processed: it was flagged by a content checker.',
+    ['body', 'prompt'],
+  ),
+  internal: requestError(503, 'The runner disconnected', 'runner_disconnected'),
+  invalid: modelError(422, 'value_error', 'The input is invalid.'),
+} as const;

@@ -1,0 +1,23 @@
+import type { Account } from '../core/accounts.ts';
+import { Refusal } from '../core/answer.ts';
+import { retryAfterSeconds } from '../core/limiter.ts';
+import { quotaAnswer } from './errors.ts';
+import type { VeoContext } from './veoJob.ts';
+
+/** Takes one of the account's submits of this minute for a model; refuses with a 429 that says when to come back. */
+export function takeTurn(
+  context: VeoContext,
+  account: Account,
+  limit: {
+    readonly name: string;
+    readonly perMinute: number;
+    readonly message: string;
+    readonly quotaId: string;
+  },
+): void {
+  const wait = context.world.limiter.take(`${context.name} ${account.name} ${limit.name}`, {
+    requests: limit.perMinute,
+    perMs: 60_000,
+  });
+  if (wait > 0) throw new Refusal(quotaAnswer(limit.message, limit.quotaId, retryAfterSeconds(wait)));
+}

@@ -1,0 +1,78 @@
+import {
+  createHmac,
+  createVerify,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isObject } from './body.ts';
+
+/** The project that all service accounts belong to. */
+export const PROJECT = 'onetake-simulators';
+
+/** Made when first needed, anew in every process: nothing that looks like a key is ever written into the repository. */
+let keys: { publicKey: KeyObject; privateKey: KeyObject } | undefined;
+const pair = () => (keys ??= generateKeyPairSync('rsa', { modulusLength: 2048 }));
+const tokenSecret = randomBytes(32);
+
+export const emailOf = (account: string): string => `${account}@${PROJECT}.iam.gserviceaccount.com`;
+
+/** A service account key as Google's console gives it out, with the simulator's token endpoint in it. */
+export function serviceAccountKey(origin: string, email: string): Record<string, string> {
+  return {
+    type: 'service_account',
+    project_id: PROJECT,
+    private_key_id: 'simulated',
+    private_key: pair().privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    client_email: email,
+    client_id: '100000000000000000000',
+    auth_uri: `${origin}/auth`,
+    token_uri: `${origin}/token`,
+    universe_domain: 'googleapis.com',
+  };
+}
+
+const keyFileOf = (origin: string): string =>
+  join(tmpdir(), `onetake-simulators-${process.pid}-${new URL(origin).port}.json`);
+
+/** Writes the key where `GOOGLE_APPLICATION_CREDENTIALS` can name it. */
+export function writeKeyFile(origin: string, email: string): string {
+  const path = keyFileOf(origin);
+  writeFileSync(path, JSON.stringify(serviceAccountKey(origin, email)), { mode: 0o600 });
+  return path;
+}
+
+export const removeKeyFile = (origin: string): void => rmSync(keyFileOf(origin), { force: true });
+
+/** The account that a signed assertion speaks for (RFC 7523); undefined where the signature is not ours. */
+export function verifyAssertion(assertion: string): { email: string; expiresAtMs: number } | undefined {
+  const [head = '', payload = '', signature = ''] = assertion.split('.');
+  const genuine = createVerify('RSA-SHA256')
+    .update(`${head}.${payload}`)
+    .verify(pair().publicKey, signature, 'base64url');
+  if (!genuine) return undefined;
+  const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
+  if (!isObject(claims) || typeof claims.iss !== 'string' || typeof claims.exp !== 'number') return undefined;
+  return { email: claims.iss, expiresAtMs: claims.exp * 1000 };
+}
+
+const mac = (payload: string): string =>
+  createHmac('sha256', tokenSecret).update(payload).digest('base64url');
+
+/** An access token: opaque to clients, and it holds all that the simulator must know of it. */
+export function issueToken(email: string, expiresAtMs: number): string {
+  const payload = Buffer.from(JSON.stringify({ email, expiresAtMs })).toString('base64url');
+  return `ya29.${payload}.${mac(payload)}`;
+}
+
+export function readToken(token: string): { email: string; expiresAtMs: number } | undefined {
+  const [, payload = '', signature = ''] = /^ya29\.([\w-]+)\.([\w-]+)$/.exec(token) ?? [];
+  const expected = Buffer.from(mac(payload));
+  const given = Buffer.from(signature);
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+  return JSON.parse(Buffer.from(payload, 'base64url').toString()) as { email: string; expiresAtMs: number };
+}

@@ -1,0 +1,85 @@
+import type { Account } from '../core/accounts.ts';
+import { Refusal } from '../core/answer.ts';
+import { planOf } from '../core/markers.ts';
+import type { Random } from '../core/random.ts';
+import { type Fields, isObject } from './body.ts';
+import { FILTERS, refusals } from './errors.ts';
+import { PIXELS, type Service, type VeoModel } from './models.ts';
+import type { VeoContext, VeoJob } from './veoJob.ts';
+import { type Wanted, wantedOf } from './wanted.ts';
+
+interface Submission {
+  readonly service: Service;
+  readonly account: Account;
+  readonly modelName: string;
+  readonly model: VeoModel;
+  readonly body: { readonly instance: Fields; readonly parameters: Fields };
+  /** Seconds of the video to extend. */
+  readonly source: number | undefined;
+  newId(random: Random): string;
+  /** The resource whose operation it will be. */
+  readonly parent: string;
+}
+
+/** `predictLongRunning`: makes the job. */
+export function submit(context: VeoContext, submission: Submission): VeoJob {
+  const { model, modelName, body } = submission;
+  const { wanted, complaint } = checked(context, submission);
+  if (planOf(wanted.prompt).ending === 'refused') throw refusals.invalid(FILTERS.prompt);
+  const { width, height } = PIXELS[wanted.resolution];
+  const prices = wanted.audio ? model.usdPerSecond : model.usdPerSilentSecond;
+  return context.jobs.submit({
+    account: submission.account.name,
+    model: modelName,
+    prompt: textual(body.instance.prompt),
+    video: {
+      width: wanted.portrait ? height : width,
+      height: wanted.portrait ? width : height,
+      seconds: wanted.seconds,
+      audio: wanted.audio,
+    },
+    pace: model.pace,
+    newId: submission.newId,
+    seed: wanted.seed,
+    details: {
+      parent: submission.parent,
+      samples: wanted.samples,
+      storageUri: wanted.storageUri,
+      billedSeconds: wanted.billedSeconds,
+      usdPerSecond: prices[wanted.resolution] ?? 0,
+      complaint,
+    },
+  });
+}
+
+const ANYTHING: Wanted = {
+  prompt: '',
+  seconds: 8,
+  billedSeconds: 8,
+  resolution: '720p',
+  portrait: false,
+  samples: 1,
+  audio: false,
+  seed: undefined,
+  storageUri: undefined,
+};
+
+/** Where checks come late, a wrong request becomes a job that will fail. */
+function checked(
+  context: VeoContext,
+  { service, model, body, source }: Submission,
+): { wanted: Wanted; complaint: string | undefined } {
+  try {
+    return { wanted: wantedOf(service, model, body, source), complaint: undefined };
+  } catch (error) {
+    if (!(error instanceof Refusal) || !context.settings.lateChecks) throw error;
+    return { wanted: ANYTHING, complaint: messageOf(error.answer.body) };
+  }
+}
+
+const textual = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function messageOf(body: unknown): string {
+  const { error } = isObject(body) ? body : {};
+  return isObject(error) ? textual(error.message) : '';
+}

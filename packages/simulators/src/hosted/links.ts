@@ -1,0 +1,41 @@
+import type { Job } from '../core/job.ts';
+import type { Storage, StorageStyle } from '../core/storage.ts';
+import type { Settings, UpstreamContext } from '../core/upstream.ts';
+
+/** Object storage with presigned links, after Amazon S3's "Authenticating requests: query parameters". */
+export const presigned: StorageStyle = {
+  query: (signature, expires) => ({ 'X-Amz-Date': String(expires), 'X-Amz-Signature': signature }),
+  signatureParam: 'X-Amz-Signature',
+  expiresParam: 'X-Amz-Date',
+  ranges: true,
+  refusesAuthorization: true,
+  refusals: {
+    expired: {
+      status: 403,
+      body: '<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>',
+    },
+    signature: { status: 403, body: '<Error><Code>SignatureDoesNotMatch</Code></Error>' },
+    missing: { status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' },
+    authorization: {
+      status: 400,
+      body: '<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>',
+    },
+  },
+};
+
+/** A link to the video of a job that is over, good for `keptMs` of the upstream's time from its end on. */
+export function linkTo<S extends Settings, D>(
+  context: UpstreamContext<S, D>,
+  job: Job<D>,
+  keptMs: number,
+): ReturnType<Storage['link']> {
+  return context.storage.link(
+    {
+      job,
+      path: `/results/${job.id}.mp4`,
+      contentType: 'video/mp4',
+      bytes: () => context.resultOf(job),
+    },
+    (job.endedAt ?? 0) + context.world.clock.scaled(keptMs),
+  );
+}

@@ -1,0 +1,13 @@
+export { type Admin, serveAdmin } from './admin.ts';
+export type { Account, AccountState, Accounts } from './core/accounts.ts';
+export { FAULTS, type Fault, type FaultKind, type FaultRule, type Faults } from './core/faults.ts';
+export type { Job, JobState, VideoSpec } from './core/job.ts';
+export type { Jobs } from './core/jobs.ts';
+export type { Bill, JobRecord, Ledger, LedgerFilter, Operation, RequestRecord } from './core/ledger.ts';
+export { type Ending, MARKERS, type Plan } from './core/markers.ts';
+export type { RunningUpstream, ServeOptions, Settings, Upstream } from './core/upstream.ts';
+export type { DeliveryRecord } from './core/webhooks.ts';
+export { createWorld, type World, type WorldOptions } from './core/world.ts';
+export { serviceAccountKey } from './google/serviceAccount.ts';
+export { type Simulators, type SimulatorsOptions, startSimulators } from './simulators.ts';
+export { UPSTREAMS } from './upstreams.ts';

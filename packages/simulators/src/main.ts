@@ -1,0 +1,43 @@
+import { parseArgs } from 'node:util';
+import { serveAdmin } from './admin.ts';
+import { startSimulators } from './simulators.ts';
+
+const USAGE = `npm run simulators -- [--scale 0.01] [--seed onetake] [--port-base 9100] [--only openai] [--no-limits]
+
+Starts a stand-in for each upstream on 127.0.0.1 and prints the variables that point a client at them.
+`;
+
+const { values } = parseArgs({
+  allowNegative: true,
+  options: {
+    scale: { type: 'string', default: '1' },
+    seed: { type: 'string', default: 'onetake' },
+    'port-base': { type: 'string' },
+    only: { type: 'string', multiple: true },
+    limits: { type: 'boolean', default: true },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+
+if (values.help) {
+  process.stdout.write(USAGE);
+} else {
+  await run();
+}
+
+async function run(): Promise<void> {
+  const base = values['port-base'] === undefined ? undefined : Number(values['port-base']);
+  const simulators = await startSimulators({
+    scale: Number(values.scale),
+    seed: values.seed,
+    limits: values.limits,
+    ...(base === undefined ? {} : { portBase: base }),
+    ...(values.only ? { only: values.only } : {}),
+  });
+  const admin = await serveAdmin(simulators, base ?? 0);
+  const lines = { SIMULATORS_ADMIN_URL: admin.url, ...simulators.environment };
+  for (const [name, value] of Object.entries(lines)) process.stdout.write(`${name}=${value}\n`);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void Promise.all([admin.close(), simulators.close()]));
+  }
+}

@@ -1,0 +1,150 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Account } from '../core/accounts.ts';
+import { Refusal } from '../core/answer.ts';
+import { isOver } from '../core/job.ts';
+import { readBody } from './body.ts';
+import { createCharacter, findCharacter } from './characters.ts';
+import { CHOICES } from './choices.ts';
+import { sendContent } from './content.ts';
+import type { OpenAiContext } from './context.ts';
+import { refusals } from './errors.ts';
+import { findVideo } from './find.ts';
+import { listVideos } from './list.ts';
+import { edit, extend, remix } from './submit.ts';
+import { type VideoJob, videoResource } from './video.ts';
+
+interface ById {
+  Params: { id: string };
+}
+
+/** Uploaded videos for edits and characters; no limit is documented. Bytes. */
+const LARGEST_FILE = 512 * 1024 * 1024;
+
+const operation = (name: string) => ({ config: { operation: name } });
+
+/** OpenAI's public API description, the paths under `/videos`. Every success is 200. */
+export async function routes(app: FastifyInstance, context: OpenAiContext): Promise<void> {
+  await app.register(multipart, { limits: { fileSize: LARGEST_FILE } });
+  // Handlers in a scope of their own, so that their refusals pass through the flavour first.
+  await app.register(async (scope) => {
+    scope.setErrorHandler((error) => {
+      throw error instanceof Refusal ? new Refusal(context.flavour.reshape(error.answer)) : error;
+    });
+    submits(scope, context);
+    reads(scope, context);
+    if (context.flavour.endpoints.includes('characters')) characters(scope, context);
+  });
+}
+
+function submits(app: FastifyInstance, context: OpenAiContext): void {
+  const { flavour, notes } = context;
+  const path = `${flavour.prefix}/videos`;
+
+  async function submitted(request: FastifyRequest, making: (account: Account) => Promise<VideoJob>) {
+    const job = await making(authenticate(context, request));
+    notes.about(request, job);
+    return view(context, job);
+  }
+
+  app.post(path, operation('submit'), async (request) =>
+    submitted(request, (account) => flavour.create(context, request, account)),
+  );
+  if (flavour.endpoints.includes('edits')) {
+    app.post(`${path}/edits`, operation('submit'), async (request) =>
+      submitted(request, (account) => edit(context, request, account)),
+    );
+  }
+  if (flavour.endpoints.includes('extensions')) {
+    app.post(`${path}/extensions`, operation('submit'), async (request) =>
+      submitted(request, (account) => extend(context, request, account)),
+    );
+  }
+  if (flavour.endpoints.includes('remix')) {
+    app.post<ById>(`${path}/:id/remix`, operation('submit'), async (request) =>
+      submitted(request, (account) => remix(context, request, account, request.params.id)),
+    );
+  }
+}
+
+function reads(app: FastifyInstance, context: OpenAiContext): void {
+  const { flavour, notes, jobs } = context;
+  const path = `${flavour.prefix}/videos`;
+
+  /** The job that a request is about. */
+  function named(request: FastifyRequest<ById>): VideoJob {
+    const job = findVideo(context, authenticate(context, request), request.params.id);
+    notes.about(request, job);
+    return job;
+  }
+
+  app.get<ById>(`${path}/:id`, operation('poll'), async (request) => view(context, named(request)));
+
+  app.get<{ Querystring: Record<string, string | undefined> }>(path, operation('list'), async (request) => {
+    const account = authenticate(context, request);
+    const mine = jobs.all().filter((job) => job.account === account.name);
+    const page = listVideos(mine, request.query);
+    return {
+      object: 'list',
+      data: page.jobs.map((job) => view(context, job)),
+      first_id: page.jobs.at(0)?.id ?? null,
+      last_id: page.jobs.at(-1)?.id ?? null,
+      has_more: page.more,
+    };
+  });
+
+  app.delete<ById>(`${path}/:id`, operation('delete'), async (request) => {
+    const job = named(request);
+    if (!isOver(job)) {
+      if (!flavour.deleteCancels) throw refusals.choice(CHOICES.deleteUnfinished);
+      jobs.cancel(job);
+    }
+    jobs.remove(job);
+    return { id: job.id, object: 'video.deleted', deleted: true };
+  });
+
+  app.get<ById & { Querystring: { variant?: string } }>(
+    `${path}/:id/content`,
+    operation('download'),
+    async (request, reply) =>
+      sendContent(context, named(request), request.query.variant ?? 'video', { request, reply }),
+  );
+}
+
+function characters(app: FastifyInstance, context: OpenAiContext): void {
+  const path = `${context.flavour.prefix}/videos/characters`;
+  app.post(path, operation('other'), async (request) =>
+    createCharacter(context, authenticate(context, request), await readBody(request)),
+  );
+  app.get<ById>(`${path}/:id`, operation('other'), async (request) =>
+    findCharacter(context, authenticate(context, request), request.params.id),
+  );
+}
+
+function authenticate(context: OpenAiContext, request: FastifyRequest): Account {
+  const account = context.accountOf(request);
+  if (account && account.state !== 'revoked') return account;
+  const { keyHeader, refuses } = context.flavour;
+  const key = credentialOf(request.headers, keyHeader);
+  throw key === undefined ? refuses.missingKey() : refuses.wrongKey(key);
+}
+
+function view(context: OpenAiContext, job: VideoJob): Record<string, unknown> {
+  const resource = videoResource(job, {
+    now: context.world.clock.now(),
+    told: context.told,
+    sparse: context.settings.sparse,
+  });
+  return context.flavour.extend(resource, job);
+}
+
+export function credentialOf(
+  headers: Record<string, unknown>,
+  keyHeader: string | undefined,
+): string | undefined {
+  const own = keyHeader === undefined ? undefined : headers[keyHeader];
+  if (typeof own === 'string') return own;
+  const { authorization } = headers;
+  if (typeof authorization !== 'string') return undefined;
+  return /^Bearer (.+)$/.exec(authorization)?.[1];
+}

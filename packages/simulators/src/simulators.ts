@@ -1,0 +1,114 @@
+import type { FaultRule, Faults } from './core/faults.ts';
+import type { Ledger } from './core/ledger.ts';
+import type { RunningUpstream, Upstream } from './core/upstream.ts';
+import type { DeliveryRecord } from './core/webhooks.ts';
+import { createWorld, type WorldOptions } from './core/world.ts';
+import { UPSTREAMS } from './upstreams.ts';
+
+export interface SimulatorsOptions extends WorldOptions {
+  /** Names of the upstreams to start; all by default. */
+  readonly only?: readonly string[];
+  /** The first of a row of ports: two for each upstream, in the order of `UPSTREAMS`. Free ones by default. */
+  readonly portBase?: number;
+  /** Settings by upstream. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Stand-ins that listen on 127.0.0.1. */
+export interface Simulators {
+  /** Origin of each upstream, by name; the provider's paths follow. */
+  readonly urls: Readonly<Record<string, string>>;
+  /** A valid key of each. */
+  readonly keys: Readonly<Record<string, string>>;
+  /** The variables that point clients at all of them. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly ledger: Ledger;
+  readonly faults: Faults;
+  readonly upstreams: readonly RunningUpstream[];
+  /** Throws for a name that was not started. */
+  upstream(name: string): RunningUpstream;
+  /** Webhook attempts so far, oldest first. */
+  deliveries(): readonly DeliveryRecord[];
+  /** Skips `ms` of the upstreams' time: what was due in it happens before this returns. */
+  advance(ms: number): void;
+  /** Ends every unfinished job now, as its markers say; held ones too. Returns how many. */
+  finishAll(upstream?: string): number;
+  close(): Promise<void>;
+}
+
+/** Starts the simulators. Rejects where an upstream is unknown or a port is taken. */
+export async function startSimulators(options: SimulatorsOptions = {}): Promise<Simulators> {
+  const chosen = choose(options.only);
+  const world = createWorld(options);
+  const upstreams: RunningUpstream[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
+    await world.close();
+  };
+  try {
+    for (const upstream of chosen) {
+      upstreams.push(
+        await upstream.serve(world, {
+          ...portsOf(upstream, options.portBase),
+          settings: options.settings?.[upstream.name] ?? {},
+        }),
+      );
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  return {
+    urls: Object.fromEntries(upstreams.map(({ name, url }) => [name, url])),
+    keys: Object.fromEntries(upstreams.map(({ name, key }) => [name, key])),
+    environment: Object.assign({}, ...upstreams.map(({ environment }) => environment)),
+    ledger: world.ledger,
+    faults: {
+      add: (rule: FaultRule) => world.faults.add(rule),
+      list: () => world.faults.list(),
+      remove: (id) => world.faults.remove(id),
+      clear: () => world.faults.clear(),
+    },
+    upstreams,
+    upstream(name) {
+      const found = upstreams.find((upstream) => upstream.name === name);
+      if (!found) throw new TypeError(`no upstream ${name} was started`);
+      return found;
+    },
+    deliveries: () => world.webhooks.records(),
+    advance(ms) {
+      world.clock.advance(ms);
+      world.agenda.settle();
+    },
+    finishAll(name) {
+      let count = 0;
+      for (const upstream of upstreams) {
+        if (name !== undefined && upstream.name !== name) continue;
+        for (const job of upstream.jobs.all()) if (upstream.jobs.finish(job)) count++;
+      }
+      return count;
+    },
+    close,
+  };
+}
+
+function choose(only: readonly string[] | undefined): readonly Upstream[] {
+  if (!only) return UPSTREAMS;
+  return only.map((name) => {
+    const found = UPSTREAMS.find((upstream) => upstream.name === name);
+    if (!found) {
+      throw new TypeError(
+        `unknown upstream ${name}; known are ${UPSTREAMS.map((known) => known.name).join(', ')}`,
+      );
+    }
+    return found;
+  });
+}
+
+/** The admin server has the first port of the row. */
+function portsOf(upstream: Upstream, base: number | undefined): { port?: number; storagePort?: number } {
+  if (base === undefined) return {};
+  const port = base + 1 + 2 * UPSTREAMS.indexOf(upstream);
+  return { port, storagePort: port + 1 };
+}

@@ -1,0 +1,315 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Simulators, startSimulators } from '../../src/index.ts';
+
+const SUBMIT = '/api/v1/services/aigc/video-generation/video-synthesis';
+const SUBMIT_FRAMES = '/api/v1/services/aigc/image2video/video-synthesis';
+const DAY_MS = 24 * 3_600_000;
+const SCALE = 0.001;
+
+let simulators: Simulators;
+
+beforeEach(async () => {
+  simulators = await startSimulators({ only: ['dashscope'], scale: SCALE });
+});
+
+afterEach(() => simulators.close());
+
+const upstream = () => simulators.upstream('dashscope');
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are looked into freely by tests, which then assert what they find
+type Json = any;
+
+async function call(
+  path: string,
+  { key = upstream().key, body, headers = {} }: { key?: string; body?: unknown; headers?: object } = {},
+): Promise<{ status: number; body: Json }> {
+  const response = await fetch(`${upstream().url}${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: {
+      authorization: `Bearer ${key}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, body: await response.json() };
+}
+
+const ASYNC = { 'X-DashScope-Async': 'enable' };
+
+interface Asked {
+  model?: string;
+  input?: object;
+  parameters?: object;
+}
+
+const submit = (prompt: string, { model = 'wan2.7-t2v', input, parameters }: Asked = {}, key?: string) =>
+  call(SUBMIT, {
+    headers: ASYNC,
+    body: { model, input: { prompt, ...input }, parameters: parameters ?? {} },
+    ...(key ? { key } : {}),
+  });
+
+async function submitted(prompt: string, asked: Asked = {}): Promise<string> {
+  const { status, body } = await submit(prompt, asked);
+  expect({ status, body }).toMatchObject({ status: 200, body: { output: { task_status: 'PENDING' } } });
+  return body.output.task_id;
+}
+
+const task = async (id: string, key?: string) => (await call(`/api/v1/tasks/${id}`, key ? { key } : {})).body;
+
+async function finished(prompt: string, asked: Asked = {}): Promise<Json> {
+  const id = await submitted(prompt, asked);
+  simulators.finishAll();
+  return task(id);
+}
+
+const PICTURE = 'data:image/png;base64,iVBORw0KGgo=';
+
+describe('a submission', () => {
+  it('needs the asynchronous header', async () => {
+    const body = { model: 'wan2.7-t2v', input: { prompt: 'a' } };
+    expect(await call(SUBMIT, { body })).toMatchObject({
+      status: 403,
+      body: { code: 'AccessDenied', message: expect.stringContaining('does not support synchronous calls') },
+    });
+  });
+
+  it('of a model that is not there, or on the path of another, makes no task', async () => {
+    const frames = { first_frame_url: PICTURE, last_frame_url: PICTURE };
+    expect(await submit('a', { model: 'wan9' })).toMatchObject({
+      status: 400,
+      body: { code: 'InvalidParameter', message: 'Model not exist.' },
+    });
+    expect((await submit('a', { model: 'wan2.2-kf2v-flash', input: frames })).body.message).toContain(
+      'url error',
+    );
+    const body = { model: 'wan2.2-kf2v-flash', input: { ...frames, prompt: 'a' } };
+    expect(await call(SUBMIT_FRAMES, { headers: ASYNC, body })).toMatchObject({ status: 200 });
+    expect(simulators.ledger.jobs()).toHaveLength(1);
+  });
+
+  it('is spelled as its region spells the model', async () => {
+    expect((await submit('a', { model: 'wanx2.1-t2v-plus' })).status).toBe(200);
+    upstream().configure({ region: 'ap-southeast-1' });
+    expect((await submit('a', { model: 'wanx2.1-t2v-plus' })).status).toBe(400);
+    expect((await submit('a', { model: 'wan2.1-t2v-plus' })).status).toBe(200);
+  });
+
+  it.each<[string, string, Asked]>([
+    ['a size that the model lacks', 'size', { model: 'wan2.2-t2v-plus', parameters: { size: '1280*720' } }],
+    ['a ratio for Wan 2.6', 'parameters.ratio', { model: 'wan2.6-t2v', parameters: { ratio: '16:9' } }],
+    ['a size for Wan 2.7', 'parameters.size', { parameters: { size: '1280*720' } }],
+    ['a tier in lower case', 'resolution 720p', { parameters: { resolution: '720p' } }],
+    ['480P for Wan 2.7', 'resolution 480P', { parameters: { resolution: '480P' } }],
+    ['seconds beyond the model', 'duration 31', { model: 'wan3.0-video', parameters: { duration: 31 } }],
+    [
+      'a ratio for an image',
+      'parameters.ratio',
+      {
+        model: 'wan2.7-i2v',
+        input: { media: [{ type: 'first_frame', url: PICTURE }] },
+        parameters: { ratio: '1:1' },
+      },
+    ],
+    ['no image', 'input.img_url', { model: 'wan2.6-i2v' }],
+    ['base64 without its type', 'input.img_url', { model: 'wan2.6-i2v', input: { img_url: 'iVBORw0KGgo=' } }],
+    [
+      'base64 as a reference of Wan 2.6',
+      'reference_urls',
+      {
+        model: 'wan2.6-r2v',
+        input: { reference_urls: [PICTURE] },
+      },
+    ],
+    [
+      'frames among references',
+      'cannot be used together',
+      {
+        model: 'wan3.0-video',
+        input: {
+          media: [
+            { type: 'first_frame', url: PICTURE },
+            { type: 'reference_image', url: PICTURE },
+          ],
+        },
+      },
+    ],
+    ['no prompt', 'input.prompt', { input: { prompt: undefined } }],
+  ])('with %s is taken, and fails; or is refused, where so set', async (_what, words, asked) => {
+    const { output, usage } = await finished('a', asked);
+    expect(output).toMatchObject({
+      task_status: 'FAILED',
+      code: 'InvalidParameter',
+      message: expect.stringContaining(words),
+    });
+    expect(usage).toBeUndefined();
+    expect(simulators.ledger.bills()).toBe(0);
+    upstream().configure({ checksAtSubmit: true });
+    expect(await submit('a', asked)).toMatchObject({ status: 400, body: { code: 'InvalidParameter' } });
+  });
+
+  it('comes back with what the state of the account means', async () => {
+    const { accounts } = upstream();
+    accounts.set('default', 'overdue');
+    expect(await submit('a')).toMatchObject({ status: 400, body: { code: 'Arrearage' } });
+    for (const code of ['PrepaidBillOverdue', 'PostpaidBillOverdue', 'CommodityNotPurchased']) {
+      upstream().configure({ billingError: code });
+      expect(await submit('a')).toMatchObject({ status: 429, body: { code } });
+    }
+    accounts.set('default', 'quota_exhausted');
+    expect(await submit('a')).toMatchObject({ status: 403, body: { code: 'AllocationQuota.FreeTierOnly' } });
+  });
+
+  it('may be refused inside a 200', async () => {
+    upstream().configure({ errorsInOk: true });
+    upstream().accounts.set('default', 'revoked');
+    expect(await submit('a')).toMatchObject({ status: 200, body: { code: 'InvalidApiKey' } });
+  });
+});
+
+describe('a task', () => {
+  it.each<[string, Asked, object]>([
+    [
+      'wan2.5-t2v-preview',
+      { parameters: { size: '832*480', duration: 10 } },
+      { video_duration: 10, video_ratio: '832*480', video_count: 1 },
+    ],
+    [
+      'wan2.6-t2v',
+      { parameters: { size: '1280*720' } },
+      { duration: 5, output_video_duration: 5, size: '1280*720', SR: 720 },
+    ],
+    [
+      'wan2.7-t2v',
+      { parameters: { resolution: '720P', ratio: '9:16', duration: 2 } },
+      { duration: 2, output_video_duration: 2, ratio: '9:16', SR: 720 },
+    ],
+    ['wan3.0-video', {}, { duration: 5, SR: 1080, ratio: '16:9' }],
+  ])('of %s tells its usage in the words of its generation', async (model, asked, usage) => {
+    const body = await finished('a boat', { model, ...asked });
+    expect(body).toMatchObject({
+      output: {
+        task_status: 'SUCCEEDED',
+        orig_prompt: 'a boat',
+        video_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/.*\.mp4\?Expires=\d+&OSSAccessKeyId=/),
+      },
+      usage,
+    });
+    expect(body.output.actual_prompt !== undefined).toBe(model === 'wan2.5-t2v-preview');
+  });
+
+  it('tells its times as they are in Beijing', async () => {
+    const before = Date.now();
+    const { output } = await finished('a boat');
+    expect(output.submit_time).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/);
+    expect(Date.parse(`${output.submit_time.replace(' ', 'T')}+08:00`)).toBeGreaterThanOrEqual(before);
+  });
+
+  it('is shown to every key of its account and to no other account', async () => {
+    const id = await submitted('a boat [hold]');
+    const second = upstream().accounts.set('default/second').key;
+    const stranger = upstream().accounts.set('stranger').key;
+    expect((await task(id, second)).output.task_status).toBe('PENDING');
+    expect((await task(id, stranger)).output).toEqual({ task_id: id, task_status: 'UNKNOWN' });
+    const foreign = upstream().accounts.set('default@ap-southeast-1').key;
+    expect(await call(`/api/v1/tasks/${id}`, { key: foreign })).toMatchObject({
+      status: 401,
+      body: { code: 'InvalidApiKey' },
+    });
+  });
+
+  it('is unknown after a day, and so is the link to its video', async () => {
+    const { output } = await finished('a boat');
+    expect((await fetch(output.video_url, { headers: { authorization: 'Bearer x' } })).status).toBe(400);
+    expect((await fetch(output.video_url, { method: 'HEAD' })).status).toBe(200);
+    simulators.advance(DAY_MS + 10_000 / SCALE);
+    const expired = await fetch(output.video_url);
+    expect(expired.status).toBe(403);
+    expect(await expired.text()).toContain('Request has expired.');
+    expect((await task(output.task_id)).output).toEqual({ task_id: output.task_id, task_status: 'UNKNOWN' });
+  });
+
+  it('is cancelled while it waits and not later', async () => {
+    const waiting = await submitted('a [queued]');
+    const cancel = (id: string) => call(`/api/v1/tasks/${id}/cancel`, { body: {} });
+    expect(await cancel(waiting)).toMatchObject({ status: 200, body: { request_id: expect.any(String) } });
+    expect((await task(waiting)).output.task_status).toBe('CANCELED');
+    const running = await submitted('a [hold] [instant]');
+    expect((await task(running)).output.task_status).toBe('SUCCEEDED');
+    for (const id of [waiting, running, 'nobody']) {
+      expect(await cancel(id)).toMatchObject({ status: 400, body: { code: 'UnsupportedOperation' } });
+    }
+  });
+
+  it('waits where the account has as many running as it may', async () => {
+    upstream().configure({ concurrency: 1 });
+    const ids = [await submitted('a [hold]'), await submitted('b [hold]')];
+    simulators.advance(60_000);
+    const states = await Promise.all(ids.map(async (id) => (await task(id)).output.task_status));
+    expect(states).toEqual(['RUNNING', 'PENDING']);
+  });
+});
+
+describe('the list of tasks', () => {
+  const list = async (query: Record<string, string | number> = {}) => {
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) search.set(name, String(value));
+    return call(`/api/v1/tasks/?${search}`);
+  };
+
+  it('tells statuses by page, latest first, without results or prompts', async () => {
+    const ids = [];
+    for (const n of [1, 2, 3]) ids.push(await submitted(`secret words ${n} [hold]`));
+    const { body } = await list({ page_size: 2 });
+    expect(body).toMatchObject({ total: 3, total_page: 2, page_no: 1, page_size: 2 });
+    expect(body.data.map((item: Json) => item.task_id)).toEqual([ids[2], ids[1]]);
+    expect(body.data[0]).toMatchObject({
+      model_name: 'wan2.7-t2v',
+      region: 'cn-beijing',
+      gmt_create: expect.any(Number),
+      user_api_unique_key: 'apikey:v1:aigc:video-generation:video-synthesis:wan2.7-t2v',
+    });
+    expect(JSON.stringify(body)).not.toContain('secret words');
+    expect((await list({ page_no: 2, page_size: 2 })).body.data).toHaveLength(1);
+    expect((await list({ status: 'SUCCEEDED' })).body.total).toBe(0);
+    expect((await list({ model_name: 'wan2.6-t2v' })).body.total).toBe(0);
+    expect((await list({ task_id: ids[0] ?? '' })).body.total).toBe(1);
+  });
+
+  it('looks at a day at most, in Beijing time', async () => {
+    await submitted('a [hold]');
+    const beijing = (ms: number) =>
+      new Date(ms + 8 * 3_600_000).toISOString().replace(/\D/g, '').slice(0, 14);
+    const now = Date.now();
+    expect((await list({ start_time: beijing(now - 60_000) })).body.total).toBe(1);
+    expect((await list({ end_time: beijing(now - 60_000) })).body.total).toBe(0);
+    expect(await list({ start_time: beijing(now - DAY_MS - 60_000), end_time: beijing(now) })).toMatchObject({
+      status: 400,
+      body: { code: 'InvalidParameter' },
+    });
+    expect((await list({ start_time: '2026-01-01' })).status).toBe(400);
+  });
+});
+
+describe('limits', () => {
+  it('let an account ask so many times a second, whatever key and question', async () => {
+    expect(upstream().settings().queriesPerSecond).toBe(20);
+    await simulators.close();
+    // Few, so that a slow machine does not see the allowance come back meanwhile.
+    const settings = { dashscope: { queriesPerSecond: 2 } };
+    simulators = await startSimulators({ only: ['dashscope'], settings });
+    const second = upstream().accounts.set('default/second').key;
+    const asked = await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        call(n % 3 === 0 ? '/api/v1/tasks/' : '/api/v1/tasks/x', n % 2 === 0 ? { key: second } : {}),
+      ),
+    );
+    const refused = asked.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(5);
+    expect(asked.length - refused.length).toBeGreaterThanOrEqual(2);
+    expect(refused[0]?.body.code).toBe('Throttling.RateQuota');
+    const other = upstream().accounts.set('other').key;
+    expect((await call('/api/v1/tasks/x', { key: other })).status).toBe(200);
+  });
+});

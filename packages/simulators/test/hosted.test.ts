@@ -1,0 +1,232 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Simulators, startSimulators } from '../src/index.ts';
+import { probe } from './support/probe.ts';
+
+interface Call {
+  readonly path: string;
+  readonly body?: unknown;
+  readonly key?: string;
+}
+
+/** One of the services with a protocol of its own, spoken to as its documents say, without any SDK. */
+async function serviceOf(name: string, scheme = 'Bearer') {
+  const simulators: Simulators = await startSimulators({ only: [name], scale: 0.001, limits: false });
+  onTestFinished(() => simulators.close());
+  async function call({ path, body, key = simulators.keys[name] }: Call) {
+    const response = await fetch(`${simulators.urls[name]}${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: {
+        authorization: `${scheme} ${key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  }
+  const fetched = async (url: string) => probe(Buffer.from(await (await fetch(url)).arrayBuffer()));
+  return { simulators, call, fetched };
+}
+
+describe('xAI', () => {
+  const path = '/v1/videos/generations';
+  const body = {
+    model: 'grok-imagine-video',
+    prompt: 'a boat [hold]',
+    duration: 1,
+    aspect_ratio: '9:16',
+    resolution: '480p',
+  };
+
+  it('answers a submission with a request id, 202 while it works, and a link to a video of the shape asked for', async () => {
+    const { simulators, call, fetched } = await serviceOf('xai');
+    const { status, body: made } = await call({ path, body });
+    expect({ status, made }).toEqual({
+      status: 200,
+      made: { request_id: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+    });
+    const poll = { path: `/v1/videos/${made.request_id}` };
+    expect(await call(poll)).toMatchObject({
+      status: 202,
+      body: { status: 'pending', progress: expect.any(Number) },
+    });
+    simulators.finishAll();
+    const done = await call(poll);
+    expect(done).toMatchObject({
+      status: 200,
+      body: {
+        status: 'done',
+        video: { duration: 1, respect_moderation: true },
+        usage: { cost_in_usd_ticks: 5e8 },
+      },
+    });
+    expect(await fetched(done.body.video.url)).toMatchObject({ width: 480, height: 854, seconds: 1 });
+  });
+
+  it.each([
+    ['a length that is too long', { ...body, duration: 16 }],
+    ['a resolution that the model does not have', { ...body, resolution: '1080p' }],
+    [
+      'a last frame that the model does not take',
+      { ...body, last_frame: { url: 'data:image/png;base64,AA==' } },
+    ],
+    [
+      'references beside an image',
+      { ...body, image: { url: 'https://a/b' }, reference_images: [{ url: 'https://a/b' }] },
+    ],
+    ['no prompt', { ...body, prompt: '' }],
+  ])('refuses %s', async (_what, wrong) => {
+    const { call } = await serviceOf('xai');
+    expect(await call({ path, body: wrong })).toMatchObject({
+      status: 400,
+      body: { code: 'Client specified an invalid argument', error: expect.any(String) },
+    });
+  });
+
+  it('calls a wrong key an invalid argument', async () => {
+    const { call } = await serviceOf('xai');
+    expect(await call({ path, body, key: 'wrong' })).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('Incorrect API key') },
+    });
+  });
+});
+
+describe('MiniMax', () => {
+  const path = '/v2/video_generation';
+  const content = [{ type: 'text', text: 'a boat [hold]' }];
+  const body = { model: 'MiniMax-H3-Max', content, resolution: '480P', duration: 5, ratio: '1:1' };
+
+  it('answers a submission with a task id, and a task with its link and usage', async () => {
+    const { simulators, call, fetched } = await serviceOf('minimax');
+    const { body: made } = await call({ path, body });
+    expect(made).toEqual({ task_id: expect.stringMatching(/^\d{15}$/) });
+    const poll = { path: `/v2/query/video_generation/${made.task_id}` };
+    expect((await call(poll)).body.task).toMatchObject({
+      id: made.task_id,
+      status: expect.stringMatching(/queued|running/),
+    });
+    simulators.finishAll();
+    const { task } = (await call(poll)).body;
+    expect(task).toMatchObject({
+      status: 'succeeded',
+      resolution: '480P',
+      ratio: '1:1',
+      usage: { output_seconds: 5 },
+    });
+    expect(await fetched(task.content.url)).toMatchObject({ width: 480, height: 480, seconds: 5 });
+  });
+
+  it.each([
+    ['a text without a ratio', { ...body, ratio: undefined }, 400, '(2013)'],
+    ['a tier of another model', { ...body, resolution: '2K' }, 400, '(2013)'],
+    ['two texts', { ...body, content: [...content, ...content] }, 400, '(2013)'],
+    [
+      'frames and references together',
+      {
+        ...body,
+        content: [
+          ...content,
+          { type: 'image_url', image_url: { url: 'https://a/b' }, role: 'first_frame' },
+          { type: 'image_url', image_url: { url: 'https://a/b' }, role: 'reference_image' },
+        ],
+      },
+      400,
+      '(2013)',
+    ],
+    [
+      'a sensitive prompt',
+      { ...body, content: [{ type: 'text', text: '[moderation-input]' }] },
+      422,
+      '(1026)',
+    ],
+  ])('refuses %s', async (_what, wrong, status, code) => {
+    const { call } = await serviceOf('minimax');
+    expect(await call({ path, body: wrong })).toMatchObject({
+      status,
+      body: { type: 'error', error: { message: expect.stringContaining(code), http_code: String(status) } },
+    });
+  });
+});
+
+describe('Replicate', () => {
+  const path = '/v1/models/bytedance/seedance-1-pro/predictions';
+  const body = { input: { prompt: 'a boat [hold]', duration: 2, resolution: '480p', aspect_ratio: '16:9' } };
+
+  it('answers with a prediction, 201 when it is new, and forgets it an hour after its end', async () => {
+    const { simulators, call, fetched } = await serviceOf('replicate');
+    const { status, body: made } = await call({ path, body });
+    expect({ status, made }).toMatchObject({
+      status: 201,
+      made: { status: 'starting', output: null, input: body.input },
+    });
+    const poll = { path: new URL(made.urls.get).pathname };
+    simulators.finishAll();
+    const done = (await call(poll)).body;
+    expect(done).toMatchObject({ status: 'succeeded', output: expect.any(String), data_removed: false });
+    expect(await fetched(done.output)).toMatchObject({ width: 854, height: 480, seconds: 2 });
+    simulators.advance(2 * 3_600_000);
+    expect((await call(poll)).body).toMatchObject({ status: 'succeeded', output: null, data_removed: true });
+  });
+
+  it('cancels a prediction, and runs a model by its version', async () => {
+    const { call } = await serviceOf('replicate');
+    const version = 'a'.repeat(64);
+    const made = (await call({ path: '/v1/predictions', body: { version, ...body } })).body;
+    expect(made).toMatchObject({ version });
+    expect((await call({ path: `/v1/predictions/${made.id}/cancel`, body: {} })).body.status).toBe(
+      'canceled',
+    );
+  });
+
+  it.each([
+    ['an unknown model', '/v1/models/a/b/predictions', body, 404],
+    ['no input', path, {}, 422],
+    ['an image that is no address', path, { input: { ...body.input, image: 'cat' } }, 422],
+  ])('refuses %s', async (_what, where, wrong, status) => {
+    const { call } = await serviceOf('replicate');
+    expect(await call({ path: where, body: wrong })).toMatchObject({
+      status,
+      body: { status, title: expect.any(String), detail: expect.any(String) },
+    });
+  });
+});
+
+describe('fal', () => {
+  const path = '/fal-ai/veo3.1/fast';
+  const body = { prompt: 'a boat [hold]', duration: '4s' };
+  const pathOf = (url: string) => new URL(url).pathname;
+
+  it('queues a request, says that it is still in progress, and gives the result at the address of the app', async () => {
+    const { simulators, call, fetched } = await serviceOf('fal', 'Key');
+    const { body: made } = await call({ path, body });
+    expect(made).toMatchObject({ status: 'IN_QUEUE', request_id: expect.any(String), queue_position: 0 });
+    expect(made.response_url).toBe(`https://queue.fal.run/fal-ai/veo3.1/requests/${made.request_id}`);
+    const result = { path: pathOf(made.response_url) };
+    expect(await call(result)).toEqual({ status: 400, body: { detail: 'Request is still in progress' } });
+    simulators.finishAll();
+    expect((await call({ path: pathOf(made.status_url) })).body.status).toBe('COMPLETED');
+    const done = await call(result);
+    expect(await fetched(done.body.video.url)).toMatchObject({ width: 1280, height: 720, seconds: 4 });
+  });
+
+  it('takes a wrong input into the queue, and answers the result with what was wrong', async () => {
+    const { simulators, call } = await serviceOf('fal', 'Key');
+    const { body: made } = await call({ path, body: { ...body, duration: 4 } });
+    simulators.finishAll();
+    expect(await call({ path: pathOf(made.response_url) })).toMatchObject({
+      status: 422,
+      body: { detail: [{ type: 'value_error', msg: expect.any(String) }] },
+    });
+  });
+
+  it('runs two requests of an account at a time', async () => {
+    const { simulators, call } = await serviceOf('fal', 'Key');
+    const made = await Promise.all([1, 2, 3].map(() => call({ path, body: body })));
+    simulators.advance(600_000);
+    const states = await Promise.all(
+      made.map(async (one) => (await call({ path: pathOf(one.body.status_url) })).body.status),
+    );
+    expect(states.sort()).toEqual(['IN_PROGRESS', 'IN_PROGRESS', 'IN_QUEUE']);
+  });
+});

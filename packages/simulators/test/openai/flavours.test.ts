@@ -1,0 +1,98 @@
+import OpenAI from 'openai';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Simulators, startSimulators } from '../../src/index.ts';
+import { probe } from '../support/probe.ts';
+
+let simulators: Simulators;
+
+beforeEach(async () => {
+  simulators = await startSimulators({ only: ['azure', 'vllm-omni'] });
+});
+afterEach(() => simulators.close());
+
+describe('Azure', () => {
+  const client = () =>
+    new OpenAI({
+      baseURL: simulators.environment.AZURE_OPENAI_BASE_URL,
+      apiKey: simulators.environment.AZURE_OPENAI_API_KEY,
+      maxRetries: 0,
+    });
+
+  it('takes the key in a header of its own, or as a bearer token', async () => {
+    const list = (headers: Record<string, string>) =>
+      fetch(`${simulators.environment.AZURE_OPENAI_BASE_URL}/videos`, { headers });
+    expect((await list({ 'api-key': simulators.keys.azure ?? '' })).status).toBe(200);
+    expect((await list({ authorization: `Bearer ${simulators.keys.azure}` })).status).toBe(200);
+    expect((await list({ 'api-key': 'wrong' })).status).toBe(401);
+  });
+
+  it('runs two jobs at a time, and refuses the third in its own words', async () => {
+    await client().videos.create({ prompt: 'one [hold]' });
+    await client().videos.create({ prompt: 'two [hold]' });
+    await expect(client().videos.create({ prompt: 'three' })).rejects.toMatchObject({
+      status: 429,
+      error: {
+        message: 'Too many running tasks',
+        type: 'video_generation_user_error',
+        param: null,
+        code: null,
+      },
+    });
+    simulators.finishAll();
+    expect((await client().videos.create({ prompt: 'three' })).status).toBe('queued');
+  });
+
+  it('makes 720p alone, of a deployment that exists', async () => {
+    const create = (extra: object) => client().videos.create({ prompt: 'a boat', ...extra });
+    await expect(create({ model: 'sora-2-pro', size: '1792x1024' })).rejects.toMatchObject({ status: 400 });
+    await expect(create({ seconds: '16' })).rejects.toMatchObject({ status: 400 });
+    await expect(create({ model: 'mine' })).rejects.toMatchObject({
+      status: 404,
+      message: expect.stringContaining("The API deployment 'mine' for this resource does not exist."),
+    });
+  });
+});
+
+describe('vLLM-Omni', () => {
+  const client = () =>
+    new OpenAI({
+      baseURL: simulators.environment.VLLM_OMNI_BASE_URL,
+      apiKey: simulators.environment.VLLM_OMNI_API_KEY,
+      maxRetries: 0,
+    });
+
+  it('makes any size and length, with fields of its own, unbilled', async () => {
+    const { id } = await client().videos.create({
+      prompt: 'a boat',
+      // Its own fields and values are none of the SDK's types.
+      ...({ width: 640, height: 360, num_frames: 48, fps: 16, seed: 7 } as object),
+    });
+    expect(id).toMatch(/^video_gen_[0-9a-f]{32}$/);
+    simulators.finishAll();
+    expect(await client().videos.retrieve(id)).toMatchObject({
+      status: 'completed',
+      size: '640x360',
+      seconds: '3',
+      expires_at: null,
+      file_name: `${id}.mp4`,
+    });
+    const bytes = Buffer.from(await (await client().videos.downloadContent(id)).arrayBuffer());
+    expect(await probe(bytes)).toMatchObject({ width: 640, height: 360, seconds: 3, codecs: ['h264'] });
+    expect(simulators.ledger.bills()).toBe(0);
+  });
+
+  it('cancels by deletion, works on one job at a time, and forgets all in a restart', async () => {
+    const first = await client().videos.create({ prompt: 'one [hold]' });
+    const second = await client().videos.create({ prompt: 'two [hold]' });
+    simulators.advance(60_000);
+    expect((await client().videos.retrieve(second.id)).status).toBe('queued');
+    await client().videos.delete(first.id);
+    expect((await client().videos.retrieve(second.id)).status).toBe('in_progress');
+    const { jobs } = simulators.upstream('vllm-omni');
+    for (const job of jobs.all()) jobs.remove(job);
+    await expect(client().videos.retrieve(second.id)).rejects.toMatchObject({
+      status: 404,
+      error: { type: 'NotFoundError', code: 404 },
+    });
+  });
+});
