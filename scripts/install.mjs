@@ -81,7 +81,7 @@ export function fingerprintOf(root) {
 /** Whether an `npm install` by hand has left what package-lock.json asks for, so that there is nothing to do. */
 export function installedByHand(root) {
   const hidden = readJson(join(root, 'node_modules', '.package-lock.json'));
-  if (!hidden || missingBinaries(root).length > 0 || nodeVersion(pinnedNode(root)) === undefined)
+  if (!hidden || missingPackages(root).length > 0 || nodeVersion(pinnedNode(root)) === undefined)
     return false;
   const lock = JSON.parse(readLock(root));
   const lockIsCurrent = manifests(root, lock).every(({ manifest, locked }) =>
@@ -106,8 +106,9 @@ async function install(root) {
   say(`Installing dependencies (npm ci; ${DISK_SPACE}, only when they have changed)…`);
   // Install scripts stay off: one of them would fetch a binary from outside the registry, and only `node` needs its own.
   rmSync(join(root, '.tmp', 'install-node'), { recursive: true, force: true });
+  await fetchNode(root);
   await npm(root, ['ci', '--ignore-scripts', '--include=dev', '--include=optional']);
-  const missing = missingBinaries(root);
+  const missing = missingPackages(root);
   if (missing.length > 0) {
     throw new InstallError(
       `npm has left out ${missing.join(', ')}.\nCheck that ${DISK_SPACE} are free and that \`npm ping\` works, then run the command again.`,
@@ -118,6 +119,24 @@ async function install(root) {
   rmSync(join(root, '.tmp', 'install-node'), { recursive: true, force: true });
   say(`Installed in ${((Date.now() - started) / 1000).toFixed(0)} s.\n`);
 }
+
+/**
+ * Puts the pinned Node where `npm` below finds it, if an older one runs us. On an older one npm leaves out, without a word, every
+ * optional package whose `engines` ask for more.
+ */
+async function fetchNode(root) {
+  if (Number(process.versions.node.split('.')[0]) >= WANTED_MAJOR) return;
+  const { version } = JSON.parse(readLock(root)).packages['node_modules/node'] ?? {};
+  if (!version) return;
+  const folder = join(root, '.tmp', 'install-node');
+  mkdirSync(folder, { recursive: true });
+  await npm(root, ['install', `node@${version}`, '--prefix', folder, '--no-save', '--ignore-scripts=false']);
+  const fetched = pinnedNode(folder);
+  // Where the pinned Node has no build for this platform, npm runs on what there is; `usableNode` tells about it.
+  if (nodeVersion(fetched) !== undefined) linkSync(fetched, keptNode(root));
+}
+
+const keptNode = (root) => join(root, '.tmp', 'install-node', basename(process.execPath));
 
 async function npm(root, args) {
   // npm hands its own settings to the scripts it runs; these would send the install elsewhere, or make it partial.
@@ -150,11 +169,11 @@ async function npm(root, args) {
 }
 
 /**
- * The Node to run npm with: the one that runs us. Under npm that may be the pinned one of an earlier install, which
- * `npm ci` is about to delete, so it gets a second name outside node_modules.
+ * The Node to run npm with: one fetched for that, or the one that runs us. Under npm that may be the pinned one of an earlier
+ * install, which `npm ci` is about to delete, so it gets a second name outside node_modules.
  */
 function lastingNode(root) {
-  const kept = join(root, '.tmp', 'install-node', basename(process.execPath));
+  const kept = keptNode(root);
   if (existsSync(kept)) return kept;
   if (!process.execPath.startsWith(join(realpathSync(root), 'node_modules', sep))) return process.execPath;
   mkdirSync(dirname(kept), { recursive: true });
@@ -176,20 +195,25 @@ export function explain(args, errors) {
 }
 
 /**
- * The packages made for this platform that are not there. npm leaves out an optional package that it could not fetch or
- * write, and calls that a success; here they are the binaries that the gateway and its checks run on.
+ * The packages made for this platform, and our own optional ones, that are not there. npm leaves out an optional package that it
+ * could not fetch, write or run, and calls that a success; here they are what the gateway and its checks run on.
  */
-export function missingBinaries(root, platform = currentPlatform()) {
+export function missingPackages(root, platform = currentPlatform()) {
   const matches = (allowed, own) => allowed === undefined || allowed.includes(own);
-  return Object.entries(JSON.parse(readLock(root)).packages)
+  const { packages } = JSON.parse(readLock(root));
+  const own = Object.entries(packages)
+    .filter(([path]) => !path.includes('node_modules/'))
+    .flatMap(([, { optionalDependencies }]) => Object.keys(optionalDependencies ?? {}))
+    .map((name) => `node_modules/${name}`);
+  const binaries = Object.entries(packages)
     .filter(
       ([, { os, cpu, libc }]) =>
         os && cpu && matches(os, platform.os) && matches(cpu, platform.cpu) && matches(libc, platform.libc),
     )
-    .map(([path]) => path)
-    .filter(
-      (path) => path.lastIndexOf('node_modules/') === 0 && !existsSync(join(root, path, 'package.json')),
-    );
+    .map(([path]) => path);
+  return [...new Set([...own, ...binaries])].filter(
+    (path) => path.lastIndexOf('node_modules/') === 0 && !existsSync(join(root, path, 'package.json')),
+  );
 }
 
 function currentPlatform() {

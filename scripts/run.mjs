@@ -13,6 +13,7 @@ const TASKS = {
   demo: ['scripts/demo.ts'],
   test: ['scripts/test.ts'],
   bench: ['bench/query.ts'],
+  soak: ['bench/soak.ts'],
   docs: ['scripts/docs.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };

@@ -7,10 +7,14 @@ import { startGateway } from '../../packages/gateway/src/main.ts';
 import { createLog } from '../../packages/gateway/src/observability/log.ts';
 import { createClient, type DemoClient } from './client.ts';
 
-/** Runs `work` against a gateway of its own on a free port, with no data from before and none left behind. */
+/**
+ * Runs `work` against a gateway of its own on a free port, with no data from before and none left behind. `settings`: the text
+ * of its onetake.yaml.
+ */
 export async function withGateway<T>(
   environment: Readonly<Record<string, string>>,
   work: (client: DemoClient) => Promise<T>,
+  settings?: string,
 ): Promise<T> {
   const dataDir = await mkdtemp(join(tmpdir(), 'onetake-demo-'));
   const key = `sk-${randomBytes(24).toString('base64url')}`;
@@ -23,7 +27,7 @@ export async function withGateway<T>(
       ONETAKE_LOG_LEVEL: 'error',
     },
     // An onetake.yaml in this folder is the operator's, not the demonstration's.
-    () => undefined,
+    () => settings,
   );
   const gateway = await startGateway(config, createLog(config.logLevel));
   try {

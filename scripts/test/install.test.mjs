@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { explain, fingerprintOf, installedByHand, missingBinaries } from '../install.mjs';
+import { explain, fingerprintOf, installedByHand, missingPackages } from '../install.mjs';
 
 const pinned = '24.0.0';
 let root;
@@ -98,9 +98,12 @@ describe('a failed install', () => {
   });
 });
 
-test('a binary for this platform that npm has left out is told, those for others are not', async () => {
+test('what npm has left out is told: binaries for this platform, and our own optional packages', async () => {
   await write('package-lock.json', {
     packages: {
+      'packages/gateway': { optionalDependencies: { bridge: '1.0.0', there: '1.0.0' } },
+      'node_modules/bridge': { optional: true },
+      'node_modules/there': { optional: true },
       'node_modules/linux-glibc': { os: ['linux'], cpu: ['x64'], libc: ['glibc'], optional: true },
       'node_modules/linux-musl': { os: ['linux'], cpu: ['x64'], libc: ['musl'], optional: true },
       'node_modules/linux-there': { os: ['linux'], cpu: ['x64'], optional: true },
@@ -109,8 +112,9 @@ test('a binary for this platform that npm has left out is told, those for others
     },
   });
   await write('node_modules/linux-there/package.json', {});
-  const missing = missingBinaries(root, { os: 'linux', cpu: 'x64', libc: 'glibc' });
-  expect(missing).toEqual(['node_modules/linux-glibc']);
+  await write('node_modules/there/package.json', {});
+  const missing = missingPackages(root, { os: 'linux', cpu: 'x64', libc: 'glibc' });
+  expect(missing).toEqual(['node_modules/bridge', 'node_modules/linux-glibc']);
 });
 
 describe('the lock', () => {

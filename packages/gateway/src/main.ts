@@ -44,7 +44,7 @@ const HOUR_MS = 3_600_000;
 const IDEMPOTENCY_MS = 24 * HOUR_MS;
 /** How long a paid video is fetched for before it counts as lost; the longest-lived upstream links last two days. */
 const COLLECT_PATIENCE_MS = 48 * HOUR_MS;
-/** Results fetched at a time: more would share the same bandwidth. */
+/** Results fetched at a time from one account: more would share the same bandwidth. */
 const COLLECT_CONCURRENCY = 8;
 /** Children that check videos and images: each check takes a fraction of a second. */
 const INSPECTORS = 2;

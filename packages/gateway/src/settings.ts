@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CHOSEN_KEY_RULE, isChosenKey } from './keys/keys.ts';
 import { LOG_LEVELS } from './observability/log.ts';
 
 /** One setting: where it comes from, what it may be, and what it does. */
@@ -60,7 +61,7 @@ export const SETTINGS = {
   }),
   bootstrapKey: setting({
     env: 'ONETAKE_BOOTSTRAP_KEY',
-    schema: z.string(),
+    schema: z.string().refine(isChosenKey, CHOSEN_KEY_RULE),
     description:
       'An API key (`sk-…`, 20 characters or more) that exists with admin scope from the first start.',
     secret: true,

@@ -105,6 +105,7 @@ describe('what is wrong', () => {
     ['ONETAKE_PORT', '99999999999999999999'],
     ['ONETAKE_PORT', 'tcp://10.0.0.1:8787'],
     ['ONETAKE_BODY_LIMIT_MB', '0'],
+    ['ONETAKE_BOOTSTRAP_KEY', 'sk-short'],
     ['ONETAKE_RESUBMIT_UNKNOWN', 'yes'],
     ['ONETAKE_PUBLIC_URL', 'video.example.com'],
     ['ONETAKE_MEDIA_URL', 'javascript:alert(1)'],
@@ -159,6 +160,7 @@ describe('a secret is never part of a refusal', () => {
     ['on a line of the file that cannot be read', {}, `port: 1\nbootstrap_key: "${SECRET}\n`],
     ['beside a mistake on its line', {}, `bootstrap_key: ${SECRET}: x\n`],
     ['given twice', {}, `bootstrap_key: ${SECRET}\nbootstrap_key: ${SECRET}\n`],
+    ['not a key that can be taken', { ONETAKE_BOOTSTRAP_KEY: `x${SECRET}` }, ''],
     ['given as a list', {}, `bootstrap_key: [${SECRET}]\n`],
   ])('%s', (_where, env, yaml) => {
     expect(refusal(env, yaml)).not.toContain(SECRET);

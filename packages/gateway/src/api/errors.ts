@@ -22,6 +22,11 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string
     message: 'The body is empty; send a JSON object.',
   },
   FST_ERR_BAD_URL: { status: 400, reason: 'invalid_request', message: 'The path is not a valid URL path.' },
+  FST_ERR_MAX_PARAM_LENGTH: {
+    status: 404,
+    reason: 'not_found',
+    message: 'Nothing has so long an id; check the id in the path.',
+  },
   FST_ERR_VALIDATION: { status: 400, reason: 'invalid_request', message: 'The request is not valid.' },
 };
 
@@ -29,8 +34,15 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const known = toOnetakeError(error, request.routeOptions.bodyLimit);
   const { code: reason, status, message, details } = known;
-  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  if (status >= 500) {
+    // What is told whole to the caller is no fault of ours: a model without an account, a gateway that stops.
+    if (error === known && known.cause === undefined)
+      request.log.warn({ reason, param: details.param }, message);
+    else request.log.error({ err: error }, 'request failed');
+  }
   if (details.retryAfterSeconds !== undefined) reply.header('retry-after', details.retryAfterSeconds);
+  // A 404 or 410 may be kept by caches where nothing forbids it; the next answer may be another.
+  reply.header('cache-control', 'no-store');
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="onetake"');
   return reply.code(status).send({
     error: {
@@ -59,8 +71,8 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;
     const param = first?.instancePath.replace(/^\//, '').replaceAll('/', '.');
-    const where = param ? `${error.validationContext ?? 'request'} parameter ${param}` : 'the request';
-    return new OnetakeError('invalid_request', 400, `${where}: ${first?.message ?? 'is not valid'}.`, {
+    const where = param ?? 'The request';
+    return new OnetakeError('invalid_request', 400, `${where} is not valid: ${inWords(first?.message)}.`, {
       ...(param ? { param } : {}),
     });
   }
@@ -86,3 +98,12 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
     error,
   );
 }
+
+/** The schema library says it for programmers: `Too big: expected number to be <=60`. */
+const inWords = (message = 'see the reference at /docs'): string =>
+  message
+    .replace(/^(?:Invalid input|Too (?:big|small)|Invalid option): /, '')
+    .replace(/, received undefined$/, ', and it is missing')
+    .replace(/ to be >=\s?/, ' of at least ')
+    .replace(/ to be <=\s?/, ' of at most ')
+    .replaceAll('"|"', '", "');

@@ -43,7 +43,17 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
   await app.register(reference, {
     routePrefix: '/docs',
     // Its default fonts would come from a host of its own: the page must not need the internet.
-    configuration: { url: '/openapi.json', title: 'Onetake API', withDefaultFonts: false },
+    configuration: {
+      url: '/openapi.json',
+      title: 'Onetake API',
+      withDefaultFonts: false,
+      // Services of the page's maker, which would be sent this gateway's address and what is typed.
+      showDeveloperTools: 'never',
+      agent: { disabled: true },
+      mcp: { disabled: true },
+      hideClientButton: true,
+      telemetry: false,
+    },
   });
 }
 

@@ -97,6 +97,7 @@ function isCurrent({ headers }: FastifyRequest, { etag }: Snapshot): boolean | u
 
 /** RFC 7240: `Prefer: wait=30`. A preference that cannot be read is no error. */
 function preferredWait(prefer: string | string[] | undefined): number {
-  const seconds = /(?:^|[,;\s])wait=(\d+)/.exec([prefer ?? ''].flat().join(','))?.[1];
+  if (prefer === undefined) return 0;
+  const seconds = /(?:^|[,;\s])wait=(\d+)/.exec([prefer].flat().join(','))?.[1];
   return seconds === undefined ? 0 : Math.min(MAX_WAIT_SECONDS, Number(seconds));
 }

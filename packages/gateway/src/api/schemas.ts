@@ -8,7 +8,10 @@ const taskId = z
   .describe('`video_` and 32 hex digits, as the submit answered')
   .meta({ examples: ['video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f'] });
 const status = z.enum(['queued', 'in_progress', 'succeeded', 'failed']);
-const unixSeconds = z.int().describe('Unix seconds');
+const unixSeconds = z
+  .int()
+  .describe('Unix seconds')
+  .meta({ examples: [1_795_617_056] });
 
 export const SubmitBody = z
   .object({
@@ -47,7 +50,12 @@ export const SubmitBody = z
       .array(z.string())
       .optional()
       .describe('Subject or style references. Alias: `referenceImages`'),
-    video_url: z.string().optional().describe('Source video: remix, extension'),
+    video_url: z
+      .string()
+      .optional()
+      .describe(
+        'Source video: remix, extension. The id of a finished task of yours or a link to its video; a URL of elsewhere for models that take any',
+      ),
     generate_audio: z.boolean().optional().describe('Synchronised audio. Alias: `generateAudio`'),
     seed: z
       .int()
@@ -69,7 +77,11 @@ export const SubmitBody = z
   })
   .describe(
     'What a model accepts stands in the catalogue and is checked before the task is accepted. Unknown fields are refused.',
-  );
+  )
+  // Shown, and sent, by the reference page: every field at once is what no model takes.
+  .meta({
+    examples: [{ model: 'onetake-preview', prompt: 'a paper boat on a rainy street', duration: 4 }],
+  });
 
 export const SubmitAnswer = z.object({
   task_id: taskId,

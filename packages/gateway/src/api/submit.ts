@@ -5,6 +5,7 @@ import { draining, invalidRequest } from '../tasks/errors.ts';
 import { type ApiContext, type App, keyOf } from './context.ts';
 import { SUBMIT_SAMPLES } from './samples.ts';
 import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody } from './schemas.ts';
+import { withSource } from './sourceVideo.ts';
 
 /** Taking the URL and never calling it would be worse than refusing. */
 const NO_WEBHOOKS =
@@ -44,8 +45,9 @@ export function submitRoute(app: App, context: ApiContext): void {
       requireScope(key, 'generate');
       if (engine.draining) throw draining();
 
-      const checked = checkRequest(request.body, catalogue);
-      catalogue.requireAvailable(checked.model);
+      const wanted = checkRequest(request.body, catalogue);
+      catalogue.requireAvailable(wanted.model);
+      const checked = await withSource(context, request, wanted);
       if (checked.webhookUrl !== undefined) throw invalidRequest(NO_WEBHOOKS, 'webhook_url');
       const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
       const { request: draft, media } = await inputs.readAll(checked, key.projectId);
@@ -69,7 +71,15 @@ export function submitRoute(app: App, context: ApiContext): void {
         if (replayed) {
           await inputs.discard(media);
           reply.header('idempotent-replayed', 'true');
-        } else metrics.accepted.inc({ model: task.request.model });
+        } else {
+          // Told with the request's id, so that a caller's complaint leads to the task's own lines.
+          const { id, projectId, keyId } = task;
+          request.log.info(
+            { task: id, model: task.request.model, project: projectId, key: keyId },
+            'task accepted',
+          );
+          metrics.accepted.inc({ model: task.request.model });
+        }
         return {
           task_id: task.id,
           status: 'queued' as const,

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { MediaWrite, Probe } from '../media/media.ts';
 import type { Handle, Provider } from '../providers/provider.ts';
 import type { MediaRow } from '../store/store.ts';
@@ -34,53 +34,75 @@ const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 /** Whole fetches whose bytes turned out damaged before the video counts as lost. */
 const MAX_DAMAGED = 3;
+/** Fetches before a video counts as expired upstream: a clock that is wrong must not cost it at the first broken connection. */
+const MIN_TRIES = 3;
+/** One fetch: an upstream that trickles is left for another try, which goes on from the bytes that are there. Milliseconds. */
+const FETCH_MS = 1_800_000;
 
 /** The fetched bytes are not the whole video that the container promises. */
 class DamagedVideo extends Error {}
 
 export function createCollecting(parts: CollectingParts): Collecting {
   const { store, storage, inspector, hands, timers, settings, log } = parts;
-  const limit = pLimit(settings.collectConcurrency);
+  const limits = new Map<string, LimitFunction>();
   const stopping = new AbortController();
   const underWay = new Set<Promise<void>>();
+
+  /** Each account has its own places: an upstream whose storage hangs must not hold up the videos of the others. */
+  function limitOf(accountId: string): LimitFunction {
+    const limit = limits.get(accountId) ?? pLimit(settings.collectConcurrency);
+    limits.set(accountId, limit);
+    return limit;
+  }
 
   async function run(hand: Hand): Promise<void> {
     const state = parts.accountStates.get(hand.task.attempt?.accountId ?? '');
     const handle = handleOf(hand.task.attempt);
-    let result = hand.task.attempt?.upstreamResult;
-    if (!handle || !result) throw new Error(`task ${hand.task.id} is storing without an upstream result`);
+    const first = hand.task.attempt?.upstreamResult;
+    if (!handle || !first) throw new Error(`task ${hand.task.id} is storing without an upstream result`);
+    let result: UpstreamResult = first;
     if (!state) return lose(hand, `account ${hand.task.attempt?.accountId} is not configured any more`);
     const { provider } = state.account;
+    const limit = limitOf(state.account.id);
 
     const patientUntil = timers.now() + settings.collectPatienceMs;
     let damaged = 0;
     for (let failures = 0; !stopping.signal.aborted; ) {
-      try {
-        const stored = await collectOnce(hand.task, provider, handle, result);
-        const event = { type: 'stored', result: stored.result } as const;
-        if (!(await hands.apply(hand, event, { media: stored.media, insist: true }))) return;
+      const wanted: UpstreamResult = result;
+      // A place is held for a try alone, never between two: videos that cannot be fetched must not hold up those that can.
+      const tried = await limit(async () => {
+        if (stopping.signal.aborted) return undefined;
+        try {
+          return { stored: await collectOnce(hand.task, provider, handle, wanted) };
+        } catch (error) {
+          if (stopping.signal.aborted) return undefined;
+          // First a new link, if there is one: the video behind an expired one may well be there.
+          return { error, fresh: await freshResult(provider, handle) };
+        }
+      });
+      if (!tried) return;
+      if (tried.stored) {
+        const event = { type: 'stored', result: tried.stored.result } as const;
+        if (!(await hands.apply(hand, event, { media: tried.stored.media, insist: true }))) return;
         // The video is ours now: whether the upstream forgets its copy is its own affair.
         await provider.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
           log.warn({ task: hand.task.id, err: error }, 'the upstream would not forget a collected video');
         });
         return;
-      } catch (error) {
-        if (stopping.signal.aborted) return;
-        failures += 1;
-        if (error instanceof DamagedVideo) damaged += 1;
-        const failure = asUpstreamError(error);
-        log.warn(
-          { task: hand.task.id, failures, damaged, detail: failure.detail, err: error },
-          'collecting a video failed',
-        );
-        // First a new link, if there is one: the video behind an expired one may well be there.
-        result = (await freshResult(provider, handle)) ?? result;
-        const giveUpAt = Math.min(patientUntil, result.expiresAt ?? Number.POSITIVE_INFINITY);
-        if (damaged >= MAX_DAMAGED || timers.now() >= giveUpAt)
-          return lose(hand, failure.detail ?? failure.message);
-        const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10));
-        await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff), stopping.signal);
       }
+      failures += 1;
+      if (tried.error instanceof DamagedVideo) damaged += 1;
+      const failure = asUpstreamError(tried.error);
+      log.warn(
+        { task: hand.task.id, failures, damaged, detail: failure.detail, err: tried.error },
+        'collecting a video failed',
+      );
+      result = tried.fresh ?? result;
+      const expired = failures >= MIN_TRIES && timers.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
+      if (damaged >= MAX_DAMAGED || expired || timers.now() >= patientUntil)
+        return lose(hand, failure.detail ?? failure.message);
+      const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10));
+      await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff), stopping.signal);
     }
   }
 
@@ -155,7 +177,8 @@ export function createCollecting(parts: CollectingParts): Collecting {
     handle: Handle,
     result: UpstreamResult,
   ): Promise<void> {
-    const opened = await provider.open(handle, result, write.partial, stopping.signal);
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(FETCH_MS)]);
+    const opened = await provider.open(handle, result, write.partial, signal);
     const total = await write.append(opened.stream, opened.offset);
     if (opened.bytes !== undefined && total !== opened.bytes) {
       if (total > opened.bytes) await write.abandon();
@@ -216,9 +239,7 @@ export function createCollecting(parts: CollectingParts): Collecting {
 
   return {
     collect(hand) {
-      const work = limit(async () => {
-        if (!stopping.signal.aborted) await run(hand);
-      }).catch((error) =>
+      const work = run(hand).catch((error) =>
         log.error({ task: hand.task.id, err: error }, 'collecting stopped; the next start takes it up again'),
       );
       underWay.add(work);

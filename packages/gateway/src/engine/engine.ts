@@ -236,7 +236,6 @@ export function createEngine(parts: EngineParts): Engine {
         case 'replayed':
           return { task: accepted.task, replayed: true };
         case 'accepted':
-          log.info({ task: task.id, model: request.model, project: projectId, key: keyId }, 'task accepted');
           feed.publish({ task, transition: true });
           // While draining the task is durable and waits for the next start.
           if (!draining) enqueue(hands.take(task));

@@ -26,7 +26,7 @@ export interface EngineSettings {
   readonly resubmitUnknown: boolean;
   /** One call upstream. */
   readonly callTimeoutMs: number;
-  /** Videos fetched at a time. */
+  /** Videos fetched at a time from one account. */
   readonly collectConcurrency: number;
   /** How long a finished video is kept. */
   readonly retentionMs: number;

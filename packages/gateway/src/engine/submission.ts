@@ -165,6 +165,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
       upstreamModel: attempt.upstreamModel,
       request: parts.upstreamRequest(hand.task),
       intendedAt: attempt.intendedAt,
+      // After a restart the last process has certainly ended.
+      givenUpAt: timers.now(),
       isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),
     };
     const outcome = await lookFor(hand, lost, account);

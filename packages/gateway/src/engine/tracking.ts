@@ -127,10 +127,13 @@ export function createTracking(parts: TrackingParts): Tracking {
         asked.map(({ handle }) => handle),
         signal,
       );
-      for (const { hand, handle } of asked) {
-        const answer = answers.get(handle.upstreamId);
-        await (answer ? heard(hand, asker, answer) : unheard(hand, asker, undefined));
-      }
+      // Together, so that what is to be stored shares a transaction: the last of many must not wait for all the others.
+      await Promise.all(
+        asked.map(({ hand, handle }) => {
+          const answer = answers.get(handle.upstreamId);
+          return answer ? heard(hand, asker, answer) : unheard(hand, asker, undefined);
+        }),
+      );
     } catch (error) {
       if (stopping.signal.aborted) return;
       const failure = asUpstreamError(error);
@@ -232,7 +235,11 @@ export function createTracking(parts: TrackingParts): Tracking {
           { task: hand.task.id, account: hand.task.attempt?.accountId },
           'the account of a running task is not configured any more; configure it again or the task will expire',
         );
-        hand.cancelTimer = timers.at(hand.task.deadlineAt, () => void expire(hand));
+        hand.cancelTimer = timers.at(hand.task.deadlineAt, () => {
+          expire(hand).catch((error) =>
+            log.error({ task: hand.task.id, err: error }, 'expiring a task failed; the next start does it'),
+          );
+        });
       }
     },
     askNow(hand) {

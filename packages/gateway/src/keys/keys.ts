@@ -11,6 +11,12 @@ const PREFIX_LENGTH = 10;
 /** The shortest key an operator may choose for `ONETAKE_BOOTSTRAP_KEY`. */
 const MIN_CHOSEN_KEY = 20;
 
+/** What a key that the operator chooses must be. */
+export const CHOSEN_KEY_RULE = `must start with "sk-", have at least ${MIN_CHOSEN_KEY} characters and no spaces`;
+
+export const isChosenKey = (key: string): boolean =>
+  key.startsWith('sk-') && key.length >= MIN_CHOSEN_KEY && /^[\x21-\x7e]+$/.test(key);
+
 /** The project of keys that were made without naming one. */
 const DEFAULT_PROJECT = 'default';
 
@@ -59,12 +65,8 @@ export function createKeys(store: Store, clock: Clock): Keys {
       return { key, row };
     },
     async ensure(key) {
-      if (!key.startsWith('sk-') || key.length < MIN_CHOSEN_KEY || !/^[\x21-\x7e]+$/.test(key)) {
-        throw new OnetakeError(
-          'invalid_setting',
-          400,
-          `ONETAKE_BOOTSTRAP_KEY must start with "sk-", have at least ${MIN_CHOSEN_KEY} characters and no spaces.`,
-        );
+      if (!isChosenKey(key)) {
+        throw new OnetakeError('invalid_setting', 400, `ONETAKE_BOOTSTRAP_KEY ${CHOSEN_KEY_RULE}.`);
       }
       const existing = await store.keyByHash(hashKey(key));
       if (existing) return existing;

@@ -6,6 +6,8 @@ export interface MediaLinks {
   /** A link that is valid until its window ends, never longer than the media is kept (milliseconds UTC). */
   url(mediaId: string, extension: string, mediaExpiresAt: number): string;
   verify(mediaId: string, extension: string, query: LinkQuery): LinkVerdict;
+  /** Where links lead to. */
+  readonly baseUrl: () => string;
 }
 
 /** The query of a link, as it came. */
@@ -28,6 +30,7 @@ export interface LinksOptions {
 
 export function createLinks({ baseUrl, secrets, ttlMs, clock }: LinksOptions): MediaLinks {
   return {
+    baseUrl,
     url(mediaId, extension, mediaExpiresAt) {
       const path = pathOf(mediaId, extension);
       // The same for a whole window: an answer that differed with every query would never match its ETag.

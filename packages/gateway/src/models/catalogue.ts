@@ -6,6 +6,7 @@ import type { ModelLookup } from './checkRequest.ts';
 import { contradictions } from './consistency.ts';
 import { type Model, ModelSchema } from './model.ts';
 import { providerSettings, providerTitle } from './providers.ts';
+import { withoutIdleRules } from './rules.ts';
 import { type ModelServer, serves, upstreamModelAt } from './serving.ts';
 import { upstreamRequest } from './upstream.ts';
 import { list } from './words.ts';
@@ -90,7 +91,7 @@ function unavailable(model: Model): OnetakeError {
   const { lifecycle } = model;
   const message =
     lifecycle.state === 'retired'
-      ? `${model.id} is retired since ${lifecycle.since}: ${lifecycle.reason} Use ${list(lifecycle.alternatives, 'or')} instead, or ask the operator to configure an account that still serves it (docs/providers.md).`
+      ? `${model.id} is retired since ${lifecycle.since}: ${lifecycle.reason} Use ${list(lifecycle.alternatives, 'or')} instead, or ask the operator to configure an account that still serves it, under accounts in onetake.yaml (docs/providers.md).`
       : `${model.id} has no account here; the operator must ${fill} to use ${providerTitle(model.provider)}.`;
   return new OnetakeError('model_unavailable', 503, message, { param: 'model' });
 }
@@ -103,7 +104,9 @@ function readModels(overrides: Readonly<Record<string, unknown>>): Model[] {
   const models: Model[] = [];
   for (const [id, entry] of entries) {
     const parsed = ModelSchema.safeParse(entry);
-    if (parsed.success) models.push(parsed.data);
+    // An operator who takes a parameter away need not know which rules spoke of it.
+    if (parsed.success)
+      models.push(changesAllBut('rules', overrides[id]) ? withoutIdleRules(parsed.data) : parsed.data);
     else problems.push(...issues(parsed.error).map((problem) => `models.${id}: ${problem}`));
   }
   const names = new Map<string, string>();
@@ -130,6 +133,9 @@ function readModels(overrides: Readonly<Record<string, unknown>>): Model[] {
   }
   return models;
 }
+
+const changesAllBut = (member: string, change: unknown): boolean =>
+  typeof change === 'object' && change !== null && !Object.hasOwn(change, member);
 
 /** Members replace whole members; of `parameters` each one replaces its own, and `null` removes it. */
 function merged(entry: unknown, id: string, change: unknown): unknown {

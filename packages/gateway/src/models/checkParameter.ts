@@ -1,5 +1,5 @@
 import { invalidRequest } from '../tasks/errors.ts';
-import { checkLength, checkUrl, isText } from './checkText.ts';
+import { checkLength, checkOwnVideo, checkUrl, isText } from './checkText.ts';
 import type { Given } from './fields.ts';
 import type { Model, ParameterSpec } from './model.ts';
 import { list, shown } from './words.ts';
@@ -36,7 +36,7 @@ export function checkParameter(model: Model, spec: ParameterSpec, given: Given):
     case 'text':
       return checkLength(given, spec.maxLength, model.id);
     case 'url':
-      return checkUrl(given);
+      return spec.of === 'own' ? checkOwnVideo(given) : checkUrl(given);
     case 'image':
       return checkImage(given.name, given.value);
     case 'images': {

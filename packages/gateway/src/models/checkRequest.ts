@@ -69,9 +69,16 @@ export function checkRequest(body: unknown, models: ModelLookup): CheckedRequest
     draft,
     ...(webhook ? { webhookUrl: checkUrl(webhook) } : {}),
     price: priceOf(model, draft.duration, upstreamParameters(model, draft)),
-    notes: [...redirectNotes(model), ...roundingNotes(model, draft), ...ruleNotes(model, draft)],
+    notes: notesOn(model, draft),
   };
 }
+
+/** What the caller should know about how a request is carried out. */
+export const notesOn = (model: Model, draft: DraftRequest): string[] => [
+  ...redirectNotes(model),
+  ...roundingNotes(model, draft),
+  ...ruleNotes(model, draft),
+];
 
 /** What is put behind the prompt counts as part of it. */
 function checkTogether(model: Model, words: Parameters<typeof upstreamPrompt>[1]): void {

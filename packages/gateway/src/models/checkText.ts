@@ -53,6 +53,17 @@ export function checkUrl({ name, value }: Given): string {
   return value;
 }
 
+/** What may name a video of the gateway's own: a link, its path, or the bare id of a task. Whose it is, is found out later. */
+export function checkOwnVideo(given: Given): string {
+  const { name, value } = given;
+  if (isText(value) && value.length <= URL_MAX_LENGTH && /^(\/|video_|https?:\/\/.)/i.test(value))
+    return value;
+  throw invalidRequest(
+    `${name} must be the id of a finished task, or its video's link; got ${shown(value)}.`,
+    name,
+  );
+}
+
 /** Up to 16 pairs of text, given back unchanged. */
 export function checkMetadata({ name, value }: Given): Readonly<Record<string, string>> {
   const pairs = isPlainObject(value) ? Object.entries(value) : undefined;

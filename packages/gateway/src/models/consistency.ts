@@ -1,6 +1,7 @@
 import { PARAMETERS, wireName } from './fields.ts';
 import type { ConditionSpec, Model, ParameterSpec } from './model.ts';
 import { microsPerSecond } from './pricing.ts';
+import { conditionsOf } from './rules.ts';
 import { shapesOf, sizeText } from './sizes.ts';
 import { upstreamParameters } from './upstream.ts';
 
@@ -47,9 +48,7 @@ function specProblems(spec: ParameterSpec): string[] {
 
 function ruleProblems(model: Model): string[] {
   const conditions: ConditionSpec[] = [
-    ...model.rules.flatMap((rule) =>
-      'note' in rule ? [rule.when] : [rule.require, ...(rule.when ? [rule.when] : [])],
-    ),
+    ...model.rules.flatMap(conditionsOf),
     ...model.upstreamModels.map(({ when }) => when),
   ];
   return conditions

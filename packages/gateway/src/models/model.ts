@@ -48,7 +48,19 @@ const Text = z.strictObject({
 
 const Image = z.strictObject({ kind: z.literal('image') });
 const Images = z.strictObject({ kind: z.literal('images'), max: z.int().positive() });
-const Url = z.strictObject({ kind: z.literal('url') });
+/** What a video has of the one that it was made from, whatever was asked for. */
+const KEEPABLE = ['model', 'shape', 'duration'] as const;
+
+/** A source video. */
+const Url = z.strictObject({
+  kind: z.literal('url'),
+  /** `own`: the upstream starts from videos of its own alone, so it must be one that was made through this gateway. */
+  of: z.enum(['any', 'own']).default('any'),
+  /** What the new video has of an own source. */
+  keeps: z.array(z.enum(KEEPABLE)).default([]),
+  /** The provider option with which the source goes on instead of being made anew: `duration` is what is added then. */
+  extendsWith: z.strictObject({ option: z.string(), value: z.string() }).optional(),
+});
 
 /** What a model takes of each unified parameter; one that is absent is refused. */
 const Parameters = z.strictObject({
@@ -109,7 +121,7 @@ export const ModelSchema = z.strictObject({
   /** More ids that mean this model: dated and regional names of the upstream. */
   aliases: z.array(z.string()).default([]),
   title: z.string().min(1),
-  family: z.enum(['sora', 'veo', 'wanxiang', 'seedance', 'preview']),
+  family: z.enum(['sora', 'veo', 'wanxiang', 'seedance', 'grok', 'hailuo', 'preview']),
   /** Which adapter serves it. */
   provider: z.string().min(1),
   /** When the model came out. */

@@ -90,7 +90,7 @@ function valuesOf(spec: ParameterSpec): string {
     case 'image':
       return 'an image';
     case 'url':
-      return 'a URL';
+      return spec.of === 'own' ? 'a finished task of yours, by its id or link' : 'a URL';
   }
 }
 

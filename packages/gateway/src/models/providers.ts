@@ -12,6 +12,10 @@ const PROVIDERS: Readonly<Record<string, ProviderFacts>> = {
   },
   dashscope: { title: 'Alibaba Cloud Model Studio', settings: ['DASHSCOPE_API_KEY'] },
   ark: { title: 'Volcengine Ark or BytePlus ModelArk', settings: ['ARK_API_KEY'] },
+  xai: { title: 'xAI', settings: ['XAI_API_KEY'] },
+  minimax: { title: 'MiniMax', settings: ['MINIMAX_API_KEY'] },
+  fal: { title: 'fal', settings: ['FAL_KEY'] },
+  replicate: { title: 'Replicate', settings: ['REPLICATE_API_TOKEN'] },
   preview: { title: 'Onetake', settings: ['ONETAKE_PREVIEW_CONCURRENCY'] },
 };
 

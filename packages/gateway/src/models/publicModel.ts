@@ -19,6 +19,10 @@ const PublicParameter = z.object({
   max_length: z.int().optional(),
   max_items: z.int().optional(),
   default: word.optional(),
+  of: z
+    .enum(['any', 'own'])
+    .optional()
+    .describe('`own`: a finished video of this gateway, named by its task id or link'),
   rounds_to: z
     .record(z.string(), word)
     .optional()
@@ -131,7 +135,8 @@ function publicParameter(spec: ParameterSpec): Omit<z.output<typeof PublicParame
     case 'images':
       return { type: 'images', max_items: spec.max };
     case 'image':
+      return { type: 'image' };
     case 'url':
-      return { type: spec.kind };
+      return { type: 'url', of: spec.of };
   }
 }

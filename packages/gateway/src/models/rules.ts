@@ -14,6 +14,18 @@ export function holds(condition: ConditionSpec, request: Parametrised): boolean 
   return condition.in.some((allowed) => allowed === value);
 }
 
+/** The conditions that a rule is made of. */
+export const conditionsOf = (rule: RuleSpec): readonly ConditionSpec[] =>
+  'note' in rule ? [rule.when] : [rule.require, ...(rule.when ? [rule.when] : [])];
+
+/** The model without the rules about parameters that it does not take. */
+export const withoutIdleRules = (model: Model): Model => ({
+  ...model,
+  rules: model.rules.filter((rule) =>
+    conditionsOf(rule).every(({ parameter }) => model.parameters[parameter] !== undefined),
+  ),
+});
+
 /** Throws a 400 for the first rule of the model that the request breaks. */
 export function checkRules(model: Model, request: Parametrised): void {
   for (const rule of model.rules) {

@@ -9,6 +9,8 @@ export function list(items: readonly unknown[], joiner: 'and' | 'or'): string {
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';
+  // `1e400` is Infinity once parsed, which JSON would write as null.
+  if (typeof value === 'number') return String(value);
   const text = typeof value === 'string' ? value.slice(0, 60).toWellFormed() : value;
   return typeof value === 'string' && value.length > 60 ? `${JSON.stringify(text)}…` : JSON.stringify(text);
 }

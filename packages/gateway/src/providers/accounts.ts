@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { CommonAccount, Environment, ProviderKind } from './providerKind.ts';
+import type { CommonAccount, Environment, EnvironmentAccount, ProviderKind } from './providerKind.ts';
 
 /** An account as configured: checked by its own kind, secrets read. */
 export interface ConfiguredAccount {
@@ -20,7 +20,7 @@ interface Reading {
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
- * The accounts of onetake.yaml, and for each provider that it names none of, the one that plain environment variables
+ * The accounts of onetake.yaml, and for each provider that it names none of, those that plain environment variables
  * make. Everything wrong is told at once in `problems`.
  */
 export function readAccounts({ file, env, kinds, readFile = readText }: Reading): {
@@ -49,12 +49,28 @@ export function readAccounts({ file, env, kinds, readFile = readText }: Reading)
     if (kind) add(id, kind, members, where);
     else problems.push(`${where}.provider: must be one of ${kinds.map((known) => known.id).join(', ')}.`);
   }
+  const ofFile = [...accounts];
   for (const kind of kinds) {
-    if (accounts.some((account) => account.kind === kind)) continue;
-    const members = kind.fromEnvironment(env);
-    if (members) add(kind.id, kind, members, `the ${kind.id} account of the environment`);
+    const named = ofFile.filter((account) => account.kind === kind);
+    for (const { id, members, replacedBy } of environmentAccounts(kind, env)) {
+      if (named.some(({ account }) => replacedBy(account))) continue;
+      const where = `the ${id} account of the environment`;
+      if (!ofFile.some((account) => account.id === id)) add(id, kind, members, where);
+      else problems.push(`${where}: accounts.${id} has this name already; give that account another one.`);
+    }
   }
   return { accounts, problems };
+}
+
+function environmentAccounts(
+  kind: ProviderKind<CommonAccount>,
+  env: Environment,
+): readonly EnvironmentAccount<CommonAccount>[] {
+  const made = kind.fromEnvironment(env);
+  if (made === undefined) return [];
+  // An array's type guard does not narrow a readonly one.
+  if (Array.isArray(made)) return made as readonly EnvironmentAccount<CommonAccount>[];
+  return [{ id: kind.id, members: { ...made }, replacedBy: () => true }];
 }
 
 /** A secret is never written into the file itself, which is copied and shown around: it names where the secret is. */

@@ -1,4 +1,15 @@
+import { aiSdkKind } from './aiSdk/kind.ts';
+import { arkKind } from './ark/kind.ts';
+import { dashscopeKind } from './dashscope/kind.ts';
+import { googleKind } from './google/kind.ts';
+import { openaiKind } from './openai/kind.ts';
 import type { CommonAccount, ProviderKind } from './providerKind.ts';
 
 /** Every provider that accounts can be configured for. A new one is a line here. */
-export const KINDS: readonly ProviderKind<CommonAccount>[] = [];
+export const KINDS: readonly ProviderKind<CommonAccount>[] = [
+  openaiKind,
+  googleKind,
+  dashscopeKind,
+  arkKind,
+  aiSdkKind,
+];

@@ -106,6 +106,8 @@ export interface UnknownSubmission {
   readonly request: VideoRequest;
   /** Milliseconds UTC of the intent. */
   readonly intendedAt: number;
+  /** Until when the call may have been under way from our side, milliseconds UTC. Absent: no longer than the intent. */
+  readonly givenUpAt?: number;
   /** Whether an attempt has this upstream id already: somebody else's job is not the lost one. */
   readonly isKnown: (upstreamId: string) => Promise<boolean>;
 }
@@ -122,6 +124,9 @@ export interface Callback {
 
 /** What the caller may read, unless the adapter has better words. */
 const PUBLIC_MESSAGES: Partial<Record<Reason, string>> = {
+  // The words of the reference service for its 400.
+  content_rejected: 'Prompt contains inappropriate content',
+  invalid_request: 'The upstream provider refused the parameters; change them and submit again.',
   rate_limited: 'The upstream provider is limiting requests; the task waits its turn.',
   quota_exhausted: "The operator's quota at the upstream provider is used up.",
   auth_failed: "The upstream provider refused the gateway's credentials; the operator must check them.",

@@ -34,11 +34,23 @@ export interface CallbackAddress {
 /** An adapter bound to an account, and what the catalogue and the engine must know of the account. */
 export interface OpenedAccount {
   readonly provider: Provider;
+  /** The `provider` of the catalogue entries that it serves, where one kind opens accounts of several providers. Default: the kind's id. */
+  readonly providerId?: string;
   /** Which of the provider's regions or services it is at, where they name models differently. */
   readonly region?: string;
   /** Whether it is the provider's own service, which no longer has the models that the catalogue calls retired. */
   readonly retiresModels: boolean;
   readonly limits: AccountLimits;
+}
+
+/** One of several accounts that plain environment variables make. */
+export interface EnvironmentAccount<A extends CommonAccount> {
+  /** Its name, unlike that of any other account. */
+  readonly id: string;
+  /** As they would be written in the file. */
+  readonly members: Record<string, unknown>;
+  /** Whether this account of the file takes its place. */
+  replacedBy(account: A): boolean;
 }
 
 /** How accounts of one provider are described and opened. A new provider is a file of its own and a line in the registry. */
@@ -47,8 +59,11 @@ export interface ProviderKind<A extends CommonAccount> {
   readonly id: string;
   /** The members of an account in onetake.yaml. `secret` reads `{env: NAME}` or `{file: PATH}`. */
   schema(secret: z.ZodType<string>): z.ZodType<A>;
-  /** The account that plain environment variables make, as it would be written in the file; undefined where they make none. */
-  fromEnvironment(env: Environment): Record<string, unknown> | undefined;
+  /**
+   * The account that plain environment variables make, as it would be written in the file; undefined where they make
+   * none. A kind whose variables can make several tells each with its name.
+   */
+  fromEnvironment(env: Environment): Record<string, unknown> | readonly EnvironmentAccount<A>[] | undefined;
   open(account: A, parts: OpenParts): OpenedAccount | Promise<OpenedAccount>;
 }
 

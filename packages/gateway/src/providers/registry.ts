@@ -48,7 +48,7 @@ async function openAccount(
   const models = modelsOf(account);
   return {
     id,
-    providerId: kind.id,
+    providerId: opened.providerId ?? kind.id,
     provider: opened.provider,
     retiresModels: opened.retiresModels,
     limits: limitsOf(opened.limits, account),

@@ -5,7 +5,7 @@ import { Kysely, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
-import { lockFolder } from './folderLock.ts';
+import { lockFolder, unusableFolder } from './folderLock.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import { MIGRATIONS } from './migrations/index.ts';
 import {
@@ -44,7 +44,7 @@ const BUSY_TIMEOUT_MS = 5000;
 
 /** The embedded store: one SQLite file, WAL, `synchronous=FULL`, group commit. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  mkdirSync(options.dir, { recursive: true });
+  makeFolder(options.dir);
   const lock = options.exclusive ? lockFolder(options.dir) : undefined;
   const db = new Database(join(options.dir, 'onetake.db'), { timeout: BUSY_TIMEOUT_MS });
   db.pragma('journal_mode = WAL');
@@ -229,4 +229,16 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       lock?.release();
     },
   };
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true });
+  } catch (cause) {
+    throw unusableFolder(
+      dir,
+      cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause),
+      cause,
+    );
+  }
 }

@@ -20,7 +20,7 @@ const INVALID_UTF8 = Buffer.concat([
 
 describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
   it.each<[string, unknown, number, RegExp]>([
-    ['broken JSON', '{"model":', 400, /not valid JSON/],
+    ['broken JSON', '{"model":', 400, /not valid JSON: .*end/],
     ['an empty body', '', 400, /empty/],
     ['bad UTF-8', INVALID_UTF8, 400, /UTF-8/],
     [
@@ -35,13 +35,19 @@ describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
       'a prototype trick',
       '{"__proto__": {"admin": true}, "model": "onetake-preview", "prompt": "x"}',
       400,
-      /./,
+      /__proto__/,
     ],
     ['no model', { prompt: 'x' }, 400, /model/],
     ['no prompt', { model: 'onetake-preview' }, 400, /prompt/],
     ['a prompt that is a number', { ...QUICK, prompt: 7 }, 400, /prompt/],
     ['an unknown model', { ...QUICK, model: 'onetake-prevew' }, 400, /onetake-preview/],
     ['a misspelt field', { ...QUICK, resolutoin: '720p' }, 400, /resolution/],
+    [
+      'a number beyond all numbers',
+      JSON.stringify(QUICK).replace(/}$/, ',"seconds":1e400}').replace('"duration":1,', ''),
+      400,
+      /Infinity/,
+    ],
     ['an unsupported duration', { ...QUICK, duration: 21 }, 400, /duration/],
     ['a contradiction', { ...QUICK, size: '1280x720', aspect_ratio: '9:16' }, 400, /size|aspect_ratio/],
     ['a huge prompt', { ...QUICK, prompt: 'x'.repeat(100_000) }, 400, /prompt/],
@@ -99,10 +105,47 @@ describe('ids and paths', () => {
     },
   );
 
+  it.each<[string, string, number]>([
+    ['a path that cannot be decoded', '/v1/video/generations/%zz', 400],
+    ['an id longer than any', `/v1/video/generations/${'x'.repeat(300)}`, 404],
+  ])('%s is refused in the words of the contract', async (_what, path, expected) => {
+    const { status, headers, body } = await t.json(path);
+    expect(status).toBe(expected);
+    expect(headers.get('x-request-id')).toBe(ErrorAnswer.parse(body).error.request_id);
+  });
+
+  it.each([404, 410])('a %i is kept by no cache', async (expected) => {
+    const { task_id } = await t.finished();
+    const path = `/v1/video/generations/${expected === 404 ? `video_${'0'.repeat(32)}` : task_id}`;
+    if (expected === 410) await t.call(path, { method: 'DELETE' });
+    const { status, headers } = await t.json(path);
+    expect([status, headers.get('cache-control')]).toEqual([expected, 'no-store']);
+  });
+
+  it('a call that needs no body may name a content type all the same', async () => {
+    const { task_id } = await t.finished();
+    const init = { headers: { 'content-type': 'application/json' } };
+    const path = `/v1/video/generations/${task_id}`;
+    expect((await t.call(`${path}/cancel`, { method: 'POST', ...init })).status).toBe(409);
+    expect((await t.call(path, { method: 'DELETE', ...init })).status).toBe(200);
+  });
+
   it('an unknown path is a 404 that points to the documentation', async () => {
     const { status, body } = await t.json('/v1/nothing');
     expect(status).toBe(404);
     expect(body.error.message).toContain('/docs');
+  });
+
+  it.each([
+    ['/v1/video/generations/download', /^id is not valid: expected string, and it is missing\.$/],
+    ['/v1/video/generations?limit=101', /^limit is not valid: expected number of at most 100\.$/],
+    ['/v1/video/generations?limit=0', /^limit is not valid: expected number of at least 1\.$/],
+    [
+      '/v1/video/generations?status=done',
+      /^status is not valid: expected one of "queued", "in_progress", "succeeded", "failed"\.$/,
+    ],
+  ])('%s is answered in words a person can act on', async (path, message) => {
+    expect((await t.json(path)).body.error.message).toMatch(message);
   });
 
   it.each(['wait=abc', 'wait=-1', 'wait=3600'])('%s is a 400', async (query) => {
@@ -120,6 +163,14 @@ describe('ids and paths', () => {
 });
 
 describe('keys', () => {
+  it.each(['/%761/models', '/%76%31/models/onetake-preview', '/v1/mode%6cs', '/%761/admin/keys'])(
+    'are asked for however the path is written: %s',
+    async (path) => {
+      expect((await t.call(path, { key: null })).status).toBe(401);
+      expect((await t.call(path)).status).toBe(200);
+    },
+  );
+
   it.each([
     [null, /Authorization/],
     ['', /Bearer/],

@@ -49,3 +49,9 @@ it('every answer has a request id, which its log lines share', async () => {
   await expect.poll(() => t.log.some((line) => line.includes(id))).toBe(true);
   expect(KEY).not.toBe(CANARY);
 });
+
+it('the acceptance of a task is told with the id of its request', async () => {
+  const { headers, body } = await t.submit(QUICK, { key: CANARY });
+  const line = t.log.find((text) => text.includes('"task accepted"') && text.includes(body.task_id)) ?? '{}';
+  expect(JSON.parse(line).request).toBe(headers.get('x-request-id'));
+});

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { type Browser, chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findChromium } from '../../../../scripts/chromium.ts';
-import { type Json, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { type Json, KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 const executablePath = findChromium();
 if (!executablePath)
@@ -64,6 +64,17 @@ describe.skipIf(!executablePath)('in Chromium', () => {
     await page.goto(`${t.gateway.address}/docs/`);
     await page.getByText('Submit a video task').first().waitFor();
     await writeFile(`${SHOTS}/docs.png`, await page.screenshot());
+
+    // What a newcomer does there: give the key, and send what is filled in.
+    await page
+      .getByRole('button', { name: /Test Request/ })
+      .first()
+      .click();
+    await page.getByPlaceholder('Token').last().fill(KEY);
+    const answered = page.waitForResponse((response) => response.request().method() === 'POST');
+    await page.getByRole('button', { name: /^Send/ }).first().click();
+    const answer = await answered;
+    expect([answer.status(), await answer.json()]).toMatchObject([200, { status: 'queued' }]);
     expect(foreign).toEqual([]);
     await page.close();
   });

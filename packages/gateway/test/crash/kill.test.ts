@@ -90,7 +90,8 @@ async function live(
 ): Promise<{ killed: boolean; acknowledged: { prompt: string; id: string }[] }> {
   const child = spawn(process.execPath, [CHILD, JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_COMPILE_CACHE: cache },
+    // What a killed process leaves in its temporary folder goes with the round.
+    env: { ...process.env, TMPDIR: plan.dir, NODE_COMPILE_CACHE: cache },
   });
   const output = text(child.stdout);
   const complaints = text(child.stderr);

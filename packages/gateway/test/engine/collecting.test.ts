@@ -129,6 +129,24 @@ describe('fetching a video', () => {
     expect((await world.task(slow.id)).phase).toBe('storing');
   });
 
+  it('that cannot be done holds up no other', async () => {
+    const world = await createWorld({
+      settings: { collectConcurrency: 1 },
+      behaviour: (prompt) => (prompt === 'gone' ? { open: [{ error: 'result_lost' }] } : {}),
+    });
+    const gone = await world.submit('gone');
+    await world.reaches(gone.id, 'storing');
+    await expectWhole(world, (await world.submit('good')).id);
+    expect((await world.task(gone.id)).phase).toBe('storing');
+  });
+
+  it('is tried again after a broken connection, though the link is past its time', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ open: [{ breakAfter: 5000 }, 'whole'], resultExpiresAt: START_OF_TIME - 60_000 }),
+    });
+    await expectWhole(world, (await world.submit()).id);
+  });
+
   it('does not ask the upstream to forget a video before it is ours', async () => {
     const phases: string[] = [];
     const world: World = await createWorld({

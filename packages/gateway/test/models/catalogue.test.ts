@@ -240,6 +240,9 @@ describe('changes of the catalogue', () => {
     expect(after?.parameters.duration).toEqual({ kind: 'numbers', allowed: [4, 8], default: 4 });
     expect(after?.parameters.resolution).toEqual(before?.parameters.resolution);
     expect(after?.parameters).not.toHaveProperty('videoUrl');
+    // What was said of it goes with it.
+    expect(before?.rules).not.toEqual([]);
+    expect(after?.rules).toEqual([]);
   });
 
   it('may add a model', () => {

@@ -184,7 +184,7 @@ describe('what a model does not take is refused with the field, the value and wh
     [
       { model: 'veo-3.1-generate-001', durationSeconds: 5 },
       'durationSeconds',
-      'durationSeconds 5 is not possible with veo-3.1-generate-001; allowed: 4, 6 or 8.',
+      'durationSeconds 5 is not possible with veo-3.1-generate-001; allowed: 4, 6, 7 or 8.',
     ],
     [
       { model: 'veo-3.1-generate-001', aspectRatio: '1:1' },
@@ -307,6 +307,12 @@ describe('rules of a model', () => {
       /image must be left out when reference_images is given/,
       'image',
     ],
+    [
+      { model: 'veo-3.1-generate-001', duration: 8, video_url: 'https://example.com/boat.mp4' },
+      /duration must be 7 when video_url is given/,
+      'duration',
+    ],
+    [{ model: 'veo-3.1-generate-001', duration: 7 }, /video_url is required when duration is 7/, 'video_url'],
     [{ model: 'wan2.7-i2v' }, /wan2\.7-i2v: image is required\.$/, 'image'],
     [{ model: 'wan2.7-r2v' }, /reference_images is required\.$/, 'reference_images'],
   ])('%j is refused', (more, message, param) => {

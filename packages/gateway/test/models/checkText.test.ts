@@ -89,10 +89,23 @@ describe('addresses', () => {
     ['https://example.com'],
     '',
   ])('%j is no address', (address) => {
-    for (const more of [{ webhook_url: address }, { model: 'sora-2', video_url: address }]) {
-      const error = refused(body(more));
-      expect(error.message).toMatch(/must be an absolute http or https URL of at most 2048 characters/);
-      expect(error.message.length).toBeLessThan(250);
-    }
+    const error = refused(body({ webhook_url: address }));
+    expect(error.message).toMatch(/must be an absolute http or https URL of at most 2048 characters/);
+    expect(error.message.length).toBeLessThan(250);
+  });
+
+  it.each<unknown>([
+    'example.com/video.mp4',
+    'ftp://example.com',
+    'javascript:alert(1)',
+    'https://',
+    `https://example.com/${'x'.repeat(2048)}`,
+    7,
+    ['https://example.com'],
+    '',
+  ])('%j names no video of the gateway', (address) => {
+    const error = refused(body({ model: 'sora-2', video_url: address }));
+    expect(error.message).toMatch(/must be the id of a finished task, or its video's link/);
+    expect(error.message.length).toBeLessThan(250);
   });
 });

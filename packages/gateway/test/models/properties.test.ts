@@ -72,15 +72,22 @@ function acceptedBy(spec: ParameterSpec): fc.Arbitrary<unknown> {
 /** Bodies of parameters that a model has; its rules may still forbid some. */
 const bodyFor = (model: Model): fc.Arbitrary<Record<string, unknown>> => {
   const members = Object.entries(model.parameters).flatMap(([parameter, spec]) =>
-    spec ? [[parameter, acceptedBy(spec)] as const] : [],
+    spec ? [[parameter, SOURCES.has(spec.kind) ? rarely(acceptedBy(spec)) : acceptedBy(spec)] as const] : [],
   );
   const prompt = fc
     .tuple(fc.string({ unit: 'grapheme', minLength: 1 }), fc.constantFrom(0, model.promptMaxLength))
     .map(([text, length]) => `x${text}`.padEnd(length, 'x'));
   return fc
     .tuple(prompt, fc.record(Object.fromEntries(members), { requiredKeys: [] }))
-    .map(([text, parameters]) => ({ model: model.id, prompt: text, ...parameters }));
+    .map(([text, parameters]) => ({ model: model.id, prompt: text, ...given(parameters) }));
 };
+
+/** What a video is made from. A model's rules let few of these go together, so that most bodies must have few. */
+const SOURCES: ReadonlySet<ParameterSpec['kind']> = new Set(['image', 'images', 'url']);
+const rarely = (arbitrary: fc.Arbitrary<unknown>) =>
+  fc.oneof(fc.constant(undefined), fc.constant(undefined), arbitrary);
+const given = (members: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined));
 
 /** What the upstream itself takes of a parameter: what is allowed, but for what is rounded. */
 function takesUpstream(spec: ParameterSpec | undefined, sent: unknown): boolean {

@@ -63,7 +63,7 @@ describe('the upstream calls a model', () => {
   it('by another in another region', () => {
     const body = { model: 'seedance-2.0' };
     expect(nameAt(body)).toBe('doubao-seedance-2-0-260128');
-    expect(nameAt(body, 'ap-southeast')).toBe('dreamina-seedance-2-0-260128');
+    expect(nameAt(body, 'byteplus')).toBe('dreamina-seedance-2-0-260128');
     expect(nameAt(body, 'nowhere')).toBe('doubao-seedance-2-0-260128');
   });
 

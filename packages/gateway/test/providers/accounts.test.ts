@@ -67,6 +67,32 @@ describe('accounts', () => {
     ]);
   });
 
+  it('of the environment may be several of one kind, each with a name of its own', () => {
+    const several: ProviderKind<CommonAccount> = {
+      ...kind('wind', 'UNUSED'),
+      fromEnvironment: (env) =>
+        ['NORTH', 'SOUTH'].flatMap((name) =>
+          env[name]
+            ? [
+                {
+                  id: name.toLowerCase(),
+                  members: { api_key: { env: name }, models: [name] },
+                  replacedBy: ({ models }: CommonAccount) =>
+                    JSON.stringify(models) === JSON.stringify([name]),
+                },
+              ]
+            : [],
+        ),
+    };
+    const names = (file: unknown) =>
+      readAccounts({ file, env: { NORTH: 'k1', SOUTH: 'k2' }, kinds: [several, ...KINDS] }).accounts.map(
+        ({ id }) => id,
+      );
+    expect(names({})).toEqual(['north', 'south']);
+    const mine = { provider: 'wind', api_key: { env: 'SOUTH' }, models: ['SOUTH'] };
+    expect(names({ mine })).toEqual(['mine', 'north']);
+  });
+
   it('read secrets from files, without the line break that editors leave', () => {
     const { accounts } = read(
       { one: { provider: 'sky', api_key: { file: 'key.txt' } } },

@@ -208,16 +208,15 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
       const { handle, result } = await finished(fixture);
       const { provider } = fixture;
       fixture.breakUpstream();
-      for (const call of [
+      const calls = [
         provider.start(jobOf(fixture), signal()),
         provider.ask(handle, signal()),
         provider.askMany?.([handle, unknownHandle()], signal()),
         provider.open(handle, result, 0, signal()),
         provider.cancel?.(handle, signal()),
         provider.find?.(lostSubmission(jobOf(fixture)), signal()),
-      ]) {
-        if (call) expectUpstreamError(await settled(call));
-      }
+      ].flatMap((call) => (call ? [settled(call)] : []));
+      for (const outcome of await Promise.all(calls)) expectUpstreamError(outcome);
     });
 
     it('with an upstream that never answers ends when the caller gives up', async (test) => {

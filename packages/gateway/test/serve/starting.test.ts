@@ -1,4 +1,6 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { startTestGateway } from '../support/gateway.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -22,7 +24,7 @@ it.each<[string, () => Promise<Record<string, string>>, object]>([
   [
     'the bootstrap key is too short',
     async () => ({ ONETAKE_BOOTSTRAP_KEY: 'sk-short' }),
-    { code: 'invalid_setting', message: expect.stringContaining('ONETAKE_BOOTSTRAP_KEY') },
+    { code: 'invalid_settings', message: expect.stringContaining('ONETAKE_BOOTSTRAP_KEY') },
   ],
 ])('a start that fails because %s leaves the data folder free', async (_why, settings, refusal) => {
   const dataDir = await tempFolder();
@@ -30,4 +32,17 @@ it.each<[string, () => Promise<Record<string, string>>, object]>([
   const t = await startTestGateway({}, { dataDir });
   onTestFinished(() => t.end());
   expect((await t.json('/readyz')).body.status).toBe('ready');
+});
+
+it.each<[string, string, RegExp]>([
+  ['is a file', '.', /EEXIST.*ONETAKE_DATA_DIR/],
+  ['does not let its lock be written', 'owner.lock', /SQLITE_CANTOPEN.*ONETAKE_DATA_DIR/],
+])('a data folder that %s is told with the setting that mends it', async (_what, place, message) => {
+  const dataDir = join(await tempFolder(), 'data');
+  if (place === '.') await writeFile(dataDir, '');
+  else await mkdir(join(dataDir, place), { recursive: true });
+  await expect(startTestGateway({}, { dataDir })).rejects.toMatchObject({
+    code: 'data_dir_unusable',
+    message: expect.stringMatching(message),
+  });
 });

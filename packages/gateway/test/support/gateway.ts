@@ -41,7 +41,7 @@ export const QUICK = {
 
 export async function startTestGateway(
   settings: Record<string, string> = {},
-  { clock, dataDir }: { clock?: Clock; dataDir?: string } = {},
+  { clock, dataDir, file }: { clock?: Clock; dataDir?: string /** onetake.yaml */; file?: string } = {},
 ): Promise<TestGateway> {
   const dir = dataDir ?? (await mkdtemp(join(tmpdir(), 'onetake-')));
   const log: string[] = [];
@@ -54,7 +54,7 @@ export async function startTestGateway(
         ONETAKE_LOG_LEVEL: 'debug',
         ...settings,
       },
-      () => undefined,
+      () => file,
     ),
     createLog('debug', { write: (line: string) => void log.push(line) }),
     clock ? { clock } : {},

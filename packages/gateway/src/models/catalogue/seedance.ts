@@ -4,7 +4,7 @@ import type { Size } from '../size.ts';
 
 /**
  * Sources: the "Create a video generation task" pages of Volcengine Ark and BytePlus ModelArk for fields, limits and pixel
- * sizes, BytePlus "Model pricing" for prices. Names are Volcengine's; BytePlus (`ap-southeast`) has its own. The
+ * sizes, BytePlus "Model pricing" for prices. Names are Volcengine's; BytePlus has its own. The
  * reference service documents 4, 6 and 8 s, which lie inside every range.
  */
 const SHARED = {
@@ -17,7 +17,7 @@ const SHARED = {
   cancel: 'queued',
 } satisfies Partial<ModelEntry>;
 
-const BYTEPLUS = 'ap-southeast';
+const BYTEPLUS = 'byteplus';
 
 type Sizes = Partial<Record<Resolution, Record<AspectRatio, [Size]>>>;
 
@@ -151,6 +151,7 @@ export const SEEDANCE: readonly ModelEntry[] = [
       ...SEEDANCE_2,
       duration: { kind: 'range', min: 4, max: 30, default: 5 },
       resolution: { kind: 'choice', allowed: ['480p', '720p', '1080p'], default: '720p' },
+      referenceImages: { kind: 'images', max: 30 },
     },
     rules: [
       ...seedance2.rules,

@@ -20,7 +20,11 @@ const SORA_2 = {
     reason: 'OpenAI switched its Videos API off; compatible servers still speak the protocol.',
     alternatives: ['veo-3.1-generate-001', 'wan3.0-video', 'seedance-2.0'],
   },
-  notes: ['Always makes audio. The image must be of exactly the size of the video.'],
+  rules: [{ when: { parameter: 'videoUrl', given: true }, require: { parameter: 'image', given: false } }],
+  notes: [
+    'Always makes audio. The image must be of exactly the size of the video.',
+    '`video_url` makes a remix; `provider_options: {"openai": {"operation": "edit"}}` or `"extend"` chooses another way to go on from it.',
+  ],
 } satisfies Partial<ModelEntry>;
 
 const PARAMETERS = {
@@ -38,7 +42,13 @@ const PARAMETERS = {
     roundsTo: { '1:1': '16:9' },
   },
   image: { kind: 'image' },
-  videoUrl: { kind: 'url' },
+  // …RemixBody and …EditBody take a prompt and nothing else; …ExtendBody takes seconds, which are added.
+  videoUrl: {
+    kind: 'url',
+    of: 'own',
+    keeps: ['model', 'shape', 'duration'],
+    extendsWith: { option: 'operation', value: 'extend' },
+  },
   generateAudio: { kind: 'flag', allowed: [true], default: true },
 } satisfies ModelEntry['parameters'];
 

@@ -131,7 +131,7 @@ const WAN_3_0 = {
     ...COMMON,
     duration: { kind: 'range', min: 2, max: 30, default: 5 },
     resolution: resolutions('480p', '720p', '1080p'),
-    aspectRatio: ratios('16:9', '9:16', '1:1', '4:3', '3:4', '21:9'),
+    aspectRatio: ratios('16:9', '9:16', '1:1', '4:3', '3:4'),
     image: { kind: 'image' },
     lastFrame: { kind: 'image' },
     referenceImages: { kind: 'images', max: 10 },
@@ -139,6 +139,7 @@ const WAN_3_0 = {
   },
   rules: [
     ...LAST_NEEDS_FIRST,
+    SHAPE_FROM_IMAGE,
     { when: { parameter: 'referenceImages', given: true }, require: { parameter: 'image', given: false } },
   ],
   notes: ['Needs the workspace address of Model Studio as base URL.'],
@@ -181,7 +182,7 @@ export const WANXIANG: readonly ModelEntry[] = [
     title: 'Wan 2.7 reference to video',
     upstreamModel: 'wan2.7-r2v',
     parameters: { ...PARAMETERS_2_7, ...IMAGE, referenceImages: { kind: 'images', max: 5 } },
-    rules: [{ require: { parameter: 'referenceImages', given: true } }],
+    rules: [{ require: { parameter: 'referenceImages', given: true } }, SHAPE_FROM_IMAGE],
   },
   {
     // The reference service's id: no upstream has a model of this name.
@@ -289,6 +290,8 @@ export const WANXIANG: readonly ModelEntry[] = [
       generateAudio: SILENT,
     }),
     aliases: ['wan2.1-t2v-turbo'],
+    // Beijing alone spells it with an x.
+    upstreamModelByRegion: { singapore: 'wan2.1-t2v-turbo', virginia: 'wan2.1-t2v-turbo' },
     promptMaxLength: 800,
     price: dollars({ '480p': 0.036, '720p': 0.036 }),
   },
@@ -298,6 +301,7 @@ export const WANXIANG: readonly ModelEntry[] = [
       generateAudio: SILENT,
     }),
     aliases: ['wan2.1-t2v-plus'],
+    upstreamModelByRegion: { singapore: 'wan2.1-t2v-plus', virginia: 'wan2.1-t2v-plus' },
     promptMaxLength: 800,
     price: dollars({ '720p': 0.1 }),
   },

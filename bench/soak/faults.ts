@@ -1,0 +1,39 @@
+import type { FaultRule, Faults } from '@onetake/simulators';
+
+type Kind = Omit<FaultRule, 'operation' | 'probability'>;
+
+/** What can befall any call. */
+const EVERYWHERE: readonly Kind[] = [
+  { kind: 'reset' },
+  { kind: 'server_error' },
+  { kind: 'server_error', status: 500, html: true },
+  { kind: 'rate_limited' },
+  { kind: 'rate_limited', retryAfter: 1 },
+  { kind: 'delay', delayMs: 500 },
+  { kind: 'lost_answer' },
+  { kind: 'silence' },
+  { kind: 'hang' },
+  { kind: 'empty_body' },
+];
+const JSON_ONLY: readonly Kind[] = [{ kind: 'malformed_json' }];
+const BYTES_ONLY: readonly Kind[] = [
+  { kind: 'truncated_body' },
+  { kind: 'truncated_body' },
+  { kind: 'slow_body', bytesPerSecond: 200_000 },
+];
+
+const OPERATIONS: Readonly<Record<string, readonly Kind[]>> = {
+  submit: [...EVERYWHERE, ...JSON_ONLY],
+  poll: [...EVERYWHERE, ...JSON_ONLY],
+  list: [...EVERYWHERE, ...JSON_ONLY],
+  download: [...EVERYWHERE, ...BYTES_ONLY],
+};
+
+/** Every kind of fault on every operation: together they meet `probability` of the requests. */
+export function addFaults(faults: Faults, probability: number): void {
+  for (const [operation, kinds] of Object.entries(OPERATIONS)) {
+    // Each rule is asked about what those before it let through; for small probabilities that hardly counts.
+    for (const kind of kinds) faults.add({ ...kind, operation, probability: probability / kinds.length });
+  }
+  if (probability > 0) faults.add({ kind: 'clock_skew', upstream: 'openai', skewMs: 40_000 });
+}

@@ -1,0 +1,71 @@
+import type { Faults, Ledger } from '@onetake/simulators';
+import type { PlannedTask } from './plan.ts';
+
+/** A task and the last answer about it. */
+export interface Outcome {
+  readonly planned: PlannedTask;
+  readonly id: string;
+  // biome-ignore lint/suspicious/noExplicitAny: an answer of the public API
+  task: any;
+}
+
+interface Row {
+  tasks: number;
+  succeeded: number;
+  asPlanned: number;
+  unknown: number;
+}
+
+/** Checks every task against what the upstreams' ledger says of its prompt. */
+export function judge(
+  outcomes: readonly Outcome[],
+  ledger: Ledger,
+  faults: Faults,
+): { wrong: number; report: string } {
+  const wrong: string[] = [];
+  const rows = new Map<string, Row>();
+  for (const { planned, id, task } of outcomes) {
+    const { upstream } = planned.family;
+    const row = rows.get(upstream) ?? { tasks: 0, succeeded: 0, asPlanned: 0, unknown: 0 };
+    rows.set(upstream, row);
+    row.tasks += 1;
+    const jobs = ledger.jobs({ upstream, prompt: planned.prompt });
+    const bills = jobs.reduce((sum, job) => sum + job.bills.length, 0);
+    const reason: string | undefined = task.error?.reason;
+    const complain = (what: string) =>
+      wrong.push(`${upstream} ${id} "${planned.prompt}": ${what} (${task.status} ${reason ?? ''})`);
+
+    if (jobs.length > 1) complain(`${jobs.length} jobs upstream`);
+    if (bills > 1) complain(`billed ${bills} times`);
+    if (task.status === 'succeeded') {
+      row.succeeded += 1;
+      if (planned.ending !== undefined) complain(`should have failed as ${planned.ending}`);
+      if (bills !== 1) complain(`billed ${bills} times`);
+    } else if (reason === 'submission_unknown') row.unknown += 1;
+    else if (isPlanned(planned.ending, reason)) row.asPlanned += 1;
+    else
+      complain(`should have ${planned.ending === undefined ? 'succeeded' : `failed as ${planned.ending}`}`);
+  }
+  const upstreams = [...rows].map(([upstream, row]) => {
+    const requests = ['submit', 'poll', 'list', 'download'].map(
+      (operation) => `${ledger.count({ upstream, operation })} ${operation}`,
+    );
+    const { tasks, succeeded, asPlanned, unknown } = row;
+    return `${upstream.padEnd(10)} ${tasks} tasks: ${succeeded} succeeded, ${asPlanned} failed as they should, ${unknown} of unknown submission; ${requests.join(', ')}; ${ledger.bills({ upstream })} bills`;
+  });
+  const hits = faults.list().reduce((sum, fault) => sum + fault.hits, 0);
+  const total = ledger.count();
+  return {
+    wrong: wrong.length,
+    report: [
+      ...upstreams,
+      `faults     ${hits} of ${total} requests met by ${faults.list().length} rules`,
+      ...wrong.slice(0, 50),
+      `${outcomes.length - wrong.length} of ${outcomes.length} tasks ended rightly`,
+    ].join('\n'),
+  };
+}
+
+/** A refusal whose body was garbled on the way is a refusal all the same, but of nobody knows what. */
+const isPlanned = (ending: string | undefined, reason: string | undefined): boolean =>
+  reason === ending || (ending === 'content_rejected' && reason === 'invalid_request');

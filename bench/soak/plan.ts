@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import type { Family } from './families.ts';
+
+/** A task to submit, and how it must end where nothing is lost. */
+export interface PlannedTask {
+  readonly family: Family;
+  readonly prompt: string;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** A reason for failing; undefined for success. */
+  readonly ending: string | undefined;
+}
+
+/** One task in ten is to be refused or to fail. */
+const BAD_SHARE = 0.1;
+
+/** `count` tasks over the families in turn, the same for the same seed. */
+export function plan(count: number, families: readonly Family[], seed: string): PlannedTask[] {
+  return Array.from({ length: count }, (_, index) => {
+    const family = families[index % families.length];
+    if (!family) throw new Error('a soak needs families');
+    const chance = createHash('sha256').update(`${seed} ${index}`).digest().readUInt32BE() / 2 ** 32;
+    const endings = Object.entries(family.endings);
+    const bad = chance < BAD_SHARE ? endings[Math.floor((chance / BAD_SHARE) * endings.length)] : undefined;
+    const prompt = `boat number ${index} ${bad?.[0] ?? ''}`.trim();
+    return { family, prompt, ending: bad?.[1], body: { model: family.model, prompt } };
+  });
+}

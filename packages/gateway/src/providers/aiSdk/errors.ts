@@ -1,0 +1,119 @@
+import { type ErrorRow, failureWords, refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
+import { lostCall } from '../http/lostCall.ts';
+import { retryAfterMs } from '../http/retryAfter.ts';
+import { excerpt, type Scrub } from '../http/secrets.ts';
+import { type Answer, UpstreamError } from '../provider.ts';
+import type { Exchange, WireAnswer } from './exchange.ts';
+import { isObject } from './jsonPath.ts';
+import type { PackageRow } from './packageRow.ts';
+
+/** What every package's failures have in common: they come as words, in a task or with a status. */
+const COMMON_ERRORS: readonly ErrorRow[] = [
+  {
+    message:
+      /content[ _-]?polic|moderat|nsfw|sensitive content|flagged|safety (?:filter|system|polic)|prohibited/i,
+    reason: 'content_rejected',
+  },
+  { message: /insufficient (?:balance|credit|funds)|quota exceeded/i, reason: 'quota_exhausted' },
+  { status: [300, 399], reason: 'upstream_unavailable' },
+];
+
+/** Failures that stand in a job, beside the above. */
+const ENDINGS: readonly ErrorRow[] = [
+  { message: /\bexpired\b/i, reason: 'expired' },
+  { message: /\bwas cancell?ed\b/i, reason: 'cancelled' },
+];
+
+/** AI SDK packages throw this, each in its own words, where a job is done and its answer names no video. */
+const WITHOUT_VIDEO = /no video (?:url|data|was)/i;
+
+interface Situation {
+  readonly exchange: Exchange;
+  readonly row: PackageRow;
+  readonly scrub: Scrub;
+  /** Milliseconds UTC. */
+  readonly now: number;
+}
+
+/** The error of a start that a package threw out of. A status that says "refused" is the only sure sign that nothing was made. */
+export function startError(error: unknown, { exchange, row, scrub, now }: Situation): UpstreamError {
+  const failure = exchange.failure();
+  const message = scrub(wordsOfError(error));
+  if (exchange.mayHaveCreated()) return new UpstreamError('upstream_unavailable', { detail: message });
+  if (failure !== undefined) return failure instanceof UpstreamError ? failure : lostCall(failure, scrub);
+  const answer = exchange.answer();
+  if (!answer) {
+    return new UpstreamError('invalid_request', { created: 'no', detail: message });
+  }
+  if (isOk(answer)) return new UpstreamError('upstream_unavailable', { detail: message });
+  return refused(answer, row, scrub, now);
+}
+
+/** What a question that a package threw out of means: an answer where the service gave one, else an error. */
+export function askFailure(error: unknown, situation: Situation): Answer {
+  const { exchange, row, scrub, now } = situation;
+  const failure = exchange.failure();
+  if (failure !== undefined) throw failure instanceof UpstreamError ? failure : lostCall(failure, scrub);
+  const answer = exchange.answer();
+  const message = scrub(wordsOfError(error));
+  if (answer?.status === 404) return { state: 'missing', detail: message };
+  if (answer && !isOk(answer)) throw refused(answer, row, scrub, now);
+  if (answer && WITHOUT_VIDEO.test(message)) return doneWithoutVideo(message);
+  throw new UpstreamError('upstream_unavailable', { detail: message });
+}
+
+/** What a package calls a failed job: a verdict where the service itself gave it, trouble on the way where it did not. */
+export function failedAnswer(words: string, situation: Situation): Answer {
+  const { exchange, row, scrub } = situation;
+  const answer = exchange.answer();
+  const errors = [...row.errors, ...COMMON_ERRORS, ...ENDINGS];
+  if (row.isVerdict) {
+    if (!answer || !row.isVerdict(answer.body)) return askFailure(new Error(words), situation);
+    // A 4xx says that the request was at fault; a 5xx, of a job that is over, that the service was.
+    const status = answer.status < 500 ? { status: answer.status } : {};
+    return { state: 'failed', ...failureWords(errors, { ...refusalOf(answer.body, scrub), ...status }) };
+  }
+  if (!answer || !isOk(answer) || !isObject(answer.body)) return askFailure(new Error(words), situation);
+  const { code } = refusalOf(answer.body, scrub);
+  const refusal = { message: scrub(words), ...(code === undefined ? {} : { code }) };
+  return { state: 'failed', ...failureWords(errors, refusal) };
+}
+
+export const doneWithoutVideo = (detail: string): Answer => ({
+  state: 'failed',
+  reason: 'upstream_failed',
+  message: 'The upstream provider finished the task without a video.',
+  detail,
+});
+
+const isOk = ({ status }: WireAnswer): boolean => status >= 200 && status < 300;
+
+function refused(answer: WireAnswer, row: PackageRow, scrub: Scrub, now: number): UpstreamError {
+  const wait = retryAfterMs(answer.headers, now);
+  return refusalError([...row.errors, ...COMMON_ERRORS], {
+    ...refusalOf(answer.body, scrub),
+    status: answer.status,
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+  });
+}
+
+/**
+ * The words of an error body, in the forms that the services use: `{error: {code, type, message}}` (xAI, MiniMax),
+ * `{code, error: "…"}` (xAI), `{title, detail, status}` (Replicate), `{detail: [{type, msg}]}` or `{detail, error_type}` (fal).
+ */
+function refusalOf(body: unknown, scrub: Scrub): UpstreamRefusal {
+  if (!isObject(body)) return typeof body === 'string' ? { message: excerpt(body, scrub) } : {};
+  const { error, detail } = body;
+  const inner = isObject(error) ? error : Array.isArray(detail) && isObject(detail[0]) ? detail[0] : {};
+  const code = firstText(inner.code, inner.type, body.error_type, body.code, body.title);
+  const message = firstText(inner.message, inner.msg, error, detail, body.message);
+  return {
+    ...(code === undefined ? {} : { code }),
+    ...(message === undefined ? {} : { message: scrub(message) }),
+  };
+}
+
+const firstText = (...values: readonly unknown[]): string | undefined =>
+  values.find((value): value is string => typeof value === 'string' && value !== '');
+
+const wordsOfError = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,124 @@
+import { type Dispatcher, request } from 'undici';
+import { readBounded } from '../http/boundedBody.ts';
+import type { PackageRow } from './packageRow.ts';
+import type { Fetch } from './videoModel.ts';
+
+/** What one call of a package really did on the wire: packages report answers in words, and some of them wrongly. */
+export interface Exchange {
+  readonly fetch: Fetch;
+  /** The last answer; undefined where there was none. */
+  answer(): WireAnswer | undefined;
+  /** Why the last request has no answer. */
+  failure(): unknown;
+  /** Whether a request that could create something was not clearly refused, whatever came of those after it. */
+  mayHaveCreated(): boolean;
+}
+
+export interface WireAnswer {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  /** Parsed JSON, or the text where it is none. */
+  readonly body: unknown;
+}
+
+interface ExchangeOptions {
+  readonly row: PackageRow;
+  readonly dispatcher: Dispatcher;
+  /** Where the account's service is, where it is not where the package thinks. */
+  readonly baseUrl: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Statuses whose answers have no body (Fetch standard, "null body status"). */
+const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
+/** A video may come as base64 inside the JSON of a package that is not in the table. */
+const MAX_BYTES = 64 * 2 ** 20;
+/** All that another origin than the account's own is told about us. */
+const HARMLESS: ReadonlySet<string> = new Set(['accept', 'user-agent']);
+
+/**
+ * A `fetch` for one call of a package: kept-alive connections, bounded answers, no redirects of its own, credentials
+ * for the account's origin alone, and a single request that could create anything.
+ */
+export function createExchange({ row, dispatcher, baseUrl, signal }: ExchangeOptions): Exchange {
+  const own = baseUrl ?? row.baseUrl;
+  const home = own === undefined ? undefined : new URL(own).origin;
+  let answer: WireAnswer | undefined;
+  let failure: unknown;
+  let writes = 0;
+  let created = false;
+
+  async function send(sent: Request): Promise<Response> {
+    const url = moved(sent.url);
+    const headers = [...sent.headers].filter(
+      ([name]) => home === undefined || new URL(url).origin === home || HARMLESS.has(name),
+    );
+    const body = sent.body === null ? undefined : Buffer.from(await sent.arrayBuffer());
+    const received = await request(url, {
+      // Any verb that a package may use; undici checks it.
+      method: sent.method as Dispatcher.HttpMethod,
+      dispatcher,
+      signal: AbortSignal.any([signal, sent.signal]),
+      headers: Object.fromEntries(headers),
+      ...(body === undefined ? {} : { body }),
+    });
+    // A package goes on after its write where that was answered well: what fails then says nothing about the job.
+    if (sent.method !== 'GET' && received.statusCode < 300) created = true;
+    const text = repaired((await readBounded(received.body, MAX_BYTES)).toString('utf8'));
+    answer = { status: received.statusCode, headers: received.headers, body: parsed(text) };
+    return new Response(NO_BODY.has(received.statusCode) ? null : text, {
+      status: received.statusCode,
+      headers: plainHeaders(received.headers),
+    });
+  }
+
+  /** A package without a base URL for videos is made to call the account's. */
+  function moved(url: string): string {
+    if (row.baseUrlOption !== undefined || baseUrl === undefined || row.baseUrl === undefined) return url;
+    return url.startsWith(row.baseUrl) ? baseUrl + url.slice(row.baseUrl.length) : url;
+  }
+
+  function repaired(text: string): string {
+    const body = row.repair ? parsed(text) : undefined;
+    return row.repair && typeof body === 'object' ? JSON.stringify(row.repair(body)) : text;
+  }
+
+  return {
+    answer: () => answer,
+    failure: () => failure,
+    mayHaveCreated: () => created,
+    async fetch(input, init) {
+      answer = undefined;
+      failure = undefined;
+      try {
+        const sent = new Request(input, init);
+        if (sent.method !== 'GET' && ++writes > 1) {
+          throw new Error('the package tried to submit twice; its second request was not sent');
+        }
+        return await send(sent);
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    },
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Without those that speak of the bytes on the wire: the body is whole and decoded. */
+function plainHeaders(headers: Dispatcher.ResponseData['headers']): Headers {
+  const plain = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || ['content-length', 'content-encoding', 'transfer-encoding'].includes(name))
+      continue;
+    for (const one of [value].flat()) plain.append(name, one);
+  }
+  return plain;
+}

@@ -1,0 +1,53 @@
+import { isObject } from '../jsonPath.ts';
+import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
+
+/** fal, "Queue", "Model errors", "Request error types" and "Concurrency limits"; @ai-sdk/fal, fal-video-model.ts for what is sent on. */
+export const FAL: PackageRow = {
+  package: '@ai-sdk/fal',
+  version: '3.0.41',
+  id: 'fal',
+  load: () => import('@ai-sdk/fal'),
+  factory: 'createFal',
+  keyOption: 'apiKey',
+  // Its own base URL is for images alone; videos always go to this address.
+  baseUrlOption: undefined,
+  baseUrl: 'https://queue.fal.run',
+  environment: { keys: ['FAL_API_KEY', 'FAL_KEY'], baseUrl: 'FAL_QUEUE_URL' },
+  optionsName: 'fal',
+  parameters: [
+    { from: 'prompt', to: 'prompt' },
+    // The package writes "8s", which is how the models of our catalogue want it.
+    { from: 'duration', to: 'duration' },
+    { from: 'aspectRatio', to: 'aspectRatio' },
+    { from: 'resolution', to: 'providerOptions.fal.resolution' },
+    { from: 'generateAudio', to: 'providerOptions.fal.generate_audio' },
+    { from: 'negativePrompt', to: 'providerOptions.fal.negativePrompt' },
+    // The package's own seed drops a 0.
+    { from: 'seed', to: 'providerOptions.fal.seed' },
+  ],
+  images: ['image'],
+  reserved: [...COMMON_RESERVED, 'generate_audio', 'fal_webhook', 'num_frames', 'sync_mode'],
+  errors: [
+    { code: 'content_policy_violation', reason: 'content_rejected' },
+    { code: /^(?:request_timeout|startup_timeout)$/, reason: 'upstream_failed' },
+    { code: /^(?:runner_|internal_)/, reason: 'upstream_failed' },
+    { message: /exhausted balance|user is locked/i, reason: 'quota_exhausted' },
+  ],
+  isVerdict,
+  limits: {
+    // "New accounts start at 2 concurrent requests", up to 40 with credits; those beyond wait in fal's own queue.
+    inFlight: 40,
+    startsPerMinute: 600,
+    asksPerSecond: 10,
+    askBatch: 1,
+    minAskIntervalMs: 3000,
+  },
+};
+
+/**
+ * The package takes whatever is not 2xx for a failed job. It is one where the body names the error in fal's own words:
+ * a list of model errors, or the type of a request error. A 429, 503 or 404 without them is trouble on the way.
+ */
+function isVerdict(body: unknown): boolean {
+  return isObject(body) && (Array.isArray(body.detail) || typeof body.error_type === 'string');
+}

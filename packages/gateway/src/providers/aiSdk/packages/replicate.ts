@@ -1,0 +1,68 @@
+import { isObject } from '../jsonPath.ts';
+import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
+
+/** Replicate, "HTTP API", "Prediction lifecycle" and "Rate limits"; @ai-sdk/replicate, replicate-video-model.ts for what is sent on. */
+export const REPLICATE: PackageRow = {
+  package: '@ai-sdk/replicate',
+  version: '3.0.46',
+  id: 'replicate',
+  load: () => import('@ai-sdk/replicate'),
+  factory: 'createReplicate',
+  keyOption: 'apiToken',
+  baseUrlOption: 'baseURL',
+  baseUrl: 'https://api.replicate.com/v1',
+  environment: { keys: ['REPLICATE_API_TOKEN'], baseUrl: 'REPLICATE_BASE_URL' },
+  optionsName: 'replicate',
+  // What models call their inputs differs: these are the commonest names. Other members of providerOptions go into
+  // `input` as they are; `seed` among them, since the package drops a seed of 0.
+  parameters: [
+    { from: 'prompt', to: 'prompt' },
+    { from: 'duration', to: 'duration' },
+    { from: 'aspectRatio', to: 'aspectRatio' },
+    { from: 'resolution', to: 'providerOptions.replicate.resolution' },
+    { from: 'generateAudio', to: 'providerOptions.replicate.generate_audio' },
+    { from: 'negativePrompt', to: 'providerOptions.replicate.negative_prompt' },
+    { from: 'cameraFixed', to: 'providerOptions.replicate.camera_fixed' },
+    { from: 'seed', to: 'providerOptions.replicate.seed' },
+  ],
+  images: ['image'],
+  reserved: [
+    ...COMMON_RESERVED,
+    'generate_audio',
+    'version',
+    'num_frames',
+    'frames',
+    'video_length',
+    'maxWaitTimeInSeconds',
+  ],
+  errors: [
+    { status: 402, reason: 'quota_exhausted' },
+    // "E005": the model's own filter; others say it in words, see the common table.
+    { message: /\(E005\)/, reason: 'content_rejected' },
+    { message: /\(E\d{3,4}\)/, reason: 'upstream_failed' },
+  ],
+  told: { state: 'status', queued: ['starting'] },
+  repair,
+  limits: {
+    // "Create predictions at 600 requests per minute. All other endpoints 3000 requests per minute."
+    inFlight: 100,
+    startsPerMinute: 600,
+    asksPerSecond: 50,
+    askBatch: 1,
+    minAskIntervalMs: 2000,
+  },
+};
+
+/**
+ * The package reads an output of one text and five states; models answer with a list as well ("type depends on the
+ * model"), and a prediction that met its deadline before it began is `aborted`.
+ */
+function repair(body: unknown): unknown {
+  if (!isObject(body)) return body;
+  const { output, status } = body;
+  return {
+    ...body,
+    ...(Array.isArray(output) ? { output: output.find((item) => typeof item === 'string') } : {}),
+    ...(status === 'aborted' ? { status: 'failed', error: 'the prediction expired before it began' } : {}),
+  };
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { UpstreamResult } from '../../tasks/task.ts';
+import { failureWords } from '../http/errorTable.ts';
+import { createScrub, excerpt } from '../http/secrets.ts';
+import type { Meaning, StatusTable } from '../http/statusTable.ts';
+import { type Answer, UpstreamError } from '../provider.ts';
+import { ERRORS } from './errors.ts';
+
+/** The task object of query, list and callback, as far as it is read. What is not there yet may be absent or null. */
+const Task = z.object({
+  id: z.string(),
+  status: z.string(),
+  content: z.object({ video_url: z.string().nullish() }).nullish(),
+  error: z.object({ code: z.string().nullish(), message: z.string().nullish() }).nullish(),
+  usage: z.object({ total_tokens: z.number().nullish() }).nullish(),
+  /** Seconds UTC. */
+  created_at: z.number().nullish(),
+  updated_at: z.number().nullish(),
+  resolution: z.string().nullish(),
+  duration: z.number().nullish(),
+  execution_expires_after: z.number().nullish(),
+});
+
+export type ArkTask = z.output<typeof Task>;
+
+/** "Retrieve a video generation task", `status`, and "Cancel or delete …" for `expired`. */
+export const STATUSES: StatusTable = {
+  queued: 'queued',
+  running: 'in_progress',
+  succeeded: 'succeeded',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  expired: 'expired',
+};
+
+/** "The URL is valid for 24 hours." Milliseconds. */
+const LINK_MS = 24 * 3_600_000;
+
+/** Reads a task. Throws `UpstreamError` for anything else: a 200 with an empty body has been seen, and says nothing. */
+export function readTask(body: unknown): ArkTask {
+  const parsed = Task.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw unreadable('a task', body);
+}
+
+const Page = z.object({ total: z.number(), items: z.array(Task).nullish() });
+
+/** Reads a page of the list. Throws `UpstreamError` for anything else. */
+export function readPage(body: unknown): { readonly total: number; readonly tasks: readonly ArkTask[] } {
+  const parsed = Page.safeParse(body);
+  if (!parsed.success) throw unreadable('a list of tasks', body);
+  return { total: parsed.data.total, tasks: parsed.data.items ?? [] };
+}
+
+export function unreadable(wanted: string, body: unknown): UpstreamError {
+  const words = body === undefined ? 'an empty body' : excerpt(JSON.stringify(body), createScrub([]));
+  return new UpstreamError('upstream_unavailable', { detail: `${wanted} was expected, and came ${words}` });
+}
+
+/** What a task says of itself. A success without a video is a failure. */
+export function answerOf(task: ArkTask, meaning: Meaning, scrub: (text: string) => string): Answer {
+  switch (meaning) {
+    case 'queued':
+    case 'in_progress':
+      return { state: meaning };
+    case 'succeeded': {
+      const result = resultOf(task);
+      return result ? { state: 'succeeded', result } : failed(task, scrub, 'succeeded without a video');
+    }
+    case 'failed':
+      return failed(task, scrub, 'failed without an error');
+    case 'cancelled':
+      return { state: 'failed', reason: 'cancelled', message: 'The task was cancelled.' };
+    case 'expired':
+      return {
+        state: 'failed',
+        reason: 'expired',
+        message: 'The upstream provider did not get round to the task in time; submit it again.',
+      };
+    case 'missing':
+      return { state: 'missing' };
+  }
+}
+
+function failed(task: ArkTask, scrub: (text: string) => string, without: string): Answer {
+  const { code, message } = task.error ?? {};
+  const words = failureWords(ERRORS, {
+    ...(code ? { code } : {}),
+    ...(message ? { message: scrub(message) } : {}),
+  });
+  return { state: 'failed', ...words, detail: words.detail || without };
+}
+
+function resultOf({ content, updated_at, duration }: ArkTask): UpstreamResult | undefined {
+  const url = content?.video_url;
+  if (!url) return undefined;
+  const expiresAt = linkExpiry(url) ?? (updated_at ? updated_at * 1000 + LINK_MS : undefined);
+  return {
+    ref: url,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(duration ? { duration } : {}),
+  };
+}
+
+/** When a signed link of TOS ends, milliseconds UTC: signed at `X-Tos-Date`, for `X-Tos-Expires` seconds. */
+function linkExpiry(link: string): number | undefined {
+  if (!URL.canParse(link)) return undefined;
+  const { searchParams } = new URL(link);
+  const date = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(searchParams.get('X-Tos-Date') ?? '');
+  const seconds = Number(searchParams.get('X-Tos-Expires') ?? Number.NaN);
+  if (!date || !Number.isFinite(seconds)) return undefined;
+  const [year = 0, month = 0, ...rest] = date.slice(1).map(Number);
+  return Date.UTC(year, month - 1, ...rest) + seconds * 1000;
+}

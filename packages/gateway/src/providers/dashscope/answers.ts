@@ -1,0 +1,85 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../tasks/clock.ts';
+import type { UpstreamResult } from '../../tasks/task.ts';
+import { failureWords, type UpstreamRefusal } from '../http/errorTable.ts';
+import { createStatusReader, type Meaning, type StatusTable } from '../http/statusTable.ts';
+import type { Answer, Handle } from '../provider.ts';
+import type { TaskAnswer, TaskOutput } from './client.ts';
+import { TASK_ERRORS } from './errors.ts';
+
+/** "Asynchronous task management API", `task_status`. */
+const STATUSES: StatusTable = {
+  PENDING: 'queued',
+  RUNNING: 'in_progress',
+  SUCCEEDED: 'succeeded',
+  FAILED: 'failed',
+  CANCELED: 'cancelled',
+  // "The task does not exist or its status is unknown", also after the 24 hours for which tasks are kept.
+  UNKNOWN: 'missing',
+};
+
+/** "task_id: can be queried for 24 hours." */
+export const KEPT_MS = 24 * 3_600_000;
+
+/** Reads what DashScope says of a task. */
+export interface AnswerReader {
+  meaningOf(status: string, id: string): Meaning;
+  answerOf(answer: TaskAnswer, handle: Handle): Answer;
+}
+
+export function createAnswerReader(log: Pick<Logger, 'warn'>, clock: Clock): AnswerReader {
+  const meaningOf = createStatusReader(STATUSES, log);
+  return {
+    meaningOf,
+    answerOf({ output, seconds }, handle) {
+      const meaning = meaningOf(output.status, handle.upstreamId);
+      switch (meaning) {
+        case 'queued':
+        case 'in_progress':
+          return { state: meaning };
+        case 'succeeded':
+          return output.videoUrl === undefined
+            ? failed({ message: 'finished without a video', ...wordsOf(output) })
+            : { state: 'succeeded', result: resultOf(output.videoUrl, seconds) };
+        case 'failed':
+          return failed(wordsOf(output));
+        case 'cancelled':
+          return {
+            state: 'failed',
+            reason: 'cancelled',
+            message: 'The task was cancelled at the upstream provider.',
+          };
+        case 'missing':
+        case 'expired':
+          return missing(handle, clock.now());
+      }
+    },
+  };
+}
+
+const failed = (words: UpstreamRefusal): Answer => ({ state: 'failed', ...failureWords(TASK_ERRORS, words) });
+
+function wordsOf({ code, message }: TaskOutput): UpstreamRefusal {
+  return { ...(code === undefined ? {} : { code }), ...(message === undefined ? {} : { message }) };
+}
+
+/** Young tasks are told as unknown by a replica that lags; old ones because they are gone. */
+function missing({ intendedAt }: Handle, now: number): Answer {
+  if (now - intendedAt <= KEPT_MS) return { state: 'missing', detail: 'UNKNOWN' };
+  return {
+    state: 'failed',
+    reason: 'expired',
+    message: 'The upstream provider keeps tasks for 24 hours and has forgotten this one; submit it again.',
+    detail: 'UNKNOWN after more than 24 hours',
+  };
+}
+
+/** The link is signed by OSS, and holds its own end in seconds. */
+function resultOf(url: string, seconds: number | undefined): UpstreamResult {
+  const expires = Number(URL.parse(url)?.searchParams.get('Expires') ?? Number.NaN);
+  return {
+    ref: url,
+    ...(expires > 0 ? { expiresAt: expires * 1000 } : {}),
+    ...(seconds === undefined ? {} : { duration: seconds }),
+  };
+}

@@ -1,0 +1,144 @@
+import type { Json } from '../http/body.ts';
+import type { Pace } from '../http/pace.ts';
+import { excerpt, type Scrub } from '../http/secrets.ts';
+import type { UpstreamCall, UpstreamHttp } from '../http/upstreamHttp.ts';
+import { UpstreamError } from '../provider.ts';
+import { fieldsOf, hiddenError, refusalOf } from './errors.ts';
+
+/** DashScope's calls, in its own words. Each throws `UpstreamError`, also for errors that come with status 200. */
+export interface DashscopeClient {
+  submit(path: string, body: Json, signal: AbortSignal): Promise<TaskOutput>;
+  task(id: string, signal: AbortSignal): Promise<TaskAnswer>;
+  list(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ListPage>;
+  cancel(id: string, signal: AbortSignal): Promise<void>;
+}
+
+/** `output` of a task, as far as it is read. */
+export interface TaskOutput {
+  readonly id: string;
+  readonly status: string;
+  readonly videoUrl: string | undefined;
+  readonly origPrompt: string | undefined;
+  readonly code: string | undefined;
+  readonly message: string | undefined;
+}
+
+export interface TaskAnswer {
+  readonly output: TaskOutput;
+  /** Seconds of video made, where told. */
+  readonly seconds: number | undefined;
+}
+
+/** A page of the list of tasks: statuses, without results and prompts. */
+export interface ListPage {
+  readonly items: readonly ListItem[];
+  readonly totalPages: number;
+}
+
+export interface ListItem {
+  readonly id: string;
+  readonly status: string;
+  readonly model: string;
+  /** Milliseconds UTC. */
+  readonly createdAt: number;
+}
+
+export function createDashscopeClient(parts: {
+  readonly http: UpstreamHttp;
+  readonly scrub: Scrub;
+  /** Spaces the questions of the account out. */
+  readonly questions: Pace;
+}): DashscopeClient {
+  const { http, scrub, questions } = parts;
+
+  /** `whole` tells an answer from an error that came with status 200. */
+  async function call(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
+    const body = fieldsOf((await http.call(wanted)).body);
+    if (whole(body)) return body;
+    const { code, message } = refusalOf(body);
+    if (code === undefined && message === undefined) {
+      throw new UpstreamError('upstream_unavailable', {
+        detail: `an answer without what was asked for: ${excerpt(JSON.stringify(body), scrub)}`,
+      });
+    }
+    throw hiddenError({
+      ...(code === undefined ? {} : { code }),
+      ...(message === undefined ? {} : { message: scrub(message) }),
+    });
+  }
+
+  async function question(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
+    await questions.turn(wanted.signal);
+    return call(wanted, whole);
+  }
+
+  const outputOf = ({ output }: Fields): TaskOutput => {
+    const fields = fieldsOf(output);
+    const message = textOf(fields.message);
+    return {
+      id: textOf(fields.task_id) ?? '',
+      status: textOf(fields.task_status) ?? '',
+      videoUrl: textOf(fields.video_url),
+      origPrompt: textOf(fields.orig_prompt),
+      code: textOf(fields.code),
+      message: message === undefined ? undefined : scrub(message),
+    };
+  };
+
+  return {
+    async submit(path, json, signal) {
+      // "Without this header: current user api does not support synchronous calls".
+      const headers = { 'X-DashScope-Async': 'enable' };
+      const body = await call(
+        { method: 'POST', path, json, headers, signal },
+        (told) => outputOf(told).id !== '',
+      );
+      return outputOf(body);
+    },
+    async task(id, signal) {
+      const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
+      const body = await question({ method: 'GET', path, signal }, (told) => outputOf(told).status !== '');
+      return { output: outputOf(body), seconds: secondsOf(body) };
+    },
+    async list(query, signal) {
+      const path = `/api/v1/tasks/?${new URLSearchParams(query)}`;
+      const body = await question({ method: 'GET', path, signal }, ({ data }) => Array.isArray(data));
+      return {
+        items: (body.data as readonly unknown[]).map(itemOf),
+        totalPages: numberOf(body.total_page) ?? 1,
+      };
+    },
+    async cancel(id, signal) {
+      const path = `/api/v1/tasks/${encodeURIComponent(id)}/cancel`;
+      await question({ method: 'POST', path, signal }, ({ code }) => textOf(code) === undefined);
+    },
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Names of the delivered length: 2.6 and later, 2.5 and earlier, and the total of 2.7 that includes inputs. */
+const SECONDS = ['output_video_duration', 'video_duration', 'duration'] as const;
+
+function secondsOf({ usage }: Fields): number | undefined {
+  const told = fieldsOf(usage);
+  return SECONDS.map((name) => numberOf(told[name])).find((seconds) => seconds !== undefined && seconds > 0);
+}
+
+function itemOf(item: unknown): ListItem {
+  const { task_id, status, model_name, gmt_create } = fieldsOf(item);
+  return {
+    id: textOf(task_id) ?? '',
+    status: textOf(status) ?? '',
+    model: textOf(model_name) ?? '',
+    createdAt: numberOf(gmt_create) ?? Number.NaN,
+  };
+}
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;
+
+function numberOf(value: unknown): number | undefined {
+  const number = typeof value === 'string' && value !== '' ? Number(value) : value;
+  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+}

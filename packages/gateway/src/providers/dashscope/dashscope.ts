@@ -1,0 +1,81 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../tasks/clock.ts';
+import { refusalError } from '../http/errorTable.ts';
+import { createPace } from '../http/pace.ts';
+import { createScrub } from '../http/secrets.ts';
+import { createUpstreamHttp } from '../http/upstreamHttp.ts';
+import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import { createAnswerReader } from './answers.ts';
+import { createAskMany } from './askMany.ts';
+import { submissionOf } from './body.ts';
+import { createDashscopeClient } from './client.ts';
+import { CALL_ERRORS, refusalOf } from './errors.ts';
+import { find } from './find.ts';
+
+interface DashscopeOptions {
+  /** Without a slash at the end. */
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  /** What the Alibaba account allows, lists, questions and cancellations together. */
+  readonly questionsPerSecond: number;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Requests are not all equally long on their way: without room between them, a second upstream would now and then hold one more. */
+const ROOM = 1.05;
+
+/** Wan on Alibaba DashScope (Model Studio). Sources: "Asynchronous task management API" and the API references of Wan. */
+export function createDashscopeProvider(options: DashscopeOptions): Provider {
+  const { baseUrl, apiKey, log, clock } = options;
+  const secrets = [apiKey];
+  const http = createUpstreamHttp({
+    baseUrl,
+    headers: () => ({ authorization: `Bearer ${apiKey}` }),
+    secrets,
+    clock,
+    refusal: refusalOf,
+    error: (refusal) => refusalError(CALL_ERRORS, refusal),
+  });
+  const client = createDashscopeClient({
+    http,
+    scrub: createScrub(secrets),
+    questions: createPace({ perSecond: options.questionsPerSecond / ROOM, burst: 1 }),
+  });
+  const reader = createAnswerReader(log, clock);
+  const asking = { client, reader, clock };
+
+  async function cancel(handle: Handle, signal: AbortSignal): Promise<CancelOutcome> {
+    try {
+      await client.cancel(handle.upstreamId, signal);
+      return 'cancelled';
+    } catch (error) {
+      // "Only tasks in PENDING can be cancelled": the refusal is the same for one that an earlier, lost call cancelled.
+      if (!(error instanceof UpstreamError) || error.reason !== 'invalid_request') throw error;
+      const { output } = await client.task(handle.upstreamId, signal);
+      const meaning = reader.meaningOf(output.status, handle.upstreamId);
+      if (meaning === 'queued') throw error;
+      return meaning === 'cancelled' ? 'cancelled' : 'too_late';
+    }
+  }
+
+  return {
+    async start(job, signal) {
+      const { path, body } = await submissionOf(job);
+      const { id, status } = await client.submit(path, body, signal);
+      return {
+        upstreamId: id,
+        state: reader.meaningOf(status, id) === 'in_progress' ? 'in_progress' : 'queued',
+      };
+    },
+    async ask(handle, signal) {
+      return reader.answerOf(await client.task(handle.upstreamId, signal), handle);
+    },
+    askMany: createAskMany(asking),
+    // A link signed by OSS: the key stays at home.
+    open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
+    cancel,
+    find: (lost, signal) => find(asking, lost, signal),
+    close: () => http.close(),
+  };
+}

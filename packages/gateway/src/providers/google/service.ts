@@ -1,0 +1,20 @@
+import type { SourceVideo } from '../../tasks/request.ts';
+import type { Json, ParameterRow } from '../http/body.ts';
+import type { UpstreamCall } from '../http/upstreamHttp.ts';
+
+/** Where Google's two services for Veo differ: paths, parameters and how a result is named. Nothing here asks anybody. */
+export interface VeoService {
+  readonly parameters: readonly ParameterRow[];
+  /** Parameters that every request carries. */
+  readonly fixed: Readonly<Record<string, Json>>;
+  /** Where a model takes requests, behind the base URL. */
+  submitPath(model: string): string;
+  /** How to ask about an operation of this name. */
+  operationCall(name: string): Pick<UpstreamCall, 'method' | 'path' | 'json'>;
+  /** Where the bytes of a result are, and whether the account's credentials may go there. */
+  place(uri: string): { readonly url: string; readonly authorised: boolean };
+  /** How a request names the finished video of an earlier task; undefined where it must bring the bytes. */
+  sourceVideo(source: SourceVideo): Json | undefined;
+  /** How long a result is kept from the submission on, milliseconds; undefined where nobody says. */
+  readonly keptMs: number | undefined;
+}

@@ -1,0 +1,19 @@
+import type { Readable } from 'node:stream';
+import { UpstreamError } from '../provider.ts';
+
+/** Bytes of an answer that is not a video, at most. */
+export const MAX_ANSWER_BYTES = 4 * 2 ** 20;
+
+/** Reads an answer whole; throws `UpstreamError` for one that is larger than any honest one. */
+export async function readBounded(body: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > maxBytes) {
+      throw new UpstreamError('upstream_unavailable', { detail: `an answer of more than ${maxBytes} bytes` });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,22 @@
+import { buffer } from 'node:stream/consumers';
+import type { InputRef } from '../../tasks/request.ts';
+import { type Job, UpstreamError } from '../provider.ts';
+
+/** The bytes of an input image. A failure to read our own storage says nothing against the upstream: nothing was sent. */
+export async function readInput(job: Pick<Job, 'openInput'>, input: InputRef): Promise<Buffer> {
+  try {
+    return await buffer(await job.openInput(input));
+  } catch (cause) {
+    throw new UpstreamError('internal_error', {
+      message: 'An input image could not be read from storage; submit the task again.',
+      created: 'no',
+      detail: String(cause),
+      cause,
+    });
+  }
+}
+
+/** An input image as a data URL (RFC 2397). */
+export async function readDataUrl(job: Pick<Job, 'openInput'>, input: InputRef): Promise<string> {
+  return `data:${input.contentType};base64,${(await readInput(job, input)).toString('base64')}`;
+}

@@ -1,0 +1,42 @@
+import { UpstreamError } from '../provider.ts';
+import type { Scrub } from './secrets.ts';
+
+/** Failures before a connection stands: not a byte of the request has left. */
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
+const TIMED_OUT: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+]);
+
+/** The error of a call without an answer: whether the upstream has the request nobody can know, unless none could leave. */
+export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
+  const codes = codesOf(error);
+  const aborted = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+  const timedOut = aborted || codes.some((code) => TIMED_OUT.has(code));
+  return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
+    created: codes.length > 0 && codes.every((code) => NEVER_SENT.has(code)) ? 'no' : 'unknown',
+    detail: scrub([...codes, error instanceof Error ? error.message : String(error)].join(' ')),
+    cause: error,
+  });
+}
+
+/** Error codes, also of the causes and of the addresses that were tried one after the other. */
+function codesOf(error: unknown): string[] {
+  if (!(error instanceof Error)) return [];
+  const own = 'code' in error && typeof error.code === 'string' ? [error.code] : [];
+  const inner = error instanceof AggregateError ? error.errors.flatMap(codesOf) : codesOf(error.cause);
+  return inner.length > 0 ? inner : own;
+}

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UpstreamError } from '../provider.ts';
+
+/** Keeps calls within a rate that an upstream allows. */
+export interface Pace {
+  /** Whether so many calls may go now; they are counted then. */
+  take(calls?: number): boolean;
+  /**
+   * Resolves when the next call may go, which is counted at once. Throws `UpstreamError` when the signal comes before: nothing
+   * was sent.
+   */
+  turn(signal: AbortSignal): Promise<void>;
+}
+
+interface Rate {
+  readonly perSecond: number;
+  /** How many may go at once after a rest; the others are spaced out evenly. */
+  readonly burst: number;
+}
+
+/** What a pace is measured by. */
+export interface PaceTime {
+  /** Milliseconds; never goes back: a clock that is set must neither open a limit nor close it. */
+  now(): number;
+  /** Waits so many milliseconds; throws when the signal comes before. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const REAL_TIME: PaceTime = { now: () => performance.now(), wait: waitFor };
+
+export function createPace({ perSecond, burst }: Rate, { now, wait }: PaceTime = REAL_TIME): Pace {
+  const everyMs = 1000 / perSecond;
+  // Counted as a time: what may go at once is how far it lies in the past.
+  let nextAt = Number.NEGATIVE_INFINITY;
+  const waiting = new Set<() => void>();
+  let nobodyWaits = new AbortController();
+  let waking = false;
+  const earliest = (): number => Math.max(nextAt, now() - (burst - 1) * everyMs);
+
+  function take(calls = 1): boolean {
+    const last = earliest() + (calls - 1) * everyMs;
+    if (waiting.size > 0 || last > now()) return false;
+    nextAt = last + everyMs;
+    return true;
+  }
+
+  /** Lets those who wait go one by one, in the order of coming. */
+  async function wake(): Promise<void> {
+    if (waking) return;
+    waking = true;
+    while (waiting.size > 0) {
+      const at = earliest();
+      nobodyWaits = new AbortController();
+      const waited = await wait(at - now(), nobodyWaits.signal).then(
+        () => true,
+        () => false,
+      );
+      const [go] = waiting;
+      // Given up by all: somebody who came since has their own time to wait.
+      if (!waited || !go) continue;
+      waiting.delete(go);
+      nextAt = at + everyMs;
+      go();
+    }
+    waking = false;
+  }
+
+  return {
+    take,
+    turn(signal) {
+      if (signal.aborted) return Promise.reject(givenUp(signal.reason));
+      if (take()) return Promise.resolve();
+      return new Promise((resolve, reject) => {
+        const go = () => {
+          signal.removeEventListener('abort', giveUp);
+          resolve();
+        };
+        // A turn that is given up is nobody's: it must not be lost to those behind.
+        const giveUp = () => {
+          waiting.delete(go);
+          if (waiting.size === 0) nobodyWaits.abort();
+          reject(givenUp(signal.reason));
+        };
+        signal.addEventListener('abort', giveUp, { once: true });
+        waiting.add(go);
+        void wake();
+      });
+    },
+  };
+}
+
+const givenUp = (cause: unknown): UpstreamError =>
+  new UpstreamError('upstream_timeout', {
+    created: 'no',
+    detail: 'given up while it waited for its turn within the rate limit',
+    cause,
+  });
+
+/** Throws where the signal comes before. */
+async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  // A timer may fire a millisecond early.
+  await sleep(Math.ceil(Math.max(0, ms)) + 1, undefined, { signal });
+}

@@ -1,0 +1,27 @@
+import type { Logger } from 'pino';
+
+/** What an upstream's status word means to us. */
+export type Meaning = 'queued' | 'in_progress' | 'succeeded' | 'failed' | 'cancelled' | 'expired' | 'missing';
+
+/** An upstream's whole vocabulary, word by word. */
+export type StatusTable = Readonly<Record<string, Meaning>>;
+
+/** What a status word means. A word that is not in the table means "still running": only a documented end is an end. */
+export function createStatusReader(
+  table: StatusTable,
+  log: Pick<Logger, 'warn'>,
+): (word: string, about: string) => Meaning {
+  const told = new Set<string>();
+  return (word, about) => {
+    const meaning = Object.hasOwn(table, word) ? table[word] : undefined;
+    if (meaning) return meaning;
+    if (!told.has(word)) {
+      told.add(word);
+      log.warn(
+        { word, upstreamId: about },
+        'an upstream status word that is not documented; taken for running',
+      );
+    }
+    return 'in_progress';
+  };
+}

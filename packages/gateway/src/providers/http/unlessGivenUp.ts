@@ -1,0 +1,14 @@
+import { UpstreamError } from '../provider.ts';
+
+/** The promise's value, or our own error as soon as the caller gives up. */
+export function unlessGivenUp<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () =>
+      reject(
+        new UpstreamError('upstream_timeout', { detail: 'given up before its turn', cause: signal.reason }),
+      );
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+  });
+}

@@ -1,0 +1,167 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { Agent, type Dispatcher, request } from 'undici';
+import type { Clock } from '../../tasks/clock.ts';
+import { type OpenedResult, UpstreamError } from '../provider.ts';
+import type { Json } from './body.ts';
+import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
+import type { UpstreamRefusal } from './errorTable.ts';
+import { lostCall } from './lostCall.ts';
+import { openResult } from './openResult.ts';
+import { retryAfterMs } from './retryAfter.ts';
+import { createScrub, excerpt } from './secrets.ts';
+
+/** One upstream account's way to its HTTP service: kept-alive connections, bounded answers, one kind of error. */
+export interface UpstreamHttp {
+  /** Sends one request and reads its JSON. Throws `UpstreamError`; never repeats, never follows a redirect. */
+  call(call: UpstreamCall): Promise<UpstreamAnswer>;
+  /** As `call`, but gives the body as it comes, unread: for answers too large to be held. The caller destroys it. */
+  stream(call: UpstreamCall): Promise<Readable>;
+  /** Opens finished bytes, over redirects. The account's headers go along where `authorised`, and to the first origin alone. */
+  open(url: string, options: OpenOptions): Promise<OpenedResult>;
+  /** For SDKs that bring their own client: the same connections. */
+  readonly dispatcher: Dispatcher;
+  close(): Promise<void>;
+}
+
+export interface UpstreamCall {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Behind the base URL, with its query: `/tasks?id=1`. */
+  readonly path: string;
+  readonly json?: Json;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  /** Bytes of the answer, at most; 4 MiB unless told. */
+  readonly maxBytes?: number;
+}
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Parsed JSON; undefined where the body is empty. */
+  readonly body: unknown;
+}
+
+export interface OpenOptions {
+  readonly offset: number;
+  readonly signal: AbortSignal;
+  readonly authorised: boolean;
+}
+
+interface HttpOptions {
+  /** Without a slash at the end. */
+  readonly baseUrl: string;
+  /** Sent with every call: the credentials. Asked for each time, since tokens expire; throws only `UpstreamError`. */
+  readonly headers: (
+    signal: AbortSignal,
+  ) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
+  /** Blanked in whatever an upstream says. */
+  readonly secrets: readonly string[];
+  readonly clock: Clock;
+  /** What a body says of why a call was refused; `status` and `Retry-After` are known already. */
+  readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
+  /** The error of a refusal. */
+  readonly error: (refusal: UpstreamRefusal) => UpstreamError;
+}
+
+const CONNECTIONS = 64;
+/** To a service in the same world: longer means that it is not there. Milliseconds. */
+const CONNECT_MS = 10_000;
+/** Bytes that do not come for so long do not come at all. Milliseconds. */
+const STALL_MS = 60_000;
+
+export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
+  const dispatcher = new Agent({
+    connections: CONNECTIONS,
+    connect: { timeout: CONNECT_MS },
+    headersTimeout: STALL_MS,
+    bodyTimeout: STALL_MS,
+  });
+  const scrub = createScrub(options.secrets);
+
+  async function call(wanted: UpstreamCall): Promise<UpstreamAnswer> {
+    const answer = await send(wanted);
+    const { statusCode: status, headers } = answer;
+    const text = await textOf(answer, wanted);
+    if (status < 200 || status >= 300) throw refused(answer, text);
+    const body = parse(text);
+    if (body !== UNREADABLE) return { status, headers, body };
+    throw new UpstreamError('upstream_unavailable', {
+      detail: `${status} with a body that is not JSON: ${excerpt(text, scrub)}`,
+    });
+  }
+
+  async function stream(wanted: UpstreamCall): Promise<Readable> {
+    const answer = await send(wanted);
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return answer.body;
+    throw refused(answer, await textOf(answer, wanted));
+  }
+
+  function refused({ statusCode: status, headers }: Dispatcher.ResponseData, text: string): UpstreamError {
+    const body = parse(text);
+    const refusal = options.refusal(body === UNREADABLE ? undefined : body, status);
+    const wait = refusal.retryAfterMs ?? retryAfterMs(headers, options.clock.now());
+    return options.error({
+      ...refusal,
+      status,
+      message: refusal.message === undefined ? excerpt(text, scrub) : scrub(refusal.message),
+      ...(wait === undefined ? {} : { retryAfterMs: wait }),
+    });
+  }
+
+  async function send({
+    method,
+    path,
+    json,
+    headers,
+    signal,
+  }: UpstreamCall): Promise<Dispatcher.ResponseData> {
+    const own = await options.headers(signal);
+    try {
+      return await request(`${options.baseUrl}${path}`, {
+        method,
+        dispatcher,
+        signal,
+        headers: {
+          ...own,
+          accept: 'application/json',
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      });
+    } catch (error) {
+      throw lostCall(error, scrub);
+    }
+  }
+
+  async function textOf({ body }: Dispatcher.ResponseData, { maxBytes = MAX_ANSWER_BYTES }: UpstreamCall) {
+    try {
+      return (await readBounded(body, maxBytes)).toString('utf8');
+    } catch (error) {
+      throw error instanceof UpstreamError ? error : lostCall(error, scrub);
+    }
+  }
+
+  return {
+    call,
+    stream,
+    dispatcher,
+    async open(url, { offset, signal, authorised }) {
+      const headers = authorised ? await options.headers(signal) : {};
+      return openResult(url, { dispatcher, headers, offset, signal, scrub, clock: options.clock });
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+const UNREADABLE = Symbol('not JSON');
+
+function parse(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return UNREADABLE;
+  }
+}

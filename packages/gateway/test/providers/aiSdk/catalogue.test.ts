@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import type { Model } from '../../../src/models/model.ts';
+import { upstreamModelOf, upstreamRequest } from '../../../src/models/upstream.ts';
+import { PACKAGES } from '../../../src/providers/aiSdk/packages.ts';
+import type { VideoRequest } from '../../../src/tasks/request.ts';
+import { asStored, builtIn, check } from '../../models/builtIn.ts';
+import { NAMES, type Service, soon, starting, startWorld } from './world.ts';
+
+const IMAGE = 'https://example.com/a.png';
+
+const MODELS = builtIn
+  .list()
+  .flatMap((model) =>
+    NAMES.filter((name) => name === model.provider).map((name) => [model.id, name] as const),
+  );
+
+/** Submit bodies that together use everything that a model takes. */
+function bodies({ id, parameters: takes }: Model): Record<string, unknown>[] {
+  const inputs = [
+    {},
+    ...(takes.image ? [{ image: IMAGE }] : []),
+    ...(takes.lastFrame ? [{ image: IMAGE, last_frame: IMAGE }] : []),
+    ...(takes.referenceImages ? [{ reference_images: [IMAGE, IMAGE] }] : []),
+  ];
+  const rest = {
+    ...(takes.seed ? { seed: takes.seed.min } : {}),
+    ...(takes.negativePrompt ? { negative_prompt: 'rain' } : {}),
+    ...(takes.watermark ? { watermark: true } : {}),
+    ...(takes.cameraFixed ? { camera_fixed: true } : {}),
+  };
+  const { duration } = takes;
+  const seconds = 'allowed' in duration ? duration.allowed : [duration.min, duration.max];
+  const shapes = [
+    ...takes.resolution.allowed.map((resolution) => ({ resolution })),
+    ...takes.aspectRatio.allowed.map((aspect_ratio) => ({ aspect_ratio })),
+    ...seconds.map((one) => ({ duration: one })),
+    ...(takes.generateAudio?.allowed ?? []).map((generate_audio) => ({ generate_audio })),
+  ];
+  return inputs.flatMap((input) => shapes.map((shape) => ({ model: id, ...rest, ...shape, ...input })));
+}
+
+function requestOf(body: Record<string, unknown>): VideoRequest | undefined {
+  try {
+    return asStored(check(body).draft);
+  } catch {
+    // Two parameters that exclude each other: the catalogue refuses them, so they never go upstream.
+    return undefined;
+  }
+}
+
+describe('the catalogue promises nothing that is left out on the way', () => {
+  it.each(MODELS)('%s at %s', async (id, name) => {
+    const model = builtIn.get(id);
+    if (!model) throw new Error(`no model ${id}`);
+    const world = await startWorld(name);
+    const requests = bodies(model).flatMap((body) => requestOf(body) ?? []);
+    expect(requests.length).toBeGreaterThan(3);
+    for (const request of requests) {
+      const job = starting(name, {
+        ...upstreamRequest(model, request),
+        upstreamModel: upstreamModelOf(model, request),
+      });
+      await world.provider.start(job, soon());
+    }
+    expect(world.log.filter((line) => line.includes('left a parameter out'))).toEqual([]);
+    // The stand-in of fal takes everything and finds the mistake later.
+    expect(world.simulators.ledger.jobs().filter(({ prompt }) => prompt.includes('[invalid]'))).toEqual([]);
+  });
+
+  it('has models of every package in the table', () => {
+    const providers = new Set(builtIn.list().map(({ provider }) => provider));
+    for (const { id } of PACKAGES) expect(providers).toContain(id satisfies string as Service);
+  });
+});

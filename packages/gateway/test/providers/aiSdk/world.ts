@@ -1,0 +1,122 @@
+import { Readable } from 'node:stream';
+import { type Simulators, startSimulators } from '@onetake/simulators';
+import { onTestFinished } from 'vitest';
+import { createLog } from '../../../src/observability/log.ts';
+import { readAccounts } from '../../../src/providers/accounts.ts';
+import { aiSdkKind } from '../../../src/providers/aiSdk/kind.ts';
+import type { Answer, Handle, Job, Provider } from '../../../src/providers/provider.ts';
+import type { OpenedAccount } from '../../../src/providers/providerKind.ts';
+import { systemClock } from '../../../src/tasks/clock.ts';
+import { newId, newTaskId } from '../../../src/tasks/ids.ts';
+import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
+import { aRequest } from '../../support/builders.ts';
+
+/** The services that the bridge is tried with, by the names of their stand-ins, and the smallest job of each. */
+export const SERVICES = {
+  xai: { model: 'grok-imagine-video', request: { duration: 1, resolution: '480p', width: 854, height: 480 } },
+  minimax: { model: 'MiniMax-H3-Max', request: { duration: 5, resolution: '480p', width: 854, height: 480 } },
+  replicate: {
+    model: 'bytedance/seedance-1-pro',
+    request: { duration: 1, resolution: '480p', width: 854, height: 480 },
+  },
+  fal: { model: 'fal-ai/veo3.1', request: { duration: 4, resolution: '720p', width: 1280, height: 720 } },
+} as const satisfies Record<string, { model: string; request: Partial<VideoRequest> }>;
+
+export type Service = keyof typeof SERVICES;
+export const NAMES = Object.keys(SERVICES) as Service[];
+
+/** Longer than any job of a stand-in takes, of the upstream's time. */
+const LONG_MS = 900_000;
+
+type Environment = Readonly<Record<string, string>>;
+type Change = Partial<VideoRequest> & { readonly upstreamModel?: string };
+
+/** A service's stand-in, and the account over it that its environment makes. All of it ends with the test. */
+export interface World {
+  readonly simulators: Simulators;
+  readonly key: string;
+  /** Every line logged. */
+  readonly log: string[];
+  readonly provider: Provider;
+  /** Starts a job. */
+  started(change?: Change): Promise<Handle>;
+  /** The last answer about a job. */
+  ended(handle: Handle): Promise<Answer>;
+  /** Lets so much of the upstream's time pass that every job that can end has ended. */
+  passTime(): void;
+}
+
+export async function startWorld(service: Service): Promise<World> {
+  const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });
+  onTestFinished(() => simulators.close());
+  const log: string[] = [];
+  const provider = await openWith(service, simulators.environment, log);
+  return {
+    simulators,
+    key: simulators.keys[service] ?? '',
+    log,
+    provider,
+    async started(change) {
+      const job = starting(service, change);
+      return handleOf(job, (await provider.start(job, soon())).upstreamId);
+    },
+    async ended(handle) {
+      simulators.advance(LONG_MS);
+      return provider.ask(handle, soon());
+    },
+    passTime: () => simulators.advance(LONG_MS),
+  };
+}
+
+/** The provider of the account that these variables make, closed with the test. */
+export async function openWith(service: Service, env: Environment, log: string[] = []): Promise<Provider> {
+  const { provider } = await openAccount(service, env, log);
+  onTestFinished(() => provider.close());
+  return provider;
+}
+
+export async function openAccount(
+  service: Service,
+  env: Environment,
+  log: string[] = [],
+): Promise<OpenedAccount> {
+  const { accounts, problems } = readAccounts({ file: {}, env, kinds: [aiSdkKind] });
+  const account = accounts.find(({ id }) => id === service);
+  if (!account) throw new Error(`no account of ${service}: ${problems.join('; ')}`);
+  return aiSdkKind.open(account.account as Parameters<typeof aiSdkKind.open>[0], {
+    id: service,
+    log: createLog('debug', { write: (line: string) => void log.push(line) }),
+    clock: systemClock,
+    callback: undefined,
+  });
+}
+
+/** A job that the service takes. */
+export function starting(service: Service, { upstreamModel, ...change }: Change = {}): Job {
+  return {
+    taskId: newTaskId(),
+    attempt: 1,
+    idempotencyKey: newId(),
+    upstreamModel: upstreamModel ?? SERVICES[service].model,
+    request: aRequest({ ...SERVICES[service].request, ...change }),
+    openInput: async ({ mediaId }) => Readable.from([Buffer.from(mediaId)]),
+  };
+}
+
+export const soon = (): AbortSignal => AbortSignal.timeout(15_000);
+
+export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: string): Handle => ({
+  upstreamId,
+  upstreamModel,
+  idempotencyKey,
+  intendedAt: Date.now(),
+});
+
+/** An input whose bytes are its name. */
+export const anImage = (name: string): InputRef => ({
+  mediaId: name,
+  contentType: 'image/png',
+  bytes: name.length,
+  width: 64,
+  height: 64,
+});

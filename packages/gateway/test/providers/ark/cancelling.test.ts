@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { scripted } from './scripted.ts';
+import { aPrompt, arkAt, arkWorld, handle, signal } from './world.ts';
+
+describe('cancelling', () => {
+  it('stops a task that waits, and a second time says the same', async () => {
+    const { simulators, provider } = await arkWorld();
+    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), signal());
+    expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
+    expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
+    expect(await provider.ask(handle(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
+    expect(simulators.ledger.count({ operation: 'delete' })).toBe(1);
+  });
+
+  it.each([
+    ['runs', 'a boat [hold]'],
+    ['has succeeded', 'a boat'],
+    ['has failed', 'a boat [fail]'],
+  ])('sends no DELETE for a task that %s', async (_what, prompt) => {
+    const { simulators, provider } = await arkWorld();
+    const { upstreamId } = await provider.start(aPrompt(prompt), signal());
+    if (prompt.includes('hold')) simulators.advance(60_000);
+    else simulators.finishAll();
+    expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('too_late');
+    expect(simulators.ledger.count({ operation: 'delete' })).toBe(0);
+  });
+
+  /** A service where the task is as it is told, before and after the DELETE. */
+  async function racing(before: string, deletion: { status: number; body: unknown }, after?: string) {
+    let deleted = false;
+    const upstream = await scripted(({ method }) => {
+      if (method === 'DELETE') {
+        deleted = true;
+        return deletion;
+      }
+      const status = deleted ? after : before;
+      if (status !== undefined) return { body: { id: 'cgt-1', status } };
+      return { status: 404, body: { error: { code: 'ResourceNotFound', message: 'Not found.' } } };
+    });
+    const outcome = await arkAt(upstream.baseUrl).cancel?.(handle('cgt-1'), signal());
+    return { outcome, calls: upstream.received.map(({ method }) => method) };
+  }
+
+  it('is too late where the task begins to run in between', async () => {
+    const error = { code: 'InvalidAction.RunningTaskDeletion', message: 'It is currently running.' };
+    expect(await racing('queued', { status: 409, body: { error } }, 'running')).toEqual({
+      outcome: 'too_late',
+      calls: ['GET', 'DELETE'],
+    });
+  });
+
+  it('does not claim what the task does not say yet', async () => {
+    expect(await racing('queued', { status: 200, body: {} }, 'queued')).toMatchObject({ outcome: 'pending' });
+  });
+
+  it('ends the task where the record was erased: no video will come of it', async () => {
+    expect(await racing('queued', { status: 200, body: {} })).toMatchObject({ outcome: 'cancelled' });
+  });
+
+  it('of a task in a state that nobody documents sends no DELETE', async () => {
+    expect(await racing('polishing', { status: 200, body: {} })).toEqual({
+      outcome: 'too_late',
+      calls: ['GET'],
+    });
+  });
+
+  it('fails where the answer is lost, and is found out by the next try', async () => {
+    const { simulators, provider } = await arkWorld();
+    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), signal());
+    simulators.faults.add({ kind: 'lost_answer', operation: 'delete', count: 1 });
+    await expect(provider.cancel?.(handle(upstreamId), signal())).rejects.toMatchObject({
+      reason: 'upstream_unavailable',
+    });
+    expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
+  });
+});
+
+describe('discarding', () => {
+  it('is not done unless it is asked for', async () => {
+    expect((await arkWorld()).provider.discard).toBeUndefined();
+  });
+
+  it('erases the record, and a second time finds nothing', async () => {
+    const { simulators, provider } = await arkWorld({ discards: true });
+    const { upstreamId } = await provider.start(aPrompt('a boat'), signal());
+    simulators.finishAll();
+    await provider.discard?.(handle(upstreamId), signal());
+    await provider.discard?.(handle(upstreamId), signal());
+    expect(await provider.ask(handle(upstreamId), signal())).toMatchObject({ state: 'missing' });
+  });
+});

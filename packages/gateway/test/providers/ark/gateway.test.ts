@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { startSimulators } from '@onetake/simulators';
+import { expect, it, onTestFinished } from 'vitest';
+import { startTestGateway } from '../../support/gateway.ts';
+
+/** As quick as the stand-in here, for tests without callbacks. */
+const QUICK_MODEL = `
+models:
+  seedance-1.0-pro: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
+
+async function world(settings: Record<string, string> = {}, file = QUICK_MODEL) {
+  const simulators = await startSimulators({ only: ['ark'], scale: 0.001, limits: false });
+  onTestFinished(() => simulators.close());
+  const environment = { ...simulators.environment, ONETAKE_PREVIEW_CONCURRENCY: '0', ...settings };
+  const gateway = await startTestGateway(environment, { file });
+  onTestFinished(() => gateway.end());
+  return { simulators, gateway };
+}
+
+const SMALL = { model: 'seedance-1.0-pro', duration: 2, resolution: '480p', generate_audio: false };
+
+it('a task of Seedance goes through the whole gateway, and its bytes are those of Ark', async () => {
+  const { simulators, gateway } = await world();
+  const task = await gateway.finished({ ...SMALL, prompt: 'a paper boat --rs 1080p', seed: 3 });
+  expect(task).toMatchObject({ status: 'succeeded', size: '864x480' });
+  const response = await gateway.call(`/v1/video/generations/${task.task_id}/content`);
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const [job] = simulators.ledger.jobs();
+  // The simulator writes the id of the task behind each video.
+  expect(bytes.includes(job?.id ?? 'nothing')).toBe(true);
+  expect(job).toMatchObject({ model: 'doubao-seedance-1-0-pro-250528', bills: [{ unit: 'tokens' }] });
+  expect(simulators.ledger.count({ operation: 'submit' })).toBe(1);
+  expect(simulators.ledger.count({ operation: 'delete' })).toBe(0);
+  expect(gateway.log.join('')).not.toContain(simulators.keys.ark);
+});
+
+it('a task that Ark refuses for its content fails with the words of Ark, and costs nothing', async () => {
+  const { simulators, gateway } = await world();
+  const { body } = await gateway.submit({ ...SMALL, prompt: 'a paper boat [moderation-input]' });
+  const { body: task } = await gateway.json(`/v1/video/generations/${body.task_id}?wait=30`);
+  expect(task).toMatchObject({
+    status: 'failed',
+    error: {
+      code: 400,
+      reason: 'content_rejected',
+      message: 'The request failed because the input text may contain sensitive information.',
+    },
+  });
+  expect(simulators.ledger.jobs()).toEqual([]);
+});
+
+it('an answer to a submission that is lost costs one video, which arrives', async () => {
+  const { simulators, gateway } = await world();
+  simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
+  const task = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
+  expect(task.status).toBe('succeeded');
+  expect(simulators.ledger.jobs()).toHaveLength(1);
+  expect(simulators.ledger.bills()).toBe(1);
+});
+
+it('where Ark can call back, the end is known long before the next question', async () => {
+  const port = String(await freePort());
+  const publicUrl = `http://127.0.0.1:${port}`;
+  // With the typical times of the catalogue the first question would be half a minute away.
+  const { simulators, gateway } = await world({ ONETAKE_PORT: port, ONETAKE_PUBLIC_URL: publicUrl }, '');
+  const task = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
+  expect(task.status).toBe('succeeded');
+  const [delivery] = simulators.deliveries();
+  expect(delivery).toMatchObject({ outcome: 204 });
+  const address = new URL(delivery?.url ?? '');
+  address.searchParams.set('token', 'guessed');
+  expect((await fetch(address, { method: 'POST', body: delivery?.body ?? '' })).status).toBe(401);
+  expect(gateway.log.join('')).not.toContain(new URL(delivery?.url ?? '').searchParams.get('token'));
+});
+
+it('an account at BytePlus asks for the models by their names there', async () => {
+  const simulators = await startSimulators({ only: ['ark-byteplus'], scale: 0.001, limits: false });
+  onTestFinished(() => simulators.close());
+  const gateway = await startTestGateway(
+    { BYTEPLUS_KEY: simulators.keys['ark-byteplus'] ?? '', ONETAKE_PREVIEW_CONCURRENCY: '0' },
+    {
+      file: `${QUICK_MODEL}
+accounts:
+  seedance:
+    provider: ark
+    region: byteplus
+    api_key: { env: BYTEPLUS_KEY }
+    base_url: ${simulators.urls['ark-byteplus']}/api/v3
+    delete_after_collect: true
+`,
+    },
+  );
+  onTestFinished(() => gateway.end());
+  expect((await gateway.finished({ ...SMALL, prompt: 'a paper boat' })).status).toBe('succeeded');
+  expect(simulators.ledger.jobs()).toMatchObject([{ model: 'seedance-1-0-pro-250528' }]);
+  await expect.poll(() => simulators.upstream('ark-byteplus').jobs.all()).toEqual([]);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

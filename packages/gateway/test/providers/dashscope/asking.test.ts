@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import type { Handle, Provider } from '../../../src/providers/provider.ts';
+import { aJob, canned, handleOf, settled, signal, simulated } from './world.ts';
+
+async function started(provider: Provider, prompts: readonly string[]): Promise<Handle[]> {
+  const handles = [];
+  for (const prompt of prompts) {
+    handles.push(handleOf((await provider.start(aJob({ prompt }), signal())).upstreamId));
+  }
+  return handles;
+}
+
+const many = (count: number, marker: string) =>
+  Array.from({ length: count }, (_, n) => `boat ${n} ${marker}`);
+
+describe('asking about many tasks', () => {
+  it('costs one request for all that are not over, and one more for each that is', async () => {
+    const { simulators, provider } = await simulated();
+    const working = await started(provider, many(30, '[hold]'));
+    const ended = await started(provider, ['a [instant]', 'b [fail] [instant]']);
+    const answers = await provider.askMany?.([...working, ...ended], signal());
+    expect(answers?.size).toBe(32);
+    for (const { upstreamId } of working) {
+      expect(['queued', 'in_progress']).toContain(answers?.get(upstreamId)?.state);
+    }
+    expect(ended.map(({ upstreamId }) => answers?.get(upstreamId)?.state)).toEqual(['succeeded', 'failed']);
+    expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
+    expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
+  });
+
+  it('reads further pages only while they are fewer than the questions that they save', async () => {
+    const { simulators, provider } = await simulated();
+    const old = await started(provider, many(20, '[hold]'));
+    await started(provider, many(230, 'of others [hold]'));
+    // 250 tasks, three pages, ours on the last.
+    await provider.askMany?.(old, signal());
+    expect(simulators.ledger.count({ operation: 'list' })).toBe(3);
+    expect(simulators.ledger.count({ operation: 'poll' })).toBe(0);
+    simulators.ledger.reset();
+    const answers = await provider.askMany?.(old.slice(0, 2), signal());
+    expect(answers?.size).toBe(2);
+    expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
+    expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
+  });
+
+  it('asks one by one where the list is refused or does not tell', async () => {
+    for (const list of [
+      { status: 400, body: { code: 'InvalidParameter', message: 'no list here' } },
+      { status: 403, body: { code: 'AccessDenied', message: 'no lists with this key' } },
+      { body: { data: [], total_page: 0 } },
+    ]) {
+      const { provider } = await canned(({ url }) =>
+        url.startsWith('/api/v1/tasks/?')
+          ? list
+          : { body: { output: { task_id: url.slice(14), task_status: 'RUNNING' } } },
+      );
+      const answers = await provider.askMany?.([handleOf('a'), handleOf('b')], signal());
+      expect([...(answers?.values() ?? [])]).toEqual([{ state: 'in_progress' }, { state: 'in_progress' }]);
+    }
+  });
+
+  it('asks one by one where the list is out of order for long', async () => {
+    const { provider } = await canned(({ url }) =>
+      url.startsWith('/api/v1/tasks/?')
+        ? { status: 502, body: '<html></html>' }
+        : { body: { output: { task_id: url.slice(14), task_status: 'RUNNING' } } },
+    );
+    const ask = () => settled(provider.askMany?.([handleOf('a'), handleOf('b')], signal()));
+    expect(await ask()).toMatchObject({ reason: 'upstream_unavailable' });
+    const outcomes = [await ask(), await ask(), await ask()];
+    expect(outcomes.at(-1)).toBeInstanceOf(Map);
+  });
+
+  it('tells what it heard where some questions fail, and throws where all do or the key is refused', async () => {
+    const trouble = { status: 500, body: { code: 'InternalError', message: 'x' } };
+    const upstream = (refused: { status: number; body: object }, all = false) =>
+      canned(({ url }) => {
+        if (url.startsWith('/api/v1/tasks/?')) return { body: { data: [], total_page: 0 } };
+        const id = url.slice(14);
+        return id === 'a' && !all ? { body: { output: { task_id: id, task_status: 'RUNNING' } } } : refused;
+      });
+    const ask = async ({ provider }: { provider: Provider }) =>
+      settled(provider.askMany?.([handleOf('a'), handleOf('b')], signal()));
+    expect(await ask(await upstream(trouble))).toEqual(new Map([['a', { state: 'in_progress' }]]));
+    expect(await ask(await upstream(trouble, true))).toMatchObject({ reason: 'upstream_unavailable' });
+    const wrongKey = { status: 401, body: { code: 'InvalidApiKey', message: 'x' } };
+    expect(await ask(await upstream(wrongKey))).toMatchObject({ reason: 'auth_failed' });
+  });
+
+  it('throws for a wrong key, which is no verdict on the tasks', async () => {
+    const { simulators, provider } = await simulated();
+    const handles = await started(provider, many(2, '[hold]'));
+    simulators.upstream('dashscope').accounts.set('default', 'revoked');
+    for (const call of [
+      () => provider.askMany?.(handles, signal()),
+      () => provider.ask(handleOf('x'), signal()),
+    ]) {
+      expect(await settled(call())).toMatchObject({ name: 'UpstreamError', reason: 'auth_failed' });
+    }
+  });
+});
+
+describe('the allowance of the account', () => {
+  it('is kept by all kinds of question together', async () => {
+    const { simulators, provider } = await simulated({ questionsPerSecond: 50 });
+    const handles = await started(provider, many(6, '[instant]'));
+    simulators.ledger.reset();
+    const begin = Date.now();
+    await Promise.all([
+      provider.askMany?.(handles, signal()),
+      provider.ask(handleOf('x'), signal()),
+      provider.cancel?.(handleOf('y'), signal()),
+    ]);
+    const at = simulators.ledger
+      .requests()
+      .filter(({ operation }) => operation !== 'submit')
+      .map((request) => request.at)
+      .sort((a, b) => a - b);
+    // A list, six ended tasks, one question, a cancellation and the question after it.
+    expect(at).toHaveLength(10);
+    // None before its turn; how long a request is on its way nobody knows.
+    for (const [n, time] of at.entries()) expect(time - begin).toBeGreaterThanOrEqual(n * 20);
+  });
+});

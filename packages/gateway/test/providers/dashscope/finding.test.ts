@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import type { Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
+import { readAll } from '../../support/readAll.ts';
+import { aJob, handleOf, lostOf, settled, signal, simulated } from './world.ts';
+
+const find = (provider: Provider, job: Job, changes: Partial<UnknownSubmission> = {}) =>
+  settled(provider.find?.(lostOf(job, changes), signal()));
+
+const UNKNOWN = { found: false, certainty: 'unknown' };
+
+describe('a lost submission', () => {
+  it('is found by its prompt, once it has ended', async () => {
+    const { simulators, provider } = await simulated();
+    simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
+    const job = aJob({ prompt: 'a lost boat [hold]' });
+    expect(await settled(provider.start(job, signal()))).toMatchObject({ created: 'unknown' });
+    await provider.start(aJob({ prompt: 'another boat [instant]' }), signal());
+    // No answer yet, which is not the same as "cannot be told": the engine asks on.
+    expect(await find(provider, job)).toMatchObject({
+      name: 'UpstreamError',
+      reason: 'upstream_unavailable',
+    });
+    simulators.finishAll();
+    const [lost] = simulators.ledger.jobs({ prompt: job.request.prompt });
+    expect(await find(provider, job)).toEqual({ found: true, upstreamId: lost?.id });
+  });
+
+  it.each<[string, Partial<Job['request']>, string]>([
+    ['another prompt', { prompt: 'a boat with sails [instant]' }, 'wan3.0-video'],
+    ['another length', { prompt: 'a boat [instant]', duration: 3 }, 'wan3.0-video'],
+    ['another model', { prompt: 'a boat [instant]' }, 'wan3.0-video-prime'],
+    ['an end without a video', { prompt: 'a boat [instant] [fail]' }, 'wan3.0-video'],
+  ])('is never taken for a task with %s', async (_what, changes, upstreamModel) => {
+    const { provider } = await simulated();
+    await provider.start(aJob(changes, { upstreamModel }), signal());
+    expect(await find(provider, aJob({ prompt: 'a boat [instant]' }))).toEqual(UNKNOWN);
+  });
+
+  it('is never taken for a task of another hour, or of ours, or for one of two alike', async () => {
+    const { provider } = await simulated();
+    const job = aJob({ prompt: 'a boat [instant]' });
+    const { upstreamId } = await provider.start(job, signal());
+    expect(await find(provider, job, { intendedAt: Date.now() - 3_600_000 })).toEqual(UNKNOWN);
+    expect(await find(provider, job, { isKnown: async (id) => id === upstreamId })).toEqual(UNKNOWN);
+    expect(await find(provider, job)).toEqual({ found: true, upstreamId });
+    await provider.start(job, signal());
+    expect(await find(provider, job)).toEqual(UNKNOWN);
+  });
+
+  it('is searched for over several pages', async () => {
+    const { provider } = await simulated();
+    const job = aJob({ prompt: 'a lost boat [instant]' });
+    const { upstreamId } = await provider.start(job, signal());
+    const others = new Set<string>();
+    for (let n = 0; n < 120; n++) {
+      others.add((await provider.start(aJob({ prompt: `boat ${n} [hold]` }), signal())).upstreamId);
+    }
+    expect(await find(provider, job, { isKnown: async (id) => others.has(id) })).toEqual({
+      found: true,
+      upstreamId,
+    });
+  });
+
+  it('is matched by the prompt of the request, which provider_options cannot replace', async () => {
+    const { provider } = await simulated();
+    const providerOptions = { input: { prompt: 'another prompt' } };
+    const job = aJob({ prompt: 'a boat [instant]', providerOptions });
+    const { upstreamId } = await provider.start(job, signal());
+    expect(await find(provider, job)).toEqual({ found: true, upstreamId });
+  });
+});
+
+describe('cancelling', () => {
+  it('works while a task waits, and tells the truth again where the first answer was lost', async () => {
+    const { simulators, provider } = await simulated();
+    const { upstreamId } = await provider.start(aJob({ prompt: 'a [queued]' }), signal());
+    simulators.faults.add({ kind: 'lost_answer', operation: 'cancel', count: 1 });
+    const cancel = () => settled(provider.cancel?.(handleOf(upstreamId), signal()));
+    expect(await cancel()).toMatchObject({ name: 'UpstreamError' });
+    expect(await cancel()).toBe('cancelled');
+    expect(await provider.ask(handleOf(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
+  });
+
+  it('is too late for a task that runs, which goes on', async () => {
+    const { simulators, provider } = await simulated();
+    const { upstreamId } = await provider.start(aJob({ prompt: 'a [hold]' }), signal());
+    simulators.advance(60_000);
+    expect(await provider.cancel?.(handleOf(upstreamId), signal())).toBe('too_late');
+    expect(await provider.ask(handleOf(upstreamId), signal())).toEqual({ state: 'in_progress' });
+  });
+});
+
+describe('the link to a video', () => {
+  it('is opened without the key, and lost after a day', async () => {
+    const { simulators, provider } = await simulated();
+    const { upstreamId } = await provider.start(aJob({ prompt: 'a boat [instant]' }), signal());
+    const handle = handleOf(upstreamId);
+    const answer = await provider.ask(handle, signal());
+    if (answer.state !== 'succeeded') throw new Error(answer.state);
+    expect(answer.result.duration).toBe(2);
+    // The storage refuses a request that carries a key as well.
+    const opened = await provider.open(handle, answer.result, 0, signal());
+    expect((await readAll(opened.stream)).length).toBe(opened.bytes);
+    simulators.advance(25 * 3_600_000 + 10_000_000);
+    const error = await settled(provider.open(handle, answer.result, 0, signal()));
+    expect(error).toMatchObject({ reason: 'result_lost' });
+    expect(JSON.stringify(error)).not.toContain(new URL(answer.result.ref).searchParams.get('Signature'));
+  });
+});

@@ -1,0 +1,238 @@
+import type { AccountState } from '@onetake/simulators';
+import { describe, expect, it } from 'vitest';
+import { answerOf } from '../../../src/providers/google/operation.ts';
+import { type Answer, UpstreamError } from '../../../src/providers/provider.ts';
+import type { Reason } from '../../../src/tasks/reasons.ts';
+import { aJob, handleOf, open, type Service, signal } from './support.ts';
+
+const SERVICES = ['gemini', 'vertex'] as const;
+
+async function failure(call: Promise<unknown>): Promise<UpstreamError> {
+  const error = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof UpstreamError) return error;
+  throw new Error(`not an UpstreamError: ${error}`);
+}
+
+/** What a job with these words in its prompt comes to. */
+async function endOf(
+  service: Service,
+  marker: string,
+  settings: Record<string, unknown> = {},
+): Promise<Answer> {
+  const { simulators, provider } = await open(service);
+  simulators.upstream(service).configure(settings);
+  const job = aJob(service, { prompt: `a paper boat ${marker}` });
+  const { upstreamId } = await provider.start(job, signal());
+  expect((await provider.ask(handleOf(job, upstreamId), signal())).state).toBe('in_progress');
+  simulators.finishAll();
+  return provider.ask(handleOf(job, upstreamId), signal());
+}
+
+describe.each(SERVICES)('a job on %s', (service) => {
+  it('that the filters emptied is refused content, in the words of the filter', async () => {
+    const answer = await endOf(service, '[filtered]');
+    expect(answer).toMatchObject({ state: 'failed', reason: 'content_rejected' });
+    if (answer.state === 'failed') expect(answer.message).toContain('usage guidelines');
+  });
+
+  it('of which the filters took a part succeeds with what is left', async () => {
+    expect((await endOf(service, '[partial]')).state).toBe('succeeded');
+  });
+
+  it.each<[string, Record<string, unknown>, Reason]>([
+    ['[moderation]', {}, 'content_rejected'],
+    ['[invalid]', {}, 'invalid_request'],
+    ['[fail]', { failureCode: 8 }, 'upstream_failed'],
+    ['[fail]', { failureCode: 13 }, 'upstream_failed'],
+    ['[fail]', { failureCode: 14 }, 'upstream_failed'],
+    ['[expire]', {}, 'upstream_failed'],
+  ])('that ends as %s %o fails as %s', async (marker, settings, reason) => {
+    const answer = await endOf(service, marker, settings);
+    expect(answer).toMatchObject({ state: 'failed', reason });
+    if (answer.state === 'failed') expect(answer.detail).toMatch(/^[A-Z_]+ /);
+  });
+
+  it('whose parameters are found wrong later fails as an invalid request, and tells why', async () => {
+    const { simulators, provider } = await open(service);
+    simulators.upstream(service).configure({ lateChecks: true });
+    const job = aJob(service, { duration: 5 });
+    const { upstreamId } = await provider.start(job, signal());
+    simulators.finishAll();
+    expect(await provider.ask(handleOf(job, upstreamId), signal())).toMatchObject({
+      state: 'failed',
+      reason: 'invalid_request',
+      message: expect.stringContaining('supported durations are [4,6,8]'),
+    });
+  });
+
+  it('may be kept by the service for as long as it says', async () => {
+    const answer = await endOf(service, '');
+    if (answer.state !== 'succeeded') throw new Error(answer.state);
+    const { expiresAt } = answer.result;
+    if (service === 'vertex') expect(expiresAt).toBeUndefined();
+    else expect(Math.abs((expiresAt ?? 0) - Date.now() - 48 * 3_600_000)).toBeLessThan(60_000);
+  });
+});
+
+describe('an operation', () => {
+  const done = (response: unknown) => answerOf({ name: 'x', done: true, response }, undefined, String);
+
+  it('is read in every shape that Google has given it', () => {
+    const uri = 'https://example.com/files/1';
+    const told = [
+      { generateVideoResponse: { generatedSamples: [{ video: { uri } }] } },
+      { generatedSamples: [{ video: { uri } }] },
+      { videos: [{ gcsUri: uri, mimeType: 'video/mp4' }] },
+      { generateVideoResponse: { videos: [{ gcsUri: uri }] } },
+    ];
+    for (const response of told) expect(done(response)).toEqual({ state: 'succeeded', result: { ref: uri } });
+  });
+
+  it('that is done without a video is a failure, with or without a reason', () => {
+    for (const response of [undefined, {}, { videos: [] }, { generateVideoResponse: {} }]) {
+      expect(done(response)).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
+    }
+    for (const response of [
+      { raiMediaFilteredCount: 1 },
+      { generateVideoResponse: { raiMediaFilteredReasons: ['Blocked.'] } },
+    ]) {
+      expect(done(response)).toMatchObject({ state: 'failed', reason: 'content_rejected' });
+    }
+  });
+
+  it('ends by every code of google.rpc with a reason', () => {
+    const reasons: Partial<Record<number, Reason>> = {
+      1: 'cancelled',
+      3: 'invalid_request',
+      4: 'expired',
+      7: 'auth_failed',
+    };
+    for (let code = 0; code <= 17; code++) {
+      expect(
+        answerOf({ name: 'x', done: true, error: { code, message: 'Something.' } }, undefined, String),
+      ).toMatchObject({
+        state: 'failed',
+        reason: reasons[code] ?? 'upstream_failed',
+      });
+    }
+    const filtered = { code: 3, message: 'It violates our usage guidelines. Support codes: 1' };
+    expect(answerOf({ name: 'x', done: true, error: filtered }, undefined, String)).toMatchObject({
+      reason: 'content_rejected',
+    });
+  });
+
+  it('that cannot be read is trouble and no verdict', () => {
+    for (const odd of [undefined, null, 'x', {}, [], { error: { code: 5 } }]) {
+      expect(() => answerOf(odd, undefined, String)).toThrow(UpstreamError);
+    }
+  });
+});
+
+describe('a refusal', () => {
+  it.each<[Service, AccountState, Reason]>([
+    ['gemini', 'revoked', 'auth_failed'],
+    ['gemini', 'forbidden', 'auth_failed'],
+    ['gemini', 'overdue', 'quota_exhausted'],
+    ['gemini', 'quota_exhausted', 'quota_exhausted'],
+    ['vertex', 'revoked', 'auth_failed'],
+    ['vertex', 'forbidden', 'auth_failed'],
+    ['vertex', 'overdue', 'quota_exhausted'],
+    ['vertex', 'quota_exhausted', 'rate_limited'],
+  ])('by %s of an account that is %s is %s, and nothing was made', async (service, state, reason) => {
+    const { simulators, provider } = await open(service);
+    simulators.upstream(service).accounts.set('default', state);
+    expect(await failure(provider.start(aJob(service), signal()))).toMatchObject({ reason, created: 'no' });
+    expect(simulators.ledger.jobs()).toHaveLength(0);
+  });
+
+  it.each(SERVICES)('by %s of a key while asking is no verdict on the job', async (service) => {
+    const { simulators, provider } = await open(service);
+    const job = aJob(service);
+    const { upstreamId } = await provider.start(job, signal());
+    simulators.upstream(service).accounts.set('default', 'revoked');
+    expect(await failure(provider.ask(handleOf(job, upstreamId), signal()))).toMatchObject({
+      reason: 'auth_failed',
+    });
+  });
+
+  it.each(SERVICES)('by %s of words is told to the caller, of anything else it is not', async (service) => {
+    const { simulators, provider } = await open(service);
+    const refused = await failure(
+      provider.start(aJob(service, { prompt: 'a boat [moderation-input]' }), signal()),
+    );
+    expect(refused).toMatchObject({ reason: 'content_rejected', created: 'no' });
+    expect(refused.message).toContain('usage guidelines');
+    expect(await failure(provider.start(aJob(service, { duration: 5 }), signal()))).toMatchObject({
+      reason: 'invalid_request',
+      created: 'no',
+      message: expect.stringContaining('supported durations'),
+    });
+    simulators.upstream(service).accounts.set('default', 'forbidden');
+    const denied = await failure(provider.start(aJob(service), signal()));
+    expect(denied.message).not.toMatch(/project/i);
+    expect(denied.detail).toMatch(/project/i);
+  });
+
+  it.each(SERVICES)('by %s for the pace says when to come back', async (service) => {
+    const { provider } = await open(service);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 80 }, () => provider.start(aJob(service), signal())),
+    );
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    expect(refused?.reason).toMatchObject({ reason: 'rate_limited', created: 'no' });
+    expect(refused?.reason.retryAfterMs).toBeGreaterThan(0);
+  });
+
+  it.each(SERVICES)('by %s of a model that is gone is a clear one', async (service) => {
+    const { provider } = await open(service);
+    const job = { ...aJob(service), upstreamModel: 'veo-3.0-generate-001' };
+    const refused = await failure(provider.start(job, signal()));
+    expect(refused).toMatchObject({ reason: 'invalid_request', created: 'no' });
+    expect(refused.message).not.toContain('onetake-simulators');
+    if (service === 'vertex') expect(refused.detail).toContain('onetake-simulators');
+  });
+});
+
+describe.each(SERVICES)('trouble with %s', (service) => {
+  it('after a submit was taken leaves it unknown, and the submit is not repeated', async () => {
+    for (const kind of ['lost_answer', 'malformed_json', 'empty_body', 'truncated_body'] as const) {
+      const { simulators, provider } = await open(service);
+      simulators.faults.add({ kind, operation: 'submit', count: 1 });
+      expect((await failure(provider.start(aJob(service), signal()))).created, kind).toBe('unknown');
+      expect(simulators.ledger.jobs(), kind).toHaveLength(1);
+      expect(simulators.ledger.count({ operation: 'submit' }), kind).toBe(1);
+    }
+  });
+
+  it('of its own is an unknown outcome, an overload is not', async () => {
+    const { simulators, provider } = await open(service);
+    for (const rule of [{ status: 500 }, { status: 503 }, { status: 502, html: true }]) {
+      simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1, ...rule });
+      expect(await failure(provider.start(aJob(service), signal()))).toMatchObject({
+        reason: 'upstream_unavailable',
+        created: 'unknown',
+      });
+    }
+    simulators.faults.add({ kind: 'rate_limited', operation: 'submit', count: 1, retryAfter: 34 });
+    expect(await failure(provider.start(aJob(service), signal()))).toMatchObject({
+      reason: 'rate_limited',
+      created: 'no',
+      retryAfterMs: 34_000,
+    });
+  });
+
+  it('while asking is an error, whatever the body has become', async () => {
+    const { simulators, provider } = await open(service);
+    const job = aJob(service);
+    const { upstreamId } = await provider.start(job, signal());
+    simulators.finishAll();
+    for (const kind of ['reset', 'empty_body', 'server_error'] as const) {
+      simulators.faults.add({ kind, operation: 'poll', count: 1 });
+      await failure(provider.ask(handleOf(job, upstreamId), signal()));
+    }
+    expect((await provider.ask(handleOf(job, upstreamId), signal())).state).toBe('succeeded');
+  });
+});

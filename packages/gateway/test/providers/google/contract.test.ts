@@ -1,0 +1,59 @@
+import { startSimulators } from '@onetake/simulators';
+import { describeProviderContract } from '../providerContract.ts';
+import { MODELS, openAccount, type Service } from './support.ts';
+
+const VARIANTS: readonly { service: Service; name: string; more?: Record<string, unknown> }[] = [
+  { service: 'gemini', name: 'Veo on the Gemini API' },
+  { service: 'vertex', name: 'Veo on Vertex AI, results inside the answer' },
+  {
+    service: 'vertex',
+    name: 'Veo on Vertex AI, results in a bucket',
+    more: { storage_uri: 'gs://videos/out' },
+  },
+];
+
+for (const { service, name, more } of VARIANTS) {
+  describeProviderContract({
+    name,
+    startTwice: 'two_jobs',
+    async create() {
+      const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });
+      const { provider } = await openAccount(simulators.environment, more);
+      const upstream = simulators.upstream(service);
+      let marker = '';
+      return {
+        provider,
+        reopen: async () => (await openAccount(simulators.environment, more)).provider,
+        job(job) {
+          const { request } = job;
+          const prompt = `${request.prompt}${marker}`;
+          marker = '';
+          return {
+            ...job,
+            upstreamModel: MODELS[service],
+            request: { ...request, prompt, duration: 4, resolution: '720p', width: 1280, height: 720 },
+          };
+        },
+        async passTime() {
+          simulators.advance(600_000);
+        },
+        failNextJob() {
+          marker = ' [fail]';
+        },
+        holdNextJob() {
+          marker = ' [hold]';
+        },
+        breakUpstream() {
+          void upstream.outage();
+        },
+        stallUpstream() {
+          simulators.faults.add({ kind: 'hang', upstream: service });
+        },
+        async end() {
+          await provider.close();
+          await simulators.close();
+        },
+      };
+    },
+  });
+}

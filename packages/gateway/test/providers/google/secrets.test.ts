@@ -1,0 +1,194 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { readAccounts } from '../../../src/providers/accounts.ts';
+import { googleKind } from '../../../src/providers/google/kind.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import { serve } from '../../support/httpServer.ts';
+import { readAll } from '../../support/readAll.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+import { aJob, handleOf, open, openAccount, signal } from './support.ts';
+
+const KEY = 'a-key-that-nobody-may-see';
+
+const failure = (call: Promise<unknown>): Promise<unknown> => call.catch((error: unknown) => error);
+
+describe('the key of the Gemini API', () => {
+  it('follows no redirect and goes to no other host, whatever an operation names', async () => {
+    const elsewhere = await serve((_request, response) => response.end('video'));
+    const service = await serve((request, response) => {
+      if (request.url?.includes('files/moved')) {
+        response.writeHead(302, { location: `${elsewhere.origin}/moved` }).end();
+      } else response.end('video');
+    });
+    const { provider } = await openAccount({ GEMINI_API_KEY: KEY, GOOGLE_GEMINI_BASE_URL: service.origin });
+    onTestFinished(() => provider.close());
+    const read = async (ref: string) => {
+      const { stream } = await provider.open(handleOf(aJob('gemini'), 'x'), { ref }, 0, signal());
+      return (await readAll(stream)).toString();
+    };
+    expect(await read(`${elsewhere.origin}/v1beta/files/moved:download?alt=media`)).toBe('video');
+    expect(await read(`${elsewhere.origin}/signed?x=1`)).toBe('video');
+    expect(elsewhere.requests.map(({ headers }) => headers['x-goog-api-key'])).toEqual([
+      undefined,
+      undefined,
+    ]);
+    // A file is asked for by its name at the account's own address, wherever the operation says that it is.
+    expect(service.requests.map(({ url, headers }) => [url, headers['x-goog-api-key']])).toEqual([
+      ['/v1beta/files/moved:download?alt=media', KEY],
+    ]);
+  });
+
+  it('is in no error, even where the upstream repeats it', async () => {
+    const service = await serve((_request, response) => {
+      response.writeHead(403, { 'content-type': 'application/json' });
+      response.end(
+        JSON.stringify({ error: { status: 'PERMISSION_DENIED', message: `The key ${KEY} may not.` } }),
+      );
+    });
+    const { provider } = await openAccount({ GEMINI_API_KEY: KEY, GOOGLE_GEMINI_BASE_URL: service.origin });
+    onTestFinished(() => provider.close());
+    const error = await failure(provider.start(aJob('gemini'), signal()));
+    expect(error).toMatchObject({ reason: 'auth_failed', detail: expect.stringContaining('[secret]') });
+    expect(inspect(error, { depth: 10 })).not.toContain(KEY);
+  });
+});
+
+describe('access tokens of Vertex AI', () => {
+  it('are fetched once for many calls', async () => {
+    const { simulators, provider } = await open('vertex');
+    await Promise.all(Array.from({ length: 5 }, () => provider.start(aJob('vertex'), signal())));
+    await provider.start(aJob('vertex'), signal());
+    expect(simulators.ledger.count({ operation: 'token' })).toBe(1);
+  });
+
+  it('that are refused are the account, and neither the key nor the assertion is in the error', async () => {
+    const { simulators, provider } = await open('vertex');
+    simulators.upstream('vertex').accounts.set('default', 'revoked');
+    const error = await failure(provider.start(aJob('vertex'), signal()));
+    expect(error).toMatchObject({
+      reason: 'auth_failed',
+      created: 'no',
+      detail: expect.stringContaining('invalid_grant'),
+    });
+    expect(inspect(error, { depth: 10 })).not.toMatch(/PRIVATE KEY|assertion|eyJ/);
+    expect(simulators.ledger.count({ operation: 'submit' })).toBe(0);
+  });
+
+  it('that cannot be had for now mean that nothing was submitted', async () => {
+    const { simulators, provider } = await open('vertex');
+    await simulators.upstream('vertex').outage();
+    expect(await failure(provider.start(aJob('vertex'), signal()))).toMatchObject({
+      reason: 'upstream_unavailable',
+      created: 'no',
+    });
+  });
+
+  it('that never come end with the caller’s patience, and nothing was submitted', async () => {
+    const { simulators, provider } = await open('vertex');
+    simulators.faults.add({ kind: 'hang', operation: 'token' });
+    expect(await failure(provider.start(aJob('vertex'), AbortSignal.timeout(200)))).toMatchObject({
+      reason: 'upstream_timeout',
+      created: 'no',
+    });
+  });
+
+  it('need a file that can be read, now or the next time', async () => {
+    const { env } = await open('vertex');
+    const path = join(await tempFolder(), 'credentials.json');
+    const { provider } = await openAccount({ ...env, GOOGLE_APPLICATION_CREDENTIALS: path });
+    onTestFinished(() => provider.close());
+    const job = aJob('vertex');
+    expect(await failure(provider.start(job, signal()))).toMatchObject({
+      reason: 'auth_failed',
+      created: 'no',
+      detail: expect.stringContaining(path),
+    });
+    await writeFile(path, await readFile(env.GOOGLE_APPLICATION_CREDENTIALS ?? '', 'utf8'));
+    expect((await provider.start(job, signal())).upstreamId).toContain('/operations/');
+  });
+
+  it('go to the bucket’s service too, and to no place that is in no bucket', async () => {
+    const { provider } = await open('vertex', { storage_uri: 'gs://videos' });
+    const error = await failure(
+      provider.open(handleOf(aJob('vertex'), 'x'), { ref: 'https://example.com/video.mp4' }, 0, signal()),
+    );
+    expect(error).toBeInstanceOf(UpstreamError);
+    expect(error).toMatchObject({ reason: 'result_lost' });
+  });
+});
+
+describe('an account of the environment', () => {
+  const accountOf = (env: Record<string, string>) => {
+    const { accounts, problems } = readAccounts({ file: undefined, env, kinds: [googleKind] });
+    expect(problems).toEqual([]);
+    return accounts[0]?.account;
+  };
+
+  it('is made by a key, by either name, and goes to the Gemini API', () => {
+    expect(accountOf({ GEMINI_API_KEY: 'one' })).toMatchObject({ api: 'gemini', api_key: 'one' });
+    expect(accountOf({ GEMINI_API_KEY: 'one', GOOGLE_API_KEY: 'two' })).toMatchObject({ api_key: 'two' });
+  });
+
+  it('is made by a project where Vertex AI is asked for, and needs no key', () => {
+    const project = { GOOGLE_CLOUD_PROJECT: 'p' };
+    expect(accountOf({ GOOGLE_GENAI_USE_VERTEXAI: 'true', ...project, GEMINI_API_KEY: 'one' })).toEqual({
+      api: 'vertex',
+      project: 'p',
+      location: 'us-central1',
+    });
+    expect(
+      accountOf({
+        GOOGLE_GENAI_USE_ENTERPRISE: '1',
+        ...project,
+        GOOGLE_CLOUD_LOCATION: 'global',
+        GOOGLE_APPLICATION_CREDENTIALS: '/run/key.json',
+        STORAGE_EMULATOR_HOST: 'localhost:4443',
+      }),
+    ).toEqual({
+      api: 'vertex',
+      project: 'p',
+      location: 'global',
+      credentials_file: '/run/key.json',
+      storage_url: 'http://localhost:4443',
+    });
+  });
+
+  it.each([
+    [undefined, true],
+    ['https://generativelanguage.googleapis.com', true],
+    ['https://us-central1-aiplatform.googleapis.com/', true],
+    ['https://videos.example.com', false],
+  ])('at %s may have retired models: not %s', async (url, retiresModels) => {
+    const { provider, ...opened } = await openAccount(
+      { GEMINI_API_KEY: 'k' },
+      url === undefined ? {} : { base_url: url },
+    );
+    onTestFinished(() => provider.close());
+    expect(opened.retiresModels).toBe(retiresModels);
+  });
+
+  it('or of a file need not say which service it is for', () => {
+    const ofFile = (members: Record<string, unknown>) =>
+      readAccounts({
+        file: { veo: { provider: 'google', ...members } },
+        env: { KEY: 'k' },
+        kinds: [googleKind],
+      });
+    expect(ofFile({ api_key: { env: 'KEY' } }).accounts[0]?.account).toMatchObject({ api: 'gemini' });
+    expect(ofFile({ project: 'p', storage_uri: 'gs://videos' }).accounts[0]?.account).toMatchObject({
+      api: 'vertex',
+      location: 'us-central1',
+    });
+    expect(ofFile({ api: 'vertex', api_key: { env: 'KEY' } }).problems.join()).toContain(
+      'accounts.veo.project',
+    );
+    expect(ofFile({ project: 'p', storage_uri: 'videos' }).problems.join()).toContain('gs://bucket');
+  });
+
+  it('is none where nothing speaks of it', () => {
+    expect(accountOf({ GOOGLE_CLOUD_PROJECT: 'p' })).toBeUndefined();
+    expect(accountOf({ GOOGLE_GENAI_USE_VERTEXAI: 'true' })).toBeUndefined();
+  });
+});

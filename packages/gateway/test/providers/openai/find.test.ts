@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import type { FindOutcome, Job } from '../../../src/providers/provider.ts';
+import type { Clock } from '../../../src/tasks/clock.ts';
+import { newId } from '../../../src/tasks/ids.ts';
+import { serve } from '../../support/httpServer.ts';
+import { aJob, openAccount, openUpstream, SERVICES, signal } from './support.ts';
+
+const ABSENT: FindOutcome = { found: false, certainty: 'absent' };
+const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
+const MINUTE = 60_000;
+
+/** A clock that is so far ahead of the wall clock. */
+const ahead = (ms: number): Clock => ({ now: () => Date.now() + ms });
+
+const lost = (
+  job: Job,
+  changes: { intendedAt?: number; givenUpAt?: number; known?: readonly string[] } = {},
+) => ({
+  ...job,
+  intendedAt: changes.intendedAt ?? Date.now(),
+  ...(changes.givenUpAt === undefined ? {} : { givenUpAt: changes.givenUpAt }),
+  isKnown: async (id: string) => changes.known?.includes(id) ?? false,
+});
+
+/** A server whose list is so, asked `afterMs` from now, as its clock and the adapter's agree. */
+async function listing(pages: readonly unknown[], { afterMs = 3 * MINUTE, status = 200 } = {}) {
+  const clock = ahead(afterMs);
+  const server = await serve((request, response) => {
+    const after = new URL(request.url ?? '', 'http://host').searchParams.get('after');
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      date: new Date(clock.now()).toUTCString(),
+    });
+    response.end(JSON.stringify(pages[after === null ? 0 : Number(after.split('-')[1]) + 1]));
+  });
+  const account = { base_url: `${server.origin}/v1`, api_key: 'sk-k1' };
+  return { server, provider: await openAccount(account, clock) };
+}
+
+const video = (id: string, created: number, changes: Record<string, unknown> = {}) => ({
+  id,
+  status: 'queued',
+  created_at: Math.floor(created / 1000),
+  model: 'sora-2',
+  prompt: 'a paper boat',
+  seconds: '4',
+  size: '1280x720',
+  ...changes,
+});
+
+const page = (...data: unknown[]) => ({ object: 'list', data, has_more: false });
+
+describe('a lost submission', () => {
+  it.each(Object.keys(SERVICES) as (keyof typeof SERVICES)[])(
+    'is found in the list of %s',
+    async (service) => {
+      const { simulators, provider } = await openUpstream(service);
+      simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
+      const job = aJob({ prompt: `${newId()} [hold]` });
+      const intendedAt = Date.now();
+      await expect(provider.start(job, signal())).rejects.toMatchObject({ created: 'unknown' });
+      const outcome = await provider.find?.(lost(job, { intendedAt }), signal());
+      expect(outcome).toMatchObject({ found: true });
+      expect(simulators.ledger.jobs()).toHaveLength(1);
+    },
+  );
+
+  it.each(['ahead', 'behind'])('is found where the clock of the upstream is %s', async (where) => {
+    const { simulators, provider } = await openUpstream();
+    const skewMs = (where === 'ahead' ? 1 : -1) * 20 * MINUTE;
+    simulators.faults.add({ kind: 'clock_skew', skewMs });
+    const job = aJob({ prompt: '[hold]' });
+    const intendedAt = Date.now();
+    const { upstreamId } = await provider.start(job, signal());
+    expect(await provider.find?.(lost(job, { intendedAt }), signal())).toEqual({ found: true, upstreamId });
+  });
+
+  it('of a remix is told by its source and its words', async () => {
+    const now = Date.now();
+    const source = { taskId: 'video_0', accountId: 'openai', upstreamId: 'video_src', ref: 'video_src' };
+    const { provider } = await listing([
+      page(
+        video('video-1', now, { remixed_from_video_id: 'video_other' }),
+        video('video-2', now, { remixed_from_video_id: 'video_src', model: 'sora-2-pro', seconds: '12' }),
+      ),
+    ]);
+    const found = await provider.find?.(lost(aJob({ source }), { intendedAt: now }), signal());
+    expect(found).toEqual({ found: true, upstreamId: 'video-2' });
+  });
+
+  it('may be told under the dated name of its model, and not under that of another', async () => {
+    const now = Date.now();
+    const { provider } = await listing([
+      page(
+        video('video-1', now, { model: 'sora-2-pro' }),
+        video('video-2', now, { model: 'sora-2-pro-2025-10-06' }),
+        video('video-3', now, { model: 'sora-2-2025-12-08' }),
+      ),
+    ]);
+    const found = await provider.find?.(lost(aJob(), { intendedAt: now }), signal());
+    expect(found).toEqual({ found: true, upstreamId: 'video-3' });
+  });
+
+  it.each([
+    ['another prompt', { prompt: 'a paper plane' }],
+    ['another length', { seconds: '8' }],
+    ['another size', { size: '720x1280' }],
+    ['a source', { remixed_from_video_id: 'video_src' }],
+  ])('is not a job of %s', async (_what, changes) => {
+    const now = Date.now();
+    const { provider } = await listing([page(video('video-1', now, changes))]);
+    expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(ABSENT);
+  });
+
+  it('is not a job that another attempt has', async () => {
+    const now = Date.now();
+    const { provider } = await listing([page(video('video-1', now), video('video-2', now))]);
+    const twins = { intendedAt: now, known: ['video-1'] };
+    expect(await provider.find?.(lost(aJob(), twins), signal())).toEqual({
+      found: true,
+      upstreamId: 'video-2',
+    });
+    const both = { intendedAt: now, known: ['video-1', 'video-2'] };
+    expect(await provider.find?.(lost(aJob(), both), signal())).toEqual(ABSENT);
+  });
+
+  it('is not absent before the request had time to arrive', async () => {
+    const soon = await listing([page()], { afterMs: 60_000 });
+    expect(await soon.provider.find?.(lost(aJob()), signal())).toEqual(UNKNOWN);
+    const later = await listing([page()], { afterMs: 100_000 });
+    expect(await later.provider.find?.(lost(aJob()), signal())).toEqual(ABSENT);
+    // A call that took long was under way for that long.
+    const slow = { givenUpAt: Date.now() + 60_000 };
+    expect(await later.provider.find?.(lost(aJob(), slow), signal())).toEqual(UNKNOWN);
+  });
+
+  it('is looked for to the end of a list that does not begin with the newest', async () => {
+    const now = Date.now();
+    const other = (id: string, created: number) => video(id, created, { prompt: 'another' });
+    const { provider } = await listing([
+      { data: [other('video-x', now - 9 * MINUTE), other('video-0', now - 5 * MINUTE)], has_more: true },
+      { data: [video('video-1', now)], has_more: false },
+    ]);
+    const found = await provider.find?.(lost(aJob(), { intendedAt: now }), signal());
+    expect(found).toEqual({ found: true, upstreamId: 'video-1' });
+  });
+
+  it('is not absent where a job that looks like it seems a little too old', async () => {
+    const now = Date.now();
+    const { provider } = await listing([page(video('video-1', now - 20_000))]);
+    expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
+  });
+
+  it('is not absent where the list does not tell the words of a job', async () => {
+    const now = Date.now();
+    const { provider } = await listing([page(video('video-1', now, { prompt: null }))]);
+    expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
+  });
+
+  it('is looked for past the intent, over pages, and no further', async () => {
+    const now = Date.now();
+    const other = (id: string, created: number) => video(id, created, { prompt: 'another' });
+    const { provider, server } = await listing([
+      { data: [other('video-0', now)], has_more: true },
+      { data: [other('video-1', now - 5 * MINUTE)], has_more: true },
+      { data: [video('video-2', now - 6 * MINUTE)], has_more: false },
+    ]);
+    expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(ABSENT);
+    expect(server.requests.map(({ url }) => url)).toEqual([
+      '/v1/videos?limit=100&order=desc',
+      '/v1/videos?limit=100&order=desc&after=video-0',
+    ]);
+  });
+
+  it.each([
+    ['an answer that is no list', {}],
+    ['a list of something else', { data: [{ hello: 'world' }] }],
+  ])('is not absent because of %s', async (_what, body) => {
+    const { provider } = await listing([body]);
+    await expect(provider.find?.(lost(aJob()), signal())).rejects.toMatchObject({
+      reason: 'upstream_unavailable',
+    });
+  });
+
+  it('cannot be told of by a server without a list', async () => {
+    const { provider } = await listing([{ detail: 'Not Found' }], { status: 404 });
+    expect(await provider.find?.(lost(aJob()), signal())).toEqual(UNKNOWN);
+  });
+});

@@ -1,0 +1,107 @@
+import { stat } from 'node:fs/promises';
+import { startSimulators } from '@onetake/simulators';
+import { type DemoClient, described, freeFile } from './client.ts';
+import { withGateway } from './gateway.ts';
+import { settingsAtSpeed } from './pace.ts';
+
+/** One model of each family, and how the reference page says that it delivers. */
+const FAMILIES = [
+  { family: 'Sora 2', model: 'sora-2', delivers: 'download endpoint' },
+  { family: 'Veo', model: 'veo-3.1-generate-001', delivers: 'url' },
+  { family: 'Wanxiang', model: 'wan2.7-t2v', delivers: 'url' },
+  { family: 'Seedance', model: 'seedance-2.0', delivers: 'url' },
+  { family: 'built in', model: 'onetake-preview', delivers: 'url' },
+] as const;
+
+/** One stand-in for each family: others (Azure, Vertex AI) would want the same variables. */
+const UPSTREAMS = ['openai', 'gemini', 'dashscope', 'ark'];
+
+/** A stand-in's minute in a second: its two or three minutes a video are realistic, and nobody wants to sit through them. */
+const SPEED = 60;
+
+interface Outcome {
+  readonly family: string;
+  readonly model: string;
+  readonly delivered: boolean;
+  readonly how: string;
+  readonly words: string;
+  readonly seconds: number;
+}
+
+/** One video of each family through the public API; false unless every one was delivered as documented. */
+export async function showAll(prompt: string): Promise<boolean> {
+  const simulators = await startSimulators({ scale: 1 / SPEED, only: UPSTREAMS });
+  try {
+    const { environment } = simulators;
+    const played = FAMILIES.filter(({ family }) => family !== 'built in').map(({ model }) => model);
+    return await withGateway(
+      environment,
+      (client) => showFamilies(client, prompt),
+      settingsAtSpeed(SPEED, played, environment),
+    );
+  } finally {
+    await simulators.close();
+  }
+}
+
+async function showFamilies(client: DemoClient, prompt: string): Promise<boolean> {
+  process.stdout.write(
+    `Gateway  ${client.base}\nPrompt   ${prompt}\n` +
+      `The providers are played by stand-ins on this machine, whose time passes ${SPEED} times as fast as theirs.\n`,
+  );
+  const outcomes = await Promise.all(FAMILIES.map((family) => deliver(client, prompt, family)));
+  process.stdout.write(table(outcomes));
+  const delivered = outcomes.filter((outcome) => outcome.delivered).length;
+  process.stdout.write(`${delivered} of ${FAMILIES.length} families delivered\n`);
+  return delivered === FAMILIES.length;
+}
+
+async function deliver(
+  client: DemoClient,
+  prompt: string,
+  { family, model, delivers }: (typeof FAMILIES)[number],
+): Promise<Outcome> {
+  const startedAt = performance.now();
+  const outcome = (delivered: boolean, how: string, words: string): Outcome => ({
+    family,
+    model,
+    delivered,
+    how,
+    words,
+    seconds: (performance.now() - startedAt) / 1000,
+  });
+  try {
+    const { task_id: id } = await client.submit({ model, prompt });
+    const task = await client.finished(id);
+    if (task.status === 'failed') return outcome(false, '–', task.error?.message ?? 'failed');
+    const file = freeFile(`${prompt} ${model}`);
+    const how = await client.save(task, file);
+    if (how !== delivers) return outcome(false, how, `should have come by ${delivers}`);
+    const { size } = await stat(file);
+    if (size !== task.bytes) return outcome(false, how, `${size} of ${task.bytes} bytes arrived`);
+    return outcome(true, how, described(task));
+  } catch (error) {
+    return outcome(false, '–', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function table(outcomes: readonly Outcome[]): string {
+  const rows = [
+    ['', 'family', 'model', 'by', 'took', 'video'],
+    ...outcomes.map(({ delivered, family, model, how, seconds, words }) => [
+      delivered ? '✓' : '✗',
+      family,
+      model,
+      how,
+      `${seconds.toFixed(1)} s`,
+      words,
+    ]),
+  ];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return `${rows.map(line).join('\n')}\n`;
+}
