@@ -6,7 +6,7 @@ import { withLock } from './lock.mjs';
 import { exitCode, pathVariable, run } from './spawn.mjs';
 
 const WANTED_MAJOR = 24;
-const DISK_SPACE = '800 MB of disk';
+const DISK_SPACE = '900 MB of disk';
 const DEPENDENCY_FIELDS = [
   'workspaces',
   'dependencies',

@@ -10,7 +10,7 @@ import { createAskMany } from './askMany.ts';
 import { submissionOf } from './body.ts';
 import { createDashscopeClient } from './client.ts';
 import { CALL_ERRORS, refusalOf } from './errors.ts';
-import { find } from './find.ts';
+import { createFind } from './find.ts';
 
 interface DashscopeOptions {
   /** Without a slash at the end. */
@@ -75,7 +75,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     // A link signed by OSS: the key stays at home.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel,
-    find: (lost, signal) => find(asking, lost, signal),
+    find: createFind(asking),
     close: () => http.close(),
   };
 }

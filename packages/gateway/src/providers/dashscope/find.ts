@@ -12,31 +12,50 @@ const MAX_PAGES = 10;
 
 const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
 
+/** Prompts of ended tasks that are kept: they never change, and one question that fails must not cost all the others again. */
+const KEPT = 1000;
+
 /**
  * Looks for a lost submission among the tasks of its minutes and model that nobody of ours has. The list holds no prompts, and a
  * task tells its own only when it has succeeded: while any candidate is on its way the question stays open, which is thrown
  * (`upstream_unavailable`), so that the engine goes on asking. Nothing is ever certainly absent: lists lag.
  */
-export async function find(
-  { client, reader }: { client: DashscopeClient; reader: AnswerReader },
-  lost: UnknownSubmission,
-  signal: AbortSignal,
-): Promise<FindOutcome> {
-  const candidates = await candidatesOf(client, lost, signal);
-  if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return UNKNOWN;
-  const meanings = candidates.map(({ id, status }) => reader.meaningOf(status, id));
-  const working = meanings.filter((meaning) => meaning === 'queued' || meaning === 'in_progress').length;
-  if (working > 0) {
-    throw new UpstreamError('upstream_unavailable', {
-      detail: `${working} tasks of the same minutes are on their way, and tell their prompts only when they end`,
-    });
+export function createFind({
+  client,
+  reader,
+}: {
+  client: DashscopeClient;
+  reader: AnswerReader;
+}): (lost: UnknownSubmission, signal: AbortSignal) => Promise<FindOutcome> {
+  const told = new Map<string, TaskAnswer>();
+
+  async function ended(id: string, signal: AbortSignal): Promise<TaskAnswer> {
+    const known = told.get(id);
+    if (known) return known;
+    const answer = await client.task(id, signal);
+    if (answer.output.origPrompt === undefined) return answer;
+    if (told.size >= KEPT) told.delete(told.keys().next().value ?? '');
+    told.set(id, answer);
+    return answer;
   }
-  const ended = candidates.filter((_, index) => meanings[index] === 'succeeded');
-  const answers = await Promise.all(ended.map(({ id }) => client.task(id, signal)));
-  const matches = answers.filter((answer) => isAlike(answer, lost));
-  const [match] = matches;
-  // Two that look alike cannot be told apart, and one of them is somebody else's.
-  return match && matches.length === 1 ? { found: true, upstreamId: match.output.id } : UNKNOWN;
+
+  return async (lost, signal) => {
+    const candidates = await candidatesOf(client, lost, signal);
+    if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return UNKNOWN;
+    const meanings = candidates.map(({ id, status }) => reader.meaningOf(status, id));
+    const working = meanings.filter((meaning) => meaning === 'queued' || meaning === 'in_progress').length;
+    if (working > 0) {
+      throw new UpstreamError('upstream_unavailable', {
+        detail: `${working} tasks of the same minutes are on their way, and tell their prompts only when they end`,
+      });
+    }
+    const succeeded = candidates.filter((_, index) => meanings[index] === 'succeeded');
+    const answers = await Promise.all(succeeded.map(({ id }) => ended(id, signal)));
+    const matches = answers.filter((answer) => isAlike(answer, lost));
+    const [match] = matches;
+    // Two that look alike cannot be told apart, and one of them is somebody else's.
+    return match && matches.length === 1 ? { found: true, upstreamId: match.output.id } : UNKNOWN;
+  };
 }
 
 async function candidatesOf(

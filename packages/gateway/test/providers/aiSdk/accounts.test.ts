@@ -84,7 +84,7 @@ describe('accounts of the AI SDK bridge', () => {
       { package: '../evil', api_key: { env: 'XAI_API_KEY' } },
       /accounts\.a\.package: must be the name of an npm/,
     ],
-    [{ package: 'file:///tmp/x.mjs', factory: 'x', api_key: { env: 'XAI_API_KEY' } }, /accounts\.a\.package/],
+    [{ package: 'file:///x.mjs', factory: 'x', api_key: { env: 'XAI_API_KEY' } }, /accounts\.a\.package/],
     [{ package: '@ai-sdk/xai', api_key: 'plain' }, /accounts\.a\.api_key: must be \{env: NAME\}/],
   ])('%j is refused with a reason', (members, message) => {
     const { problems } = read(ENV, { a: { provider: 'ai-sdk', ...members } });

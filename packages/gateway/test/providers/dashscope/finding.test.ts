@@ -47,6 +47,17 @@ describe('a lost submission', () => {
     expect(await find(provider, job)).toEqual(UNKNOWN);
   });
 
+  it('comes nearer with every look: who has told a prompt is not asked again', async () => {
+    const { simulators, provider } = await simulated();
+    const job = aJob({ prompt: 'a lost boat [instant]' });
+    const { upstreamId } = await provider.start(job, signal());
+    await provider.start(aJob({ prompt: 'another boat [instant]' }), signal());
+    simulators.faults.add({ kind: 'server_error', operation: 'poll', after: 1, count: 1 });
+    expect(await find(provider, job)).toMatchObject({ name: 'UpstreamError' });
+    expect(await find(provider, job)).toEqual({ found: true, upstreamId });
+    expect(simulators.ledger.count({ operation: 'poll' })).toBe(3);
+  });
+
   it('is searched for over several pages', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
