@@ -59,6 +59,11 @@ const LIMITS: Readonly<Record<GoogleAccount['api'], AccountLimits>> = {
 };
 
 const name = z.string().regex(/^[\w.:-]+$/, 'must be an id as Google Cloud writes it');
+const project = z
+  .string(
+    'is missing: Vertex AI needs the id of a Google Cloud project (in the environment, GOOGLE_CLOUD_PROJECT)',
+  )
+  .pipe(name);
 
 /** Accounts of Google: Veo on the Gemini API, with a key, or on Vertex AI, with a project. */
 export const googleKind: ProviderKind<GoogleAccount> = {
@@ -77,7 +82,7 @@ export const googleKind: ProviderKind<GoogleAccount> = {
         }),
         z.strictObject({
           api: z.literal('vertex'),
-          project: name,
+          project,
           location: name.default(LOCATION),
           /** A service account key, or another file of credentials. Default: application default credentials. */
           credentials_file: z.string().min(1).optional(),
@@ -141,11 +146,11 @@ function openVertex(account: VertexAccount) {
 const usesVertex = (env: Environment): boolean =>
   /^(true|1)$/i.test(env.GOOGLE_GENAI_USE_ENTERPRISE || env.GOOGLE_GENAI_USE_VERTEXAI || '');
 
-function vertexFrom(env: Environment): Record<string, unknown> | undefined {
-  if (!env.GOOGLE_CLOUD_PROJECT) return undefined;
+/** Whoever asks for Vertex AI and names no project has an account that lacks it: that is told, not passed over. */
+function vertexFrom(env: Environment): Record<string, unknown> {
   return {
     api: 'vertex',
-    project: env.GOOGLE_CLOUD_PROJECT,
+    project: env.GOOGLE_CLOUD_PROJECT || undefined,
     ...(env.GOOGLE_CLOUD_LOCATION ? { location: env.GOOGLE_CLOUD_LOCATION } : {}),
     ...(env.GOOGLE_APPLICATION_CREDENTIALS ? { credentials_file: env.GOOGLE_APPLICATION_CREDENTIALS } : {}),
     ...(env.GOOGLE_VERTEX_BASE_URL ? { base_url: env.GOOGLE_VERTEX_BASE_URL } : {}),

@@ -189,6 +189,19 @@ describe('an account of the environment', () => {
 
   it('is none where nothing speaks of it', () => {
     expect(accountOf({ GOOGLE_CLOUD_PROJECT: 'p' })).toBeUndefined();
-    expect(accountOf({ GOOGLE_GENAI_USE_VERTEXAI: 'true' })).toBeUndefined();
+    expect(accountOf({ GOOGLE_GENAI_USE_VERTEXAI: 'false' })).toBeUndefined();
   });
+
+  it.each([{}, { GOOGLE_CLOUD_PROJECT: '' }, { GEMINI_API_KEY: 'one' }])(
+    'that asks for Vertex AI without a project is a problem that names the variable: %o',
+    (env) => {
+      const read = (file: unknown) =>
+        readAccounts({ file, env: { GOOGLE_GENAI_USE_VERTEXAI: 'true', ...env }, kinds: [googleKind] });
+      expect(read(undefined)).toMatchObject({
+        accounts: [],
+        problems: [expect.stringContaining('GOOGLE_CLOUD_PROJECT')],
+      });
+      expect(read({ veo: { provider: 'google', project: 'p' } }).problems).toEqual([]);
+    },
+  );
 });
