@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { MediaRow } from '../store/store.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { statusOf, type Task } from '../tasks/task.ts';
+import { prefers } from './accept.ts';
 import { base64Length, base64Of } from './base64Stream.ts';
 import { gone, serveBytes } from './bytes.ts';
 import { type ApiContext, type App, ownTask } from './context.ts';
@@ -58,14 +59,15 @@ export function contentRoutes(app: App, context: ApiContext): void {
       operationId: 'downloadVideo',
       summary: 'Download as JSON with base64, or as bytes',
       description:
-        'JSON unless the request says `Accept: video/mp4`. Streamed: constant memory however large the video.',
+        'JSON unless the request prefers `video/mp4` in its `Accept` header. Streamed: constant memory however large the video.',
       tags: ['Video'],
       querystring: z.object({ id: z.string().describe('The task id'), variant: Variant }),
       response: { 200: DownloadAnswer, ...BYTES_ERRORS },
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.query.id);
-      if (request.headers.accept?.includes('video/mp4') || request.query.variant === 'thumbnail') {
+      const bytes = prefers(request.headers.accept, 'video/mp4', 'application/json');
+      if (bytes || request.query.variant === 'thumbnail') {
         return sendBytes(request, reply, task, request.query.variant);
       }
       return sendJson(request, reply, task);

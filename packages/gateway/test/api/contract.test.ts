@@ -136,6 +136,13 @@ describe('download', () => {
     expect((await response.arrayBuffer()).byteLength).toBe(task.bytes);
   });
 
+  it('gives JSON to who refuses video/mp4', async () => {
+    const { body } = await t.json(`/v1/video/generations/download?id=${task.task_id}`, {
+      headers: { accept: 'video/mp4;q=0, */*' },
+    });
+    expect(body.size).toBe(task.bytes);
+  });
+
   it('serves the link to anyone who has it, and to no one who changed it', async () => {
     expect((await fetch(task.url)).status).toBe(200);
     expect((await fetch(task.url.replace(/signature=./, 'signature=_'))).status).toBe(403);
