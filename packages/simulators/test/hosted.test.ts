@@ -4,6 +4,7 @@ import { probe } from './support/probe.ts';
 
 interface Call {
   readonly path: string;
+  readonly method?: string;
   readonly body?: unknown;
   readonly key?: string;
 }
@@ -12,9 +13,9 @@ interface Call {
 async function serviceOf(name: string, scheme = 'Bearer') {
   const simulators: Simulators = await startSimulators({ only: [name], scale: 0.001, limits: false });
   onTestFinished(() => simulators.close());
-  async function call({ path, body, key = simulators.keys[name] }: Call) {
+  async function call({ path, body, key = simulators.keys[name], method }: Call) {
     const response = await fetch(`${simulators.urls[name]}${path}`, {
-      method: body === undefined ? 'GET' : 'POST',
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
       headers: {
         authorization: `${scheme} ${key}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -179,6 +180,25 @@ describe('Replicate', () => {
     );
   });
 
+  it('lists the predictions of an account, latest first and a hundred to a page', async () => {
+    const { simulators, call } = await serviceOf('replicate');
+    const ids: string[] = [];
+    for (let number = 0; number < 101; number++) ids.unshift((await call({ path, body })).body.id);
+    const other = simulators.upstream('replicate').accounts.set('other').key;
+    const first = (await call({ path: '/v1/predictions' })).body;
+    const idsOf = (page: { results: readonly { id: string }[] }) => page.results.map(({ id }) => id);
+    expect(idsOf(first)).toEqual(ids.slice(0, 100));
+    expect(first.previous).toBeNull();
+    const { pathname, search } = new URL(first.next);
+    const second = (await call({ path: `${pathname}${search}` })).body;
+    expect(idsOf(second)).toEqual(ids.slice(100));
+    expect({ next: second.next, previous: typeof second.previous }).toEqual({
+      next: null,
+      previous: 'string',
+    });
+    expect((await call({ path: '/v1/predictions', key: other })).body.results).toEqual([]);
+  });
+
   it.each([
     ['an unknown model', '/v1/models/a/b/predictions', body, 404],
     ['no input', path, {}, 422],
@@ -217,6 +237,38 @@ describe('fal', () => {
     expect(await call({ path: pathOf(made.response_url) })).toMatchObject({
       status: 422,
       body: { detail: [{ type: 'value_error', msg: expect.any(String) }] },
+    });
+  });
+
+  it('cancels a request that is not over at the address that it told, and says so of one that is', async () => {
+    const { simulators, call } = await serviceOf('fal', 'Key');
+    const { body: made } = await call({ path, body });
+    const cancel = { path: pathOf(made.cancel_url), method: 'PUT' };
+    expect(await call(cancel)).toEqual({ status: 202, body: { status: 'CANCELLATION_REQUESTED' } });
+    expect(await call({ path: pathOf(made.response_url) })).toMatchObject({
+      status: 499,
+      body: { error_type: 'client_cancelled' },
+    });
+    expect(await call(cancel)).toEqual({ status: 400, body: { status: 'ALREADY_COMPLETED' } });
+    expect(await call({ ...cancel, path: cancel.path.replace(made.request_id, 'none') })).toEqual({
+      status: 404,
+      body: { status: 'NOT_FOUND' },
+    });
+    expect(simulators.ledger.job('fal', made.request_id)).toMatchObject({
+      operations: { cancel: 2 },
+      bills: [],
+    });
+  });
+
+  it('tells the place of a request in the queue', async () => {
+    const { call } = await serviceOf('fal', 'Key');
+    const waiting = { path, body: { ...body, prompt: 'a boat [queued]' } };
+    const made = [await call(waiting), await call(waiting)];
+    expect(made.map((one) => one.body.queue_position)).toEqual([0, 1]);
+    expect((await call({ path: pathOf(made[1]?.body.status_url) })).body).toMatchObject({
+      status: 'IN_QUEUE',
+      queue_position: 1,
+      response_url: made[1]?.body.response_url,
     });
   });
 

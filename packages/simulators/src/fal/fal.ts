@@ -52,7 +52,10 @@ const requestError = (status: number, detail: string, type?: string): Answer => 
   body: { detail, ...(type === undefined ? {} : { error_type: type }) },
 });
 
-/** fal's queue: `POST /{app}`, `GET /{app}/requests/{id}/status`, `GET /{app}/requests/{id}` (Queue API reference). */
+/**
+ * fal's queue: `POST /{app}`, `GET /{app}/requests/{id}/status`, `GET /{app}/requests/{id}`, `PUT /{app}/requests/{id}/cancel`
+ * (Queue API reference).
+ */
 export const fal: Upstream = defineUpstream<Settings, Details>({
   name: 'fal',
   title: 'fal',
@@ -89,28 +92,44 @@ function routes(app: FastifyInstance, context: Context): void {
     const account = authenticate(context, request);
     const job = submit(context, account, `fal-ai/${request.params['*']}`, request);
     context.notes.about(request, job);
-    const address = `${context.settings.publicUrl}/${job.details.app}/requests/${job.id}`;
-    return {
-      status: 'IN_QUEUE',
-      request_id: job.id,
-      response_url: address,
-      status_url: `${address}/status`,
-      cancel_url: `${address}/cancel`,
-      queue_position: 0,
-    };
+    return { ...queued(context, job), ...addressesOf(context, job) };
   });
 
   app.get<Wildcard>('/fal-ai/*', operation('poll'), async (request, reply) => {
-    const account = authenticate(context, request);
-    const [, name, id = '', status] =
-      /^([^/]+)\/requests\/([^/]+)(\/status)?$/.exec(request.params['*']) ?? [];
-    const job = context.jobs.find(id);
-    if (!job || job.account !== account.name || job.details.app !== `fal-ai/${name}`) {
-      throw new Refusal(requestError(404, 'Request not found'));
-    }
+    const { job, rest } = named(context, request);
+    if (!job) throw new Refusal(requestError(404, 'Request not found'));
     context.notes.about(request, job);
-    return status === undefined ? sendResult(context, job, reply) : { status: statusOf(job), request_id: id };
+    if (rest === undefined) return sendResult(context, job, reply);
+    return { ...statusOf(context, job), response_url: addressesOf(context, job).response_url };
   });
+
+  // fal, Queue API reference, "Cancel a request": the words of each status.
+  app.put<Wildcard>('/fal-ai/*', operation('cancel'), async (request, reply) => {
+    const { job, rest } = named(context, request);
+    if (!job || rest !== 'cancel') return give(reply, { status: 404, body: { status: 'NOT_FOUND' } });
+    context.notes.about(request, job);
+    return context.jobs.cancel(job)
+      ? give(reply, { status: 202, body: { status: 'CANCELLATION_REQUESTED' } })
+      : give(reply, { status: 400, body: { status: 'ALREADY_COMPLETED' } });
+  });
+}
+
+/** The account's request that a path below its app is about, and what the path asks of it: nothing is its result. */
+function named(
+  context: Context,
+  request: FastifyRequest<Wildcard>,
+): { job: Job<Details> | undefined; rest: string | undefined } {
+  const account = authenticate(context, request);
+  const [, name, id = '', rest] =
+    /^([^/]+)\/requests\/([^/]+)(?:\/(status|cancel))?$/.exec(request.params['*']) ?? [];
+  const job = context.jobs.find(id);
+  const own = job?.account === account.name && job.details.app === `fal-ai/${name}`;
+  return { job: own ? job : undefined, rest };
+}
+
+function addressesOf(context: Context, { id, details }: Job<Details>) {
+  const address = `${context.settings.publicUrl}/${details.app}/requests/${id}`;
+  return { response_url: address, status_url: `${address}/status`, cancel_url: `${address}/cancel` };
 }
 
 function authenticate(context: Context, request: FastifyRequest): Account {
@@ -160,8 +179,16 @@ function submit(context: Context, account: Account, model: string, request: Fast
   });
 }
 
-function statusOf({ state }: Job): string {
-  return state === 'queued' ? 'IN_QUEUE' : state === 'running' ? 'IN_PROGRESS' : 'COMPLETED';
+function statusOf(context: Context, job: Job<Details>): Record<string, unknown> {
+  if (job.state === 'queued') return queued(context, job);
+  return { status: job.state === 'running' ? 'IN_PROGRESS' : 'COMPLETED', request_id: job.id };
+}
+
+/** "queue_position": how many are before it. */
+function queued(context: Context, { id, account }: Job<Details>): Record<string, unknown> {
+  const waiting = context.jobs.all().filter((job) => job.account === account && job.state === 'queued');
+  const position = waiting.findIndex((job) => job.id === id);
+  return { status: 'IN_QUEUE', request_id: id, queue_position: Math.max(0, position) };
 }
 
 /** The result carries the status that the model answered with. */
@@ -174,6 +201,8 @@ function sendResult(context: Context, job: Job<Details>, reply: FastifyReply): F
       const url = linkTo(context, job, KEPT_MS);
       return { video: { url, content_type: 'video/mp4', file_name: 'output.mp4' } };
     }
+    case 'cancelled':
+      return give(reply, requestError(499, 'Request was cancelled', 'client_cancelled'));
     default:
       return give(reply, FAILURES[job.failure ?? 'internal']);
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type Answer, Refusal } from '../core/answer.ts';
 
 /** MiniMax, "Video generation v2", the examples of its error answers: the number in brackets is the platform's error code. */
@@ -7,7 +8,7 @@ export const errorAnswer = (status: number, type: string, message: string, heade
   body: {
     type: 'error',
     error: { type, message, http_code: String(status) },
-    request_id: '021785229015510a2c883cf675b9804d',
+    request_id: randomBytes(16).toString('hex'),
   },
 });
 

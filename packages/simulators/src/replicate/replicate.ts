@@ -26,6 +26,8 @@ const MODELS: Readonly<Record<string, number>> = {
 /** Replicate, "Rate limits": "create predictions at 600 requests per minute", other endpoints at 3000. */
 const CREATES_PER_MINUTE = 600;
 const OTHERS_PER_MINUTE = 3000;
+/** Replicate, HTTP API reference, "List predictions": 100 to a page. */
+const PAGE_SIZE = 100;
 /** Replicate, "Data retention": everything of a prediction made by the API is removed after an hour. Milliseconds. */
 const KEPT_MS = 3_600_000;
 const PACE = { queueMs: 3_000, runMs: 60_000, sigma: 0.4 };
@@ -90,11 +92,15 @@ function routes(app: FastifyInstance, context: Context): void {
     return reply.code(201).send(view(context, create(context, request, 'community/model', version)));
   });
 
+  app.get<{ Querystring: { cursor?: string } }>('/v1/predictions', operation('list'), async (request) => {
+    const account = authenticate(context, request);
+    admitOther(context, account);
+    return list(context, account, request.query.cursor);
+  });
   app.get<ById>('/v1/predictions/:id', operation('poll'), async (request) => {
-    const job = found(context, authenticate(context, request), request.params.id);
-    const limit = { requests: OTHERS_PER_MINUTE, perMs: 60_000 };
-    const wait = context.world.limiter.take(`replicate other ${job.account}`, limit);
-    if (wait > 0) throw new Refusal(throttled(retryAfterSeconds(wait)));
+    const account = authenticate(context, request);
+    const job = found(context, account, request.params.id);
+    admitOther(context, account);
     context.notes.about(request, job);
     return view(context, job);
   });
@@ -110,6 +116,29 @@ function authenticate(context: Context, request: FastifyRequest): Account {
   const account = context.accountOf(request);
   if (account && account.state !== 'revoked') return account;
   throw refusal(401, 'Unauthenticated', 'You did not pass a valid authentication token');
+}
+
+function admitOther(context: Context, account: Account): void {
+  const limit = { requests: OTHERS_PER_MINUTE, perMs: 60_000 };
+  const wait = context.world.limiter.take(`replicate other ${account.name}`, limit);
+  if (wait > 0) throw new Refusal(throttled(retryAfterSeconds(wait)));
+}
+
+/** A page of the account's predictions, latest first, with the addresses of its neighbours. The cursor is ours to read alone. */
+function list(context: Context, account: Account, cursor: string | undefined): Record<string, unknown> {
+  const mine = context.jobs.all().filter((job) => job.account === account.name);
+  const told = Buffer.from(cursor ?? '', 'base64url').toString();
+  const at = cursor === undefined ? mine.length : mine.findIndex(({ id }) => id === told) + 1;
+  if (at < 1 && cursor !== undefined) throw refusal(400, 'Bad request', 'Invalid cursor');
+  // A page ends with the prediction that its cursor names, so new ones do not shift it.
+  const page = mine.slice(Math.max(0, at - PAGE_SIZE), at);
+  const address = (last: Job<Details> | undefined): string | null =>
+    last ? `${context.origin()}/v1/predictions?cursor=${Buffer.from(last.id).toString('base64url')}` : null;
+  return {
+    previous: at < mine.length ? address(mine[Math.min(mine.length, at + PAGE_SIZE) - 1]) : null,
+    next: address(mine[at - PAGE_SIZE - 1]),
+    results: page.toReversed().map((job) => view(context, job)),
+  };
 }
 
 function found(context: Context, account: Account, id: string): Job<Details> {
