@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Answer, Refusal } from '../core/answer.ts';
+import { NO_MODEL } from './choices.ts';
 
 /** An error of DashScope: `{code, message, request_id}` ("Error messages", Model Studio). */
 export function dashscopeError(status: number, code: string, message: string): Answer {
@@ -11,7 +12,7 @@ export const ERRORS = {
   noKey: dashscopeErrorOf(401, 'InvalidApiKey', 'No API-key provided.'),
   wrongKey: dashscopeErrorOf(401, 'InvalidApiKey', 'Invalid API-key provided.'),
   synchronous: dashscopeErrorOf(403, 'AccessDenied', 'current user api does not support synchronous calls.'),
-  noModel: dashscopeErrorOf(400, 'InvalidParameter', 'Model not exist.'),
+  noModel: dashscopeErrorOf(NO_MODEL.status, NO_MODEL.code, NO_MODEL.message),
   wrongPath: dashscopeErrorOf(400, 'InvalidParameter', 'url error, please check url！'),
   tooFast: dashscopeErrorOf(
     429,

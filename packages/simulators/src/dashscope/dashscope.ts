@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { defineUpstream } from '../core/serve.ts';
 import { dashscopeError, ERRORS } from './answers.ts';
+import { MODELS } from './models.ts';
 import { OSS } from './oss.ts';
 import { routes } from './routes.ts';
 import { SETTINGS, type WanSettings } from './settings.ts';
@@ -31,7 +32,13 @@ export const dashscope = defineUpstream<WanSettings, WanTask>({
   },
   endings: { filtered: 'moderation', partial: 'moderation', expiry: 'failure' },
   // "Only successful results are counted."
-  bill: (job) => (failureOf(job) ? undefined : { quantity: job.delivered.seconds, unit: 'seconds' }),
+  bill(job) {
+    if (failureOf(job)) return undefined;
+    const quantity = job.delivered.seconds;
+    const { asked } = job.details;
+    const price = asked && MODELS[job.model]?.usdPerSecond?.[asked.tier];
+    return { quantity, unit: 'seconds', ...(price === undefined ? {} : { usd: quantity * price }) };
+  },
   storage: OSS,
   environment: (origin, key) => ({ DASHSCOPE_API_KEY: key, DASHSCOPE_BASE_URL: origin }),
 });

@@ -26,6 +26,7 @@ export function listBody(query: ListQuery, owner: string, context: WanContext): 
         job.createdAt <= to &&
         (query.model_name === undefined || job.model === query.model_name) &&
         (query.task_id === undefined || job.id === query.task_id) &&
+        (query.region === undefined || query.region === context.settings.region) &&
         (query.status === undefined || statusOf(job) === query.status),
     )
     .reverse();

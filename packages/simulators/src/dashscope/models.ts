@@ -1,5 +1,6 @@
 import type { Pace } from '../core/job.ts';
-import { LONG, USUAL } from './choices.ts';
+import { LONG, USUAL, WAN_3_SIZES } from './choices.ts';
+import type { Tier } from './tier.ts';
 
 /** How a model wants to be asked, and what it answers with. */
 export type Generation = 'legacy' | 'wan2.7' | 'wan3';
@@ -15,6 +16,10 @@ export interface WanModel {
   /** Regions that have it; undefined where all do. */
   readonly regions?: readonly string[];
   readonly tiers: readonly Tier[];
+  /** Of a request that names none. */
+  readonly defaultTier: Tier;
+  /** USD a second of the result, where the documents tell it. */
+  readonly usdPerSecond?: Readonly<Record<Tier, number>>;
   /** Seconds, each of them or from the first to the second. */
   readonly seconds: { readonly oneOf: readonly number[] } | { readonly from: number; readonly to: number };
   readonly usage: UsageStyle;
@@ -24,11 +29,9 @@ export interface WanModel {
   readonly pace: Pace;
 }
 
-export type Tier = '480P' | '720P' | '1080P';
-
-/** "Wan text-to-video API reference (2.1-2.6)", `size`: width*height by tier. */
+/** "Wan text-to-video API reference (2.1-2.6)", `size`: width*height by tier. Those of 480P are three. */
 export const SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
-  '480P': { '16:9': '832*480', '9:16': '480*832', '1:1': '624*624', '4:3': '640*480', '3:4': '480*640' },
+  '480P': { '16:9': '832*480', '9:16': '480*832', '1:1': '624*624' },
   '720P': {
     '16:9': '1280*720',
     '9:16': '720*1280',
@@ -43,6 +46,19 @@ export const SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
     '4:3': '1632*1248',
     '3:4': '1248*1632',
   },
+};
+
+/** By `ratio`: the sizes of the older models, and those that only Wan 3 can be asked for, whose pixels no document tells. */
+export const TIER_SIZES: typeof SIZES = {
+  '480P': { ...SIZES['480P'], ...WAN_3_SIZES['480P'] },
+  '720P': { ...SIZES['720P'], ...WAN_3_SIZES['720P'] },
+  '1080P': { ...SIZES['1080P'], ...WAN_3_SIZES['1080P'] },
+};
+
+/** "Wan2.7" and "Wan3.0 video generation API reference", `ratio`. */
+export const RATIOS: Readonly<Record<Exclude<Generation, 'legacy'>, readonly string[]>> = {
+  'wan2.7': ['16:9', '9:16', '1:1', '4:3', '3:4'],
+  wan3: ['21:9', '16:9', '4:3', '1:1', '3:4', '9:16'],
 };
 
 const BEIJING = ['cn-beijing'];
@@ -65,6 +81,8 @@ function legacy(
     // "Wan first-and-last-frame API reference": the one mode with a path of its own.
     path: mode === 'kf2v' ? 'image2video' : 'video-generation',
     tiers,
+    // Each reference's `resolution` or `size`: 1080P where the model has it, but for the first-and-last-frame models.
+    defaultTier: mode !== 'kf2v' && tiers.includes('1080P') ? '1080P' : '720P',
     seconds,
     usage,
     tellsActualPrompt: usage !== 'size',
@@ -78,6 +96,7 @@ const wan27 = (mode: Mode, to: number): WanModel => ({
   mode,
   path: 'video-generation',
   tiers: HIGH_TIERS,
+  defaultTier: '1080P',
   seconds: { from: 2, to },
   usage: 'tier',
   tellsActualPrompt: false,
@@ -90,6 +109,9 @@ const WAN_3: WanModel = {
   mode: 'all',
   path: 'video-generation',
   tiers: ALL_TIERS,
+  defaultTier: '1080P',
+  // "Models and pricing", outside mainland China.
+  usdPerSecond: { '480P': 0.05, '720P': 0.1, '1080P': 0.2 },
   seconds: { from: 2, to: 30 },
   usage: 'tier',
   tellsActualPrompt: false,
@@ -125,5 +147,5 @@ export const MODELS: Readonly<Record<string, WanModel>> = {
   'wan2.7-i2v': wan27('i2v', 15),
   'wan2.7-r2v': wan27('r2v', 15),
   'wan3.0-video': WAN_3,
-  'wan3.0-video-prime': WAN_3,
+  'wan3.0-video-prime': { ...WAN_3, usdPerSecond: { '480P': 0.068, '720P': 0.14, '1080P': 0.28 } },
 };

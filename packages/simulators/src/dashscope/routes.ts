@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import { Refusal } from '../core/answer.ts';
 import { ERRORS } from './answers.ts';
+import { QUESTIONS } from './choices.ts';
 import { identityOf } from './identity.ts';
 import { type ListQuery, listBody } from './list.ts';
 import { submit } from './submit.ts';
+import { takeTurn } from './takeTurn.ts';
 import { isForgotten, taskBody, unknownBody, type WanContext, type WanJob } from './tasks.ts';
 
 type OfTask = { Params: { id: string } };
@@ -17,11 +20,7 @@ export function routes(app: FastifyInstance, context: WanContext): void {
     app.post(
       `/api/v1/services/aigc/${path}/video-synthesis`,
       { config: { operation: 'submit' } },
-      async (request) =>
-        answered(request, context, (account) => {
-          limit(context, `submit ${identityOf(account.name).owner}`, context.settings.submitsPerSecond);
-          return submit(path, request, account, context);
-        }),
+      async (request) => answered(request, context, (account) => submit(path, request, account, context)),
     );
   }
 
@@ -45,7 +44,7 @@ export function routes(app: FastifyInstance, context: WanContext): void {
       const job = taskOf(request.params.id, account, context);
       if (job) notes.about(request, job);
       if (job?.state !== 'queued' || !jobs.cancel(job)) throw new Refusal(ERRORS.notPending());
-      return { request_id: job.details.requestId };
+      return { request_id: randomUUID() };
     }),
   );
 }
@@ -66,10 +65,9 @@ function answered<T>(request: FastifyRequest, context: WanContext, work: (accoun
   }
 }
 
-/** The three kinds of question share one allowance. */
 const asked = <T>(request: FastifyRequest, context: WanContext, work: (account: Account) => T): T =>
   answered(request, context, (account) => {
-    limit(context, `query ${identityOf(account.name).owner}`, context.settings.queriesPerSecond);
+    takeTurn(context, `${QUESTIONS} ${identityOf(account.name).owner}`, context.settings.queriesPerSecond);
     return work(account);
   });
 
@@ -82,10 +80,4 @@ function accountOf(request: FastifyRequest, context: WanContext): Account {
     throw new Refusal(ERRORS.wrongKey());
   }
   return account;
-}
-
-function limit({ name, world }: WanContext, bucket: string, requests: number): void {
-  if (world.limiter.take(`${name} ${bucket}`, { requests, perMs: 1000 }) > 0) {
-    throw new Refusal(ERRORS.tooFast());
-  }
 }

@@ -5,8 +5,10 @@ import { type Answer, Refusal } from '../core/answer.ts';
 import type { JobRequest } from '../core/job.ts';
 import { planOf } from '../core/markers.ts';
 import { BILLING_ERRORS, ERRORS, invalidParameter } from './answers.ts';
+import { OSS_UNRESOLVED } from './choices.ts';
 import { identityOf } from './identity.ts';
 import { MODELS, type Path, type WanModel } from './models.ts';
+import { takeTurn } from './takeTurn.ts';
 import type { WanContext, WanTask } from './tasks.ts';
 import { type Asked, InvalidRequest, readRequest } from './validate.ts';
 
@@ -23,13 +25,18 @@ export function submit(path: Path, request: FastifyRequest, account: Account, co
   const body = fieldsOf(request.body, 'body');
   const name = typeof body.model === 'string' ? body.model : '';
   const model = modelOf(name, path, context);
+  // "Rate limits": of an Alibaba account and a model.
+  const { owner } = identityOf(account.name);
+  takeTurn(context, `submit ${owner} ${name}`, context.settings.submitsPerSecond);
   const state = STATES[account.state];
   if (state) throw new Refusal(state(context));
   const input = fieldsOf(body.input, 'input');
   const prompt = typeof input.prompt === 'string' ? input.prompt : '';
   if (planOf(prompt).ending === 'refused') throw new Refusal(ERRORS.moderatedInput());
 
-  const checked = check(model, input, fieldsOf(body.parameters ?? {}, 'parameters'));
+  const checked = resolves(request, input)
+    ? check(model, input, fieldsOf(body.parameters ?? {}, 'parameters'))
+    : { asked: undefined, invalid: OSS_UNRESOLVED };
   if (checked.invalid !== undefined && context.settings.checksAtSubmit)
     throw invalidParameter(checked.invalid);
   const requestId = randomUUID();
@@ -44,6 +51,10 @@ function modelOf(name: string, path: Path, { settings }: WanContext): WanModel {
   if (model.path !== path) throw new Refusal(ERRORS.wrongPath());
   return model;
 }
+
+/** "Upload local files to get temporary URLs": whoever sends an `oss://` address must say that it is to be resolved. */
+const resolves = ({ headers }: FastifyRequest, input: Fields): boolean =>
+  headers['x-dashscope-ossresourceresolve'] === 'enable' || !JSON.stringify(input).includes('"oss://');
 
 type Checked = Pick<WanTask, 'asked' | 'invalid'>;
 

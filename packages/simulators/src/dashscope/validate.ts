@@ -1,4 +1,5 @@
-import { SIZES, type Tier, type WanModel } from './models.ts';
+import { RATIOS, SIZES, TIER_SIZES, type WanModel } from './models.ts';
+import type { Tier } from './tier.ts';
 
 /** What a request asks for, as far as it concerns the result. */
 export interface Asked {
@@ -33,6 +34,10 @@ export function readRequest(model: WanModel, input: Fields, parameters: Fields):
   INPUTS[model.generation](input, model);
   for (const name of ['prompt_extend', 'watermark', 'audio']) flag(parameters, name);
   whole(parameters, 'seed', model.generation === 'wan3' ? -1 : 0, 2_147_483_647);
+  const { shot_type: shots } = parameters;
+  if (shots !== undefined && shots !== 'single' && shots !== 'multi') {
+    fail(`The shot_type ${String(shots)} is not supported`);
+  }
   const seconds = secondsOf(model, parameters);
   const shape =
     model.generation === 'legacy' ? legacyShape(model, parameters) : tieredShape(model, parameters);
@@ -176,7 +181,7 @@ function legacyShape(model: WanModel, parameters: Fields): Shape {
     return tieredShape(model, parameters);
   }
   if (parameters.resolution !== undefined) fail('Unexpected parameter: parameters.resolution');
-  const size = parameters.size ?? SIZES[model.tiers.at(-1) ?? '720P']['16:9'];
+  const size = parameters.size ?? SIZES[model.defaultTier]['16:9'];
   for (const tier of model.tiers) {
     const ratio = Object.entries(SIZES[tier]).find(([, known]) => known === size)?.[0];
     if (ratio !== undefined) return { ...pixels(tier, ratio), tier, ratio };
@@ -184,8 +189,8 @@ function legacyShape(model: WanModel, parameters: Fields): Shape {
   return fail(`The size is not match ${String(size)}`);
 }
 
-function tieredShape({ tiers, mode, generation }: WanModel, parameters: Fields): Shape {
-  const wanted = parameters.resolution ?? (tiers.includes('1080P') ? '1080P' : '720P');
+function tieredShape({ tiers, defaultTier, mode, generation }: WanModel, parameters: Fields): Shape {
+  const wanted = parameters.resolution ?? defaultTier;
   const tier = tiers.find((one) => one === wanted);
   if (!tier) return fail(`The resolution ${String(wanted)} is not supported by the model`);
   if (generation === 'wan2.7' && mode === 'i2v' && parameters.ratio !== undefined) {
@@ -194,14 +199,15 @@ function tieredShape({ tiers, mode, generation }: WanModel, parameters: Fields):
   const asked = parameters.ratio ?? '16:9';
   // An adaptive video takes its shape from its inputs, which the simulator does not look into.
   const ratio = asked === 'adaptive' && generation === 'wan3' ? '16:9' : asked;
-  if (typeof ratio !== 'string' || !Object.hasOwn(SIZES[tier], ratio)) {
+  const known = generation === 'legacy' ? ['16:9'] : RATIOS[generation];
+  if (typeof ratio !== 'string' || !known.includes(ratio)) {
     return fail(`The ratio ${String(ratio)} is not supported by the model`);
   }
   return { ...pixels(tier, ratio), tier, ratio };
 }
 
 function pixels(tier: Tier, ratio: string): { width: number; height: number } {
-  const [width = 0, height = 0] = (SIZES[tier][ratio] ?? '').split('*').map(Number);
+  const [width = 0, height = 0] = (TIER_SIZES[tier][ratio] ?? '').split('*').map(Number);
   return { width, height };
 }
 

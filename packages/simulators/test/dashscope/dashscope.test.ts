@@ -98,6 +98,18 @@ describe('a submission', () => {
 
   it.each<[string, string, Asked]>([
     ['a size that the model lacks', 'size', { model: 'wan2.2-t2v-plus', parameters: { size: '1280*720' } }],
+    [
+      'a size of 480P that is not listed',
+      'size',
+      { model: 'wan2.2-t2v-plus', parameters: { size: '640*480' } },
+    ],
+    ['cinema for Wan 2.7', 'ratio 21:9', { parameters: { ratio: '21:9' } }],
+    ['an unknown shot type', 'shot_type', { model: 'wan2.6-t2v', parameters: { shot_type: 'triple' } }],
+    [
+      'a temporary address without the header that resolves it',
+      'X-DashScope-OssResourceResolve',
+      { model: 'wan2.6-i2v', input: { img_url: 'oss://bucket/1.png' } },
+    ],
     ['a ratio for Wan 2.6', 'parameters.ratio', { model: 'wan2.6-t2v', parameters: { ratio: '16:9' } }],
     ['a size for Wan 2.7', 'parameters.size', { parameters: { size: '1280*720' } }],
     ['a tier in lower case', 'resolution 720p', { parameters: { resolution: '720p' } }],

@@ -1,0 +1,10 @@
+import { Refusal } from '../core/answer.ts';
+import { ERRORS } from './answers.ts';
+import type { WanContext } from './tasks.ts';
+
+/** Takes one of so many turns a second; refuses where there is none left. */
+export function takeTurn({ name, world }: WanContext, bucket: string, perSecond: number): void {
+  if (world.limiter.take(`${name} ${bucket}`, { requests: perSecond, perMs: 1000 }) > 0) {
+    throw new Refusal(ERRORS.tooFast());
+  }
+}
