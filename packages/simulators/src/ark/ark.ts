@@ -7,7 +7,7 @@ import type { ArkSettings, TaskDetails } from './context.ts';
 import { errorAnswer } from './errors.ts';
 import type { Region } from './models.ts';
 import { routes } from './routes.ts';
-import { statusOf, tokensOf } from './task.ts';
+import { pricePerMillion, statusOf, tokensOf } from './task.ts';
 
 const SETTINGS: ArkSettings = {
   concurrency: 10,
@@ -37,7 +37,7 @@ function arkUpstream(region: Region, name: string, title: string, prefix: string
     bill(task) {
       if (statusOf(task) !== 'succeeded') return undefined;
       const quantity = tokensOf(task);
-      return { quantity, unit: 'tokens', usd: (quantity * task.details.model.usdPerMillionTokens) / 1e6 };
+      return { quantity, unit: 'tokens', usd: (quantity * pricePerMillion(task)) / 1e6 };
     },
     changed: (context, task) => announce(regional(context), task),
     environment: (origin, key) => ({

@@ -72,8 +72,21 @@ function readItem(item: Item, index: number): Media {
   if (typeof url !== 'string' || !isAddress(url, type)) {
     throw refusals.invalidContent(`The parameter \`content[${index}].${type}\` is not valid.`);
   }
+  const most = LARGEST[type];
+  if (most !== undefined && url.startsWith('data:') && bytesOf(url) > most) {
+    throw refusals.invalidContent(`The parameter \`content[${index}].${type}\` is too large.`);
+  }
   return { role, url };
 }
+
+/** "Create a video generation task": an image below 30 MB, audio of at most 15 MB. Bytes. */
+const LARGEST: Readonly<Record<string, number>> = {
+  image_url: 30 * 1024 * 1024 - 1,
+  audio_url: 15 * 1024 * 1024,
+};
+
+const bytesOf = (dataUrl: string): number =>
+  Buffer.byteLength(dataUrl.slice(dataUrl.indexOf(',') + 1), 'base64');
 
 /** A URL, an asset, or (images and audio) bytes: `data:image/<lower case>;base64,…`. */
 function isAddress(url: string, type: string): boolean {

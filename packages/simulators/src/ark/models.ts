@@ -27,6 +27,8 @@ export interface SeedanceModel {
   readonly fields: readonly string[];
   readonly tiers: readonly string[];
   readonly usdPerMillionTokens: number;
+  /** Resolutions that cost more than the others. */
+  readonly usdPerMillionTokensAt?: Readonly<Record<string, number>>;
   readonly pace: Pace;
   /** Taken offline. */
   readonly retired: boolean;
@@ -85,6 +87,7 @@ const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
     audioAlone: true,
     fields: [...SEEDANCE_2_0.fields, 'draft', 'output_format', 'omni_reference_task_type'],
     usdPerMillionTokens: 10.7,
+    usdPerMillionTokensAt: { '1080p': 11.7 },
     pace: { queueMs: 5_000, runMs: 170_000, sigma: 0.4 },
   },
   'seedance-2-0': { ...SEEDANCE_2_0, resolutions: ['480p', '720p', '1080p', '4k'] },

@@ -14,6 +14,12 @@ export function tokensOf({ delivered: { width, height, seconds } }: Task): numbe
   return Math.floor((width * height * FPS * seconds) / 1024);
 }
 
+/** USD. "Flex: half the price" of a model that has this tier. */
+export function pricePerMillion({ details: { model, tier, resolution } }: Task): number {
+  const price = model.usdPerMillionTokensAt?.[resolution] ?? model.usdPerMillionTokens;
+  return tier === 'flex' ? price / 2 : price;
+}
+
 /** The task object of query, list and callback; the members of an unfinished or failed one as in the documents' examples. */
 export function taskObject(context: ArkContext, task: Task): Record<string, unknown> {
   const { details } = task;

@@ -7,6 +7,8 @@ import { log } from './log.ts';
 
 /** Ark takes requests of 64 MB, the largest of all (upstreams' documents); images travel inside the JSON. */
 const BODY_LIMIT = 64 * 1024 * 1024;
+/** Ark lists 500 tasks to a page, and their ids stand in the address: 21 kB, more than Node takes by itself. */
+const LONGEST_HEAD = 64 * 1024;
 const HOST = '127.0.0.1';
 
 type Options = Parameters<typeof hookFaults>[1] & {
@@ -30,6 +32,7 @@ export interface Server {
 export function createServer(options: Options): Server {
   const app = fastify({
     bodyLimit: BODY_LIMIT,
+    http: { maxHeaderSize: LONGEST_HEAD },
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 2000 },
   });

@@ -234,6 +234,14 @@ describe('the list', () => {
     expect((await call('?page_size=501')).status).toBe(400);
   });
 
+  it('takes as many ids as a page may have tasks', async () => {
+    const id = await created();
+    const others = Array.from({ length: 499 }, (_, number) => `cgt-20260514183217-${10_000 + number}`);
+    const query = [...others, id].map((one) => `filter.task_ids=${one}`).join('&');
+    const { body } = await call(`?page_size=500&${query}`);
+    expect(body.items.map((item: Json) => item.id)).toEqual([id]);
+  });
+
   it('shows no text: a task there is known by its times and parameters alone', async () => {
     await created({}, 'a secret boat');
     expect(JSON.stringify((await call('')).body)).not.toContain('secret');
