@@ -62,6 +62,14 @@ describe('xAI', () => {
       },
     });
     expect(await fetched(done.body.video.url)).toMatchObject({ width: 480, height: 854, seconds: 1 });
+    const link = new URL(done.body.video.url);
+    expect(Object.fromEntries(link.searchParams)).toMatchObject({
+      'X-Amz-Algorithm': 'AWS4-HMAC-SHA256',
+      'X-Amz-Date': expect.stringMatching(/^\d{8}T\d{6}Z$/),
+      'X-Amz-Expires': expect.stringMatching(/^\d+$/),
+    });
+    link.searchParams.set('X-Amz-Expires', '604800');
+    expect((await fetch(link)).status).toBe(403);
   });
 
   it.each([

@@ -1,4 +1,5 @@
 import { defineUpstream } from '../core/serve.ts';
+import { signedLinks } from '../core/signedLinks.ts';
 import type { StorageStyle } from '../core/storage.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
 import { announce } from './callback.ts';
@@ -72,27 +73,13 @@ function arkUpstream(region: Region, name: string, title: string, prefix: string
   });
 }
 
-/** `20250331T095113Z`. */
-const stamp = (seconds: number): string => new Date(seconds * 1000).toISOString().replace(/[-:]|\.\d+/g, '');
-
-const DAY = 86_400;
-
-/** TOS, "Signature in URL": the time of signing, and for how many seconds from then on. */
+/** TOS, "Signature in URL" and "Error codes". */
 const tos: StorageStyle = {
-  query: (signature, expires) => ({
-    'X-Tos-Algorithm': 'TOS4-HMAC-SHA256',
-    'X-Tos-Credential': `AKLTsimulated/${stamp(expires - DAY).slice(0, 8)}/cn-beijing/tos/request`,
-    'X-Tos-Date': stamp(expires - DAY),
-    'X-Tos-Expires': String(DAY),
-    'X-Tos-Signature': signature,
-    'X-Tos-SignedHeaders': 'host',
+  ...signedLinks('X-Tos', {
+    algorithm: 'TOS4-HMAC-SHA256',
+    keyId: 'AKLTsimulated',
+    scope: 'cn-beijing/tos/request',
   }),
-  signatureParam: 'X-Tos-Signature',
-  expiresParam: 'X-Tos-Expires',
-  expiryOf({ 'X-Tos-Date': date = '', 'X-Tos-Expires': seconds = '' }) {
-    const signed = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\dZ)$/, '$1-$2-$3:$4:$5'));
-    return String(signed / 1000 + Number(seconds));
-  },
   ranges: true,
   refusesAuthorization: true,
   refusals: {

@@ -6,6 +6,7 @@ import type { Job } from '../core/job.ts';
 import { planOf } from '../core/markers.ts';
 import { defineUpstream } from '../core/serve.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { CHOICES } from '../hosted/choices.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 
@@ -28,9 +29,6 @@ const MODELS: Readonly<Record<string, number>> = {
 const SECONDS = ['4s', '6s', '8s'];
 const RESOLUTIONS: Readonly<Record<string, number>> = { '720p': 720, '1080p': 1080, '4k': 2160 };
 const RATIOS = ['16:9', '9:16'];
-const PACE = { queueMs: 3_000, runMs: 60_000, sigma: 0.4 };
-/** How long results are kept at least. Milliseconds. */
-const KEPT_MS = 7 * 24 * 3_600_000;
 /** fal, "Concurrency limits": "new accounts start at 2 concurrent requests"; those beyond wait in the queue. */
 const PLACES = 2;
 
@@ -171,7 +169,7 @@ function submit(context: Context, account: Account, model: string, request: Fast
       seconds: Number.parseInt(String(duration), 10) || 8,
       audio: rest.generate_audio !== false,
     },
-    pace: PACE,
+    pace: CHOICES.fal.pace,
     pool: { name: account.name, places: PLACES },
     newId: (random) => random.uuid(),
     // "The app id is the first two parts; the rest is a path of the app."
@@ -198,15 +196,18 @@ function sendResult(context: Context, job: Job<Details>, reply: FastifyReply): F
     case 'running':
       return give(reply, requestError(400, 'Request is still in progress'));
     case 'succeeded': {
-      const url = linkTo(context, job, KEPT_MS);
+      const url = linkTo(context, job, CHOICES.fal.keptMs);
       return { video: { url, content_type: 'video/mp4', file_name: 'output.mp4' } };
     }
     case 'cancelled':
-      return give(reply, requestError(499, 'Request was cancelled', 'client_cancelled'));
+      return give(reply, CANCELLED);
     default:
       return give(reply, FAILURES[job.failure ?? 'internal']);
   }
 }
+
+const { status: cancelled, detail, type } = CHOICES.fal.cancelled;
+const CANCELLED = requestError(cancelled, detail, type);
 
 const FAILURES = {
   moderation: modelError(

@@ -2,6 +2,7 @@ import type { Account } from '../core/accounts.ts';
 import { Refusal } from '../core/answer.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
 import { quotaAnswer } from './errors.ts';
+import type { Service } from './models.ts';
 import type { VeoContext } from './veoJob.ts';
 
 /** Takes one of the account's submits of this minute for a model; refuses with a 429 that says when to come back. */
@@ -9,6 +10,7 @@ export function takeTurn(
   context: VeoContext,
   account: Account,
   limit: {
+    readonly service: Service;
     readonly name: string;
     readonly perMinute: number;
     readonly message: string;
@@ -19,5 +21,6 @@ export function takeTurn(
     requests: limit.perMinute,
     perMs: 60_000,
   });
-  if (wait > 0) throw new Refusal(quotaAnswer(limit.message, limit.quotaId, retryAfterSeconds(wait)));
+  if (wait > 0)
+    throw new Refusal(quotaAnswer(limit.service, limit.message, limit.quotaId, retryAfterSeconds(wait)));
 }

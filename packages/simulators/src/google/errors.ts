@@ -1,4 +1,5 @@
 import { type Answer, Refusal } from '../core/answer.ts';
+import type { Service } from './models.ts';
 
 /** google.rpc.Code, with the HTTP status that "Errors" (AIP-193) maps it to. */
 const CODES = {
@@ -35,19 +36,36 @@ export function rpcAnswer(status: Status, message: string, details: readonly Det
 const refuse = (status: Status, message: string, details?: readonly Detail[]): Refusal =>
   new Refusal(rpcAnswer(status, message, details));
 
+/** The quota of each service, and where it sends who has used it up ("Rate limits"; "Vertex AI quotas and system limits"). */
+const QUOTAS: Readonly<
+  Record<Service, { readonly quotaMetric: string; readonly description: string; readonly url: string }>
+> = {
+  gemini: {
+    quotaMetric: 'generativelanguage.googleapis.com/generate_requests_per_model',
+    description: 'Learn more about Gemini API quotas',
+    url: 'https://ai.google.dev/gemini-api/docs/rate-limits',
+  },
+  vertex: {
+    quotaMetric: 'aiplatform.googleapis.com/online_prediction_requests_per_base_model',
+    description: 'Vertex AI quotas and system limits',
+    url: 'https://cloud.google.com/vertex-ai/docs/quotas',
+  },
+};
+
 /** A 429 says when to come back in its body (`RetryInfo`); a `Retry-After` header is not documented. */
-export function quotaAnswer(message: string, quotaId: string, retryAfterSeconds: number | undefined): Answer {
+export function quotaAnswer(
+  service: Service,
+  message: string,
+  quotaId: string,
+  retryAfterSeconds: number | undefined,
+): Answer {
+  const { quotaMetric, description, url } = QUOTAS[service];
   return rpcAnswer('RESOURCE_EXHAUSTED', message, [
     typed('QuotaFailure', {
-      violations: [{ quotaMetric: 'generativelanguage.googleapis.com/generate_requests_per_model', quotaId }],
+      violations: [{ quotaMetric, quotaId }],
     }),
     typed('Help', {
-      links: [
-        {
-          description: 'Learn more about Gemini API quotas',
-          url: 'https://ai.google.dev/gemini-api/docs/rate-limits',
-        },
-      ],
+      links: [{ description, url }],
     }),
     ...(retryAfterSeconds === undefined ? [] : [typed('RetryInfo', { retryDelay: `${retryAfterSeconds}s` })]),
   ]);
@@ -104,8 +122,8 @@ export const refusals = {
       'FAILED_PRECONDITION',
       'Gemini API free tier is not available in your country. Please enable billing on your project in Google AI Studio.',
     ),
-  quota: (message: string, quotaId: string, retryAfterSeconds?: number) =>
-    new Refusal(quotaAnswer(message, quotaId, retryAfterSeconds)),
+  quota: (service: Service, message: string, quotaId: string) =>
+    new Refusal(quotaAnswer(service, message, quotaId, undefined)),
   geminiModel: (model: string) =>
     refuse(
       'NOT_FOUND',

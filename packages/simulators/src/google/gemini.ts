@@ -2,12 +2,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import { sendBytes } from '../core/sendBytes.ts';
 import { defineUpstream } from '../core/serve.ts';
+import { signedLinks } from '../core/signedLinks.ts';
 import type { StorageStyle } from '../core/storage.ts';
 import { takeTurn } from './admit.ts';
 import { isObject, readBody } from './body.ts';
 import { CHOICES, FILE_KEPT_MS } from './choices.ts';
 import { EXCEEDED, quotaAnswer, refusals, rpcAnswer, unavailableAnswer } from './errors.ts';
-import { MODELS } from './models.ts';
+import { GONE, MODELS } from './models.ts';
 import { filteredOf, operationView } from './operation.ts';
 import { submit } from './submit.ts';
 import {
@@ -53,12 +54,13 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
       const account = authenticate(request);
       const { model: modelName } = request.params;
       const model = MODELS[modelName];
+      if (context.settings.retired || GONE.includes(modelName)) throw refusals.geminiModelGone(modelName);
       if (!model?.services.includes('gemini')) throw refusals.geminiModel(modelName);
-      if (context.settings.retired) throw refusals.geminiModelGone(modelName);
-      if (account.state === 'quota_exhausted') throw refusals.quota(EXCEEDED, DAILY);
+      if (account.state === 'quota_exhausted') throw refusals.quota('gemini', EXCEEDED, DAILY);
       if (account.state === 'overdue') throw refusals.precondition();
       if (account.state === 'forbidden') throw refusals.projectDenied();
       takeTurn(context, account, {
+        service: 'gemini',
         name: modelName,
         perMinute: CHOICES.geminiRequestsPerMinute,
         message: EXCEEDED,
@@ -171,9 +173,11 @@ function credentialOf(headers: Record<string, unknown>, query: unknown): string 
 
 /** A signed link of Cloud Storage ("Signed URLs"): it carries its own permission. */
 const storage: StorageStyle = {
-  query: (signature, expires) => ({ 'X-Goog-Expires': String(expires), 'X-Goog-Signature': signature }),
-  signatureParam: 'X-Goog-Signature',
-  expiresParam: 'X-Goog-Expires',
+  ...signedLinks('X-Goog', {
+    algorithm: 'GOOG4-RSA-SHA256',
+    keyId: 'simulated@onetake-simulators.iam.gserviceaccount.com',
+    scope: 'auto/storage/goog4_request',
+  }),
   ranges: true,
   refusesAuthorization: true,
   refusals: {
@@ -196,7 +200,7 @@ export const gemini = defineUpstream<GeminiSettings, VeoDetails>({
   storage,
   environment: (origin, key) => ({ GOOGLE_GEMINI_BASE_URL: origin, GEMINI_API_KEY: key }),
   answers: {
-    rateLimited: (retryAfter) => quotaAnswer(EXCEEDED, PER_MINUTE, retryAfter),
+    rateLimited: (retryAfter) => quotaAnswer('gemini', EXCEEDED, PER_MINUTE, retryAfter),
     unavailable: unavailableAnswer,
     notFound: () => rpcAnswer('NOT_FOUND', 'Requested entity was not found.'),
     unreadable: (error) => rpcAnswer('INVALID_ARGUMENT', `Invalid JSON payload received. ${error.message}`),

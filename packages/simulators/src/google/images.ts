@@ -2,7 +2,7 @@ import { type Fields, isObject } from './body.ts';
 import { refusals } from './errors.ts';
 import type { Service } from './models.ts';
 
-/** "Images: JPEG or PNG, up to 20 MB" (Veo on Vertex AI). */
+/** "Images: JPEG, PNG or WebP" (Veo on Vertex AI video generation API, `mimeType`), "up to 20 MB". */
 const TYPES: readonly unknown[] = ['image/jpeg', 'image/png', 'image/webp'];
 const LONGEST_IMAGE = 20 * 1024 * 1024;
 const MOST_REFERENCES = 3;

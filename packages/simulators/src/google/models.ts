@@ -60,6 +60,15 @@ export const MODELS: Readonly<Record<string, VeoModel>> = {
   'veo-3.1-lite-generate-preview': { ...LITE, services: ['gemini'] },
 };
 
+/** What the Gemini API once had: asked for, they are "no longer available" and not unknown. */
+export const GONE: readonly string[] = [
+  'veo-2.0-generate-001',
+  'veo-3.0-generate-preview',
+  'veo-3.0-fast-generate-preview',
+  'veo-3.0-generate-001',
+  'veo-3.0-fast-generate-001',
+];
+
 /** Pixels of 16:9; 9:16 is the same on its side. */
 export const PIXELS: Readonly<Record<Resolution, { width: number; height: number }>> = {
   '720p': { width: 1280, height: 720 },

@@ -70,8 +70,9 @@ function routes(app: FastifyInstance, context: VeoContext): void {
       if (account.state === 'overdue') throw refusals.billing(project);
       const model = MODELS[name];
       if (!model?.services.includes('vertex')) throw refusals.vertexModel(modelName(request.params));
-      if (account.state === 'quota_exhausted') throw refusals.quota(exceeded(name), QUOTA);
+      if (account.state === 'quota_exhausted') throw refusals.quota('vertex', exceeded(name), QUOTA);
       takeTurn(context, account, {
+        service: 'vertex',
         name: `${location} ${name}`,
         perMinute: VERTEX_REQUESTS_PER_MINUTE,
         message: exceeded(name),
@@ -182,7 +183,7 @@ export const vertex = defineUpstream<GoogleSettings, VeoDetails>({
     STORAGE_EMULATOR_HOST: origin,
   }),
   answers: {
-    rateLimited: (retryAfter) => quotaAnswer(exceeded('veo'), QUOTA, retryAfter),
+    rateLimited: (retryAfter) => quotaAnswer('vertex', exceeded('veo'), QUOTA, retryAfter),
     unavailable: unavailableAnswer,
     notFound: () => rpcAnswer('NOT_FOUND', 'Requested entity was not found.'),
     unreadable: (error) => rpcAnswer('INVALID_ARGUMENT', `Invalid JSON payload received. ${error.message}`),

@@ -1,12 +1,15 @@
 import type { Job } from '../core/job.ts';
+import { signedLinks } from '../core/signedLinks.ts';
 import type { Storage, StorageStyle } from '../core/storage.ts';
 import type { Settings, UpstreamContext } from '../core/upstream.ts';
 
 /** Object storage with presigned links, after Amazon S3's "Authenticating requests: query parameters". */
 export const presigned: StorageStyle = {
-  query: (signature, expires) => ({ 'X-Amz-Date': String(expires), 'X-Amz-Signature': signature }),
-  signatureParam: 'X-Amz-Signature',
-  expiresParam: 'X-Amz-Date',
+  ...signedLinks('X-Amz', {
+    algorithm: 'AWS4-HMAC-SHA256',
+    keyId: 'AKIASIMULATED',
+    scope: 'us-east-1/s3/aws4_request',
+  }),
   ranges: true,
   refusesAuthorization: true,
   refusals: {

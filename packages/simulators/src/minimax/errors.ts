@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Answer, Refusal } from '../core/answer.ts';
+import { CHOICES } from '../hosted/choices.ts';
 
 /** MiniMax, "Video generation v2", the examples of its error answers: the number in brackets is the platform's error code. */
 export const errorAnswer = (status: number, type: string, message: string, headers = {}): Answer => ({
@@ -30,6 +31,8 @@ export const refusals = {
     refusal(429, 'rate_limit_error', 'rate limit, please retry later (1002)', {
       'retry-after': String(retryAfter),
     }),
-  /** Not documented: what an unknown id is answered with. */
-  noTask: () => refusal(404, 'not_found_error', 'task not found'),
+  noTask: () => {
+    const { status, type, message } = CHOICES.minimax.taskNotFound;
+    return refusal(status, type, message);
+  },
 };

@@ -5,6 +5,7 @@ import { retryAfterSeconds } from '../core/limiter.ts';
 import { planOf } from '../core/markers.ts';
 import { defineUpstream } from '../core/serve.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { CHOICES } from '../hosted/choices.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 import { readContent } from './content.ts';
@@ -26,10 +27,8 @@ const SECONDS = { least: 4, most: 15 };
 const RATIOS = ['21:9', '16:9', '4:3', '1:1', '3:4', '9:16'];
 /** MiniMax, "Rate limits": video generation, five requests a minute. */
 const REQUESTS_PER_MINUTE = 5;
-/** "One to five minutes." Milliseconds. */
-const PACE = { queueMs: 5_000, runMs: 120_000, sigma: 0.4 };
-/** "Time-limited URL of the generated MP4. Query again for a refreshed URL." Milliseconds. */
-const KEPT_MS = 9 * 3_600_000;
+/** "Time-limited URL of the generated MP4. Query again for a refreshed URL." */
+const KEPT_MS = CHOICES.minimax.keptMs;
 
 /** MiniMax's video API, version 2: `POST /v2/video_generation`, `GET /v2/query/video_generation/{task_id}`. */
 export const minimax: Upstream = defineUpstream<Record<string, never>, Details>({
@@ -114,7 +113,7 @@ function submit(context: Context, account: Account, request: FastifyRequest): Jo
     model: String(name),
     prompt,
     video: { ...sizeOf(shape, tier.shorter), seconds: duration, audio: true },
-    pace: PACE,
+    pace: CHOICES.minimax.pace,
     newId: (random) => `4${random.text(14, '0123456789')}`,
     details: { resolution: String(resolution), ratio: shape },
     ...(plan.ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),

@@ -1,7 +1,7 @@
 import { type Body, isObject, isUpload } from './body.ts';
 import { refusals } from './errors.ts';
 import { imageSize } from './imageSize.ts';
-import { LONGEST_PROMPT } from './models.ts';
+import { LONGEST_IMAGE_URL, LONGEST_PROMPT } from './models.ts';
 
 /** Refuses fields that the endpoint does not have. */
 export function onlyFields(body: Body, known: readonly string[]): void {
@@ -51,6 +51,9 @@ function referenceBytes(reference: unknown): Buffer | undefined {
   // OpenAI's public API description, schema ImageRefParam: exactly one of the two.
   if ((url === undefined) === (file === undefined)) throw refusals.missing('input_reference.image_url');
   if (typeof url !== 'string') return undefined;
+  if (url.length > LONGEST_IMAGE_URL) {
+    throw refusals.tooLong('input_reference.image_url', LONGEST_IMAGE_URL, url.length);
+  }
   const [, data] = /^data:[^,]*;base64,(.*)$/s.exec(url) ?? [];
   return data === undefined ? undefined : Buffer.from(data, 'base64');
 }

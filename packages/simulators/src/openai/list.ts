@@ -1,8 +1,8 @@
+import { CHOICES } from './choices.ts';
 import { refusals } from './errors.ts';
 import type { VideoJob } from './video.ts';
 
-/** OpenAI's public API description: limit 0 to 100. Twenty is its default elsewhere; here none is written down. */
-const DEFAULT_LIMIT = 20;
+/** OpenAI's public API description: limit 0 to 100. */
 const LARGEST_LIMIT = 100;
 
 /** One page, newest first unless `order` is `asc`, beginning after the id `after`. */
@@ -12,7 +12,7 @@ export function listVideos(
 ): { jobs: readonly VideoJob[]; more: boolean } {
   const order = query.order ?? 'desc';
   if (order !== 'asc' && order !== 'desc') throw refusals.invalidValue('order', order, ['asc', 'desc']);
-  const limit = Number(query.limit ?? DEFAULT_LIMIT);
+  const limit = Number(query.limit ?? CHOICES.listLimit);
   if (!Number.isInteger(limit) || limit < 0 || limit > LARGEST_LIMIT) {
     throw refusals.invalidType('limit', `an integer from 0 to ${LARGEST_LIMIT}`, `'${query.limit}'`);
   }

@@ -53,6 +53,9 @@ export const SECONDS = ['4', '8', '12', '16', '20'] as const;
 /** OpenAI's public API description: prompt 1 to 32000 characters. */
 export const LONGEST_PROMPT = 32_000;
 
+/** OpenAI's public API description, schema ImageRefParam: `image_url` of at most so many characters. */
+export const LONGEST_IMAGE_URL = 20_971_520;
+
 /** OpenAI, "Video generation with Sora": at most six extensions, 120 s in all. */
 export const MOST_EXTENSIONS = 6;
 export const LONGEST_SECONDS = 120;

@@ -18,14 +18,11 @@ interface ById {
   Params: { id: string };
 }
 
-/** Uploaded videos for edits and characters; no limit is documented. Bytes. */
-const LARGEST_FILE = 512 * 1024 * 1024;
-
 const operation = (name: string) => ({ config: { operation: name } });
 
 /** OpenAI's public API description, the paths under `/videos`. Every success is 200. */
 export async function routes(app: FastifyInstance, context: OpenAiContext): Promise<void> {
-  await app.register(multipart, { limits: { fileSize: LARGEST_FILE } });
+  await app.register(multipart, { limits: { fileSize: CHOICES.largestUpload } });
   // Handlers in a scope of their own, so that their refusals pass through the flavour first.
   await app.register(async (scope) => {
     scope.setErrorHandler((error) => {

@@ -6,6 +6,7 @@ import { retryAfterSeconds } from '../core/limiter.ts';
 import { planOf } from '../core/markers.ts';
 import { defineUpstream } from '../core/serve.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { CHOICES } from '../hosted/choices.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 
@@ -30,7 +31,6 @@ const OTHERS_PER_MINUTE = 3000;
 const PAGE_SIZE = 100;
 /** Replicate, "Data retention": everything of a prediction made by the API is removed after an hour. Milliseconds. */
 const KEPT_MS = 3_600_000;
-const PACE = { queueMs: 3_000, runMs: 60_000, sigma: 0.4 };
 /** Lower case letters and digits, twenty-six of them, as in the examples of the HTTP API reference. */
 const ID_LETTERS = 'abcdefghijkmnpqrstvwxyz0123456789';
 
@@ -129,7 +129,10 @@ function list(context: Context, account: Account, cursor: string | undefined): R
   const mine = context.jobs.all().filter((job) => job.account === account.name);
   const told = Buffer.from(cursor ?? '', 'base64url').toString();
   const at = cursor === undefined ? mine.length : mine.findIndex(({ id }) => id === told) + 1;
-  if (at < 1 && cursor !== undefined) throw refusal(400, 'Bad request', 'Invalid cursor');
+  if (at < 1 && cursor !== undefined) {
+    const { status, title, detail } = CHOICES.replicate.badCursor;
+    throw refusal(status, title, detail);
+  }
   // A page ends with the prediction that its cursor names, so new ones do not shift it.
   const page = mine.slice(Math.max(0, at - PAGE_SIZE), at);
   const address = (last: Job<Details> | undefined): string | null =>
@@ -199,7 +202,7 @@ function submit(
       seconds: duration,
       audio: input.generate_audio === true,
     },
-    pace: PACE,
+    pace: CHOICES.replicate.pace,
     newId: (random) => random.text(26, ID_LETTERS),
     details: { input, version },
     ...(plan.ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),
@@ -214,13 +217,6 @@ const STATUSES = {
   failed: 'failed',
   cancelled: 'canceled',
   expired: 'aborted',
-} as const;
-
-/** How models say that they failed is their own affair; E005 is what Replicate's official ones write. */
-const FAILURES = {
-  moderation: 'The input or output was flagged as sensitive. Please try again with different inputs. (E005)',
-  internal: 'Prediction failed: an internal error occurred. (E004)',
-  invalid: 'Prediction failed: the input is invalid. (E006)',
 } as const;
 
 function view(context: Context, job: Job<Details>): Record<string, unknown> {
@@ -239,7 +235,7 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
     logs: '',
     output: url !== null && context.settings.listOutput ? [url] : url,
     data_removed: removed,
-    error: job.failure ? FAILURES[job.failure] : null,
+    error: job.failure ? CHOICES.replicate.failures[job.failure] : null,
     status: STATUSES[state],
     created_at: time(job.createdAt),
     started_at: time(startedAt),

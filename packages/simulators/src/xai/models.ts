@@ -20,11 +20,5 @@ export const RATIOS = ['1:1', '16:9', '9:16', '4:3', '3:4', '3:2', '2:3'];
 export const LONGEST_PROMPT = 4096;
 /** xAI, "Reference-to-video": one to seven images, 720p at most, and not with `image`. */
 export const REFERENCES = { most: 7, largest: '720p' };
-/** xAI, "Rate limits" leaves the numbers to the console; sixty a minute is what others report for video. */
-export const REQUESTS_PER_MINUTE = 60;
-/** "Up to several minutes", xAI, "Video generation". Milliseconds. */
-export const PACE = { queueMs: 2_000, runMs: 45_000, sigma: 0.4 };
-/** How long a "temporary" link lasts is not told. Milliseconds. */
-export const KEPT_MS = 3_600_000;
 /** xAI, REST API reference, `cost_in_usd_ticks`: ten thousand million make a dollar. */
 export const TICKS_PER_USD = 10_000_000_000;

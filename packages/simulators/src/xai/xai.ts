@@ -6,21 +6,11 @@ import { retryAfterSeconds } from '../core/limiter.ts';
 import { planOf } from '../core/markers.ts';
 import { defineUpstream } from '../core/serve.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { CHOICES } from '../hosted/choices.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 import { errorAnswer, refusals } from './errors.ts';
-import {
-  KEPT_MS,
-  LONGEST_PROMPT,
-  MODELS,
-  PACE,
-  RATIOS,
-  REFERENCES,
-  REQUESTS_PER_MINUTE,
-  RESOLUTION,
-  SECONDS,
-  TICKS_PER_USD,
-} from './models.ts';
+import { LONGEST_PROMPT, MODELS, RATIOS, REFERENCES, RESOLUTION, SECONDS, TICKS_PER_USD } from './models.ts';
 
 interface Details {
   readonly usd: number;
@@ -88,7 +78,7 @@ function authenticate(context: Context, request: FastifyRequest): Account {
 function admit(context: Context, account: Account): void {
   if (account.state === 'forbidden') throw refusals.forbidden();
   if (account.state !== 'active') throw refusals.noCredits();
-  const limit = { requests: REQUESTS_PER_MINUTE, perMs: 60_000 };
+  const limit = { requests: CHOICES.xai.requestsPerMinute, perMs: 60_000 };
   const wait = context.world.limiter.take(`xai ${account.name}`, limit);
   if (wait === 0) return;
   const answer = errorAnswer(429, RATE_LIMITED, 'Too many requests for your team; slow down.', {
@@ -123,10 +113,10 @@ function submit(context: Context, account: Account, body: Body): Job<Details> {
       seconds: duration,
       audio: body.generate_audio !== false,
     },
-    pace: PACE,
+    pace: CHOICES.xai.pace,
     newId: (random) => random.uuid(),
     details: { usd: usd * duration },
-    ...(planOf(prompt).ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),
+    ...(planOf(prompt).ending === 'expiry' ? { expiresAfterMs: CHOICES.xai.keptMs } : {}),
   });
 }
 
@@ -158,7 +148,7 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
     case 'expired':
       return { status: 'expired', model };
     case 'succeeded': {
-      const url = linkTo(context, job, KEPT_MS);
+      const url = linkTo(context, job, CHOICES.xai.keptMs);
       const video = { url, duration: delivered.seconds, respect_moderation: true };
       return { status: 'done', model, progress: 100, video, usage };
     }

@@ -134,7 +134,8 @@ describe('@google/genai 2 against the Gemini API simulator', () => {
 
   it('refuses by account: a wrong key with 400, a full quota with 429 and, by the minute, with RetryInfo', async () => {
     await expect(start('a boat [moderation-input]')).rejects.toThrow('usage guidelines');
-    await expect(start('a boat', {}, 'veo-3.0-generate-001')).rejects.toMatchObject({ status: 404 });
+    await expect(start('a boat', {}, 'veo-3.0-generate-001')).rejects.toThrow('no longer available');
+    await expect(start('a boat', {}, 'veo-9')).rejects.toThrow('is not found for API version');
     const { accounts } = simulators.upstream('gemini');
     accounts.set('default', 'revoked');
     const wrong = start('a boat');

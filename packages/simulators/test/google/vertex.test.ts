@@ -142,7 +142,9 @@ describe('@google/genai 3 against the Vertex AI simulator', () => {
     accounts.set('default', 'overdue');
     await expect(start('a boat')).rejects.toThrow('BILLING_DISABLED');
     accounts.set('default', 'quota_exhausted');
-    await expect(start('a boat')).rejects.toMatchObject({ status: 429 });
+    const exhausted = start('a boat');
+    await expect(exhausted).rejects.toMatchObject({ status: 429 });
+    await expect(exhausted).rejects.toThrow('"quotaMetric":"aiplatform.googleapis.com/');
     accounts.set('default', 'revoked');
     await expect(start('a boat')).rejects.toMatchObject({ status: 401 });
     accounts.set('default');
