@@ -48,7 +48,11 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
     return reply.code(204).send();
   });
 
-  app.post<{ Body: FaultRule }>('/faults', async ({ body }) => simulators.faults.add(body));
+  app.post<{ Body: FaultRule | undefined }>('/faults', async ({ body }) => {
+    if (!body) throw new TypeError('the body must be a fault rule as JSON');
+    if (body.upstream !== undefined) simulators.upstream(body.upstream);
+    return simulators.faults.add(body);
+  });
   app.delete('/faults', async (_request, reply) => {
     simulators.faults.clear();
     return reply.code(204).send();
@@ -57,8 +61,8 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
     return reply.code(simulators.faults.remove(Number(params.id)) ? 204 : 404).send();
   });
 
-  app.post<{ Body: { ms: number } }>('/advance', async ({ body }) => {
-    simulators.advance(body.ms);
+  app.post<{ Body: { ms?: unknown } | undefined }>('/advance', async ({ body }) => {
+    simulators.advance(Number(body?.ms));
     return {};
   });
   app.post<{ Querystring: { upstream?: string } }>('/finish', async ({ query }) => ({
@@ -86,15 +90,18 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
     await simulators.upstream(params.name).restore();
     return {};
   });
-  app.patch<Named & { Body: Record<string, unknown> }>('/upstreams/:name/settings', async (request) => {
-    const upstream = simulators.upstream(request.params.name);
-    upstream.configure(request.body);
-    return upstream.settings();
-  });
-  app.put<{ Params: { name: string; account: string }; Body: { state?: AccountState } }>(
+  app.patch<Named & { Body: Record<string, unknown> | undefined }>(
+    '/upstreams/:name/settings',
+    async (request) => {
+      const upstream = simulators.upstream(request.params.name);
+      upstream.configure(request.body ?? {});
+      return upstream.settings();
+    },
+  );
+  app.put<{ Params: { name: string; account: string }; Body: { state?: AccountState } | undefined }>(
     '/upstreams/:name/accounts/:account',
     async ({ params, body }) => {
-      const state = body.state ?? 'active';
+      const state = body?.state ?? 'active';
       if (!ACCOUNT_STATES.includes(state)) {
         throw new TypeError(`unknown state ${state}; known are ${ACCOUNT_STATES.join(', ')}`);
       }

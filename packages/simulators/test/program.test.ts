@@ -46,6 +46,16 @@ describe('the program', () => {
       expect(await call('POST', '/faults', { kind: 'gremlin' })).toMatchObject({
         error: expect.stringContaining('unknown fault gremlin'),
       });
+      for (const [path, body] of [
+        ['/faults', { kind: 'reset', upstream: 'opnai' }],
+        ['/faults', { kind: 'reset', probabilty: 1 }],
+        ['/faults', undefined],
+        ['/advance', {}],
+      ] as const) {
+        expect(await call('POST', path, body)).toEqual({ error: expect.any(String) });
+      }
+      expect(await call('GET', '/')).toMatchObject({ faults: [{ hits: 1 }] });
+      expect(await call('PUT', '/upstreams/openai/accounts/second')).toMatchObject({ state: 'active' });
       await call('PUT', '/upstreams/openai/accounts/default', { state: 'revoked' });
       expect((await create()).status).toBe(401);
       await call('PUT', '/upstreams/openai/accounts/default', {});

@@ -7,7 +7,7 @@ export interface Clock {
   now(): number;
   /** How long `ms` of the upstream's time last here. */
   scaled(ms: number): number;
-  /** Skips `ms` of the upstream's time. */
+  /** Skips `ms` of the upstream's time. Throws a TypeError for what is no time to come. */
   advance(ms: number): void;
 }
 
@@ -19,6 +19,8 @@ export function createClock(scale: number): Clock {
     now: () => Date.now() + skipped,
     scaled: (ms) => ms * scale,
     advance(ms) {
+      // Anything else would leave a clock that tells no time.
+      if (!Number.isFinite(ms) || ms < 0) throw new TypeError(`ms must be a number from 0 on, not ${ms}`);
       skipped += ms * scale;
     },
   };

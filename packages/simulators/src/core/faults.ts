@@ -52,6 +52,22 @@ export interface FaultRule {
   readonly skewMs?: number;
 }
 
+const FIELDS: Readonly<Record<keyof FaultRule, true>> = {
+  kind: true,
+  upstream: true,
+  operation: true,
+  account: true,
+  count: true,
+  after: true,
+  probability: true,
+  status: true,
+  html: true,
+  retryAfter: true,
+  delayMs: true,
+  bytesPerSecond: true,
+  skewMs: true,
+};
+
 export interface Fault {
   readonly id: number;
   readonly rule: FaultRule;
@@ -89,6 +105,9 @@ export function createFaults(seed: string): FaultsInForce {
       if (!Object.hasOwn(FAULTS, rule.kind)) {
         throw new TypeError(`unknown fault ${rule.kind}; known are ${Object.keys(FAULTS).join(', ')}`);
       }
+      // A field that is misspelt would leave a rule that meets other requests than it was meant for.
+      const stranger = Object.keys(rule).find((field) => !Object.hasOwn(FIELDS, field));
+      if (stranger !== undefined) throw new TypeError(`unknown field ${stranger} of a fault`);
       const id = ++last;
       const fault = { id, rule, hits: 0, seen: 0, remove: () => void active.delete(id) };
       active.set(id, fault);

@@ -150,6 +150,12 @@ describe('a JSON create', () => {
         },
       },
     });
+    const longest = 20_971_520;
+    const image_url = `data:image/png;base64,${'A'.repeat(longest)}`;
+    expect(await post({ prompt: 'a boat', input_reference: { image_url } })).toMatchObject({
+      status: 400,
+      body: { error: { param: 'input_reference.image_url', code: 'string_above_max_length' } },
+    });
     for (const body of ['{"prompt":', { prompt: 'a boat', duration: 5 }, { prompt: 7 }]) {
       const refused = await post(body);
       expect(refused.status).toBe(400);
