@@ -21,7 +21,8 @@ import { KILL_POINTS, KINDS, type Plan } from './plan.ts';
 const ROUNDS = Number(process.env.ONETAKE_CRASH_ROUNDS ?? 200);
 /** Repeats a run; another seed kills at other moments. */
 const SEED = Number(process.env.ONETAKE_CRASH_SEED ?? 1);
-const TASKS_PER_ROUND = 6;
+/** One of every kind, so that a life can pass every point. */
+const TASKS_PER_ROUND = KINDS.length;
 /** Lives that end by `kill -9` before one that may go to its end. */
 const MAX_KILLS = 3;
 /** A life takes a fraction of a second; one this long is stuck. */
@@ -44,26 +45,32 @@ afterAll(async () => {
 it(`loses, doubles and forgets nothing in ${ROUNDS} rounds of kill -9`, { timeout: 600_000 }, async () => {
   const two = pLimit(2);
   await Promise.all(
-    Array.from({ length: ROUNDS }, (_, round) => two(() => playRound(SEED * 100_000 + round))),
+    Array.from({ length: ROUNDS }, (_, round) => {
+      const point = KILL_POINTS[round % KILL_POINTS.length] as (typeof KILL_POINTS)[number];
+      return two(() => playRound(SEED * 100_000 + round, point));
+    }),
   );
   expect(figures.rounds).toBe(ROUNDS);
   expect(figures.kills).toBeGreaterThanOrEqual(ROUNDS / 2);
+  if (ROUNDS >= KILL_POINTS.length) expect([...killedAt.keys()].sort()).toEqual([...KILL_POINTS].sort());
 });
 
-async function playRound(seed: number): Promise<void> {
+/** The first life ends at `first`, at its first passing; where later ones end is drawn from the seed. */
+async function playRound(seed: number, first: (typeof KILL_POINTS)[number]): Promise<void> {
   const random = seeded(seed);
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
   const dir = await mkdtemp(join(tmpdir(), 'onetake-'));
   const acknowledged = new Map<string, string>();
-  const prompts = Array.from({ length: TASKS_PER_ROUND }, (_, n) => `${pick(KINDS)} ${n}`);
-  const find = random() < 0.7;
+  const prompts = KINDS.map((kind, n) => `${kind} ${n}`);
+  const find = first.startsWith('find') || random() < 0.7;
   const epoch = Date.now();
   const wishes = 1 + Math.floor(random() * MAX_KILLS);
 
   try {
     for (let life = 0, ended = false; !ended; life++) {
-      const nth = 1 + Math.floor(random() * 4);
-      const kill = life < wishes ? { kill: { point: pick(KILL_POINTS), nth } } : {};
+      const drawn = { point: pick(KILL_POINTS), nth: 1 + Math.floor(random() * 4) };
+      const wish = life === 0 ? { point: first, nth: 1 } : drawn;
+      const kill = life < wishes ? { kill: wish } : {};
       const submit = prompts.filter((prompt) => !acknowledged.has(prompt));
       const outcome = await live({ dir, submit, find, epoch, ...kill });
       for (const { prompt, id } of outcome.acknowledged) {
