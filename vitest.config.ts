@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: 'packages/gateway/test/support/servers.ts',
     projects: [
       {
         extends: true,

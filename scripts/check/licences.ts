@@ -31,6 +31,8 @@ interface Exception {
 const EXCEPTIONS: readonly Exception[] = [
   // The package names no licence; its LICENSE file is the three-clause BSD text.
   { packages: /^@shinyoshiaki\/jspack$/, licence: 'BSD-3-Clause' },
+  // Below s3rver, which tests alone use. Old forms of saying it in package.json ("licenses"), or in the readme only: MIT.
+  { packages: /^(busboy|dicer|streamsearch|humanize-number|only)$/, licence: 'MIT' },
   // package.json says MIT of the bindings. The binary holds FFmpeg, configured with --enable-gpl and --enable-version3
   // (libx264, libx265): GPL-3.0-or-later as a whole. npm fetches it on the user's machine; we do not distribute it.
   { packages: /^@seydx\/node-av-/, licence: 'MIT AND GPL-3.0-or-later', explainedAs: '@seydx/node-av' },

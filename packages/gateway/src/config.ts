@@ -24,7 +24,8 @@ export type Config = {
 const CONFIG_FILE = 'onetake.yaml';
 
 /**
- * Reads every setting, from the environment first, then from `onetake.yaml`, then its default. Throws one error that
+ * Reads every setting, from the environment first, then from `onetake.yaml`, then from a plain variable where it has one, then
+ * its default. Throws one error that
  * lists everything wrong at once.
  */
 export function readConfig(
@@ -56,17 +57,22 @@ export function readConfig(
 
   const config: Record<string, unknown> = { models, accounts };
   for (const [name, setting] of Object.entries<Setting>(SETTINGS)) {
-    const { env: variable, schema, default: fallback } = setting;
+    const { env: variable, plainEnv, schema, default: fallback } = setting;
     const fromFile = asText(fileSettings[fileName(variable)], setting);
     if (fromFile === undefined) {
       problems.push(`${variable}: must be one value in ${path}${setting.list ? ', or a list of them' : ''}.`);
       continue;
     }
-    const raw = env[variable] || fromFile || fallback;
+    const ours = env[variable] || fromFile;
+    const plain = plainEnv === undefined || ours ? undefined : env[plainEnv];
+    const raw = ours || plain || fallback;
     if (raw === undefined) continue;
     const parsed = schema.safeParse(raw);
     if (parsed.success) config[name] = parsed.data;
-    else problems.push(`${variable}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}.`);
+    else
+      problems.push(
+        `${plain ? plainEnv : variable}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}.`,
+      );
   }
   if (typeof models !== 'object' || Array.isArray(models)) {
     problems.push(`${path}: models must be a mapping from model ids to what changes.`);

@@ -1,28 +1,32 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { closePolitely, IDLE_GRACE_MS } from './api/closePolitely.ts';
 import type { App } from './api/context.ts';
+import { createDraining } from './api/draining.ts';
 import { createServer } from './api/server.ts';
 import { createSnapshots } from './api/snapshots.ts';
 import type { Config } from './config.ts';
+import { createAccountShares } from './engine/accountShares.ts';
+import { connectFeed } from './engine/clusterFeed.ts';
 import { createEngine } from './engine/engine.ts';
 import { createFeed } from './engine/feed.ts';
 import { typicalTimeScheduler } from './engine/pollScheduler.ts';
 import { createTimers } from './engine/timers.ts';
 import { createKeyring } from './keys/keyring.ts';
 import { createKeys } from './keys/keys.ts';
-import { createFileStorage } from './media/files.ts';
+import { digestOf } from './media/digest.ts';
 import { createInputReader } from './media/inputs.ts';
 import { inspectImage } from './media/inspectImage.ts';
 import { createLinks } from './media/links.ts';
-import { makePoster } from './media/poster.ts';
+import { openMedia } from './media/open.ts';
+import { lendPoster } from './media/poster.ts';
 import { probeVideo } from './media/probe.ts';
 import { createCatalogue } from './models/catalogue.ts';
 import { createNativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { createRegistry } from './providers/registry.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
 import { type Clock, systemClock } from './tasks/clock.ts';
 import { OnetakeError } from './tasks/errors.ts';
 import { newId } from './tasks/ids.ts';
@@ -70,9 +74,18 @@ async function open(
   clock: Clock,
   opened: AsyncDisposableStack,
 ): Promise<Gateway> {
-  const store = await openSqliteStore({ dir: config.dataDir, exclusive: true });
+  const { store, cluster } = await openStore(config, log);
   opened.defer(() => store.close());
-  const storage = createFileStorage({ root: join(config.dataDir, 'media') });
+  opened.defer(() => cluster.close());
+  const { storage, linksBeside } = await openMedia(config, {
+    installation: () => store.secret('installation', newId),
+    clock,
+    log,
+  });
+  const timers = createTimers(clock);
+  const shares = createAccountShares({ store, cluster, timers, log });
+  // After the drain: what it frees is for the other nodes to have.
+  opened.defer(() => shares.stop());
   const native = createNativePool({ concurrency: INSPECTORS, log });
   opened.defer(() => native.close());
   const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
@@ -80,6 +93,8 @@ async function open(
     settings: config,
     log,
     clock,
+    share: (accountId) => shares.rates(accountId),
+    maySend: () => cluster.held(),
     callback: (accountId) =>
       config.publicUrl === undefined
         ? undefined
@@ -92,21 +107,26 @@ async function open(
   const catalogue = createCatalogue({ overrides: config.models, servers: registry.accounts });
 
   const keys = createKeys(store, clock);
-  const keyring = createKeyring(store, clock);
-  store.onForeignChange(() => keyring.forget());
+  const keyring = createKeyring(store, clock, cluster.held);
+  const forgetKeys = () => keyring.forget();
+  store.onForeignChange(forgetKeys);
   if (config.bootstrapKey !== undefined) await keys.ensure(config.bootstrapKey);
   const firstKey =
     (await keys.list()).length > 0
       ? undefined
       : (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
 
-  const feed = createFeed();
+  const feed = createFeed({ reader: store.tasks, log });
+  connectFeed(cluster, feed, { forgetKeys });
   const engine = createEngine({
     store,
+    cluster,
+    shares,
     storage,
     inspector: {
       probe: (path) => probeVideo(native, path),
-      poster: (videoPath, outPath) => makePoster(native, videoPath, outPath),
+      digest: digestOf,
+      poster: (videoPath, use) => lendPoster(native, videoPath, use),
     },
     openInput: async (input) => {
       const row = await store.media(input.mediaId);
@@ -118,12 +138,11 @@ async function open(
     servedBy: (account, task) => catalogue.servedBy(account, task.request),
     upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
     upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
-    timers: createTimers(clock),
+    timers,
     feed,
     scheduler: typicalTimeScheduler,
     log,
     settings: {
-      node: `node-${newId()}`,
       taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
       maxAttempts: config.maxAttempts,
       resubmitUnknown: config.resubmitUnknown,
@@ -135,21 +154,30 @@ async function open(
   });
 
   let server: App | undefined;
+  const draining = createDraining();
   opened.defer(async () => {
-    // New tasks are refused from here on, and held queries are answered, so that their connections can close.
     const patienceMs = config.drainTimeoutSeconds * 1000;
-    const drained = engine.drain(patienceMs);
-    if (server) await closeWithin(server, patienceMs);
-    await drained;
+    if (!server?.server.listening) {
+      await Promise.all([server?.close(), engine.drain(patienceMs)]);
+      return;
+    }
+    await closePolitely({
+      app: server,
+      draining,
+      delayMs: config.drainDelaySeconds * 1000,
+      graceMs: IDLE_GRACE_MS,
+      patienceMs,
+      drain: (ms) => engine.drain(ms),
+    });
   });
 
-  const metrics = createMetrics(() => engine.unfinished);
+  const metrics = createMetrics(() => engine.unfinished, engine.accounts);
   feed.onChange(({ task, transition }) => transition && metrics.moved(task));
 
   // Where clients reach us is known for sure only once a free port was taken.
   let address = '';
   const publicUrl = () => config.publicUrl ?? address;
-  const links = createLinks({
+  const gatewayLinks = createLinks({
     baseUrl: () => config.mediaUrl ?? publicUrl(),
     secrets: [await store.secret('links', () => randomBytes(32).toString('hex'))],
     ttlMs: config.linkTtlHours * HOUR_MS,
@@ -159,6 +187,8 @@ async function open(
     engine,
     feed,
     store,
+    cluster,
+    draining,
     storage,
     catalogue,
     accounts: registry.accounts,
@@ -169,14 +199,16 @@ async function open(
       store,
       clock,
     }),
-    links,
+    links: gatewayLinks,
     keys,
     keyring,
     snapshots: createSnapshots({
-      engine,
+      readTask: engine.current,
+      live: engine.live,
+      held: cluster.held,
       feed,
       clock,
-      links,
+      links: linksBeside(gatewayLinks),
       givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
     }),
     metrics,
@@ -189,9 +221,15 @@ async function open(
       idempotencyMs: IDEMPOTENCY_MS,
     },
   });
+  if (cluster.shared && config.publicUrl === undefined) {
+    log.warn(
+      'ONETAKE_PUBLIC_URL is not set: links in answers lead to the node that gave them, not to the load balancer',
+    );
+  }
+  await shares.start();
   await engine.start();
   address = await listen(server, config);
-  log.info({ address, version: VERSION, data: config.dataDir }, 'listening');
+  log.info({ address, version: VERSION, node: cluster.node }, 'listening');
 
   return {
     address,
@@ -216,15 +254,5 @@ async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>
       {},
       cause,
     );
-  }
-}
-
-/** A download that takes longer than the operator's patience is cut; its client goes on with `Range`. */
-async function closeWithin(server: App, patienceMs: number): Promise<void> {
-  const timer = setTimeout(() => server.server.closeAllConnections(), patienceMs);
-  try {
-    await server.close();
-  } finally {
-    clearTimeout(timer);
   }
 }

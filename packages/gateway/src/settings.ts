@@ -14,6 +14,8 @@ export interface Setting {
   readonly list?: true;
   /** Never printed. */
   readonly secret?: true;
+  /** The variable that platforms and other programs know it by, for where neither environment nor file has ours. */
+  readonly plainEnv?: string;
 }
 
 const setting = <const T extends Setting>(definition: T): T => definition;
@@ -26,6 +28,11 @@ const onOff = z.enum(['true', 'false']).transform((value) => value === 'true');
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((url) => url.replace(/\/+$/, ''));
+
+const postgresUrl = z.url({
+  protocol: /^postgres(?:ql)?$/,
+  error: 'must be a URL such as postgres://user:password@host:5432/onetake',
+});
 
 /** Every setting of the gateway; the table in docs/settings.md is made from this. */
 export const SETTINGS = {
@@ -58,6 +65,107 @@ export const SETTINGS = {
     schema: z.string().min(1),
     default: './data',
     description: 'Folder of the embedded store and the media files. One gateway per folder.',
+  }),
+  databaseUrl: setting({
+    env: 'ONETAKE_DATABASE_URL',
+    plainEnv: 'DATABASE_URL',
+    schema: postgresUrl,
+    description:
+      'PostgreSQL (14 or newer) that several gateways share: `postgres://user:password@host:5432/onetake`. `DATABASE_URL` is read where this is not set. Default: the embedded store in the data folder.',
+    secret: true,
+  }),
+  databaseSessionUrl: setting({
+    env: 'ONETAKE_DATABASE_SESSION_URL',
+    schema: postgresUrl,
+    description:
+      'The same database without the pooler, where `ONETAKE_DATABASE_URL` leads through one in transaction mode: each gateway keeps one connection to it. Default: the database URL.',
+    secret: true,
+  }),
+  databasePool: setting({
+    env: 'ONETAKE_DATABASE_POOL',
+    schema: whole(1, 1000),
+    default: '10',
+    description:
+      'Connections to PostgreSQL at a time, beside the one above. All gateways together must stay below what it allows.',
+  }),
+  s3Bucket: setting({
+    env: 'ONETAKE_S3_BUCKET',
+    schema: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'must be the name of a bucket'),
+    description:
+      'Keeps videos, posters and inputs in this bucket instead of files; see [storage.md](storage.md). The bucket must exist.',
+  }),
+  s3Endpoint: setting({
+    env: 'ONETAKE_S3_ENDPOINT',
+    schema: httpUrl,
+    description:
+      "Of an S3 server that is not AWS's: `https://<account>.r2.cloudflarestorage.com`, `http://minio:9000`.",
+  }),
+  s3Region: setting({
+    env: 'ONETAKE_S3_REGION',
+    schema: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a region'),
+    description:
+      "Region of the bucket. Default: `us-east-1` with an endpoint, else the AWS SDK's own (`AWS_REGION`, shared files).",
+  }),
+  s3Prefix: setting({
+    env: 'ONETAKE_S3_PREFIX',
+    schema: z
+      .string()
+      .max(200)
+      .transform((path) => path.replace(/^\/+|\/+$/g, ''))
+      .pipe(
+        z.string().regex(/^(?:[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*)?$/, 'must be a path of plain names'),
+      ),
+    default: 'onetake',
+    description:
+      'Path in the bucket below which everything is kept; `/` for none. One installation per path.',
+  }),
+  s3PathStyle: setting({
+    env: 'ONETAKE_S3_PATH_STYLE',
+    schema: onOff,
+    default: 'false',
+    description:
+      '`true`: the bucket is named in the path (`https://host/bucket/…`), as most self-hosted servers want it; `false`: in the host.',
+  }),
+  s3AccessKeyId: setting({
+    env: 'ONETAKE_S3_ACCESS_KEY_ID',
+    schema: z.string().min(1),
+    description:
+      "Access key of the bucket. Default: the AWS SDK's own chain (environment, shared files, role of the container or machine).",
+    secret: true,
+  }),
+  s3SecretAccessKey: setting({
+    env: 'ONETAKE_S3_SECRET_ACCESS_KEY',
+    schema: z.string().min(1),
+    description: 'Secret of the access key.',
+    secret: true,
+  }),
+  s3Sse: setting({
+    env: 'ONETAKE_S3_SSE',
+    schema: z.enum(['AES256', 'aws:kms']),
+    description: "Encryption at rest that uploads ask for: `AES256` or `aws:kms`. Default: the bucket's own.",
+  }),
+  s3SseKmsKeyId: setting({
+    env: 'ONETAKE_S3_SSE_KMS_KEY_ID',
+    schema: z.string().min(1),
+    description: "Key of `aws:kms`. Default: the bucket's.",
+  }),
+  s3Checksums: setting({
+    env: 'ONETAKE_S3_CHECKSUMS',
+    schema: onOff,
+    default: 'true',
+    description: 'Sends a CRC32 with every upload. `false` for servers that do not know it.',
+  }),
+  s3PublicEndpoint: setting({
+    env: 'ONETAKE_S3_PUBLIC_ENDPOINT',
+    schema: httpUrl,
+    description: 'Where clients reach the S3 server, for links to the bucket. Default: the endpoint.',
+  }),
+  mediaLinks: setting({
+    env: 'ONETAKE_MEDIA_LINKS',
+    schema: z.enum(['gateway', 'bucket']),
+    default: 'gateway',
+    description:
+      'Where `url` and `thumbnail_url` lead: to the gateway, or as presigned links to the bucket, so that no video passes the gateway.',
   }),
   bootstrapKey: setting({
     env: 'ONETAKE_BOOTSTRAP_KEY',
@@ -122,6 +230,13 @@ export const SETTINGS = {
     default: '20',
     description:
       'Seconds the gateway may take to stop after SIGTERM. What is unfinished then is taken up by the next start.',
+  }),
+  drainDelaySeconds: setting({
+    env: 'ONETAKE_DRAIN_DELAY_SECONDS',
+    schema: whole(0, 600),
+    default: '0',
+    description:
+      'Behind a load balancer: seconds after SIGTERM in which `/readyz` says no and everything else still works. Above the time in which it notices; see [operations.md](operations.md).',
   }),
   allowPrivateHosts: setting({
     env: 'ONETAKE_ALLOW_PRIVATE_HOSTS',

@@ -52,7 +52,7 @@ describe('a setting', () => {
   it.each(Object.entries<Setting>(SETTINGS))(
     '%s takes its own default, which is documented',
     (name, setting) => {
-      expect(setting.env).toMatch(/^ONETAKE_[A-Z_]+$/);
+      expect(setting.env).toMatch(/^ONETAKE_[A-Z0-9_]+$/);
       expect(setting.description).toMatch(/\.$/);
       if (setting.default === undefined) return;
       expect(read({ [setting.env]: setting.default })).toHaveProperty(name, Reflect.get(read({}), name));
@@ -76,6 +76,29 @@ it.each<[string, string, unknown]>([
 it('a list in the file is a list', () => {
   const { allowPrivateHosts } = read({}, 'allow_private_hosts: [media.internal, 10.0.0.0/8]');
   expect(allowPrivateHosts).toEqual(['media.internal', '10.0.0.0/8']);
+});
+
+describe('the database', () => {
+  const [ours, plain] = ['postgres://ours/db', 'postgresql://plain/db'];
+
+  it.each<[string, NodeJS.ProcessEnv, string, string]>([
+    ['our variable', { ONETAKE_DATABASE_URL: ours, DATABASE_URL: plain }, '', ours],
+    ['the file', { DATABASE_URL: plain }, `database_url: ${ours}`, ours],
+    ['the plain variable', { DATABASE_URL: plain, ONETAKE_DATABASE_URL: '' }, '', plain],
+  ])('is that of %s', (_what, env, yaml, url) => {
+    expect(read(env, yaml).databaseUrl).toBe(url);
+  });
+
+  it('is the embedded one where neither is set', () => {
+    expect(read({ DATABASE_URL: '' })).not.toHaveProperty('databaseUrl');
+  });
+
+  it('is refused by the name of the variable that it came from, and without its password', () => {
+    const message = refusal({ DATABASE_URL: `mysql://root:${SECRET}@db/app` });
+    expect(message).toMatch(/ DATABASE_URL: must be a URL such as postgres:/);
+    expect(message).not.toContain(SECRET);
+    expect(refusal({ ONETAKE_DATABASE_SESSION_URL: 'db.internal' })).toMatch(/_SESSION_URL: .*postgres:/);
+  });
 });
 
 describe('what is wrong', () => {

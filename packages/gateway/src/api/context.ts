@@ -12,12 +12,14 @@ import type { MediaStorage } from '../media/media.ts';
 import type { Catalogue } from '../models/catalogue.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Account } from '../providers/account.ts';
+import type { Cluster } from '../store/cluster.ts';
 import type { KeyRow, Store } from '../store/store.ts';
 import type { Clock } from '../tasks/clock.ts';
 import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import type { Task } from '../tasks/task.ts';
 import { gone } from './bytes.ts';
+import type { Draining } from './draining.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** What the routes are made from. */
@@ -25,6 +27,7 @@ export interface ApiContext {
   readonly engine: Engine;
   readonly feed: Feed;
   readonly store: Store;
+  readonly cluster: Cluster;
   readonly storage: MediaStorage;
   readonly catalogue: Catalogue;
   readonly accounts: readonly Account[];
@@ -36,6 +39,7 @@ export interface ApiContext {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly draining: Draining;
   readonly settings: ApiSettings;
 }
 

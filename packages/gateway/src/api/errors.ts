@@ -1,8 +1,10 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
 import { UpstreamError } from '../providers/provider.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { REASONS } from '../tasks/reasons.ts';
+import type { ErrorAnswer } from './schemas.ts';
 
 /** The HTTP framework's own refusals, in our words. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string; message: string }>> = {
@@ -32,6 +34,15 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string
 
 /** The one place where errors become answers. What a caller may not read goes to the log alone. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.send(errorAnswer(error, request, reply));
+}
+
+/** The body of an error's answer, whose status and headers are set on `reply`. */
+export function errorAnswer(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): z.output<typeof ErrorAnswer> {
   const known = toOnetakeError(error, request.routeOptions.bodyLimit);
   const { code: reason, status, message, details } = known;
   if (status >= 500) {
@@ -44,7 +55,8 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   // A 404 or 410 may be kept by caches where nothing forbids it; the next answer may be another.
   reply.header('cache-control', 'no-store');
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="onetake"');
-  return reply.code(status).send({
+  reply.code(status);
+  return {
     error: {
       code: status,
       message,
@@ -54,7 +66,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
       ...details.extra,
       request_id: request.id,
     },
-  });
+  };
 }
 
 function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {

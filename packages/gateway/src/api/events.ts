@@ -10,7 +10,7 @@ const HEARTBEAT_MS = 15_000;
 
 /** `GET …/{task_id}/events`: server-sent events, one for each change, until the task is finished. */
 export function eventRoute(app: App, context: ApiContext): void {
-  const { engine, feed, snapshots } = context;
+  const { engine, feed, snapshots, draining } = context;
 
   app.get(
     '/v1/video/generations/:task_id/events',
@@ -35,16 +35,30 @@ export function eventRoute(app: App, context: ApiContext): void {
         stopFeed();
       });
 
+      let newest = 0;
+      // One after the other: an answer that waits for its links must not be overtaken by a later one.
+      let sent = Promise.resolve();
       function send(current: typeof task): void {
-        if (stream.writableEnded) return;
-        const { body, etag } = snapshots.of(current);
-        stream.write(`event: task\nid: ${etag}\ndata: ${body}\n\n`);
-        if (isTerminal(current.phase)) stream.end();
+        // A read that began before a change may end after it was sent.
+        if (current.version < newest) return;
+        newest = current.version;
+        sent = sent
+          .then(async () => {
+            if (stream.writableEnded) return;
+            const { body, etag } = await snapshots.of(current);
+            if (stream.writableEnded) return;
+            stream.write(`event: task\nid: ${etag}\ndata: ${body}\n\n`);
+            if (isTerminal(current.phase)) stream.end();
+          })
+          .catch(
+            (error: unknown) =>
+              void stream.destroy(error instanceof Error ? error : new Error(String(error))),
+          );
       }
       send((await engine.read(task.id)) ?? task);
       stream.on(
         'close',
-        engine.onDrain(() => stream.end()),
+        draining.onRelease(() => stream.end()),
       );
       reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
       return sendStream(reply, stream);

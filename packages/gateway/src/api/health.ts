@@ -1,16 +1,33 @@
 import { z } from 'zod';
-import { draining, OnetakeError } from '../tasks/errors.ts';
+import { draining as drainingError, OnetakeError } from '../tasks/errors.ts';
 import type { ApiContext, App } from './context.ts';
-import { ErrorAnswer } from './schemas.ts';
+import { errorAnswer } from './errors.ts';
+import { createReadiness, PARTS, type PartStates } from './readiness.ts';
+import { NotReadyAnswer, ReadyAnswer } from './schemas.ts';
 
 /** `/healthz`, `/readyz`, `/metrics`: for load balancers and operators; no key. */
-export function healthRoutes(app: App, { engine, store, storage, metrics }: ApiContext): void {
+export function healthRoutes(app: App, context: ApiContext): void {
+  const { engine, store, storage, cluster, draining, metrics, log } = context;
+  const readiness = createReadiness({
+    checks: {
+      store: () => store.check(),
+      storage: () => storage.check(),
+      async feed() {
+        if (cluster.held()) return;
+        const message = 'This node is cut off from the others and is joining them again; see the log.';
+        throw new OnetakeError('not_ready', 503, message);
+      },
+    },
+    onFailure: (part, err) => log.error({ part, err }, 'not ready'),
+  });
+
   app.get(
     '/healthz',
     {
       schema: {
         operationId: 'healthz',
         summary: 'The process is alive',
+        description: 'Looks at nothing else: a gateway whose database is away must not be restarted for it.',
         tags: ['Operations'],
         security: [],
         response: { 200: z.object({ status: z.literal('ok') }) },
@@ -25,31 +42,43 @@ export function healthRoutes(app: App, { engine, store, storage, metrics }: ApiC
       schema: {
         operationId: 'readyz',
         summary: 'The gateway can accept tasks',
-        description: 'Writes to the store and to media storage before it says yes.',
+        description:
+          'Writes to the store and to media storage, and asks whether what other nodes change is told here. An answer takes 3 seconds at most.',
         tags: ['Operations'],
         security: [],
         response: {
-          200: z.object({ status: z.literal('ready'), unfinished_tasks: z.int() }),
-          503: ErrorAnswer.describe('Stopping, or store or media storage cannot be written'),
+          200: ReadyAnswer,
+          503: NotReadyAnswer.describe('Stopping, or a part does not work'),
         },
       },
     },
-    async () => {
-      if (engine.draining) throw draining();
-      for (const [part, check] of [
-        ['store', store.check],
-        ['media storage', storage.check],
-      ] as const) {
-        await check().catch((cause: unknown) => {
-          const message = `The ${part} cannot be written; see the log.`;
-          throw new OnetakeError('not_ready', 503, message, { retryAfterSeconds: 5 }, cause);
-        });
+    async (request, reply) => {
+      const states = draining.begun ? undefined : await readiness.check();
+      reply.header('cache-control', 'no-store');
+      const unfinished_tasks = engine.unfinished;
+      // Asked again: a stop may have begun while the parts were looked at.
+      if (!draining.begun && states && isReady(states)) {
+        const parts = { store: 'ok', feed: 'ok', storage: 'ok' } as const;
+        return { status: 'ready' as const, parts, unfinished_tasks };
       }
-      return { status: 'ready' as const, unfinished_tasks: engine.unfinished };
+      const error = draining.begun || !states ? drainingError() : notReady(states);
+      return {
+        ...errorAnswer(error, request, reply),
+        status: 'not_ready' as const,
+        ...(states ? { parts: states } : {}),
+        unfinished_tasks,
+      };
     },
   );
 
   app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
     reply.header('content-type', metrics.contentType).send(await metrics.text()),
   );
+}
+
+const isReady = (states: PartStates): boolean => PARTS.every((part) => states[part] === 'ok');
+
+function notReady(states: PartStates): OnetakeError {
+  const wrong = PARTS.map((part) => states[part]).filter((state) => state !== 'ok');
+  return new OnetakeError('not_ready', 503, wrong.join(' '), { retryAfterSeconds: 5 });
 }

@@ -21,7 +21,7 @@ const Wait = z.coerce
   .describe('Seconds to hold the answer until the status changes (also: `Prefer: wait=30`)');
 
 /** `GET /v1/video/generations/{task_id}`: the hot path. Nothing on it waits for a write. */
-export function queryRoute(app: App, { snapshots, feed, engine }: ApiContext): void {
+export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext): void {
   app.get(
     '/v1/video/generations/:task_id',
     {
@@ -76,7 +76,7 @@ export function queryRoute(app: App, { snapshots, feed, engine }: ApiContext): v
       const stopTask = feed.onTask(id, ({ task }) => {
         if (statusOf(task) !== before) done();
       });
-      const stopDrain = engine.onDrain(done);
+      const stopDrain = draining.onRelease(done);
       request.raw.once('close', done);
     });
   }

@@ -162,6 +162,22 @@ export const ErrorAnswer = z.object({
   }),
 });
 
+export const ReadyAnswer = z.object({
+  status: z.literal('ready'),
+  parts: z.object({ store: z.literal('ok'), feed: z.literal('ok'), storage: z.literal('ok') }),
+  unfinished_tasks: z.int().describe('Tasks that this node drives'),
+});
+
+export const NotReadyAnswer = z.object({
+  ...ErrorAnswer.shape,
+  status: z.literal('not_ready'),
+  parts: z
+    .object({ store: z.string(), feed: z.string(), storage: z.string() })
+    .optional()
+    .describe('Each `ok`, or what is wrong; not looked at while the gateway stops'),
+  unfinished_tasks: z.int().describe('Tasks that this node drives'),
+});
+
 export const KeyView = z.object({
   id: z.string(),
   name: z.string(),

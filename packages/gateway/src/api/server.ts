@@ -18,9 +18,15 @@ import { queryRoute } from './query.ts';
 import { submitRoute } from './submit.ts';
 import { taskRoutes } from './tasks.ts';
 
+/**
+ * How long a connection may be idle. Above the sixty seconds of common load balancers: the side that gives up first must be
+ * the one that sends the requests, or one of them meets a closed door.
+ */
+const KEEP_ALIVE_MS = 75_000;
+
 /** The whole HTTP surface, ready to listen. */
 export async function createServer(context: ApiContext): Promise<App> {
-  const { keyring, log, settings } = context;
+  const { draining, keyring, log, settings } = context;
   const app: App = fastify({
     loggerInstance: log as FastifyBaseLogger,
     // Requests are told by the hook below, in one line each.
@@ -31,12 +37,13 @@ export async function createServer(context: ApiContext): Promise<App> {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
     },
-    // Connections that are idle when the gateway stops are closed by it; busy ones finish their answer.
-    forceCloseConnections: 'idle',
+    keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: 200 },
     // Paths that the router itself refuses.
     frameworkErrors: (error, request, reply) => {
       reply.header('x-request-id', request.id);
+      // No hook runs for these.
+      if (draining.begun) reply.header('connection', 'close');
       answerError(error, request, reply);
     },
   }).withTypeProvider<ZodTypeProvider>();
@@ -66,6 +73,12 @@ export async function createServer(context: ApiContext): Promise<App> {
       request.apiKey = key;
       done();
     }, done);
+  });
+  // When the answer leaves, not when the request comes: a query may have been held since before the stop. RFC 9112, 9.6: after
+  // this option neither side uses the connection again, so no request can be lost on it.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (draining.begun) reply.header('connection', 'close');
+    done(null, payload);
   });
   app.addHook('onResponse', (request, reply, done) => {
     done();

@@ -3,7 +3,8 @@ import type { Engine } from '../engine/engine.ts';
 import type { Feed } from '../engine/feed.ts';
 import type { Clock } from '../tasks/clock.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
-import { etaSeconds, taskView, type ViewParts } from './taskView.ts';
+import { createReads } from './reads.ts';
+import { etaSeconds, taskView, urlsOf, type ViewParts } from './taskView.ts';
 
 /** A query's answer, serialised once for every client that asks. */
 export interface Snapshot {
@@ -21,7 +22,7 @@ export interface Snapshots {
   read(taskId: string): Promise<Snapshot | undefined>;
   /** The answer if it is in memory and fresh: no promise on the hottest path. */
   cached(taskId: string): Snapshot | undefined;
-  of(task: Task): Snapshot;
+  of(task: Task): Promise<Snapshot>;
 }
 
 /** Answers kept; the oldest go first. About a kilobyte each. */
@@ -34,35 +35,52 @@ const LINK_FRESH_MS = 60_000;
 const MAX_RETRY_AFTER = 15;
 
 interface SnapshotParts extends ViewParts {
-  readonly engine: Engine;
+  /** The task as it is, and whether its answer may be kept though it is unfinished: nobody changes it unheard. */
+  readonly readTask: (taskId: string) => Promise<{ task: Task; keep: boolean } | undefined>;
+  readonly live: Engine['live'];
+  /** Whether what others change is told at this moment; while it is not, what is unfinished is read each time. */
+  readonly held: () => boolean;
   readonly feed: Feed;
   readonly clock: Clock;
 }
 
-export function createSnapshots({ engine, feed, clock, ...view }: SnapshotParts): Snapshots {
+export function createSnapshots(parts: SnapshotParts): Snapshots {
+  const { readTask, live, held, feed, clock, ...view } = parts;
   const cache = new Map<string, Snapshot>();
+  const reads = createReads();
   // Changes are durable before they are published: what is read after this is the new truth.
-  feed.onChange(({ task }) => cache.delete(task.id));
+  feed.onChange(({ task }) => forget(task.id));
+  feed.onStale(forget);
 
-  function build(task: Task): Snapshot {
+  /** A change between a read and its end must not leave the older answer in the cache either. */
+  function forget(taskId: string | undefined): void {
+    if (taskId === undefined) cache.clear();
+    else cache.delete(taskId);
+    reads.outdate(taskId);
+  }
+
+  async function build(task: Task): Promise<Snapshot> {
+    const urls = await urlsOf(task, view);
     const now = clock.now();
-    const live = engine.live(task.id);
-    const body = Buffer.from(JSON.stringify(taskView(task, live, now, view)));
+    const progress = live(task.id);
+    const body = Buffer.from(JSON.stringify(taskView(task, progress, now, urls)));
     const finished = isTerminal(task.phase);
     return {
       task,
       body,
       // Weak while unfinished: an `eta` that merely ticks is no news.
-      etag: finished ? `"${hash('sha1', body, 'hex')}"` : `W/"${task.version}-${live?.percent ?? 0}"`,
-      retryAfter: finished ? undefined : String(retryAfter(live?.expectedAt, now)),
+      etag: finished ? `"${hash('sha1', body, 'hex')}"` : `W/"${task.version}-${progress?.percent ?? 0}"`,
+      retryAfter: finished ? undefined : String(retryAfter(progress?.expectedAt, now)),
       freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
   }
 
   function cached(taskId: string): Snapshot | undefined {
     const snapshot = cache.get(taskId);
-    return snapshot && snapshot.freshUntil > clock.now() ? snapshot : undefined;
+    return snapshot && snapshot.freshUntil > clock.now() && mayServe(snapshot.task) ? snapshot : undefined;
   }
+  /** What is finished never changes; a deletion is told. */
+  const mayServe = (task: Task): boolean => isTerminal(task.phase) || held();
 
   return {
     cached,
@@ -70,22 +88,22 @@ export function createSnapshots({ engine, feed, clock, ...view }: SnapshotParts)
     async read(taskId) {
       const known = cached(taskId);
       if (known) return known;
-      let stale = false;
-      // A change between the read and the end of this function must not leave the older answer in the cache.
-      const stop = feed.onTask(taskId, () => {
-        stale = true;
-      });
+      const read = reads.begin(taskId);
+      // Whoever goes on to wait for a change of what is answered here hears of one that comes before it is.
+      const stop = feed.onTask(taskId, () => undefined);
       try {
-        const task = await engine.read(taskId);
-        if (!task) return undefined;
-        const snapshot = build(task);
-        if (!stale) {
+        const found = await readTask(taskId);
+        if (!found) return undefined;
+        const { task, keep } = found;
+        const snapshot = await build(task);
+        if (read.current && (keep || isTerminal(task.phase)) && mayServe(task)) {
           if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
           cache.set(taskId, snapshot);
         }
         return snapshot;
       } finally {
         stop();
+        reads.end(read);
       }
     },
   };

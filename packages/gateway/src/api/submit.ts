@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { requireScope } from '../keys/keyring.ts';
 import { checkRequest } from '../models/checkRequest.ts';
-import { draining, invalidRequest } from '../tasks/errors.ts';
+import { draining, invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { type ApiContext, type App, keyOf } from './context.ts';
 import { SUBMIT_SAMPLES } from './samples.ts';
 import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody } from './schemas.ts';
@@ -13,7 +13,7 @@ const NO_WEBHOOKS =
 
 /** `POST /v1/video/generations` */
 export function submitRoute(app: App, context: ApiContext): void {
-  const { engine, catalogue, inputs, clock, metrics, settings } = context;
+  const { engine, cluster, catalogue, inputs, clock, metrics, settings } = context;
 
   app.post(
     '/v1/video/generations',
@@ -89,8 +89,10 @@ export function submitRoute(app: App, context: ApiContext): void {
           ...(checked.notes.length > 0 ? { notes: [...checked.notes] } : {}),
         };
       } catch (error) {
-        // Nothing was accepted, so nothing may be left behind; a failure to tidy up is the sweep's to mend.
-        await inputs.discard(media).catch(() => undefined);
+        // Nothing was accepted, so nothing may be left behind; a failure to tidy up is the sweep's to mend. Where the store's answer
+        // was lost it may have been accepted all the same, and the inputs are the task's.
+        const lost = cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable';
+        if (!lost) await inputs.discard(media).catch(() => undefined);
         throw error;
       }
     },

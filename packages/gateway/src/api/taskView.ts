@@ -1,4 +1,4 @@
-import type { LiveProgress } from '../engine/engine.ts';
+import type { LiveProgress } from '../engine/progress.ts';
 import type { MediaLinks } from '../media/links.ts';
 import { MICROS } from '../tasks/money.ts';
 import { statusOf, type Task } from '../tasks/task.ts';
@@ -10,13 +10,24 @@ export interface ViewParts {
   readonly givesUrl: (modelId: string) => boolean;
 }
 
+/** Where a finished task's bytes are. */
+export interface TaskUrls {
+  readonly video?: string;
+  readonly poster?: string;
+}
+
+/** The links of a task's answer; a link to a bucket may have to wait for credentials. */
+export async function urlsOf({ request, result }: Task, { links, givesUrl }: ViewParts): Promise<TaskUrls> {
+  if (!result) return {};
+  const { videoId, posterId, expiresAt } = result;
+  return {
+    ...(givesUrl(request.model) ? { video: await links.url(videoId, 'mp4', expiresAt) } : {}),
+    ...(posterId === undefined ? {} : { poster: await links.url(posterId, 'jpg', expiresAt) }),
+  };
+}
+
 /** A task as the wire contract has it: the reference's fields always in their words, ours beside them. Pure. */
-export function taskView(
-  task: Task,
-  live: LiveProgress | undefined,
-  now: number,
-  { links, givesUrl }: ViewParts,
-) {
+export function taskView(task: Task, live: LiveProgress | undefined, now: number, urls: TaskUrls) {
   const { request, result, error } = task;
   const status = statusOf(task);
   const finished = status === 'succeeded' || status === 'failed';
@@ -24,7 +35,7 @@ export function taskView(
     task_id: task.id,
     status,
     format: 'mp4',
-    ...(result && givesUrl(request.model) ? { url: links.url(result.videoId, 'mp4', result.expiresAt) } : {}),
+    ...(urls.video === undefined ? {} : { url: urls.video }),
     ...(error ? { error: { code: error.code, message: error.message, reason: error.reason } } : {}),
     model: request.model,
     created_at: seconds(task.createdAt),
@@ -43,7 +54,7 @@ export function taskView(
           bytes: result.bytes,
           video_codec: result.videoCodec,
           ...(result.audioCodec ? { audio_codec: result.audioCodec } : {}),
-          ...(result.posterId ? { thumbnail_url: links.url(result.posterId, 'jpg', result.expiresAt) } : {}),
+          ...(urls.poster === undefined ? {} : { thumbnail_url: urls.poster }),
           usage: {
             seconds: result.duration,
             cost: result.costMicros / MICROS,

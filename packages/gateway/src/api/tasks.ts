@@ -52,10 +52,10 @@ export function taskRoutes(app: App, context: ApiContext): void {
       const last = page.at(-1);
       const head = { object: 'list', has_more: tasks.length > limit };
       const cursor = tasks.length > limit && last ? { next_cursor: last.id } : {};
-      const views = page.map((task) => snapshots.of(task).body.toString()).join(',');
+      const views = await Promise.all(page.map(async (task) => (await snapshots.of(task)).body.toString()));
       return sendSerialised(
         reply,
-        `${JSON.stringify({ ...head, ...cursor }).slice(0, -1)},"data":[${views}]}`,
+        `${JSON.stringify({ ...head, ...cursor }).slice(0, -1)},"data":[${views.join(',')}]}`,
       );
     },
   );
@@ -85,7 +85,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
       const cancelled = await engine.cancel(task);
       return sendSerialised(
         reply.code(cancelled.phase === 'failed' ? 200 : 202),
-        snapshots.of(cancelled).body,
+        (await snapshots.of(cancelled)).body,
       );
     },
   );

@@ -1,19 +1,19 @@
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config.ts';
 import { createKeys } from '../keys/keys.ts';
-import { openSqliteStore } from '../store/sqlite.ts';
 import type { KeyRow } from '../store/store.ts';
 import { systemClock } from '../tasks/clock.ts';
 import { invalidRequest } from '../tasks/errors.ts';
+import { openStore } from './openStore.ts';
 
 const DAY_MS = 86_400_000;
 /** Ten years, as at the admin endpoint. */
 const MAX_DAYS = 3650;
 
-/** `onetake keys create|list|revoke`: works beside a running gateway, which notices within a second. */
+/** `onetake keys create|list|revoke`: works beside running gateways, which notice within a second. */
 export async function keysCommand([action, ...rest]: readonly string[]): Promise<number> {
   const config = readConfig(process.env);
-  const store = await openSqliteStore({ dir: config.dataDir, exclusive: false });
+  const store = await openStore(config);
   const keys = createKeys(store, systemClock);
   try {
     switch (action) {

@@ -1,6 +1,10 @@
 import { parseArgs } from 'node:util';
 import { OnetakeError } from '../tasks/errors.ts';
+import { backupCommand } from './backup.ts';
+import { importCommand } from './import.ts';
 import { keysCommand } from './keys.ts';
+import { migrateCommand } from './migrate.ts';
+import { recoverCommand } from './recover.ts';
 import { serve } from './serve.ts';
 
 const USAGE = `Usage: onetake <command>
@@ -10,6 +14,13 @@ const USAGE = `Usage: onetake <command>
                                           make an API key and show it, once
   keys list                               list keys
   keys revoke ID                          make a key stop working
+  migrate [--check]                       bring the database up to date, as a start does; with --check only
+                                          tell, and exit with 1 if something is to be done
+  backup --to DIR                         copy the embedded store and its media, beside a running gateway
+  recover                                 after a restore from a backup, before the first start: nothing that may have
+                                          been submitted since the backup is submitted again
+  import --from DIR [--allow-missing-media]
+                                          move an embedded data folder into PostgreSQL and the configured storage
 
 Settings come from the environment and onetake.yaml: see docs/settings.md.
 `;
@@ -22,6 +33,14 @@ async function main([command, ...rest]: readonly string[]): Promise<number> {
       return serve();
     case 'keys':
       return keysCommand(rest);
+    case 'migrate':
+      return migrateCommand(rest);
+    case 'backup':
+      return backupCommand(rest);
+    case 'import':
+      return importCommand(rest);
+    case 'recover':
+      return recoverCommand(rest);
     case 'help':
     case '--help':
     case '-h':

@@ -1,11 +1,15 @@
 import type { Account } from '../providers/account.ts';
 import type { UpstreamError } from '../providers/provider.ts';
+import type { AccountTrouble } from '../store/store.ts';
 import type { Clock } from '../tasks/clock.ts';
+import { type AccountShare, wholeShare } from './share.ts';
 import { createTokenBucket } from './tokenBucket.ts';
 
 /** What this node knows of an upstream account at the moment. */
 export interface AccountState {
   readonly account: Account;
+  /** This node's part of its limits. */
+  readonly share: AccountShare;
   /** When a task could be submitted: now or earlier means at once, undefined means that a place must fall free first. */
   readyAt(now: number): number | undefined;
   /** Takes a place and a start. */
@@ -13,12 +17,17 @@ export interface AccountState {
   /** Takes a place for a task found running already, past the limit if need be. */
   occupy(): void;
   release(): void;
-  /** Places in use, as a share of the limit. */
+  readonly inUse: number;
+  /** Places in use, as a part of those that this node has. */
   load(): number;
+  /** Whether it is left alone after a failure, or one submit at a time feels the way. */
+  blocked(): boolean;
   /** Notes a failure that is the account's rather than the task's: no more submits for a while. */
   backOff(error: UpstreamError): void;
   /** Notes that the upstream works. */
   worked(): void;
+  /** Notes that a start was taken and not made: nothing is known of the upstream by that. */
+  untried(): void;
   /** Called whenever a place falls free or the account recovers. */
   onReady(listener: () => void): void;
 }
@@ -33,13 +42,13 @@ const BROKEN_ACCOUNT_MS = 300_000;
 export function createAccountState(
   account: Account,
   clock: Clock,
+  share: AccountShare = wholeShare(account),
   random: () => number = Math.random,
 ): AccountState {
-  const starts = createTokenBucket(
-    account.limits.startsPerMinute / 60,
-    clock,
-    Math.ceil(account.limits.startsPerMinute / 6),
-  );
+  const starts = createTokenBucket(account.limits.startsPerMinute / 60, clock, {
+    burst: Math.ceil(account.limits.startsPerMinute / 6),
+    share: share.rate,
+  });
   const listeners: (() => void)[] = [];
   let inUse = 0;
   let starting = 0;
@@ -48,13 +57,25 @@ export function createAccountState(
   const announce = () => {
     for (const listener of listeners) listener();
   };
+  /** Never earlier than what is known already: of two refusals the longer one holds. */
+  const block = (waitMs: number) => {
+    blockedUntil = Math.max(blockedUntil, clock.now() + waitMs);
+  };
+  share.onChange(announce);
+  share.onTrouble((trouble: AccountTrouble) => {
+    failures = trouble.failures === 0 ? 0 : Math.max(failures, trouble.failures);
+    if (trouble.waitMs > 0) block(trouble.waitMs);
+    announce();
+  });
 
   return {
     account,
+    share,
     readyAt(now) {
-      if (inUse >= account.limits.inFlight) return undefined;
+      if (inUse >= share.places()) return undefined;
       if (failures > 0 && starting > 0) return undefined;
-      return Math.max(now, blockedUntil, starts.nextAt());
+      const at = Math.max(now, blockedUntil, starts.nextAt());
+      return at === Number.POSITIVE_INFINITY ? undefined : at;
     },
     take() {
       starts.take();
@@ -63,12 +84,19 @@ export function createAccountState(
     },
     occupy() {
       inUse += 1;
+      if (inUse > share.places()) share.note('occupied');
     },
     release() {
       inUse -= 1;
+      // What this node holds beyond its share it has no use for any more: others wait for it.
+      if (inUse >= share.places()) share.note('released');
       announce();
     },
-    load: () => inUse / account.limits.inFlight,
+    get inUse() {
+      return inUse;
+    },
+    load: () => inUse / Math.max(1, share.places()),
+    blocked: () => failures > 0 || blockedUntil > clock.now(),
     backOff(error) {
       failures += 1;
       starting = Math.max(0, starting - 1);
@@ -78,12 +106,18 @@ export function createAccountState(
       const wait =
         error.retryAfterMs ??
         Math.min(own, error.retry === 'elsewhere' ? own : MAX_BACK_OFF_MS) * (0.75 + random() / 2);
-      blockedUntil = Math.max(blockedUntil, clock.now() + wait);
+      block(wait);
+      share.tell({ failures, waitMs: wait, error: error.detail ?? error.message });
       announce();
     },
     worked() {
       starting = Math.max(0, starting - 1);
+      if (failures > 0) share.tell({ failures: 0, waitMs: 0 });
       failures = 0;
+      announce();
+    },
+    untried() {
+      starting = Math.max(0, starting - 1);
       announce();
     },
     onReady(listener) {

@@ -8,6 +8,8 @@ export interface Admission {
   enqueue(hand: Hand, front?: boolean): void;
   /** Takes a task out; false if it was not waiting. */
   remove(hand: Hand): boolean;
+  /** How many tasks could go to the account if it had places. */
+  waiting(account: AccountState): number;
   /** No task leaves the queue from now on. */
   stop(): void;
 }
@@ -46,7 +48,10 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
     for (const state of accounts) {
       if (hand.avoid.has(state.account.id) || !mayUse(hand, state)) continue;
       const at = state.readyAt(now);
-      if (at === undefined) continue;
+      if (at === undefined) {
+        state.share.note('lacking');
+        continue;
+      }
       if (!best || at < best.at || (at === best.at && state.load() < best.state.load())) best = { state, at };
     }
     return best;
@@ -114,6 +119,19 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       if (!waiting || !take(waiting, request.model, hand)) return false;
       if (waiting.size === 0) byKey.delete(keyId);
       return true;
+    },
+    waiting(account) {
+      if (stopped) return 0;
+      let waiting = 0;
+      for (const models of byKey.values()) {
+        for (const queue of models.values()) {
+          const [first] = queue;
+          // The first stands for those behind it: they go after it, and are of the same model.
+          if (first && !first.avoid.has(account.account.id) && mayUse(first, account))
+            waiting += queue.length;
+        }
+      }
+      return waiting;
     },
     stop() {
       stopped = true;

@@ -32,12 +32,12 @@ export function createCancelling({
   log,
 }: CancellingParts): Cancelling {
   /** Only in the phase that the decision was made in: a submission under way must not be cancelled unseen. */
-  function finish(hand: Hand, only: Phase): Promise<Task | undefined> {
+  function finish(hand: Hand, only: Phase, insist: boolean): Promise<Task | undefined> {
     const error = taskError('cancelled', 'The task was cancelled.');
-    return hands.apply(hand, { type: 'failed', error, outcome: 'cancelled' }, { only });
+    return hands.apply(hand, { type: 'failed', error, outcome: 'cancelled' }, { only, insist });
   }
 
-  async function cancelUpstream(hand: Hand): Promise<Task> {
+  async function cancelUpstream(hand: Hand, insist: boolean): Promise<Task> {
     const { task } = hand;
     const provider = accountStates.get(task.attempt?.accountId ?? '')?.account.provider;
     const handle = handleOf(task.attempt);
@@ -49,33 +49,34 @@ export function createCancelling({
     }
     switch (await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs))) {
       case 'cancelled':
-        return (await finish(hand, 'running')) ?? again(hand);
+        return (await finish(hand, 'running', insist)) ?? again(hand, insist);
       case 'pending':
         // The upstream will say so in an answer; tracking hears it.
-        return (await hands.apply(hand, { type: 'cancel_requested' })) ?? hand.task;
+        return (await hands.apply(hand, { type: 'cancel_requested' }, { insist })) ?? hand.task;
       case 'too_late':
         throw tooLate(task, 'is past the point where its provider can stop it; it will finish');
     }
   }
 
-  async function again(hand: Hand): Promise<Task> {
+  /** `insist`: nobody waits who could be told that the store is down, and nothing else would drive the task. */
+  async function again(hand: Hand, insist: boolean): Promise<Task> {
     const { task } = hand;
     // Another driver has it by now: what the upstream was told, that driver will hear of.
     if (!isTerminal(task.phase) && !hands.drives(hand)) return task;
     switch (task.phase) {
       case 'accepted': {
-        const done = await finish(hand, 'accepted');
-        if (!done) return again(hand);
+        const done = await finish(hand, 'accepted', insist);
+        if (!done) return again(hand, insist);
         admission.remove(hand);
         return done;
       }
       case 'submitting': {
-        const noted = await hands.apply(hand, { type: 'cancel_requested' }, { only: 'submitting' });
+        const noted = await hands.apply(hand, { type: 'cancel_requested' }, { only: 'submitting', insist });
         if (noted || hand.task.phase === 'submitting') return hand.task;
-        return again(hand);
+        return again(hand, insist);
       }
       case 'running':
-        return cancelUpstream(hand);
+        return cancelUpstream(hand, insist);
       case 'storing':
         throw tooLate(task, 'is finished upstream and is being stored; delete it once it has succeeded');
       case 'failed':
@@ -87,15 +88,17 @@ export function createCancelling({
   }
 
   return {
-    cancel: again,
+    cancel: (hand) => again(hand, false),
     async carryOut(hand) {
       try {
-        await again(hand);
+        await again(hand, true);
       } catch (error) {
         log.info(
           { task: hand.task.id, err: error },
           'a cancellation came too late upstream; the task goes on',
         );
+        // Whoever waits for the wish to be carried out, at whatever node, learns that it is off.
+        await hands.apply(hand, { type: 'cancel_refused' }, { insist: true });
       }
     },
   };

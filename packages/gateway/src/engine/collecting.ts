@@ -1,17 +1,11 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { MediaWrite, Probe } from '../media/media.ts';
 import type { Handle, Provider } from '../providers/provider.ts';
-import type { MediaRow } from '../store/store.ts';
+import { OnetakeError } from '../tasks/errors.ts';
 import { taskError } from '../tasks/reasons.ts';
-import type { Task, UpstreamResult } from '../tasks/task.ts';
+import type { UpstreamResult } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
 import type { Hand, Hands } from './hand.ts';
+import { createKeeping, DamagedVideo, type Staged } from './keeping.ts';
 import type { EngineParts } from './parts.ts';
 import { pause } from './pause.ts';
 import { asUpstreamError } from './submission.ts';
@@ -39,11 +33,9 @@ const MIN_TRIES = 3;
 /** One fetch: an upstream that trickles is left for another try, which goes on from the bytes that are there. Milliseconds. */
 const FETCH_MS = 1_800_000;
 
-/** The fetched bytes are not the whole video that the container promises. */
-class DamagedVideo extends Error {}
-
 export function createCollecting(parts: CollectingParts): Collecting {
-  const { store, storage, inspector, hands, timers, settings, log } = parts;
+  const { hands, timers, settings, log } = parts;
+  const keeping = createKeeping(parts);
   const limits = new Map<string, LimitFunction>();
   const stopping = new AbortController();
   const underWay = new Set<Promise<void>>();
@@ -56,6 +48,8 @@ export function createCollecting(parts: CollectingParts): Collecting {
   }
 
   async function run(hand: Hand): Promise<void> {
+    // Let go between its move and here: nothing would interrupt the fetch any more.
+    if (!hands.drives(hand)) return;
     const state = parts.accountStates.get(hand.task.attempt?.accountId ?? '');
     const handle = handleOf(hand.task.attempt);
     const first = hand.task.attempt?.upstreamResult;
@@ -66,22 +60,32 @@ export function createCollecting(parts: CollectingParts): Collecting {
     const limit = limitOf(state.account.id);
 
     const patientUntil = timers.now() + settings.collectPatienceMs;
+    const staged: Staged = {};
+    const gone = new AbortController();
+    hand.interrupt = () => gone.abort();
+    const over = AbortSignal.any([stopping.signal, gone.signal]);
     let damaged = 0;
-    for (let failures = 0; !stopping.signal.aborted; ) {
+    for (let failures = 0; !over.aborted; ) {
       const wanted: UpstreamResult = result;
       // A place is held for a try alone, never between two: videos that cannot be fetched must not hold up those that can.
       const tried = await limit(async () => {
-        if (stopping.signal.aborted) return undefined;
+        if (over.aborted) return undefined;
+        hand.fetching = true;
         try {
-          return { stored: await collectOnce(hand.task, provider, handle, wanted) };
+          const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
+          const open = (offset: number) => provider.open(handle, wanted, offset, signal);
+          return { stored: await keeping.keep(hand.task, open, staged, over) };
         } catch (error) {
-          if (stopping.signal.aborted) return undefined;
+          if (over.aborted) return undefined;
+          if (isOurs(error)) return { error };
           // First a new link, if there is one: the video behind an expired one may well be there.
           return { error, fresh: await freshResult(provider, handle) };
+        } finally {
+          hand.fetching = false;
         }
       });
       if (!tried) return;
-      if (tried.stored) {
+      if ('stored' in tried) {
         const event = { type: 'stored', result: tried.stored.result } as const;
         if (!(await hands.apply(hand, event, { media: tried.stored.media, insist: true }))) return;
         // The video is ours now: whether the upstream forgets its copy is its own affair.
@@ -98,11 +102,15 @@ export function createCollecting(parts: CollectingParts): Collecting {
         'collecting a video failed',
       );
       result = tried.fresh ?? result;
-      const expired = failures >= MIN_TRIES && timers.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
+      // Our own storage being away says nothing about the video: what has arrived stays staged until it is back.
+      const expired =
+        failures >= MIN_TRIES &&
+        !isOurs(tried.error) &&
+        timers.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
       if (damaged >= MAX_DAMAGED || expired || timers.now() >= patientUntil)
         return lose(hand, failure.detail ?? failure.message);
       const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10));
-      await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff), stopping.signal);
+      await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff), over);
     }
   }
 
@@ -115,116 +123,6 @@ export function createCollecting(parts: CollectingParts): Collecting {
       // The loop around tells about the fetch that failed; this was only an attempt to help it.
       return undefined;
     }
-  }
-
-  async function collectOnce(task: Task, provider: Provider, handle: Handle, result: UpstreamResult) {
-    // The same names for the same attempt: after a crash the rows and the bytes are found again, not made twice.
-    const name = `${task.id.slice('video_'.length)}-${task.attempt?.number ?? 0}`;
-    const row = (kind: 'video' | 'poster', id: string, extension: string, contentType: string): MediaRow => ({
-      id,
-      projectId: task.projectId,
-      taskId: task.id,
-      kind,
-      storageKey: `${kind}/${id}.${extension}`,
-      contentType,
-      state: 'pending',
-      createdAt: timers.now(),
-    });
-    const video = row('video', `${name}v`, 'mp4', 'video/mp4');
-    const poster = row('poster', `${name}p`, 'jpg', 'image/jpeg');
-    await store.putMedia([video, poster]);
-
-    if (!(await storage.stat(video.storageKey))) {
-      const write = await storage.write(video.storageKey);
-      await fetchInto(write, provider, handle, result);
-      await check(write);
-      await write.commit();
-    }
-    const measured = await storage.withLocalFile(video.storageKey, async (path) => ({
-      probe: await inspector.probe(path),
-      sha256: await digest(path),
-      hasPoster: await makePoster(path, poster.storageKey, task.id),
-    }));
-    const stat = await storage.stat(video.storageKey);
-    if (!stat) throw new Error(`${video.storageKey} vanished from storage`);
-    warnOfDifferences(task, measured.probe);
-
-    const { probe, sha256, hasPoster } = measured;
-    const expiresAt = timers.now() + settings.retentionMs;
-    return {
-      result: {
-        videoId: video.id,
-        ...(hasPoster ? { posterId: poster.id } : {}),
-        bytes: stat.bytes,
-        sha256,
-        duration: probe.duration,
-        width: probe.width,
-        height: probe.height,
-        videoCodec: probe.videoCodec,
-        ...(probe.audioCodec ? { audioCodec: probe.audioCodec } : {}),
-        expiresAt,
-      },
-      media: [
-        { ...video, state: 'present' as const, bytes: stat.bytes, sha256, expiresAt },
-        ...(hasPoster ? [{ ...poster, state: 'present' as const, expiresAt }] : []),
-      ],
-    };
-  }
-
-  async function fetchInto(
-    write: MediaWrite,
-    provider: Provider,
-    handle: Handle,
-    result: UpstreamResult,
-  ): Promise<void> {
-    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(FETCH_MS)]);
-    const opened = await provider.open(handle, result, write.partial, signal);
-    const total = await write.append(opened.stream, opened.offset);
-    if (opened.bytes !== undefined && total !== opened.bytes) {
-      if (total > opened.bytes) await write.abandon();
-      throw new Error(`${total} of ${opened.bytes} bytes arrived`);
-    }
-  }
-
-  async function check(write: MediaWrite): Promise<void> {
-    try {
-      await inspector.probe(write.path);
-    } catch (error) {
-      // Going on from damaged bytes would keep the damage.
-      await write.abandon();
-      throw new DamagedVideo(error instanceof Error ? error.message : String(error), { cause: error });
-    }
-  }
-
-  /** A video without a poster still is the video that was paid for: a failure here is only told. */
-  async function makePoster(videoPath: string, storageKey: string, taskId: string): Promise<boolean> {
-    const dir = await mkdtemp(join(tmpdir(), 'onetake-poster-'));
-    try {
-      const path = join(dir, 'poster.jpg');
-      await inspector.poster(videoPath, path);
-      const write = await storage.write(storageKey);
-      await write.append(createReadStream(path), 0);
-      await write.commit();
-      return true;
-    } catch (error) {
-      log.warn({ task: taskId, err: error }, 'no poster could be made');
-      return false;
-    } finally {
-      await rm(dir, { recursive: true, force: true });
-    }
-  }
-
-  function warnOfDifferences(task: Task, probe: Probe): void {
-    const { width, height, duration } = task.request;
-    if (probe.width === width && probe.height === height && Math.abs(probe.duration - duration) < 0.5) return;
-    log.warn(
-      {
-        task: task.id,
-        asked: { width, height, duration },
-        delivered: { width: probe.width, height: probe.height, duration: probe.duration },
-      },
-      'the upstream delivered another size or duration than asked for',
-    );
   }
 
   async function lose(hand: Hand, detail: string): Promise<void> {
@@ -252,8 +150,5 @@ export function createCollecting(parts: CollectingParts): Collecting {
   };
 }
 
-async function digest(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
-}
+const isOurs = (error: unknown): boolean =>
+  error instanceof OnetakeError && error.code === 'storage_unavailable';

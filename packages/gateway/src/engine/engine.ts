@@ -1,7 +1,7 @@
+import type { Message } from '../store/cluster.ts';
 import type { IdempotencyRecord, MediaRow } from '../store/store.ts';
-import { draining as drainingError, OnetakeError, taskNotFound } from '../tasks/errors.ts';
+import { draining as drainingError, notConnected, OnetakeError, taskNotFound } from '../tasks/errors.ts';
 import { newTaskId } from '../tasks/ids.ts';
-import { move } from '../tasks/lifecycle.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { VideoRequest } from '../tasks/request.ts';
 import type { Price } from '../tasks/task.ts';
@@ -9,12 +9,18 @@ import { isTerminal, type Task } from '../tasks/task.ts';
 import { type AccountState, createAccountState } from './accountState.ts';
 import { createAdmission } from './admission.ts';
 import { createCancelling, tooLate } from './cancelling.ts';
+import { cancelElsewhere } from './cancelWish.ts';
 import { createCollecting } from './collecting.ts';
 import { createHands, type Hand } from './hand.ts';
 import { createLateResults } from './lateResults.ts';
+import { createOwnership } from './ownership.ts';
 import type { EngineParts } from './parts.ts';
+import { further, type LiveProgress, shareProgress } from './progress.ts';
+import { removeTask } from './removing.ts';
 import { createRetention } from './retention.ts';
+import { WHOLE_SHARES } from './share.ts';
 import { createSubmission } from './submission.ts';
+import { createTakingUp } from './takingUp.ts';
 import { createTracking } from './tracking.ts';
 
 /** A checked request, ready to become a task. */
@@ -28,12 +34,15 @@ export interface NewTask {
   readonly idempotency?: IdempotencyRecord;
 }
 
-/** What is known of an unfinished task beside its stored state. */
-export interface LiveProgress {
-  /** 0-100. */
-  readonly percent: number | undefined;
-  /** Milliseconds UTC. */
-  readonly expectedAt: number | undefined;
+/** How this node uses an account, for operators. */
+export interface AccountUse {
+  readonly id: string;
+  readonly inFlight: number;
+  /** Places that are this node's, and its part of the account's rates (0 … 1). */
+  readonly places: number;
+  readonly rate: number;
+  /** Left alone after a failure. */
+  readonly blocked: boolean;
 }
 
 /** Moves tasks from acceptance to their end: admit, submit, track, collect, announce. */
@@ -43,6 +52,8 @@ export interface Engine {
   /** Accepts a task. When this resolves the task survives `kill -9` and power loss. */
   submit(task: NewTask): Promise<{ task: Task; replayed: boolean }>;
   read(taskId: string): Promise<Task | undefined>;
+  /** As `read`, and whether the answer may be kept until the feed says that it is stale. */
+  current(taskId: string): Promise<{ task: Task; keep: boolean } | undefined>;
   live(taskId: string): LiveProgress | undefined;
   cancel(task: Task): Promise<Task>;
   /** Deletes a finished task's words, inputs and video. */
@@ -50,25 +61,29 @@ export interface Engine {
   /** A job of an account may have changed upstream. */
   hint(accountId: string, upstreamId: string): void;
   readonly draining: boolean;
-  /** Calls `listener` when the gateway begins to stop, or at once if it does already. Returns the unsubscriber. */
-  onDrain(listener: () => void): () => void;
+  /** How this node uses each account. */
+  accounts(): readonly AccountUse[];
   /** Tasks in hand. */
   readonly unfinished: number;
   /** Stops accepting, finishes what must not be cut short, and leaves the rest for the next start. */
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** Tasks adopted in one transaction. */
-const ADOPT_BATCH = 500;
-
 export function createEngine(parts: EngineParts): Engine {
-  const { store, storage, accounts, feed, timers, settings, log } = parts;
-  const accountStates = new Map(accounts.map((account) => [account.id, createAccountState(account, timers)]));
-  const hands = createHands(parts);
+  const { store, accounts, cluster, feed, timers, settings, log } = parts;
+  const { shares = WHOLE_SHARES } = parts;
+  const accountStates = new Map(
+    accounts.map((account) => {
+      const usage = () => ({ inUse: state.inUse, waiting: admission.waiting(state) });
+      const state: AccountState = createAccountState(account, timers, shares.of(account, usage));
+      return [account.id, state];
+    }),
+  );
+  const hands = createHands({ ...parts, changed: changedElsewhere });
   const calls = new Set<Promise<unknown>>();
   const unsubscribe: (() => void)[] = [];
-  const onDrain = new Set<() => void>();
   let draining = false;
+  let settled = false;
 
   /** Keeps a promise that drain waits for. */
   function keep(work: Promise<unknown>): void {
@@ -93,7 +108,16 @@ export function createEngine(parts: EngineParts): Engine {
     finished: (hand) => collecting.collect(hand),
     expired: (task) => lateResults.watch(task),
   });
+  const ownership = createOwnership({
+    ...parts,
+    hands,
+    takeUp: (task) => takeUp(task),
+    letGo,
+    movable,
+    takeUpAlone: () => void lateResults.start().catch((error) => log.warn({ err: error }, 'late results')),
+  });
   const lateResults = createLateResults({ ...parts, accountStates });
+  const progress = shareProgress(parts);
   const admission = createAdmission({
     accounts: [...accountStates.values()],
     timers,
@@ -113,7 +137,18 @@ export function createEngine(parts: EngineParts): Engine {
       [...accountStates.values()].filter((state) => !hand.avoid.has(state.account.id) && mayUse(hand, state))
         .length,
   });
-  const retention = createRetention(parts);
+  const retention = createRetention({ ...parts, leads: ownership.leads });
+  const takeUp = createTakingUp({
+    ...parts,
+    hands,
+    accountStates,
+    submission,
+    tracking,
+    collecting,
+    cancelling,
+    enqueue: (hand) => enqueue(hand),
+    keep,
+  });
 
   function enqueue(hand: Hand, front = false): void {
     hand.cancelTimer?.();
@@ -137,60 +172,77 @@ export function createEngine(parts: EngineParts): Engine {
     if (await hands.apply(hand, failed, { insist: true, only: 'accepted' })) admission.remove(hand);
   }
 
-  /** Takes up an orphan where its last driver left it. */
-  function takeUp(task: Task): void {
-    // Throws where the catalogue no longer knows the task's model: nothing could be decided about it.
-    parts.facts(task);
-    const hand = hands.take(task);
-    const state = accountStates.get(task.attempt?.accountId ?? '');
-    if (state && (task.phase === 'submitting' || task.phase === 'running')) {
-      state.occupy();
-      hand.slot = state;
-    }
-    switch (task.phase) {
-      case 'accepted':
-        enqueue(hand);
-        return;
-      case 'submitting':
-        // Without the account nobody can be asked what became of it, now or later.
-        keep(state ? submission.reconcile(hand, state) : loseSubmission(hand));
-        return;
-      case 'running':
-        tracking.track(hand);
-        tracking.askNow(hand);
-        if (task.cancelRequestedAt !== undefined) keep(cancelling.carryOut(hand));
-        return;
-      case 'storing':
-        collecting.collect(hand);
+  function movable({ task, moving, fetching }: Hand): boolean {
+    if (moving) return false;
+    // Nothing is under way any more, so everything can be continued elsewhere.
+    if (settled) return true;
+    const between =
+      task.phase === 'accepted' ||
+      (task.phase === 'running' && task.cancelRequestedAt === undefined) ||
+      (task.phase === 'storing' && !fetching);
+    // What runs inside this process would have to begin anew elsewhere.
+    return between && !accountStates.get(task.attempt?.accountId ?? '')?.account.local;
+  }
+
+  function letGo(hand: Hand): void {
+    admission.remove(hand);
+    hands.letGo(hand);
+    progress.left(hand.task.id, { percent: hand.progress, expectedAt: hand.expectedAt });
+    // Its next driver may move it before it is told.
+    feed.stale(hand.task.id);
+  }
+
+  /** Somebody else wrote one of our tasks: a wish to cancel it, or an id that was known elsewhere alone. */
+  function changedElsewhere(hand: Hand, before: Task): void {
+    const { phase, cancelRequestedAt } = hand.task;
+    if (before.phase === 'submitting' && phase === 'running') tracking.track(hand);
+    if (before.cancelRequestedAt === undefined && cancelRequestedAt !== undefined) {
+      keep(cancelling.carryOut(hand));
     }
   }
 
-  async function loseSubmission(hand: Hand): Promise<void> {
-    const message =
-      'The account that the task was being submitted to is not configured any more; submit the task again.';
-    await hands.apply(
-      hand,
-      { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
-      { insist: true },
-    );
+  async function reread(hand: Hand): Promise<void> {
+    await hands.refresh(hand);
+    if (!hands.drives(hand)) admission.remove(hand);
   }
 
-  async function adopt(): Promise<void> {
-    for (;;) {
-      const orphans = await store.adopt(settings.node, ADOPT_BATCH);
-      for (const task of orphans) {
-        try {
-          takeUp(task);
-        } catch (error) {
-          // One task that cannot be driven (its model left the catalogue, say) must not keep the others from it.
-          log.error(
-            { task: task.id, err: error },
-            'cannot take this task up; it stays as it is until the next start',
-          );
+  function hear(message: Message): void {
+    switch (message.kind) {
+      case 'moved':
+        for (const [id, version] of message.tasks) {
+          const hand = hands.get(id);
+          if (hand && version > hand.task.version) keep(reread(hand));
         }
-      }
-      if (orphans.length > 0) log.info({ tasks: orphans.length }, 'adopted unfinished tasks');
-      if (orphans.length < ADOPT_BATCH) return;
+        break;
+      case 'hint':
+        askAbout(message.account, message.upstreamId);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** False where the job is none of this node's. */
+  function askAbout(accountId: string, upstreamId: string): boolean {
+    const hand = hands.byUpstream(accountId, upstreamId);
+    if (hand) tracking.askNow(hand);
+    return hand !== undefined;
+  }
+
+  /** In memory, if that is the truth: nobody else drives the task, and nothing newer is being written. */
+  function inHand(taskId: string): Task | undefined {
+    const hand = hands.get(taskId);
+    return hand && !hand.moving && !hand.unsure && cluster.held() ? hand.task : undefined;
+  }
+
+  /** Other nodes go on at once, instead of finding out that this one is gone. */
+  async function handOver(): Promise<void> {
+    if (!cluster.shared) return;
+    try {
+      const given = await ownership.giveAll();
+      if (given > 0) log.info({ tasks: given }, 'gave tasks to the other nodes');
+    } catch (error) {
+      log.warn({ err: error }, 'tasks could not be given to the other nodes, which adopt them instead');
     }
   }
 
@@ -200,13 +252,19 @@ export function createEngine(parts: EngineParts): Engine {
         const stop = account.provider.onHint?.((upstreamId) => this.hint(account.id, upstreamId));
         if (stop) unsubscribe.push(stop);
       }
-      await adopt();
-      await lateResults.start();
+      feed.onChange(({ task, transition }) => {
+        const hand = transition ? undefined : hands.get(task.id);
+        if (hand) progress.tell(task.id, { percent: hand.progress, expectedAt: hand.expectedAt });
+      });
+      cluster.onMessage(hear);
+      await ownership.start();
       retention.start();
     },
 
     async submit({ projectId, keyId, request, price, media, idempotency }) {
       if (draining) throw drainingError();
+      // Nobody would drive it before others take this node for dead.
+      if (!cluster.held()) throw notConnected();
       const now = timers.now();
       const task: Task = {
         id: newTaskId(),
@@ -215,16 +273,24 @@ export function createEngine(parts: EngineParts): Engine {
         request,
         phase: 'accepted',
         version: 1,
-        owner: settings.node,
+        owner: cluster.node,
         createdAt: now,
         deadlineAt: now + settings.taskDeadlineMs,
         price,
       };
-      const accepted = await store.accept({
-        task,
-        ledger: [{ kind: 'hold', amountMicros: price.holdMicros }],
-        media: media.map((row) => ({ ...row, taskId: task.id, state: 'present' as const })),
-        ...(idempotency ? { idempotency } : {}),
+      const accepted = await ownership.during(task.id, async () => {
+        const outcome = await store.accept({
+          task,
+          ledger: [{ kind: 'hold', amountMicros: price.holdMicros }],
+          media: media.map((row) => ({ ...row, taskId: task.id, state: 'present' as const })),
+          ...(idempotency ? { idempotency } : {}),
+        });
+        if (outcome.outcome === 'accepted') {
+          feed.publish({ task, transition: true });
+          // While draining the task is durable and waits for another driver, as it does where the session was lost meanwhile.
+          if (!draining && cluster.held() && cluster.node === task.owner) enqueue(hands.take(task));
+        }
+        return outcome;
       });
       switch (accepted.outcome) {
         case 'conflict':
@@ -236,19 +302,24 @@ export function createEngine(parts: EngineParts): Engine {
         case 'replayed':
           return { task: accepted.task, replayed: true };
         case 'accepted':
-          feed.publish({ task, transition: true });
-          // While draining the task is durable and waits for the next start.
-          if (!draining) enqueue(hands.take(task));
           return { task, replayed: false };
       }
     },
 
     async read(taskId) {
-      return hands.get(taskId)?.task ?? store.task(taskId);
+      return inHand(taskId) ?? store.task(taskId);
+    },
+    async current(taskId) {
+      const own = inHand(taskId);
+      const task = own ?? (await store.task(taskId));
+      return task && { task, keep: isTerminal(task.phase) || (own !== undefined && inHand(taskId) === own) };
     },
     live(taskId) {
       const hand = hands.get(taskId);
-      return hand && { percent: hand.progress, expectedAt: hand.expectedAt };
+      const told = progress.of(taskId);
+      if (!hand) return told;
+      // What its driver before this one has told may be more than this one has heard yet.
+      return { percent: further(hand.progress, told?.percent), expectedAt: hand.expectedAt };
     },
 
     async cancel(task) {
@@ -257,49 +328,40 @@ export function createEngine(parts: EngineParts): Engine {
       const current = await store.task(task.id);
       if (!current) throw taskNotFound();
       if (isTerminal(current.phase) && current.error?.reason === 'cancelled') return current;
-      if (!isTerminal(current.phase)) throw drainingError();
-      throw tooLate(current, `has ${current.phase} already`);
+      if (isTerminal(current.phase)) throw tooLate(current, `has ${current.phase} already`);
+      if (!cluster.shared) throw drainingError();
+      return cancelElsewhere(parts, current);
     },
 
-    async remove(task) {
-      if (!isTerminal(task.phase)) throw tooLate(task, 'is not finished; cancel it first');
-      const now = timers.now();
-      const deleted = move(task, { type: 'deleted' }, now);
-      const rows = await store.mediaOf(task.id);
-      // Expired with the same write: what is not removed below, the sweep removes.
-      const expired = rows.map((row) => ({ ...row, expiresAt: now }));
-      if (!deleted || !(await store.commit(deleted, expired))) return;
-      feed.publish({ task: deleted.task, transition: true });
-      for (const row of rows) await storage.remove(row.storageKey);
-      await store.removeMedia(rows.map((row) => row.id));
-    },
-
+    remove: (task) => removeTask(parts, task),
     hint(accountId, upstreamId) {
-      const hand = hands.byUpstream(accountId, upstreamId);
-      if (hand) tracking.askNow(hand);
+      if (!askAbout(accountId, upstreamId)) cluster.tell({ kind: 'hint', account: accountId, upstreamId });
     },
     get draining() {
       return draining;
     },
-    onDrain(listener) {
-      // Who comes too late to be told is told now, but not before this returns.
-      if (draining) queueMicrotask(listener);
-      onDrain.add(listener);
-      return () => onDrain.delete(listener);
-    },
+    accounts: () =>
+      [...accountStates].map(([id, state]) => ({
+        id,
+        inFlight: state.inUse,
+        places: state.share.places(),
+        rate: state.share.rate(),
+        blocked: state.blocked(),
+      })),
     get unfinished() {
       return hands.size;
     },
 
     async drain(timeoutMs) {
       draining = true;
-      for (const listener of [...onDrain]) listener();
+      ownership.stop();
       admission.stop();
       retention.stop();
       tracking.stop();
       lateResults.stop();
       submission.stop();
       for (const stop of unsubscribe) stop();
+      await handOver();
       // A submission under way is worth waiting for: cut short, its outcome would be unknown.
       const finished = Promise.all([Promise.all(calls), collecting.stop()]).then(() => hands.settle());
       let timer: NodeJS.Timeout | undefined;
@@ -311,6 +373,8 @@ export function createEngine(parts: EngineParts): Engine {
         void hands.settle();
       }
       clearTimeout(timer);
+      settled = true;
+      await handOver();
       timers.close();
     },
   };

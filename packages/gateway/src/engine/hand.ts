@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MediaRow } from '../store/store.ts';
-import { type Event, move } from '../tasks/lifecycle.ts';
+import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
+import { cameOf } from './cameOf.ts';
 import type { EngineParts } from './parts.ts';
 
 /** An unfinished task in this node's hands: the stored task, and what need not be stored. */
@@ -21,6 +22,14 @@ export interface Hand {
   missingSince: number | undefined;
   /** Cancels whatever the task waits for. */
   cancelTimer: (() => void) | undefined;
+  /** Its video is being fetched at this moment, rather than waiting for a place or a better time. */
+  fetching: boolean;
+  /** Interrupts what is under way for it here, once it is no longer this node's. */
+  interrupt: (() => void) | undefined;
+  /** Whether a move is being written: what is in memory may be older than what others can read. */
+  moving: boolean;
+  /** Whether a move was given up that may have been made all the same: what is in memory may be older than what is stored. */
+  unsure: boolean;
   /** Moves of one task are written one after the other, each judged on the outcome of the one before. */
   lastMove: Promise<unknown>;
 }
@@ -32,30 +41,49 @@ interface MoveOptions {
   readonly media?: readonly MediaRow[];
   readonly insist?: boolean;
   readonly only?: Phase;
+  /** The upstream id was found by a search: it must not be another attempt's. */
+  readonly claim?: boolean;
 }
+
+/** The upstream id that a search found was claimed for another task first. */
+export class UpstreamIdTaken extends Error {}
 
 /** The unfinished tasks that this node drives, and the one way to change them. */
 export interface Hands {
   take(task: Task): Hand;
   get(taskId: string): Hand | undefined;
-  /** False once the task is finished, or was lost to another driver. */
+  /** False once the task is finished, or has another driver. */
   drives(hand: Hand): boolean;
   /** The task behind an account's job. */
   byUpstream(accountId: string, upstreamId: string): Hand | undefined;
   readonly size: number;
+  [Symbol.iterator](): Iterator<Hand>;
   /**
    * Makes a move durable, then announces it. Undefined where the move is not legal (any more): somebody else was first.
    * `insist` tries again for as long as the store is down: for facts that only this process knows.
    * `only` makes the move illegal in any other phase: for decisions that a move still under way may overtake.
+   * With `claim`, throws `UpstreamIdTaken`.
    */
   apply(hand: Hand, event: Event, options?: MoveOptions): Promise<Task | undefined>;
+  /** Reads what somebody else wrote: a wish to cancel, or the end. */
+  refresh(hand: Hand): Promise<void>;
   /** Tells the feed that progress moved. */
   report(hand: Hand, progress: number | undefined, expectedAt: number): void;
+  /** Drives a task no more: whatever is still under way for it is not written in this driver's name. */
+  letGo(hand: Hand): void;
   /** Moves under way are finished when this resolves; insisting ends. */
   settle(): Promise<void>;
 }
 
-export function createHands({ store, feed, timers, log, settings }: EngineParts): Hands {
+interface HandsParts extends Pick<EngineParts, 'store' | 'feed' | 'timers' | 'log'> {
+  /**
+   * Somebody else's change came to light, by being told or as a move was written: a wish to cancel, or an id that was known
+   * elsewhere alone. Whichever comes second has nothing new to say.
+   */
+  readonly changed: (hand: Hand, before: Task) => void;
+}
+
+export function createHands({ store, feed, timers, log, changed }: HandsParts): Hands {
   const hands = new Map<string, Hand>();
   const upstream = new Map<string, Hand>();
   let settling = false;
@@ -70,71 +98,110 @@ export function createHands({ store, feed, timers, log, settings }: EngineParts)
 
   function drop(hand: Hand): void {
     hand.cancelTimer?.();
-    hands.delete(hand.task.id);
+    hand.interrupt?.();
+    // Its place may be another hand's by now: the task was let go and came back.
+    if (hands.get(hand.task.id) === hand) hands.delete(hand.task.id);
     const job = jobOf(hand.task);
-    if (job !== undefined) upstream.delete(job);
+    if (job !== undefined && upstream.get(job) === hand) upstream.delete(job);
     releaseSlot(hand);
   }
 
   /** What was lost to another driver must not be written again, not even in that driver's name. */
   const drives = (hand: Hand): boolean => hands.get(hand.task.id) === hand;
 
-  async function applyNow(
-    hand: Hand,
-    event: Event,
-    { media = [], insist = false, only }: MoveOptions = {},
-  ): Promise<Task | undefined> {
-    let unsure = false;
+  /** What is stored once a move was tried: the task after it, or what somebody else made of it. */
+  async function write(move: Move, { media = [], claim = false }: MoveOptions): Promise<Task | undefined> {
+    const outcome = claim ? await store.claim(move) : await store.commit(move, media);
+    if (outcome === 'taken') throw new UpstreamIdTaken(`${move.task.attempt?.upstreamId} is another task's`);
+    return outcome === true || outcome === 'claimed' ? move.task : store.task(move.task.id);
+  }
+
+  async function applyNow(hand: Hand, event: Event, options: MoveOptions): Promise<Task | undefined> {
+    const { owner } = hand.task;
+    // Writes whose answer was lost: each may have been made, with the time it was tried at.
+    const unsure: Task[] = [];
     for (;;) {
-      if (!drives(hand) || (only !== undefined && hand.task.phase !== only)) return undefined;
+      if (!drives(hand) || (options.only !== undefined && hand.task.phase !== options.only)) return undefined;
       const next = move(hand.task, event, timers.now());
       if (!next) return undefined;
       let stored: Task | undefined;
+      hand.moving = true;
+      feed.stale(hand.task.id);
       try {
-        stored = (await store.commit(next, media)) ? next.task : await store.task(hand.task.id);
+        stored = await write(next, options);
       } catch (error) {
+        if (error instanceof UpstreamIdTaken) {
+          hand.moving = false;
+          throw error;
+        }
         log.error({ err: error, task: hand.task.id, event: event.type }, 'the store refused a transition');
-        if (!insist || settling) throw error;
-        unsure = true;
+        if (!options.insist || settling) {
+          hand.moving = false;
+          hand.unsure = true;
+          // Nobody else tells whoever waits here, if it was made.
+          feed.elsewhere([hand.task.id]);
+          throw error;
+        }
+        unsure.push(next.task);
         await sleep(STORE_RETRY_MS);
         continue;
       }
-      const driven = stored?.owner === settings.node;
-      // A write whose answer was lost may be what is stored: nobody else writes a version for this node.
-      const moved = stored === next.task || (unsure && driven && stored?.version === next.task.version);
+      hand.moving = false;
+      hand.unsure = false;
+      const moved = stored === next.task || unsure.some((tried) => stored && cameOf(stored, tried));
+      const ours = drives(hand);
+      const driven = ours && stored?.owner === owner;
+      const before = hand.task;
       if (stored) hand.task = stored;
       // A finished task leaves our hands before it is announced: who is woken reads the stored truth.
       if (!driven || isTerminal(hand.task.phase)) drop(hand);
-      else index(hand);
+      else {
+        index(hand);
+        // Or a wish on top of a write whose answer was lost.
+        if (!moved || unsure.length > 0) changed(hand, before);
+      }
       if (moved) {
         log.info(
           { task: hand.task.id, event: event.type, phase: hand.task.phase, version: hand.task.version },
           'task moved',
         );
         feed.publish({ task: hand.task, transition: true });
-        return hand.task;
+        // Let go while it was written: it is true, but what follows from it is the next driver's.
+        return ours ? hand.task : undefined;
       }
+      if (unsure.length > 0) feed.elsewhere([hand.task.id]);
       if (!driven) {
         log.warn({ task: hand.task.id, event: event.type }, 'lost the task to another driver');
         return undefined;
       }
-      // An earlier write was made although it seemed to fail: the event is judged again on what is stored.
+      // An earlier write was made although it seemed to fail, or somebody noted a wish: judged again on what is stored.
     }
+  }
+
+  /** As it is stored, however long the store is away: what was heard of it once is not told again. */
+  async function readOn(hand: Hand): Promise<Task | undefined> {
+    while (drives(hand)) {
+      try {
+        return await store.task(hand.task.id);
+      } catch (error) {
+        if (settling) throw error;
+        log.warn({ err: error, task: hand.task.id }, 'a task that another node changed cannot be read yet');
+        await sleep(STORE_RETRY_MS);
+      }
+    }
+    return undefined;
+  }
+
+  /** One after the other, each on the outcome of the one before. */
+  function inTurn<T>(hand: Hand, work: () => Promise<T>): Promise<T> {
+    const done = hand.lastMove.then(work);
+    hand.lastMove = done.catch(() => undefined);
+    return done;
   }
 
   return {
     take(task) {
-      const hand: Hand = {
-        task,
-        progress: undefined,
-        expectedAt: undefined,
-        slot: undefined,
-        avoid: new Set(),
-        askFailures: 0,
-        missingSince: undefined,
-        cancelTimer: undefined,
-        lastMove: Promise.resolve(),
-      };
+      const hand = newHand(task);
       hands.set(task.id, hand);
       index(hand);
       return hand;
@@ -145,11 +212,19 @@ export function createHands({ store, feed, timers, log, settings }: EngineParts)
     get size() {
       return hands.size;
     },
-    apply(hand, event, options) {
-      const moved = hand.lastMove.then(() => applyNow(hand, event, options));
-      hand.lastMove = moved.catch(() => undefined);
-      return moved;
-    },
+    [Symbol.iterator]: () => hands.values(),
+    apply: (hand, event, options = {}) => inTurn(hand, () => applyNow(hand, event, options)),
+    refresh: (hand) =>
+      inTurn(hand, async () => {
+        const before = hand.task;
+        const stored = await readOn(hand);
+        if (stored) hand.unsure = false;
+        if (!stored || stored.version <= before.version || !drives(hand)) return;
+        hand.task = stored;
+        if (stored.owner !== before.owner || isTerminal(stored.phase)) return drop(hand);
+        index(hand);
+        changed(hand, before);
+      }),
     report(hand, progress, expectedAt) {
       const before = hand.progress;
       // 100 is said by `succeeded` alone: the bytes are ours only then.
@@ -158,12 +233,30 @@ export function createHands({ store, feed, timers, log, settings }: EngineParts)
       hand.expectedAt = expectedAt;
       if (moved) feed.publish({ task: hand.task, transition: false });
     },
+    letGo: drop,
     async settle() {
       settling = true;
       await Promise.all([...hands.values()].map((hand) => hand.lastMove));
     },
   };
 }
+
+/** A task as it is taken into a hand. */
+export const newHand = (task: Task): Hand => ({
+  task,
+  progress: undefined,
+  expectedAt: undefined,
+  slot: undefined,
+  avoid: new Set(),
+  askFailures: 0,
+  missingSince: undefined,
+  cancelTimer: undefined,
+  fetching: false,
+  interrupt: undefined,
+  moving: false,
+  unsure: false,
+  lastMove: Promise.resolve(),
+});
 
 /** Gives the account its place back, once. */
 export function releaseSlot(hand: Hand): void {

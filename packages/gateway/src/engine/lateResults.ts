@@ -9,7 +9,7 @@ import { handleOf } from './tracking.ts';
  * upstream may finish, and bill, all the same: that is stopped where it can be, and otherwise told and kept.
  */
 export interface LateResults {
-  /** Takes up what the last process was following. */
+  /** Takes up what other processes were following: those of the past, and those of nodes that may have died. */
   start(): Promise<void>;
   watch(task: Task): void;
   stop(): void;
@@ -29,17 +29,18 @@ const MAX_TAKEN_UP = 1000;
 
 export function createLateResults(parts: LateParts): LateResults {
   const { store, timers, settings, log, accountStates } = parts;
-  const pending = new Set<() => void>();
+  const pending = new Map<string, () => void>();
   let stopped = false;
 
   function schedule(task: Task, delay: number): void {
     const now = timers.now();
     if (stopped || now + delay > (task.completedAt ?? now) + FOLLOW_MS) return;
     const cancel = timers.at(now + delay, () => {
-      pending.delete(cancel);
+      pending.delete(task.id);
       void look(task, delay);
     });
-    pending.add(cancel);
+    pending.get(task.id)?.();
+    pending.set(task.id, cancel);
   }
 
   async function look(task: Task, delay: number): Promise<void> {
@@ -83,7 +84,7 @@ export function createLateResults(parts: LateParts): LateResults {
   return {
     async start() {
       for (const task of await store.expiredSince(timers.now() - FOLLOW_MS, MAX_TAKEN_UP)) {
-        schedule(task, FIRST_LOOK_MS);
+        if (!pending.has(task.id)) schedule(task, FIRST_LOOK_MS);
       }
     },
     watch(task) {
@@ -92,7 +93,7 @@ export function createLateResults(parts: LateParts): LateResults {
     },
     stop() {
       stopped = true;
-      for (const cancel of pending) cancel();
+      for (const cancel of pending.values()) cancel();
     },
   };
 }

@@ -2,11 +2,13 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { MediaStorage, Probe } from '../media/media.ts';
 import type { Account } from '../providers/account.ts';
+import type { Cluster } from '../store/cluster.ts';
 import type { Store } from '../store/store.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Feed } from './feed.ts';
 import type { PollScheduler, TypicalTime } from './pollScheduler.ts';
+import type { AccountShares } from './share.ts';
 import type { Timers } from './timers.ts';
 
 /** What the engine needs to know of a task's model; the catalogue tells. */
@@ -16,8 +18,6 @@ export interface ModelFacts {
 
 /** The engine's settings. Times in milliseconds. */
 export interface EngineSettings {
-  /** This node's name, written as owner of the tasks it drives. */
-  readonly node: string;
   /** From acceptance to `expired`. */
   readonly taskDeadlineMs: number;
   /** Tries at an upstream that refuses for a while, before the task fails with that reason. */
@@ -34,16 +34,19 @@ export interface EngineSettings {
   readonly collectPatienceMs: number;
 }
 
-/** Checks a fetched file and makes its poster. Both throw where the file is not a whole video. */
+/** Checks a fetched file and makes its poster. Both throw where the file is not a whole video; the digest takes any file. */
 export interface VideoInspector {
   probe(path: string): Promise<Probe>;
-  /** Writes a poster frame to `outPath` and resolves with its content type. */
-  poster(videoPath: string, outPath: string): Promise<void>;
+  /** Hex SHA-256. */
+  digest(path: string): Promise<string>;
+  /** Makes a poster frame, a JPEG, and lends it as a file until `use` has ended. */
+  poster(videoPath: string, use: (posterPath: string) => Promise<void>): Promise<void>;
 }
 
 /** Everything the engine is made of, passed in. */
 export interface EngineParts {
   readonly store: Store;
+  readonly cluster: Cluster;
   readonly storage: MediaStorage;
   readonly inspector: VideoInspector;
   readonly openInput: (input: InputRef) => Promise<Readable>;
@@ -55,6 +58,8 @@ export interface EngineParts {
   readonly upstreamModel: (account: Account, task: Task) => string;
   /** The task's request with every value one that the upstream takes. */
   readonly upstreamRequest: (task: Task) => VideoRequest;
+  /** How the limits of accounts are shared with other nodes; everything is this node's unless told. */
+  readonly shares?: AccountShares;
   readonly timers: Timers;
   readonly feed: Feed;
   readonly scheduler: PollScheduler;

@@ -1,3 +1,4 @@
+import { createOrphans } from './orphans.ts';
 import type { EngineParts } from './parts.ts';
 
 /** Removes what is past its time, in small batches. */
@@ -10,16 +11,23 @@ export interface Retention {
 
 /** Time between sweeps, milliseconds. */
 const SWEEP_MS = 60_000;
+/** From the start to the first look for orphans: a process that is restarted often gets there all the same. Milliseconds. */
+const FIRST_ORPHANS_MS = 3_600_000;
+const ORPHANS_MS = 86_400_000;
 /** Rows of a batch: small, so that no batch holds up the hot path. */
 const BATCH = 100;
 /** A row whose bytes never came was left by a crash, once its task can no longer be at work on it. Milliseconds. */
 const PENDING_MS = 86_400_000;
 
-type RetentionParts = Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'>;
+interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'> {
+  /** One node sweeps for all. */
+  readonly leads: () => boolean;
+}
 
-export function createRetention({ store, storage, timers, log }: RetentionParts): Retention {
-  let cancel: (() => void) | undefined;
-  let stopped = false;
+export function createRetention({ store, storage, timers, log, leads }: RetentionParts): Retention {
+  const orphans = createOrphans({ store, storage, timers, log });
+  const stopping = new AbortController();
+  const cancels = new Map<string, () => void>();
 
   async function sweep(): Promise<number> {
     let removed = 0;
@@ -36,21 +44,27 @@ export function createRetention({ store, storage, timers, log }: RetentionParts)
     return removed;
   }
 
-  function schedule(): void {
-    cancel = timers.at(timers.now() + SWEEP_MS, () => {
-      sweep()
-        .then((removed) => removed > 0 && log.info({ removed }, 'expired media removed'))
-        .catch((error) => log.error({ err: error }, 'the retention sweep failed; it is tried again'))
-        .finally(() => stopped || schedule());
+  /** Does `work` after `delayMs`, and then again and again. */
+  function repeat(name: string, delayMs: number, everyMs: number, work: () => Promise<number>): void {
+    const cancel = timers.at(timers.now() + delayMs, () => {
+      // The others would find the same work, and be in each other's way.
+      (leads() ? work() : Promise.resolve(0))
+        .then((removed) => removed > 0 && log.info({ removed }, `${name} removed`))
+        .catch((error) => log.error({ err: error }, `removing ${name} failed; it is tried again`))
+        .finally(() => stopping.signal.aborted || repeat(name, everyMs, everyMs, work));
     });
+    cancels.set(name, cancel);
   }
 
   return {
     sweep,
-    start: schedule,
+    start() {
+      repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
+      repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(stopping.signal));
+    },
     stop() {
-      stopped = true;
-      cancel?.();
+      stopping.abort();
+      for (const cancel of cancels.values()) cancel();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { sendOnlyWhile } from '../providers/http/fence.ts';
 import {
   type FindOutcome,
   type Job,
@@ -7,18 +8,24 @@ import {
   UpstreamError,
 } from '../providers/provider.ts';
 import { newId } from '../tasks/ids.ts';
+import { type Event, move } from '../tasks/lifecycle.ts';
 import { taskError } from '../tasks/reasons.ts';
+import type { Attempt, Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
-import { type Hand, type Hands, releaseSlot } from './hand.ts';
+import { type Hand, type Hands, releaseSlot, UpstreamIdTaken } from './hand.ts';
 import type { EngineParts } from './parts.ts';
 import { pause } from './pause.ts';
 import { createTwins } from './twins.ts';
+import { createTwinsElsewhere } from './twinsElsewhere.ts';
 
 /** Takes admitted tasks upstream: intent, call, id. */
 export interface Submission {
   submit(hand: Hand, account: AccountState): Promise<void>;
-  /** Settles a submission whose outcome is unknown, without ever repeating it blindly. */
-  reconcile(hand: Hand, account: AccountState): Promise<void>;
+  /**
+   * Settles a submission whose outcome is unknown, without ever repeating it blindly. `adopted`: another process made it, which
+   * may live, and still be waiting for the answer.
+   */
+  reconcile(hand: Hand, account: AccountState, adopted?: boolean): Promise<void>;
   /** Ends waits for a lost submission: the next start looks for it. */
   stop(): void;
 }
@@ -33,13 +40,19 @@ interface SubmissionParts extends EngineParts {
   readonly alternatives: (hand: Hand) => number;
 }
 
+type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
+
+/** Tries to write an id that this node alone knows, and the wait after one that failed, in milliseconds: half an hour in all. */
+const CONFIRM_TRIES = 1800;
+const CONFIRM_AGAIN_MS = 1000;
 /** Waits between looks for a lost submission: an upstream's list may lag behind its own accepting. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
 export function createSubmission(parts: SubmissionParts): Submission {
-  const { hands, settings, timers, log } = parts;
+  const { hands, store, cluster, feed, settings, timers, log } = parts;
   const stopping = new AbortController();
   const twins = createTwins();
+  const elsewhere = createTwinsElsewhere(parts);
 
   async function submit(hand: Hand, account: AccountState): Promise<void> {
     hand.slot = account;
@@ -53,23 +66,24 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const intended = await hands.apply(hand, intent, { insist: true });
     if (!intended?.attempt) {
       // Cancelled or expired since its turn came.
-      account.worked();
+      account.untried();
       releaseSlot(hand);
       return;
     }
 
-    const job: Job = {
-      taskId: intended.id,
-      attempt: intended.attempt.number,
-      idempotencyKey: intended.attempt.idempotencyKey,
-      upstreamModel,
-      request: parts.upstreamRequest(intended),
-      openInput: parts.openInput,
-    };
+    const job = jobOf(intended, intended.attempt, parts);
+    // After a pause of this process, or in another session, the task may be another node's, which has looked for a job in vain
+    // and asks for one itself.
+    const mayStart = () => cluster.held() && hands.drives(hand);
     const failure = await twins.submitting(likenessOf(hand), async () => {
+      if (!mayStart()) {
+        account.untried();
+        return undefined;
+      }
       let started: Started;
       try {
-        started = await account.account.provider.start(job, AbortSignal.timeout(settings.callTimeoutMs));
+        const signal = AbortSignal.timeout(settings.callTimeoutMs);
+        started = await sendOnlyWhile(mayStart, () => account.account.provider.start(job, signal));
       } catch (error) {
         return asUpstreamError(error);
       }
@@ -86,7 +100,10 @@ export function createSubmission(parts: SubmissionParts): Submission {
       { task: hand.task.id, account: account.account.id, reason, created, detail, err: failure },
       'submitting upstream failed',
     );
-    if (created === 'unknown') {
+    if (created === 'unknown' && !hands.drives(hand)) {
+      // Most likely kept back by the fence; whatever became of it, its next driver looks for it.
+      account.untried();
+    } else if (created === 'unknown') {
       account.backOff(failure);
       await reconcile(hand, account);
     } else {
@@ -97,9 +114,50 @@ export function createSubmission(parts: SubmissionParts): Submission {
     }
   }
 
-  async function confirm(hand: Hand, upstreamId: string, working: boolean): Promise<void> {
-    if (await hands.apply(hand, { type: 'submit_confirmed', upstreamId, working }, { insist: true }))
-      parts.running(hand);
+  async function confirm(hand: Hand, upstreamId: string, working: boolean, claim = false): Promise<void> {
+    const { task } = hand;
+    const event = { type: 'submit_confirmed', upstreamId, working } as const;
+    await hands.apply(hand, event, { insist: true, claim });
+    if (!hands.drives(hand)) await confirmForOwner(task, event);
+    // Or somebody else has confirmed it, who knew the id too.
+    else if (hand.task.phase === 'running') parts.running(hand);
+  }
+
+  /**
+   * This node's session was lost while the answer was on its way, and this node alone knows what it says. Whoever drives the
+   * task by now would search for the job, or give it up: the id is written to the task, for its driver to find there.
+   */
+  async function confirmForOwner(submitted: Task, event: SubmitConfirmed): Promise<void> {
+    const about = { task: submitted.id, upstreamId: event.upstreamId };
+    // Whether it has begun is for the driver to say, who would answer with less until this is heard there.
+    const confirmed = { ...event, working: false };
+    for (let tries = 0; tries < CONFIRM_TRIES && !(tries > 0 && stopping.signal.aborted); tries++) {
+      try {
+        const stored = await store.task(submitted.id);
+        const waits = stored?.phase === 'submitting' && stored.attempt?.number === submitted.attempt?.number;
+        if (!stored || !waits) {
+          if (stored?.attempt?.upstreamId === event.upstreamId) return;
+          log.error(
+            about,
+            'an upstream took a task that was given up meanwhile; it may bill a job that nobody follows',
+          );
+          return;
+        }
+        const next = move(stored, confirmed, timers.now());
+        const outcome = next ? await store.claim(next) : 'lost';
+        if (outcome === 'taken') {
+          log.error(about, 'the job of a task that another node drives was taken for that of a task like it');
+          return;
+        }
+        if (!next || outcome === 'lost') continue;
+        log.info(about, 'confirmed a submission for the node that has taken it over');
+        feed.publish({ task: next.task, transition: true });
+        return;
+      } catch (error) {
+        log.warn({ ...about, err: error }, 'confirming a submission failed; it is tried again');
+        await pause(timers, CONFIRM_AGAIN_MS, stopping.signal);
+      }
+    }
   }
 
   /** Certainly not created upstream. */
@@ -117,7 +175,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
       return;
     }
     const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
-    releaseSlot(hand);
+    // Unless the upstream has it after all, as somebody knew who told it meanwhile.
+    if (hand.task.phase !== 'running') releaseSlot(hand);
     if (waiting) parts.waiting(hand);
   }
 
@@ -126,7 +185,16 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
     return twins.searching(likenessOf(hand), async () => {
       const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? unknown;
-      if (outcome.found) await confirm(hand, outcome.upstreamId, false);
+      if (!outcome.found) return outcome;
+      // Again, for one that was submitted elsewhere since: its intent was stored before the job could be found.
+      if (!(await elsewhere.absent(hand.task, stopping.signal))) return unknown;
+      try {
+        await confirm(hand, outcome.upstreamId, false, true);
+      } catch (error) {
+        // Somebody else's after all: it was confirmed between the question and now.
+        if (error instanceof UpstreamIdTaken) return unknown;
+        throw error;
+      }
       return outcome;
     });
   }
@@ -139,9 +207,13 @@ export function createSubmission(parts: SubmissionParts): Submission {
     for (let look = 0; provider.find && told < LOOK_AGAIN_MS.length; look++) {
       const wait = LOOK_AGAIN_MS[Math.min(look, LOOK_AGAIN_MS.length - 1)] ?? 0;
       if (wait > 0) await pause(timers, wait, stopping.signal);
-      if (stopping.signal.aborted) return undefined;
+      if (stopping.signal.aborted || !searching(hand)) return undefined;
       try {
+        const absent = await elsewhere.absent(hand.task, stopping.signal);
+        if (stopping.signal.aborted || !searching(hand)) return undefined;
+        if (!absent) return unknown;
         const outcome = await lookOnce(hand, lost, provider);
+        if (stopping.signal.aborted && !outcome.found) return undefined;
         if (outcome.found || outcome.certainty === 'absent') return outcome;
         told += 1;
       } catch (error) {
@@ -156,7 +228,10 @@ export function createSubmission(parts: SubmissionParts): Submission {
     return unknown;
   }
 
-  async function reconcile(hand: Hand, account: AccountState): Promise<void> {
+  /** False once the id has come from elsewhere, or the task has another driver. */
+  const searching = (hand: Hand): boolean => hands.drives(hand) && hand.task.phase === 'submitting';
+
+  async function reconcile(hand: Hand, account: AccountState, adopted = false): Promise<void> {
     const { attempt, id } = hand.task;
     if (!attempt) throw new Error(`task ${id} is ${hand.task.phase} without an attempt`);
     const lost: UnknownSubmission = {
@@ -169,6 +244,11 @@ export function createSubmission(parts: SubmissionParts): Submission {
       givenUpAt: timers.now(),
       isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),
     };
+    if (adopted && cluster.shared && !account.account.provider.find) {
+      // Nobody can be asked, but the node that was submitting it may live, and tell the id as soon as it has it.
+      await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, stopping.signal);
+      if (stopping.signal.aborted || !searching(hand)) return;
+    }
     const outcome = await lookFor(hand, lost, account);
     if (!outcome || outcome.found) return;
     if (outcome.certainty === 'absent') {
@@ -195,11 +275,22 @@ export function createSubmission(parts: SubmissionParts): Submission {
     await hands.apply(
       hand,
       { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
-      { insist: true },
+      // The node that was submitting it may have told the id in the meantime.
+      { insist: true, only: 'submitting' },
     );
   }
 
   return { submit, reconcile, stop: () => stopping.abort() };
+}
+
+/** What is asked of the upstream in an attempt. */
+export function jobOf(
+  task: Task,
+  { number, idempotencyKey, upstreamModel }: Attempt,
+  { upstreamRequest, openInput }: Pick<EngineParts, 'upstreamRequest' | 'openInput'>,
+): Job {
+  const request = upstreamRequest(task);
+  return { taskId: task.id, attempt: number, idempotencyKey, upstreamModel, request, openInput };
 }
 
 /** What a lost submission is searched by: two tasks that agree in it cannot be told apart in a list. */

@@ -55,9 +55,13 @@ export function createTracking(parts: TrackingParts): Tracking {
     if (!state) return undefined;
     let asker = askers.get(state.account.id);
     if (!asker) {
-      const bucket = createTokenBucket(state.account.limits.asksPerSecond, timers);
-      asker = { state, bucket, due: new Set(), asking: 0, pausedUntil: 0, cancelWake: undefined };
-      askers.set(state.account.id, asker);
+      const bucket = createTokenBucket(state.account.limits.asksPerSecond, timers, {
+        share: state.share.rate,
+      });
+      const made: Asker = { state, bucket, due: new Set(), asking: 0, pausedUntil: 0, cancelWake: undefined };
+      askers.set(state.account.id, made);
+      state.share.onChange(() => pump(made));
+      asker = made;
     }
     return asker;
   }
@@ -99,7 +103,8 @@ export function createTracking(parts: TrackingParts): Tracking {
     while (asker.due.size > 0 && asker.asking < ASK_CONCURRENCY && !stopping.signal.aborted) {
       const at = Math.max(asker.bucket.nextAt(), asker.pausedUntil);
       if (at > timers.now()) {
-        asker.cancelWake = timers.at(at, () => pump(asker));
+        // Without any share of the account there is no time to wait for, but a change.
+        if (at < Number.POSITIVE_INFINITY) asker.cancelWake = timers.at(at, () => pump(asker));
         return;
       }
       const batch = [...asker.due].slice(0, provider.askMany ? limits.askBatch : 1);

@@ -3,7 +3,10 @@ import type { Clock } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { hashKey } from './keys.ts';
 
-/** Tells whose request it is. Known keys are cached; the cache is emptied when keys may have changed. */
+/**
+ * Tells whose request it is. Known keys are cached; the cache is emptied when keys may have changed, and not used while
+ * it could not be told that they did.
+ */
 export interface Keyring {
   /** The key behind an `Authorization` header. Throws a 401 that says what to send. */
   authenticate(authorization: string | undefined): Promise<KeyRow>;
@@ -15,7 +18,8 @@ export interface Keyring {
 /** Keys kept in memory; the oldest go first. */
 const CACHE_SIZE = 10_000;
 
-export function createKeyring(store: Store, clock: Clock): Keyring {
+/** `held` tells whether changes of keys are heard of at this moment. */
+export function createKeyring(store: Store, clock: Clock, held: () => boolean = () => true): Keyring {
   const cache = new Map<string, KeyRow>();
   let forgotten = 0;
 
@@ -23,7 +27,7 @@ export function createKeyring(store: Store, clock: Clock): Keyring {
     const asOf = forgotten;
     const row = await store.keyByHash(hash);
     // What was read before the keys changed may serve this one request, and no other.
-    if (!row || asOf !== forgotten) return row;
+    if (!row || asOf !== forgotten || !held()) return row;
     if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
     cache.set(hash, row);
     return row;
@@ -35,7 +39,7 @@ export function createKeyring(store: Store, clock: Clock): Keyring {
   return {
     known(authorization) {
       const key = bearerOf(authorization);
-      const row = key && cache.get(hashKey(key));
+      const row = key && held() ? cache.get(hashKey(key)) : undefined;
       return row && isValid(row) ? row : undefined;
     },
     async authenticate(authorization) {
@@ -45,7 +49,7 @@ export function createKeyring(store: Store, clock: Clock): Keyring {
       const key = bearerOf(authorization);
       if (!key) throw unauthorized('The Authorization header must read "Bearer sk-…".');
       const hash = hashKey(key);
-      const row = cache.get(hash) ?? (await lookUp(hash));
+      const row = (held() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
       if (!row)
         throw unauthorized(
           'This API key does not exist; check it, or have one made with `onetake keys create`.',

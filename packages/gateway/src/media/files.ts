@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { explained, isMissing, syncFolder } from './filesDisk.ts';
+import { explained, isMissing, makeFolder, syncFolder } from './filesDisk.ts';
+import { listFiles, removeOldFiles } from './filesList.ts';
 import { openFileWrite } from './filesWrite.ts';
+import { missingObject, requireMediaKey } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
-
-/** A kind and a name of our own making. Without dots and slashes in the name there is no way out of the folder. */
-const KEY = /^[a-z]{1,32}\/[A-Za-z0-9_-]{1,128}\.[a-z0-9]{1,8}$/;
 
 /** What `check` writes: enough that a full disk refuses it. */
 const PROBE = Buffer.alloc(4096, 1);
@@ -21,7 +20,7 @@ export function createFileStorage(options: { root: string }): MediaStorage {
   const busy = new Set<string>();
 
   function pathOf(key: string): string {
-    if (!KEY.test(key)) throw new Error(`"${key}" is not a media key; keys look like video/<id>.mp4`);
+    requireMediaKey(key);
     return join(root, key);
   }
 
@@ -32,7 +31,12 @@ export function createFileStorage(options: { root: string }): MediaStorage {
       const path = pathOf(key);
       return explained(async () => {
         await makeFolder(dirname(path));
-        return openFileWrite({ key, path, part: partOf(path), busy });
+        return openFileWrite({
+          key,
+          part: partOf(path),
+          busy,
+          publish: (file, part) => moveInto(path, file, part),
+        });
       });
     },
 
@@ -64,9 +68,21 @@ export function createFileStorage(options: { root: string }): MediaStorage {
 
     async withLocalFile(key, use) {
       const path = pathOf(key);
-      if (!(await explained(() => statOf(path)))) throw missing(key);
+      if (!(await explained(() => statOf(path)))) throw missingObject(key);
       return use(path);
     },
+
+    list: (after) => listFiles(root, after),
+
+    removeLeftovers: (before) =>
+      removeOldFiles(
+        root,
+        before,
+        (path) => path.endsWith('.part') && !busy.has(relative(root, path).slice(0, -'.part'.length)),
+      ),
+
+    // The folder is one gateway's already: the store beside it locks it.
+    claim: async () => undefined,
 
     async check() {
       await explained(async () => {
@@ -92,11 +108,20 @@ async function openObject(key: string, path: string) {
   try {
     return await open(path, 'r');
   } catch (error) {
-    throw isMissing(error) ? missing(key) : error;
+    throw isMissing(error) ? missingObject(key) : error;
   }
 }
 
-const missing = (key: string): Error => new Error(`there is no ${key} in media storage`);
+/** Makes the bytes, and then their name, durable. */
+function moveInto(path: string, file: FileHandle, part: string): Promise<MediaStat> {
+  return explained(async () => {
+    await file.sync();
+    await rename(part, path);
+    await syncFolder(dirname(path));
+    const { size, mtimeMs } = await file.stat();
+    return { bytes: size, modifiedAt: Math.floor(mtimeMs) };
+  });
+}
 
 async function statOf(path: string): Promise<MediaStat | undefined> {
   try {
@@ -106,11 +131,4 @@ async function statOf(path: string): Promise<MediaStat | undefined> {
     if (isMissing(error)) return undefined;
     throw error;
   }
-}
-
-/** Makes a folder and those above it; like a file's, a folder's name is durable once the folder above is synced. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }

@@ -1,22 +1,21 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { explained, isMissing, syncFolder } from './filesDisk.ts';
-import type { MediaWrite } from './media.ts';
+import { explained, isMissing } from './filesDisk.ts';
+import type { MediaStat, MediaWrite } from './media.ts';
 
 interface FileWriteParts {
   readonly key: string;
-  /** Where the object will be. */
-  readonly path: string;
+  /** Makes the object of the bytes that have gathered, and leaves no part behind; the file is open for as long. */
+  readonly publish: (file: FileHandle, part: string) => Promise<MediaStat>;
   /** Where its bytes gather: a name made from the key, so that they are found again after a crash. */
   readonly part: string;
   /** The keys whose bytes are being moved at this moment. */
   readonly busy: Set<string>;
 }
 
-/** Opens a resumable write of one file. */
-export async function openFileWrite({ key, path, part, busy }: FileWriteParts): Promise<MediaWrite> {
+/** Opens a resumable write whose bytes gather in a file of this machine. */
+export async function openFileWrite({ key, publish, part, busy }: FileWriteParts): Promise<MediaWrite> {
   refuseIfBusy(busy, key);
   const partial = await lengthOf(part);
   let length = partial;
@@ -69,21 +68,16 @@ export async function openFileWrite({ key, path, part, busy }: FileWriteParts): 
     },
 
     commit: () =>
-      alone(() =>
-        explained(async () => {
-          const file = await open(part, 'r+');
-          try {
-            const { size, mtimeMs } = await file.stat();
-            if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
-            await file.sync();
-            await rename(part, path);
-            await syncFolder(dirname(path));
-            return { bytes: size, modifiedAt: Math.floor(mtimeMs) };
-          } finally {
-            await file.close();
-          }
-        }),
-      ),
+      alone(async () => {
+        const file = await explained(() => open(part, 'r+'));
+        try {
+          const { size } = await file.stat();
+          if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
+          return await publish(file, part);
+        } finally {
+          await file.close();
+        }
+      }),
 
     abandon: () => alone(() => explained(() => rm(part, { force: true }))),
   };

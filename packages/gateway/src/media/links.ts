@@ -4,10 +4,15 @@ import type { Clock } from '../tasks/clock.ts';
 /** Signed links to media, which need no key and expire. */
 export interface MediaLinks {
   /** A link that is valid until its window ends, never longer than the media is kept (milliseconds UTC). */
-  url(mediaId: string, extension: string, mediaExpiresAt: number): string;
+  url(mediaId: string, extension: string, mediaExpiresAt: number): string | Promise<string>;
   verify(mediaId: string, extension: string, query: LinkQuery): LinkVerdict;
   /** Where links lead to. */
   readonly baseUrl: () => string;
+}
+
+/** Links that lead to the gateway itself: made at once. */
+export interface GatewayLinks extends MediaLinks {
+  url(mediaId: string, extension: string, mediaExpiresAt: number): string;
 }
 
 /** The query of a link, as it came. */
@@ -28,14 +33,12 @@ export interface LinksOptions {
   readonly clock: Clock;
 }
 
-export function createLinks({ baseUrl, secrets, ttlMs, clock }: LinksOptions): MediaLinks {
+export function createLinks({ baseUrl, secrets, ttlMs, clock }: LinksOptions): GatewayLinks {
   return {
     baseUrl,
     url(mediaId, extension, mediaExpiresAt) {
       const path = pathOf(mediaId, extension);
-      // The same for a whole window: an answer that differed with every query would never match its ETag.
-      const windowEnd = (Math.floor(clock.now() / ttlMs) + 2) * ttlMs;
-      const expires = String(Math.floor(Math.min(mediaExpiresAt, windowEnd) / 1000));
+      const expires = String(Math.floor(Math.min(mediaExpiresAt, linkWindow(clock.now(), ttlMs).end) / 1000));
       return `${baseUrl()}${path}?expires=${expires}&signature=${signLink(secrets[0], path, expires)}`;
     },
     verify(mediaId, extension, { expires, signature }) {
@@ -47,6 +50,15 @@ export function createLinks({ baseUrl, secrets, ttlMs, clock }: LinksOptions): M
       return clock.now() < Number(expires) * 1000 ? 'ok' : 'expired';
     },
   };
+}
+
+/**
+ * The window that links made now belong to: the same link for all of it, since an answer that differed with every query
+ * would never match its ETag. A link is valid until `end`: one `ttlMs` at least, two at most.
+ */
+export function linkWindow(now: number, ttlMs: number): { readonly start: number; readonly end: number } {
+  const start = Math.floor(now / ttlMs) * ttlMs;
+  return { start, end: start + 2 * ttlMs };
 }
 
 /** HMAC-SHA256 over path and expiry (unix seconds, as written in the link), in base64url. */

@@ -15,6 +15,18 @@ export interface MediaStorage {
   remove(key: string): Promise<void>;
   /** Gives a local file with the object's bytes to `use`; a remote driver makes a temporary copy. */
   withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>;
+  /** Every object, in the order of its key's bytes; those above `after` alone. */
+  list(after?: string): AsyncIterable<MediaObject>;
+  /**
+   * Removes what writes that nobody goes on with left behind, where it was last touched before `before` (milliseconds
+   * UTC). Resolves with how many there were.
+   */
+  removeLeftovers(before: number): Promise<number>;
+  /**
+   * Makes the place that the objects are in this installation's own. Throws where it is another's: each would remove
+   * the other's videos as orphans.
+   */
+  claim(installation: string): Promise<void>;
   /** Resolves if the storage can be written to; throws what is wrong otherwise. */
   check(): Promise<void>;
 }
@@ -25,6 +37,10 @@ export interface MediaStat {
   readonly modifiedAt: number;
 }
 
+export interface MediaObject extends MediaStat {
+  readonly key: string;
+}
+
 export interface MediaWrite {
   /** Bytes already there from an interrupted write. */
   readonly partial: number;
@@ -32,7 +48,7 @@ export interface MediaWrite {
   append(stream: Readable, offset: number): Promise<number>;
   /** A local path of the bytes so far, for checking them before they count. */
   readonly path: string;
-  /** Makes the object durable under its key: fsync, rename, fsync of the folder. */
+  /** Makes the object durable under its key, as a whole; where this throws it is not there, and may be tried again. */
   commit(): Promise<MediaStat>;
   /** Drops what was written. */
   abandon(): Promise<void>;

@@ -10,8 +10,17 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-/** `unfinished` counts the tasks that this node drives. */
-export function createMetrics(unfinished: () => number): Metrics {
+/** How this node uses an upstream account. */
+interface AccountUse {
+  readonly id: string;
+  readonly inFlight: number;
+  /** Its part of the account's rates: 0 … 1. */
+  readonly rate: number;
+  readonly blocked: boolean;
+}
+
+/** `unfinished` counts the tasks that this node drives, `accounts` tells how it uses the upstream accounts. */
+export function createMetrics(unfinished: () => number, accounts: () => readonly AccountUse[]): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const accepted = new Counter({
@@ -41,6 +50,31 @@ export function createMetrics(unfinished: () => number): Metrics {
       this.set(unfinished());
     },
   });
+  const perAccount = (name: string, help: string, read: (use: AccountUse) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['account'],
+      registers,
+      collect() {
+        for (const use of accounts()) this.set({ account: use.id }, read(use));
+      },
+    });
+  perAccount(
+    'onetake_account_in_flight',
+    'Tasks of this node that an upstream account has in hand',
+    ({ inFlight }) => inFlight,
+  );
+  perAccount(
+    'onetake_account_blocked',
+    '1 while an upstream account is left alone after failures, or tried with one task at a time',
+    ({ blocked }) => (blocked ? 1 : 0),
+  );
+  perAccount(
+    'onetake_account_share',
+    "This node's part of an account's rate limits: 0 to 1, all nodes together at most 1",
+    ({ rate }) => rate,
+  );
 
   return {
     accepted,

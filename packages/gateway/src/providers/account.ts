@@ -7,6 +7,8 @@ export interface Account extends ModelServer {
   readonly id: string;
   readonly provider: Provider;
   readonly limits: AccountLimits;
+  /** The upstream is this very node: its limits are shared with no other. */
+  readonly local?: boolean;
 }
 
 /** What the upstream allows one account. The engine keeps within these by itself. */

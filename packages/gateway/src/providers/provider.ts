@@ -22,6 +22,12 @@ export interface Provider {
   /** Asks about many jobs in one upstream request, where there is such a call; absent handles mean "not told". */
   askMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
 
+  /**
+   * Makes sure that a job which was started on another node can be asked about on this one. For what runs inside the gateway
+   * itself; absent for upstreams of their own, which any node can ask.
+   */
+  resume?(job: Job): Promise<void>;
+
   /** Opens the finished bytes from `offset` on, as a stream; the caller destroys it. */
   open(handle: Handle, result: UpstreamResult, offset: number, signal: AbortSignal): Promise<OpenedResult>;
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../tasks/clock.ts';
 import type { AccountLimits } from './account.ts';
 import type { Provider } from './provider.ts';
+import type { RateShare } from './rateShare.ts';
 
 /** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -22,6 +23,10 @@ export interface OpenParts {
   readonly clock: Clock;
   /** Undefined where the gateway has no public URL. */
   readonly callback: CallbackAddress | undefined;
+  /** This node's part of the account's rates, for an adapter that keeps a pace of its own. All of them unless told. */
+  readonly share?: RateShare | undefined;
+  /** False once this node may no longer speak for its tasks: see `http/fence.ts`. True unless told. */
+  readonly maySend?: (() => boolean) | undefined;
 }
 
 /** Where an upstream can call back about an account. */

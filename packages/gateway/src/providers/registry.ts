@@ -6,6 +6,7 @@ import type { Account, AccountLimits } from './account.ts';
 import type { ConfiguredAccount } from './accounts.ts';
 import { createPreviewProvider } from './preview/preview.ts';
 import type { CallbackAddress, CommonAccount } from './providerKind.ts';
+import type { RateShare } from './rateShare.ts';
 
 /** The upstream accounts of this installation. */
 export interface Registry {
@@ -26,6 +27,10 @@ interface RegistryParts {
   readonly clock?: Clock;
   /** Where an upstream can call back about an account; undefined where the gateway has no public URL. */
   readonly callback?: (accountId: string) => CallbackAddress | undefined;
+  /** This node's part of an account's rates; all of them unless told. */
+  readonly share?: (accountId: string) => RateShare;
+  /** Whether this node may speak to upstreams for its tasks at this moment. */
+  readonly maySend?: () => boolean;
 }
 
 /** Opens every configured account, and the built-in one. */
@@ -42,9 +47,16 @@ export async function createRegistry(parts: RegistryParts): Promise<Registry> {
 
 async function openAccount(
   { id, kind, account }: ConfiguredAccount,
-  { log, clock = systemClock, callback }: RegistryParts,
+  { log, clock = systemClock, callback, share, maySend }: RegistryParts,
 ): Promise<Account> {
-  const opened = await kind.open(account, { id, log, clock, callback: callback?.(id) });
+  const opened = await kind.open(account, {
+    id,
+    log,
+    clock,
+    callback: callback?.(id),
+    share: share?.(id),
+    maySend,
+  });
   const models = modelsOf(account);
   return {
     id,
@@ -76,16 +88,17 @@ function limitsOf(documented: AccountLimits, { limits = {} }: CommonAccount): Ac
   };
 }
 
-function openPreview({ settings, log }: RegistryParts): Account[] {
+function openPreview({ settings, log, clock = systemClock }: RegistryParts): Account[] {
   const concurrency = settings.previewConcurrency;
   if (concurrency === 0) return [];
   const native = createNativePool({ concurrency, log });
-  const provider = createPreviewProvider({ dir: join(settings.dataDir, 'preview'), native, log });
+  const provider = createPreviewProvider({ dir: join(settings.dataDir, 'preview'), native, clock, log });
   return [
     {
       id: 'preview',
       providerId: 'preview',
       retiresModels: false,
+      local: true,
       provider: {
         ...provider,
         async close() {

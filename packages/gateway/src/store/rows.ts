@@ -1,5 +1,5 @@
 import type { Attempt, AttemptOutcome, Phase, Task } from '../tasks/task.ts';
-import type { KeyRow, MediaKind, MediaRow, Scope } from './store.ts';
+import type { KeyRow, MediaKind, MediaRow, Scope, StoredLedgerRow } from './store.ts';
 
 /** The tables as SQL sees them, and their translation to the domain. Shared by every dialect. */
 export interface TaskColumns {
@@ -63,6 +63,16 @@ export interface KeyColumns {
   created_at: number;
   expires_at: number | null;
   revoked_at: number | null;
+}
+
+export interface LedgerColumns {
+  task_id: string;
+  kind: StoredLedgerRow['kind'];
+  project_id: string;
+  key_id: string;
+  amount_micros: number;
+  currency: string;
+  created_at: number;
 }
 
 /** A task row joined with its latest attempt's columns, which are null before the first. */
@@ -220,5 +230,17 @@ export function keyFromColumns(row: KeyColumns): KeyRow {
     scopes: JSON.parse(row.scopes) as Scope[],
     createdAt: row.created_at,
     ...present<Partial<KeyRow>>({ expiresAt: row.expires_at, revokedAt: row.revoked_at }),
+  };
+}
+
+export function ledgerFromColumns(row: LedgerColumns): StoredLedgerRow {
+  return {
+    taskId: row.task_id,
+    kind: row.kind,
+    projectId: row.project_id,
+    keyId: row.key_id,
+    amountMicros: row.amount_micros,
+    currency: row.currency,
+    createdAt: row.created_at,
   };
 }

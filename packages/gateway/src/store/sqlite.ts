@@ -1,63 +1,54 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
-import { Migrator } from 'kysely/migration';
 import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
-import { lockFolder, unusableFolder } from './folderLock.ts';
+import { acceptedBefore } from './accepting.ts';
+import { wholeAccounts } from './accountShares.ts';
+import { lockFolder } from './folderLock.ts';
+import { refuseBackupFolder, refuseMovedFolder } from './folderMarks.ts';
 import { createGroupCommit } from './groupCommit.ts';
-import { MIGRATIONS } from './migrations/index.ts';
+import { migrate } from './migrate.ts';
 import {
   type KeyColumns,
   keyColumns,
   keyFromColumns,
+  ledgerFromColumns,
   type MediaColumns,
   mediaColumns,
   mediaFromColumns,
   taskFromColumns,
 } from './rows.ts';
+import { makeFolder, openSqliteFile } from './sqliteFile.ts';
 import { prepareStatements } from './sqliteStatements.ts';
-import type {
-  Acceptance,
-  Accepted,
-  AuditRow,
-  KeyRow,
-  MediaRow,
-  Store,
-  StoredLedgerRow,
-  TaskQuery,
-} from './store.ts';
-import { selectTasks, type Tables } from './taskList.ts';
+import type { Acceptance, Accepted, AuditRow, KeyRow, MediaRow, Store, TaskQuery } from './store.ts';
+import { asksLike, claimOf } from './submitting.ts';
+import { metadataInSqlite, type Tables, taskList } from './taskList.ts';
 
 export interface SqliteOptions {
   /** The data folder; made where it is missing. */
   readonly dir: string;
   /** True for the gateway, which must be the folder's only driver; false for the command line beside it. */
   readonly exclusive: boolean;
+  /** Opens a backup that was not recovered yet, in order to do so. */
+  readonly recovering?: boolean;
   /** How often to look for another process's writes, in milliseconds. */
   readonly foreignChangeMs?: number;
 }
-
-/** `SQLITE_BUSY` after this long: the command line writes beside the gateway, for a moment at a time. */
-const BUSY_TIMEOUT_MS = 5000;
 
 /** The embedded store: one SQLite file, WAL, `synchronous=FULL`, group commit. */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   makeFolder(options.dir);
   const lock = options.exclusive ? lockFolder(options.dir) : undefined;
-  const db = new Database(join(options.dir, 'onetake.db'), { timeout: BUSY_TIMEOUT_MS });
-  db.pragma('journal_mode = WAL');
-  // FULL syncs the log at every commit: what was answered with 200 survives power loss, not only `kill -9`.
-  db.pragma('synchronous = FULL');
-  db.pragma('foreign_keys = ON');
-
+  try {
+    // Under the lock, since an import or a backup that holds it may be marking the folder at this moment.
+    refuseMovedFolder(options.dir);
+    if (options.exclusive && !options.recovering) refuseBackupFolder(options.dir);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+  const db = openSqliteFile(options.dir);
   const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
-  const migrated = await new Migrator({
-    db: kysely,
-    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
-  }).migrateToLatest();
-  if (migrated.error) throw migrated.error;
+  await migrate(kysely, 'sqlite');
 
   const sql = prepareStatements(db);
   const inGroup = createGroupCommit(db);
@@ -83,7 +74,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   function accept({ task, ledger, media, idempotency }: Acceptance): Accepted {
     if (idempotency) {
       const earlier = sql.idempotency.get(task.projectId, idempotency.key, task.createdAt);
-      if (earlier) {
+      if (earlier && earlier.task_id !== task.id) {
         if (earlier.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
         const row = sql.task.get(earlier.task_id);
         if (row) return { outcome: 'replayed', task: taskFromColumns(row) };
@@ -96,7 +87,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
         expires_at: idempotency.expiresAt,
       });
     }
-    sql.insertTask(task);
+    if (!sql.insertTask(task)) {
+      const row = sql.task.get(task.id);
+      if (!row) throw new Error(`task ${task.id} vanished inside a transaction`);
+      return acceptedBefore(taskFromColumns(row), task);
+    }
     writeLedger(task, ledger, task.createdAt);
     for (const row of media) sql.putMedia.run(mediaColumns(row));
     return { outcome: 'accepted' };
@@ -110,18 +105,28 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     return true;
   }
 
+  function claim(move: Move): 'claimed' | 'taken' | 'lost' {
+    const { accountId, upstreamId, number } = claimOf(move);
+    if (sql.otherAttemptByUpstream.get(accountId, upstreamId, move.task.id, number)) return 'taken';
+    return commit(move, []) ? 'claimed' : 'lost';
+  }
+
   const timers = new Set<NodeJS.Timeout>();
 
   return {
     accept: (acceptance) => inGroup(() => accept(acceptance)),
     commit: (move, media = []) => inGroup(() => commit(move, media)),
+    claim: (move) => inGroup(() => claim(move)),
 
     async task(id) {
       const row = sql.task.get(id);
       return row && taskFromColumns(row);
     },
+    async tasks(ids) {
+      return sql.tasks.all(JSON.stringify(ids)).map(taskFromColumns);
+    },
     async listTasks(query: TaskQuery) {
-      return (await selectTasks(kysely, query)).map(taskFromColumns);
+      return (await taskList(kysely, query, metadataInSqlite).execute()).map(taskFromColumns);
     },
     adopt: (owner, limit) =>
       inGroup(() => {
@@ -133,18 +138,24 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
           return taskFromColumns(row);
         });
       }),
+    async loads() {
+      return new Map(sql.loads.all().map(({ owner, load }) => [owner, load]));
+    },
+    async owned(owner, limit, after = '') {
+      return sql.owned.all(owner, after, limit).map(taskFromColumns);
+    },
+    give: (from, to, tasks) =>
+      inGroup(() =>
+        tasks.flatMap(({ id, version }) => (sql.give.run(to, from, id, version).changes === 1 ? [id] : [])),
+      ),
+    async submittingLike(task) {
+      const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
+      const rows = sql.submittingAt.all(accountId, upstreamModel, task.id).filter(asksLike(task));
+      return rows.map(({ id, version, owner }) => ({ id, version, owner }));
+    },
+    shareAccounts: async (_node, reports) => wholeAccounts(reports),
     async ledger(taskId) {
-      return sql.ledger.all(taskId).map(
-        (row): StoredLedgerRow => ({
-          taskId: row.task_id,
-          kind: row.kind,
-          projectId: row.project_id,
-          keyId: row.key_id,
-          amountMicros: row.amount_micros,
-          currency: row.currency,
-          createdAt: row.created_at,
-        }),
-      );
+      return sql.ledger.all(taskId).map(ledgerFromColumns);
     },
 
     async expiredSince(since, limit) {
@@ -164,6 +175,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     async media(id) {
       const row = sql.media.get(id) as MediaColumns | undefined;
       return row && mediaFromColumns(row);
+    },
+    async knownMedia(ids) {
+      return new Set(ids.filter((id) => sql.knowsMedia.get(id) !== undefined));
     },
     async sweepable(now, pendingBefore, limit) {
       return (sql.sweepable.all(now, pendingBefore, limit) as MediaColumns[]).map(mediaFromColumns);
@@ -229,16 +243,4 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       lock?.release();
     },
   };
-}
-
-function makeFolder(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true });
-  } catch (cause) {
-    throw unusableFolder(
-      dir,
-      cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause),
-      cause,
-    );
-  }
 }

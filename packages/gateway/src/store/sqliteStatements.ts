@@ -1,35 +1,23 @@
 import type { Database } from 'better-sqlite3';
-import type { LedgerRow } from '../tasks/lifecycle.ts';
-import type { Attempt, Phase, Task } from '../tasks/task.ts';
-import { attemptColumns, type TaskWithAttempt, taskColumns } from './rows.ts';
 
-const ATTEMPT_COLUMNS = [
-  'task_id',
-  'number',
-  'account_id',
-  'idempotency_key',
-  'upstream_model',
-  'intended_at',
-  'upstream_id',
-  'submitted_at',
-  'ended_at',
-  'outcome',
-  'detail',
-  'upstream_result',
-];
+import type { Attempt, Phase, Task } from '../tasks/task.ts';
+import {
+  ATTEMPT_COLUMNS,
+  JOIN_ATTEMPT,
+  listOf,
+  TASK_COLUMNS,
+  TASK_WITH_ATTEMPT,
+  UNFINISHED,
+} from './columns.ts';
+import { attemptColumns, type LedgerColumns, type TaskWithAttempt, taskColumns } from './rows.ts';
 
 /** Every statement of the embedded store's hot paths, prepared once. */
 export function prepareStatements(db: Database) {
-  const selectTask = `
-    select t.*, ${ATTEMPT_COLUMNS.map((column) => `a.${column} as a_${column}`).join(', ')}
-    from tasks t left join attempts a on a.task_id = t.id and a.number = t.attempt
-    where t.id = ?`;
+  const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
 
   const insertTask = db.prepare(`
-    insert into tasks (id, project_id, key_id, model, request, phase, version, owner, attempt, created_at, started_at,
-      completed_at, deadline_at, cancel_requested_at, not_before, price, result, error, deleted_at)
-    values (@id, @project_id, @key_id, @model, @request, @phase, @version, @owner, @attempt, @created_at, @started_at,
-      @completed_at, @deadline_at, @cancel_requested_at, @not_before, @price, @result, @error, @deleted_at)`);
+    insert into tasks (${listOf(TASK_COLUMNS)}) values (${listOf(TASK_COLUMNS, '@')})
+    on conflict (id) do nothing`);
 
   // Compare-and-set: a driver that lost the task (or came second) changes no row, and so writes nothing at all.
   const updateTask = db.prepare(`
@@ -39,15 +27,28 @@ export function prepareStatements(db: Database) {
     where id = @id and phase = @from_phase and version = @from_version and owner = @owner`);
 
   const putAttempt = db.prepare(`
-    insert into attempts (${ATTEMPT_COLUMNS.join(', ')})
-    values (${ATTEMPT_COLUMNS.map((column) => `@${column}`).join(', ')})
+    insert into attempts (${listOf(ATTEMPT_COLUMNS)}) values (${listOf(ATTEMPT_COLUMNS, '@')})
     on conflict (task_id, number) do update set
       upstream_id = excluded.upstream_id, submitted_at = excluded.submitted_at, ended_at = excluded.ended_at,
       outcome = excluded.outcome, detail = excluded.detail, upstream_result = excluded.upstream_result`);
 
   return {
-    task: db.prepare<[string], TaskWithAttempt>(selectTask),
-    insertTask: (task: Task) => insertTask.run(taskColumns(task)),
+    task: db.prepare<[string], TaskWithAttempt>(`${selectTasks} where t.id = ?`),
+    /** Ids as a JSON array. */
+    tasks: db.prepare<[string], TaskWithAttempt>(
+      `${selectTasks} where t.id in (select value from json_each(?))`,
+    ),
+    owned: db.prepare<[string, string, number], TaskWithAttempt>(
+      `${selectTasks} where ${UNFINISHED} and owner = ? and t.id > ? order by t.id limit ?`,
+    ),
+    loads: db.prepare<[], { owner: string; load: number }>(
+      `select owner, count(*) as load from tasks where ${UNFINISHED} group by owner`,
+    ),
+    submittingAt: db.prepare<[string, string, string], TaskWithAttempt>(
+      `${selectTasks} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
+    ),
+    /** False where a task with this id is there already. */
+    insertTask: (task: Task): boolean => insertTask.run(taskColumns(task)).changes === 1,
     updateTask: (task: Task, from: { phase: Phase; version: number }): boolean =>
       updateTask.run({ ...taskColumns(task), from_phase: from.phase, from_version: from.version }).changes ===
       1,
@@ -55,26 +56,21 @@ export function prepareStatements(db: Database) {
 
     orphans: db.prepare<[string, number], { id: string }>(`
       select id from tasks
-      where phase in ('accepted', 'submitting', 'running', 'storing') and owner <> ?
+      where ${UNFINISHED} and owner <> ?
       order by id limit ?`),
     // The version moves on, so that a late write of the former owner fails on its compare-and-set.
     takeOver: db.prepare<[string, string]>('update tasks set owner = ?, version = version + 1 where id = ?'),
 
+    give: db.prepare<[string, string, string, number]>(
+      `update tasks set owner = ?, version = version + 1 where owner = ? and id = ? and version = ? and ${UNFINISHED}`,
+    ),
+
     insertLedger: db.prepare(`
       insert into ledger (task_id, kind, project_id, key_id, amount_micros, currency, created_at)
       values (@task_id, @kind, @project_id, @key_id, @amount_micros, @currency, @created_at)`),
-    ledger: db.prepare<
-      [string],
-      {
-        task_id: string;
-        kind: LedgerRow['kind'];
-        project_id: string;
-        key_id: string;
-        amount_micros: number;
-        currency: string;
-        created_at: number;
-      }
-    >('select * from ledger where task_id = ? order by created_at, kind desc'),
+    ledger: db.prepare<[string], LedgerColumns>(
+      'select * from ledger where task_id = ? order by created_at, kind desc',
+    ),
 
     expired: db.prepare<[number, number], { task_id: string }>(`
       select task_id from attempts
@@ -83,13 +79,18 @@ export function prepareStatements(db: Database) {
     attemptByUpstream: db.prepare<[string, string], { task_id: string }>(
       'select task_id from attempts where account_id = ? and upstream_id = ? limit 1',
     ),
+    otherAttemptByUpstream: db.prepare<[string, string, string, number], { task_id: string }>(`
+      select task_id from attempts
+      where account_id = ? and upstream_id = ? and not (task_id = ? and number = ?) limit 1`),
 
     putMedia: db.prepare(`
       insert into media (id, project_id, task_id, kind, storage_key, content_type, state, bytes, sha256, created_at, expires_at)
       values (@id, @project_id, @task_id, @kind, @storage_key, @content_type, @state, @bytes, @sha256, @created_at, @expires_at)
       on conflict (id) do update set task_id = excluded.task_id, state = excluded.state, bytes = excluded.bytes,
-        sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at`),
+        sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
+      where media.state <> 'present' or excluded.state = 'present'`),
     media: db.prepare<[string]>('select * from media where id = ?'),
+    knowsMedia: db.prepare<[string]>('select 1 from media where id = ?'),
     mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
     sweepable: db.prepare<[number, number, number]>(`
       select * from media where expires_at <= ? or (state = 'pending' and created_at <= ?) limit ?`),

@@ -14,19 +14,46 @@ export interface Store {
    */
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
 
+  /**
+   * As `commit`, of a move that gives its attempt the upstream id that a search has found. `taken`: another attempt of the
+   * account has that id, and nothing was written; of two that claim one id at once, on whatever nodes, one comes second.
+   */
+  claim(move: Move): Promise<'claimed' | 'taken' | 'lost'>;
+
   task(id: string): Promise<Task | undefined>;
+  /** Those of the tasks that exist, in any order. */
+  tasks(ids: readonly string[]): Promise<readonly Task[]>;
   listTasks(query: TaskQuery): Promise<readonly Task[]>;
-  /** Makes `owner` the driver of up to `limit` unfinished tasks that have another owner, oldest first. */
+  /** Makes `owner` the owner of up to `limit` unfinished tasks whose owner does not live any more, the oldest of an owner first. */
   adopt(owner: string, limit: number): Promise<readonly Task[]>;
+  /** How many unfinished tasks each owner has. */
+  loads(): Promise<ReadonlyMap<string, number>>;
+  /** Up to `limit` unfinished tasks that `owner` owns, in the order of their ids, those above `after` alone. */
+  owned(owner: string, limit: number, after?: string): Promise<readonly Task[]>;
+  /**
+   * Makes `to` the owner of those of the tasks that `from` still owns in these versions, and tells it. Resolves with the
+   * ids of the tasks given away.
+   */
+  give(from: string, to: string, tasks: readonly Pick<Task, 'id' | 'version'>[]): Promise<readonly string[]>;
+  /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt is the same. */
+  submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
+  /**
+   * One node's report on upstream accounts, answered with what it may use of each from now on; all nodes together stay
+   * within the limits. In the embedded store the one node has everything. Accounts are missing in the answer where the
+   * node does not live any more, or a later report of its own was first.
+   */
+  shareAccounts(node: string, reports: readonly AccountReport[]): Promise<readonly AccountGrant[]>;
   ledger(taskId: string): Promise<readonly StoredLedgerRow[]>;
   /** Tasks that expired since `since` while their upstream was still at work; the latest first. */
   expiredSince(since: number, limit: number): Promise<readonly Task[]>;
   /** Whether some attempt of the account, of any task, has this upstream id. */
   isKnownUpstream(accountId: string, upstreamId: string): Promise<boolean>;
 
-  /** Writes media rows: before their bytes (`pending`), and again when they are there. */
+  /** Writes media rows: before their bytes (`pending`), and again when they are there. What is there never becomes pending again. */
   putMedia(rows: readonly MediaRow[]): Promise<void>;
   media(id: string): Promise<MediaRow | undefined>;
+  /** Which of the ids have a media row. */
+  knownMedia(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Rows whose bytes may go: expired, or left pending by a crash since before `pendingBefore`. */
   sweepable(now: number, pendingBefore: number, limit: number): Promise<readonly MediaRow[]>;
   /** Rows that belong to a task. */
@@ -49,6 +76,53 @@ export interface Store {
   /** Resolves if the store can be read and written. */
   check(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What a node tells of one account. */
+export interface AccountReport {
+  readonly account: string;
+  /** The account's places. */
+  readonly limit: number;
+  /** The most tasks that this node will have in flight until it is granted more. */
+  readonly places: number;
+  /** Its part of the rates until it is granted more, in millionths. */
+  readonly rate: number;
+  readonly inUse: number;
+  /** Tasks that wait for a place. */
+  readonly waiting: number;
+  /** One more after each report that was given up: an earlier one that arrives late is passed over. */
+  readonly generation: number;
+  /** News of the account's trouble, to be told to all nodes. */
+  readonly trouble?: AccountTrouble;
+}
+
+export interface AccountTrouble {
+  /** Failures in a row; 0: it works again. */
+  readonly failures: number;
+  /** No submits for so long, in milliseconds from now. */
+  readonly waitMs: number;
+  /** For the operator. */
+  readonly error?: string;
+}
+
+/** What a node may use of one account, until its next report. */
+export interface AccountGrant extends AccountTrouble {
+  readonly account: string;
+  readonly places: number;
+  readonly rate: number;
+  /** What it should have: it starts nothing beyond this, and gives back what it holds beyond it. */
+  readonly fairPlaces: number;
+  readonly fairRate: number;
+  /** It could use more, and others hold more than they should. */
+  readonly lacking: boolean;
+  /** Others could use more than they have. */
+  readonly wanted: boolean;
+  /** What the living nodes before this one have of the rates, in millionths: whose turn it is goes by it. */
+  readonly rateBefore: number;
+  /** The database's clock, milliseconds UTC. */
+  readonly at: number;
+  /** Counts the changes of the account's trouble. */
+  readonly revision: number;
 }
 
 export interface Acceptance {

@@ -1,4 +1,5 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
+import { ILLEGAL_ESCAPE, storable } from './postgresText.ts';
 import type { AttemptColumns, TaskColumns, TaskWithAttempt } from './rows.ts';
 import type { TaskQuery } from './store.ts';
 
@@ -8,8 +9,26 @@ export interface Tables {
   attempts: AttemptColumns;
 }
 
+/** The value that a task `t` has under a name of its metadata, as an expression of one dialect. */
+type MetadataValue = (name: string) => RawBuilder<string | null>;
+
+/** SQLite's: the name is quoted in the path as a JSON string is. */
+export const metadataInSqlite: MetadataValue = (name) =>
+  sql`json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`})`;
+
+/**
+ * PostgreSQL's. Its JSON cannot hold a NUL or half of a surrogate pair, which a request stored as text can (escaped, after
+ * an even number of backslashes); one such row would make the list of its whole project fail.
+ */
+export const metadataInPostgres: MetadataValue = (name) =>
+  sql`(regexp_replace(t.request, ${ILLEGAL_ESCAPE.source}, '\\1\\ufffd', 'g')::json -> 'metadata' ->> ${storable(name)}::text)`;
+
 /** A page of a project's tasks, newest first. */
-export async function selectTasks(db: Kysely<Tables>, query: TaskQuery): Promise<TaskWithAttempt[]> {
+export function taskList(
+  db: Kysely<Tables>,
+  query: TaskQuery,
+  metadata: MetadataValue,
+): SelectQueryBuilder<Tables, never, TaskWithAttempt> {
   let select = db
     .selectFrom('tasks as t')
     .leftJoin('attempts as a', (join) =>
@@ -62,7 +81,7 @@ export async function selectTasks(db: Kysely<Tables>, query: TaskQuery): Promise
       break;
   }
   for (const [name, value] of Object.entries(query.metadata ?? {})) {
-    select = select.where(sql`json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`})`, '=', value);
+    select = select.where(metadata(name), '=', value);
   }
-  return select.execute();
+  return select;
 }

@@ -1,3 +1,5 @@
+import type { Status } from './task.ts';
+
 /** Extra facts an error carries to the wire; everything here is safe for the caller to read. */
 export interface ErrorDetails {
   /** The request field at fault. */
@@ -5,7 +7,7 @@ export interface ErrorDetails {
   /** Sent as the `Retry-After` header, whole seconds. */
   readonly retryAfterSeconds?: number;
   /** The state of the task, where the error is about its state. */
-  readonly status?: string;
+  readonly status?: Status;
   /** More members for the error object on the wire. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
@@ -46,4 +48,10 @@ export function taskNotFound(): OnetakeError {
 export function draining(): OnetakeError {
   const message = 'The gateway is shutting down; try again in a moment.';
   return new OnetakeError('draining', 503, message, { retryAfterSeconds: 2 });
+}
+
+/** 503 while this node has no session with the others: a task that it accepted would wait for another driver. */
+export function notConnected(): OnetakeError {
+  const message = 'The gateway is connecting to its database again; try again in a moment.';
+  return new OnetakeError('not_connected', 503, message, { retryAfterSeconds: 1 });
 }

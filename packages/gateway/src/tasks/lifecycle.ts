@@ -25,6 +25,8 @@ export type Event =
       readonly detail?: string;
     }
   | { readonly type: 'cancel_requested' }
+  /** It cannot be cancelled (any more): the wish is off. */
+  | { readonly type: 'cancel_refused' }
   /** The upstream finished a job whose task had expired: the task stays as it is, its attempt remembers. */
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
   /** The caller deleted a finished task: its words and inputs are erased, its ledger stays. */
@@ -47,10 +49,10 @@ export interface Move {
 
 /** Which events a phase admits. What is not here is illegal, and leaves the task as it is. */
 export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
-  accepted: ['submit_intended', 'failed'],
+  accepted: ['submit_intended', 'failed', 'cancel_requested'],
   submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
-  running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested'],
-  storing: ['stored', 'failed'],
+  running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
+  storing: ['stored', 'failed', 'cancel_refused'],
   succeeded: ['deleted'],
   failed: ['deleted', 'finished_late'],
 };
@@ -146,6 +148,13 @@ export function move(task: Task, event: Event, now: number): Move | undefined {
 
     case 'cancel_requested':
       return task.cancelRequestedAt === undefined ? to({ cancelRequestedAt: now }) : undefined;
+
+    case 'cancel_refused': {
+      if (task.cancelRequestedAt === undefined) return undefined;
+      const { cancelRequestedAt: _, ...goesOn } = task;
+      const refused = to({});
+      return { ...refused, task: { ...goesOn, version: refused.task.version } };
+    }
 
     case 'deleted':
       return task.deletedAt === undefined ? to({ deletedAt: now, request: erased(task) }) : undefined;

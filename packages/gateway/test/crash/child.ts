@@ -7,6 +7,7 @@ import { createFeed } from '../../src/engine/feed.ts';
 import type { Timers } from '../../src/engine/timers.ts';
 import { createFileStorage } from '../../src/media/files.ts';
 import type { MediaStorage, MediaWrite } from '../../src/media/media.ts';
+import { soloCluster } from '../../src/store/cluster.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { newId } from '../../src/tasks/ids.ts';
@@ -116,6 +117,7 @@ const feed = createFeed();
 const { find } = provider;
 const engine = createEngine({
   store,
+  cluster: soloCluster(`node-${newId()}`),
   storage,
   inspector: fakeInspector,
   openInput: async () => {
@@ -147,7 +149,6 @@ const engine = createEngine({
   scheduler: { nextDelay: () => 500, remaining: () => 1000 },
   log: pino({ level: process.env.LOG ?? 'silent' }),
   settings: {
-    node: `node-${newId()}`,
     taskDeadlineMs: 3_600_000,
     maxAttempts: 10,
     resubmitUnknown: false,

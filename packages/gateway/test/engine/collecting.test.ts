@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineParts } from '../../src/engine/parts.ts';
+import type { MediaStorage } from '../../src/media/media.ts';
+import { OnetakeError } from '../../src/tasks/errors.ts';
 import { START_OF_TIME } from '../support/builders.ts';
 import { createWorld, SETTINGS, type World } from '../support/engineWorld.ts';
 import { fakeInspector } from '../support/fakeVideo.ts';
@@ -165,6 +167,83 @@ describe('fetching a video', () => {
     expect(phases).toEqual(['succeeded']);
   });
 });
+
+describe('a media storage that is away', () => {
+  const away = () => new OnetakeError('storage_unavailable', 503, 'The storage is away.');
+
+  it('costs no video whose link expires meanwhile: what was fetched waits, and is not fetched again', async () => {
+    let commits = 0;
+    const world = await createWorld({
+      behaviour: () => ({ resultExpiresAt: START_OF_TIME + 60_000 }),
+      parts: ({ storage }) => ({
+        storage: committing(storage, () => ++commits <= 10 && Promise.reject(away())),
+      }),
+    });
+    const { id } = await world.submit();
+    await expectWhole(world, id);
+    expect((await world.task(id)).completedAt).toBeGreaterThan(START_OF_TIME + 60_000);
+    expect(offsets(world)).toEqual([0]);
+  });
+
+  it('is not read back: the video is measured where it arrived', async () => {
+    const world = await createWorld({
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          read: () => Promise.reject(new Error('read back')),
+          withLocalFile: () => Promise.reject(new Error('read back')),
+        },
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toBeUndefined();
+    expect(task.result?.sha256).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('and that a crash left the video in, is where the next process finds it', async () => {
+    let crashed: () => void = () => undefined;
+    const atCrash = new Promise<void>((resolve) => {
+      crashed = resolve;
+    });
+    const world = await createWorld({
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          commit: (move, media) => {
+            if (move.task.phase !== 'succeeded') return store.commit(move, media);
+            crashed();
+            return new Promise(() => undefined);
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await atCrash;
+    const next = await world.crash({});
+    await expectWhole(next, id);
+    expect(offsets(next)).toEqual([0]);
+    expect((await next.task(id)).result?.posterId).toBeDefined();
+  });
+});
+
+/** A storage on whose commits of videos `before` comes first. */
+function committing(storage: MediaStorage, before: () => unknown): MediaStorage {
+  return {
+    ...storage,
+    async write(key) {
+      const write = await storage.write(key);
+      if (!key.startsWith('video/')) return write;
+      return {
+        ...write,
+        async commit() {
+          await before();
+          return write.commit();
+        },
+      };
+    },
+  };
+}
 
 describe('a poster', () => {
   it('is stored beside the video', async () => {

@@ -252,6 +252,83 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
     });
   });
 
+  describe(`${name}: the list`, () => {
+    const keysOf = async (storage: MediaStorage, after?: string) =>
+      (await Array.fromAsync(storage.list(after))).map(({ key }) => key);
+
+    it('has every object with its length and time, in the order of keys', async () => {
+      const { storage } = await open();
+      expect(await keysOf(storage)).toEqual([]);
+      const id = newId();
+      const keys = [`video/${id}.mp4`, `video/${id}-1.mp4`, `poster/${id}.jpg`, `input/${id}.png`];
+      for (const key of keys) await put(storage, key, key);
+      const listed = await Array.fromAsync(storage.list());
+      expect(listed.map(({ key }) => key)).toEqual([...keys].sort());
+      for (const { key, ...facts } of listed) {
+        const stat = await storage.stat(key);
+        expect(facts.bytes).toBe(stat?.bytes);
+        // A list may be more exact than the answer about one object, which has whole seconds.
+        expect(Math.floor(facts.modifiedAt / 1000)).toBe(Math.floor((stat?.modifiedAt ?? 0) / 1000));
+      }
+    });
+
+    it('goes on after a key, whether that is there or not', async () => {
+      const { storage } = await open();
+      const keys = ['poster/b.jpg', 'video/a.mp4', 'video/c.mp4'];
+      for (const key of keys) await put(storage, key, key);
+      expect(await keysOf(storage, 'poster/b.jpg')).toEqual(keys.slice(1));
+      expect(await keysOf(storage, 'video/b.mp4')).toEqual(keys.slice(2));
+      expect(await keysOf(storage, 'video/c.mp4')).toEqual([]);
+    });
+
+    it('has nothing that is not committed, that was removed, or that the storage keeps for itself', async () => {
+      const { storage } = await open();
+      const write = await storage.write(newKey());
+      await write.append(streamOf('bytes'), 0);
+      const removed = newKey();
+      await put(storage, removed, 'bytes');
+      await storage.remove(removed);
+      await storage.claim('this one');
+      await storage.check();
+      expect(await keysOf(storage)).toEqual([]);
+    });
+  });
+
+  describe(`${name}: what interrupted writes left`, () => {
+    it('goes once it is old, and what was committed stays', async () => {
+      const { storage } = await open();
+      const [key, other] = [newKey(), newKey()];
+      await put(storage, key, 'bytes');
+      await (await storage.write(other)).append(streamOf('left'), 0);
+      expect(await storage.removeLeftovers(Date.now() - 60_000)).toBe(0);
+      expect((await storage.write(other)).partial).toBe(4);
+      expect(await storage.removeLeftovers(Date.now() + 60_000)).toBe(1);
+      expect((await storage.write(other)).partial).toBe(0);
+      expect(await get(storage, key)).toBe('bytes');
+    });
+
+    it('stays while it is being written', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      const slow = new Readable({ read: () => undefined });
+      const appending = write.append(slow, 0);
+      expect(await storage.removeLeftovers(Date.now() + 60_000)).toBe(0);
+      slow.push('bytes');
+      slow.push(null);
+      await appending;
+      await write.commit();
+      expect(await get(storage, key)).toBe('bytes');
+    });
+  });
+
+  it(`${name}: a place that was claimed may be claimed again by the same installation`, async () => {
+    const { storage, reopen } = await open();
+    await storage.claim('this one');
+    await storage.claim('this one');
+    await (await reopen()).claim('this one');
+  });
+
   describe(`${name}: a key`, () => {
     it.each([
       '',

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -32,6 +32,13 @@ const LONG = { ...QUICK, duration: 20, resolution: '1080p', width: 1920, height:
 
 /** An upload that ends up in the renderer's hands and is no image. */
 const NOT_AN_IMAGE = { mediaId: 'm', contentType: 'image/png', bytes: 4, width: 1, height: 1 };
+
+/** 64 by 64 red pixels, as PNG. */
+const RED = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAT0lEQVR42u3PQQkAAAgEsEty/aMYywi+hcEKLNO+FgEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQGBywLKp0DxvxLbjwAAAABJRU5ErkJggg==',
+  'base64',
+);
+const AN_IMAGE = { mediaId: 'red', contentType: 'image/png', bytes: RED.length, width: 64, height: 64 };
 
 describeProviderContract({
   name: 'the preview provider',
@@ -113,6 +120,22 @@ describe('a preview render', () => {
     expect(await bytesOf(second, handle)).toEqual(await bytesOf(other, whole));
   });
 
+  it('of another node is drawn again where it goes on, to the same bytes, its images included', async () => {
+    const { provider: first } = await openPreview();
+    const { handle, hinted, job } = await startJob(first, { ...QUICK, image: AN_IMAGE });
+    await hinted;
+    const { provider: second, dir } = await openPreview();
+    expect(await second.ask(handle, never())).toEqual({ state: 'missing' });
+    await Promise.all([second.resume?.(job), second.resume?.(job)]);
+    expect((await outcome(second, handle)).state).toBe('succeeded');
+    expect((await outcome(first, handle)).state).toBe('succeeded');
+    expect(await bytesOf(second, handle)).toEqual(await bytesOf(first, handle));
+    // Resumed once more, as every start does, it is not drawn again.
+    await second.resume?.(job);
+    expect((await second.ask(handle, never())).state).toBe('succeeded');
+    expect((await readdir(dir)).filter((name) => name.endsWith('.mp4'))).toHaveLength(1);
+  });
+
   it('takes its images from the request', async () => {
     const { provider } = await openPreview();
     const { handle } = await startJob(provider, { ...QUICK, image: NOT_AN_IMAGE });
@@ -153,6 +176,34 @@ describe('a preview render', () => {
   });
 });
 
+describe('the folder of previews', () => {
+  it('loses files that no task can want any more, and keeps the others', async () => {
+    const dir = await tempFolder();
+    const now = Date.UTC(2026, 0, 20);
+    const days = (count: number) => new Date(now - count * 86_400_000);
+    const [old, fresh] = [newId(), newId()];
+    const files: readonly (readonly [string, Date])[] = [
+      [`${old}.json`, days(9)],
+      [`${old}.mp4`, days(9)],
+      [`${old}.draft.mp4`, days(9)],
+      [`${old}.first`, days(9)],
+      // A task may be given a week.
+      [`${fresh}.json`, days(7)],
+      [`${fresh}.mp4`, days(0)],
+      ['somebody-elses.txt', days(900)],
+    ];
+    for (const [name, time] of files) {
+      await writeFile(join(dir, name), name);
+      await utimes(join(dir, name), time, time);
+    }
+    const provider = createPreviewProvider({ dir, native, clock: { now: () => now } });
+    onTestFinished(() => provider.close());
+    await expect
+      .poll(async () => (await readdir(dir)).sort(), { timeout: 30_000 })
+      .toEqual([`${fresh}.json`, `${fresh}.mp4`, 'somebody-elses.txt'].sort());
+  });
+});
+
 async function openPreview(dir?: string, pool = native) {
   const folder = dir ?? (await tempFolder());
   const provider = createPreviewProvider({ dir: folder, native: pool });
@@ -171,7 +222,7 @@ async function startJob(provider: Provider, request: Partial<VideoRequest>) {
     idempotencyKey: key,
     upstreamModel: 'onetake-preview',
     request: aRequest({ ...QUICK, ...request }),
-    openInput: async () => Readable.from([Buffer.from('gif?')]),
+    openInput: async ({ mediaId }) => Readable.from([mediaId === 'red' ? RED : Buffer.from('gif?')]),
   };
   await provider.start(job, never());
   const handle: Handle = {
@@ -180,7 +231,7 @@ async function startJob(provider: Provider, request: Partial<VideoRequest>) {
     idempotencyKey: key,
     intendedAt: Date.now(),
   };
-  return { handle, hinted };
+  return { handle, hinted, job };
 }
 
 /** Asks at every hint until the job is over. */

@@ -1,19 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFileStorage } from '../../src/media/files.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../support/builders.ts';
 import { type Json, QUICK } from '../support/gateway.ts';
-
-const CLI = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { type ServingProcess, serveProcess } from '../support/process.ts';
 
 let dataDir: string;
 const running = new Set<ChildProcess>();
@@ -29,30 +27,8 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-interface Served {
-  readonly child: ChildProcess;
-  readonly base: string;
-  /** What a person reads at the start. */
-  readonly greeting: string;
-}
-
-function serve(env: Record<string, string> = {}): Promise<Served> {
-  const child = spawn(process.execPath, [CLI, 'serve'], {
-    env: { PATH: process.env.PATH, ONETAKE_PORT: '0', ONETAKE_DATA_DIR: dataDir, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  running.add(child);
-  child.stdout?.resume();
-  return new Promise((resolve, reject) => {
-    let text = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      text += chunk;
-      const base = /listening on (\S+)/.exec(text)?.[1];
-      if (base && text.endsWith('\n\n')) resolve({ child, base, greeting: text });
-    });
-    child.once('exit', (code) => reject(new Error(`exited with ${code}: ${text}`)));
-  });
-}
+const serve = (env: Record<string, string> = {}): Promise<ServingProcess> =>
+  serveProcess({ ONETAKE_DATA_DIR: dataDir, ...env }, (child) => running.add(child));
 
 const call = async (
   base: string,

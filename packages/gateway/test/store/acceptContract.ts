@@ -1,15 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
-import type { Event } from '../../src/tasks/lifecycle.ts';
 import { aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
-import { accepted, moved } from './steps.ts';
-
-const INTENT = {
-  type: 'submit_intended',
-  accountId: 'account',
-  idempotencyKey: '1'.repeat(32),
-  upstreamModel: 'model',
-} as const satisfies Event;
+import { accepted, INTENT, moved } from './steps.ts';
 
 /** Accepting tasks, once each. */
 export function describeAccepting(name: string, open: () => Promise<Store>): void {
@@ -48,6 +40,30 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.task(task.id)).toBeUndefined();
       expect(await store.ledger(task.id)).toEqual([]);
       expect(await store.accept(anAcceptance(aTask(), { idempotency }))).toEqual({ outcome: 'accepted' });
+    });
+
+    it('takes the same task again as the one that it is: an earlier answer was lost on its way', async () => {
+      const store = await open();
+      const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
+      for (const acceptance of [anAcceptance(aTask()), anAcceptance(aTask(), { idempotency })]) {
+        await store.accept(acceptance);
+        expect(await store.accept(acceptance)).toEqual({ outcome: 'accepted' });
+        // Even when it has been driven since.
+        const next = moved(acceptance.task, { ...INTENT, idempotencyKey: acceptance.task.id });
+        await store.commit(next);
+        expect(await store.accept(acceptance)).toEqual({ outcome: 'accepted' });
+        expect(await store.task(acceptance.task.id)).toStrictEqual(next.task);
+        expect(await store.ledger(acceptance.task.id)).toHaveLength(1);
+      }
+    });
+
+    it('refuses another task with the id of one that is there', async () => {
+      const store = await open();
+      const task = await accepted(store);
+      const other = { ...task, projectId: 'other' };
+      await expect(store.accept(anAcceptance(other))).rejects.toThrow(/belongs to another task/);
+      expect(await store.task(task.id)).toStrictEqual(task);
+      expect(await store.listTasks({ projectId: 'other', limit: 10 })).toEqual([]);
     });
 
     it('answers a repeated key with the task as it is by now', async () => {

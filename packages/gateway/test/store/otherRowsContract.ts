@@ -19,6 +19,27 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media('another')).toBeUndefined();
     });
 
+    it('never become pending again: a driver that lost the task may begin it late', async () => {
+      const store = await open();
+      const present = aMediaRow({ bytes: 1, sha256: 'x', expiresAt: 5 });
+      await store.putMedia([present]);
+      await store.putMedia([aMediaRow({ id: present.id, state: 'pending', createdAt: 1 })]);
+      expect(await store.media(present.id)).toStrictEqual(present);
+      await store.putMedia([{ ...present, expiresAt: 1 }]);
+      expect(await store.media(present.id)).toStrictEqual({ ...present, expiresAt: 1 });
+    });
+
+    it('are told from ids that have none', async () => {
+      const store = await open();
+      const [here, gone] = [aMediaRow({ state: 'pending' }), aMediaRow()];
+      await store.putMedia([here, gone]);
+      await store.removeMedia([gone.id]);
+      expect(await store.knownMedia([gone.id, here.id, 'another', here.id])).toEqual(new Set([here.id]));
+      expect(await store.knownMedia([])).toEqual(new Set());
+      const many = Array.from({ length: 1000 }, (_, index) => `id-${index}`);
+      expect(await store.knownMedia([...many, here.id])).toEqual(new Set([here.id]));
+    });
+
     it('may go when they are past their time, or were left pending for long', async () => {
       const store = await open();
       const expired = aMediaRow({ expiresAt: 100 });

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
 import { describeAccepting } from './acceptContract.ts';
+import { describeSharing } from './clusterContract.ts';
 import { describeLists } from './listContract.ts';
 import { describeOtherRows } from './otherRowsContract.ts';
 import { describeTasks } from './tasksContract.ts';
@@ -9,6 +10,7 @@ import { describeTasks } from './tasksContract.ts';
 export function describeStoreContract(name: string, open: () => Promise<Store>): void {
   describeAccepting(name, open);
   describeTasks(name, open);
+  describeSharing(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
 

@@ -7,14 +7,8 @@ import { taskError } from '../../src/tasks/reasons.ts';
 import { isTerminal, type Task } from '../../src/tasks/task.ts';
 import { anyTask } from '../support/anyTask.ts';
 import { aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
-import { accepted, moved } from './steps.ts';
+import { accepted, INTENT, moved } from './steps.ts';
 
-const INTENT = {
-  type: 'submit_intended',
-  accountId: 'account',
-  idempotencyKey: '1'.repeat(32),
-  upstreamModel: 'model',
-} as const satisfies Event;
 const FAILED: Event = { type: 'failed', error: taskError('cancelled', 'cancelled'), outcome: 'cancelled' };
 
 /** Tasks, their moves and their drivers. */

@@ -10,6 +10,7 @@ import { createFileStorage } from '../../src/media/files.ts';
 import type { MediaStorage } from '../../src/media/media.ts';
 import type { AccountLimits } from '../../src/providers/account.ts';
 import type { Provider } from '../../src/providers/provider.ts';
+import { soloCluster } from '../../src/store/cluster.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store, StoredLedgerRow } from '../../src/store/store.ts';
 import { isTerminal, type Phase, type Task } from '../../src/tasks/task.ts';
@@ -20,7 +21,7 @@ import { createRecordingProvider, type RecordingProvider } from './recordingProv
 import { type Behaviour, createRecordingUpstream, type RecordingUpstream } from './recordingUpstream.ts';
 import { tempFolder } from './tempFolder.ts';
 
-export const SETTINGS: Omit<EngineSettings, 'node'> = {
+export const SETTINGS: EngineSettings = {
   taskDeadlineMs: 3_600_000,
   maxAttempts: 5,
   resubmitUnknown: false,
@@ -114,6 +115,7 @@ async function openWorld(
 
   const parts: EngineParts = {
     store,
+    cluster: soloCluster(`node-${life}`),
     storage,
     inspector: work.watch(fakeInspector),
     openInput: async () => {
@@ -137,7 +139,7 @@ async function openWorld(
     feed,
     scheduler: typicalTimeScheduler,
     log: pino({ level: process.env.LOG ?? 'silent' }),
-    settings: { ...SETTINGS, node: `node-${life}`, ...options.settings },
+    settings: { ...SETTINGS, ...options.settings },
   };
   const engine = createEngine({ ...parts, ...options.parts?.(parts) });
   await engine.start();

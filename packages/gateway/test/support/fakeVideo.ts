@@ -1,5 +1,7 @@
-import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { VideoInspector } from '../../src/engine/parts.ts';
 
 const HEADER = 20;
@@ -48,8 +50,15 @@ export const fakeInspector: VideoInspector = {
       fps: 24,
     };
   },
-  async poster(videoPath, outPath) {
+  async digest(path) {
+    return createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
+  },
+  async poster(videoPath, use) {
     const file = await readFile(videoPath);
-    await writeFile(outPath, file.subarray(0, HEADER));
+    const path = join(tmpdir(), `onetake-poster-${randomUUID()}.jpg`);
+    await writeFile(path, file.subarray(0, HEADER));
+    await use(path).finally(() => rm(path));
   },
 };

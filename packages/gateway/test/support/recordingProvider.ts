@@ -11,7 +11,7 @@ export interface RecordingProvider extends Provider {
   /** Says that a job may have changed. */
   sayHint(upstreamId: string): void;
   /** From now on calls of this kind begin, and end only when they are let go (or aborted). */
-  hold(call: 'start' | 'ask' | 'open'): { letGo(): void };
+  hold(call: 'ask' | 'find' | 'open' | 'start'): { letGo(): void };
 }
 
 /** A provider that does what its upstream's behaviour says, and writes down what it was asked. */
@@ -118,7 +118,7 @@ export function createRecordingProvider(options: {
     return { state: 'failed', reason: next.failed, message: next.message };
   }
 
-  const provider: Required<Omit<Provider, 'verifyCallback'>> = {
+  const provider: Required<Omit<Provider, 'verifyCallback' | 'resume'>> = {
     async start(job, signal) {
       const { taskId, idempotencyKey: key, request } = job;
       await pass('start', signal);

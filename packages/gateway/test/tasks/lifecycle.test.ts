@@ -42,6 +42,7 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
     .constantFrom<Reason>('expired', 'cancelled', 'upstream_failed')
     .map((reason): Event => ({ type: 'failed', error: taskError(reason, 'words'), outcome: 'failed' })),
   fc.constant<Event>({ type: 'cancel_requested' }),
+  fc.constant<Event>({ type: 'cancel_refused' }),
   fc.constant<Event>({ type: 'deleted' }),
 );
 
@@ -81,10 +82,10 @@ const sum = (rows: readonly LedgerRow[], kind: LedgerRow['kind']) =>
 describe('whatever happens to a task', () => {
   it('moves along the legal ways alone, its version growing by one each time', () => {
     const ways: Record<Phase, readonly Phase[]> = {
-      accepted: ['submitting', 'failed'],
+      accepted: ['accepted', 'submitting', 'failed'],
       submitting: ['running', 'accepted', 'failed', 'submitting'],
       running: ['running', 'storing', 'failed'],
-      storing: ['succeeded', 'failed'],
+      storing: ['storing', 'succeeded', 'failed'],
       succeeded: ['succeeded'],
       failed: ['failed'],
     };
@@ -194,6 +195,12 @@ describe('a move', () => {
     );
   });
 
+  it('that takes a wish to cancel off the task leaves no trace of it', () => {
+    const wished = aTask({ phase: 'running', cancelRequestedAt: 1 });
+    const { cancelRequestedAt: _, ...without } = wished;
+    expect(move(wished, { type: 'cancel_refused' }, 2)?.task).toStrictEqual({ ...without, version: 2 });
+  });
+
   it('leaves the task that it was given as it was', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
@@ -212,6 +219,7 @@ describe('a move', () => {
     });
     expect(move(running, { type: 'work_started' }, 2)).toBeUndefined();
     expect(move(running, { type: 'cancel_requested' }, 2)).toBeUndefined();
+    expect(move(aTask({ phase: 'running' }), { type: 'cancel_refused' }, 2)).toBeUndefined();
     expect(move(aTask({ phase: 'failed', deletedAt: 1 }), { type: 'deleted' }, 2)).toBeUndefined();
   });
 

@@ -9,6 +9,7 @@ import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
 import { type Answer, type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import type { CallbackAddress } from '../providerKind.ts';
+import type { RateShare } from '../rateShare.ts';
 import { createBody } from './body.ts';
 import { callbackUrl, readCallback } from './callback.ts';
 import { ERRORS, refusalOf, UNKNOWN_TASK } from './errors.ts';
@@ -27,6 +28,10 @@ interface ArkOptions {
   /** Whether tasks are deleted at Ark once their videos are ours. */
   readonly discards: boolean;
   readonly callback: CallbackAddress | undefined;
+  /** This node's part of the account's rates. */
+  readonly share?: RateShare | undefined;
+  /** As in `OpenParts`. */
+  readonly maySend?: (() => boolean) | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -51,6 +56,7 @@ export function createArkProvider(options: ArkOptions): Provider {
     headers: () => ({ authorization: `Bearer ${apiKey}` }),
     secrets,
     clock,
+    maySend: options.maySend,
     refusal: refusalOf,
     error: (refusal) => refusalError(ERRORS, refusal),
   });
@@ -69,6 +75,7 @@ export function createArkProvider(options: ArkOptions): Provider {
     batch: options.batch,
     closing: closing.signal,
     queriesPerSecond: options.queriesPerSecond,
+    share: options.share,
     log,
   });
 

@@ -69,7 +69,7 @@ export const arkKind: ProviderKind<ArkAccount> = {
       ...(region ? { region: REGION_ALIASES[region] ?? region } : {}),
     };
   },
-  open(account, { log, clock, callback }) {
+  open(account, { log, clock, callback, share, maySend }) {
     const { hostname } = new URL(account.baseUrl ?? REGIONS.volcengine.baseUrl);
     const region = account.region ?? regionAt(hostname) ?? 'volcengine';
     const batch = Math.min(account.limits?.askBatch ?? LIMITS.askBatch, LARGEST_BATCH);
@@ -81,6 +81,8 @@ export const arkKind: ProviderKind<ArkAccount> = {
         queriesPerSecond: account.limits?.asksPerSecond ?? LIMITS.asksPerSecond,
         discards: account.discards,
         callback,
+        share,
+        maySend,
         log,
         clock,
       }),

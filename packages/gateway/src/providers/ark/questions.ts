@@ -3,6 +3,7 @@ import type { Reason } from '../../tasks/reasons.ts';
 import { createPace, type Pace, type PaceTime } from '../http/pace.ts';
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import { UpstreamError } from '../provider.ts';
+import type { RateShare } from '../rateShare.ts';
 import type { ArkTask } from './task.ts';
 
 /** What Ark says of an id: its task, or that it knows none. */
@@ -31,6 +32,8 @@ interface Parts {
   readonly closing: AbortSignal;
   /** What the account allows. */
   readonly queriesPerSecond: number;
+  /** This node's part of both limits. */
+  readonly share?: RateShare | undefined;
   readonly time?: PaceTime;
   readonly log: Pick<Logger, 'warn'>;
 }
@@ -57,8 +60,9 @@ export function createQuestions(parts: Parts): Questions {
   const { closing, batch } = parts;
   // Half is the rate and half the burst: no second sees more than both.
   const half = parts.queriesPerSecond / 2;
-  const queries = createPace({ perSecond: half, burst: Math.max(1, half) }, parts.time);
-  const lists = createPace(LISTS, parts.time);
+  const { share } = parts;
+  const queries = createPace({ perSecond: half, burst: Math.max(1, half), share }, parts.time);
+  const lists = createPace({ ...LISTS, share, undivided: true }, parts.time);
   const waiting = new Map<string, Waiting>();
   let turnTaken = false;
 

@@ -5,6 +5,7 @@ import { createPace } from '../http/pace.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
 import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import type { RateShare } from '../rateShare.ts';
 import { createAnswerReader } from './answers.ts';
 import { createAskMany } from './askMany.ts';
 import { submissionOf } from './body.ts';
@@ -18,6 +19,10 @@ interface DashscopeOptions {
   readonly apiKey: string;
   /** What the Alibaba account allows, lists, questions and cancellations together. */
   readonly questionsPerSecond: number;
+  /** This node's part of it. */
+  readonly share?: RateShare | undefined;
+  /** As in `OpenParts`. */
+  readonly maySend?: (() => boolean) | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -34,13 +39,18 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     headers: () => ({ authorization: `Bearer ${apiKey}` }),
     secrets,
     clock,
+    maySend: options.maySend,
     refusal: refusalOf,
     error: (refusal) => refusalError(CALL_ERRORS, refusal),
   });
   const client = createDashscopeClient({
     http,
     scrub: createScrub(secrets),
-    questions: createPace({ perSecond: options.questionsPerSecond / ROOM, burst: 1 }),
+    questions: createPace({
+      perSecond: options.questionsPerSecond / ROOM,
+      burst: 1,
+      share: options.share,
+    }),
   });
   const reader = createAnswerReader(log, clock);
   const asking = { client, reader, clock };

@@ -29,13 +29,15 @@ export const dashscopeKind: ProviderKind<DashscopeAccount> = {
     const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
     return { api_key: { env: 'DASHSCOPE_API_KEY' }, ...(url ? { base_url: url } : {}) };
   },
-  open(account, { log, clock }) {
+  open(account, { log, clock, share, maySend }) {
     const place = placeOf({ region: account.region, baseUrl: account.base_url });
     return {
       provider: createDashscopeProvider({
         baseUrl: place.baseUrl,
         apiKey: account.api_key,
         questionsPerSecond: account.limits?.asksPerSecond ?? QUESTIONS_PER_SECOND,
+        share,
+        maySend,
         log,
         clock,
       }),

@@ -102,7 +102,7 @@ export const googleKind: ProviderKind<GoogleAccount> = {
 
   fromEnvironment: (env) => (usesVertex(env) ? vertexFrom(env) : geminiFrom(env)),
 
-  open(account, { clock }) {
+  open(account, { clock, maySend }) {
     const secrets = account.api === 'gemini' ? [account.api_key] : [];
     const scrub = createScrub(secrets);
     const { base, service, headers } = account.api === 'gemini' ? openGemini(account) : openVertex(account);
@@ -111,6 +111,7 @@ export const googleKind: ProviderKind<GoogleAccount> = {
       headers: headers(scrub),
       secrets,
       clock,
+      maySend,
       refusal: refusalOf,
       error: (refusal) => refusalError(REFUSALS, refusal),
     });

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAllowance } from '../allowance.ts';
 import { UpstreamError } from '../provider.ts';
+import type { RateShare } from '../rateShare.ts';
 
 /** Keeps calls within a rate that an upstream allows. */
 export interface Pace {
@@ -16,7 +18,14 @@ interface Rate {
   readonly perSecond: number;
   /** How many may go at once after a rest; the others are spaced out evenly. */
   readonly burst: number;
+  /** This node's part of the rate; all of it unless told. */
+  readonly share?: RateShare | undefined;
+  /** The rate is too low to be divided: nodes take turns, so that two never call at the same time. */
+  readonly undivided?: boolean;
 }
+
+/** How long a turn is waited for without looking whether this node's part has grown. Milliseconds. */
+const LOOK_MS = 250;
 
 /** What a pace is measured by. */
 export interface PaceTime {
@@ -28,19 +37,25 @@ export interface PaceTime {
 
 const REAL_TIME: PaceTime = { now: () => performance.now(), wait: waitFor };
 
-export function createPace({ perSecond, burst }: Rate, { now, wait }: PaceTime = REAL_TIME): Pace {
-  const everyMs = 1000 / perSecond;
-  // Counted as a time: what may go at once is how far it lies in the past.
-  let nextAt = Number.NEGATIVE_INFINITY;
+export function createPace(
+  { perSecond, burst, share, undivided = false }: Rate,
+  { now, wait }: PaceTime = REAL_TIME,
+): Pace {
+  const allowance = createAllowance({ perSecond, burst, now, share: undivided ? undefined : share?.rate });
   const waiting = new Set<() => void>();
   let nobodyWaits = new AbortController();
   let waking = false;
-  const earliest = (): number => Math.max(nextAt, now() - (burst - 1) * everyMs);
+
+  function earliest(calls = 1): number {
+    const at = allowance.earliest(calls);
+    if (!share || !undivided) return at;
+    const turn = share.turnIn(1000 / perSecond, Math.max(0, at - now()));
+    return turn === 0 ? at : now() + turn;
+  }
 
   function take(calls = 1): boolean {
-    const last = earliest() + (calls - 1) * everyMs;
-    if (waiting.size > 0 || last > now()) return false;
-    nextAt = last + everyMs;
+    if (waiting.size > 0 || earliest(calls) > now()) return false;
+    allowance.spend(allowance.earliest(), calls);
     return true;
   }
 
@@ -50,16 +65,18 @@ export function createPace({ perSecond, burst }: Rate, { now, wait }: PaceTime =
     waking = true;
     while (waiting.size > 0) {
       const at = earliest();
+      const ms = at - now();
+      const slice = share && ms > LOOK_MS;
       nobodyWaits = new AbortController();
-      const waited = await wait(at - now(), nobodyWaits.signal).then(
+      const waited = await wait(slice ? LOOK_MS : ms, nobodyWaits.signal).then(
         () => true,
         () => false,
       );
       const [go] = waiting;
       // Given up by all: somebody who came since has their own time to wait.
-      if (!waited || !go) continue;
+      if (!waited || !go || slice) continue;
       waiting.delete(go);
-      nextAt = at + everyMs;
+      allowance.spend(at);
       go();
     }
     waking = false;

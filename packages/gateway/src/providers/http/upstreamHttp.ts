@@ -6,6 +6,7 @@ import { type OpenedResult, UpstreamError } from '../provider.ts';
 import type { Json } from './body.ts';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
 import type { UpstreamRefusal } from './errorTable.ts';
+import { createFence } from './fence.ts';
 import { lostCall } from './lostCall.ts';
 import { openResult } from './openResult.ts';
 import { retryAfterMs } from './retryAfter.ts';
@@ -58,6 +59,8 @@ interface HttpOptions {
   /** Blanked in whatever an upstream says. */
   readonly secrets: readonly string[];
   readonly clock: Clock;
+  /** As in `OpenParts`. */
+  readonly maySend?: (() => boolean) | undefined;
   /** What a body says of why a call was refused; `status` and `Retry-After` are known already. */
   readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
   /** The error of a refusal. */
@@ -71,12 +74,13 @@ const CONNECT_MS = 10_000;
 const STALL_MS = 60_000;
 
 export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
-  const dispatcher = new Agent({
+  const agent = new Agent({
     connections: CONNECTIONS,
     connect: { timeout: CONNECT_MS },
     headersTimeout: STALL_MS,
     bodyTimeout: STALL_MS,
   });
+  const dispatcher = options.maySend ? agent.compose(createFence(options.maySend)) : agent;
   const scrub = createScrub(options.secrets);
 
   async function call(wanted: UpstreamCall): Promise<UpstreamAnswer> {
@@ -151,7 +155,7 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
       const headers = authorised ? await options.headers(signal) : {};
       return openResult(url, { dispatcher, headers, offset, signal, scrub, clock: options.clock });
     },
-    close: () => dispatcher.destroy(),
+    close: () => agent.destroy(),
   };
 }
 

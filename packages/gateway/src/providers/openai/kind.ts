@@ -62,7 +62,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
     };
   },
 
-  open(account, { log, clock }) {
+  open(account, { log, clock, maySend }) {
     const flavour = FLAVOURS[flavourOf(account)];
     const base = baseOf(account, flavour);
     const provider = createOpenaiProvider({
@@ -78,6 +78,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
       deleteAfterCollect: account.delete_after_collect,
       jsonCreate: account.json_create,
       clock,
+      maySend,
       log,
     });
     return { provider, retiresModels: hasRetired(flavour, base, clock.now()), limits: flavour.limits };

@@ -28,6 +28,8 @@ export interface OpenaiOptions {
   /** See `creationOf`. */
   readonly jsonCreate: boolean;
   readonly clock: Clock;
+  /** As in `OpenParts`. */
+  readonly maySend?: (() => boolean) | undefined;
   readonly log: Logger;
 }
 
@@ -40,7 +42,7 @@ const PAGE = 100;
 
 /** The OpenAI Videos protocol, through OpenAI's own SDK. */
 export function createOpenaiProvider(options: OpenaiOptions): Provider {
-  const { baseUrl, clock, log, webhookSecret: secret } = options;
+  const { baseUrl, clock, maySend, log, webhookSecret: secret } = options;
   const headers = () => options.headers;
   const scrub = createScrub(options.secrets);
   const http = createUpstreamHttp({
@@ -48,6 +50,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     headers,
     secrets: options.secrets,
     clock,
+    maySend,
     // Bytes alone are fetched past the SDK, and what hinders that is told by the status.
     refusal: () => ({}),
     error: (refusal) => refusalError(ERRORS, refusal),

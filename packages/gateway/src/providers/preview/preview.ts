@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
+import { type Clock, systemClock } from '../../tasks/clock.ts';
 import { type Job, type Provider, UpstreamError } from '../provider.ts';
 import { createPreviewFiles, type PreviewFiles, type RenderFailure, videoName } from './files.ts';
+import { removeLeftovers } from './leftovers.ts';
 import type { RenderInput } from './render.job.ts';
 import { type RenderSpec, specOf } from './spec.ts';
 
@@ -29,13 +31,18 @@ interface Render {
 export function createPreviewProvider(options: {
   readonly dir: string;
   readonly native: NativePool;
+  readonly clock?: Clock;
   readonly log?: Pick<Logger, 'warn'>;
 }): Provider {
+  const { clock = systemClock } = options;
   const files = createPreviewFiles(options.dir);
   const renders = new Map<string, Render>();
   const starting = new Map<string, Promise<void>>();
   const listeners = new Set<(upstreamId: string) => void>();
   let closed = false;
+  void removeLeftovers(options.dir, clock.now()).catch((error: unknown) =>
+    options.log?.warn({ err: error }, 'old preview files could not be removed'),
+  );
 
   const hint = (key: string): void => {
     for (const listener of listeners) listener(key);
@@ -106,22 +113,33 @@ export function createPreviewProvider(options: {
     enqueue(key, spec);
   }
 
+  /** Accepts a job once, however often it is asked for at a time. */
+  function acceptOnce(job: Job): Promise<void> {
+    const key = job.idempotencyKey;
+    const pending = starting.get(key) ?? accept(job).finally(() => starting.delete(key));
+    starting.set(key, pending);
+    return pending;
+  }
+
   return {
     async start(job) {
       const key = job.idempotencyKey;
       if (!KEY.test(key)) {
         throw new UpstreamError('invalid_request', { message: 'The job key is malformed.', created: 'no' });
       }
-      const pending = starting.get(key) ?? accept(job).finally(() => starting.delete(key));
-      starting.set(key, pending);
       try {
-        await pending;
+        await acceptOnce(job);
       } catch (cause) {
         // The spec is what makes a job; the rename that publishes it is the last thing that can fail.
         const created = (await exists(files, key)) ? 'unknown' : 'no';
         throw new UpstreamError('upstream_unavailable', { created, detail: String(cause), cause });
       }
       return { upstreamId: key, state: 'queued' };
+    },
+
+    // The key is the job: drawn again from the same request, it comes out as the same bytes.
+    async resume(job) {
+      if (KEY.test(job.idempotencyKey)) await acceptOnce(job);
     },
 
     async ask({ upstreamId: key }) {
@@ -140,6 +158,8 @@ export function createPreviewProvider(options: {
     },
 
     async open({ upstreamId: key }, _result, offset) {
+      // A job of another node may be drawn again at this moment, for a video that is known to be finished.
+      await renders.get(key)?.ended;
       const bytes = KEY.test(key) ? await files.videoBytes(key) : undefined;
       if (bytes === undefined) {
         throw new UpstreamError('result_lost', { message: 'The rendered file is gone.' });

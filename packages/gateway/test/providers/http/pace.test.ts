@@ -73,4 +73,48 @@ describe('a pace', () => {
     await Promise.all(all);
     expect(order).toEqual([1, 2, 3]);
   });
+
+  it('goes by the part of the rate that this node has, and sees while it waits that the part has grown', async () => {
+    const timers = createManualTimers();
+    const waits: number[] = [];
+    let share = 0.1;
+    const pace = createPace(
+      { perSecond: 1, burst: 1, share: { rate: () => share, turnIn: (_every, after) => after } },
+      {
+        now: () => timers.now(),
+        async wait(ms) {
+          waits.push(ms);
+          timers.moveTo(timers.now() + ms);
+          if (waits.length === 2) share = 1;
+        },
+      },
+    );
+    const begun = timers.now();
+    for (let call = 0; call < 2; call++) await pace.turn(signal());
+    // Ten seconds would have been its tenth; half a second of that saved a twentieth of a call.
+    expect(timers.now() - begun).toBeCloseTo(500 + 950, -1);
+  });
+
+  it('waits for its turn where the rate cannot be divided, and has one call in it', async () => {
+    const timers = createManualTimers(0);
+    // Every third turn of a second, from the second one on.
+    const turnIn = (every: number, after: number) => {
+      const at = timers.now() + after;
+      const turns = Math.ceil((at - every) / (3 * every));
+      return after + every + turns * 3 * every - at;
+    };
+    const pace = createPace(
+      { perSecond: 1, burst: 1, undivided: true, share: { rate: () => 1 / 3, turnIn } },
+      { now: () => timers.now(), wait: async (ms) => timers.moveTo(timers.now() + ms) },
+    );
+    const went: number[] = [];
+    expect(pace.take()).toBe(false);
+    for (let call = 0; call < 3; call++) {
+      await pace.turn(signal());
+      went.push(timers.now());
+    }
+    expect(went).toEqual([1000, 4000, 7000]);
+    timers.moveTo(10_000);
+    expect([pace.take(), pace.take()]).toEqual([true, false]);
+  });
 });

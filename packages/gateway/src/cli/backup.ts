@@ -1,0 +1,115 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import Database from 'better-sqlite3';
+import { type Config, readConfig } from '../config.ts';
+import { createFileStorage } from '../media/files.ts';
+import type { MediaStorage } from '../media/media.ts';
+import { BACKUP, isMarked, markFolder, refuseMovedFolder } from '../store/folderMarks.ts';
+import { readFolderRows } from '../store/folderRows.ts';
+import { sqlitePath } from '../store/sqliteFile.ts';
+import { invalidRequest } from '../tasks/errors.ts';
+import { copyMedia } from './copyMedia.ts';
+
+/**
+ * `onetake backup --to DIR`: copies the embedded store, and its media where they are files, beside a running gateway. The copy is
+ * a data folder, of the moment at which the command began; repeated into the same folder, it copies new media alone.
+ */
+export async function backupCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: { to: { type: 'string' } } });
+  const config = readConfig(process.env);
+  const to = targetOf(values.to, config);
+  const media = await backUp(config, to);
+  process.stdout.write(
+    media
+      ? `Backed up ${config.dataDir} to ${to}: ${media.copied} media files copied, ${media.present} there already, ` +
+          `${media.missing} removed meanwhile or missing. Before a gateway starts on it: onetake recover.\n`
+      : `Backed up the database of ${config.dataDir} to ${to}; the media are in the bucket, which needs a backup of its own. ` +
+          'Before a gateway starts on it: onetake recover.\n',
+  );
+  return 0;
+}
+
+function targetOf(to: string | undefined, { databaseUrl, dataDir }: Config): string {
+  if (databaseUrl !== undefined) {
+    throw invalidRequest(
+      'This command copies an embedded data folder. Back up PostgreSQL with its own tools (pg_dump, pg_basebackup, snapshots): see docs/operations.md.',
+    );
+  }
+  if (to === undefined) throw invalidRequest('Say where to: onetake backup --to DIR.');
+  if (!existsSync(sqlitePath(dataDir))) {
+    throw invalidRequest(`There is no onetake.db in ${dataDir}; set ONETAKE_DATA_DIR to the data folder.`);
+  }
+  if (resolve(to) === resolve(dataDir)) throw invalidRequest('A backup needs a folder of its own.');
+  if (existsSync(sqlitePath(to)) && !isMarked(to, BACKUP)) {
+    throw invalidRequest(`${to} is a data folder in use, not a backup; choose another one.`);
+  }
+  return to;
+}
+
+/** Undefined where the media are in a bucket. */
+async function backUp({ dataDir, s3Bucket }: Config, to: string) {
+  refuseMovedFolder(dataDir);
+  mkdirSync(to, { recursive: true });
+  const draft = join(to, 'onetake.db.new');
+  snapshot(sqlitePath(dataDir), draft);
+  const rows = readFolderRows(draft);
+  try {
+    if (s3Bucket !== undefined) {
+      publish(draft, to);
+      return undefined;
+    }
+    const storage = createFileStorage({ root: join(to, 'media') });
+    // After the rows: what they tell of was there, unless it was at the end of its time.
+    const copied = await copyMedia(
+      rows.mediaKeys(),
+      createFileStorage({ root: join(dataDir, 'media') }),
+      storage,
+    );
+    publish(draft, to);
+    await removeOthers(
+      storage,
+      (key) => rows.get('select 1 from media where storage_key = ?', key) !== undefined,
+    );
+    return { ...copied, missing: copied.missing.length };
+  } finally {
+    rows.close();
+  }
+}
+
+/** One reading transaction, which a gateway that writes meanwhile neither waits for nor disturbs. */
+function snapshot(path: string, to: string): void {
+  // Left by a backup that was interrupted; SQLite writes to no file that is there.
+  rmSync(to, { force: true });
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    db.prepare('vacuum into ?').run(to);
+  } finally {
+    db.close();
+  }
+  sync(to);
+}
+
+/** The copy takes the place of the one before when it is whole. */
+function publish(draft: string, to: string): void {
+  markFolder(to, BACKUP, `Made by onetake backup on ${new Date().toISOString()}.`);
+  const path = sqlitePath(to);
+  // Of the copy before, where somebody looked into it and was killed; with another file they would damage it.
+  for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+  renameSync(draft, path);
+  sync(to);
+}
+
+/** What the rows do not know was removed since the last backup into this folder, perhaps because its owner wished it. */
+async function removeOthers(storage: MediaStorage, isKnown: (key: string) => boolean): Promise<void> {
+  for await (const { key } of storage.list()) if (!isKnown(key)) await storage.remove(key);
+}
+
+function sync(path: string): void {
+  const file = openSync(path, 'r');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,156 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Client } from 'pg';
+import { type Config, readConfig } from '../config.ts';
+import { createFileStorage } from '../media/files.ts';
+import { openMedia } from '../media/open.ts';
+import { createLog } from '../observability/log.ts';
+import { lockFolder } from '../store/folderLock.ts';
+import { MOVED, markFolder, refuseBackupFolder } from '../store/folderMarks.ts';
+import { type FolderRows, readFolderRows } from '../store/folderRows.ts';
+import { importSqlite, refuseImport } from '../store/importSqlite.ts';
+import { unusableDatabase } from '../store/postgresErrors.ts';
+import { migratePostgres } from '../store/postgresMigrations.ts';
+import { openSqliteFile, sqlitePath } from '../store/sqliteFile.ts';
+import { migrateSqlite } from '../store/sqliteMigrations.ts';
+import { systemClock } from '../tasks/clock.ts';
+import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
+import { newId } from '../tasks/ids.ts';
+import { type CopiedMedia, copyMedia } from './copyMedia.ts';
+
+/** Keys of missing objects that are told. */
+const TOLD = 5;
+/** The secret by which a bucket knows whose it is. */
+const INSTALLATION = 'installation';
+
+/**
+ * `onetake import --from DIR`: moves an embedded data folder into the database of ONETAKE_DATABASE_URL, and its media into
+ * the configured storage. The folder is then marked: a gateway that drove its tasks again would have them made twice.
+ */
+export async function importCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      from: { type: 'string' },
+      'allow-missing-media': { type: 'boolean', default: false },
+    },
+  });
+  const { from, 'allow-missing-media': allowMissing } = values;
+  const config = readConfig(process.env);
+  const url = config.databaseSessionUrl ?? config.databaseUrl;
+  if (from === undefined) throw invalidRequest('Name the data folder: onetake import --from DIR.');
+  if (url === undefined) throw invalidRequest('Set ONETAKE_DATABASE_URL: the database to import into.');
+  if (!existsSync(sqlitePath(from))) {
+    throw invalidRequest(`There is no onetake.db in ${from}; name a data folder: onetake import --from DIR.`);
+  }
+
+  const lock = lockFolder(from);
+  try {
+    refuseBackupFolder(from);
+    await migrateSqlite(from);
+    await migratePostgres(url);
+    const target = await connect(url);
+    try {
+      await moveFolder({ from, target, config, allowMissing });
+    } finally {
+      await target.end();
+    }
+  } finally {
+    lock.release();
+  }
+  return 0;
+}
+
+async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url, application_name: 'onetake import', keepAlive: true });
+  // A connection that is lost shows in the next query; unheard, the event would end the process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    throw unusableDatabase(url, error);
+  }
+}
+
+interface MoveParts {
+  readonly from: string;
+  readonly target: Client;
+  readonly config: Config;
+  readonly allowMissing: boolean;
+}
+
+async function moveFolder({ from, target, config, allowMissing }: MoveParts): Promise<void> {
+  const source = readFolderRows(sqlitePath(from));
+  try {
+    await refuseImport(target, secretOf(source));
+    const installation = await installationOf(from, source, target);
+
+    // The bytes first: a gateway that finds the rows finds what they tell of.
+    const files = createFileStorage({ root: join(from, 'media') });
+    const { storage } = await openMedia(config, {
+      installation: async () => installation,
+      clock: systemClock,
+      log: createLog(config.logLevel),
+    });
+    const media = await copyMedia(source.mediaKeys(), files, storage);
+    if (media.missing.length > 0 && !allowMissing) throw missingMedia(from, media);
+
+    const moved = await importSqlite({
+      source,
+      target,
+      installation,
+      giveUp: () =>
+        markFolder(from, MOVED, `Moved into a PostgreSQL database on ${new Date().toISOString()}.`),
+      onTable: (table, rows) => tell(rows, table),
+    });
+    if (!moved) {
+      process.stderr.write(`${from} is in this database already; nothing was changed.\n`);
+      return;
+    }
+    await target.query('analyze');
+    tell(media.copied, 'media objects copied');
+    tell(media.present, 'media objects there already');
+    if (media.missing.length > 0) tell(media.missing.length, 'media objects missing');
+    process.stderr.write(
+      `Done. Start gateways with ONETAKE_DATABASE_URL from now on; no gateway starts on ${from} any more.\n`,
+    );
+  } finally {
+    source.close();
+  }
+}
+
+const secretOf = (source: FolderRows): string | undefined =>
+  source.get('select value from secrets where name = ?', INSTALLATION)?.value?.toString();
+
+/**
+ * The id of the installation, which the bucket is claimed with. It is the folder's; where that has none, the database's, whose
+ * bucket may be claimed already. Kept in the folder from now on, so that an interrupted import goes on under the same.
+ */
+async function installationOf(from: string, source: FolderRows, target: Client): Promise<string> {
+  const own = secretOf(source);
+  if (own !== undefined) return own;
+  const { rows } = await target.query<{ value: string }>('select value from secrets where name = $1', [
+    INSTALLATION,
+  ]);
+  const installation = rows[0]?.value ?? newId();
+  const db = openSqliteFile(from);
+  try {
+    db.prepare('insert into secrets (name, value) values (?, ?)').run(INSTALLATION, installation);
+  } finally {
+    db.close();
+  }
+  return installation;
+}
+
+function missingMedia(from: string, { missing }: CopiedMedia): OnetakeError {
+  const some = missing.slice(0, TOLD).join(', ');
+  const message =
+    `${missing.length} media objects are neither in ${join(from, 'media')} nor in the configured storage (${some}${missing.length > TOLD ? ', …' : ''}). ` +
+    'Nothing was moved. If the folder kept its media in another bucket, set that one; if they are lost, add --allow-missing-media.';
+  return new OnetakeError('media_missing', 409, message);
+}
+
+const tell = (count: number, what: string): void =>
+  void process.stderr.write(`${String(count).padStart(9)}  ${what}\n`);

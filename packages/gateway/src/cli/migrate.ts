@@ -1,0 +1,32 @@
+import { parseArgs } from 'node:util';
+import { readConfig } from '../config.ts';
+import { migratePostgres, pendingInPostgres } from '../store/postgresMigrations.ts';
+import { migrateSqlite, pendingInSqlite } from '../store/sqliteMigrations.ts';
+
+/** `onetake migrate [--check]`: applies what the database lacks, or tells whether it lacks something. */
+export async function migrateCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { check: { type: 'boolean', default: false } },
+  });
+  const { databaseUrl, dataDir } = readConfig(process.env);
+  const [pending, apply] =
+    databaseUrl === undefined
+      ? ([() => pendingInSqlite(dataDir), () => migrateSqlite(dataDir)] as const)
+      : ([() => pendingInPostgres(databaseUrl), () => migratePostgres(databaseUrl)] as const);
+
+  if (values.check) {
+    const names = await pending();
+    process.stdout.write(
+      names.length === 0
+        ? 'The database is up to date.\n'
+        : `To be applied by "onetake migrate", or the next start: ${names.join(', ')}.\n`,
+    );
+    return names.length === 0 ? 0 : 1;
+  }
+  const names = await apply();
+  process.stdout.write(
+    names.length === 0 ? 'The database is up to date already.\n' : `Applied ${names.join(', ')}.\n`,
+  );
+  return 0;
+}

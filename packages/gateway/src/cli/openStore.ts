@@ -1,0 +1,16 @@
+import type { Config } from '../config.ts';
+import { soloCluster } from '../store/cluster.ts';
+import { openPostgresStore } from '../store/postgres.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
+
+/** The store that the settings name, for a command that works beside running gateways and owns no task. */
+export function openStore({ databaseUrl, dataDir }: Config): Promise<Store> {
+  if (databaseUrl === undefined) return openSqliteStore({ dir: dataDir, exclusive: false });
+  return openPostgresStore({
+    url: databaseUrl,
+    cluster: soloCluster('command-line'),
+    poolSize: 1,
+    namedStatements: false,
+  });
+}

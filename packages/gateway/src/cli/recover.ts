@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Config, readConfig } from '../config.ts';
+import { BACKUP, unmarkFolder } from '../store/folderMarks.ts';
+import { livingNodes } from '../store/livingNodes.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import { sqlitePath } from '../store/sqliteFile.ts';
+import type { Store } from '../store/store.ts';
+import { systemClock } from '../tasks/clock.ts';
+import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
+import { move } from '../tasks/lifecycle.ts';
+import { taskError } from '../tasks/reasons.ts';
+import type { Task } from '../tasks/task.ts';
+import { openStore } from './openStore.ts';
+
+/** Tasks read, and written, at a time. */
+const BATCH = 500;
+
+const MESSAGE =
+  'The gateway was restored from a backup, and it cannot be told whether this task was submitted since. It was not submitted ' +
+  'again, so that it cannot be billed twice; submit a new task if you want another try.';
+
+/**
+ * `onetake recover`: makes a store that was restored from a backup safe to start. A task that was not yet with an upstream
+ * when the backup was made may have been submitted, and billed, since: it fails as `submission_unknown` instead of being made twice.
+ */
+export async function recoverCommand(args: readonly string[]): Promise<number> {
+  parseArgs({ args: [...args] });
+  const config = readConfig(process.env);
+  await refuseRunning(config);
+  const store = await openStopped(config);
+  try {
+    const { failed, followed } = await recover(store, systemClock.now());
+    // A gateway that was started meanwhile may have submitted what was about to fail.
+    await refuseRunning(config);
+    if (config.databaseUrl === undefined) unmarkFolder(config.dataDir, BACKUP);
+    process.stdout.write(
+      `${failed} tasks that may have been submitted since the backup failed as submission_unknown; ${followed} that were upstream ` +
+        'go on at the next start.\n',
+    );
+    return 0;
+  } finally {
+    await store.close();
+  }
+}
+
+/** Throws where a gateway is running: what waits there may be on its way upstream at this very moment. */
+async function refuseRunning({ databaseUrl, databaseSessionUrl }: Config): Promise<void> {
+  if (databaseUrl === undefined) return;
+  const living = await livingNodes(databaseSessionUrl ?? databaseUrl);
+  if (living.length === 0) return;
+  throw invalidRequest(
+    `Stop every gateway first, and run this again: ${living.join(', ')} are running on this database.`,
+  );
+}
+
+async function openStopped(config: Config): Promise<Store> {
+  if (config.databaseUrl !== undefined) return openStore(config);
+  if (!existsSync(sqlitePath(config.dataDir))) {
+    throw invalidRequest(
+      `There is no onetake.db in ${config.dataDir}; set ONETAKE_DATA_DIR to the restored folder.`,
+    );
+  }
+  return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true });
+}
+
+/** As the command does, on an open store that nobody drives; `now` in milliseconds UTC. May be repeated. */
+export async function recover(store: Store, now: number): Promise<{ failed: number; followed: number }> {
+  const error = taskError('submission_unknown', MESSAGE);
+  let failed = 0;
+  let followed = 0;
+
+  async function settle(task: Task): Promise<void> {
+    // Being submitted is no better than waiting: the attempt that the backup knows of may have been refused since, and another
+    // one made, or its job may be over and forgotten upstream. A search that finds nothing would then have it made again.
+    const unsure = task.phase === 'accepted' || task.phase === 'submitting';
+    const lost = unsure ? move(task, { type: 'failed', error, outcome: 'unknown' }, now) : undefined;
+    if (!lost) {
+      followed += 1;
+      return;
+    }
+    if (!(await store.commit(lost))) {
+      const message = `Somebody else moved ${task.id} meanwhile: stop every gateway, and run this again.`;
+      throw new OnetakeError('gateways_running', 409, message);
+    }
+    failed += 1;
+  }
+
+  for (const owner of (await store.loads()).keys()) {
+    for (let after: string | undefined, found = BATCH; found === BATCH; ) {
+      const tasks = await store.owned(owner, BATCH, after);
+      found = tasks.length;
+      after = tasks.at(-1)?.id;
+      await Promise.all(tasks.map(settle));
+    }
+  }
+  return { failed, followed };
+}

@@ -1,0 +1,53 @@
+import { isMediaKey, mediaIdOf } from '../media/key.ts';
+import type { MediaObject } from '../media/media.ts';
+import type { EngineParts } from './parts.ts';
+
+/** Removes objects that no media row knows: those of a database that was restored from an older copy, or of a failed removal. */
+export interface Orphans {
+  /** One pass over the whole storage; resolves with how many objects and leftovers were removed. */
+  sweep(signal?: AbortSignal): Promise<number>;
+}
+
+/**
+ * Younger ones are left alone. Rows are written before their bytes, so a minute would do; a day is time to notice that a
+ * gateway was started with the wrong database. Milliseconds.
+ */
+const AGE_MS = 86_400_000;
+/** Objects that one question to the store is about. */
+const BATCH = 100;
+/** Names of ours begin with a UUID, as `newId` makes it: whatever else lies in the same place is somebody's. */
+const OWN_ID = /^[0-9a-f]{32}(?:$|-)/;
+
+type OrphanParts = Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'>;
+
+export function createOrphans({ store, storage, timers, log }: OrphanParts): Orphans {
+  async function removeUnknown(objects: readonly MediaObject[]): Promise<number> {
+    const known = await store.knownMedia(objects.map(({ key }) => mediaIdOf(key)));
+    const unknown = objects.filter(({ key }) => !known.has(mediaIdOf(key)));
+    for (const { key, bytes } of unknown) {
+      log.warn({ key, bytes }, 'an object that the database does not know is removed');
+      await storage.remove(key);
+    }
+    return unknown.length;
+  }
+
+  return {
+    async sweep(signal) {
+      const before = timers.now() - AGE_MS;
+      let removed = await storage.removeLeftovers(before);
+      let batch: MediaObject[] = [];
+      for await (const object of storage.list()) {
+        if (signal?.aborted) return removed;
+        if (object.modifiedAt >= before || !isOurs(object.key)) continue;
+        batch.push(object);
+        if (batch.length < BATCH) continue;
+        removed += await removeUnknown(batch);
+        batch = [];
+      }
+      if (batch.length > 0) removed += await removeUnknown(batch);
+      return removed;
+    },
+  };
+}
+
+const isOurs = (key: string): boolean => isMediaKey(key) && OWN_ID.test(mediaIdOf(key));

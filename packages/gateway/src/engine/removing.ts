@@ -1,0 +1,27 @@
+import { move } from '../tasks/lifecycle.ts';
+import { isTerminal, type Task } from '../tasks/task.ts';
+import { tooLate } from './cancelling.ts';
+import type { EngineParts } from './parts.ts';
+
+/** Deletes a finished task's words, inputs and video; its ledger stays. Throws a 409 where it is not finished. */
+export async function removeTask(
+  parts: Pick<EngineParts, 'store' | 'storage' | 'feed' | 'timers'>,
+  task: Task,
+): Promise<void> {
+  const { store, storage, feed, timers } = parts;
+  if (!isTerminal(task.phase)) throw tooLate(task, 'is not finished; cancel it first');
+  const now = timers.now();
+  const deleted = move(task, { type: 'deleted' }, now);
+  if (!deleted) return;
+  const rows = await store.mediaOf(task.id);
+  // Expired with the same write: what is not removed below, the sweep removes.
+  const expired = rows.map((row) => ({ ...row, expiresAt: now }));
+  if (!(await store.commit(deleted, expired))) {
+    // Deleted at another node meanwhile, or noted as finished late.
+    const stored = await store.task(task.id);
+    return stored && removeTask(parts, stored);
+  }
+  feed.publish({ task: deleted.task, transition: true });
+  for (const row of rows) await storage.remove(row.storageKey);
+  await store.removeMedia(rows.map((row) => row.id));
+}

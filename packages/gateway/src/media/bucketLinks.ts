@@ -1,0 +1,55 @@
+import type { Clock } from '../tasks/clock.ts';
+import { type GatewayLinks, linkWindow, type MediaLinks } from './links.ts';
+
+/** Signs a link to an object, from `from` on and until `until` (milliseconds UTC, whole seconds). */
+export type Presign = (
+  key: string,
+  validity: { readonly from: number; readonly until: number },
+) => Promise<string>;
+
+export interface BucketLinksOptions {
+  readonly presign: Presign;
+  /** Take over where a link cannot be signed, and honour those that were given before. */
+  readonly gateway: GatewayLinks;
+  /** As of the gateway's links. Milliseconds, whole seconds. */
+  readonly ttlMs: number;
+  readonly clock: Clock;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Signature Version 4 allows seven days, which two windows have to fit in. Milliseconds. */
+const MAX_TTL_MS = (7 * 86_400_000) / 2;
+
+/** What kinds of media links are for, by their extension. */
+const KINDS: Readonly<Record<string, string>> = { mp4: 'video', jpg: 'poster' };
+
+/**
+ * Links that lead to the bucket itself, so that no byte of a video passes the gateway. Valid like the gateway's own, and
+ * the same for a whole window, but for seven days at most.
+ */
+export function createBucketLinks({
+  presign,
+  gateway,
+  ttlMs,
+  clock,
+  onFailure,
+}: BucketLinksOptions): MediaLinks {
+  const ttl = Math.min(ttlMs, MAX_TTL_MS);
+  return {
+    ...gateway,
+    async url(mediaId, extension, mediaExpiresAt) {
+      const kind = KINDS[extension];
+      const { start, end } = linkWindow(clock.now(), ttl);
+      const until = Math.floor(Math.min(mediaExpiresAt, end) / 1000) * 1000;
+      if (kind === undefined || until <= start) return gateway.url(mediaId, extension, mediaExpiresAt);
+      try {
+        // Signed as of the window's start: the time of signing is part of the link.
+        return await presign(`${kind}/${mediaId}.${extension}`, { from: start, until });
+      } catch (error) {
+        // A query must not fail because credentials cannot be had for the moment; the gateway can serve the bytes as well.
+        onFailure(error);
+        return gateway.url(mediaId, extension, mediaExpiresAt);
+      }
+    },
+  };
+}

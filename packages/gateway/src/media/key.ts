@@ -1,0 +1,27 @@
+/** A kind and a name of our own making. Without dots and slashes in the name there is no way out of a folder. */
+const KEY = /^[a-z]{1,32}\/[A-Za-z0-9_-]{1,128}\.[a-z0-9]{1,8}$/;
+
+/** Whether a name is spelled like a key of media storage: `video/<id>.mp4`. */
+export const isMediaKey = (key: string): boolean => KEY.test(key);
+
+/** Throws where `key` is none: a bug of ours, never a caller's words. */
+export function requireMediaKey(key: string): void {
+  if (!isMediaKey(key)) throw new Error(`"${key}" is not a media key; keys look like video/<id>.mp4`);
+}
+
+/** The id of the media row that a key belongs to. */
+export const mediaIdOf = (key: string): string => key.slice(key.indexOf('/') + 1, key.lastIndexOf('.'));
+
+/** What `read` throws for an object that is not there. */
+export const missingObject = (key: string): Error => new Error(`there is no ${key} in media storage`);
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  mp4: 'video/mp4',
+  jpg: 'image/jpeg',
+  png: 'image/png',
+  webp: 'image/webp',
+};
+
+/** What a storage that keeps types writes beside the bytes. */
+export const contentTypeOf = (key: string): string =>
+  CONTENT_TYPES[key.slice(key.lastIndexOf('.') + 1)] ?? 'application/octet-stream';

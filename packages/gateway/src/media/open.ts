@@ -1,0 +1,121 @@
+import { join } from 'node:path';
+import type { Clock } from '../tasks/clock.ts';
+import { OnetakeError } from '../tasks/errors.ts';
+import { createBucketLinks } from './bucketLinks.ts';
+import { claimFirst } from './claimFirst.ts';
+import { createFileStorage } from './files.ts';
+import { removeOldFiles } from './filesList.ts';
+import type { GatewayLinks, MediaLinks } from './links.ts';
+import type { MediaStorage } from './media.ts';
+import { createS3Storage } from './s3.ts';
+import type { BucketOptions } from './s3Client.ts';
+import { createPresigner } from './s3Presign.ts';
+
+/** As much of the settings as says where media is. */
+export interface MediaSettings {
+  readonly dataDir: string;
+  readonly mediaLinks: 'gateway' | 'bucket';
+  readonly linkTtlHours: number;
+  readonly s3Bucket?: string;
+  readonly s3Endpoint?: string;
+  readonly s3PublicEndpoint?: string;
+  readonly s3Region?: string;
+  readonly s3Prefix: string;
+  readonly s3PathStyle: boolean;
+  readonly s3AccessKeyId?: string;
+  readonly s3SecretAccessKey?: string;
+  readonly s3Sse?: 'AES256' | 'aws:kms';
+  readonly s3SseKmsKeyId?: string;
+  readonly s3Checksums: boolean;
+}
+
+export interface OpenMediaParts {
+  /** The id of this installation: the same for all nodes of one database. */
+  readonly installation: () => Promise<string>;
+  readonly clock: Clock;
+  readonly log: { warn(facts: object, message: string): void };
+}
+
+export interface OpenedMedia {
+  readonly storage: MediaStorage;
+  /** The links that answers carry. */
+  readonly linksBeside: (gateway: GatewayLinks) => MediaLinks;
+}
+
+const HOUR_MS = 3_600_000;
+/** Staged bytes older than this were left by a crash, and their task has been collected elsewhere. Milliseconds. */
+const SCRATCH_MS = 24 * HOUR_MS;
+
+/** Opens the storage that the settings name: a bucket, or files below the data folder. Throws what is wrong with them. */
+export async function openMedia(settings: MediaSettings, parts: OpenMediaParts): Promise<OpenedMedia> {
+  const problems = problemsOf(settings);
+  if (problems.length > 0) {
+    const message = `The settings are not valid:\n  ${problems.join('\n  ')}`;
+    throw new OnetakeError('invalid_settings', 400, message);
+  }
+  const bucket = bucketOf(settings);
+  if (!bucket) {
+    const storage = createFileStorage({ root: join(settings.dataDir, 'media') });
+    return { storage, linksBeside: (gateway) => gateway };
+  }
+  const { clock, log } = parts;
+  const scratch = join(settings.dataDir, 'scratch');
+  await removeOldFiles(scratch, clock.now() - SCRATCH_MS);
+  const storage = claimFirst(createS3Storage({ ...bucket, scratch }), await parts.installation());
+  try {
+    await storage.claim(await parts.installation());
+  } catch (error) {
+    // Queries need no storage, and a node that is needed must not wait for it: /readyz says what is missing.
+    if (!(error instanceof OnetakeError) || error.code !== 'storage_unavailable') throw error;
+    log.warn({ err: error }, 'the media storage cannot be used yet; starting without it');
+  }
+  if (settings.mediaLinks === 'gateway') return { storage, linksBeside: (gateway) => gateway };
+
+  const presign = createPresigner({ ...bucket, publicEndpoint: settings.s3PublicEndpoint });
+  return {
+    storage,
+    linksBeside: (gateway) =>
+      createBucketLinks({
+        presign,
+        gateway,
+        ttlMs: settings.linkTtlHours * HOUR_MS,
+        clock,
+        onFailure: (err) =>
+          log.warn({ err }, 'no link to the bucket could be signed; one to the gateway is given'),
+      }),
+  };
+}
+
+/** Undefined where media is in files. */
+function bucketOf(settings: MediaSettings): BucketOptions | undefined {
+  const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse } = settings;
+  if (s3Bucket === undefined) return undefined;
+  return {
+    bucket: s3Bucket,
+    endpoint: settings.s3Endpoint,
+    region: settings.s3Region,
+    prefix: settings.s3Prefix,
+    pathStyle: settings.s3PathStyle,
+    checksums: settings.s3Checksums,
+    ...(s3AccessKeyId !== undefined && s3SecretAccessKey !== undefined
+      ? { credentials: { accessKeyId: s3AccessKeyId, secretAccessKey: s3SecretAccessKey } }
+      : {}),
+    ...(s3Sse ? { encryption: { algorithm: s3Sse, kmsKeyId: settings.s3SseKmsKeyId } } : {}),
+  };
+}
+
+/** What single settings cannot tell. */
+function problemsOf(settings: MediaSettings): readonly string[] {
+  const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse, s3SseKmsKeyId, mediaLinks } = settings;
+  return [
+    ...(mediaLinks === 'bucket' && s3Bucket === undefined
+      ? ['ONETAKE_MEDIA_LINKS: "bucket" needs ONETAKE_S3_BUCKET.']
+      : []),
+    ...((s3AccessKeyId === undefined) === (s3SecretAccessKey === undefined)
+      ? []
+      : ['ONETAKE_S3_ACCESS_KEY_ID and ONETAKE_S3_SECRET_ACCESS_KEY: set both, or neither.']),
+    ...(s3SseKmsKeyId !== undefined && s3Sse !== 'aws:kms'
+      ? ['ONETAKE_S3_SSE_KMS_KEY_ID: needs ONETAKE_S3_SSE=aws:kms.']
+      : []),
+  ];
+}

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { type FileHandle, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
+import pLimit from 'p-limit';
+import { explained, makeFolder } from './filesDisk.ts';
+import { removeOldFiles } from './filesList.ts';
+import { openFileWrite } from './filesWrite.ts';
+import { missingObject, requireMediaKey } from './key.ts';
+import type { MediaStat, MediaStorage } from './media.ts';
+import { claimBucket } from './s3Claim.ts';
+import { type BucketOptions, openBucket } from './s3Client.ts';
+import { explainedS3, isNoSuchKey } from './s3Errors.ts';
+import { abortOldUploads, listObjects } from './s3List.ts';
+import { uploadFile } from './s3Upload.ts';
+import { sharedCheck } from './sharedCheck.ts';
+import { unstalled } from './unstalled.ts';
+
+export interface S3Options extends BucketOptions {
+  /** A folder of this process alone: bytes gather here, are checked, and then go to the bucket. */
+  readonly scratch: string;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonic?: () => number;
+}
+
+/** Uploads at a time: each has two parts of 8 MiB under way and one being read. */
+const UPLOADS = 4;
+/** How long one check answers for all. Milliseconds. */
+const CHECK_FRESH_MS = 5000;
+
+/**
+ * Media as objects of a bucket: `<prefix>/video/<id>.mp4`. Whatever the storage answers that the operator must mend
+ * surfaces as a 503 that names the setting to look at.
+ */
+export function createS3Storage(options: S3Options): MediaStorage {
+  const bucket = openBucket(options);
+  const { requests, uploads, timeouts, objectKey } = bucket;
+  const scratch = resolve(options.scratch);
+  const busy = new Set<string>();
+  const uploading = pLimit(UPLOADS);
+  const monotonic = options.monotonic ?? (() => performance.now());
+
+  const partOf = (key: string): string => join(scratch, `${key}.part`);
+  const at = (key: string) => ({ Bucket: bucket.name, Key: objectKey(key) });
+
+  // Shared: that a video is not there yet is what every fetch begins with.
+  const bucketIsThere = sharedCheck(
+    async () => {
+      await requests.send(new HeadBucketCommand({ Bucket: bucket.name })).catch((cause: unknown) => {
+        throw isNoSuchKey(cause)
+          ? Object.assign(new Error('no such bucket'), { name: 'NoSuchBucket', cause })
+          : cause;
+      });
+    },
+    CHECK_FRESH_MS,
+    monotonic,
+  );
+
+  async function stat(key: string): Promise<MediaStat | undefined> {
+    requireMediaKey(key);
+    return explainedS3(async () => {
+      try {
+        const { ContentLength, LastModified } = await requests.send(new HeadObjectCommand(at(key)));
+        return { bytes: ContentLength ?? 0, modifiedAt: LastModified?.getTime() ?? 0 };
+      } catch (error) {
+        if (!isNoSuchKey(error)) throw error;
+        // A bucket that is gone must not look like a video that is.
+        await bucketIsThere();
+        return undefined;
+      }
+    });
+  }
+
+  async function upload(key: string, file: FileHandle): Promise<MediaStat> {
+    const { size } = await file.stat();
+    await uploadFile(bucket, key, file);
+    const stored = await stat(key);
+    if (stored?.bytes === size) return stored;
+    // What is there counts as whole for everybody else.
+    await requests.send(new DeleteObjectCommand(at(key)));
+    throw new Error(`${key} has ${stored?.bytes ?? 'no'} bytes in the bucket instead of ${size}`);
+  }
+
+  async function get(key: string, range?: { start: number; end: number }): Promise<Readable> {
+    return explainedS3(async () => {
+      const { Body } = await requests.send(
+        new GetObjectCommand({
+          ...at(key),
+          ...(range ? { Range: `bytes=${range.start}-${range.end}` } : {}),
+        }),
+      );
+      if (!(Body instanceof Readable)) throw new Error(`${key} came without a body`);
+      return unstalled(Body, timeouts.idleMs, range && range.end - range.start + 1);
+    });
+  }
+
+  const storage: MediaStorage = {
+    async write(key) {
+      requireMediaKey(key);
+      return explained(async () => {
+        await makeFolder(dirname(partOf(key)));
+        return openFileWrite({
+          key,
+          part: partOf(key),
+          busy,
+          async publish(file, part) {
+            const stored = await uploading(() => explainedS3(() => upload(key, file)));
+            await explained(() => rm(part, { force: true }));
+            return stored;
+          },
+        });
+      });
+    },
+
+    stat,
+
+    async read(key, range) {
+      requireMediaKey(key);
+      // The empty range that an empty object has: no `Range` header can ask for it.
+      if (range && range.end < range.start) {
+        if (await stat(key)) return Readable.from([]);
+        throw missingObject(key);
+      }
+      try {
+        return await get(key, range);
+      } catch (error) {
+        throw error instanceof Error && isNoSuchKey(error.cause) ? missingObject(key) : error;
+      }
+    },
+
+    async remove(key) {
+      requireMediaKey(key);
+      await explained(() => rm(partOf(key), { force: true }));
+      await explainedS3(() => requests.send(new DeleteObjectCommand(at(key))));
+    },
+
+    async withLocalFile(key, use) {
+      const stream = await storage.read(key);
+      const path = join(scratch, 'lent', randomUUID());
+      try {
+        await explained(() => makeFolder(dirname(path)));
+        await explained(() => pipeline(stream, createWriteStream(path, { flags: 'wx' })));
+        return await use(path);
+      } finally {
+        stream.destroy();
+        await rm(path, { force: true });
+      }
+    },
+
+    list: (after) => listObjects(bucket, after),
+
+    async removeLeftovers(before) {
+      const kept = new Set([...busy].map(partOf));
+      const files = await removeOldFiles(scratch, before, (path) => !kept.has(path));
+      return files + (await abortOldUploads(bucket, before));
+    },
+
+    claim: (installation) => claimBucket(bucket, installation),
+
+    check: sharedCheck(
+      () =>
+        explainedS3(async () => {
+          const probe = { Bucket: bucket.name, Key: objectKey('check'), Body: 'ok\n', ...bucket.encryption };
+          await uploads.send(new PutObjectCommand(probe), {
+            abortSignal: AbortSignal.timeout(timeouts.checkMs),
+          });
+        }),
+      CHECK_FRESH_MS,
+      monotonic,
+    ),
+  };
+  return storage;
+}

@@ -1,0 +1,2 @@
+/** The databases that a store can be made of. */
+export type Dialect = 'sqlite' | 'postgres';

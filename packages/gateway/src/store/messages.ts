@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import type { Message } from './cluster.ts';
+
+/** The one channel of all nodes of a database. */
+export const CHANNEL = 'onetake';
+
+/** Bytes of one payload; PostgreSQL takes fewer than 8,000. */
+export const MAX_PAYLOAD_BYTES = 7900;
+
+/** A message and the node that told it. */
+export interface Told {
+  readonly from: string;
+  readonly message: Message;
+}
+
+const Id = z.string().min(1);
+const Whole = z.int().nonnegative();
+
+/** Members that a version does not know are passed over, as kinds are: later versions may add some. */
+const Payload = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('moved'), tasks: z.array(z.tuple([Id, Whole])) }),
+  z.object({ kind: z.literal('keys') }),
+  z.object({ kind: z.literal('progress'), tasks: z.array(z.tuple([Id, z.number().nullable(), z.number()])) }),
+  z.object({ kind: z.literal('given'), to: Id, tasks: z.array(Id) }),
+  z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('account'), account: Id, failures: Whole, waitMs: z.number().nonnegative() }),
+  z.object({ kind: z.literal('shares'), account: Id }),
+  z.object({ kind: z.literal('hint'), account: Id, upstreamId: z.string() }),
+]);
+const Sender = z.object({ from: Id });
+
+/**
+ * The payloads that tell a message: several where its list is too long for one, none where there is nothing to tell.
+ * Throws where a message without a list is too long.
+ */
+export function encodeMessage(from: string, message: Message): readonly string[] {
+  if ('tasks' in message) {
+    const { tasks, ...rest } = message;
+    const head = `${JSON.stringify({ from, ...rest }).slice(0, -1)},"tasks":[`;
+    return split(tasks, MAX_PAYLOAD_BYTES - bytesOf(`${head}]}`)).map((list) => `${head}${list}]}`);
+  }
+  const payload = JSON.stringify({ from, ...message });
+  if (bytesOf(payload) > MAX_PAYLOAD_BYTES) {
+    throw new RangeError(
+      `A message of kind ${message.kind} has ${bytesOf(payload)} bytes, too many to tell.`,
+    );
+  }
+  return [payload];
+}
+
+/** What a payload says; undefined where this version cannot read it. */
+export function decodeMessage(payload: string): Told | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(payload);
+  } catch {
+    return undefined;
+  }
+  const sender = Sender.safeParse(json);
+  const message = Payload.safeParse(json);
+  return sender.success && message.success ? { from: sender.data.from, message: message.data } : undefined;
+}
+
+/** The items as lists without brackets, each of at most `room` bytes. One that is longer by itself cannot be told. */
+function split(items: readonly unknown[], room: number): readonly string[] {
+  const lists: string[] = [];
+  let list: string[] = [];
+  let size = 0;
+  for (const item of items) {
+    const text = JSON.stringify(item);
+    const bytes = bytesOf(text) + 1;
+    if (bytes > room) continue;
+    if (size + bytes > room) {
+      lists.push(list.join(','));
+      list = [];
+      size = 0;
+    }
+    list.push(text);
+    size += bytes;
+  }
+  if (list.length > 0) lists.push(list.join(','));
+  return lists;
+}
+
+const bytesOf = (text: string): number => Buffer.byteLength(text);

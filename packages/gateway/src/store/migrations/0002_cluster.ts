@@ -1,0 +1,26 @@
+import { type Kysely, sql } from 'kysely';
+import type { Dialect } from '../dialect.ts';
+
+const UNFINISHED = ['accepted', 'submitting', 'running', 'storing'];
+
+/** What many nodes on one database need: who owns what, and numbers for the names of nodes. */
+// biome-ignore lint/suspicious/noExplicitAny: a migration must not depend on today's table types
+export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
+  // The owners there are, and the tasks of one, are read from this alone.
+  await db.schema
+    .createIndex('tasks_by_owner')
+    .on('tasks')
+    .columns(['owner', 'id'])
+    .where(sql.ref('phase'), 'in', UNFINISHED)
+    .execute();
+  await db.schema
+    .createIndex('tasks_submitting')
+    .on('tasks')
+    .column('id')
+    .where(sql.ref('phase'), '=', 'submitting')
+    .execute();
+  if (dialect === 'sqlite') return;
+  // Replaced by the first of the two. SQLite goes on reading orphans from it: there every other owner is one.
+  await db.schema.dropIndex('tasks_unfinished').execute();
+  await sql`create sequence node_numbers as integer`.execute(db);
+}

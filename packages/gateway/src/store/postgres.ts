@@ -1,0 +1,214 @@
+import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
+import { OnetakeError } from '../tasks/errors.ts';
+import { shareAccounts } from './accountShares.ts';
+import type { Cluster } from './cluster.ts';
+import { unusableDatabase } from './postgresErrors.ts';
+import { migratePostgres } from './postgresMigrations.ts';
+import { openConnections, type StoreLog } from './postgresPool.ts';
+import { SQL, TASKS_IN_MESSAGE } from './postgresStatements.ts';
+import { jsonRows } from './postgresText.ts';
+import { createWrites, mediaRows } from './postgresWrites.ts';
+import {
+  type KeyColumns,
+  keyColumns,
+  keyFromColumns,
+  type LedgerColumns,
+  ledgerFromColumns,
+  type MediaColumns,
+  mediaFromColumns,
+  type TaskWithAttempt,
+  taskFromColumns,
+} from './rows.ts';
+import type { Store } from './store.ts';
+import { asksLike, claimOf } from './submitting.ts';
+import { metadataInPostgres, type Tables, taskList } from './taskList.ts';
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`; may lead through a pooler in transaction mode. */
+  readonly url: string;
+  /** Whose name writes are told under; read at each write. */
+  readonly cluster: Pick<Cluster, 'node'>;
+  /** Connections at a time. */
+  readonly poolSize: number;
+  /** Whether the server may keep plans by name: not through a pooler that knows no names. */
+  readonly namedStatements: boolean;
+  /** Uses after which a connection is closed; no limit unless told. */
+  readonly usesPerConnection?: number;
+  /** Longest wait for an answer, milliseconds. Default: 15 seconds. */
+  readonly answerTimeoutMs?: number;
+  readonly log?: StoreLog;
+}
+
+/** Batches of one kind on their way at a time, at most. More would only be smaller. */
+const MOST_BATCHES = 8;
+
+/** The store that many nodes share: PostgreSQL 14 or newer. Migrates it if need be. */
+export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
+  const connections = openConnections({ ...options, size: options.poolSize });
+  const { run, read, transaction } = connections;
+  try {
+    await migratePostgres(options.url);
+    await check();
+  } catch (error) {
+    await connections.close();
+    throw unusableDatabase(options.url, error);
+  }
+  const writes = createWrites({
+    connections,
+    node: () => options.cluster.node,
+    // Acceptances and moves together leave a fifth of the connections to those who read.
+    concurrency: Math.max(1, Math.min(MOST_BATCHES, Math.floor(options.poolSize * 0.4))),
+  });
+  const lists = queryBuilder();
+
+  async function check(): Promise<void> {
+    const [row] = await read<{ read_only: boolean }>(SQL.check);
+    if (!row?.read_only) return;
+    const message =
+      'The database is read-only: it is a standby, or was made read-only. Point ONETAKE_DATABASE_URL at the primary.';
+    throw new OnetakeError('database_read_only', 503, message, { retryAfterSeconds: 5 });
+  }
+
+  const tasksOf = (rows: readonly TaskWithAttempt[]) => rows.map(taskFromColumns);
+
+  return {
+    accept: writes.accept,
+    commit: (move, media = []) => writes.commit(move, media),
+    claim(move) {
+      const { accountId, upstreamId, number } = claimOf(move);
+      return transaction(async (inside) => {
+        await inside(SQL.lockJob, [accountId, upstreamId]);
+        // Its own statement, so that it sees what the one who held the lock before has written.
+        const others = await inside(SQL.otherAttemptByUpstream, [
+          accountId,
+          upstreamId,
+          move.task.id,
+          number,
+        ]);
+        if (others.length > 0) return 'taken';
+        return (await writes.commitWith(inside, move)) ? 'claimed' : 'lost';
+      });
+    },
+
+    async task(id) {
+      const [row] = await read<TaskWithAttempt>(SQL.task, [id]);
+      return row && taskFromColumns(row);
+    },
+    tasks: async (ids) => tasksOf(await read(SQL.tasks, [ids])),
+    async listTasks(query) {
+      const { sql, parameters } = taskList(lists, query, metadataInPostgres).compile();
+      return tasksOf(await read({ text: sql }, parameters));
+    },
+    adopt: async (owner, limit) => tasksOf(await run(SQL.adopt, [owner, limit])),
+    async loads() {
+      const rows = await read<{ owner: string; load: number }>(SQL.loads);
+      return new Map(rows.map(({ owner, load }) => [owner, load]));
+    },
+    owned: async (owner, limit, after = '') => tasksOf(await read(SQL.owned, [owner, after, limit])),
+    async give(from, to, tasks) {
+      const given: string[] = [];
+      for (let at = 0; at < tasks.length; at += TASKS_IN_MESSAGE) {
+        const some = tasks.slice(at, at + TASKS_IN_MESSAGE);
+        const [row] = await run<{ ids: string[] }>(SQL.give, [
+          from,
+          to,
+          some.map(({ id }) => id),
+          some.map(({ version }) => version),
+          options.cluster.node,
+        ]);
+        given.push(...(row?.ids ?? []));
+      }
+      return given;
+    },
+    async submittingLike(task) {
+      const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
+      const words = JSON.stringify(task.request.prompt);
+      const rows = await read<{ id: string; version: number; owner: string; request: string }>(
+        SQL.submittingLike,
+        [accountId, upstreamModel, task.id, words],
+      );
+      return rows.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
+    },
+
+    async ledger(taskId) {
+      return (await read<LedgerColumns>(SQL.ledger, [taskId])).map(ledgerFromColumns);
+    },
+    shareAccounts: (node, reports) =>
+      transaction((inside) =>
+        shareAccounts(
+          { query: async (text, values) => ({ rows: await inside({ text }, values) }) },
+          node,
+          reports,
+        ),
+      ),
+    expiredSince: async (since, limit) => tasksOf(await read(SQL.expired, [since, limit])),
+    isKnownUpstream: async (accountId, upstreamId) =>
+      (await read(SQL.attemptByUpstream, [accountId, upstreamId])).length > 0,
+
+    async putMedia(rows) {
+      await run(SQL.putMedia, [jsonRows(mediaRows(0, rows))]);
+    },
+    async media(id) {
+      const [row] = await read<MediaColumns>(SQL.media, [id]);
+      return row && mediaFromColumns(row);
+    },
+    sweepable: async (now, pendingBefore, limit) =>
+      (await read<MediaColumns>(SQL.sweepable, [now, pendingBefore, limit])).map(mediaFromColumns),
+    async knownMedia(ids) {
+      const rows = await read<{ id: string }>(SQL.knownMedia, [ids]);
+      return new Set(rows.map(({ id }) => id));
+    },
+    mediaOf: async (taskId) => (await read<MediaColumns>(SQL.mediaOf, [taskId])).map(mediaFromColumns),
+    async removeMedia(ids) {
+      await run(SQL.removeMedia, [ids]);
+    },
+    async removeExpiredIdempotency(now, limit) {
+      const [row] = await run<{ removed: number }>(SQL.removeIdempotency, [now, limit]);
+      return row?.removed ?? 0;
+    },
+
+    async putKey(key, audit) {
+      const { id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at } =
+        keyColumns(key);
+      const values = [id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at];
+      await run(SQL.putKey, [...values, JSON.stringify(audit), options.cluster.node]);
+    },
+    async keyByHash(hash) {
+      const [row] = await read<KeyColumns>(SQL.keyByHash, [hash]);
+      return row && keyFromColumns(row);
+    },
+    listKeys: async () => (await read<KeyColumns>(SQL.keys)).map(keyFromColumns),
+    async revokeKey(id, at, audit) {
+      await run(SQL.revokeKey, [id, at, JSON.stringify(audit), options.cluster.node]);
+      const [row] = await read<KeyColumns>(SQL.keyById, [id]);
+      return row && keyFromColumns(row);
+    },
+
+    async secret(name, make) {
+      // Of nodes that start at once one writes; a second statement sees whose value stands.
+      await run(SQL.putSecret, [name, make()]);
+      const [row] = await read<{ value: string }>(SQL.secret, [name]);
+      return row?.value ?? '';
+    },
+
+    // Other nodes tell that keys changed (`cluster.ts`); there is nothing to look for here.
+    onForeignChange: () => () => undefined,
+    check,
+    async close() {
+      await writes.close();
+      await connections.close();
+    },
+  };
+}
+
+/** Makes SQL and runs none: every statement goes through the same connections. */
+function queryBuilder(): Kysely<Tables> {
+  return new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => new DummyDriver(),
+      createIntrospector: (db) => new PostgresIntrospector(db),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+  });
+}

@@ -1,0 +1,158 @@
+/**
+ * How the nodes that live share one account's limits. Pure: one node's part is settled at a time, from what all of them
+ * reported, and never takes what another still holds. So the sum stays within the limit at every moment, also while
+ * shares move: who holds too much gives back first, and only then has somebody more.
+ */
+
+/** What one node holds of an account, and what it could use. */
+export interface Stake {
+  readonly node: string;
+  /** A dead node's places stay reserved until its tasks are in other hands; of the rates it has nothing. */
+  readonly alive: boolean;
+  /** Tasks it may have in flight. */
+  readonly places: number;
+  /** Its part of the account's rates, in millionths. */
+  readonly rate: number;
+  /** Tasks in flight, those taken over from a dead node included: more than `places` for a while, perhaps. */
+  readonly inUse: number;
+  /** Tasks that wait for a place. */
+  readonly waiting: number;
+  /** Since when it holds places, or holds none: milliseconds by the database's clock. */
+  readonly since: number;
+}
+
+export interface Settlement {
+  readonly places: number;
+  readonly rate: number;
+  /** What the living nodes before it have of the rates. */
+  readonly rateBefore: number;
+  /** What it should have as things are: what it holds beyond this it gives back as soon as it is free. */
+  readonly fairPlaces: number;
+  readonly fairRate: number;
+  /** It could use more than it has, and others hold more than they should. */
+  readonly lacking: boolean;
+  /** Others could use more than they have. */
+  readonly wanted: boolean;
+}
+
+/** All of an account's rates, in the unit of `rate`. */
+export const WHOLE_RATE = 1_000_000;
+
+/** One part in so many of the rates is spread over all nodes: the first task of a node that had none starts at once. */
+const FLOOR = 10;
+
+/** Rates drift with every task; a part that is off by less than this is near enough to be nobody's concern. */
+const NEAR = 0.75;
+
+/** In the order of joining. */
+const byName = (a: Stake, b: Stake): number => a.node.localeCompare(b.node, 'en', { numeric: true });
+const demandOf = ({ inUse, waiting }: Stake): number => inUse + waiting;
+const reservedBy = ({ places, inUse }: Stake): number => Math.max(places, inUse);
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+/** What `node` may have from now on. `limit`: the account's places. Undefined where `node` has no stake. */
+export function settle(node: string, stakes: readonly Stake[], limit: number): Settlement | undefined {
+  const mine = stakes.find((stake) => stake.node === node);
+  if (!mine) return undefined;
+  const others = stakes.filter((stake) => stake !== mine);
+  const living = stakes.filter(({ alive }) => alive);
+  const fair = fairShares(living, limit - sum(others.filter(({ alive }) => !alive).map(reservedBy)));
+  const { places: fairPlaces, rate: fairRate } = fair.get(node) ?? NOTHING;
+
+  const room = limit - sum(others.map(reservedBy));
+  const rateLeft = WHOLE_RATE - sum(living.filter((stake) => stake !== mine).map(({ rate }) => rate));
+  const settled = {
+    ...mine,
+    places: Math.max(mine.places, Math.min(fairPlaces, room)),
+    rate: Math.max(mine.rate, Math.min(fairRate, rateLeft)),
+  };
+  const rivals = living
+    .filter((stake) => stake !== mine)
+    .map((stake) => ({ stake, fair: fair.get(stake.node) ?? NOTHING }));
+  return {
+    places: settled.places,
+    rate: settled.rate,
+    rateBefore: sum(living.filter((stake) => byName(stake, mine) < 0).map(({ rate }) => rate)),
+    fairPlaces,
+    fairRate,
+    lacking:
+      (lacksPlaces(settled, fairPlaces) && rivals.some((rival) => holdsPlaces(rival.stake, rival.fair))) ||
+      (lacksRate(settled, fairRate) && rivals.some((rival) => holdsRate(rival.stake, rival.fair))),
+    wanted: rivals.some(
+      (rival) => lacksPlaces(rival.stake, rival.fair.places) || lacksRate(rival.stake, rival.fair.rate),
+    ),
+  };
+}
+
+interface Fair {
+  readonly places: number;
+  readonly rate: number;
+}
+
+const NOTHING: Fair = { places: 0, rate: 0 };
+
+const lacksPlaces = (stake: Stake, fair: number): boolean =>
+  reservedBy(stake) < Math.min(fair, demandOf(stake));
+const lacksRate = (stake: Stake, fair: number): boolean => demandOf(stake) > 0 && stake.rate < fair * NEAR;
+const holdsPlaces = (stake: Stake, fair: Fair): boolean => stake.places > Math.max(fair.places, stake.inUse);
+const holdsRate = (stake: Stake, fair: Fair): boolean => stake.rate * NEAR > fair.rate;
+
+/** What each should have: the sums are `limit` places and at most all of the rates. */
+export function fairShares(stakes: readonly Stake[], limit: number): ReadonlyMap<string, Fair> {
+  const ordered = inTurn(stakes);
+  const places = fairPlaces(ordered, Math.max(0, limit));
+  const floor = Math.floor(WHOLE_RATE / FLOOR / Math.max(1, ordered.length));
+  const weights = sum(ordered.map(demandOf));
+  const rest = WHOLE_RATE - floor * ordered.length;
+  return new Map(
+    ordered.map((stake, index) => {
+      const part = weights === 0 ? 1 / ordered.length : demandOf(stake) / weights;
+      return [stake.node, { places: places[index] ?? 0, rate: floor + Math.floor(rest * part) }];
+    }),
+  );
+}
+
+/**
+ * Everyone as much as they can use, up to a level that is the same for all who could use more; what nobody can use is
+ * spread evenly, so that most tasks find a place without asking. What cannot be divided goes by turns.
+ */
+function fairPlaces(ordered: readonly Stake[], limit: number): number[] {
+  const wanting = ordered.filter((stake) => demandOf(stake) > 0);
+  if (limit < wanting.length) {
+    // Whichever place falls free first is theirs: a node whose tasks are short must not begin another before them.
+    const without = wanting.filter((stake) => reservedBy(stake) === 0);
+    const free = limit - sum(ordered.map(reservedBy));
+    const next = new Set(without.length > 0 ? without.slice(0, Math.max(1, free)) : wanting.slice(0, limit));
+    return ordered.map((stake) => (next.has(stake) ? 1 : 0));
+  }
+  const given = ordered.map(() => 0);
+  let left = limit;
+  const give = (index: number, places: number) => {
+    given[index] = (given[index] ?? 0) + places;
+    left -= places;
+  };
+  const needOf = (stake: Stake, index: number): number => demandOf(stake) - (given[index] ?? 0);
+  while (left > 0) {
+    const open = ordered.flatMap((stake, index) => (needOf(stake, index) > 0 ? [{ stake, index }] : []));
+    const among = open.length > 0 ? open : ordered.map((stake, index) => ({ stake, index }));
+    if (among.length === 0) break;
+    const each = Math.floor(left / among.length);
+    for (const { stake, index } of among) {
+      const most = open.length > 0 ? needOf(stake, index) : Number.POSITIVE_INFINITY;
+      give(index, Math.min(most, each === 0 ? Math.min(1, left) : each));
+    }
+  }
+  return given;
+}
+
+/**
+ * The order in which nodes have what cannot be divided: first who has waited longest without a place, last who has held
+ * one for longest. So where there are fewer places than nodes, every node has its turn.
+ */
+function inTurn(stakes: readonly Stake[]): Stake[] {
+  return [...stakes].sort((a, b) => {
+    const holds = (reservedBy(a) > 0 ? 1 : 0) - (reservedBy(b) > 0 ? 1 : 0);
+    const turn = reservedBy(a) > 0 ? b.since - a.since : a.since - b.since;
+    return holds || turn || byName(a, b);
+  });
+}

@@ -1,0 +1,110 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { createReadiness, type Part } from '../../src/api/readiness.ts';
+import { NotReadyAnswer, ReadyAnswer } from '../../src/api/schemas.ts';
+import { OnetakeError } from '../../src/tasks/errors.ts';
+import { startTestGateway } from '../support/gateway.ts';
+
+const works = async () => undefined;
+
+function world(checks: Partial<Record<Part, () => Promise<void>>>, now?: () => number) {
+  const failures: [Part, unknown][] = [];
+  const readiness = createReadiness({
+    checks: { store: works, feed: works, storage: works, ...checks },
+    onFailure: (part, cause) => void failures.push([part, cause]),
+    timeoutMs: 20,
+    ...(now ? { now } : {}),
+  });
+  return { readiness, failures };
+}
+
+it('tells our own words of a broken part, and keeps those of a driver for the log', async () => {
+  const cause = new Error('connect ECONNREFUSED db.internal:5432');
+  const { readiness, failures } = world({
+    store: async () => {
+      throw cause;
+    },
+    storage: () => {
+      throw new OnetakeError('storage_unavailable', 503, 'The disk is full; free some space.');
+    },
+  });
+  expect(await readiness.check()).toEqual({
+    store: 'The store does not work; see the log.',
+    feed: 'ok',
+    storage: 'The disk is full; free some space.',
+  });
+  expect(failures).toContainEqual(['store', cause]);
+});
+
+it('a part that hangs is told in time, and is not asked again beside itself', async () => {
+  let asked = 0;
+  let answer = () => {};
+  const { readiness } = world({
+    store: () => {
+      asked += 1;
+      return new Promise((resolve) => {
+        answer = resolve;
+      });
+    },
+  });
+  const hung = { store: 'The store does not answer within 0.02 s.', feed: 'ok', storage: 'ok' };
+  expect(await readiness.check()).toEqual(hung);
+  expect(await readiness.check()).toEqual(hung);
+  expect(asked).toBe(1);
+  const last = readiness.check();
+  answer();
+  expect(await last).toEqual({ store: 'ok', feed: 'ok', storage: 'ok' });
+});
+
+it('a check that never ends is given up in the end, and the part asked anew', async () => {
+  let asked = 0;
+  let now = 0;
+  const store = () => {
+    asked += 1;
+    return asked === 1 ? new Promise<void>(() => {}) : Promise.resolve();
+  };
+  const { readiness } = world({ store }, () => now);
+  await readiness.check();
+  now = 199;
+  expect((await readiness.check()).store).not.toBe('ok');
+  now = 200;
+  expect((await readiness.check()).store).toBe('ok');
+  expect(asked).toBe(2);
+});
+
+it('probes that come at once share one check; a later one asks again', async () => {
+  let asked = 0;
+  const { readiness } = world({
+    storage: async () => {
+      asked += 1;
+    },
+  });
+  await Promise.all([readiness.check(), readiness.check(), readiness.check()]);
+  expect(asked).toBe(1);
+  await readiness.check();
+  expect(asked).toBe(2);
+});
+
+it('/readyz says which part is broken, beside an error like any other, and that it works again', async () => {
+  const t = await startTestGateway();
+  onTestFinished(() => t.end());
+  const media = join(t.dataDir, 'media');
+  await rm(media, { recursive: true, force: true });
+  await writeFile(media, 'a file where the folder should be');
+  const broken = await t.json('/readyz', { key: null });
+  expect(broken.status).toBe(503);
+  expect(broken.headers.get('retry-after')).toBe('5');
+  const { error, parts } = NotReadyAnswer.strict().parse(broken.body);
+  expect(parts).toMatchObject({
+    store: 'ok',
+    feed: 'ok',
+    storage: expect.stringMatching(/ONETAKE_DATA_DIR/),
+  });
+  expect(error).toMatchObject({ code: 503, reason: 'not_ready', message: parts?.storage });
+
+  await rm(media);
+  const mended = await t.json('/readyz', { key: null });
+  expect(mended.status).toBe(200);
+  ReadyAnswer.strict().parse(mended.body);
+});

@@ -1,0 +1,201 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { createSnapshots } from '../../src/api/snapshots.ts';
+import { createFeed } from '../../src/engine/feed.ts';
+import { createLinks } from '../../src/media/links.ts';
+import { taskError } from '../../src/tasks/reasons.ts';
+import type { Task } from '../../src/tasks/task.ts';
+import { aTask, START_OF_TIME } from '../support/builders.ts';
+
+const LINKS = createLinks({
+  baseUrl: () => 'http://127.0.0.1',
+  secrets: ['secret'],
+  ttlMs: 3_600_000,
+  clock: { now: () => START_OF_TIME },
+});
+
+/** Snapshots over tasks that a test changes, with reads that last as long as it likes. */
+function world() {
+  const tasks = new Map<string, Task>();
+  const feed = createFeed();
+  let now = START_OF_TIME;
+  const state = { held: true, keep: true, reads: 0, gate: Promise.resolve() };
+  const snapshots = createSnapshots({
+    async readTask(id) {
+      state.reads += 1;
+      const task = tasks.get(id);
+      await state.gate;
+      return task && { task, keep: state.keep };
+    },
+    live: () => undefined,
+    held: () => state.held,
+    feed,
+    clock: { now: () => now },
+    links: LINKS,
+    givesUrl: () => false,
+  });
+  return {
+    snapshots,
+    feed,
+    state,
+    has(task: Task): Task {
+      tasks.set(task.id, task);
+      return task;
+    },
+    pass(ms: number) {
+      now += ms;
+    },
+    /** Holds every read until the returned function is called. */
+    block(): () => void {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      state.gate = promise;
+      return resolve;
+    },
+    kept: (id: string): number | undefined => snapshots.cached(id)?.task.version,
+  };
+}
+
+const finished = (changes: Partial<Task> = {}): Task =>
+  aTask({
+    phase: 'failed',
+    completedAt: START_OF_TIME,
+    error: taskError('cancelled', 'cancelled'),
+    ...changes,
+  });
+
+describe('an unfinished task’s answer', () => {
+  it('is kept for a moment where its reader says that nobody changes it unheard', async () => {
+    const { snapshots, has, kept, pass, state } = world();
+    const { id } = has(aTask());
+    await snapshots.read(id);
+    await snapshots.read(id);
+    expect([state.reads, kept(id)]).toEqual([1, 1]);
+    pass(1000);
+    expect(kept(id)).toBeUndefined();
+  });
+
+  it('is read each time where its reader does not', async () => {
+    const { snapshots, has, kept, state } = world();
+    const { id } = has(aTask());
+    state.keep = false;
+    await snapshots.read(id);
+    expect(kept(id)).toBeUndefined();
+    await snapshots.read(id);
+    expect(state.reads).toBe(2);
+  });
+
+  it('is neither kept nor used while nothing is told of what others change', async () => {
+    const { snapshots, has, kept, state } = world();
+    const [{ id }, later] = [has(aTask()), has(aTask())];
+    await snapshots.read(id);
+    state.held = false;
+    expect(kept(id)).toBeUndefined();
+    await snapshots.read(later.id);
+    state.held = true;
+    expect(kept(later.id)).toBeUndefined();
+  });
+});
+
+describe('a finished task’s answer', () => {
+  it('is kept whoever drove it, and whether or not anything is told', async () => {
+    const { snapshots, has, kept, state, pass } = world();
+    const { id } = has(finished());
+    state.keep = false;
+    state.held = false;
+    await snapshots.read(id);
+    pass(10_000);
+    expect(kept(id)).toBe(1);
+  });
+});
+
+describe.each([
+  [
+    'this node changes it',
+    (feed: ReturnType<typeof createFeed>, task: Task) => feed.publish({ task, transition: true }),
+  ],
+  ['this node is about to', (feed: ReturnType<typeof createFeed>, task: Task) => feed.stale(task.id)],
+  ['another changes it', (feed: ReturnType<typeof createFeed>, task: Task) => feed.elsewhere([task.id])],
+  ['anything may have changed', (feed: ReturnType<typeof createFeed>) => feed.everythingMayHaveChanged()],
+])('when %s, an answer', (_when, happens) => {
+  it.each([
+    ['unfinished', aTask()],
+    ['finished', finished()],
+  ])('that is %s is not used any more', async (_what, task) => {
+    const { snapshots, has, kept, feed } = world();
+    has(task);
+    await snapshots.read(task.id);
+    happens(feed, task);
+    expect(kept(task.id)).toBeUndefined();
+  });
+
+  it('that is being read meanwhile is given, and not kept', async () => {
+    const { snapshots, has, kept, feed, block } = world();
+    const task = has(finished());
+    const unblock = block();
+    const [one, two] = [snapshots.read(task.id), snapshots.read(task.id)];
+    happens(feed, task);
+    unblock();
+    expect((await one)?.task).toEqual(task);
+    await two;
+    expect(kept(task.id)).toBeUndefined();
+    // What is read after it is as good as ever.
+    await snapshots.read(task.id);
+    expect(kept(task.id)).toBe(1);
+  });
+
+  it('of another task stays, unless it may be any', async () => {
+    const { snapshots, has, kept, feed } = world();
+    const [task, other] = [has(aTask()), has(aTask())];
+    await snapshots.read(other.id);
+    happens(feed, task);
+    expect(kept(other.id)).toBe(_when === 'anything may have changed' ? undefined : 1);
+  });
+});
+
+describe('who reads a task to wait for its next change', () => {
+  it('hears of one that another node made during the read', async () => {
+    const task = aTask();
+    let stored: Task = task;
+    const { promise: answers, resolve: answer } = Promise.withResolvers<void>();
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const feed = createFeed({
+      log: pino({ level: 'silent' }),
+      async reader() {
+        ask();
+        await answers;
+        return [stored];
+      },
+    });
+    const snapshots = createSnapshots({
+      async readTask() {
+        const seen = stored;
+        await answers;
+        return { task: seen, keep: false };
+      },
+      live: () => undefined,
+      held: () => true,
+      feed,
+      clock: { now: () => START_OF_TIME },
+      links: LINKS,
+      givesUrl: () => false,
+    });
+
+    async function longPoll(): Promise<[answered: number | undefined, heard: number]> {
+      const snapshot = await snapshots.read(task.id);
+      // A few promises lie between a read and the wait that follows it.
+      for (let steps = 0; steps < 10; steps++) await undefined;
+      const heard = await new Promise<number>((resolve, reject) => {
+        feed.onTask(task.id, (change) => resolve(change.task.version));
+        AbortSignal.timeout(5000).addEventListener('abort', () => reject(new Error('nothing was heard')));
+      });
+      return [snapshot?.task.version, heard];
+    }
+    const polling = longPoll();
+    stored = { ...task, version: 2 };
+    feed.elsewhere([task.id]);
+    await asked;
+    // Both reads end in one turn: the worst moment.
+    answer();
+    expect(await polling).toEqual([1, 2]);
+  });
+});

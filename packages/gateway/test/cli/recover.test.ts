@@ -1,0 +1,201 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { recover } from '../../src/cli/recover.ts';
+import { BACKUP, isMarked, markFolder } from '../../src/store/folderMarks.ts';
+import { joinCluster } from '../../src/store/postgresCluster.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { openStore } from '../store/postgresStore.ts';
+import { accepted } from '../store/steps.ts';
+import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
+import { onetake } from '../support/commandLine.ts';
+import { copyDatabase, freshDatabase } from '../support/database.ts';
+import { sums } from '../support/engineWorld.ts';
+import { createNodes } from '../support/nodesWorld.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+import { fill, fillFolder } from './folder.ts';
+
+const NOW = START_OF_TIME + 86_400_000;
+
+describe.each<[string, () => Promise<Store>]>([
+  [
+    'SQLite',
+    async () => {
+      const store = await openSqliteStore({ dir: await tempFolder(), exclusive: true });
+      onTestFinished(() => store.close());
+      return store;
+    },
+  ],
+  ['PostgreSQL', async () => openStore(await freshDatabase())],
+])('recovering %s', (_name, open) => {
+  it('fails what may have been submitted since, with its hold released, and leaves everything else as it is', async () => {
+    const store = await open();
+    const { tasks } = await fill(store);
+    expect(await recover(store, NOW)).toEqual({ failed: 2, followed: 2 });
+    for (const [phase, before] of tasks) {
+      const after = await store.task(before.id);
+      if (phase !== 'accepted' && phase !== 'submitting') {
+        expect(after?.version, phase).toBe(before.version);
+        continue;
+      }
+      expect(after, phase).toMatchObject({
+        phase: 'failed',
+        completedAt: NOW,
+        error: { reason: 'submission_unknown', message: expect.stringMatching(/restored from a backup/) },
+      });
+      expect(sums(await store.ledger(before.id))).toEqual({ hold: 400_000, release: 400_000 });
+    }
+    // What the upstream refused before stays refused; what was under way has an outcome that nobody knows.
+    const attempt = async (phase: 'accepted' | 'submitting') =>
+      (await store.task(tasks.get(phase)?.id ?? ''))?.attempt;
+    expect(await attempt('accepted')).toMatchObject({ number: 1, outcome: 'refused' });
+    expect(await attempt('submitting')).toMatchObject({ number: 2, outcome: 'unknown' });
+    expect(await recover(store, NOW)).toEqual({ failed: 0, followed: 2 });
+  });
+
+  it('lets an Idempotency-Key answer with the failed task, so that a client that tries again learns of it', async () => {
+    const store = await open();
+    const { tasks } = await fill(store);
+    await recover(store, NOW);
+    const idempotency = { key: 'once accepted', bodyHash: 'accepted', expiresAt: 2 ** 43 };
+    expect(await store.accept(anAcceptance(aTask({ createdAt: NOW }), { idempotency }))).toMatchObject({
+      outcome: 'replayed',
+      task: { id: tasks.get('accepted')?.id, phase: 'failed' },
+    });
+  });
+
+  it('takes any number of tasks, of any number of owners', async () => {
+    const store = await open();
+    await Promise.all(Array.from({ length: 1203 }, (_, n) => accepted(store, { owner: `node-${n % 3}` })));
+    expect(await recover(store, NOW)).toEqual({ failed: 1203, followed: 0 });
+    expect((await store.loads()).size).toBe(0);
+  });
+});
+
+describe('onetake recover', () => {
+  it('is refused while a gateway runs on the database, and leaves what waits alone', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url);
+    const task = await accepted(store);
+    const cluster = await joinCluster({ url, log: pino({ level: 'silent' }) });
+    onTestFinished(() => cluster.close());
+    expect(await onetake({ ONETAKE_DATABASE_URL: url }, 'recover')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/Stop every gateway.*node-1/),
+    });
+    expect(await store.task(task.id)).toEqual(task);
+    await cluster.close();
+    const env = { ONETAKE_DATABASE_URL: url };
+    expect(await onetake(env, 'recover')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^1 tasks/),
+    });
+  });
+
+  it('is refused while a gateway runs on the folder', async () => {
+    const dir = await tempFolder();
+    await fillFolder(dir);
+    const holder = fileURLToPath(new URL('../store/holdFolder.ts', import.meta.url));
+    const child = spawn(process.execPath, [holder, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await once(child.stdout, 'data');
+    expect(await onetake({ ONETAKE_DATA_DIR: dir }, 'recover')).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('makes a backup a folder that a gateway starts on', async () => {
+    const dir = await tempFolder();
+    await fillFolder(dir);
+    markFolder(dir, BACKUP, 'as onetake backup does');
+    await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
+      code: 'data_dir_is_backup',
+      message: expect.stringContaining(`ONETAKE_DATA_DIR=${dir} onetake recover`),
+    });
+    expect(await onetake({ ONETAKE_DATA_DIR: dir }, 'recover')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^2 tasks .* 2 that were upstream/),
+    });
+    expect(isMarked(dir, BACKUP)).toBe(false);
+    await (await openSqliteStore({ dir, exclusive: true })).close();
+  });
+
+  it('makes no folder where there is none, and says where a database could not be reached', async () => {
+    const dir = join(await tempFolder(), 'nothing');
+    expect(await onetake({ ONETAKE_DATA_DIR: dir }, 'recover')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no onetake\.db/),
+    });
+    const env = { ONETAKE_DATABASE_URL: 'postgres://127.0.0.1:1/videos' };
+    expect(await onetake(env, 'recover')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/videos at 127\.0\.0\.1:1/),
+    });
+  });
+});
+
+describe('gateways on a database that was restored to an older state', () => {
+  /** Takes a copy with a task in each unfinished phase, lets everything end, and goes back to the copy. */
+  async function restored() {
+    let over = false;
+    const limits = { inFlight: 2 };
+    const world = await createNodes({
+      limits,
+      behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
+    });
+    const first = await world.join();
+    const running = await first.submit('running');
+    await world.until(running.id, ({ phase }) => phase === 'running');
+    first.provider.hold('start');
+    const submitting = await first.submit('submitting');
+    await world.until(submitting.id, ({ phase }) => phase === 'submitting');
+    const waiting = await first.submit('waiting');
+    await first.kill();
+    const url = await copyDatabase(world.url);
+
+    over = true;
+    const second = await world.join();
+    const ids = [running, submitting, waiting].map(({ id }) => id);
+    for (const id of ids) expect(await world.ends(id)).toMatchObject({ phase: 'succeeded' });
+    await second.drain();
+    expect(world.upstream.count('start')).toBe(3);
+    return {
+      ids,
+      upstream: world.upstream,
+      url,
+      again: () => createNodes({ url, limits, upstream: world.upstream }),
+    };
+  }
+
+  it('submit nothing again after onetake recover, and go on with what was upstream', async () => {
+    const { ids, upstream, url, again } = await restored();
+    expect((await onetake({ ONETAKE_DATABASE_URL: url }, 'recover')).stdout).toMatch(
+      /^2 tasks .* 1 that were/,
+    );
+    const world = await again();
+    const node = await world.join();
+    const ends = await Promise.all(ids.map((id) => world.ends(id)));
+    expect(ends.map(({ phase, error }) => error?.reason ?? phase)).toEqual([
+      'succeeded',
+      'submission_unknown',
+      'submission_unknown',
+    ]);
+    const ledgers = await Promise.all(ids.map(async (id) => sums(await node.store.ledger(id))));
+    const released = { hold: 400_000, release: 400_000 };
+    expect(ledgers).toEqual([{ hold: 400_000, capture: 400_000 }, released, released]);
+    expect(upstream.count('start')).toBe(3);
+    // It works as ever.
+    expect(await world.ends((await node.submit('new')).id)).toMatchObject({ phase: 'succeeded' });
+    expect(upstream.count('start')).toBe(4);
+  });
+
+  it('would submit again what had been submitted since, without it', async () => {
+    const { ids, upstream, again } = await restored();
+    const world = await again();
+    await world.join();
+    for (const id of ids) await world.ends(id);
+    expect(upstream.count('start')).toBe(5);
+  });
+});

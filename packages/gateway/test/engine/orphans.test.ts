@@ -1,0 +1,114 @@
+import { utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { createOrphans } from '../../src/engine/orphans.ts';
+import { createFileStorage } from '../../src/media/files.ts';
+import { newId } from '../../src/tasks/ids.ts';
+import { aMediaRow, START_OF_TIME } from '../support/builders.ts';
+import { createWorld } from '../support/engineWorld.ts';
+import { createManualTimers } from '../support/manualTimers.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+
+const DAY = 86_400_000;
+
+/** A storage whose objects have whatever age is wanted, and a database that knows some of them. */
+async function place() {
+  const root = await tempFolder();
+  const storage = createFileStorage({ root });
+  const known = new Set<string>();
+  const questions: number[] = [];
+  const timers = createManualTimers(START_OF_TIME);
+  const orphans = createOrphans({
+    storage,
+    store: {
+      ...({} as Parameters<typeof createOrphans>[0]['store']),
+      async knownMedia(ids) {
+        questions.push(ids.length);
+        return new Set(ids.filter((id) => known.has(id)));
+      },
+    },
+    timers,
+    log: pino({ level: 'silent' }),
+  });
+  async function put(key: string, ageMs: number) {
+    const write = await storage.write(key);
+    await write.append(Readable.from([Buffer.from(key)]), 0);
+    await write.commit();
+    const time = (timers.now() - ageMs) / 1000;
+    await utimes(join(root, key), time, time);
+  }
+  const left = async () => (await Array.fromAsync(storage.list())).map(({ key }) => key);
+  return { orphans, known, questions, put, left };
+}
+
+describe('the orphan sweep', () => {
+  it('removes objects that the database does not know, and those alone', async () => {
+    const { orphans, known, put, left } = await place();
+    const [a, b] = [newId(), newId()];
+    known.add(a);
+    await put(`input/${a}.png`, 2 * DAY);
+    await put(`input/${b}.png`, 2 * DAY);
+    await put(`video/${b}-1v.mp4`, 2 * DAY);
+    expect(await orphans.sweep()).toBe(2);
+    expect(await left()).toEqual([`input/${a}.png`]);
+  });
+
+  it('leaves alone what is not a day old yet', async () => {
+    const { orphans, put, left } = await place();
+    const keys = [`video/${newId()}-1v.mp4`, `video/${newId()}-1v.mp4`].sort();
+    for (const key of keys) await put(key, DAY - 1000);
+    expect(await orphans.sweep()).toBe(0);
+    expect(await left()).toEqual(keys);
+  });
+
+  it('leaves alone what does not have a name of ours', async () => {
+    const { orphans, put, left } = await place();
+    await put('video/holiday.mp4', 100 * DAY);
+    await put('video/installation.json', 100 * DAY);
+    expect(await orphans.sweep()).toBe(0);
+    expect(await left()).toHaveLength(2);
+  });
+
+  it('asks about many objects in small batches', async () => {
+    const { orphans, questions, put, left } = await place();
+    for (let n = 0; n < 250; n++) await put(`video/${newId()}-1v.mp4`, 2 * DAY);
+    expect(await orphans.sweep()).toBe(250);
+    expect(questions).toEqual([100, 100, 50]);
+    expect(await left()).toEqual([]);
+  });
+
+  it('ends in the middle when the gateway stops', async () => {
+    const { orphans, put, left } = await place();
+    for (let n = 0; n < 5; n++) await put(`video/${newId()}-1v.mp4`, 2 * DAY);
+    expect(await orphans.sweep(AbortSignal.abort())).toBe(0);
+    expect(await left()).toHaveLength(5);
+  });
+
+  it('runs by itself, daily, and harms no video of a task', async () => {
+    // The files are of today, which the world's clock is not.
+    const world = await createWorld({
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          async *list() {
+            for await (const object of storage.list()) yield { ...object, modifiedAt: 0 };
+          },
+        },
+      }),
+    });
+    const { id, result } = await world.ends((await world.submit()).id);
+    const orphan = aMediaRow();
+    const write = await world.storage.write(`video/${orphan.id}.mp4`);
+    await write.append(Readable.from([Buffer.from('bytes')]), 0);
+    await write.commit();
+    const keys = async () => (await Array.fromAsync(world.storage.list())).map(({ key }) => key);
+    expect(await keys()).toHaveLength(3);
+
+    await world.advance(3_600_000);
+    await expect.poll(keys).toHaveLength(2);
+    expect(await keys()).toEqual([`poster/${result?.posterId}.jpg`, `video/${result?.videoId}.mp4`]);
+    expect((await world.task(id)).phase).toBe('succeeded');
+  });
+});

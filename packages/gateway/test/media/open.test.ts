@@ -1,0 +1,148 @@
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startS3 } from '../../../../scripts/servers/s3.ts';
+import { readConfig } from '../../src/config.ts';
+import { createLinks } from '../../src/media/links.ts';
+import { openMedia } from '../../src/media/open.ts';
+import { systemClock } from '../../src/tasks/clock.ts';
+import { closeBuckets, freshBucket } from '../support/bucket.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+import { put } from './storageContract.ts';
+
+const KEY = 'video/0123.mp4';
+
+afterAll(closeBuckets);
+
+const parts = (installation = 'this one') => ({
+  installation: async () => installation,
+  clock: systemClock,
+  log: { warn: () => undefined },
+});
+
+const gateway = createLinks({
+  baseUrl: () => 'https://gateway.example',
+  secrets: ['secret'],
+  ttlMs: 3_600_000,
+  clock: systemClock,
+});
+
+const linkOf = async (opened: Awaited<ReturnType<typeof openMedia>>) =>
+  new URL(await opened.linksBeside(gateway).url('0123', 'mp4', Date.now() + 3_600_000));
+
+/** Settings as an operator writes them. */
+async function bucketSettings(more: NodeJS.ProcessEnv = {}) {
+  const { bucket, endpoint, region, prefix, credentials } = await freshBucket();
+  return readConfig(
+    {
+      ONETAKE_DATA_DIR: await tempFolder(),
+      ONETAKE_S3_BUCKET: bucket,
+      ONETAKE_S3_ENDPOINT: endpoint,
+      ONETAKE_S3_REGION: region,
+      ONETAKE_S3_PREFIX: `/${prefix}/`,
+      ONETAKE_S3_PATH_STYLE: 'true',
+      ONETAKE_S3_ACCESS_KEY_ID: credentials?.accessKeyId,
+      ONETAKE_S3_SECRET_ACCESS_KEY: credentials?.secretAccessKey,
+      ...more,
+    },
+    () => undefined,
+  );
+}
+
+describe('media', () => {
+  it('is in files of the data folder where no bucket is set', async () => {
+    const dir = await tempFolder();
+    const opened = await openMedia(
+      readConfig({ ONETAKE_DATA_DIR: dir }, () => undefined),
+      parts(),
+    );
+    await put(opened.storage, KEY, 'bytes');
+    expect(await readFile(join(dir, 'media', KEY), 'utf8')).toBe('bytes');
+    expect((await linkOf(opened)).host).toBe('gateway.example');
+  });
+
+  it('is in the bucket that is set, and leads there where that is wished', async () => {
+    const settings = await bucketSettings({ ONETAKE_MEDIA_LINKS: 'bucket' });
+    const opened = await openMedia(settings, parts());
+    await put(opened.storage, KEY, 'bytes');
+    const link = await linkOf(opened);
+    expect(link.origin).toBe(settings.s3Endpoint);
+    const plain = await openMedia({ ...settings, mediaLinks: 'gateway' }, parts());
+    expect((await plain.storage.stat(KEY))?.bytes).toBe(5);
+    expect((await linkOf(plain)).host).toBe('gateway.example');
+  });
+
+  it('is not opened where another installation keeps its own', async () => {
+    const settings = await bucketSettings();
+    await openMedia(settings, parts('one'));
+    await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
+  });
+
+  it('is opened although its server is away, and claimed before anything is written when that is back', async () => {
+    const first = await startS3();
+    await first.close();
+    const settings = await bucketSettings({
+      ONETAKE_S3_BUCKET: first.bucket,
+      ONETAKE_S3_ENDPOINT: first.endpoint,
+      ONETAKE_S3_ACCESS_KEY_ID: first.accessKeyId,
+      ONETAKE_S3_SECRET_ACCESS_KEY: first.secretAccessKey,
+    });
+    const warnings: string[] = [];
+    const log = { warn: (_facts: object, message: string) => void warnings.push(message) };
+    const { storage } = await openMedia(settings, { ...parts('one'), log });
+    expect(warnings).toHaveLength(1);
+    const unavailable = { code: 'storage_unavailable', status: 503 };
+    await expect(storage.check()).rejects.toMatchObject(unavailable);
+    await expect(storage.write(KEY)).rejects.toMatchObject(unavailable);
+
+    const back = await startS3({ port: first.port });
+    onTestFinished(() => back.close());
+    await put(storage, KEY, 'bytes');
+    await storage.check();
+    await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
+  });
+
+  it('is opened without what a crash left on this machine a day ago', async () => {
+    const settings = await bucketSettings();
+    const folder = join(settings.dataDir, 'scratch', 'video');
+    await mkdir(folder, { recursive: true });
+    for (const [name, hours] of [
+      ['old.mp4.part', 25],
+      ['new.mp4.part', 23],
+    ] as const) {
+      await writeFile(join(folder, name), 'bytes');
+      const time = Date.now() / 1000 - hours * 3600;
+      await utimes(join(folder, name), time, time);
+    }
+    await openMedia(settings, parts());
+    expect(await readdir(folder)).toEqual(['new.mp4.part']);
+  });
+
+  it.each<[NodeJS.ProcessEnv, RegExp]>([
+    [{ ONETAKE_MEDIA_LINKS: 'bucket' }, /ONETAKE_MEDIA_LINKS.*ONETAKE_S3_BUCKET/],
+    [{ ONETAKE_S3_ACCESS_KEY_ID: 'key' }, /ONETAKE_S3_SECRET_ACCESS_KEY/],
+    [{ ONETAKE_S3_SECRET_ACCESS_KEY: 'secret' }, /ONETAKE_S3_ACCESS_KEY_ID/],
+    [{ ONETAKE_S3_SSE_KMS_KEY_ID: 'key' }, /ONETAKE_S3_SSE=aws:kms/],
+    [{ ONETAKE_S3_SSE: 'AES256', ONETAKE_S3_SSE_KMS_KEY_ID: 'key' }, /ONETAKE_S3_SSE=aws:kms/],
+  ])('is refused with %j', async (env, advice) => {
+    const settings = readConfig({ ONETAKE_DATA_DIR: await tempFolder(), ...env }, () => undefined);
+    await expect(openMedia(settings, parts())).rejects.toMatchObject({
+      code: 'invalid_settings',
+      message: expect.stringMatching(advice),
+    });
+  });
+});
+
+describe('a setting of the bucket', () => {
+  it.each([
+    ['', 'onetake'],
+    ['/', ''],
+    ['/a/b/', 'a/b'],
+  ])('ONETAKE_S3_PREFIX=%j is the path "%s"', (given, prefix) => {
+    expect(readConfig({ ONETAKE_S3_PREFIX: given }, () => undefined).s3Prefix).toBe(prefix);
+  });
+
+  it.each(['a b', 'a//b', 'ü', '..%2f'])('ONETAKE_S3_PREFIX=%j is refused', (given) => {
+    expect(() => readConfig({ ONETAKE_S3_PREFIX: given }, () => undefined)).toThrow(/ONETAKE_S3_PREFIX/);
+  });
+});

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { createMetrics } from '../../src/observability/metrics.ts';
+
+describe('metrics', () => {
+  it('tell how this node uses each upstream account', async () => {
+    const metrics = createMetrics(
+      () => 3,
+      () => [
+        { id: 'one', inFlight: 2, rate: 0.25, blocked: true },
+        { id: 'two', inFlight: 0, rate: 1, blocked: false },
+      ],
+    );
+    const text = await metrics.text();
+    for (const line of [
+      'onetake_tasks_unfinished 3',
+      'onetake_account_in_flight{account="one"} 2',
+      'onetake_account_blocked{account="one"} 1',
+      'onetake_account_blocked{account="two"} 0',
+      'onetake_account_share{account="one"} 0.25',
+    ]) {
+      expect(text.split('\n')).toContain(line);
+    }
+  });
+});

@@ -1,0 +1,222 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fairShares, type Stake, settle, WHOLE_RATE } from '../../src/store/shares.ts';
+
+const aStake = (node: number, changes: Partial<Stake> = {}): Stake => ({
+  node: `node-${node}`,
+  alive: true,
+  places: 0,
+  rate: 0,
+  inUse: 0,
+  waiting: 0,
+  since: 0,
+  ...changes,
+});
+
+const placesOf = (stakes: readonly Stake[], limit: number) => {
+  const fair = fairShares(stakes, limit);
+  return stakes.map(({ node }) => fair.get(node)?.places);
+};
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+
+describe('what is fair', () => {
+  it('is everything, where there is one node', () => {
+    expect(fairShares([aStake(1)], 20)).toEqual(new Map([['node-1', { places: 20, rate: WHOLE_RATE }]]));
+  });
+
+  it('is what each can use, and of the rest an even part, so that a first task finds a place', () => {
+    expect(placesOf([aStake(1, { inUse: 5, waiting: 3 }), aStake(2), aStake(3)], 20)).toEqual([12, 4, 4]);
+  });
+
+  it('is the same for all who could use more, and less only for those who need less', () => {
+    const stakes = [aStake(1, { waiting: 1000 }), aStake(2, { waiting: 2 }), aStake(3, { waiting: 100 })];
+    expect(placesOf(stakes, 20)).toEqual([9, 2, 9]);
+  });
+
+  it('goes by turns where there are fewer places than nodes: first who has been without one for longest', () => {
+    const stakes = [
+      aStake(1, { waiting: 5, places: 1, since: 30 }),
+      aStake(2, { waiting: 5, since: 20 }),
+      aStake(3, { waiting: 5, since: 10 }),
+    ];
+    expect(placesOf(stakes, 1)).toEqual([0, 0, 1]);
+    // The second place is in use: whoever is next waits for it, and its holder begins nothing more on it.
+    expect(placesOf(stakes, 2)).toEqual([0, 0, 1]);
+    // Who has held one for longest gives it up first.
+    const held = stakes.map((stake) => ({ ...stake, places: 1 }));
+    expect(placesOf(held, 2)).toEqual([1, 1, 0]);
+  });
+
+  it('gives every node a part of the rates, most of it where the tasks are', () => {
+    const fair = fairShares([aStake(1, { inUse: 30 }), aStake(2, { waiting: 10 }), aStake(3)], 40);
+    const rates = ['node-1', 'node-2', 'node-3'].map((node) => (fair.get(node)?.rate ?? 0) / WHOLE_RATE);
+    expect(rates[0]).toBeCloseTo(0.708, 2);
+    expect(rates[1]).toBeCloseTo(0.258, 2);
+    expect(rates[2]).toBeCloseTo(0.033, 2);
+  });
+});
+
+/** Nodes as the store keeps them, each going through what nodes do. */
+function createCluster(limit: number, nodes: number) {
+  let clock = 0;
+  const stakes = Array.from({ length: nodes }, (_, n) => aStake(n + 1));
+  const fair = new Map<number, { places: number; rate: number }>();
+  const at = (n: number): Stake => stakes[n] ?? aStake(0);
+  const change = (n: number, changes: Partial<Stake>) => {
+    stakes[n] = { ...at(n), ...changes };
+  };
+  const holds = (n: number) => at(n).places > 0 || at(n).inUse > 0;
+  /** As the store does: whose turn it is hangs on when a node last came to hold places, or to hold none. */
+  const turn = (n: number, changes: Partial<Stake>) => {
+    const held = holds(n);
+    change(n, changes);
+    if (holds(n) !== held) change(n, { since: clock });
+  };
+  const allowed = (n: number) => Math.min(at(n).places, fair.get(n)?.places ?? 0);
+  return {
+    stakes,
+    at,
+    demand: (n: number, waiting: number) => change(n, { waiting }),
+    /** Tasks are in flight at a node, with or without places for them: those of a dead node were taken over. */
+    takeOver: (n: number, tasks: number) => change(n, { inUse: at(n).inUse + tasks }),
+    start(n: number) {
+      const going = Math.max(0, Math.min(at(n).waiting, allowed(n) - at(n).inUse));
+      change(n, { inUse: at(n).inUse + going, waiting: at(n).waiting - going });
+    },
+    finish: (n: number, tasks: number) => change(n, { inUse: Math.max(0, at(n).inUse - tasks) }),
+    tick(n: number) {
+      clock += 1;
+      const before = at(n);
+      const kept = Math.max(allowed(n), Math.min(before.places, before.inUse));
+      turn(n, { places: kept, rate: Math.min(before.rate, fair.get(n)?.rate ?? 0) });
+      const settled = settle(before.node, stakes, limit);
+      if (!settled) throw new Error(`${before.node} has no stake`);
+      fair.set(n, { places: settled.fairPlaces, rate: settled.fairRate });
+      turn(n, { places: settled.places, rate: settled.rate });
+    },
+  };
+}
+
+const deed = fc.record({
+  node: fc.nat({ max: 5 }),
+  kind: fc.constantFrom('demand', 'start', 'finish', 'tick', 'tick', 'tick'),
+  count: fc.nat({ max: 30 }),
+});
+
+describe('the division of an account', () => {
+  it('never exceeds its limits, whatever the nodes do and in whatever order', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 1, max: 6 }),
+        fc.array(deed, { maxLength: 200 }),
+        (limit, nodes, deeds) => {
+          const cluster = createCluster(limit, nodes);
+          for (const { node, kind, count } of deeds) {
+            const n = node % nodes;
+            if (kind === 'demand') cluster.demand(n, count);
+            else if (kind === 'finish') cluster.finish(n, count);
+            else cluster[kind](n);
+            expect(
+              sum(cluster.stakes.map(({ places, inUse }) => Math.max(places, inUse))),
+            ).toBeLessThanOrEqual(limit);
+            expect(sum(cluster.stakes.map(({ rate }) => rate))).toBeLessThanOrEqual(WHOLE_RATE);
+          }
+        },
+      ),
+    );
+  });
+
+  it('uses all of it after two looks of each node, wherever the tasks are', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 6 }),
+        fc.array(fc.nat({ max: 40 }), { minLength: 6, maxLength: 6 }),
+        (limit, first, then) => {
+          const cluster = createCluster(limit, first.length);
+          const looks = () => {
+            // One look tells, the next gives back and gets.
+            for (let look = 0; look < 3; look++) {
+              for (let n = 0; n < first.length; n++) {
+                cluster.tick(n);
+                cluster.start(n);
+              }
+            }
+          };
+          for (const demands of [first, then]) {
+            for (let n = 0; n < first.length; n++) {
+              cluster.finish(n, 1000);
+              cluster.demand(n, demands[n] ?? 0);
+            }
+            const wanted = sum(demands.slice(0, first.length));
+            looks();
+            const running = sum(cluster.stakes.map(({ inUse }) => inUse));
+            expect(running).toBe(Math.min(limit, wanted));
+          }
+        },
+      ),
+    );
+  });
+
+  it('lets every node have its turn, however few places there are', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 2, max: 6 }),
+        fc.array(fc.nat({ max: 5 }), { minLength: 60, maxLength: 60 }),
+        (limit, nodes, order) => {
+          const cluster = createCluster(limit, nodes);
+          const turns = Array.from({ length: nodes }, () => 0);
+          for (let n = 0; n < nodes; n++) cluster.demand(n, 1000);
+          for (const who of order) {
+            for (let n = 0; n < nodes; n++) {
+              const before = cluster.at(n).inUse;
+              cluster.tick(n);
+              cluster.start(n);
+              turns[n] = (turns[n] ?? 0) + cluster.at(n).inUse - before;
+            }
+            // Somebody who runs a task finishes it: whoever comes first from a place that chance chose.
+            for (let k = 0; k < nodes; k++) {
+              const n = (who + k) % nodes;
+              if (cluster.at(n).inUse === 0) continue;
+              cluster.finish(n, 1);
+              break;
+            }
+          }
+          // Sixty finish at most; a node's turn comes after at most one of each other's.
+          for (const had of turns) expect(had).toBeGreaterThan(0);
+        },
+      ),
+    );
+  });
+
+  it('counts tasks taken over from a dead node, and starts nothing until they are within the limit again', () => {
+    const cluster = createCluster(10, 2);
+    for (const n of [0, 1]) cluster.demand(n, 100);
+    for (let look = 0; look < 3; look++) for (const n of [0, 1]) cluster.tick(n);
+    cluster.takeOver(0, 8);
+    for (let look = 0; look < 3; look++) {
+      for (const n of [0, 1]) {
+        cluster.tick(n);
+        cluster.start(n);
+      }
+    }
+    expect(cluster.at(0)).toMatchObject({ inUse: 8 });
+    cluster.finish(0, 8);
+    for (let look = 0; look < 3; look++) {
+      for (const n of [0, 1]) {
+        cluster.tick(n);
+        cluster.start(n);
+      }
+    }
+    expect(cluster.stakes.map(({ inUse }) => inUse)).toEqual([5, 5]);
+  });
+
+  it("keeps a dead node's places for what it has left upstream, and shares its rate at once", () => {
+    const dead = aStake(1, { alive: false, places: 6, inUse: 4, rate: WHOLE_RATE });
+    const settled = settle('node-2', [dead, aStake(2, { waiting: 50 })], 10);
+    expect(settled).toMatchObject({ places: 4, fairPlaces: 4, rate: WHOLE_RATE });
+  });
+});

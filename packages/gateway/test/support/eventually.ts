@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Long enough for a busy machine; only a failure takes it all. Milliseconds. */
+const PATIENCE_MS = 30_000;
+const AGAIN_MS = 20;
+
+/**
+ * What `look` gives once it no longer throws: for what happens in other processes and in databases, whose events cannot be
+ * listened to. Throws its last error.
+ */
+export async function eventually<T>(look: () => T | Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await sleep(AGAIN_MS);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { type IncomingMessage, request as send } from 'node:http';
+import { serve } from './httpServer.ts';
+
+/** What becomes of a request: it passes, its connection breaks, or nothing ever comes back. */
+export type Fate = 'pass' | 'break' | 'hang' | { readonly thenHangAfter: number };
+
+export interface FlakyServer {
+  readonly endpoint: string;
+  readonly requests: readonly IncomingMessage[];
+  /** Decides about requests from now on. */
+  fate: (request: IncomingMessage) => Fate;
+}
+
+/** Stands between a client and a server of this machine, and lets through what the test wants. */
+export async function flakyServer(target: { readonly port: number }): Promise<FlakyServer> {
+  const flaky: { fate: FlakyServer['fate'] } = { fate: () => 'pass' };
+  const { origin, requests } = await serve((request, response) => {
+    const fate = flaky.fate(request);
+    if (fate === 'break') return void request.socket.destroy();
+    if (fate === 'hang') return void request.resume();
+    const { method, url, headers } = request;
+    const upstream = send({ host: '127.0.0.1', port: target.port, method, path: url, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      if (fate === 'pass') return void answer.pipe(response);
+      let left = fate.thenHangAfter;
+      answer.on('data', (piece: Buffer) => {
+        if (left > 0) response.write(piece.subarray(0, left));
+        left -= piece.length;
+      });
+    });
+    upstream.on('error', () => request.socket.destroy());
+    request.pipe(upstream);
+  });
+  return Object.assign(flaky, { endpoint: origin, requests });
+}

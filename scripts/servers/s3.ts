@@ -1,0 +1,46 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import S3rver from 's3rver';
+
+/** A real S3 server over HTTP on this machine (the npm package `s3rver`), on a free port of 127.0.0.1. */
+export interface S3Server {
+  readonly endpoint: string;
+  readonly port: number;
+  /** A bucket that is there. */
+  readonly bucket: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly region: string;
+  /** Where its objects are, for as long as it lives. */
+  readonly directory: string;
+  close(): Promise<void>;
+}
+
+/** The one account that s3rver knows (its README). */
+const ACCOUNT = 'S3RVER';
+
+export async function startS3({ port = 0, bucket = 'onetake' } = {}): Promise<S3Server> {
+  const directory = await mkdtemp(join(tmpdir(), 'onetake-s3-'));
+  const server = new S3rver({
+    address: '127.0.0.1',
+    port,
+    silent: true,
+    directory,
+    configureBuckets: [{ name: bucket, configs: [] }],
+  });
+  const address = await server.run();
+  return {
+    endpoint: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    bucket,
+    accessKeyId: ACCOUNT,
+    secretAccessKey: ACCOUNT,
+    region: 'us-east-1',
+    directory,
+    async close() {
+      await server.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
