@@ -6,10 +6,10 @@ import { startSimulators } from '@onetake/simulators';
 import { readConfig } from '../packages/gateway/src/config.ts';
 import { startGateway } from '../packages/gateway/src/main.ts';
 import { createLog } from '../packages/gateway/src/observability/log.ts';
-import { FAMILIES, SETTINGS, UPSTREAMS } from './soak/families.ts';
+import { FAMILIES, SETTINGS, UPSTREAMS } from './shared/families.ts';
+import { planTasks } from './shared/plannedTasks.ts';
 import { addFaults } from './soak/faults.ts';
 import { judge, type Outcome } from './soak/judge.ts';
-import { plan } from './soak/plan.ts';
 
 /**
  * Many tasks over all families while their upstreams misbehave in every way they can: every task must end rightly, each
@@ -55,7 +55,7 @@ const gateway = await startGateway(
 const started = performance.now();
 let failed = true;
 try {
-  const tasks = plan(count, FAMILIES, values.seed);
+  const tasks = planTasks(count, FAMILIES, values.seed);
   const outcomes: Outcome[] = [];
   const queue = [...tasks];
   await Promise.all(

@@ -13,7 +13,9 @@ const TASKS = {
   demo: ['scripts/demo.ts'],
   test: ['scripts/test.ts'],
   bench: ['bench/query.ts'],
+  'bench:cluster': ['bench/cluster.ts'],
   soak: ['bench/soak.ts'],
+  chaos: ['bench/chaos.ts'],
   docs: ['scripts/docs.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };

@@ -1,5 +1,5 @@
 import type { Faults, Ledger } from '@onetake/simulators';
-import type { PlannedTask } from './plan.ts';
+import type { PlannedTask } from '../shared/plannedTasks.ts';
 
 /** A task and the last answer about it. */
 export interface Outcome {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Family } from './families.ts';
+import { draw } from './random.ts';
 
 /** A task to submit, and how it must end where nothing is lost. */
 export interface PlannedTask {
@@ -14,11 +14,11 @@ export interface PlannedTask {
 const BAD_SHARE = 0.1;
 
 /** `count` tasks over the families in turn, the same for the same seed. */
-export function plan(count: number, families: readonly Family[], seed: string): PlannedTask[] {
+export function planTasks(count: number, families: readonly Family[], seed: string): PlannedTask[] {
   return Array.from({ length: count }, (_, index) => {
     const family = families[index % families.length];
-    if (!family) throw new Error('a soak needs families');
-    const chance = createHash('sha256').update(`${seed} ${index}`).digest().readUInt32BE() / 2 ** 32;
+    if (!family) throw new Error('there are no families');
+    const chance = draw(seed, index);
     const endings = Object.entries(family.endings);
     const bad = chance < BAD_SHARE ? endings[Math.floor((chance / BAD_SHARE) * endings.length)] : undefined;
     const prompt = `boat number ${index} ${bad?.[0] ?? ''}`.trim();

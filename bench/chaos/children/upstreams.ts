@@ -1,0 +1,47 @@
+// The upstreams: simulators with their ledger, in a process of their own.
+import {
+  type FaultRule,
+  type Simulators,
+  type SimulatorsOptions,
+  startSimulators,
+} from '@onetake/simulators';
+import { serveParent } from '../rpc.ts';
+
+/** What an upstream knows of one prompt. */
+export interface UpstreamJob {
+  readonly upstream: string;
+  readonly id: string;
+  readonly prompt: string;
+  readonly bills: number;
+}
+
+let running: Simulators | undefined;
+
+function simulators(): Simulators {
+  if (!running) throw new Error('the upstreams have not been started');
+  return running;
+}
+
+const calls = {
+  async start(options: SimulatorsOptions): Promise<Readonly<Record<string, string>>> {
+    running = await startSimulators(options);
+    return running.environment;
+  },
+  /** Refuses every connection to these upstreams, as where their network is down. */
+  async refuse(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => simulators().upstream(name).outage()));
+  },
+  async accept(names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => simulators().upstream(name).restore()));
+  },
+  addFault: (rule: FaultRule): number => simulators().faults.add(rule).id,
+  removeFault: (id: number): boolean => simulators().faults.remove(id),
+  jobs: (): UpstreamJob[] =>
+    simulators()
+      .ledger.jobs()
+      .map(({ upstream, id, prompt, bills }) => ({ upstream, id, prompt, bills: bills.length })),
+  requests: (): number => simulators().ledger.count(),
+};
+export type UpstreamCalls = typeof calls;
+
+serveParent(calls, async () => running?.close());

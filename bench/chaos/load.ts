@@ -1,0 +1,164 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FAMILIES } from '../shared/families.ts';
+import { type PlannedTask, planTasks } from '../shared/plannedTasks.ts';
+import { draw } from '../shared/random.ts';
+import type { ApiClient, Downloaded, Reply } from './http.ts';
+
+/** A status as some client saw it. Times are `performance.now()`. */
+interface Seen {
+  readonly status: string;
+  readonly sentAt: number;
+  readonly at: number;
+}
+
+/** One client with its one task, and everything it was told. */
+export interface ClientLog {
+  readonly planned: PlannedTask;
+  readonly key: string;
+  /** Milliseconds since the load began. */
+  readonly submitAt: number;
+  /** The ids it was given for its key: one, if all is well. */
+  readonly ids: Set<string>;
+  /** A refusal that no repetition mends. */
+  refused: string | undefined;
+  /** Answers that said that there is no such task. */
+  missing: number;
+  /** Each status when it was first seen in a row. */
+  readonly seen: Seen[];
+  /** What went back, in words. */
+  readonly backwards: string[];
+  end: 'succeeded' | 'failed' | undefined;
+  reason: string | undefined;
+  video: Downloaded | undefined;
+}
+
+/** Who submits what and when, the same for the same seed; arrivals are spread over `spanMs`. */
+export function planClients(count: number, spanMs: number, seed: string): ClientLog[] {
+  return planTasks(count, FAMILIES, seed)
+    .map((planned, index) => ({
+      // Short and small: what is tested is not the codec.
+      planned: { ...planned, body: { ...planned.body, ...SMALLEST[planned.family.upstream] } },
+      key: `chaos-${seed}-${index}`,
+      submitAt: Math.round(draw(seed, 'arrival', index) * spanMs),
+      ids: new Set<string>(),
+      refused: undefined,
+      missing: 0,
+      seen: [],
+      backwards: [],
+      end: undefined,
+      reason: undefined,
+      video: undefined,
+    }))
+    .sort((a, b) => a.submitAt - b.submitAt);
+}
+
+const SMALLEST: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  openai: { duration: 4 },
+  gemini: { duration: 4 },
+  dashscope: { duration: 2 },
+  ark: { duration: 4, resolution: '480p' },
+};
+
+/** Which part of the clients asks again with the key of a task that was accepted long ago. */
+const REPEATERS = 0.2;
+/** Which part asks with `?wait=`, and for how many seconds. */
+const WAITERS = 0.5;
+const WAIT_SECONDS = 8;
+const POLL_MS = 700;
+/** Between two tries of what failed; longer where the answer says so, within reason. Milliseconds. */
+const RETRY_MS = 300;
+const MAX_RETRY_MS = 3000;
+const LAST_DOWNLOAD_MS = 10_000;
+
+const contentOf = (id: string): string => `/v1/video/generations/${id}/content`;
+
+/** Submits, watches and downloads as a client would, until its task has ended or `signal` says that time is up. */
+export async function runClient(client: ClientLog, api: ApiClient, seed: string, signal: AbortSignal) {
+  const id = await submit(client, api, signal);
+  if (id === undefined) return;
+  const waits = draw(seed, 'waits', client.key) < WAITERS;
+  const repeats = draw(seed, 'repeats', client.key) < REPEATERS;
+  let url: string | undefined;
+  while (!signal.aborted) {
+    const reply = await look(client, api, id, waits ? WAIT_SECONDS : 0);
+    if (client.end !== undefined) {
+      url = reply.body?.url;
+      break;
+    }
+    if (reply.status !== 200) await pause(reply, signal);
+    else if (!waits) await sleep(POLL_MS * (0.5 + draw(seed, client.key, client.seen.length)));
+  }
+  if (client.end === 'succeeded') await download(client, api, url ?? contentOf(id), signal);
+  if (repeats && client.end !== undefined) await submit(client, api, signal);
+}
+
+/** Asks until the gateway answers; the key makes that safe. */
+async function submit(client: ClientLog, api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
+  while (!signal.aborted) {
+    const { body } = client.planned;
+    const reply = await api.call('POST', '/v1/video/generations', { body, key: client.key });
+    if (reply.status === 200) {
+      const id = String(reply.body.task_id);
+      client.ids.add(id);
+      return id;
+    }
+    if (reply.status !== undefined && reply.status < 500 && reply.status !== 429) {
+      client.refused = `${reply.status} ${JSON.stringify(reply.body)}`;
+      return undefined;
+    }
+    await pause(reply, signal);
+  }
+  return undefined;
+}
+
+/** One look at the task, and what it says beside what was said before. */
+async function look(client: ClientLog, api: ApiClient, id: string, waitSeconds: number): Promise<Reply> {
+  const path = `/v1/video/generations/${id}${waitSeconds > 0 ? `?wait=${waitSeconds}` : ''}`;
+  const reply = await api.call('GET', path, { timeoutMs: waitSeconds * 1000 + 15_000 });
+  if (reply.status === 404) client.missing += 1;
+  if (reply.status === 200) note(client, reply);
+  return reply;
+}
+
+const RANK: Readonly<Record<string, number>> = { queued: 0, in_progress: 1, succeeded: 2, failed: 2 };
+
+function note(client: ClientLog, { body, sentAt, at }: Reply): void {
+  const status = String(body.status);
+  const rank = RANK[status] ?? Number.NaN;
+  // Only what was told before this question was asked binds its answer.
+  for (const before of client.seen) {
+    const earlier = RANK[before.status] ?? Number.NaN;
+    if (before.at > sentAt || earlier < rank || before.status === status) continue;
+    client.backwards.push(`${before.status}, then ${status} ${Math.round(at - before.at)} ms later`);
+  }
+  if (!(status in RANK)) client.backwards.push(`the unknown word ${status}`);
+  if (client.seen.at(-1)?.status !== status) client.seen.push({ status, sentAt, at });
+  if (status !== 'succeeded' && status !== 'failed') return;
+  client.end = status;
+  client.reason = body.error?.reason;
+}
+
+/** When all is over: the end must still be the same, and a video that came too late for its client is there. */
+export async function lookOnceMore(client: ClientLog, api: ApiClient): Promise<void> {
+  for (const id of client.ids) {
+    await look(client, api, id, 0);
+    if (client.end !== 'succeeded' || client.video) continue;
+    await download(client, api, contentOf(id), AbortSignal.timeout(LAST_DOWNLOAD_MS));
+  }
+}
+
+async function download(client: ClientLog, api: ApiClient, path: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const got = await api.download(path);
+    if ('sha256' in got) {
+      client.video = got;
+      return;
+    }
+    await pause(got, signal);
+  }
+}
+
+function pause({ retryAfterMs }: Reply, signal: AbortSignal): Promise<void> {
+  const ms = Math.min(MAX_RETRY_MS, Math.max(RETRY_MS, retryAfterMs ?? 0));
+  return sleep(ms, undefined, { signal }).catch(() => undefined);
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { probeVideo } from '../../packages/gateway/src/media/probe.ts';
+import { createNativePool } from '../../packages/gateway/src/native/pool.ts';
+import { createLog } from '../../packages/gateway/src/observability/log.ts';
+import type { S3Server } from '../../scripts/servers/s3.ts';
+import { draw } from '../shared/random.ts';
+import type { Remains } from './verdict.ts';
+import { PREFIX } from './world.ts';
+
+/** Videos that are played: their bytes have all been compared, so a few show that they are videos. */
+const SAMPLE = 12;
+
+/** Plays a sample of the stored videos from the storage's disk, and tells what is wrong with them. */
+export async function unreadableOf(
+  { tasks }: Remains,
+  { directory, bucket }: Pick<S3Server, 'directory' | 'bucket'>,
+  seed: string,
+): Promise<string[]> {
+  const native = createNativePool({ concurrency: 1, log: createLog('silent') });
+  const wrongs: string[] = [];
+  try {
+    const sample = tasks
+      .filter(({ phase, storageKey }) => phase === 'succeeded' && storageKey !== undefined)
+      .map((task) => ({ task, turn: draw(seed, 'sample', task.id) }))
+      .sort((a, b) => a.turn - b.turn)
+      .slice(0, SAMPLE);
+    for (const { task } of sample) {
+      // How s3rver names the file of an object's bytes.
+      const path = join(directory, bucket, PREFIX, `${task.storageKey}._S3rver_object`);
+      try {
+        const { duration } = await probeVideo(native, path);
+        if (!(duration > 0)) wrongs.push(`${task.id}: a video of ${duration} s`);
+      } catch (error) {
+        wrongs.push(`${task.id}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  } finally {
+    await native.close();
+  }
+  return wrongs;
+}

@@ -1,0 +1,110 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/**
+ * `open`: forwards. `cut`: connections are reset, new ones refused. `black_hole`: connections stand, new ones are taken, and
+ * not a byte passes, as where a cable is pulled; what was sent meanwhile arrives late when the switch is opened again.
+ */
+export type SwitchMode = 'open' | 'cut' | 'black_hole';
+
+/** A cable to a server that can be pulled. */
+export interface TcpSwitch {
+  /** On 127.0.0.1; the same through every mode. */
+  readonly port: number;
+  set(mode: SwitchMode): Promise<void>;
+  /** The ports from which its connections reach the server: the server knows its clients by them. */
+  readonly outgoing: ReadonlySet<number>;
+  close(): Promise<void>;
+}
+
+interface Pair {
+  readonly near: Socket;
+  /** Undefined until the switch lets the connection through. */
+  far: Socket | undefined;
+}
+
+/** Listens on a free port and forwards to `target` on 127.0.0.1. */
+export async function createTcpSwitch(target: number): Promise<TcpSwitch> {
+  const pairs = new Set<Pair>();
+  const outgoing = new Set<number>();
+  let mode: SwitchMode = 'open';
+  const server = createServer({ pauseOnConnect: true }, (near) => {
+    const pair: Pair = { near, far: undefined };
+    pairs.add(pair);
+    near.on('error', () => undefined);
+    near.once('close', () => {
+      pairs.delete(pair);
+      pair.far?.destroy();
+    });
+    if (mode === 'open') forward(pair);
+  });
+
+  function forward(pair: Pair): void {
+    const { near } = pair;
+    if (pair.far) {
+      near.pipe(pair.far);
+      pair.far.pipe(near);
+      return;
+    }
+    const far = connect({ port: target, host: '127.0.0.1', noDelay: true });
+    pair.far = far;
+    near.setNoDelay(true);
+    let local = 0;
+    far.once('connect', () => {
+      local = far.localPort ?? 0;
+      outgoing.add(local);
+    });
+    far.once('error', () => near.resetAndDestroy());
+    far.once('close', () => {
+      outgoing.delete(local);
+      // What arrived before the end may still be on its way to the near side.
+      if (near.writableLength === 0) near.destroy();
+      else near.end();
+    });
+    near.pipe(far);
+    far.pipe(near);
+  }
+
+  function hold({ near, far }: Pair): void {
+    near.unpipe();
+    near.pause();
+    far?.unpipe();
+    far?.pause();
+  }
+
+  await listen(server, 0);
+  const { port } = server.address() as AddressInfo;
+
+  async function stopListening(): Promise<void> {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const { near, far } of pairs) {
+      near.resetAndDestroy();
+      far?.resetAndDestroy();
+    }
+    await closed;
+  }
+
+  return {
+    port,
+    outgoing,
+    async set(next) {
+      if (next === mode) return;
+      mode = next;
+      if (next === 'cut') return stopListening();
+      if (!server.listening) await listen(server, port);
+      for (const pair of pairs) {
+        if (next === 'open') forward(pair);
+        else hold(pair);
+      }
+    },
+    close: stopListening,
+  };
+}
+
+async function listen(server: Server, port: number): Promise<void> {
+  const listening = once(server, 'listening');
+  server.listen(port, '127.0.0.1');
+  await listening;
+}

@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
+import { type Measured, measureLevel } from './cluster/level.ts';
+
+/**
+ * One node with its PostgreSQL on this machine, and more and more tasks in flight at an upstream that answers for many at
+ * once. How late a finished video is known must not depend on how many are on their way. The upstream is in the process and
+ * the bytes are none: what is measured is the engine and the store.
+ *
+ *   npm run bench:cluster -- [100 1000 10000 100000]
+ */
+const LEVELS = ['100', '1000', '10000', '100000'];
+/** Tasks in flight from which their memory can be told. */
+const SEEN_FROM = 5000;
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === 'level') {
+  const [url = '', count] = rest;
+  console.log(JSON.stringify(await measureLevel(url, Number(count))));
+  process.exit();
+}
+
+const postgres = await startPostgres({ durable: true });
+try {
+  const width = [9, 11, 11, 11, 11, 13, 12, 9, 7, 6, 14];
+  const row = (cells: readonly string[]) =>
+    console.log(cells.map((cell, index) => cell.padStart(width[index] ?? 0)).join(' '));
+  row([
+    'in flight',
+    'adopted/s',
+    'bytes/task',
+    'asks/s',
+    'requests/s',
+    'transitions/s',
+    'delay p50 s',
+    'p95 s',
+    'ended',
+    'cores',
+    'stalls ms',
+  ]);
+  for (const level of first === undefined ? LEVELS : [first, ...rest]) {
+    const measured = await inChild(await createDatabase(postgres.url), level);
+    if (measured.lostSessions > 0) {
+      console.log(`${level.padStart(9)} the session was lost: the machine is too busy to measure this`);
+      continue;
+    }
+    row([
+      String(measured.inFlight),
+      measured.adoptedPerSecond.toFixed(0),
+      // Of fewer tasks nothing is left to see beside what the process itself takes and gives back.
+      measured.inFlight < SEEN_FROM ? '-' : measured.bytesPerTask.toFixed(0),
+      measured.asksPerSecond.toFixed(0),
+      measured.requestsPerSecond.toFixed(1),
+      measured.transitionsPerSecond.toFixed(0),
+      (measured.delayMedian / 1000).toFixed(2),
+      (measured.delayP95 / 1000).toFixed(2),
+      String(measured.ended),
+      measured.cpu.toFixed(2),
+      `${measured.stallAdopting.toFixed(0)}, ${measured.stall.toFixed(0)}`,
+    ]);
+  }
+} finally {
+  await postgres.close();
+}
+
+/** Each level has a process of its own, so that its memory is its own. */
+async function inChild(url: string, level: string): Promise<Measured> {
+  const child = spawn(
+    process.execPath,
+    ['--expose-gc', fileURLToPath(import.meta.url), 'level', url, level],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const output = await text(child.stdout);
+  return JSON.parse(output.trim().split('\n').at(-1) ?? '');
+}

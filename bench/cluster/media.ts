@@ -1,0 +1,51 @@
+import { Readable } from 'node:stream';
+import type { VideoInspector } from '../../packages/gateway/src/engine/parts.ts';
+import type { MediaStorage } from '../../packages/gateway/src/media/media.ts';
+
+/** Takes everything and keeps nothing: what is measured is the engine, not FFmpeg or a disk. `path` is a file that is there. */
+export function nullStorage(path: string): MediaStorage {
+  const stat = { bytes: 1000, modifiedAt: 0 };
+  const committed = new Set<string>();
+  return {
+    async write(key) {
+      return {
+        partial: 0,
+        path,
+        async append(stream) {
+          let bytes = 0;
+          for await (const piece of stream) bytes += piece.length;
+          return bytes;
+        },
+        async commit() {
+          committed.add(key);
+          return stat;
+        },
+        abandon: async () => undefined,
+      };
+    },
+    stat: async (key) => (committed.delete(key) ? stat : undefined),
+    read: async () => Readable.from([]),
+    remove: async () => undefined,
+    withLocalFile: (_key, use) => use(path),
+    async *list() {},
+    removeLeftovers: async () => 0,
+    claim: async () => undefined,
+    check: async () => undefined,
+  };
+}
+
+/** Believes everything. */
+export const nullInspector: VideoInspector = {
+  probe: async () => ({
+    container: 'mp4',
+    duration: 4,
+    width: 1280,
+    height: 720,
+    videoCodec: 'h264',
+    fps: 24,
+  }),
+  digest: async () => '0'.repeat(64),
+  poster: async () => {
+    throw new Error('no posters here');
+  },
+};

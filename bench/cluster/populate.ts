@@ -1,0 +1,75 @@
+import type { NewTask } from '../../packages/gateway/src/engine/engine.ts';
+import type { Store } from '../../packages/gateway/src/store/store.ts';
+import { newId, newTaskId } from '../../packages/gateway/src/tasks/ids.ts';
+import { type Event, move } from '../../packages/gateway/src/tasks/lifecycle.ts';
+import type { Task } from '../../packages/gateway/src/tasks/task.ts';
+import { jobUnderWay } from './steadyState.ts';
+import type { Upstream } from './upstream.ts';
+
+export const ACCOUNT = 'bench';
+/** A name that no node has: what it owns is there to be adopted. */
+const NOBODY = 'node-0';
+const DAY_MS = 86_400_000;
+/** Tasks on their way to the database at a time. */
+const AT_A_TIME = 2000;
+
+/** What is asked for. */
+export function aNewTask(number: number): NewTask {
+  return {
+    projectId: 'bench',
+    keyId: 'bench',
+    request: {
+      model: 'bench-model',
+      prompt: `boat number ${number} on a lake at dawn, mist over the water, a slow pan to the left, film grain`,
+      duration: 4,
+      resolution: '720p',
+      aspectRatio: '16:9',
+      width: 1280,
+      height: 720,
+    },
+    price: { currency: 'USD', microsPerSecond: 100_000, holdMicros: 400_000 },
+    media: [],
+  };
+}
+
+/** Writes `count` tasks as they are in a system that has run for long: at work upstream, some just begun, some nearly done. */
+export async function populate(
+  store: Store,
+  upstream: Upstream,
+  count: number,
+  random: () => number,
+): Promise<void> {
+  for (let done = 0; done < count; done += AT_A_TIME) {
+    const some = Array.from({ length: Math.min(AT_A_TIME, count - done) }, (_, index) => done + index);
+    await Promise.all(some.map((number) => addOne(store, upstream, number, random)));
+  }
+}
+
+async function addOne(store: Store, upstream: Upstream, number: number, random: () => number): Promise<void> {
+  const now = Date.now();
+  const { age, left } = jobUnderWay(random);
+  const begun = Math.round(now - age);
+  const { projectId, keyId, request, price } = aNewTask(number);
+  let task: Task = {
+    id: newTaskId(),
+    projectId,
+    keyId,
+    request,
+    phase: 'accepted',
+    version: 1,
+    owner: NOBODY,
+    createdAt: begun,
+    deadlineAt: begun + DAY_MS,
+    price,
+  };
+  await store.accept({ task, ledger: [{ kind: 'hold', amountMicros: price.holdMicros }], media: [] });
+  const events: Event[] = [
+    { type: 'submit_intended', accountId: ACCOUNT, idempotencyKey: newId(), upstreamModel: 'bench' },
+    { type: 'submit_confirmed', upstreamId: upstream.add(now + left), working: true },
+  ];
+  for (const event of events) {
+    const next = move(task, event, begun);
+    if (!next || !(await store.commit(next))) throw new Error(`${event.type} was refused`);
+    task = next.task;
+  }
+}

@@ -1,0 +1,81 @@
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, Handle, Provider } from '../../packages/gateway/src/providers/provider.ts';
+
+/** An upstream in this process: it knows of each job when it ends, answers many questions at once, and forgets nothing. */
+export interface Upstream {
+  readonly provider: Provider;
+  /** A job that has been at work already: ends at `endsAt`, milliseconds UTC. Returns its id. */
+  add(endsAt: number): string;
+  /** Milliseconds UTC. */
+  endOf(upstreamId: string): number;
+  /** Requests and the jobs they asked about, since the last call. */
+  counts(): { readonly requests: number; readonly asked: number };
+}
+
+/** How long a call takes: a fast upstream's answer across a continent. Milliseconds. */
+const CALL_MS = 30;
+const FIRST_CAPACITY = 1024;
+/** What stands for a video. */
+const BYTES = Buffer.alloc(1000);
+
+/** `duration` draws how long a job takes, milliseconds. */
+export function createUpstream(duration: () => number): Upstream {
+  // Eight bytes a job: the memory measured is to be the engine's.
+  let ends = new Float64Array(FIRST_CAPACITY);
+  let jobs = 0;
+  let requests = 0;
+  let asked = 0;
+
+  function add(endsAt: number): string {
+    if (jobs === ends.length) {
+      const larger = new Float64Array(2 * jobs);
+      larger.set(ends);
+      ends = larger;
+    }
+    ends[jobs] = endsAt;
+    jobs += 1;
+    return `job-${jobs - 1}`;
+  }
+
+  const endOf = (upstreamId: string): number => ends[Number(upstreamId.slice('job-'.length))] ?? Number.NaN;
+
+  function answer({ upstreamId }: Handle): Answer {
+    asked += 1;
+    return Date.now() >= endOf(upstreamId)
+      ? { state: 'succeeded', result: { ref: upstreamId } }
+      : { state: 'in_progress' };
+  }
+
+  async function call(signal: AbortSignal): Promise<void> {
+    requests += 1;
+    await sleep(CALL_MS, undefined, { signal });
+  }
+
+  return {
+    add,
+    endOf,
+    counts() {
+      const counted = { requests, asked };
+      requests = 0;
+      asked = 0;
+      return counted;
+    },
+    provider: {
+      async start(_job, signal) {
+        await call(signal);
+        return { upstreamId: add(Date.now() + duration()), state: 'queued' };
+      },
+      async ask(handle, signal) {
+        await call(signal);
+        return answer(handle);
+      },
+      async askMany(handles, signal) {
+        await call(signal);
+        return new Map(handles.map((handle) => [handle.upstreamId, answer(handle)]));
+      },
+      open: async () => ({ stream: Readable.from([BYTES]), bytes: BYTES.length, offset: 0 }),
+      close: async () => undefined,
+    },
+  };
+}

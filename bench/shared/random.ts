@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * A number from 0 inclusive to 1 exclusive that depends on these words alone: what one part of a plan draws does not
+ * move when another part draws more.
+ */
+export function draw(...words: readonly (string | number)[]): number {
+  return createHash('sha256').update(words.join(' ')).digest().readUInt32BE() / 2 ** 32;
+}
+
+/** One of `choices`, drawn by `words`. */
+export function pick<T>(choices: readonly T[], ...words: readonly (string | number)[]): T {
+  const choice = choices[Math.floor(draw(...words) * choices.length)];
+  if (choice === undefined) throw new Error('there is nothing to choose from');
+  return choice;
+}
+
+/** An endless row of numbers from 0 inclusive to 1 exclusive (mulberry32), where so many are drawn that hashing would count. */
+export function stream(seed: string): () => number {
+  let state = createHash('sha256').update(seed).digest().readInt32BE();
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

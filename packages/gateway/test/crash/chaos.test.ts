@@ -1,0 +1,29 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
+
+const CHAOS = fileURLToPath(new URL('../../../../bench/chaos.ts', import.meta.url));
+/** What the run itself promises, and a margin for slow machines. Milliseconds. */
+const TIMEOUT_MS = 360_000;
+
+it('loses, doubles and forgets nothing while everything fails', { timeout: TIMEOUT_MS }, async () => {
+  const seed = process.env.ONETAKE_CHAOS_SEED ?? 'chaos';
+  const run = spawn(process.execPath, [CHAOS, '--short', '--seed', seed], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(async () => {
+    if (run.exitCode !== null) return;
+    // It ends everything that it started.
+    run.kill('SIGTERM');
+    await once(run, 'exit');
+  });
+  let output = '';
+  run.stdout.on('data', (piece: Buffer) => {
+    output += piece;
+    process.stdout.write(piece);
+  });
+  await once(run, 'close');
+  expect(output.trimEnd().split('\n').at(-1)).toBe('lost 0, twice 0, drift 0, unreadable 0, backwards 0');
+  expect(run.exitCode).toBe(0);
+});

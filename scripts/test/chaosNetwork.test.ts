@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { startLoadBalancer } from '../../bench/chaos/loadBalancer.ts';
+import { createTcpSwitch } from '../../bench/chaos/tcpSwitch.ts';
+
+/** A server that sends back what it gets, and a switch in front of it. */
+async function echoBehindSwitch() {
+  const server = createServer((socket) => socket.on('error', () => undefined).pipe(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const tcpSwitch = await createTcpSwitch((server.address() as AddressInfo).port);
+  onTestFinished(async () => {
+    await tcpSwitch.close();
+    server.close();
+  });
+  const dial = (): Socket => {
+    const socket = connect(tcpSwitch.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    onTestFinished(() => void socket.destroy());
+    return socket;
+  };
+  return { tcpSwitch, dial };
+}
+
+async function said(socket: Socket): Promise<string> {
+  const [data] = await once(socket, 'data');
+  return String(data);
+}
+
+it('forwards while it is open, and knows its own ports', async () => {
+  const { tcpSwitch, dial } = await echoBehindSwitch();
+  const socket = dial();
+  socket.write('hello');
+  expect(await said(socket)).toBe('hello');
+  expect(tcpSwitch.outgoing.size).toBe(1);
+});
+
+it('resets what is connected when it is cut, refuses, and forwards again', async () => {
+  const { tcpSwitch, dial } = await echoBehindSwitch();
+  const socket = dial();
+  socket.write('hello');
+  await said(socket);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  await tcpSwitch.set('cut');
+  await closed;
+  const [error] = await once(dial(), 'error');
+  expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+
+  await tcpSwitch.set('open');
+  const next = dial();
+  next.write('again');
+  expect(await said(next)).toBe('again');
+});
+
+it('holds every byte as a black hole, new connections included, and lets them arrive late', async () => {
+  const { tcpSwitch, dial } = await echoBehindSwitch();
+  const old = dial();
+  old.write('hello');
+  await said(old);
+  await tcpSwitch.set('black_hole');
+  const heard: string[] = [];
+  const fresh = dial();
+  for (const socket of [old, fresh]) socket.on('data', (data) => heard.push(String(data)));
+  await once(fresh, 'connect');
+  old.write('old');
+  fresh.write('fresh');
+  // A connection through another switch takes the same way twice in the meantime.
+  const other = await echoBehindSwitch();
+  const beside = other.dial();
+  beside.write('beside');
+  await said(beside);
+  expect(heard).toEqual([]);
+  await tcpSwitch.set('open');
+  await vi.waitFor(() => expect(heard.toSorted()).toEqual(['fresh', 'old']));
+});
+
+/** A node that is ready, and answers everything else as told. */
+async function node(answer: RequestListener) {
+  const seen: string[] = [];
+  const server = createHttpServer((request, response) => {
+    if (request.url === '/readyz') return void response.end('{}');
+    seen.push(`${request.method} ${request.url}`);
+    answer(request, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { seen, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+const breaks: RequestListener = (request) => void request.socket.resetAndDestroy();
+const works: RequestListener = async (request, response) => void response.end(`got ${await text(request)}`);
+
+async function balancerOver(...origins: string[]) {
+  const balancer = await startLoadBalancer();
+  onTestFinished(() => balancer.close());
+  for (const origin of origins) balancer.add(origin);
+  return balancer;
+}
+
+it('takes turns over the nodes that are ready', async () => {
+  const [one, two] = [await node(works), await node(works)];
+  const balancer = await balancerOver(one.origin, two.origin);
+  await vi.waitFor(() => expect(balancer.serves(one.origin) && balancer.serves(two.origin)).toBe(true));
+  for (let round = 0; round < 6; round++) await fetch(`${balancer.address}/`);
+  expect([one.seen.length, two.seen.length]).toEqual([3, 3]);
+});
+
+it('repeats a GET that broke at another node, and never a POST that was sent', async () => {
+  const [broken, working] = [await node(breaks), await node(works)];
+  const balancer = await balancerOver(broken.origin, working.origin);
+  await vi.waitFor(() =>
+    expect(balancer.serves(broken.origin) && balancer.serves(working.origin)).toBe(true),
+  );
+  for (let round = 0; round < 4; round++) {
+    expect((await fetch(`${balancer.address}/get`)).status).toBe(200);
+  }
+  const posts = [];
+  for (let round = 0; round < 4; round++) {
+    posts.push((await fetch(`${balancer.address}/post`, { method: 'POST', body: 'x' })).status);
+  }
+  expect(posts.toSorted()).toEqual([200, 200, 502, 502]);
+  const sent = [...broken.seen, ...working.seen].filter((request) => request.startsWith('POST'));
+  expect(sent.length).toBe(4);
+  expect(balancer.failures.map(({ method }) => method)).toEqual(['POST', 'POST']);
+});
+
+it('gives a POST that was never sent to the next node', async () => {
+  const gone = await createTcpSwitch(1);
+  await gone.close();
+  const working = await node(works);
+  const balancer = await balancerOver(`http://127.0.0.1:${gone.port}`, working.origin);
+  for (let round = 0; round < 4; round++) {
+    const answer = await fetch(`${balancer.address}/`, { method: 'POST', body: 'x' });
+    expect(await answer.text()).toBe('got x');
+  }
+  expect(working.seen.length).toBe(4);
+});

@@ -1,0 +1,130 @@
+import { expect, it } from 'vitest';
+import type { Fault } from '../../bench/chaos/faults.ts';
+import type { ClientLog } from '../../bench/chaos/load.ts';
+import { FAULT_KINDS, LONG, planFaults, SHORT } from '../../bench/chaos/plan.ts';
+import type { TaskRecord } from '../../bench/chaos/records.ts';
+import { judge, type Remains, WRONGS } from '../../bench/chaos/verdict.ts';
+import { FAMILIES } from '../../bench/shared/families.ts';
+
+const [openai, gemini] = FAMILIES.filter(({ upstream }) => upstream === 'openai' || upstream === 'gemini');
+const KILLED: Fault = { kind: 'kill', slot: 'a', from: 10_000, until: 12_000 };
+
+const TASK: TaskRecord = {
+  id: 'video_1',
+  prompt: 'boat 1',
+  phase: 'succeeded',
+  owner: 'node-1',
+  reason: undefined,
+  result: { videoId: 'v', bytes: 9, sha256: 'ab', costMicros: 300 },
+  holdMicros: 400,
+  intendedAt: 9_000,
+  endedAt: 60_000,
+  attempts: 1,
+  ledger: { hold: 400, capture: 300, release: 100 },
+  storageKey: 'video/v.mp4',
+  keys: ['key'],
+};
+const FAILED: Partial<TaskRecord> = {
+  phase: 'failed',
+  reason: 'submission_unknown',
+  result: undefined,
+  ledger: { hold: 400, release: 400 },
+  storageKey: undefined,
+};
+const JOB = { upstream: 'openai', id: 'job', prompt: 'boat 1', bills: 1 };
+const OBJECT = { key: 'video/v.mp4', bytes: 9, sha256: 'ab' };
+
+interface Change {
+  readonly client?: Partial<ClientLog>;
+  readonly task?: Partial<TaskRecord>;
+  readonly remains?: Partial<Remains>;
+  readonly family?: (typeof FAMILIES)[number] | undefined;
+  readonly short?: boolean;
+}
+
+function wrongsOf({ client, task, remains, family = openai, short = false }: Change) {
+  if (!family) throw new Error('the family is not there any more');
+  const one: ClientLog = {
+    planned: { family, prompt: 'boat 1', body: {}, ending: undefined },
+    key: 'key',
+    submitAt: 0,
+    ids: new Set(['video_1']),
+    refused: undefined,
+    missing: 0,
+    seen: [],
+    backwards: [],
+    end: 'succeeded',
+    reason: undefined,
+    video: { bytes: 9, sha256: 'ab' },
+    ...client,
+  };
+  const { wrongs, lookedFor } = judge(
+    {
+      clients: [one],
+      tasks: [{ ...TASK, ...task }],
+      jobs: [JOB],
+      objects: [OBJECT],
+      faults: [KILLED],
+      ...remains,
+    },
+    { short },
+  );
+  const kinds = WRONGS.filter((wrong) => wrongs[wrong].length > 0).join(' ');
+  return lookedFor > 0 ? `${kinds} looked for`.trim() : kinds;
+}
+
+it('finds nothing wrong where nothing is', () => {
+  expect(wrongsOf({})).toBe('');
+});
+
+it.each<[string, Change, string]>([
+  ['an accepted task that is not stored', { remains: { tasks: [] } }, 'lost'],
+  ['a task that never ended', { client: { end: undefined }, task: { phase: 'running' } }, 'lost'],
+  ['an end that the client was never told', { client: { end: undefined } }, 'lost'],
+  [
+    'a failure that nobody asked for',
+    { client: { end: 'failed' }, task: { ...FAILED, reason: 'upstream_failed' } },
+    'lost',
+  ],
+  ['a request that was never accepted', { client: { ids: new Set() } }, 'lost'],
+  ['a 404 for an accepted task', { client: { missing: 1 } }, 'lost'],
+  ['two jobs of one task', { remains: { jobs: [JOB, { ...JOB, id: 'other', bills: 0 }] } }, 'twice'],
+  ['two bills of one job', { remains: { jobs: [{ ...JOB, bills: 2 }] } }, 'lost twice'],
+  ['two tasks of one key', { client: { ids: new Set(['video_1', 'video_2']) } }, 'twice'],
+  ['two stored tasks of one prompt', { remains: { tasks: [TASK, { ...TASK, id: 'video_2' }] } }, 'twice'],
+  ['a hold that was never given back', { task: { ledger: { hold: 400, capture: 300 } } }, 'drift'],
+  ['a charge beside the cost', { task: { ledger: { hold: 400, capture: 400 } } }, 'drift'],
+  ['a video that is not in the storage', { remains: { objects: [] } }, 'unreadable'],
+  ['a stored video of other bytes', { remains: { objects: [{ ...OBJECT, sha256: 'cd' }] } }, 'unreadable'],
+  ['a short stored video', { remains: { objects: [{ ...OBJECT, bytes: 8 }] } }, 'unreadable'],
+  ['another download than was stored', { client: { video: { bytes: 9, sha256: 'cd' } } }, 'unreadable'],
+  ['a download that never came', { client: { video: undefined } }, 'unreadable'],
+  ['a status that went back', { client: { backwards: ['succeeded, then queued'] } }, 'backwards'],
+  ['an end that is told otherwise than stored', { client: { end: 'failed' } }, 'backwards'],
+])('tells %s', (_, change, wrong) => {
+  expect(wrongsOf(change)).toBe(wrong);
+});
+
+it('excuses a lost submission only where a fault met it and the upstream cannot tell', () => {
+  const lost = { client: { end: 'failed' as const }, task: FAILED, remains: { jobs: [] } };
+  expect(wrongsOf({ ...lost, family: gemini })).toBe('');
+  expect(wrongsOf({ ...lost, family: openai }), 'OpenAI can tell').toBe('lost');
+  const later = { ...lost, task: { ...FAILED, intendedAt: 30_000 } };
+  expect(wrongsOf({ ...later, family: gemini }), 'no fault met it').toBe('lost');
+});
+
+it('lets a short run end while a lost submission is looked for, and tells it', () => {
+  const searching = {
+    client: { end: undefined },
+    task: { ...FAILED, phase: 'submitting', reason: undefined },
+  };
+  expect(wrongsOf({ ...searching, short: true })).toBe('looked for');
+  expect(wrongsOf({ ...searching, short: false })).toBe('lost');
+});
+
+it.each([SHORT, LONG])('plans every kind of fault, the same for the same seed', (pace) => {
+  const faults = planFaults(pace, 3, 'seed');
+  expect(new Set(faults.map(({ kind }) => kind))).toEqual(new Set(FAULT_KINDS));
+  expect(planFaults(pace, 3, 'seed')).toEqual(faults);
+  expect(planFaults(pace, 3, 'another')).not.toEqual(faults);
+});
