@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { closePolitely, IDLE_GRACE_MS } from './api/closePolitely.ts';
 import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
+import { createReadiness, type ReadinessCheck, type ReadinessWarning } from './api/readiness.ts';
 import { createServer } from './api/server.ts';
 import { createSnapshots } from './api/snapshots.ts';
 import type { Config } from './config.ts';
@@ -26,6 +27,7 @@ import { createNativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { createRegistry } from './providers/registry.ts';
+import type { Cluster } from './store/cluster.ts';
 import { openStore } from './store/open.ts';
 import { type Clock, systemClock } from './tasks/clock.ts';
 import { OnetakeError } from './tasks/errors.ts';
@@ -174,6 +176,16 @@ async function open(
   const metrics = createMetrics(() => engine.unfinished, engine.accounts);
   feed.onChange(({ task, transition }) => transition && metrics.moved(task));
 
+  const readiness = createReadiness({
+    checks: [
+      { part: 'store', name: 'The store', check: () => store.check() },
+      { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster) },
+      { part: 'storage', name: 'The media storage', check: () => storage.check() },
+    ] satisfies ReadinessCheck[],
+    warnings: [] satisfies ReadinessWarning[],
+    onFailure: (part, err) => log.error({ part, err }, 'not ready'),
+  });
+
   // Where clients reach us is known for sure only once a free port was taken.
   let address = '';
   const publicUrl = () => config.publicUrl ?? address;
@@ -212,6 +224,7 @@ async function open(
       givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
     }),
     metrics,
+    readiness,
     clock,
     log,
     settings: {
@@ -240,6 +253,12 @@ async function open(
       log.info('stopped');
     },
   };
+}
+
+function requireLease(cluster: Cluster): void {
+  if (cluster.held()) return;
+  const message = 'This node is cut off from the others and is joining them again; see the log.';
+  throw new OnetakeError('not_ready', 503, message);
 }
 
 async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {

@@ -20,6 +20,7 @@ import { isTaskId } from '../tasks/ids.ts';
 import type { Task } from '../tasks/task.ts';
 import { gone } from './bytes.ts';
 import type { Draining } from './draining.ts';
+import type { Readiness } from './readiness.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** What the routes are made from. */
@@ -37,6 +38,7 @@ export interface ApiContext {
   readonly keyring: Keyring;
   readonly snapshots: Snapshots;
   readonly metrics: Metrics;
+  readonly readiness: Readiness;
   readonly clock: Clock;
   readonly log: Logger;
   readonly draining: Draining;

@@ -2,24 +2,12 @@ import { z } from 'zod';
 import { draining as drainingError, OnetakeError } from '../tasks/errors.ts';
 import type { ApiContext, App } from './context.ts';
 import { errorAnswer } from './errors.ts';
-import { createReadiness, PARTS, type PartStates } from './readiness.ts';
+import type { ReadinessReport } from './readiness.ts';
 import { NotReadyAnswer, ReadyAnswer } from './schemas.ts';
 
 /** `/healthz`, `/readyz`, `/metrics`: for load balancers and operators; no key. */
 export function healthRoutes(app: App, context: ApiContext): void {
-  const { engine, store, storage, cluster, draining, metrics, log } = context;
-  const readiness = createReadiness({
-    checks: {
-      store: () => store.check(),
-      storage: () => storage.check(),
-      async feed() {
-        if (cluster.held()) return;
-        const message = 'This node is cut off from the others and is joining them again; see the log.';
-        throw new OnetakeError('not_ready', 503, message);
-      },
-    },
-    onFailure: (part, err) => log.error({ part, err }, 'not ready'),
-  });
+  const { engine, readiness, draining, metrics } = context;
 
   app.get(
     '/healthz',
@@ -53,19 +41,20 @@ export function healthRoutes(app: App, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const states = draining.begun ? undefined : await readiness.check();
+      const report = draining.begun ? undefined : await readiness.check();
       reply.header('cache-control', 'no-store');
       const unfinished_tasks = engine.unfinished;
+      const warnings = report && Object.keys(report.warnings).length > 0 ? { warnings: report.warnings } : {};
       // Asked again: a stop may have begun while the parts were looked at.
-      if (!draining.begun && states && isReady(states)) {
-        const parts = { store: 'ok', feed: 'ok', storage: 'ok' } as const;
-        return { status: 'ready' as const, parts, unfinished_tasks };
+      if (!draining.begun && report?.ready) {
+        return { status: 'ready' as const, parts: report.parts, ...warnings, unfinished_tasks };
       }
-      const error = draining.begun || !states ? drainingError() : notReady(states);
+      const error = draining.begun || !report ? drainingError() : notReady(report);
       return {
         ...errorAnswer(error, request, reply),
         status: 'not_ready' as const,
-        ...(states ? { parts: states } : {}),
+        ...(report ? { parts: report.parts } : {}),
+        ...warnings,
         unfinished_tasks,
       };
     },
@@ -76,9 +65,7 @@ export function healthRoutes(app: App, context: ApiContext): void {
   );
 }
 
-const isReady = (states: PartStates): boolean => PARTS.every((part) => states[part] === 'ok');
-
-function notReady(states: PartStates): OnetakeError {
-  const wrong = PARTS.map((part) => states[part]).filter((state) => state !== 'ok');
+function notReady({ parts }: ReadinessReport): OnetakeError {
+  const wrong = Object.values(parts).filter((state) => state !== 'ok');
   return new OnetakeError('not_ready', 503, wrong.join(' '), { retryAfterSeconds: 5 });
 }

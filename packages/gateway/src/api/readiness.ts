@@ -1,28 +1,41 @@
 import { OnetakeError } from '../tasks/errors.ts';
 
-/** What the gateway cannot work without. */
-export const PARTS = ['store', 'feed', 'storage'] as const;
-export type Part = (typeof PARTS)[number];
+/** `ok`, or what is wrong: a sentence that anybody may read; by the name of the part. */
+export type PartStates = Readonly<Record<string, string>>;
 
-/** `ok`, or what is wrong: a sentence that anybody may read. */
-export type PartStates = Readonly<Record<Part, string>>;
+/** Something that the gateway cannot work without. */
+export interface ReadinessCheck {
+  /** Its name on the wire: `store`. */
+  readonly part: string;
+  /** How a sentence about it begins: `The store`. */
+  readonly name: string;
+  /** Resolves if the part works; throws an `OnetakeError` whose message anybody may read, or what only the log may tell. */
+  check(): Promise<void>;
+}
 
-const NAMES: Readonly<Record<Part, string>> = {
-  store: 'The store',
-  feed: 'The feed of changes',
-  storage: 'The media storage',
-};
+/** Something that the gateway can work without for a while, and an operator should mend. */
+export interface ReadinessWarning {
+  readonly part: string;
+  /** What is wrong, in a sentence that anybody may read; undefined where nothing is. */
+  warning(): string | undefined;
+}
+
+export interface ReadinessReport {
+  readonly ready: boolean;
+  readonly parts: PartStates;
+  readonly warnings: PartStates;
+}
 
 export interface Readiness {
   /** Asks every part. Whoever asks meanwhile shares the answer. */
-  check(): Promise<PartStates>;
+  check(): Promise<ReadinessReport>;
 }
 
 export interface ReadinessParts {
-  /** Each resolves if its part works. */
-  readonly checks: Readonly<Record<Part, () => Promise<void>>>;
+  readonly checks: readonly ReadinessCheck[];
+  readonly warnings?: readonly ReadinessWarning[];
   /** Told why a part does not work, for the log. */
-  readonly onFailure: (part: Part, cause: unknown) => void;
+  readonly onFailure: (part: string, cause: unknown) => void;
   /** Milliseconds a part may take. */
   readonly timeoutMs?: number;
   /** Milliseconds of a clock that never goes back. */
@@ -36,19 +49,20 @@ const GIVE_UP_AFTER = 10;
 
 export function createReadiness({
   checks,
+  warnings = [],
   onFailure,
   timeoutMs = TIMEOUT_MS,
   now = () => performance.now(),
 }: ReadinessParts): Readiness {
-  const running = new Map<Part, { readonly since: number; readonly ended: Promise<void> }>();
-  let shared: Promise<PartStates> | undefined;
+  const running = new Map<string, { readonly since: number; readonly ended: Promise<void> }>();
+  let shared: Promise<ReadinessReport> | undefined;
 
   /** The check of a part that is under way, or a new one. */
-  function run(part: Part): Promise<void> {
+  function run({ part, check }: ReadinessCheck): Promise<void> {
     const current = running.get(part);
     if (current && now() - current.since < GIVE_UP_AFTER * timeoutMs) return current.ended;
     // In a function of its own, so that a check that throws at once is a check that failed.
-    const started = { since: now(), ended: (async () => checks[part]())() };
+    const started = { since: now(), ended: (async () => check())() };
     running.set(part, started);
     const forget = () => {
       if (running.get(part) === started) running.delete(part);
@@ -57,27 +71,37 @@ export function createReadiness({
     return started.ended;
   }
 
-  async function stateOf(part: Part): Promise<string> {
+  async function stateOf(check: ReadinessCheck): Promise<string> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      const message = `${NAMES[part]} does not answer within ${timeoutMs / 1000} s.`;
+      const message = `${check.name} does not answer within ${timeoutMs / 1000} s.`;
       timer = setTimeout(() => reject(new OnetakeError('not_ready', 503, message)), timeoutMs);
     });
     try {
-      await Promise.race([run(part), late]);
+      await Promise.race([run(check), late]);
       return 'ok';
     } catch (error) {
-      onFailure(part, error);
+      onFailure(check.part, error);
       // The words of a driver may name hosts and users; ours were written to be read by anybody.
-      return error instanceof OnetakeError ? error.message : `${NAMES[part]} does not work; see the log.`;
+      return error instanceof OnetakeError ? error.message : `${check.name} does not work; see the log.`;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async function ask(): Promise<PartStates> {
-    const [store, feed, storage] = await Promise.all([stateOf('store'), stateOf('feed'), stateOf('storage')]);
-    return { store, feed, storage };
+  async function ask(): Promise<ReadinessReport> {
+    const states = await Promise.all(
+      checks.map(async (check): Promise<[string, string]> => [check.part, await stateOf(check)]),
+    );
+    const wrong = warnings.flatMap(({ part, warning }): [string, string][] => {
+      const text = warning();
+      return text === undefined ? [] : [[part, text]];
+    });
+    return {
+      ready: states.every(([, state]) => state === 'ok'),
+      parts: Object.fromEntries(states),
+      warnings: Object.fromEntries(wrong),
+    };
   }
 
   return {

@@ -162,19 +162,23 @@ export const ErrorAnswer = z.object({
   }),
 });
 
+const partStates = z.record(z.string(), z.string());
+const warnings = partStates
+  .optional()
+  .describe('What an operator should mend although tasks can be taken, by part; absent where nothing is');
+
 export const ReadyAnswer = z.object({
   status: z.literal('ready'),
-  parts: z.object({ store: z.literal('ok'), feed: z.literal('ok'), storage: z.literal('ok') }),
+  parts: partStates.describe('What the gateway cannot work without, each `ok`'),
+  warnings,
   unfinished_tasks: z.int().describe('Tasks that this node drives'),
 });
 
 export const NotReadyAnswer = z.object({
   ...ErrorAnswer.shape,
   status: z.literal('not_ready'),
-  parts: z
-    .object({ store: z.string(), feed: z.string(), storage: z.string() })
-    .optional()
-    .describe('Each `ok`, or what is wrong; not looked at while the gateway stops'),
+  parts: partStates.optional().describe('Each `ok`, or what is wrong; not looked at while the gateway stops'),
+  warnings,
   unfinished_tasks: z.int().describe('Tasks that this node drives'),
 });
 

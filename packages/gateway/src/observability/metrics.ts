@@ -6,6 +6,8 @@ export interface Metrics {
   readonly accepted: Counter<'model'>;
   /** To be told of every transition. */
   moved(task: Task): void;
+  /** Adds a value that is read whenever the metrics are; a `counter` never falls. */
+  watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -42,14 +44,29 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
     buckets: [1, 2, 5, 10, 20, 40, 60, 120, 240, 480, 960],
     registers,
   });
-  new Gauge({
-    name: 'onetake_tasks_unfinished',
-    help: 'Tasks that this node drives',
-    registers,
-    collect() {
-      this.set(unfinished());
-    },
-  });
+  function watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number): void {
+    if (type === 'gauge') {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+      return;
+    }
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+  watch('gauge', 'onetake_tasks_unfinished', 'Tasks that this node drives', unfinished);
   const perAccount = (name: string, help: string, read: (use: AccountUse) => number) =>
     new Gauge({
       name,
@@ -86,6 +103,7 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
         duration.observe({ model }, (task.completedAt - task.createdAt) / 1000);
       }
     },
+    watch,
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

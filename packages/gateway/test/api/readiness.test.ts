@@ -1,17 +1,25 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { createReadiness, type Part } from '../../src/api/readiness.ts';
+import { createReadiness } from '../../src/api/readiness.ts';
 import { NotReadyAnswer, ReadyAnswer } from '../../src/api/schemas.ts';
 import { OnetakeError } from '../../src/tasks/errors.ts';
 import { startTestGateway } from '../support/gateway.ts';
 
 const works = async () => undefined;
 
-function world(checks: Partial<Record<Part, () => Promise<void>>>, now?: () => number) {
-  const failures: [Part, unknown][] = [];
+function world(
+  checks: Partial<Record<'store' | 'feed' | 'storage', () => Promise<void>>>,
+  { now, warning }: { now?: () => number; warning?: () => string | undefined } = {},
+) {
+  const failures: [string, unknown][] = [];
   const readiness = createReadiness({
-    checks: { store: works, feed: works, storage: works, ...checks },
+    checks: [
+      { part: 'store', name: 'The store', check: checks.store ?? works },
+      { part: 'feed', name: 'The feed', check: checks.feed ?? works },
+      { part: 'storage', name: 'The storage', check: checks.storage ?? works },
+    ],
+    warnings: warning ? [{ part: 'log', warning }] : [],
     onFailure: (part, cause) => void failures.push([part, cause]),
     timeoutMs: 20,
     ...(now ? { now } : {}),
@@ -29,7 +37,7 @@ it('tells our own words of a broken part, and keeps those of a driver for the lo
       throw new OnetakeError('storage_unavailable', 503, 'The disk is full; free some space.');
     },
   });
-  expect(await readiness.check()).toEqual({
+  expect((await readiness.check()).parts).toEqual({
     store: 'The store does not work; see the log.',
     feed: 'ok',
     storage: 'The disk is full; free some space.',
@@ -49,12 +57,16 @@ it('a part that hangs is told in time, and is not asked again beside itself', as
     },
   });
   const hung = { store: 'The store does not answer within 0.02 s.', feed: 'ok', storage: 'ok' };
-  expect(await readiness.check()).toEqual(hung);
-  expect(await readiness.check()).toEqual(hung);
+  expect((await readiness.check()).parts).toEqual(hung);
+  expect((await readiness.check()).parts).toEqual(hung);
   expect(asked).toBe(1);
   const last = readiness.check();
   answer();
-  expect(await last).toEqual({ store: 'ok', feed: 'ok', storage: 'ok' });
+  expect(await last).toEqual({
+    ready: true,
+    parts: { store: 'ok', feed: 'ok', storage: 'ok' },
+    warnings: {},
+  });
 });
 
 it('a check that never ends is given up in the end, and the part asked anew', async () => {
@@ -64,12 +76,12 @@ it('a check that never ends is given up in the end, and the part asked anew', as
     asked += 1;
     return asked === 1 ? new Promise<void>(() => {}) : Promise.resolve();
   };
-  const { readiness } = world({ store }, () => now);
+  const { readiness } = world({ store }, { now: () => now });
   await readiness.check();
   now = 199;
-  expect((await readiness.check()).store).not.toBe('ok');
+  expect((await readiness.check()).parts.store).not.toBe('ok');
   now = 200;
-  expect((await readiness.check()).store).toBe('ok');
+  expect((await readiness.check()).parts.store).toBe('ok');
   expect(asked).toBe(2);
 });
 
@@ -84,6 +96,14 @@ it('probes that come at once share one check; a later one asks again', async () 
   expect(asked).toBe(1);
   await readiness.check();
   expect(asked).toBe(2);
+});
+
+it('a warning is told, and keeps nobody from taking tasks', async () => {
+  let warning: string | undefined = 'Log lines are dropped: the disk is full.';
+  const { readiness } = world({}, { warning: () => warning });
+  expect(await readiness.check()).toMatchObject({ ready: true, warnings: { log: warning } });
+  warning = undefined;
+  expect(await readiness.check()).toMatchObject({ ready: true, warnings: {} });
 });
 
 it('/readyz says which part is broken, beside an error like any other, and that it works again', async () => {
