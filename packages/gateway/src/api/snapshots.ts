@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Engine } from '../engine/engine.ts';
 import type { Feed } from '../engine/feed.ts';
 import type { Clock } from '../tasks/clock.ts';
@@ -8,13 +9,12 @@ import { etaSeconds, taskView, urlsOf, type ViewParts } from './taskView.ts';
 
 /** A query's answer, serialised once for every client that asks. */
 export interface Snapshot {
-  readonly task: Task;
+  /** As much of the task as decides about its answer: a whole one, with its prompt, would double what an answer costs. */
+  readonly task: Pick<Task, 'projectId' | 'phase' | 'startedAt' | 'version' | 'deletedAt'>;
   readonly body: Buffer;
   readonly etag: string;
   /** Seconds, for `Retry-After`; undefined once finished. */
   readonly retryAfter: string | undefined;
-  /** Milliseconds UTC after which the answer is made anew: its `eta` or its link has aged. */
-  readonly freshUntil: number;
 }
 
 /** Reads tasks for the hot path: from memory while nothing changed, else from the engine. */
@@ -25,8 +25,10 @@ export interface Snapshots {
   of(task: Task): Promise<Snapshot>;
 }
 
-/** Answers kept; the oldest go first. About a kilobyte each. */
-const CACHE_SIZE = 20_000;
+/** Bytes of answers kept; those that nobody has asked for the longest go first. About a kilobyte each. */
+const CACHE_BYTES = 32 * 2 ** 20;
+/** Bytes that keeping an answer costs beside its body. */
+const OVERHEAD = 700;
 /** How long an unfinished task's `eta` may stand. Milliseconds. */
 const ETA_FRESH_MS = 1000;
 /** A finished task's answer changes only as its link is signed anew. */
@@ -42,11 +44,20 @@ interface SnapshotParts extends ViewParts {
   readonly held: () => boolean;
   readonly feed: Feed;
   readonly clock: Clock;
+  /** Milliseconds of a clock that never goes back: a wall clock that is set back must not keep an answer for longer. */
+  readonly monotonic?: () => number;
 }
 
 export function createSnapshots(parts: SnapshotParts): Snapshots {
-  const { readTask, live, held, feed, clock, ...view } = parts;
-  const cache = new Map<string, Snapshot>();
+  const { readTask, live, held, feed, clock, monotonic = () => performance.now(), ...view } = parts;
+  const cache = new LRUCache<string, Snapshot>({
+    maxSize: CACHE_BYTES,
+    sizeCalculation: ({ body }) => body.length + OVERHEAD,
+    ttl: LINK_FRESH_MS,
+    ttlResolution: 0,
+    perf: { now: monotonic },
+  });
+  let purgeAt = monotonic() + LINK_FRESH_MS;
   const reads = createReads();
   // Changes are durable before they are published: what is read after this is the new truth.
   feed.onChange(({ task }) => forget(task.id));
@@ -63,24 +74,39 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
     const urls = await urlsOf(task, view);
     const now = clock.now();
     const progress = live(task.id);
-    const body = Buffer.from(JSON.stringify(taskView(task, progress, now, urls)));
+    const body = unpooled(JSON.stringify(taskView(task, progress, now, urls)));
+    const { projectId, phase, version, startedAt, deletedAt } = task;
     const finished = isTerminal(task.phase);
     return {
-      task,
+      task: {
+        projectId,
+        phase,
+        version,
+        ...(startedAt === undefined ? {} : { startedAt }),
+        ...(deletedAt === undefined ? {} : { deletedAt }),
+      },
       body,
       // Weak while unfinished: an `eta` that merely ticks is no news.
       etag: finished ? `"${hash('sha1', body, 'hex')}"` : `W/"${task.version}-${progress?.percent ?? 0}"`,
       retryAfter: finished ? undefined : String(retryAfter(progress?.expectedAt, now)),
-      freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
   }
 
   function cached(taskId: string): Snapshot | undefined {
     const snapshot = cache.get(taskId);
-    return snapshot && snapshot.freshUntil > clock.now() && mayServe(snapshot.task) ? snapshot : undefined;
+    return snapshot && mayServe(snapshot.task) ? snapshot : undefined;
   }
+
+  function keep(id: string, snapshot: Snapshot): void {
+    cache.set(id, snapshot, { ttl: isTerminal(snapshot.task.phase) ? LINK_FRESH_MS : ETA_FRESH_MS });
+    if (monotonic() < purgeAt) return;
+    // What nobody asks for again would stay until the bytes are needed.
+    cache.purgeStale();
+    purgeAt = monotonic() + LINK_FRESH_MS;
+  }
+
   /** What is finished never changes; a deletion is told. */
-  const mayServe = (task: Task): boolean => isTerminal(task.phase) || held();
+  const mayServe = (task: Snapshot['task']): boolean => isTerminal(task.phase) || held();
 
   return {
     cached,
@@ -94,12 +120,10 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       try {
         const found = await readTask(taskId);
         if (!found) return undefined;
-        const { task, keep } = found;
+        const { task, keep: mayKeep } = found;
         const snapshot = await build(task);
-        if (read.current && (keep || isTerminal(task.phase)) && mayServe(task)) {
-          if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
-          cache.set(taskId, snapshot);
-        }
+        // Under the task's own copy of its id: the caller's is a slice of the whole URL, which it would keep in memory.
+        if (read.current && (mayKeep || isTerminal(task.phase)) && mayServe(task)) keep(task.id, snapshot);
         return snapshot;
       } finally {
         stop();
@@ -107,6 +131,13 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       }
     },
   };
+}
+
+/** Bytes of their own: those of `Buffer.from` are a slice of a pool of 64 KiB, all of which one kept slice keeps in memory. */
+function unpooled(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 function retryAfter(expectedAt: number | undefined, now: number): number {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { KeyRow, Scope, Store } from '../store/store.ts';
 import type { Clock } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
@@ -15,12 +16,12 @@ export interface Keyring {
   forget(): void;
 }
 
-/** Keys kept in memory; the oldest go first. */
+/** Keys kept in memory; those that nobody has used the longest go first. */
 const CACHE_SIZE = 10_000;
 
 /** `held` tells whether changes of keys are heard of at this moment. */
 export function createKeyring(store: Store, clock: Clock, held: () => boolean = () => true): Keyring {
-  const cache = new Map<string, KeyRow>();
+  const cache = new LRUCache<string, KeyRow>({ max: CACHE_SIZE });
   let forgotten = 0;
 
   async function lookUp(hash: string): Promise<KeyRow | undefined> {
@@ -28,7 +29,6 @@ export function createKeyring(store: Store, clock: Clock, held: () => boolean = 
     const row = await store.keyByHash(hash);
     // What was read before the keys changed may serve this one request, and no other.
     if (!row || asOf !== forgotten || !held()) return row;
-    if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
     cache.set(hash, row);
     return row;
   }
