@@ -51,6 +51,14 @@ export interface Engine {
   start(): Promise<void>;
   /** Accepts a task. When this resolves the task survives `kill -9` and power loss. */
   submit(task: NewTask): Promise<{ task: Task; replayed: boolean }>;
+  /**
+   * The task that was accepted under this idempotency key before, to be asked for ahead of everything that may change or fail
+   * between two tries. Throws a 422 where the key was used with another body.
+   */
+  acceptedUnder(
+    projectId: string,
+    idempotency: Pick<IdempotencyRecord, 'key' | 'bodyHash'>,
+  ): Promise<Task | undefined>;
   read(taskId: string): Promise<Task | undefined>;
   /** As `read`, and whether the answer may be kept until the feed says that it is stale. */
   current(taskId: string): Promise<{ task: Task; keep: boolean } | undefined>;
@@ -294,11 +302,7 @@ export function createEngine(parts: EngineParts): Engine {
       });
       switch (accepted.outcome) {
         case 'conflict':
-          throw new OnetakeError(
-            'idempotency_conflict',
-            422,
-            'This Idempotency-Key was used with another body; use a new key for a new request.',
-          );
+          throw idempotencyConflict();
         case 'replayed':
           return { task: accepted.task, replayed: true };
         case 'accepted':
@@ -306,6 +310,11 @@ export function createEngine(parts: EngineParts): Engine {
       }
     },
 
+    async acceptedUnder(projectId, { key, bodyHash }) {
+      const accepted = await store.acceptedUnder(projectId, key, timers.now());
+      if (accepted && accepted.bodyHash !== bodyHash) throw idempotencyConflict();
+      return accepted?.task;
+    },
     async read(taskId) {
       return inHand(taskId) ?? store.task(taskId);
     },
@@ -379,3 +388,10 @@ export function createEngine(parts: EngineParts): Engine {
     },
   };
 }
+
+const idempotencyConflict = (): OnetakeError =>
+  new OnetakeError(
+    'idempotency_conflict',
+    422,
+    'This Idempotency-Key was used with another body; use a new key for a new request.',
+  );

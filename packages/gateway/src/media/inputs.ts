@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
 import type { CheckedRequest } from '../models/checkRequest.ts';
+import { createFairLimit } from '../net/fairLimit.ts';
 import type { GuardedFetch } from '../net/guardedFetch.ts';
 import type { Clock } from '../tasks/clock.ts';
+import type { OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { ImageType } from './imageHeader.ts';
@@ -18,9 +20,13 @@ import type { MediaStorage } from './media.ts';
 export interface InputReader {
   /**
    * The request with its images stored, and their media rows, to be marked present by whoever accepts the task. Throws
-   * a 400 that names the field; then nothing is left behind.
+   * a 400 that names the field, or the reason of an aborted signal; then nothing is left behind.
    */
-  readAll(checked: Pick<CheckedRequest, 'draft'>, projectId: string): Promise<ReadInputs>;
+  readAll(
+    checked: Pick<CheckedRequest, 'draft'>,
+    projectId: string,
+    signal: AbortSignal,
+  ): Promise<ReadInputs>;
   /** Removes stored images of a request that was not accepted. */
   discard(media: readonly InputRow[]): Promise<void>;
 }
@@ -56,13 +62,18 @@ export interface InputReaderParts {
   };
   readonly clock: Clock;
   readonly maxBytes?: number;
+  /** For all images of one request, milliseconds; a minute unless told. */
+  readonly fetchAllMs?: number;
 }
 
 /** As much as any upstream takes (10 to 20 MB). */
 const MAX_BYTES = 20 * 2 ** 20;
-/** Images in hand at a time, over all requests: bounds the memory that they take. Slow hosts hold up no inline image. */
-const FETCHED_AT_A_TIME = 16;
+/** Images fetched at a time, which bounds the memory that they take: over all projects, and for one, whose hosts may be slow. */
+const FETCHED = { total: 24, perTenant: 4 };
+/** Images in requests themselves that are decoded at a time. */
 const DECODED_AT_A_TIME = 4;
+/** For all images of a request, from the wait for a place to the last byte. Milliseconds. */
+const FETCH_ALL_MS = 60_000;
 
 const EXTENSIONS: Readonly<Record<ImageType, string>> = {
   'image/png': 'png',
@@ -71,9 +82,18 @@ const EXTENSIONS: Readonly<Record<ImageType, string>> = {
 };
 
 export function createInputReader(parts: InputReaderParts): InputReader {
-  const { guardedFetch, storage, inspectImage, store, clock, maxBytes = MAX_BYTES } = parts;
+  const {
+    guardedFetch,
+    storage,
+    inspectImage,
+    store,
+    clock,
+    maxBytes = MAX_BYTES,
+    fetchAllMs = FETCH_ALL_MS,
+  } = parts;
   const bytesOf = createImageSource({ guardedFetch, maxBytes });
-  const limits = { url: pLimit(FETCHED_AT_A_TIME), base64: pLimit(DECODED_AT_A_TIME) };
+  const fetching = createFairLimit(FETCHED);
+  const decoding = pLimit(DECODED_AT_A_TIME);
 
   /** Reads, checks and stores one image; `name` is its field, for errors. */
   async function read(
@@ -111,6 +131,22 @@ export function createInputReader(parts: InputReaderParts): InputReader {
     return { ref, row };
   }
 
+  /** Images that are elsewhere wait for their project's turn; slow hosts hold up no inline image. */
+  async function inTurn<T>(
+    { kind }: GivenImage,
+    projectId: string,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    if (kind === 'base64') return decoding(work);
+    const release = await fetching.acquire(projectId, 1, signal);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
   /** Row first, then bytes: what a crash leaves in between, the sweep finds. */
   async function keep(row: InputRow, bytes: Buffer, name: string): Promise<ImageFacts> {
     await store.putMedia([row]);
@@ -133,16 +169,21 @@ export function createInputReader(parts: InputReaderParts): InputReader {
   }
 
   return {
-    async readAll({ draft }, projectId) {
+    async readAll({ draft }, projectId, asker) {
       const stop = new AbortController();
+      const late = AbortSignal.timeout(fetchAllMs);
+      const signal = AbortSignal.any([stop.signal, asker, late]);
       const stored = new Map<string, StoredImage>();
       const takeIn = async ({ name, raw }: NamedImage) => {
         try {
           const given = givenImage(raw, name);
-          stored.set(name, await limits[given.kind](() => read(given, name, projectId, stop.signal)));
+          stored.set(
+            name,
+            await inTurn(given, projectId, signal, () => read(given, name, projectId, signal)),
+          );
         } catch (error) {
           // One bad image spoils the request: the others need not be fetched to their end.
-          stop.abort(error);
+          stop.abort(error === late.reason ? tooSlow(name, fetchAllMs) : error);
         }
       };
       await Promise.all(imagesOf(draft).map(takeIn));
@@ -162,3 +203,9 @@ interface StoredImage {
   readonly ref: InputRef;
   readonly row: InputRow;
 }
+
+const tooSlow = (name: string, ms: number): OnetakeError =>
+  refused(
+    name,
+    `the images of this request could not be fetched within ${ms / 1000} seconds; send fewer at once, from a faster host, or as data URLs.`,
+  );

@@ -73,6 +73,14 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
 
   return {
     accept: writes.accept,
+    async acceptedUnder(projectId, key, now) {
+      const [row] = await read<TaskWithAttempt & { body_hash: string }>(SQL.remembered, [
+        projectId,
+        key,
+        now,
+      ]);
+      return row && { task: taskFromColumns(row), bodyHash: row.body_hash };
+    },
     commit: (move, media = []) => writes.commit(move, media),
     claim(move) {
       const { accountId, upstreamId, number } = claimOf(move);

@@ -93,11 +93,11 @@ const statements = {
       exists (select from written w where w.n = g.n) as written
     from given g`,
 
-  /** The task that a key stands for. */
+  /** The task that a key stands for at the time $3. */
   remembered: `
     select i.body_hash, ${TASK_WITH_ATTEMPT}
     from idempotency i join tasks t on t.id = i.task_id ${JOIN_ATTEMPT}
-    where i.project_id = $1 and i.key = $2`,
+    where i.project_id = $1 and i.key = $2 and i.expires_at > $3`,
 
   /**
    * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 the sender. Each is a compare-and-set: what

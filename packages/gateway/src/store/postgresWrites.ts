@@ -103,6 +103,7 @@ export function createWrites({ connections, node, concurrency }: WritesOptions):
         const [row] = await read<TaskWithAttempt & { body_hash: string }>(SQL.remembered, [
           task.projectId,
           idempotency.key,
+          task.createdAt,
         ]);
         if (row && row.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
         if (row) return { outcome: 'replayed', task: taskFromColumns(row) };

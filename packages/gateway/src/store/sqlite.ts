@@ -115,6 +115,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
 
   return {
     accept: (acceptance) => inGroup(() => accept(acceptance)),
+    async acceptedUnder(projectId, key, now) {
+      const record = sql.idempotency.get(projectId, key, now);
+      const row = record && sql.task.get(record.task_id);
+      return record && row && { task: taskFromColumns(row), bodyHash: record.body_hash };
+    },
     commit: (move, media = []) => inGroup(() => commit(move, media)),
     claim: (move) => inGroup(() => claim(move)),
 

@@ -8,6 +8,8 @@ import type { Status, Task } from '../tasks/task.ts';
 export interface Store {
   /** Task, hold, inputs and idempotency record in one transaction; the earlier task where the key was used before. */
   accept(acceptance: Acceptance): Promise<Accepted>;
+  /** What `accept` would find under an idempotency key at `now` (milliseconds UTC), before anything is made for the request. */
+  acceptedUnder(projectId: string, key: string, now: number): Promise<AcceptedUnder | undefined>;
   /**
    * Writes a move if the task still is in the phase and version it starts from (compare-and-set), with its ledger rows
    * and media rows. False: another driver was first, and nothing was written.
@@ -145,6 +147,12 @@ export type Accepted =
   | { readonly outcome: 'replayed'; readonly task: Task }
   /** The key was used with another body. */
   | { readonly outcome: 'conflict' };
+
+/** The task that an idempotency key stands for, and the body that it was used with. */
+export interface AcceptedUnder {
+  readonly task: Task;
+  readonly bodyHash: string;
+}
 
 export interface TaskQuery {
   readonly projectId: string;

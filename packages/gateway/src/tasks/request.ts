@@ -24,6 +24,8 @@ export interface VideoRequest {
   readonly promptExtend?: boolean;
   readonly personGeneration?: string;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** What the caller was told of how the request is carried out: roundings, redirections. */
+  readonly notes?: readonly string[];
   /** Raw upstream parameters, passed through for this provider only. */
   readonly providerOptions?: Readonly<Record<string, unknown>>;
 }

@@ -33,10 +33,11 @@ const WEBP = draw().toBuffer('image/webp');
 /** A whole GIF of one pixel. */
 const GIF = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
 const MAX_BYTES = 10_000;
+const NEVER = new AbortController().signal;
 
 const dataUrl = (bytes: Buffer, type = 'image/png') => `data:${type};base64,${bytes.toString('base64')}`;
 
-async function world() {
+async function world({ fetchAllMs }: { fetchAllMs?: number } = {}) {
   const dir = await tempFolder();
   const store = await openSqliteStore({ dir, exclusive: true });
   onTestFinished(() => store.close());
@@ -58,6 +59,7 @@ async function world() {
     },
     clock: { now: () => START_OF_TIME },
     maxBytes: MAX_BYTES,
+    ...(fetchAllMs === undefined ? {} : { fetchAllMs }),
   });
   /** Files of inputs, whole or not. */
   const files = () => readdir(join(dir, 'media', 'input')).catch(() => []);
@@ -79,7 +81,7 @@ const draft = (images: Partial<DraftRequest>): { draft: DraftRequest } => ({
 
 /** What the caller is told, who must be at fault. */
 async function refusalOf(inputs: InputReader, images: Partial<DraftRequest>): Promise<OnetakeError> {
-  const error = await inputs.readAll(draft(images), 'project').catch((error: unknown) => error);
+  const error = await inputs.readAll(draft(images), 'project', NEVER).catch((error: unknown) => error);
   expect(error).toMatchObject({ name: 'OnetakeError', status: 400 });
   // Just found to be one.
   return error as OnetakeError;
@@ -103,7 +105,7 @@ describe('an image', () => {
     ['a data URL in capitals', dataUrl(PNG).replace('data:', 'DATA:'), PNG, 'image/png', 'png'],
   ])('is taken: %s', async (_what, image, bytes, contentType, extension) => {
     const { inputs, storage, store, rows } = await world();
-    const { request, media } = await inputs.readAll(draft({ image }), 'project');
+    const { request, media } = await inputs.readAll(draft({ image }), 'project', NEVER);
     expect(request.image).toEqual({
       mediaId: expect.stringMatching(/^[0-9a-f]{32}$/),
       contentType,
@@ -136,7 +138,7 @@ describe('an image', () => {
       else response.writeHead(200, { 'content-type': 'image/png' }).end(PNG);
     });
     const image = `${server.origin}/a`;
-    const { request } = await inputs.readAll(draft({ image }), 'project');
+    const { request } = await inputs.readAll(draft({ image }), 'project', NEVER);
     expect(request.image).toMatchObject({ contentType: 'image/png', width: 40, sourceUrl: image });
   });
 
@@ -145,7 +147,7 @@ describe('an image', () => {
     async (type) => {
       const { inputs } = await world();
       const server = await serve(give(PNG, type === undefined ? {} : { 'content-type': type }));
-      const { request } = await inputs.readAll(draft({ image: server.origin }), 'project');
+      const { request } = await inputs.readAll(draft({ image: server.origin }), 'project', NEVER);
       expect(request.image?.contentType).toBe('image/png');
     },
   );
@@ -161,6 +163,7 @@ describe('an image', () => {
         referenceImages: [server.origin, dataUrl(PNG), dataUrl(JPEG)],
       }),
       'project',
+      NEVER,
     );
     const types = (refs: VideoRequest['referenceImages']) => refs?.map(({ contentType }) => contentType);
     expect(request).toMatchObject({ seed: 7, image: { contentType: 'image/png' } });
@@ -173,7 +176,7 @@ describe('an image', () => {
   it('is not needed', async () => {
     const { inputs } = await world();
     const checked = draft({});
-    expect(await inputs.readAll(checked, 'project')).toEqual({ request: checked.draft, media: [] });
+    expect(await inputs.readAll(checked, 'project', NEVER)).toEqual({ request: checked.draft, media: [] });
   });
 });
 
@@ -285,7 +288,7 @@ it('a failure of ours is not blamed on the caller, and leaves nothing behind', a
     },
     clock: { now: () => START_OF_TIME },
   });
-  await expect(inputs.readAll(draft({ image: dataUrl(PNG) }), 'project')).rejects.toThrow(
+  await expect(inputs.readAll(draft({ image: dataUrl(PNG) }), 'project', NEVER)).rejects.toThrow(
     'the decoder crashed',
   );
   expect(rows.size).toBe(0);
@@ -294,7 +297,11 @@ it('a failure of ours is not blamed on the caller, and leaves nothing behind', a
 
 it('images of a request that was not accepted can be discarded', async () => {
   const { inputs, rows, files } = await world();
-  const { media } = await inputs.readAll(draft({ image: dataUrl(PNG), lastFrame: dataUrl(PNG) }), 'project');
+  const { media } = await inputs.readAll(
+    draft({ image: dataUrl(PNG), lastFrame: dataUrl(PNG) }),
+    'project',
+    NEVER,
+  );
   await inputs.discard(media);
   expect(rows.size).toBe(0);
   expect(await files()).toEqual([]);
@@ -306,14 +313,68 @@ it('slow hosts hold up no image that came with its request', async () => {
   const slow = await serve((_request, response) => held.push(() => response.end(PNG)));
   let fetched = 0;
   const waiting = Array.from({ length: 20 }, async () => {
-    await inputs.readAll(draft({ image: slow.origin }), 'project');
+    await inputs.readAll(draft({ image: slow.origin }), 'project', NEVER);
     fetched += 1;
   });
-  await inputs.readAll(draft({ image: dataUrl(PNG) }), 'project');
+  await inputs.readAll(draft({ image: dataUrl(PNG) }), 'project', NEVER);
   expect(fetched).toBe(0);
   const released = setInterval(() => {
     for (const release of held.splice(0)) release();
   }, 5);
   onTestFinished(() => clearInterval(released));
   await Promise.all(waiting);
+});
+
+/** A host that answers nobody. */
+async function silentHost() {
+  const asked: { closed: Promise<void> }[] = [];
+  const waiting: (() => void)[] = [];
+  const { origin } = await serve((request) => {
+    const closed = new Promise<void>((resolve) => request.socket.once('close', resolve));
+    asked.push({ closed });
+    for (const tell of waiting.splice(0)) tell();
+  });
+  const requests = async (count: number) => {
+    while (asked.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
+    return asked;
+  };
+  return { origin, requests };
+}
+
+describe('images that are elsewhere', () => {
+  it('slow links of one project hold up no other', async () => {
+    const { inputs } = await world();
+    const silent = await silentHost();
+    const quick = await serve((_request, response) => response.end(PNG));
+    const gone = new AbortController();
+    const stuck = Array.from({ length: 40 }, () =>
+      inputs.readAll(draft({ image: silent.origin }), 'slow', gone.signal).catch((error) => error),
+    );
+    await silent.requests(4);
+    const { media } = await inputs.readAll(draft({ image: quick.origin }), 'quick', NEVER);
+    expect(media).toHaveLength(1);
+    gone.abort(new Error('over'));
+    await Promise.all(stuck);
+  });
+
+  it('are not fetched on for a client that has hung up', async () => {
+    const { inputs, rows, files } = await world();
+    const silent = await silentHost();
+    const gone = new AbortController();
+    const reading = inputs.readAll(draft({ image: silent.origin }), 'project', gone.signal);
+    const [request] = await silent.requests(1);
+    gone.abort(new Error('the client has hung up'));
+    await expect(reading).rejects.toThrow('hung up');
+    await request?.closed;
+    expect([rows.size, await files()]).toEqual([0, []]);
+  });
+
+  it('have a time that is for all of them, the wait for a place included', async () => {
+    const { inputs, rows } = await world({ fetchAllMs: 100 });
+    const silent = await silentHost();
+    const images = Array.from({ length: 6 }, () => silent.origin);
+    const reading = inputs.readAll(draft({ referenceImages: images }), 'project', NEVER);
+    await expect(reading).rejects.toMatchObject({ status: 400, message: /within 0.1 seconds/ });
+    expect(rows.size).toBe(0);
+  });
 });

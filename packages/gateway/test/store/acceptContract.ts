@@ -30,6 +30,18 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       });
     });
 
+    it('finds the task under its idempotency key, of its project and until its time is over', async () => {
+      const store = await open();
+      const task = aTask();
+      const expiresAt = START_OF_TIME + 1000;
+      await store.accept(anAcceptance(task, { idempotency: { key: 'k', bodyHash: 'h', expiresAt } }));
+      const found = await store.acceptedUnder(task.projectId, 'k', START_OF_TIME);
+      expect(found).toStrictEqual({ task, bodyHash: 'h' });
+      expect(await store.acceptedUnder(task.projectId, 'another', START_OF_TIME)).toBeUndefined();
+      expect(await store.acceptedUnder('another', 'k', START_OF_TIME)).toBeUndefined();
+      expect(await store.acceptedUnder(task.projectId, 'k', expiresAt)).toBeUndefined();
+    });
+
     it('writes nothing of it where one part cannot be written', async () => {
       const store = await open();
       const task = aTask();
