@@ -13,6 +13,7 @@ import { importSqlite, refuseImport } from '../store/importSqlite.ts';
 import { unusableDatabase } from '../store/postgresErrors.ts';
 import { migratePostgres } from '../store/postgresMigrations.ts';
 import { openSqliteFile, sqlitePath } from '../store/sqliteFile.ts';
+import { retryWhileLocked } from '../store/sqliteLocked.ts';
 import { migrateSqlite } from '../store/sqliteMigrations.ts';
 import { systemClock } from '../tasks/clock.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
@@ -135,9 +136,10 @@ async function installationOf(from: string, source: FolderRows, target: Client):
     INSTALLATION,
   ]);
   const installation = rows[0]?.value ?? newId();
-  const db = openSqliteFile(from);
+  const db = await openSqliteFile(from);
   try {
-    db.prepare('insert into secrets (name, value) values (?, ?)').run(INSTALLATION, installation);
+    const insert = db.prepare('insert into secrets (name, value) values (?, ?)');
+    await retryWhileLocked(() => insert.run(INSTALLATION, installation));
   } finally {
     db.close();
   }

@@ -1,5 +1,6 @@
 import Sqlite, { type Database } from 'better-sqlite3';
 import { OnetakeError } from '../tasks/errors.ts';
+import { databaseLocked, isLocked, LOCK_PATIENCE_MS, lockPause } from './sqliteLocked.ts';
 
 /** Queues a write for the next group; resolves once it is durable. */
 export type GroupCommit = <T>(write: () => T) => Promise<T>;
@@ -8,46 +9,94 @@ interface Queued {
   readonly write: () => unknown;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
+  /** When it is given up if the file stays locked until then; monotonic milliseconds. */
+  readonly patientUntil: number;
+}
+
+interface GroupCommitOptions {
+  /** How long a write waits for another process that has the file locked, milliseconds. */
+  readonly lockPatienceMs?: number;
 }
 
 /**
  * Group commit: every write queued in one turn of the event loop shares one durable transaction, so that a burst of
- * transitions costs one fsync. Each write has a savepoint of its own: one that throws fails alone.
+ * transitions costs one fsync. Each write has a savepoint of its own: one that throws fails alone. While another process has
+ * the file locked, writes gather and are tried again.
  */
-export function createGroupCommit(db: Database): GroupCommit {
+export function createGroupCommit(
+  db: Database,
+  { lockPatienceMs = LOCK_PATIENCE_MS }: GroupCommitOptions = {},
+): GroupCommit {
   let queue: Queued[] = [];
+  let scheduled = false;
+  let lockedTries = 0;
   // better-sqlite3 makes a transaction inside a transaction a savepoint.
   const alone = db.transaction((write: () => unknown) => write());
+  const begin = db.prepare('begin immediate');
+  const commit = db.prepare('commit');
+  const rollback = db.prepare('rollback');
+
+  /** Runs the writes in the transaction that has begun; returns how each is settled once it is durable. */
+  function runGroup(group: readonly Queued[]): (() => void)[] {
+    const settled: (() => void)[] = [];
+    for (const { write, resolve, reject } of group) {
+      try {
+        const value = alone(write) as never;
+        settled.push(() => resolve(value));
+      } catch (error) {
+        // Some errors (disk full, I/O) take the whole transaction with them, and with it the writes before this one.
+        if (!db.inTransaction) throw error;
+        settled.push(() => reject(unavailable(error)));
+      }
+    }
+    commit.run();
+    return settled;
+  }
 
   function flush(): void {
-    const group = queue;
-    queue = [];
-    const settled: (() => void)[] = [];
+    scheduled = false;
     try {
-      db.transaction(() => {
-        for (const { write, resolve, reject } of group) {
-          try {
-            const value = alone(write) as never;
-            settled.push(() => resolve(value));
-          } catch (error) {
-            // Some errors (disk full, I/O) take the whole transaction with them, and with it the writes before this one.
-            if (!db.inTransaction) throw error;
-            settled.push(() => reject(unavailable(error)));
-          }
-        }
-      }).immediate();
+      begin.run();
     } catch (error) {
-      // The transaction was rolled back or its commit failed: nothing of the group is durable.
-      for (const { reject } of group) reject(unavailable(error));
+      if (isLocked(error)) waitForLock(error);
+      else for (const { reject } of takeQueue()) reject(unavailable(error));
       return;
     }
-    for (const settle of settled) settle();
+    lockedTries = 0;
+    const group = takeQueue();
+    try {
+      for (const settle of runGroup(group)) settle();
+    } catch (error) {
+      // The transaction was rolled back or its commit failed: nothing of the group is durable.
+      if (db.inTransaction) rollback.run();
+      for (const { reject } of group) reject(unavailable(error));
+    }
+  }
+
+  function takeQueue(): readonly Queued[] {
+    const taken = queue;
+    queue = [];
+    return taken;
+  }
+
+  function waitForLock(cause: unknown): void {
+    const now = performance.now();
+    for (const { reject } of queue.filter(({ patientUntil }) => patientUntil <= now)) {
+      reject(databaseLocked(cause));
+    }
+    queue = queue.filter(({ patientUntil }) => patientUntil > now);
+    if (queue.length === 0) return;
+    scheduled = true;
+    setTimeout(flush, lockPause(lockedTries));
+    lockedTries += 1;
   }
 
   return <T>(write: () => T) =>
     new Promise<T>((resolve, reject) => {
-      if (queue.length === 0) setImmediate(flush);
-      queue.push({ write, resolve, reject });
+      queue.push({ write, resolve, reject, patientUntil: performance.now() + lockPatienceMs });
+      if (scheduled) return;
+      scheduled = true;
+      setImmediate(flush);
     });
 }
 

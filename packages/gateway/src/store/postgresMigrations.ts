@@ -1,6 +1,6 @@
-import { Kysely, PostgresAdapter, PostgresDialect, sql } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool } from 'pg';
-import { migrate, pendingMigrations } from './migrate.ts';
+import { applyNextMigration, pendingMigrations } from './migrate.ts';
 import { unusableDatabase } from './postgresErrors.ts';
 
 /** Keeps migrations apart from other holders of locks in the database; chosen at will. */
@@ -17,7 +17,12 @@ export function migratePostgres(url: string): Promise<readonly string[]> {
     if ((await pendingMigrations(db, 'postgres')).length === 0) return [];
     return db.transaction().execute(async (inside) => {
       await sql`select pg_advisory_xact_lock(${LOCK})`.execute(inside);
-      return migrate(inside, 'postgres');
+      const applied: string[] = [];
+      for (;;) {
+        const name = await applyNextMigration(inside, 'postgres');
+        if (name === undefined) return applied;
+        applied.push(name);
+      }
     });
   });
 }
@@ -36,9 +41,7 @@ async function withDatabase<T>(url: string, work: (db: Kysely<unknown>) => Promi
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
   pool.on('error', () => undefined);
-  const dialect = new PostgresDialect({ pool });
-  dialect.createAdapter = () => adapterWithoutSessionLock();
-  const db = new Kysely<unknown>({ dialect });
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   try {
     return await work(db);
   } catch (error) {
@@ -46,12 +49,4 @@ async function withDatabase<T>(url: string, work: (db: Kysely<unknown>) => Promi
   } finally {
     await db.destroy();
   }
-}
-
-/** Kysely would lock for the session, which behind a pooler in transaction mode is anyone's. */
-function adapterWithoutSessionLock(): PostgresAdapter {
-  return Object.assign(new PostgresAdapter(), {
-    acquireMigrationLock: async () => undefined,
-    releaseMigrationLock: async () => undefined,
-  });
 }

@@ -1,3 +1,4 @@
+import type { Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
@@ -6,7 +7,6 @@ import { wholeAccounts } from './accountShares.ts';
 import { lockFolder } from './folderLock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from './folderMarks.ts';
 import { createGroupCommit } from './groupCommit.ts';
-import { migrate } from './migrate.ts';
 import {
   type KeyColumns,
   keyColumns,
@@ -18,6 +18,7 @@ import {
   taskFromColumns,
 } from './rows.ts';
 import { makeFolder, openSqliteFile } from './sqliteFile.ts';
+import { migrateDatabase } from './sqliteMigrations.ts';
 import { prepareStatements } from './sqliteStatements.ts';
 import type { Acceptance, Accepted, AuditRow, KeyRow, MediaRow, Store, TaskQuery } from './store.ts';
 import { asksLike, claimOf } from './submitting.ts';
@@ -32,6 +33,8 @@ export interface SqliteOptions {
   readonly recovering?: boolean;
   /** How often to look for another process's writes, in milliseconds. */
   readonly foreignChangeMs?: number;
+  /** How long a write waits for another process that has the file locked, milliseconds. */
+  readonly lockPatienceMs?: number;
 }
 
 /** The embedded store: one SQLite file, WAL, `synchronous=FULL`, group commit. */
@@ -42,16 +45,28 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     // Under the lock, since an import or a backup that holds it may be marking the folder at this moment.
     refuseMovedFolder(options.dir);
     if (options.exclusive && !options.recovering) refuseBackupFolder(options.dir);
+    return await openLocked(options, () => lock?.release());
   } catch (error) {
     lock?.release();
     throw error;
   }
-  const db = openSqliteFile(options.dir);
-  const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
-  await migrate(kysely, 'sqlite');
+}
 
+async function openLocked(options: SqliteOptions, unlock: () => void): Promise<Store> {
+  const db = await openSqliteFile(options.dir);
+  try {
+    await migrateDatabase(new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) }));
+    return storeOn(db, options, unlock);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Store {
+  const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
   const sql = prepareStatements(db);
-  const inGroup = createGroupCommit(db);
+  const inGroup = createGroupCommit(db, options);
 
   function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
     for (const row of rows) {
@@ -242,10 +257,13 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     check: () => inGroup(() => void sql.ping.get()),
     async close() {
       for (const timer of timers) clearInterval(timer);
-      // One more turn of the group commit: what was queued before this call is durable when it resolves.
-      await inGroup(() => undefined);
-      db.close();
-      lock?.release();
+      try {
+        // One more turn of the group commit: what was queued before this call is durable when it resolves.
+        await inGroup(() => undefined);
+      } finally {
+        db.close();
+        unlock();
+      }
     },
   };
 }

@@ -2,9 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { unusableFolder } from './folderLock.ts';
-
-/** `SQLITE_BUSY` after this long: the command line writes beside the gateway, for a moment at a time. */
-const BUSY_TIMEOUT_MS = 5000;
+import { retryWhileLocked } from './sqliteLocked.ts';
 
 /** Where the embedded database of a data folder is. */
 export const sqlitePath = (dir: string): string => join(dir, 'onetake.db');
@@ -20,9 +18,14 @@ export function makeFolder(dir: string): void {
 }
 
 /** Opens the database of a data folder; made where it is missing. */
-export function openSqliteFile(dir: string): Database.Database {
-  const db = new Database(sqlitePath(dir), { timeout: BUSY_TIMEOUT_MS });
-  db.pragma('journal_mode = WAL');
+export async function openSqliteFile(dir: string): Promise<Database.Database> {
+  const db = new Database(sqlitePath(dir), { timeout: 0 });
+  try {
+    await retryWhileLocked(() => db.pragma('journal_mode = WAL'));
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   // FULL syncs the log at every commit: what was answered with 200 survives power loss, not only `kill -9`.
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');

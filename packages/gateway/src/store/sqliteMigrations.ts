@@ -1,20 +1,54 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { Kysely, SqliteDialect } from 'kysely';
-import { migrate, pendingMigrations } from './migrate.ts';
+import { Kysely, SqliteDialect, sql } from 'kysely';
+import { applyNextMigration, pendingMigrations } from './migrate.ts';
 import { migrationsFor } from './migrations/index.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './sqliteFile.ts';
+import { retryWhileLocked } from './sqliteLocked.ts';
+import { applyOrComplete } from './sqliteRepair.ts';
 
 /** Applies what the database of a data folder lacks, and resolves with the names of it. */
-export function migrateSqlite(dir: string): Promise<readonly string[]> {
+export async function migrateSqlite(dir: string): Promise<readonly string[]> {
   makeFolder(dir);
-  return withDatabase(openSqliteFile(dir), (db) => migrate(db, 'sqlite'));
+  return withDatabase(await openSqliteFile(dir), migrateDatabase);
+}
+
+/**
+ * As `migrateSqlite`, of an open database that nothing else uses yet. Each migration and the note of it are one transaction: a
+ * process that is killed leaves all of it or nothing. Of several that start at once, one applies each.
+ */
+export async function migrateDatabase(db: Kysely<unknown>): Promise<readonly string[]> {
+  const applied: string[] = [];
+  // A database that is up to date is not locked for it.
+  while ((await pendingMigrations(db, 'sqlite')).length > 0) {
+    const name = await inTransaction(db, (inside) =>
+      applyNextMigration(inside, 'sqlite', (step, up) => applyOrComplete(inside, step, up)),
+    );
+    if (name !== undefined) applied.push(name);
+  }
+  return applied;
 }
 
 /** Names of the migrations that it lacks; makes nothing. */
 export async function pendingInSqlite(dir: string): Promise<readonly string[]> {
   if (!existsSync(sqlitePath(dir))) return Object.keys(migrationsFor('sqlite'));
   return withDatabase(new Database(sqlitePath(dir)), (db) => pendingMigrations(db, 'sqlite'));
+}
+
+/** Kysely's own transactions begin without the lock to write, and may then be refused it half way. */
+function inTransaction<T>(db: Kysely<unknown>, work: (inside: Kysely<unknown>) => Promise<T>): Promise<T> {
+  return db.connection().execute(async (inside) => {
+    await retryWhileLocked(() => sql`begin immediate`.execute(inside));
+    try {
+      const result = await work(inside);
+      await sql`commit`.execute(inside);
+      return result;
+    } catch (error) {
+      // Refused where SQLite has rolled back by itself, as after a full disk.
+      await sql`rollback`.execute(inside).catch(() => undefined);
+      throw error;
+    }
+  });
 }
 
 async function withDatabase<T>(

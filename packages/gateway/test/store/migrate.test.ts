@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { Kysely, PostgresDialect, SqliteDialect } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { Pool } from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Dialect } from '../../src/store/dialect.ts';
 import { migrationsFor } from '../../src/store/migrations/index.ts';
 import { migratePostgres, pendingInPostgres } from '../../src/store/postgresMigrations.ts';
@@ -115,12 +115,100 @@ describe('migrating a data folder', () => {
     expect(await pendingInSqlite(dir)).toEqual([]);
   });
 
+  it('is done by one of five processes that start at once', async () => {
+    const dir = await tempFolder();
+    const applied = await Promise.all(Array.from({ length: 5 }, () => migrateSqlite(dir)));
+    expect(applied.flat().sort()).toEqual(ALL);
+  });
+
+  it('waits for another process that has it locked, without stopping this one', async () => {
+    const dir = await tempFolder();
+    await inSqlite(ALL.slice(0, 1), dir);
+    const other = new Database(join(dir, 'onetake.db'));
+    onTestFinished(() => void other.close());
+    other.exec('begin immediate');
+    const migrating = migrateSqlite(dir);
+    // The timer comes while the migration waits.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    other.exec('commit');
+    expect(await migrating).toEqual(ALL.slice(1));
+  });
+
   it('takes one that a newer version has migrated', async () => {
     const dir = await tempFolder();
     await inSqlite([...ALL, NEWER], dir);
     const store = await openSqliteStore({ dir, exclusive: true });
     await accepted(store);
     await store.close();
+  });
+});
+
+/** The statements of a migration, as earlier versions ran them: one by one, each committed by itself. */
+async function statementsOf(name: string): Promise<readonly string[]> {
+  const statements: string[] = [];
+  const db = new Kysely<unknown>({
+    dialect: new SqliteDialect({
+      database: new Database(':memory:', { verbose: (statement) => statements.push(String(statement)) }),
+    }),
+  });
+  for (const step of ALL.slice(0, ALL.indexOf(name) + 1)) {
+    statements.length = 0;
+    await migrationsFor('sqlite')[step]?.up(db);
+  }
+  await db.destroy();
+  return statements;
+}
+
+const schemaOf = (dir: string): unknown[] => {
+  const db = new Database(join(dir, 'onetake.db'), { readonly: true });
+  try {
+    return db
+      .prepare(
+        `select name, sql from sqlite_schema where sql is not null and name not like 'kysely_%' order by name`,
+      )
+      .all();
+  } finally {
+    db.close();
+  }
+};
+
+describe('a data folder whose migration was interrupted by an earlier version', () => {
+  // Those that were ever run without a transaction.
+  it.each(ALL.slice(0, 3))('is completed after any part of %s', async (name) => {
+    const whole = await tempFolder();
+    await migrateSqlite(whole);
+    const statements = await statementsOf(name);
+    for (let count = 0; count <= statements.length; count++) {
+      const dir = await tempFolder();
+      await inSqlite(ALL.slice(0, ALL.indexOf(name)), dir);
+      const db = new Database(join(dir, 'onetake.db'));
+      for (const statement of statements.slice(0, count)) db.exec(statement);
+      db.close();
+
+      const store = await openSqliteStore({ dir, exclusive: true });
+      const task = await accepted(store);
+      expect(await store.task(task.id)).toEqual(task);
+      await store.close();
+      expect(schemaOf(dir)).toEqual(schemaOf(whole));
+      expect(await pendingInSqlite(dir)).toEqual([]);
+    }
+  });
+
+  it('is refused, and left as it is, where a table is not ours', async () => {
+    const dir = await tempFolder();
+    const db = new Database(join(dir, 'onetake.db'));
+    db.exec('create table audit (what text)');
+    db.close();
+    const before = schemaOf(dir);
+    await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
+      code: 'database_unusable',
+      message: expect.stringContaining('"audit"'),
+    });
+    expect(schemaOf(dir)).toEqual(before);
+    // The refusal has let the folder go.
+    await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
+      code: 'database_unusable',
+    });
   });
 });
 

@@ -73,6 +73,51 @@ describe('group commit', () => {
   });
 });
 
+describe('a database file that another process has locked', () => {
+  async function lockedStore(options: Partial<SqliteOptions> = {}) {
+    const dir = await tempFolder();
+    const store = await openStore(dir, options);
+    const other = new Database(join(dir, 'onetake.db'));
+    onTestFinished(() => void other.close());
+    other.exec('begin immediate');
+    return { store, other };
+  }
+
+  it('stops no read and no timer, and takes what was written meanwhile once it is free', async () => {
+    const { store, other } = await lockedStore();
+    const tasks = Array.from({ length: 50 }, () => aTask());
+    let settled = 0;
+    const accepting = tasks.map((task) =>
+      store.accept(anAcceptance(task)).finally(() => {
+        settled += 1;
+      }),
+    );
+    const before = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await store.task(tasks[0]?.id ?? '')).toBeUndefined();
+    // SQLite's own waiting would have taken seconds.
+    expect(performance.now() - before).toBeLessThan(2000);
+    expect(settled).toBe(0);
+    other.exec('commit');
+    expect(await Promise.all(accepting)).toEqual(tasks.map(() => ({ outcome: 'accepted' })));
+  });
+
+  it('is told to callers after a while, each write by itself', async () => {
+    const { store, other } = await lockedStore({ lockPatienceMs: 100 });
+    const task = aTask();
+    await expect(store.accept(anAcceptance(task))).rejects.toMatchObject({
+      code: 'store_unavailable',
+      status: 503,
+      message: expect.stringContaining('locked by another process'),
+      details: { retryAfterSeconds: 5 },
+    });
+    await expect(store.check()).rejects.toMatchObject({ message: expect.stringContaining('locked') });
+    const late = store.accept(anAcceptance(task));
+    other.exec('commit');
+    expect(await late).toEqual({ outcome: 'accepted' });
+  });
+});
+
 describe('a data folder', () => {
   const holder = fileURLToPath(new URL('./holdFolder.ts', import.meta.url));
 
