@@ -133,7 +133,7 @@ async function open(
     openInput: async (input) => {
       const row = await store.media(input.mediaId);
       if (!row) throw new Error(`input ${input.mediaId} is gone`);
-      return storage.read(row.storageKey);
+      return engine.mediaCare.media.read(row);
     },
     accounts: registry.accounts,
     facts: (task) => catalogue.facts(task.request),
@@ -176,6 +176,13 @@ async function open(
   const metrics = createMetrics(() => engine.unfinished, engine.accounts);
   feed.onChange(({ task, transition }) => transition && metrics.moved(task));
 
+  metrics.watch(
+    'counter',
+    'onetake_media_damaged_total',
+    'Stored files that this node has found damaged or missing',
+    () => engine.mediaCare.found,
+  );
+
   const readiness = createReadiness({
     checks: [
       { part: 'store', name: 'The store', check: () => store.check() },
@@ -201,7 +208,7 @@ async function open(
     store,
     cluster,
     draining,
-    storage,
+    media: engine.mediaCare.media,
     catalogue,
     accounts: registry.accounts,
     inputs: createInputReader({

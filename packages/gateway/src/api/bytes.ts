@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import fresh from 'fresh';
 import { parse as parseRange } from 'range-parser';
-import type { MediaStorage } from '../media/media.ts';
+import type { VerifiedMedia } from '../media/verified.ts';
 import type { MediaRow } from '../store/store.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 
@@ -13,18 +13,16 @@ export interface ServeOptions {
 
 /**
  * Answers with a media object's bytes: conditional requests, one byte range (RFC 9110, sections 13 and 14), HEAD.
- * Constant memory. Throws a 410 where the bytes are gone.
+ * Constant memory. Throws a 502 where the bytes are not those that were stored.
  */
 export async function serveBytes(
   request: FastifyRequest,
   reply: FastifyReply,
-  storage: MediaStorage,
+  media: VerifiedMedia<MediaRow>,
   row: MediaRow,
   { filename, disposition }: ServeOptions,
 ): Promise<FastifyReply> {
-  const stat = await storage.stat(row.storageKey);
-  if (!stat) throw gone('The video is no longer stored here.');
-
+  const stat = await media.stat(row);
   const etag = `"${row.sha256 ?? `${row.id}-${stat.bytes}`}"`;
   const lastModified = new Date(stat.modifiedAt).toUTCString();
   const { 'if-none-match': noneMatch, 'if-modified-since': since } = request.headers;
@@ -59,7 +57,7 @@ export async function serveBytes(
   if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${stat.bytes}`);
   reply.header('content-length', end - start + 1);
   if (request.method === 'HEAD') return reply.send();
-  return reply.send(await storage.read(row.storageKey, { start, end }));
+  return reply.send(await media.read(row, { start, end }));
 }
 
 /** The one range to answer with; undefined for all of it, also where several are asked for. */

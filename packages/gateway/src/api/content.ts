@@ -20,6 +20,7 @@ const BYTES_ERRORS = {
   ...ERRORS,
   409: ErrorAnswer.describe('Not finished yet, with its `status`; or failed, with the error of the task'),
   410: ErrorAnswer.describe('The video was kept until its `expires_at` and is deleted'),
+  502: ErrorAnswer.describe('The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)'),
 };
 const VIDEO_ANSWERS = {
   200: z.file().meta({ contentMediaType: 'video/mp4' }).describe('The bytes'),
@@ -31,7 +32,7 @@ const VIDEO_ANSWERS = {
 
 /** `GET …/{task_id}/content` and `GET …/download?id=`: the bytes, or JSON with base64 as the reference service answers. */
 export function contentRoutes(app: App, context: ApiContext): void {
-  const { storage } = context;
+  const { media } = context;
 
   app.route({
     method: ['GET', 'HEAD'],
@@ -82,13 +83,12 @@ export function contentRoutes(app: App, context: ApiContext): void {
   ): Promise<FastifyReply> {
     const row = await rowOf(task, variant);
     const filename = variant === 'video' ? `${task.id}.mp4` : `${task.id}.jpg`;
-    return serveBytes(request, reply, storage, row, { filename, disposition: 'attachment' });
+    return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
   }
 
   async function sendJson(request: FastifyRequest, reply: FastifyReply, task: Task): Promise<FastifyReply> {
     const row = await rowOf(task, 'video');
-    const stat = await storage.stat(row.storageKey);
-    if (!stat) throw gone('The video is no longer stored here.');
+    const stat = await media.stat(row);
     const head = `{"success":true,"generation_id":${JSON.stringify(task.id)},"task_id":${JSON.stringify(task.id)},"format":"mp4","size":${stat.bytes},"base64":"`;
     const middle = '","data_url":"data:video/mp4;base64,';
     const tail = '"}';
@@ -103,9 +103,9 @@ export function contentRoutes(app: App, context: ApiContext): void {
     // The video is read twice, so that neither encoding of it is ever in memory.
     const pieces = async function* () {
       yield head;
-      yield* base64Of(await storage.read(row.storageKey));
+      yield* base64Of(await media.read(row));
       yield middle;
-      yield* base64Of(await storage.read(row.storageKey));
+      yield* base64Of(await media.read(row));
       yield tail;
     };
     const out = new PassThrough();

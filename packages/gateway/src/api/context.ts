@@ -8,12 +8,12 @@ import type { Keyring } from '../keys/keyring.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { InputReader } from '../media/inputs.ts';
 import type { MediaLinks } from '../media/links.ts';
-import type { MediaStorage } from '../media/media.ts';
+import type { VerifiedMedia } from '../media/verified.ts';
 import type { Catalogue } from '../models/catalogue.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Account } from '../providers/account.ts';
 import type { Cluster } from '../store/cluster.ts';
-import type { KeyRow, Store } from '../store/store.ts';
+import type { KeyRow, MediaRow, Store } from '../store/store.ts';
 import type { Clock } from '../tasks/clock.ts';
 import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
@@ -29,7 +29,8 @@ export interface ApiContext {
   readonly feed: Feed;
   readonly store: Store;
   readonly cluster: Cluster;
-  readonly storage: MediaStorage;
+  /** Every byte that is served is read through this. */
+  readonly media: VerifiedMedia<MediaRow>;
   readonly catalogue: Catalogue;
   readonly accounts: readonly Account[];
   readonly inputs: InputReader;

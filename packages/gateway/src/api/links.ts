@@ -5,7 +5,7 @@ import type { ApiContext, App } from './context.ts';
 import { ErrorAnswer } from './schemas.ts';
 
 /** `GET /media/{file}`: signed, expiring links, which need no key: for players, browsers and sharing. */
-export function linkRoutes(app: App, { links, store, storage, clock }: ApiContext): void {
+export function linkRoutes(app: App, { links, store, media, clock }: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/media/:file',
@@ -22,6 +22,9 @@ export function linkRoutes(app: App, { links, store, storage, clock }: ApiContex
         200: z.file().meta({ contentMediaType: 'video/mp4' }).describe('The bytes'),
         403: ErrorAnswer.describe('The signature is wrong'),
         410: ErrorAnswer.describe('The link has expired, or the video is deleted'),
+        502: ErrorAnswer.describe(
+          'The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)',
+        ),
       },
     },
     handler: async (request, reply) => {
@@ -35,13 +38,13 @@ export function linkRoutes(app: App, { links, store, storage, clock }: ApiContex
           break;
       }
       const row = await store.media(id);
-      if (row?.state !== 'present' || (row.expiresAt !== undefined && row.expiresAt <= clock.now())) {
+      if (!row || row.state === 'pending' || (row.expiresAt !== undefined && row.expiresAt <= clock.now())) {
         throw gone('The video is no longer stored here.');
       }
       // A video on another site's page, or fetched by its script: the signature is the permission.
       reply.headers({ 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' });
       const filename = `${row.taskId ?? row.id}.${extension}`;
-      return serveBytes(request, reply, storage, row, { filename, disposition: 'inline' });
+      return serveBytes(request, reply, media, row, { filename, disposition: 'inline' });
     },
   });
 }

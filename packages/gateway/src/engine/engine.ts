@@ -13,6 +13,7 @@ import { cancelElsewhere } from './cancelWish.ts';
 import { createCollecting } from './collecting.ts';
 import { createHands, type Hand } from './hand.ts';
 import { createLateResults } from './lateResults.ts';
+import { createMediaCare, type MediaCare } from './mediaCare.ts';
 import { createOwnership } from './ownership.ts';
 import type { EngineParts } from './parts.ts';
 import { further, type LiveProgress, shareProgress } from './progress.ts';
@@ -69,6 +70,8 @@ export interface Engine {
   /** A job of an account may have changed upstream. */
   hint(accountId: string, upstreamId: string): void;
   readonly draining: boolean;
+  /** What is stored, and how it is. */
+  readonly mediaCare: MediaCare;
   /** How this node uses each account. */
   accounts(): readonly AccountUse[];
   /** Tasks in hand. */
@@ -145,6 +148,7 @@ export function createEngine(parts: EngineParts): Engine {
       [...accountStates.values()].filter((state) => !hand.avoid.has(state.account.id) && mayUse(hand, state))
         .length,
   });
+  const mediaCare = createMediaCare(parts);
   const retention = createRetention({ ...parts, leads: ownership.leads });
   const takeUp = createTakingUp({
     ...parts,
@@ -349,6 +353,7 @@ export function createEngine(parts: EngineParts): Engine {
     get draining() {
       return draining;
     },
+    mediaCare,
     accounts: () =>
       [...accountStates].map(([id, state]) => ({
         id,
@@ -366,6 +371,7 @@ export function createEngine(parts: EngineParts): Engine {
       ownership.stop();
       admission.stop();
       retention.stop();
+      mediaCare.stop();
       tracking.stop();
       lateResults.stop();
       submission.stop();

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { explained, isMissing, makeFolder, syncFolder } from './filesDisk.ts';
 import { listFiles, removeOldFiles } from './filesList.ts';
 import { openFileWrite } from './filesWrite.ts';
-import { missingObject, requireMediaKey } from './key.ts';
+import { MissingObject, requireMediaKey } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
 
 /** What `check` writes: enough that a full disk refuses it. */
@@ -68,7 +68,7 @@ export function createFileStorage(options: { root: string }): MediaStorage {
 
     async withLocalFile(key, use) {
       const path = pathOf(key);
-      if (!(await explained(() => statOf(path)))) throw missingObject(key);
+      if (!(await explained(() => statOf(path)))) throw new MissingObject(key);
       return use(path);
     },
 
@@ -108,7 +108,7 @@ async function openObject(key: string, path: string) {
   try {
     return await open(path, 'r');
   } catch (error) {
-    throw isMissing(error) ? missingObject(key) : error;
+    throw isMissing(error) ? new MissingObject(key) : error;
   }
 }
 

@@ -13,7 +13,12 @@ export function requireMediaKey(key: string): void {
 export const mediaIdOf = (key: string): string => key.slice(key.indexOf('/') + 1, key.lastIndexOf('.'));
 
 /** What `read` throws for an object that is not there. */
-export const missingObject = (key: string): Error => new Error(`there is no ${key} in media storage`);
+export class MissingObject extends Error {
+  constructor(key: string) {
+    super(`there is no ${key} in media storage`);
+    this.name = 'MissingObject';
+  }
+}
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   mp4: 'video/mp4',

@@ -15,7 +15,7 @@ import pLimit from 'p-limit';
 import { explained, makeFolder } from './filesDisk.ts';
 import { removeOldFiles } from './filesList.ts';
 import { openFileWrite } from './filesWrite.ts';
-import { missingObject, requireMediaKey } from './key.ts';
+import { MissingObject, requireMediaKey } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
 import { claimBucket } from './s3Claim.ts';
 import { type BucketOptions, openBucket } from './s3Client.ts';
@@ -128,12 +128,12 @@ export function createS3Storage(options: S3Options): MediaStorage {
       // The empty range that an empty object has: no `Range` header can ask for it.
       if (range && range.end < range.start) {
         if (await stat(key)) return Readable.from([]);
-        throw missingObject(key);
+        throw new MissingObject(key);
       }
       try {
         return await get(key, range);
       } catch (error) {
-        throw error instanceof Error && isNoSuchKey(error.cause) ? missingObject(key) : error;
+        throw error instanceof Error && isNoSuchKey(error.cause) ? new MissingObject(key) : error;
       }
     },
 

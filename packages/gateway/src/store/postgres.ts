@@ -170,6 +170,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     async removeMedia(ids) {
       await run(SQL.removeMedia, [ids]);
     },
+    markDamaged: async (id, storageKey, now) =>
+      (await run(SQL.markDamaged, [id, storageKey, now])).length === 1,
     async removeExpiredIdempotency(now, limit) {
       const [row] = await run<{ removed: number }>(SQL.removeIdempotency, [now, limit]);
       return row?.removed ?? 0;

@@ -31,7 +31,7 @@ const insertLedger = (parameter: number, written: string): string => `
 const PUT_MEDIA = `
   on conflict (id) do update set task_id = excluded.task_id, state = excluded.state, bytes = excluded.bytes,
     sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
-  where media.state <> 'present' or excluded.state = 'present'`;
+  where media.state = 'pending' or excluded.state = 'present'`;
 
 const insertMedia = (parameter: number, written: string): string => `
   insert into media (${listOf(MEDIA_COLUMNS)})
@@ -217,6 +217,10 @@ const statements = {
   /** What another node removes at this moment is left to it. */
   removeMedia: `
     delete from media where id in (select id from media where id = any($1::text[]) for update skip locked)`,
+
+  markDamaged: `
+    update media set state = 'damaged'
+    where id = $1 and storage_key = $2 and state = 'present' and (expires_at is null or expires_at > $3) returning id`,
 
   /** What another node removes at this moment, or a submit renews, is passed over. */
   removeIdempotency: `

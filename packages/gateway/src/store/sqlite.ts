@@ -209,6 +209,8 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       inGroup(() => {
         for (const id of ids) sql.removeMedia.run(id);
       }),
+    markDamaged: (id, storageKey, now) =>
+      inGroup(() => sql.markDamaged.run(id, storageKey, now).changes === 1),
     removeExpiredIdempotency: (now, limit) => inGroup(() => sql.removeIdempotency.run(now, limit).changes),
 
     putKey: (key: KeyRow, audit: AuditRow) =>

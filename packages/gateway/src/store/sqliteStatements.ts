@@ -88,12 +88,15 @@ export function prepareStatements(db: Database) {
       values (@id, @project_id, @task_id, @kind, @storage_key, @content_type, @state, @bytes, @sha256, @created_at, @expires_at)
       on conflict (id) do update set task_id = excluded.task_id, state = excluded.state, bytes = excluded.bytes,
         sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
-      where media.state <> 'present' or excluded.state = 'present'`),
+      where media.state = 'pending' or excluded.state = 'present'`),
     media: db.prepare<[string]>('select * from media where id = ?'),
     knowsMedia: db.prepare<[string]>('select 1 from media where id = ?'),
     mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
     sweepable: db.prepare<[number, number, number]>(`
       select * from media where expires_at <= ? or (state = 'pending' and created_at <= ?) limit ?`),
+    markDamaged: db.prepare<[string, string, number]>(`
+      update media set state = 'damaged'
+      where id = ? and storage_key = ? and state = 'present' and (expires_at is null or expires_at > ?)`),
     removeMedia: db.prepare<[string]>('delete from media where id = ?'),
 
     idempotency: db.prepare<[string, string, number], { body_hash: string; task_id: string }>(

@@ -51,7 +51,7 @@ export interface Store {
   /** Whether some attempt of the account, of any task, has this upstream id. */
   isKnownUpstream(accountId: string, upstreamId: string): Promise<boolean>;
 
-  /** Writes media rows: before their bytes (`pending`), and again when they are there. What is there never becomes pending again. */
+  /** Writes media rows: before their bytes (`pending`), and again when they are there. What is there, or damaged, never becomes pending again. */
   putMedia(rows: readonly MediaRow[]): Promise<void>;
   media(id: string): Promise<MediaRow | undefined>;
   /** Which of the ids have a media row. */
@@ -61,6 +61,8 @@ export interface Store {
   /** Rows that belong to a task. */
   mediaOf(taskId: string): Promise<readonly MediaRow[]>;
   removeMedia(ids: readonly string[]): Promise<void>;
+  /** Notes that what is under a row's key is damaged. False where the row is gone, past its time, not present, or has another key by now. */
+  markDamaged(id: string, storageKey: string, now: number): Promise<boolean>;
   /** Forgets idempotency records past their time. */
   removeExpiredIdempotency(now: number, limit: number): Promise<number>;
 
@@ -182,8 +184,8 @@ export interface MediaRow {
   /** Where the bytes are in media storage. */
   readonly storageKey: string;
   readonly contentType: string;
-  /** `pending`: the row is there, the bytes perhaps not. */
-  readonly state: 'pending' | 'present';
+  /** `pending`: the row is there, the bytes perhaps not. `damaged`: the bytes are not those that were stored. */
+  readonly state: 'pending' | 'present' | 'damaged';
   readonly bytes?: number;
   /** Hex SHA-256. */
   readonly sha256?: string;

@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { MediaStorage } from '../../src/media/media.ts';
+import { createVerifiedMedia, type Damage } from '../../src/media/verified.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { readAll } from '../support/readAll.ts';
 
@@ -249,6 +250,72 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       const keys = Array.from({ length: 20 }, newKey);
       await Promise.all(keys.map((key) => put(storage, key, key)));
       expect(await Promise.all(keys.map((key) => get(storage, key)))).toEqual(keys);
+    });
+  });
+
+  describe(`${name}: an object whose bytes have changed`, () => {
+    const right = randomBytes(300_000);
+    const flipped = Buffer.from(right);
+    flipped.writeUInt8(flipped.readUInt8(150_000) ^ 1, 150_000);
+
+    /** Reads of a row that says `right`, of a storage that has something else. */
+    async function having(bytes: Buffer | undefined) {
+      const { storage } = await open();
+      const id = newId();
+      const row = {
+        id,
+        storageKey: `video/${id}.mp4`,
+        state: 'present' as const,
+        bytes: right.length,
+        sha256: createHash('sha256').update(right).digest('hex'),
+      };
+      if (bytes) await put(storage, row.storageKey, bytes);
+      const found = Promise.withResolvers<Damage>();
+      const media = createVerifiedMedia({
+        storage,
+        damaged: (_row, damage) => found.resolve(damage),
+        log: { warn: () => undefined },
+      });
+      return { media, row, found: found.promise };
+    }
+
+    it.each([
+      ['cut in half', right.subarray(0, 150_000), 'length'],
+      ['one byte longer', Buffer.concat([right, Buffer.from('x')]), 'length'],
+      ['gone', undefined, 'missing'],
+    ] as const)('by being %s has neither facts nor bytes', async (_how, bytes, problem) => {
+      const { media, row, found } = await having(bytes);
+      await expect(media.stat(row)).rejects.toMatchObject({ status: 502 });
+      await expect(media.read(row).then(readAll)).rejects.toMatchObject({ status: 502 });
+      const beyond = { start: right.length - 10, end: right.length - 1 };
+      if (problem !== 'length' || bytes.length < right.length) {
+        await expect(media.read(row, beyond).then(readAll)).rejects.toThrow();
+      }
+      expect((await found).problem).toBe(problem);
+    });
+
+    it('never comes whole: the last piece is withheld', async () => {
+      const { media, row, found } = await having(flipped);
+      let bytes = 0;
+      const reading = (async () => {
+        for await (const piece of await media.read(row)) bytes += piece.length;
+      })();
+      await expect(reading).rejects.toMatchObject({ code: 'media_damaged', status: 502 });
+      expect(bytes).toBeLessThan(right.length);
+      expect((await found).problem).toBe('digest');
+    });
+
+    it('is found after a part of it was read', async () => {
+      const { media, row, found } = await having(flipped);
+      expect(await readAll(await media.read(row, { start: 0, end: 9 }))).toEqual(right.subarray(0, 10));
+      expect((await found).problem).toBe('digest');
+    });
+
+    it('is told from one that is as it was stored', async () => {
+      const { media, row } = await having(right);
+      expect((await media.stat(row)).bytes).toBe(right.length);
+      expect((await readAll(await media.read(row))).equals(right)).toBe(true);
+      expect(await media.verify(row)).toBeUndefined();
     });
   });
 

@@ -29,6 +29,23 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media(present.id)).toStrictEqual({ ...present, expiresAt: 1 });
     });
 
+    it('are damaged once somebody notes it of the very bytes that they name, while those are kept', async () => {
+      const store = await open();
+      const row = aMediaRow({ expiresAt: 100 });
+      const pending = aMediaRow({ state: 'pending' });
+      await store.putMedia([row, pending]);
+      expect(await store.markDamaged(row.id, 'video/another.mp4', 50)).toBe(false);
+      expect(await store.markDamaged(row.id, row.storageKey, 100)).toBe(false);
+      expect(await store.markDamaged(pending.id, pending.storageKey, 50)).toBe(false);
+      expect(await store.media(row.id)).toStrictEqual(row);
+      expect(await store.markDamaged(row.id, row.storageKey, 50)).toBe(true);
+      expect(await store.markDamaged(row.id, row.storageKey, 50)).toBe(false);
+      await store.putMedia([{ ...row, state: 'pending' }]);
+      expect(await store.media(row.id)).toStrictEqual({ ...row, state: 'damaged' });
+      await store.putMedia([row]);
+      expect(await store.media(row.id)).toStrictEqual(row);
+    });
+
     it('are told from ids that have none', async () => {
       const store = await open();
       const [here, gone] = [aMediaRow({ state: 'pending' }), aMediaRow()];
