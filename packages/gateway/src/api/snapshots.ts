@@ -15,6 +15,8 @@ export interface Snapshot {
   readonly etag: string;
   /** Seconds, for `Retry-After`; undefined once finished. */
   readonly retryAfter: string | undefined;
+  /** Milliseconds UTC after which the answer is made anew, also where the wall clock was set forward: its links are signed by that. */
+  readonly freshUntil: number;
 }
 
 /** Reads tasks for the hot path: from memory while nothing changed, else from the engine. */
@@ -89,12 +91,13 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       // Weak while unfinished: an `eta` that merely ticks is no news.
       etag: finished ? `"${hash('sha1', body, 'hex')}"` : `W/"${task.version}-${progress?.percent ?? 0}"`,
       retryAfter: finished ? undefined : String(retryAfter(progress?.expectedAt, now)),
+      freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
   }
 
   function cached(taskId: string): Snapshot | undefined {
     const snapshot = cache.get(taskId);
-    return snapshot && mayServe(snapshot.task) ? snapshot : undefined;
+    return snapshot && snapshot.freshUntil > clock.now() && mayServe(snapshot.task) ? snapshot : undefined;
   }
 
   function keep(id: string, snapshot: Snapshot): void {
