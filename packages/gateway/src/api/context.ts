@@ -50,8 +50,10 @@ export interface ApiSettings {
   /** Where clients reach this gateway, where the operator says; without a slash at the end. */
   readonly publicUrl: string | undefined;
   readonly version: string;
-  /** Bytes of a request body. */
+  /** Bytes of a request body with images. */
   readonly bodyLimit: number;
+  /** How long a body may stop coming, milliseconds; half a minute unless told. */
+  readonly bodyIdleMs?: number;
   /** How long an idempotency key is remembered, milliseconds. */
   readonly idempotencyMs: number;
 }

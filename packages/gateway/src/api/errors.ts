@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { UpstreamError } from '../providers/provider.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { REASONS } from '../tasks/reasons.ts';
+import { tooLarge } from './jsonScanner.ts';
 import type { ErrorAnswer } from './schemas.ts';
 
 /** The HTTP framework's own refusals, in our words. */
@@ -55,6 +56,8 @@ export function errorAnswer(
   // A 404 or 410 may be kept by caches where nothing forbids it; the next answer may be another.
   reply.header('cache-control', 'no-store');
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="onetake"');
+  // The rest of the body may still come, or never.
+  if (status === 408) reply.header('connection', 'close');
   reply.code(status);
   return {
     error: {
@@ -89,14 +92,7 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
     });
   }
   const { code, statusCode } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    const limit = Math.floor(bodyLimit / 2 ** 20);
-    return new OnetakeError(
-      'body_too_large',
-      413,
-      `The body is larger than ${limit} MiB; give images as URLs, or raise ONETAKE_BODY_LIMIT_MB.`,
-    );
-  }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(bodyLimit);
   const framework = code === undefined ? undefined : FRAMEWORK_ERRORS[code];
   if (framework) return new OnetakeError(framework.reason, framework.status, framework.message);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500 && error instanceof Error) {

@@ -9,7 +9,7 @@ import type { ApiContext, App } from './context.ts';
 import { answerError } from './errors.ts';
 import { eventRoute } from './events.ts';
 import { healthRoutes } from './health.ts';
-import { useStrictJson } from './jsonBody.ts';
+import { PLAIN_BYTES, useStrictJson } from './jsonBody.ts';
 import { keyRoutes } from './keys.ts';
 import { linkRoutes } from './links.ts';
 import { modelRoutes } from './models.ts';
@@ -23,6 +23,8 @@ import { taskRoutes } from './tasks.ts';
  * the one that sends the requests, or one of them meets a closed door.
  */
 const KEEP_ALIVE_MS = 75_000;
+/** For a whole request with its body: the largest that is allowed takes nine minutes at a megabit a second. */
+const REQUEST_MS = 600_000;
 
 /** The whole HTTP surface, ready to listen. */
 export async function createServer(context: ApiContext): Promise<App> {
@@ -32,7 +34,9 @@ export async function createServer(context: ApiContext): Promise<App> {
     // Requests are told by the hook below, in one line each.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
     childLoggerFactory: createRequestLog,
-    bodyLimit: settings.bodyLimit,
+    // Routes that take images say so.
+    bodyLimit: PLAIN_BYTES,
+    requestTimeout: REQUEST_MS,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
@@ -59,7 +63,7 @@ export async function createServer(context: ApiContext): Promise<App> {
       reply,
     ),
   );
-  useStrictJson(app);
+  useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
   app.decorateRequest('apiKey', undefined);
 
   // Callbacks instead of promises: the hot path passes through both hooks.

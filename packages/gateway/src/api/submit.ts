@@ -36,6 +36,7 @@ export function submitRoute(app: App, context: ApiContext): void {
         response: {
           200: SubmitAnswer,
           ...ERRORS,
+          408: ErrorAnswer.describe('The body stopped coming'),
           413: ErrorAnswer.describe('The body is too large'),
           415: ErrorAnswer.describe('The body is not JSON'),
           422: ErrorAnswer.describe('The idempotency key was used with another body'),
@@ -44,6 +45,7 @@ export function submitRoute(app: App, context: ApiContext): void {
           ),
         },
       },
+      bodyLimit: settings.bodyLimit,
       // The body is checked against the catalogue, whose messages say what the model in question accepts.
       validatorCompiler: () => (value) => ({ value }),
     },

@@ -25,7 +25,7 @@ describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
     ['bad UTF-8', INVALID_UTF8, 400, /UTF-8/],
     [
       'a body over the limit',
-      JSON.stringify({ ...QUICK, prompt: 'x'.repeat(2 ** 20) }),
+      JSON.stringify({ ...QUICK, image: 'x'.repeat(2 ** 20) }),
       413,
       /ONETAKE_BODY_LIMIT_MB/,
     ],
