@@ -25,6 +25,7 @@ import { probeVideo } from './media/probe.ts';
 import { createCatalogue } from './models/catalogue.ts';
 import { createNativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
+import type { LogOutput } from './observability/logOutput.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { createRegistry } from './providers/registry.ts';
 import type { Cluster } from './store/cluster.ts';
@@ -55,15 +56,21 @@ const COLLECT_CONCURRENCY = 8;
 /** Children that check videos and images: each check takes a fraction of a second. */
 const INSPECTORS = 2;
 
+export interface GatewayOptions {
+  readonly clock?: Clock;
+  /** Where `log` goes, to be told of on /readyz and in the metrics. */
+  readonly logOutput?: LogOutput;
+}
+
 /** Wires the parts, adopts what the last process left, and listens. Where a part fails, those before it are closed. */
 export async function startGateway(
   config: Config,
   log: Logger,
-  { clock = systemClock }: { clock?: Clock } = {},
+  { clock = systemClock, logOutput }: GatewayOptions = {},
 ): Promise<Gateway> {
   const opened = new AsyncDisposableStack();
   try {
-    return await open(config, log, clock, opened);
+    return await open(config, { log, clock, logOutput }, opened);
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -72,8 +79,7 @@ export async function startGateway(
 
 async function open(
   config: Config,
-  log: Logger,
-  clock: Clock,
+  { log, clock, logOutput }: { log: Logger; clock: Clock; logOutput: LogOutput | undefined },
   opened: AsyncDisposableStack,
 ): Promise<Gateway> {
   const { store, cluster } = await openStore(config, log);
@@ -182,6 +188,10 @@ async function open(
     'Stored files that this node has found damaged or missing',
     () => engine.mediaCare.found,
   );
+  if (logOutput) {
+    const help = 'Log lines that could not be written';
+    metrics.watch('counter', 'onetake_log_lines_dropped_total', help, () => logOutput.dropped);
+  }
 
   const readiness = createReadiness({
     checks: [
@@ -189,7 +199,9 @@ async function open(
       { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster) },
       { part: 'storage', name: 'The media storage', check: () => storage.check() },
     ] satisfies ReadinessCheck[],
-    warnings: [] satisfies ReadinessWarning[],
+    warnings: [
+      ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
+    ] satisfies ReadinessWarning[],
     onFailure: (part, err) => log.error({ part, err }, 'not ready'),
   });
 
@@ -256,6 +268,7 @@ async function open(
     publicUrl: publicUrl(),
     firstKey,
     async close() {
+      log.info({ unfinished: engine.unfinished, patience_s: config.drainTimeoutSeconds }, 'draining');
       await opened.disposeAsync();
       log.info('stopped');
     },

@@ -61,4 +61,6 @@ try {
     `${error instanceof Error ? (code === undefined ? error.stack : error.message) : String(error)}\n`,
   );
   process.exitCode = mistaken ? 2 : 1;
+  // A pipe that nobody reads would keep the process for ever.
+  if (process.argv[2] === 'serve') process.exit();
 }

@@ -1,16 +1,32 @@
-import { readConfig } from '../config.ts';
+import { type Config, readConfig } from '../config.ts';
 import { startGateway } from '../main.ts';
 import { createLog } from '../observability/log.ts';
+import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** A second signal within this time belongs to the first. Milliseconds. */
 const SECOND_SIGNAL_MS = 1000;
 
+/** Lines that tell of the end may take this long to be written. Milliseconds. */
+const LOG_FLUSH_MS = 1000;
+
 /** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
-export async function serve(): Promise<number> {
+export async function serve(): Promise<never> {
   const config = readConfig(process.env);
-  const log = createLog(config.logLevel);
-  const gateway = await startGateway(config, log);
+  const output = createLogOutput({ sink: standardOutput() });
+  neverBlock(process.stderr);
+  process.once('exit', () => output.writeRest());
+  try {
+    await serveUntilSignal(config, output);
+  } finally {
+    await output.flush(LOG_FLUSH_MS);
+  }
+  // Keep-alive sockets of clients, library timers, and output that nobody takes must not hold the process.
+  process.exit(0);
+}
+
+async function serveUntilSignal(config: Config, output: LogOutput): Promise<void> {
+  const gateway = await startGateway(config, createLog(config.logLevel, output), { logOutput: output });
   process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
 
   await firstSignal();
@@ -20,8 +36,6 @@ export async function serve(): Promise<number> {
   }, SECOND_SIGNAL_MS);
   process.stderr.write('\nStopping: finishing what is under way. Press Ctrl-C again to stop at once.\n');
   await gateway.close();
-  // Keep-alive sockets of clients and library timers must not hold the process.
-  process.exit(0);
 }
 
 function firstSignal(): Promise<void> {

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { createLogOutput, standardOutput } from './logOutput.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -28,6 +29,6 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
       redact: { paths: SECRET_PATHS, censor: '[secret]' },
       hooks: { streamWrite: scrub },
     },
-    destination ?? pino.destination({ dest: 1, sync: false }),
+    destination ?? createLogOutput({ sink: standardOutput() }),
   );
 }
