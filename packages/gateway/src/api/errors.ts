@@ -59,18 +59,24 @@ export function errorAnswer(
   // The rest of the body may still come, or never.
   if (status === 408) reply.header('connection', 'close');
   reply.code(status);
-  return {
-    error: {
-      code: status,
-      message,
-      reason,
-      ...(details.param === undefined ? {} : { param: details.param }),
-      ...(details.status === undefined ? {} : { status: details.status }),
-      ...details.extra,
-      request_id: request.id,
-    },
-  };
+  return errorBody(known, request.id);
 }
+
+/** An error as every answer carries it. */
+export const errorBody = (
+  { code: reason, status, message, details }: OnetakeError,
+  requestId: string,
+): z.output<typeof ErrorAnswer> => ({
+  error: {
+    code: status,
+    message,
+    reason,
+    ...(details.param === undefined ? {} : { param: details.param }),
+    ...(details.status === undefined ? {} : { status: details.status }),
+    ...details.extra,
+    request_id: requestId,
+  },
+});
 
 function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
   if (error instanceof OnetakeError) return error;

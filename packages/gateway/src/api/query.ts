@@ -78,6 +78,8 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
       });
       const stopDrain = draining.onRelease(done);
       request.raw.once('close', done);
+      // Gone while the task was read: it will not close again.
+      if (request.raw.socket.destroyed) done();
     });
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { createRequestLog } from '../observability/requestLog.ts';
-import { OnetakeError } from '../tasks/errors.ts';
+import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { callbackRoutes } from './callbacks.ts';
 import { contentRoutes } from './content.ts';
 import type { ApiContext, App } from './context.ts';
@@ -12,11 +12,13 @@ import { healthRoutes } from './health.ts';
 import { PLAIN_BYTES, useStrictJson } from './jsonBody.ts';
 import { keyRoutes } from './keys.ts';
 import { linkRoutes } from './links.ts';
+import { answerOtherMethods } from './methods.ts';
 import { modelRoutes } from './models.ts';
 import { useOpenApi } from './openapi.ts';
 import { queryRoute } from './query.ts';
 import { submitRoute } from './submit.ts';
 import { taskRoutes } from './tasks.ts';
+import { answerUnrouted, createParserErrorHandler } from './wireErrors.ts';
 
 /**
  * How long a connection may be idle. Above the sixty seconds of common load balancers: the side that gives up first must be
@@ -42,7 +44,13 @@ export async function createServer(context: ApiContext): Promise<App> {
       return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
     },
     keepAliveTimeout: KEEP_ALIVE_MS,
-    routerOptions: { maxParamLength: 200 },
+    // What Node would answer in words of its own is left to the hooks below: no Host, and upgrades, which are never taken.
+    http: { requireHostHeader: false, shouldUpgradeCallback: () => false },
+    clientErrorHandler: createParserErrorHandler(log),
+    // The framework's own words for requests after the last; by then `closePolitely` has ended every connection.
+    return503OnClosing: false,
+    // People and clients write `//v1/models/`; a redirect would turn their POST into a GET.
+    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     // Paths that the router itself refuses.
     frameworkErrors: (error, request, reply) => {
       reply.header('x-request-id', request.id);
@@ -56,19 +64,23 @@ export async function createServer(context: ApiContext): Promise<App> {
   // Answers are built by hand to fit their schemas, which the contract tests check; serialising needs no second pass.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setErrorHandler(answerError);
-  app.setNotFoundHandler((request, reply) =>
-    answerError(
-      new OnetakeError('not_found', 404, `There is no ${request.method} ${pathOf(request.url)}; see /docs.`),
-      request,
-      reply,
-    ),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    // Of the server as a whole (RFC 9110, section 9.3.7).
+    if (request.method === 'OPTIONS' && request.url === '*') return reply.code(204).send();
+    const message = `There is no ${request.method} ${pathOf(request.url)}; see /docs.`;
+    return answerError(new OnetakeError('not_found', 404, message), request, reply);
+  });
+  answerUnrouted(app.server, log);
+  const otherMethods = answerOtherMethods(app);
   useStrictJson(app, { largestBody: settings.bodyLimit, idleMs: settings.bodyIdleMs });
   app.decorateRequest('apiKey', undefined);
 
   // Callbacks instead of promises: the hot path passes through both hooks.
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    if (request.raw.httpVersionMinor > 0 && request.headers.host === undefined) return done(noHost());
+    // Before a browser sends a key it asks for the methods without one.
+    if (request.method === 'OPTIONS') return done();
     // Also by its route: a path written as `/%761/` is `/v1/` to the router. The path first, which is cheaper to ask.
     if (!isOfTheApi(request.url) && !isOfTheApi(request.routeOptions.url ?? '')) return done();
     request.apiKey = keyring.known(request.headers.authorization);
@@ -112,8 +124,12 @@ export async function createServer(context: ApiContext): Promise<App> {
   keyRoutes(app, context);
   callbackRoutes(app, context);
   healthRoutes(app, context);
+  await app.after();
+  otherMethods();
   return app;
 }
+
+const noHost = (): OnetakeError => invalidRequest('An HTTP/1.1 request needs the header "Host".');
 
 const isOfTheApi = (path: string): boolean => path.startsWith('/v1/');
 

@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { type IncomingMessage, METHODS, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { FastifyServerOptions } from 'fastify';
+import type { Logger } from 'pino';
+import { OnetakeError } from '../tasks/errors.ts';
+import { errorBody } from './errors.ts';
+
+/** The answer under way on a connection, which Node keeps here and reads itself for the same purpose. */
+type AnsweringSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
+
+type WireError = Parameters<NonNullable<FastifyServerOptions['clientErrorHandler']>>[0];
+
+/** How long what a refused client still sends is read: a close with unread bytes would take the answer with it. Milliseconds. */
+const LINGER_MS = 1000;
+
+/** Answers what the HTTP parser refuses, before there is a request that a route or hook could see: Fastify's `clientErrorHandler`. */
+export function createParserErrorHandler(log: Logger): (error: WireError, socket: Socket) => void {
+  // The parser refuses each piece that follows, too.
+  const refused = new WeakSet<Socket>();
+  return (error, socket: AnsweringSocket) => {
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const answering = socket._httpMessage;
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+    if (!answering) return sendOnSocket(socket, explained(error), log);
+    // The request before is whole: its answer goes out first, and the error is the answer to what came behind it.
+    if (answering.req.complete) answering.once('finish', () => sendOnSocket(socket, explained(error), log));
+    else if (answering.headersSent) socket.destroy();
+    else sendOnSocket(socket, explained(error), log);
+  };
+}
+
+/** Answers the requests that Node keeps from the routes and would answer without a body: `CONNECT`, and an unknown `Expect`. */
+export function answerUnrouted(server: Server, log: Logger): void {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    const message = `"Expect: ${request.headers.expect}" is not supported; leave the header out, or send "100-continue".`;
+    const { head, body } = composed(new OnetakeError('expectation_failed', 417, message), log);
+    response.writeHead(417, { ...head, connection: 'close' }).end(body);
+  });
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    const message = 'This is no proxy; send requests for its own paths.';
+    if (socket instanceof Socket)
+      sendOnSocket(socket, new OnetakeError('method_not_allowed', 405, message), log, { allow: 'GET, POST' });
+  });
+}
+
+function explained({ code, rawPacket }: WireError): OnetakeError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new OnetakeError(
+        'headers_too_large',
+        431,
+        'The address and the headers have more than 16 KiB together; send less.',
+      );
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new OnetakeError('body_too_large', 413, 'The chunk extensions are too long; leave them out.');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new OnetakeError('request_timeout', 408, 'The request took too long to arrive; send it again.');
+    case 'HPE_INVALID_METHOD':
+      return isRequestLine(rawPacket)
+        ? new OnetakeError('method_unknown', 501, 'No such method is known here; see /docs.')
+        : malformed(code);
+    default:
+      return malformed(code);
+  }
+}
+
+const malformed = (code = 'no reason given'): OnetakeError =>
+  new OnetakeError('invalid_request', 400, `The request is not valid HTTP/1.1 (${code}).`);
+
+/** Whether it is the method alone that is wrong: the rest of the line is as any request's (RFC 9112, section 3). */
+function isRequestLine(packet: unknown): boolean {
+  const start = Buffer.isBuffer(packet) ? packet.toString('latin1', 0, 4096) : '';
+  const [, method = ''] = /^([!#$%&'*+.^_`|~\w-]+) [^\s\p{Cc}]+ HTTP\/1\.[01]\r\n/u.exec(start) ?? [];
+  return method !== '' && !METHODS.includes(method);
+}
+
+function sendOnSocket(
+  socket: Socket,
+  error: OnetakeError,
+  log: Logger,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  if (!socket.writable) return void socket.destroy();
+  const { head, body } = composed(error, log);
+  const lines = Object.entries({ ...head, ...more, connection: 'close', date: new Date().toUTCString() });
+  const headers = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${headers}\r\n${body}`);
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(linger));
+}
+
+function composed(error: OnetakeError, log: Logger): { head: Record<string, string>; body: string } {
+  const id = randomUUID();
+  log.info({ request: id, status: error.status, reason: error.code }, 'request refused by the parser');
+  const body = JSON.stringify(errorBody(error, id));
+  return {
+    body,
+    head: {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': String(Buffer.byteLength(body)),
+      'cache-control': 'no-store',
+      'x-request-id': id,
+    },
+  };
+}
