@@ -114,14 +114,21 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   };
 }
 
+/** Every SQLSTATE that the server knows, from the list that comes with it. */
+export async function knownSqlstates(): Promise<readonly string[]> {
+  const { postgres } = await programsFor(undefined);
+  const list = await readFile(join(dirname(dirname(postgres)), 'share/postgresql/errcodes.txt'), 'utf8');
+  return [...list.matchAll(/^([0-9A-Z]{5})\s+[EWS]\s/gm)].map(([, code = '']) => code);
+}
+
 let databases = 0;
 
-/** Makes an empty database on the server behind `url`, and resolves with the URL of the new one. */
-export async function createDatabase(url: string): Promise<string> {
+/** Makes an empty database on the server behind `url`, `how` in SQL, and resolves with the URL of the new one. */
+export async function createDatabase(url: string, how = ''): Promise<string> {
   databases += 1;
   const made = new URL(url);
   made.pathname = `onetake_${process.pid}_${databases}`;
-  await execute(url, `create database ${made.pathname.slice(1)}`);
+  await execute(url, `create database ${made.pathname.slice(1)} ${how}`);
   return made.href;
 }
 

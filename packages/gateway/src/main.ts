@@ -53,6 +53,8 @@ const IDEMPOTENCY_MS = 24 * HOUR_MS;
 const COLLECT_PATIENCE_MS = 48 * HOUR_MS;
 /** Results fetched at a time from one account: more would share the same bandwidth. */
 const COLLECT_CONCURRENCY = 8;
+/** Each check of the store is a durable write. */
+const STORE_CHECK_MS = 1000;
 /** Children that check videos and images: each check takes a fraction of a second. */
 const INSPECTORS = 2;
 
@@ -195,7 +197,7 @@ async function open(
 
   const readiness = createReadiness({
     checks: [
-      { part: 'store', name: 'The store', check: () => store.check() },
+      { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
       { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster) },
       { part: 'storage', name: 'The media storage', check: () => storage.check() },
     ] satisfies ReadinessCheck[],

@@ -11,6 +11,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Resolves if the part works; throws an `OnetakeError` whose message anybody may read, or what only the log may tell. */
   check(): Promise<void>;
+  /** Milliseconds for which a good answer is kept: for checks that write, however many ask. None unless told. */
+  readonly keepMs?: number;
 }
 
 /** Something that the gateway can work without for a while, and an operator should mend. */
@@ -57,8 +59,11 @@ export function createReadiness({
   const running = new Map<string, { readonly since: number; readonly ended: Promise<void> }>();
   let shared: Promise<ReadinessReport> | undefined;
 
+  const goodUntil = new Map<string, number>();
+
   /** The check of a part that is under way, or a new one. */
-  function run({ part, check }: ReadinessCheck): Promise<void> {
+  function run({ part, check, keepMs = 0 }: ReadinessCheck): Promise<void> {
+    if (now() < (goodUntil.get(part) ?? 0)) return Promise.resolve();
     const current = running.get(part);
     if (current && now() - current.since < GIVE_UP_AFTER * timeoutMs) return current.ended;
     // In a function of its own, so that a check that throws at once is a check that failed.
@@ -67,7 +72,10 @@ export function createReadiness({
     const forget = () => {
       if (running.get(part) === started) running.delete(part);
     };
-    started.ended.then(forget, forget);
+    started.ended.then(() => {
+      forget();
+      goodUntil.set(part, now() + keepMs);
+    }, forget);
     return started.ended;
   }
 

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MediaRow } from '../store/store.ts';
+import { StoreRefused } from '../store/storeErrors.ts';
 import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
 import { cameOf } from './cameOf.ts';
 import type { EngineParts } from './parts.ts';
+import { plainer } from './plainer.ts';
 
 /** An unfinished task in this node's hands: the stored task, and what need not be stored. */
 export interface Hand {
@@ -60,7 +62,8 @@ export interface Hands {
   [Symbol.iterator](): Iterator<Hand>;
   /**
    * Makes a move durable, then announces it. Undefined where the move is not legal (any more): somebody else was first.
-   * `insist` tries again for as long as the store is down: for facts that only this process knows.
+   * `insist` tries again for as long as the store is down: for facts that only this process knows. Where the store refuses
+   * the values of the move, something plainer is written instead.
    * `only` makes the move illegal in any other phase: for decisions that a move still under way may overtake.
    * With `claim`, throws `UpstreamIdTaken`.
    */
@@ -116,8 +119,10 @@ export function createHands({ store, feed, timers, log, changed }: HandsParts): 
     return outcome === true || outcome === 'claimed' ? move.task : store.task(move.task.id);
   }
 
-  async function applyNow(hand: Hand, event: Event, options: MoveOptions): Promise<Task | undefined> {
+  async function applyNow(hand: Hand, wanted: Event, given: MoveOptions): Promise<Task | undefined> {
     const { owner } = hand.task;
+    let event = wanted;
+    let options = given;
     // Writes whose answer was lost: each may have been made, with the time it was tried at.
     const unsure: Task[] = [];
     for (;;) {
@@ -134,8 +139,20 @@ export function createHands({ store, feed, timers, log, changed }: HandsParts): 
           hand.moving = false;
           throw error;
         }
-        log.error({ err: error, task: hand.task.id, event: event.type }, 'the store refused a transition');
-        if (!options.insist || settling) {
+        log.error(
+          { err: error, task: hand.task.id, event: event.type },
+          error instanceof StoreRefused
+            ? 'the store refuses a transition for its values'
+            : 'a transition cannot be stored yet',
+        );
+        const instead = options.insist && error instanceof StoreRefused ? plainer(event) : undefined;
+        if (instead) {
+          // What came with the transition that is given up (an id to claim, media) goes with it.
+          if (instead.type !== event.type) options = { ...given, media: [], claim: false };
+          event = instead;
+          continue;
+        }
+        if (!options.insist || settling || error instanceof StoreRefused) {
           hand.moving = false;
           hand.unsure = true;
           // Nobody else tells whoever waits here, if it was made.
@@ -167,7 +184,7 @@ export function createHands({ store, feed, timers, log, changed }: HandsParts): 
         );
         feed.publish({ task: hand.task, transition: true });
         // Let go while it was written: it is true, but what follows from it is the next driver's.
-        return ours ? hand.task : undefined;
+        return ours && event.type === wanted.type ? hand.task : undefined;
       }
       if (unsure.length > 0) feed.elsewhere([hand.task.id]);
       if (!driven) {

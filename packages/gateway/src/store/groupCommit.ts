@@ -1,6 +1,6 @@
 import Sqlite, { type Database } from 'better-sqlite3';
-import { OnetakeError } from '../tasks/errors.ts';
 import { databaseLocked, isLocked, LOCK_PATIENCE_MS, lockPause } from './sqliteLocked.ts';
+import { StoreRefused, StoreUnavailable } from './storeErrors.ts';
 
 /** Queues a write for the next group; resolves once it is durable. */
 export type GroupCommit = <T>(write: () => T) => Promise<T>;
@@ -46,7 +46,7 @@ export function createGroupCommit(
       } catch (error) {
         // Some errors (disk full, I/O) take the whole transaction with them, and with it the writes before this one.
         if (!db.inTransaction) throw error;
-        settled.push(() => reject(unavailable(error)));
+        settled.push(() => reject(asStoreError(error)));
       }
     }
     commit.run();
@@ -59,7 +59,7 @@ export function createGroupCommit(
       begin.run();
     } catch (error) {
       if (isLocked(error)) waitForLock(error);
-      else for (const { reject } of takeQueue()) reject(unavailable(error));
+      else for (const { reject } of takeQueue()) reject(asStoreError(error));
       return;
     }
     lockedTries = 0;
@@ -69,7 +69,7 @@ export function createGroupCommit(
     } catch (error) {
       // The transaction was rolled back or its commit failed: nothing of the group is durable.
       if (db.inTransaction) rollback.run();
-      for (const { reject } of group) reject(unavailable(error));
+      for (const { reject } of group) reject(asStoreError(error));
     }
   }
 
@@ -100,9 +100,14 @@ export function createGroupCommit(
     });
 }
 
-/** A constraint is a defect of ours and stays as it is; everything else SQLite says means that it cannot write now. */
-function unavailable(error: unknown): unknown {
-  if (!(error instanceof Sqlite.SqliteError) || error.code.startsWith('SQLITE_CONSTRAINT')) return error;
+/** What SQLite says of the values themselves; its other errors mean that it cannot write now. */
+const REFUSALS = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE'];
+
+function asStoreError(error: unknown): unknown {
+  // What better-sqlite3 throws before SQLite is asked: a value that no column can hold.
+  if (error instanceof TypeError || error instanceof RangeError) return new StoreRefused(error);
+  if (!(error instanceof Sqlite.SqliteError)) return error;
+  if (REFUSALS.some((code) => error.code.startsWith(code))) return new StoreRefused(error);
   const message = 'The gateway cannot write its data at the moment; nothing was accepted. Try again shortly.';
-  return new OnetakeError('store_unavailable', 503, message, { retryAfterSeconds: 5 }, error);
+  return new StoreUnavailable(message, 5, error);
 }

@@ -1,7 +1,7 @@
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import { OnetakeError } from '../tasks/errors.ts';
 import { shareAccounts } from './accountShares.ts';
 import type { Cluster } from './cluster.ts';
+import { checkWrites, createSpaceWatch } from './postgresCheck.ts';
 import { unusableDatabase } from './postgresErrors.ts';
 import { migratePostgres } from './postgresMigrations.ts';
 import { openConnections, type StoreLog } from './postgresPool.ts';
@@ -44,8 +44,10 @@ const MOST_BATCHES = 8;
 
 /** The store that many nodes share: PostgreSQL 14 or newer. Migrates it if need be. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
-  const connections = openConnections({ ...options, size: options.poolSize });
+  const space = createSpaceWatch();
+  const connections = openConnections({ ...options, size: options.poolSize, onError: space.note });
   const { run, read, transaction } = connections;
+  const check = () => checkWrites(connections, space);
   try {
     await migratePostgres(options.url);
     await check();
@@ -60,14 +62,6 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     concurrency: Math.max(1, Math.min(MOST_BATCHES, Math.floor(options.poolSize * 0.4))),
   });
   const lists = queryBuilder();
-
-  async function check(): Promise<void> {
-    const [row] = await read<{ read_only: boolean }>(SQL.check);
-    if (!row?.read_only) return;
-    const message =
-      'The database is read-only: it is a standby, or was made read-only. Point ONETAKE_DATABASE_URL at the primary.';
-    throw new OnetakeError('database_read_only', 503, message, { retryAfterSeconds: 5 });
-  }
 
   const tasksOf = (rows: readonly TaskWithAttempt[]) => rows.map(taskFromColumns);
 

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type CustomTypesConfig, Pool, type PoolClient, types } from 'pg';
-import { asStoreError, isAnswer, wasCut } from './postgresErrors.ts';
+import { asStoreError, isAnswer, isStalePlan, wasCut } from './postgresErrors.ts';
 
 /** A statement: its text, and its name where the server is to keep its plan. */
 export interface Statement {
@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   /** Longest wait for an answer, milliseconds. */
   readonly answerTimeoutMs?: number;
   readonly log?: StoreLog;
+  /** Told what a statement failed with, as the driver threw it. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /** Where a store tells what it has met and mended. */
@@ -79,18 +81,42 @@ export function openConnections(options: ConnectionOptions): Connections {
     values: [...values],
   });
 
+  // Grows when plans went stale; connections of an earlier generation have such plans too.
+  let generation = 0;
+  const generations = new WeakMap<PoolClient, number>();
+  pool.on('connect', (client) => generations.set(client, generation));
+
+  async function checkOut(): Promise<PoolClient> {
+    for (;;) {
+      const client = await pool.connect();
+      if (generations.get(client) === generation) return client;
+      client.release(true);
+    }
+  }
+
   /** Hands a connection back; one that did not answer may still be at work, or dead, and is closed. */
+  async function attempt<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await checkOut();
+    try {
+      const result = await work(client);
+      client.release();
+      return result;
+    } catch (error) {
+      if (isStalePlan(error) && generations.get(client) === generation) generation += 1;
+      options.onError?.(error);
+      client.release(!isAnswer(error));
+      throw error;
+    }
+  }
+
   async function withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     try {
-      const client = await pool.connect();
-      try {
-        const result = await work(client);
-        client.release();
-        return result;
-      } catch (error) {
-        client.release(!isAnswer(error));
-        throw error;
-      }
+      return await attempt(work).catch((error: unknown) => {
+        // Nothing of the work was done, or the server has rolled it back: once more, where the plans are made anew.
+        if (!isStalePlan(error)) throw error;
+        log?.warn({ err: error }, 'the database was altered; its connections are opened anew');
+        return attempt(work);
+      });
     } catch (error) {
       throw asStoreError(error);
     }
@@ -121,7 +147,8 @@ export function openConnections(options: ConnectionOptions): Connections {
           await client.query('commit');
           return result;
         } catch (error) {
-          if (isAnswer(error)) await client.query('rollback');
+          // What went wrong first is what tells. A connection that cannot roll back is closed, which rolls back as well.
+          if (isAnswer(error)) await client.query('rollback').catch(() => generations.delete(client));
           throw error;
         }
       }),

@@ -263,7 +263,19 @@ const statements = {
   putSecret: `insert into secrets (name, value) values ($1, $2) on conflict (name) do nothing`,
   secret: `select value from secrets where name = $1`,
 
-  check: `select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only`,
+  readOnly: `select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only`,
+  // Resolves with the tables that the gateway may no longer write, beside the row that it just wrote.
+  writeCheck: `
+    with written as (
+      insert into write_check (id, written) values (1, 1)
+      on conflict (id) do update set written = write_check.written + 1 returning id
+    )
+    select array(
+      select name from unnest($1::text[]) as t(name)
+      where not (has_table_privilege(name, 'select') and has_table_privilege(name, 'insert') and has_table_privilege(name, 'update'))
+    ) as denied from written`,
+  // A file of its own on the server's disk for a moment: rows that fit into free room of old pages would prove nothing.
+  spaceCheck: `create temporary table onetake_space_check on commit drop as select repeat('x', 1000) as bytes`,
 } as const;
 
 /** Every statement of the PostgreSQL store, under its name. */

@@ -9,9 +9,6 @@ export const ILLEGAL_ESCAPE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})
 const EVERY_ILLEGAL_ESCAPE = new RegExp(ILLEGAL_ESCAPE, 'g');
 const PERHAPS_ILLEGAL = /\\u(?:0000|d)/;
 
-/** The text with U+FFFD in place of what PostgreSQL cannot hold. */
-export const storable = (text: string): string => text.replaceAll('\0', '\ufffd').toWellFormed();
-
 /** Rows as JSON, for `json_to_recordset`. JSON inside their columns keeps its own escapes, and so loses nothing. */
 export function jsonRows(rows: readonly object[]): string {
   const json = JSON.stringify(rows);

@@ -256,7 +256,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
         timers.delete(timer);
       };
     },
-    check: () => inGroup(() => void sql.ping.get()),
+    check: () => inGroup(() => void sql.writeCheck.run()),
     async close() {
       for (const timer of timers) clearInterval(timer);
       try {

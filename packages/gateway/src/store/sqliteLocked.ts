@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
-import { OnetakeError } from '../tasks/errors.ts';
+import { StoreUnavailable } from './storeErrors.ts';
 
 /**
  * How long a write waits for another process that has the database file locked. The command line writes beside the gateway for a
@@ -18,10 +18,10 @@ export const isLocked = (error: unknown): boolean =>
 /** The pause before the next try, milliseconds. */
 export const lockPause = (tries: number): number => Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries);
 
-export function databaseLocked(cause: unknown): OnetakeError {
+export function databaseLocked(cause: unknown): StoreUnavailable {
   const message =
     'The database file is locked by another process, which has a transaction open; nothing was written. Try again shortly.';
-  return new OnetakeError('store_unavailable', 503, message, { retryAfterSeconds: 5 }, cause);
+  return new StoreUnavailable(message, 5, cause);
 }
 
 /**

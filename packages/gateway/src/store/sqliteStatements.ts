@@ -130,6 +130,8 @@ export function prepareStatements(db: Database) {
     insertAudit: db.prepare(
       'insert into audit (at, actor, action, subject) values (@at, @actor, @action, @subject)',
     ),
-    ping: db.prepare('select 1'),
+    writeCheck: db.prepare(
+      'insert into write_check (id, written) values (1, 1) on conflict (id) do update set written = written + 1',
+    ),
   };
 }

@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
-import { ILLEGAL_ESCAPE, storable } from './postgresText.ts';
+import { storable } from '../tasks/text.ts';
+import { ILLEGAL_ESCAPE } from './postgresText.ts';
 import type { AttemptColumns, TaskColumns, TaskWithAttempt } from './rows.ts';
 import type { TaskQuery } from './store.ts';
 

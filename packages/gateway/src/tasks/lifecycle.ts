@@ -1,6 +1,7 @@
 import { billableSeconds, costMicros } from './money.ts';
 import type { TaskError } from './reasons.ts';
 import type { Attempt, AttemptOutcome, Phase, Task, TaskResult, UpstreamResult } from './task.ts';
+import { bounded, storable } from './text.ts';
 
 /** What can happen to a task. Every durable change of a task is one of these. */
 export type Event =
@@ -57,15 +58,16 @@ export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   failed: ['deleted', 'finished_late'],
 };
 
-/** Upstream words kept on an attempt, in characters: enough to diagnose, too little to bloat a row. */
-const DETAIL_LIMIT = 2000;
+/** Upstream words kept with a task, in characters: enough to diagnose, too little to bloat a row. */
+const WORDS_LIMIT = 2000;
 
 /**
  * The whole lifecycle in one pure function: what `event` makes of `task` at `now` (milliseconds UTC), or undefined
  * where the event is not legal in this phase, or changes nothing.
  */
-export function move(task: Task, event: Event, now: number): Move | undefined {
-  if (!LEGAL[task.phase].includes(event.type)) return undefined;
+export function move(task: Task, given: Event, now: number): Move | undefined {
+  if (!LEGAL[task.phase].includes(given.type)) return undefined;
+  const event = inStorableWords(given);
   const to = (changes: Partial<Task>, ledger: readonly LedgerRow[] = []): Move => ({
     at: now,
     from: { phase: task.phase, version: task.version },
@@ -161,6 +163,24 @@ export function move(task: Task, event: Event, now: number): Move | undefined {
   }
 }
 
+/** An upstream's words are anybody's: as text that every store holds, so that what is stored is what was meant. */
+function inStorableWords(event: Event): Event {
+  switch (event.type) {
+    case 'submit_confirmed':
+      return { ...event, upstreamId: storable(event.upstreamId) };
+    case 'submit_refused':
+      return event.detail === undefined ? event : { ...event, detail: bounded(event.detail, WORDS_LIMIT) };
+    case 'failed':
+      return {
+        ...event,
+        error: { ...event.error, message: bounded(event.error.message, WORDS_LIMIT) },
+        ...(event.detail === undefined ? {} : { detail: bounded(event.detail, WORDS_LIMIT) }),
+      };
+    default:
+      return event;
+  }
+}
+
 function attemptOf(task: Task): Attempt {
   // Phases past `accepted` are entered by `submit_intended` alone, which makes the attempt.
   if (!task.attempt) throw new Error(`task ${task.id} is ${task.phase} without an attempt`);
@@ -168,7 +188,7 @@ function attemptOf(task: Task): Attempt {
 }
 
 function ended(attempt: Attempt, outcome: AttemptOutcome, now: number, detail?: string): Attempt {
-  return { ...attempt, outcome, endedAt: now, ...(detail ? { detail: detail.slice(0, DETAIL_LIMIT) } : {}) };
+  return { ...attempt, outcome, endedAt: now, ...(detail ? { detail } : {}) };
 }
 
 function erased(task: Task): Task['request'] {

@@ -45,6 +45,30 @@ it('tells our own words of a broken part, and keeps those of a driver for the lo
   expect(failures).toContainEqual(['store', cause]);
 });
 
+it('a good answer is kept for as long as the part says, a bad one is not', async () => {
+  let [time, asked, broken] = [0, 0, false];
+  const readiness = createReadiness({
+    checks: [
+      {
+        part: 'store',
+        name: 'The store',
+        keepMs: 1000,
+        async check() {
+          asked += 1;
+          if (broken) throw new OnetakeError('store_unavailable', 503, 'No space left.');
+        },
+      },
+    ],
+    onFailure: () => undefined,
+    now: () => time,
+  });
+  for (time of [0, 500, 999]) expect((await readiness.check()).ready).toBe(true);
+  expect(asked).toBe(1);
+  broken = true;
+  for (time of [1000, 1001]) expect((await readiness.check()).ready).toBe(false);
+  expect(asked).toBe(3);
+});
+
 it('a part that hangs is told in time, and is not asked again beside itself', async () => {
   let asked = 0;
   let answer = () => {};

@@ -62,6 +62,18 @@ describe('group commit', () => {
     expect(await store.accept(anAcceptance(task))).toEqual({ outcome: 'accepted' });
   });
 
+  it('is not ready while it can only be read', async () => {
+    const dir = await tempFolder();
+    const store = await openStore(dir);
+    const other = new Database(join(dir, 'onetake.db'));
+    onTestFinished(() => void other.close());
+    await store.check();
+    other.exec(`create trigger full before update on write_check begin select raise(abort, 'full'); end`);
+    await expect(store.check()).rejects.toMatchObject({ status: expect.any(Number) });
+    other.exec('drop trigger full');
+    await store.check();
+  });
+
   it('makes everything durable that was asked for before the store is closed', async () => {
     const dir = await tempFolder();
     const store = await openSqliteStore({ dir, exclusive: true });

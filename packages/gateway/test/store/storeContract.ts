@@ -5,6 +5,7 @@ import { describeSharing } from './clusterContract.ts';
 import { describeLists } from './listContract.ts';
 import { describeOtherRows } from './otherRowsContract.ts';
 import { describeTasks } from './tasksContract.ts';
+import { describeWords } from './wordsContract.ts';
 
 /** What any store keeps, whatever it is made of. `open` gives an empty one, which goes when the test ends. */
 export function describeStoreContract(name: string, open: () => Promise<Store>): void {
@@ -13,6 +14,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
   describeSharing(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
+  describeWords(name, open);
 
   it(`${name}: says that it works`, async () => {
     await expect((await open()).check()).resolves.toBeUndefined();

@@ -2,8 +2,8 @@ import { Client } from 'pg';
 import { inject } from 'vitest';
 import { createDatabase } from '../../../../scripts/servers/postgres.ts';
 
-/** An empty PostgreSQL database of the test's own, as a URL. */
-export const freshDatabase = (): Promise<string> => createDatabase(inject('postgres'));
+/** An empty PostgreSQL database of the test's own, as a URL; `how` it is made, in SQL. */
+export const freshDatabase = (how?: string): Promise<string> => createDatabase(inject('postgres'), how);
 
 /** A copy of a database as it is now, which is what a physical backup gives. Whoever is connected to it is cut off. */
 export async function copyDatabase(of: string): Promise<string> {

@@ -3,10 +3,12 @@ import type { Dialect } from '../dialect.ts';
 import { up as initial } from './0001_initial.ts';
 import { up as cluster } from './0002_cluster.ts';
 import { up as accounts } from './0003_accounts.ts';
+import { up as writeCheck } from './0004_write_check.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
   '0001_initial': { up: initial },
   '0002_cluster': { up: (db) => cluster(db, dialect) },
   '0003_accounts': { up: accounts },
+  '0004_write_check': { up: writeCheck },
 });

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import type { EngineParts } from '../../src/engine/parts.ts';
+import { StoreRefused } from '../../src/store/storeErrors.ts';
+import type { Move } from '../../src/tasks/lifecycle.ts';
+import { createWorld } from '../support/engineWorld.ts';
+
+/** A store that never takes moves of a kind, whatever the time. */
+const refusing = (is: (move: Move) => boolean) => ({
+  parts: ({ store }: EngineParts): Partial<EngineParts> => ({
+    store: {
+      ...store,
+      commit: (move, media) => {
+        if (is(move)) return Promise.reject(new StoreRefused(new Error('no such character')));
+        return store.commit(move, media);
+      },
+    },
+  }),
+});
+
+describe('a transition that the store refuses for its values', () => {
+  it('is written without the words of the upstream, and the task goes on', async () => {
+    const words = 'words that cannot be stored';
+    const world = await createWorld({
+      behaviour: () => ({ answers: [{ failed: 'upstream_failed', message: words }] }),
+      ...refusing(({ task }) => JSON.stringify(task).includes(words)),
+    });
+    const task = await world.submit();
+    const over = await world.ends(task.id);
+    expect(over.error).toMatchObject({
+      reason: 'upstream_failed',
+      message: expect.stringContaining('see the log'),
+    });
+    expect(await world.ledger(task.id)).toMatchObject({ release: over.price.holdMicros });
+  });
+
+  it('ends the task where nothing of it can be left out, and gives the hold back', async () => {
+    const world = await createWorld(
+      refusing(({ task }) => task.attempt?.upstreamId !== undefined && task.phase === 'running'),
+    );
+    const task = await world.submit();
+    const over = await world.ends(task.id);
+    expect(over.error?.reason).toBe('internal_error');
+    expect(over.attempt?.outcome).toBe('unknown');
+    expect(await world.ledger(task.id)).toMatchObject({ release: over.price.holdMicros });
+    expect(world.upstream.count('start')).toBe(1);
+  });
+});
