@@ -94,6 +94,14 @@ export default {
       // What scripts at the root use as well is of both types.
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only', 'npm'] },
     },
+    {
+      name: 'no-hidden-context',
+      comment:
+        'What work depends on is an argument. A context that travels by itself also reaches the timers, pools and listeners that the work happens to touch, and stays with them.',
+      severity: 'error',
+      from: {},
+      to: { path: '^(?:node:)?async_hooks$' },
+    },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {

@@ -62,7 +62,7 @@ export function createUpstream(duration: () => number): Upstream {
       return counted;
     },
     provider: {
-      async start(_job, signal) {
+      async start(_job, { signal }) {
         await call(signal);
         return { upstreamId: add(Date.now() + duration()), state: 'queued' };
       },

@@ -1,8 +1,8 @@
-import { sendOnlyWhile } from '../providers/http/fence.ts';
 import {
   type FindOutcome,
   type Job,
   type Provider,
+  SendRefused,
   type Started,
   type UnknownSubmission,
   UpstreamError,
@@ -45,6 +45,8 @@ type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
 /** Tries to write an id that this node alone knows, and the wait after one that failed, in milliseconds: half an hour in all. */
 const CONFIRM_TRIES = 1800;
 const CONFIRM_AGAIN_MS = 1000;
+/** Until a node that could not send tries again, or has noticed that its lease is lost. Milliseconds. */
+const NOT_SENT_MS = 1000;
 /** Waits between looks for a lost submission: an upstream's list may lag behind its own accepting. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
@@ -74,16 +76,13 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const job = jobOf(intended, intended.attempt, parts);
     // After a pause of this process, or in another session, the task may be another node's, which has looked for a job in vain
     // and asks for one itself.
-    const mayStart = () => cluster.held() && hands.drives(hand);
+    const maySend = () => cluster.held() && hands.drives(hand);
     const failure = await twins.submitting(likenessOf(hand), async () => {
-      if (!mayStart()) {
-        account.untried();
-        return undefined;
-      }
+      if (!maySend()) return new SendRefused();
       let started: Started;
       try {
         const signal = AbortSignal.timeout(settings.callTimeoutMs);
-        started = await sendOnlyWhile(mayStart, () => account.account.provider.start(job, signal));
+        started = await account.account.provider.start(job, { signal, maySend });
       } catch (error) {
         return asUpstreamError(error);
       }
@@ -100,8 +99,12 @@ export function createSubmission(parts: SubmissionParts): Submission {
       { task: hand.task.id, account: account.account.id, reason, created, detail, err: failure },
       'submitting upstream failed',
     );
-    if (created === 'unknown' && !hands.drives(hand)) {
-      // Most likely kept back by the fence; whatever became of it, its next driver looks for it.
+    if (failure instanceof SendRefused) {
+      // Nothing was sent, and nothing is known of the upstream by that.
+      account.untried();
+      await notSent(hand, failure);
+    } else if (created === 'unknown' && !hands.drives(hand)) {
+      // Whatever became of it, its next driver looks for it.
       account.untried();
     } else if (created === 'unknown') {
       account.backOff(failure);
@@ -112,6 +115,18 @@ export function createSubmission(parts: SubmissionParts): Submission {
       else account.backOff(failure);
       await refused(hand, failure);
     }
+  }
+
+  /**
+   * This node could not send for a moment. Where the task has another driver by now, that one goes on; where it is still this node's,
+   * it waits for another turn, which is no attempt of the upstream's that could be the last.
+   */
+  async function notSent(hand: Hand, { detail = '' }: SendRefused): Promise<void> {
+    await pause(timers, NOT_SENT_MS, stopping.signal);
+    if (!hands.drives(hand)) return;
+    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
+    if (hand.task.phase !== 'running') releaseSlot(hand);
+    if (waiting) parts.waiting(hand);
   }
 
   async function confirm(hand: Hand, upstreamId: string, working: boolean, claim = false): Promise<void> {

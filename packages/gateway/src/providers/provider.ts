@@ -12,9 +12,10 @@ import type { UpstreamResult } from '../tasks/task.ts';
 export interface Provider {
   /**
    * Creates the job upstream, once. Never retried inside: a second create may be a second bill.
-   * Throws `UpstreamError` whose `created` says whether the upstream may have taken it.
+   * Throws `UpstreamError` whose `created` says whether the upstream may have taken it, `SendRefused` where `maySend` was
+   * false when the creation would have gone out.
    */
-  start(job: Job, signal: AbortSignal): Promise<Started>;
+  start(job: Job, sending: Sending): Promise<Started>;
 
   /** Asks about one job. A thrown error is never a verdict on the job: the engine asks again later. */
   ask(handle: Handle, signal: AbortSignal): Promise<Answer>;
@@ -51,6 +52,21 @@ export interface Provider {
 
   /** Releases connections and children. Jobs go on upstream, or are resumed by the next start. */
   close(): Promise<void>;
+}
+
+/**
+ * Whether a request may leave, asked at the last moment before its first byte would: a submission that has waited (for its turn, a
+ * token, an upload, a connection) through the end of a lease is no longer this node's to make.
+ */
+export type MaySend = () => boolean;
+
+/** For requests that make nothing upstream: sending one too late harms nobody. */
+export const MAKES_NOTHING: MaySend = () => true;
+
+/** What a creation is sent under. */
+export interface Sending {
+  readonly signal: AbortSignal;
+  readonly maySend: MaySend;
 }
 
 /** What is asked of the upstream. */
@@ -175,5 +191,16 @@ export class UpstreamError extends Error {
   /** What the engine may do about it. */
   get retry(): (typeof REASONS)[Reason]['retry'] {
     return REASONS[this.reason].retry;
+  }
+}
+
+/**
+ * This node may not send at this moment, so not a byte has left. It says nothing about the upstream or the account: neither is
+ * backed off from because of it.
+ */
+export class SendRefused extends UpstreamError {
+  constructor() {
+    super('upstream_unavailable', { created: 'no', detail: 'this node may no longer speak for its tasks' });
+    this.name = 'SendRefused';
   }
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Clock } from '../tasks/clock.ts';
 import type { AccountLimits } from './account.ts';
-import type { Provider } from './provider.ts';
+import type { MaySend, Provider } from './provider.ts';
 import type { RateShare } from './rateShare.ts';
 
 /** Environment variables, by name. */
@@ -26,7 +26,7 @@ export interface OpenParts {
   /** This node's part of the account's rates, for an adapter that keeps a pace of its own. All of them unless told. */
   readonly share?: RateShare | undefined;
   /** False once this node may no longer speak for its tasks: see `http/fence.ts`. True unless told. */
-  readonly maySend?: (() => boolean) | undefined;
+  readonly maySend?: MaySend | undefined;
 }
 
 /** Where an upstream can call back about an account. */

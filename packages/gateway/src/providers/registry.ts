@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../tasks/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
 import type { ConfiguredAccount } from './accounts.ts';
 import { createPreviewProvider } from './preview/preview.ts';
+import type { MaySend } from './provider.ts';
 import type { CallbackAddress, CommonAccount } from './providerKind.ts';
 import type { RateShare } from './rateShare.ts';
 
@@ -30,7 +31,7 @@ interface RegistryParts {
   /** This node's part of an account's rates; all of them unless told. */
   readonly share?: (accountId: string) => RateShare;
   /** Whether this node may speak to upstreams for its tasks at this moment. */
-  readonly maySend?: () => boolean;
+  readonly maySend?: MaySend;
 }
 
 /** Opens every configured account, and the built-in one. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SendRefused } from '../../src/providers/provider.ts';
 import { createWorld } from '../support/engineWorld.ts';
 
 describe('a submission whose answer was lost', () => {
@@ -94,6 +95,32 @@ describe('a submission whose answer was lost', () => {
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
     expect(world.upstream.count('start')).toBe(1);
+  });
+});
+
+describe('a submission that this node may not send at the moment', () => {
+  it('is sent a little later, and is held against nobody', async () => {
+    let refusals = 3;
+    const world = await createWorld({
+      settings: { maxAttempts: 2 },
+      provider: (provider) => ({
+        ...provider,
+        async start(job, sending) {
+          if (refusals-- > 0) throw new SendRefused();
+          return provider.start(job, sending);
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    expect(world.engine.accounts()).toMatchObject([{ blocked: false }]);
+    // Others are not held up, as they would be behind an account that is left alone.
+    const other = await world.submit('another boat');
+    await world.advance(3500);
+    expect((await world.task(other.id)).phase).toBe('running');
+    expect((await world.task(id)).phase).toBe('running');
+    expect(world.upstream.count('start')).toBe(2);
+    expect((await world.ends(id)).phase).toBe('succeeded');
   });
 });
 

@@ -16,6 +16,7 @@ import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';
 import { aRequest } from '../support/builders.ts';
 import { serve } from '../support/httpServer.ts';
+import { sending } from '../support/sending.ts';
 
 /** What one client sent: path, credentials and each member of the body by its own path. */
 type Sent = Readonly<Record<string, unknown>>;
@@ -94,7 +95,7 @@ const ours =
       request: aRequest(request),
       openInput: async () => Readable.from([PIXELS]),
     };
-    await opened.provider.start(job, AbortSignal.timeout(10_000));
+    await opened.provider.start(job, sending(AbortSignal.timeout(10_000)));
   };
 
 /** What is only in ours, only in theirs, or not the same in both. */

@@ -12,6 +12,7 @@ import type { VideoRequest } from '../../src/tasks/request.ts';
 import { aRequest } from '../support/builders.ts';
 import { childrenOfThis, tellsChildren } from '../support/nativeChildren.ts';
 import { readAll } from '../support/readAll.ts';
+import { sending } from '../support/sending.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { describeProviderContract } from './providerContract.ts';
 
@@ -60,6 +61,7 @@ describeProviderContract({
     const provider = openProvider();
     return {
       provider,
+      jobsMade: async () => (await readdir(dir)).filter((name) => /^[0-9a-f]{32}\.json$/.test(name)).length,
       async reopen() {
         // The folder belongs to one process at a time, as the gateway's lock sees to.
         await provider.close();
@@ -224,7 +226,7 @@ async function startJob(provider: Provider, request: Partial<VideoRequest>) {
     request: aRequest({ ...QUICK, ...request }),
     openInput: async ({ mediaId }) => Readable.from([mediaId === 'red' ? RED : Buffer.from('gif?')]),
   };
-  await provider.start(job, never());
+  await provider.start(job, sending(never()));
   const handle: Handle = {
     upstreamId: key,
     upstreamModel: 'onetake-preview',

@@ -1,9 +1,11 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   type Answer,
   type Handle,
   type Job,
   type Provider,
+  SendRefused,
   type Started,
   type UnknownSubmission,
   UpstreamError,
@@ -13,6 +15,7 @@ import { REASONS } from '../../src/tasks/reasons.ts';
 import type { UpstreamResult } from '../../src/tasks/task.ts';
 import { aRequest } from '../support/builders.ts';
 import { readAll } from '../support/readAll.ts';
+import { sending } from '../support/sending.ts';
 
 /** One provider with its upstream, as the suite needs them. Hooks that an upstream cannot offer are left out. */
 export interface ProviderFixture {
@@ -21,6 +24,8 @@ export interface ProviderFixture {
   reopen(): Promise<Provider>;
   /** Changes a job into one that this upstream takes and finishes quickly. */
   readonly job?: (job: Job) => Job;
+  /** How many jobs have been made upstream. */
+  jobsMade(): number | Promise<number>;
   /** Resolves when asking again may give another answer. */
   passTime(): Promise<void>;
   /** The upstream takes the next start, and its answer is lost. */
@@ -42,6 +47,15 @@ export interface ProviderContract {
   /** What a second start with the same key makes. The engine never makes one; where it is `one_job` a retry is free. */
   readonly startTwice: 'one_job' | 'two_jobs';
 }
+
+const PIXELS = Buffer.from('as good as an image here');
+const AN_IMAGE = {
+  mediaId: 'image',
+  contentType: 'image/png',
+  bytes: PIXELS.length,
+  width: 1280,
+  height: 720,
+};
 
 /** Questions after which a job that was to finish quickly counts as stuck. */
 const MAX_QUESTIONS = 2000;
@@ -91,8 +105,8 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
     it(`started twice with one key makes ${startTwice.replace('_', ' ')}`, async () => {
       const fixture = await open();
       const job = jobOf(fixture);
-      const first = await fixture.provider.start(job, signal());
-      const second = await fixture.provider.start(job, signal());
+      const first = await fixture.provider.start(job, sending(signal()));
+      const second = await fixture.provider.start(job, sending(signal()));
       expect(second.upstreamId === first.upstreamId).toBe(startTwice === 'one_job');
     });
 
@@ -147,10 +161,10 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
       let upstreamId: string | undefined;
       if (fixture.loseNextAnswer) {
         fixture.loseNextAnswer();
-        const error = await settled(fixture.provider.start(job, signal()));
+        const error = await settled(fixture.provider.start(job, sending(signal())));
         expect(error).toMatchObject({ created: 'unknown' });
       } else {
-        ({ upstreamId } = await fixture.provider.start(job, signal()));
+        ({ upstreamId } = await fixture.provider.start(job, sending(signal())));
       }
       const next = await fixture.reopen();
       onTestFinished(() => next.close());
@@ -164,8 +178,61 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
       const fixture = await open();
       if (!fixture.provider.find) return test.skip();
       // Of the same words and shape, but another attempt's: it must not be taken for the lost one.
-      const { upstreamId } = await fixture.provider.start(jobOf(fixture), signal());
+      const { upstreamId } = await fixture.provider.start(jobOf(fixture), sending(signal()));
       expect(await lookFor(fixture.provider, jobOf(fixture), [upstreamId])).toMatchObject({ found: false });
+    });
+  });
+
+  describe(`${name}: a submission that this node may no longer make`, () => {
+    it('is not sent, and may be made once the node may send again', async () => {
+      const fixture = await open();
+      const outcome = settled(
+        fixture.provider.start(jobOf(fixture), { signal: signal(), maySend: () => false }),
+      );
+      expectRefused(await outcome);
+      expect(await fixture.jobsMade()).toBe(0);
+      await started(fixture);
+      expect(await fixture.jobsMade()).toBe(1);
+    });
+
+    it('is not sent where that comes while it waits: for a token, a turn, a connection, new or kept', async () => {
+      const fixture = await open();
+      await finished(fixture);
+      const before = await fixture.jobsMade();
+      const startAndForbid = (provider: Provider) => {
+        let may = true;
+        const outcome = settled(provider.start(jobOf(fixture), { signal: signal(), maySend: () => may }));
+        // What can be done at once has been done by now: whatever is still to come was waited for.
+        may = false;
+        return outcome;
+      };
+      expectRefused(await startAndForbid(fixture.provider));
+      const unconnected = await fixture.reopen();
+      onTestFinished(() => unconnected.close());
+      expectRefused(await startAndForbid(unconnected));
+      expect(await fixture.jobsMade()).toBe(before);
+    });
+
+    it('is not sent where that comes while an image is read for it', async () => {
+      const fixture = await open();
+      let may = true;
+      const job = jobOf(fixture);
+      const outcome = settled(
+        fixture.provider.start(
+          {
+            ...job,
+            request: { ...job.request, image: AN_IMAGE },
+            async openInput() {
+              may = false;
+              return Readable.from([PIXELS]);
+            },
+          },
+          { signal: signal(), maySend: () => may },
+        ),
+      );
+      expectRefused(await outcome);
+      expect(may).toBe(false);
+      expect(await fixture.jobsMade()).toBe(0);
     });
   });
 
@@ -209,7 +276,7 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
       const { provider } = fixture;
       fixture.breakUpstream();
       const calls = [
-        provider.start(jobOf(fixture), signal()),
+        provider.start(jobOf(fixture), sending(signal())),
         provider.ask(handle, signal()),
         provider.askMany?.([handle, unknownHandle()], signal()),
         provider.open(handle, result, 0, signal()),
@@ -226,7 +293,7 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
       fixture.stallUpstream();
       const { provider } = fixture;
       const givenUp = new AbortController();
-      const start = settled(provider.start(jobOf(fixture), givenUp.signal));
+      const start = settled(provider.start(jobOf(fixture), sending(givenUp.signal)));
       const others = [
         settled(provider.ask(handle, givenUp.signal)),
         settled(provider.open(handle, result, 0, givenUp.signal)),
@@ -244,7 +311,7 @@ export function describeProviderContract({ name, create, startTwice }: ProviderC
       const { handle, result } = await finished(fixture);
       const over = AbortSignal.abort();
       const job = jobOf(fixture);
-      const outcome = await settled(fixture.provider.start(job, over));
+      const outcome = await settled(fixture.provider.start(job, sending(over)));
       if (outcome instanceof Error) expectUpstreamError(outcome);
       await settled(fixture.provider.ask(handle, over));
       await settled(fixture.provider.open(handle, result, 0, over).then(({ stream }) => readAll(stream)));
@@ -300,7 +367,7 @@ const unknownHandle = (): Handle => {
 
 async function started(fixture: ProviderFixture): Promise<{ handle: Handle; started: Started }> {
   const job = jobOf(fixture);
-  const answer = await fixture.provider.start(job, signal());
+  const answer = await fixture.provider.start(job, sending(signal()));
   expect(answer.upstreamId).not.toBe('');
   expect(['queued', 'in_progress']).toContain(answer.state);
   return { handle: handleOf(job, answer.upstreamId), started: answer };
@@ -340,6 +407,11 @@ async function fetched(provider: Provider, handle: Handle, result: UpstreamResul
 
 /** The value or the error, whichever comes. */
 const settled = (call: Promise<unknown>): Promise<unknown> => call.catch((error: unknown) => error);
+
+function expectRefused(outcome: unknown): void {
+  expect(outcome).toBeInstanceOf(SendRefused);
+  expect(outcome).toMatchObject({ created: 'no' });
+}
 
 function expectUpstreamError(outcome: unknown): void {
   expect(outcome).toBeInstanceOf(UpstreamError);

@@ -31,6 +31,7 @@ describeProviderContract({
     const provider = createRecordingProvider({ upstream });
     return {
       provider,
+      jobsMade: () => upstream.count('start'),
       reopen: async () => createRecordingProvider({ upstream }),
       passTime: async () => undefined,
       loseNextAnswer() {

@@ -1,5 +1,12 @@
 import { Readable } from 'node:stream';
-import { type Answer, type Handle, type Provider, UpstreamError } from '../../src/providers/provider.ts';
+import { buffer } from 'node:stream/consumers';
+import {
+  type Answer,
+  type Handle,
+  type Provider,
+  SendRefused,
+  UpstreamError,
+} from '../../src/providers/provider.ts';
 import type { Reason } from '../../src/tasks/reasons.ts';
 import { fakeVideo } from './fakeVideo.ts';
 import type { AnswerStep, Behaviour, RecordingUpstream, UpstreamRecord } from './recordingUpstream.ts';
@@ -119,9 +126,12 @@ export function createRecordingProvider(options: {
   }
 
   const provider: Required<Omit<Provider, 'verifyCallback' | 'resume'>> = {
-    async start(job, signal) {
+    async start(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
       await pass('start', signal);
+      // As an upstream that is sent the bytes.
+      if (request.image) await buffer(await job.openInput(request.image));
+      if (!maySend()) throw new SendRefused();
       const next = step('start', taskId, upstream.behaviour(taskId, request.prompt).start, 'accepted');
       const made = next === 'accepted' || next === 'answer_lost';
       const upstreamId = `${account}-${upstream.count('start') + 1}`;

@@ -3,7 +3,14 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../tasks/clock.ts';
 import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
-import { type Answer, type OpenedResult, type Provider, UpstreamError } from '../provider.ts';
+import {
+  type Answer,
+  MAKES_NOTHING,
+  type OpenedResult,
+  type Provider,
+  type Sending,
+  UpstreamError,
+} from '../provider.ts';
 import { callOptions } from './callOptions.ts';
 import { askFailure, doneWithoutVideo, failedAnswer, startError } from './errors.ts';
 import { createExchange, type Exchange } from './exchange.ts';
@@ -31,13 +38,13 @@ const INLINE = 'inline';
  * start a job, and tell about a job. There is no list to find a lost submission in, and no cancelling.
  */
 export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, log }: AiSdkParts): Provider {
-  const exchangeOf = (signal: AbortSignal): Exchange =>
-    createExchange({ row, dispatcher: http.dispatcher, baseUrl, signal });
+  const exchangeOf = ({ signal, maySend }: Sending): Exchange =>
+    createExchange({ row, dispatcher: http.dispatcherFor(maySend), baseUrl, signal });
   const toldVersions = new Set<string>();
 
   async function status(ref: OperationRef, signal: AbortSignal) {
     noteVersion(ref.version);
-    const exchange = exchangeOf(signal);
+    const exchange = exchangeOf({ signal, maySend: MAKES_NOTHING });
     const situation = { exchange, row, scrub, now: clock.now() };
     try {
       const model = loaded.model(ref.modelId, exchange.fetch);
@@ -68,14 +75,14 @@ export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, 
   }
 
   return {
-    async start(job, signal) {
+    async start(job, sending) {
       const options = await callOptions(row, job);
-      const exchange = exchangeOf(signal);
+      const exchange = exchangeOf(sending);
       const modelId = job.upstreamModel;
       try {
         const { operation, warnings } = await loaded
           .model(modelId, exchange.fetch)
-          .doStart({ ...options, abortSignal: signal });
+          .doStart({ ...options, abortSignal: sending.signal });
         // The catalogue lets through what the package sends on; a warning means that an entry promises too much.
         if (warnings.length > 0) {
           log.warn({ task: job.taskId, model: modelId, warnings }, 'a package left a parameter out');

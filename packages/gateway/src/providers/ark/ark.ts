@@ -7,7 +7,14 @@ import { createShared } from '../http/shared.ts';
 import { createStatusReader } from '../http/statusTable.ts';
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
-import { type Answer, type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import {
+  type Answer,
+  type CancelOutcome,
+  type Handle,
+  type MaySend,
+  type Provider,
+  UpstreamError,
+} from '../provider.ts';
 import type { CallbackAddress } from '../providerKind.ts';
 import type { RateShare } from '../rateShare.ts';
 import { createBody } from './body.ts';
@@ -31,7 +38,7 @@ interface ArkOptions {
   /** This node's part of the account's rates. */
   readonly share?: RateShare | undefined;
   /** As in `OpenParts`. */
-  readonly maySend?: (() => boolean) | undefined;
+  readonly maySend?: MaySend | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -132,9 +139,9 @@ export function createArkProvider(options: ArkOptions): Provider {
   }
 
   return {
-    async start(job, signal) {
+    async start(job, sending) {
       const json = await createBody(job, callback && callbackUrl(callback));
-      const { body } = await http.call({ method: 'POST', path: TASKS, json, signal });
+      const { body } = await http.call({ method: 'POST', path: TASKS, json, ...sending });
       const created = Created.safeParse(body);
       if (!created.success) throw unreadable('the id of a task', body);
       return { upstreamId: created.data.id, state: 'queued' };

@@ -2,12 +2,12 @@ import type { Json } from '../http/body.ts';
 import type { Pace } from '../http/pace.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamCall, UpstreamHttp } from '../http/upstreamHttp.ts';
-import { UpstreamError } from '../provider.ts';
+import { MAKES_NOTHING, type Sending, UpstreamError } from '../provider.ts';
 import { fieldsOf, hiddenError, refusalOf } from './errors.ts';
 
 /** DashScope's calls, in its own words. Each throws `UpstreamError`, also for errors that come with status 200. */
 export interface DashscopeClient {
-  submit(path: string, body: Json, signal: AbortSignal): Promise<TaskOutput>;
+  submit(path: string, body: Json, sending: Sending): Promise<TaskOutput>;
   task(id: string, signal: AbortSignal): Promise<TaskAnswer>;
   list(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ListPage>;
   cancel(id: string, signal: AbortSignal): Promise<void>;
@@ -86,11 +86,11 @@ export function createDashscopeClient(parts: {
   };
 
   return {
-    async submit(path, json, signal) {
+    async submit(path, json, sending) {
       // "Without this header: current user api does not support synchronous calls".
       const headers = { 'X-DashScope-Async': 'enable' };
       const body = await call(
-        { method: 'POST', path, json, headers, signal },
+        { method: 'POST', path, json, headers, ...sending },
         (told) => outputOf(told).id !== '',
       );
       return outputOf(body);
@@ -110,7 +110,8 @@ export function createDashscopeClient(parts: {
     },
     async cancel(id, signal) {
       const path = `/api/v1/tasks/${encodeURIComponent(id)}/cancel`;
-      await question({ method: 'POST', path, signal }, ({ code }) => textOf(code) === undefined);
+      const post = { method: 'POST', path, signal, maySend: MAKES_NOTHING } as const;
+      await question(post, ({ code }) => textOf(code) === undefined);
     },
   };
 }

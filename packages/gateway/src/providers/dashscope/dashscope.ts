@@ -4,7 +4,7 @@ import { refusalError } from '../http/errorTable.ts';
 import { createPace } from '../http/pace.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
-import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import { type CancelOutcome, type Handle, type MaySend, type Provider, UpstreamError } from '../provider.ts';
 import type { RateShare } from '../rateShare.ts';
 import { createAnswerReader } from './answers.ts';
 import { createAskMany } from './askMany.ts';
@@ -22,7 +22,7 @@ interface DashscopeOptions {
   /** This node's part of it. */
   readonly share?: RateShare | undefined;
   /** As in `OpenParts`. */
-  readonly maySend?: (() => boolean) | undefined;
+  readonly maySend?: MaySend | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -70,9 +70,9 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
   }
 
   return {
-    async start(job, signal) {
+    async start(job, sending) {
       const { path, body } = await submissionOf(job);
-      const { id, status } = await client.submit(path, body, signal);
+      const { id, status } = await client.submit(path, body, sending);
       return {
         upstreamId: id,
         state: reader.meaningOf(status, id) === 'in_progress' ? 'in_progress' : 'queued',

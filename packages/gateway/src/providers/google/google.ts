@@ -74,14 +74,14 @@ export function createGoogleProvider({ service, http, scrub }: GoogleParts): Pro
   }
 
   return {
-    async start(job, signal) {
+    async start(job, sending) {
       const { parameters: rows, fixed } = service;
-      const json = await bodyFor(job, { rows, fixed, video: await videoOf(job, signal) });
+      const json = await bodyFor(job, { rows, fixed, video: await videoOf(job, sending.signal) });
       const { body } = await http.call({
         method: 'POST',
         path: service.submitPath(job.upstreamModel),
         json,
-        signal,
+        ...sending,
       });
       const started = Started.safeParse(body);
       if (started.success) return { upstreamId: started.data.name, state: 'in_progress' };

@@ -1,4 +1,4 @@
-import { UpstreamError } from '../provider.ts';
+import { MAKES_NOTHING, UpstreamError } from '../provider.ts';
 import { INLINE } from './operation.ts';
 import { VERTEX_PARAMETERS } from './parameters.ts';
 import type { VeoService } from './service.ts';
@@ -32,6 +32,7 @@ export function vertexService({ project, location, storageUri, storageUrl }: Ver
     submitPath: (model) => `${models}/${encodeURIComponent(model)}:predictLongRunning`,
     operationCall: (name) => ({
       method: 'POST',
+      maySend: MAKES_NOTHING,
       path: `/v1/${name.split('/operations/')[0]}:fetchPredictOperation`,
       json: { operationName: name },
     }),

@@ -21,8 +21,10 @@ const TIMED_OUT: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
-/** The error of a call without an answer: whether the upstream has the request nobody can know, unless none could leave. */
+/** The error of a call without an answer, ours where one of ours is behind it: whether the upstream has the request nobody can know, unless none could leave. */
 export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
+  const ours = ownErrorIn(error);
+  if (ours) return ours;
   const codes = codesOf(error);
   const aborted = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
   const timedOut = aborted || codes.some((code) => TIMED_OUT.has(code));
@@ -31,6 +33,12 @@ export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
     detail: scrub([...codes, error instanceof Error ? error.message : String(error)].join(' ')),
     cause: error,
   });
+}
+
+/** Our own error, where a client library wrapped one that was thrown below it. */
+export function ownErrorIn(error: unknown): UpstreamError | undefined {
+  if (error instanceof UpstreamError) return error;
+  return error instanceof Error && error.cause !== undefined ? ownErrorIn(error.cause) : undefined;
 }
 
 /** Error codes, also of the causes and of the addresses that were tried one after the other. */

@@ -7,6 +7,8 @@ interface SdkFetchOptions {
   readonly headers: () => Readonly<Record<string, string>>;
   /** Bytes of an answer, at most; 4 MiB unless told. */
   readonly maxBytes?: number;
+  /** Verbs that may go through it. */
+  readonly methods: readonly Dispatcher.HttpMethod[];
 }
 
 /** What an SDK may say of a request; the rest (credentials, headers from environment variables) is the account's to say. */
@@ -20,9 +22,13 @@ export function createSdkFetch({
   dispatcher,
   headers,
   maxBytes = MAX_ANSWER_BYTES,
+  methods,
 }: SdkFetchOptions): typeof fetch {
   return async (input, init) => {
     const asked = new Request(input, init);
+    if (!methods.some((method) => method === asked.method)) {
+      throw new Error(`${asked.method} is not sent from here`);
+    }
     const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
     const answer = await request(asked.url, {
       dispatcher,

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { Clock } from '../../tasks/clock.ts';
-import { type OpenedResult, UpstreamError } from '../provider.ts';
+import { MAKES_NOTHING, type MaySend, type OpenedResult, UpstreamError } from '../provider.ts';
 import type { Json } from './body.ts';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
 import type { UpstreamRefusal } from './errorTable.ts';
@@ -20,13 +20,16 @@ export interface UpstreamHttp {
   stream(call: UpstreamCall): Promise<Readable>;
   /** Opens finished bytes, over redirects. The account's headers go along where `authorised`, and to the first origin alone. */
   open(url: string, options: OpenOptions): Promise<OpenedResult>;
-  /** For SDKs that bring their own client: the same connections. */
-  readonly dispatcher: Dispatcher;
+  /** The same connections for SDKs that bring their own client: what goes through it leaves only while `maySend` is true. */
+  dispatcherFor(maySend: MaySend): Dispatcher;
   close(): Promise<void>;
 }
 
-export interface UpstreamCall {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+/** A POST says on what it depends: what may create a job upstream is sent only under a condition. */
+export type UpstreamCall = CallParts &
+  ({ readonly method: 'GET' | 'DELETE' } | { readonly method: 'POST'; readonly maySend: MaySend });
+
+interface CallParts {
   /** Behind the base URL, with its query: `/tasks?id=1`. */
   readonly path: string;
   readonly json?: Json;
@@ -60,7 +63,7 @@ interface HttpOptions {
   readonly secrets: readonly string[];
   readonly clock: Clock;
   /** As in `OpenParts`. */
-  readonly maySend?: (() => boolean) | undefined;
+  readonly maySend?: MaySend | undefined;
   /** What a body says of why a call was refused; `status` and `Retry-After` are known already. */
   readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
   /** The error of a refusal. */
@@ -80,7 +83,10 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
     headersTimeout: STALL_MS,
     bodyTimeout: STALL_MS,
   });
-  const dispatcher = options.maySend ? agent.compose(createFence(options.maySend)) : agent;
+  const { maySend: leaseHolds = MAKES_NOTHING } = options;
+  const dispatcherFor = (maySend: MaySend): Dispatcher =>
+    agent.compose(createFence(() => leaseHolds() && maySend()));
+  const dispatcher = dispatcherFor(MAKES_NOTHING);
   const scrub = createScrub(options.secrets);
 
   async function call(wanted: UpstreamCall): Promise<UpstreamAnswer> {
@@ -113,18 +119,13 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
     });
   }
 
-  async function send({
-    method,
-    path,
-    json,
-    headers,
-    signal,
-  }: UpstreamCall): Promise<Dispatcher.ResponseData> {
+  async function send(wanted: UpstreamCall): Promise<Dispatcher.ResponseData> {
+    const { method, path, json, headers, signal } = wanted;
     const own = await options.headers(signal);
     try {
       return await request(`${options.baseUrl}${path}`, {
         method,
-        dispatcher,
+        dispatcher: wanted.method === 'POST' ? dispatcherFor(wanted.maySend) : dispatcher,
         signal,
         headers: {
           ...own,
@@ -150,7 +151,7 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
   return {
     call,
     stream,
-    dispatcher,
+    dispatcherFor,
     async open(url, { offset, signal, authorised }) {
       const headers = authorised ? await options.headers(signal) : {};
       return openResult(url, { dispatcher, headers, offset, signal, scrub, clock: options.clock });

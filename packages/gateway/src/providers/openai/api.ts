@@ -1,27 +1,30 @@
 import OpenAI, { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
+import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
 import type { Clock } from '../../tasks/clock.ts';
 import type { Reason } from '../../tasks/reasons.ts';
 import { refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
-import { lostCall } from '../http/lostCall.ts';
+import { lostCall, ownErrorIn } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import { createSdkFetch } from '../http/sdkFetch.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
-import { UpstreamError } from '../provider.ts';
+import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
 import { ErrorBody } from './resource.ts';
 import { ERRORS } from './tables.ts';
 
 /** The SDK's client over the account's connections, whose calls throw `UpstreamError` alone and give checked answers. */
 export interface VideosApi {
-  /** Sends one request, once. An answer of another shape is an error: what it means nobody can tell. */
+  /** Sends one request that makes nothing, once. An answer of another shape is an error: what it means nobody can tell. */
   call<T>(shape: z.ZodType<T>, send: (client: OpenAI) => Promise<unknown>): Promise<T>;
+  /** As `call`, for a request that makes a job: it leaves only while `maySend` is true. No other client here can POST. */
+  create<T>(shape: z.ZodType<T>, maySend: MaySend, send: (client: OpenAI) => Promise<unknown>): Promise<T>;
   readonly client: OpenAI;
 }
 
 interface ApiParts {
   readonly baseUrl: string;
-  readonly http: Pick<UpstreamHttp, 'dispatcher'>;
+  readonly http: Pick<UpstreamHttp, 'dispatcherFor'>;
   readonly headers: () => Readonly<Record<string, string>>;
   readonly scrub: Scrub;
   readonly clock: Clock;
@@ -52,12 +55,21 @@ export function createVideosApi({ baseUrl, http, headers, scrub, clock }: ApiPar
     // The SDK repeats creates too. Whether to try again is the engine's to decide, which knows what a second try may cost.
     maxRetries: 0,
     logLevel: 'off',
-    fetch: createSdkFetch({ dispatcher: http.dispatcher, headers, maxBytes: MAX_BYTES }),
+    fetch: fetchFor(MAKES_NOTHING, ['GET', 'DELETE']),
   });
 
+  function fetchFor(maySend: MaySend, methods: readonly Dispatcher.HttpMethod[]): typeof fetch {
+    return createSdkFetch({
+      dispatcher: http.dispatcherFor(maySend),
+      headers,
+      maxBytes: MAX_BYTES,
+      methods,
+    });
+  }
+
   function translated(error: unknown): UpstreamError {
-    const inner = causeOf(error);
-    if (inner) return inner;
+    const ours = ownErrorIn(error);
+    if (ours) return ours;
     if (error instanceof APIUserAbortError) {
       return new UpstreamError('upstream_timeout', { detail: 'given up before the answer came' });
     }
@@ -96,31 +108,29 @@ export function createVideosApi({ baseUrl, http, headers, scrub, clock }: ApiPar
     };
   }
 
+  async function answerTo<T>(shape: z.ZodType<T>, sent: () => Promise<unknown>): Promise<T> {
+    let answer: unknown;
+    try {
+      answer = await sent();
+    } catch (error) {
+      throw translated(error);
+    }
+    const parsed = shape.safeParse(answer);
+    if (parsed.success) return parsed.data;
+    // An error in an answer that calls itself a success is an error all the same.
+    const hidden = errorIn(answer);
+    if (hidden !== undefined) throw refusalError(ERRORS, refusalOf(hidden, undefined, ''));
+    throw new UpstreamError('upstream_unavailable', {
+      detail: `an answer that is no video: ${excerpt(JSON.stringify(answer) ?? 'nothing', scrub)}`,
+    });
+  }
+
   return {
     client,
-    async call(shape, send) {
-      let answer: unknown;
-      try {
-        answer = await send(client);
-      } catch (error) {
-        throw translated(error);
-      }
-      const parsed = shape.safeParse(answer);
-      if (parsed.success) return parsed.data;
-      // An error in an answer that calls itself a success is an error all the same.
-      const hidden = errorIn(answer);
-      if (hidden !== undefined) throw refusalError(ERRORS, refusalOf(hidden, undefined, ''));
-      throw new UpstreamError('upstream_unavailable', {
-        detail: `an answer that is no video: ${excerpt(JSON.stringify(answer) ?? 'nothing', scrub)}`,
-      });
-    },
+    call: (shape, send) => answerTo(shape, () => send(client)),
+    create: (shape, maySend, send) =>
+      answerTo(shape, () => send(client.withOptions({ fetch: fetchFor(maySend, ['POST']) }))),
   };
-}
-
-/** Our own error, where the SDK wrapped one that its `fetch` threw. */
-function causeOf(error: unknown): UpstreamError | undefined {
-  if (error instanceof UpstreamError) return error;
-  return error instanceof Error && error.cause !== undefined ? causeOf(error.cause) : undefined;
 }
 
 function errorIn(answer: unknown): unknown {

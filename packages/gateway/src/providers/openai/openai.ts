@@ -6,7 +6,14 @@ import { failureWords, refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createStatusReader } from '../http/statusTable.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
-import { type Answer, type Callback, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import {
+  type Answer,
+  type Callback,
+  type Handle,
+  type MaySend,
+  type Provider,
+  UpstreamError,
+} from '../provider.ts';
 import { createVideosApi, NotFound } from './api.ts';
 import { findInList, type ListPage } from './find.ts';
 import { VideoList, VideoResource } from './resource.ts';
@@ -29,7 +36,7 @@ export interface OpenaiOptions {
   readonly jsonCreate: boolean;
   readonly clock: Clock;
   /** As in `OpenParts`. */
-  readonly maySend?: (() => boolean) | undefined;
+  readonly maySend?: MaySend | undefined;
   readonly log: Logger;
 }
 
@@ -42,7 +49,7 @@ const PAGE = 100;
 
 /** The OpenAI Videos protocol, through OpenAI's own SDK. */
 export function createOpenaiProvider(options: OpenaiOptions): Provider {
-  const { baseUrl, clock, maySend, log, webhookSecret: secret } = options;
+  const { baseUrl, clock, log, webhookSecret: secret } = options;
   const headers = () => options.headers;
   const scrub = createScrub(options.secrets);
   const http = createUpstreamHttp({
@@ -50,12 +57,12 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     headers,
     secrets: options.secrets,
     clock,
-    maySend,
+    maySend: options.maySend,
     // Bytes alone are fetched past the SDK, and what hinders that is told by the status.
     refusal: () => ({}),
     error: (refusal) => refusalError(ERRORS, refusal),
   });
-  const { call, client } = createVideosApi({ baseUrl, http, headers, scrub, clock });
+  const { call, create, client } = createVideosApi({ baseUrl, http, headers, scrub, clock });
   const meaningOf = createStatusReader(STATUSES, log);
 
   async function retrieve(handle: Handle, signal: AbortSignal): Promise<VideoResource | NotFound> {
@@ -136,9 +143,9 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
   }
 
   return {
-    async start(job, signal) {
+    async start(job, { signal, maySend }) {
       const creation = await creationOf(job, options.jsonCreate);
-      const video = await call(VideoResource, (sdk) =>
+      const video = await create(VideoResource, maySend, (sdk) =>
         creation.send(sdk, {
           signal,
           timeout: CREATE_MS,

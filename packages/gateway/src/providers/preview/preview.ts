@@ -2,7 +2,14 @@ import type { Logger } from 'pino';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
 import { type Clock, systemClock } from '../../tasks/clock.ts';
-import { type Job, type Provider, UpstreamError } from '../provider.ts';
+import {
+  type Job,
+  MAKES_NOTHING,
+  type MaySend,
+  type Provider,
+  SendRefused,
+  UpstreamError,
+} from '../provider.ts';
 import { createPreviewFiles, type PreviewFiles, type RenderFailure, videoName } from './files.ts';
 import { removeLeftovers } from './leftovers.ts';
 import type { RenderInput } from './render.job.ts';
@@ -97,7 +104,7 @@ export function createPreviewProvider(options: {
     }
   }
 
-  async function accept(job: Job): Promise<void> {
+  async function accept(job: Job, maySend: MaySend): Promise<void> {
     const key = job.idempotencyKey;
     if (await files.readSpec(key)) return;
     const { image, lastFrame } = job.request;
@@ -109,27 +116,30 @@ export function createPreviewProvider(options: {
       ...(first === undefined ? {} : { firstFrame: first }),
       ...(last === undefined ? {} : { lastFrame: last }),
     });
+    // What makes the job: as with any upstream, nothing is made that this node may no longer make.
+    if (!maySend()) throw new SendRefused();
     await files.saveSpec(key, spec);
     enqueue(key, spec);
   }
 
   /** Accepts a job once, however often it is asked for at a time. */
-  function acceptOnce(job: Job): Promise<void> {
+  function acceptOnce(job: Job, maySend: MaySend): Promise<void> {
     const key = job.idempotencyKey;
-    const pending = starting.get(key) ?? accept(job).finally(() => starting.delete(key));
+    const pending = starting.get(key) ?? accept(job, maySend).finally(() => starting.delete(key));
     starting.set(key, pending);
     return pending;
   }
 
   return {
-    async start(job) {
+    async start(job, { maySend }) {
       const key = job.idempotencyKey;
       if (!KEY.test(key)) {
         throw new UpstreamError('invalid_request', { message: 'The job key is malformed.', created: 'no' });
       }
       try {
-        await acceptOnce(job);
+        await acceptOnce(job, maySend);
       } catch (cause) {
+        if (cause instanceof SendRefused) throw cause;
         // The spec is what makes a job; the rename that publishes it is the last thing that can fail.
         const created = (await exists(files, key)) ? 'unknown' : 'no';
         throw new UpstreamError('upstream_unavailable', { created, detail: String(cause), cause });
@@ -139,7 +149,7 @@ export function createPreviewProvider(options: {
 
     // The key is the job: drawn again from the same request, it comes out as the same bytes.
     async resume(job) {
-      if (KEY.test(job.idempotencyKey)) await acceptOnce(job);
+      if (KEY.test(job.idempotencyKey)) await acceptOnce(job, MAKES_NOTHING);
     },
 
     async ask({ upstreamId: key }) {

@@ -9,6 +9,7 @@ import { type Provider, UpstreamError } from '../../../src/providers/provider.ts
 import { systemClock } from '../../../src/tasks/clock.ts';
 import { serve } from '../../support/httpServer.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { anImage, handleOf, soon, starting } from './world.ts';
 
 type Model = (id: string, fetch: typeof globalThis.fetch, baseURL: string) => Partial<ResumableModel>;
@@ -75,7 +76,7 @@ describe('a package that is not in the table', () => {
       seed: 7,
       providerOptions: { style: 'noir' },
     });
-    const { upstreamId } = await provider.start(job, soon());
+    const { upstreamId } = await provider.start(job, sending(soon()));
     expect(seen.options).toMatchObject({
       prompt: 'a paper boat',
       n: 1,
@@ -110,7 +111,7 @@ describe('a package that is not in the table', () => {
       }),
     }));
     const job = starting('xai');
-    const handle = handleOf(job, (await provider.start(job, soon())).upstreamId);
+    const handle = handleOf(job, (await provider.start(job, sending(soon()))).upstreamId);
     const answer = await provider.ask(handle, soon());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     expect(JSON.stringify(answer).length).toBeLessThan(200);
@@ -131,7 +132,7 @@ describe('a package that is not in the table', () => {
       doStatus: async () => ({ status: 'completed', videos: videos as never, warnings: [], response }),
     }));
     const job = starting('xai');
-    const handle = handleOf(job, (await provider.start(job, soon())).upstreamId);
+    const handle = handleOf(job, (await provider.start(job, sending(soon()))).upstreamId);
     expect(await provider.ask(handle, soon())).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
   });
 
@@ -152,7 +153,9 @@ describe('a package that is not in the table', () => {
       }),
       { baseUrl: server.origin },
     );
-    await expect(provider.start(starting('xai'), soon())).rejects.toMatchObject({ created: 'unknown' });
+    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+      created: 'unknown',
+    });
     expect(server.requests).toHaveLength(1);
   });
 
@@ -173,7 +176,9 @@ describe('a package that is not in the table', () => {
       }),
       { baseUrl: server.origin },
     );
-    await expect(provider.start(starting('xai'), soon())).rejects.toMatchObject({ created: 'unknown' });
+    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+      created: 'unknown',
+    });
     expect(server.requests).toHaveLength(2);
   });
 
@@ -187,7 +192,7 @@ describe('a package that is not in the table', () => {
       },
     }));
     const job = starting('xai');
-    await provider.ask(handleOf(job, (await provider.start(job, soon())).upstreamId), soon());
+    await provider.ask(handleOf(job, (await provider.start(job, sending(soon()))).upstreamId), soon());
     expect(other.requests[0]?.headers).not.toHaveProperty('authorization');
     expect(other.requests[0]?.headers).not.toHaveProperty('x-key');
   });
@@ -199,7 +204,7 @@ describe('a package that is not in the table', () => {
       },
       doStatus: async () => ({ status: 'pending', response }),
     }));
-    await expect(provider.start(starting('xai'), soon())).rejects.toMatchObject({
+    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
       created: 'no',
       reason: 'invalid_request',
       detail: 'fps must be 24',
@@ -211,7 +216,9 @@ describe('a package that is not in the table', () => {
       doStart: async () => ({ ...started, operation: { token: 'x'.repeat(10_000) } }),
       doStatus: async () => ({ status: 'pending', response }),
     }));
-    await expect(provider.start(starting('xai'), soon())).rejects.toMatchObject({ created: 'unknown' });
+    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+      created: 'unknown',
+    });
   });
 
   it('tells the operator of parameters that it left out', async () => {
@@ -223,7 +230,7 @@ describe('a package that is not in the table', () => {
       }),
       { log },
     );
-    await provider.start(starting('xai'), soon());
+    await provider.start(starting('xai'), sending(soon()));
     expect(log.join()).toContain('"feature":"seed"');
   });
 

@@ -4,6 +4,7 @@ import { upstreamModelOf, upstreamRequest } from '../../../src/models/upstream.t
 import { PACKAGES } from '../../../src/providers/aiSdk/packages.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
 import { asStored, builtIn, check } from '../../models/builtIn.ts';
+import { sending } from '../../support/sending.ts';
 import { NAMES, type Service, soon, starting, startWorld } from './world.ts';
 
 const IMAGE = 'https://example.com/a.png';
@@ -60,7 +61,7 @@ describe('the catalogue promises nothing that is left out on the way', () => {
         ...upstreamRequest(model, request),
         upstreamModel: upstreamModelOf(model, request),
       });
-      await world.provider.start(job, soon());
+      await world.provider.start(job, sending(soon()));
     }
     expect(world.log.filter((line) => line.includes('left a parameter out'))).toEqual([]);
     // The stand-in of fal takes everything and finds the mistake later.

@@ -10,6 +10,7 @@ for (const name of NAMES) {
       let marker = '';
       return {
         provider,
+        jobsMade: () => simulators.ledger.jobs().length,
         reopen: () => openWith(name, simulators.environment),
         job(job) {
           const prompt = `${job.request.prompt} ${marker}`;

@@ -2,6 +2,7 @@ import type { FaultRule } from '@onetake/simulators';
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { NAMES, openWith, type Service, soon, starting, startWorld, type World } from './world.ts';
 
 const errorOf = async (call: Promise<unknown>): Promise<UpstreamError> => {
@@ -27,7 +28,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   ])('is never repeated, and its outcome unknown, where %s', async (_what, fault) => {
     const world = await startWorld(name);
     world.simulators.faults.add({ ...fault, operation: 'submit' });
-    const error = await errorOf(world.provider.start(starting(name), soon()));
+    const error = await errorOf(world.provider.start(starting(name), sending(soon())));
     expect(error).toMatchObject({ created: 'unknown' });
     expect(['upstream_unavailable', 'upstream_timeout']).toContain(error.reason);
     expect(submissions(world)).toBe(1);
@@ -36,7 +37,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   it('certainly made nothing where nobody listens', async () => {
     const world = await startWorld(name);
     await world.simulators.upstream(name).outage();
-    expect(await errorOf(world.provider.start(starting(name), soon()))).toMatchObject({
+    expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
       created: 'no',
       reason: 'upstream_unavailable',
     });
@@ -45,7 +46,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   it('waits as long as the service asks for', async () => {
     const world = await startWorld(name);
     world.simulators.faults.add({ kind: 'rate_limited', operation: 'submit', retryAfter: 7 });
-    expect(await errorOf(world.provider.start(starting(name), soon()))).toMatchObject({
+    expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
       created: 'no',
       reason: 'rate_limited',
       retryAfterMs: 7000,
@@ -58,7 +59,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   ] as const)('with an account that is %s is %s', async (state, reason) => {
     const world = await startWorld(name);
     world.simulators.upstream(name).accounts.set('default', state);
-    expect(await errorOf(world.provider.start(starting(name), soon()))).toMatchObject({
+    expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
       created: 'no',
       reason,
     });
@@ -67,7 +68,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   it('says what is wrong with a request, and nothing of the key', async () => {
     const world = await startWorld(name);
     const job = starting(name, { upstreamModel: 'no-such/model' });
-    const error = await errorOf(world.provider.start(job, soon()));
+    const error = await errorOf(world.provider.start(job, sending(soon())));
     expect(error).toMatchObject({ created: 'no', reason: 'invalid_request' });
     expect(`${error.message} ${error.detail}`).toMatch(/no-such/);
   });
@@ -163,7 +164,7 @@ describe('a prompt that is refused at once', () => {
   it.each(['xai', 'minimax', 'replicate'] as const)('is the caller’s to change (%s)', async (name) => {
     const { provider } = await startWorld(name);
     const job = starting(name, { prompt: 'a boat [moderation-input]' });
-    expect(await errorOf(provider.start(job, soon()))).toMatchObject({
+    expect(await errorOf(provider.start(job, sending(soon())))).toMatchObject({
       created: 'no',
       reason: 'content_rejected',
     });

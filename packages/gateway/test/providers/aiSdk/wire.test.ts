@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
 import { serve } from '../../support/httpServer.ts';
+import { sending } from '../../support/sending.ts';
 import { anImage, openWith, type Service, soon, starting } from './world.ts';
 
 const KEY = 'key-of-the-account';
@@ -47,7 +48,7 @@ async function sent(
     response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
   });
   const provider = await openWith(service, env(server.origin));
-  await provider.start(starting(service, change), soon());
+  await provider.start(starting(service, change), sending(soon()));
   const { request, body } = await arrived.promise;
   expect(server.requests).toHaveLength(1);
   return { path: request.url, authorization: request.headers.authorization, body: JSON.parse(body) };

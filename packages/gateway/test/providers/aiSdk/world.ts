@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { aRequest } from '../../support/builders.ts';
+import { sending } from '../../support/sending.ts';
 
 /** The services that the bridge is tried with, by the names of their stand-ins, and the smallest job of each. */
 export const SERVICES = {
@@ -58,7 +59,7 @@ export async function startWorld(service: Service): Promise<World> {
     provider,
     async started(change) {
       const job = starting(service, change);
-      return handleOf(job, (await provider.start(job, soon())).upstreamId);
+      return handleOf(job, (await provider.start(job, sending(soon()))).upstreamId);
     },
     async ended(handle) {
       simulators.advance(LONG_MS);

@@ -4,6 +4,7 @@ import { refusalOf } from '../../../src/providers/ark/errors.ts';
 import { STATUSES } from '../../../src/providers/ark/task.ts';
 import { type Answer, type Provider, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
+import { sending } from '../../support/sending.ts';
 import { scripted } from './scripted.ts';
 import { arkAt, arkJob, handle, signal } from './world.ts';
 
@@ -17,7 +18,7 @@ async function asked(task: object): Promise<Answer> {
 
 async function refused(status: number, code: string, message = 'No.'): Promise<UpstreamError> {
   const provider = await answering(status, { error: { code, message, param: '', type: 'x' } });
-  const error = await provider.start(arkJob(), signal()).catch((reason: unknown) => reason);
+  const error = await provider.start(arkJob(), sending(signal())).catch((reason: unknown) => reason);
   if (error instanceof UpstreamError) return error;
   throw new Error('not refused');
 }
@@ -183,7 +184,7 @@ describe('a refused submission', () => {
     'by a 200 that says %j may have been taken',
     async (body) => {
       const provider = await answering(200, body);
-      await expect(provider.start(arkJob(), signal())).rejects.toMatchObject({
+      await expect(provider.start(arkJob(), sending(signal()))).rejects.toMatchObject({
         reason: 'upstream_unavailable',
         created: 'unknown',
       });

@@ -3,6 +3,7 @@ import { createQuestions, type Questions, type Told } from '../../../src/provide
 import type { ArkTask } from '../../../src/providers/ark/task.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { createManualTimers, type ManualTimers } from '../../support/manualTimers.ts';
+import { sending } from '../../support/sending.ts';
 import { aPrompt, arkWorld, handle, signal } from './world.ts';
 
 const BATCH = 180;
@@ -219,7 +220,7 @@ describe('the adapter at a service with limits', () => {
     simulators.upstream('ark').configure({ requestsPerMinute: 1000 });
     const handles = [];
     for (let n = 0; n < 100; n++) {
-      const { upstreamId } = await provider.start(aPrompt('a boat [hold]'), signal());
+      const { upstreamId } = await provider.start(aPrompt('a boat [hold]'), sending(signal()));
       handles.push(handle(upstreamId));
     }
     const told = await provider.askMany?.(handles, signal());

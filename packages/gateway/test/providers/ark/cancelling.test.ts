@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { sending } from '../../support/sending.ts';
 import { scripted } from './scripted.ts';
 import { aPrompt, arkAt, arkWorld, handle, signal } from './world.ts';
 
 describe('cancelling', () => {
   it('stops a task that waits, and a second time says the same', async () => {
     const { simulators, provider } = await arkWorld();
-    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), signal());
+    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), sending(signal()));
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
     expect(await provider.ask(handle(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
@@ -18,7 +19,7 @@ describe('cancelling', () => {
     ['has failed', 'a boat [fail]'],
   ])('sends no DELETE for a task that %s', async (_what, prompt) => {
     const { simulators, provider } = await arkWorld();
-    const { upstreamId } = await provider.start(aPrompt(prompt), signal());
+    const { upstreamId } = await provider.start(aPrompt(prompt), sending(signal()));
     if (prompt.includes('hold')) simulators.advance(60_000);
     else simulators.finishAll();
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('too_late');
@@ -66,7 +67,7 @@ describe('cancelling', () => {
 
   it('fails where the answer is lost, and is found out by the next try', async () => {
     const { simulators, provider } = await arkWorld();
-    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), signal());
+    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'delete', count: 1 });
     await expect(provider.cancel?.(handle(upstreamId), signal())).rejects.toMatchObject({
       reason: 'upstream_unavailable',
@@ -82,7 +83,7 @@ describe('discarding', () => {
 
   it('erases the record, and a second time finds nothing', async () => {
     const { simulators, provider } = await arkWorld({ discards: true });
-    const { upstreamId } = await provider.start(aPrompt('a boat'), signal());
+    const { upstreamId } = await provider.start(aPrompt('a boat'), sending(signal()));
     simulators.finishAll();
     await provider.discard?.(handle(upstreamId), signal());
     await provider.discard?.(handle(upstreamId), signal());

@@ -13,6 +13,7 @@ describeProviderContract({
     let marker = '';
     return {
       provider: open(),
+      jobsMade: () => simulators.ledger.jobs().length,
       reopen: async () => open(),
       job(job) {
         const request = { ...job.request, duration: 2, prompt: `${job.request.prompt}${marker}` };

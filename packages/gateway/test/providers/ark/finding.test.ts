@@ -3,6 +3,7 @@ import { findLost } from '../../../src/providers/ark/find.ts';
 import { markOf } from '../../../src/providers/ark/mark.ts';
 import type { ArkTask } from '../../../src/providers/ark/task.ts';
 import { aRequest } from '../../support/builders.ts';
+import { sending } from '../../support/sending.ts';
 import { aPrompt, arkJob, arkWorld, lost, signal } from './world.ts';
 
 const UNKNOWN = { found: false, certainty: 'unknown' };
@@ -11,9 +12,9 @@ describe('a lost submission', () => {
   it('is found among others of the same words, each by its own attempt', async () => {
     const { simulators, provider, another } = await arkWorld();
     const jobs = [aPrompt('a boat'), aPrompt('a boat')] as const;
-    await provider.start(aPrompt('a boat'), signal());
+    await provider.start(aPrompt('a boat'), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 2 });
-    for (const job of jobs) await provider.start(job, signal()).catch(() => undefined);
+    for (const job of jobs) await provider.start(job, sending(signal())).catch(() => undefined);
     const made = simulators.ledger.jobs().map(({ id }) => id);
     const found = [];
     for (const job of jobs) found.push(await another().find?.(lost(job), signal()));
@@ -25,17 +26,17 @@ describe('a lost submission', () => {
 
   it('that never arrived cannot be told, whatever else there is', async () => {
     const { simulators, provider } = await arkWorld();
-    await provider.start(aPrompt('a boat'), signal());
+    await provider.start(aPrompt('a boat'), sending(signal()));
     simulators.faults.add({ kind: 'reset', operation: 'submit', count: 1 });
     const job = aPrompt('a boat');
-    await provider.start(job, signal()).catch(() => undefined);
+    await provider.start(job, sending(signal())).catch(() => undefined);
     expect(await provider.find?.(lost(job), signal())).toEqual(UNKNOWN);
   });
 
   it('whose task another attempt has is not found', async () => {
     const { provider } = await arkWorld();
     const job = aPrompt('a boat');
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     expect(await provider.find?.(lost(job, [upstreamId]), signal())).toEqual(UNKNOWN);
   });
 
@@ -45,7 +46,7 @@ describe('a lost submission', () => {
       request: aRequest({ duration: 2, resolution: '480p', providerOptions: { service_tier: 'flex' } }),
     });
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
-    await provider.start(job, signal()).catch(() => undefined);
+    await provider.start(job, sending(signal())).catch(() => undefined);
     expect(await provider.find?.(lost(job), signal())).toMatchObject({ found: true });
   });
 
@@ -53,7 +54,7 @@ describe('a lost submission', () => {
     const { provider } = await arkWorld();
     const providerOptions = { execution_expires_after: 7200 };
     const job = arkJob({ request: aRequest({ duration: 2, resolution: '480p', providerOptions }) });
-    await provider.start(job, signal());
+    await provider.start(job, sending(signal()));
     expect(await provider.find?.(lost(job), signal())).toEqual(UNKNOWN);
   });
 

@@ -6,6 +6,7 @@ import type { Job } from '../../../src/providers/provider.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { aRequest } from '../../support/builders.ts';
+import { sending } from '../../support/sending.ts';
 import { type Json, scripted } from './scripted.ts';
 import { type ArkOptions, arkAt, arkJob, signal } from './world.ts';
 
@@ -30,7 +31,7 @@ async function posted(
       openInput: async ({ mediaId }) => Readable.from([Buffer.from(mediaId)]),
       ...job,
     }),
-    signal(),
+    sending(signal()),
   );
   expect(started).toEqual({ upstreamId: 'cgt-1', state: 'queued' });
   expect(upstream.received).toHaveLength(1);

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { UpstreamResult } from '../../../src/tasks/task.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { aPrompt, arkWorld, handle, signal } from './world.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
 async function finished(prompt: string) {
   const { simulators, provider } = await arkWorld();
-  const { upstreamId } = await provider.start(aPrompt(prompt), signal());
+  const { upstreamId } = await provider.start(aPrompt(prompt), sending(signal()));
   simulators.finishAll();
   const result = async (): Promise<UpstreamResult> => {
     const answer = await provider.ask(handle(upstreamId), signal());

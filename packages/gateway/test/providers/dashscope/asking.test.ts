@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Handle, Provider } from '../../../src/providers/provider.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, canned, handleOf, settled, signal, simulated } from './world.ts';
 
 async function started(provider: Provider, prompts: readonly string[]): Promise<Handle[]> {
   const handles = [];
   for (const prompt of prompts) {
-    handles.push(handleOf((await provider.start(aJob({ prompt }), signal())).upstreamId));
+    handles.push(handleOf((await provider.start(aJob({ prompt }), sending(signal()))).upstreamId));
   }
   return handles;
 }

@@ -13,6 +13,7 @@ describeProviderContract({
     let marker = '[instant]';
     return {
       provider,
+      jobsMade: () => simulators.ledger.jobs().length,
       reopen: async () => open(),
       job(job) {
         const request = { ...job.request, duration: 2, width: 832, prompt: `a paper boat ${marker}` };

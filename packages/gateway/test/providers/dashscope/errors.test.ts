@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, canned, handleOf, KEY, settled, signal, simulated } from './world.ts';
 
 /** Status, code and message of the documents, the reason of a call so refused, and of a task so failed where it is another. */
@@ -43,7 +44,7 @@ describe('a refusal', () => {
   it.each(ERRORS)('%i %s "%s" is %s, also inside a 200', async (status, code, message, reason) => {
     for (const sent of [status, 200]) {
       const { provider } = await canned(() => ({ status: sent, body: { code, message, request_id: 'r1' } }));
-      const error = await settled(provider.start(aJob(), signal()));
+      const error = await settled(provider.start(aJob(), sending(signal())));
       expect(error).toBeInstanceOf(UpstreamError);
       expect(error).toMatchObject({ reason, created: CLEAR_REFUSAL(status) });
       expect(String((error as UpstreamError).detail)).toContain(code);
@@ -65,7 +66,7 @@ describe('a refusal', () => {
     ['an unknown word in a 200', { code: 'SomethingNew', message: 'what?' }],
   ])('that cannot be read (%s) leaves the submission unknown', async (_what, body) => {
     const { provider } = await canned(() => ({ body }));
-    expect(await settled(provider.start(aJob(), signal()))).toMatchObject({ created: 'unknown' });
+    expect(await settled(provider.start(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
   });
 
   it('never shows the key', async () => {
@@ -73,7 +74,7 @@ describe('a refusal', () => {
       status: 200,
       body: { code: 'InvalidApiKey', message: `you sent ${headers.authorization}` },
     }));
-    const error = (await settled(provider.start(aJob(), signal()))) as UpstreamError;
+    const error = (await settled(provider.start(aJob(), sending(signal())))) as UpstreamError;
     expect(JSON.stringify([error.message, error.detail])).not.toContain(KEY);
   });
 });
@@ -142,12 +143,17 @@ describe('a task', () => {
 describe('moderation', () => {
   it('is told at once for a prompt and later for a video', async () => {
     const { provider } = await simulated();
-    expect(await settled(provider.start(aJob({ prompt: 'x [moderation-input]' }), signal()))).toMatchObject({
+    expect(
+      await settled(provider.start(aJob({ prompt: 'x [moderation-input]' }), sending(signal()))),
+    ).toMatchObject({
       reason: 'content_rejected',
       created: 'no',
       message: 'Green net check rejected text (input)',
     });
-    const { upstreamId } = await provider.start(aJob({ prompt: 'x [moderation] [instant]' }), signal());
+    const { upstreamId } = await provider.start(
+      aJob({ prompt: 'x [moderation] [instant]' }),
+      sending(signal()),
+    );
     expect(await provider.ask(handleOf(upstreamId), signal())).toMatchObject({
       reason: 'content_rejected',
       message: 'Output data may contain inappropriate content.',

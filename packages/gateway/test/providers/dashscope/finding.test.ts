@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, handleOf, lostOf, settled, signal, simulated } from './world.ts';
 
 const find = (provider: Provider, job: Job, changes: Partial<UnknownSubmission> = {}) =>
@@ -13,8 +14,8 @@ describe('a lost submission', () => {
     const { simulators, provider } = await simulated();
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
     const job = aJob({ prompt: 'a lost boat [hold]' });
-    expect(await settled(provider.start(job, signal()))).toMatchObject({ created: 'unknown' });
-    await provider.start(aJob({ prompt: 'another boat [instant]' }), signal());
+    expect(await settled(provider.start(job, sending(signal())))).toMatchObject({ created: 'unknown' });
+    await provider.start(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
     // No answer yet, which is not the same as "cannot be told": the engine asks on.
     expect(await find(provider, job)).toMatchObject({
       name: 'UpstreamError',
@@ -32,26 +33,26 @@ describe('a lost submission', () => {
     ['an end without a video', { prompt: 'a boat [instant] [fail]' }, 'wan3.0-video'],
   ])('is never taken for a task with %s', async (_what, changes, upstreamModel) => {
     const { provider } = await simulated();
-    await provider.start(aJob(changes, { upstreamModel }), signal());
+    await provider.start(aJob(changes, { upstreamModel }), sending(signal()));
     expect(await find(provider, aJob({ prompt: 'a boat [instant]' }))).toEqual(UNKNOWN);
   });
 
   it('is never taken for a task of another hour, or of ours, or for one of two alike', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a boat [instant]' });
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     expect(await find(provider, job, { intendedAt: Date.now() - 3_600_000 })).toEqual(UNKNOWN);
     expect(await find(provider, job, { isKnown: async (id) => id === upstreamId })).toEqual(UNKNOWN);
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
-    await provider.start(job, signal());
+    await provider.start(job, sending(signal()));
     expect(await find(provider, job)).toEqual(UNKNOWN);
   });
 
   it('comes nearer with every look: who has told a prompt is not asked again', async () => {
     const { simulators, provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
-    const { upstreamId } = await provider.start(job, signal());
-    await provider.start(aJob({ prompt: 'another boat [instant]' }), signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
+    await provider.start(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
     simulators.faults.add({ kind: 'server_error', operation: 'poll', after: 1, count: 1 });
     expect(await find(provider, job)).toMatchObject({ name: 'UpstreamError' });
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
@@ -61,10 +62,10 @@ describe('a lost submission', () => {
   it('is searched for over several pages', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     const others = new Set<string>();
     for (let n = 0; n < 120; n++) {
-      others.add((await provider.start(aJob({ prompt: `boat ${n} [hold]` }), signal())).upstreamId);
+      others.add((await provider.start(aJob({ prompt: `boat ${n} [hold]` }), sending(signal()))).upstreamId);
     }
     expect(await find(provider, job, { isKnown: async (id) => others.has(id) })).toEqual({
       found: true,
@@ -76,7 +77,7 @@ describe('a lost submission', () => {
     const { provider } = await simulated();
     const providerOptions = { input: { prompt: 'another prompt' } };
     const job = aJob({ prompt: 'a boat [instant]', providerOptions });
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
   });
 });
@@ -84,7 +85,7 @@ describe('a lost submission', () => {
 describe('cancelling', () => {
   it('works while a task waits, and tells the truth again where the first answer was lost', async () => {
     const { simulators, provider } = await simulated();
-    const { upstreamId } = await provider.start(aJob({ prompt: 'a [queued]' }), signal());
+    const { upstreamId } = await provider.start(aJob({ prompt: 'a [queued]' }), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'cancel', count: 1 });
     const cancel = () => settled(provider.cancel?.(handleOf(upstreamId), signal()));
     expect(await cancel()).toMatchObject({ name: 'UpstreamError' });
@@ -94,7 +95,7 @@ describe('cancelling', () => {
 
   it('is too late for a task that runs, which goes on', async () => {
     const { simulators, provider } = await simulated();
-    const { upstreamId } = await provider.start(aJob({ prompt: 'a [hold]' }), signal());
+    const { upstreamId } = await provider.start(aJob({ prompt: 'a [hold]' }), sending(signal()));
     simulators.advance(60_000);
     expect(await provider.cancel?.(handleOf(upstreamId), signal())).toBe('too_late');
     expect(await provider.ask(handleOf(upstreamId), signal())).toEqual({ state: 'in_progress' });
@@ -104,7 +105,7 @@ describe('cancelling', () => {
 describe('the link to a video', () => {
   it('is opened without the key, and lost after a day', async () => {
     const { simulators, provider } = await simulated();
-    const { upstreamId } = await provider.start(aJob({ prompt: 'a boat [instant]' }), signal());
+    const { upstreamId } = await provider.start(aJob({ prompt: 'a boat [instant]' }), sending(signal()));
     const handle = handleOf(upstreamId);
     const answer = await provider.ask(handle, signal());
     if (answer.state !== 'succeeded') throw new Error(answer.state);

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, anInput, canned, KEY, settled, signal, simulated } from './world.ts';
 
 const VIDEO = '/api/v1/services/aigc/video-generation/video-synthesis';
@@ -15,7 +16,7 @@ async function sent(upstreamModel: string, changes: Partial<VideoRequest>) {
   const { provider, received } = await canned(() => ({
     body: { request_id: 'r', output: { task_id: 't1', task_status: 'PENDING' } },
   }));
-  const started = await provider.start(aJob(changes, { upstreamModel, openInput }), signal());
+  const started = await provider.start(aJob(changes, { upstreamModel, openInput }), sending(signal()));
   expect(started).toEqual({ upstreamId: 't1', state: 'queued' });
   const [request, ...more] = received;
   if (!request) throw new Error('nothing was sent');
@@ -159,7 +160,7 @@ describe('a submission', () => {
   ])('of %s is one that the upstream takes', async (upstreamModel, changes) => {
     const { provider } = await simulated({ settings: { checksAtSubmit: true } });
     const job = aJob({ ...SHAPE, ...changes }, { upstreamModel, openInput });
-    expect(await provider.start(job, signal())).toMatchObject({ state: 'queued' });
+    expect(await provider.start(job, sending(signal()))).toMatchObject({ state: 'queued' });
   });
 
   it('takes raw options on top, but never what would change the price', async () => {
@@ -196,7 +197,9 @@ describe('a submission', () => {
     ['an image that the model does not take', 'wan2.7-t2v', { image }],
   ])('with %s never leaves', async (_what, upstreamModel, changes) => {
     const { provider, received } = await canned(() => ({ body: {} }));
-    const outcome = await settled(provider.start(aJob(changes, { upstreamModel, openInput }), signal()));
+    const outcome = await settled(
+      provider.start(aJob(changes, { upstreamModel, openInput }), sending(signal())),
+    );
     expect(outcome).toBeInstanceOf(UpstreamError);
     expect(outcome).toMatchObject({ reason: 'invalid_request', created: 'no' });
     expect(received).toEqual([]);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { answerOf } from '../../../src/providers/google/operation.ts';
 import { type Answer, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, handleOf, open, type Service, signal } from './support.ts';
 
 const SERVICES = ['gemini', 'vertex'] as const;
@@ -25,7 +26,7 @@ async function endOf(
   const { simulators, provider } = await open(service);
   simulators.upstream(service).configure(settings);
   const job = aJob(service, { prompt: `a paper boat ${marker}` });
-  const { upstreamId } = await provider.start(job, signal());
+  const { upstreamId } = await provider.start(job, sending(signal()));
   expect((await provider.ask(handleOf(job, upstreamId), signal())).state).toBe('in_progress');
   simulators.finishAll();
   return provider.ask(handleOf(job, upstreamId), signal());
@@ -59,7 +60,7 @@ describe.each(SERVICES)('a job on %s', (service) => {
     const { simulators, provider } = await open(service);
     simulators.upstream(service).configure({ lateChecks: true });
     const job = aJob(service, { duration: 5 });
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     simulators.finishAll();
     expect(await provider.ask(handleOf(job, upstreamId), signal())).toMatchObject({
       state: 'failed',
@@ -144,14 +145,17 @@ describe('a refusal', () => {
   ])('by %s of an account that is %s is %s, and nothing was made', async (service, state, reason) => {
     const { simulators, provider } = await open(service);
     simulators.upstream(service).accounts.set('default', state);
-    expect(await failure(provider.start(aJob(service), signal()))).toMatchObject({ reason, created: 'no' });
+    expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
+      reason,
+      created: 'no',
+    });
     expect(simulators.ledger.jobs()).toHaveLength(0);
   });
 
   it.each(SERVICES)('by %s of a key while asking is no verdict on the job', async (service) => {
     const { simulators, provider } = await open(service);
     const job = aJob(service);
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     simulators.upstream(service).accounts.set('default', 'revoked');
     expect(await failure(provider.ask(handleOf(job, upstreamId), signal()))).toMatchObject({
       reason: 'auth_failed',
@@ -161,17 +165,17 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s of words is told to the caller, of anything else it is not', async (service) => {
     const { simulators, provider } = await open(service);
     const refused = await failure(
-      provider.start(aJob(service, { prompt: 'a boat [moderation-input]' }), signal()),
+      provider.start(aJob(service, { prompt: 'a boat [moderation-input]' }), sending(signal())),
     );
     expect(refused).toMatchObject({ reason: 'content_rejected', created: 'no' });
     expect(refused.message).toContain('usage guidelines');
-    expect(await failure(provider.start(aJob(service, { duration: 5 }), signal()))).toMatchObject({
+    expect(await failure(provider.start(aJob(service, { duration: 5 }), sending(signal())))).toMatchObject({
       reason: 'invalid_request',
       created: 'no',
       message: expect.stringContaining('supported durations'),
     });
     simulators.upstream(service).accounts.set('default', 'forbidden');
-    const denied = await failure(provider.start(aJob(service), signal()));
+    const denied = await failure(provider.start(aJob(service), sending(signal())));
     expect(denied.message).not.toMatch(/project/i);
     expect(denied.detail).toMatch(/project/i);
   });
@@ -179,7 +183,7 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s for the pace says when to come back', async (service) => {
     const { provider } = await open(service);
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 80 }, () => provider.start(aJob(service), signal())),
+      Array.from({ length: 80 }, () => provider.start(aJob(service), sending(signal()))),
     );
     const refused = outcomes.find((outcome) => outcome.status === 'rejected');
     expect(refused?.reason).toMatchObject({ reason: 'rate_limited', created: 'no' });
@@ -189,7 +193,7 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s of a model that is gone is a clear one', async (service) => {
     const { provider } = await open(service);
     const job = { ...aJob(service), upstreamModel: 'veo-3.0-generate-001' };
-    const refused = await failure(provider.start(job, signal()));
+    const refused = await failure(provider.start(job, sending(signal())));
     expect(refused).toMatchObject({ reason: 'invalid_request', created: 'no' });
     expect(refused.message).not.toContain('onetake-simulators');
     if (service === 'vertex') expect(refused.detail).toContain('onetake-simulators');
@@ -201,7 +205,7 @@ describe.each(SERVICES)('trouble with %s', (service) => {
     for (const kind of ['lost_answer', 'malformed_json', 'empty_body', 'truncated_body'] as const) {
       const { simulators, provider } = await open(service);
       simulators.faults.add({ kind, operation: 'submit', count: 1 });
-      expect((await failure(provider.start(aJob(service), signal()))).created, kind).toBe('unknown');
+      expect((await failure(provider.start(aJob(service), sending(signal())))).created, kind).toBe('unknown');
       expect(simulators.ledger.jobs(), kind).toHaveLength(1);
       expect(simulators.ledger.count({ operation: 'submit' }), kind).toBe(1);
     }
@@ -211,13 +215,13 @@ describe.each(SERVICES)('trouble with %s', (service) => {
     const { simulators, provider } = await open(service);
     for (const rule of [{ status: 500 }, { status: 503 }, { status: 502, html: true }]) {
       simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1, ...rule });
-      expect(await failure(provider.start(aJob(service), signal()))).toMatchObject({
+      expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
         reason: 'upstream_unavailable',
         created: 'unknown',
       });
     }
     simulators.faults.add({ kind: 'rate_limited', operation: 'submit', count: 1, retryAfter: 34 });
-    expect(await failure(provider.start(aJob(service), signal()))).toMatchObject({
+    expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
       reason: 'rate_limited',
       created: 'no',
       retryAfterMs: 34_000,
@@ -227,7 +231,7 @@ describe.each(SERVICES)('trouble with %s', (service) => {
   it('while asking is an error, whatever the body has become', async () => {
     const { simulators, provider } = await open(service);
     const job = aJob(service);
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     simulators.finishAll();
     for (const kind of ['reset', 'empty_body', 'server_error'] as const) {
       simulators.faults.add({ kind, operation: 'poll', count: 1 });

@@ -23,6 +23,7 @@ for (const { service, name, more } of VARIANTS) {
       let marker = '';
       return {
         provider,
+        jobsMade: () => simulators.ledger.jobs().length,
         reopen: async () => (await openAccount(simulators.environment, more)).provider,
         job(job) {
           const { request } = job;

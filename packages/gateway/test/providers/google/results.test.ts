@@ -3,6 +3,7 @@ import type { Handle, Provider } from '../../../src/providers/provider.ts';
 import type { UpstreamResult } from '../../../src/tasks/task.ts';
 import { serve } from '../../support/httpServer.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, handleOf, open, openAccount, type Service, signal } from './support.ts';
 
 const TWO_DAYS_MS = 2 * 24 * 3_600_000;
@@ -10,7 +11,7 @@ const TWO_DAYS_MS = 2 * 24 * 3_600_000;
 async function finished(service: Service, more: Record<string, unknown> = {}, prompt = 'a paper boat') {
   const opened = await open(service, more);
   const job = aJob(service, { prompt });
-  const handle = handleOf(job, (await opened.provider.start(job, signal())).upstreamId);
+  const handle = handleOf(job, (await opened.provider.start(job, sending(signal()))).upstreamId);
   opened.simulators.finishAll();
   const answer = await opened.provider.ask(handle, signal());
   if (answer.state !== 'succeeded') throw new Error(answer.state);

@@ -7,6 +7,7 @@ import { googleKind } from '../../../src/providers/google/kind.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { serve } from '../../support/httpServer.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { aJob, handleOf, open, openAccount, signal } from './support.ts';
 
@@ -49,7 +50,7 @@ describe('the key of the Gemini API', () => {
     });
     const { provider } = await openAccount({ GEMINI_API_KEY: KEY, GOOGLE_GEMINI_BASE_URL: service.origin });
     onTestFinished(() => provider.close());
-    const error = await failure(provider.start(aJob('gemini'), signal()));
+    const error = await failure(provider.start(aJob('gemini'), sending(signal())));
     expect(error).toMatchObject({ reason: 'auth_failed', detail: expect.stringContaining('[secret]') });
     expect(inspect(error, { depth: 10 })).not.toContain(KEY);
   });
@@ -58,15 +59,15 @@ describe('the key of the Gemini API', () => {
 describe('access tokens of Vertex AI', () => {
   it('are fetched once for many calls', async () => {
     const { simulators, provider } = await open('vertex');
-    await Promise.all(Array.from({ length: 5 }, () => provider.start(aJob('vertex'), signal())));
-    await provider.start(aJob('vertex'), signal());
+    await Promise.all(Array.from({ length: 5 }, () => provider.start(aJob('vertex'), sending(signal()))));
+    await provider.start(aJob('vertex'), sending(signal()));
     expect(simulators.ledger.count({ operation: 'token' })).toBe(1);
   });
 
   it('that are refused are the account, and neither the key nor the assertion is in the error', async () => {
     const { simulators, provider } = await open('vertex');
     simulators.upstream('vertex').accounts.set('default', 'revoked');
-    const error = await failure(provider.start(aJob('vertex'), signal()));
+    const error = await failure(provider.start(aJob('vertex'), sending(signal())));
     expect(error).toMatchObject({
       reason: 'auth_failed',
       created: 'no',
@@ -79,7 +80,7 @@ describe('access tokens of Vertex AI', () => {
   it('that cannot be had for now mean that nothing was submitted', async () => {
     const { simulators, provider } = await open('vertex');
     await simulators.upstream('vertex').outage();
-    expect(await failure(provider.start(aJob('vertex'), signal()))).toMatchObject({
+    expect(await failure(provider.start(aJob('vertex'), sending(signal())))).toMatchObject({
       reason: 'upstream_unavailable',
       created: 'no',
     });
@@ -88,7 +89,7 @@ describe('access tokens of Vertex AI', () => {
   it('that never come end with the caller’s patience, and nothing was submitted', async () => {
     const { simulators, provider } = await open('vertex');
     simulators.faults.add({ kind: 'hang', operation: 'token' });
-    expect(await failure(provider.start(aJob('vertex'), AbortSignal.timeout(200)))).toMatchObject({
+    expect(await failure(provider.start(aJob('vertex'), sending(AbortSignal.timeout(200))))).toMatchObject({
       reason: 'upstream_timeout',
       created: 'no',
     });
@@ -100,13 +101,13 @@ describe('access tokens of Vertex AI', () => {
     const { provider } = await openAccount({ ...env, GOOGLE_APPLICATION_CREDENTIALS: path });
     onTestFinished(() => provider.close());
     const job = aJob('vertex');
-    expect(await failure(provider.start(job, signal()))).toMatchObject({
+    expect(await failure(provider.start(job, sending(signal())))).toMatchObject({
       reason: 'auth_failed',
       created: 'no',
       detail: expect.stringContaining(path),
     });
     await writeFile(path, await readFile(env.GOOGLE_APPLICATION_CREDENTIALS ?? '', 'utf8'));
-    expect((await provider.start(job, signal())).upstreamId).toContain('/operations/');
+    expect((await provider.start(job, sending(signal()))).upstreamId).toContain('/operations/');
   });
 
   it('go to the bucket’s service too, and to no place that is in no bucket', async () => {

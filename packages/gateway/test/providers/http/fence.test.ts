@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { Agent, request } from 'undici';
 import { expect, it, onTestFinished } from 'vitest';
-import { createFence, sendOnlyWhile } from '../../../src/providers/http/fence.ts';
+import { createFence } from '../../../src/providers/http/fence.ts';
+import { SendRefused } from '../../../src/providers/provider.ts';
 
 /** A server that answers its first request when it is told to, and one connection to it, behind a fence. */
 async function fenced(maySend: () => boolean) {
@@ -23,11 +24,17 @@ async function fenced(maySend: () => boolean) {
   });
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
-  const dispatcher = agent.compose(createFence(maySend));
+  const sendWhile = (condition: () => boolean, path: string) =>
+    request(`${url}${path}`, {
+      dispatcher: agent.compose(createFence(() => maySend() && condition())),
+      method: 'POST',
+      body: '{}',
+    });
   return {
     paths,
     asked: () => once(server, 'asked'),
-    send: (path: string) => request(`${url}${path}`, { dispatcher, method: 'POST', body: '{}' }),
+    sendWhile,
+    send: (path: string) => sendWhile(() => true, path),
     answerFirst: () => first?.end(),
   };
 }
@@ -42,7 +49,7 @@ it('lets nothing out once the node may not send, also what has waited for a free
   may = false;
   answerFirst();
   await (await first).body.dump();
-  expect(await waiting).toBeInstanceOf(Error);
+  expect(await waiting).toBeInstanceOf(SendRefused);
   may = true;
   const again = asked();
   void send('/last').catch(() => undefined);
@@ -51,28 +58,35 @@ it('lets nothing out once the node may not send, also what has waited for a free
 });
 
 it('lets nothing out that depends on more than that, and holds up no other request', async () => {
-  const { paths, asked, send, answerFirst } = await fenced(() => true);
+  const { paths, asked, send, sendWhile, answerFirst } = await fenced(() => true);
   let ours = true;
   const reached = asked();
-  const first = sendOnlyWhile(
-    () => ours,
-    () => send('/first'),
-  );
+  const first = sendWhile(() => ours, '/first');
   await reached;
-  const waiting = sendOnlyWhile(
-    () => ours,
-    async () => {
-      // As an adapter waits for its turn.
-      await Promise.resolve();
-      return send('/waiting');
-    },
-  ).catch((error: unknown) => error);
+  const waiting = sendWhile(() => ours, '/waiting').catch((error: unknown) => error);
   const other = asked();
   void send('/other').catch(() => undefined);
   ours = false;
   answerFirst();
   await (await first).body.dump();
-  expect(await waiting).toBeInstanceOf(Error);
+  expect(await waiting).toBeInstanceOf(SendRefused);
   await other;
   expect(paths).toEqual(['/first', '/other']);
+});
+
+it('leaves nothing behind in what a request sets in motion', async () => {
+  const { paths, asked, send, sendWhile, answerFirst } = await fenced(() => true);
+  let ours = true;
+  const reached = asked();
+  const first = sendWhile(() => ours, '/first');
+  // Armed while the condition is in force, as a timer or a listener that everybody shares may be.
+  const later = first.then(() => send('/later'));
+  await reached;
+  ours = false;
+  const again = asked();
+  answerFirst();
+  await (await first).body.dump();
+  await again;
+  void later.catch(() => undefined);
+  expect(paths).toEqual(['/first', '/later']);
 });

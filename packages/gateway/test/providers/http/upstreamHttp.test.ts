@@ -7,6 +7,7 @@ import { UpstreamError } from '../../../src/providers/provider.ts';
 import { systemClock } from '../../../src/tasks/clock.ts';
 import { serve } from '../../support/httpServer.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 
 const SECRET = 'secret-of-the-account';
 
@@ -35,7 +36,7 @@ function clientOf(baseUrl: string): UpstreamHttp {
 
 const signal = () => AbortSignal.timeout(10_000);
 const post = (http: UpstreamHttp, at = signal()) =>
-  http.call({ method: 'POST', path: '/tasks', json: { prompt: 'x' }, signal: at });
+  http.call({ method: 'POST', path: '/tasks', json: { prompt: 'x' }, ...sending(at) });
 
 async function failure(call: Promise<unknown>): Promise<UpstreamError> {
   const error = await call.then(
@@ -96,7 +97,7 @@ describe('a call upstream', () => {
       await go.promise;
       response.end(', last');
     });
-    const body = await http.stream({ method: 'POST', path: '/tasks', json: {}, signal: signal() });
+    const body = await http.stream({ method: 'POST', path: '/tasks', json: {}, ...sending(signal()) });
     const [first] = await once(body, 'data');
     expect(String(first)).toBe('first');
     go.resolve();

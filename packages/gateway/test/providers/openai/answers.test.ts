@@ -4,6 +4,7 @@ import { UpstreamError } from '../../../src/providers/provider.ts';
 import { REASONS } from '../../../src/tasks/reasons.ts';
 import { serve } from '../../support/httpServer.ts';
 import { readAll } from '../../support/readAll.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, ended, handleOf, openAccount, openUpstream, type Service, signal } from './support.ts';
 
 /** An upstream that gives every call the same answer. */
@@ -128,7 +129,7 @@ describe('a refused submission', () => {
     [503, '<html>503</html>', 'upstream_unavailable', 'unknown'],
   ] as const)('%i %j is %s, created: %s, and is not repeated', async (status, body, reason, created) => {
     const { provider, server } = await answering(status, body);
-    const error = await failureOf(provider.start(aJob(), signal()));
+    const error = await failureOf(provider.start(aJob(), sending(signal())));
     expect(error).toMatchObject({ reason, created });
     expect(error.message.length).toBeGreaterThan(0);
     expect(`${error.detail} ${error.message} ${error.cause}`).not.toContain('sk-k1');
@@ -137,10 +138,10 @@ describe('a refused submission', () => {
 
   it('keeps the words of a content filter for the caller, and those of an account problem from them', async () => {
     const filter = await answering(400, refused('Blocked. (request id: abc123)', 'moderation_blocked'));
-    const { message, reason } = await failureOf(filter.provider.start(aJob(), signal()));
+    const { message, reason } = await failureOf(filter.provider.start(aJob(), sending(signal())));
     expect([message, REASONS[reason].code]).toEqual(['Blocked.', 400]);
     const quota = await answering(429, refused('Org org-9 has no money.', 'insufficient_quota'));
-    const error = await failureOf(quota.provider.start(aJob(), signal()));
+    const error = await failureOf(quota.provider.start(aJob(), sending(signal())));
     expect(error.message).not.toContain('org-9');
     expect(error.detail).toContain('org-9');
   });
@@ -150,7 +151,7 @@ describe('a refused submission', () => {
     [{ 'retry-after': '7', 'retry-after-ms': '350' }, 350],
   ])('says when to come back: %j', async (headers, wait) => {
     const { provider } = await answering(429, refused('Slow down.', 'rate_limit_exceeded'), headers);
-    expect((await failureOf(provider.start(aJob(), signal()))).retryAfterMs).toBe(wait);
+    expect((await failureOf(provider.start(aJob(), sending(signal())))).retryAfterMs).toBe(wait);
   });
 });
 
@@ -164,7 +165,10 @@ describe('an answer that is none', () => {
     ['more bytes than any honest one', `"${'x'.repeat(17 * 2 ** 20)}"`, 'upstream_unavailable'],
   ])('(%s) leaves a submission unknown and is asked for once', async (_what, body, reason) => {
     const { provider, server } = await answering(200, body);
-    expect(await failureOf(provider.start(aJob(), signal()))).toMatchObject({ reason, created: 'unknown' });
+    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
+      reason,
+      created: 'unknown',
+    });
     expect(server.requests).toHaveLength(1);
     await failureOf(provider.ask(HANDLE, signal()));
   });
@@ -172,7 +176,7 @@ describe('an answer that is none', () => {
   it('by a redirect is not followed, whose target would get the key', async () => {
     const elsewhere = await serve((_request, response) => response.end('{}'));
     const { provider } = await answering(307, '', { location: `${elsewhere.origin}/v1/videos` });
-    expect(await failureOf(provider.start(aJob(), signal()))).toMatchObject({ created: 'unknown' });
+    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
     await failureOf(provider.ask(HANDLE, signal()));
     expect(elsewhere.requests).toEqual([]);
   });
@@ -180,7 +184,7 @@ describe('an answer that is none', () => {
   it('since nobody listens says that nothing was sent', async () => {
     const { simulators, provider } = await openUpstream();
     await simulators.upstream('openai').outage();
-    expect(await failureOf(provider.start(aJob(), signal()))).toMatchObject({
+    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
       reason: 'upstream_unavailable',
       created: 'no',
     });
@@ -188,7 +192,7 @@ describe('an answer that is none', () => {
 
   it('at a wrong key while asking is an error, and no verdict on the job', async () => {
     const upstream = await openUpstream();
-    const { upstreamId } = await upstream.provider.start(aJob({ prompt: '[hold]' }), signal());
+    const { upstreamId } = await upstream.provider.start(aJob({ prompt: '[hold]' }), sending(signal()));
     upstream.simulators.upstream('openai').accounts.set('default', 'revoked');
     const error = await failureOf(upstream.provider.ask(handleOf(aJob(), upstreamId), signal()));
     expect(error.reason).toBe('auth_failed');
@@ -207,13 +211,16 @@ describe('the account upstream', () => {
   ] as const)('of %s that is %s is %s', async (service, state, reason) => {
     const { simulators, provider } = await openUpstream(service as Service);
     simulators.upstream(service).accounts.set('default', state);
-    expect(await failureOf(provider.start(aJob(), signal()))).toMatchObject({ reason, created: 'no' });
+    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
+      reason,
+      created: 'no',
+    });
   });
 
   it('of Azure has two places, and a third job waits', async () => {
     const { provider } = await openUpstream('azure');
-    for (const _ of [1, 2]) await provider.start(aJob({ prompt: '[hold]' }), signal());
-    const error = await failureOf(provider.start(aJob(), signal()));
+    for (const _ of [1, 2]) await provider.start(aJob({ prompt: '[hold]' }), sending(signal()));
+    const error = await failureOf(provider.start(aJob(), sending(signal())));
     expect(error).toMatchObject({ reason: 'rate_limited', created: 'no' });
   });
 });
@@ -262,7 +269,7 @@ describe('cancelling', () => {
     const { open } = await openUpstream('openai');
     const provider = await open({ flavour: 'compatible' });
     const job = aJob({ prompt: '[hold]' });
-    const handle = handleOf(job, (await provider.start(job, signal())).upstreamId);
+    const handle = handleOf(job, (await provider.start(job, sending(signal()))).upstreamId);
     expect(await provider.cancel?.(handle, signal())).toBe('too_late');
     expect((await provider.ask(handle, signal())).state).not.toBe('missing');
   });

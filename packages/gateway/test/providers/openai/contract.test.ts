@@ -10,6 +10,7 @@ for (const service of Object.keys(SERVICES) as Service[]) {
       let marker = '';
       return {
         provider,
+        jobsMade: () => simulators.ledger.jobs().length,
         reopen: () => open(),
         job(job) {
           const prompt = `${job.request.prompt} ${marker}`;

@@ -3,6 +3,7 @@ import type { FindOutcome, Job } from '../../../src/providers/provider.ts';
 import type { Clock } from '../../../src/tasks/clock.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { serve } from '../../support/httpServer.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, openAccount, openUpstream, SERVICES, signal } from './support.ts';
 
 const ABSENT: FindOutcome = { found: false, certainty: 'absent' };
@@ -58,7 +59,7 @@ describe('a lost submission', () => {
       simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
       const job = aJob({ prompt: `${newId()} [hold]` });
       const intendedAt = Date.now();
-      await expect(provider.start(job, signal())).rejects.toMatchObject({ created: 'unknown' });
+      await expect(provider.start(job, sending(signal()))).rejects.toMatchObject({ created: 'unknown' });
       const outcome = await provider.find?.(lost(job, { intendedAt }), signal());
       expect(outcome).toMatchObject({ found: true });
       expect(simulators.ledger.jobs()).toHaveLength(1);
@@ -71,7 +72,7 @@ describe('a lost submission', () => {
     simulators.faults.add({ kind: 'clock_skew', skewMs });
     const job = aJob({ prompt: '[hold]' });
     const intendedAt = Date.now();
-    const { upstreamId } = await provider.start(job, signal());
+    const { upstreamId } = await provider.start(job, sending(signal()));
     expect(await provider.find?.(lost(job, { intendedAt }), signal())).toEqual({ found: true, upstreamId });
   });
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { serve } from '../../support/httpServer.ts';
+import { sending } from '../../support/sending.ts';
 import { aJob, openAccount, signal } from './support.ts';
 
 /** What was sent, as a server reads it. */
@@ -53,7 +54,7 @@ describe('what a job sends', () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const job = aJob({ prompt: 'a paper boat', duration: 8, width: 720, height: 1280 });
-    expect(await provider.start(job, signal())).toEqual({ upstreamId: 'video_1', state: 'queued' });
+    expect(await provider.start(job, sending(signal()))).toEqual({ upstreamId: 'video_1', state: 'queued' });
     const { method, url, form, headers } = only();
     expect([method, url]).toEqual(['POST', '/v1/videos']);
     expect(form).toEqual({ model: 'sora-2', prompt: 'a paper boat', seconds: '8', size: '720x1280' });
@@ -66,7 +67,10 @@ describe('what a job sends', () => {
     const provider = await openAccount(account);
     const bytes = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0xff, 0x00]);
     const image = { mediaId: 'm1', contentType: 'image/png', bytes: bytes.length, width: 1280, height: 720 };
-    await provider.start(aJob({ image }, { openInput: async () => Readable.from([bytes]) }), signal());
+    await provider.start(
+      aJob({ image }, { openInput: async () => Readable.from([bytes]) }),
+      sending(signal()),
+    );
     const file = only().form?.input_reference;
     if (!(file instanceof File)) throw new Error('no file came');
     expect([file.name, file.type]).toEqual(['reference.png', 'image/png']);
@@ -76,14 +80,14 @@ describe('what a job sends', () => {
   it('is JSON for servers that take a form with an image alone', async () => {
     const { only, account } = await recording();
     const provider = await openAccount({ ...account, json_create: true });
-    await provider.start(aJob(), signal());
+    await provider.start(aJob(), sending(signal()));
     expect(only().json).toMatchObject({ model: 'sora-2', prompt: 'a paper boat', seconds: '4' });
   });
 
   it('has what a server of one’s own takes beside it, where the catalogue let it through', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
-    await provider.start(aJob({ seed: 7, negativePrompt: 'rain' }), signal());
+    await provider.start(aJob({ seed: 7, negativePrompt: 'rain' }), sending(signal()));
     expect(only().form).toMatchObject({ seed: '7', negative_prompt: 'rain' });
   });
 
@@ -91,7 +95,7 @@ describe('what a job sends', () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const providerOptions = { model: 'sora-2-pro', seconds: '20', size: '1792x1024', fps: 16 };
-    await provider.start(aJob({ providerOptions }), signal());
+    await provider.start(aJob({ providerOptions }), sending(signal()));
     expect(only().form).toMatchObject({ model: 'sora-2', seconds: '4', size: '1280x720', fps: '16' });
   });
 
@@ -105,7 +109,7 @@ describe('what a job sends', () => {
     const provider = await openAccount(account);
     const request = { prompt: 'now at night', duration: 8, source };
     const options = operation === undefined ? {} : { providerOptions: { operation } };
-    await provider.start(aJob({ ...request, ...options }), signal());
+    await provider.start(aJob({ ...request, ...options }), sending(signal()));
     const { url, json, form } = only();
     expect(url).toBe(path);
     expect(json ?? form).toEqual(body);
@@ -117,7 +121,7 @@ describe('what a job sends', () => {
   ])('is nothing at all for %s', async (_what, request) => {
     const { server, account } = await recording();
     const provider = await openAccount(account);
-    await expect(provider.start(aJob(request), signal())).rejects.toMatchObject({
+    await expect(provider.start(aJob(request), sending(signal()))).rejects.toMatchObject({
       reason: 'invalid_request',
       created: 'no',
     });
@@ -128,7 +132,7 @@ describe('what a job sends', () => {
     const { server, account } = await recording();
     const provider = await openAccount(account);
     const image = { mediaId: 'm1', contentType: 'image/png', bytes: 8, width: 1280, height: 720 };
-    await expect(provider.start(aJob({ image }), signal())).rejects.toMatchObject({ created: 'no' });
+    await expect(provider.start(aJob({ image }), sending(signal()))).rejects.toMatchObject({ created: 'no' });
     expect(server.requests).toEqual([]);
   });
 });
@@ -136,7 +140,7 @@ describe('what a job sends', () => {
 describe('credentials', () => {
   it('are the header of each service', async () => {
     const { only, account } = await recording();
-    await (await openAccount({ ...account, flavour: 'azure' })).start(aJob(), signal());
+    await (await openAccount({ ...account, flavour: 'azure' })).start(aJob(), sending(signal()));
     const { headers } = only();
     expect([headers.get('api-key'), headers.get('authorization')]).toEqual(['sk-k1', null]);
   });
@@ -151,11 +155,11 @@ describe('credentials', () => {
     for (const [name, value] of Object.entries(surroundings)) vi.stubEnv(name, value);
     onTestFinished(() => void vi.unstubAllEnvs());
     const one = await recording();
-    await (await openAccount(one.account)).start(aJob(), signal());
+    await (await openAccount(one.account)).start(aJob(), sending(signal()));
     expect(JSON.stringify([...one.only().headers])).not.toContain('other');
     const two = await recording();
     const account = { ...two.account, organization: 'org-mine', project: 'proj_mine' };
-    await (await openAccount(account)).start(aJob(), signal());
+    await (await openAccount(account)).start(aJob(), sending(signal()));
     const { headers } = two.only();
     expect([headers.get('openai-organization'), headers.get('openai-project')]).toEqual([
       'org-mine',
@@ -165,7 +169,7 @@ describe('credentials', () => {
 
   it('are not needed by a server that asks for none', async () => {
     const { only, account } = await recording();
-    await (await openAccount({ base_url: account.base_url })).start(aJob(), signal());
+    await (await openAccount({ base_url: account.base_url })).start(aJob(), sending(signal()));
     expect(only().headers.get('authorization')).toBeNull();
   });
 });

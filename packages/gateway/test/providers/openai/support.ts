@@ -6,6 +6,7 @@ import type { Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { aRequest } from '../../support/builders.ts';
+import { sending } from '../../support/sending.ts';
 
 /** A minute of the upstream's time lasts 0.6 s. */
 const SCALE = 0.01;
@@ -78,7 +79,7 @@ export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: str
 
 /** Starts a job and ends it at once, as its markers say. */
 export async function ended({ provider, simulators }: Upstream, job: Job): Promise<Handle> {
-  const { upstreamId } = await provider.start(job, signal());
+  const { upstreamId } = await provider.start(job, sending(signal()));
   simulators.finishAll();
   return handleOf(job, upstreamId);
 }
