@@ -241,7 +241,10 @@ async function open(
       held: cluster.held,
       feed,
       clock,
-      links: linksBeside(gatewayLinks),
+      links: linksBeside(gatewayLinks, async (mediaId) => {
+        const row = await store.media(mediaId);
+        return row?.state === 'present' ? row.storageKey : undefined;
+      }),
       givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
     }),
     metrics,

@@ -50,7 +50,11 @@ async function copyOne(
   });
   if (!bytes) return 'missing';
   const write = await target.write(key);
-  await write.append(bytes, 0);
+  const length = await write.append(bytes, 0);
+  if (length !== there.bytes) {
+    await write.abandon();
+    throw new Error(`${length} of the ${there.bytes} bytes of ${key} could be read`);
+  }
   await write.commit();
   return 'copied';
 }

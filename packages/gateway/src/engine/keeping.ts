@@ -4,6 +4,7 @@ import type { OpenedResult } from '../providers/provider.ts';
 import type { MediaRow } from '../store/store.ts';
 import type { Task, TaskResult } from '../tasks/task.ts';
 import type { EngineParts } from './parts.ts';
+import { storeMeasured } from './storing.ts';
 
 /** Brings one video into our storage: rows, bytes, poster. */
 export interface Keeping {
@@ -69,7 +70,7 @@ export function createKeeping({
     const poster = row('poster', `${name}p`, 'jpg', 'image/jpeg');
     await store.putMedia([video, poster]);
 
-    const { bytes, probe, sha256, hasPoster } =
+    const { stored, bytes, probe, sha256, hasPoster } =
       (await keptBefore(video, poster)) ?? (await fetched(video, poster, open, staged, signal));
     warnOfDifferences(task, probe);
     const expiresAt = timers.now() + settings.retentionMs;
@@ -87,7 +88,7 @@ export function createKeeping({
         expiresAt,
       },
       media: [
-        { ...video, state: 'present' as const, bytes, sha256, expiresAt },
+        { ...stored, state: 'present' as const, bytes, sha256, expiresAt },
         ...(hasPoster ? [{ ...poster, state: 'present' as const, expiresAt }] : []),
       ],
     };
@@ -100,7 +101,7 @@ export function createKeeping({
     const measured = await storage.withLocalFile(video.storageKey, async (path) =>
       measure(path, await inspector.probe(path), poster),
     );
-    return { bytes: stat.bytes, ...measured };
+    return { stored: video, bytes: stat.bytes, ...measured };
   }
 
   async function fetched(
@@ -120,8 +121,9 @@ export function createKeeping({
     // After a pause of this process, or in another session, the object may be there, and announced, by the work of another node.
     signal.throwIfAborted();
     if (!cluster.held()) throw new Error('the session was lost before the video was kept');
-    const { bytes } = await write.commit();
-    return { bytes, ...measured };
+    const facts = { bytes: total, sha256: measured.sha256 };
+    const stored = await storeMeasured({ store, log }, write, { ...video, ...facts });
+    return { stored, ...facts, ...measured };
   }
 
   async function fetchInto(write: MediaWrite, open: OpenVideo): Promise<number> {

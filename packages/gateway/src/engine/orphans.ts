@@ -22,8 +22,9 @@ type OrphanParts = Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'>;
 
 export function createOrphans({ store, storage, timers, log }: OrphanParts): Orphans {
   async function removeUnknown(objects: readonly MediaObject[]): Promise<number> {
-    const known = await store.knownMedia(objects.map(({ key }) => mediaIdOf(key)));
-    const unknown = objects.filter(({ key }) => !known.has(mediaIdOf(key)));
+    const known = await store.mediaKeys(objects.map(({ key }) => mediaIdOf(key)));
+    // Of a row that is known, what its bytes were under before they were written anew goes as well.
+    const unknown = objects.filter(({ key }) => known.get(mediaIdOf(key)) !== key);
     for (const { key, bytes } of unknown) {
       log.warn({ key, bytes }, 'an object that the database does not know is removed');
       await storage.remove(key);

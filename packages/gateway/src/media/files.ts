@@ -35,7 +35,7 @@ export function createFileStorage(options: { root: string }): MediaStorage {
           key,
           part: partOf(path),
           busy,
-          publish: (file, part) => moveInto(path, file, part),
+          publish: (file, part, under) => moveInto(pathOf(under), file, part),
         });
       });
     },

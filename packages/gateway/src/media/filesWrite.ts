@@ -6,8 +6,8 @@ import type { MediaStat, MediaWrite } from './media.ts';
 
 interface FileWriteParts {
   readonly key: string;
-  /** Makes the object of the bytes that have gathered, and leaves no part behind; the file is open for as long. */
-  readonly publish: (file: FileHandle, part: string) => Promise<MediaStat>;
+  /** Makes the object `key` of the bytes that have gathered, and leaves no part behind; the file is open for as long. */
+  readonly publish: (file: FileHandle, part: string, key: string) => Promise<MediaStat>;
   /** Where its bytes gather: a name made from the key, so that they are found again after a crash. */
   readonly part: string;
   /** The keys whose bytes are being moved at this moment. */
@@ -67,13 +67,13 @@ export async function openFileWrite({ key, publish, part, busy }: FileWriteParts
       }
     },
 
-    commit: () =>
+    commit: (under = key) =>
       alone(async () => {
         const file = await explained(() => open(part, 'r+'));
         try {
           const { size } = await file.stat();
           if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
-          return await publish(file, part);
+          return await publish(file, part, under);
         } finally {
           await file.close();
         }

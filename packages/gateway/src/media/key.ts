@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 /** A kind and a name of our own making. Without dots and slashes in the name there is no way out of a folder. */
 const KEY = /^[a-z]{1,32}\/[A-Za-z0-9_-]{1,128}\.[a-z0-9]{1,8}$/;
 
@@ -9,8 +11,21 @@ export function requireMediaKey(key: string): void {
   if (!isMediaKey(key)) throw new Error(`"${key}" is not a media key; keys look like video/<id>.mp4`);
 }
 
+/** Stands before what tells a later key of a row from its first; no id has it. */
+const LATER = '_';
+
 /** The id of the media row that a key belongs to. */
-export const mediaIdOf = (key: string): string => key.slice(key.indexOf('/') + 1, key.lastIndexOf('.'));
+export function mediaIdOf(key: string): string {
+  const [id = ''] = key.slice(key.indexOf('/') + 1, key.lastIndexOf('.')).split(LATER);
+  return id;
+}
+
+/** Another key for the same row, which nobody has used: `video/<id>_<8 hex digits>.mp4`. */
+export function anotherKey(key: string): string {
+  const dot = key.lastIndexOf('.');
+  const [first] = key.slice(0, dot).split(LATER);
+  return `${first}${LATER}${randomBytes(4).toString('hex')}${key.slice(dot)}`;
+}
 
 /** What `read` throws for an object that is not there. */
 export class MissingObject extends Error {

@@ -37,6 +37,9 @@ export interface MediaStat {
   readonly modifiedAt: number;
 }
 
+/** Under the key is something else than was written, and it cannot be removed: what is written must go under another key. */
+export class StoredWrong extends Error {}
+
 export interface MediaObject extends MediaStat {
   readonly key: string;
 }
@@ -48,8 +51,11 @@ export interface MediaWrite {
   append(stream: Readable, offset: number): Promise<number>;
   /** A local path of the bytes so far, for checking them before they count. */
   readonly path: string;
-  /** Makes the object durable under its key, as a whole; where this throws it is not there, and may be tried again. */
-  commit(): Promise<MediaStat>;
+  /**
+   * Makes the object durable under its key, or under another, as a whole; where this throws it is not there, and may be tried again.
+   * Throws `StoredWrong` where something else is there and stays.
+   */
+  commit(key?: string): Promise<MediaStat>;
   /** Drops what was written. */
   abandon(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
-import { createBucketLinks } from './bucketLinks.ts';
+import { createBucketLinks, type KeyOf } from './bucketLinks.ts';
 import { claimFirst } from './claimFirst.ts';
 import { createFileStorage } from './files.ts';
 import { removeOldFiles } from './filesList.ts';
@@ -39,7 +39,7 @@ export interface OpenMediaParts {
 export interface OpenedMedia {
   readonly storage: MediaStorage;
   /** The links that answers carry. */
-  readonly linksBeside: (gateway: GatewayLinks) => MediaLinks;
+  readonly linksBeside: (gateway: GatewayLinks, keyOf: KeyOf) => MediaLinks;
 }
 
 const HOUR_MS = 3_600_000;
@@ -74,9 +74,10 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   const presign = createPresigner({ ...bucket, publicEndpoint: settings.s3PublicEndpoint });
   return {
     storage,
-    linksBeside: (gateway) =>
+    linksBeside: (gateway, keyOf) =>
       createBucketLinks({
         presign,
+        keyOf,
         gateway,
         ttlMs: settings.linkTtlHours * HOUR_MS,
         clock,

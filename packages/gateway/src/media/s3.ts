@@ -16,7 +16,7 @@ import { explained, makeFolder } from './filesDisk.ts';
 import { removeOldFiles } from './filesList.ts';
 import { openFileWrite } from './filesWrite.ts';
 import { MissingObject, requireMediaKey } from './key.ts';
-import type { MediaStat, MediaStorage } from './media.ts';
+import { type MediaStat, type MediaStorage, StoredWrong } from './media.ts';
 import { claimBucket } from './s3Claim.ts';
 import { type BucketOptions, openBucket } from './s3Client.ts';
 import { explainedS3, isNoSuchKey } from './s3Errors.ts';
@@ -85,20 +85,31 @@ export function createS3Storage(options: S3Options): MediaStorage {
     await uploadFile(bucket, key, file);
     const stored = await stat(key);
     if (stored?.bytes === size) return stored;
-    // What is there counts as whole for everybody else.
-    await requests.send(new DeleteObjectCommand(at(key)));
-    throw new Error(`${key} has ${stored?.bytes ?? 'no'} bytes in the bucket instead of ${size}`);
+    const wrong = `${key} has ${stored?.bytes ?? 'no'} bytes in the bucket instead of ${size}`;
+    try {
+      await requests.send(new DeleteObjectCommand(at(key)));
+    } catch (cause) {
+      throw new StoredWrong(`${wrong}, and cannot be removed`, { cause });
+    }
+    throw new Error(wrong);
   }
 
   async function get(key: string, range?: { start: number; end: number }): Promise<Readable> {
     return explainedS3(async () => {
-      const { Body } = await requests.send(
+      const { Body, ContentRange } = await requests.send(
         new GetObjectCommand({
           ...at(key),
           ...(range ? { Range: `bytes=${range.start}-${range.end}` } : {}),
         }),
       );
       if (!(Body instanceof Readable)) throw new Error(`${key} came without a body`);
+      if (range && !ContentRange?.startsWith(`bytes ${range.start}-`)) {
+        // Without the range its bytes begin elsewhere, or are an error's.
+        Body.destroy();
+        throw new Error(
+          `${key} was asked for from ${range.start} on, and came as ${ContentRange ?? 'a whole'}`,
+        );
+      }
       return unstalled(Body, timeouts.idleMs, range && range.end - range.start + 1);
     });
   }
@@ -112,8 +123,8 @@ export function createS3Storage(options: S3Options): MediaStorage {
           key,
           part: partOf(key),
           busy,
-          async publish(file, part) {
-            const stored = await uploading(() => explainedS3(() => upload(key, file)));
+          async publish(file, part, under) {
+            const stored = await uploading(() => explainedS3(() => upload(under, file)));
             await explained(() => rm(part, { force: true }));
             return stored;
           },

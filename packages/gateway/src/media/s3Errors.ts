@@ -1,4 +1,5 @@
 import { OnetakeError } from '../tasks/errors.ts';
+import { StoredWrong } from './media.ts';
 
 /** S3's own words for what the operator must mend: `Code` of an error answer (S3 API reference, "Error responses"). */
 const TROUBLES: Readonly<Record<string, string>> = {
@@ -68,7 +69,7 @@ export async function explainedS3<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw error instanceof OnetakeError ? error : unavailable(error);
+    throw error instanceof OnetakeError || error instanceof StoredWrong ? error : unavailable(error);
   }
 }
 

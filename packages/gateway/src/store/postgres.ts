@@ -156,9 +156,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     sweepable: async (now, pendingBefore, limit) =>
       (await read<MediaColumns>(SQL.sweepable, [now, pendingBefore, limit])).map(mediaFromColumns),
-    async knownMedia(ids) {
-      const rows = await read<{ id: string }>(SQL.knownMedia, [ids]);
-      return new Set(rows.map(({ id }) => id));
+    async mediaKeys(ids) {
+      const rows = await read<{ id: string; storage_key: string }>(SQL.mediaKeys, [ids]);
+      return new Map(rows.map(({ id, storage_key }) => [id, storage_key]));
     },
     mediaOf: async (taskId) => (await read<MediaColumns>(SQL.mediaOf, [taskId])).map(mediaFromColumns),
     async removeMedia(ids) {

@@ -29,7 +29,7 @@ const insertLedger = (parameter: number, written: string): string => `
 
 /** Bytes that are there stay: a driver that was paused may only now begin what another has finished for it. */
 const PUT_MEDIA = `
-  on conflict (id) do update set task_id = excluded.task_id, state = excluded.state, bytes = excluded.bytes,
+  on conflict (id) do update set task_id = excluded.task_id, storage_key = excluded.storage_key, state = excluded.state, bytes = excluded.bytes,
     sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
   where media.state = 'pending' or excluded.state = 'present'`;
 
@@ -209,7 +209,7 @@ const statements = {
     insert into media (${listOf(MEDIA_COLUMNS)}) select ${listOf(MEDIA_COLUMNS)} from ${rowsOf(1, MEDIA_COLUMNS, 'm')}
     ${PUT_MEDIA}`,
   media: `select ${listOf(MEDIA_COLUMNS)} from media where id = $1`,
-  knownMedia: `select id from media where id = any($1::text[])`,
+  mediaKeys: `select id, storage_key from media where id = any($1::text[])`,
   mediaOf: `select ${listOf(MEDIA_COLUMNS)} from media where task_id = $1 order by id`,
   sweepable: `
     select ${listOf(MEDIA_COLUMNS)} from media

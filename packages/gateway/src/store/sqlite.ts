@@ -196,8 +196,8 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       const row = sql.media.get(id) as MediaColumns | undefined;
       return row && mediaFromColumns(row);
     },
-    async knownMedia(ids) {
-      return new Set(ids.filter((id) => sql.knowsMedia.get(id) !== undefined));
+    async mediaKeys(ids) {
+      return new Map(sql.mediaKeys.all(JSON.stringify(ids)).map(({ id, storage_key }) => [id, storage_key]));
     },
     async sweepable(now, pendingBefore, limit) {
       return (sql.sweepable.all(now, pendingBefore, limit) as MediaColumns[]).map(mediaFromColumns);

@@ -86,11 +86,14 @@ export function prepareStatements(db: Database) {
     putMedia: db.prepare(`
       insert into media (id, project_id, task_id, kind, storage_key, content_type, state, bytes, sha256, created_at, expires_at)
       values (@id, @project_id, @task_id, @kind, @storage_key, @content_type, @state, @bytes, @sha256, @created_at, @expires_at)
-      on conflict (id) do update set task_id = excluded.task_id, state = excluded.state, bytes = excluded.bytes,
+      on conflict (id) do update set task_id = excluded.task_id, storage_key = excluded.storage_key, state = excluded.state, bytes = excluded.bytes,
         sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
       where media.state = 'pending' or excluded.state = 'present'`),
     media: db.prepare<[string]>('select * from media where id = ?'),
-    knowsMedia: db.prepare<[string]>('select 1 from media where id = ?'),
+    /** Ids as a JSON array. */
+    mediaKeys: db.prepare<[string], { id: string; storage_key: string }>(
+      'select id, storage_key from media where id in (select value from json_each(?))',
+    ),
     mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
     sweepable: db.prepare<[number, number, number]>(`
       select * from media where expires_at <= ? or (state = 'pending' and created_at <= ?) limit ?`),

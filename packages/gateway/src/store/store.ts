@@ -54,8 +54,8 @@ export interface Store {
   /** Writes media rows: before their bytes (`pending`), and again when they are there. What is there, or damaged, never becomes pending again. */
   putMedia(rows: readonly MediaRow[]): Promise<void>;
   media(id: string): Promise<MediaRow | undefined>;
-  /** Which of the ids have a media row. */
-  knownMedia(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Where the bytes of those media rows are that exist, by their ids. */
+  mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Rows whose bytes may go: expired, or left pending by a crash since before `pendingBefore`. */
   sweepable(now: number, pendingBefore: number, limit: number): Promise<readonly MediaRow[]>;
   /** Rows that belong to a task. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineParts } from '../../src/engine/parts.ts';
-import type { MediaStorage } from '../../src/media/media.ts';
+import { mediaIdOf } from '../../src/media/key.ts';
+import { type MediaStorage, StoredWrong } from '../../src/media/media.ts';
 import { OnetakeError } from '../../src/tasks/errors.ts';
 import { START_OF_TIME } from '../support/builders.ts';
 import { createWorld, SETTINGS, type World } from '../support/engineWorld.ts';
@@ -185,6 +186,25 @@ describe('a media storage that is away', () => {
     expect(offsets(world)).toEqual([0]);
   });
 
+  it('and keeps something else than it was given, which it will not remove, gets the video under another key', async () => {
+    const world = await createWorld({
+      parts: ({ storage }) => ({
+        storage: committing(storage, (key) => {
+          if (!key?.includes('_')) throw new StoredWrong('half of it is there');
+        }),
+      }),
+    });
+    const { id } = await world.submit();
+    await expectWhole(world, id);
+    expect(offsets(world)).toEqual([0]);
+    const row = await world.store.media((await world.task(id)).result?.videoId ?? '');
+    expect(row).toMatchObject({
+      state: 'present',
+      storageKey: expect.stringMatching(/^video\/\w+-1v_[0-9a-f]{8}\.mp4$/),
+    });
+    expect(mediaIdOf(row?.storageKey ?? '')).toBe(row?.id);
+  });
+
   it('is not read back: the video is measured where it arrived', async () => {
     const world = await createWorld({
       parts: ({ storage }) => ({
@@ -228,7 +248,7 @@ describe('a media storage that is away', () => {
 });
 
 /** A storage on whose commits of videos `before` comes first. */
-function committing(storage: MediaStorage, before: () => unknown): MediaStorage {
+function committing(storage: MediaStorage, before: (key?: string) => unknown): MediaStorage {
   return {
     ...storage,
     async write(key) {
@@ -236,9 +256,9 @@ function committing(storage: MediaStorage, before: () => unknown): MediaStorage 
       if (!key.startsWith('video/')) return write;
       return {
         ...write,
-        async commit() {
-          await before();
-          return write.commit();
+        async commit(under) {
+          await before(under);
+          return write.commit(under);
         },
       };
     },

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { createOrphans } from '../../src/engine/orphans.ts';
 import { createFileStorage } from '../../src/media/files.ts';
+import { anotherKey, mediaIdOf } from '../../src/media/key.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { aMediaRow, START_OF_TIME } from '../support/builders.ts';
 import { createWorld } from '../support/engineWorld.ts';
@@ -18,15 +19,16 @@ async function place() {
   const root = await tempFolder();
   const storage = createFileStorage({ root });
   const known = new Set<string>();
+  const keys = new Map<string, string>();
   const questions: number[] = [];
   const timers = createManualTimers(START_OF_TIME);
   const orphans = createOrphans({
     storage,
     store: {
       ...({} as Parameters<typeof createOrphans>[0]['store']),
-      async knownMedia(ids) {
+      async mediaKeys(ids) {
         questions.push(ids.length);
-        return new Set(ids.filter((id) => known.has(id)));
+        return new Map(ids.flatMap((id) => (known.has(id) ? [[id, keys.get(id) ?? '']] : [])));
       },
     },
     timers,
@@ -34,13 +36,14 @@ async function place() {
   });
   async function put(key: string, ageMs: number) {
     const write = await storage.write(key);
+    keys.set(mediaIdOf(key), keys.get(mediaIdOf(key)) ?? key);
     await write.append(Readable.from([Buffer.from(key)]), 0);
     await write.commit();
     const time = (timers.now() - ageMs) / 1000;
     await utimes(join(root, key), time, time);
   }
   const left = async () => (await Array.fromAsync(storage.list())).map(({ key }) => key);
-  return { orphans, known, questions, put, left };
+  return { orphans, known, keys, questions, put, left };
 }
 
 describe('the orphan sweep', () => {
@@ -53,6 +56,19 @@ describe('the orphan sweep', () => {
     await put(`video/${b}-1v.mp4`, 2 * DAY);
     expect(await orphans.sweep()).toBe(2);
     expect(await left()).toEqual([`input/${a}.png`]);
+  });
+
+  it('removes what the bytes of a row were under before they were written anew, and leaves where they are', async () => {
+    const { orphans, known, keys, put, left } = await place();
+    const first = `video/${newId()}-1v.mp4`;
+    const [second, third] = [anotherKey(first), anotherKey(first)];
+    const id = mediaIdOf(first);
+    expect([second, third].map(mediaIdOf)).toEqual([id, id]);
+    known.add(id);
+    keys.set(id, second);
+    for (const key of [first, second, third]) await put(key, 2 * DAY);
+    expect(await orphans.sweep()).toBe(2);
+    expect(await left()).toEqual([second]);
   });
 
   it('leaves alone what is not a day old yet', async () => {

@@ -37,6 +37,7 @@ function world(options: Partial<BucketLinksOptions> = {}, start = START) {
   });
   const links = createBucketLinks({
     presign: createPresigner(nowhere),
+    keyOf: async (id) => `video/${id}.mp4`,
     gateway,
     ttlMs: HOUR,
     clock,
@@ -134,7 +135,9 @@ describe('a link to the bucket', () => {
     const hosted = new URL(await world().links.url('abc', 'mp4', NEVER));
     expect([hosted.host, hosted.pathname]).toEqual(['videos.s3.example', '/onetake/video/abc.mp4']);
     const presign = createPresigner({ ...nowhere, pathStyle: true });
-    const pathed = new URL(await world({ presign }).links.url('abc', 'jpg', NEVER));
+    const pathed = new URL(
+      await world({ presign, keyOf: async (id) => `poster/${id}.jpg` }).links.url('abc', 'jpg', NEVER),
+    );
     expect([pathed.host, pathed.pathname]).toEqual(['s3.example', '/videos/onetake/poster/abc.jpg']);
     expect(pathed.searchParams.get('response-content-type')).toBe('image/jpeg');
   });

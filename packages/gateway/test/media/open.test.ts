@@ -28,7 +28,11 @@ const gateway = createLinks({
 });
 
 const linkOf = async (opened: Awaited<ReturnType<typeof openMedia>>) =>
-  new URL(await opened.linksBeside(gateway).url('0123', 'mp4', Date.now() + 3_600_000));
+  new URL(
+    await opened
+      .linksBeside(gateway, async (id) => `video/${id}.mp4`)
+      .url('0123', 'mp4', Date.now() + 3_600_000),
+  );
 
 /** Settings as an operator writes them. */
 async function bucketSettings(more: NodeJS.ProcessEnv = {}) {

@@ -4,10 +4,11 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { MediaStorage } from '../../src/media/media.ts';
+import { anotherKey } from '../../src/media/key.ts';
+import { type MediaStorage, StoredWrong } from '../../src/media/media.ts';
 import { createS3Storage, type S3Options } from '../../src/media/s3.ts';
 import { bucketOf, ownServer } from '../support/bucket.ts';
-import { flakyServer } from '../support/flakyServer.ts';
+import { type Fate, type FlakyServer, flakyServer } from '../support/flakyServer.ts';
 import { readAll } from '../support/readAll.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { put } from './storageContract.ts';
@@ -24,7 +25,12 @@ async function between(changes: Partial<S3Options> = {}) {
   const flaky = await flakyServer(server);
   const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch'), ...changes });
   const storage = createS3Storage({ ...options, endpoint: flaky.endpoint });
-  return { storage, flaky, options, direct: createS3Storage(options) };
+  return {
+    storage,
+    flaky,
+    options,
+    direct: createS3Storage({ ...options, scratch: join(options.scratch, 'of-another') }),
+  };
 }
 
 async function staged(storage: MediaStorage, bytes: Buffer) {
@@ -32,6 +38,18 @@ async function staged(storage: MediaStorage, bytes: Buffer) {
   await write.append(Readable.from([bytes]), 0);
   return write;
 }
+
+const BYTES = Buffer.from('0123456789'.repeat(100));
+
+/** A server that says that it has stored an object, has half of it, and does with a removal what `removal` says. */
+const storingShort =
+  (direct: MediaStorage, removal: Fate): FlakyServer['fate'] =>
+  ({ method, url = '' }) => {
+    if (method === 'DELETE') return removal;
+    if (method !== 'PUT' || !url.includes(KEY)) return 'pass';
+    const half = put(direct, KEY, BYTES.subarray(0, 500));
+    return { answer: (response) => void half.then(() => response.writeHead(200).end()) };
+  };
 
 const headersOf = (requests: readonly IncomingMessage[], wanted: (request: IncomingMessage) => boolean) =>
   requests.filter(wanted).map(({ headers }) => headers);
@@ -92,6 +110,31 @@ describe('an upload', () => {
       expect((await readAll(await direct.read(KEY))).equals(bytes)).toBe(true);
     },
   );
+
+  it('that was stored short is removed, and may be tried again', async () => {
+    const { storage, flaky, direct } = await between();
+    flaky.fate = storingShort(direct, 'pass');
+    const write = await staged(storage, BYTES);
+    await expect(write.commit()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(await direct.stat(KEY)).toBeUndefined();
+    flaky.fate = () => 'pass';
+    await write.commit();
+    expect((await readAll(await direct.read(KEY))).equals(BYTES)).toBe(true);
+  });
+
+  it('that was stored short, and cannot be removed, may be stored under another key', async () => {
+    const { storage, flaky, direct } = await between();
+    flaky.fate = storingShort(direct, {
+      answer: (response) => response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>'),
+    });
+    const write = await staged(storage, BYTES);
+    await expect(write.commit()).rejects.toThrow(StoredWrong);
+    const next = anotherKey(KEY);
+    flaky.fate = () => 'pass';
+    expect((await write.commit(next)).bytes).toBe(BYTES.length);
+    expect((await readAll(await direct.read(next))).equals(BYTES)).toBe(true);
+    expect((await storage.write(KEY)).partial).toBe(0);
+  });
 
   it('says what kind of file it is, and with which checksum', async () => {
     const { storage, flaky } = await between();

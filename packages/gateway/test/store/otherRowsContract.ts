@@ -51,10 +51,11 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       const [here, gone] = [aMediaRow({ state: 'pending' }), aMediaRow()];
       await store.putMedia([here, gone]);
       await store.removeMedia([gone.id]);
-      expect(await store.knownMedia([gone.id, here.id, 'another', here.id])).toEqual(new Set([here.id]));
-      expect(await store.knownMedia([])).toEqual(new Set());
+      const found = new Map([[here.id, here.storageKey]]);
+      expect(await store.mediaKeys([gone.id, here.id, 'another', here.id])).toEqual(found);
+      expect(await store.mediaKeys([])).toEqual(new Map());
       const many = Array.from({ length: 1000 }, (_, index) => `id-${index}`);
-      expect(await store.knownMedia([...many, here.id])).toEqual(new Set([here.id]));
+      expect(await store.mediaKeys([...many, here.id])).toEqual(found);
     });
 
     it('may go when they are past their time, or were left pending for long', async () => {

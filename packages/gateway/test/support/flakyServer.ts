@@ -1,8 +1,14 @@
-import { type IncomingMessage, request as send } from 'node:http';
+import { type IncomingMessage, type ServerResponse, request as send } from 'node:http';
 import { serve } from './httpServer.ts';
 
-/** What becomes of a request: it passes, its connection breaks, or nothing ever comes back. */
-export type Fate = 'pass' | 'break' | 'hang' | { readonly thenHangAfter: number };
+/** What becomes of a request: it passes, its connection breaks, nothing ever comes back, or something else does. */
+export type Fate =
+  | 'pass'
+  | 'break'
+  | 'hang'
+  | { readonly thenHangAfter: number }
+  /** The server is not asked. */
+  | { readonly answer: (response: ServerResponse) => void };
 
 export interface FlakyServer {
   readonly endpoint: string;
@@ -18,6 +24,10 @@ export async function flakyServer(target: { readonly port: number }): Promise<Fl
     const fate = flaky.fate(request);
     if (fate === 'break') return void request.socket.destroy();
     if (fate === 'hang') return void request.resume();
+    if (typeof fate === 'object' && 'answer' in fate) {
+      request.resume();
+      return fate.answer(response);
+    }
     const { method, url, headers } = request;
     const upstream = send({ host: '127.0.0.1', port: target.port, method, path: url, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
