@@ -7,6 +7,7 @@ import { statusOf, type Task } from '../tasks/task.ts';
 import { prefers } from './accept.ts';
 import { base64Length, base64Of } from './base64Stream.ts';
 import { gone, serveBytes } from './bytes.ts';
+import { checkConditions } from './conditions.ts';
 import { type ApiContext, type App, ownTask } from './context.ts';
 import { CONTENT_SAMPLES } from './samples.ts';
 import { DownloadAnswer, ERRORS, ErrorAnswer } from './schemas.ts';
@@ -67,6 +68,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.query.id);
+      reply.header('vary', 'accept');
       const bytes = prefers(request.headers.accept, 'video/mp4', 'application/json');
       if (bytes || request.query.variant === 'thumbnail') {
         return sendBytes(request, reply, task, request.query.variant);
@@ -93,11 +95,12 @@ export function contentRoutes(app: App, context: ApiContext): void {
     const middle = '","data_url":"data:video/mp4;base64,';
     const tail = '"}';
     const length = head.length + middle.length + tail.length + 2 * base64Length(stat.bytes);
-    reply.headers({
-      'content-type': 'application/json; charset=utf-8',
-      'content-length': length,
-      'cache-control': 'no-store',
-    });
+    const etag = `"${row.sha256 ?? row.id}-json"`;
+    reply.headers({ etag, 'cache-control': 'no-store' });
+    if (checkConditions(request.headers, request.method, { etag }) === 'not_modified') {
+      return reply.code(304).send();
+    }
+    reply.headers({ 'content-type': 'application/json; charset=utf-8', 'content-length': length });
     if (request.method === 'HEAD') return reply.send();
 
     // The video is read twice, so that neither encoding of it is ever in memory.

@@ -4,6 +4,7 @@ import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import { isTerminal, statusOf } from '../tasks/task.ts';
 import { gone } from './bytes.ts';
+import { checkConditions } from './conditions.ts';
 import { type ApiContext, type App, keyOf } from './context.ts';
 import { QUERY_SAMPLES } from './samples.ts';
 import { ERRORS, ErrorAnswer, TaskAnswer } from './schemas.ts';
@@ -38,6 +39,7 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
           200: TaskAnswer,
           304: z.null().describe('Nothing changed since the `ETag` in `If-None-Match`'),
           ...ERRORS,
+          412: ErrorAnswer.describe('It is no longer as `If-Match` says'),
           410: ErrorAnswer.describe('The task was deleted'),
         },
       },
@@ -46,7 +48,7 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
       const { task_id: id } = request.params;
       let snapshot = await find(id, request);
       const seconds = request.query.wait ?? preferredWait(request.headers.prefer);
-      if (seconds > 0 && !isTerminal(snapshot.task.phase) && isCurrent(request, snapshot) !== false) {
+      if (seconds > 0 && !isTerminal(snapshot.task.phase) && !isNews(request, snapshot)) {
         await statusChange(id, snapshot, seconds, request);
         snapshot = await find(id, request);
       }
@@ -87,15 +89,15 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
 function answer(request: FastifyRequest, reply: FastifyReply, snapshot: Snapshot): FastifyReply {
   reply.header('etag', snapshot.etag);
   if (snapshot.retryAfter !== undefined) reply.header('retry-after', snapshot.retryAfter);
-  if (isCurrent(request, snapshot)) return reply.code(304).header('cache-control', 'no-store').send();
+  if (checkConditions(request.headers, request.method, snapshot) === 'not_modified') {
+    return reply.code(304).header('cache-control', 'no-store').send();
+  }
   return sendSerialised(reply, snapshot.body);
 }
 
-/** Whether the answer that the client has (`If-None-Match`) is this one; undefined where it names none. */
-function isCurrent({ headers }: FastifyRequest, { etag }: Snapshot): boolean | undefined {
-  const opaque = (tag: string) => tag.trim().replace(/^W\//, '');
-  return headers['if-none-match']?.split(',').some((tag) => opaque(tag) === opaque(etag));
-}
+/** Whether the client names an answer that it has (`If-None-Match`), and it is another one. */
+const isNews = ({ headers, method }: FastifyRequest, snapshot: Snapshot): boolean =>
+  headers['if-none-match'] !== undefined && checkConditions(headers, method, snapshot) === 'proceed';
 
 /** RFC 7240: `Prefer: wait=30`. A preference that cannot be read is no error. */
 function preferredWait(prefer: string | string[] | undefined): number {

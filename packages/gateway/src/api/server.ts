@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
+import fastify, { type FastifyBaseLogger, type FastifyReply, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { createRequestLog } from '../observability/requestLog.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
@@ -79,6 +80,7 @@ export async function createServer(context: ApiContext): Promise<App> {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     if (request.raw.httpVersionMinor > 0 && request.headers.host === undefined) return done(noHost());
+    if (isEncoded(request.headers)) return done(encoded(reply));
     // Before a browser sends a key it asks for the methods without one.
     if (request.method === 'OPTIONS') return done();
     // Also by its route: a path written as `/%761/` is `/v1/` to the router. The path first, which is cheaper to ask.
@@ -130,6 +132,20 @@ export async function createServer(context: ApiContext): Promise<App> {
 }
 
 const noHost = (): OnetakeError => invalidRequest('An HTTP/1.1 request needs the header "Host".');
+
+/** Whether there is a body in a content coding (RFC 9110, section 8.4). */
+function isEncoded(headers: IncomingHttpHeaders): boolean {
+  const coding = headers['content-encoding'];
+  if (coding === undefined || coding.trim().toLowerCase() === 'identity') return false;
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0;
+}
+
+/** 415, with what may be sent instead (RFC 9110, section 15.5.16). */
+function encoded(reply: FastifyReply): OnetakeError {
+  reply.header('accept-encoding', 'identity');
+  const message = 'Bodies are taken uncompressed only; send it without Content-Encoding.';
+  return new OnetakeError('unsupported_media_type', 415, message);
+}
 
 const isOfTheApi = (path: string): boolean => path.startsWith('/v1/');
 

@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ErrorAnswer } from '../../src/api/schemas.ts';
 import { QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -78,6 +79,26 @@ describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
     });
     expect(status).toBe(415);
     expect(body.error.message).toMatch(/application\/json/);
+  });
+});
+
+describe('a compressed body', () => {
+  it.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['zstd', zstdCompressSync],
+  ])('in %s is a 415 that says what is taken', async (coding, compress) => {
+    const { status, headers, body } = await t.submit(compress(JSON.stringify(QUICK)), {
+      headers: { 'content-encoding': coding },
+    });
+    expect([status, headers.get('accept-encoding')]).toEqual([415, 'identity']);
+    expect(ErrorAnswer.parse(body).error.message).toContain('Content-Encoding');
+  });
+
+  it('in a coding that changes nothing is read', async () => {
+    const { body } = await t.submit('{}', { headers: { 'content-encoding': 'identity' } });
+    expect(body.error.param).toBe('model');
   });
 });
 

@@ -75,6 +75,51 @@ describe('the bytes of a video', () => {
     expect(since.status).toBe(304);
   });
 
+  it('HEAD knows no ranges, and conditions all the same', async () => {
+    const head = await t.call(path, { method: 'HEAD', headers: { range: `bytes=${whole.length}-` } });
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, String(whole.length)]);
+    expect((await t.call(path, { method: 'HEAD', headers: { 'if-none-match': etag } })).status).toBe(304);
+    expect((await t.call(path, { method: 'HEAD', headers: { 'if-match': '"other"' } })).status).toBe(412);
+  });
+
+  it('a range inside beside one outside is answered', async () => {
+    const response = await t.call(path, { headers: { range: `bytes=${whole.length}-,0-9` } });
+    expect([response.status, response.headers.get('content-range')]).toEqual([
+      206,
+      `bytes 0-9/${whole.length}`,
+    ]);
+    expect((await bytesOf(response)).equals(whole.subarray(0, 10))).toBe(true);
+  });
+
+  it.each([[{ 'if-match': '"other"' }], [{ 'if-unmodified-since': new Date(0).toUTCString() }]])(
+    'another state than %j says is a 412',
+    async (headers) => {
+      const { status, body } = await t.json(path, { headers });
+      expect([status, body.error.reason]).toEqual([412, 'precondition_failed']);
+    },
+  );
+
+  it('a 304 has the headers that a 200 would have for caches', async () => {
+    const [found, same] = [await t.call(path), await t.call(path, { headers: { 'if-none-match': etag } })];
+    await found.arrayBuffer();
+    for (const name of ['etag', 'last-modified', 'cache-control']) {
+      expect(same.headers.get(name)).toBe(found.headers.get(name));
+    }
+  });
+
+  it.each(['application/json', 'video/mp4'])(
+    'the download endpoint has conditions of its own: %s',
+    async (accept) => {
+      const url = `/v1/video/generations/download?id=${task.task_id}`;
+      const found = await t.call(url, { headers: { accept } });
+      await found.arrayBuffer();
+      expect(found.headers.get('vary')).toBe('accept');
+      const tag = found.headers.get('etag') ?? '';
+      expect((await t.call(url, { headers: { accept, 'if-none-match': tag } })).status).toBe(304);
+      expect((await t.call(url, { headers: { accept, 'if-match': '"x"' } })).status).toBe(412);
+    },
+  );
+
   it('the download endpoint tells the length of its JSON before it streams it', async () => {
     const url = `/v1/video/generations/download?id=${task.task_id}`;
     const head = await t.call(url, { method: 'HEAD' });
