@@ -5,6 +5,7 @@ export type { Job, JobState, VideoSpec } from './core/job.ts';
 export type { Jobs } from './core/jobs.ts';
 export type { Bill, JobRecord, Ledger, LedgerFilter, Operation, RequestRecord } from './core/ledger.ts';
 export { type Ending, MARKERS, type Plan } from './core/markers.ts';
+export { REWORDINGS, type Rewording } from './core/rewordings.ts';
 export type { RunningUpstream, ServeOptions, Settings, Upstream } from './core/upstream.ts';
 export type { DeliveryRecord } from './core/webhooks.ts';
 export { createWorld, type World, type WorldOptions } from './core/world.ts';

@@ -9,6 +9,7 @@ import {
 } from '../providers/provider.ts';
 import { newId } from '../tasks/ids.ts';
 import { type Event, move } from '../tasks/lifecycle.ts';
+import { promptKey } from '../tasks/likeness.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { Attempt, Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
@@ -310,7 +311,7 @@ export function jobOf(
 
 /** What a lost submission is searched by: two tasks that agree in it cannot be told apart in a list. */
 const likenessOf = ({ task }: Hand): string =>
-  JSON.stringify([task.attempt?.accountId, task.attempt?.upstreamModel, task.request.prompt]);
+  JSON.stringify([task.attempt?.accountId, task.attempt?.upstreamModel, promptKey(task.request.prompt)]);
 
 /** What an adapter throws beside its own error is a defect of ours or a lost connection: the outcome is unknown. */
 export function asUpstreamError(error: unknown): UpstreamError {

@@ -22,9 +22,13 @@ export function checkPrompt(given: Given | undefined, maxLength: number, modelId
   return prompt;
 }
 
-/** Text of at most `maxLength` characters (code points). */
-export function checkLength({ name, value }: Given, maxLength: number, modelId: string): string {
-  if (typeof value !== 'string') throw invalidRequest(`${name} must be text, not ${shown(value)}.`, name);
+/**
+ * Text of at most `maxLength` characters (code points), with `\n` for every line end: forms and lists of upstreams change the
+ * others, and a lost submission is found by its words.
+ */
+export function checkLength({ name, value: given }: Given, maxLength: number, modelId: string): string {
+  if (typeof given !== 'string') throw invalidRequest(`${name} must be text, not ${shown(given)}.`, name);
+  const value = given.replace(/\r\n?/g, '\n');
   if (!isText(value)) {
     throw invalidRequest(
       `${name} holds a NUL character or half of a surrogate pair; send valid Unicode text.`,

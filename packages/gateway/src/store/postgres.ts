@@ -124,10 +124,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     async submittingLike(task) {
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
-      const words = JSON.stringify(task.request.prompt);
       const rows = await read<{ id: string; version: number; owner: string; request: string }>(
         SQL.submittingLike,
-        [accountId, upstreamModel, task.id, words],
+        [accountId, upstreamModel, task.id],
       );
       return rows.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
     },

@@ -185,12 +185,11 @@ const statements = {
       'from', $5::text, 'kind', 'given', 'to', $2::text, 'tasks', json_agg(id))::text)
     from given having count(*) > 0`,
 
-  /** Tasks that have just been sent to an account; the words, $4 as JSON, are compared exactly by the caller. */
+  /** Tasks that have just been sent to an account; the words are compared by the caller. */
   submittingLike: `
     select t.id, t.version, t.owner, t.request
     from tasks t ${JOIN_ATTEMPT}
-    where t.phase = 'submitting' and a.account_id = $1 and a.upstream_model = $2 and t.id <> $3
-      and position($4 in t.request) > 0`,
+    where t.phase = 'submitting' and a.account_id = $1 and a.upstream_model = $2 and t.id <> $3`,
 
   /** Held until the transaction ends: claims of one job come one after the other, on whatever nodes. */
   lockJob: `select pg_advisory_xact_lock(hashtextextended(json_build_array($1::text, $2::text)::text, 0))`,

@@ -37,7 +37,7 @@ export interface Store {
    * ids of the tasks given away.
    */
   give(from: string, to: string, tasks: readonly Pick<Task, 'id' | 'version'>[]): Promise<readonly string[]>;
-  /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt is the same. */
+  /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt has the same `promptKey`. */
   submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
   /**
    * One node's report on upstream accounts, answered with what it may use of each from now on; all nodes together stay

@@ -1,4 +1,5 @@
 import type { Move } from '../tasks/lifecycle.ts';
+import { promptKey } from '../tasks/likeness.ts';
 import type { Task } from '../tasks/task.ts';
 import type { TaskColumns } from './rows.ts';
 
@@ -10,7 +11,8 @@ export function claimOf({ task }: Move): { accountId: string; upstreamId: string
   return { accountId: attempt.accountId, upstreamId: attempt.upstreamId, number: attempt.number };
 }
 
-/** Whether a stored task asks for the same words as `task`. */
+/** Whether a stored task asks for words that an upstream's list may not tell from those of `task`. */
 export function asksLike({ request: { prompt } }: Task): (row: Pick<TaskColumns, 'request'>) => boolean {
-  return ({ request }) => JSON.parse(request).prompt === prompt;
+  const key = promptKey(prompt);
+  return ({ request }) => promptKey(JSON.parse(request).prompt) === key;
 }

@@ -134,6 +134,12 @@ describe('prompt', () => {
     expect(error.details.param).toBe('prompt');
   });
 
+  it('has one kind of line end, and is counted with that', () => {
+    expect(check({ prompt: 'a\r\nb\rc\n\r\nd' }).draft.prompt).toBe('a\nb\nc\n\nd');
+    const prompt = `${'x'.repeat(3999)}\r\n`;
+    expect(check({ prompt }).draft.prompt).toBe(`${'x'.repeat(3999)}\n`);
+  });
+
   it('is counted in characters, not in UTF-16 units', () => {
     const prompt = '🚤'.repeat(4000);
     expect(check({ prompt }).draft.prompt).toBe(prompt);

@@ -137,16 +137,21 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       const submit = (changes: Parameters<typeof intended>[1] = {}, words = prompt) =>
         intended(store, changes, { request: aRequest({ prompt: words }) });
       const task = await submit();
-      const twin = await submit();
+      const twins = [
+        await submit(),
+        await submit({}, prompt.replace('\n', '\r\n')),
+        await submit({}, `${prompt} !`),
+      ];
       await submit({ accountId: 'other' });
       await submit({ upstreamModel: 'other' });
-      await submit({}, `${prompt}!`);
+      await submit({}, `${prompt} and more`);
       await submit({}, 'a boat');
       await accepted(store, { request: aRequest({ prompt }) });
       await store.commit(moved(await submit(), CONFIRMED));
-      expect(await store.submittingLike(task)).toEqual([
-        { id: twin.id, version: twin.version, owner: twin.owner },
-      ]);
+      const found = await store.submittingLike(task);
+      expect(found.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual(
+        twins.map(({ id, version, owner }) => ({ id, version, owner })),
+      );
     });
   });
 }

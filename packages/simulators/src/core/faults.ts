@@ -1,5 +1,6 @@
 import type { Operation } from './ledger.ts';
 import { createRandom } from './random.ts';
+import { REWORDINGS, type Rewording } from './rewordings.ts';
 
 /** What can go wrong, and when in the life of a request. README.md shows this table to users. */
 export const FAULTS = {
@@ -27,6 +28,8 @@ export const FAULTS = {
   empty_body: 'after',
   /** The upstream's clock is `skewMs` ahead: its Date header and every time it tells. Lasts until it is removed. */
   clock_skew: 'always',
+  /** The upstream tells every prompt as `rewording` makes it. Lasts until it is removed. */
+  reworded_prompt: 'always',
 } as const;
 
 export type FaultKind = keyof typeof FAULTS;
@@ -50,6 +53,7 @@ export interface FaultRule {
   readonly delayMs?: number;
   readonly bytesPerSecond?: number;
   readonly skewMs?: number;
+  readonly rewording?: Rewording;
 }
 
 const FIELDS: Readonly<Record<keyof FaultRule, true>> = {
@@ -66,6 +70,7 @@ const FIELDS: Readonly<Record<keyof FaultRule, true>> = {
   delayMs: true,
   bytesPerSecond: true,
   skewMs: true,
+  rewording: true,
 };
 
 export interface Fault {
@@ -93,6 +98,8 @@ export interface FaultsInForce extends Faults {
   }): FaultRule | undefined;
   /** How far the upstream's clock is ahead, milliseconds. */
   skewMs(upstream: string): number;
+  /** A prompt as the upstream tells it. */
+  reworded(upstream: string, prompt: string): string;
 }
 
 export function createFaults(seed: string): FaultsInForce {
@@ -108,6 +115,9 @@ export function createFaults(seed: string): FaultsInForce {
       // A field that is misspelt would leave a rule that meets other requests than it was meant for.
       const stranger = Object.keys(rule).find((field) => !Object.hasOwn(FIELDS, field));
       if (stranger !== undefined) throw new TypeError(`unknown field ${stranger} of a fault`);
+      if (rule.rewording !== undefined && !Object.hasOwn(REWORDINGS, rule.rewording)) {
+        throw new TypeError(`unknown rewording; known are ${Object.keys(REWORDINGS).join(', ')}`);
+      }
       const id = ++last;
       const fault = { id, rule, hits: 0, seen: 0, remove: () => void active.delete(id) };
       active.set(id, fault);
@@ -134,6 +144,14 @@ export function createFaults(seed: string): FaultsInForce {
         if (rule.kind === 'clock_skew' && (rule.upstream ?? upstream) === upstream) sum += rule.skewMs ?? 0;
       }
       return sum;
+    },
+    reworded(upstream, prompt) {
+      let told = prompt;
+      for (const { rule } of active.values()) {
+        const applies = rule.kind === 'reworded_prompt' && (rule.upstream ?? upstream) === upstream;
+        if (applies && rule.rewording) told = REWORDINGS[rule.rewording](told);
+      }
+      return told;
     },
   };
 }

@@ -85,6 +85,7 @@ async function serve<S extends Settings, Details>(
     origin: () => front.origin(),
     accountOf: (request: FastifyRequest) => accountOf(request.headers, request.query),
     told: (ms) => ms + world.faults.skewMs(name),
+    toldPrompt: (prompt) => world.faults.reworded(name, prompt),
     resultOf: async (job: Job<Details>, part = 0) =>
       job.plan.lost
         ? undefined

@@ -63,6 +63,8 @@ export interface UpstreamContext<S extends Settings, Details> {
   accountOf(request: FastifyRequest): Account | undefined;
   /** A time (milliseconds UTC) as this upstream tells it: a clock-skew fault moves it. */
   told(ms: number): number;
+  /** A prompt as this upstream tells it: a fault rewords it. */
+  toldPrompt(prompt: string): string;
   /**
    * The job's video, unlike that of any other job; undefined where it is lost. `part` counts from 0 where a job makes several.
    */

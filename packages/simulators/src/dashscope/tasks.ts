@@ -102,7 +102,7 @@ function resultOf(job: WanJob, context: WanContext) {
   const rewritten = MODELS[job.model]?.tellsActualPrompt && asked?.promptExtend;
   return {
     video_url: link,
-    orig_prompt: job.prompt,
+    orig_prompt: context.toldPrompt(job.prompt),
     ...(rewritten ? { actual_prompt: `${job.prompt} Fine detail, natural light, steady camera.` } : {}),
   };
 }

@@ -130,6 +130,7 @@ function view(context: OpenAiContext, job: VideoJob): Record<string, unknown> {
   const resource = videoResource(job, {
     now: context.world.clock.now(),
     told: context.told,
+    toldPrompt: context.toldPrompt,
     sparse: context.settings.sparse,
   });
   return context.flavour.extend(resource, job);

@@ -43,7 +43,12 @@ export const expiresAt = (job: VideoJob): number => (job.endedAt ?? job.createdA
  */
 export function videoResource(
   job: VideoJob,
-  options: { readonly now: number; readonly told: (ms: number) => number; readonly sparse: boolean },
+  options: {
+    readonly now: number;
+    readonly told: (ms: number) => number;
+    readonly toldPrompt: (prompt: string) => string;
+    readonly sparse: boolean;
+  },
 ): Record<string, unknown> {
   const seconds = (ms: number): number => Math.floor(options.told(ms) / 1000);
   const status = STATUS[job.state];
@@ -55,7 +60,7 @@ export function videoResource(
     status,
     model: job.model,
     progress: status === 'failed' ? CHOICES.progressOfFailed : progressOf(job, options.now),
-    prompt: job.prompt,
+    prompt: options.toldPrompt(job.prompt),
     seconds: String(job.details.seconds),
     size: job.details.size,
     completed_at: done && job.endedAt !== undefined ? seconds(job.endedAt) : null,

@@ -1,3 +1,4 @@
+import { matchPrompt } from '../../tasks/likeness.ts';
 import { type FindOutcome, type UnknownSubmission, UpstreamError } from '../provider.ts';
 import type { AnswerReader } from './answers.ts';
 import { PAGE_SIZE, SKEW_MS, windowOf } from './askMany.ts';
@@ -80,6 +81,8 @@ async function candidatesOf(
 }
 
 function isAlike({ output, seconds }: TaskAnswer, { upstreamModel, request }: UnknownSubmission): boolean {
-  const samePrompt = output.origPrompt?.trim() === promptSent(upstreamModel, request).trim();
+  const { origPrompt } = output;
+  const samePrompt =
+    origPrompt !== undefined && matchPrompt(promptSent(upstreamModel, request), origPrompt) === 'same';
   return samePrompt && (seconds === undefined || Math.abs(seconds - request.duration) < 1);
 }

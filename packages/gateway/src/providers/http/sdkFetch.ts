@@ -1,5 +1,6 @@
 import { type Dispatcher, request } from 'undici';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
+import { encodeForm } from './multipart.ts';
 
 interface SdkFetchOptions {
   readonly dispatcher: Dispatcher;
@@ -25,7 +26,8 @@ export function createSdkFetch({
   methods,
 }: SdkFetchOptions): typeof fetch {
   return async (input, init) => {
-    const asked = new Request(input, init);
+    const form = init?.body instanceof FormData ? await encodeForm(init.body) : undefined;
+    const asked = new Request(input, form ? { ...init, body: new Uint8Array(form.body) } : init);
     if (!methods.some((method) => method === asked.method)) {
       throw new Error(`${asked.method} is not sent from here`);
     }
@@ -36,6 +38,7 @@ export function createSdkFetch({
       signal: asked.signal,
       headers: {
         ...Object.fromEntries([...asked.headers].filter(([name]) => FROM_SDK.has(name))),
+        ...(form ? { 'content-type': form.contentType } : {}),
         ...headers(),
       },
       ...(body === undefined ? {} : { body }),

@@ -1,4 +1,5 @@
 import { sizeText } from '../../models/sizes.ts';
+import { matchPrompt } from '../../tasks/likeness.ts';
 import type { FindOutcome, UnknownSubmission } from '../provider.ts';
 import type { VideoResource } from './resource.ts';
 
@@ -67,7 +68,7 @@ export async function findInList({ lost, page, now }: Search): Promise<FindOutco
   return unknown;
 }
 
-/** `perhaps`: nothing speaks against it, but the upstream does not tell the prompt, which alone speaks for it. */
+/** `perhaps`: nothing speaks against it, but the prompt, which alone speaks for it, is not told, or not quite ours. */
 function likenessOf(video: VideoResource, { request, upstreamModel }: UnknownSubmission) {
   const { source } = request;
   const differs =
@@ -76,10 +77,10 @@ function likenessOf(video: VideoResource, { request, upstreamModel }: UnknownSub
       ((video.model != null && !isModel(video.model, upstreamModel)) ||
         (video.seconds != null && Number(video.seconds) !== request.duration) ||
         (video.size != null && video.size !== sizeText(request)))) ||
-    (video.remixed_from_video_id != null && video.remixed_from_video_id !== source?.upstreamId) ||
-    (video.prompt != null && video.prompt !== request.prompt);
-  if (differs) return 'other';
-  return video.prompt == null ? 'perhaps' : 'same';
+    (video.remixed_from_video_id != null && video.remixed_from_video_id !== source?.upstreamId);
+  const words = video.prompt == null ? 'near' : matchPrompt(request.prompt, video.prompt);
+  if (differs || words === 'different') return 'other';
+  return words === 'near' ? 'perhaps' : 'same';
 }
 
 /** A job may tell the dated name of its model: `sora-2-2025-10-06` for `sora-2`. */

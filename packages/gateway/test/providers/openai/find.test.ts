@@ -1,8 +1,12 @@
+import { REWORDINGS, type Rewording } from '@onetake/simulators';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FindOutcome, Job } from '../../../src/providers/provider.ts';
 import type { Clock } from '../../../src/tasks/clock.ts';
 import { newId } from '../../../src/tasks/ids.ts';
+import { matchPrompt } from '../../../src/tasks/likeness.ts';
 import { serve } from '../../support/httpServer.ts';
+import { aPromptText } from '../../support/perturbed.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, openAccount, openUpstream, SERVICES, signal } from './support.ts';
 
@@ -49,6 +53,9 @@ const video = (id: string, created: number, changes: Record<string, unknown> = {
   ...changes,
 });
 
+const told = (prompt: string, changes: readonly Rewording[]): string =>
+  changes.reduce((text, change) => REWORDINGS[change](text), prompt);
+
 const page = (...data: unknown[]) => ({ object: 'list', data, has_more: false });
 
 describe('a lost submission', () => {
@@ -65,6 +72,27 @@ describe('a lost submission', () => {
       expect(simulators.ledger.jobs()).toHaveLength(1);
     },
   );
+
+  it('whose words the upstream tells in another form is found, or in doubt, and never absent', async () => {
+    const { simulators, provider } = await openUpstream('openai');
+    const rewordings = fc.subarray(Object.keys(REWORDINGS) as Rewording[]);
+    await fc.assert(
+      fc.asyncProperty(aPromptText, rewordings, async (words, changes) => {
+        simulators.faults.clear();
+        for (const rewording of changes) simulators.faults.add({ kind: 'reworded_prompt', rewording });
+        simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
+        const job = aJob({ prompt: `${newId()} ${words} [hold]` });
+        const long = { intendedAt: Date.now(), givenUpAt: Date.now() - 10 * MINUTE };
+        await provider.start(job, sending()).catch(() => undefined);
+        const [made] = simulators.ledger.jobs().slice(-1);
+        expect(made?.prompt).toBe(job.request.prompt);
+        const outcome = await provider.find?.(lost(job, long), signal());
+        const isSame = matchPrompt(job.request.prompt, told(job.request.prompt, changes)) === 'same';
+        expect(outcome).toEqual(isSame ? { found: true, upstreamId: made?.id } : UNKNOWN);
+      }),
+      { numRuns: 40 },
+    );
+  });
 
   it.each(['ahead', 'behind'])('is found where the clock of the upstream is %s', async (where) => {
     const { simulators, provider } = await openUpstream();

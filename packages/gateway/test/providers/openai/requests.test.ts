@@ -77,6 +77,22 @@ describe('what a job sends', () => {
     expect(Buffer.from(await file.arrayBuffer()).equals(bytes)).toBe(true);
   });
 
+  it.each([
+    ['LF', 'a boat\nat night'],
+    ['CRLF', 'a boat\r\nat night'],
+    ['CR', 'a boat\rat night'],
+    ['all of them', '\na\r\n\rb\n\n"c"\r\n--onetake-1\r\n'],
+  ])('carries the words with their %s as they are, beside an image too', async (_what, prompt) => {
+    const bytes = Buffer.from('\r\n\n\r--');
+    const image = { mediaId: 'm1', contentType: 'image/png', bytes: bytes.length, width: 1280, height: 720 };
+    for (const request of [{ prompt }, { prompt, image }]) {
+      const { only, account } = await recording();
+      const provider = await openAccount(account);
+      await provider.start(aJob(request, { openInput: async () => Readable.from([bytes]) }), sending());
+      expect(only().form?.prompt).toBe(prompt);
+    }
+  });
+
   it('is JSON for servers that take a form with an image alone', async () => {
     const { only, account } = await recording();
     const provider = await openAccount({ ...account, json_create: true });

@@ -1,0 +1,70 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { matchPrompt, promptKey } from '../../src/tasks/likeness.ts';
+import { aPromptText, harmless, perturbations } from '../support/perturbed.ts';
+
+describe('a prompt in a list', () => {
+  it.each([
+    ['line ends of a form', 'a boat\nat night', 'a boat\r\nat night'],
+    ['line ends of old', 'a boat\nat night', 'a boat\rat night'],
+    ['trimmed', '  a boat\n', 'a boat'],
+    ['runs of spaces collapsed', 'a  boat \t sails', 'a boat sails'],
+    ['composed characters', 'caf\u0065\u0301', 'caf\u00e9'],
+  ])('is the same with %s', (_what, ours, listed) => {
+    expect(matchPrompt(ours, listed)).toBe('same');
+    expect(promptKey(ours)).toBe(promptKey(listed));
+  });
+
+  it.each([
+    ['cut', 'a paper boat at night', 'a paper bo'],
+    ['cut with an ellipsis', 'a paper boat at night', 'a paper bo…'],
+    ['cut with three dots', 'a paper boat at night', 'a paper bo...'],
+    ['cut within an escape', 'fish & chips', 'fish &am'],
+    ['escaped for HTML', 'fish & "chips"', 'fish &amp; &quot;chips&quot;'],
+    ['escaped twice', 'fish & chips', 'fish &amp;amp; chips'],
+    ['escaped by number', 'l’été 中', 'l&#8217;&#xe9;t&#233; &#20013;'],
+    ['escaped as JSON', 'a "boat"\nfår', 'a \\"boat\\"\\nf\\u00e5r'],
+    ['in compatibility form', '①  ﬁne x²', '1 fine x2'],
+    ['without emoji', 'a boat 🚤 at sea', 'a boat  at sea'],
+    ['with signs replaced', 'a “boat” – sea', 'a ?boat? ? sea'],
+    ['with words around it', 'a paper boat', 'Video: a paper boat. High quality.'],
+    ['empty', 'a boat', ''],
+  ])('is near when %s', (_what, ours, listed) => {
+    expect(matchPrompt(ours, listed)).toBe('near');
+  });
+
+  it.each([
+    ['a paper boat', 'a paper plane'],
+    ['a boat in the morning', 'a boat in the evening'],
+    ['一只纸船', '一架纸飞机'],
+  ])('is different for other words: %s, %s', (ours, listed) => {
+    expect(matchPrompt(ours, listed)).toBe('different');
+  });
+
+  it('is never different for what an upstream may change', () => {
+    fc.assert(
+      fc.property(aPromptText, perturbations, (prompt, change) => {
+        expect(matchPrompt(prompt, change.apply(prompt))).not.toBe('different');
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('is the same for what a form changes, and shares its key then', () => {
+    fc.assert(
+      fc.property(aPromptText, harmless, (prompt, change) => {
+        const listed = change.apply(prompt);
+        expect(matchPrompt(prompt, listed)).toBe('same');
+        expect(promptKey(listed)).toBe(promptKey(prompt));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('takes no longer for what was made to be slow', () => {
+    const nasty = ['\\', '&amp;', '&', 'amp;', '&#38;', ' '].map((part) => part.repeat(32_000 / part.length));
+    const start = performance.now();
+    for (const ours of nasty) for (const listed of nasty) matchPrompt(ours, listed);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+});
