@@ -64,15 +64,13 @@ export function readConfig(
       continue;
     }
     const ours = env[variable] || fromFile;
-    const plain = plainEnv === undefined || ours ? undefined : env[plainEnv];
-    const raw = ours || plain || fallback;
+    const plain = ours ? undefined : plainEnv?.find((name) => env[name]);
+    const raw = ours || (plain && env[plain]) || fallback;
     if (raw === undefined) continue;
     const parsed = schema.safeParse(raw);
     if (parsed.success) config[name] = parsed.data;
     else
-      problems.push(
-        `${plain ? plainEnv : variable}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}.`,
-      );
+      problems.push(`${plain ?? variable}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}.`);
   }
   if (typeof models !== 'object' || Array.isArray(models)) {
     problems.push(`${path}: models must be a mapping from model ids to what changes.`);

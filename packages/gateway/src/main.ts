@@ -25,6 +25,7 @@ import { probeVideo } from './media/probe.ts';
 import { createCatalogue } from './models/catalogue.ts';
 import { createNativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
+import { proxiesOf } from './net/proxies.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { createRegistry } from './providers/registry.ts';
@@ -87,9 +88,11 @@ async function open(
   const { store, cluster } = await openStore(config, log);
   opened.defer(() => store.close());
   opened.defer(() => cluster.close());
+  const proxies = proxiesOf(config);
   const { storage, linksBeside } = await openMedia(config, {
     installation: () => store.secret('installation', newId),
     clock,
+    proxies,
     log,
   });
   const timers = createTimers(clock);
@@ -104,6 +107,7 @@ async function open(
     log,
     clock,
     share: (accountId) => shares.rates(accountId),
+    proxies,
     maySend: () => cluster.held(),
     callback: (accountId) =>
       config.publicUrl === undefined
@@ -226,7 +230,11 @@ async function open(
     catalogue,
     accounts: registry.accounts,
     inputs: createInputReader({
-      guardedFetch: createGuardedFetch({ allowHosts: config.allowPrivateHosts }),
+      guardedFetch: createGuardedFetch({
+        allowHosts: config.allowPrivateHosts,
+        proxies,
+        proxyResolves: config.proxyResolves,
+      }),
       storage,
       inspectImage: (path) => inspectImage(native, path),
       store,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CHOSEN_KEY_RULE, isChosenKey } from './keys/keys.ts';
+import { isProxyRule } from './net/proxies.ts';
 import { LOG_LEVELS } from './observability/log.ts';
 
 /** One setting: where it comes from, what it may be, and what it does. */
@@ -14,8 +15,8 @@ export interface Setting {
   readonly list?: true;
   /** Never printed. */
   readonly secret?: true;
-  /** The variable that platforms and other programs know it by, for where neither environment nor file has ours. */
-  readonly plainEnv?: string;
+  /** Variables that platforms and other programs know it by, for where neither environment nor file has ours; the first that is set. */
+  readonly plainEnv?: readonly string[];
 }
 
 const setting = <const T extends Setting>(definition: T): T => definition;
@@ -33,6 +34,30 @@ const postgresUrl = z.url({
   protocol: /^postgres(?:ql)?$/,
   error: 'must be a URL such as postgres://user:password@host:5432/onetake',
 });
+
+const words = z.string().transform((list) =>
+  list
+    .split(',')
+    .map((word) => word.trim())
+    .filter(Boolean),
+);
+
+/** `host:port` is understood as other programs do. */
+const proxyUrl = z
+  .string()
+  .transform((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`))
+  .pipe(
+    z.url({
+      protocol: /^https?$/,
+      error:
+        'must be the URL of an HTTP proxy, such as http://user:password@proxy.internal:3128; SOCKS is not spoken',
+    }),
+  );
+
+const noProxyRules = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter(Boolean))
+  .refine((entries) => entries.every(isProxyRule), 'must be hosts, addresses or ranges, separated by commas');
 
 /** Every setting of the gateway; the table in docs/settings.md is made from this. */
 export const SETTINGS = {
@@ -68,7 +93,7 @@ export const SETTINGS = {
   }),
   databaseUrl: setting({
     env: 'ONETAKE_DATABASE_URL',
-    plainEnv: 'DATABASE_URL',
+    plainEnv: ['DATABASE_URL'],
     schema: postgresUrl,
     description:
       'PostgreSQL (14 or newer) that several gateways share: `postgres://user:password@host:5432/onetake`. `DATABASE_URL` is read where this is not set. Default: the embedded store in the data folder.',
@@ -240,16 +265,42 @@ export const SETTINGS = {
   }),
   allowPrivateHosts: setting({
     env: 'ONETAKE_ALLOW_PRIVATE_HOSTS',
-    schema: z.string().transform((list) =>
-      list
-        .split(',')
-        .map((host) => host.trim())
-        .filter(Boolean),
-    ),
+    schema: words,
     default: '',
     list: true,
     description:
       'Hosts or address ranges, separated by commas, that image URLs may name although they are not public.',
+  }),
+  httpProxy: setting({
+    env: 'ONETAKE_HTTP_PROXY',
+    plainEnv: ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'],
+    schema: proxyUrl,
+    description:
+      'Proxy for what is asked of `http:` URLs: upstreams, the bucket, image URLs; see [operations.md](operations.md). Default: `HTTP_PROXY`, then `ALL_PROXY`, in capitals or not.',
+    secret: true,
+  }),
+  httpsProxy: setting({
+    env: 'ONETAKE_HTTPS_PROXY',
+    plainEnv: ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'],
+    schema: proxyUrl,
+    description: 'Proxy for `https:` URLs. Default: `HTTPS_PROXY`, then `ALL_PROXY`, in capitals or not.',
+    secret: true,
+  }),
+  noProxy: setting({
+    env: 'ONETAKE_NO_PROXY',
+    plainEnv: ['NO_PROXY', 'no_proxy'],
+    schema: noProxyRules,
+    default: '',
+    list: true,
+    description:
+      'What is reached without a proxy, separated by commas: hosts with all below them, addresses, ranges, each with a port if need be; `*` for everything. Default: `NO_PROXY`, in capitals or not.',
+  }),
+  proxyResolves: setting({
+    env: 'ONETAKE_PROXY_RESOLVES',
+    schema: onOff,
+    default: 'false',
+    description:
+      '`true`: the proxy refuses private addresses by itself, so host names of image URLs are left to it to resolve, as where this machine can resolve none. `false`: they are resolved here, and the proxy is asked for the address that was checked.',
   }),
   previewConcurrency: setting({
     env: 'ONETAKE_PREVIEW_CONCURRENCY',

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ProxySettings } from '../net/proxies.ts';
 import type { Clock } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { createBucketLinks, type KeyOf } from './bucketLinks.ts';
@@ -33,6 +34,7 @@ export interface OpenMediaParts {
   /** The id of this installation: the same for all nodes of one database. */
   readonly installation: () => Promise<string>;
   readonly clock: Clock;
+  readonly proxies?: ProxySettings | undefined;
   readonly log: { warn(facts: object, message: string): void };
 }
 
@@ -61,7 +63,10 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   const { clock, log } = parts;
   const scratch = join(settings.dataDir, 'scratch');
   await removeOldFiles(scratch, clock.now() - SCRATCH_MS);
-  const storage = claimFirst(createS3Storage({ ...bucket, scratch }), await parts.installation());
+  const storage = claimFirst(
+    createS3Storage({ ...bucket, proxies: parts.proxies, scratch }),
+    await parts.installation(),
+  );
   try {
     await storage.claim(await parts.installation());
   } catch (error) {

@@ -1,4 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
+import { createProxyFor, type ProxySettings, proxyEnvironment } from '../net/proxies.ts';
 
 /** Where a bucket is, and how it is spoken to. */
 export interface BucketOptions {
@@ -18,6 +19,7 @@ export interface BucketOptions {
   /** CRC32 with each upload; servers that do not know it need `false`. */
   readonly checksums: boolean;
   readonly timeouts?: Partial<Timeouts>;
+  readonly proxies?: ProxySettings | undefined;
 }
 
 export interface Encryption {
@@ -74,6 +76,7 @@ export interface Bucket extends ObjectKeys {
 export function openBucket(options: BucketOptions): Bucket {
   const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const { algorithm, kmsKeyId } = options.encryption ?? {};
+  const proxied = proxiedAgents(options);
   return {
     name: options.bucket,
     timeouts,
@@ -83,12 +86,14 @@ export function openBucket(options: BucketOptions): Bucket {
       throwOnRequestTimeout: true,
       // Zero: none. The SDK's own default would cut reads whose client has paused.
       socketTimeout: 0,
-      httpAgent: { maxSockets: READERS },
-      httpsAgent: { maxSockets: READERS },
+      httpAgent: { maxSockets: READERS, ...proxied },
+      httpsAgent: { maxSockets: READERS, ...proxied },
     }),
     uploads: createClient(options, {
       connectionTimeout: timeouts.connectMs,
       socketTimeout: timeouts.idleMs,
+      httpAgent: proxied,
+      httpsAgent: proxied,
     }),
     ...objectKeys(options.prefix),
     encryption: {
@@ -96,6 +101,14 @@ export function openBucket(options: BucketOptions): Bucket {
       ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
     },
   };
+}
+
+/** What the agents of a client are made with where a proxy leads to the bucket. */
+function proxiedAgents({ bucket, endpoint, region, pathStyle, proxies }: BucketOptions): object {
+  if (!proxies) return {};
+  const host = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`);
+  if (!pathStyle && endpoint === undefined) host.hostname = `${bucket}.${host.hostname}`;
+  return createProxyFor(proxies)(host) === undefined ? {} : { proxyEnv: proxyEnvironment(proxies) };
 }
 
 /** A client of a bucket; `requestHandler` has the options of the SDK's HTTP handler. */

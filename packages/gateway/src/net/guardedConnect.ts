@@ -45,7 +45,7 @@ export function createGuardedConnector(
   };
 }
 
-const notPublic = (addresses: readonly LookupAddress[] = []): FetchError =>
+export const notPublic = (addresses: readonly LookupAddress[] = []): FetchError =>
   new FetchError(
     'not_public',
     `resolved to ${addresses.map(({ address }) => address).join(', ') || 'nothing'}`,

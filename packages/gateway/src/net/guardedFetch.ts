@@ -4,6 +4,8 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { createAddressPolicy } from './allowList.ts';
 import { FetchError } from './fetchError.ts';
 import { createGuardedConnector, type Lookup } from './guardedConnect.ts';
+import { createGuardedTunnel, type TunnelOptions } from './guardedTunnel.ts';
+import { createProxyFor, type ProxySettings } from './proxies.ts';
 
 export interface GuardedFetchOptions {
   /** The operator's setting: host names, addresses and ranges that URLs may lead to although they are not public. */
@@ -13,6 +15,10 @@ export interface GuardedFetchOptions {
   /** For the whole of a fetch: resolving, redirects, the last byte. Milliseconds. */
   readonly timeoutMs?: number;
   readonly maxRedirects?: number;
+  /** The operator's proxies; the guard holds for what goes through them too. */
+  readonly proxies?: ProxySettings | undefined;
+  /** As in `TunnelOptions`. */
+  readonly proxyResolves?: TunnelOptions['proxyResolves'];
 }
 
 export interface GuardedRequest {
@@ -52,9 +58,14 @@ export function createGuardedFetch({
   lookup = dns.lookup,
   timeoutMs = TIMEOUT_MS,
   maxRedirects = MAX_REDIRECTS,
+  proxies,
+  proxyResolves = false,
 }: GuardedFetchOptions = {}): GuardedFetch {
+  const policy = createAddressPolicy(allowHosts);
+  const proxyFor = proxies ? createProxyFor(proxies) : () => undefined;
+  const tunnel = createGuardedTunnel({ policy, lookup, timeoutMs, proxyResolves });
   const agent = new Agent({
-    connect: createGuardedConnector(createAddressPolicy(allowHosts), lookup, timeoutMs),
+    connect: createGuardedConnector(policy, lookup, timeoutMs),
     // Every request on a connection of its own: nothing stays open, nothing is shared between callers.
     pipelining: 0,
   });
@@ -64,16 +75,21 @@ export function createGuardedFetch({
     const { method = 'GET', headers = {}, body = null } = asked;
     let url = checkedUrl(first);
     for (let hop = 0; ; hop += 1) {
-      const answer = await request(url, {
-        dispatcher: agent,
+      const proxy = proxyFor(url);
+      const way = proxy === undefined ? { dispatcher: agent, url } : await tunnel(proxy, url);
+      const answer = await request(way.url, {
+        dispatcher: way.dispatcher,
         method,
         headers: {
+          host: url.host,
           'user-agent': 'onetake',
           ...(hop === 0 ? headers : withoutCredentials(headers)),
           'accept-encoding': 'identity',
         },
         body,
         signal,
+        // Connections to a proxy would be kept otherwise.
+        reset: true,
       });
       if (method !== 'GET' || !REDIRECTS.has(answer.statusCode)) return { answer, url };
       discard(answer);

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { ProxySettings } from '../net/proxies.ts';
 import type { Clock } from '../tasks/clock.ts';
 import type { AccountLimits } from './account.ts';
 import type { MaySend, Provider } from './provider.ts';
@@ -27,6 +28,8 @@ export interface OpenParts {
   readonly share?: RateShare | undefined;
   /** False once this node may no longer speak for its tasks: see `http/fence.ts`. True unless told. */
   readonly maySend?: MaySend | undefined;
+  /** The operator's proxies, through which everything is sent. */
+  readonly proxies?: ProxySettings | undefined;
 }
 
 /** Where an upstream can call back about an account. */

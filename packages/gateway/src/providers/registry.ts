@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createNativePool } from '../native/pool.ts';
+import type { ProxySettings } from '../net/proxies.ts';
 import { type Clock, systemClock } from '../tasks/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
 import type { ConfiguredAccount } from './accounts.ts';
@@ -32,6 +33,7 @@ interface RegistryParts {
   readonly share?: (accountId: string) => RateShare;
   /** Whether this node may speak to upstreams for its tasks at this moment. */
   readonly maySend?: MaySend;
+  readonly proxies?: ProxySettings | undefined;
 }
 
 /** Opens every configured account, and the built-in one. */
@@ -48,7 +50,7 @@ export async function createRegistry(parts: RegistryParts): Promise<Registry> {
 
 async function openAccount(
   { id, kind, account }: ConfiguredAccount,
-  { log, clock = systemClock, callback, share, maySend }: RegistryParts,
+  { log, clock = systemClock, callback, share, maySend, proxies }: RegistryParts,
 ): Promise<Account> {
   const opened = await kind.open(account, {
     id,
@@ -57,6 +59,7 @@ async function openAccount(
     callback: callback?.(id),
     share: share?.(id),
     maySend,
+    proxies,
   });
   const models = modelsOf(account);
   return {

@@ -65,7 +65,7 @@ export const aiSdkKind: ProviderKind<AiSdkAccount> = {
       return [{ id, members, replacedBy: ({ row }) => row.package === name }];
     }),
 
-  async open({ row, apiKey, baseUrl: url, headers }, { id, log, clock, maySend }) {
+  async open({ row, apiKey, baseUrl: url, headers }, { id, log, clock, maySend, proxies }) {
     const loaded = await loadPackage(row, { apiKey, baseUrl: url, headers }, id);
     const secrets = [apiKey, ...Object.values(headers).filter((value) => value.length >= SECRET_LENGTH)];
     const http = createUpstreamHttp({
@@ -75,6 +75,7 @@ export const aiSdkKind: ProviderKind<AiSdkAccount> = {
       secrets,
       clock,
       maySend,
+      proxies,
       refusal: () => ({}),
       error: (refusal) => refusalError(row.errors, refusal),
     });

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
@@ -39,6 +40,7 @@ interface ArkOptions {
   readonly share?: RateShare | undefined;
   /** As in `OpenParts`. */
   readonly maySend?: MaySend | undefined;
+  readonly proxies?: ProxySettings | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -64,6 +66,7 @@ export function createArkProvider(options: ArkOptions): Provider {
     secrets,
     clock,
     maySend: options.maySend,
+    proxies: options.proxies,
     refusal: refusalOf,
     error: (refusal) => refusalError(ERRORS, refusal),
   });

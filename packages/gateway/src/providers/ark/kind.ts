@@ -69,7 +69,7 @@ export const arkKind: ProviderKind<ArkAccount> = {
       ...(region ? { region: REGION_ALIASES[region] ?? region } : {}),
     };
   },
-  open(account, { log, clock, callback, share, maySend }) {
+  open(account, { log, clock, callback, share, maySend, proxies }) {
     const { hostname } = new URL(account.baseUrl ?? REGIONS.volcengine.baseUrl);
     const region = account.region ?? regionAt(hostname) ?? 'volcengine';
     const batch = Math.min(account.limits?.askBatch ?? LIMITS.askBatch, LARGEST_BATCH);
@@ -83,6 +83,7 @@ export const arkKind: ProviderKind<ArkAccount> = {
         callback,
         share,
         maySend,
+        proxies,
         log,
         clock,
       }),

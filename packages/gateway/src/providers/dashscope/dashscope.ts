@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { createPace } from '../http/pace.ts';
@@ -23,6 +24,7 @@ interface DashscopeOptions {
   readonly share?: RateShare | undefined;
   /** As in `OpenParts`. */
   readonly maySend?: MaySend | undefined;
+  readonly proxies?: ProxySettings | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -40,6 +42,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     secrets,
     clock,
     maySend: options.maySend,
+    proxies: options.proxies,
     refusal: refusalOf,
     error: (refusal) => refusalError(CALL_ERRORS, refusal),
   });

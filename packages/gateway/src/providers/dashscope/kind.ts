@@ -29,7 +29,7 @@ export const dashscopeKind: ProviderKind<DashscopeAccount> = {
     const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
     return { api_key: { env: 'DASHSCOPE_API_KEY' }, ...(url ? { base_url: url } : {}) };
   },
-  open(account, { log, clock, share, maySend }) {
+  open(account, { log, clock, share, maySend, proxies }) {
     const place = placeOf({ region: account.region, baseUrl: account.base_url });
     return {
       provider: createDashscopeProvider({
@@ -38,6 +38,7 @@ export const dashscopeKind: ProviderKind<DashscopeAccount> = {
         questionsPerSecond: account.limits?.asksPerSecond ?? QUESTIONS_PER_SECOND,
         share,
         maySend,
+        proxies,
         log,
         clock,
       }),

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { GoogleAuth } from 'google-auth-library';
+import { fetch, type RequestInit as UndiciRequestInit } from 'undici';
 import { z } from 'zod';
+import { createConnections, type ProxySettings } from '../../net/proxies.ts';
 import type { Scrub } from '../http/secrets.ts';
 import { UpstreamError } from '../provider.ts';
 
@@ -21,23 +23,35 @@ const KeyFile = z.looseObject({ type: z.string(), token_uri: z.url().optional() 
  * credentials (gcloud's, or the machine's own). The library keeps a token until it is about to run out, and asks once for all
  * who wait. Throws `UpstreamError` with `created: 'no'`: without a token nothing is sent.
  */
-export function createAccessTokens(credentialsFile: string | undefined, scrub: Scrub): AuthHeaders {
+export function createAccessTokens(
+  credentialsFile: string | undefined,
+  scrub: Scrub,
+  proxies?: ProxySettings,
+): AuthHeaders {
   let auth: Promise<GoogleAuth> | undefined;
+  // A token is asked for once an hour: no connection is kept for it.
+  const { dispatcher } = createConnections(proxies, { connect: { timeout: TOKEN_MS }, pipelining: 0 });
+
+  /** The library's own is global and knows none of our proxies; one request and answer type stands for the other. */
+  const ask = async (url: string, init: object | undefined): Promise<Response> =>
+    (await fetch(url, {
+      ...(init as UndiciRequestInit),
+      dispatcher,
+      signal: AbortSignal.timeout(TOKEN_MS),
+    })) as unknown as Response;
 
   async function open(): Promise<GoogleAuth> {
-    if (credentialsFile === undefined) return new GoogleAuth({ scopes: SCOPE });
+    if (credentialsFile === undefined)
+      return new GoogleAuth({ scopes: SCOPE, ...transport(LIBRARY_TOKEN_URL) });
     const credentials = KeyFile.parse(JSON.parse(await readFile(credentialsFile, 'utf8')));
     const { token_uri: tokenUri = LIBRARY_TOKEN_URL } = credentials;
-    const fetchImplementation: typeof fetch = (input, init) =>
-      fetch(String(input) === LIBRARY_TOKEN_URL ? tokenUri : input, {
-        ...init,
-        signal: AbortSignal.timeout(TOKEN_MS),
-      });
-    return new GoogleAuth({
-      credentials,
-      scopes: SCOPE,
-      clientOptions: { transporterOptions: { fetchImplementation } },
-    });
+    return new GoogleAuth({ credentials, scopes: SCOPE, ...transport(tokenUri) });
+  }
+
+  function transport(tokenUri: string) {
+    const fetchImplementation: typeof globalThis.fetch = (input, init) =>
+      ask(String(input) === LIBRARY_TOKEN_URL ? tokenUri : String(input), init);
+    return { clientOptions: { transporterOptions: { fetchImplementation } } };
   }
 
   async function headers(): Promise<Record<string, string>> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ProxySettings } from '../../net/proxies.ts';
 import type { AccountLimits } from '../account.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
@@ -102,16 +103,18 @@ export const googleKind: ProviderKind<GoogleAccount> = {
 
   fromEnvironment: (env) => (usesVertex(env) ? vertexFrom(env) : geminiFrom(env)),
 
-  open(account, { clock, maySend }) {
+  open(account, { clock, maySend, proxies }) {
     const secrets = account.api === 'gemini' ? [account.api_key] : [];
     const scrub = createScrub(secrets);
-    const { base, service, headers } = account.api === 'gemini' ? openGemini(account) : openVertex(account);
+    const { base, service, headers } =
+      account.api === 'gemini' ? openGemini(account) : openVertex(account, proxies);
     const http = createUpstreamHttp({
       baseUrl: base,
       headers: headers(scrub),
       secrets,
       clock,
       maySend,
+      proxies,
       refusal: refusalOf,
       error: (refusal) => refusalError(REFUSALS, refusal),
     });
@@ -136,11 +139,15 @@ function openGemini({ api_key: key, base_url: base = GEMINI_URL }: GeminiAccount
   return { base, service: geminiService(base), headers };
 }
 
-function openVertex(account: VertexAccount) {
+function openVertex(account: VertexAccount, proxies: ProxySettings | undefined) {
   const { project, location, storage_uri: storageUri, credentials_file: file } = account;
   const { base_url: base = vertexUrl(location), storage_url: storageUrl = STORAGE_URL } = account;
   const service = vertexService({ project, location, storageUri, storageUrl });
-  return { base, service, headers: (scrub: (text: string) => string) => createAccessTokens(file, scrub) };
+  return {
+    base,
+    service,
+    headers: (scrub: (text: string) => string) => createAccessTokens(file, scrub, proxies),
+  };
 }
 
 /** The words that `@google/genai` takes for yes; it has called the service by another name since 3.0. */

@@ -12,6 +12,9 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'ERR_TLS_CERT_ALTNAME_INVALID',
+  // No way through a proxy.
+  'UND_ERR_PRX_CONN',
+  'UND_ERR_PRX_TLS',
 ]);
 
 const TIMED_OUT: ReadonlySet<string> = new Set([
@@ -29,10 +32,17 @@ export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
   const aborted = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
   const timedOut = aborted || codes.some((code) => TIMED_OUT.has(code));
   return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
-    created: codes.length > 0 && codes.every((code) => NEVER_SENT.has(code)) ? 'no' : 'unknown',
+    created: neverSent(error, codes) ? 'no' : 'unknown',
     detail: scrub([...codes, error instanceof Error ? error.message : String(error)].join(' ')),
     cause: error,
   });
+}
+
+/** Also where a proxy made no tunnel, or asks for other credentials, which undici tells by its words alone. */
+function neverSent(error: unknown, codes: readonly string[]): boolean {
+  if (error instanceof Error && /^Proxy (?:response \(|Authentication Required)/.test(error.message))
+    return true;
+  return codes.length > 0 && codes.every((code) => NEVER_SENT.has(code));
 }
 
 /** Our own error, where a client library wrapped one that was thrown below it. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, request } from 'undici';
+import { type Dispatcher, request } from 'undici';
+import { createConnections, type ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import { MAKES_NOTHING, type MaySend, type OpenedResult, UpstreamError } from '../provider.ts';
 import type { Json } from './body.ts';
@@ -64,6 +65,7 @@ interface HttpOptions {
   readonly clock: Clock;
   /** As in `OpenParts`. */
   readonly maySend?: MaySend | undefined;
+  readonly proxies?: ProxySettings | undefined;
   /** What a body says of why a call was refused; `status` and `Retry-After` are known already. */
   readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
   /** The error of a refusal. */
@@ -77,7 +79,7 @@ const CONNECT_MS = 10_000;
 const STALL_MS = 60_000;
 
 export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
-  const agent = new Agent({
+  const connections = createConnections(options.proxies, {
     connections: CONNECTIONS,
     connect: { timeout: CONNECT_MS },
     headersTimeout: STALL_MS,
@@ -85,7 +87,7 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
   });
   const { maySend: leaseHolds = MAKES_NOTHING } = options;
   const dispatcherFor = (maySend: MaySend): Dispatcher =>
-    agent.compose(createFence(() => leaseHolds() && maySend()));
+    connections.dispatcher.compose(createFence(() => leaseHolds() && maySend()));
   const dispatcher = dispatcherFor(MAKES_NOTHING);
   const scrub = createScrub(options.secrets);
 
@@ -156,7 +158,7 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
       const headers = authorised ? await options.headers(signal) : {};
       return openResult(url, { dispatcher, headers, offset, signal, scrub, clock: options.clock });
     },
-    close: () => agent.destroy(),
+    close: () => connections.destroy(),
   };
 }
 

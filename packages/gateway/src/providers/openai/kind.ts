@@ -62,7 +62,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
     };
   },
 
-  open(account, { log, clock, maySend }) {
+  open(account, { log, clock, maySend, proxies }) {
     const flavour = FLAVOURS[flavourOf(account)];
     const base = baseOf(account, flavour);
     const provider = createOpenaiProvider({
@@ -79,6 +79,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
       jsonCreate: account.json_create,
       clock,
       maySend,
+      proxies,
       log,
     });
     return { provider, retiresModels: hasRetired(flavour, base, clock.now()), limits: flavour.limits };

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { failureWords, refusalError } from '../http/errorTable.ts';
@@ -37,6 +38,7 @@ export interface OpenaiOptions {
   readonly clock: Clock;
   /** As in `OpenParts`. */
   readonly maySend?: MaySend | undefined;
+  readonly proxies?: ProxySettings | undefined;
   readonly log: Logger;
 }
 
@@ -58,6 +60,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     secrets: options.secrets,
     clock,
     maySend: options.maySend,
+    proxies: options.proxies,
     // Bytes alone are fetched past the SDK, and what hinders that is told by the status.
     refusal: () => ({}),
     error: (refusal) => refusalError(ERRORS, refusal),

@@ -1,0 +1,109 @@
+import { BlockList, isIP } from 'node:net';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+
+/** The proxies that connections to the outside go through, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. */
+export interface ProxySettings {
+  /** For `http:` URLs. */
+  readonly httpProxy?: string | undefined;
+  /** For `https:` URLs. */
+  readonly httpsProxy?: string | undefined;
+  /** Host names, addresses and ranges that are reached without one. */
+  readonly noProxy: readonly string[];
+}
+
+/** The proxies of the settings; undefined where there are none. */
+export const proxiesOf = ({ httpProxy, httpsProxy, noProxy }: ProxySettings): ProxySettings | undefined =>
+  httpProxy === undefined && httpsProxy === undefined ? undefined : { httpProxy, httpsProxy, noProxy };
+
+/** The proxy that leads to a URL; undefined where it is reached without one. */
+export type ProxyFor = (url: URL) => string | undefined;
+
+const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
+
+/**
+ * Reads the rules of curl and of most programs: `example.com` and `.example.com` mean the host and all below it, `*.example.com`
+ * too, `*` means everything; a port may follow; addresses may be ranges (`10.0.0.0/8`).
+ */
+export function createProxyFor({ httpProxy, httpsProxy, noProxy }: ProxySettings): ProxyFor {
+  const rules = noProxy.map(readRule);
+  return (url) => {
+    const proxy = url.protocol === 'https:' ? httpsProxy : url.protocol === 'http:' ? httpProxy : undefined;
+    if (proxy === undefined) return undefined;
+    const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+    const port = url.port || DEFAULT_PORTS[url.protocol];
+    return rules.some((matches) => matches(host, port)) ? undefined : proxy;
+  };
+}
+
+/** Whether an entry of `NO_PROXY` can be read. */
+export function isProxyRule(entry: string): boolean {
+  try {
+    readRule(entry);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+type Rule = (host: string, port: string | undefined) => boolean;
+
+function readRule(entry: string): Rule {
+  const text = entry.trim().toLowerCase();
+  if (text === '*') return () => true;
+  const range = /^([0-9a-f.:]+)\/(\d{1,3})$/.exec(text);
+  if (range) return inRange(range[1] ?? '', Number(range[2]));
+  const [, bracketed, plain, port] =
+    /^(?:\[(.+)\]|(.*?))(?::(\d+))?$/.exec(isIP(text) ? `[${text}]` : text) ?? [];
+  const name = (bracketed ?? plain ?? '').replace(/^\*?\./, '').replace(/\.$/, '');
+  return (host, actual) =>
+    (port === undefined || port === actual) && (host === name || (!isIP(host) && host.endsWith(`.${name}`)));
+}
+
+function inRange(base: string, bits: number): Rule {
+  const list = new BlockList();
+  list.addSubnet(base, bits, isIP(base) === 6 ? 'ipv6' : 'ipv4');
+  return (host) => isIP(host) > 0 && list.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** Connections of its own to wherever it is asked to go. */
+export interface Connections {
+  readonly dispatcher: Dispatcher;
+  destroy(): Promise<void>;
+}
+
+/** Connections that go through the proxies where they say so. */
+export function createConnections(
+  proxies: ProxySettings | undefined,
+  options: Agent.Options & { readonly connect: { readonly timeout: number } },
+): Connections {
+  const direct = new Agent(options);
+  if (!proxies) return { dispatcher: direct, destroy: () => direct.destroy() };
+  const proxyFor = createProxyFor(proxies);
+  const proxied = new Map<string, ProxyAgent>();
+  const { connect, ...rest } = options;
+
+  function through(uri: string): ProxyAgent {
+    const agent = proxied.get(uri) ?? new ProxyAgent({ ...rest, uri, connectTimeout: connect.timeout });
+    proxied.set(uri, agent);
+    return agent;
+  }
+
+  return {
+    dispatcher: direct.compose((dispatch) => (request, handler) => {
+      const proxy = request.origin === undefined ? undefined : proxyFor(new URL(request.origin));
+      return proxy === undefined ? dispatch(request, handler) : through(proxy).dispatch(request, handler);
+    }),
+    async destroy() {
+      await Promise.all([direct, ...proxied.values()].map((agent) => agent.destroy()));
+    },
+  };
+}
+
+/** What Node's own agents take as `proxyEnv`, for clients that bring their own connections; whom it is for was decided before. */
+export const proxyEnvironment = ({
+  httpProxy,
+  httpsProxy,
+}: ProxySettings): Readonly<Record<string, string>> => ({
+  ...(httpProxy === undefined ? {} : { HTTP_PROXY: httpProxy }),
+  ...(httpsProxy === undefined ? {} : { HTTPS_PROXY: httpsProxy }),
+});

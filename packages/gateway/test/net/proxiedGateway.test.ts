@@ -1,0 +1,80 @@
+import { Readable } from 'node:stream';
+import { startSimulators } from '@onetake/simulators';
+import { afterAll, expect, it, onTestFinished } from 'vitest';
+import { FAMILIES, UPSTREAMS } from '../../../../bench/shared/families.ts';
+import { settingsAtSpeed } from '../../../../scripts/demo/pace.ts';
+import { createS3Storage } from '../../src/media/s3.ts';
+import { closeBuckets, freshBucket } from '../support/bucket.ts';
+import { startTestGateway } from '../support/gateway.ts';
+import { startProxy } from '../support/proxyServer.ts';
+import { readAll } from '../support/readAll.ts';
+
+/** A second of the upstreams' time lasts 5 ms. */
+const SPEED = 200;
+
+afterAll(closeBuckets);
+
+it('a video of each family is made, asked about and fetched through the proxy that the environment names', async () => {
+  const simulators = await startSimulators({ only: UPSTREAMS, scale: 1 / SPEED, limits: false });
+  onTestFinished(() => simulators.close());
+  const proxy = await startProxy('gate:way');
+  const models = FAMILIES.map(({ model }) => model);
+  const t = await startTestGateway(
+    { ...simulators.environment, http_proxy: proxy.url },
+    { file: settingsAtSpeed(SPEED, models, simulators.environment) },
+  );
+  onTestFinished(() => t.end());
+  await Promise.all(
+    models.map((model) =>
+      t.finished({
+        model,
+        prompt: 'a paper boat',
+        duration: undefined,
+        resolution: undefined,
+        seed: undefined,
+      }),
+    ),
+  );
+  for (const upstream of UPSTREAMS) {
+    const origin = simulators.urls[upstream];
+    const asked = proxy.asked.filter((line) => line.includes(`${origin}/`));
+    expect(
+      asked.some((line) => line.startsWith('POST ')),
+      upstream,
+    ).toBe(true);
+    expect(asked.filter((line) => line.startsWith('GET ')).length, upstream).toBeGreaterThan(1);
+  }
+}, 60_000);
+
+it('a bucket is read and written through the proxy, and without it where NO_PROXY says so', async () => {
+  const proxy = await startProxy();
+  const through = async (noProxy: readonly string[]) => {
+    const storage = createS3Storage(await freshBucket({ proxies: { httpProxy: proxy.url, noProxy } }));
+    const write = await storage.write('video/x.mp4');
+    await write.append(Readable.from([Buffer.from('bytes')]), 0);
+    await write.commit();
+    expect(String(await readAll(await storage.read('video/x.mp4')))).toBe('bytes');
+  };
+  await through(['127.0.0.1']);
+  expect(proxy.asked).toEqual([]);
+  await through([]);
+  const verbs = proxy.asked.map((line) => line.split(' ')[0]);
+  expect(verbs).toEqual(expect.arrayContaining(['PUT', 'GET']));
+});
+
+it('a proxy that lets nobody through is told for what it is, and no task is taken for submitted', async () => {
+  const simulators = await startSimulators({ only: ['openai'], scale: 1 / SPEED, limits: false });
+  onTestFinished(() => simulators.close());
+  const proxy = await startProxy('gate:way');
+  const t = await startTestGateway({
+    ...simulators.environment,
+    HTTP_PROXY: proxy.url.replace('gate:way', 'wrong:password'),
+  });
+  onTestFinished(() => t.end());
+  const { body } = await t.submit({ model: 'sora-2', prompt: 'a paper boat', duration: 4 });
+  const refused = () => t.log.find((line) => line.includes('submitting upstream failed'));
+  await expect
+    .poll(refused, { timeout: 10_000 })
+    .toMatch(/"created":"no"[\s\S]*Proxy Authentication Required/);
+  expect((await t.json(`/v1/video/generations/${body.task_id}`)).body.status).toBe('queued');
+});

@@ -1,0 +1,32 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { createAccessTokens } from '../../../src/providers/google/accessToken.ts';
+import { serve } from '../../support/httpServer.ts';
+import { startProxy } from '../../support/proxyServer.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+import { signal } from './support.ts';
+
+it('the access token of a service account is asked for through the proxy', async () => {
+  const service = await serve((_request, response) =>
+    response
+      .setHeader('content-type', 'application/json')
+      .end(JSON.stringify({ access_token: 'a-token', expires_in: 3600, token_type: 'Bearer' })),
+  );
+  const proxy = await startProxy();
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const file = join(await tempFolder(), 'key.json');
+  await writeFile(
+    file,
+    JSON.stringify({
+      type: 'service_account',
+      client_email: 'gateway@example.iam.gserviceaccount.com',
+      private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      token_uri: `${service.origin}/token`,
+    }),
+  );
+  const headers = createAccessTokens(file, (text) => text, { httpProxy: proxy.url, noProxy: [] });
+  expect(await headers(signal())).toMatchObject({ authorization: 'Bearer a-token' });
+  expect(proxy.asked).toEqual([`POST ${service.origin}/token`]);
+});
