@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, cp, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chown, cp, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,6 +16,8 @@ export interface PostgresServer {
   stop(how?: 'fast' | 'crash'): Promise<void>;
   /** Starts it again on the same port and data. */
   start(): Promise<void>;
+  /** A standby that has what this server has now, and hears of nothing that comes: one that lags. Restarts this server. */
+  standby(): Promise<PostgresServer>;
   /** Ends it and removes its data. */
   close(): Promise<void>;
 }
@@ -45,15 +47,29 @@ const PASSWORD = 'onetake';
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const account = process.getuid?.() === 0 ? await unprivileged() : undefined;
   const programs = await programsFor(account);
+  const dir = await newFolder(account);
+  // Names and order of text as in most installations would depend on the machine; this is the same everywhere.
+  const data = join(dir, 'data');
+  const init = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
+  const as = { ...account, cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] satisfies StdioOptions };
+  await succeeded(spawn(programs.initdb, init, as));
+  return serve(dir, account, programs, options);
+}
+
+async function newFolder(account: Account | undefined): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'onetake-postgres-'));
   if (account) await chown(dir, account.uid, account.gid);
+  return dir;
+}
+
+/** Serves the data that is in a folder. */
+async function serve(
+  dir: string,
+  account: Account | undefined,
+  programs: Programs,
+  options: PostgresOptions,
+): Promise<PostgresServer> {
   const data = join(dir, 'data');
-  const as = account ?? {};
-
-  // Names and order of text as in most installations would depend on the machine; this is the same everywhere.
-  const init = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
-  await succeeded(spawn(programs.initdb, init, { ...as, cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] }));
-
   const port = await freePort();
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -76,7 +92,11 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   process.once('exit', kill);
 
   async function start(): Promise<void> {
-    const child = spawn(programs.postgres, args, { ...as, cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(programs.postgres, args, {
+      ...account,
+      cwd: dir,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     server = child;
     let log = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -106,6 +126,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     port,
     stop,
     start,
+    async standby() {
+      await stop();
+      const copy = await newFolder(account);
+      await succeeded(spawn('cp', ['-a', data, copy], { stdio: ['ignore', 'ignore', 'pipe'] }));
+      await writeFile(join(copy, 'data', 'standby.signal'), '');
+      await start();
+      return serve(copy, account, programs, options);
+    },
     async close() {
       await stop();
       process.off('exit', kill);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CHOSEN_KEY_RULE, isChosenKey } from './keys/keys.ts';
 import { isProxyRule } from './net/proxies.ts';
 import { LOG_LEVELS } from './observability/log.ts';
+import { parseDatabaseUrl } from './store/databaseUrl.ts';
 
 /** One setting: where it comes from, what it may be, and what it does. */
 export interface Setting {
@@ -30,9 +31,12 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((url) => url.replace(/\/+$/, ''));
 
-const postgresUrl = z.url({
-  protocol: /^postgres(?:ql)?$/,
-  error: 'must be a URL such as postgres://user:password@host:5432/onetake',
+const postgresUrl = z.string().superRefine((text, context) => {
+  try {
+    parseDatabaseUrl(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+  }
 });
 
 const words = z.string().transform((list) =>

@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../config.ts';
 import { createFileStorage } from '../media/files.ts';
 import { openMedia } from '../media/open.ts';
 import { createLog } from '../observability/log.ts';
+import { connectionTo } from '../store/databaseUrl.ts';
 import { lockFolder } from '../store/folderLock.ts';
 import { MOVED, markFolder, refuseBackupFolder } from '../store/folderMarks.ts';
 import { type FolderRows, readFolderRows } from '../store/folderRows.ts';
@@ -64,7 +65,7 @@ export async function importCommand(args: readonly string[]): Promise<number> {
 }
 
 async function connect(url: string): Promise<Client> {
-  const client = new Client({ connectionString: url, application_name: 'onetake import', keepAlive: true });
+  const client = new Client({ ...connectionTo(url), application_name: 'onetake import', keepAlive: true });
   // A connection that is lost shows in the next query; unheard, the event would end the process.
   client.on('error', () => undefined);
   try {

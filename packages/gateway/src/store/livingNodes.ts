@@ -1,10 +1,11 @@
 import { Client } from 'pg';
+import { connectionTo } from './databaseUrl.ts';
 import { unusableDatabase } from './postgresErrors.ts';
 import { LIVING_NODES } from './sessionLock.ts';
 
 /** Names of the gateways that run on a database at this moment. */
 export async function livingNodes(url: string): Promise<readonly string[]> {
-  const client = new Client({ connectionString: url, application_name: 'onetake' });
+  const client = new Client({ ...connectionTo(url), application_name: 'onetake' });
   // A connection that is lost shows in the query; unheard, the event would end the process.
   client.on('error', () => undefined);
   try {

@@ -38,7 +38,7 @@ export async function openStore(settings: StoreSettings, log: Logger): Promise<O
   const lock = lockFolder(settings.dataDir);
   const opened: { close(): Promise<void> }[] = [];
   try {
-    await migratePostgres(databaseSessionUrl ?? url);
+    await migratePostgres(databaseSessionUrl ?? url, { say: (message) => log.warn(message) });
     const cluster = await joinCluster({ url: databaseSessionUrl ?? url, log });
     opened.push(cluster);
     // Behind a pooler each statement may meet another session of the server, which may not know its name.

@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
-import { OnetakeError } from '../tasks/errors.ts';
 import type { Connections } from './postgresPool.ts';
+import { readOnlyRefusal } from './postgresServer.ts';
 import { SQL } from './postgresStatements.ts';
 import { StoreUnavailable } from './storeErrors.ts';
 
@@ -35,14 +35,15 @@ export function createSpaceWatch(): SpaceWatch {
 
 /** Resolves if tasks can be written. Throws why not, in words that anybody may read. */
 export async function checkWrites({ run, read, transaction }: Connections, space: SpaceWatch): Promise<void> {
-  const [row] = await read<{ read_only: boolean }>(SQL.readOnly);
-  if (row?.read_only) throw readOnly();
+  const [row] = await read<{ in_recovery: boolean; read_only: boolean }>(SQL.readOnly);
+  const refusal = row && readOnlyRefusal({ inRecovery: row.in_recovery, readOnly: row.read_only });
+  if (refusal) throw refusal;
   let denied: readonly string[];
   try {
     const [written] = await run<{ denied: string[] }>(SQL.writeCheck, [WRITTEN_TABLES]);
     denied = written?.denied ?? [];
   } catch (error) {
-    if (causeCode(error) === READ_ONLY) throw readOnly();
+    if (causeCode(error) === READ_ONLY) throw readOnlyRefusal({ inRecovery: false, readOnly: true });
     throw error;
   }
   if (denied.length > 0) {
@@ -60,9 +61,3 @@ export async function checkWrites({ run, read, transaction }: Connections, space
 
 const causeCode = (error: unknown): string | undefined =>
   error instanceof Error && error.cause instanceof DatabaseError ? error.cause.code : undefined;
-
-function readOnly(): OnetakeError {
-  const message =
-    'The database is read-only: it is a standby, or was made read-only. Point ONETAKE_DATABASE_URL at the primary.';
-  return new OnetakeError('database_read_only', 503, message, { retryAfterSeconds: 5 });
-}

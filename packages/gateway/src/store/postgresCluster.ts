@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { Cluster, Message, SessionEvent } from './cluster.ts';
 import { decodeMessage, encodeMessage } from './messages.ts';
+import { reasonOf } from './postgresErrors.ts';
 import { openSession, type Session } from './postgresSession.ts';
 import { SESSION_TIMINGS, type SessionTimings } from './sessionTimings.ts';
 
@@ -130,7 +131,6 @@ function unreachable(cause: unknown): OnetakeError {
   const message =
     code === '42P01'
       ? 'The database lacks the tables of this version; run `onetake migrate`.'
-      : `Cannot open a session with PostgreSQL (${cause instanceof Error ? cause.message : String(cause)}); ` +
-        'check that it runs and that ONETAKE_DATABASE_URL, or ONETAKE_DATABASE_SESSION_URL, leads to it.';
+      : `Cannot open a session with PostgreSQL by ONETAKE_DATABASE_URL, or ONETAKE_DATABASE_SESSION_URL: ${reasonOf(cause)}.`;
   return new OnetakeError('store_unavailable', 503, message, { retryAfterSeconds: 1 }, cause);
 }

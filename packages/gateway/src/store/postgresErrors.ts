@@ -1,5 +1,7 @@
 import { DatabaseError } from 'pg';
 import { OnetakeError } from '../tasks/errors.ts';
+import { whereabouts } from './databaseUrl.ts';
+import { adviceOn, type Refusal } from './postgresAdvice.ts';
 import { classify } from './sqlstates.ts';
 import { StoreRefused, StoreUnavailable } from './storeErrors.ts';
 
@@ -59,7 +61,7 @@ export const mayBeOneWrite = (error: unknown): boolean => {
 export function unusableDatabase(url: string, cause: unknown): OnetakeError {
   if (cause instanceof OnetakeError && cause.code !== 'store_unavailable') return cause;
   const why = cause instanceof OnetakeError ? cause.cause : cause;
-  const message = `The database ${whereabouts(url)} cannot be used (${wordsOf(why)}); check ONETAKE_DATABASE_URL, and that PostgreSQL runs there.`;
+  const message = `The database ${whereabouts(url)} cannot be used: ${reasonOf(why)}.`;
   return new OnetakeError('database_unusable', 503, message, {}, why);
 }
 
@@ -71,8 +73,11 @@ function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function whereabouts(url: string): string {
-  if (!URL.canParse(url)) return '';
-  const { host, pathname } = new URL(url);
-  return `${decodeURIComponent(pathname.slice(1))} at ${host}`;
+/** What to do about an error of the driver, and its own words. */
+export const reasonOf = (error: unknown): string => `${adviceOn(refusalIn(error))} (${wordsOf(error)})`;
+
+function refusalIn(error: unknown): Refusal {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  const code = first instanceof Error && 'code' in first ? first.code : undefined;
+  return { code: typeof code === 'string' ? code : undefined, message: wordsOf(error) };
 }

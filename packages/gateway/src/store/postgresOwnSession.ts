@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { OnetakeError } from '../tasks/errors.ts';
+import { connectionTo } from './databaseUrl.ts';
 
 /** How long a second client may take to find out whose session it is given. Milliseconds. */
 const PROBE_MS = 2000;
@@ -17,7 +18,7 @@ export async function assertOwnSession(client: Client, url: string): Promise<voi
   // Some poolers and proxies keep a session for their client alone, which is all that is needed. The others give ours to
   // a second client that has a statement to run, or another one to us meanwhile.
   const other = new Client({
-    connectionString: url,
+    ...connectionTo(url),
     connectionTimeoutMillis: PROBE_MS,
     query_timeout: PROBE_MS,
   });

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type CustomTypesConfig, Pool, type PoolClient, types } from 'pg';
+import { connectionTo } from './databaseUrl.ts';
 import { asStoreError, isAnswer, isStalePlan, wasCut } from './postgresErrors.ts';
 
 /** A statement: its text, and its name where the server is to keep its plan. */
@@ -60,7 +61,7 @@ const NUMBERS: CustomTypesConfig = {
 export function openConnections(options: ConnectionOptions): Connections {
   const { log } = options;
   const pool = new Pool({
-    connectionString: options.url,
+    ...connectionTo(options.url),
     max: options.size,
     ...(options.usesPerConnection === undefined ? {} : { maxUses: options.usesPerConnection }),
     application_name: 'onetake',

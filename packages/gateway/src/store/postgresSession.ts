@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { Logger } from 'pino';
+import { connectionTo } from './databaseUrl.ts';
 import { CHANNEL } from './messages.ts';
 import { sharedSession } from './postgresOwnSession.ts';
 import { setUpSession } from './postgresSessionSetUp.ts';
@@ -47,7 +48,7 @@ export async function openSession(parts: SessionParts): Promise<Session> {
   const { url, log, now, timings, onPayload } = parts;
   // Ours to destroy: the client itself would say goodbye to a server that does not answer, and wait.
   const socket = new Socket();
-  const client = new Client({ connectionString: url, stream: () => socket, keepAlive: true });
+  const client = new Client({ ...connectionTo(url), stream: () => socket, keepAlive: true });
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   let open = false;
   let over = false;

@@ -1,12 +1,11 @@
 import type { Client } from 'pg';
 import { OnetakeError } from '../tasks/errors.ts';
+import { parseDatabaseUrl } from './databaseUrl.ts';
 import { CHANNEL } from './messages.ts';
 import { assertOwnSession, sharedSession } from './postgresOwnSession.ts';
+import { assertUsable } from './postgresServer.ts';
 import { LOCK_CLASS, nodeName } from './sessionLock.ts';
 import { type SessionTimings, sessionSettings } from './sessionTimings.ts';
-
-/** `idle_session_timeout` came with 14. */
-const OLDEST_SERVER = 140_000;
 
 /** A session that is set up, and its process on the server. */
 interface SetUp {
@@ -16,23 +15,10 @@ interface SetUp {
 
 /** Takes a number and its lock on a new connection, and listens. Throws where the session could not be relied on. */
 export async function setUpSession(client: Client, url: string, timings: SessionTimings): Promise<SetUp> {
-  await assertVersion(client);
+  await assertUsable(client, { host: parseDatabaseUrl(url).host, writes: true });
   await assertOwnSession(client, url);
   const number = await takeNumber(client, timings);
   return { number, pid: await assertHolds(client, number) };
-}
-
-async function assertVersion(client: Client): Promise<void> {
-  const { rows } = await client.query<{ version: number; shown: string }>(
-    `select current_setting('server_version_num')::int as version, current_setting('server_version') as shown`,
-  );
-  const [{ version, shown } = { version: 0, shown: 'unknown' }] = rows;
-  if (version >= OLDEST_SERVER) return;
-  throw new OnetakeError(
-    'database_too_old',
-    503,
-    `PostgreSQL 14 or later is needed, and this server is ${shown}; upgrade it, or set ONETAKE_DATABASE_URL to another.`,
-  );
 }
 
 /** Makes the session end with its node, then takes the lock by which the others know that it lives. */

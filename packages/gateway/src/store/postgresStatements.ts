@@ -262,7 +262,7 @@ const statements = {
   putSecret: `insert into secrets (name, value) values ($1, $2) on conflict (name) do nothing`,
   secret: `select value from secrets where name = $1`,
 
-  readOnly: `select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean as read_only`,
+  readOnly: `select pg_is_in_recovery() as in_recovery, current_setting('transaction_read_only')::boolean as read_only`,
   // Resolves with the tables that the gateway may no longer write, beside the row that it just wrote.
   writeCheck: `
     with written as (
