@@ -106,6 +106,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
     servedBy: () => true,
     upstreamModel: () => 'bench',
     upstreamRequest: ({ request }) => request,
+    clock: systemClock,
     timers,
     feed,
     scheduler: typicalTimeScheduler,

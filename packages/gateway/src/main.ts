@@ -95,7 +95,7 @@ async function open(
     proxies,
     log,
   });
-  const timers = createTimers(clock);
+  const timers = createTimers(systemClock);
   const shares = createAccountShares({ store, cluster, timers, log });
   // After the drain: what it frees is for the other nodes to have.
   opened.defer(() => shares.stop());
@@ -152,6 +152,7 @@ async function open(
     servedBy: (account, task) => catalogue.servedBy(account, task.request),
     upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
     upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
+    clock,
     timers,
     feed,
     scheduler: typicalTimeScheduler,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Cluster } from '../store/cluster.ts';
 import { WHOLE_RATE } from '../store/shares.ts';
 import type { AccountGrant, AccountTrouble, Store } from '../store/store.ts';
+import { msBetween } from '../tasks/clock.ts';
 import { createHolding, type Holding } from './holding.ts';
 import { type AccountShares, type AccountUsage, ALL_RATES, wholeShare } from './share.ts';
 import type { Timers } from './timers.ts';
@@ -42,7 +43,7 @@ interface Entry {
   readonly changed: (() => void)[];
   readonly troubled: ((trouble: AccountTrouble) => void)[];
   reportedAt: number;
-  /** How far the database's clock is ahead of this node's. */
+  /** The time of the database's clock, milliseconds UTC, when this began. */
   aheadMs: number;
   urgent: boolean;
   /** The last change of the account's trouble that this node knows. */
@@ -65,12 +66,15 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   let cancelWake: (() => void) | undefined;
   let started = false;
   let stopped = false;
+  const began = timers.monotonic();
+  /** Milliseconds of the monotonic clock since this began: what all times here are, but those of the database's clock. */
+  const now = (): number => msBetween(began, timers.monotonic());
 
   function wake(at: number): void {
     if (stopped || !started || at >= wakeAt) return;
     cancelWake?.();
     wakeAt = at;
-    cancelWake = timers.at(at, () => {
+    cancelWake = timers.after(at - now(), () => {
       wakeAt = Number.POSITIVE_INFINITY;
       void look();
     });
@@ -79,14 +83,14 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   const hurry = (entry: Entry) => {
     if (entry.urgent) return;
     entry.urgent = true;
-    wake(Math.max(timers.now(), lastAt + APART_MS));
+    wake(Math.max(now(), lastAt + APART_MS));
   };
 
   function isDue(entry: Entry): boolean {
     const { holding } = entry;
     const { lastReport } = holding;
     if (entry.urgent || holding.hasNews || !lastReport) return true;
-    if (timers.now() - entry.reportedAt >= UNCHANGED_MS) return true;
+    if (now() - entry.reportedAt >= UNCHANGED_MS) return true;
     const { inUse, waiting } = entry.usage();
     return inUse !== lastReport.inUse || waiting !== lastReport.waiting || !holding.isSettled(inUse);
   }
@@ -99,10 +103,9 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     const work = (due.length > 0 ? report(due) : Promise.resolve()).finally(() => {
       if (session !== mine) return;
       underWay = undefined;
-      const now = timers.now();
       // Without a session there is nobody to report to: the next one begins with a report.
       const urgent = cluster.held() && [...entries.values()].some((entry) => entry.urgent);
-      wake(urgent ? Math.max(now, lastAt + APART_MS) : now + LOOK_MS * (0.9 + random() / 5));
+      wake(urgent ? Math.max(now(), lastAt + APART_MS) : now() + LOOK_MS * (0.9 + random() / 5));
     });
     underWay = work;
     return work;
@@ -117,7 +120,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   /** Resolves with those accounts of which this node now has to spare what others could use. */
   async function exchange(due: readonly Entry[]): Promise<readonly Entry[]> {
     const mine = session;
-    lastAt = timers.now();
+    lastAt = now();
     const reports = due.map((entry) => {
       entry.urgent = false;
       entry.reportedAt = lastAt;
@@ -133,7 +136,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
         entry.holding.lost();
         entry.reportedAt = Number.NEGATIVE_INFINITY;
       }
-      wake(timers.now() + RETRY_MS);
+      wake(now() + RETRY_MS);
       return [];
     }
     if (session !== mine) return [];
@@ -151,7 +154,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     const { holding, account } = entry;
     const isNews = grant.revision > entry.revision && !holding.lastReport?.trouble;
     entry.revision = Math.max(entry.revision, grant.revision);
-    entry.aheadMs = grant.at - (entry.reportedAt + timers.now()) / 2;
+    entry.aheadMs = grant.at - (entry.reportedAt + now()) / 2;
     const { gaveBack } = holding;
     const isFirst = holding.lastGrant === undefined;
     if (holding.granted(grant)) for (const listener of entry.changed) listener();
@@ -179,7 +182,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
       if (event === 'lost') return forfeitAll();
       lastAt = Number.NEGATIVE_INFINITY;
       for (const entry of entries.values()) hurry(entry);
-      wake(timers.now());
+      wake(now());
     }),
     cluster.onMessage((message) => {
       if (message.kind !== 'shares' && message.kind !== 'account') return;
@@ -200,7 +203,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     if (rate === 1) return afterMs;
     if (rate === 0 || !lastGrant) return Number.POSITIVE_INFINITY;
     const from = lastGrant.rateBefore / WHOLE_RATE;
-    const at = timers.now() + entry.aheadMs + afterMs;
+    const at = now() + entry.aheadMs + afterMs;
     return afterMs + nextTurn(from, from + rate, everyMs, at);
   }
 
@@ -232,7 +235,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
         tell(trouble) {
           const { failures, waitMs } = trouble;
           cluster.tell({ kind: 'account', account: account.id, failures, waitMs });
-          holding.pend(trouble, timers.now());
+          holding.pend(trouble, now());
           hurry(entry);
         },
         onChange: (listener) => void entry.changed.push(listener),

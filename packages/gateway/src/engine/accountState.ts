@@ -1,7 +1,7 @@
 import type { Account } from '../providers/account.ts';
 import type { UpstreamError } from '../providers/provider.ts';
 import type { AccountTrouble } from '../store/store.ts';
-import type { Clock } from '../tasks/clock.ts';
+import { LONG_AGO, later, latest, type Moment, type MonotonicClock, msBetween } from '../tasks/clock.ts';
 import { type AccountShare, wholeShare } from './share.ts';
 import { createTokenBucket } from './tokenBucket.ts';
 
@@ -10,8 +10,8 @@ export interface AccountState {
   readonly account: Account;
   /** This node's part of its limits. */
   readonly share: AccountShare;
-  /** When a task could be submitted: now or earlier means at once, undefined means that a place must fall free first. */
-  readyAt(now: number): number | undefined;
+  /** Milliseconds until a task could be submitted: 0 means at once, undefined that a place must fall free first. */
+  readyIn(): number | undefined;
   /** Takes a place and a start. */
   take(): void;
   /** Takes a place for a task found running already, past the limit if need be. */
@@ -41,7 +41,7 @@ const BROKEN_ACCOUNT_MS = 300_000;
 /** Limits, back-off and circuit breaker of one account. After a failure one submit at a time feels the way. */
 export function createAccountState(
   account: Account,
-  clock: Clock,
+  clock: MonotonicClock,
   share: AccountShare = wholeShare(account),
   random: () => number = Math.random,
 ): AccountState {
@@ -53,13 +53,13 @@ export function createAccountState(
   let inUse = 0;
   let starting = 0;
   let failures = 0;
-  let blockedUntil = 0;
+  let blockedUntil: Moment = LONG_AGO;
   const announce = () => {
     for (const listener of listeners) listener();
   };
   /** Never earlier than what is known already: of two refusals the longer one holds. */
   const block = (waitMs: number) => {
-    blockedUntil = Math.max(blockedUntil, clock.now() + waitMs);
+    blockedUntil = latest(blockedUntil, later(clock.monotonic(), waitMs));
   };
   share.onChange(announce);
   share.onTrouble((trouble: AccountTrouble) => {
@@ -71,11 +71,11 @@ export function createAccountState(
   return {
     account,
     share,
-    readyAt(now) {
+    readyIn() {
       if (inUse >= share.places()) return undefined;
       if (failures > 0 && starting > 0) return undefined;
-      const at = Math.max(now, blockedUntil, starts.nextAt());
-      return at === Number.POSITIVE_INFINITY ? undefined : at;
+      const wait = Math.max(0, msBetween(clock.monotonic(), blockedUntil), starts.readyIn());
+      return wait === Number.POSITIVE_INFINITY ? undefined : wait;
     },
     take() {
       starts.take();
@@ -96,7 +96,7 @@ export function createAccountState(
       return inUse;
     },
     load: () => inUse / Math.max(1, share.places()),
-    blocked: () => failures > 0 || blockedUntil > clock.now(),
+    blocked: () => failures > 0 || blockedUntil > clock.monotonic(),
     backOff(error) {
       failures += 1;
       starting = Math.max(0, starting - 1);

@@ -28,7 +28,7 @@ type Waiting = Map<string, Hand[]>;
 
 interface Choice {
   readonly state: AccountState;
-  readonly at: number;
+  readonly waitMs: number;
 }
 
 /**
@@ -43,33 +43,34 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
   for (const state of accounts) state.onReady(pump);
 
   /** The account that is ready first, the least loaded of those that are ready at once. */
-  function choose(hand: Hand, now: number): Choice | undefined {
+  function choose(hand: Hand): Choice | undefined {
     let best: Choice | undefined;
     for (const state of accounts) {
       if (hand.avoid.has(state.account.id) || !mayUse(hand, state)) continue;
-      const at = state.readyAt(now);
-      if (at === undefined) {
+      const waitMs = state.readyIn();
+      if (waitMs === undefined) {
         state.share.note('lacking');
         continue;
       }
-      if (!best || at < best.at || (at === best.at && state.load() < best.state.load())) best = { state, at };
+      const sooner = !best || waitMs < best.waitMs;
+      if (sooner || (waitMs === best?.waitMs && state.load() < best.state.load())) best = { state, waitMs };
     }
     return best;
   }
 
-  /** Takes one task of a key that can go now; otherwise tells when the first of its models can. */
-  function next(waiting: Waiting, now: number): { hand: Hand; state: AccountState } | { at: number } {
-    let wakeAt = Number.POSITIVE_INFINITY;
+  /** Takes one task of a key that can go now; otherwise tells how long the first of its models waits. */
+  function next(waiting: Waiting): { hand: Hand; state: AccountState } | { waitMs: number } {
+    let shortest = Number.POSITIVE_INFINITY;
     for (const [model, [hand]] of waiting) {
-      const choice = hand && choose(hand, now);
+      const choice = hand && choose(hand);
       if (!hand || !choice) continue;
-      if (choice.at > now) wakeAt = Math.min(wakeAt, choice.at);
+      if (choice.waitMs > 0) shortest = Math.min(shortest, choice.waitMs);
       else {
         take(waiting, model, hand);
         return { hand, state: choice.state };
       }
     }
-    return { at: wakeAt };
+    return { waitMs: shortest };
   }
 
   /** Takes a task out of its queue; false if it is not there. */
@@ -86,12 +87,12 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
     if (stopped) return;
     cancelWake?.();
     cancelWake = undefined;
-    let wakeAt = Number.POSITIVE_INFINITY;
+    let shortest = Number.POSITIVE_INFINITY;
     // A key that was served goes to the end of the row, where this loop meets it again.
     for (const [keyId, waiting] of byKey) {
-      const found = next(waiting, timers.now());
-      if ('at' in found) {
-        wakeAt = Math.min(wakeAt, found.at);
+      const found = next(waiting);
+      if ('waitMs' in found) {
+        shortest = Math.min(shortest, found.waitMs);
         continue;
       }
       byKey.delete(keyId);
@@ -99,7 +100,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       found.state.take();
       admit(found.hand, found.state);
     }
-    if (wakeAt < Number.POSITIVE_INFINITY) cancelWake = timers.at(wakeAt, pump);
+    if (shortest < Number.POSITIVE_INFINITY) cancelWake = timers.after(shortest, pump);
   }
 
   return {

@@ -14,12 +14,12 @@ const TRIES = 20;
  * could not cancel it.
  */
 export async function cancelElsewhere(
-  { store, feed, timers }: Pick<EngineParts, 'store' | 'feed' | 'timers'>,
+  { store, feed, clock, timers }: Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers'>,
   task: Task,
 ): Promise<Task> {
   let current = task;
   for (let tries = 0; current.cancelRequestedAt === undefined && !isTerminal(current.phase); tries++) {
-    const wish = move(current, { type: 'cancel_requested' }, timers.now());
+    const wish = move(current, { type: 'cancel_requested' }, clock.now());
     if (!wish || tries === TRIES) {
       throw tooLate(current, 'is finished upstream and is being stored; delete it once it has succeeded');
     }
@@ -46,7 +46,7 @@ export async function cancelElsewhere(
         if (isTerminal(seen.phase) || seen.cancelRequestedAt === undefined) done();
       };
       const stop = feed.onTask(task.id, (change) => look(change.task));
-      const cancelTimer = timers.at(timers.now() + PATIENCE_MS, done);
+      const cancelTimer = timers.after(PATIENCE_MS, done);
       // What happened between the write and the listening.
       store.task(task.id).then(
         (latest) => latest && look(latest),

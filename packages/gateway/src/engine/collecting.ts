@@ -1,5 +1,6 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { Handle, Provider } from '../providers/provider.ts';
+import { later } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { UpstreamResult } from '../tasks/task.ts';
@@ -34,7 +35,7 @@ const MIN_TRIES = 3;
 const FETCH_MS = 1_800_000;
 
 export function createCollecting(parts: CollectingParts): Collecting {
-  const { hands, timers, settings, log } = parts;
+  const { hands, clock, timers, settings, log } = parts;
   const keeping = createKeeping(parts);
   const limits = new Map<string, LimitFunction>();
   const stopping = new AbortController();
@@ -59,7 +60,7 @@ export function createCollecting(parts: CollectingParts): Collecting {
     const { provider } = state.account;
     const limit = limitOf(state.account.id);
 
-    const patientUntil = timers.now() + settings.collectPatienceMs;
+    const patientUntil = later(timers.monotonic(), settings.collectPatienceMs);
     const staged: Staged = {};
     const gone = new AbortController();
     hand.interrupt = () => gone.abort();
@@ -106,8 +107,8 @@ export function createCollecting(parts: CollectingParts): Collecting {
       const expired =
         failures >= MIN_TRIES &&
         !isOurs(tried.error) &&
-        timers.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
-      if (damaged >= MAX_DAMAGED || expired || timers.now() >= patientUntil)
+        clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
+      if (damaged >= MAX_DAMAGED || expired || timers.monotonic() >= patientUntil)
         return lose(hand, failure.detail ?? failure.message);
       const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10));
       await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff), over);

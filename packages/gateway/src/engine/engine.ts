@@ -1,5 +1,6 @@
 import type { Message } from '../store/cluster.ts';
 import type { IdempotencyRecord, MediaRow } from '../store/store.ts';
+import { msBetween } from '../tasks/clock.ts';
 import { draining as drainingError, notConnected, OnetakeError, taskNotFound } from '../tasks/errors.ts';
 import { newTaskId } from '../tasks/ids.ts';
 import { taskError } from '../tasks/reasons.ts';
@@ -81,7 +82,7 @@ export interface Engine {
 }
 
 export function createEngine(parts: EngineParts): Engine {
-  const { store, accounts, cluster, feed, timers, settings, log } = parts;
+  const { store, accounts, cluster, feed, clock, timers, settings, log } = parts;
   const { shares = WHOLE_SHARES } = parts;
   const accountStates = new Map(
     accounts.map((account) => {
@@ -168,11 +169,13 @@ export function createEngine(parts: EngineParts): Engine {
       keep(cancelling.carryOut(hand));
       return;
     }
-    if (timers.now() >= hand.task.deadlineAt) {
+    if (timers.monotonic() >= hand.deadline) {
       keep(expireWaiting(hand));
       return;
     }
-    hand.cancelTimer = timers.at(hand.task.deadlineAt, () => keep(expireWaiting(hand)));
+    hand.cancelTimer = timers.after(msBetween(timers.monotonic(), hand.deadline), () =>
+      keep(expireWaiting(hand)),
+    );
     admission.enqueue(hand, front);
   }
 
@@ -277,7 +280,7 @@ export function createEngine(parts: EngineParts): Engine {
       if (draining) throw drainingError();
       // Nobody would drive it before others take this node for dead.
       if (!cluster.held()) throw notConnected();
-      const now = timers.now();
+      const now = clock.now();
       const task: Task = {
         id: newTaskId(),
         projectId,
@@ -315,7 +318,7 @@ export function createEngine(parts: EngineParts): Engine {
     },
 
     async acceptedUnder(projectId, { key, bodyHash }) {
-      const accepted = await store.acceptedUnder(projectId, key, timers.now());
+      const accepted = await store.acceptedUnder(projectId, key, clock.now());
       if (accepted && accepted.bodyHash !== bodyHash) throw idempotencyConflict();
       return accepted?.task;
     },

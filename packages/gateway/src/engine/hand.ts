@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MediaRow } from '../store/store.ts';
 import { StoreRefused } from '../store/storeErrors.ts';
+import { later, type Moment } from '../tasks/clock.ts';
 import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
@@ -21,7 +22,11 @@ export interface Hand {
   readonly avoid: Set<string>;
   /** Questions in a row that failed, or found no such job. */
   askFailures: number;
-  missingSince: number | undefined;
+  missingSince: Moment | undefined;
+  /** When the task expires: what was left of its time when it was taken into hand. */
+  readonly deadline: Moment;
+  /** The stored time that the age of the upstream's work is counted from, and when that was by the monotonic clock. */
+  ageFrom: { readonly at: number; readonly moment: Moment } | undefined;
   /** Cancels whatever the task waits for. */
   cancelTimer: (() => void) | undefined;
   /** Its video is being fetched at this moment, rather than waiting for a place or a better time. */
@@ -78,7 +83,7 @@ export interface Hands {
   settle(): Promise<void>;
 }
 
-interface HandsParts extends Pick<EngineParts, 'store' | 'feed' | 'timers' | 'log'> {
+interface HandsParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
   /**
    * Somebody else's change came to light, by being told or as a move was written: a wish to cancel, or an id that was known
    * elsewhere alone. Whichever comes second has nothing new to say.
@@ -86,10 +91,19 @@ interface HandsParts extends Pick<EngineParts, 'store' | 'feed' | 'timers' | 'lo
   readonly changed: (hand: Hand, before: Task) => void;
 }
 
-export function createHands({ store, feed, timers, log, changed }: HandsParts): Hands {
+export function createHands({ store, feed, clock, timers, log, changed }: HandsParts): Hands {
   const hands = new Map<string, Hand>();
   const upstream = new Map<string, Hand>();
   let settling = false;
+
+  /**
+   * Stored times are another process's, perhaps, by a clock that was set since: they are turned into what is left, once, and a clock
+   * that was set back does not lengthen it beyond the whole.
+   */
+  function deadlineOf({ createdAt, deadlineAt }: Task): Moment {
+    const left = Math.min(deadlineAt - clock.now(), deadlineAt - createdAt);
+    return later(timers.monotonic(), left);
+  }
 
   const jobOf = ({ attempt }: Task): string | undefined =>
     attempt?.upstreamId === undefined ? undefined : `${attempt.accountId} ${attempt.upstreamId}`;
@@ -127,7 +141,7 @@ export function createHands({ store, feed, timers, log, changed }: HandsParts): 
     const unsure: Task[] = [];
     for (;;) {
       if (!drives(hand) || (options.only !== undefined && hand.task.phase !== options.only)) return undefined;
-      const next = move(hand.task, event, timers.now());
+      const next = move(hand.task, event, clock.now());
       if (!next) return undefined;
       let stored: Task | undefined;
       hand.moving = true;
@@ -218,7 +232,7 @@ export function createHands({ store, feed, timers, log, changed }: HandsParts): 
 
   return {
     take(task) {
-      const hand = newHand(task);
+      const hand = newHand(task, deadlineOf(task));
       hands.set(task.id, hand);
       index(hand);
       return hand;
@@ -259,7 +273,7 @@ export function createHands({ store, feed, timers, log, changed }: HandsParts): 
 }
 
 /** A task as it is taken into a hand. */
-export const newHand = (task: Task): Hand => ({
+export const newHand = (task: Task, deadline: Moment): Hand => ({
   task,
   progress: undefined,
   expectedAt: undefined,
@@ -267,6 +281,8 @@ export const newHand = (task: Task): Hand => ({
   avoid: new Set(),
   askFailures: 0,
   missingSince: undefined,
+  deadline,
+  ageFrom: undefined,
   cancelTimer: undefined,
   fetching: false,
   interrupt: undefined,

@@ -41,7 +41,7 @@ interface Measured {
 
 type KeepingParts = Pick<
   EngineParts,
-  'store' | 'cluster' | 'storage' | 'inspector' | 'timers' | 'settings' | 'log'
+  'store' | 'cluster' | 'storage' | 'inspector' | 'clock' | 'settings' | 'log'
 >;
 
 export function createKeeping({
@@ -49,7 +49,7 @@ export function createKeeping({
   cluster,
   storage,
   inspector,
-  timers,
+  clock,
   settings,
   log,
 }: KeepingParts): Keeping {
@@ -64,7 +64,7 @@ export function createKeeping({
       storageKey: `${kind}/${id}.${extension}`,
       contentType,
       state: 'pending',
-      createdAt: timers.now(),
+      createdAt: clock.now(),
     });
     const video = row('video', `${name}v`, 'mp4', 'video/mp4');
     const poster = row('poster', `${name}p`, 'jpg', 'image/jpeg');
@@ -73,7 +73,7 @@ export function createKeeping({
     const { stored, bytes, probe, sha256, hasPoster } =
       (await keptBefore(video, poster)) ?? (await fetched(video, poster, open, staged, signal));
     warnOfDifferences(task, probe);
-    const expiresAt = timers.now() + settings.retentionMs;
+    const expiresAt = clock.now() + settings.retentionMs;
     return {
       result: {
         videoId: video.id,

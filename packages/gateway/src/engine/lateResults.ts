@@ -1,3 +1,4 @@
+import { later, type Moment } from '../tasks/clock.ts';
 import { move } from '../tasks/lifecycle.ts';
 import type { Task, UpstreamResult } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
@@ -28,23 +29,28 @@ const FOLLOW_MS = 48 * 3_600_000;
 const MAX_TAKEN_UP = 1000;
 
 export function createLateResults(parts: LateParts): LateResults {
-  const { store, timers, settings, log, accountStates } = parts;
+  const { store, clock, timers, settings, log, accountStates } = parts;
   const pending = new Map<string, () => void>();
   let stopped = false;
 
-  function schedule(task: Task, delay: number): void {
-    const now = timers.now();
-    if (stopped || now + delay > (task.completedAt ?? now) + FOLLOW_MS) return;
-    const cancel = timers.at(now + delay, () => {
+  /** What is left of the time that a task is followed; a clock that was set back since does not lengthen it. */
+  function untilWhen({ completedAt }: Task): Moment {
+    const now = clock.now();
+    return later(timers.monotonic(), Math.min(FOLLOW_MS, (completedAt ?? now) + FOLLOW_MS - now));
+  }
+
+  function schedule(task: Task, delay: number, until: Moment): void {
+    if (stopped || later(timers.monotonic(), delay) > until) return;
+    const cancel = timers.after(delay, () => {
       pending.delete(task.id);
-      void look(task, delay);
+      void look(task, delay, until);
     });
     pending.get(task.id)?.();
     pending.set(task.id, cancel);
   }
 
-  async function look(task: Task, delay: number): Promise<void> {
-    const again = () => schedule(task, Math.min(MAX_LOOK_MS, delay * 2));
+  async function look(task: Task, delay: number, until: Moment): Promise<void> {
+    const again = () => schedule(task, Math.min(MAX_LOOK_MS, delay * 2), until);
     const provider = accountStates.get(task.attempt?.accountId ?? '')?.account.provider;
     const handle = handleOf(task.attempt);
     if (!provider || !handle) return;
@@ -60,7 +66,7 @@ export function createLateResults(parts: LateParts): LateResults {
   }
 
   async function note(task: Task, result: UpstreamResult): Promise<void> {
-    const noted = move(task, { type: 'finished_late', result }, timers.now());
+    const noted = move(task, { type: 'finished_late', result }, clock.now());
     if (!noted || !(await store.commit(noted))) return;
     const { accountId, upstreamId } = task.attempt ?? {};
     log.warn(
@@ -83,13 +89,13 @@ export function createLateResults(parts: LateParts): LateResults {
 
   return {
     async start() {
-      for (const task of await store.expiredSince(timers.now() - FOLLOW_MS, MAX_TAKEN_UP)) {
-        if (!pending.has(task.id)) schedule(task, FIRST_LOOK_MS);
+      for (const task of await store.expiredSince(clock.now() - FOLLOW_MS, MAX_TAKEN_UP)) {
+        if (!pending.has(task.id)) schedule(task, FIRST_LOOK_MS, untilWhen(task));
       }
     },
     watch(task) {
       void stopUpstream(task);
-      schedule(task, FIRST_LOOK_MS);
+      schedule(task, FIRST_LOOK_MS, untilWhen(task));
     },
     stop() {
       stopped = true;

@@ -12,14 +12,14 @@ export interface MediaCare {
   stop(): void;
 }
 
-type MediaCareParts = Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'>;
+type MediaCareParts = Pick<EngineParts, 'store' | 'storage' | 'clock' | 'log'>;
 
-export function createMediaCare({ store, storage, timers, log }: MediaCareParts): MediaCare {
+export function createMediaCare({ store, storage, clock, log }: MediaCareParts): MediaCare {
   let found = 0;
 
   async function note(row: MediaRow, { problem, detail }: Damage): Promise<void> {
     // Deleted meanwhile, or fetched again: then what was read is nobody's any more.
-    if (!(await store.markDamaged(row.id, row.storageKey, timers.now()))) return;
+    if (!(await store.markDamaged(row.id, row.storageKey, clock.now()))) return;
     found += 1;
     log.error(
       {

@@ -18,9 +18,9 @@ const BATCH = 100;
 /** Names of ours begin with a UUID, as `newId` makes it: whatever else lies in the same place is somebody's. */
 const OWN_ID = /^[0-9a-f]{32}(?:$|-)/;
 
-type OrphanParts = Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'>;
+type OrphanParts = Pick<EngineParts, 'store' | 'storage' | 'clock' | 'log'>;
 
-export function createOrphans({ store, storage, timers, log }: OrphanParts): Orphans {
+export function createOrphans({ store, storage, clock, log }: OrphanParts): Orphans {
   async function removeUnknown(objects: readonly MediaObject[]): Promise<number> {
     const known = await store.mediaKeys(objects.map(({ key }) => mediaIdOf(key)));
     // Of a row that is known, what its bytes were under before they were written anew goes as well.
@@ -34,7 +34,7 @@ export function createOrphans({ store, storage, timers, log }: OrphanParts): Orp
 
   return {
     async sweep(signal) {
-      const before = timers.now() - AGE_MS;
+      const before = clock.now() - AGE_MS;
       let removed = await storage.removeLeftovers(before);
       let batch: MediaObject[] = [];
       for await (const object of storage.list()) {

@@ -1,4 +1,5 @@
 import type { Message } from '../store/cluster.ts';
+import { LONG_AGO, later } from '../tasks/clock.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import type { Hand, Hands } from './hand.ts';
 import { createLeaving } from './leaving.ts';
@@ -57,7 +58,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   let leader = false;
   let known: readonly string[] = [];
   let looks = 0;
-  let adoptsFrom = Number.NEGATIVE_INFINITY;
+  let adoptsFrom = LONG_AGO;
   let looking: Promise<void> | undefined;
   let searchSoon = false;
 
@@ -142,7 +143,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   async function look(): Promise<void> {
     if (stopped || !cluster.held()) return;
     looks += 1;
-    if (timers.now() >= adoptsFrom) await adopt();
+    if (timers.monotonic() >= adoptsFrom) await adopt();
     if (looks % SPREAD_EVERY === 0) {
       const members = await cluster.members();
       lead(members);
@@ -161,7 +162,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
   }
 
   function schedule(): void {
-    timers.at(timers.now() + ADOPT_MS, () => {
+    timers.after(ADOPT_MS, () => {
       if (stopped) return;
       looking = look()
         .catch((error) =>
@@ -205,7 +206,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
       cluster.onSession((event) => {
         if (event === 'lost') return sessionLost();
         // What the last session owned is a dead node's now, and adopted like any other.
-        adoptsFrom = timers.now() + BACK_AGAIN_MS;
+        adoptsFrom = later(timers.monotonic(), BACK_AGAIN_MS);
         searchSoon = true;
       });
       // A node is there for the others, who may give it tasks, before it listens.

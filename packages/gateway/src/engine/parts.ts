@@ -4,6 +4,7 @@ import type { MediaStorage, Probe } from '../media/media.ts';
 import type { Account } from '../providers/account.ts';
 import type { Cluster } from '../store/cluster.ts';
 import type { Store } from '../store/store.ts';
+import type { Clock } from '../tasks/clock.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Feed } from './feed.ts';
@@ -60,6 +61,8 @@ export interface EngineParts {
   readonly upstreamRequest: (task: Task) => VideoRequest;
   /** How the limits of accounts are shared with other nodes; everything is this node's unless told. */
   readonly shares?: AccountShares;
+  /** For what is stored and shown; what is waited for is measured by the timers. */
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly feed: Feed;
   readonly scheduler: PollScheduler;

@@ -9,7 +9,7 @@ export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<
       signal.removeEventListener('abort', end);
       resolve();
     };
-    const cancel = timers.at(timers.now() + ms, end);
+    const cancel = timers.after(ms, end);
     signal.addEventListener('abort', end);
   });
 }

@@ -26,8 +26,9 @@ const REMEMBERED = 50_000;
 export function shareProgress({
   cluster,
   feed,
+  clock,
   timers,
-}: Pick<EngineParts, 'cluster' | 'feed' | 'timers'>): ProgressElsewhere & {
+}: Pick<EngineParts, 'cluster' | 'feed' | 'clock' | 'timers'>): ProgressElsewhere & {
   /** A task of this node has moved on. */
   tell(taskId: string, progress: LiveProgress): void;
   /** A task of this node goes to another, which has yet to tell. */
@@ -39,7 +40,7 @@ export function shareProgress({
 
   function flush(): void {
     scheduled = false;
-    const now = timers.now();
+    const now = clock.now();
     const batch = [...untold].slice(0, TOLD_AT_A_TIME);
     for (const [id] of batch) untold.delete(id);
     const tasks = batch.map(
@@ -53,7 +54,7 @@ export function shareProgress({
   function schedule(): void {
     if (scheduled) return;
     scheduled = true;
-    timers.at(timers.now() + TELL_MS, flush);
+    timers.after(TELL_MS, flush);
   }
 
   function remember(id: string, percent: number | undefined, expectedAt: number | undefined): void {
@@ -66,7 +67,7 @@ export function shareProgress({
 
   cluster.onMessage((message) => {
     if (message.kind !== 'progress') return;
-    const now = timers.now();
+    const now = clock.now();
     for (const [id, percent, remainingMs] of message.tasks) {
       remember(id, percent ?? undefined, now + remainingMs);
     }

@@ -5,12 +5,12 @@ import type { EngineParts } from './parts.ts';
 
 /** Deletes a finished task's words, inputs and video; its ledger stays. Throws a 409 where it is not finished. */
 export async function removeTask(
-  parts: Pick<EngineParts, 'store' | 'storage' | 'feed' | 'timers'>,
+  parts: Pick<EngineParts, 'store' | 'storage' | 'feed' | 'clock'>,
   task: Task,
 ): Promise<void> {
-  const { store, storage, feed, timers } = parts;
+  const { store, storage, feed, clock } = parts;
   if (!isTerminal(task.phase)) throw tooLate(task, 'is not finished; cancel it first');
-  const now = timers.now();
+  const now = clock.now();
   const deleted = move(task, { type: 'deleted' }, now);
   if (!deleted) return;
   const rows = await store.mediaOf(task.id);

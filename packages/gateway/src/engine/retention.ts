@@ -19,20 +19,20 @@ const BATCH = 100;
 /** A row whose bytes never came was left by a crash, once its task can no longer be at work on it. Milliseconds. */
 const PENDING_MS = 86_400_000;
 
-interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'timers' | 'log'> {
+interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'clock' | 'timers' | 'log'> {
   /** One node sweeps for all. */
   readonly leads: () => boolean;
 }
 
-export function createRetention({ store, storage, timers, log, leads }: RetentionParts): Retention {
-  const orphans = createOrphans({ store, storage, timers, log });
+export function createRetention({ store, storage, clock, timers, log, leads }: RetentionParts): Retention {
+  const orphans = createOrphans({ store, storage, clock, log });
   const stopping = new AbortController();
   const cancels = new Map<string, () => void>();
 
   async function sweep(): Promise<number> {
     let removed = 0;
     for (;;) {
-      const now = timers.now();
+      const now = clock.now();
       const rows = await store.sweepable(now, now - PENDING_MS, BATCH);
       // Bytes first: a row without bytes is swept again, bytes without a row would stay for ever.
       for (const row of rows) await storage.remove(row.storageKey);
@@ -40,13 +40,13 @@ export function createRetention({ store, storage, timers, log, leads }: Retentio
       removed += rows.length;
       if (rows.length < BATCH) break;
     }
-    while ((await store.removeExpiredIdempotency(timers.now(), BATCH)) === BATCH);
+    while ((await store.removeExpiredIdempotency(clock.now(), BATCH)) === BATCH);
     return removed;
   }
 
   /** Does `work` after `delayMs`, and then again and again. */
   function repeat(name: string, delayMs: number, everyMs: number, work: () => Promise<number>): void {
-    const cancel = timers.at(timers.now() + delayMs, () => {
+    const cancel = timers.after(delayMs, () => {
       // The others would find the same work, and be in each other's way.
       (leads() ? work() : Promise.resolve(0))
         .then((removed) => removed > 0 && log.info({ removed }, `${name} removed`))

@@ -52,7 +52,7 @@ const NOT_SENT_MS = 1000;
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
 export function createSubmission(parts: SubmissionParts): Submission {
-  const { hands, store, cluster, feed, settings, timers, log } = parts;
+  const { hands, store, cluster, feed, settings, clock, timers, log } = parts;
   const stopping = new AbortController();
   const twins = createTwins();
   const elsewhere = createTwinsElsewhere(parts);
@@ -159,7 +159,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
           );
           return;
         }
-        const next = move(stored, confirmed, timers.now());
+        const next = move(stored, confirmed, clock.now());
         const outcome = next ? await store.claim(next) : 'lost';
         if (outcome === 'taken') {
           log.error(about, 'the job of a task that another node drives was taken for that of a task like it');
@@ -238,7 +238,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
           'looking for a lost submission failed',
         );
         // An error says nothing about the submission: only the task's deadline ends the asking.
-        if (timers.now() > hand.task.deadlineAt) return unknown;
+        if (timers.monotonic() > hand.deadline) return unknown;
       }
     }
     return unknown;
@@ -257,7 +257,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
       request: parts.upstreamRequest(hand.task),
       intendedAt: attempt.intendedAt,
       // After a restart the last process has certainly ended.
-      givenUpAt: timers.now(),
+      givenUpAt: clock.now(),
       isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),
     };
     if (adopted && cluster.shared && !account.account.provider.find) {

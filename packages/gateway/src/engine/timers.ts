@@ -1,10 +1,10 @@
 import TinyQueue from 'tinyqueue';
-import type { Clock } from '../tasks/clock.ts';
+import { type MonotonicClock, momentAt, msBetween } from '../tasks/clock.ts';
 
-/** Timers for everything the engine waits for. */
-export interface Timers extends Clock {
-  /** Runs `fire` at `time` (milliseconds UTC) or up to one slot later. Returns the cancellation. */
-  at(time: number, fire: () => void): () => void;
+/** Timers for everything the engine waits for. Their clock is monotonic: setting the wall clock moves none of them. */
+export interface Timers extends MonotonicClock {
+  /** Runs `fire` after `ms` milliseconds or up to one slot later; at once where that is past. Returns the cancellation. */
+  after(ms: number, fire: () => void): () => void;
   /** Fires nothing more. */
   close(): void;
 }
@@ -15,25 +15,28 @@ export interface Timers extends Clock {
  */
 const SLOT_MS = 50;
 
+const ORIGIN = momentAt(0);
+
 /** Timers in slots of time, the slots in a heap: one `setTimeout` for all of them, and none while nothing waits. */
-export function createTimers(clock: Clock): Timers {
+export function createTimers(clock: MonotonicClock): Timers {
   const slots = new Map<number, Set<() => void>>();
   const order = new TinyQueue<number>();
   let timer: NodeJS.Timeout | undefined;
   let wakesAt = Number.POSITIVE_INFINITY;
   let closed = false;
+  const sinceStart = (): number => msBetween(ORIGIN, clock.monotonic());
 
   function arm(slot: number): void {
     if (slot >= wakesAt) return;
     clearTimeout(timer);
     wakesAt = slot;
     // setTimeout fires at once for delays beyond 2^31 ms; waking early to look again is harmless.
-    timer = setTimeout(turn, Math.min(Math.max(0, slot * SLOT_MS - clock.now()), 2 ** 31 - 1));
+    timer = setTimeout(turn, Math.min(Math.max(0, slot * SLOT_MS - sinceStart()), 2 ** 31 - 1));
   }
 
   function turn(): void {
     wakesAt = Number.POSITIVE_INFINITY;
-    const current = Math.floor(clock.now() / SLOT_MS);
+    const current = Math.floor(sinceStart() / SLOT_MS);
     const due: (() => void)[] = [];
     for (let slot = order.peek(); slot !== undefined; slot = order.peek()) {
       if (slot > current) {
@@ -48,10 +51,10 @@ export function createTimers(clock: Clock): Timers {
   }
 
   return {
-    now: () => clock.now(),
-    at(time, fire) {
+    monotonic: () => clock.monotonic(),
+    after(ms, fire) {
       if (closed) return () => {};
-      const slot = Math.ceil(time / SLOT_MS);
+      const slot = Math.ceil((sinceStart() + Math.max(0, ms)) / SLOT_MS);
       let waiting = slots.get(slot);
       if (!waiting) {
         waiting = new Set();

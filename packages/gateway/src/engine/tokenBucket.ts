@@ -1,10 +1,10 @@
 import { createAllowance } from '../providers/allowance.ts';
-import type { Clock } from '../tasks/clock.ts';
+import { type MonotonicClock, msBetween } from '../tasks/clock.ts';
 
 /** A rate limit: `perSecond` tokens, of which up to `burst` may be saved. */
 export interface TokenBucket {
-  /** When the next token is there, milliseconds UTC; in the past if one is there already, never while there is no share. */
-  nextAt(): number;
+  /** Milliseconds until the next token is there: 0 where one is, infinity while there is no share. */
+  readyIn(): number;
   take(): void;
 }
 
@@ -16,12 +16,14 @@ export interface BucketOptions {
 
 export function createTokenBucket(
   perSecond: number,
-  clock: Clock,
+  clock: MonotonicClock,
   { burst = Math.max(1, Math.ceil(perSecond)), share }: BucketOptions = {},
 ): TokenBucket {
-  const allowance = createAllowance({ perSecond, burst, now: () => clock.now(), share });
+  const start = clock.monotonic();
+  const now = (): number => msBetween(start, clock.monotonic());
+  const allowance = createAllowance({ perSecond, burst, now, share });
   return {
-    nextAt: () => allowance.earliest(),
+    readyIn: () => Math.max(0, allowance.earliest() - now()),
     take: () => allowance.spend(allowance.earliest()),
   };
 }

@@ -1,4 +1,5 @@
 import type { Answer, Handle, UpstreamError } from '../providers/provider.ts';
+import { LONG_AGO, later, type Moment, msBetween } from '../tasks/clock.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { Attempt, Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
@@ -40,12 +41,12 @@ interface Asker {
   readonly bucket: TokenBucket;
   readonly due: Set<Hand>;
   asking: number;
-  pausedUntil: number;
+  pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
 }
 
 export function createTracking(parts: TrackingParts): Tracking {
-  const { hands, timers, scheduler, settings, log } = parts;
+  const { hands, clock, timers, scheduler, settings, log } = parts;
   const askers = new Map<string, Asker>();
   const stopping = new AbortController();
 
@@ -58,7 +59,14 @@ export function createTracking(parts: TrackingParts): Tracking {
       const bucket = createTokenBucket(state.account.limits.asksPerSecond, timers, {
         share: state.share.rate,
       });
-      const made: Asker = { state, bucket, due: new Set(), asking: 0, pausedUntil: 0, cancelWake: undefined };
+      const made: Asker = {
+        state,
+        bucket,
+        due: new Set(),
+        asking: 0,
+        pausedUntil: LONG_AGO,
+        cancelWake: undefined,
+      };
       askers.set(state.account.id, made);
       state.share.onChange(() => pump(made));
       asker = made;
@@ -70,27 +78,34 @@ export function createTracking(parts: TrackingParts): Tracking {
 
   function scheduleNext(hand: Hand, asker: Asker): void {
     const situation = situationOf(hand);
-    const now = timers.now();
-    hands.report(hand, hand.progress, now + scheduler.remaining(situation));
+    hands.report(hand, hand.progress, clock.now() + scheduler.remaining(situation));
     const delay = scheduler.nextDelay({
       ...situation,
       minIntervalMs: asker.state.account.limits.minAskIntervalMs,
     });
-    wait(hand, asker, now + delay);
+    wait(hand, asker, delay);
   }
 
   function situationOf(hand: Hand) {
-    const since = hand.task.startedAt ?? hand.task.attempt?.submittedAt ?? hand.task.createdAt;
     return {
-      ageMs: Math.max(0, timers.now() - since),
+      ageMs: ageOf(hand),
       typical: parts.facts(hand.task).typical,
       ...(hand.progress === undefined ? {} : { progress: hand.progress }),
     };
   }
 
-  function wait(hand: Hand, asker: Asker, until: number): void {
+  /** Since the upstream began with it, or took it. The stored time is read once; from there on the monotonic clock counts. */
+  function ageOf(hand: Hand): number {
+    const at = hand.task.startedAt ?? hand.task.attempt?.submittedAt ?? hand.task.createdAt;
+    if (hand.ageFrom?.at !== at) {
+      hand.ageFrom = { at, moment: later(timers.monotonic(), Math.min(0, at - clock.now())) };
+    }
+    return msBetween(hand.ageFrom.moment, timers.monotonic());
+  }
+
+  function wait(hand: Hand, asker: Asker, ms: number): void {
     hand.cancelTimer?.();
-    hand.cancelTimer = timers.at(until, () => {
+    hand.cancelTimer = timers.after(ms, () => {
       asker.due.add(hand);
       pump(asker);
     });
@@ -101,10 +116,10 @@ export function createTracking(parts: TrackingParts): Tracking {
     asker.cancelWake?.();
     asker.cancelWake = undefined;
     while (asker.due.size > 0 && asker.asking < ASK_CONCURRENCY && !stopping.signal.aborted) {
-      const at = Math.max(asker.bucket.nextAt(), asker.pausedUntil);
-      if (at > timers.now()) {
+      const ms = Math.max(asker.bucket.readyIn(), msBetween(timers.monotonic(), asker.pausedUntil));
+      if (ms > 0) {
         // Without any share of the account there is no time to wait for, but a change.
-        if (at < Number.POSITIVE_INFINITY) asker.cancelWake = timers.at(at, () => pump(asker));
+        if (ms < Number.POSITIVE_INFINITY) asker.cancelWake = timers.after(ms, () => pump(asker));
         return;
       }
       const batch = [...asker.due].slice(0, provider.askMany ? limits.askBatch : 1);
@@ -153,7 +168,7 @@ export function createTracking(parts: TrackingParts): Tracking {
       );
       // A limit is the account's, not the task's: no other question fares better.
       if (failure.reason === 'rate_limited')
-        asker.pausedUntil = timers.now() + (failure.retryAfterMs ?? RETRY_MS);
+        asker.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? RETRY_MS);
       for (const { hand } of asked) await unheard(hand, asker, failure);
     }
   }
@@ -161,10 +176,10 @@ export function createTracking(parts: TrackingParts): Tracking {
   /** A question that failed is never a verdict on the task: ask again later. */
   async function unheard(hand: Hand, asker: Asker, failure: UpstreamError | undefined): Promise<void> {
     if (!awaited(hand)) return;
-    if (timers.now() > hand.task.deadlineAt + LAST_LOOK_MS) return expire(hand);
+    if (timers.monotonic() > later(hand.deadline, LAST_LOOK_MS)) return expire(hand);
     hand.askFailures += 1;
     const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(hand.askFailures - 1, 10));
-    wait(hand, asker, timers.now() + Math.max(failure?.retryAfterMs ?? 0, backOff));
+    wait(hand, asker, Math.max(failure?.retryAfterMs ?? 0, backOff));
   }
 
   async function heard(hand: Hand, asker: Asker, answer: Answer): Promise<void> {
@@ -192,8 +207,8 @@ export function createTracking(parts: TrackingParts): Tracking {
         return;
       }
       case 'missing':
-        hand.missingSince ??= timers.now();
-        if (timers.now() - hand.missingSince > MISSING_GRACE_MS) {
+        hand.missingSince ??= timers.monotonic();
+        if (msBetween(hand.missingSince, timers.monotonic()) > MISSING_GRACE_MS) {
           const message = 'The upstream provider no longer knows this task; submit it again.';
           await hands.apply(
             hand,
@@ -215,8 +230,8 @@ export function createTracking(parts: TrackingParts): Tracking {
         break;
     }
     if (!awaited(hand)) return;
-    if (timers.now() > hand.task.deadlineAt) return expire(hand);
-    if (answer.progress !== undefined) hands.report(hand, answer.progress, hand.expectedAt ?? timers.now());
+    if (timers.monotonic() > hand.deadline) return expire(hand);
+    if (answer.progress !== undefined) hands.report(hand, answer.progress, hand.expectedAt ?? clock.now());
     scheduleNext(hand, asker);
   }
 
@@ -240,7 +255,7 @@ export function createTracking(parts: TrackingParts): Tracking {
           { task: hand.task.id, account: hand.task.attempt?.accountId },
           'the account of a running task is not configured any more; configure it again or the task will expire',
         );
-        hand.cancelTimer = timers.at(hand.task.deadlineAt, () => {
+        hand.cancelTimer = timers.after(msBetween(timers.monotonic(), hand.deadline), () => {
           expire(hand).catch((error) =>
             log.error({ task: hand.task.id, err: error }, 'expiring a task failed; the next start does it'),
           );

@@ -1,3 +1,4 @@
+import { later, type Moment, msBetween } from '../tasks/clock.ts';
 import type { Task } from '../tasks/task.ts';
 import type { EngineParts } from './parts.ts';
 import { pause } from './pause.ts';
@@ -29,14 +30,15 @@ export function createTwinsElsewhere({
     async absent(task, signal) {
       if (!cluster.shared) return true;
       // By this node's own watch: a submission seen for longer than any call may take is lost too, and takes what it finds.
-      const seenSince = new Map<string, number>();
-      const until = timers.now() + PATIENCE * settings.callTimeoutMs;
-      while (!signal.aborted && timers.now() < until) {
+      const seenSince = new Map<string, Moment>();
+      const until = later(timers.monotonic(), PATIENCE * settings.callTimeoutMs);
+      while (!signal.aborted && timers.monotonic() < until) {
         const twins = (await store.submittingLike(task)).filter(({ owner }) => owner !== cluster.node);
         const onTheirWay = twins.filter(({ id, version }) => {
           const sighting = `${id} ${version}`;
-          if (!seenSince.has(sighting)) seenSince.set(sighting, timers.now());
-          return timers.now() - (seenSince.get(sighting) ?? 0) < settings.callTimeoutMs;
+          const since = seenSince.get(sighting) ?? timers.monotonic();
+          seenSince.set(sighting, since);
+          return msBetween(since, timers.monotonic()) < settings.callTimeoutMs;
         });
         if (onTheirWay.length === 0) return true;
         await pause(timers, LOOK_MS, signal);

@@ -10,6 +10,7 @@ import type { MediaStorage, MediaWrite } from '../../src/media/media.ts';
 import { soloCluster } from '../../src/store/cluster.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
+import { momentAt } from '../../src/tasks/clock.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { aNewTask, aRequest } from '../support/builders.ts';
 import { fakeInspector } from '../support/fakeVideo.ts';
@@ -105,9 +106,9 @@ const provider = createRecordingProvider({
 
 const now = () => plan.epoch + Math.floor((Date.now() - plan.epoch) * SPEED);
 const timers: Timers = {
-  now,
-  at(time, fire) {
-    const timer = setTimeout(fire, Math.max(0, time - now()) / SPEED);
+  monotonic: () => momentAt(performance.now() * SPEED),
+  after(ms, fire) {
+    const timer = setTimeout(fire, Math.max(0, ms) / SPEED);
     return () => clearTimeout(timer);
   },
   close() {},
@@ -144,6 +145,7 @@ const engine = createEngine({
   servedBy: () => true,
   upstreamModel: () => 'upstream-model',
   upstreamRequest: ({ request }) => request,
+  clock: { now },
   timers,
   feed,
   scheduler: { nextDelay: () => 500, remaining: () => 1000 },

@@ -280,9 +280,9 @@ describe("an account's trouble", () => {
     await world.advance(1000);
     // Felt by one task at a time, of which none has answered yet.
     b.state.take();
-    expect(b.state.readyAt(b.timers.now())).toBeUndefined();
+    expect(b.state.readyIn()).toBeUndefined();
     a.state.worked();
-    expect(b.state.readyAt(b.timers.now())).toBe(b.timers.now());
+    expect(b.state.readyIn()).toBe(0);
     expect(b.state.blocked()).toBe(false);
   });
 });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { createTimers } from '../../src/engine/timers.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { sums } from '../support/engineWorld.ts';
 import { eventually } from '../support/eventually.ts';
@@ -195,7 +194,7 @@ describe('nodes whose clocks differ by ten minutes', () => {
       }),
     });
     const skewed = await nodes.join(() => ({
-      timers: createTimers({ now: () => Date.now() + skewMs }),
+      clock: { now: () => Date.now() + skewMs },
     }));
     const finds = skewed.provider.hold('find');
     const running = await skewed.submit('running');

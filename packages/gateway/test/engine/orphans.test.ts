@@ -31,7 +31,7 @@ async function place() {
         return new Map(ids.flatMap((id) => (known.has(id) ? [[id, keys.get(id) ?? '']] : [])));
       },
     },
-    timers,
+    clock: timers,
     log: pino({ level: 'silent' }),
   });
   async function put(key: string, ageMs: number) {

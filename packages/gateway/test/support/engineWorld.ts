@@ -135,6 +135,7 @@ async function openWorld(
     servedBy: () => true,
     upstreamModel: () => 'upstream-model',
     upstreamRequest: ({ request }) => request,
+    clock: timers,
     timers,
     feed,
     scheduler: typicalTimeScheduler,
@@ -175,7 +176,7 @@ async function openWorld(
     },
     idle: work.idle,
     async advance(ms) {
-      const until = timers.now() + ms;
+      const until = timers.trueTime() + ms;
       await work.idle();
       for (let next = timers.nextAt(); next !== undefined && next <= until; next = timers.nextAt()) {
         timers.moveTo(next);
@@ -200,7 +201,13 @@ async function openWorld(
     ends: (id) => world.reaches(id, 'succeeded', 'failed'),
     async restart(next = options) {
       await close(10_000);
-      return openWorld(dir, upstream, createManualTimers(timers.now() + (next.downMs ?? 0)), next, life + 1);
+      return openWorld(
+        dir,
+        upstream,
+        createManualTimers(timers.trueTime() + (next.downMs ?? 0)),
+        next,
+        life + 1,
+      );
     },
     async crash(next = options) {
       dead = true;
@@ -208,7 +215,13 @@ async function openWorld(
       await opened.close();
       // Its store is gone, so this only ends its tries to write.
       await engine.drain(50);
-      return openWorld(dir, upstream, createManualTimers(timers.now() + (next.downMs ?? 0)), next, life + 1);
+      return openWorld(
+        dir,
+        upstream,
+        createManualTimers(timers.trueTime() + (next.downMs ?? 0)),
+        next,
+        life + 1,
+      );
     },
   };
   return world;

@@ -1,16 +1,22 @@
 import type { Timers } from '../../src/engine/timers.ts';
+import { type Clock, momentAt } from '../../src/tasks/clock.ts';
 import { START_OF_TIME } from './builders.ts';
 
-/** Time that moves only when it is told to. */
-export interface ManualTimers extends Timers {
-  /** When the next timer is due, or undefined where nothing waits. */
+/** Time that moves only when it is told to. Its wall clock shows that time until it is set. */
+export interface ManualTimers extends Timers, Clock {
+  /** When the next timer is due, or undefined where nothing waits; in milliseconds UTC of a wall clock that nobody set. */
   nextAt(): number | undefined;
-  /** Moves the clock to `time` and fires what is due by then. */
+  /** Moves time to `time`, as above, and fires what is due by then. */
   moveTo(time: number): void;
+  /** What time it is by a wall clock that nobody set. */
+  trueTime(): number;
+  /** Sets the wall clock so much forward, or back; no time passes. */
+  setWallClock(byMs: number): void;
 }
 
 export function createManualTimers(start = START_OF_TIME): ManualTimers {
   let now = start;
+  let skew = 0;
   let closed = false;
   const waiting = new Set<{ at: number; fire: () => void }>();
 
@@ -21,9 +27,15 @@ export function createManualTimers(start = START_OF_TIME): ManualTimers {
   }
 
   return {
-    now: () => now,
-    at(time, fire) {
-      const timer = { at: time, fire };
+    now: () => now + skew,
+    trueTime: () => now,
+    monotonic: () => momentAt(now - start),
+    setWallClock(byMs) {
+      skew += byMs;
+    },
+    after(ms, fire) {
+      // Like the real ones, never too early: whoever waited finds that the time has come.
+      const timer = { at: now + Math.max(0, Math.ceil(ms)), fire };
       if (!closed) waiting.add(timer);
       return () => waiting.delete(timer);
     },

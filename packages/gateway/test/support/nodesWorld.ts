@@ -125,6 +125,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
         servedBy: () => true,
         upstreamModel: () => 'upstream-model',
         upstreamRequest: ({ request }) => request,
+        clock: systemClock,
         timers,
         feed,
         scheduler: SCHEDULER,

@@ -128,10 +128,11 @@ export function createRecordingProvider(options: {
   const provider: Required<Omit<Provider, 'verifyCallback' | 'resume'>> = {
     async start(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
-      await pass('start', signal);
-      // As an upstream that is sent the bytes.
+      // As an upstream that is sent the bytes, once there is a connection to it.
       if (request.image) await buffer(await job.openInput(request.image));
+      else await Promise.resolve();
       if (!maySend()) throw new SendRefused();
+      await pass('start', signal);
       const next = step('start', taskId, upstream.behaviour(taskId, request.prompt).start, 'accepted');
       const made = next === 'accepted' || next === 'answer_lost';
       const upstreamId = `${account}-${upstream.count('start') + 1}`;

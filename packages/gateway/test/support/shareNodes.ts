@@ -11,6 +11,7 @@ import type { Account, AccountLimits } from '../../src/providers/account.ts';
 import { shareAccounts } from '../../src/store/accountShares.ts';
 import type { Cluster, Message, SessionEvent } from '../../src/store/cluster.ts';
 import type { AccountGrant, AccountReport } from '../../src/store/store.ts';
+import { later } from '../../src/tasks/clock.ts';
 import { aTask } from './builders.ts';
 import { createManualTimers, type ManualTimers } from './manualTimers.ts';
 import { createRecordingProvider } from './recordingProvider.ts';
@@ -68,8 +69,8 @@ const AHEAD_MS = 123_456;
 const SKEW_MS = 7_654;
 
 const skewed = (timers: Timers, ms: number): Timers => ({
-  now: () => timers.now() + ms,
-  at: (time, fire) => timers.at(time - ms, fire),
+  monotonic: () => later(timers.monotonic(), ms),
+  after: (delay, fire) => timers.after(delay, fire),
   close: () => timers.close(),
 });
 
@@ -191,7 +192,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
     onTestFinished(() => shares.stop());
     await shares.start();
 
-    const hand = () => newHand(aTask());
+    const hand = () => newHand(aTask(), later(own.monotonic(), 3_600_000));
     return {
       get name() {
         return name;
@@ -207,7 +208,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
       },
       askAlways() {
         askers.add(() => {
-          while (bucket.nextAt() <= own.now()) {
+          while (bucket.readyIn() === 0) {
             bucket.take();
             asked += 1;
           }

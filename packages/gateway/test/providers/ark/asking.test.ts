@@ -46,7 +46,7 @@ function ask({ queriesPerSecond = 20 } = {}): Questions {
       now: () => timers.now(),
       wait: (ms, given) =>
         new Promise((resolve, reject) => {
-          timers.at(timers.now() + ms, resolve);
+          timers.after(ms, resolve);
           given.addEventListener('abort', () =>
             reject(new UpstreamError('upstream_timeout', { cause: given.reason })),
           );

@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { openaiKind } from '../../../src/providers/openai/kind.ts';
 import type { Handle, Job, Provider } from '../../../src/providers/provider.ts';
-import { systemClock } from '../../../src/tasks/clock.ts';
+import { type Clock, systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { aRequest } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
@@ -24,7 +24,7 @@ export const signal = (): AbortSignal => AbortSignal.timeout(15_000);
 type Account = Partial<Parameters<typeof openaiKind.open>[0]>;
 
 /** An adapter as the registry opens it, closed with the test. */
-export async function openAccount(account: Account, clock = systemClock): Promise<Provider> {
+export async function openAccount(account: Account, clock: Clock = systemClock): Promise<Provider> {
   const { provider } = await openaiKind.open(
     { delete_after_collect: false, json_create: false, ...account },
     { id: 'openai', log: createLog('silent'), clock, callback: undefined },

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { createWorld, SETTINGS } from '../support/engineWorld.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+describe.each([
+  ['back by an hour', -HOUR],
+  ['back by a year', -365 * DAY],
+  ['forward by a year', 365 * DAY],
+])('a wall clock that is set %s', (_name, byMs) => {
+  it('neither holds up nor hurries the questions about running tasks', async () => {
+    const asked = async (jump: number) => {
+      const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
+      const { id } = await world.submit();
+      await world.reaches(id, 'running');
+      const questions = () => world.upstream.count('ask') + world.upstream.count('askMany');
+      await world.advance(30_000);
+      const before = questions();
+      world.timers.setWallClock(jump);
+      await world.advance(300_000);
+      return questions() - before;
+    };
+    const usual = await asked(0);
+    expect(usual).toBeGreaterThan(5);
+    expect(await asked(byMs)).toBe(usual);
+  });
+
+  it('neither expires tasks nor lets them live on', async () => {
+    const world = await createWorld({
+      behaviour: (prompt) => ({ answers: [prompt === 'ends' ? 'succeeded' : 'in_progress'] }),
+      limits: { inFlight: 1 },
+    });
+    const running = await world.submit('runs on');
+    const waiting = await world.submit('waits');
+    await world.reaches(running.id, 'running');
+    world.timers.setWallClock(byMs);
+    await world.advance(SETTINGS.taskDeadlineMs - 60_000);
+    expect((await world.task(running.id)).phase).toBe('running');
+    expect((await world.task(waiting.id)).phase).toBe('accepted');
+    await world.advance(120_000);
+    for (const { id } of [running, waiting]) {
+      expect(await world.task(id)).toMatchObject({ phase: 'failed', error: { reason: 'expired' } });
+    }
+  });
+
+  it('lets an account that refused be tried again when it said', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: [{ refuse: 'rate_limited', retryAfterMs: 10_000 }, 'accepted'] }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    world.timers.setWallClock(byMs);
+    await world.advance(9_000);
+    expect(world.upstream.count('start')).toBe(1);
+    await world.advance(2_000);
+    expect(world.upstream.count('start')).toBe(2);
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+});
+
+describe('a gateway that starts with a clock that was set back while it was down', () => {
+  it('gives a task what was left of its time at most, and asks about it at once', async () => {
+    const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
+    const { id } = await world.submit();
+    await world.reaches(id, 'running');
+    await world.advance(60_000);
+    const before = world.upstream.count('ask', id);
+    const next = await world.restart({ downMs: -DAY });
+    await next.advance(1000);
+    expect(next.upstream.count('ask', id)).toBeGreaterThan(before);
+    await next.advance(SETTINGS.taskDeadlineMs + 60_000);
+    expect(await next.task(id)).toMatchObject({ phase: 'failed', error: { reason: 'expired' } });
+  });
+});
