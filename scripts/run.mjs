@@ -20,6 +20,9 @@ const TASKS = {
   simulators: ['packages/simulators/src/main.ts'],
 };
 
+/** Tasks of people who use the gateway: relative paths in their arguments and settings are from the folder that they are in. */
+const FROM_THE_CALLER = ['start', 'onetake', 'demo'];
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 async function main([name, ...rest]) {
@@ -31,13 +34,16 @@ async function main([name, ...rest]) {
   const node = await ensureInstalled(root);
   const [script, ...args] = task;
   const path = pathVariable(process.env);
+  // npm runs its scripts in the folder of the repository. Under another task the variable tells of that one's caller.
+  const caller =
+    process.env.npm_lifecycle_event === name && process.env.INIT_CWD ? process.env.INIT_CWD : process.cwd();
   return exitCode(
     // Spawned by its path: a shell may still remember where the older `node` was.
     await run(node, [join(root, script), ...args, ...rest], {
-      cwd: root,
+      cwd: FROM_THE_CALLER.includes(name) ? caller : root,
       env: {
         ...process.env,
-        INIT_CWD: process.env.INIT_CWD ?? process.cwd(),
+        INIT_CWD: caller,
         [path]: [join(root, 'node_modules', '.bin'), process.env[path]].join(delimiter),
       },
     }),

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { nearest } from './models/nearest.ts';
 import { type ConfiguredAccount, readAccounts } from './providers/accounts.ts';
 import { KINDS } from './providers/kinds.ts';
-import { SETTINGS, type Setting, type SettingName } from './settings.ts';
+import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';
 import { OnetakeError } from './tasks/errors.ts';
 
 type Defaults = { [K in SettingName as (typeof SETTINGS)[K] extends { default: string } ? K : never]: K };
@@ -46,13 +47,16 @@ export function readConfig(
 
   const variables = new Set<string>(Object.values(SETTINGS).map(({ env: name }) => name));
   const fileNames = new Set([...variables].map(fileName));
+  const known = new Set([...variables, 'ONETAKE_CONFIG', ...Object.keys(CLIENT_VARIABLES)]);
   for (const name of Object.keys(fileSettings)) {
-    if (!fileNames.has(name)) problems.push(`${path}: there is no setting "${name}"; see docs/settings.md.`);
+    if (fileNames.has(name)) continue;
+    problems.push(
+      `${path}: there is no setting "${name}"; ${meant(name, [...fileNames, 'models', 'accounts'])}`,
+    );
   }
   for (const name of Object.keys(env)) {
-    if (name.startsWith('ONETAKE_') && name !== 'ONETAKE_CONFIG' && !variables.has(name)) {
-      problems.push(`${name}: there is no such setting; see docs/settings.md.`);
-    }
+    if (!name.startsWith('ONETAKE_') || known.has(name) || TOOL_VARIABLES.test(name)) continue;
+    problems.push(`${name}: there is no such setting; ${meant(name, [...known])}`);
   }
 
   const config: Record<string, unknown> = { models, accounts };
@@ -88,6 +92,14 @@ export function readConfig(
 
 /** `ONETAKE_DATA_DIR` is `data_dir` in the file. */
 const fileName = (variable: string): string => variable.slice('ONETAKE_'.length).toLowerCase();
+
+/** What a wrong name may be for: those most like it, without the beginning that all of them share. */
+function meant(name: string, candidates: readonly string[]): string {
+  const tail = (full: string) => full.replace(/^ONETAKE_/, '');
+  const [like] = nearest(tail(name), candidates.map(tail), 1);
+  const known = like === undefined ? undefined : candidates.find((candidate) => tail(candidate) === like);
+  return known === undefined ? 'see docs/settings.md.' : `did you mean ${known}? See docs/settings.md.`;
+}
 
 /** A value of the file the way it would be written in a variable: empty where there is none, undefined where it is no such value. */
 function asText(value: unknown, { list }: Setting): string | undefined {

@@ -315,3 +315,16 @@ export const SETTINGS = {
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;
+
+/**
+ * Variables of ours that are no settings: people export them in the shell from which they start a gateway too. Every other
+ * `ONETAKE_…` is a slip of the pen.
+ */
+export const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
+  ONETAKE_URL: 'where a client finds the gateway',
+  ONETAKE_BASE_URL: 'where a client finds the gateway',
+  ONETAKE_API_KEY: "a client's API key",
+};
+
+/** The same for the tests and tools of this repository. */
+export const TOOL_VARIABLES = /^ONETAKE_(?:TEST_|CRASH_|CHAOS_|CHROMIUM$)/;

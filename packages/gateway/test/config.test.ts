@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import { createCatalogue } from '../src/models/catalogue.ts';
@@ -100,6 +102,40 @@ describe('the database', () => {
     expect(refusal({ ONETAKE_DATABASE_SESSION_URL: 'db.internal' })).toMatch(/_SESSION_URL: .*postgres:/);
   });
 });
+
+describe('a variable of ours that is no setting', () => {
+  const repository = fileURLToPath(new URL('../../..', import.meta.url));
+
+  it('may be set where a gateway starts, if anything of ours reads it: examples, documents, tools', () => {
+    const found = execFileSync('git', ['grep', '-hoE', '\\bONETAKE_[A-Z0-9_]*[A-Z0-9]\\b', '--', ...PLACES], {
+      cwd: repository,
+      encoding: 'utf8',
+    });
+    const settings = new Set<string>(Object.values<Setting>(SETTINGS).map(({ env }) => env));
+    const others = [...new Set(found.split('\n'))].filter(
+      (name) => name !== '' && !settings.has(name) && name !== 'ONETAKE_CONFIG' && !MISTAKES.includes(name),
+    );
+    expect(others).toContain('ONETAKE_API_KEY');
+    for (const name of others) expect(() => read({ [name]: 'x' })).not.toThrow();
+  });
+
+  it.each([
+    ['ONETAKE_PROT', 'ONETAKE_PORT'],
+    ['ONETAKE_API_KEYS', 'ONETAKE_API_KEY'],
+    ['ONETAKE_DATADIR', 'ONETAKE_DATA_DIR'],
+  ])('and is like one, %s, is refused with the name that was meant', (wrong, right) => {
+    expect(refusal({ [wrong]: 'x' })).toContain(`${wrong}: there is no such setting; did you mean ${right}?`);
+    const [inFile, meant] = [wrong, right].map((name) => name.slice('ONETAKE_'.length).toLowerCase());
+    if (right !== 'ONETAKE_API_KEY') {
+      expect(refusal({}, `${inFile}: x`)).toContain(`no setting "${inFile}"; did you mean ${meant}?`);
+    }
+  });
+});
+
+/** Where names are that people meet. */
+const PLACES = ['README.md', 'docs', 'deploy', 'packages/*/src', 'scripts/*.ts', 'bench', '.ci'];
+/** Beginnings of names that comments and documents speak of. */
+const MISTAKES = ['ONETAKE_S3'];
 
 describe('what is wrong', () => {
   it('is told all at once, each with the name as the operator writes it', () => {

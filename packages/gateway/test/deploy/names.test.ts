@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { SETTINGS } from '../../src/settings.ts';
+import { CLIENT_VARIABLES, SETTINGS } from '../../src/settings.ts';
 import { documentsIn, filesBelow, read, yaml } from './files.ts';
 
-/** Not settings: where they are read from, and what clients' examples call their key. */
-const OTHERS = ['ONETAKE_CONFIG', 'ONETAKE_API_KEY'];
+/** Not settings: where they are read from, and what clients' examples call their own. */
+const OTHERS = ['ONETAKE_CONFIG', ...Object.keys(CLIENT_VARIABLES)];
 
 const PAGES = ['README.md', 'ARCHITECTURE.md', ...filesBelow('docs').filter((path) => path.endsWith('.md'))];
 

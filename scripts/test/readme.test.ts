@@ -1,0 +1,133 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What the README tells people to type, as printed: its shell blocks, and the lines after a prompt in its consoles. */
+async function commandsOf(file: string): Promise<string[]> {
+  const text = await readFile(path.join(ROOT, file), 'utf8');
+  return [...text.matchAll(/^```(sh|console)\n([\s\S]*?)^```$/gm)].flatMap(([, kind, block = '']) =>
+    kind === 'sh' ? [block] : [...block.matchAll(/^\$ (.*)$/gm)].map(([, command = '']) => command),
+  );
+}
+
+/** One shell, in a folder of its own, in which commands are typed one after another. */
+interface Shell {
+  readonly folder: string;
+  /** Types the command; resolves with how it ended and what it printed, on both streams. */
+  run(command: string): Promise<{ code: number; output: string }>;
+  /** Types the command in another terminal, where it goes on until `stop`; resolves once it has printed what matches. */
+  begin(command: string, until: RegExp): Promise<{ stop(): Promise<void> }>;
+}
+
+async function openShell(settings: Readonly<Record<string, string>>): Promise<Shell> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'onetake-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  // The README's reader is in the checkout; the files that the commands leave belong elsewhere.
+  const npm = execFileSync('/bin/sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
+  const bin = path.join(folder, '.bin');
+  await mkdir(bin);
+  await writeFile(path.join(bin, 'npm'), `#!/bin/sh\nexec '${npm}' --prefix '${ROOT}' "$@"\n`);
+  await chmod(path.join(bin, 'npm'), 0o755);
+  const env = {
+    ...Object.fromEntries(['HOME', 'LANG', 'TMPDIR'].map((name) => [name, process.env[name]])),
+    PATH: `${bin}:${process.env.PATH}`,
+    ...settings,
+  };
+
+  function start(args: readonly string[]) {
+    const child = spawn('/bin/bash', args, { cwd: folder, env, detached: true, stdio: 'pipe' });
+    onTestFinished(() => stop(child));
+    return child;
+  }
+
+  async function stop(child: ReturnType<typeof start>): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const exited = once(child, 'exit');
+    process.kill(-child.pid, 'SIGTERM');
+    await exited;
+  }
+
+  /** Resolves with what the pattern finds in what the child prints from now on. */
+  function printed(
+    child: ReturnType<typeof start>,
+    pattern: RegExp,
+  ): Promise<{ found: RegExpExecArray; output: string }> {
+    return new Promise((resolve, reject) => {
+      let output = '';
+      const streams = [child.stdout, child.stderr];
+      const hear = (chunk: Buffer) => {
+        output += chunk;
+        const found = pattern.exec(output);
+        if (!found) return;
+        for (const stream of streams) stream.off('data', hear).resume();
+        resolve({ found, output });
+      };
+      for (const stream of streams) stream.on('data', hear);
+      child.once('exit', (code) => reject(new Error(`the shell ended with ${code}: ${output}`)));
+    });
+  }
+
+  const shell = start([]);
+  return {
+    folder,
+    async run(command) {
+      const ended = printed(shell, /\[ended with (\d+)\]\n/);
+      shell.stdin.write(`{ ${command}\n} 2>&1 </dev/null; echo "[ended with $?]"\n`);
+      const { found, output } = await ended;
+      return { code: Number(found[1]), output };
+    },
+    async begin(command, until) {
+      const child = start(['-c', command]);
+      await printed(child, until);
+      return { stop: () => stop(child) };
+    },
+  };
+}
+
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (typeof address !== 'object' || address === null) throw new Error('not listening');
+  return String(address.port);
+}
+
+it("the README's lines work as printed, one after another", async () => {
+  const port = await freePort();
+  const shell = await openShell({ ONETAKE_PORT: port });
+  const commands = (await commandsOf('README.md')).map((command) => command.replaceAll('8787', port));
+  expect(commands.length).toBeGreaterThanOrEqual(5);
+  let gateway: { stop(): Promise<void> } | undefined;
+  for (const command of commands) {
+    if (command === 'npm start') {
+      gateway = await shell.begin(command, /listening on http/);
+      continue;
+    }
+    // "It runs until Ctrl-C."
+    if (command.includes('npm start')) await gateway?.stop();
+    const { code, output } = await shell.run(command);
+    if (command.includes('db.internal')) {
+      // The database and the bucket are the reader's own: every setting is taken, and the database is not there.
+      expect(output).toMatch(/db\.internal:5432 cannot be used/);
+      expect(code).toBe(1);
+      continue;
+    }
+    expect(code, `${command}\n${output}`).toBe(0);
+    if (command.includes('--all')) expect(output).toContain('5 of 5 families delivered');
+    if (command.includes('/v1/')) expect(output).toMatch(/"status":"succeeded"/);
+  }
+  const { size } = await stat(path.join(shell.folder, 'boat.mp4'));
+  expect(size).toBeGreaterThan(100_000);
+  // Relative paths are the reader's: the gateway's data, and the videos of the demonstrations.
+  const files = await readdir(shell.folder);
+  expect(files).toContain('data');
+  expect(files.filter((name) => name.startsWith('a-paper-boat'))).toHaveLength(6);
+}, 300_000);
