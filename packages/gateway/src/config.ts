@@ -5,7 +5,8 @@ import { nearest } from './models/nearest.ts';
 import { type ConfiguredAccount, readAccounts } from './providers/accounts.ts';
 import { KINDS } from './providers/kinds.ts';
 import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';
-import { OnetakeError } from './tasks/errors.ts';
+import { problemsTogether } from './settingsTogether.ts';
+import { invalidSettings } from './tasks/errors.ts';
 
 type Defaults = { [K in SettingName as (typeof SETTINGS)[K] extends { default: string } ? K : never]: K };
 
@@ -76,16 +77,10 @@ export function readConfig(
     else
       problems.push(`${plain ?? variable}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}.`);
   }
-  if (typeof models !== 'object' || Array.isArray(models)) {
-    problems.push(`${path}: models must be a mapping from model ids to what changes.`);
-  }
-  if (problems.length > 0) {
-    throw new OnetakeError(
-      'invalid_settings',
-      400,
-      `The settings are not valid:\n  ${problems.join('\n  ')}`,
-    );
-  }
+  const mapping = z.record(z.string(), z.unknown()).safeParse(models);
+  if (!mapping.success) problems.push(`${path}: models must be a mapping from model ids to what changes.`);
+  problems.push(...problemsTogether({ ...config, models: mapping.data ?? {}, accounts }));
+  if (problems.length > 0) throw invalidSettings(problems);
   // Each member was parsed by its own schema above.
   return config as Config;
 }
@@ -116,7 +111,13 @@ function readYaml(
   required: boolean,
   problems: string[],
 ): Record<string, unknown> {
-  const text = readFile(path);
+  let text: string | undefined;
+  try {
+    text = readFile(path);
+  } catch (error) {
+    problems.push(`${path}: cannot be read (${error instanceof Error ? error.message : String(error)}).`);
+    return {};
+  }
   if (text === undefined) {
     if (required) problems.push(`ONETAKE_CONFIG: the file ${path} does not exist.`);
     return {};

@@ -28,7 +28,7 @@ import { createGuardedFetch } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { createMetrics } from './observability/metrics.ts';
-import { createRegistry } from './providers/registry.ts';
+import { checkAccounts, createRegistry } from './providers/registry.ts';
 import type { Cluster } from './store/cluster.ts';
 import { openStore } from './store/open.ts';
 import { type Clock, systemClock } from './tasks/clock.ts';
@@ -85,6 +85,8 @@ async function open(
   { log, clock, logOutput }: { log: Logger; clock: Clock; logOutput: LogOutput | undefined },
   opened: AsyncDisposableStack,
 ): Promise<Gateway> {
+  // Before anything is made: what is wrong with the settings leaves no trace.
+  await checkAccounts(config.accounts);
   const { store, cluster } = await openStore(config, log);
   opened.defer(() => store.close());
   opened.defer(() => cluster.close());

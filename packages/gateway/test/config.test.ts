@@ -208,7 +208,8 @@ describe('the file', () => {
   });
 
   it('hands its models on as they are', () => {
-    expect(read({}, 'models:\n  mine: {title: Mine}\n').models).toEqual({ mine: { title: 'Mine' } });
+    const yaml = 'models:\n  onetake-preview: {title: Mine}\n';
+    expect(read({}, yaml).models).toEqual({ 'onetake-preview': { title: 'Mine' } });
   });
 });
 

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import Database from 'better-sqlite3';
@@ -7,7 +7,7 @@ import { createFileStorage } from '../media/files.ts';
 import type { MediaStorage } from '../media/media.ts';
 import { BACKUP, isMarked, markFolder, refuseMovedFolder } from '../store/folderMarks.ts';
 import { readFolderRows } from '../store/folderRows.ts';
-import { sqlitePath } from '../store/sqliteFile.ts';
+import { makeFolder, sqlitePath } from '../store/sqliteFile.ts';
 import { invalidRequest } from '../tasks/errors.ts';
 import { copyMedia } from './copyMedia.ts';
 
@@ -50,7 +50,13 @@ function targetOf(to: string | undefined, { databaseUrl, dataDir }: Config): str
 /** Undefined where the media are in a bucket. */
 async function backUp({ dataDir, s3Bucket }: Config, to: string) {
   refuseMovedFolder(dataDir);
-  mkdirSync(to, { recursive: true });
+  try {
+    makeFolder(to);
+  } catch (error) {
+    const why =
+      error instanceof Error ? String((error.cause as NodeJS.ErrnoException | undefined)?.code) : '';
+    throw invalidRequest(`The folder ${resolve(to)} cannot be made (${why}); choose another one with --to.`);
+  }
   const draft = join(to, 'onetake.db.new');
   snapshot(sqlitePath(dataDir), draft);
   const rows = readFolderRows(draft);

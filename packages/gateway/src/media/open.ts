@@ -50,11 +50,6 @@ const SCRATCH_MS = 24 * HOUR_MS;
 
 /** Opens the storage that the settings name: a bucket, or files below the data folder. Throws what is wrong with them. */
 export async function openMedia(settings: MediaSettings, parts: OpenMediaParts): Promise<OpenedMedia> {
-  const problems = problemsOf(settings);
-  if (problems.length > 0) {
-    const message = `The settings are not valid:\n  ${problems.join('\n  ')}`;
-    throw new OnetakeError('invalid_settings', 400, message);
-  }
   const bucket = bucketOf(settings);
   if (!bucket) {
     const storage = createFileStorage({ root: join(settings.dataDir, 'media') });
@@ -108,20 +103,4 @@ function bucketOf(settings: MediaSettings): BucketOptions | undefined {
       : {}),
     ...(s3Sse ? { encryption: { algorithm: s3Sse, kmsKeyId: settings.s3SseKmsKeyId } } : {}),
   };
-}
-
-/** What single settings cannot tell. */
-function problemsOf(settings: MediaSettings): readonly string[] {
-  const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse, s3SseKmsKeyId, mediaLinks } = settings;
-  return [
-    ...(mediaLinks === 'bucket' && s3Bucket === undefined
-      ? ['ONETAKE_MEDIA_LINKS: "bucket" needs ONETAKE_S3_BUCKET.']
-      : []),
-    ...((s3AccessKeyId === undefined) === (s3SecretAccessKey === undefined)
-      ? []
-      : ['ONETAKE_S3_ACCESS_KEY_ID and ONETAKE_S3_SECRET_ACCESS_KEY: set both, or neither.']),
-    ...(s3SseKmsKeyId !== undefined && s3Sse !== 'aws:kms'
-      ? ['ONETAKE_S3_SSE_KMS_KEY_ID: needs ONETAKE_S3_SSE=aws:kms.']
-      : []),
-  ];
 }

@@ -38,10 +38,26 @@ interface CatalogueParts {
   readonly servers: readonly ModelServer[];
 }
 
+/**
+ * Everything wrong with changes to the catalogue, and with the models that accounts name, a sentence each. Pure: settings are
+ * checked by it before anything is opened.
+ */
+export function catalogueProblems(
+  overrides: Readonly<Record<string, unknown>>,
+  servers: readonly { readonly models?: ModelServer['models'] | undefined }[],
+): string[] {
+  const { models, problems } = readModels(overrides);
+  return [...problems, ...unknownModels(servers, [...models.map(({ id }) => id), ...Object.keys(overrides)])];
+}
+
 /** Builds the catalogue. Throws one `OnetakeError` (`invalid_settings`) that lists everything wrong with the overrides. */
 export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Catalogue {
-  const models = readModels(overrides);
-  checkServers(servers, models);
+  const { models } = readModels(overrides);
+  const problems = catalogueProblems(overrides, servers);
+  if (problems.length > 0) {
+    const message = `The catalogue is not valid:\n  ${problems.join('\n  ')}`;
+    throw new OnetakeError('invalid_settings', 400, message);
+  }
   const isServed = (model: Model): boolean => servers.some((server) => serves(server, model));
   const byName = new Map(
     models.flatMap((model) => [model.id, ...model.aliases].map((name) => [name, model] as const)),
@@ -74,14 +90,16 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
 }
 
 /** An account that names a model which is not there would never be used: a slip of the pen, better told at start. */
-function checkServers(servers: readonly ModelServer[], models: readonly Model[]): void {
-  const ids = models.map(({ id }) => id);
-  const unknown = servers.flatMap((server) =>
-    [...(server.models?.keys() ?? [])].filter((id) => !ids.includes(id)),
+function unknownModels(
+  servers: readonly { readonly models?: ModelServer['models'] | undefined }[],
+  ids: readonly string[],
+): string[] {
+  const unknown = servers.flatMap(({ models }) =>
+    [...(models?.keys() ?? [])].filter((id) => !ids.includes(id)),
   );
-  if (unknown.length === 0) return;
-  const message = `Accounts name models that the catalogue does not have: ${list(unknown, 'and')}. Add them under "models".`;
-  throw new OnetakeError('invalid_settings', 400, message);
+  if (unknown.length === 0) return [];
+  const names = list([...new Set(unknown)], 'and');
+  return [`Accounts name models that the catalogue does not have: ${names}. Add them under "models".`];
 }
 
 function unavailable(model: Model): OnetakeError {
@@ -96,7 +114,8 @@ function unavailable(model: Model): OnetakeError {
   return new OnetakeError('model_unavailable', 503, message, { param: 'model' });
 }
 
-function readModels(overrides: Readonly<Record<string, unknown>>): Model[] {
+/** The models whose entries are well formed, and everything wrong with any. */
+function readModels(overrides: Readonly<Record<string, unknown>>): { models: Model[]; problems: string[] } {
   const entries = new Map<string, unknown>(BUILT_IN.map((entry) => [entry.id, entry]));
   const problems: string[] = [];
   for (const [id, change] of Object.entries(overrides)) entries.set(id, merged(entries.get(id), id, change));
@@ -124,14 +143,7 @@ function readModels(overrides: Readonly<Record<string, unknown>>): Model[] {
     if (unknown.length > 0)
       problems.push(`models.${id}: there is no model ${list(unknown, 'or')} to use instead`);
   }
-  if (problems.length > 0) {
-    throw new OnetakeError(
-      'invalid_settings',
-      400,
-      `The catalogue is not valid:\n  ${problems.join('\n  ')}`,
-    );
-  }
-  return models;
+  return { models, problems };
 }
 
 const changesAllBut = (member: string, change: unknown): boolean =>

@@ -62,6 +62,14 @@ export function readAccounts({ file, env, kinds, readFile = readText }: Reading)
   return { accounts, problems };
 }
 
+/** Catalogue ids that an account serves alone, each with the upstream's name where the account has its own. */
+export function modelsOf({ models }: CommonAccount): ReadonlyMap<string, string | undefined> | undefined {
+  if (!models) return undefined;
+  return Array.isArray(models)
+    ? new Map(models.map((id: string) => [id, undefined]))
+    : new Map(Object.entries(models));
+}
+
 function environmentAccounts(
   kind: ProviderKind<CommonAccount>,
   env: Environment,

@@ -72,6 +72,8 @@ export interface ProviderKind<A extends CommonAccount> {
    * none. A kind whose variables can make several tells each with its name.
    */
   fromEnvironment(env: Environment): Record<string, unknown> | readonly EnvironmentAccount<A>[] | undefined;
+  /** Throws an `OnetakeError` that says what is wrong with the account and `schema` cannot tell; before anything is opened. */
+  check?(account: A, id: string): Promise<void>;
   open(account: A, parts: OpenParts): OpenedAccount | Promise<OpenedAccount>;
 }
 

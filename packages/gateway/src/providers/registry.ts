@@ -3,8 +3,9 @@ import type { Logger } from 'pino';
 import { createNativePool } from '../native/pool.ts';
 import type { ProxySettings } from '../net/proxies.ts';
 import { type Clock, systemClock } from '../tasks/clock.ts';
+import { invalidSettings, OnetakeError } from '../tasks/errors.ts';
 import type { Account, AccountLimits } from './account.ts';
-import type { ConfiguredAccount } from './accounts.ts';
+import { type ConfiguredAccount, modelsOf } from './accounts.ts';
 import { createPreviewProvider } from './preview/preview.ts';
 import type { MaySend } from './provider.ts';
 import type { CallbackAddress, CommonAccount } from './providerKind.ts';
@@ -34,6 +35,20 @@ interface RegistryParts {
   /** Whether this node may speak to upstreams for its tasks at this moment. */
   readonly maySend?: MaySend;
   readonly proxies?: ProxySettings | undefined;
+}
+
+/** Checks of accounts what only a look at their packages can tell. Throws one `OnetakeError` that lists everything wrong. */
+export async function checkAccounts(accounts: readonly ConfiguredAccount[]): Promise<void> {
+  const problems: string[] = [];
+  for (const { id, kind, account } of accounts) {
+    try {
+      await kind.check?.(account, id);
+    } catch (error) {
+      if (!(error instanceof OnetakeError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  if (problems.length > 0) throw invalidSettings(problems);
 }
 
 /** Opens every configured account, and the built-in one. */
@@ -71,13 +86,6 @@ async function openAccount(
     ...(opened.region === undefined ? {} : { region: opened.region }),
     ...(models ? { models } : {}),
   };
-}
-
-function modelsOf({ models }: CommonAccount): ReadonlyMap<string, string | undefined> | undefined {
-  if (!models) return undefined;
-  return Array.isArray(models)
-    ? new Map(models.map((id: string) => [id, undefined]))
-    : new Map(Object.entries(models));
 }
 
 /** The provider's documented limits, with what the operator knows better. */

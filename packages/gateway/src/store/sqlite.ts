@@ -4,7 +4,7 @@ import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
 import { acceptedBefore } from './accepting.ts';
 import { wholeAccounts } from './accountShares.ts';
-import { lockFolder } from './folderLock.ts';
+import { explainedFolder, lockFolder } from './folderLock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from './folderMarks.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import {
@@ -48,7 +48,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     return await openLocked(options, () => lock?.release());
   } catch (error) {
     lock?.release();
-    throw error;
+    throw explainedFolder(options.dir, error);
   }
 }
 

@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { unusableFolder } from './folderLock.ts';
 import { retryWhileLocked } from './sqliteLocked.ts';
@@ -7,13 +7,26 @@ import { retryWhileLocked } from './sqliteLocked.ts';
 /** Where the embedded database of a data folder is. */
 export const sqlitePath = (dir: string): string => join(dir, 'onetake.db');
 
-/** Makes the data folder where it is missing. */
+/** Makes the data folder where it is missing, and throws what is wrong with its place. */
 export function makeFolder(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true });
+    makeFolders(dir);
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
     throw unusableFolder(dir, code, cause);
+  }
+}
+
+/** One by one: with `recursive`, Node tries for ever where a folder that is there takes no other, as below /proc. */
+function makeFolders(dir: string): void {
+  const path = resolve(dir);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (path !== dirname(path)) makeFolders(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { Kysely, SqliteDialect, sql } from 'kysely';
+import { explainedFolder } from './folderLock.ts';
 import { applyNextMigration, pendingMigrations } from './migrate.ts';
 import { migrationsFor } from './migrations/index.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './sqliteFile.ts';
@@ -10,7 +11,11 @@ import { applyOrComplete } from './sqliteRepair.ts';
 /** Applies what the database of a data folder lacks, and resolves with the names of it. */
 export async function migrateSqlite(dir: string): Promise<readonly string[]> {
   makeFolder(dir);
-  return withDatabase(await openSqliteFile(dir), migrateDatabase);
+  try {
+    return await withDatabase(await openSqliteFile(dir), migrateDatabase);
+  } catch (error) {
+    throw explainedFolder(dir, error);
+  }
 }
 
 /**

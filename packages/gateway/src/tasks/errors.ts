@@ -35,6 +35,11 @@ export function invalidRequest(message: string, param?: string, code = 'invalid_
   return new OnetakeError(code, 400, message, param === undefined ? {} : { param });
 }
 
+/** For the start of a gateway: everything wrong with its settings, a sentence each. */
+export function invalidSettings(problems: readonly string[]): OnetakeError {
+  return new OnetakeError('invalid_settings', 400, `The settings are not valid:\n  ${problems.join('\n  ')}`);
+}
+
 /** 404 for a task that does not exist or belongs to another project: the two must look the same. */
 export function taskNotFound(): OnetakeError {
   return new OnetakeError(

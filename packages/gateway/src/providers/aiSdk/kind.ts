@@ -10,7 +10,7 @@ import {
   type ProviderKind,
 } from '../providerKind.ts';
 import { createAiSdkProvider } from './aiSdk.ts';
-import { loadPackage } from './loadPackage.ts';
+import { isInstalled, loadPackage, notInstalled } from './loadPackage.ts';
 import { type PackageRow, unknownPackage } from './packageRow.ts';
 import { PACKAGES } from './packages.ts';
 
@@ -46,6 +46,7 @@ export const aiSdkKind: ProviderKind<AiSdkAccount> = {
       .transform((members, context) => {
         const { package: name, factory, api_key: apiKey, base_url: url, headers = {}, ...common } = members;
         const row = rowOf(name, factory);
+        if (row && !isInstalled(name)) context.addIssue(notInstalled(row));
         if (row) return { ...common, row, apiKey, baseUrl: url, headers };
         const known = PACKAGES.map((one) => one.package).join(', ');
         context.addIssue({
@@ -64,6 +65,10 @@ export const aiSdkKind: ProviderKind<AiSdkAccount> = {
       const members = { package: name, api_key: { env: key }, ...(url ? { base_url: url } : {}) };
       return [{ id, members, replacedBy: ({ row }) => row.package === name }];
     }),
+
+  async check({ row, apiKey, baseUrl: url, headers }, id) {
+    await loadPackage(row, { apiKey, baseUrl: url, headers }, id);
+  },
 
   async open({ row, apiKey, baseUrl: url, headers }, { id, log, clock, maySend, proxies }) {
     const loaded = await loadPackage(row, { apiKey, baseUrl: url, headers }, id);

@@ -1,3 +1,4 @@
+import { findPackageJSON } from 'node:module';
 import { z } from 'zod';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { PackageRow } from './packageRow.ts';
@@ -65,12 +66,28 @@ async function imported(row: PackageRow, accountId: string): Promise<Readonly<Re
     return await row.load();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
-    const message =
-      `The account ${accountId} needs the package ${row.package}, which is not installed: ` +
-      `run "npm install ${row.package}@${row.version}", or remove the account${variables(row)}.`;
-    throw new OnetakeError('invalid_settings', 400, message, {}, cause);
+    throw new OnetakeError(
+      'invalid_settings',
+      400,
+      `The account ${accountId} ${notInstalled(row)}.`,
+      {},
+      cause,
+    );
   }
 }
+
+/** Whether Node would find the package. Looks at the disk, and runs none of it. */
+export function isInstalled(name: string): boolean {
+  try {
+    return findPackageJSON(name, import.meta.url) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+export const notInstalled = (row: PackageRow): string =>
+  `needs the package ${row.package}, which is not installed: run "npm install ${row.package}@${row.version}", ` +
+  `or remove the account${variables(row)}`;
 
 const variables = ({ environment: { keys } }: PackageRow): string =>
   keys.length > 0 ? ` (${keys.join(', ')} makes it)` : '';
