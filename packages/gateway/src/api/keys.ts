@@ -87,13 +87,26 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         description: 'It stops working at once. Its tasks go on.',
         tags: ['Admin'],
         params: z.object({ id: z.string() }),
-        response: { 200: KeyView, ...ERRORS, ...forbidden },
+        querystring: z.object({
+          force: z
+            .enum(['true', 'false'])
+            .optional()
+            .describe('`true` revokes it though nobody could make another key over HTTP then'),
+        }),
+        response: {
+          200: KeyView,
+          ...ERRORS,
+          ...forbidden,
+          409: ErrorAnswer.describe('It is the last key with admin scope that works'),
+        },
       },
     },
     async (request) => {
       const actor = keyOf(request);
       requireScope(actor, 'admin');
-      const row = await keys.revoke(request.params.id, actor.id);
+      const row = await keys.revoke(request.params.id, actor.id, {
+        force: request.query.force === 'true',
+      });
       keyring.forget();
       return keyView(row);
     },

@@ -81,6 +81,8 @@ export async function createServer(context: ApiContext): Promise<App> {
     reply.header('x-request-id', request.id);
     if (request.raw.httpVersionMinor > 0 && request.headers.host === undefined) return done(noHost());
     if (isEncoded(request.headers)) return done(encoded(reply));
+    // No id, name or value has one, and PostgreSQL takes none.
+    if (request.url.includes('%00')) return done(invalidRequest('The address holds a NUL character (%00).'));
     // Before a browser sends a key it asks for the methods without one.
     if (request.method === 'OPTIONS') return done();
     // Also by its route: a path written as `/%761/` is `/v1/` to the router. The path first, which is cheaper to ask.

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { requireScope } from '../keys/keyring.ts';
-import { invalidRequest } from '../tasks/errors.ts';
+import { invalidRequest, type OnetakeError } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import { type ApiContext, type App, keyOf, ownTask } from './context.ts';
 import { ERRORS, ErrorAnswer, TaskAnswer, TaskList } from './schemas.ts';
@@ -36,6 +36,8 @@ export function taskRoutes(app: App, context: ApiContext): void {
     },
     async (request, reply) => {
       const { limit, after, status, model, ...others } = request.query;
+      // What the schema library leaves out of every object.
+      if (/[?&]__proto__(?:[=&]|$)/.test(request.url)) throw notFilter('__proto__');
       if (after !== undefined && !isTaskId(after)) {
         throw invalidRequest('after must be a task id: the next_cursor of the page before.', 'after');
       }
@@ -117,16 +119,20 @@ export function taskRoutes(app: App, context: ApiContext): void {
 
 /** `metadata[name]=value`; any other parameter is unknown. */
 function metadataFilter(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
-  const filter: Record<string, string> = {};
+  // Without a prototype: `__proto__` is a name like any other.
+  const filter: Record<string, string> = Object.create(null);
   for (const [parameter, value] of Object.entries(parameters)) {
     const name = /^metadata\[(.{1,64})\]$/s.exec(parameter)?.[1];
     if (name === undefined || typeof value !== 'string') {
-      throw invalidRequest(
-        `${parameter} is not a filter; use limit, after, status, model or metadata[name], each once.`,
-        parameter,
-      );
+      throw notFilter(parameter);
     }
     filter[name] = value;
   }
   return filter;
 }
+
+const notFilter = (parameter: string): OnetakeError =>
+  invalidRequest(
+    `${parameter} is not a filter; use limit, after, status, model or metadata[name], each once.`,
+    parameter,
+  );

@@ -55,10 +55,15 @@ export async function keysCommand([action, ...rest]: readonly string[]): Promise
         return 0;
       }
       case 'revoke': {
-        const [id, ...more] = parseArgs({ args: [...rest], allowPositionals: true }).positionals;
+        const { values, positionals } = parseArgs({
+          args: [...rest],
+          allowPositionals: true,
+          options: { force: { type: 'boolean', default: false } },
+        });
+        const [id, ...more] = positionals;
         if (!id) throw invalidRequest('Say which key: onetake keys revoke ID (see onetake keys list).');
         if (more.length > 0) throw invalidRequest('Revoke one key at a time: onetake keys revoke ID.');
-        const row = await keys.revoke(id, 'cli');
+        const row = await keys.revoke(id, 'cli', { force: values.force });
         process.stdout.write(`Revoked ${row.id} (${row.name}).\n`);
         return 0;
       }

@@ -13,7 +13,7 @@ const USAGE = `Usage: onetake <command>
   keys create --name NAME [--project P] [--admin] [--expires-in-days N]
                                           make an API key and show it, once
   keys list                               list keys
-  keys revoke ID                          make a key stop working
+  keys revoke ID [--force]                make a key stop working; the last admin key only with --force
   migrate [--check]                       bring the database up to date, as a start does; with --check only
                                           tell, and exit with 1 if something is to be done
   backup --to DIR                         copy the embedded store and its media, beside a running gateway

@@ -31,10 +31,11 @@ export interface NewKey {
 /** Makes, lists and revokes API keys. The key itself is returned once, and stored nowhere. */
 export interface Keys {
   create(key: NewKey, actor: string): Promise<{ key: string; row: KeyRow }>;
-  /** Makes sure that a key chosen by the operator exists, with admin scope. */
+  /** Makes sure that a key chosen by the operator works, with admin scope: what is configured counts, also where it was revoked. */
   ensure(key: string): Promise<KeyRow>;
   list(): Promise<readonly KeyRow[]>;
-  revoke(id: string, actor: string): Promise<KeyRow>;
+  /** Throws a 409 for the last admin key, without which nobody could make another, unless `force` is given. */
+  revoke(id: string, actor: string, options?: { readonly force?: boolean }): Promise<KeyRow>;
 }
 
 export function createKeys(store: Store, clock: Clock): Keys {
@@ -69,16 +70,28 @@ export function createKeys(store: Store, clock: Clock): Keys {
         throw new OnetakeError('invalid_setting', 400, `ONETAKE_BOOTSTRAP_KEY ${CHOSEN_KEY_RULE}.`);
       }
       const existing = await store.keyByHash(hashKey(key));
+      if (existing?.revokedAt !== undefined) {
+        await store.restoreKey(existing.id, audit('bootstrap', 'key.restored', existing.id));
+        const { revokedAt: _, ...restored } = existing;
+        return restored;
+      }
       if (existing) return existing;
       const row = rowFor(key, { name: 'bootstrap', scopes: ['generate', 'admin'] });
       await store.putKey(row, audit('bootstrap', 'key.created', row.id));
       return row;
     },
     list: () => store.listKeys(),
-    async revoke(id, actor) {
-      const row = await store.revokeKey(id, clock.now(), audit(actor, 'key.revoked', id));
+    async revoke(id, actor, options) {
+      const row = await store.revokeKey(id, clock.now(), audit(actor, 'key.revoked', id), options);
       if (!row)
         throw new OnetakeError('not_found', 404, `No key has the id ${id}; list the keys to see their ids.`);
+      if (row.revokedAt === undefined) {
+        throw new OnetakeError(
+          'last_admin_key',
+          409,
+          `${id} is the last key with admin scope; make another first, or force it (\`--force\`, or \`?force=true\`).`,
+        );
+      }
       return row;
     },
   };

@@ -15,10 +15,16 @@ const OPTIONS_MAX_DEPTH = 16;
 export const isText = (value: unknown): value is string =>
   typeof value === 'string' && !value.includes('\0') && value.isWellFormed();
 
+/**
+ * A character that shows something by itself: no space, control or format character, no mark that only changes the one before
+ * it, none that is blank by design (Hangul fillers are default-ignorable; the empty Braille pattern is not).
+ */
+const VISIBLE = /[^\p{White_Space}\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/u;
+
 export function checkPrompt(given: Given | undefined, maxLength: number, modelId: string): string {
   if (!given) throw invalidRequest('prompt is required: say what the video shows.', 'prompt');
   const prompt = checkLength(given, maxLength, modelId);
-  if (prompt.trim() === '') throw invalidRequest('prompt is empty: say what the video shows.', 'prompt');
+  if (!VISIBLE.test(prompt)) throw invalidRequest('prompt is empty: say what the video shows.', 'prompt');
   return prompt;
 }
 

@@ -181,10 +181,13 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       return row && keyFromColumns(row);
     },
     listKeys: async () => (await read<KeyColumns>(SQL.keys)).map(keyFromColumns),
-    async revokeKey(id, at, audit) {
-      await run(SQL.revokeKey, [id, at, JSON.stringify(audit), options.cluster.node]);
+    async revokeKey(id, at, audit, { force = false } = {}) {
+      await run(SQL.revokeKey, [id, at, JSON.stringify(audit), options.cluster.node, force]);
       const [row] = await read<KeyColumns>(SQL.keyById, [id]);
       return row && keyFromColumns(row);
+    },
+    async restoreKey(id, audit) {
+      await run(SQL.restoreKey, [id, JSON.stringify(audit), options.cluster.node]);
     },
 
     async secret(name, make) {

@@ -246,15 +246,37 @@ const statements = {
       from json_to_record($10::json) as a(at bigint, actor text, action text, subject text)
     )
     select pg_notify('${CHANNEL}', json_build_object('from', $11::text, 'kind', 'keys')::text)`,
-  /** $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender. The first revocation stands. */
+  /**
+   * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may go. The first revocation
+   * stands. The admin keys are locked, so that of two that are revoked at once the second sees the first gone.
+   */
   revokeKey: `
-    with revoked as (update keys set revoked_at = $2 where id = $1 and revoked_at is null returning id),
+    with admins as materialized (
+      select id from keys
+      where scopes like '%"admin"%' and revoked_at is null and (expires_at is null or expires_at > $2)
+      order by id for update
+    ),
+    revoked as (
+      update keys set revoked_at = $2
+      where id = $1 and revoked_at is null
+        and ($5::boolean or not exists (select 1 from admins where id = $1) or (select count(*) from admins) > 1)
+      returning id
+    ),
     noted as (
       insert into audit (at, actor, action, subject)
       select at, actor, action, subject
       from revoked, json_to_record($3::json) as a(at bigint, actor text, action text, subject text)
     )
     select pg_notify('${CHANNEL}', json_build_object('from', $4::text, 'kind', 'keys')::text) from revoked`,
+  /** $1 the key's id, $2 the audit row as JSON, $3 the sender. */
+  restoreKey: `
+    with restored as (update keys set revoked_at = null where id = $1 and revoked_at is not null returning id),
+    noted as (
+      insert into audit (at, actor, action, subject)
+      select at, actor, action, subject
+      from restored, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
+    )
+    select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'keys')::text) from restored`,
   keyByHash: `select ${listOf(KEY_COLUMNS)} from keys where hash = $1`,
   keyById: `select ${listOf(KEY_COLUMNS)} from keys where id = $1`,
   keys: `select ${listOf(KEY_COLUMNS)} from keys order by id`,

@@ -226,11 +226,15 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     async listKeys() {
       return (sql.keys.all() as KeyColumns[]).map(keyFromColumns);
     },
-    revokeKey: (id, at, audit) =>
+    revokeKey: (id, at, audit, { force = false } = {}) =>
       inGroup(() => {
-        if (sql.revokeKey.run(at, id).changes > 0) writeAudit(audit);
+        if (sql.revokeKey.run({ id, at, force: Number(force) }).changes > 0) writeAudit(audit);
         const row = sql.keyById.get(id) as KeyColumns | undefined;
         return row && keyFromColumns(row);
+      }),
+    restoreKey: (id, audit) =>
+      inGroup(() => {
+        if (sql.restoreKey.run(id).changes > 0) writeAudit(audit);
       }),
 
     secret: (name, make) =>

@@ -122,8 +122,14 @@ export function prepareStatements(db: Database) {
     keyByHash: db.prepare<[string]>('select * from keys where hash = ?'),
     keyById: db.prepare<[string]>('select * from keys where id = ?'),
     keys: db.prepare('select * from keys order by id'),
-    revokeKey: db.prepare<[number, string]>(
-      'update keys set revoked_at = ? where id = ? and revoked_at is null',
+    revokeKey: db.prepare<{ id: string; at: number; force: number }>(`
+      update keys set revoked_at = @at where id = @id and revoked_at is null and (
+        @force or scopes not like '%"admin"%' or expires_at <= @at or exists (
+          select 1 from keys as other
+          where other.id <> @id and other.scopes like '%"admin"%' and other.revoked_at is null
+            and (other.expires_at is null or other.expires_at > @at)))`),
+    restoreKey: db.prepare<[string]>(
+      'update keys set revoked_at = null where id = ? and revoked_at is not null',
     ),
 
     putSecret: db.prepare<[string, string]>(

@@ -69,8 +69,18 @@ export interface Store {
   putKey(key: KeyRow, audit: AuditRow): Promise<void>;
   keyByHash(hash: string): Promise<KeyRow | undefined>;
   listKeys(): Promise<readonly KeyRow[]>;
-  /** The key after revocation, or undefined where there is no such id. */
-  revokeKey(id: string, at: number, audit: AuditRow): Promise<KeyRow | undefined>;
+  /**
+   * The key as it is afterwards, or undefined where there is no such id. The last key with admin scope that is neither revoked
+   * nor expired stays as it is, unless `force` says otherwise.
+   */
+  revokeKey(
+    id: string,
+    at: number,
+    audit: AuditRow,
+    options?: { readonly force?: boolean },
+  ): Promise<KeyRow | undefined>;
+  /** Takes a revocation back. */
+  restoreKey(id: string, audit: AuditRow): Promise<void>;
 
   /** A named secret of this installation; `make` gives it its value the first time. */
   secret(name: string, make: () => string): Promise<string>;

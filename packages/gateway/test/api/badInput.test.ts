@@ -1,7 +1,7 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ErrorAnswer } from '../../src/api/schemas.ts';
-import { QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { type Json, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 let t: TestGateway;
 beforeAll(async () => {
@@ -72,6 +72,31 @@ describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
     expect(error.message).toMatch(message);
     expect(await count()).toBe(before);
   });
+
+  it.each([
+    ['spaces of all kinds', ' \t\u00a0\u3000\u2003'],
+    ['zero-width characters', '\u200b\u200c\u200d\ufeff\u2060'],
+    ['control characters', '\u0001\u001b\u007f'],
+    ['combining marks without a letter', '\u0301\u0308'],
+    ['variation selectors', '\ufe0f\u{e0100}'],
+    ['Hangul fillers', '\u115f\u1160\u3164\uffa0'],
+    ['the empty Braille pattern', '\u2800'],
+    ['marks of direction', '\u202a\u202c\u200e\u2066'],
+    ['a soft hyphen', '\u00ad'],
+    ['tags', '\u{e0041}\u{e007f}'],
+  ])('a prompt of %s shows nothing, and is empty', async (_what, prompt) => {
+    const { status, body } = await t.submit({ ...QUICK, prompt });
+    expect([status, body.error.param]).toEqual([400, 'prompt']);
+    expect(body.error.message).toMatch(/empty/);
+  });
+
+  it.each(['a', '.', '船', '🎬', 'é', '\u2801', '❤️'])(
+    'a prompt of %s does show something',
+    async (prompt) => {
+      const { body } = await t.submit({ ...QUICK, prompt, duration: 21 });
+      expect(body.error.param).toBe('duration');
+    },
+  );
 
   it('another content type is a 415', async () => {
     const { status, body } = await t.submit('model=x', {
@@ -175,12 +200,45 @@ describe('ids and paths', () => {
     expect(body.error.param).toBe('wait');
   });
 
-  it.each(['limit=0', 'limit=1000', 'status=done', 'after=x', 'color=red', 'metadata=x'])(
-    'a list by %s is a 400',
-    async (query) => {
-      expect((await t.json(`/v1/video/generations?${query}`)).status).toBe(400);
+  it.each([
+    'limit=0',
+    'limit=1000',
+    'status=done',
+    'after=x',
+    'color=red',
+    'metadata=x',
+    'metadata[]=x',
+    'metadata[',
+    'metadata[a]=1&metadata[a]=2',
+    `metadata[${'x'.repeat(65)}]=1`,
+    '__proto__=x',
+    'constructor=x',
+    'metadata[a]=%00',
+    'model=%00',
+  ])('a list by %s is a 400', async (query) => {
+    expect((await t.json(`/v1/video/generations?${query}`)).status).toBe(400);
+  });
+});
+
+describe('a list by metadata', () => {
+  it.each(['a.b', 'a[b]', 'a]', '[', 'constructor', '"', "'", '\\', '$', '%', 'a&b=c', 'ключ', '🎬', ' '])(
+    'finds the task whose name for it is %j, and no other',
+    async (name) => {
+      const metadata = Object.fromEntries([[name, 'here']]);
+      const { task_id } = (await t.submit(JSON.stringify({ ...QUICK, duration: 1, metadata }))).body;
+      const list = async (query: string) =>
+        (await t.json(`/v1/video/generations?${query}`)).body.data.map((task: Json) => task.task_id);
+      const encoded = encodeURIComponent(name);
+      expect(await list(`metadata[${encoded}]=here`)).toEqual([task_id]);
+      expect(await list(`metadata%5B${encoded}%5D=here`)).toEqual([task_id]);
+      expect(await list(`metadata[${encoded}]=there`)).toEqual([]);
+      expect(await list(`metadata[${encoded}]=`)).toEqual([]);
     },
   );
+});
+
+it('a list by a name that no task can have is empty, not unfiltered', async () => {
+  expect((await t.json('/v1/video/generations?metadata[__proto__]=x')).body.data).toEqual([]);
 });
 
 describe('keys', () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 let t: TestGateway;
@@ -53,6 +53,24 @@ describe('the admin endpoint', () => {
     now += 5000;
     const again = await t.json(`/v1/admin/keys/${made.id}`, { method: 'DELETE' });
     expect(again.body.revoked_at).toBe(first.body.revoked_at);
+  });
+
+  it('keeps the last admin key, unless it is forced; after a restart the configured one works again', async () => {
+    const own = await startTestGateway();
+    onTestFinished(() => own.end());
+    const [{ id }] = (await own.json('/v1/admin/keys')).body.data;
+    const path = `/v1/admin/keys/${id}`;
+    for (const suffix of ['', '?force=false']) {
+      const kept = await own.json(`${path}${suffix}`, { method: 'DELETE' });
+      expect([kept.status, kept.body.error.reason]).toEqual([409, 'last_admin_key']);
+    }
+    expect((await own.call(`${path}?force=yes`, { method: 'DELETE' })).status).toBe(400);
+    expect((await own.call(`${path}?force=true`, { method: 'DELETE' })).status).toBe(200);
+    expect((await own.call('/v1/models')).status).toBe(401);
+    await own.gateway.close();
+    const again = await startTestGateway({}, { dataDir: own.dataDir });
+    onTestFinished(() => again.end());
+    expect((await again.call('/v1/models')).status).toBe(200);
   });
 
   it('knows no other id', async () => {

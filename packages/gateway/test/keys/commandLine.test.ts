@@ -53,6 +53,15 @@ describe('beside a running gateway', () => {
 });
 
 describe('without a gateway', () => {
+  it('the last admin key is revoked only with --force', async () => {
+    const dir = await tempFolder();
+    const { stderr } = await onetake(dir, 'keys', 'create', '--name', 'boss', '--admin');
+    const [id = ''] = /key_[0-9a-f]{32}/.exec(stderr) ?? [];
+    const failure: unknown = await onetake(dir, 'keys', 'revoke', id).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: expect.any(Number), stderr: expect.stringContaining('--force') });
+    expect((await onetake(dir, 'keys', 'revoke', id, '--force')).stdout).toContain(`Revoked ${id}`);
+  });
+
   it('a key that ends some day says so, and after it that it has expired', async () => {
     const dir = await tempFolder();
     await onetake(dir, 'keys', 'create', '--name', 'guest', '--expires-in-days', '30');

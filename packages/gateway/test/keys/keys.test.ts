@@ -165,6 +165,17 @@ describe('a key stops working', () => {
     expect(keyring.known(`Bearer ${other}`)).toBeUndefined();
   });
 
+  it('but never the last with admin scope, unless it is forced', async () => {
+    const { keys, knock, pass } = await world();
+    const admin = { name: 'admin', scopes: ['admin'] as const };
+    const { row } = await keys.create(admin, 'test');
+    const guest = await keys.create({ ...admin, expiresAt: START_OF_TIME + 1000 }, 'test');
+    pass(1000);
+    expect(await knock(guest.key)).toMatch(/expired/);
+    await expect(keys.revoke(row.id, 'test')).rejects.toMatchObject({ status: 409, code: 'last_admin_key' });
+    expect(await keys.revoke(row.id, 'test', { force: true })).toHaveProperty('revokedAt');
+  });
+
   it('by its id alone: another id is a 404 that says so', async () => {
     const { keys } = await world();
     await expect(keys.revoke('key_none', 'test')).rejects.toMatchObject({
@@ -212,11 +223,14 @@ describe('the bootstrap key', () => {
     expect(await knock(CHOSEN)).toBe(row.id);
   });
 
-  it('that was revoked stays revoked at the next start', async () => {
-    const { keys, knock } = await world();
-    await keys.revoke((await keys.ensure(CHOSEN)).id, 'test');
-    await keys.ensure(CHOSEN);
+  it('that was revoked lives again at the next start, since it is still configured', async () => {
+    const { keys, keyring, knock } = await world();
+    const row = await keys.ensure(CHOSEN);
+    await keys.revoke(row.id, 'test', { force: true });
     expect(await knock(CHOSEN)).toMatch(/revoked/);
+    expect(await keys.ensure(CHOSEN)).toEqual(row);
+    keyring.forget();
+    expect(await knock(CHOSEN)).toBe(row.id);
   });
 
   it.each([

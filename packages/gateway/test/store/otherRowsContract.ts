@@ -85,6 +85,35 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.listKeys()).toStrictEqual([key]);
     });
 
+    it('are never revoked down to the last admin key that works, unless it is forced', async () => {
+      const store = await open();
+      const admin = { scopes: ['generate', 'admin'] as const };
+      const [one, other] = [aKey(admin), aKey(admin)];
+      const expired = aKey({ ...admin, expiresAt: 9 });
+      const revoked = aKey({ ...admin, revokedAt: 3 });
+      for (const key of [one, other, expired, revoked, aKey()]) await store.putKey(key, AUDIT);
+      // At once: the second must not count on the first.
+      const both = await Promise.all([
+        store.revokeKey(one.id, 10, AUDIT),
+        store.revokeKey(other.id, 10, AUDIT),
+      ]);
+      expect(both.map((key) => key?.revokedAt).sort()).toEqual([10, undefined]);
+      const last = both.find((key) => key?.revokedAt === undefined)?.id ?? '';
+      // One that has expired opens no door, and may go.
+      expect(await store.revokeKey(expired.id, 10, AUDIT)).toMatchObject({ revokedAt: 10 });
+      expect(await store.revokeKey(last, 10, AUDIT)).not.toHaveProperty('revokedAt');
+      expect(await store.revokeKey(last, 11, AUDIT, { force: true })).toMatchObject({ revokedAt: 11 });
+    });
+
+    it('work again once they are restored', async () => {
+      const store = await open();
+      const key = aKey({ revokedAt: 3 });
+      await store.putKey(key, AUDIT);
+      await store.restoreKey(key.id, AUDIT);
+      expect(await store.keyByHash(key.hash)).not.toHaveProperty('revokedAt');
+      await store.restoreKey('another', AUDIT);
+    });
+
     it('stay revoked since the first time', async () => {
       const store = await open();
       const key = aKey();
