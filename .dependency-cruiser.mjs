@@ -68,6 +68,13 @@ export default {
     ...directions,
     ...drivers,
     {
+      name: 'only-judge-says-absent',
+      comment: 'Adapters tell what a list holds; what follows from it, providers/http/judge.ts says.',
+      severity: 'error',
+      from: { pathNot: [`${SRC}/providers/http/judge\\.ts$`, `${SRC}/providers/provider\\.ts$`] },
+      to: { path: `${SRC}/providers/absent\\.ts$` },
+    },
+    {
       name: 'no-cycles',
       comment: 'Move what both need into a file of its own.',
       severity: 'error',

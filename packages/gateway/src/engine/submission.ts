@@ -7,6 +7,7 @@ import {
   type UnknownSubmission,
   UpstreamError,
 } from '../providers/provider.ts';
+import { type Moment, msBetween } from '../tasks/clock.ts';
 import { newId } from '../tasks/ids.ts';
 import { type Event, move } from '../tasks/lifecycle.ts';
 import { promptKey } from '../tasks/likeness.ts';
@@ -26,7 +27,7 @@ export interface Submission {
    * Settles a submission whose outcome is unknown, without ever repeating it blindly. `adopted`: another process made it, which
    * may live, and still be waiting for the answer.
    */
-  reconcile(hand: Hand, account: AccountState, adopted?: boolean): Promise<void>;
+  reconcile(hand: Hand, account: AccountState, how?: { readonly adopted?: boolean }): Promise<void>;
   /** Ends waits for a lost submission: the next start looks for it. */
   stop(): void;
 }
@@ -60,11 +61,15 @@ export function createSubmission(parts: SubmissionParts): Submission {
   async function submit(hand: Hand, account: AccountState): Promise<void> {
     hand.slot = account;
     const upstreamModel = parts.upstreamModel(account.account, hand.task);
+    // Read before the intent: a job that seems too young is found, one that seems too old is not.
+    const madeAt = timers.monotonic();
+    const intendedThereAt = account.account.provider.upstreamTime?.();
     const intent = {
       type: 'submit_intended',
       accountId: account.account.id,
       idempotencyKey: newId(),
       upstreamModel,
+      ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
     } as const;
     const intended = await hands.apply(hand, intent, { insist: true });
     if (!intended?.attempt) {
@@ -91,10 +96,15 @@ export function createSubmission(parts: SubmissionParts): Submission {
       await confirm(hand, started.upstreamId, started.state === 'in_progress');
       return undefined;
     });
-    if (failure) await notStarted(hand, account, failure);
+    if (failure) await notStarted(hand, account, failure, madeAt);
   }
 
-  async function notStarted(hand: Hand, account: AccountState, failure: UpstreamError): Promise<void> {
+  async function notStarted(
+    hand: Hand,
+    account: AccountState,
+    failure: UpstreamError,
+    madeAt: Moment,
+  ): Promise<void> {
     const { reason, created, detail } = failure;
     log.warn(
       { task: hand.task.id, account: account.account.id, reason, created, detail, err: failure },
@@ -109,7 +119,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
       account.untried();
     } else if (created === 'unknown') {
       account.backOff(failure);
-      await reconcile(hand, account);
+      await reconcile(hand, account, { madeAt });
     } else {
       // A refusal of this very request says nothing against the account.
       if (failure.retry === 'never') account.worked();
@@ -247,17 +257,27 @@ export function createSubmission(parts: SubmissionParts): Submission {
   /** False once the id has come from elsewhere, or the task has another driver. */
   const searching = (hand: Hand): boolean => hands.drives(hand) && hand.task.phase === 'submitting';
 
-  async function reconcile(hand: Hand, account: AccountState, adopted = false): Promise<void> {
+  async function reconcile(
+    hand: Hand,
+    account: AccountState,
+    { adopted = false, madeAt }: { adopted?: boolean; madeAt?: Moment } = {},
+  ): Promise<void> {
     const { attempt, id } = hand.task;
     if (!attempt) throw new Error(`task ${id} is ${hand.task.phase} without an attempt`);
+    const givenUpAt = timers.monotonic();
     const lost: UnknownSubmission = {
       taskId: id,
       idempotencyKey: attempt.idempotencyKey,
       upstreamModel: attempt.upstreamModel,
       request: parts.upstreamRequest(hand.task),
       intendedAt: attempt.intendedAt,
+      ...(attempt.intendedThereAt === undefined ? {} : { intendedThereAt: attempt.intendedThereAt }),
+      // A process that was suspended counts too little, a wall clock that was set anything: the larger one is safe.
+      ...(madeAt === undefined
+        ? {}
+        : { sinceIntent: () => Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt) }),
       // After a restart the last process has certainly ended.
-      givenUpAt: clock.now(),
+      sinceGivenUp: () => msBetween(givenUpAt, timers.monotonic()),
       isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),
     };
     if (adopted && cluster.shared && !account.account.provider.find) {

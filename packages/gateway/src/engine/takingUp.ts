@@ -72,7 +72,7 @@ export function createTakingUp(parts: TakingUpParts): (task: Task) => void {
         return;
       case 'submitting':
         // Without the account nobody can be asked what became of it, now or later.
-        keep(state ? submission.reconcile(hand, state, true) : loseSubmission(hand));
+        keep(state ? submission.reconcile(hand, state, { adopted: true }) : loseSubmission(hand));
         return;
       case 'running':
       case 'storing':

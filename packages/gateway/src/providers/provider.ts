@@ -3,6 +3,7 @@ import type { Reason } from '../tasks/reasons.ts';
 import { REASONS } from '../tasks/reasons.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { UpstreamResult } from '../tasks/task.ts';
+import type { Absent } from './absent.ts';
 
 /**
  * One upstream account, ready to use: what the engine knows of a provider. An adapter is a factory that returns
@@ -36,8 +37,8 @@ export interface Provider {
   cancel?(handle: Handle, signal: AbortSignal): Promise<CancelOutcome>;
 
   /**
-   * Finds a job whose submission has an unknown outcome. Absent where the upstream offers no way to tell.
-   * `absent` only if it certainly was not created and will not appear later.
+   * Finds a job whose submission has an unknown outcome. Left out where the upstream offers no way to tell. An adapter reads
+   * what its upstream lists; what follows from it, `http/judge.ts` says.
    */
   find?(attempt: UnknownSubmission, signal: AbortSignal): Promise<FindOutcome>;
 
@@ -49,6 +50,9 @@ export interface Provider {
 
   /** Calls `listener` with an upstream id when a job may have changed: a hint to ask now. Returns the unsubscriber. */
   onHint?(listener: (upstreamId: string) => void): () => void;
+
+  /** What the upstream's own clock says at this moment, milliseconds UTC, as far as its answers have told. */
+  upstreamTime?(): number | undefined;
 
   /** Releases connections and children. Jobs go on upstream, or are resumed by the next start. */
   close(): Promise<void>;
@@ -126,17 +130,22 @@ export interface UnknownSubmission {
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
   readonly request: VideoRequest;
-  /** Milliseconds UTC of the intent. */
+  /** When the submission was intended by our wall clock, milliseconds UTC. That clock may have been set since. */
   readonly intendedAt: number;
-  /** Until when the call may have been under way from our side, milliseconds UTC. Absent: no longer than the intent. */
-  readonly givenUpAt?: number;
+  /** The same by the upstream's clock, where it was known then. */
+  readonly intendedThereAt?: number;
+  /** Milliseconds since the intent, where this process made it; rather too many than too few. */
+  readonly sinceIntent?: () => number;
+  /** Milliseconds since our side has certainly given the call up. */
+  readonly sinceGivenUp: () => number;
   /** Whether an attempt has this upstream id already: somebody else's job is not the lost one. */
   readonly isKnown: (upstreamId: string) => Promise<boolean>;
 }
 
 export type FindOutcome =
   | { readonly found: true; readonly upstreamId: string }
-  | { readonly found: false; readonly certainty: 'absent' | 'unknown' };
+  | { readonly found: false; readonly certainty: 'unknown' }
+  | Absent;
 
 export interface Callback {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

@@ -34,6 +34,7 @@ export const ATTEMPT_COLUMNS = {
   idempotency_key: 'text',
   upstream_model: 'text',
   intended_at: 'bigint',
+  intended_there_at: 'bigint',
   upstream_id: 'text',
   submitted_at: 'bigint',
   ended_at: 'bigint',

@@ -31,6 +31,7 @@ export interface AttemptColumns {
   idempotency_key: string;
   upstream_model: string;
   intended_at: number;
+  intended_there_at: number | null;
   upstream_id: string | null;
   submitted_at: number | null;
   ended_at: number | null;
@@ -112,6 +113,7 @@ export function attemptColumns(taskId: string, attempt: Attempt): AttemptColumns
     idempotency_key: attempt.idempotencyKey,
     upstream_model: attempt.upstreamModel,
     intended_at: attempt.intendedAt,
+    intended_there_at: attempt.intendedThereAt ?? null,
     upstream_id: attempt.upstreamId ?? null,
     submitted_at: attempt.submittedAt ?? null,
     ended_at: attempt.endedAt ?? null,
@@ -162,6 +164,7 @@ function attemptFromColumns(row: TaskWithAttempt): Attempt | null {
     upstreamModel: row.a_upstream_model ?? '',
     intendedAt: row.a_intended_at ?? 0,
     ...present<Partial<Attempt>>({
+      intendedThereAt: row.a_intended_there_at,
       upstreamId: row.a_upstream_id,
       submittedAt: row.a_submitted_at,
       endedAt: row.a_ended_at,

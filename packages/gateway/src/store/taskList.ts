@@ -43,6 +43,7 @@ export function taskList(
       'a.idempotency_key as a_idempotency_key',
       'a.upstream_model as a_upstream_model',
       'a.intended_at as a_intended_at',
+      'a.intended_there_at as a_intended_there_at',
       'a.upstream_id as a_upstream_id',
       'a.submitted_at as a_submitted_at',
       'a.ended_at as a_ended_at',

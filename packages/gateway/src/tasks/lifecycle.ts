@@ -11,6 +11,7 @@ export type Event =
       readonly accountId: string;
       readonly idempotencyKey: string;
       readonly upstreamModel: string;
+      readonly intendedThereAt?: number;
     }
   | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
   /** Certainly not created upstream: the task waits for another attempt, not before `notBefore`. */
@@ -85,6 +86,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
           idempotencyKey: event.idempotencyKey,
           upstreamModel: event.upstreamModel,
           intendedAt: now,
+          ...(event.intendedThereAt === undefined ? {} : { intendedThereAt: event.intendedThereAt }),
         },
       });
 

@@ -65,6 +65,8 @@ export interface Attempt {
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
   readonly intendedAt: number;
+  /** The same by the upstream's own clock, where it was known: what its list is compared with. */
+  readonly intendedThereAt?: number;
   readonly upstreamId?: string;
   readonly submittedAt?: number;
   readonly endedAt?: number;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { lookedUp } from '../../src/providers/http/judge.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { eventually } from '../support/eventually.ts';
 import { createNodes, type Node } from '../support/nodesWorld.ts';
@@ -73,7 +74,7 @@ describe('two submissions on two nodes that look alike', () => {
         if (call === 'start' && upstreamId && !(await isKnown(upstreamId)))
           return { found: true, upstreamId };
       }
-      return { found: false, certainty: 'absent' };
+      return lookedUp(undefined);
     };
     const other = await nodes.join();
     const held = seeker.provider.hold('start');

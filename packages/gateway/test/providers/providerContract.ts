@@ -349,6 +349,8 @@ function jobOf(fixture: ProviderFixture): Job {
 const lostSubmission = (job: Job, known: readonly string[] = []): UnknownSubmission => ({
   ...job,
   intendedAt: Date.now(),
+  sinceIntent: () => 0,
+  sinceGivenUp: () => 0,
   isKnown: async (upstreamId) => known.includes(upstreamId),
 });
 

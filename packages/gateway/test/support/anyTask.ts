@@ -69,6 +69,7 @@ const attempt: fc.Arbitrary<Attempt> = partly(
     intendedAt: time,
   },
   {
+    intendedThereAt: time,
     upstreamId: text,
     submittedAt: time,
     endedAt: time,

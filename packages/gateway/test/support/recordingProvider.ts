@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { lookedUp } from '../../src/providers/http/judge.ts';
 import {
   type Answer,
   type Handle,
@@ -125,7 +126,7 @@ export function createRecordingProvider(options: {
     return { state: 'failed', reason: next.failed, message: next.message };
   }
 
-  const provider: Required<Omit<Provider, 'verifyCallback' | 'resume'>> = {
+  const provider: Required<Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime'>> = {
     async start(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
       // As an upstream that is sent the bytes, once there is a connection to it.
@@ -213,9 +214,7 @@ export function createRecordingProvider(options: {
       upstream.record({ call: 'find', account, taskId, key: idempotencyKey, outcome: JSON.stringify(next) });
       if (typeof next === 'object') throw failure(next.error);
       if (next === 'unknown') return { found: false, certainty: 'unknown' };
-      return job?.upstreamId !== undefined && next !== 'absent'
-        ? { found: true, upstreamId: job.upstreamId }
-        : { found: false, certainty: 'absent' };
+      return lookedUp(next === 'absent' ? undefined : job?.upstreamId);
     },
 
     async discard(handle) {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
+import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createShared } from '../http/shared.ts';
 import { createStatusReader } from '../http/statusTable.ts';
@@ -21,7 +22,7 @@ import type { RateShare } from '../rateShare.ts';
 import { createBody } from './body.ts';
 import { callbackUrl, readCallback } from './callback.ts';
 import { ERRORS, refusalOf, UNKNOWN_TASK } from './errors.ts';
-import { findLost } from './find.ts';
+import { readList } from './find.ts';
 import { createQuestions, type Told } from './questions.ts';
 import { answerOf, readPage, readTask, STATUSES, unreadable } from './task.ts';
 
@@ -162,10 +163,12 @@ export function createArkProvider(options: ArkOptions): Provider {
     // The link is signed: TOS refuses a request that shows a key as well.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel,
-    find: (lost, signal) =>
-      findLost(lost, {
-        page: (filter) => unlessGivenUp(page(`${TASKS}?${new URLSearchParams(filter)}`), signal),
-      }),
+    async find(lost, signal) {
+      const read = (filter: Readonly<Record<string, string>>) =>
+        unlessGivenUp(page(`${TASKS}?${new URLSearchParams(filter)}`), signal);
+      return judge(await readList(lost, { page: read }), lost);
+    },
+    upstreamTime: http.upstreamTime,
     ...(options.discards
       ? {
           async discard({ upstreamId }: Handle, signal: AbortSignal) {

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
+import { judge } from '../http/judge.ts';
 import { createPace } from '../http/pace.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
@@ -12,7 +13,7 @@ import { createAskMany } from './askMany.ts';
 import { submissionOf } from './body.ts';
 import { createDashscopeClient } from './client.ts';
 import { CALL_ERRORS, refusalOf } from './errors.ts';
-import { createFind } from './find.ts';
+import { createListReader } from './find.ts';
 
 interface DashscopeOptions {
   /** Without a slash at the end. */
@@ -57,6 +58,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
   });
   const reader = createAnswerReader(log, clock);
   const asking = { client, reader, clock };
+  const readList = createListReader(asking);
 
   async function cancel(handle: Handle, signal: AbortSignal): Promise<CancelOutcome> {
     try {
@@ -88,7 +90,8 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     // A link signed by OSS: the key stays at home.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel,
-    find: createFind(asking),
+    find: async (lost, signal) => judge(await readList(lost, signal), lost),
+    upstreamTime: http.upstreamTime,
     close: () => http.close(),
   };
 }

@@ -1,5 +1,6 @@
-import { matchPrompt } from '../../tasks/likeness.ts';
-import { type FindOutcome, type UnknownSubmission, UpstreamError } from '../provider.ts';
+import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
+import { guessedIntent, type Listing } from '../http/judge.ts';
+import { type UnknownSubmission, UpstreamError } from '../provider.ts';
 import type { AnswerReader } from './answers.ts';
 import { PAGE_SIZE, SKEW_MS, windowOf } from './askMany.ts';
 import { promptSent } from './body.ts';
@@ -11,23 +12,30 @@ const ARRIVES_WITHIN_MS = 180_000;
 const MAX_CANDIDATES = 60;
 const MAX_PAGES = 10;
 
-const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
+/** Lists lag, and hold no prompts: there is always room for one more. */
+const NOTHING_TOLD: Listing = {
+  candidates: [],
+  listedAt: undefined,
+  completeSince: undefined,
+  tellsAll: false,
+  slackMs: SKEW_MS,
+};
 
 /** Prompts of ended tasks that are kept: they never change, and one question that fails must not cost all the others again. */
 const KEPT = 1000;
 
 /**
- * Looks for a lost submission among the tasks of its minutes and model that nobody of ours has. The list holds no prompts, and a
+ * Reads what may be a lost submission: the tasks of its minutes and model that nobody of ours has. The list holds no prompts, and a
  * task tells its own only when it has succeeded: while any candidate is on its way the question stays open, which is thrown
  * (`upstream_unavailable`), so that the engine goes on asking. Nothing is ever certainly absent: lists lag.
  */
-export function createFind({
+export function createListReader({
   client,
   reader,
 }: {
   client: DashscopeClient;
   reader: AnswerReader;
-}): (lost: UnknownSubmission, signal: AbortSignal) => Promise<FindOutcome> {
+}): (lost: UnknownSubmission, signal: AbortSignal) => Promise<Listing> {
   const told = new Map<string, TaskAnswer>();
 
   async function ended(id: string, signal: AbortSignal): Promise<TaskAnswer> {
@@ -42,7 +50,7 @@ export function createFind({
 
   return async (lost, signal) => {
     const candidates = await candidatesOf(client, lost, signal);
-    if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return UNKNOWN;
+    if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return NOTHING_TOLD;
     const meanings = candidates.map(({ id, status }) => reader.meaningOf(status, id));
     const working = meanings.filter((meaning) => meaning === 'queued' || meaning === 'in_progress').length;
     if (working > 0) {
@@ -51,21 +59,28 @@ export function createFind({
       });
     }
     const succeeded = candidates.filter((_, index) => meanings[index] === 'succeeded');
+    const created = new Map(candidates.map(({ id, createdAt }) => [id, createdAt]));
     const answers = await Promise.all(succeeded.map(({ id }) => ended(id, signal)));
-    const matches = answers.filter((answer) => isAlike(answer, lost));
-    const [match] = matches;
-    // Two that look alike cannot be told apart, and one of them is somebody else's.
-    return match && matches.length === 1 ? { found: true, upstreamId: match.output.id } : UNKNOWN;
+    return {
+      ...NOTHING_TOLD,
+      candidates: answers.map((answer) => ({
+        upstreamId: answer.output.id,
+        createdAt: created.get(answer.output.id),
+        likeness: likenessOf(answer, lost),
+      })),
+    };
   };
 }
 
 async function candidatesOf(
   client: DashscopeClient,
-  { upstreamModel, intendedAt, givenUpAt = intendedAt, isKnown }: UnknownSubmission,
+  lost: UnknownSubmission,
   signal: AbortSignal,
 ): Promise<ListItem[]> {
-  const from = intendedAt - SKEW_MS;
-  const to = Math.max(intendedAt + ARRIVES_WITHIN_MS, givenUpAt + SKEW_MS);
+  const { upstreamModel, isKnown, sinceIntent } = lost;
+  const intent = guessedIntent(lost);
+  const from = intent - SKEW_MS;
+  const to = intent + Math.max(ARRIVES_WITHIN_MS, (sinceIntent?.() ?? 0) + SKEW_MS);
   const query = { ...windowOf(from, to), model_name: upstreamModel, page_size: String(PAGE_SIZE) };
   const candidates: ListItem[] = [];
   for (let page = 1; page <= MAX_PAGES; page++) {
@@ -80,9 +95,12 @@ async function candidatesOf(
   return candidates;
 }
 
-function isAlike({ output, seconds }: TaskAnswer, { upstreamModel, request }: UnknownSubmission): boolean {
-  const { origPrompt } = output;
-  const samePrompt =
-    origPrompt !== undefined && matchPrompt(promptSent(upstreamModel, request), origPrompt) === 'same';
-  return samePrompt && (seconds === undefined || Math.abs(seconds - request.duration) < 1);
+function likenessOf(
+  { output, seconds }: TaskAnswer,
+  { upstreamModel, request }: UnknownSubmission,
+): PromptMatch {
+  const isOtherLength = seconds !== undefined && Math.abs(seconds - request.duration) >= 1;
+  if (isOtherLength) return 'different';
+  if (output.origPrompt === undefined) return 'near';
+  return matchPrompt(promptSent(upstreamModel, request), output.origPrompt);
 }

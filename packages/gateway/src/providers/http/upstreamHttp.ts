@@ -12,6 +12,7 @@ import { lostCall } from './lostCall.ts';
 import { openResult } from './openResult.ts';
 import { retryAfterMs } from './retryAfter.ts';
 import { createScrub, excerpt } from './secrets.ts';
+import { createUpstreamClock } from './upstreamClock.ts';
 
 /** One upstream account's way to its HTTP service: kept-alive connections, bounded answers, one kind of error. */
 export interface UpstreamHttp {
@@ -23,6 +24,8 @@ export interface UpstreamHttp {
   open(url: string, options: OpenOptions): Promise<OpenedResult>;
   /** The same connections for SDKs that bring their own client: what goes through it leaves only while `maySend` is true. */
   dispatcherFor(maySend: MaySend): Dispatcher;
+  /** What the upstream's own clock says, as far as its answers have told. */
+  upstreamTime(): number | undefined;
   close(): Promise<void>;
 }
 
@@ -86,8 +89,12 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
     bodyTimeout: STALL_MS,
   });
   const { maySend: leaseHolds = MAKES_NOTHING } = options;
+  const upstreamClock = createUpstreamClock(new URL(options.baseUrl).origin);
   const dispatcherFor = (maySend: MaySend): Dispatcher =>
-    connections.dispatcher.compose(createFence(() => leaseHolds() && maySend()));
+    connections.dispatcher.compose(
+      upstreamClock.listen,
+      createFence(() => leaseHolds() && maySend()),
+    );
   const dispatcher = dispatcherFor(MAKES_NOTHING);
   const scrub = createScrub(options.secrets);
 
@@ -158,6 +165,7 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
       const headers = authorised ? await options.headers(signal) : {};
       return openResult(url, { dispatcher, headers, offset, signal, scrub, clock: options.clock });
     },
+    upstreamTime: () => upstreamClock.now(),
     close: () => connections.destroy(),
   };
 }

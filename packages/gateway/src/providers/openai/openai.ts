@@ -4,6 +4,7 @@ import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../tasks/clock.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { failureWords, refusalError } from '../http/errorTable.ts';
+import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createStatusReader } from '../http/statusTable.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
@@ -16,7 +17,7 @@ import {
   UpstreamError,
 } from '../provider.ts';
 import { createVideosApi, NotFound } from './api.ts';
-import { findInList, type ListPage } from './find.ts';
+import { type ListPage, readList } from './find.ts';
 import { VideoList, VideoResource } from './resource.ts';
 import { creationOf } from './start.ts';
 import { ERRORS, STATUSES } from './tables.ts';
@@ -110,8 +111,8 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     const told = Date.parse(date ?? '');
     return {
       videos: body.data,
-      more: body.has_more ?? body.data.length >= PAGE,
-      clockAheadMs: Number.isNaN(told) ? 0 : told - clock.now(),
+      more: body.has_more ?? undefined,
+      listedAt: Number.isNaN(told) ? undefined : told,
     };
   }
 
@@ -179,11 +180,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
 
     async find(lost, signal) {
       try {
-        return await findInList({
-          lost,
-          now: clock.now(),
-          page: (after) => listPage(after, signal),
-        });
+        return await judge(await readList(lost, (after) => listPage(after, signal)), lost);
       } catch (error) {
         // A server without a list cannot tell, today or later.
         if (error instanceof NotFound) return { found: false, certainty: 'unknown' };
@@ -214,6 +211,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
 
     ...(secret === undefined ? {} : { verifyCallback: (callback) => verified(callback, secret) }),
 
+    upstreamTime: http.upstreamTime,
     close: () => http.close(),
   };
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
 import { type Clock, systemClock } from '../../tasks/clock.ts';
+import { lookedUp } from '../http/judge.ts';
 import {
   type Job,
   MAKES_NOTHING,
@@ -179,9 +180,7 @@ export function createPreviewProvider(options: {
 
     async find({ idempotencyKey: key }) {
       await starting.get(key)?.catch(() => {});
-      return (await exists(files, key))
-        ? { found: true, upstreamId: key }
-        : { found: false, certainty: 'absent' };
+      return lookedUp((await exists(files, key)) ? key : undefined);
     },
 
     async cancel({ upstreamId: key }) {

@@ -4,6 +4,7 @@ import { up as initial } from './0001_initial.ts';
 import { up as cluster } from './0002_cluster.ts';
 import { up as accounts } from './0003_accounts.ts';
 import { up as writeCheck } from './0004_write_check.ts';
+import { up as upstreamTimes } from './0005_upstream_times.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
@@ -11,4 +12,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0002_cluster': { up: (db) => cluster(db, dialect) },
   '0003_accounts': { up: accounts },
   '0004_write_check': { up: writeCheck },
+  '0005_upstream_times': { up: upstreamTimes },
 });

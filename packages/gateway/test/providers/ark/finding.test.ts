@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { findLost } from '../../../src/providers/ark/find.ts';
+import { readList } from '../../../src/providers/ark/find.ts';
 import { markOf } from '../../../src/providers/ark/mark.ts';
 import type { ArkTask } from '../../../src/providers/ark/task.ts';
+import { judge } from '../../../src/providers/http/judge.ts';
 import { aRequest } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 import { aPrompt, arkJob, arkWorld, lost, signal } from './world.ts';
@@ -77,8 +78,8 @@ describe('a task of the list', () => {
     created_at: seconds,
     execution_expires_after: markOf(job.idempotencyKey),
   };
-  const find = (tasks: readonly ArkTask[]) =>
-    findLost(submission, { page: async () => ({ total: tasks.length, tasks }) });
+  const find = async (tasks: readonly ArkTask[]) =>
+    judge(await readList(submission, { page: async () => ({ total: tasks.length, tasks }) }), submission);
 
   it('that agrees in everything is the lost one', async () => {
     expect(await find([alike])).toEqual({ found: true, upstreamId: 'cgt-1' });
@@ -109,14 +110,14 @@ describe('a task of the list', () => {
       id: `cgt-${n}`,
       created_at: seconds + 1,
     }));
-    const outcome = await findLost(submission, {
+    const listing = await readList(submission, {
       async page(filter) {
         pages.push(filter.page_num ?? '');
         const tasks = filter.page_num === '1' ? newer : [alike, old];
         return { total: 5000, tasks };
       },
     });
-    expect(outcome).toMatchObject({ found: true });
+    expect(await judge(listing, submission)).toMatchObject({ found: true });
     expect(pages).toEqual(['1', '2']);
   });
 });

@@ -77,6 +77,7 @@ export const handle = (upstreamId: string): Handle => ({
 export const lost = (job: Job, known: readonly string[] = []): UnknownSubmission => ({
   ...job,
   intendedAt: Date.now(),
+  sinceGivenUp: () => 0,
   isKnown: async (upstreamId) => known.includes(upstreamId),
 });
 

@@ -113,6 +113,7 @@ export const handleOf = (upstreamId: string, changes: Partial<Handle> = {}): Han
 export const lostOf = (job: Job, changes: Partial<UnknownSubmission> = {}): UnknownSubmission => ({
   ...job,
   intendedAt: Date.now(),
+  sinceGivenUp: () => 0,
   isKnown: async () => false,
   ...changes,
 });

@@ -1,7 +1,7 @@
 import { REWORDINGS, type Rewording } from '@onetake/simulators';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { FindOutcome, Job } from '../../../src/providers/provider.ts';
+import type { Job, UnknownSubmission } from '../../../src/providers/provider.ts';
 import type { Clock } from '../../../src/tasks/clock.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { matchPrompt } from '../../../src/tasks/likeness.ts';
@@ -10,8 +10,8 @@ import { aPromptText } from '../../support/perturbed.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, openAccount, openUpstream, SERVICES, signal } from './support.ts';
 
-const ABSENT: FindOutcome = { found: false, certainty: 'absent' };
-const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
+const ABSENT = { found: false, certainty: 'absent' };
+const UNKNOWN = { found: false, certainty: 'unknown' };
 const MINUTE = 60_000;
 
 /** A clock that is so far ahead of the wall clock. */
@@ -19,12 +19,18 @@ const ahead = (ms: number): Clock => ({ now: () => Date.now() + ms });
 
 const lost = (
   job: Job,
-  changes: { intendedAt?: number; givenUpAt?: number; known?: readonly string[] } = {},
-) => ({
+  {
+    intendedAt = Date.now(),
+    givenUpAt = intendedAt,
+    known = [],
+    afterMs = 3 * MINUTE,
+  }: { intendedAt?: number; givenUpAt?: number; known?: readonly string[]; afterMs?: number } = {},
+): UnknownSubmission => ({
   ...job,
-  intendedAt: changes.intendedAt ?? Date.now(),
-  ...(changes.givenUpAt === undefined ? {} : { givenUpAt: changes.givenUpAt }),
-  isKnown: async (id: string) => changes.known?.includes(id) ?? false,
+  intendedAt,
+  sinceIntent: () => Date.now() + afterMs - intendedAt,
+  sinceGivenUp: () => Date.now() + afterMs - givenUpAt,
+  isKnown: async (id: string) => known.includes(id),
 });
 
 /** A server whose list is so, asked `afterMs` from now, as its clock and the adapter's agree. */
@@ -67,7 +73,7 @@ describe('a lost submission', () => {
       const job = aJob({ prompt: `${newId()} [hold]` });
       const intendedAt = Date.now();
       await expect(provider.start(job, sending(signal()))).rejects.toMatchObject({ created: 'unknown' });
-      const outcome = await provider.find?.(lost(job, { intendedAt }), signal());
+      const outcome = await provider.find?.(lost(job, { intendedAt, afterMs: 0 }), signal());
       expect(outcome).toMatchObject({ found: true });
       expect(simulators.ledger.jobs()).toHaveLength(1);
     },
@@ -82,7 +88,7 @@ describe('a lost submission', () => {
         for (const rewording of changes) simulators.faults.add({ kind: 'reworded_prompt', rewording });
         simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
         const job = aJob({ prompt: `${newId()} ${words} [hold]` });
-        const long = { intendedAt: Date.now(), givenUpAt: Date.now() - 10 * MINUTE };
+        const long = { intendedAt: Date.now(), givenUpAt: Date.now() - 10 * MINUTE, afterMs: 0 };
         await provider.start(job, sending()).catch(() => undefined);
         const [made] = simulators.ledger.jobs().slice(-1);
         expect(made?.prompt).toBe(job.request.prompt);
@@ -101,7 +107,8 @@ describe('a lost submission', () => {
     const job = aJob({ prompt: '[hold]' });
     const intendedAt = Date.now();
     const { upstreamId } = await provider.start(job, sending(signal()));
-    expect(await provider.find?.(lost(job, { intendedAt }), signal())).toEqual({ found: true, upstreamId });
+    const submission = lost(job, { intendedAt, afterMs: 0 });
+    expect(await provider.find?.(submission, signal())).toEqual({ found: true, upstreamId });
   });
 
   it('of a remix is told by its source and its words', async () => {
@@ -155,11 +162,11 @@ describe('a lost submission', () => {
 
   it('is not absent before the request had time to arrive', async () => {
     const soon = await listing([page()], { afterMs: 60_000 });
-    expect(await soon.provider.find?.(lost(aJob()), signal())).toEqual(UNKNOWN);
+    expect(await soon.provider.find?.(lost(aJob(), { afterMs: 60_000 }), signal())).toEqual(UNKNOWN);
     const later = await listing([page()], { afterMs: 100_000 });
-    expect(await later.provider.find?.(lost(aJob()), signal())).toEqual(ABSENT);
+    expect(await later.provider.find?.(lost(aJob(), { afterMs: 100_000 }), signal())).toEqual(ABSENT);
     // A call that took long was under way for that long.
-    const slow = { givenUpAt: Date.now() + 60_000 };
+    const slow = { givenUpAt: Date.now() + 60_000, afterMs: 100_000 };
     expect(await later.provider.find?.(lost(aJob(), slow), signal())).toEqual(UNKNOWN);
   });
 

@@ -1,0 +1,40 @@
+import type { Dispatcher } from 'undici';
+import { type Moment, msBetween, systemClock } from '../../tasks/clock.ts';
+
+/** What an upstream's own clock says, as far as its answers have told. */
+export interface UpstreamClock {
+  /** Milliseconds UTC by the upstream's clock, at most a second behind it; undefined where it has not told of late. */
+  now(): number | undefined;
+  /** Reads the `Date` header of every answer from `origin`. */
+  readonly listen: Dispatcher.DispatcherComposeInterceptor;
+}
+
+/** Monotonic clocks drift apart too, by seconds a day. Milliseconds. */
+const LASTS_MS = 24 * 3_600_000;
+
+/** Our own wall clock has no part in it: that may be set between an answer and the question. */
+export function createUpstreamClock(origin: string, { monotonic } = systemClock): UpstreamClock {
+  let told: { readonly time: number; readonly at: Moment } | undefined;
+
+  return {
+    now() {
+      if (!told) return undefined;
+      const age = msBetween(told.at, monotonic());
+      return age > LASTS_MS ? undefined : told.time + age;
+    },
+    listen: (dispatch) => (options, handler) =>
+      dispatch(options, {
+        onRequestStart: (...given) => handler.onRequestStart?.(...given),
+        onRequestUpgrade: (...given) => handler.onRequestUpgrade?.(...given),
+        onResponseStart(controller, status, headers, text) {
+          // Results may lie on another host, with another clock.
+          const time = options.origin === origin ? Date.parse(String(headers.date)) : Number.NaN;
+          if (!Number.isNaN(time)) told = { time, at: monotonic() };
+          handler.onResponseStart?.(controller, status, headers, text);
+        },
+        onResponseData: (...given) => handler.onResponseData?.(...given),
+        onResponseEnd: (...given) => handler.onResponseEnd?.(...given),
+        onResponseError: (...given) => handler.onResponseError?.(...given),
+      }),
+  };
+}

@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Candidate, judge, type Listing } from '../../../src/providers/http/judge.ts';
+import type { UnknownSubmission } from '../../../src/providers/provider.ts';
+import { newId, newTaskId } from '../../../src/tasks/ids.ts';
+import { matchPrompt } from '../../../src/tasks/likeness.ts';
+import { aRequest, START_OF_TIME } from '../../support/builders.ts';
+import { aPromptText, perturbations } from '../../support/perturbed.ts';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+const ABSENT = { found: false, certainty: 'absent' };
+const UNKNOWN = { found: false, certainty: 'unknown' };
+
+/** A submission that was intended at noon by the upstream's clock, three minutes ago. */
+const NOON = START_OF_TIME;
+const lost = (changes: Partial<UnknownSubmission> = {}): UnknownSubmission => ({
+  taskId: newTaskId(),
+  idempotencyKey: newId(),
+  upstreamModel: 'a-model',
+  request: aRequest(),
+  intendedAt: NOON,
+  intendedThereAt: NOON,
+  sinceGivenUp: () => 3 * MINUTE,
+  isKnown: async () => false,
+  ...changes,
+});
+
+const listing = (changes: Partial<Listing> = {}): Listing => ({
+  candidates: [],
+  listedAt: NOON + 3 * MINUTE,
+  completeSince: NOON - 5 * MINUTE,
+  tellsAll: true,
+  ...changes,
+});
+
+const job = (changes: Partial<Candidate> = {}): Candidate => ({
+  upstreamId: 'job-1',
+  createdAt: NOON + 1000,
+  likeness: 'same',
+  ...changes,
+});
+
+describe('a lost submission', () => {
+  it('is absent where a list that is whole and late enough has nothing like it', async () => {
+    expect(await judge(listing(), lost())).toEqual(ABSENT);
+    expect(await judge(listing({ candidates: [job({ likeness: 'different' })] }), lost())).toEqual(ABSENT);
+    expect(await judge(listing({ candidates: [job()] }), lost({ isKnown: async () => true }))).toEqual(
+      ABSENT,
+    );
+    expect(await judge(listing({ candidates: [job({ createdAt: NOON - 2 * MINUTE })] }), lost())).toEqual(
+      ABSENT,
+    );
+  });
+
+  it.each<[string, Partial<Listing>, Partial<UnknownSubmission>]>([
+    ['the upstream’s time of the intent is not known', {}, { intendedThereAt: undefined as never }],
+    ['the upstream does not tell its time', { listedAt: undefined }, {}],
+    ['the list does not reach back to the intent', { completeSince: NOON + 1 }, {}],
+    ['the list reaches back with no margin', { completeSince: NOON - 1000 }, {}],
+    ['the list may leave out jobs', { completeSince: undefined }, {}],
+    ['the list was made too soon', { listedAt: NOON + MINUTE }, {}],
+    ['the list is from before the intent', { listedAt: NOON - DAY }, {}],
+    ['the call was given up a moment ago', {}, { sinceGivenUp: () => MINUTE }],
+    ['a job is near', { candidates: [job({ likeness: 'near' })] }, {}],
+    ['a job does not tell its age', { candidates: [job({ createdAt: undefined })] }, {}],
+    ['a job seems a little too old', { candidates: [job({ createdAt: NOON - 20_000 })] }, {}],
+  ])('is in doubt where %s', async (_why, list, submission) => {
+    expect(await judge(listing(list), lost(submission))).toEqual(UNKNOWN);
+  });
+
+  it('is found by the time that has passed where the upstream’s clock was not known', async () => {
+    const measured = { intendedThereAt: undefined as never, sinceIntent: () => 3 * MINUTE };
+    // Our own clock is a day off, which is of no concern.
+    const submission = lost({ ...measured, intendedAt: NOON + DAY });
+    expect(await judge(listing({ candidates: [job()] }), submission)).toEqual({
+      found: true,
+      upstreamId: 'job-1',
+    });
+    expect(await judge(listing(), submission)).toEqual(ABSENT);
+  });
+
+  it('is one of two that agree only where nothing else could tell them apart', async () => {
+    const candidates = [job(), job({ upstreamId: 'job-2' })];
+    expect(await judge(listing({ candidates }), lost())).toMatchObject({ found: true });
+    expect(await judge(listing({ candidates, tellsAll: false }), lost())).toEqual(UNKNOWN);
+  });
+
+  it('is never absent while its job is listed, whatever was done to words and clocks', async () => {
+    const times = fc.record({
+      /** How far the job's time is behind the intent's, for rounding and clocks of several machines. */
+      lateMs: fc.integer({ min: -59_000, max: 30 * MINUTE }),
+      /** Our wall clock, now and then. */
+      ourClock: fc.integer({ min: -DAY, max: DAY }),
+      isKnown: fc.boolean(),
+      /** This process made the intent, and may have been suspended since. */
+      sinceIntent: fc.option(fc.integer({ min: 3 * MINUTE, max: DAY }), { nil: undefined }),
+    });
+    await fc.assert(
+      fc.asyncProperty(aPromptText, perturbations, times, async (prompt, change, time) => {
+        const createdAt = NOON + time.lateMs;
+        const likeness = matchPrompt(prompt, change.apply(prompt));
+        const submission = lost({
+          intendedAt: NOON + time.ourClock,
+          ...(time.isKnown ? {} : { intendedThereAt: undefined as never }),
+          ...(time.sinceIntent === undefined ? {} : { sinceIntent: () => time.sinceIntent ?? 0 }),
+        });
+        const outcome = await judge(
+          listing({
+            candidates: [
+              job({ upstreamId: 'ours', createdAt, likeness }),
+              job({ upstreamId: 'b', likeness: 'different' }),
+            ],
+            completeSince: Number.NEGATIVE_INFINITY,
+          }),
+          submission,
+        );
+        expect(outcome).not.toEqual(ABSENT);
+        if (outcome.found) expect(outcome.upstreamId).toBe('ours');
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
