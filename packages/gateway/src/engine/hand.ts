@@ -48,11 +48,11 @@ interface MoveOptions {
   readonly media?: readonly MediaRow[];
   readonly insist?: boolean;
   readonly only?: Phase;
-  /** The upstream id was found by a search: it must not be another attempt's. */
+  /** The move gives the attempt its upstream id, which must not be another attempt's. */
   readonly claim?: boolean;
 }
 
-/** The upstream id that a search found was claimed for another task first. */
+/** The upstream id was claimed for another attempt first. */
 export class UpstreamIdTaken extends Error {}
 
 /** The unfinished tasks that this node drives, and the one way to change them. */

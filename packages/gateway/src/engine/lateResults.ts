@@ -56,7 +56,9 @@ export function createLateResults(parts: LateParts): LateResults {
     if (!provider || !handle) return;
     try {
       const answer = await provider.ask(handle, AbortSignal.timeout(settings.callTimeoutMs));
-      if (answer.state === 'queued' || answer.state === 'in_progress') return again();
+      // One that is missing may be known again once an incident upstream is over.
+      if (answer.state === 'queued' || answer.state === 'in_progress' || answer.state === 'missing')
+        return again();
       if (answer.state === 'succeeded') await note(task, answer.result);
     } catch (error) {
       if (stopped) return;

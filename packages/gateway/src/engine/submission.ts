@@ -93,7 +93,12 @@ export function createSubmission(parts: SubmissionParts): Submission {
         return asUpstreamError(error);
       }
       account.worked();
-      await confirm(hand, started.upstreamId, started.state === 'in_progress');
+      try {
+        await confirm(hand, started.upstreamId, started.state === 'in_progress', true);
+      } catch (error) {
+        if (!(error instanceof UpstreamIdTaken)) throw error;
+        await refuseReused(hand, started.upstreamId);
+      }
       return undefined;
     });
     if (failure) await notStarted(hand, account, failure, madeAt);
@@ -138,6 +143,28 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
     if (hand.task.phase !== 'running') releaseSlot(hand);
     if (waiting) parts.waiting(hand);
+  }
+
+  /** Two tasks driven by one job would both get its video, and one of them that of another's words. */
+  async function refuseReused(hand: Hand, upstreamId: string): Promise<void> {
+    const { id: task, attempt } = hand.task;
+    log.error(
+      { event: 'upstream.id_reused', task, account: attempt?.accountId, upstreamId },
+      'the upstream answered a submission with the id of a job that another attempt has; the task fails',
+    );
+    const message =
+      'The upstream provider answered with the id of another task, so that the two cannot be told apart. ' +
+      'Nothing is charged; submit a new task if you want another try.';
+    await hands.apply(
+      hand,
+      {
+        type: 'failed',
+        error: taskError('submission_unknown', message),
+        outcome: 'unknown',
+        detail: `answered with the id of another job: ${upstreamId}`,
+      },
+      { insist: true, only: 'submitting' },
+    );
   }
 
   async function confirm(hand: Hand, upstreamId: string, working: boolean, claim = false): Promise<void> {
@@ -275,7 +302,10 @@ export function createSubmission(parts: SubmissionParts): Submission {
       // A process that was suspended counts too little, a wall clock that was set anything: the larger one is safe.
       ...(madeAt === undefined
         ? {}
-        : { sinceIntent: () => Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt) }),
+        : {
+            sinceIntent: () =>
+              Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt),
+          }),
       // After a restart the last process has certainly ended.
       sinceGivenUp: () => msBetween(givenUpAt, timers.monotonic()),
       isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),

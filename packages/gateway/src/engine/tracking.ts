@@ -30,8 +30,11 @@ const ASK_CONCURRENCY = 16;
 /** Wait after a failed question, doubling to the maximum. Milliseconds. */
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
-/** How long an upstream may not know a job that it accepted, before that counts: lists and replicas lag. */
-const MISSING_GRACE_MS = 600_000;
+/** How long an upstream may not know a job that it was asked to cancel, before the job counts as gone. */
+const CANCELLED_GRACE_MS = 600_000;
+/** For the caller, where the deadline passes. */
+const EXPIRED = 'The upstream provider did not finish the task before its deadline; submit it again.';
+const MISSING = 'The upstream provider no longer knew this task when its deadline passed; submit it again.';
 /** How long past its deadline a task waits for an upstream that cannot be asked. */
 const LAST_LOOK_MS = 600_000;
 
@@ -207,22 +210,7 @@ export function createTracking(parts: TrackingParts): Tracking {
         return;
       }
       case 'missing':
-        hand.missingSince ??= timers.monotonic();
-        if (msBetween(hand.missingSince, timers.monotonic()) > MISSING_GRACE_MS) {
-          const message = 'The upstream provider no longer knows this task; submit it again.';
-          await hands.apply(
-            hand,
-            {
-              type: 'failed',
-              error: taskError('expired', message),
-              outcome: 'expired',
-              ...(answer.detail ? { detail: answer.detail } : {}),
-            },
-            { insist: true, only: 'running' },
-          );
-          return;
-        }
-        return unheard(hand, asker, undefined);
+        return missing(hand, asker, answer.detail);
       case 'in_progress':
         await hands.apply(hand, { type: 'work_started' }, { insist: true });
         break;
@@ -235,11 +223,38 @@ export function createTracking(parts: TrackingParts): Tracking {
     scheduleNext(hand, asker);
   }
 
-  async function expire(hand: Hand): Promise<void> {
-    const message = 'The upstream provider did not finish the task before its deadline; submit it again.';
+  /** Replicas lag, and an incident upstream may last for hours: a job that is not known now may finish, and be billed, all the same. */
+  async function missing(hand: Hand, asker: Asker, detail: string | undefined): Promise<void> {
+    const now = timers.monotonic();
+    if (hand.missingSince === undefined) {
+      hand.missingSince = now;
+      const { id: task, attempt } = hand.task;
+      log.warn(
+        {
+          event: 'upstream.job_missing',
+          task,
+          account: attempt?.accountId,
+          upstreamId: attempt?.upstreamId,
+          detail,
+        },
+        'the upstream does not know a job that it took; it is asked again until the deadline of the task',
+      );
+    }
+    const isCancelled =
+      hand.task.cancelRequestedAt !== undefined && msBetween(hand.missingSince, now) > CANCELLED_GRACE_MS;
+    if (isCancelled || now > hand.deadline) return expire(hand, MISSING, detail);
+    return unheard(hand, asker, undefined);
+  }
+
+  async function expire(hand: Hand, message = EXPIRED, detail?: string): Promise<void> {
     const expired = await hands.apply(
       hand,
-      { type: 'failed', error: taskError('expired', message), outcome: 'expired' },
+      {
+        type: 'failed',
+        error: taskError('expired', message),
+        outcome: 'expired',
+        ...(detail ? { detail } : {}),
+      },
       // Another question may have been answered meanwhile: a finished task is not failed any more.
       { insist: true, only: 'running' },
     );

@@ -17,7 +17,7 @@ export interface Store {
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
 
   /**
-   * As `commit`, of a move that gives its attempt the upstream id that a search has found. `taken`: another attempt of the
+   * As `commit`, of a move that gives its attempt an upstream id, which an answer told or a search has found. `taken`: another attempt of the
    * account has that id, and nothing was written; of two that claim one id at once, on whatever nodes, one comes second.
    */
   claim(move: Move): Promise<'claimed' | 'taken' | 'lost'>;

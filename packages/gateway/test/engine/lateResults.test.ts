@@ -32,6 +32,18 @@ describe('an upstream that finishes after the task has expired', () => {
     });
   });
 
+  it('is followed where it did not know the job when the deadline passed', async () => {
+    let told: 'missing' | 'succeeded' = 'missing';
+    const world = await createWorld({ settings, abilities: [], behaviour: () => ({ answers: [told] }) });
+    const { id } = await world.submit();
+    expect((await world.ends(id)).attempt?.outcome).toBe('expired');
+    await world.advance(7_200_000);
+    expect((await world.task(id)).attempt?.outcome).toBe('expired');
+    told = 'succeeded';
+    await world.advance(7_200_000);
+    expect(await world.task(id)).toMatchObject({ phase: 'failed', attempt: { outcome: 'late' } });
+  });
+
   it('is followed by the next process too', async () => {
     let over = false;
     const world = await createWorld({

@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { SendRefused } from '../../src/providers/provider.ts';
 import { createWorld } from '../support/engineWorld.ts';
@@ -163,5 +164,36 @@ describe('a gateway killed while it submitted', () => {
     const next = await world.crash({ accounts: ['another'] });
     expect((await next.ends(id)).error?.reason).toBe('submission_unknown');
     expect(next.upstream.count('start')).toBe(0);
+  });
+});
+
+describe('an upstream that gives an id twice', () => {
+  it('has one task driven by it, and the other fails without a charge', async () => {
+    const logged: Record<string, unknown>[] = [];
+    const world = await createWorld({
+      behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
+      provider: (provider) => ({
+        ...provider,
+        start: async (job, sending) => ({ ...(await provider.start(job, sending)), upstreamId: 'one-1' }),
+      }),
+      parts: () => ({ log: pino({ level: 'error' }, { write: (line) => logged.push(JSON.parse(line)) }) }),
+    });
+    const tasks = await Promise.all([world.submit('a boat'), world.submit('a plane')]);
+    const [first, second] = await Promise.all(tasks.map(({ id }) => world.ends(id)));
+    const phases = [first?.phase, second?.phase];
+    expect(phases.toSorted()).toEqual(['failed', 'succeeded']);
+    const failed = first?.phase === 'failed' ? first : second;
+    expect(failed).toMatchObject({
+      error: { reason: 'submission_unknown' },
+      attempt: { outcome: 'unknown', detail: expect.stringContaining('one-1') },
+    });
+    expect(failed?.attempt?.upstreamId).toBeUndefined();
+    expect(await world.ledger(failed?.id ?? '')).toEqual({ hold: 400_000, release: 400_000 });
+    expect(logged).toContainEqual(
+      expect.objectContaining({ event: 'upstream.id_reused', task: failed?.id, upstreamId: 'one-1' }),
+    );
+    // Also when the first is long over.
+    const third = await world.ends((await world.submit('a train')).id);
+    expect(third.error?.reason).toBe('submission_unknown');
   });
 });

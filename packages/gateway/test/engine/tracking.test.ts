@@ -53,17 +53,30 @@ describe('asking', () => {
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
   });
 
-  it('gives a job that the upstream does not know ten minutes, asking less and less often', async () => {
+  it('goes on about a job that the upstream does not know until the deadline, less and less often', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['missing'] }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject({ reason: 'expired', code: 504 });
-    const first = task.attempt?.submittedAt ?? 0;
-    expect((task.completedAt ?? 0) - first).toBeGreaterThan(600_000);
-    expect((task.completedAt ?? 0) - first).toBeLessThan(720_000);
-    expect(world.upstream.count('ask')).toBeLessThan(30);
+    expect(task.error?.message).toMatch(/no longer knew/);
+    expect(task.completedAt).toBeGreaterThanOrEqual(task.deadlineAt);
+    expect((task.completedAt ?? 0) - task.deadlineAt).toBeLessThan(120_000);
+    expect(world.upstream.count('ask')).toBeLessThan(80);
   });
 
-  it('starts the ten minutes anew where the job was seen in between', async () => {
+  it('collects a job that the upstream did not know for half an hour', async () => {
+    const answers = [
+      ...Array.from({ length: 35 }, () => 'missing' as const),
+      'in_progress',
+      'succeeded',
+    ] as const;
+    const world = await createWorld({ behaviour: () => ({ answers }) });
+    const task = await world.ends((await world.submit()).id);
+    expect(task).toMatchObject({ phase: 'succeeded', attempt: { number: 1 } });
+    expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(1_800_000);
+    expect(world.upstream.count('start')).toBe(1);
+  });
+
+  it('goes on where the job is seen now and then', async () => {
     const answers = ['missing', 'missing', 'missing', 'in_progress'] as const;
     const world = await createWorld({
       behaviour: () => ({ answers: [...Array.from({ length: 60 }, () => answers).flat(), 'succeeded'] }),

@@ -83,7 +83,7 @@ function isComplete(
  * When the submission was intended, by the upstream's clock: as it was known then, or as the time that has passed here since puts
  * it. Never by the difference of two wall clocks, each of which may have been set meanwhile. The earlier one counts.
  */
-export function intentThere(
+function intentThere(
   { intendedThereAt, sinceIntent }: UnknownSubmission,
   listedAt: number | undefined,
 ): number | undefined {
