@@ -62,6 +62,7 @@ const store: Store = {
   accept: (acceptance) => around('accept', () => opened.accept(acceptance)),
   commit: (move, media) =>
     around(`commit ${move.from.phase}>${move.task.phase}`, () => opened.commit(move, media)),
+  claim: (move) => around(`commit ${move.from.phase}>${move.task.phase}`, () => opened.claim(move)),
   adopt: (owner, limit) => around('adopt', () => opened.adopt(owner, limit)),
   putMedia: (rows) => around('putMedia', () => opened.putMedia(rows)),
 };

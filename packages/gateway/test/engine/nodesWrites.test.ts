@@ -16,15 +16,17 @@ function losing(
   then: () => Promise<void> = async () => {},
 ): Store {
   let lost = false;
+  async function write<T>(given: Move, made: () => Promise<T>): Promise<T> {
+    const done = await made();
+    if (lost || !is(given)) return done;
+    lost = true;
+    await then();
+    throw away();
+  }
   return {
     ...store,
-    async commit(given, media) {
-      const done = await store.commit(given, media);
-      if (lost || !is(given)) return done;
-      lost = true;
-      await then();
-      throw away();
-    },
+    commit: (given, media) => write(given, () => store.commit(given, media)),
+    claim: (given) => write(given, () => store.claim(given)),
   };
 }
 

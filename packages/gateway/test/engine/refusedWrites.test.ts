@@ -13,6 +13,10 @@ const refusing = (is: (move: Move) => boolean) => ({
         if (is(move)) return Promise.reject(new StoreRefused(new Error('no such character')));
         return store.commit(move, media);
       },
+      claim: (move) => {
+        if (is(move)) return Promise.reject(new StoreRefused(new Error('no such character')));
+        return store.claim(move);
+      },
     },
   }),
 });

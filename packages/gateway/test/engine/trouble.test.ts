@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
+import type { Move } from '../../src/tasks/lifecycle.ts';
 import { isTerminal } from '../../src/tasks/task.ts';
 import { createWorld, type World } from '../support/engineWorld.ts';
 
@@ -7,15 +8,17 @@ const DOWN = new Error('the disk is full');
 
 /** A store whose writes of moves fail while `down` says so; with `answerLost` they are made all the same. */
 function troubled(store: Store, down: (from: string, to: string) => boolean, answerLost = false): Store {
+  async function write<T>({ from, task }: Move, made: () => Promise<T>): Promise<T> {
+    const failing = down(from.phase, task.phase);
+    if (failing && !answerLost) throw DOWN;
+    const written = await made();
+    if (failing) throw DOWN;
+    return written;
+  }
   return {
     ...store,
-    async commit(move, media) {
-      const failing = down(move.from.phase, move.task.phase);
-      if (failing && !answerLost) throw DOWN;
-      const written = await store.commit(move, media);
-      if (failing) throw DOWN;
-      return written;
-    },
+    commit: (move, media) => write(move, () => store.commit(move, media)),
+    claim: (move) => write(move, () => store.claim(move)),
   };
 }
 
