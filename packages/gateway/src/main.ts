@@ -9,7 +9,7 @@ import { createSnapshots } from './api/snapshots.ts';
 import type { Config } from './config.ts';
 import { createAccountShares } from './engine/accountShares.ts';
 import { connectFeed } from './engine/clusterFeed.ts';
-import { createEngine } from './engine/engine.ts';
+import { createEngine, type Engine } from './engine/engine.ts';
 import { createFeed } from './engine/feed.ts';
 import { typicalTimeScheduler } from './engine/pollScheduler.ts';
 import { createTimers } from './engine/timers.ts';
@@ -202,10 +202,18 @@ async function open(
     metrics.watch('counter', 'onetake_log_lines_dropped_total', help, () => logOutput.dropped);
   }
 
+  metrics.watch(
+    'gauge',
+    'onetake_poll_stalled_seconds',
+    'For how long questions to upstreams have been due that this node itself could not send; 0 while it can',
+    () => engine.polling.stalledMs() / 1000,
+  );
+
   const readiness = createReadiness({
     checks: [
       { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
       { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster) },
+      { part: 'upstreams', name: 'Asking upstreams', check: async () => requirePolling(engine) },
       { part: 'storage', name: 'The media storage', check: () => storage.check() },
     ] satisfies ReadinessCheck[],
     warnings: [
@@ -294,6 +302,13 @@ async function open(
 function requireLease(cluster: Cluster): void {
   if (cluster.held()) return;
   const message = 'This node is cut off from the others and is joining them again; see the log.';
+  throw new OnetakeError('not_ready', 503, message);
+}
+
+function requirePolling({ polling }: Engine): void {
+  if (!polling.stalled) return;
+  const seconds = Math.round(polling.stalledMs() / 1000);
+  const message = `This node has not been able to ask upstreams about its tasks for ${seconds} s; see the log.`;
   throw new OnetakeError('not_ready', 503, message);
 }
 

@@ -17,6 +17,7 @@ import { createLateResults } from './lateResults.ts';
 import { createMediaCare, type MediaCare } from './mediaCare.ts';
 import { createOwnership } from './ownership.ts';
 import type { EngineParts } from './parts.ts';
+import { createPollWatch, type PollWatch } from './pollWatch.ts';
 import { further, type LiveProgress, shareProgress } from './progress.ts';
 import { removeTask } from './removing.ts';
 import { createRetention } from './retention.ts';
@@ -75,6 +76,8 @@ export interface Engine {
   readonly mediaCare: MediaCare;
   /** How this node uses each account. */
   accounts(): readonly AccountUse[];
+  /** Whether this node can ask upstreams about its tasks. */
+  readonly polling: Pick<PollWatch, 'stalled' | 'stalledMs'>;
   /** Tasks in hand. */
   readonly unfinished: number;
   /** Stops accepting, finishes what must not be cut short, and leaves the rest for the next start. */
@@ -119,6 +122,12 @@ export function createEngine(parts: EngineParts): Engine {
     accountStates,
     finished: (hand) => collecting.collect(hand),
     expired: (task) => lateResults.watch(task),
+  });
+  const polling = createPollWatch({
+    clock: timers,
+    polls: tracking.polls,
+    callTimeoutMs: settings.callTimeoutMs,
+    log,
   });
   const ownership = createOwnership({
     ...parts,
@@ -365,6 +374,7 @@ export function createEngine(parts: EngineParts): Engine {
         rate: state.share.rate(),
         blocked: state.blocked(),
       })),
+    polling,
     get unfinished() {
       return hands.size;
     },
@@ -376,6 +386,7 @@ export function createEngine(parts: EngineParts): Engine {
       retention.stop();
       mediaCare.stop();
       tracking.stop();
+      polling.stop();
       lateResults.stop();
       submission.stop();
       for (const stop of unsubscribe) stop();

@@ -27,6 +27,8 @@ export interface Hand {
   readonly deadline: Moment;
   /** The stored time that the age of the upstream's work is counted from, and when that was by the monotonic clock. */
   ageFrom: { readonly at: number; readonly moment: Moment } | undefined;
+  /** When the next question about it is due; undefined while one is under way. */
+  dueAt: Moment | undefined;
   /** Cancels whatever the task waits for. */
   cancelTimer: (() => void) | undefined;
   /** Its video is being fetched at this moment, rather than waiting for a place or a better time. */
@@ -283,6 +285,7 @@ export const newHand = (task: Task, deadline: Moment): Hand => ({
   missingSince: undefined,
   deadline,
   ageFrom: undefined,
+  dueAt: undefined,
   cancelTimer: undefined,
   fetching: false,
   interrupt: undefined,

@@ -1,3 +1,4 @@
+import { isOwnTrouble } from '../providers/http/lostCall.ts';
 import type { Answer, Handle, UpstreamError } from '../providers/provider.ts';
 import { LONG_AGO, later, type Moment, msBetween } from '../tasks/clock.ts';
 import { taskError } from '../tasks/reasons.ts';
@@ -5,6 +6,7 @@ import type { Attempt, Task } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
 import { type Hand, type Hands, releaseSlot } from './hand.ts';
 import type { EngineParts } from './parts.ts';
+import type { AccountPolls } from './pollWatch.ts';
 import { asUpstreamError } from './submission.ts';
 import { createTokenBucket, type TokenBucket } from './tokenBucket.ts';
 
@@ -13,6 +15,8 @@ export interface Tracking {
   track(hand: Hand): void;
   /** Asks now: a hint said that something happened. */
   askNow(hand: Hand): void;
+  /** How the questions of each account are doing. */
+  polls(): Iterable<AccountPolls>;
   stop(): void;
 }
 
@@ -46,6 +50,11 @@ interface Asker {
   asking: number;
   pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
+  /** As in `AccountPolls`. */
+  settledAt: Moment;
+  askingSince: Moment | undefined;
+  /** Since when questions fail that never reached the upstream. */
+  unsentSince: Moment | undefined;
 }
 
 export function createTracking(parts: TrackingParts): Tracking {
@@ -69,6 +78,9 @@ export function createTracking(parts: TrackingParts): Tracking {
         asking: 0,
         pausedUntil: LONG_AGO,
         cancelWake: undefined,
+        settledAt: LONG_AGO,
+        askingSince: undefined,
+        unsentSince: undefined,
       };
       askers.set(state.account.id, made);
       state.share.onChange(() => pump(made));
@@ -108,6 +120,7 @@ export function createTracking(parts: TrackingParts): Tracking {
 
   function wait(hand: Hand, asker: Asker, ms: number): void {
     hand.cancelTimer?.();
+    hand.dueAt = later(timers.monotonic(), ms);
     hand.cancelTimer = timers.after(ms, () => {
       asker.due.add(hand);
       pump(asker);
@@ -126,11 +139,16 @@ export function createTracking(parts: TrackingParts): Tracking {
         return;
       }
       const batch = [...asker.due].slice(0, provider.askMany ? limits.askBatch : 1);
-      for (const hand of batch) asker.due.delete(hand);
+      for (const hand of batch) {
+        asker.due.delete(hand);
+        hand.dueAt = undefined;
+      }
       asker.bucket.take();
       asker.asking += 1;
+      asker.askingSince = timers.monotonic();
       void ask(batch, asker).finally(() => {
         asker.asking -= 1;
+        if (asker.asking === 0) asker.askingSince = undefined;
         pump(asker);
       });
     }
@@ -150,6 +168,7 @@ export function createTracking(parts: TrackingParts): Tracking {
         asked.map(({ handle }) => handle),
         signal,
       );
+      settled(asker);
       // Together, so that what is to be stored shares a transaction: the last of many must not wait for all the others.
       await Promise.all(
         asked.map(({ hand, handle }) => {
@@ -160,6 +179,8 @@ export function createTracking(parts: TrackingParts): Tracking {
     } catch (error) {
       if (stopping.signal.aborted) return;
       const failure = asUpstreamError(error);
+      if (isOwnTrouble(error)) asker.unsentSince ??= timers.monotonic();
+      else settled(asker);
       log.warn(
         {
           account: asker.state.account.id,
@@ -174,6 +195,11 @@ export function createTracking(parts: TrackingParts): Tracking {
         asker.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? RETRY_MS);
       for (const { hand } of asked) await unheard(hand, asker, failure);
     }
+  }
+
+  function settled(asker: Asker): void {
+    asker.settledAt = timers.monotonic();
+    asker.unsentSince = undefined;
   }
 
   /** A question that failed is never a verdict on the task: ask again later. */
@@ -281,8 +307,24 @@ export function createTracking(parts: TrackingParts): Tracking {
       const asker = askerOf(hand);
       if (!asker || !awaited(hand)) return;
       hand.cancelTimer?.();
+      hand.dueAt = timers.monotonic();
       asker.due.add(hand);
       pump(asker);
+    },
+    *polls() {
+      const now = timers.monotonic();
+      const overdue = new Map<Asker, Moment>();
+      for (const hand of hands) {
+        const { dueAt } = hand;
+        if (dueAt === undefined || dueAt > now || hand.task.phase !== 'running') continue;
+        const asker = askers.get(hand.task.attempt?.accountId ?? '');
+        if (asker && dueAt < (overdue.get(asker) ?? now)) overdue.set(asker, dueAt);
+      }
+      for (const asker of askers.values()) {
+        const { settledAt, askingSince, pausedUntil, unsentSince } = asker;
+        const dueSince = unsentSince ?? overdue.get(asker);
+        yield { account: asker.state.account.id, dueSince, settledAt, askingSince, pausedUntil };
+      }
     },
     stop() {
       stopping.abort();

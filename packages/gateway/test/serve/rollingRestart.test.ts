@@ -91,7 +91,7 @@ it('while the drain delay lasts: not ready at once, tasks are still taken, and e
   const ready = await fetch(`${base}/readyz`);
   expect(await ready.json()).toEqual({
     status: 'ready',
-    parts: { store: 'ok', feed: 'ok', storage: 'ok' },
+    parts: { store: 'ok', feed: 'ok', upstreams: 'ok', storage: 'ok' },
     unfinished_tasks: 0,
   });
 

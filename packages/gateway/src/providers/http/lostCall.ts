@@ -1,4 +1,4 @@
-import { UpstreamError } from '../provider.ts';
+import { SendRefused, UpstreamError } from '../provider.ts';
 import type { Scrub } from './secrets.ts';
 
 /** Failures before a connection stands: not a byte of the request has left. */
@@ -50,6 +50,15 @@ export function ownErrorIn(error: unknown): UpstreamError | undefined {
   if (error instanceof UpstreamError) return error;
   return error instanceof Error && error.cause !== undefined ? ownErrorIn(error.cause) : undefined;
 }
+
+/** This machine has run out of something, so that no request could leave whatever upstream it was for. */
+const OWN_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
+
+/** Whether a call failed because of this node alone: it may not send, has run out of something, or an adapter has a defect. */
+export const isOwnTrouble = (error: unknown): boolean =>
+  error instanceof SendRefused ||
+  !(error instanceof UpstreamError) ||
+  codesOf(error.cause).some((code) => OWN_TROUBLE.has(code));
 
 /** Error codes, also of the causes and of the addresses that were tried one after the other. */
 function codesOf(error: unknown): string[] {
