@@ -1,8 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { VerifiedMedia } from '../media/verified.ts';
 import type { MediaRow } from '../store/store.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { checkConditions, chosenRange } from './conditions.ts';
+import { ErrorAnswer } from './schemas.ts';
+
+/** What requests for bytes may be answered with beside all of them, for the OpenAPI document. */
+export const CONDITIONAL_ANSWERS = {
+  206: z.file().describe('The range asked for'),
+  304: z.null().describe('Not modified'),
+  412: ErrorAnswer.describe('It is no longer as `If-Match` or `If-Unmodified-Since` says'),
+  416: ErrorAnswer.describe('The range lies outside the bytes'),
+} as const;
 
 export interface ServeOptions {
   /** Shown by browsers that save the file. */

@@ -6,7 +6,7 @@ import { OnetakeError } from '../tasks/errors.ts';
 import { statusOf, type Task } from '../tasks/task.ts';
 import { prefers } from './accept.ts';
 import { base64Length, base64Of } from './base64Stream.ts';
-import { gone, serveBytes } from './bytes.ts';
+import { CONDITIONAL_ANSWERS, gone, serveBytes } from './bytes.ts';
 import { checkConditions } from './conditions.ts';
 import { type ApiContext, type App, ownTask } from './context.ts';
 import { CONTENT_SAMPLES } from './samples.ts';
@@ -24,10 +24,8 @@ const BYTES_ERRORS = {
   502: ErrorAnswer.describe('The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)'),
 };
 const VIDEO_ANSWERS = {
-  200: z.file().meta({ contentMediaType: 'video/mp4' }).describe('The bytes'),
-  206: z.file().meta({ contentMediaType: 'video/mp4' }).describe('The range asked for'),
-  304: z.null().describe('Not modified'),
-  416: ErrorAnswer.describe('The range lies outside the video'),
+  200: z.file().describe('The bytes'),
+  ...CONDITIONAL_ANSWERS,
   ...BYTES_ERRORS,
 };
 
@@ -64,7 +62,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
         'JSON unless the request prefers `video/mp4` in its `Accept` header. Streamed: constant memory however large the video.',
       tags: ['Video'],
       querystring: z.object({ id: z.string().describe('The task id'), variant: Variant }),
-      response: { 200: DownloadAnswer, ...BYTES_ERRORS },
+      response: { 200: DownloadAnswer, ...CONDITIONAL_ANSWERS, ...BYTES_ERRORS },
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.query.id);

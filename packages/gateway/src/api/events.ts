@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { type ApiContext, type App, ownTask } from './context.ts';
-import { ERRORS } from './schemas.ts';
+import { TASK_ERRORS } from './schemas.ts';
 
 /** A comment line this often keeps proxies from closing an idle stream. Milliseconds. */
 const HEARTBEAT_MS = 15_000;
@@ -22,7 +22,7 @@ export function eventRoute(app: App, context: ApiContext): void {
         'Server-sent events named `task`, each with the answer of a query as its data. The stream ends when the task does.',
       tags: ['Video'],
       params: z.object({ task_id: z.string() }),
-      response: { 200: z.string().describe('`text/event-stream`'), ...ERRORS },
+      response: { 200: z.string().describe('`text/event-stream`'), ...TASK_ERRORS },
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.params.task_id);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { requireScope } from '../keys/keyring.ts';
+import { NAME_PATTERN } from '../keys/keys.ts';
 import type { KeyRow } from '../store/store.ts';
 import { type ApiContext, type App, keyOf } from './context.ts';
 import { ERRORS, ErrorAnswer, KeyView } from './schemas.ts';
@@ -19,9 +20,10 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         description: 'The key is in this answer and nowhere else: only its SHA-256 is stored.',
         tags: ['Admin'],
         body: z.strictObject({
-          name: z.string(),
+          name: z.string().meta({ pattern: NAME_PATTERN }),
           project: z
             .string()
+            .meta({ pattern: NAME_PATTERN })
             .optional()
             .describe('Tasks belong to a project and are invisible to others; default `default`'),
           scopes: z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OnetakeError } from '../tasks/errors.ts';
-import { gone, serveBytes } from './bytes.ts';
+import { CONDITIONAL_ANSWERS, gone, serveBytes } from './bytes.ts';
 import type { ApiContext, App } from './context.ts';
 import { ErrorAnswer } from './schemas.ts';
 
@@ -19,7 +19,8 @@ export function linkRoutes(app: App, { links, store, media, clock }: ApiContext)
       params: z.object({ file: z.string() }),
       querystring: z.object({ expires: z.string().optional(), signature: z.string().optional() }),
       response: {
-        200: z.file().meta({ contentMediaType: 'video/mp4' }).describe('The bytes'),
+        200: z.file().describe('The bytes'),
+        ...CONDITIONAL_ANSWERS,
         403: ErrorAnswer.describe('The signature is wrong'),
         410: ErrorAnswer.describe('The link has expired, or the video is deleted'),
         502: ErrorAnswer.describe(

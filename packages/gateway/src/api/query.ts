@@ -7,7 +7,7 @@ import { gone } from './bytes.ts';
 import { checkConditions } from './conditions.ts';
 import { type ApiContext, type App, keyOf } from './context.ts';
 import { QUERY_SAMPLES } from './samples.ts';
-import { ERRORS, ErrorAnswer, TaskAnswer } from './schemas.ts';
+import { ErrorAnswer, TASK_ERRORS, TaskAnswer } from './schemas.ts';
 import { sendSerialised } from './serialised.ts';
 import type { Snapshot } from './snapshots.ts';
 
@@ -38,9 +38,8 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
         response: {
           200: TaskAnswer,
           304: z.null().describe('Nothing changed since the `ETag` in `If-None-Match`'),
-          ...ERRORS,
+          ...TASK_ERRORS,
           412: ErrorAnswer.describe('It is no longer as `If-Match` says'),
-          410: ErrorAnswer.describe('The task was deleted'),
         },
       },
     },

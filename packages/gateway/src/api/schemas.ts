@@ -23,60 +23,60 @@ export const SubmitBody = z
       .string()
       .describe('What the video shows')
       .meta({ examples: ['a paper boat on a rainy street'] }),
-    negative_prompt: z.string().optional().describe('What to avoid. Alias: `negativePrompt`'),
+    negative_prompt: z.string().nullish().describe('What to avoid. Alias: `negativePrompt`'),
     duration: z
       .union([z.number(), z.string()])
-      .optional()
+      .nullish()
       .describe('Seconds, as a number or a numeric string. Aliases: `durationSeconds`, `seconds`'),
-    resolution: z.enum(RESOLUTIONS).optional(),
-    aspect_ratio: z.enum(ASPECT_RATIOS).optional().describe('Aliases: `aspectRatio`, `ratio`'),
+    resolution: z.enum(RESOLUTIONS).nullish(),
+    aspect_ratio: z.enum(ASPECT_RATIOS).nullish().describe('Aliases: `aspectRatio`, `ratio`'),
     size: z
       .string()
-      .optional()
+      .nullish()
       .describe(
         '`1280x720` or `1280*720`: an alternative to `resolution` and `aspect_ratio`; a contradiction is an error',
       ),
     image: z
       .string()
-      .optional()
+      .nullish()
       .describe(
         'First frame: URL, data URL or base64. Aliases: `image_url`, `first_frame`, `input_reference`',
       ),
     last_frame: z
       .string()
-      .optional()
+      .nullish()
       .describe('Last frame, where the model takes one. Aliases: `lastFrame`, `last_frame_image`'),
     reference_images: z
       .array(z.string())
-      .optional()
+      .nullish()
       .describe('Subject or style references. Alias: `referenceImages`'),
     video_url: z
       .string()
-      .optional()
+      .nullish()
       .describe(
         'Source video: remix, extension. The id of a finished task of yours or a link to its video; a URL of elsewhere for models that take any',
       ),
-    generate_audio: z.boolean().optional().describe('Synchronised audio. Alias: `generateAudio`'),
+    generate_audio: z.boolean().nullish().describe('Synchronised audio. Alias: `generateAudio`'),
     seed: z
       .int()
-      .optional()
+      .nullish()
       .describe('The same seed and request give the same video, where the model honours it'),
-    style: z.string().optional(),
-    camera_fixed: z.boolean().optional().describe('Alias: `cameraFixed`'),
-    watermark: z.boolean().optional(),
-    prompt_extend: z.boolean().optional().describe('Alias: `promptExtend`'),
-    person_generation: z.string().optional().describe('Alias: `personGeneration`'),
+    style: z.string().nullish(),
+    camera_fixed: z.boolean().nullish().describe('Alias: `cameraFixed`'),
+    watermark: z.boolean().nullish(),
+    prompt_extend: z.boolean().nullish().describe('Alias: `promptExtend`'),
+    person_generation: z.string().nullish().describe('Alias: `personGeneration`'),
     metadata: z
       .record(z.string(), z.string())
-      .optional()
+      .nullish()
       .describe('Up to 16 string pairs, given back unchanged'),
     provider_options: z
       .record(z.string(), z.unknown())
-      .optional()
+      .nullish()
       .describe("Raw upstream parameters, passed through for the model's own provider only"),
   })
   .describe(
-    'What a model accepts stands in the catalogue and is checked before the task is accepted. Unknown fields are refused.',
+    'What a model accepts stands in the catalogue and is checked before the task is accepted. Unknown fields are refused; `null` is the same as leaving a field out.',
   )
   // Shown, and sent, by the reference page: every field at once is what no model takes.
   .meta({
@@ -158,6 +158,10 @@ export const ErrorAnswer = z.object({
     reason: z.string(),
     param: z.string().optional().describe('The field at fault'),
     status: status.optional().describe('The state of the task, where the error is about it'),
+    task_error: z
+      .object({ code: z.int(), reason: z.string(), message: z.string() })
+      .optional()
+      .describe('Why the task failed, where there is no video for that reason'),
     request_id: z.string(),
   }),
 });
@@ -199,3 +203,6 @@ export const ERRORS = {
   401: ErrorAnswer.describe('The key is missing or wrong'),
   404: ErrorAnswer.describe('No such thing in your project'),
 } as const;
+
+/** Answers that any call about one task may give beside them. */
+export const TASK_ERRORS = { ...ERRORS, 410: ErrorAnswer.describe('The task was deleted') } as const;

@@ -3,7 +3,7 @@ import { requireScope } from '../keys/keyring.ts';
 import { invalidRequest, type OnetakeError } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import { type ApiContext, type App, keyOf, ownTask } from './context.ts';
-import { ERRORS, ErrorAnswer, TaskAnswer, TaskList } from './schemas.ts';
+import { ERRORS, ErrorAnswer, TASK_ERRORS, TaskAnswer, TaskList } from './schemas.ts';
 import { sendSerialised } from './serialised.ts';
 
 const TaskParams = z.object({ task_id: z.string() });
@@ -13,9 +13,10 @@ const ListQuery = z.looseObject({
   after: z
     .string()
     .optional()
-    .describe('A task id: the list goes on below it (`next_cursor` of the page before)'),
+    .describe('A task id: the list goes on below it (`next_cursor` of the page before)')
+    .meta({ pattern: '^video_[0-9a-f]{32}$' }),
   status: z.enum(['queued', 'in_progress', 'succeeded', 'failed']).optional(),
-  model: z.string().optional(),
+  model: z.string().min(1).optional(),
 });
 
 /** List, cancel and delete: what a caller does with tasks beside submitting and querying them. */
@@ -76,7 +77,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
         response: {
           200: TaskAnswer,
           202: TaskAnswer,
-          ...ERRORS,
+          ...TASK_ERRORS,
           409: ErrorAnswer.describe('Finished already, or past the point where its provider can stop it'),
         },
       },
@@ -103,7 +104,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
         params: TaskParams,
         response: {
           200: z.object({ task_id: z.string(), deleted: z.literal(true) }),
-          ...ERRORS,
+          ...TASK_ERRORS,
           409: ErrorAnswer.describe('Not finished; cancel it first'),
         },
       },

@@ -100,8 +100,12 @@ export function createKeys(store: Store, clock: Clock): Keys {
 /** What is stored of a key: hex SHA-256. */
 export const hashKey = (key: string): string => hash('sha256', key, 'hex');
 
+/** What names of keys and projects look like. */
+export const NAME_PATTERN = '^[\\p{L}\\p{N}][\\p{L}\\p{N} ._-]{0,63}$';
+const NAME = new RegExp(NAME_PATTERN, 'u');
+
 function checkName(name: string, param: string): void {
-  if (!/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u.test(name)) {
+  if (!NAME.test(name)) {
     throw invalidRequest(
       `${param} must be 1 to 64 letters, digits, spaces, dots, dashes or underscores, beginning with a letter or digit.`,
       param,

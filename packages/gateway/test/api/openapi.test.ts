@@ -49,6 +49,29 @@ it('every operation says what it answers, and has an id of its own', () => {
   }
 });
 
+it('says what is sent beside JSON, and what any call may be refused with', () => {
+  const answers = (path: string, method = 'get') => document.paths[path][method].responses;
+  const task = '/v1/video/generations/{task_id}';
+  expect(Object.keys(answers(`${task}/events`)['200'].content)).toEqual(['text/event-stream']);
+  for (const path of [`${task}/content`, '/media/{file}', '/v1/video/generations/download']) {
+    expect(Object.keys(answers(path))).toEqual(expect.arrayContaining(['200', '206', '304', '412', '416']));
+    expect(Object.keys(answers(path)['206'].content)).toContain('video/mp4');
+    expect(answers(path)['206'].headers).toHaveProperty('Content-Range');
+    expect(answers(path)['304']).not.toHaveProperty('content');
+    expect(answers(path)['416'].headers).toHaveProperty('Content-Range');
+  }
+  expect(Object.keys(answers('/v1/video/generations', 'post'))).toEqual(
+    expect.arrayContaining(['400', '401', '403', '413', '415', '422', '429', '431', '500', '503']),
+  );
+  for (const methods of Object.values<Json>(document.paths)) {
+    for (const { responses } of Object.values<Json>(methods)) {
+      expect(responses['503'].headers).toHaveProperty('Retry-After');
+      for (const answer of Object.values<Json>(responses))
+        expect(answer.headers).toHaveProperty('X-Request-Id');
+    }
+  }
+});
+
 it('shows curl, Python and JavaScript for the main calls', () => {
   for (const [path, method] of [
     ['/v1/video/generations', 'post'],
