@@ -1,5 +1,7 @@
+import { REWORDINGS, type Rewording } from '@onetake/simulators';
 import { describe, expect, it } from 'vitest';
 import type { Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
+import { matchPrompt } from '../../../src/tasks/likeness.ts';
 import { readAll } from '../../support/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, handleOf, lostOf, settled, signal, simulated } from './world.ts';
@@ -10,6 +12,22 @@ const find = (provider: Provider, job: Job, changes: Partial<UnknownSubmission> 
 const UNKNOWN = { found: false, certainty: 'unknown' };
 
 describe('a lost submission', () => {
+  it.each(Object.keys(REWORDINGS) as Rewording[])(
+    'whose words the upstream tells otherwise (%s) is found or in doubt, and never absent',
+    async (rewording) => {
+      const { simulators, provider } = await simulated();
+      simulators.faults.add({ kind: 'reworded_prompt', rewording });
+      simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
+      const prompt = ' a “paper” boat\nat night & 5 < 6,  cafe\u0301 ① \\n [instant]';
+      const job = aJob({ prompt });
+      await settled(provider.start(job, sending()));
+      simulators.finishAll();
+      const [made] = simulators.ledger.jobs();
+      const isSame = matchPrompt(prompt, REWORDINGS[rewording](prompt)) === 'same';
+      expect(await find(provider, job)).toEqual(isSame ? { found: true, upstreamId: made?.id } : UNKNOWN);
+    },
+  );
+
   it('is found by its prompt, once it has ended', async () => {
     const { simulators, provider } = await simulated();
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
