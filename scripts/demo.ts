@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util';
+import { asksFor, readWords, withoutNpm } from '../packages/gateway/src/cli/arguments.ts';
+import { VERSION } from '../packages/gateway/src/version.ts';
 import { showAll } from './demo/all.ts';
 import { showOne } from './demo/one.ts';
 
@@ -10,33 +11,52 @@ const USAGE = `npm run demo -- ["a prompt"] [--duration 4] [--resolution 720p] [
 npm run demo -- --all ["a prompt"]     one video of each family, the providers' parts played by stand-ins on this machine
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    all: { type: 'boolean' },
-    duration: { type: 'string' },
-    resolution: { type: 'string' },
-    ratio: { type: 'string' },
-    seed: { type: 'string' },
-    audio: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
-  },
-});
-const prompt = positionals.join(' ') || 'a paper boat on a rainy street';
+const OPTIONS = {
+  all: { type: 'boolean' },
+  duration: { type: 'string' },
+  resolution: { type: 'string' },
+  ratio: { type: 'string' },
+  seed: { type: 'string' },
+  audio: { type: 'boolean' },
+} as const;
 
-if (values.help) {
+const typed = process.argv.slice(2);
+if (asksFor(typed, '--help', '-h')) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
-const delivered = values.all
-  ? await showAll(prompt)
-  : await showOne({
-      model: 'onetake-preview',
-      prompt,
-      ...(values.duration ? { duration: values.duration } : {}),
-      ...(values.resolution ? { resolution: values.resolution } : {}),
-      ...(values.ratio ? { aspect_ratio: values.ratio } : {}),
-      ...(values.seed ? { seed: Number(values.seed) } : {}),
-      ...(values.audio ? { generate_audio: true } : {}),
-    });
+if (asksFor(typed, '--version', '-V')) {
+  process.stdout.write(`onetake ${VERSION}\n`);
+  process.exit(0);
+}
+const { values, words } = understood();
+const prompt = words.join(' ') || 'a paper boat on a rainy street';
+
+const delivered = await run().catch((error: unknown) => {
+  // Of the gateway, or of a file that cannot be written: in words that say what to do.
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  return false;
+});
 process.exit(delivered ? 0 : 1);
+
+function understood() {
+  try {
+    return readWords(withoutNpm(typed, { options: OPTIONS, words: 1, env: process.env }), OPTIONS);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function run(): Promise<boolean> {
+  if (values.all) return showAll(prompt);
+  return showOne({
+    model: 'onetake-preview',
+    prompt,
+    ...(values.duration ? { duration: values.duration } : {}),
+    ...(values.resolution ? { resolution: values.resolution } : {}),
+    ...(values.ratio ? { aspect_ratio: values.ratio } : {}),
+    ...(values.seed ? { seed: Number(values.seed) } : {}),
+    ...(values.audio ? { generate_audio: true } : {}),
+  });
+}

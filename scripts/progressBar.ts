@@ -7,6 +7,8 @@ export interface ProgressBar {
 }
 
 const WIDTH = 32;
+/** Of a terminal that does not tell. */
+const COLUMNS = 80;
 /** Elsewhere than on a terminal a line is worth printing only this often, in percent. */
 const PLAIN_STEP = 25;
 
@@ -14,12 +16,11 @@ export function createProgressBar(out: WriteStream | NodeJS.WritableStream): Pro
   const isTerminal = 'isTTY' in out && out.isTTY;
   let last = '';
   return {
-    show(percent, label) {
-      const shown = isTerminal ? percent : Math.floor(percent / PLAIN_STEP) * PLAIN_STEP;
-      const filled = Math.round((shown / 100) * WIDTH);
+    show(given, label) {
+      const percent = Math.min(Math.max(Math.round(given) || 0, 0), 100);
       const line = isTerminal
-        ? `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${String(shown).padStart(3)}%  ${label}`
-        : `${label} ${shown}%`;
+        ? barOf(percent, label, out.columns || COLUMNS)
+        : `${label} ${Math.floor(percent / PLAIN_STEP) * PLAIN_STEP}%`;
       if (line === last) return;
       last = line;
       out.write(isTerminal ? `\r\x1b[2K${line}` : `${line}\n`);
@@ -28,4 +29,14 @@ export function createProgressBar(out: WriteStream | NodeJS.WritableStream): Pro
       if (isTerminal) out.write('\n');
     },
   };
+}
+
+/** Less than the terminal's width: a line that wraps cannot be drawn again. What does not fit is left out, the bar first. */
+function barOf(percent: number, label: string, columns: number): string {
+  const words = `${String(percent).padStart(3)}%  ${label}`;
+  const width = Math.min(WIDTH, columns - 1 - words.length - 1);
+  const room = Math.max(columns - 1, 0);
+  if (width < 1) return words.trimStart().slice(0, room);
+  const filled = Math.round((percent / 100) * width);
+  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${words}`;
 }

@@ -1,6 +1,7 @@
 // Runs a task of this repository: `node scripts/run.mjs <task> [arguments]`.
 // Plain JavaScript without dependencies, so that any Node from 18 on can start it on a fresh machine; the task itself
 // runs under the Node that package.json pins.
+import { readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled, InstallError } from './install.mjs';
@@ -20,16 +21,37 @@ const TASKS = {
   simulators: ['packages/simulators/src/main.ts'],
 };
 
+/** What tasks take that do not tell by themselves. */
+const USAGES = {
+  test: '[filter …]        everything that must hold; with a filter the test files whose path matches',
+  bench: 'status queries per second, beside a bare server',
+  'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
+  soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
+  chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
+  docs: '[--check]         writes the generated documents, or tells which are stale',
+};
+
 /** Tasks of people who use the gateway: relative paths in their arguments and settings are from the folder that they are in. */
 const FROM_THE_CALLER = ['start', 'onetake', 'demo'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 async function main([name, ...rest]) {
+  const usage = `Usage: node scripts/run.mjs <task> [arguments]\nTasks: ${Object.keys(TASKS).join(', ')}`;
   const task = Object.hasOwn(TASKS, name ?? '') ? TASKS[name] : undefined;
   if (!task) {
-    console.error(`Usage: node scripts/run.mjs <task> [arguments]\nTasks: ${Object.keys(TASKS).join(', ')}`);
-    return 2;
+    const asked = name === '--help' || name === '-h';
+    console[asked ? 'log' : 'error'](usage);
+    return asked ? 0 : 2;
+  }
+  // Told before anything is installed.
+  if (rest.includes('--version')) {
+    console.log(`onetake ${JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version}`);
+    return 0;
+  }
+  if (name in USAGES && (rest.includes('--help') || rest.includes('-h'))) {
+    console.log(`Usage: npm run ${name} -- ${USAGES[name]}`);
+    return 0;
   }
   const node = await ensureInstalled(root);
   const [script, ...args] = task;

@@ -209,6 +209,13 @@ export const SETTINGS = {
     default: 'info',
     description: `One of ${LOG_LEVELS.join(', ')}. Queries that succeed are logged at \`debug\`.`,
   }),
+  logFormat: setting({
+    env: 'ONETAKE_LOG_FORMAT',
+    schema: z.enum(['auto', 'json', 'pretty']),
+    default: 'auto',
+    description:
+      '`json`: an object a line; `pretty`: for people; `auto`: `pretty` on a terminal, `json` everywhere else.',
+  }),
   bodyLimitMb: setting({
     env: 'ONETAKE_BODY_LIMIT_MB',
     schema: whole(1, 1024),

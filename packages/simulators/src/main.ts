@@ -7,22 +7,26 @@ const USAGE = `npm run simulators -- [--scale 0.01] [--seed onetake] [--port-bas
 Starts a stand-in for each upstream on 127.0.0.1 and prints the variables that point a client at them.
 `;
 
-const { values } = parseArgs({
-  allowNegative: true,
-  options: {
-    scale: { type: 'string', default: '1' },
-    seed: { type: 'string', default: 'onetake' },
-    'port-base': { type: 'string' },
-    only: { type: 'string', multiple: true },
-    limits: { type: 'boolean', default: true },
-    help: { type: 'boolean', short: 'h' },
-  },
-});
+const OPTIONS = {
+  scale: { type: 'string', default: '1' },
+  seed: { type: 'string', default: 'onetake' },
+  'port-base': { type: 'string' },
+  only: { type: 'string', multiple: true },
+  limits: { type: 'boolean', default: true },
+  help: { type: 'boolean', short: 'h' },
+} as const;
 
-if (values.help) {
-  process.stdout.write(USAGE);
-} else {
-  await run();
+const values = understood();
+if (values.help) process.stdout.write(USAGE);
+else await run();
+
+function understood() {
+  try {
+    return parseArgs({ allowNegative: true, options: OPTIONS }).values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
 }
 
 async function run(): Promise<void> {

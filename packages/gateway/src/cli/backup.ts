@@ -1,6 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import Database from 'better-sqlite3';
 import { type Config, readConfig } from '../config.ts';
 import { createFileStorage } from '../media/files.ts';
@@ -9,16 +8,20 @@ import { BACKUP, isMarked, markFolder, refuseMovedFolder } from '../store/folder
 import { readFolderRows } from '../store/folderRows.ts';
 import { makeFolder, sqlitePath } from '../store/sqliteFile.ts';
 import { invalidRequest } from '../tasks/errors.ts';
+import { type Options, readOptions, usageError } from './arguments.ts';
 import { copyMedia } from './copyMedia.ts';
+
+export const BACKUP_OPTIONS = { to: { type: 'string' } } as const satisfies Options;
 
 /**
  * `onetake backup --to DIR`: copies the embedded store, and its media where they are files, beside a running gateway. The copy is
  * a data folder, of the moment at which the command began; repeated into the same folder, it copies new media alone.
  */
 export async function backupCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { to: { type: 'string' } } });
+  const { to: target } = readOptions(args, BACKUP_OPTIONS);
+  if (target === undefined) throw usageError('Say where to: onetake backup --to DIR.');
   const config = readConfig(process.env);
-  const to = targetOf(values.to, config);
+  const to = targetOf(target, config);
   const media = await backUp(config, to);
   process.stdout.write(
     media
@@ -30,13 +33,12 @@ export async function backupCommand(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function targetOf(to: string | undefined, { databaseUrl, dataDir }: Config): string {
+function targetOf(to: string, { databaseUrl, dataDir }: Config): string {
   if (databaseUrl !== undefined) {
     throw invalidRequest(
       'This command copies an embedded data folder. Back up PostgreSQL with its own tools (pg_dump, pg_basebackup, snapshots): see docs/operations.md.',
     );
   }
-  if (to === undefined) throw invalidRequest('Say where to: onetake backup --to DIR.');
   if (!existsSync(sqlitePath(dataDir))) {
     throw invalidRequest(`There is no onetake.db in ${dataDir}; set ONETAKE_DATA_DIR to the data folder.`);
   }

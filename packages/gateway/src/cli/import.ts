@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { type Config, readConfig } from '../config.ts';
 import { createFileStorage } from '../media/files.ts';
@@ -19,6 +18,7 @@ import { migrateSqlite } from '../store/sqliteMigrations.ts';
 import { systemClock } from '../tasks/clock.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
+import { type Options, readOptions, usageError } from './arguments.ts';
 import { type CopiedMedia, copyMedia } from './copyMedia.ts';
 
 /** Keys of missing objects that are told. */
@@ -26,22 +26,20 @@ const TOLD = 5;
 /** The secret by which a bucket knows whose it is. */
 const INSTALLATION = 'installation';
 
+export const IMPORT_OPTIONS = {
+  from: { type: 'string' },
+  'allow-missing-media': { type: 'boolean', default: false },
+} as const satisfies Options;
+
 /**
  * `onetake import --from DIR`: moves an embedded data folder into the database of ONETAKE_DATABASE_URL, and its media into
  * the configured storage. The folder is then marked: a gateway that drove its tasks again would have them made twice.
  */
 export async function importCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      from: { type: 'string' },
-      'allow-missing-media': { type: 'boolean', default: false },
-    },
-  });
-  const { from, 'allow-missing-media': allowMissing } = values;
+  const { from, 'allow-missing-media': allowMissing } = readOptions(args, IMPORT_OPTIONS);
+  if (from === undefined) throw usageError('Name the data folder: onetake import --from DIR.');
   const config = readConfig(process.env);
   const url = config.databaseSessionUrl ?? config.databaseUrl;
-  if (from === undefined) throw invalidRequest('Name the data folder: onetake import --from DIR.');
   if (url === undefined) throw invalidRequest('Set ONETAKE_DATABASE_URL: the database to import into.');
   if (!existsSync(sqlitePath(from))) {
     throw invalidRequest(`There is no onetake.db in ${from}; name a data folder: onetake import --from DIR.`);

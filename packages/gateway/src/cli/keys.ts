@@ -1,77 +1,82 @@
-import { parseArgs } from 'node:util';
 import { readConfig } from '../config.ts';
-import { createKeys } from '../keys/keys.ts';
+import { createKeys, type Keys } from '../keys/keys.ts';
 import type { KeyRow } from '../store/store.ts';
 import { systemClock } from '../tasks/clock.ts';
-import { invalidRequest } from '../tasks/errors.ts';
+import { type Options, readOptions, readWords, usageError } from './arguments.ts';
 import { openStore } from './openStore.ts';
 
 const DAY_MS = 86_400_000;
 /** Ten years, as at the admin endpoint. */
 const MAX_DAYS = 3650;
 
+export const KEYS_OPTIONS = {
+  name: { type: 'string' },
+  project: { type: 'string' },
+  admin: { type: 'boolean', default: false },
+  'expires-in-days': { type: 'string' },
+} as const satisfies Options;
+
 /** `onetake keys create|list|revoke`: works beside running gateways, which notice within a second. */
 export async function keysCommand([action, ...rest]: readonly string[]): Promise<number> {
-  const config = readConfig(process.env);
-  const store = await openStore(config);
-  const keys = createKeys(store, systemClock);
+  // What was typed is understood before anything is opened.
+  const act = actionOf(action, rest);
+  const store = await openStore(readConfig(process.env));
   try {
-    switch (action) {
-      case 'create': {
-        const { values } = parseArgs({
-          args: [...rest],
-          options: {
-            name: { type: 'string' },
-            project: { type: 'string' },
-            admin: { type: 'boolean', default: false },
-            'expires-in-days': { type: 'string' },
-          },
-        });
-        if (!values.name) throw invalidRequest('Give the key a name: onetake keys create --name "my app".');
-        const { key, row } = await keys.create(
-          {
-            name: values.name,
-            scopes: values.admin ? ['generate', 'admin'] : ['generate'],
-            ...(values.project === undefined ? {} : { project: values.project }),
-            ...(values['expires-in-days'] === undefined
-              ? {}
-              : { expiresAt: expiry(values['expires-in-days']) }),
-          },
-          'cli',
-        );
-        process.stderr.write(`Made ${row.id} for project ${row.projectId}. The key is shown this once:\n`);
-        process.stdout.write(`${key}\n`);
-        return 0;
-      }
-      case 'list': {
-        parseArgs({ args: [...rest] });
-        for (const row of await keys.list()) {
-          const state = stateOf(row, systemClock.now());
-          const made = new Date(row.createdAt).toISOString();
-          process.stdout.write(
-            `${row.id}  ${row.prefix}…  ${state.padEnd(7)}  ${made}  ${row.projectId}  ${row.scopes.join('+')}  ${row.name}\n`,
-          );
-        }
-        return 0;
-      }
-      case 'revoke': {
-        const { values, positionals } = parseArgs({
-          args: [...rest],
-          allowPositionals: true,
-          options: { force: { type: 'boolean', default: false } },
-        });
-        const [id, ...more] = positionals;
-        if (!id) throw invalidRequest('Say which key: onetake keys revoke ID (see onetake keys list).');
-        if (more.length > 0) throw invalidRequest('Revoke one key at a time: onetake keys revoke ID.');
-        const row = await keys.revoke(id, 'cli', { force: values.force });
-        process.stdout.write(`Revoked ${row.id} (${row.name}).\n`);
-        return 0;
-      }
-      default:
-        throw invalidRequest('Say what to do with keys: create, list or revoke.');
-    }
+    await act(createKeys(store, systemClock));
+    return 0;
   } finally {
     await store.close();
+  }
+}
+
+function actionOf(action: string | undefined, args: readonly string[]): (keys: Keys) => Promise<void> {
+  switch (action) {
+    case 'create':
+      return creation(args);
+    case 'list':
+      readOptions(args, {});
+      return list;
+    case 'revoke': {
+      const { values, words } = readWords(args, { force: { type: 'boolean', default: false } });
+      const [id, ...more] = words;
+      if (!id) throw usageError('Say which key: onetake keys revoke ID (see onetake keys list).');
+      if (more.length > 0) throw usageError('Revoke one key at a time: onetake keys revoke ID.');
+      return async (keys) => {
+        const row = await keys.revoke(id, 'cli', { force: values.force });
+        process.stdout.write(`Revoked ${row.id} (${row.name}).\n`);
+      };
+    }
+    default:
+      throw usageError('Say what to do with keys: create, list or revoke.');
+  }
+}
+
+function creation(args: readonly string[]): (keys: Keys) => Promise<void> {
+  const { name, project, admin, 'expires-in-days': days } = readOptions(args, KEYS_OPTIONS);
+  if (!name) throw usageError('Give the key a name: onetake keys create --name "my app".');
+  const expiresAt = days === undefined ? undefined : expiry(days);
+  return async (keys) => {
+    const { key, row } = await keys.create(
+      {
+        name,
+        scopes: admin ? ['generate', 'admin'] : ['generate'],
+        ...(project === undefined ? {} : { project }),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+      },
+      'cli',
+    );
+    process.stderr.write(`Made ${row.id} for project ${row.projectId}. The key is shown this once:\n`);
+    process.stdout.write(`${key}\n`);
+  };
+}
+
+async function list(keys: Keys): Promise<void> {
+  for (const row of await keys.list()) {
+    const state = stateOf(row, systemClock.now());
+    const made = new Date(row.createdAt).toISOString();
+    process.stdout.write(
+      `${row.id}  ${row.prefix}…  ${state.padEnd(7)}  ${made}  ${row.projectId}  ${row.scopes.join('+')}  ${row.name}\n`,
+    );
   }
 }
 
@@ -83,6 +88,6 @@ function stateOf({ revokedAt, expiresAt }: KeyRow, now: number): string {
 function expiry(days: string): number {
   const count = Number(days);
   if (!Number.isInteger(count) || count < 1 || count > MAX_DAYS)
-    throw invalidRequest(`--expires-in-days must be a whole number of days, 1 to ${MAX_DAYS}.`);
+    throw usageError(`--expires-in-days must be a whole number of days, 1 to ${MAX_DAYS}.`);
   return systemClock.now() + count * DAY_MS;
 }

@@ -1,66 +1,159 @@
-import { parseArgs } from 'node:util';
 import { OnetakeError } from '../tasks/errors.ts';
-import { backupCommand } from './backup.ts';
-import { importCommand } from './import.ts';
-import { keysCommand } from './keys.ts';
-import { migrateCommand } from './migrate.ts';
-import { recoverCommand } from './recover.ts';
+import { VERSION } from '../version.ts';
+import { asksFor, npmHint, type Options, readOptions, withoutNpm } from './arguments.ts';
+import { BACKUP_OPTIONS, backupCommand } from './backup.ts';
+import { IMPORT_OPTIONS, importCommand } from './import.ts';
+import { KEYS_OPTIONS, keysCommand } from './keys.ts';
+import { MIGRATE_OPTIONS, migrateCommand } from './migrate.ts';
+import { RECOVER_OPTIONS, recoverCommand } from './recover.ts';
 import { serve } from './serve.ts';
 
-const USAGE = `Usage: onetake <command>
+interface Command {
+  /** What follows `onetake `, and what it does; a line each. */
+  readonly forms: readonly (readonly [form: string, ...what: string[]])[];
+  readonly options: Options;
+  /** Words of its own before those that are typed: `keys create` has two. */
+  readonly words: number;
+  run(args: readonly string[]): Promise<number>;
+}
 
-  serve                                   run the gateway
-  keys create --name NAME [--project P] [--admin] [--expires-in-days N]
-                                          make an API key and show it, once
-  keys list                               list keys
-  keys revoke ID [--force]                make a key stop working; the last admin key only with --force
-  migrate [--check]                       bring the database up to date, as a start does; with --check only
-                                          tell, and exit with 1 if something is to be done
-  backup --to DIR                         copy the embedded store and its media, beside a running gateway
-  recover                                 after a restore from a backup, before the first start: nothing that may have
-                                          been submitted since the backup is submitted again
-  import --from DIR [--allow-missing-media]
-                                          move an embedded data folder into PostgreSQL and the configured storage
+const COMMANDS: Readonly<Record<string, Command>> = {
+  serve: {
+    forms: [['serve', 'run the gateway until SIGTERM or Ctrl-C']],
+    options: {},
+    words: 1,
+    run(args) {
+      readOptions(args, {});
+      return serve();
+    },
+  },
+  keys: {
+    forms: [
+      [
+        'keys create --name NAME [--project P] [--admin] [--expires-in-days N]',
+        'make an API key and show it, once',
+      ],
+      ['keys list', 'list keys'],
+      ['keys revoke ID [--force]', 'make a key stop working; the last admin key only with --force'],
+    ],
+    options: KEYS_OPTIONS,
+    words: 2,
+    run: keysCommand,
+  },
+  migrate: {
+    forms: [
+      [
+        'migrate [--check]',
+        'bring the database up to date, as a start does; with --check only',
+        'tell, and exit with 1 if something is to be done',
+      ],
+    ],
+    options: MIGRATE_OPTIONS,
+    words: 1,
+    run: migrateCommand,
+  },
+  backup: {
+    forms: [['backup --to DIR', 'copy the embedded store and its media, beside a running gateway']],
+    options: BACKUP_OPTIONS,
+    words: 1,
+    run: backupCommand,
+  },
+  recover: {
+    forms: [
+      [
+        'recover [--json]',
+        'after a restore from a backup, before the first start: nothing that may have',
+        'been submitted since the backup is submitted again; lists what failed for it',
+      ],
+    ],
+    options: RECOVER_OPTIONS,
+    words: 1,
+    run: recoverCommand,
+  },
+  import: {
+    forms: [
+      [
+        'import --from DIR [--allow-missing-media]',
+        'move an embedded data folder into PostgreSQL and the configured storage',
+      ],
+    ],
+    options: IMPORT_OPTIONS,
+    words: 1,
+    run: importCommand,
+  },
+};
+
+/** Where the text about a form begins. */
+const COLUMN = 40;
+
+function formText([form, ...what]: Command['forms'][number]): string {
+  const indent = ' '.repeat(COLUMN);
+  const lines = what.map((line) => `${indent}${line}`);
+  const head = `  ${form}`;
+  if (head.length >= COLUMN - 1) return [head, ...lines].join('\n');
+  return [`${head.padEnd(COLUMN)}${what[0]}`, ...lines.slice(1)].join('\n');
+}
+
+function usage(command?: Command): string {
+  const commands = command ? [command] : Object.values(COMMANDS);
+  const forms = commands.flatMap(({ forms }) => forms.map(formText)).join('\n');
+  return `Usage: onetake <command>
+
+${forms}
+
+  --help, --version                     of the program, or of a command
 
 Settings come from the environment and onetake.yaml: see docs/settings.md.
 `;
+}
 
 /** The command line. Exit code 2 means that the command or a setting was wrong, 1 that it failed. */
-async function main([command, ...rest]: readonly string[]): Promise<number> {
-  switch (command) {
-    case 'serve':
-      parseArgs({ args: rest });
-      return serve();
-    case 'keys':
-      return keysCommand(rest);
-    case 'migrate':
-      return migrateCommand(rest);
-    case 'backup':
-      return backupCommand(rest);
-    case 'import':
-      return importCommand(rest);
-    case 'recover':
-      return recoverCommand(rest);
-    case 'help':
-    case '--help':
-    case '-h':
-      process.stdout.write(USAGE);
-      return 0;
-    default:
-      process.stderr.write(`${command === undefined ? '' : `There is no command "${command}".\n\n`}${USAGE}`);
-      return 2;
+async function main(typed: readonly string[]): Promise<number> {
+  const [name] = typed;
+  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (name === 'version' || asksFor(typed, '--version', '-V')) {
+    process.stdout.write(`onetake ${VERSION}\n`);
+    return 0;
+  }
+  if (name === 'help' || asksFor(typed, '--help', '-h')) {
+    const about = name === 'help' ? COMMANDS[typed[1] ?? ''] : command;
+    process.stdout.write(usage(about));
+    return 0;
+  }
+  if (!command) {
+    process.stderr.write(name === undefined ? usage() : `There is no command "${name}".\n\n${usage()}`);
+    return 2;
+  }
+  try {
+    const { options, words } = command;
+    return await command.run(withoutNpm(typed, { options, words, env: process.env }).slice(1));
+  } catch (error) {
+    if (!(error instanceof OnetakeError) || error.code !== 'usage') throw error;
+    const hint = error.message.includes('npm') ? undefined : npmHint(typed, process.env);
+    process.stderr.write(`${error.message}${hint === undefined ? '' : `\n${hint}`}\n\n${usage(command)}`);
+    return 2;
   }
 }
 
+// Where nobody can be told, nothing is.
+process.stderr.on('error', () => undefined);
+const serving = process.argv[2] === 'serve';
+if (!serving) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) is none.
+    if (error.code !== 'EPIPE') process.stderr.write(`Standard output cannot be written: ${error.message}\n`);
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+}
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-  const mistaken = error instanceof OnetakeError ? error.status < 500 : code?.startsWith('ERR_PARSE_ARGS');
+  const mistaken = error instanceof OnetakeError && error.status < 500;
   process.stderr.write(
     `${error instanceof Error ? (code === undefined ? error.stack : error.message) : String(error)}\n`,
   );
   process.exitCode = mistaken ? 2 : 1;
   // A pipe that nobody reads would keep the process for ever.
-  if (process.argv[2] === 'serve') process.exit();
+  if (serving) process.exit();
 }

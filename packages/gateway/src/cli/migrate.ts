@@ -1,14 +1,13 @@
-import { parseArgs } from 'node:util';
 import { readConfig } from '../config.ts';
 import { migratePostgres, pendingInPostgres } from '../store/postgresMigrations.ts';
 import { migrateSqlite, pendingInSqlite } from '../store/sqliteMigrations.ts';
+import { type Options, readOptions } from './arguments.ts';
+
+export const MIGRATE_OPTIONS = { check: { type: 'boolean', default: false } } as const satisfies Options;
 
 /** `onetake migrate [--check]`: applies what the database lacks, or tells whether it lacks something. */
 export async function migrateCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { check: { type: 'boolean', default: false } },
-  });
+  const values = readOptions(args, MIGRATE_OPTIONS);
   const { databaseUrl, dataDir } = readConfig(process.env);
   const [pending, apply] =
     databaseUrl === undefined

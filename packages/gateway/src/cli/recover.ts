@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../config.ts';
 import { BACKUP, unmarkFolder } from '../store/folderMarks.ts';
 import { livingNodes } from '../store/livingNodes.ts';
@@ -11,6 +10,7 @@ import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { move } from '../tasks/lifecycle.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { Task } from '../tasks/task.ts';
+import { type Options, readOptions } from './arguments.ts';
 import { openStore } from './openStore.ts';
 
 /** Tasks read, and written, at a time. */
@@ -20,28 +20,58 @@ const MESSAGE =
   'The gateway was restored from a backup, and it cannot be told whether this task was submitted since. It was not submitted ' +
   'again, so that it cannot be billed twice; submit a new task if you want another try.';
 
+export const RECOVER_OPTIONS = { json: { type: 'boolean', default: false } } as const satisfies Options;
+
+/** A task that was failed, as it is told: what became of it is in its error. */
+interface Failed {
+  readonly task_id: string;
+  readonly project: string;
+  readonly model: string;
+  readonly account: string | null;
+  readonly why: string;
+}
+
 /**
- * `onetake recover`: makes a store that was restored from a backup safe to start. A task that was not yet with an upstream
+ * `onetake recover [--json]`: makes a store that was restored from a backup safe to start. A task that was not yet with an upstream
  * when the backup was made may have been submitted, and billed, since: it fails as `submission_unknown` instead of being made twice.
  */
 export async function recoverCommand(args: readonly string[]): Promise<number> {
-  parseArgs({ args: [...args] });
+  const { json } = readOptions(args, RECOVER_OPTIONS);
   const config = readConfig(process.env);
   await refuseRunning(config);
   const store = await openStopped(config);
   try {
-    const { failed, followed } = await recover(store, systemClock.now());
+    const tasks: Failed[] = [];
+    const { failed, followed } = await recover(store, systemClock.now(), (task) => {
+      if (json) tasks.push(failedOf(task));
+      else process.stdout.write(`${Object.values(failedOf(task)).join('  ')}\n`);
+    });
     // A gateway that was started meanwhile may have submitted what was about to fail.
     await refuseRunning(config);
     if (config.databaseUrl === undefined) unmarkFolder(config.dataDir, BACKUP);
     process.stdout.write(
-      `${failed} tasks that may have been submitted since the backup failed as submission_unknown; ${followed} that were upstream ` +
-        'go on at the next start.\n',
+      json
+        ? `${JSON.stringify({ failed: tasks, followed })}\n`
+        : `${failed} tasks that may have been submitted since the backup failed as submission_unknown; ${followed} that were upstream ` +
+            'go on at the next start.\n',
     );
     return 0;
   } finally {
     await store.close();
   }
+}
+
+function failedOf({ id, projectId, request, phase, attempt }: Task): Failed {
+  return {
+    task_id: id,
+    project: projectId,
+    model: request.model,
+    account: attempt?.accountId ?? null,
+    why:
+      phase === 'submitting'
+        ? 'was being submitted when the backup was made'
+        : 'waited when the backup was made, and may have been submitted since',
+  };
 }
 
 /** Throws where a gateway is running: what waits there may be on its way upstream at this very moment. */
@@ -65,7 +95,12 @@ async function openStopped(config: Config): Promise<Store> {
 }
 
 /** As the command does, on an open store that nobody drives; `now` in milliseconds UTC. May be repeated. */
-export async function recover(store: Store, now: number): Promise<{ failed: number; followed: number }> {
+export async function recover(
+  store: Store,
+  now: number,
+  /** Told of each task that was failed, as it was before. */
+  onFailed: (task: Task) => void = () => undefined,
+): Promise<{ failed: number; followed: number }> {
   const error = taskError('submission_unknown', MESSAGE);
   let failed = 0;
   let followed = 0;
@@ -84,6 +119,7 @@ export async function recover(store: Store, now: number): Promise<{ failed: numb
       throw new OnetakeError('gateways_running', 409, message);
     }
     failed += 1;
+    onFailed(task);
   }
 
   for (const owner of (await store.loads()).keys()) {

@@ -1,7 +1,9 @@
+import { isatty } from 'node:tty';
 import { type Config, readConfig } from '../config.ts';
 import { startGateway } from '../main.ts';
 import { createLog } from '../observability/log.ts';
 import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
+import { prettyLine } from '../observability/prettyLog.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** A second signal within this time belongs to the first. Milliseconds. */
@@ -13,7 +15,12 @@ const LOG_FLUSH_MS = 1000;
 /** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
 export async function serve(): Promise<never> {
   const config = readConfig(process.env);
-  const output = createLogOutput({ sink: standardOutput() });
+  const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isatty(1));
+  const output = createLogOutput({
+    sink: standardOutput(),
+    // https://no-color.org
+    ...(pretty ? { format: prettyLine(isatty(1) && !process.env.NO_COLOR) } : {}),
+  });
   neverBlock(process.stderr);
   process.once('exit', () => output.writeRest());
   try {

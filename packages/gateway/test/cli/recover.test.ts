@@ -92,7 +92,7 @@ describe('onetake recover', () => {
     const env = { ONETAKE_DATABASE_URL: url };
     expect(await onetake(env, 'recover')).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^1 tasks/),
+      stdout: expect.stringMatching(/^1 tasks/m),
     });
   });
 
@@ -108,18 +108,40 @@ describe('onetake recover', () => {
 
   it('makes a backup a folder that a gateway starts on', async () => {
     const dir = await tempFolder();
-    await fillFolder(dir);
+    const { tasks } = await fillFolder(dir);
     markFolder(dir, BACKUP, 'as onetake backup does');
     await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
       code: 'data_dir_is_backup',
       message: expect.stringContaining(`ONETAKE_DATA_DIR=${dir} onetake recover`),
     });
-    expect(await onetake({ ONETAKE_DATA_DIR: dir }, 'recover')).toMatchObject({
-      code: 0,
-      stdout: expect.stringMatching(/^2 tasks .* 2 that were upstream/),
-    });
+    const { code, stdout } = await onetake({ ONETAKE_DATA_DIR: dir }, 'recover');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^2 tasks .* 2 that were upstream/m);
+    // Each task that was failed, and why.
+    expect(stdout).toMatch(
+      new RegExp(`^${tasks.get('accepted')?.id} .*waited when the backup was made`, 'm'),
+    );
+    expect(stdout).toMatch(new RegExp(`^${tasks.get('submitting')?.id} .*was being submitted`, 'm'));
     expect(isMarked(dir, BACKUP)).toBe(false);
     await (await openSqliteStore({ dir, exclusive: true })).close();
+  });
+
+  it('tells what it failed in JSON where a program asks', async () => {
+    const dir = await tempFolder();
+    const { tasks } = await fillFolder(dir);
+    const { stdout } = await onetake({ ONETAKE_DATA_DIR: dir }, 'recover', '--json');
+    const { failed, followed } = JSON.parse(stdout);
+    expect(followed).toBe(2);
+    expect(failed.map(({ task_id }: { task_id: string }) => task_id).sort()).toEqual(
+      ['accepted', 'submitting'].map((phase) => tasks.get(phase as 'accepted')?.id).sort(),
+    );
+    expect(failed[0]).toEqual({
+      task_id: expect.any(String),
+      project: expect.any(String),
+      model: expect.any(String),
+      account: expect.anything(),
+      why: expect.stringMatching(/backup/),
+    });
   });
 
   it('makes no folder where there is none, and says where a database could not be reached', async () => {
@@ -172,7 +194,7 @@ describe('gateways on a database that was restored to an older state', () => {
   it('submit nothing again after onetake recover, and go on with what was upstream', async () => {
     const { ids, upstream, url, again } = await restored();
     expect((await onetake({ ONETAKE_DATABASE_URL: url }, 'recover')).stdout).toMatch(
-      /^2 tasks .* 1 that were/,
+      /^2 tasks .* 1 that were/m,
     );
     const world = await again();
     const node = await world.join();

@@ -23,6 +23,7 @@ interface Serving {
 /** `onetake serve` with this for a standard output, begun by `start`; resolves once it answers. */
 async function serve(
   start: (env: NodeJS.ProcessEnv, args: readonly string[]) => ChildProcess,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<Serving> {
   const dataDir = await tempFolder();
   const child = start(
@@ -32,6 +33,7 @@ async function serve(
       ONETAKE_PORT: '0',
       ONETAKE_BOOTSTRAP_KEY: KEY,
       ONETAKE_LOG_LEVEL: 'debug',
+      ...settings,
     },
     [process.execPath, CLI, 'serve'],
   );

@@ -1,0 +1,108 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { withoutNpm } from '../../src/cli/arguments.ts';
+import { KEYS_OPTIONS } from '../../src/cli/keys.ts';
+import { VERSION } from '../../src/version.ts';
+import { onetake } from '../support/commandLine.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+
+const COMMANDS = ['serve', 'keys', 'migrate', 'backup', 'recover', 'import'];
+/** As npm sets it for `npm run onetake`. */
+const NPM = { npm_lifecycle_event: 'onetake', npm_lifecycle_script: 'node scripts/run.mjs onetake' };
+
+async function typed(env: Readonly<Record<string, string>>, line: string) {
+  const dataDir = join(await tempFolder(), 'data');
+  const ended = await onetake({ ONETAKE_DATA_DIR: dataDir, ...env }, ...line.split(' ').filter(Boolean));
+  return { ...ended, made: existsSync(dataDir) };
+}
+
+describe('help', () => {
+  it.each(['--help', 'keys create -h', 'serve --help'])('%s', async (line) => {
+    const { code, stdout, stderr, made } = await typed({}, line);
+    expect({ code, stderr, made }).toEqual({ code: 0, stderr: '', made: false });
+    expect(stdout).toMatch(/^Usage: onetake/);
+    if (line.includes('keys')) expect(stdout).not.toContain('backup');
+    else if (!line.includes('serve'))
+      for (const command of COMMANDS) expect(stdout).toContain(`  ${command} `);
+  });
+
+  it.each(['--version', 'backup -V'])('%s', async (line) => {
+    expect(await typed({}, line)).toMatchObject({ code: 0, stdout: `onetake ${VERSION}\n`, made: false });
+  });
+});
+
+describe('what is not understood is told in a line, then how it is used', () => {
+  it.each([
+    ['', /^Usage/],
+    ['sevre', /^There is no command "sevre"\.\n\nUsage/],
+    ['serve --port 1', /^Unknown option '--port'\.\n\nUsage: onetake <command>\n\n {2}serve/],
+    ['keys create --name', /^Option '--name <value>' argument missing\.\n/],
+    ['keys list all', /^Unexpected argument 'all'/],
+    ['backup', /^Say where to/],
+    ['recover --jsn', /^Unknown option/],
+  ])('onetake %s', async (line, message) => {
+    const { code, stderr, stdout, made } = await typed({}, line);
+    expect({ code, stdout, made }).toEqual({ code: 2, stdout: '', made: false });
+    expect(stderr).toMatch(message);
+    expect(stderr).toContain('Usage: onetake');
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+});
+
+describe('what npm takes for itself where the -- is missing', () => {
+  it('is used: npm run onetake keys create --name x', async () => {
+    const made = await typed({ ...NPM, npm_config_name: 'x' }, 'keys create');
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sk-/) });
+  });
+
+  const of = (args: readonly string[], env: Record<string, string>) =>
+    withoutNpm(args, { options: KEYS_OPTIONS, words: 2, env: { ...NPM, ...env } });
+
+  it('is used with a switch, and with a value that npm has made a word of', () => {
+    expect(of(['keys', 'create'], { npm_config_name: 'x', npm_config_admin: 'true' })).toEqual([
+      ...['keys', 'create', '--name', 'x', '--admin'],
+    ]);
+    expect(
+      of(['keys', 'create', '30'], { npm_config_name: 'x', npm_config_expires_in_days: 'true' }),
+    ).toEqual([...['keys', 'create', '--expires-in-days', '30', '--name', 'x']]);
+  });
+
+  it('is asked for again, as it has to be typed, where it cannot be told any more', () => {
+    expect(() =>
+      of(['keys', 'create', '5', 'p'], { npm_config_project: 'true', npm_config_expires_in_days: 'true' }),
+    ).toThrow(/npm run onetake -- keys create/);
+  });
+
+  it('is left alone outside npm, and where the argument came through', () => {
+    const env = { npm_config_name: 'x' };
+    expect(withoutNpm(['keys'], { options: KEYS_OPTIONS, words: 2, env })).toEqual(['keys']);
+    expect(of(['keys', 'create', '--name=y'], env)).toEqual(['keys', 'create', '--name=y']);
+  });
+
+  it('is hinted at where an argument is missing', async () => {
+    const { stderr } = await typed(NPM, 'backup');
+    expect(stderr).toContain('With npm, a -- comes before the arguments: npm run onetake -- backup …');
+  });
+});
+
+it('a key that cannot be printed is told, and the command fails', async () => {
+  const { code, stderr } = await onetakeInto('/dev/full', 'keys', 'create', '--name', 'x');
+  expect(stderr).toMatch(/Standard output cannot be written: ENOSPC/);
+  expect(code).toBe(1);
+});
+
+async function onetakeInto(device: string, ...args: readonly string[]) {
+  const { spawnSync } = await import('node:child_process');
+  const { openSync, closeSync } = await import('node:fs');
+  const { fileURLToPath } = await import('node:url');
+  const fd = openSync(device, 'w');
+  const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+  const ended = spawnSync(process.execPath, [cli, ...args], {
+    env: { PATH: process.env.PATH, ONETAKE_DATA_DIR: join(await tempFolder(), 'data') },
+    stdio: ['ignore', fd, 'pipe'],
+    encoding: 'utf8',
+  });
+  closeSync(fd);
+  return { code: ended.status, stderr: ended.stderr };
+}
