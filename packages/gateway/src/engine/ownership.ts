@@ -70,7 +70,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
       try {
         parts.takeUp(task);
       } catch (error) {
-        // One task that cannot be driven (its model left the catalogue, say) must not keep the others from it.
+        // One task that cannot be driven must not keep the others from it.
         log.error(
           { task: task.id, err: error },
           'cannot take this task up; it stays as it is until the next start',

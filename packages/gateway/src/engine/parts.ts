@@ -57,8 +57,8 @@ export interface EngineParts {
   readonly servedBy: (account: Account, task: Task) => boolean;
   /** What the account calls the model that serves the task. */
   readonly upstreamModel: (account: Account, task: Task) => string;
-  /** The task's request with every value one that the upstream takes. */
-  readonly upstreamRequest: (task: Task) => VideoRequest;
+  /** The task's request with every value one that the upstream takes; undefined where its model has left the catalogue. */
+  readonly upstreamRequest: (task: Task) => VideoRequest | undefined;
   /** How the limits of accounts are shared with other nodes; everything is this node's unless told. */
   readonly shares?: AccountShares;
   /** For what is stored and shown; what is waited for is measured by the timers. */

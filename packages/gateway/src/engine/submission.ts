@@ -292,11 +292,12 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const { attempt, id } = hand.task;
     if (!attempt) throw new Error(`task ${id} is ${hand.task.phase} without an attempt`);
     const givenUpAt = timers.monotonic();
+    const asked = parts.upstreamRequest(hand.task);
     const lost: UnknownSubmission = {
       taskId: id,
       idempotencyKey: attempt.idempotencyKey,
       upstreamModel: attempt.upstreamModel,
-      request: parts.upstreamRequest(hand.task),
+      request: asked ?? hand.task.request,
       intendedAt: attempt.intendedAt,
       ...(attempt.intendedThereAt === undefined ? {} : { intendedThereAt: attempt.intendedThereAt }),
       // A process that was suspended counts too little, a wall clock that was set anything: the larger one is safe.
@@ -317,7 +318,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
     }
     const outcome = await lookFor(hand, lost, account);
     if (!outcome || outcome.found) return;
-    if (outcome.certainty === 'absent') {
+    // Without its model nobody knows what exactly was asked for: what is not found may be there all the same.
+    if (outcome.certainty === 'absent' && asked) {
       return refused(
         hand,
         new UpstreamError('upstream_unavailable', { created: 'no', detail: 'not found upstream' }),
@@ -355,7 +357,7 @@ export function jobOf(
   { number, idempotencyKey, upstreamModel }: Attempt,
   { upstreamRequest, openInput }: Pick<EngineParts, 'upstreamRequest' | 'openInput'>,
 ): Job {
-  const request = upstreamRequest(task);
+  const request = upstreamRequest(task) ?? task.request;
   return { taskId: task.id, attempt: number, idempotencyKey, upstreamModel, request, openInput };
 }
 

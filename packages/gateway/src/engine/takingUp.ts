@@ -22,7 +22,7 @@ interface TakingUpParts extends EngineParts {
   readonly keep: (work: Promise<unknown>) => void;
 }
 
-/** Takes a task up where its last driver left it. Throws where the catalogue no longer knows its model. */
+/** Takes a task up where its last driver left it. What its attempt says is enough, whatever became of its model. */
 export function createTakingUp(parts: TakingUpParts): (task: Task) => void {
   const { hands, accountStates, submission, tracking, collecting, cancelling, keep, log } = parts;
 
@@ -58,8 +58,6 @@ export function createTakingUp(parts: TakingUpParts): (task: Task) => void {
   }
 
   return (task) => {
-    // Throws where nothing could be decided about the task.
-    parts.facts(task);
     const hand = hands.take(task);
     const state = accountStates.get(task.attempt?.accountId ?? '');
     if (state && (task.phase === 'submitting' || task.phase === 'running')) {

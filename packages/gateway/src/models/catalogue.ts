@@ -17,14 +17,14 @@ export interface Catalogue extends ModelLookup {
   available(id: string): boolean;
   /** Throws a 503 that names the settings to fill in, or says that the model is retired, where no account serves it. */
   requireAvailable(model: Model): void;
-  /** What the engine needs to know of a request's model. */
+  /** What the engine needs to know of a request's model; a guess where the catalogue has it no longer. */
   facts(request: VideoRequest): ModelFacts;
-  /** Whether the account can serve the request. */
+  /** Whether the account can serve the request; no account serves a model that is not in the catalogue any more. */
   servedBy(server: ModelServer, request: VideoRequest): boolean;
   /** What the account calls the model that serves the request. */
   upstreamModelAt(server: ModelServer, request: VideoRequest): string;
-  /** The request as its adapter sends it: every value one that the upstream takes. */
-  upstreamRequest(request: VideoRequest): VideoRequest;
+  /** The request as its adapter sends it: every value one that the upstream takes. Undefined where the model is gone. */
+  upstreamRequest(request: VideoRequest): VideoRequest | undefined;
 }
 
 interface ModelFacts {
@@ -37,6 +37,9 @@ interface CatalogueParts {
   /** The accounts of this installation. */
   readonly servers: readonly ModelServer[];
 }
+
+/** Of a model that nothing is known of: most make a video in a minute or two. */
+const UNKNOWN_TYPICAL: ModelFacts['typical'] = { medianSeconds: 60, p90Seconds: 180 };
 
 /**
  * Everything wrong with changes to the catalogue, and with the models that accounts name, a sentence each. Pure: settings are
@@ -62,12 +65,8 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
   const byName = new Map(
     models.flatMap((model) => [model.id, ...model.aliases].map((name) => [name, model] as const)),
   );
-  const modelOf = ({ model: id }: VideoRequest): Model => {
-    const model = byName.get(id);
-    if (!model)
-      throw new Error(`the model ${id} of a task is no longer in the catalogue; put it back under "models"`);
-    return model;
-  };
+  /** Undefined where a task's model has left the catalogue since: what its attempt says is enough to see it to its end. */
+  const modelOf = ({ model: id }: VideoRequest): Model | undefined => byName.get(id);
 
   return {
     get: (id) => byName.get(id),
@@ -80,12 +79,21 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
       if (!isServed(model)) throw unavailable(model);
     },
     facts(request) {
-      const { typical } = modelOf(request);
-      return { typical };
+      return { typical: modelOf(request)?.typical ?? UNKNOWN_TYPICAL };
     },
-    servedBy: (server, request) => serves(server, modelOf(request)),
-    upstreamModelAt: (server, request) => upstreamModelAt(server, modelOf(request), request),
-    upstreamRequest: (request) => upstreamRequest(modelOf(request), request),
+    servedBy(server, request) {
+      const model = modelOf(request);
+      return model !== undefined && serves(server, model);
+    },
+    upstreamModelAt(server, request) {
+      const model = modelOf(request);
+      if (!model) throw new Error(`no account serves ${request.model}, which is not in the catalogue`);
+      return upstreamModelAt(server, model, request);
+    },
+    upstreamRequest(request) {
+      const model = modelOf(request);
+      return model && upstreamRequest(model, request);
+    },
   };
 }
 

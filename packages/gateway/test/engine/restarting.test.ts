@@ -105,29 +105,6 @@ describe('starting', () => {
     expect(next.upstream.count('start')).toBe(2);
   });
 
-  it('is not kept from other tasks by one that cannot be driven', async () => {
-    let over = false;
-    const world = await createWorld({
-      limits: { inFlight: 1 },
-      behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
-    });
-    await world.submit('running');
-    const odd = await world.submit('odd');
-    const good = await world.submit('good');
-    await world.idle();
-    over = true;
-    const next = await world.restart({
-      parts: ({ facts }) => ({
-        facts(task) {
-          if (task.request.prompt === 'odd') throw new Error('the model left the catalogue');
-          return facts(task);
-        },
-      }),
-    });
-    expect((await next.ends(good.id)).phase).toBe('succeeded');
-    expect((await next.task(odd.id)).phase).toBe('accepted');
-  });
-
   it('answers a repeated submit with the task of the life before', async () => {
     const idempotency = { key: 'k', bodyHash: 'h', expiresAt: Number.MAX_SAFE_INTEGER };
     const world = await createWorld();

@@ -375,9 +375,15 @@ describe('changes of the catalogue', () => {
     expect(refusal(overrides)).toMatch(message);
   });
 
-  it('cannot be made by a task whose model has left: driving it says what to do', () => {
+  it('leave a task whose model has gone something to go by, and no account', () => {
     const { draft } = checkRequest({ model: 'onetake-preview', prompt: 'x' }, builtIn);
-    const { image: _image, lastFrame: _lastFrame, referenceImages: _images, ...request } = draft;
-    expect(() => builtIn.facts({ ...request, model: 'gone' })).toThrow(/gone .*put it back under "models"/);
+    const { image: _image, lastFrame: _lastFrame, referenceImages: _images, ...rest } = draft;
+    const request = { ...rest, model: 'gone' };
+    expect(builtIn.facts(request).typical.medianSeconds).toBeGreaterThan(0);
+    const server = { providerId: 'preview', retiresModels: false };
+    expect(builtIn.servedBy(server, rest)).toBe(true);
+    expect(builtIn.servedBy(server, request)).toBe(false);
+    expect(builtIn.upstreamRequest(request)).toBeUndefined();
+    expect(() => builtIn.upstreamModelAt(server, request)).toThrow('not in the catalogue');
   });
 });

@@ -135,6 +135,7 @@ it.each(MODELS.map((model) => [model.id, model] as const))(
         }
         accepted += 1;
         const sent = builtIn.upstreamRequest(asStored(checked.draft));
+        if (!sent) throw new Error('a model that was checked is there');
         for (const [parameter, spec] of Object.entries(model.parameters)) {
           const value: unknown = Reflect.get(sent, parameter);
           expect([parameter, value, takesUpstream(spec, value)]).toEqual([parameter, value, true]);

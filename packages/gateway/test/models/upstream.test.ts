@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { asStored, builtIn, check } from './builtIn.ts';
 
 const PNG = 'https://example.com/a.png';
-const sent = (body: Record<string, unknown>) => builtIn.upstreamRequest(asStored(check(body).draft));
+const sent = (body: Record<string, unknown>) => {
+  const request = builtIn.upstreamRequest(asStored(check(body).draft));
+  if (!request) throw new Error('a model that was checked is there');
+  return request;
+};
 const nameAt = (body: Record<string, unknown>, region?: string) =>
   builtIn.upstreamModelAt(
     { providerId: 'any', retiresModels: false, ...(region === undefined ? {} : { region }) },
