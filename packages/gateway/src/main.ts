@@ -201,6 +201,12 @@ async function open(
     const help = 'Log lines that could not be written';
     metrics.watch('counter', 'onetake_log_lines_dropped_total', help, () => logOutput.dropped);
   }
+  metrics.watch(
+    'counter',
+    'onetake_store_rows_unreadable_total',
+    'Stored rows that cannot be read and were set aside, each counted once',
+    () => store.unreadable(),
+  );
 
   metrics.watch(
     'gauge',

@@ -1,11 +1,12 @@
 import pLimit from 'p-limit';
+import { isMediaKey } from '../media/key.ts';
 import type { MediaStorage } from '../media/media.ts';
 
 export interface CopiedMedia {
   readonly copied: number;
   /** At the target already: of the same length, or no longer at the source. */
   readonly present: number;
-  /** Keys of objects that neither side has. */
+  /** Keys of objects that neither side has, and those that no storage can hold. */
   readonly missing: readonly string[];
 }
 
@@ -40,6 +41,8 @@ async function copyOne(
   source: MediaStorage,
   target: MediaStorage,
 ): Promise<'copied' | 'present' | 'missing'> {
+  // What a damaged row names is nowhere, and keeps no other from being copied.
+  if (!isMediaKey(key)) return 'missing';
   const [there, here] = await Promise.all([source.stat(key), target.stat(key)]);
   if (here && (!there || there.bytes === here.bytes)) return 'present';
   if (!there) return 'missing';

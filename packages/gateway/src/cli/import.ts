@@ -20,6 +20,7 @@ import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import { type Options, readOptions, usageError } from './arguments.ts';
 import { type CopiedMedia, copyMedia } from './copyMedia.ts';
+import { storeLog } from './openStore.ts';
 
 /** Keys of missing objects that are told. */
 const TOLD = 5;
@@ -104,6 +105,11 @@ async function moveFolder({ from, target, config, allowMissing }: MoveParts): Pr
       giveUp: () =>
         markFolder(from, MOVED, `Moved into a PostgreSQL database on ${new Date().toISOString()}.`),
       onTable: (table, rows) => tell(rows, table),
+      onSetAside: (table, { id, task_id, name }, reason) =>
+        storeLog.error(
+          { event: 'store.row_unreadable', table, id: id ?? task_id ?? name, reason },
+          'a row that the database cannot hold stays in the folder',
+        ),
     });
     if (!moved) {
       process.stderr.write(`${from} is in this database already; nothing was changed.\n`);

@@ -11,7 +11,7 @@ import { move } from '../tasks/lifecycle.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { Task } from '../tasks/task.ts';
 import { type Options, readOptions } from './arguments.ts';
-import { openStore } from './openStore.ts';
+import { openStore, storeLog } from './openStore.ts';
 
 /** Tasks read, and written, at a time. */
 const BATCH = 500;
@@ -55,6 +55,13 @@ export async function recoverCommand(args: readonly string[]): Promise<number> {
         : `${failed} tasks that may have been submitted since the backup failed as submission_unknown; ${followed} that were upstream ` +
             'go on at the next start.\n',
     );
+    const unreadable = store.unreadable();
+    if (unreadable > 0) {
+      process.stderr.write(
+        `${unreadable} stored rows cannot be read and were left as they are. A gateway leaves them alone too; once they are ` +
+          'mended, run this again before one starts.\n',
+      );
+    }
     return 0;
   } finally {
     await store.close();
@@ -91,7 +98,7 @@ async function openStopped(config: Config): Promise<Store> {
       `There is no onetake.db in ${config.dataDir}; set ONETAKE_DATA_DIR to the restored folder.`,
     );
   }
-  return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true });
+  return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true, log: storeLog });
 }
 
 /** As the command does, on an open store that nobody drives; `now` in milliseconds UTC. May be repeated. */

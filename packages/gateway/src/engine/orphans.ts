@@ -1,5 +1,6 @@
 import { isMediaKey, mediaIdOf } from '../media/key.ts';
 import type { MediaObject } from '../media/media.ts';
+import { eachAlone } from './eachAlone.ts';
 import type { EngineParts } from './parts.ts';
 
 /** Removes objects that no media row knows: those of a database that was restored from an older copy, or of a failed removal. */
@@ -23,13 +24,17 @@ type OrphanParts = Pick<EngineParts, 'store' | 'storage' | 'clock' | 'log'>;
 export function createOrphans({ store, storage, clock, log }: OrphanParts): Orphans {
   async function removeUnknown(objects: readonly MediaObject[]): Promise<number> {
     const known = await store.mediaKeys(objects.map(({ key }) => mediaIdOf(key)));
-    // Of a row that is known, what its bytes were under before they were written anew goes as well.
-    const unknown = objects.filter(({ key }) => known.get(mediaIdOf(key)) !== key);
-    for (const { key, bytes } of unknown) {
-      log.warn({ key, bytes }, 'an object that the database does not know is removed');
-      await storage.remove(key);
-    }
-    return unknown.length;
+    const unknown = objects.filter(({ key }) => isUnknown(key, known.get(mediaIdOf(key))));
+    const removed = await eachAlone(
+      unknown,
+      async ({ key, bytes }) => {
+        log.warn({ key, bytes }, 'an object that the database does not know is removed');
+        await storage.remove(key);
+      },
+      ({ key }, err) =>
+        log.error({ event: 'retention.remove_failed', key, err }, 'removing an unknown object failed'),
+    );
+    return removed.length;
   }
 
   return {
@@ -50,5 +55,9 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
     },
   };
 }
+
+/** Of a row that is known, what its bytes were under before they were written anew goes as well; not where its key is damaged. */
+const isUnknown = (key: string, keyOfRow: string | undefined): boolean =>
+  keyOfRow === undefined || (keyOfRow !== key && isMediaKey(keyOfRow));
 
 const isOurs = (key: string): boolean => isMediaKey(key) && OWN_ID.test(mediaIdOf(key));

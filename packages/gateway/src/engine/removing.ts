@@ -1,6 +1,7 @@
 import { move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { tooLate } from './cancelling.ts';
+import { eachAlone } from './eachAlone.ts';
 import type { EngineParts } from './parts.ts';
 
 /** Deletes a finished task's words, inputs and video; its ledger stays. Throws a 409 where it is not finished. */
@@ -22,6 +23,13 @@ export async function removeTask(
     return stored && removeTask(parts, stored);
   }
   feed.publish({ task: deleted.task, transition: true });
-  for (const row of rows) await storage.remove(row.storageKey);
-  await store.removeMedia(rows.map((row) => row.id));
+  const errors: unknown[] = [];
+  const gone = await eachAlone(
+    rows,
+    ({ storageKey }) => storage.remove(storageKey),
+    (_row, error) => errors.push(error),
+  );
+  await store.removeMedia(gone.map((row) => row.id));
+  // The caller is told; the sweep goes on.
+  if (errors.length > 0) throw errors[0];
 }

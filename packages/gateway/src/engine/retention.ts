@@ -1,3 +1,4 @@
+import { eachAlone } from './eachAlone.ts';
 import { createOrphans } from './orphans.ts';
 import type { EngineParts } from './parts.ts';
 
@@ -28,20 +29,38 @@ export function createRetention({ store, storage, clock, timers, log, leads }: R
   const orphans = createOrphans({ store, storage, clock, log });
   const stopping = new AbortController();
   const cancels = new Map<string, () => void>();
+  let told: ReadonlySet<string> = new Set();
 
   async function sweep(): Promise<number> {
     let removed = 0;
+    const failed = new Map<string, unknown>();
     for (;;) {
       const now = clock.now();
-      const rows = await store.sweepable(now, now - PENDING_MS, BATCH);
+      const rows = await store.sweepable(now, now - PENDING_MS, BATCH, [...failed.keys()]);
       // Bytes first: a row without bytes is swept again, bytes without a row would stay for ever.
-      for (const row of rows) await storage.remove(row.storageKey);
-      await store.removeMedia(rows.map((row) => row.id));
-      removed += rows.length;
+      const gone = await eachAlone(
+        rows,
+        ({ storageKey }) => storage.remove(storageKey),
+        ({ id }, error) => failed.set(id, error),
+      );
+      await store.removeMedia(gone.map((row) => row.id));
+      removed += gone.length;
       if (rows.length < BATCH) break;
+      // Where the storage itself is away, every row would only fail like these.
+      if (gone.length === 0) await storage.check();
     }
+    tellFailed(failed);
     while ((await store.removeExpiredIdempotency(clock.now(), BATCH)) === BATCH);
     return removed;
+  }
+
+  /** What cannot be removed is tried again by every sweep, and told once. */
+  function tellFailed(failed: ReadonlyMap<string, unknown>): void {
+    for (const [id, err] of failed) {
+      if (told.has(id)) continue;
+      log.error({ event: 'retention.remove_failed', media: id, err }, 'removing expired media failed');
+    }
+    told = new Set(failed.keys());
   }
 
   /** Does `work` after `delayMs`, and then again and again. */

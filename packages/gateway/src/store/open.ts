@@ -30,7 +30,7 @@ export interface OpenedStore {
 export async function openStore(settings: StoreSettings, log: Logger): Promise<OpenedStore> {
   const { databaseUrl: url, databaseSessionUrl, databasePool: poolSize } = settings;
   if (url === undefined) {
-    const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true });
+    const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
     return { store, cluster: soloCluster(`solo-${newId()}`) };
   }
   // Two nodes in one folder would mix up the bytes that they stage there.

@@ -2,26 +2,25 @@ import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQue
 import { shareAccounts } from './accountShares.ts';
 import type { Cluster } from './cluster.ts';
 import { checkWrites, createSpaceWatch } from './postgresCheck.ts';
-import { unusableDatabase } from './postgresErrors.ts';
+import { isBadValue, unusableDatabase } from './postgresErrors.ts';
 import { migratePostgres } from './postgresMigrations.ts';
 import { openConnections, type StoreLog } from './postgresPool.ts';
 import { SQL, TASKS_IN_MESSAGE } from './postgresStatements.ts';
 import { jsonRows } from './postgresText.ts';
 import { createWrites, mediaRows } from './postgresWrites.ts';
+import { createRowReader, KEY, MEDIA, type RowLog, TASK } from './readRows.ts';
 import {
   type KeyColumns,
   keyColumns,
-  keyFromColumns,
   type LedgerColumns,
   ledgerFromColumns,
   type MediaColumns,
-  mediaFromColumns,
+  type TaskColumns,
   type TaskWithAttempt,
-  taskFromColumns,
 } from './rows.ts';
-import type { Store } from './store.ts';
-import { asksLike, claimOf } from './submitting.ts';
-import { metadataInPostgres, type Tables, taskList } from './taskList.ts';
+import type { Store, TaskQuery } from './store.ts';
+import { ASKED, asksLike, claimOf } from './submitting.ts';
+import { behind, metadataInPostgres, scanMetadata, type Tables, taskList } from './taskList.ts';
 
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; may lead through a pooler in transaction mode. */
@@ -36,7 +35,7 @@ export interface PostgresOptions {
   readonly usesPerConnection?: number;
   /** Longest wait for an answer, milliseconds. Default: 15 seconds. */
   readonly answerTimeoutMs?: number;
-  readonly log?: StoreLog;
+  readonly log?: StoreLog & RowLog;
 }
 
 /** Batches of one kind on their way at a time, at most. More would only be smaller. */
@@ -55,15 +54,22 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     await connections.close();
     throw unusableDatabase(options.url, error);
   }
+  const rows = createRowReader(options.log);
   const writes = createWrites({
     connections,
+    rows,
     node: () => options.cluster.node,
     // Acceptances and moves together leave a fifth of the connections to those who read.
     concurrency: Math.max(1, Math.min(MOST_BATCHES, Math.floor(options.poolSize * 0.4))),
   });
   const lists = queryBuilder();
 
-  const tasksOf = (rows: readonly TaskWithAttempt[]) => rows.map(taskFromColumns);
+  function list(query: TaskQuery): Promise<TaskWithAttempt[]> {
+    const { sql, parameters } = taskList(lists, query, metadataInPostgres).compile();
+    return read({ text: sql }, parameters);
+  }
+
+  const tasksOf = (found: readonly TaskWithAttempt[]) => rows.all(TASK, found);
 
   return {
     accept: writes.accept,
@@ -73,7 +79,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
         key,
         now,
       ]);
-      return row && { task: taskFromColumns(row), bodyHash: row.body_hash };
+      return row && { task: rows.one(TASK, row), bodyHash: row.body_hash };
     },
     commit: (move, media = []) => writes.commit(move, media),
     claim(move) {
@@ -94,19 +100,26 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
 
     async task(id) {
       const [row] = await read<TaskWithAttempt>(SQL.task, [id]);
-      return row && taskFromColumns(row);
+      return row && rows.one(TASK, row);
     },
     tasks: async (ids) => tasksOf(await read(SQL.tasks, [ids])),
-    async listTasks(query) {
-      const { sql, parameters } = taskList(lists, query, metadataInPostgres).compile();
-      return tasksOf(await read({ text: sql }, parameters));
-    },
-    adopt: async (owner, limit) => tasksOf(await run(SQL.adopt, [owner, limit])),
+    listTasks: (query) =>
+      rows.page(TASK, query.limit, async (limit, before) => {
+        const page = { ...query, ...behind(before), limit };
+        try {
+          return await list(page);
+        } catch (error) {
+          if (!page.metadata || !isBadValue(error)) throw error;
+          return await scanMetadata(page, page.metadata, list);
+        }
+      }),
+    adopt: (owner, limit) => rows.page(TASK, limit, (count) => run(SQL.adopt, [owner, count])),
     async loads() {
       const rows = await read<{ owner: string; load: number }>(SQL.loads);
       return new Map(rows.map(({ owner, load }) => [owner, load]));
     },
-    owned: async (owner, limit, after = '') => tasksOf(await read(SQL.owned, [owner, after, limit])),
+    owned: (owner, limit, after = '') =>
+      rows.page(TASK, limit, (count, before) => read(SQL.owned, [owner, before.at(-1)?.id ?? after, count])),
     async give(from, to, tasks) {
       const given: string[] = [];
       for (let at = 0; at < tasks.length; at += TASKS_IN_MESSAGE) {
@@ -124,11 +137,15 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     async submittingLike(task) {
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
-      const rows = await read<{ id: string; version: number; owner: string; request: string }>(
-        SQL.submittingLike,
-        [accountId, upstreamModel, task.id],
+      const others = rows.all(
+        ASKED,
+        await read<Pick<TaskColumns, 'id' | 'version' | 'owner' | 'request'>>(SQL.submittingLike, [
+          accountId,
+          upstreamModel,
+          task.id,
+        ]),
       );
-      return rows.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
+      return others.filter(asksLike(task));
     },
 
     async ledger(taskId) {
@@ -146,20 +163,22 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     isKnownUpstream: async (accountId, upstreamId) =>
       (await read(SQL.attemptByUpstream, [accountId, upstreamId])).length > 0,
 
-    async putMedia(rows) {
-      await run(SQL.putMedia, [jsonRows(mediaRows(0, rows))]);
+    async putMedia(media) {
+      await run(SQL.putMedia, [jsonRows(mediaRows(0, media))]);
     },
     async media(id) {
       const [row] = await read<MediaColumns>(SQL.media, [id]);
-      return row && mediaFromColumns(row);
+      return row && rows.one(MEDIA, row);
     },
-    sweepable: async (now, pendingBefore, limit) =>
-      (await read<MediaColumns>(SQL.sweepable, [now, pendingBefore, limit])).map(mediaFromColumns),
+    sweepable: (now, pendingBefore, limit, except = []) =>
+      rows.page(MEDIA, limit, (count, before) =>
+        read(SQL.sweepable, [now, pendingBefore, [...except, ...before.map(({ id }) => id)], count]),
+      ),
     async mediaKeys(ids) {
-      const rows = await read<{ id: string; storage_key: string }>(SQL.mediaKeys, [ids]);
-      return new Map(rows.map(({ id, storage_key }) => [id, storage_key]));
+      const found = await read<{ id: string; storage_key: string }>(SQL.mediaKeys, [ids]);
+      return new Map(found.map(({ id, storage_key }) => [id, storage_key]));
     },
-    mediaOf: async (taskId) => (await read<MediaColumns>(SQL.mediaOf, [taskId])).map(mediaFromColumns),
+    mediaOf: async (taskId) => rows.all(MEDIA, await read<MediaColumns>(SQL.mediaOf, [taskId])),
     async removeMedia(ids) {
       await run(SQL.removeMedia, [ids]);
     },
@@ -178,13 +197,13 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     async keyByHash(hash) {
       const [row] = await read<KeyColumns>(SQL.keyByHash, [hash]);
-      return row && keyFromColumns(row);
+      return row && rows.one(KEY, row);
     },
-    listKeys: async () => (await read<KeyColumns>(SQL.keys)).map(keyFromColumns),
+    listKeys: async () => rows.all(KEY, await read<KeyColumns>(SQL.keys)),
     async revokeKey(id, at, audit, { force = false } = {}) {
       await run(SQL.revokeKey, [id, at, JSON.stringify(audit), options.cluster.node, force]);
       const [row] = await read<KeyColumns>(SQL.keyById, [id]);
-      return row && keyFromColumns(row);
+      return row && rows.one(KEY, row);
     },
     async restoreKey(id, audit) {
       await run(SQL.restoreKey, [id, JSON.stringify(audit), options.cluster.node]);
@@ -199,6 +218,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
 
     // Other nodes tell that keys changed (`cluster.ts`); there is nothing to look for here.
     onForeignChange: () => () => undefined,
+    unreadable: () => rows.unreadable,
     check,
     async close() {
       await writes.close();

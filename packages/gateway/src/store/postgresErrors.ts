@@ -57,6 +57,12 @@ export const mayBeOneWrite = (error: unknown): boolean => {
   return cause instanceof DatabaseError && classify(codeOf(cause)).verdict !== 'unavailable';
 };
 
+/** A value in a row, or of the statement, is not what the statement takes it for: a text that is not JSON, for one. */
+export function isBadValue(error: unknown): boolean {
+  const cause = error instanceof DatabaseError || !(error instanceof Error) ? error : error.cause;
+  return cause instanceof DatabaseError && codeOf(cause).startsWith('22');
+}
+
 /** The database cannot be used at a start: says where it was looked for, without the password. */
 export function unusableDatabase(url: string, cause: unknown): OnetakeError {
   if (cause instanceof OnetakeError && cause.code !== 'store_unavailable') return cause;

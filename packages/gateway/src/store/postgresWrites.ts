@@ -7,7 +7,8 @@ import { isUnavailable, mayBeOneWrite } from './postgresErrors.ts';
 import type { Connections, Run } from './postgresPool.ts';
 import { SQL, TASKS_IN_MESSAGE } from './postgresStatements.ts';
 import { jsonRows } from './postgresText.ts';
-import { attemptColumns, mediaColumns, type TaskWithAttempt, taskColumns, taskFromColumns } from './rows.ts';
+import { type RowReader, TASK } from './readRows.ts';
+import { attemptColumns, mediaColumns, type TaskWithAttempt, taskColumns } from './rows.ts';
 import type { Acceptance, Accepted, MediaRow } from './store.ts';
 
 /** The writes of tasks, in batches. */
@@ -22,6 +23,7 @@ export interface Writes {
 
 interface WritesOptions {
   readonly connections: Connections;
+  readonly rows: RowReader;
   /** The name that this node owns tasks under, at this moment. */
   readonly node: () => string;
   /** Batches of each kind on their way at a time. */
@@ -34,7 +36,7 @@ const ACCEPT_RETRY_MS = 200;
 /** Tries to take a key that was in use and then was not; a second one is rare already. */
 const MOST_ROUNDS = 10;
 
-export function createWrites({ connections, node, concurrency }: WritesOptions): Writes {
+export function createWrites({ connections, rows: reader, node, concurrency }: WritesOptions): Writes {
   const { run, read } = connections;
   const shared = { mayBeOneWrite, size: TASKS_IN_MESSAGE, concurrency };
 
@@ -98,7 +100,7 @@ export function createWrites({ connections, node, concurrency }: WritesOptions):
       if (outcome === 'written') return { outcome: 'accepted' };
       if (outcome === 'there') {
         const [row] = await read<TaskWithAttempt>(SQL.task, [task.id]);
-        if (row) return acceptedBefore(taskFromColumns(row), task);
+        if (row) return acceptedBefore(reader.one(TASK, row), task);
       } else if (idempotency) {
         const [row] = await read<TaskWithAttempt & { body_hash: string }>(SQL.remembered, [
           task.projectId,
@@ -106,7 +108,7 @@ export function createWrites({ connections, node, concurrency }: WritesOptions):
           task.createdAt,
         ]);
         if (row && row.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
-        if (row) return { outcome: 'replayed', task: taskFromColumns(row) };
+        if (row) return { outcome: 'replayed', task: reader.one(TASK, row) };
       }
       // What was in the way has gone in between, with the key's time: it is free now.
     }

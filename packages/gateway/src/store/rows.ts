@@ -1,4 +1,5 @@
-import type { Attempt, AttemptOutcome, Phase, Task } from '../tasks/task.ts';
+import type { VideoRequest } from '../tasks/request.ts';
+import { type Attempt, type AttemptOutcome, PHASES, type Phase, type Task } from '../tasks/task.ts';
 import type { KeyRow, MediaKind, MediaRow, Scope, StoredLedgerRow } from './store.ts';
 
 /** The tables as SQL sees them, and their translation to the domain. Shared by every dialect. */
@@ -128,28 +129,65 @@ function present<T extends object>(members: { [K in keyof T]: T[K] | null }): Pa
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null)) as Partial<T>;
 }
 
-const json = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
+/** Members that a stored object must have, by their types: without them whoever uses it would fail later, and for all. */
+type Shape = Readonly<Record<string, 'string' | 'number'>>;
+
+const REQUEST: Shape = { model: 'string', prompt: 'string', duration: 'number' };
+const PRICE: Shape = { currency: 'string', microsPerSecond: 'number', holdMicros: 'number' };
+const RESULT: Shape = { videoId: 'string', duration: 'number', expiresAt: 'number', costMicros: 'number' };
+const ERROR: Shape = { code: 'number', reason: 'string', message: 'string' };
+const UPSTREAM_RESULT: Shape = { ref: 'string' };
+
+/** Throws where a column does not hold such an object. */
+function stored<T>(column: string, shape: Shape, text: string): T {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError(`${column} is not a JSON object`);
+  for (const [name, type] of Object.entries(shape)) {
+    if (typeof Reflect.get(value, name) !== type) throw new TypeError(`${column} has no ${type} "${name}"`);
+  }
+  return value as T;
+}
+
+const storedOrNull = <T>(column: string, shape: Shape, text: string | null): T | null =>
+  text === null ? null : stored(column, shape, text);
+
+/** Throws where the text is no request. */
+export const requestOf = (text: string): VideoRequest => stored('request', REQUEST, text);
+
+function phaseOf(text: string): Phase {
+  const phase = PHASES.find((known) => known === text);
+  if (phase === undefined) throw new TypeError(`phase "${text}" is not known`);
+  return phase;
+}
+
+function scopesOf(text: string): Scope[] {
+  const scopes: unknown = JSON.parse(text);
+  if (!Array.isArray(scopes) || !scopes.every((scope) => typeof scope === 'string'))
+    throw new TypeError('scopes is not a JSON array of words');
+  return scopes as Scope[];
+}
 
 export function taskFromColumns(row: TaskWithAttempt): Task {
   return {
     id: row.id,
     projectId: row.project_id,
     keyId: row.key_id,
-    request: JSON.parse(row.request),
-    phase: row.phase as Phase,
+    request: requestOf(row.request),
+    phase: phaseOf(row.phase),
     version: row.version,
     owner: row.owner,
     createdAt: row.created_at,
     deadlineAt: row.deadline_at,
-    price: JSON.parse(row.price),
+    price: stored('price', PRICE, row.price),
     ...present<Partial<Task>>({
       startedAt: row.started_at,
       completedAt: row.completed_at,
       cancelRequestedAt: row.cancel_requested_at,
       notBefore: row.not_before,
       attempt: attemptFromColumns(row),
-      result: json(row.result),
-      error: json(row.error),
+      result: storedOrNull('result', RESULT, row.result),
+      error: storedOrNull('error', ERROR, row.error),
       deletedAt: row.deleted_at,
     }),
   };
@@ -170,7 +208,7 @@ function attemptFromColumns(row: TaskWithAttempt): Attempt | null {
       endedAt: row.a_ended_at,
       outcome: row.a_outcome as AttemptOutcome | null,
       detail: row.a_detail,
-      upstreamResult: json(row.a_upstream_result),
+      upstreamResult: storedOrNull('upstream_result', UPSTREAM_RESULT, row.a_upstream_result),
     }),
   };
 }
@@ -230,7 +268,7 @@ export function keyFromColumns(row: KeyColumns): KeyRow {
     name: row.name,
     prefix: row.prefix,
     hash: row.hash,
-    scopes: JSON.parse(row.scopes) as Scope[],
+    scopes: scopesOf(row.scopes),
     createdAt: row.created_at,
     ...present<Partial<KeyRow>>({ expiresAt: row.expires_at, revokedAt: row.revoked_at }),
   };

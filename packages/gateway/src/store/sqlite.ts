@@ -7,22 +7,21 @@ import { wholeAccounts } from './accountShares.ts';
 import { explainedFolder, lockFolder } from './folderLock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from './folderMarks.ts';
 import { createGroupCommit } from './groupCommit.ts';
+import { createRowReader, KEY, MEDIA, type RowLog, TASK } from './readRows.ts';
 import {
   type KeyColumns,
   keyColumns,
-  keyFromColumns,
   ledgerFromColumns,
   type MediaColumns,
   mediaColumns,
-  mediaFromColumns,
-  taskFromColumns,
+  type TaskWithAttempt,
 } from './rows.ts';
 import { makeFolder, openSqliteFile } from './sqliteFile.ts';
 import { migrateDatabase } from './sqliteMigrations.ts';
 import { prepareStatements } from './sqliteStatements.ts';
 import type { Acceptance, Accepted, AuditRow, KeyRow, MediaRow, Store, TaskQuery } from './store.ts';
-import { asksLike, claimOf } from './submitting.ts';
-import { metadataInSqlite, type Tables, taskList } from './taskList.ts';
+import { ASKED, asksLike, claimOf } from './submitting.ts';
+import { behind, metadataInSqlite, type Tables, taskList } from './taskList.ts';
 
 export interface SqliteOptions {
   /** The data folder; made where it is missing. */
@@ -35,6 +34,7 @@ export interface SqliteOptions {
   readonly foreignChangeMs?: number;
   /** How long a write waits for another process that has the file locked, milliseconds. */
   readonly lockPatienceMs?: number;
+  readonly log?: RowLog;
 }
 
 /** The embedded store: one SQLite file, WAL, `synchronous=FULL`, group commit. */
@@ -67,6 +67,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
   const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
   const sql = prepareStatements(db);
   const inGroup = createGroupCommit(db, options);
+  const rows = createRowReader(options.log);
 
   function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
     for (const row of rows) {
@@ -92,7 +93,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       if (earlier && earlier.task_id !== task.id) {
         if (earlier.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
         const row = sql.task.get(earlier.task_id);
-        if (row) return { outcome: 'replayed', task: taskFromColumns(row) };
+        if (row) return { outcome: 'replayed', task: rows.one(TASK, row) };
       }
       sql.putIdempotency.run({
         project_id: task.projectId,
@@ -105,7 +106,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     if (!sql.insertTask(task)) {
       const row = sql.task.get(task.id);
       if (!row) throw new Error(`task ${task.id} vanished inside a transaction`);
-      return acceptedBefore(taskFromColumns(row), task);
+      return acceptedBefore(rows.one(TASK, row), task);
     }
     writeLedger(task, ledger, task.createdAt);
     for (const row of media) sql.putMedia.run(mediaColumns(row));
@@ -126,6 +127,13 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     return commit(move, []) ? 'claimed' : 'lost';
   }
 
+  function takeOrphans(owner: string, limit: number): readonly TaskWithAttempt[] {
+    return sql.orphans.all(owner, limit).flatMap(({ id }) => {
+      sql.takeOver.run(owner, id);
+      return sql.task.get(id) ?? [];
+    });
+  }
+
   const timers = new Set<NodeJS.Timeout>();
 
   return {
@@ -133,36 +141,30 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     async acceptedUnder(projectId, key, now) {
       const record = sql.idempotency.get(projectId, key, now);
       const row = record && sql.task.get(record.task_id);
-      return record && row && { task: taskFromColumns(row), bodyHash: record.body_hash };
+      return record && row && { task: rows.one(TASK, row), bodyHash: record.body_hash };
     },
     commit: (move, media = []) => inGroup(() => commit(move, media)),
     claim: (move) => inGroup(() => claim(move)),
 
     async task(id) {
       const row = sql.task.get(id);
-      return row && taskFromColumns(row);
+      return row && rows.one(TASK, row);
     },
     async tasks(ids) {
-      return sql.tasks.all(JSON.stringify(ids)).map(taskFromColumns);
+      return rows.all(TASK, sql.tasks.all(JSON.stringify(ids)));
     },
-    async listTasks(query: TaskQuery) {
-      return (await taskList(kysely, query, metadataInSqlite).execute()).map(taskFromColumns);
-    },
-    adopt: (owner, limit) =>
-      inGroup(() => {
-        const ids = sql.orphans.all(owner, limit);
-        return ids.map(({ id }) => {
-          sql.takeOver.run(owner, id);
-          const row = sql.task.get(id);
-          if (!row) throw new Error(`task ${id} vanished inside a transaction`);
-          return taskFromColumns(row);
-        });
-      }),
+    listTasks: (query: TaskQuery) =>
+      rows.page(TASK, query.limit, (limit, before) =>
+        taskList(kysely, { ...query, ...behind(before), limit }, metadataInSqlite).execute(),
+      ),
+    adopt: (owner, limit) => rows.page(TASK, limit, (count) => inGroup(() => takeOrphans(owner, count))),
     async loads() {
       return new Map(sql.loads.all().map(({ owner, load }) => [owner, load]));
     },
     async owned(owner, limit, after = '') {
-      return sql.owned.all(owner, after, limit).map(taskFromColumns);
+      return rows.page(TASK, limit, (count, before) =>
+        sql.owned.all(owner, before.at(-1)?.id ?? after, count),
+      );
     },
     give: (from, to, tasks) =>
       inGroup(() =>
@@ -170,8 +172,8 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       ),
     async submittingLike(task) {
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
-      const rows = sql.submittingAt.all(accountId, upstreamModel, task.id).filter(asksLike(task));
-      return rows.map(({ id, version, owner }) => ({ id, version, owner }));
+      const others = rows.all(ASKED, sql.submittingAt.all(accountId, upstreamModel, task.id));
+      return others.filter(asksLike(task));
     },
     shareAccounts: async (_node, reports) => wholeAccounts(reports),
     async ledger(taskId) {
@@ -179,10 +181,8 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     },
 
     async expiredSince(since, limit) {
-      return sql.expired.all(since, limit).flatMap(({ task_id }) => {
-        const row = sql.task.get(task_id);
-        return row ? [taskFromColumns(row)] : [];
-      });
+      const expired = sql.expired.all(since, limit).flatMap(({ task_id }) => sql.task.get(task_id) ?? []);
+      return rows.all(TASK, expired);
     },
     async isKnownUpstream(accountId, upstreamId) {
       return sql.attemptByUpstream.get(accountId, upstreamId) !== undefined;
@@ -194,16 +194,18 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       }),
     async media(id) {
       const row = sql.media.get(id) as MediaColumns | undefined;
-      return row && mediaFromColumns(row);
+      return row && rows.one(MEDIA, row);
     },
     async mediaKeys(ids) {
       return new Map(sql.mediaKeys.all(JSON.stringify(ids)).map(({ id, storage_key }) => [id, storage_key]));
     },
-    async sweepable(now, pendingBefore, limit) {
-      return (sql.sweepable.all(now, pendingBefore, limit) as MediaColumns[]).map(mediaFromColumns);
-    },
+    sweepable: (now, pendingBefore, limit, except = []) =>
+      rows.page(MEDIA, limit, (count, before) => {
+        const passedOver = JSON.stringify([...except, ...before.map(({ id }) => id)]);
+        return sql.sweepable.all(now, pendingBefore, passedOver, count) as MediaColumns[];
+      }),
     async mediaOf(taskId) {
-      return (sql.mediaOf.all(taskId) as MediaColumns[]).map(mediaFromColumns);
+      return rows.all(MEDIA, sql.mediaOf.all(taskId) as MediaColumns[]);
     },
     removeMedia: (ids) =>
       inGroup(() => {
@@ -221,16 +223,16 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       }),
     async keyByHash(hash) {
       const row = sql.keyByHash.get(hash) as KeyColumns | undefined;
-      return row && keyFromColumns(row);
+      return row && rows.one(KEY, row);
     },
     async listKeys() {
-      return (sql.keys.all() as KeyColumns[]).map(keyFromColumns);
+      return rows.all(KEY, sql.keys.all() as KeyColumns[]);
     },
     revokeKey: (id, at, audit, { force = false } = {}) =>
       inGroup(() => {
         if (sql.revokeKey.run({ id, at, force: Number(force) }).changes > 0) writeAudit(audit);
         const row = sql.keyById.get(id) as KeyColumns | undefined;
-        return row && keyFromColumns(row);
+        return row && rows.one(KEY, row);
       }),
     restoreKey: (id, audit) =>
       inGroup(() => {
@@ -260,6 +262,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
         timers.delete(timer);
       };
     },
+    unreadable: () => rows.unreadable,
     check: () => inGroup(() => void sql.writeCheck.run()),
     async close() {
       for (const timer of timers) clearInterval(timer);

@@ -95,8 +95,10 @@ export function prepareStatements(db: Database) {
       'select id, storage_key from media where id in (select value from json_each(?))',
     ),
     mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
-    sweepable: db.prepare<[number, number, number]>(`
-      select * from media where expires_at <= ? or (state = 'pending' and created_at <= ?) limit ?`),
+    /** The third is a JSON array of ids that are passed over. */
+    sweepable: db.prepare<[number, number, string, number]>(`
+      select * from media where (expires_at <= ? or (state = 'pending' and created_at <= ?))
+        and id not in (select value from json_each(?)) limit ?`),
     markDamaged: db.prepare<[string, string, number]>(`
       update media set state = 'damaged'
       where id = ? and storage_key = ? and state = 'present' and (expires_at is null or expires_at > ?)`),

@@ -56,8 +56,13 @@ export interface Store {
   media(id: string): Promise<MediaRow | undefined>;
   /** Where the bytes of those media rows are that exist, by their ids. */
   mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** Rows whose bytes may go: expired, or left pending by a crash since before `pendingBefore`. */
-  sweepable(now: number, pendingBefore: number, limit: number): Promise<readonly MediaRow[]>;
+  /** Rows whose bytes may go, other than `except`: expired, or left pending by a crash since before `pendingBefore`. */
+  sweepable(
+    now: number,
+    pendingBefore: number,
+    limit: number,
+    except?: readonly string[],
+  ): Promise<readonly MediaRow[]>;
   /** Rows that belong to a task. */
   mediaOf(taskId: string): Promise<readonly MediaRow[]>;
   removeMedia(ids: readonly string[]): Promise<void>;
@@ -87,6 +92,11 @@ export interface Store {
 
   /** Calls `listener` when another process (the command line) may have changed keys. Returns the unsubscriber. */
   onForeignChange(listener: () => void): () => void;
+  /**
+   * Rows that could not be read since the start. Each was set aside, and logged as `store.row_unreadable`: whatever reads many
+   * rows gives the others, what asks for this very one throws a 500.
+   */
+  unreadable(): number;
   /** Resolves if the store can be read and written. */
   check(): Promise<void>;
   close(): Promise<void>;

@@ -1,7 +1,8 @@
 import type { Move } from '../tasks/lifecycle.ts';
 import { promptKey } from '../tasks/likeness.ts';
 import type { Task } from '../tasks/task.ts';
-import type { TaskColumns } from './rows.ts';
+import type { RowKind } from './readRows.ts';
+import { requestOf, type TaskColumns } from './rows.ts';
 
 /** The job that a move claims for its attempt. */
 export function claimOf({ task }: Move): { accountId: string; upstreamId: string; number: number } {
@@ -11,8 +12,17 @@ export function claimOf({ task }: Move): { accountId: string; upstreamId: string
   return { accountId: attempt.accountId, upstreamId: attempt.upstreamId, number: attempt.number };
 }
 
-/** Whether a stored task asks for words that an upstream's list may not tell from those of `task`. */
-export function asksLike({ request: { prompt } }: Task): (row: Pick<TaskColumns, 'request'>) => boolean {
-  const key = promptKey(prompt);
-  return ({ request }) => promptKey(JSON.parse(request).prompt) === key;
+/** As much of a stored task as says whether it may be taken for another one. */
+export const ASKED: RowKind<
+  Pick<TaskColumns, 'id' | 'version' | 'owner' | 'request'>,
+  { readonly id: string; readonly version: number; readonly owner: string; readonly prompt: string }
+> = {
+  table: 'tasks',
+  parse: ({ id, version, owner, request }) => ({ id, version, owner, prompt: requestOf(request).prompt }),
+};
+
+/** Whether it asks for words that an upstream's list may not tell from those of `task`. */
+export function asksLike({ request }: Task): (asked: { readonly prompt: string }) => boolean {
+  const key = promptKey(request.prompt);
+  return ({ prompt }) => promptKey(prompt) === key;
 }

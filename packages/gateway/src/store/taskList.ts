@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
 import { storable } from '../tasks/text.ts';
 import { ILLEGAL_ESCAPE } from './postgresText.ts';
-import type { AttemptColumns, TaskColumns, TaskWithAttempt } from './rows.ts';
+import { type AttemptColumns, requestOf, type TaskColumns, type TaskWithAttempt } from './rows.ts';
 import type { TaskQuery } from './store.ts';
 
 /** The tables that lists read. */
@@ -15,7 +15,8 @@ type MetadataValue = (name: string) => RawBuilder<string | null>;
 
 /** SQLite's: the name is quoted in the path as a JSON string is. */
 export const metadataInSqlite: MetadataValue = (name) =>
-  sql`json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`})`;
+  // One request that is not JSON would make the list of its whole project fail.
+  sql`case when json_valid(t.request) then json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`}) end`;
 
 /**
  * PostgreSQL's. Its JSON cannot hold a NUL or half of a surrogate pair, which a request stored as text can (escaped, after
@@ -23,6 +24,12 @@ export const metadataInSqlite: MetadataValue = (name) =>
  */
 export const metadataInPostgres: MetadataValue = (name) =>
   sql`(regexp_replace(t.request, ${ILLEGAL_ESCAPE.source}, '\\1\\ufffd', 'g')::json -> 'metadata' ->> ${storable(name)}::text)`;
+
+/** Where a page begins that goes on behind `rows`. */
+export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery, 'before'> => {
+  const last = rows.at(-1);
+  return last ? { before: last.id } : {};
+};
 
 /** A page of a project's tasks, newest first. */
 export function taskList(
@@ -86,4 +93,34 @@ export function taskList(
     select = select.where(metadata(name), '=', value);
   }
   return select;
+}
+
+/** Rows looked through at a time. */
+const SCAN = 500;
+
+/**
+ * As a list by metadata, without the database reading any request: what it does where it meets one that is not JSON, which
+ * fails the statement for all. Such a row is among the answer, for the reader of rows to set aside.
+ */
+export async function scanMetadata(
+  { metadata: _, ...query }: TaskQuery,
+  metadata: Readonly<Record<string, string>>,
+  list: (query: TaskQuery) => Promise<readonly TaskWithAttempt[]>,
+): Promise<readonly TaskWithAttempt[]> {
+  const found: TaskWithAttempt[] = [];
+  for (let page: TaskQuery = { ...query, limit: SCAN }; ; ) {
+    const rows = await list(page);
+    found.push(...rows.filter(({ request }) => hasMetadata(request, metadata)));
+    if (rows.length < SCAN || found.length >= query.limit) return found.slice(0, query.limit);
+    page = { ...page, ...behind(rows) };
+  }
+}
+
+function hasMetadata(request: string, metadata: Readonly<Record<string, string>>): boolean {
+  try {
+    const own = new Map(Object.entries(requestOf(request).metadata ?? {}));
+    return Object.entries(metadata).every(([name, value]) => own.get(name) === value);
+  } catch {
+    return true;
+  }
 }

@@ -235,6 +235,27 @@ describe('importing a data folder', () => {
   });
 });
 
+describe('an import of a folder with damaged rows', () => {
+  it('moves every other row, and names those that the database cannot hold', async () => {
+    const { dir, url, contents, import: run } = await prepare();
+    const [unread, unfit] = [contents.tasks.get('failed')?.id, contents.tasks.get('deleted')?.id];
+    const db = new Database(join(dir, 'onetake.db'));
+    db.prepare(`update tasks set request = 'not JSON' where id = ?`).run(unread);
+    db.prepare(`update tasks set created_at = 'soon' where id = ?`).run(unfit);
+    db.prepare(`update media set storage_key = '../x' where id = (select min(id) from media)`).run();
+    db.close();
+
+    expect(await run()).toMatchObject({ code: 2, stderr: expect.stringContaining('../x') });
+    const { code, stderr } = await run('--allow-missing-media');
+    expect(stderr).toContain(unfit);
+    expect(code).toBe(0);
+    expect(existsSync(join(dir, MOVED))).toBe(true);
+    const { rows } = await (await connect(url)).query<{ id: string }>('select id from tasks order by id');
+    const all = [...contents.tasks.values()].map(({ id }) => id).sort();
+    expect(rows.map(({ id }) => id)).toEqual(all.filter((id) => id !== unfit));
+  });
+});
+
 describe('an import is refused, and nothing is moved,', () => {
   it('into a database with tasks of its own', async () => {
     const { dir, url, import: run } = await prepare();

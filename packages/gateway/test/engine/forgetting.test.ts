@@ -90,6 +90,18 @@ describe('the sweep', () => {
     expect(await world.store.media(row.id)).toBeUndefined();
   });
 
+  it('goes past rows that cannot be removed, however many they are', async () => {
+    const world = await createWorld();
+    const expiresAt = world.timers.now();
+    const damaged = Array.from({ length: 150 }, () => aMediaRow({ expiresAt, storageKey: '../elsewhere' }));
+    const rows = Array.from({ length: 150 }, () => aMediaRow({ expiresAt }));
+    await world.store.putMedia(damaged);
+    await world.store.putMedia(rows);
+    await world.advance(130_000);
+    const left = await world.store.sweepable(world.timers.now(), 0, 1000);
+    expect(left.map(({ id }) => id).sort()).toEqual(damaged.map(({ id }) => id).sort());
+  });
+
   it('goes through more than one batch', async () => {
     const world = await createWorld();
     const rows = Array.from({ length: 250 }, () => aMediaRow({ expiresAt: world.timers.now() }));

@@ -17,7 +17,7 @@ const DAY = 86_400_000;
 /** A storage whose objects have whatever age is wanted, and a database that knows some of them. */
 async function place() {
   const root = await tempFolder();
-  const storage = createFileStorage({ root });
+  const storage = { ...createFileStorage({ root }) };
   const known = new Set<string>();
   const keys = new Map<string, string>();
   const questions: number[] = [];
@@ -43,7 +43,7 @@ async function place() {
     await utimes(join(root, key), time, time);
   }
   const left = async () => (await Array.fromAsync(storage.list())).map(({ key }) => key);
-  return { orphans, known, keys, questions, put, left };
+  return { orphans, storage, known, keys, questions, put, left };
 }
 
 describe('the orphan sweep', () => {
@@ -85,6 +85,30 @@ describe('the orphan sweep', () => {
     await put('video/installation.json', 100 * DAY);
     expect(await orphans.sweep()).toBe(0);
     expect(await left()).toHaveLength(2);
+  });
+
+  it('leaves alone the object of a row whose key is damaged', async () => {
+    const { orphans, known, keys, put, left } = await place();
+    const id = newId();
+    known.add(id);
+    keys.set(id, '../elsewhere');
+    await put(`input/${id}.png`, 2 * DAY);
+    expect(await orphans.sweep()).toBe(0);
+    expect(await left()).toHaveLength(1);
+  });
+
+  it('goes past an object that cannot be removed', async () => {
+    const { orphans, put, left, storage } = await place();
+    const keys = [1, 2, 3].map(() => `video/${newId()}-1v.mp4`);
+    for (const key of keys) await put(key, 2 * DAY);
+    const [stuck = ''] = await left();
+    const { remove } = storage;
+    storage.remove = async (key) => {
+      if (key === stuck) throw new Error('it is held');
+      await remove(key);
+    };
+    expect(await orphans.sweep()).toBe(2);
+    expect(await left()).toEqual([stuck]);
   });
 
   it('asks about many objects in small batches', async () => {

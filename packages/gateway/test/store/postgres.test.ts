@@ -6,6 +6,7 @@ import { openPostgresStore } from '../../src/store/postgres.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { anAcceptance, aRequest, aTask } from '../support/builders.ts';
 import { freshDatabase } from '../support/database.ts';
+import { describeBadRows } from './badRowsContract.ts';
 import { connect, openStore } from './postgresStore.ts';
 import { accepted, INTENT, intended, moved } from './steps.ts';
 import { describeStoreContract } from './storeContract.ts';
@@ -16,6 +17,12 @@ describeStoreContract('PostgreSQL', async () => openStore(await freshDatabase())
 describeStoreContract('PostgreSQL without sessions', async () =>
   openStore(await freshDatabase(), { namedStatements: false, usesPerConnection: 1 }),
 );
+
+describeBadRows('PostgreSQL', async (log) => {
+  const url = await freshDatabase();
+  const client = await connect(url);
+  return { store: await openStore(url, { log }), run: async (sql) => void (await client.query(sql)) };
+});
 
 describe('a batch', () => {
   it('of hundreds is written in few statements', async () => {
@@ -90,7 +97,7 @@ describe('a database that is away', () => {
 
   it('costs no read: one on a connection that the server has closed is made on another', async () => {
     const url = await freshDatabase();
-    const log = { warn: vi.fn() };
+    const log = { warn: vi.fn(), error: vi.fn() };
     const store = await openStore(url, { poolSize: 1, log });
     const task = await accepted(store);
     const client = await connect(url);

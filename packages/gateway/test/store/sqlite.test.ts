@@ -9,6 +9,7 @@ import { openSqliteStore, type SqliteOptions } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
 import { tempFolder } from '../support/tempFolder.ts';
+import { describeBadRows } from './badRowsContract.ts';
 import { describeStoreContract } from './storeContract.ts';
 
 async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<Store> {
@@ -18,6 +19,14 @@ async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Pro
 }
 
 describeStoreContract('SQLite', async () => openStore(await tempFolder()));
+
+describeBadRows('SQLite', async (log) => {
+  const dir = await tempFolder();
+  const store = await openStore(dir, { log });
+  const db = new Database(join(dir, 'onetake.db'));
+  onTestFinished(() => void db.close());
+  return { store, run: async (sql) => void db.exec(sql) };
+});
 
 describe('group commit', () => {
   it('makes thousands of writes of one turn durable in one transaction', async () => {

@@ -1,0 +1,111 @@
+import { OnetakeError } from '../tasks/errors.ts';
+import {
+  type KeyColumns,
+  keyFromColumns,
+  type MediaColumns,
+  mediaFromColumns,
+  type TaskWithAttempt,
+  taskFromColumns,
+} from './rows.ts';
+
+/** A table, and how a row of it is read. */
+export interface RowKind<Row extends { readonly id: string }, T> {
+  readonly table: string;
+  /** Throws what is wrong with the row. */
+  readonly parse: (row: Row) => T;
+}
+
+export const TASK: RowKind<TaskWithAttempt, ReturnType<typeof taskFromColumns>> = {
+  table: 'tasks',
+  parse: taskFromColumns,
+};
+export const MEDIA: RowKind<MediaColumns, ReturnType<typeof mediaFromColumns>> = {
+  table: 'media',
+  parse: mediaFromColumns,
+};
+export const KEY: RowKind<KeyColumns, ReturnType<typeof keyFromColumns>> = {
+  table: 'keys',
+  parse: keyFromColumns,
+};
+
+/** Where rows that cannot be read are told. */
+export interface RowLog {
+  error(facts: object, message: string): void;
+}
+
+/** The one way from rows to what they mean: a row that cannot be read is set aside, and all others go on. */
+export interface RowReader {
+  /** Rows that were set aside since the start, each counted once. */
+  readonly unreadable: number;
+  /** Those rows that can be read. */
+  all<Row extends { readonly id: string }, T>(kind: RowKind<Row, T>, rows: readonly Row[]): T[];
+  /** Throws a 500 where the row cannot be read; the log names it. */
+  one<Row extends { readonly id: string }, T>(kind: RowKind<Row, T>, row: Row): T;
+  /**
+   * Up to `limit` rows that can be read: fewer mean that there are no more, as without rows that are set aside. `read` gives
+   * at most so many rows as it is asked for, behind those that it gave before.
+   */
+  page<Row extends { readonly id: string }, T>(
+    kind: RowKind<Row, T>,
+    limit: number,
+    read: (limit: number, before: readonly Row[]) => readonly Row[] | Promise<readonly Row[]>,
+  ): Promise<T[]>;
+}
+
+/** Rows whose names are remembered, so that each is told and counted once. */
+const MOST_REMEMBERED = 10_000;
+
+export function createRowReader(log?: RowLog): RowReader {
+  const known = new Set<string>();
+
+  function setAside({ table }: RowKind<never, unknown>, id: string, reason: unknown): void {
+    const name = `${table} ${id}`;
+    if (known.has(name) || known.size >= MOST_REMEMBERED) return;
+    known.add(name);
+    log?.error(
+      { event: 'store.row_unreadable', table, id, reason: wordsOf(reason) },
+      'a stored row cannot be read and is set aside; see docs/operations.md',
+    );
+  }
+
+  const reader: RowReader = {
+    get unreadable() {
+      return known.size;
+    },
+    all(kind, rows) {
+      return rows.flatMap((row) => {
+        try {
+          return [kind.parse(row)];
+        } catch (error) {
+          setAside(kind, row.id, error);
+          return [];
+        }
+      });
+    },
+    one(kind, row) {
+      try {
+        return kind.parse(row);
+      } catch (error) {
+        setAside(kind, row.id, error);
+        const cause = new Error(`row ${row.id} of ${kind.table} cannot be read: ${wordsOf(error)}`);
+        const message =
+          'What is stored of this cannot be read; the operator of the gateway finds why in its log.';
+        throw new OnetakeError('row_unreadable', 500, message, {}, cause);
+      }
+    },
+    async page(kind, limit, read) {
+      const good: ReturnType<typeof kind.parse>[] = [];
+      const before: Parameters<typeof kind.parse>[0][] = [];
+      for (;;) {
+        const wanted = limit - good.length;
+        const rows = await read(wanted, before);
+        good.push(...reader.all(kind, rows));
+        if (rows.length < wanted || good.length >= limit) return good;
+        before.push(...rows);
+      }
+    },
+  };
+  return reader;
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
