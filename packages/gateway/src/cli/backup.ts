@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { type Config, readConfig } from '../config.ts';
 import { createFileStorage } from '../media/files.ts';
 import type { MediaStorage } from '../media/media.ts';
+import { makePrivateFile } from '../store/folderFiles.ts';
 import { BACKUP, isMarked, markFolder, refuseMovedFolder } from '../store/folderMarks.ts';
 import { readFolderRows } from '../store/folderRows.ts';
 import { makeFolder, sqlitePath } from '../store/sqliteFile.ts';
@@ -89,6 +90,8 @@ async function backUp({ dataDir, s3Bucket }: Config, to: string) {
 function snapshot(path: string, to: string): void {
   // Left by a backup that was interrupted; SQLite writes to no file that is there.
   rmSync(to, { force: true });
+  // SQLite takes an empty file as well; it is made here for its mode.
+  makePrivateFile(to);
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
     db.prepare('vacuum into ?').run(to);

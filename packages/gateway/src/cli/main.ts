@@ -135,6 +135,9 @@ async function main(typed: readonly string[]): Promise<number> {
   }
 }
 
+// Whatever this process makes is for its user alone: prompts, videos, keys.
+process.umask(0o077);
+
 // Where nobody can be told, nothing is.
 process.stderr.on('error', () => undefined);
 const serving = process.argv[2] === 'serve';
@@ -145,6 +148,7 @@ if (!serving) {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
 }
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { OnetakeError } from '../tasks/errors.ts';
+import { makePrivateFile, tightenFolder } from './folderFiles.ts';
 
 /**
  * Makes this process the only gateway on a data folder, until it exits: two drivers on one embedded store would
@@ -9,9 +10,12 @@ import { OnetakeError } from '../tasks/errors.ts';
 export function lockFolder(dir: string): { release(): void } {
   let db: Database.Database | undefined;
   try {
-    db = new Database(join(dir, 'owner.lock'), { timeout: 0 });
+    const path = join(dir, 'owner.lock');
+    makePrivateFile(path);
+    db = new Database(path, { timeout: 0 });
     db.pragma('locking_mode = EXCLUSIVE');
     db.exec('BEGIN EXCLUSIVE');
+    tightenFolder(dir);
     const held = db;
     return { release: () => held.close() };
   } catch (cause) {

@@ -18,7 +18,7 @@ export const isMarked = (dir: string, mark: Mark): boolean => existsSync(join(di
 
 /** Durable when this returns. */
 export function markFolder(dir: string, mark: Mark, words: string): void {
-  const file = openSync(join(dir, mark), 'w');
+  const file = openSync(join(dir, mark), 'w', 0o600);
   try {
     writeSync(file, `${words}\n`);
     fsyncSync(file);

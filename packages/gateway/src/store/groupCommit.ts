@@ -16,6 +16,8 @@ interface Queued {
 interface GroupCommitOptions {
   /** How long a write waits for another process that has the file locked, milliseconds. */
   readonly lockPatienceMs?: number;
+  /** Throws where nothing must be written now; asked before each group. */
+  readonly requireWritable?: () => void;
 }
 
 /**
@@ -25,7 +27,7 @@ interface GroupCommitOptions {
  */
 export function createGroupCommit(
   db: Database,
-  { lockPatienceMs = LOCK_PATIENCE_MS }: GroupCommitOptions = {},
+  { lockPatienceMs = LOCK_PATIENCE_MS, requireWritable }: GroupCommitOptions = {},
 ): GroupCommit {
   let queue: Queued[] = [];
   let scheduled = false;
@@ -56,6 +58,7 @@ export function createGroupCommit(
   function flush(): void {
     scheduled = false;
     try {
+      requireWritable?.();
       begin.run();
     } catch (error) {
       if (isLocked(error)) waitForLock(error);
@@ -68,8 +71,8 @@ export function createGroupCommit(
       for (const settle of runGroup(group)) settle();
     } catch (error) {
       // The transaction was rolled back or its commit failed: nothing of the group is durable.
-      if (db.inTransaction) rollback.run();
       for (const { reject } of group) reject(asStoreError(error));
+      if (db.inTransaction) rollback.run();
     }
   }
 
@@ -108,6 +111,13 @@ function asStoreError(error: unknown): unknown {
   if (error instanceof TypeError || error instanceof RangeError) return new StoreRefused(error);
   if (!(error instanceof Sqlite.SqliteError)) return error;
   if (REFUSALS.some((code) => error.code.startsWith(code))) return new StoreRefused(error);
-  const message = 'The gateway cannot write its data at the moment; nothing was accepted. Try again shortly.';
-  return new StoreUnavailable(message, 5, error);
+  return new StoreUnavailable(`${whyNot(error.code)}; nothing was accepted. Try again shortly.`, 5, error);
+}
+
+/** In words that anybody may read; the code is in the log. */
+function whyNot(code: string): string {
+  if (code.startsWith('SQLITE_FULL')) return 'The disk of the gateway is full';
+  if (code.startsWith('SQLITE_READONLY')) return 'The data folder of the gateway is read-only';
+  if (code.startsWith('SQLITE_IOERR')) return 'The disk of the gateway does not work, or is full';
+  return 'The gateway cannot write its data at the moment';
 }

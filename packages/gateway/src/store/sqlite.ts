@@ -4,6 +4,7 @@ import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
 import { acceptedBefore } from './accepting.ts';
 import { wholeAccounts } from './accountShares.ts';
+import { watchFiles } from './folderFiles.ts';
 import { explainedFolder, lockFolder } from './folderLock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from './folderMarks.ts';
 import { createGroupCommit } from './groupCommit.ts';
@@ -16,7 +17,7 @@ import {
   mediaColumns,
   type TaskWithAttempt,
 } from './rows.ts';
-import { makeFolder, openSqliteFile } from './sqliteFile.ts';
+import { makeFolder, openSqliteFile, sqlitePath } from './sqliteFile.ts';
 import { migrateDatabase } from './sqliteMigrations.ts';
 import { prepareStatements } from './sqliteStatements.ts';
 import type { Acceptance, Accepted, AuditRow, KeyRow, MediaRow, Store, TaskQuery } from './store.ts';
@@ -66,7 +67,10 @@ async function openLocked(options: SqliteOptions, unlock: () => void): Promise<S
 function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Store {
   const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
   const sql = prepareStatements(db);
-  const inGroup = createGroupCommit(db, options);
+  const inGroup = createGroupCommit(db, {
+    ...options,
+    requireWritable: watchFiles([sqlitePath(options.dir), `${sqlitePath(options.dir)}-wal`]),
+  });
   const rows = createRowReader(options.log);
 
   function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
@@ -269,6 +273,8 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       try {
         // One more turn of the group commit: what was queued before this call is durable when it resolves.
         await inGroup(() => undefined);
+      } catch {
+        // Each write that was queued was told why; there is nothing more to wait for.
       } finally {
         db.close();
         unlock();

@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
+import { FOLDER_MODE, makePrivateFile } from './folderFiles.ts';
 import { unusableFolder } from './folderLock.ts';
 import { retryWhileLocked } from './sqliteLocked.ts';
 
@@ -23,7 +24,7 @@ function makeFolders(dir: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   if (path !== dirname(path)) makeFolders(dirname(path));
   try {
-    mkdirSync(path);
+    mkdirSync(path, FOLDER_MODE);
   } catch (error) {
     // Somebody else may have made it meanwhile.
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
@@ -32,6 +33,8 @@ function makeFolders(dir: string): void {
 
 /** Opens the database of a data folder; made where it is missing. */
 export async function openSqliteFile(dir: string): Promise<Database.Database> {
+  // SQLite gives its log the mode of the database.
+  makePrivateFile(sqlitePath(dir));
   const db = new Database(sqlitePath(dir), { timeout: 0 });
   try {
     await retryWhileLocked(() => db.pragma('journal_mode = WAL'));

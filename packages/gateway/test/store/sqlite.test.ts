@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
@@ -139,7 +139,68 @@ describe('a database file that another process has locked', () => {
   });
 });
 
+describe('a data folder that goes away under a running gateway', () => {
+  async function running() {
+    const dir = join(await tempFolder(), 'data');
+    const store = await openStore(dir);
+    await store.accept(anAcceptance(aTask()));
+    return { dir, store };
+  }
+  const refused = {
+    code: 'store_unavailable',
+    status: 503,
+    message: expect.stringContaining('removed, moved or replaced'),
+  };
+
+  it.each<[string, (dir: string) => Promise<void>]>([
+    ['removed', (dir) => rm(dir, { recursive: true })],
+    [
+      'replaced by another one',
+      async (dir) => {
+        await rename(dir, `${dir}.before`);
+        await (await openSqliteStore({ dir, exclusive: true })).close();
+      },
+    ],
+    ['replaced by a file', (dir) => rm(dir, { recursive: true }).then(() => writeFile(dir, ''))],
+    ['left without its log', (dir) => rm(join(dir, 'onetake.db-wal'))],
+  ])('since it was %s refuses what would be lost, and says so', async (_what, take) => {
+    const { dir, store } = await running();
+    await take(dir);
+    await expect(store.accept(anAcceptance(aTask()))).rejects.toMatchObject(refused);
+    await expect(store.check()).rejects.toMatchObject(refused);
+  });
+
+  it('goes on once it is back', async () => {
+    const { dir, store } = await running();
+    await rename(dir, `${dir}.moved`);
+    await expect(store.check()).rejects.toMatchObject(refused);
+    await rename(`${dir}.moved`, dir);
+    expect(await store.accept(anAcceptance(aTask()))).toEqual({ outcome: 'accepted' });
+  });
+});
+
 describe('a data folder', () => {
+  const modes = async (dir: string) => {
+    const files = (await readdir(dir)).map((name) => join(dir, name));
+    const all = await Promise.all([dir, ...files].map((path) => stat(path)));
+    return [...new Set(all.map((file) => (file.mode & 0o777).toString(8)))].sort();
+  };
+
+  it("is its owner's alone, and so are the files in it", async () => {
+    const dir = join(await tempFolder(), 'new');
+    await openStore(dir);
+    expect(await modes(dir)).toEqual(['600', '700']);
+  });
+
+  it("becomes its owner's alone where an earlier version left it open", async () => {
+    const dir = join(await tempFolder(), 'old');
+    await (await openSqliteStore({ dir, exclusive: true })).close();
+    await chmod(dir, 0o755);
+    for (const name of await readdir(dir)) await chmod(join(dir, name), 0o644);
+    await openStore(dir);
+    expect(await modes(dir)).toEqual(['600', '700']);
+  });
+
   const holder = fileURLToPath(new URL('./holdFolder.ts', import.meta.url));
 
   async function heldByAnotherProcess(dir: string): Promise<ChildProcess> {
