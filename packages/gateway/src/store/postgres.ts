@@ -145,7 +145,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
           task.id,
         ]),
       );
-      return others.filter(asksLike(task));
+      return others.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
     },
 
     async ledger(taskId) {

@@ -177,7 +177,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     async submittingLike(task) {
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
       const others = rows.all(ASKED, sql.submittingAt.all(accountId, upstreamModel, task.id));
-      return others.filter(asksLike(task));
+      return others.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
     },
     shareAccounts: async (_node, reports) => wholeAccounts(reports),
     async ledger(taskId) {
