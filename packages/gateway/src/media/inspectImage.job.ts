@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Image } from '@napi-rs/canvas';
+import { isIntact } from './decodeStrictly.ts';
 import { type ImageHeader, type ImageType, readImageHeader } from './imageHeader.ts';
 
 /** `too_many_pixels`: beyond 50 megapixels, which is 200 MB once decoded. */
@@ -29,6 +30,7 @@ export async function run({ path }: { path: string }): Promise<InspectImageOutpu
     const image = new Image();
     image.src = bytes;
     await image.decode();
+    if (!(await isIntact(bytes, header))) return { ok: false, problem: 'damaged' };
     const { contentType } = header;
     return { ok: true, facts: { contentType, width: image.width, height: image.height } };
   } catch {

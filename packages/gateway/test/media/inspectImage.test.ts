@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
 import { createCanvas } from '@napi-rs/canvas';
 import { afterAll, describe, expect, it } from 'vitest';
 import { BadImage, inspectImage } from '../../src/media/inspectImage.ts';
@@ -92,14 +93,78 @@ describe('an image is what it is', () => {
   });
 });
 
+/** A PNG of three bytes a pixel, whose compressed rows are what `change` makes of them. */
+function png(change: (rows: Buffer) => Buffer, { interlaced = false } = {}): Buffer {
+  const chunk = (name: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
+    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    checksum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, checksum]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(16, 0);
+  header.writeUInt32BE(16, 4);
+  header.set([8, 2, 0, 0, interlaced ? 1 : 0], 8);
+  // Adam7: the columns and rows of its seven passes over 16 by 16 pixels.
+  const passes = interlaced
+    ? [
+        [2, 2],
+        [2, 2],
+        [4, 2],
+        [4, 4],
+        [8, 4],
+        [8, 8],
+        [16, 8],
+      ]
+    : [[16, 16]];
+  const bytes = passes.reduce((sum, [columns = 0, rows = 0]) => sum + rows * (1 + 3 * columns), 0);
+  return Buffer.concat([
+    PNG.subarray(0, 8),
+    chunk('IHDR', header),
+    chunk('IDAT', change(Buffer.alloc(bytes))),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+describe('a PNG is read to its last row', () => {
+  it.each([false, true])('also one that is interlaced: %s', async (interlaced) => {
+    expect(await inspect(png(deflateSync, { interlaced }))).toMatchObject({ width: 16, height: 16 });
+    const short = png((rows) => deflateSync(rows.subarray(0, -1)), { interlaced });
+    expect(await problemOf(short)).toBe('damaged');
+  });
+
+  it('one whose compressed rows break off is damaged, though every checksum of the file is right', async () => {
+    expect(await problemOf(png((rows) => deflateSync(rows).subarray(0, -9)))).toBe('damaged');
+  });
+
+  it('more than it needs is no damage', async () => {
+    const more = png((rows) => deflateSync(Buffer.concat([rows, Buffer.alloc(99)])));
+    expect(await inspect(more)).toMatchObject({ width: 16 });
+  });
+});
+
+/** With one bit in its middle turned over. */
+function flipped(image: Buffer): Buffer {
+  const bytes = Buffer.from(image);
+  const middle = Math.floor(bytes.length / 2);
+  bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
+  return bytes;
+}
+
 describe('damaged images are refused', () => {
+  const END_OF_JPEG = Buffer.from([0xff, 0xd9]);
   const cut = (bytes: Buffer, part: number) => bytes.subarray(0, Math.floor(bytes.length * part));
   const thumbnail = draw(30, 20).toBuffer('image/jpeg');
   it.each<[string, Buffer]>([
     ['a PNG cut short', cut(PNG, 0.7)],
     ['a PNG without its last byte', PNG.subarray(0, -9)],
     ['a PNG with damaged pixels', Buffer.from(PNG).fill(0x55, 60, 300)],
+    ['a PNG with one other bit', flipped(PNG)],
+    ['a PNG cut in the middle, with its end', Buffer.concat([cut(PNG, 0.5), PNG.subarray(-12)])],
     ['a JPEG cut short', cut(JPEG, 0.7)],
+    ['a JPEG cut in the middle, with its end', Buffer.concat([cut(JPEG, 0.5), END_OF_JPEG])],
+    ['a JPEG without its last rows, with its end', Buffer.concat([cut(JPEG, 0.97), END_OF_JPEG])],
     ['a JPEG with a thumbnail, cut short', cut(withExif(JPEG, thumbnail), 0.8)],
     ['a WebP cut short', cut(WEBP, 0.7)],
     ['a lossless WebP cut short', cut(LOSSLESS_WEBP, 0.7)],

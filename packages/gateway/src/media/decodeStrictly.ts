@@ -1,0 +1,95 @@
+import { crc32, createInflate } from 'node:zlib';
+import { AV_CODEC_ID_MJPEG, AV_LOG_FATAL, AVERROR_INVALIDDATA } from 'node-av/constants';
+import { Codec, CodecContext, Dictionary, Frame, Log, Packet } from 'node-av/lib';
+import type { ImageHeader } from './imageHeader.ts';
+
+/**
+ * Whether an image is there to its last row. Decoders that show pictures to people paint over what is missing, so that they cannot tell;
+ * only WebP's refuses by itself.
+ */
+export async function isIntact(bytes: Buffer, header: ImageHeader): Promise<boolean> {
+  switch (header.contentType) {
+    case 'image/png':
+      return isIntactPng(bytes, header);
+    case 'image/jpeg':
+      return isIntactJpeg(bytes);
+    case 'image/webp':
+      return true;
+  }
+}
+
+/** FFmpeg stops at the first mistake where it is told to; what it cannot decode (arithmetic coding) is left to others. */
+async function isIntactJpeg(bytes: Buffer): Promise<boolean> {
+  // What is wrong with a caller's image is told to the caller.
+  Log.setLevel(AV_LOG_FATAL);
+  const codec = Codec.findDecoder(AV_CODEC_ID_MJPEG);
+  if (!codec) return true;
+  using decoder = new CodecContext();
+  decoder.allocContext3(codec);
+  const strict = Dictionary.fromObject({ err_detect: 'bitstream+buffer+explode', threads: '1' });
+  if ((await decoder.open2(codec, strict)) < 0) return true;
+  using packet = new Packet();
+  packet.alloc();
+  packet.data = bytes;
+  using frame = new Frame();
+  frame.alloc();
+  if ((await decoder.sendPacket(packet)) === AVERROR_INVALIDDATA) return false;
+  return (await decoder.receiveFrame(frame)) !== AVERROR_INVALIDDATA;
+}
+
+/** Samples of a pixel by colour type (PNG, section 11.2.1). */
+const SAMPLES: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+/** Adam7 (section 8.2): the first pixel of each pass and the steps to the next, across and down. */
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+/** The checksums of all that matters are right, and the compressed rows are as many bytes as the header promises. */
+function isIntactPng(bytes: Buffer, { width, height }: ImageHeader): Promise<boolean> {
+  const data = pngData(bytes);
+  if (!data) return Promise.resolve(false);
+  const bits = bytes.readUInt8(24) * (SAMPLES[bytes.readUInt8(25)] ?? 0);
+  const passes = bytes.readUInt8(28) === 0 ? [[0, 0, 1, 1] as const] : PASSES;
+  let missing = 0;
+  for (const [left, top, across, down] of passes) {
+    const [columns, rows] = [Math.ceil((width - left) / across), Math.ceil((height - top) / down)];
+    // Each row begins with the byte that names its filter.
+    if (columns > 0 && rows > 0) missing += rows * (1 + Math.ceil((columns * bits) / 8));
+  }
+  return new Promise((resolve) => {
+    const inflate = createInflate();
+    const end = (intact: boolean) => {
+      inflate.destroy();
+      resolve(intact);
+    };
+    inflate.on('data', (piece: Buffer) => {
+      missing -= piece.length;
+      if (missing <= 0) end(true);
+    });
+    inflate.on('error', () => end(false)).on('end', () => end(missing <= 0));
+    for (const piece of data) inflate.write(piece);
+    inflate.end();
+  });
+}
+
+/** The compressed rows; undefined where a chunk that is needed (its name begins with a capital) is cut off or has another checksum. */
+function pngData(bytes: Buffer): readonly Buffer[] | undefined {
+  const data: Buffer[] = [];
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const end = at + 8 + bytes.readUInt32BE(at);
+    if (end + 4 > bytes.length) return undefined;
+    const name = bytes.toString('latin1', at + 4, at + 8);
+    const isNeeded = /^[A-Z]/.test(name);
+    if (isNeeded && crc32(bytes.subarray(at + 4, end)) !== bytes.readUInt32BE(end)) return undefined;
+    if (name === 'IDAT') data.push(bytes.subarray(at + 8, end));
+    if (name === 'IEND') return data;
+    at = end + 4;
+  }
+  return undefined;
+}
