@@ -200,7 +200,7 @@ export const SETTINGS = {
     env: 'ONETAKE_BOOTSTRAP_KEY',
     schema: z.string().refine(isChosenKey, CHOSEN_KEY_RULE),
     description:
-      'An API key (`sk-…`, 20 characters or more) that exists with admin scope from the first start.',
+      'An API key (`sk-…`, 20 characters or more) that exists with admin scope from the first start. While it is set, each start makes it work again, also where it was revoked.',
     secret: true,
   }),
   logLevel: setting({
