@@ -87,7 +87,7 @@ async function open(
 ): Promise<Gateway> {
   // Before anything is made: what is wrong with the settings leaves no trace.
   await checkAccounts(config.accounts);
-  const { store, cluster } = await openStore(config, log);
+  const { store, cluster, problem } = await openStore(config, log);
   opened.defer(() => store.close());
   opened.defer(() => cluster.close());
   const proxies = proxiesOf(config);
@@ -197,6 +197,9 @@ async function open(
     'Stored files that this node has found damaged or missing',
     () => engine.mediaCare.found,
   );
+  metrics.watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
+    problem() === undefined ? 0 : 1,
+  );
   if (logOutput) {
     const help = 'Log lines that could not be written';
     metrics.watch('counter', 'onetake_log_lines_dropped_total', help, () => logOutput.dropped);
@@ -218,7 +221,7 @@ async function open(
   const readiness = createReadiness({
     checks: [
       { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
-      { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster) },
+      { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster, problem()) },
       { part: 'upstreams', name: 'Asking upstreams', check: async () => requirePolling(engine) },
       { part: 'storage', name: 'The media storage', check: () => storage.check() },
     ] satisfies ReadinessCheck[],
@@ -305,9 +308,9 @@ async function open(
   };
 }
 
-function requireLease(cluster: Cluster): void {
+function requireLease(cluster: Cluster, problem: string | undefined): void {
   if (cluster.held()) return;
-  const message = 'This node is cut off from the others and is joining them again; see the log.';
+  const message = problem ?? 'This node is cut off from the others and is joining them again; see the log.';
   throw new OnetakeError('not_ready', 503, message);
 }
 

@@ -13,6 +13,8 @@ export type Message =
   | { readonly kind: 'given'; readonly to: string; readonly tasks: readonly string[] }
   /** The sender is about to leave, and drives nothing that it is given. */
   | { readonly kind: 'leaving' }
+  /** The sender has found that the database lost what it had confirmed. */
+  | { readonly kind: 'went_back' }
   /** An account refused the sender, or works again (`failures` 0): no submits for `waitMs`. */
   | {
       readonly kind: 'account';

@@ -23,6 +23,7 @@ const Payload = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('progress'), tasks: z.array(z.tuple([Id, z.number().nullable(), z.number()])) }),
   z.object({ kind: z.literal('given'), to: Id, tasks: z.array(Id) }),
   z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('went_back') }),
   z.object({ kind: z.literal('account'), account: Id, failures: Whole, waitMs: z.number().nonnegative() }),
   z.object({ kind: z.literal('shares'), account: Id }),
   z.object({ kind: z.literal('hint'), account: Id, upstreamId: z.string() }),

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { newId } from '../tasks/ids.ts';
 import { type Cluster, soloCluster } from './cluster.ts';
 import { lockFolder } from './folderLock.ts';
+import { guardHistory } from './historyGuard.ts';
 import { openPostgresStore } from './postgres.ts';
 import { joinCluster } from './postgresCluster.ts';
 import { migratePostgres } from './postgresMigrations.ts';
@@ -21,6 +22,8 @@ export interface StoreSettings {
 export interface OpenedStore {
   readonly store: Store;
   readonly cluster: Cluster;
+  /** Why nothing more may be submitted on what is stored, in a sentence that anybody may read. */
+  problem(): string | undefined;
 }
 
 /**
@@ -31,7 +34,7 @@ export async function openStore(settings: StoreSettings, log: Logger): Promise<O
   const { databaseUrl: url, databaseSessionUrl, databasePool: poolSize } = settings;
   if (url === undefined) {
     const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
-    return { store, cluster: soloCluster(`solo-${newId()}`) };
+    return { store, cluster: soloCluster(`solo-${newId()}`), problem: () => undefined };
   }
   // Two nodes in one folder would mix up the bytes that they stage there.
   makeFolder(settings.dataDir);
@@ -44,10 +47,11 @@ export async function openStore(settings: StoreSettings, log: Logger): Promise<O
     // Behind a pooler each statement may meet another session of the server, which may not know its name.
     const namedStatements = databaseSessionUrl === undefined;
     const store = await openPostgresStore({ url, cluster, poolSize, namedStatements, log });
+    const guarded = guardHistory({ store, cluster, log });
     return {
-      cluster,
+      ...guarded,
       store: {
-        ...store,
+        ...guarded.store,
         async close() {
           await store.close();
           lock.release();

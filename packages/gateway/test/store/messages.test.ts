@@ -11,6 +11,7 @@ const list = { maxLength: 400 };
 const kinds: Record<Message['kind'], fc.Arbitrary<Message>> = {
   moved: fc.record({ kind: fc.constant('moved'), tasks: fc.array(fc.tuple(id, whole), list) }),
   keys: fc.record({ kind: fc.constant('keys') }),
+  went_back: fc.record({ kind: fc.constant('went_back') }),
   progress: fc.record({
     kind: fc.constant('progress'),
     tasks: fc.array(fc.tuple(id, fc.option(fc.nat(100)), ms), list),

@@ -8,14 +8,17 @@ export interface TcpSwitch {
   swallow(): void;
   /** Lets pass what is connected from here on. What was swallowed before stays so. */
   open(): void;
+  /** Cuts what is connected, and leads to another port from here on: as a failover does. */
+  turn(port: number): void;
   close(): Promise<void>;
 }
 
-export async function createTcpSwitch(port: number): Promise<TcpSwitch> {
+export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
   const sockets = new Set<Socket>();
+  let target = first;
   let swallowing = false;
   const server = createServer((near) => {
-    const far = dial(port, '127.0.0.1');
+    const far = dial(target, '127.0.0.1');
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -42,6 +45,10 @@ export async function createTcpSwitch(port: number): Promise<TcpSwitch> {
     },
     open() {
       swallowing = false;
+    },
+    turn(port) {
+      target = port;
+      for (const socket of [...sockets]) socket.destroy();
     },
     async close() {
       const closed = once(server, 'close');
