@@ -28,8 +28,9 @@ export async function unreadableOf(
       // How s3rver names the file of an object's bytes.
       const path = join(directory, bucket, PREFIX, `${task.storageKey}._S3rver_object`);
       try {
-        const { duration } = await probeVideo(native, path);
-        if (!(duration > 0)) wrongs.push(`${task.id}: a video of ${duration} s`);
+        const verdict = await probeVideo(native, path);
+        if (!verdict.ok) wrongs.push(`${task.id}: ${verdict.problem}, ${verdict.detail}`);
+        else if (!(verdict.probe.duration > 0)) wrongs.push(`${task.id}: a video of no length`);
       } catch (error) {
         wrongs.push(`${task.id}: ${error instanceof Error ? error.message : String(error)}`);
       }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { VideoInspector } from '../../packages/gateway/src/engine/parts.ts';
 import type { MediaStorage } from '../../packages/gateway/src/media/media.ts';
+import { NativeJobError } from '../../packages/gateway/src/native/errors.ts';
 
 /** Takes everything and keeps nothing: what is measured is the engine, not FFmpeg or a disk. `path` is a file that is there. */
 export function nullStorage(path: string): MediaStorage {
@@ -21,6 +22,8 @@ export function nullStorage(path: string): MediaStorage {
           return stat;
         },
         abandon: async () => undefined,
+        readNote: async () => undefined,
+        writeNote: async () => undefined,
       };
     },
     stat: async (key) => (committed.delete(key) ? stat : undefined),
@@ -37,15 +40,11 @@ export function nullStorage(path: string): MediaStorage {
 /** Believes everything. */
 export const nullInspector: VideoInspector = {
   probe: async () => ({
-    container: 'mp4',
-    duration: 4,
-    width: 1280,
-    height: 720,
-    videoCodec: 'h264',
-    fps: 24,
+    ok: true,
+    probe: { container: 'mp4', duration: 4, width: 1280, height: 720, videoCodec: 'h264', fps: 24 },
   }),
   digest: async () => '0'.repeat(64),
   poster: async () => {
-    throw new Error('no posters here');
+    throw new NativeJobError('no posters here');
   },
 };

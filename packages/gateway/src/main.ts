@@ -18,6 +18,7 @@ import { createKeys } from './keys/keys.ts';
 import { digestOf } from './media/digest.ts';
 import { createInputReader } from './media/inputs.ts';
 import { inspectImage } from './media/inspectImage.ts';
+import { MissingObject } from './media/key.ts';
 import { createLinks } from './media/links.ts';
 import { openMedia } from './media/open.ts';
 import { lendPoster } from './media/poster.ts';
@@ -28,6 +29,7 @@ import { createGuardedFetch } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { createMetrics } from './observability/metrics.ts';
+import { InputGone } from './providers/provider.ts';
 import { checkAccounts, createRegistry } from './providers/registry.ts';
 import type { Cluster } from './store/cluster.ts';
 import { openStore } from './store/open.ts';
@@ -146,8 +148,10 @@ async function open(
     },
     openInput: async (input) => {
       const row = await store.media(input.mediaId);
-      if (!row) throw new Error(`input ${input.mediaId} is gone`);
-      return engine.mediaCare.media.read(row);
+      if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
+      return engine.mediaCare.media.read(row).catch((error: unknown) => {
+        throw error instanceof MissingObject ? new InputGone(error.message, { cause: error }) : error;
+      });
     },
     accounts: registry.accounts,
     facts: (task) => catalogue.facts(task.request),

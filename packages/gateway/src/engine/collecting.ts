@@ -1,20 +1,22 @@
 import pLimit, { type LimitFunction } from 'p-limit';
+import { NativeCrash, NativeTimeout } from '../native/errors.ts';
 import type { Handle, Provider } from '../providers/provider.ts';
 import { later } from '../tasks/clock.ts';
-import { OnetakeError } from '../tasks/errors.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { UpstreamResult } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
 import type { Hand, Hands } from './hand.ts';
-import { createKeeping, DamagedVideo, type Staged } from './keeping.ts';
+import { createKeeping, type KeepMemory } from './keeping.ts';
 import type { EngineParts } from './parts.ts';
 import { pause } from './pause.ts';
+import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo } from './staging.ts';
 import { asUpstreamError } from './submission.ts';
 import { handleOf } from './tracking.ts';
 
 /** Fetches finished videos into our storage, checks them, and only then lets the task succeed. */
 export interface Collecting {
-  collect(hand: Hand): void;
+  /** `resumed`: an earlier process, or another node, was at it already. */
+  collect(hand: Hand, options?: { readonly resumed?: boolean }): void;
   /** Interrupts fetches; the next start goes on from the bytes that are there. Resolves when none runs. */
   stop(): Promise<void>;
 }
@@ -27,6 +29,8 @@ interface CollectingParts extends EngineParts {
 /** Wait after a failed fetch, doubling to the maximum. Milliseconds. */
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
+/** The same where the checker died or hung. Milliseconds. */
+const MAX_CHECKER_MS = 600_000;
 /** Whole fetches whose bytes turned out damaged before the video counts as lost. */
 const MAX_DAMAGED = 3;
 /** Fetches before a video counts as expired upstream: a clock that is wrong must not cost it at the first broken connection. */
@@ -48,25 +52,28 @@ export function createCollecting(parts: CollectingParts): Collecting {
     return limit;
   }
 
-  async function run(hand: Hand): Promise<void> {
+  async function run(hand: Hand, resumed: boolean): Promise<void> {
     // Let go between its move and here: nothing would interrupt the fetch any more.
     if (!hands.drives(hand)) return;
-    const state = parts.accountStates.get(hand.task.attempt?.accountId ?? '');
+    const accountId = hand.task.attempt?.accountId ?? '';
+    const provider = parts.accountStates.get(accountId)?.account.provider;
     const handle = handleOf(hand.task.attempt);
     const first = hand.task.attempt?.upstreamResult;
     if (!handle || !first) throw new Error(`task ${hand.task.id} is storing without an upstream result`);
     let result: UpstreamResult = first;
-    if (!state) return lose(hand, `account ${hand.task.attempt?.accountId} is not configured any more`);
-    const { provider } = state.account;
-    const limit = limitOf(state.account.id);
+    const limit = limitOf(accountId);
 
     const patientUntil = later(timers.monotonic(), settings.collectPatienceMs);
-    const staged: Staged = {};
+    const memory: KeepMemory = {
+      earlier: resumed ? 'some' : 'none',
+      posterTries: 0,
+      posterStored: false,
+    };
     const gone = new AbortController();
     hand.interrupt = () => gone.abort();
     const over = AbortSignal.any([stopping.signal, gone.signal]);
-    let damaged = 0;
-    for (let failures = 0; !over.aborted; ) {
+    const count = { failures: 0, fetches: 0, damaged: 0 };
+    while (!over.aborted) {
       const wanted: UpstreamResult = result;
       // A place is held for a try alone, never between two: videos that cannot be fetched must not hold up those that can.
       const tried = await limit(async () => {
@@ -74,11 +81,14 @@ export function createCollecting(parts: CollectingParts): Collecting {
         hand.fetching = true;
         try {
           const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
-          const open = (offset: number) => provider.open(handle, wanted, offset, signal);
-          return { stored: await keeping.keep(hand.task, open, staged, over) };
+          const open: OpenVideo = async (offset) => {
+            if (!provider) throw new NoAccount(`the account ${accountId} is not configured any more`);
+            return provider.open(handle, wanted, offset, signal);
+          };
+          return { stored: await keeping.keep(hand.task, open, memory, over) };
         } catch (error) {
           if (over.aborted) return undefined;
-          if (isOurs(error)) return { error };
+          if (!provider || isOurs(error)) return { error };
           // First a new link, if there is one: the video behind an expired one may well be there.
           return { error, fresh: await freshResult(provider, handle) };
         } finally {
@@ -90,28 +100,31 @@ export function createCollecting(parts: CollectingParts): Collecting {
         const event = { type: 'stored', result: tried.stored.result } as const;
         if (!(await hands.apply(hand, event, { media: tried.stored.media, insist: true }))) return;
         // The video is ours now: whether the upstream forgets its copy is its own affair.
-        await provider.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
+        await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
           log.warn({ task: hand.task.id, err: error }, 'the upstream would not forget a collected video');
         });
         return;
       }
-      failures += 1;
-      if (tried.error instanceof DamagedVideo) damaged += 1;
-      const failure = asUpstreamError(tried.error);
+      const { error } = tried;
+      count.failures += 1;
+      if (error instanceof DamagedVideo) count.damaged += 1;
+      if (error instanceof FetchFailed) count.fetches += 1;
+      const failure = asUpstreamError(error instanceof FetchFailed ? error.cause : error);
       log.warn(
-        { task: hand.task.id, failures, damaged, detail: failure.detail, err: tried.error },
+        { task: hand.task.id, ...count, ours: isOurs(error), detail: failure.detail, err: error },
         'collecting a video failed',
       );
       result = tried.fresh ?? result;
-      // Our own storage being away says nothing about the video: what has arrived stays staged until it is back.
       const expired =
-        failures >= MIN_TRIES &&
-        !isOurs(tried.error) &&
+        error instanceof FetchFailed &&
+        count.fetches >= MIN_TRIES &&
+        // A storage that cannot be asked may have it already.
+        memory.earlier !== 'unknown' &&
         clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
-      if (damaged >= MAX_DAMAGED || expired || timers.monotonic() >= patientUntil)
-        return lose(hand, failure.detail ?? failure.message);
-      const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(failures - 1, 10));
-      await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff), over);
+      if (count.damaged >= MAX_DAMAGED || expired || timers.monotonic() >= patientUntil) {
+        return lose(hand, error, failure.detail ?? failure.message);
+      }
+      await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff(error, count.failures)), over);
     }
   }
 
@@ -126,9 +139,11 @@ export function createCollecting(parts: CollectingParts): Collecting {
     }
   }
 
-  async function lose(hand: Hand, detail: string): Promise<void> {
-    const message =
-      'The video was made upstream, but it could not be fetched whole; you are not charged. Submit the task again.';
+  async function lose(hand: Hand, error: unknown, detail: string): Promise<void> {
+    const what = isOurs(error)
+      ? 'the gateway could not check and store it in time'
+      : 'it could not be fetched whole';
+    const message = `The video was made upstream, but ${what}; you are not charged. Submit the task again.`;
     await hands.apply(
       hand,
       { type: 'failed', error: taskError('result_lost', message), outcome: 'failed', detail },
@@ -137,8 +152,8 @@ export function createCollecting(parts: CollectingParts): Collecting {
   }
 
   return {
-    collect(hand) {
-      const work = run(hand).catch((error) =>
+    collect(hand, { resumed = false } = {}) {
+      const work = run(hand, resumed).catch((error) =>
         log.error({ task: hand.task.id, err: error }, 'collecting stopped; the next start takes it up again'),
       );
       underWay.add(work);
@@ -151,5 +166,15 @@ export function createCollecting(parts: CollectingParts): Collecting {
   };
 }
 
-const isOurs = (error: unknown): boolean =>
-  error instanceof OnetakeError && error.code === 'storage_unavailable';
+/**
+ * Only an upstream that does not give the bytes, or bytes that were looked at and are bad, say anything about a video. All else is
+ * our own trouble: the checker, the disk, descriptors, memory, the database, the bucket, the configuration.
+ */
+const isOurs = (error: unknown): boolean => !(error instanceof FetchFailed || error instanceof DamagedVideo);
+
+/** A file that ends the checker again and again must not keep it from those of other tasks. */
+function backOff(error: unknown, failures: number): number {
+  const checkerDied = error instanceof NativeCrash || error instanceof NativeTimeout;
+  const most = checkerDied ? MAX_CHECKER_MS : MAX_RETRY_MS;
+  return Math.min(most, RETRY_MS * 2 ** Math.min(failures - 1, 10));
+}

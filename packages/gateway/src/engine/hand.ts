@@ -20,6 +20,8 @@ export interface Hand {
   slot: AccountState | undefined;
   /** Accounts that refused this task in a way that trying again cannot mend. */
   readonly avoid: Set<string>;
+  /** Submissions that failed by trouble of this gateway's own: they count against nobody. */
+  ownTries: number;
   /** Questions in a row that failed, or found no such job. */
   askFailures: number;
   missingSince: Moment | undefined;
@@ -281,6 +283,7 @@ export const newHand = (task: Task, deadline: Moment): Hand => ({
   expectedAt: undefined,
   slot: undefined,
   avoid: new Set(),
+  ownTries: 0,
   askFailures: 0,
   missingSince: undefined,
   deadline,

@@ -1,28 +1,28 @@
 import { createReadStream } from 'node:fs';
-import type { MediaWrite, Probe } from '../media/media.ts';
-import type { OpenedResult } from '../providers/provider.ts';
+import type { MediaStat, MediaWrite, Probe } from '../media/media.ts';
+import { NativeJobError } from '../native/errors.ts';
 import type { MediaRow } from '../store/store.ts';
-import type { Task, TaskResult } from '../tasks/task.ts';
+import { isTerminal, type Task, type TaskResult } from '../tasks/task.ts';
 import type { EngineParts } from './parts.ts';
+import { pause } from './pause.ts';
+import { createStaging, type OpenVideo, type StagingMemory } from './staging.ts';
 import { storeMeasured } from './storing.ts';
 
 /** Brings one video into our storage: rows, bytes, poster. */
 export interface Keeping {
   /**
-   * Fetches with `open` whatever is missing. Measures the video while it is on this machine, before it counts, so that a
-   * storage elsewhere is not read back. `staged` remembers between tries. Once the signal is aborted nothing is put into the storage
-   * any more. Throws `DamagedVideo`.
+   * Fetches with `open` whatever is missing, measures it on this machine, and puts it into the storage; nothing but the upstream is
+   * asked before the bytes are here. Once the signal is aborted nothing is put into the storage any more. Throws as `Staging` does.
    */
-  keep(task: Task, open: OpenVideo, staged: Staged, signal: AbortSignal): Promise<Kept>;
+  keep(task: Task, open: OpenVideo, memory: KeepMemory, signal: AbortSignal): Promise<Kept>;
 }
 
-/** Opens the upstream's bytes from `offset` on. */
-export type OpenVideo = (offset: number) => Promise<OpenedResult>;
-
-/** What is known of the bytes on this machine. */
-export interface Staged {
-  /** All of them were here and passed the check: so many. */
-  whole?: number;
+/** What one process remembers between its tries for a video. */
+export interface KeepMemory extends StagingMemory {
+  /** An earlier process drove the task: the storage may have the video already. `unknown`: it could not be asked. */
+  earlier: 'none' | 'some' | 'unknown';
+  posterTries: number;
+  posterStored: boolean;
 }
 
 export interface Kept {
@@ -30,48 +30,36 @@ export interface Kept {
   readonly media: readonly MediaRow[];
 }
 
-/** The fetched bytes are not the whole video that the container promises. */
-export class DamagedVideo extends Error {}
-
 interface Measured {
+  /** Its row, with the key that it is under. */
+  readonly stored: MediaRow;
+  readonly bytes: number;
   readonly probe: Probe;
   readonly sha256: string;
   readonly hasPoster: boolean;
 }
 
+/** How long a storage may take to say whether it has the video, before that is fetched instead. Milliseconds. */
+const STAT_MS = 5000;
+/** Tries to make a poster where trouble of this machine prevents it. */
+const POSTER_TRIES = 3;
+
 type KeepingParts = Pick<
   EngineParts,
-  'store' | 'cluster' | 'storage' | 'inspector' | 'clock' | 'settings' | 'log'
+  'store' | 'cluster' | 'storage' | 'inspector' | 'clock' | 'timers' | 'settings' | 'log'
 >;
 
-export function createKeeping({
-  store,
-  cluster,
-  storage,
-  inspector,
-  clock,
-  settings,
-  log,
-}: KeepingParts): Keeping {
-  async function keep(task: Task, open: OpenVideo, staged: Staged, signal: AbortSignal): Promise<Kept> {
-    // The same names for the same attempt: after a crash the rows and the bytes are found again, not made twice.
-    const name = `${task.id.slice('video_'.length)}-${task.attempt?.number ?? 0}`;
-    const row = (kind: 'video' | 'poster', id: string, extension: string, contentType: string): MediaRow => ({
-      id,
-      projectId: task.projectId,
-      taskId: task.id,
-      kind,
-      storageKey: `${kind}/${id}.${extension}`,
-      contentType,
-      state: 'pending',
-      createdAt: clock.now(),
-    });
-    const video = row('video', `${name}v`, 'mp4', 'video/mp4');
-    const poster = row('poster', `${name}p`, 'jpg', 'image/jpeg');
-    await store.putMedia([video, poster]);
+export function createKeeping(parts: KeepingParts): Keeping {
+  const { store, cluster, storage, inspector, clock, timers, settings, log } = parts;
+  const staging = createStaging(parts);
 
-    const { stored, bytes, probe, sha256, hasPoster } =
-      (await keptBefore(video, poster)) ?? (await fetched(video, poster, open, staged, signal));
+  async function keep(task: Task, open: OpenVideo, memory: KeepMemory, signal: AbortSignal): Promise<Kept> {
+    const video = rowOf(task, 'video', clock.now());
+    const poster = rowOf(task, 'poster', clock.now());
+    const measured =
+      (await keptBefore(video, poster, memory, signal)) ??
+      (await fetched(video, poster, open, memory, signal));
+    const { stored, bytes, probe, sha256, hasPoster } = measured;
     warnOfDifferences(task, probe);
     const expiresAt = clock.now() + settings.retentionMs;
     return {
@@ -94,74 +82,109 @@ export function createKeeping({
     };
   }
 
-  /** A crash came between the bytes and the transition: the object is there, and so it is whole. */
-  async function keptBefore(video: MediaRow, poster: MediaRow) {
-    const stat = await storage.stat(video.storageKey);
-    if (!stat) return undefined;
-    const measured = await storage.withLocalFile(video.storageKey, async (path) =>
-      measure(path, await inspector.probe(path), poster),
-    );
-    return { stored: video, bytes: stat.bytes, ...measured };
-  }
-
   async function fetched(
     video: MediaRow,
     poster: MediaRow,
     open: OpenVideo,
-    staged: Staged,
+    memory: KeepMemory,
     signal: AbortSignal,
-  ) {
-    const write = await storage.write(video.storageKey);
-    // Bytes that were whole wait for the storage: the upstream's link may have expired since.
-    const total = staged.whole === write.partial ? staged.whole : await fetchInto(write, open);
-    delete staged.whole;
-    const probe = await check(write);
-    staged.whole = total;
-    const measured = await measure(write.path, probe, poster);
+  ): Promise<Measured> {
+    const { write, ...measured } = await staging.fetch(video.storageKey, open, memory);
+    const posterWrite = memory.posterStored ? undefined : await stagePoster(write.path, poster, memory);
     // After a pause of this process, or in another session, the object may be there, and announced, by the work of another node.
     signal.throwIfAborted();
     if (!cluster.held()) throw new Error('the session was lost before the video was kept');
-    const facts = { bytes: total, sha256: measured.sha256 };
-    const stored = await storeMeasured({ store, log }, write, { ...video, ...facts });
-    return { stored, ...facts, ...measured };
-  }
-
-  async function fetchInto(write: MediaWrite, open: OpenVideo): Promise<number> {
-    const opened = await open(write.partial);
-    const total = await write.append(opened.stream, opened.offset);
-    if (opened.bytes !== undefined && total !== opened.bytes) {
-      if (total > opened.bytes) await write.abandon();
-      throw new Error(`${total} of ${opened.bytes} bytes arrived`);
+    if (posterWrite) {
+      // The row before its object: what a crash leaves in between, the sweep finds.
+      await store.putMedia([poster]);
+      await posterWrite.commit();
+      memory.posterStored = true;
     }
-    return total;
+    const { bytes, sha256 } = measured;
+    const stored = await storeMeasured({ store, log }, write, { ...video, bytes, sha256 });
+    return { stored, ...measured, hasPoster: memory.posterStored };
   }
 
-  async function check(write: MediaWrite): Promise<Probe> {
+  /** A crash came between the bytes and the transition: the object is there. */
+  async function keptBefore(
+    video: MediaRow,
+    poster: MediaRow,
+    memory: KeepMemory,
+    signal: AbortSignal,
+  ): Promise<Measured | undefined> {
+    if (memory.earlier === 'none') return undefined;
+    // What is staged was not committed, or may be committed again.
+    if ((await storage.write(video.storageKey)).partial > 0) return undefined;
     try {
-      return await inspector.probe(write.path);
+      const stat = await statSoon(video.storageKey, signal);
+      const measured = stat && (await measureStored(video, poster, stat, memory));
+      if (!measured) memory.earlier = 'none';
+      return measured;
     } catch (error) {
-      // Going on from damaged bytes would keep the damage.
-      await write.abandon();
-      throw new DamagedVideo(error instanceof Error ? error.message : String(error), { cause: error });
+      // It may have it all the same, which matters once the upstream does not.
+      memory.earlier = 'unknown';
+      log.warn(
+        { task: video.taskId, err: error },
+        'the storage does not give back a video that it may have; it is fetched',
+      );
+      return undefined;
     }
   }
 
-  async function measure(path: string, probe: Probe, poster: MediaRow): Promise<Measured> {
-    return { probe, sha256: await inspector.digest(path), hasPoster: await makePoster(path, poster) };
+  /** A storage that is away must not hold a download up. */
+  async function statSoon(key: string, signal: AbortSignal): Promise<MediaStat | undefined> {
+    const asked = new AbortController();
+    const late = pause(timers, STAT_MS, AbortSignal.any([signal, asked.signal])).then(() => {
+      throw new Error('the storage did not answer in time');
+    });
+    late.catch(() => undefined);
+    try {
+      return await Promise.race([storage.stat(key), late]);
+    } finally {
+      asked.abort();
+    }
   }
 
-  /** A video without a poster still is the video that was paid for: a failure here is only told. */
-  async function makePoster(videoPath: string, { storageKey, taskId }: MediaRow): Promise<boolean> {
+  /** Undefined where the object is no whole video, and is fetched again in its place. */
+  function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: KeepMemory) {
+    return storage.withLocalFile(video.storageKey, async (path): Promise<Measured | undefined> => {
+      const verdict = await inspector.probe(path);
+      if (!verdict.ok) {
+        log.warn(
+          { key: video.storageKey, problem: verdict.problem },
+          'a stored video is damaged; it is fetched again',
+        );
+        return undefined;
+      }
+      const posterWrite = await stagePoster(path, poster, memory);
+      await store.putMedia(posterWrite ? [video, poster] : [video]);
+      await posterWrite?.commit();
+      const sha256 = await inspector.digest(path);
+      return { stored: video, bytes, sha256, probe: verdict.probe, hasPoster: posterWrite !== undefined };
+    });
+  }
+
+  /** A video without a poster still is the video that was paid for: undefined where there is none to be had. */
+  async function stagePoster(
+    videoPath: string,
+    { storageKey, taskId }: MediaRow,
+    memory: KeepMemory,
+  ): Promise<MediaWrite | undefined> {
+    const write = await storage.write(storageKey);
+    const note = await write.readNote();
+    if (write.partial > 0 && isPosterNote(note) && note.bytes === write.partial) return write;
     try {
       await inspector.poster(videoPath, async (path) => {
-        const write = await storage.write(storageKey);
-        await write.append(createReadStream(path), 0);
-        await write.commit();
+        await write.writeNote({ bytes: await write.append(createReadStream(path), 0) });
       });
-      return true;
+      return write;
     } catch (error) {
+      memory.posterTries += 1;
+      // The job itself found no frame, or the machine has had its chances.
+      if (!(error instanceof NativeJobError) && memory.posterTries < POSTER_TRIES) throw error;
       log.warn({ task: taskId, err: error }, 'no poster could be made');
-      return false;
+      await write.abandon().catch(() => undefined);
+      return undefined;
     }
   }
 
@@ -179,4 +202,38 @@ export function createKeeping({
   }
 
   return { keep };
+}
+
+const isPosterNote = (note: unknown): note is { bytes: number } =>
+  typeof note === 'object' && note !== null && 'bytes' in note;
+
+const FORMS = {
+  video: { letter: 'v', extension: 'mp4', contentType: 'video/mp4' },
+  poster: { letter: 'p', extension: 'jpg', contentType: 'image/jpeg' },
+} as const;
+
+/** The same names for the same attempt: after a crash the rows and the bytes are found again, not made twice. */
+function rowOf(task: Task, kind: 'video' | 'poster', now: number): MediaRow {
+  const { letter, extension, contentType } = FORMS[kind];
+  const id = `${task.id.slice('video_'.length)}-${task.attempt?.number ?? 0}${letter}`;
+  return {
+    id,
+    projectId: task.projectId,
+    taskId: task.id,
+    kind,
+    storageKey: `${kind}/${id}.${extension}`,
+    contentType,
+    state: 'pending',
+    createdAt: now,
+  };
+}
+
+/** Whether the task that a staged file is for goes on: then its bytes may be the only ones. */
+export async function isStagedForUnfinished(
+  store: Pick<EngineParts['store'], 'task'>,
+  key: string,
+): Promise<boolean> {
+  const id = /^(?:video|poster)\/([0-9a-f]{32})-\d+[vp]\./.exec(key)?.[1];
+  const task = id === undefined ? undefined : await store.task(`video_${id}`);
+  return task !== undefined && !isTerminal(task.phase);
 }

@@ -1,12 +1,15 @@
 import { isMediaKey, mediaIdOf } from '../media/key.ts';
 import type { MediaObject } from '../media/media.ts';
 import { eachAlone } from './eachAlone.ts';
+import { isStagedForUnfinished } from './keeping.ts';
 import type { EngineParts } from './parts.ts';
 
 /** Removes objects that no media row knows: those of a database that was restored from an older copy, or of a failed removal. */
 export interface Orphans {
-  /** One pass over the whole storage; resolves with how many objects and leftovers were removed. */
+  /** One pass over the whole storage; resolves with how many objects were removed. */
   sweep(signal?: AbortSignal): Promise<number>;
+  /** Removes what is staged on this node, or half uploaded, for no task that goes on. Resolves with how many. */
+  leftovers(): Promise<number>;
 }
 
 /**
@@ -40,7 +43,7 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
   return {
     async sweep(signal) {
       const before = clock.now() - AGE_MS;
-      let removed = await storage.removeLeftovers(before);
+      let removed = 0;
       let batch: MediaObject[] = [];
       for await (const object of storage.list()) {
         if (signal?.aborted) return removed;
@@ -53,6 +56,8 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
       if (batch.length > 0) removed += await removeUnknown(batch);
       return removed;
     },
+    leftovers: () =>
+      storage.removeLeftovers(clock.now() - AGE_MS, (key) => isStagedForUnfinished(store, key)),
   };
 }
 

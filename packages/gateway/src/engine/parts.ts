@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import type { MediaStorage, Probe } from '../media/media.ts';
+import type { MediaStorage } from '../media/media.ts';
+import type { ProbeVerdict } from '../media/probe.job.ts';
 import type { Account } from '../providers/account.ts';
 import type { Cluster } from '../store/cluster.ts';
 import type { Store } from '../store/store.ts';
@@ -35,9 +36,9 @@ export interface EngineSettings {
   readonly collectPatienceMs: number;
 }
 
-/** Checks a fetched file and makes its poster. Both throw where the file is not a whole video; the digest takes any file. */
+/** Looks at a fetched file. What it throws is trouble of this machine, and says nothing about the file. */
 export interface VideoInspector {
-  probe(path: string): Promise<Probe>;
+  probe(path: string): Promise<ProbeVerdict>;
   /** Hex SHA-256. */
   digest(path: string): Promise<string>;
   /** Makes a poster frame, a JPEG, and lends it as a file until `use` has ended. */

@@ -64,13 +64,19 @@ export function createRetention({ store, storage, clock, timers, log, leads }: R
   }
 
   /** Does `work` after `delayMs`, and then again and again. */
-  function repeat(name: string, delayMs: number, everyMs: number, work: () => Promise<number>): void {
+  function repeat(
+    name: string,
+    delayMs: number,
+    everyMs: number,
+    work: () => Promise<number>,
+    here: () => boolean = leads,
+  ): void {
     const cancel = timers.after(delayMs, () => {
       // The others would find the same work, and be in each other's way.
-      (leads() ? work() : Promise.resolve(0))
+      (here() ? work() : Promise.resolve(0))
         .then((removed) => removed > 0 && log.info({ removed }, `${name} removed`))
         .catch((error) => log.error({ err: error }, `removing ${name} failed; it is tried again`))
-        .finally(() => stopping.signal.aborted || repeat(name, everyMs, everyMs, work));
+        .finally(() => stopping.signal.aborted || repeat(name, everyMs, everyMs, work, here));
     });
     cancels.set(name, cancel);
   }
@@ -80,6 +86,8 @@ export function createRetention({ store, storage, clock, timers, log, leads }: R
     start() {
       repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
       repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(stopping.signal));
+      // Each node has a disk of its own.
+      repeat('leftovers', FIRST_ORPHANS_MS, ORPHANS_MS, orphans.leftovers, () => true);
     },
     stop() {
       stopping.abort();

@@ -49,6 +49,9 @@ const CONFIRM_TRIES = 1800;
 const CONFIRM_AGAIN_MS = 1000;
 /** Until a node that could not send tries again, or has noticed that its lease is lost. Milliseconds. */
 const NOT_SENT_MS = 1000;
+/** Wait before another try after trouble of this gateway's own, doubling to the maximum. Milliseconds. */
+const OURS_MS = 1000;
+const MAX_OURS_MS = 120_000;
 /** Waits between looks for a lost submission: an upstream's list may lag behind its own accepting. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
@@ -127,7 +130,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
       await reconcile(hand, account, { madeAt });
     } else {
       // A refusal of this very request says nothing against the account.
-      if (failure.retry === 'never') account.worked();
+      if (failure.ours === 'inputs') account.untried();
+      else if (failure.retry === 'never') account.worked();
       else account.backOff(failure);
       await refused(hand, failure);
     }
@@ -217,10 +221,11 @@ export function createSubmission(parts: SubmissionParts): Submission {
   async function refused(hand: Hand, failure: UpstreamError): Promise<void> {
     const { task } = hand;
     const detail = failure.detail ?? failure.message;
+    if (failure.ours) return tryLater(hand, detail);
     if (failure.retry === 'elsewhere' && task.attempt) hand.avoid.add(task.attempt.accountId);
     const final =
       failure.retry === 'never' ||
-      (task.attempt?.number ?? 0) >= settings.maxAttempts ||
+      (task.attempt?.number ?? 0) - hand.ownTries >= settings.maxAttempts ||
       parts.alternatives(hand) === 0;
     if (final) {
       const error = taskError(failure.reason, failure.message);
@@ -231,6 +236,20 @@ export function createSubmission(parts: SubmissionParts): Submission {
     // Unless the upstream has it after all, as somebody knew who told it meanwhile.
     if (hand.task.phase !== 'running') releaseSlot(hand);
     if (waiting) parts.waiting(hand);
+  }
+
+  /** Trouble of our own is no verdict on the task: nothing but its deadline ends the tries. */
+  async function tryLater(hand: Hand, detail: string): Promise<void> {
+    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
+    if (hand.task.phase !== 'running') releaseSlot(hand);
+    if (!waiting) return;
+    const wait = Math.min(MAX_OURS_MS, OURS_MS * 2 ** Math.min(hand.ownTries, 10));
+    hand.ownTries += 1;
+    const left = hand.task.deadlineAt - clock.now();
+    await pause(timers, Math.max(0, Math.min(wait, left)), stopping.signal);
+    // Cancelled, given to another node, or left for the next start meanwhile.
+    if (stopping.signal.aborted || !hands.drives(hand) || hand.task.phase !== 'accepted') return;
+    parts.waiting(hand);
   }
 
   /** One look, and the id made durable before any twin can be mistaken for the job. */

@@ -24,11 +24,12 @@ interface TakingUpParts extends EngineParts {
 
 /** Takes a task up where its last driver left it. What its attempt says is enough, whatever became of its model. */
 export function createTakingUp(parts: TakingUpParts): (task: Task) => void {
-  const { hands, accountStates, submission, tracking, collecting, cancelling, keep, log } = parts;
+  const { hands, accountStates, submission, tracking, collecting, cancelling, keep, clock, timers, log } =
+    parts;
 
   function goOn(hand: Hand): void {
     if (hand.task.phase === 'storing') {
-      collecting.collect(hand);
+      collecting.collect(hand, { resumed: true });
       return;
     }
     tracking.track(hand);
@@ -47,13 +48,23 @@ export function createTakingUp(parts: TakingUpParts): (task: Task) => void {
     if (hands.drives(hand)) goOn(hand);
   }
 
+  /** Nobody can be asked what became of it; a start with the account back can, until the deadline. */
+  function waitForAccount(hand: Hand): void {
+    log.error(
+      { task: hand.task.id, account: hand.task.attempt?.accountId },
+      'the account that a task was being submitted to is not configured any more; configure it again or the task will fail',
+    );
+    hand.cancelTimer = timers.after(hand.task.deadlineAt - clock.now(), () => keep(loseSubmission(hand)));
+  }
+
   async function loseSubmission(hand: Hand): Promise<void> {
     const message =
       'The account that the task was being submitted to is not configured any more; submit the task again.';
     await hands.apply(
       hand,
       { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
-      { insist: true },
+      // Its node may have told the id in the meantime.
+      { insist: true, only: 'submitting' },
     );
   }
 
@@ -69,8 +80,8 @@ export function createTakingUp(parts: TakingUpParts): (task: Task) => void {
         parts.enqueue(hand);
         return;
       case 'submitting':
-        // Without the account nobody can be asked what became of it, now or later.
-        keep(state ? submission.reconcile(hand, state, { adopted: true }) : loseSubmission(hand));
+        if (state) keep(submission.reconcile(hand, state, { adopted: true }));
+        else waitForAccount(hand);
         return;
       case 'running':
       case 'storing':

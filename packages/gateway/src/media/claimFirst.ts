@@ -1,7 +1,7 @@
 import type { MediaStorage } from './media.ts';
 
 /**
- * A storage in which nothing is written, removed or listed before it is known to be this installation's. A storage that is away
+ * A storage in which nothing is committed, removed or listed before it is known to be this installation's. A storage that is away
  * when the gateway starts is claimed when it is back; until then what needs it fails as it would have anyway.
  */
 export function claimFirst(storage: MediaStorage, installation: string): MediaStorage {
@@ -18,9 +18,16 @@ export function claimFirst(storage: MediaStorage, installation: string): MediaSt
   return {
     ...storage,
     claim,
+    // What is staged on this machine is nobody else's; it needs no storage before its commit.
     async write(key) {
-      await claim();
-      return storage.write(key);
+      const write = await storage.write(key);
+      return {
+        ...write,
+        async commit(under) {
+          await claim();
+          return write.commit(under);
+        },
+      };
     },
     async remove(key) {
       await claim();
@@ -30,9 +37,9 @@ export function claimFirst(storage: MediaStorage, installation: string): MediaSt
       await claim();
       yield* storage.list(after);
     },
-    async removeLeftovers(before) {
+    async removeLeftovers(before, isNeeded) {
       await claim();
-      return storage.removeLeftovers(before);
+      return storage.removeLeftovers(before, isNeeded);
     },
     async check() {
       await claim();

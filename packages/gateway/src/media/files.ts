@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { explained, isMissing, makeFolder, syncFolder } from './filesDisk.ts';
 import { listFiles, removeOldFiles } from './filesList.ts';
-import { openFileWrite } from './filesWrite.ts';
+import { openFileWrite, removeStaged, stagedFileOf } from './filesWrite.ts';
 import { MissingObject, requireMediaKey } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
 
@@ -59,7 +59,7 @@ export function createFileStorage(options: { root: string }): MediaStorage {
     async remove(key) {
       const path = pathOf(key);
       await explained(async () => {
-        await rm(partOf(path), { force: true });
+        await removeStaged(partOf(path));
         if (!(await statOf(path))) return;
         await rm(path, { force: true });
         await syncFolder(dirname(path));
@@ -74,12 +74,13 @@ export function createFileStorage(options: { root: string }): MediaStorage {
 
     list: (after) => listFiles(root, after),
 
-    removeLeftovers: (before) =>
-      removeOldFiles(
-        root,
-        before,
-        (path) => path.endsWith('.part') && !busy.has(relative(root, path).slice(0, -'.part'.length)),
-      ),
+    removeLeftovers: (before, isNeeded) =>
+      removeOldFiles(root, before, async (path) => {
+        const part = stagedFileOf(path);
+        if (part === undefined) return false;
+        const key = relative(root, part).slice(0, -'.part'.length);
+        return !busy.has(key) && !(await isNeeded?.(key));
+      }),
 
     // The folder is one gateway's already: the store beside it locks it.
     claim: async () => undefined,

@@ -22,15 +22,14 @@ export async function* listFiles(root: string, after = ''): AsyncGenerator<Media
 export async function removeOldFiles(
   root: string,
   before: number,
-  isLeftover: (path: string) => boolean = () => true,
+  isLeftover: (path: string) => boolean | Promise<boolean> = () => true,
 ): Promise<number> {
   let removed = 0;
   for (const folder of await foldersIn(root)) {
     for (const name of await namesIn(join(root, folder))) {
       const path = join(root, folder, name);
-      if (!isLeftover(path)) continue;
       const facts = await statOf(path);
-      if (!facts?.isFile() || facts.mtimeMs >= before) continue;
+      if (!facts?.isFile() || facts.mtimeMs >= before || !(await isLeftover(path))) continue;
       await explained(() => rm(path, { force: true }));
       removed += 1;
     }

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
-import { explained, isMissing } from './filesDisk.ts';
+import { explained, isMissing, syncFolder } from './filesDisk.ts';
 import type { MediaStat, MediaWrite } from './media.ts';
 
 interface FileWriteParts {
@@ -13,6 +14,19 @@ interface FileWriteParts {
   /** The keys whose bytes are being moved at this moment. */
   readonly busy: Set<string>;
 }
+
+/** Where the note about staged bytes is. */
+const noteOf = (part: string): string => `${part}.note`;
+
+/** Removes staged bytes and their note. The note first: it must never speak of other bytes. */
+export async function removeStaged(part: string): Promise<void> {
+  await rm(noteOf(part), { force: true });
+  await rm(part, { force: true });
+}
+
+/** The file of staged bytes that a file belongs to: itself, or the one that it is the note of. Undefined where it is neither. */
+export const stagedFileOf = (path: string): string | undefined =>
+  /^(.*\.part)(?:\.note(?:\.new)?)?$/.exec(path)?.[1];
 
 /** Opens a resumable write whose bytes gather in a file of this machine. */
 export async function openFileWrite({ key, publish, part, busy }: FileWriteParts): Promise<MediaWrite> {
@@ -73,14 +87,45 @@ export async function openFileWrite({ key, publish, part, busy }: FileWriteParts
         try {
           const { size } = await file.stat();
           if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
-          return await publish(file, part, under);
+          const stat = await publish(file, part, under);
+          await rm(noteOf(part), { force: true }).catch(() => undefined);
+          return stat;
         } finally {
           await file.close();
         }
       }),
 
-    abandon: () => alone(() => explained(() => rm(part, { force: true }))),
+    abandon: () => alone(() => explained(() => removeStaged(part))),
+
+    async readNote() {
+      try {
+        return JSON.parse(await readFile(noteOf(part), 'utf8'));
+      } catch (error) {
+        if (isMissing(error) || error instanceof SyntaxError) return undefined;
+        throw error;
+      }
+    },
+
+    writeNote: (note) => alone(() => explained(() => writeNote(part, note))),
   };
+}
+
+async function writeNote(part: string, note: object): Promise<void> {
+  await synced(part, constants.O_RDWR | constants.O_CREAT);
+  const draft = `${noteOf(part)}.new`;
+  await synced(draft, 'w', JSON.stringify(note));
+  await rename(draft, noteOf(part));
+  await syncFolder(dirname(part));
+}
+
+async function synced(path: string, flags: string | number, text?: string): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    if (text !== undefined) await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 function refuseIfBusy(busy: ReadonlySet<string>, key: string): void {

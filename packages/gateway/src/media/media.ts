@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 /** Where video and image bytes live. Keys are ours (`video/<id>.mp4`), never a caller's words. */
 export interface MediaStorage {
   /**
-   * Opens a resumable write. Nothing is visible under `key` before `commit` has made it durable and whole.
-   * `partial` is how many bytes an interrupted earlier write left behind, to go on from there.
+   * Opens a resumable write, on this machine alone: it works though the storage is away. Nothing is visible under `key` before
+   * `commit` has made it durable and whole. `partial` is how many bytes an interrupted earlier write left behind, to go on from there.
    */
   write(key: string): Promise<MediaWrite>;
   /** Length and time of an object, or undefined where there is none. */
@@ -19,9 +19,9 @@ export interface MediaStorage {
   list(after?: string): AsyncIterable<MediaObject>;
   /**
    * Removes what writes that nobody goes on with left behind, where it was last touched before `before` (milliseconds
-   * UTC). Resolves with how many there were.
+   * UTC), but for the keys that `isNeeded`. Resolves with how many files and uploads there were.
    */
-  removeLeftovers(before: number): Promise<number>;
+  removeLeftovers(before: number, isNeeded?: IsNeeded): Promise<number>;
   /**
    * Makes the place that the objects are in this installation's own. Throws where it is another's: each would remove
    * the other's videos as orphans.
@@ -30,6 +30,9 @@ export interface MediaStorage {
   /** Resolves if the storage can be written to; throws what is wrong otherwise. */
   check(): Promise<void>;
 }
+
+/** Whether somebody will go on with what was staged for a key. */
+export type IsNeeded = (key: string) => Promise<boolean>;
 
 export interface MediaStat {
   readonly bytes: number;
@@ -51,12 +54,16 @@ export interface MediaWrite {
   append(stream: Readable, offset: number): Promise<number>;
   /** A local path of the bytes so far, for checking them before they count. */
   readonly path: string;
+  /** What was noted of the bytes so far, by this process or one before it; undefined where nothing can be read. */
+  readNote(): Promise<unknown>;
+  /** Makes the bytes so far durable, and then a note of them beside: JSON, gone with the bytes once they are committed or dropped. */
+  writeNote(note: object): Promise<void>;
   /**
    * Makes the object durable under its key, or under another, as a whole; where this throws it is not there, and may be tried again.
    * Throws `StoredWrong` where something else is there and stays.
    */
   commit(key?: string): Promise<MediaStat>;
-  /** Drops what was written. */
+  /** Drops what was written, and its note. */
   abandon(): Promise<void>;
 }
 

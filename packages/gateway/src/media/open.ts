@@ -6,6 +6,7 @@ import { createBucketLinks, type KeyOf } from './bucketLinks.ts';
 import { claimFirst } from './claimFirst.ts';
 import { createFileStorage } from './files.ts';
 import { removeOldFiles } from './filesList.ts';
+import { stagedFileOf } from './filesWrite.ts';
 import type { GatewayLinks, MediaLinks } from './links.ts';
 import type { MediaStorage } from './media.ts';
 import { createS3Storage } from './s3.ts';
@@ -45,8 +46,8 @@ export interface OpenedMedia {
 }
 
 const HOUR_MS = 3_600_000;
-/** Staged bytes older than this were left by a crash, and their task has been collected elsewhere. Milliseconds. */
-const SCRATCH_MS = 24 * HOUR_MS;
+/** Copies of objects older than this were left by a crash. Milliseconds. */
+const LENT_MS = 24 * HOUR_MS;
 
 /** Opens the storage that the settings name: a bucket, or files below the data folder. Throws what is wrong with them. */
 export async function openMedia(settings: MediaSettings, parts: OpenMediaParts): Promise<OpenedMedia> {
@@ -57,7 +58,8 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   }
   const { clock, log } = parts;
   const scratch = join(settings.dataDir, 'scratch');
-  await removeOldFiles(scratch, clock.now() - SCRATCH_MS);
+  // Copies that a crash left. What is staged for a task stays: the engine knows for how long.
+  await removeOldFiles(scratch, clock.now() - LENT_MS, (path) => stagedFileOf(path) === undefined);
   const storage = claimFirst(
     createS3Storage({ ...bucket, proxies: parts.proxies, scratch }),
     await parts.installation(),

@@ -1,14 +1,20 @@
 import { AV_NOPTS_VALUE, AV_PKT_FLAG_CORRUPT, AVERROR_EOF, AVMEDIA_TYPE_AUDIO } from 'node-av/constants';
 import { avGetCodecName, type FormatContext, Packet, type Stream } from 'node-av/lib';
 import type { Probe } from './media.ts';
-import { openVideo, videoStreamOf } from './openVideo.ts';
+import { openVideo, throwIfMachine, videoStreamOf } from './openVideo.ts';
 
 /** `truncated`: the file ends before the container says it should. */
 export type VideoProblem = 'not_video' | 'no_video_stream' | 'truncated';
 
-export type ProbeOutput =
-  | { readonly ok: true; readonly probe: Probe }
-  | { readonly ok: false; readonly problem: VideoProblem; readonly detail: string };
+/** The file was looked at, and is no whole video. */
+export interface BadVerdict {
+  readonly ok: false;
+  readonly problem: VideoProblem;
+  readonly detail: string;
+}
+
+/** What a look at a file found. */
+export type ProbeVerdict = { readonly ok: true; readonly probe: Probe } | BadVerdict;
 
 /** FFmpeg's demuxers serve families of containers; the first of these that the demuxer's name holds is the one. */
 const CONTAINERS = ['mp4', 'webm', 'mpegts', 'avi'];
@@ -20,7 +26,7 @@ const tolerance = (seconds: number): number => Math.max(0.5, seconds * 0.03);
 const MICROSECONDS = 1_000_000;
 
 /** Runs in a native child: see `probeVideo`. */
-export async function run({ path }: { path: string }): Promise<ProbeOutput> {
+export async function run({ path }: { path: string }): Promise<ProbeVerdict> {
   const context = await openVideo(path);
   if (!context) return bad('not_video', 'no known video container');
   try {
@@ -40,7 +46,7 @@ export async function run({ path }: { path: string }): Promise<ProbeOutput> {
   }
 }
 
-const bad = (problem: VideoProblem, detail: string): ProbeOutput => ({ ok: false, problem, detail });
+const bad = (problem: VideoProblem, detail: string): BadVerdict => ({ ok: false, problem, detail });
 
 interface Extent {
   /** Seconds from the first packet of each stream to the end of its last: of the longest, and of the video. */
@@ -58,6 +64,7 @@ async function readAllPackets(context: FormatContext, video: Stream): Promise<Ex
     const code = await context.readFrame(packet);
     if (code === AVERROR_EOF) break;
     if (code < 0) {
+      throwIfMachine(code);
       damage = `a packet cannot be read (FFmpeg error ${code})`;
       break;
     }

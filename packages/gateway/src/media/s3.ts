@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { type FileHandle, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -14,7 +14,7 @@ import {
 import pLimit from 'p-limit';
 import { explained, makeFolder } from './filesDisk.ts';
 import { removeOldFiles } from './filesList.ts';
-import { openFileWrite } from './filesWrite.ts';
+import { openFileWrite, removeStaged, stagedFileOf } from './filesWrite.ts';
 import { MissingObject, requireMediaKey } from './key.ts';
 import { type MediaStat, type MediaStorage, StoredWrong } from './media.ts';
 import { claimBucket } from './s3Claim.ts';
@@ -150,7 +150,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
 
     async remove(key) {
       requireMediaKey(key);
-      await explained(() => rm(partOf(key), { force: true }));
+      await explained(() => removeStaged(partOf(key)));
       await explainedS3(() => requests.send(new DeleteObjectCommand(at(key))));
     },
 
@@ -169,9 +169,13 @@ export function createS3Storage(options: S3Options): MediaStorage {
 
     list: (after) => listObjects(bucket, after),
 
-    async removeLeftovers(before) {
-      const kept = new Set([...busy].map(partOf));
-      const files = await removeOldFiles(scratch, before, (path) => !kept.has(path));
+    async removeLeftovers(before, isNeeded) {
+      const files = await removeOldFiles(scratch, before, async (path) => {
+        const part = stagedFileOf(path);
+        if (part === undefined) return true;
+        const key = relative(scratch, part).slice(0, -'.part'.length);
+        return !busy.has(key) && !(await isNeeded?.(key));
+      });
       return files + (await abortOldUploads(bucket, before));
     },
 

@@ -51,10 +51,20 @@ export function createNativePool(options: {
   let closed: Promise<void> | undefined;
 
   function dispatch(): void {
-    while (queue.length > 0) {
-      const worker = idleWorker() ?? (workers.size < options.concurrency ? startWorker() : undefined);
-      const next = worker && queue.shift();
-      if (!worker || !next) return;
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      let worker: Worker | undefined;
+      try {
+        worker = idleWorker() ?? (workers.size < options.concurrency ? startWorker() : undefined);
+      } catch (error) {
+        // No memory for another process, say: this job hears of it, and nobody else.
+        next.signal?.removeEventListener('abort', next.onAbort);
+        next.reject(error);
+        continue;
+      }
+      if (!worker) {
+        queue.unshift(next);
+        return;
+      }
       give(worker, next);
     }
   }
@@ -94,6 +104,8 @@ export function createNativePool(options: {
       const ms = job.timeoutMs;
       worker.timer = setTimeout(() => kill(worker, new NativeTimeout(ms)), ms);
     }
+    // It could not be started; 'error' is about to say why.
+    if (worker.child.process.pid === undefined) return;
     try {
       worker.child.process.send(job.message, () => {});
     } catch (error) {

@@ -30,7 +30,7 @@ export interface Provider {
    */
   resume?(job: Job): Promise<void>;
 
-  /** Opens the finished bytes from `offset` on, as a stream; the caller destroys it. */
+  /** Opens the finished bytes from `offset` on, as a stream; the caller destroys it. Throws `NotResumable` too. */
   open(handle: Handle, result: UpstreamResult, offset: number, signal: AbortSignal): Promise<OpenedResult>;
 
   /** Tries to stop a job upstream. Absent where the upstream has no such call. */
@@ -81,9 +81,12 @@ export interface Job {
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
   readonly request: VideoRequest;
-  /** Opens an input image from media storage. */
+  /** Opens an input image from media storage. Throws `InputGone` where it is not there any more. */
   readonly openInput: (input: InputRef) => Promise<Readable>;
 }
+
+/** An input image that was deleted: no later try will find it. */
+export class InputGone extends Error {}
 
 export interface Started {
   readonly upstreamId: string;
@@ -120,6 +123,8 @@ export interface OpenedResult {
   readonly bytes?: number;
   /** The offset the stream really starts at: 0 where the upstream ignores ranges. */
   readonly offset: number;
+  /** Names these bytes: another word at a later try means other bytes, which nothing may be appended to. */
+  readonly version?: string;
 }
 
 /** `pending`: the upstream took the request and will say so in a later answer. `too_late`: it runs or is over. */
@@ -174,6 +179,11 @@ export class UpstreamError extends Error {
    */
   readonly created: 'no' | 'unknown';
   readonly retryAfterMs: number | undefined;
+  /**
+   * The gateway's own trouble: an input that its storage could not give, or a machine without descriptors, memory or network.
+   * It says nothing about the request, and never ends a task; the engine tries again.
+   */
+  readonly ours: 'inputs' | 'machine' | undefined;
   /** The upstream's own words, for the operator's log; never sent to a caller. */
   readonly detail: string | undefined;
 
@@ -183,6 +193,7 @@ export class UpstreamError extends Error {
       message?: string;
       created?: 'no' | 'unknown';
       retryAfterMs?: number;
+      ours?: 'inputs' | 'machine';
       detail?: string;
       cause?: unknown;
     } = {},
@@ -194,6 +205,7 @@ export class UpstreamError extends Error {
     this.reason = reason;
     this.created = options.created ?? 'unknown';
     this.retryAfterMs = options.retryAfterMs;
+    this.ours = options.ours;
     this.detail = options.detail;
   }
 
@@ -211,5 +223,17 @@ export class SendRefused extends UpstreamError {
   constructor() {
     super('upstream_unavailable', { created: 'no', detail: 'this node may no longer speak for its tasks' });
     this.name = 'SendRefused';
+  }
+}
+
+/** The upstream gives nothing from the offset on: all bytes are here already, or the video there is another one. */
+export class NotResumable extends UpstreamError {
+  /** Length of the whole video, where the upstream tells. */
+  readonly bytes: number | undefined;
+
+  constructor(bytes?: number) {
+    super('upstream_unavailable', { detail: 'the upstream gives nothing from the offset on' });
+    this.name = 'NotResumable';
+    this.bytes = bytes;
   }
 }

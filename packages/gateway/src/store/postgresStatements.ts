@@ -212,7 +212,9 @@ const statements = {
   mediaOf: `select ${listOf(MEDIA_COLUMNS)} from media where task_id = $1 order by id`,
   sweepable: `
     select ${listOf(MEDIA_COLUMNS)} from media
-    where (expires_at <= $1 or (state = 'pending' and created_at <= $2)) and id <> all($3::text[]) limit $4`,
+    where (expires_at <= $1 or (state = 'pending' and created_at <= $2
+        and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
+      and id <> all($3::text[]) limit $4`,
   /** What another node removes at this moment is left to it. */
   removeMedia: `
     delete from media where id in (select id from media where id = any($1::text[]) for update skip locked)`,

@@ -97,7 +97,8 @@ export function prepareStatements(db: Database) {
     mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
     /** The third is a JSON array of ids that are passed over. */
     sweepable: db.prepare<[number, number, string, number]>(`
-      select * from media where (expires_at <= ? or (state = 'pending' and created_at <= ?))
+      select * from media where (expires_at <= ? or (state = 'pending' and created_at <= ?
+        and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
         and id not in (select value from json_each(?)) limit ?`),
     markDamaged: db.prepare<[string, string, number]>(`
       update media set state = 'damaged'

@@ -56,7 +56,7 @@ export interface Store {
   media(id: string): Promise<MediaRow | undefined>;
   /** Where the bytes of those media rows are that exist, by their ids. */
   mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** Rows whose bytes may go, other than `except`: expired, or left pending by a crash since before `pendingBefore`. */
+  /** Rows whose bytes may go, other than `except`: expired, or left pending by a crash since before `pendingBefore` and for no unfinished task. */
   sweepable(
     now: number,
     pendingBefore: number,

@@ -126,6 +126,22 @@ describe('the orphan sweep', () => {
     expect(await left()).toHaveLength(5);
   });
 
+  it('leaves what is staged for an unfinished task, and nothing else that is old', async () => {
+    const world = await createWorld({ behaviour: () => ({ open: [{ breakAfter: 5000 }] }) });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    const stage = async (key: string) =>
+      (await world.storage.write(key)).append(Readable.from([Buffer.from('bytes')]), 0);
+    await stage(`video/${newId()}-1v.mp4`);
+    await stage(`input/${newId()}.png`);
+    const { store, storage } = world;
+    const later = createManualTimers(Date.now() + 10 * DAY);
+    const orphans = createOrphans({ store, storage, clock: later, log: pino({ level: 'silent' }) });
+    expect(await orphans.leftovers()).toBe(2);
+    expect((await storage.write(`video/${id.slice('video_'.length)}-1v.mp4`)).partial).toBe(5000);
+  });
+
   it('runs by itself, daily, and harms no video of a task', async () => {
     // The files are of today, which the world's clock is not.
     const world = await createWorld({

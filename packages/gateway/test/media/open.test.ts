@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startS3 } from '../../../../scripts/servers/s3.ts';
 import { readConfig } from '../../src/config.ts';
@@ -97,7 +98,9 @@ describe('media', () => {
     expect(warnings).toHaveLength(1);
     const unavailable = { code: 'storage_unavailable', status: 503 };
     await expect(storage.check()).rejects.toMatchObject(unavailable);
-    await expect(storage.write(KEY)).rejects.toMatchObject(unavailable);
+    const write = await storage.write(KEY);
+    await write.append(Readable.from([Buffer.from('bytes')]), 0);
+    await expect(write.commit()).rejects.toMatchObject(unavailable);
 
     const back = await startS3({ port: first.port });
     onTestFinished(() => back.close());
@@ -106,20 +109,24 @@ describe('media', () => {
     await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
   });
 
-  it('is opened without what a crash left on this machine a day ago', async () => {
+  it('is opened without copies that a crash left a day ago, and with everything that is staged', async () => {
     const settings = await bucketSettings();
-    const folder = join(settings.dataDir, 'scratch', 'video');
-    await mkdir(folder, { recursive: true });
+    const scratch = join(settings.dataDir, 'scratch');
     for (const [name, hours] of [
-      ['old.mp4.part', 25],
-      ['new.mp4.part', 23],
+      ['lent/old', 25],
+      ['lent/new', 23],
+      ['video/staged.mp4.part', 2500],
+      ['video/staged.mp4.part.note', 2500],
     ] as const) {
-      await writeFile(join(folder, name), 'bytes');
+      const path = join(scratch, name);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, 'bytes');
       const time = Date.now() / 1000 - hours * 3600;
-      await utimes(join(folder, name), time, time);
+      await utimes(path, time, time);
     }
     await openMedia(settings, parts());
-    expect(await readdir(folder)).toEqual(['new.mp4.part']);
+    expect(await readdir(join(scratch, 'lent'))).toEqual(['new']);
+    expect(await readdir(join(scratch, 'video'))).toEqual(['staged.mp4.part', 'staged.mp4.part.note']);
   });
 
   it.each<[NodeJS.ProcessEnv, RegExp]>([

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCanvas } from '@napi-rs/canvas';
 import { afterAll, describe, expect, it } from 'vitest';
-import { BadVideo, probeVideo } from '../../src/media/probe.ts';
+import { probeVideo } from '../../src/media/probe.ts';
 import { createNativePool } from '../../src/native/pool.ts';
 import { makeVideo, type VideoOptions } from '../support/makeVideo.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -16,17 +16,23 @@ async function video(options: VideoOptions = {}): Promise<Buffer> {
   return readFile(path);
 }
 
-async function probeBytes(bytes: Buffer) {
+async function verdictOn(bytes: Buffer) {
   const path = join(await tempFolder(), 'video.mp4');
   await writeFile(path, bytes);
   return probeVideo(native, path);
 }
 
+async function probeBytes(bytes: Buffer) {
+  const verdict = await verdictOn(bytes);
+  if (verdict.ok) return verdict.probe;
+  throw new Error(`taken for a bad video: ${verdict.problem}, ${verdict.detail}`);
+}
+
 /** What is wrong with these bytes. */
 async function problemOf(bytes: Buffer): Promise<string> {
-  const error: unknown = await probeBytes(bytes).catch((error: unknown) => error);
-  if (error instanceof BadVideo) return error.problem;
-  throw error instanceof Error ? error : new Error(`taken for a whole video: ${JSON.stringify(error)}`);
+  const verdict = await verdictOn(bytes);
+  if (!verdict.ok) return verdict.problem;
+  throw new Error(`taken for a whole video: ${JSON.stringify(verdict.probe)}`);
 }
 
 /** Where the top-level boxes of an MP4 end. */
@@ -108,15 +114,21 @@ describe('what is no video is refused', () => {
   });
 });
 
+it.each(['ENOENT', 'EMFILE'])('a child that cannot open the file (%s) has no verdict on it', async (code) => {
+  const path = join(await tempFolder(), 'video.mp4');
+  await writeFile(path, await video());
+  const job = new URL('./jobs/probeWithout.ts', import.meta.url);
+  await expect(native.run(job, { path, code })).rejects.toThrow('Could not read the video');
+});
+
 it('damaged bytes never end the checks: each is a video, or none, and the next file is looked at', async () => {
   const whole = await video({ audioSeconds: 1 });
   const verdicts = new Set<string>();
   for (let at = 0; at < whole.length; at += 97) {
     const damaged = Buffer.from(whole);
     damaged.fill(0xff, at, at + 16);
-    const verdict: unknown = await probeBytes(damaged).catch((error: unknown) => error);
-    if (verdict instanceof Error) expect(verdict).toBeInstanceOf(BadVideo);
-    verdicts.add(verdict instanceof BadVideo ? verdict.problem : 'video');
+    const verdict = await verdictOn(damaged);
+    verdicts.add(verdict.ok ? 'video' : verdict.problem);
   }
   expect(verdicts.size).toBeGreaterThan(1);
   expect(await probeBytes(whole)).toMatchObject({ duration: 1 });

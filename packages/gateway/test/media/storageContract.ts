@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { MediaStorage } from '../../src/media/media.ts';
@@ -216,6 +216,49 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       const write = await storage.write(key);
       await expect(write.commit()).rejects.toThrow();
       expect(await storage.stat(key)).toBeUndefined();
+    });
+  });
+
+  describe(`${name}: a note about staged bytes`, () => {
+    it('is there for the next process, and goes with the bytes', async () => {
+      const { storage, reopen } = await open();
+      for (const ending of ['commit', 'abandon', 'remove'] as const) {
+        const key = newKey();
+        const write = await storage.write(key);
+        expect(await write.readNote()).toBeUndefined();
+        await write.writeNote({ total: 5 });
+        await write.append(streamOf('bytes'), 0);
+        await write.writeNote({ total: 5, good: true });
+        const again = await (await reopen()).write(key);
+        expect([again.partial, await again.readNote()]).toEqual([5, { total: 5, good: true }]);
+        if (ending === 'remove') await storage.remove(key);
+        else await write[ending]();
+        expect(await (await storage.write(key)).readNote()).toBeUndefined();
+      }
+    });
+
+    it('that cannot be read is none', async () => {
+      const { storage } = await open();
+      const write = await storage.write(newKey());
+      await write.append(streamOf('bytes'), 0);
+      await writeFile(`${write.path}.note`, '{"total": 5');
+      expect(await write.readNote()).toBeUndefined();
+      await write.writeNote({ total: 5 });
+      expect(await write.readNote()).toEqual({ total: 5 });
+    });
+
+    it('and its bytes stay for as long as somebody needs them, however old they are', async () => {
+      const { storage } = await open();
+      const [needed, other] = [newKey(), newKey()];
+      for (const key of [needed, other]) {
+        const write = await storage.write(key);
+        await write.append(streamOf('bytes'), 0);
+        await write.writeNote({ total: 5 });
+      }
+      expect(await storage.removeLeftovers(Date.now() + 60_000, async (key) => key === needed)).toBe(2);
+      const [left, gone] = [await storage.write(needed), await storage.write(other)];
+      expect([left.partial, await left.readNote()]).toEqual([5, { total: 5 }]);
+      expect([gone.partial, await gone.readNote()]).toEqual([0, undefined]);
     });
   });
 

@@ -13,6 +13,7 @@ import type { Told } from './jobs/tell.ts';
 const TELL = new URL('./jobs/tell.ts', import.meta.url);
 const HOLD = new URL('./jobs/hold.ts', import.meta.url);
 const FAIL = new URL('./jobs/fail.ts', import.meta.url);
+const DESCRIPTORS = fileURLToPath(new URL('./descriptors.ts', import.meta.url));
 const ORPHAN = fileURLToPath(new URL('./orphan.ts', import.meta.url));
 
 function pool(concurrency = 1, log?: Parameters<typeof createNativePool>[0]['log']): NativePool {
@@ -311,6 +312,15 @@ describe('children and the process that has them', () => {
   it('an idle child does not keep the process', async () => {
     await expect(promisify(execFile)(process.execPath, [ORPHAN])).resolves.toMatchObject({ stderr: '' });
   });
+
+  it.runIf(process.platform === 'linux')(
+    'that has no descriptors left for a child says so, and goes on',
+    async () => {
+      const limited = `ulimit -n 64; exec ${JSON.stringify(process.execPath)} ${JSON.stringify(DESCRIPTORS)}`;
+      const { stdout } = await promisify(execFile)('bash', ['-c', limited]);
+      expect(JSON.parse(stdout)).toEqual(['EMFILE', 'done']);
+    },
+  );
 
   it('a child ends with it, whatever it was doing', async () => {
     const { origin, held, came } = await gate();

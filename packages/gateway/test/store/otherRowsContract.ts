@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
-import { aKey, aMediaRow, START_OF_TIME } from '../support/builders.ts';
+import { type Move, move } from '../../src/tasks/lifecycle.ts';
+import { taskError } from '../../src/tasks/reasons.ts';
+import { aKey, aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
 
 const AUDIT = { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: 'key' };
 
@@ -72,6 +74,22 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       await store.removeMedia(due.map(({ id }) => id));
       expect(await store.sweepable(100, 50, 10)).toEqual([]);
       expect(await store.media(kept.id)).toBeDefined();
+    });
+
+    it('of a video that is still on its way are left alone, however long it takes', async () => {
+      const store = await open();
+      const task = aTask();
+      await store.accept(anAcceptance(task));
+      const row = aMediaRow({ state: 'pending', createdAt: 50, taskId: task.id });
+      await store.putMedia([row]);
+      expect(await store.sweepable(100, 50, 10)).toEqual([]);
+      const failed = move(
+        task,
+        { type: 'failed', error: taskError('internal_error', 'no'), outcome: 'failed' },
+        60,
+      );
+      await store.commit(failed as Move);
+      expect((await store.sweepable(100, 50, 10)).map(({ id }) => id)).toEqual([row.id]);
     });
   });
 

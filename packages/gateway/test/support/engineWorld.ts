@@ -101,7 +101,9 @@ async function openWorld(
   let dead = false;
   const store = work.watch(opened);
   const files = createFileStorage({ root: join(dir, 'media') });
-  const storage = work.watch({ ...files, write: async (key: string) => work.watch(await files.write(key)) });
+  const watched = (media: MediaStorage): MediaStorage =>
+    work.watch({ ...media, write: async (key) => work.watch(await media.write(key)) });
+  const storage = watched(files);
   const feed = createFeed();
   const providers = (options.accounts ?? ['one']).map((account) =>
     createRecordingProvider({
@@ -142,7 +144,12 @@ async function openWorld(
     log: pino({ level: process.env.LOG ?? 'silent' }),
     settings: { ...SETTINGS, ...options.settings },
   };
-  const engine = createEngine({ ...parts, ...options.parts?.(parts) });
+  const changed = { ...parts, ...options.parts?.(parts) };
+  const engine = createEngine({
+    ...changed,
+    storage: watched(changed.storage),
+    inspector: work.watch(changed.inspector),
+  });
   await engine.start();
 
   async function close(timeoutMs: number): Promise<void> {

@@ -31,23 +31,28 @@ export function fakeVideo({ name, duration, bytes = 20_000 }: FakeVideo): Buffer
   return file;
 }
 
-/** Reads what `fakeVideo` makes, and throws where a byte is missing or changed. */
+const bad = (detail: string) => ({ ok: false, problem: 'truncated', detail }) as const;
+
+/** Reads what `fakeVideo` makes; bad is where a byte is missing or changed. */
 export const fakeInspector: VideoInspector = {
   async probe(path) {
     const file = await readFile(path);
-    if (file.length < HEADER || file.toString('latin1', 0, 4) !== 'FAKE') throw new Error('not a video');
+    if (file.length < HEADER || file.toString('latin1', 0, 4) !== 'FAKE') return bad('not a video');
     if (file.readUInt32BE(4) !== file.length) {
-      throw new Error(`the container promises ${file.readUInt32BE(4)} bytes, ${file.length} are there`);
+      return bad(`the container promises ${file.readUInt32BE(4)} bytes, ${file.length} are there`);
     }
     const digest = createHash('sha256').update(file.subarray(0, -DIGEST)).digest();
-    if (!digest.equals(file.subarray(-DIGEST))) throw new Error('the bytes are damaged');
+    if (!digest.equals(file.subarray(-DIGEST))) return bad('the bytes are damaged');
     return {
-      container: 'mp4',
-      duration: file.readUInt32BE(8) / 1000,
-      width: file.readUInt32BE(12),
-      height: file.readUInt32BE(16),
-      videoCodec: 'h264',
-      fps: 24,
+      ok: true,
+      probe: {
+        container: 'mp4',
+        duration: file.readUInt32BE(8) / 1000,
+        width: file.readUInt32BE(12),
+        height: file.readUInt32BE(16),
+        videoCodec: 'h264',
+        fps: 24,
+      },
     };
   },
   async digest(path) {

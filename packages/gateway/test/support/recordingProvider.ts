@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
+import { readInput } from '../../src/providers/http/inputs.ts';
 import { lookedUp } from '../../src/providers/http/judge.ts';
 import {
   type Answer,
@@ -130,7 +130,7 @@ export function createRecordingProvider(options: {
     async start(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
       // As an upstream that is sent the bytes, once there is a connection to it.
-      if (request.image) await buffer(await job.openInput(request.image));
+      if (request.image) await readInput(job, request.image);
       else await Promise.resolve();
       if (!maySend()) throw new SendRefused();
       await pass('start', signal);

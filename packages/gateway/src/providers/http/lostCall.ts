@@ -1,3 +1,4 @@
+import { errorCodes, isMachineTrouble } from '../../net/machineTrouble.ts';
 import { SendRefused, UpstreamError } from '../provider.ts';
 import type { Scrub } from './secrets.ts';
 
@@ -8,6 +9,9 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENFILE',
   'UND_ERR_CONNECT_TIMEOUT',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -28,11 +32,12 @@ const TIMED_OUT: ReadonlySet<string> = new Set([
 export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
   const ours = ownErrorIn(error);
   if (ours) return ours;
-  const codes = codesOf(error);
+  const codes = errorCodes(error);
   const aborted = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
   const timedOut = aborted || codes.some((code) => TIMED_OUT.has(code));
   return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
     created: neverSent(error, codes) ? 'no' : 'unknown',
+    ...(isMachineTrouble(error) ? { ours: 'machine' } : {}),
     detail: scrub([...codes, error instanceof Error ? error.message : String(error)].join(' ')),
     cause: error,
   });
@@ -58,12 +63,4 @@ const OWN_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 
 export const isOwnTrouble = (error: unknown): boolean =>
   error instanceof SendRefused ||
   !(error instanceof UpstreamError) ||
-  codesOf(error.cause).some((code) => OWN_TROUBLE.has(code));
-
-/** Error codes, also of the causes and of the addresses that were tried one after the other. */
-function codesOf(error: unknown): string[] {
-  if (!(error instanceof Error)) return [];
-  const own = 'code' in error && typeof error.code === 'string' ? [error.code] : [];
-  const inner = error instanceof AggregateError ? error.errors.flatMap(codesOf) : codesOf(error.cause);
-  return inner.length > 0 ? inner : own;
-}
+  errorCodes(error.cause).some((code) => OWN_TROUBLE.has(code));

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../../tasks/clock.ts';
-import { type OpenedResult, UpstreamError } from '../provider.ts';
+import { NotResumable, type OpenedResult, UpstreamError } from '../provider.ts';
 import { readBounded } from './boundedBody.ts';
 import { lostCall } from './lostCall.ts';
 import { retryAfterMs } from './retryAfter.ts';
@@ -29,20 +29,29 @@ export async function openResult(url: string, opening: Opening): Promise<OpenedR
   const { offset, scrub } = opening;
   const answer = await follow(new URL(url), opening);
   const { statusCode: status, headers, body } = answer;
+  // A body that breaks off before anybody reads it, or is not wanted, must not end the process.
+  body.on('error', () => undefined);
   if (status === 200 || status === 206) {
-    const from = status === 206 ? rangeStart(headers['content-range']) : 0;
-    const length = Number(headers['content-length']);
+    const range = status === 206 ? contentRange(headers['content-range']) : { from: 0 };
+    if (range.from === undefined) {
+      body.destroy();
+      throw new NotResumable();
+    }
+    const length = Number(headers['content-length'] ?? Number.NaN);
+    const bytes = range.total ?? (Number.isFinite(length) ? range.from + length : undefined);
+    const version = versionOf(headers);
     return {
       stream: body,
-      offset: from,
-      ...(Number.isFinite(length) && headers['content-length'] !== undefined ? { bytes: from + length } : {}),
+      offset: range.from,
+      ...(bytes === undefined ? {} : { bytes }),
+      ...(version === undefined ? {} : { version }),
     };
   }
-  // Nothing is left behind the offset: all of it is with us already.
   if (status === 416 && offset > 0) {
     await body.dump();
-    const total = Number(/\*\/(\d+)/.exec(headers['content-range']?.toString() ?? '')?.[1]);
-    if (total === offset) return { stream: Readable.from([]), offset, bytes: total };
+    const { total } = contentRange(headers['content-range']);
+    if (total !== offset) throw new NotResumable(total);
+    return { stream: Readable.from([]), offset, bytes: total };
   }
   const words = excerpt(await wordsOf(body), scrub);
   const wait = retryAfterMs(headers, opening.clock.now());
@@ -90,6 +99,18 @@ async function follow(first: URL, { dispatcher, headers, offset, signal, scrub }
   }
 }
 
-function rangeStart(contentRange: string | string[] | undefined): number {
-  return Number(/^bytes (\d+)-/.exec(String(contentRange))?.[1] ?? 0);
+/** `bytes 5-9/10`, or that of a 416, which has a star for the range; nothing where it says neither. */
+function contentRange(header: string | string[] | undefined): { from?: number; total?: number } {
+  const [, from, total] = /^bytes (?:(\d+)-\d+|\*)\/(?:(\d+)|\*)$/.exec(String(header ?? '')) ?? [];
+  return {
+    ...(from === undefined ? {} : { from: Number(from) }),
+    ...(total === undefined ? {} : { total: Number(total) }),
+  };
+}
+
+/** What tells these bytes from others behind the same link. A weak tag says less than the time. */
+function versionOf(headers: Dispatcher.ResponseData['headers']): string | undefined {
+  const { etag, 'last-modified': modified } = headers;
+  if (typeof etag === 'string' && !etag.startsWith('W/')) return etag;
+  return typeof modified === 'string' ? modified : undefined;
 }

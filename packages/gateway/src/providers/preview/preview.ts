@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
 import { type Clock, systemClock } from '../../tasks/clock.ts';
+import { readInput } from '../http/inputs.ts';
 import { lookedUp } from '../http/judge.ts';
 import {
   type Job,
@@ -110,7 +112,7 @@ export function createPreviewProvider(options: {
     if (await files.readSpec(key)) return;
     const { image, lastFrame } = job.request;
     const save = async (role: 'first' | 'last', input: typeof image): Promise<string | undefined> =>
-      input && (await files.saveImage(key, role, await job.openInput(input)));
+      input && (await files.saveImage(key, role, Readable.from([await readInput(job, input)])));
     const first = await save('first', image);
     const last = await save('last', lastFrame);
     const spec = specOf(job.request, key, {

@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { refusalError } from '../../../src/providers/http/errorTable.ts';
 import { createUpstreamHttp, type UpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
-import { UpstreamError } from '../../../src/providers/provider.ts';
+import { NotResumable, UpstreamError } from '../../../src/providers/provider.ts';
 import { systemClock } from '../../../src/tasks/clock.ts';
 import { serve } from '../../support/httpServer.ts';
 import { readAll } from '../../support/readAll.ts';
@@ -207,6 +207,50 @@ describe('opening a result', () => {
     const rest = await open(http, origin, 10);
     expect(rest).toMatchObject({ offset: 10, bytes: 10 });
     expect(await readAll(rest.stream)).toHaveLength(0);
+  });
+
+  it.each<[string, number, Record<string, string>, number | undefined]>([
+    ['a 416 without a length', 416, {}, undefined],
+    ['a 416 of a shorter video', 416, { 'content-range': 'bytes */7' }, 7],
+    ['a part of which nobody says where it begins', 206, {}, undefined],
+    ['a part in words that nobody knows', 206, { 'content-range': 'chapters 1-2/3' }, undefined],
+  ])('cannot go on after %s', async (_what, status, headers, bytes) => {
+    const { http, origin } = await client((_request, response) => {
+      response.writeHead(status, headers).end();
+    });
+    const error: unknown = await open(http, origin, 10).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(NotResumable);
+    expect(error).toMatchObject({ bytes });
+  });
+
+  it('tells what the service calls the bytes', async () => {
+    const { http, origin } = await client((request, response) => {
+      const tag = request.url === '/weak' ? 'W/"a"' : '"a"';
+      const modified = 'Sat, 28 Nov 2026 12:00:00 GMT';
+      response
+        .writeHead(200, request.url === '/none' ? {} : { etag: tag, 'last-modified': modified })
+        .end(VIDEO);
+    });
+    for (const [path, version] of [
+      ['/strong', '"a"'],
+      ['/weak', 'Sat, 28 Nov 2026 12:00:00 GMT'],
+      ['/none', undefined],
+    ]) {
+      const opened = await open(http, `${origin}${path}`);
+      opened.stream.resume();
+      expect(opened.version).toBe(version);
+    }
+  });
+
+  it('tells the length of the whole from a part that is sent in chunks', async () => {
+    const { http, origin } = await client((_request, response) => {
+      response.writeHead(206, { 'content-range': 'bytes 4-9/10' });
+      response.write('45');
+      response.end('6789');
+    });
+    const part = await open(http, origin, 4);
+    part.stream.resume();
+    expect(part).toMatchObject({ offset: 4, bytes: 10 });
   });
 
   it('follows redirects, and takes the credentials to no other origin', async () => {

@@ -11,6 +11,12 @@ import type { RenderInput } from '../../../src/providers/preview/render.job.ts';
 import type { RenderSpec } from '../../../src/providers/preview/spec.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
+async function probed(path: string) {
+  const verdict = await probeVideo(native, path);
+  if (verdict.ok) return verdict.probe;
+  throw new Error(`${verdict.problem}: ${verdict.detail}`);
+}
+
 const JOB = new URL('../../../src/providers/preview/render.job.ts', import.meta.url);
 
 const native = createNativePool({ concurrency: 1 });
@@ -50,7 +56,7 @@ describe('a rendered video', () => {
 
   it.each(shapesOf(preview()))('has the size asked for: $resolution $aspectRatio', async (shape) => {
     const path = await render({ width: shape.width, height: shape.height, duration: 0.125 });
-    expect(await probeVideo(native, path)).toMatchObject({
+    expect(await probed(path)).toMatchObject({
       container: 'mp4',
       width: shape.width,
       height: shape.height,
@@ -60,11 +66,11 @@ describe('a rendered video', () => {
   });
 
   it.each([1, 3])('lasts as long as asked for: %d s', async (duration) => {
-    expect((await probeVideo(native, await render({ duration }))).duration).toBeCloseTo(duration, 3);
+    expect((await probed(await render({ duration }))).duration).toBeCloseTo(duration, 3);
   });
 
   it('has sound where it is asked for, and no sound track otherwise', async () => {
-    const probe = async (audio: boolean) => probeVideo(native, await render({ audio }));
+    const probe = async (audio: boolean) => probed(await render({ audio }));
     expect(await probe(true)).toMatchObject({ audioCodec: 'aac', duration: 1 });
     expect(await probe(false)).not.toHaveProperty('audioCodec');
   });
