@@ -230,6 +230,7 @@ async function open(
       { part: 'storage', name: 'The media storage', check: () => storage.check() },
     ] satisfies ReadinessCheck[],
     warnings: [
+      { part: 'clock', warning: () => engine.clockSteps.warning() },
       ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
     ] satisfies ReadinessWarning[],
     onFailure: (part, err) => log.error({ part, err }, 'not ready'),

@@ -11,6 +11,7 @@ import { type AccountState, createAccountState } from './accountState.ts';
 import { createAdmission } from './admission.ts';
 import { createCancelling, tooLate } from './cancelling.ts';
 import { cancelElsewhere } from './cancelWish.ts';
+import { type ClockSteps, createClockSteps } from './clockSteps.ts';
 import { createCollecting } from './collecting.ts';
 import { createHands, type Hand } from './hand.ts';
 import { createLateResults } from './lateResults.ts';
@@ -78,6 +79,8 @@ export interface Engine {
   accounts(): readonly AccountUse[];
   /** Whether this node can ask upstreams about its tasks. */
   readonly polling: Pick<PollWatch, 'stalled' | 'stalledMs'>;
+  /** Whether the wall clock can be believed. */
+  readonly clockSteps: ClockSteps;
   /** Tasks in hand. */
   readonly unfinished: number;
   /** Stops accepting, finishes what must not be cut short, and leaves the rest for the next start. */
@@ -159,7 +162,8 @@ export function createEngine(parts: EngineParts): Engine {
         .length,
   });
   const mediaCare = createMediaCare(parts);
-  const retention = createRetention({ ...parts, leads: ownership.leads });
+  const clockSteps = createClockSteps(parts);
+  const retention = createRetention({ ...parts, leads: ownership.leads, clockSteps });
   const takeUp = createTakingUp({
     ...parts,
     hands,
@@ -375,6 +379,7 @@ export function createEngine(parts: EngineParts): Engine {
         blocked: state.blocked(),
       })),
     polling,
+    clockSteps,
     get unfinished() {
       return hands.size;
     },

@@ -1,3 +1,4 @@
+import type { ClockSteps } from './clockSteps.ts';
 import { eachAlone } from './eachAlone.ts';
 import { createOrphans } from './orphans.ts';
 import type { EngineParts } from './parts.ts';
@@ -23,9 +24,18 @@ const PENDING_MS = 86_400_000;
 interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'clock' | 'timers' | 'log'> {
   /** One node sweeps for all. */
   readonly leads: () => boolean;
+  readonly clockSteps: ClockSteps;
 }
 
-export function createRetention({ store, storage, clock, timers, log, leads }: RetentionParts): Retention {
+export function createRetention({
+  store,
+  storage,
+  clock,
+  timers,
+  log,
+  leads,
+  clockSteps,
+}: RetentionParts): Retention {
   const orphans = createOrphans({ store, storage, clock, log });
   const stopping = new AbortController();
   const cancels = new Map<string, () => void>();
@@ -73,7 +83,7 @@ export function createRetention({ store, storage, clock, timers, log, leads }: R
   ): void {
     const cancel = timers.after(delayMs, () => {
       // The others would find the same work, and be in each other's way.
-      (here() ? work() : Promise.resolve(0))
+      (here() && clockSteps.warning() === undefined ? work() : Promise.resolve(0))
         .then((removed) => removed > 0 && log.info({ removed }, `${name} removed`))
         .catch((error) => log.error({ err: error }, `removing ${name} failed; it is tried again`))
         .finally(() => stopping.signal.aborted || repeat(name, everyMs, everyMs, work, here));

@@ -12,6 +12,9 @@ import {
 import type { Statement } from './postgresPool.ts';
 import { LIVING_NODES } from './sessionLock.ts';
 
+/** Milliseconds UTC; the same within a statement, so that an index serves a comparison with it. */
+const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint';
+
 /** The channel on which nodes hear each other (`cluster.ts`). */
 const CHANNEL = 'onetake';
 /** Tasks in one message: with 50 characters each it stays below the 8,000 bytes that a NOTIFY may hold. */
@@ -210,9 +213,11 @@ const statements = {
   media: `select ${listOf(MEDIA_COLUMNS)} from media where id = $1`,
   mediaKeys: `select id, storage_key from media where id = any($1::text[])`,
   mediaOf: `select ${listOf(MEDIA_COLUMNS)} from media where task_id = $1 order by id`,
+  /** The node's clock may be ahead of all others: what is due by it is due only where the database's own clock agrees. */
   sweepable: `
     select ${listOf(MEDIA_COLUMNS)} from media
-    where (expires_at <= $1 or (state = 'pending' and created_at <= $2
+    where (expires_at <= least($1::bigint, ${DATABASE_NOW})
+        or (state = 'pending' and created_at <= least($2::bigint, $2::bigint - $1::bigint + ${DATABASE_NOW})
         and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
       and id <> all($3::text[]) limit $4`,
   /** What another node removes at this moment is left to it. */
@@ -226,7 +231,7 @@ const statements = {
   /** What another node removes at this moment, or a submit renews, is passed over. */
   removeIdempotency: `
     with old as materialized (
-      select project_id, key from idempotency where expires_at <= $1
+      select project_id, key from idempotency where expires_at <= least($1::bigint, ${DATABASE_NOW})
       order by expires_at limit $2 for update skip locked
     ),
     removed as (

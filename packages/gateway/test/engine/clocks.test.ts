@@ -59,6 +59,47 @@ describe.each([
   });
 });
 
+describe('what is removed by its age', () => {
+  const RETENTION = 2 * DAY;
+  const stored = async () => {
+    const world = await createWorld({ settings: { retentionMs: RETENTION } });
+    const { id } = await world.ends((await world.submit()).id);
+    const rows = async () => (await world.store.mediaOf(id)).length;
+    return { world, rows };
+  };
+
+  it('stays for a day while the wall clock is far ahead of the time that has passed, and this is said', async () => {
+    const { world, rows } = await stored();
+    world.timers.setWallClock(30 * DAY);
+    await world.advance(DAY - 2 * HOUR);
+    expect(await rows()).toBe(2);
+    expect(world.engine.clockSteps.warning()).toContain('was set forward by');
+    // Set right in time, it has cost nothing.
+    world.timers.setWallClock(-30 * DAY);
+    await world.advance(HOUR);
+    expect(world.engine.clockSteps.warning()).toBeUndefined();
+    expect(await rows()).toBe(2);
+    await world.advance(RETENTION);
+    expect(await rows()).toBe(0);
+  });
+
+  it('goes once that clock has been left as it is for a day, as after a long sleep of the machine', async () => {
+    const { world, rows } = await stored();
+    world.timers.setWallClock(30 * DAY);
+    await world.advance(DAY + 10 * 60_000);
+    expect(await rows()).toBe(0);
+    expect(world.engine.clockSteps.warning()).toBeUndefined();
+  });
+
+  it('stays by the new time where the clock is set back, which is no reason to worry anybody', async () => {
+    const { world, rows } = await stored();
+    world.timers.setWallClock(-30 * DAY);
+    await world.advance(RETENTION + HOUR);
+    expect(await rows()).toBe(2);
+    expect(world.engine.clockSteps.warning()).toBeUndefined();
+  });
+});
+
 describe('a gateway that starts with a clock that was set back while it was down', () => {
   it('gives a task what was left of its time at most, and asks about it at once', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startPostgres } from '../../../../scripts/servers/postgres.ts';
 import { openPostgresStore } from '../../src/store/postgres.ts';
 import { newId } from '../../src/tasks/ids.ts';
-import { anAcceptance, aRequest, aTask } from '../support/builders.ts';
+import { aMediaRow, anAcceptance, aRequest, aTask } from '../support/builders.ts';
 import { freshDatabase } from '../support/database.ts';
 import { describeBadRows } from './badRowsContract.ts';
 import { connect, openStore } from './postgresStore.ts';
@@ -70,6 +70,26 @@ describe('a batch', () => {
     expect((await store.task(task.id))?.attempt?.detail).toBe(
       'NUL \ufffd, half \ufffd of a pair, \\u0000 written out',
     );
+  });
+});
+
+describe('a node whose clock is ten days ahead', () => {
+  it('finds nothing due that is not due by the clock of the database', async () => {
+    const store = await openStore(await freshDatabase());
+    const [now, day] = [Date.now(), 86_400_000];
+    const due = aMediaRow({ expiresAt: now - day });
+    const left = aMediaRow({ state: 'pending', createdAt: now - 2 * day });
+    await store.putMedia([
+      due,
+      left,
+      aMediaRow({ expiresAt: now + day }),
+      aMediaRow({ state: 'pending', createdAt: now - 1000 }),
+    ]);
+    const ahead = now + 10 * day;
+    const found = await store.sweepable(ahead, ahead - day, 10);
+    expect(found.map(({ id }) => id).sort()).toEqual([due.id, left.id].sort());
+    await accepted(store, {}, { idempotency: { key: 'k', bodyHash: 'h', expiresAt: now + day } });
+    expect(await store.removeExpiredIdempotency(ahead, 10)).toBe(0);
   });
 });
 
