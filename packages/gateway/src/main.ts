@@ -16,6 +16,7 @@ import { createTimers } from './engine/timers.ts';
 import { createKeyring } from './keys/keyring.ts';
 import { createKeys } from './keys/keys.ts';
 import { digestOf } from './media/digest.ts';
+import { createDiskSpace } from './media/diskSpace.ts';
 import { createInputReader } from './media/inputs.ts';
 import { inspectImage } from './media/inspectImage.ts';
 import { MissingObject } from './media/key.ts';
@@ -93,10 +94,15 @@ async function open(
   opened.defer(() => store.close());
   opened.defer(() => cluster.close());
   const proxies = proxiesOf(config);
+  const space = createDiskSpace({
+    folder: config.dataDir,
+    reserveBytes: config.diskReserveMb * 2 ** 20,
+  });
   const { storage, linksBeside } = await openMedia(config, {
     installation: () => store.secret('installation', newId),
     clock,
     proxies,
+    space,
     log,
   });
   const timers = createTimers(systemClock);
@@ -164,6 +170,7 @@ async function open(
     scheduler: typicalTimeScheduler,
     log,
     settings: {
+      maxVideoBytes: config.maxVideoMb === undefined ? undefined : config.maxVideoMb * 2 ** 20,
       taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
       maxAttempts: config.maxAttempts,
       resubmitUnknown: config.resubmitUnknown,
@@ -220,6 +227,10 @@ async function open(
     'onetake_poll_stalled_seconds',
     'For how long questions to upstreams have been due that this node itself could not send; 0 while it can',
     () => engine.polling.stalledMs() / 1000,
+  );
+
+  metrics.watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () =>
+    space.freeBytes(),
   );
 
   const readiness = createReadiness({

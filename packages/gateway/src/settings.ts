@@ -235,6 +235,19 @@ export const SETTINGS = {
     default: '168',
     description: 'Hours a finished video is kept; afterwards its downloads answer 410.',
   }),
+  maxVideoMb: setting({
+    env: 'ONETAKE_MAX_VIDEO_MB',
+    schema: whole(1, 1_048_576),
+    description:
+      'Largest video that is fetched from an upstream, MiB; a larger one fails its task. Default: by what was asked for, 256 MiB and 100 Mbit/s at 1080p.',
+  }),
+  diskReserveMb: setting({
+    env: 'ONETAKE_DISK_RESERVE_MB',
+    schema: whole(0, 1_048_576),
+    default: '256',
+    description:
+      'Free space on the disk of the data folder that media leaves to the database, MiB. Below it videos wait upstream, and `/readyz` says so.',
+  }),
   taskDeadlineMinutes: setting({
     env: 'ONETAKE_TASK_DEADLINE_MINUTES',
     schema: whole(1, 10_080),

@@ -9,7 +9,7 @@ import type { Hand, Hands } from './hand.ts';
 import { createKeeping, type KeepMemory } from './keeping.ts';
 import type { EngineParts } from './parts.ts';
 import { pause } from './pause.ts';
-import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo } from './staging.ts';
+import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo, TooLarge } from './staging.ts';
 import { asUpstreamError } from './submission.ts';
 import { handleOf } from './tracking.ts';
 
@@ -121,7 +121,12 @@ export function createCollecting(parts: CollectingParts): Collecting {
         // A storage that cannot be asked may have it already.
         memory.earlier !== 'unknown' &&
         clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
-      if (count.damaged >= MAX_DAMAGED || expired || timers.monotonic() >= patientUntil) {
+      if (
+        count.damaged >= MAX_DAMAGED ||
+        error instanceof TooLarge ||
+        expired ||
+        timers.monotonic() >= patientUntil
+      ) {
         return lose(hand, error, failure.detail ?? failure.message);
       }
       await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff(error, count.failures)), over);
@@ -140,9 +145,14 @@ export function createCollecting(parts: CollectingParts): Collecting {
   }
 
   async function lose(hand: Hand, error: unknown, detail: string): Promise<void> {
+    if (error instanceof TooLarge) {
+      log.error({ task: hand.task.id, detail }, 'a video is larger than it may be, and is not kept');
+    }
     const what = isOurs(error)
       ? 'the gateway could not check and store it in time'
-      : 'it could not be fetched whole';
+      : error instanceof TooLarge
+        ? 'it is larger than the gateway takes'
+        : 'it could not be fetched whole';
     const message = `The video was made upstream, but ${what}; you are not charged. Submit the task again.`;
     await hands.apply(
       hand,
@@ -170,7 +180,8 @@ export function createCollecting(parts: CollectingParts): Collecting {
  * Only an upstream that does not give the bytes, or bytes that were looked at and are bad, say anything about a video. All else is
  * our own trouble: the checker, the disk, descriptors, memory, the database, the bucket, the configuration.
  */
-const isOurs = (error: unknown): boolean => !(error instanceof FetchFailed || error instanceof DamagedVideo);
+const isOurs = (error: unknown): boolean =>
+  !(error instanceof FetchFailed || error instanceof DamagedVideo || error instanceof TooLarge);
 
 /** A file that ends the checker again and again must not keep it from those of other tasks. */
 function backOff(error: unknown, failures: number): number {

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { MediaStat, MediaWrite, Probe } from '../media/media.ts';
+import { videoLimitOf } from '../media/videoLimit.ts';
 import { NativeJobError } from '../native/errors.ts';
 import type { MediaRow } from '../store/store.ts';
 import { isTerminal, type Task, type TaskResult } from '../tasks/task.ts';
@@ -58,7 +59,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
     const poster = rowOf(task, 'poster', clock.now());
     const measured =
       (await keptBefore(video, poster, memory, signal)) ??
-      (await fetched(video, poster, open, memory, signal));
+      (await fetched(video, poster, { open, maxBytes: maxBytesOf(task) }, memory, signal));
     const { stored, bytes, probe, sha256, hasPoster } = measured;
     warnOfDifferences(task, probe);
     const expiresAt = clock.now() + settings.retentionMs;
@@ -82,14 +83,16 @@ export function createKeeping(parts: KeepingParts): Keeping {
     };
   }
 
+  const maxBytesOf = ({ request }: Task): number => settings.maxVideoBytes ?? videoLimitOf(request);
+
   async function fetched(
     video: MediaRow,
     poster: MediaRow,
-    open: OpenVideo,
+    { open, maxBytes }: { open: OpenVideo; maxBytes: number },
     memory: KeepMemory,
     signal: AbortSignal,
   ): Promise<Measured> {
-    const { write, ...measured } = await staging.fetch(video.storageKey, open, memory);
+    const { write, ...measured } = await staging.fetch(video.storageKey, open, maxBytes, memory);
     const posterWrite = memory.posterStored ? undefined : await stagePoster(write.path, poster, memory);
     // After a pause of this process, or in another session, the object may be there, and announced, by the work of another node.
     signal.throwIfAborted();

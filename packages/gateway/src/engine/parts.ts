@@ -30,6 +30,8 @@ export interface EngineSettings {
   readonly callTimeoutMs: number;
   /** Videos fetched at a time from one account. */
   readonly collectConcurrency: number;
+  /** The most bytes that a fetched video may have; by what was asked for unless told. */
+  readonly maxVideoBytes?: number | undefined;
   /** How long a finished video is kept. */
   readonly retentionMs: number;
   /** How long a result may take to be fetched before it counts as lost. */

@@ -13,10 +13,10 @@ import type { EngineParts } from './parts.ts';
  */
 export interface Staging {
   /**
-   * Throws `DamagedVideo` where the bytes are bad, `FetchFailed` where the upstream did not give them; whatever else it throws
+   * Throws `DamagedVideo` where the bytes are bad, `TooLarge` where they are more than `maxBytes`, `FetchFailed` where the upstream did not give them; whatever else it throws
    * is trouble of our own, which says nothing about the video: the bytes stay.
    */
-  fetch(key: string, open: OpenVideo, memory: StagingMemory): Promise<StagedVideo>;
+  fetch(key: string, open: OpenVideo, maxBytes: number, memory: StagingMemory): Promise<StagedVideo>;
 }
 
 /** Opens the upstream's bytes from `offset` on. */
@@ -41,6 +41,16 @@ export class DamagedVideo extends Error {
   constructor({ problem, detail }: BadVerdict) {
     super(`Not a whole video (${problem}): ${detail}`);
     this.name = 'DamagedVideo';
+  }
+}
+
+/** The upstream gives more bytes than a video may have, or has no end. */
+export class TooLarge extends Error {
+  constructor(maxBytes: number) {
+    super(
+      `the upstream gives more than ${Math.floor(maxBytes / 2 ** 20)} MiB; raise ONETAKE_MAX_VIDEO_MB if its videos are that large`,
+    );
+    this.name = 'TooLarge';
   }
 }
 
@@ -78,11 +88,22 @@ type Note = z.infer<typeof NOTE>;
 type StagingParts = Pick<EngineParts, 'storage' | 'inspector' | 'log'>;
 
 export function createStaging({ storage, inspector, log }: StagingParts): Staging {
-  async function fetch(key: string, open: OpenVideo, memory: StagingMemory): Promise<StagedVideo> {
+  async function fetch(
+    key: string,
+    open: OpenVideo,
+    maxBytes: number,
+    memory: StagingMemory,
+  ): Promise<StagedVideo> {
     const found = await storage.write(key);
     const noted = NOTE.safeParse(await found.readNote()).data ?? {};
     const whole = found.partial > 0 && noted.total === found.partial;
-    const { write, note } = whole ? { write: found, note: noted } : await download(key, found, noted, open);
+    const { write, note } = whole
+      ? { write: found, note: noted }
+      : await download(key, found, noted, bounded(open, maxBytes)).catch(async (error) => {
+          // Going on would fetch what is not wanted.
+          if (error instanceof TooLarge) await found.abandon();
+          throw error;
+        });
     if (note.sha256 === undefined || note.probe === undefined) return look(write, note, memory);
     if (!memory.verified) await verify(write, note.sha256);
     memory.verified = true;
@@ -180,6 +201,27 @@ async function openAt(offset: number, open: OpenVideo): Promise<OpenedResult> {
   }
 }
 
+/** Opens no more bytes than a video may have: an upstream that has no end must not fill the disk. */
+const bounded =
+  (open: OpenVideo, maxBytes: number): OpenVideo =>
+  async (offset) => {
+    const opened = await open(offset);
+    if ((opened.bytes ?? 0) > maxBytes) {
+      drop(opened.stream);
+      throw new TooLarge(maxBytes);
+    }
+    return { ...opened, stream: Readable.from(atMost(opened.stream, maxBytes - opened.offset, maxBytes)) };
+  };
+
+async function* atMost(stream: Readable, left: number, maxBytes: number): AsyncGenerator<Buffer> {
+  let rest = left;
+  for await (const piece of stream) {
+    rest -= piece.length;
+    if (rest < 0) throw new TooLarge(maxBytes);
+    yield piece;
+  }
+}
+
 /** A stream whose errors are told from those of our own disk, which may look the same. */
 async function* fromUpstream(stream: Readable): AsyncGenerator<Buffer> {
   try {
@@ -190,4 +232,6 @@ async function* fromUpstream(stream: Readable): AsyncGenerator<Buffer> {
 }
 
 const upstreamFault = (error: unknown): unknown =>
-  error instanceof NoAccount || isMachineTrouble(error) ? error : new FetchFailed(error);
+  error instanceof NoAccount || error instanceof TooLarge || isMachineTrouble(error)
+    ? error
+    : new FetchFailed(error);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { Readable } from 'node:stream';
+import type { DiskSpace } from './diskSpace.ts';
 import { explained, isMissing, makeFolder, syncFolder } from './filesDisk.ts';
 import { listFiles, removeOldFiles } from './filesList.ts';
 import { openFileWrite, removeStaged, stagedFileOf } from './filesWrite.ts';
@@ -15,7 +16,7 @@ const PROBE = Buffer.alloc(4096, 1);
  * Media as files: `<root>/video/<id>.mp4`, and `….mp4.part` beside it while it is being written. A full disk and missing
  * permissions surface as a 503 that says what the operator must do.
  */
-export function createFileStorage(options: { root: string }): MediaStorage {
+export function createFileStorage(options: { root: string; space?: DiskSpace | undefined }): MediaStorage {
   const root = resolve(options.root);
   const busy = new Set<string>();
 
@@ -35,6 +36,7 @@ export function createFileStorage(options: { root: string }): MediaStorage {
           key,
           part: partOf(path),
           busy,
+          space: options.space,
           publish: (file, part, under) => moveInto(pathOf(under), file, part),
         });
       });
@@ -88,6 +90,7 @@ export function createFileStorage(options: { root: string }): MediaStorage {
     async check() {
       await explained(async () => {
         await makeFolder(root);
+        await options.space?.requireRoom(PROBE.length);
         const path = join(root, `.check-${randomUUID()}`);
         try {
           const file = await open(path, 'wx');

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { DiskSpace } from './diskSpace.ts';
 import { explained, isMissing, syncFolder } from './filesDisk.ts';
 import type { MediaStat, MediaWrite } from './media.ts';
 
@@ -13,7 +14,12 @@ interface FileWriteParts {
   readonly part: string;
   /** The keys whose bytes are being moved at this moment. */
   readonly busy: Set<string>;
+  /** Room on the disk; as much as there is unless told. */
+  readonly space?: Pick<DiskSpace, 'requireRoom'> | undefined;
 }
+
+/** Bytes that are written between two looks at how much room is left. */
+const ROOM_STEP = 64 * 2 ** 20;
 
 /** Where the note about staged bytes is. */
 const noteOf = (part: string): string => `${part}.note`;
@@ -29,7 +35,13 @@ export const stagedFileOf = (path: string): string | undefined =>
   /^(.*\.part)(?:\.note(?:\.new)?)?$/.exec(path)?.[1];
 
 /** Opens a resumable write whose bytes gather in a file of this machine. */
-export async function openFileWrite({ key, publish, part, busy }: FileWriteParts): Promise<MediaWrite> {
+export async function openFileWrite({
+  key,
+  publish,
+  part,
+  busy,
+  space,
+}: FileWriteParts): Promise<MediaWrite> {
   refuseIfBusy(busy, key);
   const partial = await lengthOf(part);
   let length = partial;
@@ -51,8 +63,14 @@ export async function openFileWrite({ key, publish, part, busy }: FileWriteParts
       await file.truncate(offset);
     });
     length = offset;
+    let room = 0;
     // Only our own disk's errors are explained: the stream has its own, with codes that look the same.
     for await (const piece of stream) {
+      if (space && room < piece.length) {
+        room = Math.max(ROOM_STEP, piece.length);
+        await space.requireRoom(room);
+      }
+      room -= piece.length;
       await explained(() => writeWhole(file, piece, length));
       length += piece.length;
     }

@@ -4,6 +4,7 @@ import type { Clock } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { createBucketLinks, type KeyOf } from './bucketLinks.ts';
 import { claimFirst } from './claimFirst.ts';
+import type { DiskSpace } from './diskSpace.ts';
 import { createFileStorage } from './files.ts';
 import { removeOldFiles } from './filesList.ts';
 import { stagedFileOf } from './filesWrite.ts';
@@ -36,6 +37,7 @@ export interface OpenMediaParts {
   readonly installation: () => Promise<string>;
   readonly clock: Clock;
   readonly proxies?: ProxySettings | undefined;
+  readonly space?: DiskSpace | undefined;
   readonly log: { warn(facts: object, message: string): void };
 }
 
@@ -53,7 +55,7 @@ const LENT_MS = 24 * HOUR_MS;
 export async function openMedia(settings: MediaSettings, parts: OpenMediaParts): Promise<OpenedMedia> {
   const bucket = bucketOf(settings);
   if (!bucket) {
-    const storage = createFileStorage({ root: join(settings.dataDir, 'media') });
+    const storage = createFileStorage({ root: join(settings.dataDir, 'media'), space: parts.space });
     return { storage, linksBeside: (gateway) => gateway };
   }
   const { clock, log } = parts;
@@ -61,7 +63,7 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   // Copies that a crash left. What is staged for a task stays: the engine knows for how long.
   await removeOldFiles(scratch, clock.now() - LENT_MS, (path) => stagedFileOf(path) === undefined);
   const storage = claimFirst(
-    createS3Storage({ ...bucket, proxies: parts.proxies, scratch }),
+    createS3Storage({ ...bucket, proxies: parts.proxies, space: parts.space, scratch }),
     await parts.installation(),
   );
   try {

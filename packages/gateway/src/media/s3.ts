@@ -12,6 +12,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
+import type { DiskSpace } from './diskSpace.ts';
 import { explained, makeFolder } from './filesDisk.ts';
 import { removeOldFiles } from './filesList.ts';
 import { openFileWrite, removeStaged, stagedFileOf } from './filesWrite.ts';
@@ -28,6 +29,7 @@ import { unstalled } from './unstalled.ts';
 export interface S3Options extends BucketOptions {
   /** A folder of this process alone: bytes gather here, are checked, and then go to the bucket. */
   readonly scratch: string;
+  readonly space?: DiskSpace | undefined;
   /** Milliseconds of a clock that never goes back. */
   readonly monotonic?: () => number;
 }
@@ -123,6 +125,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
           key,
           part: partOf(key),
           busy,
+          space: options.space,
           async publish(file, part, under) {
             const stored = await uploading(() => explainedS3(() => upload(under, file)));
             await explained(() => rm(part, { force: true }));
@@ -159,6 +162,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
       const path = join(scratch, 'lent', randomUUID());
       try {
         await explained(() => makeFolder(dirname(path)));
+        await options.space?.requireRoom((await stat(key))?.bytes ?? 0);
         await explained(() => pipeline(stream, createWriteStream(path, { flags: 'wx' })));
         return await use(path);
       } finally {
@@ -184,6 +188,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
     check: sharedCheck(
       () =>
         explainedS3(async () => {
+          await options.space?.requireRoom(0);
           const probe = { Bucket: bucket.name, Key: objectKey('check'), Body: 'ok\n', ...bucket.encryption };
           await uploads.send(new PutObjectCommand(probe), {
             abortSignal: AbortSignal.timeout(timeouts.checkMs),

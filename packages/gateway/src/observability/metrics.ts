@@ -7,7 +7,7 @@ export interface Metrics {
   /** To be told of every transition. */
   moved(task: Task): void;
   /** Adds a value that is read whenever the metrics are; a `counter` never falls. */
-  watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number): void;
+  watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number | Promise<number>): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -44,14 +44,19 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
     buckets: [1, 2, 5, 10, 20, 40, 60, 120, 240, 480, 960],
     registers,
   });
-  function watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number): void {
+  function watch(
+    type: 'gauge' | 'counter',
+    name: string,
+    help: string,
+    read: () => number | Promise<number>,
+  ): void {
     if (type === 'gauge') {
       new Gauge({
         name,
         help,
         registers,
-        collect() {
-          this.set(read());
+        async collect() {
+          this.set(await read());
         },
       });
       return;
@@ -60,9 +65,10 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
       name,
       help,
       registers,
-      collect() {
+      async collect() {
+        const value = await read();
         this.reset();
-        this.inc(read());
+        this.inc(value);
       },
     });
   }
