@@ -13,6 +13,9 @@ export interface PlannedTask {
 /** One task in ten is to be refused or to fail. */
 const BAD_SHARE = 0.1;
 
+/** What follows the number in every other prompt: what forms and lists are apt to rewrite. */
+const MORE_LINES = '\nwith two sails,\n\n\tat dawn: “près du café”';
+
 /** `count` tasks over the families in turn, the same for the same seed. */
 export function planTasks(count: number, families: readonly Family[], seed: string): PlannedTask[] {
   return Array.from({ length: count }, (_, index) => {
@@ -21,7 +24,8 @@ export function planTasks(count: number, families: readonly Family[], seed: stri
     const chance = draw(seed, index);
     const endings = Object.entries(family.endings);
     const bad = chance < BAD_SHARE ? endings[Math.floor((chance / BAD_SHARE) * endings.length)] : undefined;
-    const prompt = `boat number ${index} ${bad?.[0] ?? ''}`.trim();
+    const lines = Math.floor(index / families.length) % 2 === 0 ? '' : MORE_LINES;
+    const prompt = `boat number ${index} ${bad?.[0] ?? ''}`.trim() + lines;
     return { family, prompt, ending: bad?.[1], body: { model: family.model, prompt } };
   });
 }

@@ -35,5 +35,8 @@ export function addFaults(faults: Faults, probability: number): void {
     // Each rule is asked about what those before it let through; for small probabilities that hardly counts.
     for (const kind of kinds) faults.add({ ...kind, operation, probability: probability / kinds.length });
   }
-  if (probability > 0) faults.add({ kind: 'clock_skew', upstream: 'openai', skewMs: 40_000 });
+  if (probability === 0) return;
+  faults.add({ kind: 'clock_skew', upstream: 'openai', skewMs: 40_000 });
+  // What a list shows is what a form made of it.
+  faults.add({ kind: 'reworded_prompt', upstream: 'openai', rewording: 'crlf' });
 }
