@@ -119,8 +119,9 @@ export function createKeeping(parts: KeepingParts): Keeping {
     // What is staged was not committed, or may be committed again.
     if ((await storage.write(video.storageKey)).partial > 0) return undefined;
     try {
-      const stat = await statSoon(video.storageKey, signal);
-      const measured = stat && (await measureStored(video, poster, stat, memory));
+      const row = (await soon(() => store.media(video.id), signal)) ?? video;
+      const stat = await soon(() => storage.stat(row.storageKey), signal);
+      const measured = stat && (await measureStored(row, poster, stat, memory));
       if (!measured) memory.earlier = 'none';
       return measured;
     } catch (error) {
@@ -134,15 +135,15 @@ export function createKeeping(parts: KeepingParts): Keeping {
     }
   }
 
-  /** A storage that is away must not hold a download up. */
-  async function statSoon(key: string, signal: AbortSignal): Promise<MediaStat | undefined> {
+  /** A database or a storage that is away must not hold a download up. */
+  async function soon<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const asked = new AbortController();
     const late = pause(timers, STAT_MS, AbortSignal.any([signal, asked.signal])).then(() => {
-      throw new Error('the storage did not answer in time');
+      throw new Error('no answer came in time');
     });
     late.catch(() => undefined);
     try {
-      return await Promise.race([storage.stat(key), late]);
+      return await Promise.race([ask(), late]);
     } finally {
       asked.abort();
     }
@@ -151,18 +152,17 @@ export function createKeeping(parts: KeepingParts): Keeping {
   /** Undefined where the object is no whole video, and is fetched again in its place. */
   function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: KeepMemory) {
     return storage.withLocalFile(video.storageKey, async (path): Promise<Measured | undefined> => {
+      const sha256 = await inspector.digest(path);
       const verdict = await inspector.probe(path);
-      if (!verdict.ok) {
-        log.warn(
-          { key: video.storageKey, problem: verdict.problem },
-          'a stored video is damaged; it is fetched again',
-        );
+      const isOther = (video.sha256 ?? sha256) !== sha256;
+      if (!verdict.ok || isOther) {
+        const problem = verdict.ok ? 'its bytes are not those that were measured' : verdict.problem;
+        log.warn({ key: video.storageKey, problem }, 'a stored video is damaged; it is fetched again');
         return undefined;
       }
       const posterWrite = await stagePoster(path, poster, memory);
       await store.putMedia(posterWrite ? [video, poster] : [video]);
       await posterWrite?.commit();
-      const sha256 = await inspector.digest(path);
       return { stored: video, bytes, sha256, probe: verdict.probe, hasPoster: posterWrite !== undefined };
     });
   }

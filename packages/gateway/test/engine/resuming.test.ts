@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { NotResumable, type OpenedResult, UpstreamError } from '../../src/providers/provider.ts';
-import { createWorld, type World } from '../support/engineWorld.ts';
+import { createWorld, type World, type WorldOptions } from '../support/engineWorld.ts';
 import { fakeVideo } from '../support/fakeVideo.ts';
 import { readAll } from '../support/readAll.ts';
 
@@ -110,4 +110,42 @@ describe('an upstream that cannot go on', () => {
     expect(task.error?.reason).toBe('result_lost');
     expect(asked.filter((offset) => offset > 0)).toEqual([5000]);
   });
+});
+
+it('what was stored before a crash counts only if it is what was measured', async () => {
+  let opened = 0;
+  const provider: WorldOptions['provider'] = (recording) => ({
+    ...recording,
+    async open(_handle, _result, offset) {
+      opened += 1;
+      return giving(VIDEO)(offset);
+    },
+  });
+  const crashed = Promise.withResolvers<void>();
+  const mortal = await createWorld({
+    provider,
+    parts: ({ store }) => ({
+      store: {
+        ...store,
+        commit: (move, media) => {
+          if (move.task.phase !== 'succeeded') return store.commit(move, media);
+          crashed.resolve();
+          return new Promise(() => undefined);
+        },
+      },
+    }),
+  });
+  const { id } = await mortal.submit();
+  await mortal.reaches(id, 'storing');
+  await crashed.promise;
+  const key = `video/${id.slice('video_'.length)}-1v.mp4`;
+  expect(await readAll(await mortal.storage.read(key))).toEqual(VIDEO);
+  const write = await mortal.storage.write(key);
+  await write.append(Readable.from([OTHER]), 0);
+  await write.commit();
+
+  const next = await mortal.crash({ provider });
+  const { result } = await next.ends(id);
+  expect(opened).toBe(2);
+  expect(await readAll(await next.storage.read(`video/${result?.videoId}.mp4`))).toEqual(VIDEO);
 });
