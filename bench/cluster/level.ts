@@ -118,6 +118,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
       callTimeoutMs: 60_000,
       collectConcurrency: 64,
       retentionMs: 86_400_000,
+      scrubIntervalMs: 0,
       collectPatienceMs: 86_400_000,
     },
   });

@@ -176,6 +176,7 @@ async function open(
       resubmitUnknown: config.resubmitUnknown,
       callTimeoutMs: config.callTimeoutSeconds * 1000,
       collectConcurrency: COLLECT_CONCURRENCY,
+      scrubIntervalMs: config.scrubSeconds * 1000,
       retentionMs: config.retentionHours * HOUR_MS,
       collectPatienceMs: COLLECT_PATIENCE_MS,
     },
@@ -210,6 +211,12 @@ async function open(
   );
   metrics.watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
     problem() === undefined ? 0 : 1,
+  );
+  metrics.watch(
+    'counter',
+    'onetake_media_mended_total',
+    'Stored files that this node has made whole again, and posters made later',
+    () => engine.mediaCare.mended,
   );
   if (logOutput) {
     const help = 'Log lines that could not be written';

@@ -248,6 +248,13 @@ export const SETTINGS = {
     description:
       'Free space on the disk of the data folder that media leaves to the database, MiB. Below it videos wait upstream, and `/readyz` says so.',
   }),
+  scrubSeconds: setting({
+    env: 'ONETAKE_SCRUB_SECONDS',
+    schema: whole(0, 86_400),
+    default: '60',
+    description:
+      'Seconds between two stored files that are read in the background and compared with their SHA-256: the one that was not for the longest, none twice a day; `0` for none. See [storage.md](storage.md).',
+  }),
   taskDeadlineMinutes: setting({
     env: 'ONETAKE_TASK_DEADLINE_MINUTES',
     schema: whole(1, 10_080),

@@ -161,7 +161,7 @@ export function createEngine(parts: EngineParts): Engine {
       [...accountStates.values()].filter((state) => !hand.avoid.has(state.account.id) && mayUse(hand, state))
         .length,
   });
-  const mediaCare = createMediaCare(parts);
+  const mediaCare = createMediaCare({ ...parts, accountStates, leads: ownership.leads });
   const clockSteps = createClockSteps(parts);
   const retention = createRetention({ ...parts, leads: ownership.leads, clockSteps });
   const takeUp = createTakingUp({
@@ -287,6 +287,7 @@ export function createEngine(parts: EngineParts): Engine {
       cluster.onMessage(hear);
       await ownership.start();
       retention.start();
+      mediaCare.start();
     },
 
     async submit({ projectId, keyId, request, price, media, idempotency }) {
@@ -389,7 +390,6 @@ export function createEngine(parts: EngineParts): Engine {
       ownership.stop();
       admission.stop();
       retention.stop();
-      mediaCare.stop();
       tracking.stop();
       polling.stop();
       lateResults.stop();
@@ -397,7 +397,9 @@ export function createEngine(parts: EngineParts): Engine {
       for (const stop of unsubscribe) stop();
       await handOver();
       // A submission under way is worth waiting for: cut short, its outcome would be unknown.
-      const finished = Promise.all([Promise.all(calls), collecting.stop()]).then(() => hands.settle());
+      const finished = Promise.all([Promise.all(calls), collecting.stop(), mediaCare.stop()]).then(() =>
+        hands.settle(),
+      );
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => {
         timer = setTimeout(() => resolve('late'), timeoutMs);

@@ -102,6 +102,9 @@ export function createKeeping(parts: KeepingParts): Keeping {
       await store.putMedia([poster]);
       await posterWrite.commit();
       memory.posterStored = true;
+    } else if (!memory.posterStored) {
+      // A pending row is what it is made by later, from the stored video.
+      await store.putMedia([poster]);
     }
     const { bytes, sha256 } = measured;
     const stored = await storeMeasured({ store, log }, write, { ...video, bytes, sha256 });

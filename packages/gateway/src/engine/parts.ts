@@ -34,6 +34,8 @@ export interface EngineSettings {
   readonly maxVideoBytes?: number | undefined;
   /** How long a finished video is kept. */
   readonly retentionMs: number;
+  /** Time between two stored files that are compared with their digest; 0: none is. */
+  readonly scrubIntervalMs: number;
   /** How long a result may take to be fetched before it counts as lost. */
   readonly collectPatienceMs: number;
 }

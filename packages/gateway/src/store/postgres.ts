@@ -184,6 +184,12 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     markDamaged: async (id, storageKey, now) =>
       (await run(SQL.markDamaged, [id, storageKey, now])).length === 1,
+    mediaToMend: async (before, after, limit) =>
+      rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToMend, [before, after, limit])),
+    mediaToCheck: async (before) => rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToCheck, [before]))[0],
+    async markChecked(id, at) {
+      await run(SQL.markChecked, [id, at]);
+    },
     async removeExpiredIdempotency(now, limit) {
       const [row] = await run<{ removed: number }>(SQL.removeIdempotency, [now, limit]);
       return row?.removed ?? 0;

@@ -228,6 +228,16 @@ const statements = {
     update media set state = 'damaged'
     where id = $1 and storage_key = $2 and state = 'present' and (expires_at is null or expires_at > $3) returning id`,
 
+  mediaToMend: `
+    select ${listOf(MEDIA_COLUMNS)} from media
+    where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= $1)) and id > $2
+    order by id limit $3`,
+  mediaToCheck: `
+    select ${listOf(MEDIA_COLUMNS)} from media
+    where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= $1
+    order by (case when checked_at > created_at then checked_at else created_at end) limit 10`,
+  markChecked: `update media set checked_at = $2 where id = $1`,
+
   /** What another node removes at this moment, or a submit renews, is passed over. */
   removeIdempotency: `
     with old as materialized (

@@ -217,6 +217,13 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       }),
     markDamaged: (id, storageKey, now) =>
       inGroup(() => sql.markDamaged.run(id, storageKey, now).changes === 1),
+    async mediaToMend(before, after, limit) {
+      return rows.all(MEDIA, sql.mediaToMend.all(before, after, limit) as MediaColumns[]);
+    },
+    async mediaToCheck(before) {
+      return rows.all(MEDIA, sql.mediaToCheck.all(before) as MediaColumns[])[0];
+    },
+    markChecked: (id, at) => inGroup(() => void sql.markChecked.run(at, id)),
     removeExpiredIdempotency: (now, limit) => inGroup(() => sql.removeIdempotency.run(now, limit).changes),
 
     putKey: (key: KeyRow, audit: AuditRow) =>

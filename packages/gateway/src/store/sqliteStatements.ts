@@ -103,6 +103,13 @@ export function prepareStatements(db: Database) {
     markDamaged: db.prepare<[string, string, number]>(`
       update media set state = 'damaged'
       where id = ? and storage_key = ? and state = 'present' and (expires_at is null or expires_at > ?)`),
+    mediaToMend: db.prepare<[number, string, number]>(`
+      select * from media where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= ?)) and id > ?
+      order by id limit ?`),
+    mediaToCheck: db.prepare<[number]>(`
+      select * from media where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= ?
+      order by (case when checked_at > created_at then checked_at else created_at end) limit 10`),
+    markChecked: db.prepare<[number, string]>('update media set checked_at = ? where id = ?'),
     removeMedia: db.prepare<[string]>('delete from media where id = ?'),
 
     idempotency: db.prepare<[string, string, number], { body_hash: string; task_id: string }>(

@@ -68,6 +68,12 @@ export interface Store {
   removeMedia(ids: readonly string[]): Promise<void>;
   /** Notes that what is under a row's key is damaged. False where the row is gone, past its time, not present, or has another key by now. */
   markDamaged(id: string, storageKey: string, now: number): Promise<boolean>;
+  /** Up to `limit` rows above `after` that are damaged, or posters left pending since before `before`; in the order of their ids. */
+  mediaToMend(before: number, after: string, limit: number): Promise<readonly MediaRow[]>;
+  /** The present row that was written, or marked as checked, the longest ago, if that was before `before`. */
+  mediaToCheck(before: number): Promise<MediaRow | undefined>;
+  /** Notes that the bytes of a row were looked at. */
+  markChecked(id: string, at: number): Promise<void>;
   /** Forgets idempotency records past their time. */
   removeExpiredIdempotency(now: number, limit: number): Promise<number>;
 

@@ -31,6 +31,11 @@ export type Event =
   | { readonly type: 'cancel_refused' }
   /** The upstream finished a job whose task had expired: the task stays as it is, its attempt remembers. */
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
+  /** What is stored of the video has changed: damaged bytes were fetched again, or its poster was made later. */
+  | {
+      readonly type: 'media_mended';
+      readonly result: Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
+    }
   /** The caller deleted a finished task: its words and inputs are erased, its ledger stays. */
   | { readonly type: 'deleted' };
 
@@ -55,7 +60,7 @@ export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
   running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
   storing: ['stored', 'failed', 'cancel_refused'],
-  succeeded: ['deleted'],
+  succeeded: ['media_mended', 'deleted'],
   failed: ['deleted', 'finished_late'],
 };
 
@@ -148,6 +153,11 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
     case 'finished_late':
       return task.attempt?.outcome === 'expired'
         ? to({ attempt: { ...task.attempt, outcome: 'late', upstreamResult: event.result } })
+        : undefined;
+
+    case 'media_mended':
+      return task.result && task.deletedAt === undefined
+        ? to({ result: { ...task.result, ...event.result } })
         : undefined;
 
     case 'cancel_requested':

@@ -158,6 +158,7 @@ const engine = createEngine({
     callTimeoutMs: 10_000,
     collectConcurrency: 2,
     retentionMs: 10 * 86_400_000,
+    scrubIntervalMs: 0,
     collectPatienceMs: 3_600_000,
   },
 });

@@ -48,6 +48,39 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media(row.id)).toStrictEqual(row);
     });
 
+    it('are to be mended where they are damaged, or posters that were left pending', async () => {
+      const store = await open();
+      const damaged = aMediaRow({ expiresAt: 100 });
+      const poster = aMediaRow({ kind: 'poster', state: 'pending', createdAt: 50 });
+      const fresh = aMediaRow({ kind: 'poster', state: 'pending', createdAt: 51 });
+      const others = [
+        aMediaRow(),
+        aMediaRow({ kind: 'poster' }),
+        aMediaRow({ state: 'pending', createdAt: 50 }),
+      ];
+      await store.putMedia([damaged, poster, fresh, ...others]);
+      await store.markDamaged(damaged.id, damaged.storageKey, 50);
+      const wanted = [{ ...damaged, state: 'damaged' }, poster].sort((a, b) => (a.id < b.id ? -1 : 1));
+      expect(await store.mediaToMend(50, '', 10)).toStrictEqual(wanted);
+      expect(await store.mediaToMend(50, '', 1)).toStrictEqual(wanted.slice(0, 1));
+      expect(await store.mediaToMend(50, wanted[0]?.id ?? '', 10)).toStrictEqual(wanted.slice(1));
+    });
+
+    it('are checked in turn, those first that were not for the longest', async () => {
+      const store = await open();
+      const [old, young] = [aMediaRow({ createdAt: 10 }), aMediaRow({ createdAt: 20 })];
+      await store.putMedia([young, old, aMediaRow({ createdAt: 1, state: 'pending' })]);
+      expect(await store.mediaToCheck(9)).toBeUndefined();
+      expect(await store.mediaToCheck(30)).toStrictEqual(old);
+      await store.markChecked(old.id, 25);
+      expect(await store.mediaToCheck(30)).toStrictEqual(young);
+      await store.markChecked(young.id, 26);
+      expect(await store.mediaToCheck(24)).toBeUndefined();
+      expect(await store.mediaToCheck(30)).toStrictEqual(old);
+      await store.putMedia([old]);
+      expect(await store.mediaToCheck(24)).toBeUndefined();
+    });
+
     it('are told from ids that have none', async () => {
       const store = await open();
       const [here, gone] = [aMediaRow({ state: 'pending' }), aMediaRow()];

@@ -28,6 +28,7 @@ export const SETTINGS: EngineSettings = {
   callTimeoutMs: 60_000,
   collectConcurrency: 4,
   retentionMs: 7 * 86_400_000,
+  scrubIntervalMs: 0,
   collectPatienceMs: 48 * 3_600_000,
 };
 

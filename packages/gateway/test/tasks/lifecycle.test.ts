@@ -185,6 +185,37 @@ describe('whatever happens to a task', () => {
   });
 });
 
+describe('what is stored of a finished video', () => {
+  const result = {
+    videoId: 'v',
+    bytes: 1,
+    sha256: 'd',
+    duration: 4,
+    width: 2,
+    height: 2,
+    videoCodec: 'h264',
+    expiresAt: 1,
+    costMicros: 5,
+  };
+  const mended = { type: 'media_mended', result: { bytes: 2, sha256: 'e', posterId: 'p' } } as const;
+
+  it('may be mended: its bytes, digest and poster, at no cost, and nothing else changes', () => {
+    const task = aTask({ phase: 'succeeded', completedAt: 3, result });
+    const made = move(task, mended, 9);
+    expect(made?.ledger).toEqual([]);
+    expect(made?.task).toEqual({
+      ...task,
+      version: task.version + 1,
+      result: { ...result, bytes: 2, sha256: 'e', posterId: 'p' },
+    });
+  });
+
+  it('is nothing to mend once the task is deleted, or has failed', () => {
+    expect(move(aTask({ phase: 'succeeded', result, deletedAt: 1 }), mended, 9)).toBeUndefined();
+    expect(move(aTask({ phase: 'failed' }), mended, 9)).toBeUndefined();
+  });
+});
+
 describe('a move', () => {
   it('is undefined for every event that its phase does not admit', () => {
     fc.assert(

@@ -5,6 +5,7 @@ import { up as cluster } from './0002_cluster.ts';
 import { up as accounts } from './0003_accounts.ts';
 import { up as writeCheck } from './0004_write_check.ts';
 import { up as upstreamTimes } from './0005_upstream_times.ts';
+import { up as mediaChecks } from './0006_media_checks.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({
@@ -13,4 +14,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0003_accounts': { up: accounts },
   '0004_write_check': { up: writeCheck },
   '0005_upstream_times': { up: upstreamTimes },
+  '0006_media_checks': { up: mediaChecks },
 });
