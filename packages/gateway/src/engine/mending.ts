@@ -8,6 +8,7 @@ import { move } from '../tasks/lifecycle.ts';
 import type { Task, TaskResult, UpstreamResult } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
 import type { EngineParts } from './parts.ts';
+import { atMost } from './staging.ts';
 import { handleOf } from './tracking.ts';
 
 /** Makes stored files whole again: videos from the upstream that made them, posters from their videos. */
@@ -57,7 +58,7 @@ export function createMending(parts: MendingParts): Mending {
     try {
       const opened = await openAnyhow(provider, handle, result, signal);
       if (!opened) return 'hopeless';
-      const facts = await receive(write, opened);
+      const facts = await receive(write, opened, row.bytes ?? task.result.bytes);
       // Another file may be another video: an id that is used again, or a page that says so.
       if (facts.sha256 !== row.sha256) throw new Error('the upstream gives other bytes than it once did');
       signal.throwIfAborted();
@@ -88,8 +89,10 @@ export function createMending(parts: MendingParts): Mending {
     }
   }
 
-  async function receive(write: MediaWrite, { stream, bytes }: OpenedResult) {
-    const total = await write.append(stream, 0);
+  /** What is longer than what was stored is not that. */
+  async function receive(write: MediaWrite, opened: OpenedResult, maxBytes: number) {
+    const total = await write.append(atMost(maxBytes, opened), 0);
+    const { bytes } = opened;
     if (bytes !== undefined && bytes !== total) throw new Error(`${total} of ${bytes} bytes arrived`);
     return { bytes: total, sha256: await inspector.digest(write.path) };
   }

@@ -210,16 +210,21 @@ const bounded =
       drop(opened.stream);
       throw new TooLarge(maxBytes);
     }
-    return { ...opened, stream: Readable.from(atMost(opened.stream, maxBytes - opened.offset, maxBytes)) };
+    return { ...opened, stream: atMost(maxBytes, opened) };
   };
 
-async function* atMost(stream: Readable, left: number, maxBytes: number): AsyncGenerator<Buffer> {
-  let rest = left;
-  for await (const piece of stream) {
-    rest -= piece.length;
-    if (rest < 0) throw new TooLarge(maxBytes);
-    yield piece;
-  }
+/** The opened bytes; throws `TooLarge` in the stream where the whole has more than `maxBytes`. */
+export function atMost(maxBytes: number, { stream, offset }: OpenedResult): Readable {
+  return Readable.from(
+    (async function* () {
+      let length = offset;
+      for await (const piece of stream) {
+        length += piece.length;
+        if (length > maxBytes) throw new TooLarge(maxBytes);
+        yield piece;
+      }
+    })(),
+  );
 }
 
 /** A stream whose errors are told from those of our own disk, which may look the same. */
