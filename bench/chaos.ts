@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { createFaults } from './chaos/faults.ts';
 import { createApiClient } from './chaos/http.ts';
 import { type ClientLog, lookOnceMore, planClients, runClient } from './chaos/load.ts';
@@ -10,6 +9,7 @@ import { report } from './chaos/report.ts';
 import { unreadableOf } from './chaos/sample.ts';
 import { judge, type Remains, WRONGS } from './chaos/verdict.ts';
 import { createWorld, PREFIX } from './chaos/world.ts';
+import { optionsOf } from './shared/optionsOf.ts';
 
 /**
  * Three gateways on one PostgreSQL and one bucket, clients behind a load balancer, and everything that can fail failing: no
@@ -19,15 +19,16 @@ import { createWorld, PREFIX } from './chaos/world.ts';
  *
  * A cycle is every kind of fault once, about six minutes; the default is an hour of them.
  */
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     short: { type: 'boolean', default: false },
     tasks: { type: 'string' },
     nodes: { type: 'string', default: '3' },
     cycles: { type: 'string' },
     seed: { type: 'string', default: 'chaos' },
   },
-});
+  'npm run chaos -- [--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
+);
 const { short, seed } = values;
 const usual = short ? SHORT : LONG;
 const pace = { ...usual, cycles: Number(values.cycles ?? usual.cycles) };

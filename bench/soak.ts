@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startSimulators } from '@onetake/simulators';
 import { readConfig } from '../packages/gateway/src/config.ts';
 import { startGateway } from '../packages/gateway/src/main.ts';
 import { createLog } from '../packages/gateway/src/observability/log.ts';
 import { FAMILIES, SETTINGS, UPSTREAMS } from './shared/families.ts';
+import { optionsOf } from './shared/optionsOf.ts';
 import { planTasks } from './shared/plannedTasks.ts';
 import { addFaults } from './soak/faults.ts';
 import { judge, type Outcome } from './soak/judge.ts';
@@ -17,13 +17,14 @@ import { judge, type Outcome } from './soak/judge.ts';
  *
  *   npm run soak -- [--tasks 2000] [--faults 0.1] [--seed soak]
  */
-const { values } = parseArgs({
-  options: {
+const values = optionsOf(
+  {
     tasks: { type: 'string', default: '2000' },
     faults: { type: 'string', default: '0.1' },
     seed: { type: 'string', default: 'soak' },
   },
-});
+  'npm run soak -- [--tasks 2000] [--faults 0.1] [--seed soak]',
+);
 const count = Number(values.tasks);
 const probability = Number(values.faults);
 
