@@ -19,7 +19,6 @@ import { digestOf } from './media/digest.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
 import { createInputReader } from './media/inputs.ts';
 import { inspectImage } from './media/inspectImage.ts';
-import { MissingObject } from './media/key.ts';
 import { createLinks } from './media/links.ts';
 import { openMedia } from './media/open.ts';
 import { lendPoster } from './media/poster.ts';
@@ -156,7 +155,8 @@ async function open(
       const row = await store.media(input.mediaId);
       if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
       return engine.mediaCare.media.read(row).catch((error: unknown) => {
-        throw error instanceof MissingObject ? new InputGone(error.message, { cause: error }) : error;
+        const isGone = error instanceof OnetakeError && error.code === 'media_missing';
+        throw isGone ? new InputGone(error.message, { cause: error }) : error;
       });
     },
     accounts: registry.accounts,

@@ -20,7 +20,7 @@ import { MissingObject, requireMediaKey } from './key.ts';
 import { type MediaStat, type MediaStorage, StoredWrong } from './media.ts';
 import { claimBucket } from './s3Claim.ts';
 import { type BucketOptions, openBucket } from './s3Client.ts';
-import { explainedS3, isNoSuchKey } from './s3Errors.ts';
+import { explainedS3, isNoSuchKey, noSuchBucket } from './s3Errors.ts';
 import { abortOldUploads, listObjects } from './s3List.ts';
 import { uploadFile } from './s3Upload.ts';
 import { sharedCheck } from './sharedCheck.ts';
@@ -58,9 +58,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
   const bucketIsThere = sharedCheck(
     async () => {
       await requests.send(new HeadBucketCommand({ Bucket: bucket.name })).catch((cause: unknown) => {
-        throw isNoSuchKey(cause)
-          ? Object.assign(new Error('no such bucket'), { name: 'NoSuchBucket', cause })
-          : cause;
+        throw isNoSuchKey(cause) ? noSuchBucket(cause) : cause;
       });
     },
     CHECK_FRESH_MS,

@@ -2,7 +2,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { z } from 'zod';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { Bucket } from './s3Client.ts';
-import { explainedS3, isNoSuchKey, isNotImplemented, statusOf } from './s3Errors.ts';
+import { explainedS3, isCode, isNoSuchKey, isNotImplemented, statusOf, webPage } from './s3Errors.ts';
 
 /** Says whose the prefix of a bucket is. */
 const CLAIM = 'installation.json';
@@ -31,7 +31,10 @@ export async function claimBucket(bucket: Bucket, installation: string): Promise
 async function ownerOf(bucket: Bucket, Key: string): Promise<string | undefined> {
   let text: string;
   try {
-    const { Body } = await bucket.requests.send(new GetObjectCommand({ Bucket: bucket.name, Key }));
+    const { Body, ContentType } = await bucket.requests.send(
+      new GetObjectCommand({ Bucket: bucket.name, Key }),
+    );
+    if (ContentType?.startsWith('text/html')) throw webPage();
     text = (await Body?.transformToString()) ?? '';
   } catch (error) {
     if (isNoSuchKey(error)) return undefined;
@@ -63,7 +66,8 @@ async function write(bucket: Bucket, Key: string, installation: string): Promise
   } catch (error) {
     // 412 and 409: somebody else was first. Whose it is now is read next.
     if (statusOf(error) === 412 || statusOf(error) === 409) return;
-    if (!isNotImplemented(error)) throw error;
+    // B2 and OSS do not know conditional writes. What else they refuse, they refuse without the condition as well.
+    if (!isNotImplemented(error) && !isCode(error, 'InvalidArgument', 'InvalidRequest')) throw error;
     await bucket.uploads.send(new PutObjectCommand(put));
   }
 }

@@ -1,5 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { createProxyFor, type ProxySettings, proxyEnvironment } from '../net/proxies.ts';
+import { noteRequest } from './s3Errors.ts';
 
 /** Where a bucket is, and how it is spoken to. */
 export interface BucketOptions {
@@ -113,11 +114,11 @@ function proxiedAgents({ bucket, endpoint, region, pathStyle, proxies }: BucketO
 
 /** A client of a bucket; `requestHandler` has the options of the SDK's HTTP handler. */
 export function createClient(
-  { endpoint, region, pathStyle, credentials, checksums }: BucketOptions,
+  { endpoint, region, pathStyle, credentials, checksums, encryption }: BucketOptions,
   requestHandler: object = {},
 ): S3Client {
   const where = region ?? (endpoint === undefined ? undefined : 'us-east-1');
-  return new S3Client({
+  const client = new S3Client({
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(where === undefined ? {} : { region: where }),
     ...(credentials ? { credentials } : {}),
@@ -129,4 +130,23 @@ export function createClient(
     maxAttempts: MAX_ATTEMPTS,
     requestHandler,
   });
+  const sent = {
+    endpoint: endpoint !== undefined,
+    pathStyle,
+    checksums,
+    encrypted: encryption !== undefined,
+  };
+  // An error does not say which request it is of, and what mends it depends on that.
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        noteRequest(error, { ...sent, operation: (context.commandName ?? '').replace(/Command$/, '') });
+        throw error;
+      }
+    },
+    { step: 'initialize', priority: 'high', name: 'noteRequest' },
+  );
+  return client;
 }

@@ -36,16 +36,16 @@ async function answering(status: number, code: string) {
 describe('what the operator must mend', () => {
   it.each([
     [404, 'NoSuchBucket', /ONETAKE_S3_BUCKET/],
-    [403, 'AccessDenied', /permissions/],
+    [403, 'AccessDenied', /permission/],
     [403, 'InvalidAccessKeyId', /ONETAKE_S3_ACCESS_KEY_ID/],
     [403, 'SignatureDoesNotMatch', /ONETAKE_S3_SECRET_ACCESS_KEY/],
     [301, 'PermanentRedirect', /ONETAKE_S3_REGION/],
     [400, 'AuthorizationHeaderMalformed', /ONETAKE_S3_REGION/],
     [403, 'RequestTimeTooSkewed', /clock/],
     [400, 'KMS.NotFoundException', /ONETAKE_S3_SSE_KMS_KEY_ID/],
-    [501, 'NotImplemented', /ONETAKE_S3_CHECKSUMS/],
     [507, 'XMinioStorageFull', /full/],
-    [503, 'SlowDown', /errors of its own/],
+    [503, 'SlowDown', /fewer requests/],
+    [500, 'InternalError', /errors of its own/],
     [418, 'Teapot', /the log/],
   ])('is named where the server answers %i %s', async (status, code, advice) => {
     const storage = await answering(status, code);
