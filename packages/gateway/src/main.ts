@@ -289,6 +289,7 @@ async function open(
     snapshots: createSnapshots({
       readTask: engine.current,
       live: engine.live,
+      waiting: engine.waiting,
       held: cluster.held,
       feed,
       clock,

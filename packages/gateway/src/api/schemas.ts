@@ -121,6 +121,12 @@ export const TaskAnswer = z.object({
   expires_at: unixSeconds.optional().describe('When the video is deleted here'),
   progress: z.int().min(0).max(100).optional(),
   eta: z.int().optional().describe('Seconds until the task is expected to be done'),
+  waiting_for: z
+    .enum(['account_limit', 'account_blocked', 'project_limit'])
+    .optional()
+    .describe('While the task waits to go upstream: what for, as far as it is known'),
+  waiting_reason: z.string().optional().describe('The same in a sentence'),
+  retry_at: unixSeconds.optional().describe('When an account that is blocked is tried again'),
   cancel_requested: z.literal(true).optional(),
   duration: z.number().describe('Seconds: measured in the file once succeeded, asked for until then'),
   resolution: z.string(),

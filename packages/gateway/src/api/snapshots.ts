@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Engine } from '../engine/engine.ts';
 import type { Feed } from '../engine/feed.ts';
+import type { Waiting } from '../engine/waiting.ts';
 import type { Clock } from '../tasks/clock.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { createReads } from './reads.ts';
@@ -42,6 +43,7 @@ interface SnapshotParts extends ViewParts {
   /** The task as it is, and whether its answer may be kept though it is unfinished: nobody changes it unheard. */
   readonly readTask: (taskId: string) => Promise<{ task: Task; keep: boolean } | undefined>;
   readonly live: Engine['live'];
+  readonly waiting: Engine['waiting'];
   /** Whether what others change is told at this moment; while it is not, what is unfinished is read each time. */
   readonly held: () => boolean;
   readonly feed: Feed;
@@ -51,7 +53,16 @@ interface SnapshotParts extends ViewParts {
 }
 
 export function createSnapshots(parts: SnapshotParts): Snapshots {
-  const { readTask, live, held, feed, clock, monotonic = () => performance.now(), ...view } = parts;
+  const {
+    readTask,
+    live,
+    waiting: waitingOf,
+    held,
+    feed,
+    clock,
+    monotonic = () => performance.now(),
+    ...view
+  } = parts;
   const cache = new LRUCache<string, Snapshot>({
     maxSize: CACHE_BYTES,
     sizeCalculation: ({ body }) => body.length + OVERHEAD,
@@ -76,7 +87,8 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
     const urls = await urlsOf(task, view);
     const now = clock.now();
     const progress = live(task.id);
-    const body = unpooled(JSON.stringify(taskView(task, progress, now, urls)));
+    const waiting = waitingOf(task);
+    const body = unpooled(JSON.stringify(taskView(task, { live: progress, waiting }, now, urls)));
     const { projectId, phase, version, startedAt, deletedAt } = task;
     const finished = isTerminal(task.phase);
     return {
@@ -89,7 +101,9 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       },
       body,
       // Weak while unfinished: an `eta` that merely ticks is no news.
-      etag: finished ? `"${hash('sha1', body, 'hex')}"` : `W/"${task.version}-${progress?.percent ?? 0}"`,
+      etag: finished
+        ? `"${hash('sha1', body, 'hex')}"`
+        : `W/"${task.version}-${progress?.percent ?? 0}${waiting ? `-${waitingTag(waiting)}` : ''}"`,
       retryAfter: finished ? undefined : String(retryAfter(progress?.expectedAt, now)),
       freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
@@ -135,6 +149,10 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
     },
   };
 }
+
+/** What a task waits for is part of its answer: another state of it is news. */
+const waitingTag = ({ reason, retryAt = 0 }: Waiting): string =>
+  hash('sha1', `${reason} ${retryAt}`, 'hex').slice(0, 8);
 
 /** Bytes of their own: those of `Buffer.from` are a slice of a pool of 64 KiB, all of which one kept slice keeps in memory. */
 function unpooled(text: string): Buffer {

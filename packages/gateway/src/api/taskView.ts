@@ -1,4 +1,5 @@
 import type { LiveProgress } from '../engine/progress.ts';
+import type { Waiting } from '../engine/waiting.ts';
 import type { MediaLinks } from '../media/links.ts';
 import { MICROS } from '../tasks/money.ts';
 import { statusOf, type Task } from '../tasks/task.ts';
@@ -27,7 +28,12 @@ export async function urlsOf({ request, result }: Task, { links, givesUrl }: Vie
 }
 
 /** A task as the wire contract has it: the reference's fields always in their words, ours beside them. Pure. */
-export function taskView(task: Task, live: LiveProgress | undefined, now: number, urls: TaskUrls) {
+export function taskView(
+  task: Task,
+  { live, waiting }: { live?: LiveProgress | undefined; waiting?: Waiting | undefined },
+  now: number,
+  urls: TaskUrls,
+) {
   const { request, result, error } = task;
   const status = statusOf(task);
   const finished = status === 'succeeded' || status === 'failed';
@@ -44,6 +50,7 @@ export function taskView(task: Task, live: LiveProgress | undefined, now: number
     ...(result ? { expires_at: seconds(result.expiresAt) } : {}),
     ...(status === 'failed' ? {} : { progress: status === 'succeeded' ? 100 : (live?.percent ?? 0) }),
     ...(finished || live?.expectedAt === undefined ? {} : { eta: etaSeconds(live.expectedAt, now) }),
+    ...(waiting ? waitingView(waiting) : {}),
     ...(task.cancelRequestedAt !== undefined && !finished ? { cancel_requested: true } : {}),
     duration: result?.duration ?? request.duration,
     resolution: request.resolution,
@@ -65,6 +72,12 @@ export function taskView(task: Task, live: LiveProgress | undefined, now: number
     ...(request.metadata ? { metadata: request.metadata } : {}),
   };
 }
+
+const waitingView = ({ for: waitingFor, reason, retryAt }: Waiting) => ({
+  waiting_for: waitingFor,
+  waiting_reason: reason,
+  ...(retryAt === undefined ? {} : { retry_at: seconds(retryAt) }),
+});
 
 /** Whole seconds from now until the task is expected to be done; at least one, since it is not done yet. */
 export function etaSeconds(expectedAt: number, now: number): number {

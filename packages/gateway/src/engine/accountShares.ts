@@ -3,6 +3,7 @@ import type { Cluster } from '../store/cluster.ts';
 import { WHOLE_RATE } from '../store/shares.ts';
 import type { AccountGrant, AccountTrouble, Store } from '../store/store.ts';
 import { msBetween } from '../tasks/clock.ts';
+import { isReason, REASONS } from '../tasks/reasons.ts';
 import { createHolding, type Holding } from './holding.ts';
 import { type AccountShares, type AccountUsage, ALL_RATES, wholeShare } from './share.ts';
 import type { Timers } from './timers.ts';
@@ -35,6 +36,10 @@ const RETRY_MS = 500;
 /** What the column takes: 32 bits. */
 const MOST_PLACES = 2 ** 31 - 1;
 
+/** Mended by a person rather than by time. */
+const isForPeople = ({ reason }: AccountTrouble): boolean =>
+  isReason(reason) && REASONS[reason].retry === 'elsewhere';
+
 /** One account at this node. */
 interface Entry {
   readonly account: string;
@@ -48,6 +53,8 @@ interface Entry {
   urgent: boolean;
   /** The last change of the account's trouble that this node knows. */
   revision: number;
+  /** It was granted something since this node started. */
+  heard: boolean;
 }
 
 /**
@@ -159,7 +166,12 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     const isFirst = holding.lastGrant === undefined;
     if (holding.granted(grant)) for (const listener of entry.changed) listener();
     // What happened here since is newer than what was read.
-    if (isNews && !holding.hasNews) for (const listener of entry.troubled) listener(grant);
+    if (isNews && !holding.hasNews) {
+      // A credential that was refused before this node started may be mended by what it was started with: its first task feels the way.
+      const news = entry.heard || !isForPeople(grant) ? grant : { ...grant, waitMs: 0 };
+      for (const listener of entry.troubled) listener(news);
+    }
+    entry.heard = true;
     if (grant.lacking || (grant.wanted && gaveBack) || isFirst) cluster.tell({ kind: 'shares', account });
     return grant.wanted && holding.hasSpare(entry.usage().inUse);
   }
@@ -220,6 +232,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
         aheadMs: 0,
         urgent: false,
         revision: 0,
+        heard: false,
       };
       entries.set(account.id, entry);
       const { holding } = entry;
@@ -233,8 +246,8 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
           hurry(entry);
         },
         tell(trouble) {
-          const { failures, waitMs } = trouble;
-          cluster.tell({ kind: 'account', account: account.id, failures, waitMs });
+          const { failures, waitMs, reason } = trouble;
+          cluster.tell({ kind: 'account', account: account.id, failures, waitMs, reason });
           holding.pend(trouble, now());
           hurry(entry);
         },

@@ -1,7 +1,17 @@
 import type { Account } from '../providers/account.ts';
 import type { UpstreamError } from '../providers/provider.ts';
 import type { AccountTrouble } from '../store/store.ts';
-import { LONG_AGO, later, latest, type Moment, type MonotonicClock, msBetween } from '../tasks/clock.ts';
+import {
+  type Clock,
+  LONG_AGO,
+  later,
+  latest,
+  type Moment,
+  type MonotonicClock,
+  msBetween,
+  systemClock,
+} from '../tasks/clock.ts';
+import { isReason, type Reason } from '../tasks/reasons.ts';
 import { type AccountShare, wholeShare } from './share.ts';
 import { createTokenBucket } from './tokenBucket.ts';
 
@@ -22,6 +32,10 @@ export interface AccountState {
   load(): number;
   /** Whether it is left alone after a failure, or one submit at a time feels the way. */
   blocked(): boolean;
+  /** Why it is left alone, as far as is known, and until when (milliseconds UTC); undefined where it is not. */
+  trouble(): { readonly reason: Reason | undefined; readonly retryAt: number | undefined } | undefined;
+  /** Leaves it alone no longer: the next task feels the way at once. */
+  retry(): void;
   /** Notes a failure that is the account's rather than the task's: no more submits for a while. */
   backOff(error: UpstreamError): void;
   /** Notes that the upstream works. */
@@ -44,6 +58,7 @@ export function createAccountState(
   clock: MonotonicClock,
   share: AccountShare = wholeShare(account),
   random: () => number = Math.random,
+  wall: Clock = systemClock,
 ): AccountState {
   const starts = createTokenBucket(account.limits.startsPerMinute / 60, clock, {
     burst: Math.ceil(account.limits.startsPerMinute / 6),
@@ -54,16 +69,23 @@ export function createAccountState(
   let starting = 0;
   let failures = 0;
   let blockedUntil: Moment = LONG_AGO;
+  /** For what is shown: told once, so that it does not waver with two clocks. */
+  let retryAt = 0;
+  let reason: Reason | undefined;
   const announce = () => {
     for (const listener of listeners) listener();
   };
   /** Never earlier than what is known already: of two refusals the longer one holds. */
   const block = (waitMs: number) => {
-    blockedUntil = latest(blockedUntil, later(clock.monotonic(), waitMs));
+    const until = later(clock.monotonic(), waitMs);
+    if (until > blockedUntil) retryAt = wall.now() + waitMs;
+    blockedUntil = latest(blockedUntil, until);
   };
+  const blocked = () => failures > 0 || blockedUntil > clock.monotonic();
   share.onChange(announce);
   share.onTrouble((trouble: AccountTrouble) => {
     failures = trouble.failures === 0 ? 0 : Math.max(failures, trouble.failures);
+    reason = isReason(trouble.reason) ? trouble.reason : undefined;
     if (trouble.waitMs > 0) block(trouble.waitMs);
     announce();
   });
@@ -96,18 +118,29 @@ export function createAccountState(
       return inUse;
     },
     load: () => inUse / Math.max(1, share.places()),
-    blocked: () => failures > 0 || blockedUntil > clock.monotonic(),
+    blocked,
+    trouble: () =>
+      blocked() ? { reason, retryAt: blockedUntil > clock.monotonic() ? retryAt : undefined } : undefined,
+    retry() {
+      blockedUntil = LONG_AGO;
+      announce();
+    },
     backOff(error) {
       failures += 1;
       starting = Math.max(0, starting - 1);
       const own =
         error.retry === 'elsewhere' ? BROKEN_ACCOUNT_MS : BACK_OFF_MS * 2 ** Math.min(failures - 1, 10);
       // Jitter keeps nodes that were refused together from coming back together.
-      const wait =
-        error.retryAfterMs ??
+      const spread =
         Math.min(own, error.retry === 'elsewhere' ? own : MAX_BACK_OFF_MS) * (0.75 + random() / 2);
+      // Nothing but this holds back the tasks of a broken account, whatever shorter wait the upstream names.
+      const wait =
+        error.retry === 'elsewhere'
+          ? Math.max(error.retryAfterMs ?? 0, spread)
+          : (error.retryAfterMs ?? spread);
+      reason = error.reason;
       block(wait);
-      share.tell({ failures, waitMs: wait, error: error.detail ?? error.message });
+      share.tell({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
       announce();
     },
     worked() {

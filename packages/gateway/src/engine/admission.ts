@@ -46,7 +46,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
   function choose(hand: Hand): Choice | undefined {
     let best: Choice | undefined;
     for (const state of accounts) {
-      if (hand.avoid.has(state.account.id) || !mayUse(hand, state)) continue;
+      if (!mayUse(hand, state)) continue;
       const waitMs = state.readyIn();
       if (waitMs === undefined) {
         state.share.note('lacking');
@@ -108,8 +108,11 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       const { keyId, request } = hand.task;
       const waiting = byKey.get(keyId) ?? new Map<string, Hand[]>();
       const queue = waiting.get(request.model) ?? [];
-      if (front) queue.unshift(hand);
-      else queue.push(hand);
+      if (front) {
+        queue.unshift(hand);
+        // Behind the key's other models: an account that refuses this one alone must be tried with the others too.
+        waiting.delete(request.model);
+      } else queue.push(hand);
       waiting.set(request.model, queue);
       byKey.set(keyId, waiting);
       pump();
@@ -128,8 +131,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
         for (const queue of models.values()) {
           const [first] = queue;
           // The first stands for those behind it: they go after it, and are of the same model.
-          if (first && !first.avoid.has(account.account.id) && mayUse(first, account))
-            waiting += queue.length;
+          if (first && mayUse(first, account)) waiting += queue.length;
         }
       }
       return waiting;

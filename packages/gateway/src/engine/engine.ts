@@ -3,7 +3,6 @@ import type { IdempotencyRecord, MediaRow } from '../store/store.ts';
 import { msBetween } from '../tasks/clock.ts';
 import { draining as drainingError, notConnected, OnetakeError, taskNotFound } from '../tasks/errors.ts';
 import { newTaskId } from '../tasks/ids.ts';
-import { taskError } from '../tasks/reasons.ts';
 import type { VideoRequest } from '../tasks/request.ts';
 import type { Price } from '../tasks/task.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
@@ -26,6 +25,7 @@ import { WHOLE_SHARES } from './share.ts';
 import { createSubmission } from './submission.ts';
 import { createTakingUp } from './takingUp.ts';
 import { createTracking } from './tracking.ts';
+import { expiredWaiting, type Waiting, waitingFor } from './waiting.ts';
 
 /** A checked request, ready to become a task. */
 export interface NewTask {
@@ -67,6 +67,10 @@ export interface Engine {
   /** As `read`, and whether the answer may be kept until the feed says that it is stale. */
   current(taskId: string): Promise<{ task: Task; keep: boolean } | undefined>;
   live(taskId: string): LiveProgress | undefined;
+  /** What a task waits for before it goes upstream, as far as this node knows. */
+  waiting(task: Task): Waiting | undefined;
+  /** Tries an account again that is left alone after failures; every one where there is no id. */
+  retryAccounts(id?: string): void;
   cancel(task: Task): Promise<Task>;
   /** Deletes a finished task's words, inputs and video. */
   remove(task: Task): Promise<void>;
@@ -93,7 +97,13 @@ export function createEngine(parts: EngineParts): Engine {
   const accountStates = new Map(
     accounts.map((account) => {
       const usage = () => ({ inUse: state.inUse, waiting: admission.waiting(state) });
-      const state: AccountState = createAccountState(account, timers, shares.of(account, usage));
+      const state: AccountState = createAccountState(
+        account,
+        timers,
+        shares.of(account, usage),
+        Math.random,
+        clock,
+      );
       return [account.id, state];
     }),
   );
@@ -113,7 +123,7 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   /** A video made from another one is made by the account that has that one. */
-  function mayUse({ task }: Hand, { account }: AccountState): boolean {
+  function mayUse({ task }: Pick<Hand, 'task'>, { account }: AccountState): boolean {
     const { source } = task.request;
     return parts.servedBy(account, task) && (source === undefined || source.accountId === account.id);
   }
@@ -157,9 +167,6 @@ export function createEngine(parts: EngineParts): Engine {
       if (hand.task.cancelRequestedAt !== undefined) keep(cancelling.carryOut(hand));
     },
     waiting: (hand) => enqueue(hand, true),
-    alternatives: (hand) =>
-      [...accountStates.values()].filter((state) => !hand.avoid.has(state.account.id) && mayUse(hand, state))
-        .length,
   });
   const mediaCare = createMediaCare({ ...parts, accountStates, leads: ownership.leads });
   const clockSteps = createClockSteps(parts);
@@ -193,11 +200,25 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   async function expireWaiting(hand: Hand): Promise<void> {
-    const message =
-      'No place at the upstream provider fell free before the task expired; submit it again later.';
-    const error = taskError('expired', message);
+    const error = expiredWaiting(waitingOf(hand.task));
     const failed = { type: 'failed', error, outcome: 'expired' } as const;
     if (await hands.apply(hand, failed, { insist: true, only: 'accepted' })) admission.remove(hand);
+  }
+
+  function waitingOf(task: Task): Waiting | undefined {
+    if (task.phase !== 'accepted') return undefined;
+    const hand = hands.get(task.id);
+    const able = [...accountStates.values()].filter((state) => mayUse({ task }, state));
+    // With a place it is on its way.
+    return hand?.slot ? undefined : waitingFor(able, hand !== undefined);
+  }
+
+  function retryAccounts(id?: string): void {
+    for (const [accountId, state] of accountStates) if (id === undefined || id === accountId) state.retry();
+    for (const hand of [...hands]) {
+      const accountId = hand.task.attempt?.accountId;
+      if (hand.askFailures > 0 && (id === undefined || id === accountId)) tracking.askNow(hand);
+    }
   }
 
   function movable({ task, moving, fetching }: Hand): boolean {
@@ -244,6 +265,9 @@ export function createEngine(parts: EngineParts): Engine {
         break;
       case 'hint':
         askAbout(message.account, message.upstreamId);
+        break;
+      case 'retry':
+        retryAccounts(message.account);
         break;
       default:
         break;
@@ -351,6 +375,9 @@ export function createEngine(parts: EngineParts): Engine {
       // What its driver before this one has told may be more than this one has heard yet.
       return { percent: further(hand.progress, told?.percent), expectedAt: hand.expectedAt };
     },
+
+    waiting: waitingOf,
+    retryAccounts,
 
     async cancel(task) {
       const hand = hands.get(task.id);

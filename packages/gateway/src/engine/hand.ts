@@ -18,10 +18,10 @@ export interface Hand {
   expectedAt: number | undefined;
   /** The place taken on an account, given back when the upstream is done with the task. */
   slot: AccountState | undefined;
-  /** Accounts that refused this task in a way that trying again cannot mend. */
-  readonly avoid: Set<string>;
   /** Submissions that failed by trouble of this gateway's own: they count against nobody. */
   ownTries: number;
+  /** Refusals that count towards the task's last attempt: not those for a trouble of the account, or of this gateway. */
+  refusals: number;
   /** Questions in a row that failed, or found no such job. */
   askFailures: number;
   missingSince: Moment | undefined;
@@ -282,8 +282,8 @@ export const newHand = (task: Task, deadline: Moment): Hand => ({
   progress: undefined,
   expectedAt: undefined,
   slot: undefined,
-  avoid: new Set(),
   ownTries: 0,
+  refusals: 0,
   askFailures: 0,
   missingSince: undefined,
   deadline,

@@ -38,8 +38,6 @@ interface SubmissionParts extends EngineParts {
   readonly running: (hand: Hand) => void;
   /** The upstream does not have it: it waits for another turn. */
   readonly waiting: (hand: Hand) => void;
-  /** How many accounts could serve the task at all. */
-  readonly alternatives: (hand: Hand) => number;
 }
 
 type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
@@ -217,17 +215,15 @@ export function createSubmission(parts: SubmissionParts): Submission {
     }
   }
 
-  /** Certainly not created upstream. */
-  async function refused(hand: Hand, failure: UpstreamError): Promise<void> {
-    const { task } = hand;
+  /**
+   * Certainly not created upstream. A trouble of the account (its credential, its balance) says nothing about the task: all tasks
+   * wait alike until the account works again or their deadline, or go to another account.
+   */
+  async function refused(hand: Hand, failure: UpstreamError, last = false): Promise<void> {
     const detail = failure.detail ?? failure.message;
     if (failure.ours) return tryLater(hand, detail);
-    if (failure.retry === 'elsewhere' && task.attempt) hand.avoid.add(task.attempt.accountId);
-    const final =
-      failure.retry === 'never' ||
-      (task.attempt?.number ?? 0) - hand.ownTries >= settings.maxAttempts ||
-      parts.alternatives(hand) === 0;
-    if (final) {
+    if (failure.retry === 'later') hand.refusals += 1;
+    if (failure.retry === 'never' || last || hand.refusals >= settings.maxAttempts) {
       const error = taskError(failure.reason, failure.message);
       await hands.apply(hand, { type: 'failed', error, outcome: 'refused', detail }, { insist: true });
       return;
@@ -356,6 +352,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
       await refused(
         hand,
         new UpstreamError('upstream_unavailable', { created: 'no', detail: 'unknown outcome, resubmitted' }),
+        // What may have been billed each time is counted over restarts too.
+        attempt.number - hand.ownTries >= settings.maxAttempts,
       );
       return;
     }

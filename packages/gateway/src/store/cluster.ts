@@ -21,7 +21,10 @@ export type Message =
       readonly account: string;
       readonly failures: number;
       readonly waitMs: number;
+      readonly reason?: string | undefined;
     }
+  /** The operator wants an account tried again that is left alone. */
+  | { readonly kind: 'retry'; readonly account: string }
   /** Shares of this account are wanted or given back: look at them now. */
   | { readonly kind: 'shares'; readonly account: string }
   /** A callback said that a job of an account may have changed. */

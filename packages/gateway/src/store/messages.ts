@@ -24,7 +24,14 @@ const Payload = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('given'), to: Id, tasks: z.array(Id) }),
   z.object({ kind: z.literal('leaving') }),
   z.object({ kind: z.literal('went_back') }),
-  z.object({ kind: z.literal('account'), account: Id, failures: Whole, waitMs: z.number().nonnegative() }),
+  z.object({
+    kind: z.literal('account'),
+    account: Id,
+    failures: Whole,
+    waitMs: z.number().nonnegative(),
+    reason: z.string().optional(),
+  }),
+  z.object({ kind: z.literal('retry'), account: Id }),
   z.object({ kind: z.literal('shares'), account: Id }),
   z.object({ kind: z.literal('hint'), account: Id, upstreamId: z.string() }),
 ]);

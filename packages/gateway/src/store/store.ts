@@ -131,6 +131,8 @@ export interface AccountTrouble {
   readonly failures: number;
   /** No submits for so long, in milliseconds from now. */
   readonly waitMs: number;
+  /** Why, in a word of ours. */
+  readonly reason?: string | undefined;
   /** For the operator. */
   readonly error?: string;
 }

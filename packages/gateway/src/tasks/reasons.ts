@@ -33,6 +33,9 @@ export const REASONS = {
 
 export type Reason = keyof typeof REASONS;
 
+export const isReason = (word: string | undefined): word is Reason =>
+  word !== undefined && Object.hasOwn(REASONS, word);
+
 /** What ended a task badly, in the words a caller may read. `code` follows HTTP (see API.md, "Query"). */
 export interface TaskError {
   readonly code: number;

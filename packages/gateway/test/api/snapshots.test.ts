@@ -1,7 +1,9 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { TaskAnswer } from '../../src/api/schemas.ts';
 import { createSnapshots } from '../../src/api/snapshots.ts';
 import { createFeed } from '../../src/engine/feed.ts';
+import type { Waiting } from '../../src/engine/waiting.ts';
 import { createLinks } from '../../src/media/links.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Task } from '../../src/tasks/task.ts';
@@ -20,7 +22,13 @@ function world() {
   const feed = createFeed();
   let now = START_OF_TIME;
   let behind = 0;
-  const state = { held: true, keep: true, reads: 0, gate: Promise.resolve() };
+  const state = {
+    held: true,
+    keep: true,
+    reads: 0,
+    gate: Promise.resolve(),
+    waiting: undefined as Waiting | undefined,
+  };
   const snapshots = createSnapshots({
     async readTask(id) {
       state.reads += 1;
@@ -29,6 +37,7 @@ function world() {
       return task && { task, keep: state.keep };
     },
     live: () => undefined,
+    waiting: () => state.waiting,
     held: () => state.held,
     feed,
     clock: { now: () => now - behind },
@@ -70,6 +79,38 @@ const finished = (changes: Partial<Task> = {}): Task =>
   });
 
 describe('an unfinished task’s answer', () => {
+  it('tells what it waits for, and is another answer when that changes', async () => {
+    const { snapshots, has, state, pass } = world();
+    const { id } = has(aTask());
+    const read = async () => {
+      // What waits is known in memory and looked at again each second.
+      pass(1001);
+      const snapshot = await snapshots.read(id);
+      if (!snapshot) throw new Error('no answer');
+      return { etag: snapshot.etag, answer: TaskAnswer.strict().parse(JSON.parse(snapshot.body.toString())) };
+    };
+    const free = await read();
+    expect(free.answer.waiting_for).toBeUndefined();
+    const retryAt = START_OF_TIME + 300_000;
+    state.waiting = {
+      for: 'account_blocked',
+      reason: 'The account is blocked.',
+      retryAt,
+      trouble: 'auth_failed',
+    };
+    const blocked = await read();
+    expect(blocked.answer).toMatchObject({
+      status: 'queued',
+      waiting_for: 'account_blocked',
+      waiting_reason: 'The account is blocked.',
+      retry_at: retryAt / 1000,
+    });
+    expect((await read()).etag).toBe(blocked.etag);
+    state.waiting = { ...state.waiting, retryAt: retryAt + 300_000 };
+    const later = await read();
+    expect(new Set([free.etag, blocked.etag, later.etag]).size).toBe(3);
+  });
+
   it('is kept for a moment where its reader says that nobody changes it unheard', async () => {
     const { snapshots, has, kept, pass, state } = world();
     const { id } = has(aTask());
@@ -215,6 +256,7 @@ describe('who reads a task to wait for its next change', () => {
         return { task: seen, keep: false };
       },
       live: () => undefined,
+      waiting: () => undefined,
       held: () => true,
       feed,
       clock: { now: () => START_OF_TIME },

@@ -183,13 +183,14 @@ describe('a refusal', () => {
     expect(new Set(later.map(({ account }) => account))).toEqual(new Set(['rich']));
   });
 
-  it('by every account fails the task with that reason', async () => {
+  it('by every account holds the task until its deadline, and then fails it with that reason', async () => {
     const world = await createWorld({
       accounts: ['one', 'two'],
+      settings: { taskDeadlineMs: 60_000 },
       behaviour: () => ({ start: [{ refuse: 'auth_failed' }] }),
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject({ reason: 'auth_failed', code: 502 });
-    expect(startsOf(world)).toHaveLength(2);
+    expect(startsOf(world).map(({ account }) => account)).toEqual(['one', 'two']);
   });
 });

@@ -17,7 +17,17 @@ const kinds: Record<Message['kind'], fc.Arbitrary<Message>> = {
     tasks: fc.array(fc.tuple(id, fc.option(fc.nat(100)), ms), list),
   }),
   given: fc.record({ kind: fc.constant('given'), to: id, tasks: fc.array(id, list) }),
-  account: fc.record({ kind: fc.constant('account'), account: id, failures: whole, waitMs: ms }),
+  account: fc.record(
+    {
+      kind: fc.constant('account'),
+      account: id,
+      failures: whole,
+      waitMs: ms,
+      reason: fc.constantFrom('auth_failed', 'rate_limited'),
+    },
+    { requiredKeys: ['kind', 'account', 'failures', 'waitMs'] },
+  ),
+  retry: fc.record({ kind: fc.constant('retry'), account: id }),
   leaving: fc.record({ kind: fc.constant('leaving') }),
   shares: fc.record({ kind: fc.constant('shares'), account: id }),
   hint: fc.record({ kind: fc.constant('hint'), account: id, upstreamId: fc.string({ unit: 'grapheme' }) }),
