@@ -154,10 +154,9 @@ async function open(
     openInput: async (input) => {
       const row = await store.media(input.mediaId);
       if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
-      return engine.mediaCare.media.read(row).catch((error: unknown) => {
-        const isGone = error instanceof OnetakeError && error.code === 'media_missing';
-        throw isGone ? new InputGone(error.message, { cause: error }) : error;
-      });
+      // Read twice by now, and nobody else has it. What was read wrong once is tried again.
+      if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
+      return engine.mediaCare.media.read(row);
     },
     accounts: registry.accounts,
     facts: (task) => catalogue.facts(task.request),
