@@ -43,6 +43,7 @@ export const nullInspector: VideoInspector = {
     ok: true,
     probe: { container: 'mp4', duration: 4, width: 1280, height: 720, videoCodec: 'h264', fps: 24 },
   }),
+  remux: async () => ({ ok: true }),
   digest: async () => '0'.repeat(64),
   poster: async () => {
     throw new NativeJobError('no posters here');

@@ -23,6 +23,7 @@ import { createLinks } from './media/links.ts';
 import { openMedia } from './media/open.ts';
 import { lendPoster } from './media/poster.ts';
 import { probeVideo } from './media/probe.ts';
+import { remuxVideo } from './media/remux.ts';
 import { createCatalogue } from './models/catalogue.ts';
 import { createNativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
@@ -148,6 +149,7 @@ async function open(
     storage,
     inspector: {
       probe: (path) => probeVideo(native, path),
+      remux: (path, outPath) => remuxVideo(native, path, outPath),
       digest: digestOf,
       poster: (videoPath, use) => lendPoster(native, videoPath, use),
     },

@@ -98,7 +98,9 @@ export const SubmitAnswer = z.object({
 export const TaskAnswer = z.object({
   task_id: taskId,
   status,
-  format: z.literal('mp4'),
+  format: z
+    .literal('mp4')
+    .describe('What an upstream delivers in another container is remuxed without loss, else the task fails'),
   url: z
     .url()
     .optional()
@@ -111,7 +113,11 @@ export const TaskAnswer = z.object({
           '400 refused upstream, 402 upstream quota exhausted, 408 upstream timed out, 429 upstream rate limit outlasted every retry, 499 cancelled, 500 ours, 502 upstream failed, 504 expired upstream',
         ),
       message: z.string(),
-      reason: z.string(),
+      reason: z
+        .string()
+        .describe(
+          '`result_lost`: the video was made, but could not be fetched whole; `result_unusable`: what was delivered is no video that can be given as MP4',
+        ),
     })
     .optional(),
   model: z.string(),

@@ -123,6 +123,8 @@ export function createCollecting(parts: CollectingParts): Collecting {
         clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
       if (
         count.damaged >= MAX_DAMAGED ||
+        // The same bytes would come again.
+        (error instanceof DamagedVideo && error.problem === 'not_mp4') ||
         error instanceof TooLarge ||
         expired ||
         timers.monotonic() >= patientUntil
@@ -148,15 +150,20 @@ export function createCollecting(parts: CollectingParts): Collecting {
     if (error instanceof TooLarge) {
       log.error({ task: hand.task.id, detail }, 'a video is larger than it may be, and is not kept');
     }
+    // What ends too soon may be whole elsewhere: it was lost on its way. What is something else altogether was never a video of ours.
+    const isUnusable = error instanceof DamagedVideo && error.problem !== 'truncated';
     const what = isOurs(error)
       ? 'the gateway could not check and store it in time'
       : error instanceof TooLarge
         ? 'it is larger than the gateway takes'
         : 'it could not be fetched whole';
-    const message = `The video was made upstream, but ${what}; you are not charged. Submit the task again.`;
+    const message = isUnusable
+      ? 'The upstream delivered something that cannot be given as an MP4 video; you are not charged. Submit the task again, or use another model.'
+      : `The video was made upstream, but ${what}; you are not charged. Submit the task again.`;
+    const reason = isUnusable ? 'result_unusable' : 'result_lost';
     await hands.apply(
       hand,
-      { type: 'failed', error: taskError('result_lost', message), outcome: 'failed', detail },
+      { type: 'failed', error: taskError(reason, message), outcome: 'failed', detail },
       { insist: true },
     );
   }

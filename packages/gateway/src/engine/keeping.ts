@@ -6,6 +6,7 @@ import type { MediaRow } from '../store/store.ts';
 import { isTerminal, type Task, type TaskResult } from '../tasks/task.ts';
 import type { EngineParts } from './parts.ts';
 import { pause } from './pause.ts';
+import { asMp4 } from './remuxing.ts';
 import { createStaging, type OpenVideo, type StagingMemory } from './staging.ts';
 import { storeMeasured } from './storing.ts';
 
@@ -92,7 +93,8 @@ export function createKeeping(parts: KeepingParts): Keeping {
     memory: KeepMemory,
     signal: AbortSignal,
   ): Promise<Measured> {
-    const { write, ...measured } = await staging.fetch(video.storageKey, open, maxBytes, memory);
+    const staged = await staging.fetch(video.storageKey, open, maxBytes, memory);
+    const { write, ...measured } = await asMp4(parts, video.storageKey, staged);
     const posterWrite = memory.posterStored ? undefined : await stagePoster(write.path, poster, memory);
     // After a pause of this process, or in another session, the object may be there, and announced, by the work of another node.
     signal.throwIfAborted();
@@ -158,7 +160,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
       const sha256 = await inspector.digest(path);
       const verdict = await inspector.probe(path);
       const isOther = (video.sha256 ?? sha256) !== sha256;
-      if (!verdict.ok || isOther) {
+      if (!verdict.ok || isOther || verdict.probe.container !== 'mp4') {
         const problem = verdict.ok ? 'its bytes are not those that were measured' : verdict.problem;
         log.warn({ key: video.storageKey, problem }, 'a stored video is damaged; it is fetched again');
         return undefined;
@@ -194,6 +196,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
     }
   }
 
+  /** What the upstream made of it; the price follows the seconds alone (see `billableSeconds`). */
   function warnOfDifferences(task: Task, probe: Probe): void {
     const { width, height, duration } = task.request;
     if (probe.width === width && probe.height === height && Math.abs(probe.duration - duration) < 0.5) return;
@@ -239,7 +242,7 @@ export async function isStagedForUnfinished(
   store: Pick<EngineParts['store'], 'task'>,
   key: string,
 ): Promise<boolean> {
-  const id = /^(?:video|poster)\/([0-9a-f]{32})-\d+[vp]\./.exec(key)?.[1];
+  const id = /^(?:video|poster)\/([0-9a-f]{32})-\d+[vp](?:_remuxed)?\./.exec(key)?.[1];
   const task = id === undefined ? undefined : await store.task(`video_${id}`);
   return task !== undefined && !isTerminal(task.phase);
 }

@@ -8,7 +8,8 @@ import { move } from '../tasks/lifecycle.ts';
 import type { Task, TaskResult, UpstreamResult } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
 import type { EngineParts } from './parts.ts';
-import { atMost } from './staging.ts';
+import { asMp4 } from './remuxing.ts';
+import { atMost, type StagedVideo } from './staging.ts';
 import { handleOf } from './tracking.ts';
 
 /** Makes stored files whole again: videos from the upstream that made them, posters from their videos. */
@@ -54,11 +55,16 @@ export function createMending(parts: MendingParts): Mending {
     const result = task.attempt?.upstreamResult;
     if (!provider || !handle || !result) return 'hopeless';
     const storageKey = anotherKey(row.storageKey);
-    const write = await storage.write(storageKey);
+    let write = await storage.write(storageKey);
     try {
       const opened = await openAnyhow(provider, handle, result, signal);
       if (!opened) return 'hopeless';
-      const facts = await receive(write, opened, row.bytes ?? task.result.bytes);
+      const received = await receive(write, opened, most(row.bytes ?? task.result.bytes));
+      const { write: whole, ...facts } =
+        received.sha256 === row.sha256
+          ? { ...received, write }
+          : await remuxed(storageKey, { ...received, write });
+      write = whole;
       // Another file may be another video: an id that is used again, or a page that says so.
       if (facts.sha256 !== row.sha256) throw new Error('the upstream gives other bytes than it once did');
       signal.throwIfAborted();
@@ -89,7 +95,15 @@ export function createMending(parts: MendingParts): Mending {
     }
   }
 
-  /** What is longer than what was stored is not that. */
+  /** As it was stored where it came in another container than MP4. */
+  async function remuxed(storageKey: string, staged: Omit<StagedVideo, 'probe'>) {
+    const verdict = await inspector.probe(staged.write.path);
+    if (!verdict.ok) return staged;
+    const { write, bytes, sha256 } = await asMp4(parts, storageKey, { ...staged, probe: verdict.probe });
+    return { write, bytes, sha256 };
+  }
+
+  /** What is longer by far than what was stored is not that. */
   async function receive(write: MediaWrite, opened: OpenedResult, maxBytes: number) {
     const total = await write.append(atMost(maxBytes, opened), 0);
     const { bytes } = opened;
@@ -139,6 +153,9 @@ export function createMending(parts: MendingParts): Mending {
     },
   };
 }
+
+/** Another container may need more bytes for the same packets. */
+const most = (bytes: number): number => Math.ceil(bytes * 1.25) + 65_536;
 
 const isFinished = (task: Task | undefined): task is Result =>
   task?.phase === 'succeeded' && task.result !== undefined;

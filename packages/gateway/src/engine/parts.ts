@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { MediaStorage } from '../media/media.ts';
 import type { ProbeVerdict } from '../media/probe.job.ts';
+import type { RemuxVerdict } from '../media/remux.job.ts';
 import type { Account } from '../providers/account.ts';
 import type { Cluster } from '../store/cluster.ts';
 import type { Store } from '../store/store.ts';
@@ -43,6 +44,8 @@ export interface EngineSettings {
 /** Looks at a fetched file. What it throws is trouble of this machine, and says nothing about the file. */
 export interface VideoInspector {
   probe(path: string): Promise<ProbeVerdict>;
+  /** Writes the video of another container as an MP4, without encoding anything anew. The same bytes always give the same. */
+  remux(path: string, outPath: string): Promise<RemuxVerdict>;
   /** Hex SHA-256. */
   digest(path: string): Promise<string>;
   /** Makes a poster frame, a JPEG, and lends it as a file until `use` has ended. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { MediaWrite, Probe } from '../media/media.ts';
-import type { BadVerdict } from '../media/probe.job.ts';
+import type { BadVerdict, VideoProblem } from '../media/probe.job.ts';
 import { isMachineTrouble } from '../net/machineTrouble.ts';
 import { NotResumable, type OpenedResult } from '../providers/provider.ts';
 import type { EngineParts } from './parts.ts';
@@ -36,11 +36,13 @@ export interface StagedVideo {
   readonly probe: Probe;
 }
 
-/** The fetched bytes were looked at, and are not the whole video that the container promises. */
+/** The fetched bytes were looked at, and are not a whole video that can be given as an MP4. */
 export class DamagedVideo extends Error {
+  readonly problem: VideoProblem;
   constructor({ problem, detail }: BadVerdict) {
     super(`Not a whole video (${problem}): ${detail}`);
     this.name = 'DamagedVideo';
+    this.problem = problem;
   }
 }
 
@@ -65,23 +67,22 @@ export class FetchFailed extends Error {
 /** Nobody can be asked for the video: its account is not in the configuration. */
 export class NoAccount extends Error {}
 
+export const PROBE = z.object({
+  container: z.string(),
+  duration: z.number(),
+  width: z.number(),
+  height: z.number(),
+  videoCodec: z.string(),
+  audioCodec: z.string().exactOptional(),
+  fps: z.number(),
+});
 const NOTE = z.object({
   /** Length of the whole video, once it is known, and what the upstream calls these bytes. */
   total: z.number().optional(),
   version: z.string().optional(),
   /** Of bytes that are whole and good. */
   sha256: z.string().optional(),
-  probe: z
-    .object({
-      container: z.string(),
-      duration: z.number(),
-      width: z.number(),
-      height: z.number(),
-      videoCodec: z.string(),
-      audioCodec: z.string().exactOptional(),
-      fps: z.number(),
-    })
-    .optional(),
+  probe: PROBE.optional(),
 });
 type Note = z.infer<typeof NOTE>;
 

@@ -21,10 +21,13 @@ export function mediaIdOf(key: string): string {
 }
 
 /** Another key for the same row, which nobody has used: `video/<id>_<8 hex digits>.mp4`. */
-export function anotherKey(key: string): string {
+export const anotherKey = (key: string): string => laterKey(key, randomBytes(4).toString('hex'));
+
+/** The key of the same row that has this name. */
+export function laterKey(key: string, name: string): string {
   const dot = key.lastIndexOf('.');
   const [first] = key.slice(0, dot).split(LATER);
-  return `${first}${LATER}${randomBytes(4).toString('hex')}${key.slice(dot)}`;
+  return `${first}${LATER}${name}${key.slice(dot)}`;
 }
 
 /** What `read` throws for an object that is not there. */

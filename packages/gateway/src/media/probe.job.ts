@@ -3,8 +3,8 @@ import { avGetCodecName, type FormatContext, Packet, type Stream } from 'node-av
 import type { Probe } from './media.ts';
 import { openVideo, throwIfMachine, videoStreamOf } from './openVideo.ts';
 
-/** `truncated`: the file ends before the container says it should. */
-export type VideoProblem = 'not_video' | 'no_video_stream' | 'truncated';
+/** `truncated`: the file ends before the container says it should. `not_mp4`: a whole video, which cannot become an MP4 without loss. */
+export type VideoProblem = 'not_video' | 'no_video_stream' | 'truncated' | 'not_mp4';
 
 /** The file was looked at, and is no whole video. */
 export interface BadVerdict {
@@ -16,7 +16,7 @@ export interface BadVerdict {
 /** What a look at a file found. */
 export type ProbeVerdict = { readonly ok: true; readonly probe: Probe } | BadVerdict;
 
-/** FFmpeg's demuxers serve families of containers; the first of these that the demuxer's name holds is the one. */
+/** FFmpeg's demuxers serve families of containers; the first of these that the demuxer's name holds is the one (see `containerOf`). */
 const CONTAINERS = ['mp4', 'webm', 'mpegts', 'avi'];
 
 /** Containers round durations, and edit lists trim a few frames; what is cut short lacks more than this. */
@@ -99,12 +99,20 @@ function secondsOf(span: Span | undefined): number {
   return ((span.to - span.from) * num) / den;
 }
 
-function describe(context: FormatContext, video: Stream, duration: number): Probe {
+/** QuickTime and MP4 are one family: the brand tells them apart, and a file without one is older than MP4 (ISO/IEC 14496-12, 4.3). */
+function containerOf(context: FormatContext): string {
   const names = context.iformat?.name ?? '';
+  const container = CONTAINERS.find((name) => names.includes(name)) ?? names;
+  if (container !== 'mp4') return container;
+  const brand = context.metadata?.get('major_brand')?.trim() ?? 'qt';
+  return brand === 'qt' ? 'mov' : 'mp4';
+}
+
+function describe(context: FormatContext, video: Stream, duration: number): Probe {
   const audio = context.streams.find(({ codecpar }) => codecpar.codecType === AVMEDIA_TYPE_AUDIO);
   const rate = video.avgFrameRate;
   return {
-    container: CONTAINERS.find((name) => names.includes(name)) ?? names,
+    container: containerOf(context),
     duration,
     width: video.codecpar.width,
     height: video.codecpar.height,

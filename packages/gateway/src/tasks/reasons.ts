@@ -23,6 +23,8 @@ export const REASONS = {
   expired: { code: 504, retry: 'never' },
   /** The video was made, but its bytes could not be fetched or were damaged. */
   result_lost: { code: 502, retry: 'never' },
+  /** The upstream delivered something that is no video, or none that can be given as an MP4 without loss. */
+  result_unusable: { code: 502, retry: 'never' },
   /** The submission's outcome could not be established; it was not repeated, so that it cannot be billed twice. */
   submission_unknown: { code: 502, retry: 'never' },
   /** The caller cancelled the task. */

@@ -55,6 +55,7 @@ export const fakeInspector: VideoInspector = {
       },
     };
   },
+  remux: async () => ({ ok: false, problem: 'not_mp4', detail: 'not a video' }),
   async digest(path) {
     return createHash('sha256')
       .update(await readFile(path))

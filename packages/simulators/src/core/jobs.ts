@@ -134,7 +134,11 @@ export function createJobs<Details>(options: {
       prompt,
       plan,
       video,
-      delivered: { ...video, seconds: Math.max(1, video.seconds * plan.delivered) },
+      delivered: {
+        ...video,
+        seconds: Math.max(1, video.seconds * plan.delivered),
+        audio: video.audio && !plan.silent,
+      },
       random,
       seed,
       details: request.details,

@@ -7,7 +7,14 @@ export interface Plan {
   readonly delivered: number;
   /** The result is announced, and gone. */
   readonly lost: boolean;
+  /** What is delivered as a video. */
+  readonly form: Form;
+  /** Without sound, whatever was asked for. */
+  readonly silent: boolean;
 }
+
+/** A container; `page` is HTML, with status 200 as any other. */
+export type Form = 'mp4' | 'webm' | 'mov' | 'page';
 
 /**
  * How a job ends. `refused` jobs never come to be: the submit itself is answered with the upstream's content error.
@@ -23,7 +30,7 @@ export type Ending =
   | 'invalid'
   | 'expiry';
 
-const PLAIN: Plan = { ending: 'success', pace: 1, delivered: 1, lost: false };
+const PLAIN: Plan = { ending: 'success', pace: 1, delivered: 1, lost: false, form: 'mp4', silent: false };
 
 /** The words that decide, each to be put into a prompt in square brackets. README.md shows this table to users. */
 export const MARKERS = {
@@ -41,6 +48,10 @@ export const MARKERS = {
   hold: { pace: 'runs' },
   short: { delivered: 0.5 },
   gone: { lost: true },
+  webm: { form: 'webm' },
+  mov: { form: 'mov' },
+  page: { form: 'page' },
+  silent: { silent: true },
 } as const satisfies Record<string, Partial<Plan>>;
 
 /** What the markers in a prompt ask for; several combine, and the last one wins where they disagree. */

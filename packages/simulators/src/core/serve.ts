@@ -89,7 +89,11 @@ async function serve<S extends Settings, Details>(
     resultOf: async (job: Job<Details>, part = 0) =>
       job.plan.lost
         ? undefined
-        : world.videos.mp4(job.delivered, { seed: job.seed + part, label: `${job.id} ${part}` }),
+        : world.videos.bytes(job.delivered, {
+            seed: job.seed + part,
+            label: `${job.id} ${part}`,
+            form: job.plan.form,
+          }),
   };
   await definition.routes(front.app, context);
   const servers: readonly Server[] = back ? [front, back] : [front];

@@ -1,8 +1,16 @@
-import { encodeMp4 } from './encode.ts';
+import { encodeVideo } from './encode.ts';
 import type { MadeMessage, MakeMessage } from './maker.ts';
 import { encodeJpeg, encodePng, encodeSprites, encodeWebp } from './stills.ts';
 
-const MAKE = { mp4: encodeMp4, webp: encodeWebp, jpeg: encodeJpeg, png: encodePng, sprites: encodeSprites };
+const MAKE = {
+  mp4: encodeVideo,
+  mov: encodeVideo,
+  webm: encodeVideo,
+  webp: encodeWebp,
+  jpeg: encodeJpeg,
+  png: encodePng,
+  sprites: encodeSprites,
+};
 
 // The simulators went away: nobody waits for the result.
 process.on('disconnect', () => process.exit(0));

@@ -7,12 +7,17 @@ import {
   AV_CODEC_FLAG_GLOBAL_HEADER,
   AV_LOG_ERROR,
   AV_PIX_FMT_YUV420P,
+  AV_SAMPLE_FMT_FLT,
   AV_SAMPLE_FMT_FLTP,
   AVCOL_RANGE_MPEG,
   AVCOL_SPC_BT709,
   AVFMT_FLAG_BITEXACT,
   FF_ENCODER_AAC,
+  FF_ENCODER_LIBOPUS,
+  FF_ENCODER_LIBVPX_VP9,
   FF_ENCODER_LIBX264,
+  type FFAudioEncoder,
+  type FFVideoEncoder,
 } from 'node-av/constants';
 import {
   Codec,
@@ -34,17 +39,25 @@ Log.setLevel(AV_LOG_ERROR);
 const SAMPLE_RATE = 48_000;
 /** Without B-frames and look-ahead a packet comes out for every frame that goes in, in order. */
 const X264 = { preset: 'ultrafast', tune: 'zerolatency', crf: '30' };
+const VP9 = {
+  deadline: 'realtime',
+  'cpu-used': '8',
+  'lag-in-frames': '0',
+  'auto-alt-ref': '0',
+  crf: '40',
+  b: '0',
+};
 const AAC_BITS_PER_SECOND = 64_000n;
 const TONE_HZ = 440;
 
 /**
- * An MP4 with its index in front. One second is encoded, beginning with a key frame, and its packets are repeated: ten
+ * A video in the container that is asked for, an index in front where it has one. One second is encoded, beginning with a key frame, and its packets are repeated: ten
  * seconds cost hardly more than one.
  */
-export async function encodeMp4(request: MakeRequest): Promise<Buffer> {
+export async function encodeVideo(request: MakeRequest): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-simulators-'));
   try {
-    const path = join(folder, 'video.mp4');
+    const path = join(folder, 'video');
     await write(path, request);
     return await readFile(path);
   } finally {
@@ -54,14 +67,19 @@ export async function encodeMp4(request: MakeRequest): Promise<Buffer> {
 
 async function write(path: string, request: MakeRequest): Promise<void> {
   const output = new FormatContext();
-  check(output.allocOutputContext2(null, 'mp4', path), 'open the MP4 muxer');
+  check(output.allocOutputContext2(null, request.kind, path), 'open the muxer');
   output.setFlags(AVFMT_FLAG_BITEXACT);
   using picture = await openPicture(request);
-  using sound = request.audio ? await openSound() : undefined;
+  using sound = request.audio ? await openSound(request) : undefined;
   const videoStream = addStream(output, picture, new Rational(FPS, 1));
   const audioStream = sound && addStream(output, sound);
   check(await output.openOutput(), 'open the file');
-  check(await output.writeHeader(Dictionary.fromObject({ movflags: '+faststart' })), 'write the header');
+  check(
+    await output.writeHeader(
+      request.kind === 'webm' ? null : Dictionary.fromObject({ movflags: '+faststart' }),
+    ),
+    'write the header',
+  );
   await writePicture(output, picture, videoStream, request);
   if (sound && audioStream) await writeSound(output, sound, audioStream, request.seconds);
   check(await output.writeTrailer(), 'finish the file');
@@ -69,8 +87,8 @@ async function write(path: string, request: MakeRequest): Promise<void> {
   output.freeContext();
 }
 
-async function openPicture({ width, height }: MakeRequest): Promise<CodecContext> {
-  const encoder = allocate(FF_ENCODER_LIBX264);
+async function openPicture({ kind, width, height }: MakeRequest): Promise<CodecContext> {
+  const encoder = allocate(kind === 'webm' ? FF_ENCODER_LIBVPX_VP9 : FF_ENCODER_LIBX264);
   encoder.width = width;
   encoder.height = height;
   encoder.pixelFormat = AV_PIX_FMT_YUV420P;
@@ -80,14 +98,18 @@ async function openPicture({ width, height }: MakeRequest): Promise<CodecContext
   encoder.threadCount = 1;
   encoder.colorRange = AVCOL_RANGE_MPEG;
   encoder.colorSpace = AVCOL_SPC_BT709;
-  check(await encoder.open2(null, Dictionary.fromObject(X264)), 'open the picture encoder');
+  check(
+    await encoder.open2(null, Dictionary.fromObject(kind === 'webm' ? VP9 : X264)),
+    'open the picture encoder',
+  );
   return encoder;
 }
 
-async function openSound(): Promise<CodecContext> {
-  const encoder = allocate(FF_ENCODER_AAC);
+async function openSound({ kind }: MakeRequest): Promise<CodecContext> {
+  const encoder = allocate(kind === 'webm' ? FF_ENCODER_LIBOPUS : FF_ENCODER_AAC);
   encoder.sampleRate = SAMPLE_RATE;
-  encoder.sampleFormat = AV_SAMPLE_FMT_FLTP;
+  // Opus takes the channels' samples in turns, AAC one channel after the other.
+  encoder.sampleFormat = kind === 'webm' ? AV_SAMPLE_FMT_FLT : AV_SAMPLE_FMT_FLTP;
   encoder.channelLayout = AV_CHANNEL_LAYOUT_STEREO;
   encoder.bitRate = AAC_BITS_PER_SECOND;
   encoder.timeBase = new Rational(1, SAMPLE_RATE);
@@ -95,7 +117,7 @@ async function openSound(): Promise<CodecContext> {
   return encoder;
 }
 
-function allocate(name: typeof FF_ENCODER_LIBX264 | typeof FF_ENCODER_AAC): CodecContext {
+function allocate(name: FFVideoEncoder | FFAudioEncoder): CodecContext {
   const encoder = new CodecContext();
   encoder.allocContext3(Codec.findEncoderByName(name));
   encoder.setFlags(AV_CODEC_FLAG_GLOBAL_HEADER, AV_CODEC_FLAG_BITEXACT);
@@ -158,7 +180,7 @@ async function writeSound(
   for (let start = 0; start <= samples; start += encoder.frameSize) {
     const length = Math.min(encoder.frameSize, samples - start);
     // After the last samples the encoder is drained.
-    using frame = length > 0 ? soundFrame(start, length) : undefined;
+    using frame = length > 0 ? soundFrame(encoder, start, length) : undefined;
     for (const packet of await packetsOf(encoder, frame ?? null)) {
       packet.rescaleTs(encoder.timeBase, stream.timeBase);
       packet.streamIndex = stream.index;
@@ -168,19 +190,22 @@ async function writeSound(
   }
 }
 
-function soundFrame(start: number, length: number): Frame {
+function soundFrame(encoder: CodecContext, start: number, length: number): Frame {
   const frame = new Frame();
   frame.alloc();
-  frame.format = AV_SAMPLE_FMT_FLTP;
+  frame.format = encoder.sampleFormat;
   frame.nbSamples = length;
   frame.sampleRate = SAMPLE_RATE;
   frame.channelLayout = AV_CHANNEL_LAYOUT_STEREO;
   check(frame.getBuffer(), 'allocate samples');
-  const plane = Buffer.alloc(4 * length);
+  const inTurns = encoder.sampleFormat === AV_SAMPLE_FMT_FLT;
+  const samples = Buffer.alloc(2 * 4 * length);
   for (let i = 0; i < length; i++) {
-    plane.writeFloatLE(0.1 * Math.sin((2 * Math.PI * TONE_HZ * (start + i)) / SAMPLE_RATE), 4 * i);
+    const sample = 0.1 * Math.sin((2 * Math.PI * TONE_HZ * (start + i)) / SAMPLE_RATE);
+    for (const place of inTurns ? [2 * i, 2 * i + 1] : [i, length + i])
+      samples.writeFloatLE(sample, 4 * place);
   }
-  check(frame.fromBuffer(Buffer.concat([plane, plane])), 'fill samples');
+  check(frame.fromBuffer(samples), 'fill samples');
   frame.pts = BigInt(start);
   return frame;
 }

@@ -2,8 +2,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 
 export type StillFormat = 'webp' | 'jpeg' | 'png';
 
+export type Container = 'mp4' | 'mov' | 'webm';
+
 export interface MakeRequest {
-  readonly kind: 'mp4' | 'sprites' | StillFormat;
+  readonly kind: Container | 'sprites' | StillFormat;
   readonly width: number;
   readonly height: number;
   readonly seconds: number;

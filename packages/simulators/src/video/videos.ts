@@ -1,13 +1,24 @@
 import type { VideoSpec } from '../core/job.ts';
+import type { Form } from '../core/markers.ts';
 import { createMaker, type MakeRequest, type StillFormat } from './maker.ts';
 
 /** How many colours there are: each costs one encoding of every size and length. */
 const HUES = 4;
 
+interface VideoLook {
+  readonly seed: number;
+  readonly label: string;
+  /** An MP4 unless told. */
+  readonly form?: Form;
+}
+
 /** The bytes of results, made once for every size, length and colour. */
 export interface Videos {
-  /** An MP4 (H.264, AAC where `audio`), index in front; `label` makes it unlike every other. */
-  mp4(spec: VideoSpec, look: { readonly seed: number; readonly label: string }): Promise<Buffer>;
+  /**
+   * H.264 (VP9 in WebM), AAC where `audio` (Opus in WebM), the index of an MP4 in front; `label` makes it unlike every other.
+   * A `page` is HTML that says so.
+   */
+  bytes(spec: VideoSpec, look: VideoLook): Promise<Buffer>;
   /** Its last frame. */
   still(spec: VideoSpec, seed: number, format: StillFormat): Promise<Buffer>;
   /** Frames in a grid, as JPEG. */
@@ -33,13 +44,21 @@ export function createVideos(): Videos {
   }
 
   return {
-    async mp4(spec, { seed, label }) {
-      return Buffer.concat([await make('mp4', spec, seed), freeBox(label)]);
+    async bytes(spec, { seed, label, form = 'mp4' }) {
+      if (form === 'page') return Buffer.from(`<!doctype html><title>${label}</title><p>No video here`);
+      const made = await make(form, spec, seed);
+      return Buffer.concat([made, form === 'webm' ? voidElement(label) : freeBox(label)]);
     },
     still: (spec, seed, format) => make(format, spec, seed),
     spritesheet: (spec, seed) => make('sprites', spec, seed),
     close: () => maker.close(),
   };
+}
+
+/** RFC 8794, 11.3.2: an element whose contents players skip, its length in two bytes. */
+function voidElement(label: string): Buffer {
+  const text = Buffer.from(label);
+  return Buffer.concat([Buffer.from([0xec, 0x40 | (text.length >> 8), text.length & 0xff]), text]);
 }
 
 /** ISO/IEC 14496-12, 8.1.2: a box whose contents players skip, here at the end of the file. */

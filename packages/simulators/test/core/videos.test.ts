@@ -15,7 +15,7 @@ describe('the video maker', () => {
   it('makes the size, length and tracks asked for', async () => {
     for (const spec of [SPEC, { width: 480, height: 832, seconds: 5, audio: false }]) {
       const { width, height, seconds, audio } = spec;
-      const bytes = await videos.mp4(spec, { seed: 1, label: 'one' });
+      const bytes = await videos.bytes(spec, { seed: 1, label: 'one' });
       expect(await probe(bytes)).toEqual({
         width,
         height,
@@ -28,7 +28,7 @@ describe('the video maker', () => {
 
   it('colours by seed, and keeps what it made', async () => {
     const [one, same, other] = await Promise.all(
-      [0, 4, 1].map((seed) => videos.mp4(SPEC, { seed, label: 'x' })),
+      [0, 4, 1].map((seed) => videos.bytes(SPEC, { seed, label: 'x' })),
     );
     const empty = Buffer.alloc(0);
     expect(one?.equals(same ?? empty)).toBe(true);
@@ -44,10 +44,10 @@ describe('the video maker', () => {
   });
 
   it('gives up what is waiting when it closes', async () => {
-    const waiting = videos.mp4(SPEC, { seed: 1, label: 'one' });
+    const waiting = videos.bytes(SPEC, { seed: 1, label: 'one' });
     const settled = expect(waiting).rejects.toThrow('the video maker ended');
     await videos.close();
     await settled;
-    await expect(videos.mp4(SPEC, { seed: 2, label: 'two' })).rejects.toThrow('closed');
+    await expect(videos.bytes(SPEC, { seed: 2, label: 'two' })).rejects.toThrow('closed');
   });
 });
