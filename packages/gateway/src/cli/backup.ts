@@ -60,6 +60,8 @@ async function backUp({ dataDir, s3Bucket }: Config, to: string) {
       error instanceof Error ? String((error.cause as NodeJS.ErrnoException | undefined)?.code) : '';
     throw invalidRequest(`The folder ${resolve(to)} cannot be made (${why}); choose another one with --to.`);
   }
+  // Before anything of it: one that is interrupted is not to be taken for a data folder.
+  markFolder(to, BACKUP, `Made by onetake backup on ${new Date().toISOString()}.`);
   const draft = join(to, 'onetake.db.new');
   snapshot(sqlitePath(dataDir), draft);
   const rows = readFolderRows(draft);
@@ -103,7 +105,6 @@ function snapshot(path: string, to: string): void {
 
 /** The copy takes the place of the one before when it is whole. */
 function publish(draft: string, to: string): void {
-  markFolder(to, BACKUP, `Made by onetake backup on ${new Date().toISOString()}.`);
   const path = sqlitePath(to);
   // Of the copy before, where somebody looked into it and was killed; with another file they would damage it.
   for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Config, readConfig } from '../config.ts';
-import { BACKUP, unmarkFolder } from '../store/folderMarks.ts';
+import { BACKUP, isMarked, unmarkFolder } from '../store/folderMarks.ts';
 import { livingNodes } from '../store/livingNodes.ts';
 import { openSqliteStore } from '../store/sqlite.ts';
 import { sqlitePath } from '../store/sqliteFile.ts';
@@ -95,7 +95,9 @@ async function openStopped(config: Config): Promise<Store> {
   if (config.databaseUrl !== undefined) return openStore(config);
   if (!existsSync(sqlitePath(config.dataDir))) {
     throw invalidRequest(
-      `There is no onetake.db in ${config.dataDir}; set ONETAKE_DATA_DIR to the restored folder.`,
+      isMarked(config.dataDir, BACKUP)
+        ? `The backup in ${config.dataDir} was interrupted before it was whole; use another one, or make it again with onetake backup.`
+        : `There is no onetake.db in ${config.dataDir}; set ONETAKE_DATA_DIR to the restored folder.`,
     );
   }
   return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true, log: storeLog });

@@ -16,6 +16,7 @@ import type { Task } from '../../src/tasks/task.ts';
 import { sums } from '../support/engineWorld.ts';
 import { readAll } from '../support/readAll.ts';
 import { readRecords, type UpstreamRecord } from '../support/recordingUpstream.ts';
+import { seeded } from '../support/seeded.ts';
 import { KILL_POINTS, KINDS, type Plan } from './plan.ts';
 
 const ROUNDS = Number(process.env.ONETAKE_CRASH_ROUNDS ?? 200);
@@ -168,15 +169,4 @@ async function judgeTask(
   expect(bytes.length, `${about}: whole`).toBe(task.result?.bytes);
   expect(createHash('sha256').update(bytes).digest('hex'), `${about}: intact`).toBe(task.result?.sha256);
   expect(video, about).toMatchObject({ state: 'present', bytes: bytes.length });
-}
-
-/** mulberry32: the same numbers for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { pino } from 'pino';
+
+// One run of a part of the gateway, to be killed somewhere: `node life.ts WHAT ARGS…`, settings from the environment.
+
+const log = pino({ level: 'silent' });
+
+/** Each loads its own parts alone: these processes are many. */
+const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {
+  async start() {
+    const { readConfig } = await import('../../src/config.ts');
+    const { startGateway } = await import('../../src/main.ts');
+    await (await startGateway(readConfig(process.env), log)).close();
+  },
+  migrate: async (args) => (await import('../../src/cli/migrate.ts')).migrateCommand(args),
+  backup: async (args) => (await import('../../src/cli/backup.ts')).backupCommand(args),
+  import: async (args) => (await import('../../src/cli/import.ts')).importCommand(args),
+  recover: async (args) => (await import('../../src/cli/recover.ts')).recoverCommand(args),
+  keys: async (args) => (await import('../../src/cli/keys.ts')).keysCommand(args),
+
+  /** A sweep over everything, of a time at which all leftovers are old. */
+  async sweep([dir = '', now = '']) {
+    const { openSqliteStore } = await import('../../src/store/sqlite.ts');
+    const { createFileStorage } = await import('../../src/media/files.ts');
+    const { createRetention } = await import('../../src/engine/retention.ts');
+    const { createOrphans } = await import('../../src/engine/orphans.ts');
+    const { createManualTimers } = await import('../support/manualTimers.ts');
+    const timers = createManualTimers(Number(now));
+    const store = await openSqliteStore({ dir, exclusive: true });
+    const storage = createFileStorage({ root: join(dir, 'media') });
+    const parts = { store, storage, clock: timers, timers, log };
+    await createRetention({
+      ...parts,
+      leads: () => true,
+      clockSteps: { warning: () => undefined },
+    }).sweep();
+    const orphans = createOrphans(parts);
+    await orphans.sweep();
+    await orphans.leftovers();
+    await store.close();
+  },
+};
+
+const [what = '', ...args] = process.argv.slice(2);
+const code = await LIVES[what]?.(args);
+if (code !== undefined && code !== 0) process.exitCode = Number(code);
