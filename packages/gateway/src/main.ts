@@ -34,6 +34,7 @@ import { InputGone } from './providers/provider.ts';
 import { checkAccounts, createRegistry } from './providers/registry.ts';
 import type { Cluster } from './store/cluster.ts';
 import { openStore } from './store/open.ts';
+import type { Store } from './store/store.ts';
 import { type Clock, systemClock } from './tasks/clock.ts';
 import { OnetakeError } from './tasks/errors.ts';
 import { newId } from './tasks/ids.ts';
@@ -181,6 +182,10 @@ async function open(
       retentionMs: config.retentionHours * HOUR_MS,
       collectPatienceMs: COLLECT_PATIENCE_MS,
     },
+  });
+
+  store.onForeignChange(() => {
+    retryWanted(store, engine).catch((err) => log.warn({ err }, 'looking for accounts to try again failed'));
   });
 
   let server: App | undefined;
@@ -359,4 +364,10 @@ async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>
       cause,
     );
   }
+}
+
+/** Accounts that the command line wants tried again: in trouble, and to be left alone no longer. */
+async function retryWanted(store: Store, engine: Engine): Promise<void> {
+  for (const { account, failures, blockedUntil } of await store.accounts())
+    if (failures > 0 && blockedUntil === 0) engine.retryAccounts(account);
 }

@@ -1,5 +1,6 @@
 import { OnetakeError } from '../tasks/errors.ts';
 import { VERSION } from '../version.ts';
+import { accountsCommand } from './accounts.ts';
 import { asksFor, npmHint, type Options, readOptions, withoutNpm } from './arguments.ts';
 import { BACKUP_OPTIONS, backupCommand } from './backup.ts';
 import { IMPORT_OPTIONS, importCommand } from './import.ts';
@@ -39,6 +40,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: KEYS_OPTIONS,
     words: 2,
     run: keysCommand,
+  },
+  accounts: {
+    forms: [
+      ['accounts list', 'list upstream accounts: in flight, and why one is left alone'],
+      ['accounts retry [ID]', 'try an account again now that is left alone; all of them without ID'],
+    ],
+    options: {},
+    words: 2,
+    run: accountsCommand,
   },
   migrate: {
     forms: [

@@ -1,5 +1,5 @@
 import { LIVING_NODES } from './sessionLock.ts';
-import { type Stake, settle, WHOLE_RATE } from './shares.ts';
+import { type Stake, settle } from './shares.ts';
 import type { AccountGrant, AccountReport, AccountTrouble } from './store.ts';
 
 /** A connection to PostgreSQL within a transaction, as far as this needs one: pg's client is one. */
@@ -22,7 +22,7 @@ const ENSURE = `
  * follows must be statements of their own, which see what the node before has committed.
  */
 const LOCK = `
-  select account_id, failures, blocked_until::float8 as blocked_until, last_error, revision::float8 as revision,
+  select account_id, failures, blocked_until::float8 as blocked_until, last_error, reason, revision::float8 as revision,
     floor(extract(epoch from clock_timestamp()) * 1000)::float8 as now
   from account_state where account_id = any($1::text[]) order by account_id for update`;
 const STAKES = `
@@ -42,8 +42,10 @@ const FORGET = `
   where account_shares.account_id = gone.account_id and account_shares.node = gone.node`;
 const TROUBLE = `
   update account_state set failures = told.failures, blocked_until = greatest(account_state.blocked_until, told.blocked_until),
-    last_error = coalesce(told.error, last_error), revision = revision + 1, updated_at = $5
-  from unnest($1::text[], $2::int[], $3::bigint[], $4::text[]) as told (account_id, failures, blocked_until, error)
+    last_error = coalesce(told.error, last_error), reason = told.reason,
+    failed_since = case when told.failures > 0 then coalesce(failed_since, $5) end,
+    revision = revision + 1, updated_at = $5
+  from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $6::text[]) as told (account_id, failures, blocked_until, error, reason)
   where account_state.account_id = told.account_id`;
 
 interface StateRow {
@@ -51,6 +53,7 @@ interface StateRow {
   readonly failures: number;
   readonly blocked_until: number;
   readonly last_error: string | null;
+  readonly reason: string | null;
   readonly revision: number;
   readonly now: number;
 }
@@ -147,6 +150,7 @@ export async function shareAccounts(
       troubles.map(([, { waitMs }]) => (waitMs > 0 ? Math.ceil(now + waitMs) : 0)),
       troubles.map(([, { error }]) => error ?? null),
       now,
+      troubles.map(([, { reason }]) => reason ?? null),
     );
   }
   return grants;
@@ -209,24 +213,7 @@ function troubleOf(
   return {
     failures: told?.failures ?? state.failures,
     waitMs: Math.max(0, state.blocked_until - now, told?.waitMs ?? 0),
+    reason: told ? told.reason : (state.reason ?? undefined),
     revision: state.revision + (told ? 1 : 0),
   };
-}
-
-/** `Store.shareAccounts` of a store with one node: it has everything, and nobody to tell. */
-export function wholeAccounts(reports: readonly AccountReport[]): AccountGrant[] {
-  return reports.map(({ account, limit }) => ({
-    account,
-    places: limit,
-    fairPlaces: limit,
-    rate: WHOLE_RATE,
-    fairRate: WHOLE_RATE,
-    rateBefore: 0,
-    at: 0,
-    lacking: false,
-    wanted: false,
-    failures: 0,
-    waitMs: 0,
-    revision: 0,
-  }));
 }

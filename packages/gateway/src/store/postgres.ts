@@ -1,4 +1,5 @@
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
+import { type AccountColumns, type AccountCount, accountRows } from './accountRows.ts';
 import { shareAccounts } from './accountShares.ts';
 import type { Cluster } from './cluster.ts';
 import { checkWrites, createSpaceWatch } from './postgresCheck.ts';
@@ -159,6 +160,15 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
           reports,
         ),
       ),
+    async accounts() {
+      const [states, counts] = await Promise.all([
+        read<AccountColumns>(SQL.accountStates),
+        read<AccountCount>(SQL.accountCounts),
+      ]);
+      return accountRows(states, counts);
+    },
+    retryAccount: async (id, audit) =>
+      (await run(SQL.retryAccount, [id, JSON.stringify(audit), options.cluster.node])).length > 0,
     expiredSince: async (since, limit) => tasksOf(await read(SQL.expired, [since, limit])),
     isKnownUpstream: async (accountId, upstreamId) =>
       (await read(SQL.attemptByUpstream, [accountId, upstreamId])).length > 0,

@@ -294,6 +294,24 @@ const statements = {
       from restored, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
     )
     select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'keys')::text) from restored`,
+  /** $1 the account, $2 the audit row as JSON, $3 the sender. */
+  retryAccount: `
+    with tried as (
+      update account_state set blocked_until = 0, revision = revision + 1
+      where account_id = $1 and failures > 0 returning account_id
+    ),
+    noted as (
+      insert into audit (at, actor, action, subject)
+      select at, actor, action, subject
+      from tried, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
+    )
+    select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'retry', 'account', account_id)::text) from tried`,
+  accountStates: `
+    select account_id, failures, blocked_until::float8 as blocked_until, last_error, reason, failed_since::float8 as failed_since
+    from account_state order by account_id`,
+  accountCounts: `
+    select a.account_id, count(*)::int as n from tasks t join attempts a on a.task_id = t.id and a.number = t.attempt
+    where t.phase in ('submitting', 'running') group by a.account_id order by a.account_id`,
   keyByHash: `select ${listOf(KEY_COLUMNS)} from keys where hash = $1`,
   keyById: `select ${listOf(KEY_COLUMNS)} from keys where id = $1`,
   keys: `select ${listOf(KEY_COLUMNS)} from keys order by id`,

@@ -3,7 +3,6 @@ import { Kysely, SqliteDialect } from 'kysely';
 import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
 import { acceptedBefore } from './accepting.ts';
-import { wholeAccounts } from './accountShares.ts';
 import { watchFiles } from './folderFiles.ts';
 import { explainedFolder, lockFolder } from './folderLock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from './folderMarks.ts';
@@ -17,6 +16,7 @@ import {
   mediaColumns,
   type TaskWithAttempt,
 } from './rows.ts';
+import { accountsInSqlite } from './sqliteAccounts.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './sqliteFile.ts';
 import { migrateDatabase } from './sqliteMigrations.ts';
 import { prepareStatements } from './sqliteStatements.ts';
@@ -67,6 +67,7 @@ async function openLocked(options: SqliteOptions, unlock: () => void): Promise<S
 function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Store {
   const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
   const sql = prepareStatements(db);
+  const accounts = accountsInSqlite(db);
   const inGroup = createGroupCommit(db, {
     ...options,
     requireWritable: watchFiles([sqlitePath(options.dir), `${sqlitePath(options.dir)}-wal`]),
@@ -179,7 +180,17 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       const others = rows.all(ASKED, sql.submittingAt.all(accountId, upstreamModel, task.id));
       return others.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
     },
-    shareAccounts: async (_node, reports) => wholeAccounts(reports),
+    shareAccounts: async (_node, reports) => {
+      const share = () => accounts.share(reports, Date.now());
+      return reports.some(({ trouble }) => trouble) ? inGroup(share) : share();
+    },
+    accounts: async () => accounts.list(),
+    retryAccount: (id, audit) =>
+      inGroup(() => {
+        const tried = accounts.retry(id);
+        if (tried) writeAudit(audit);
+        return tried;
+      }),
     async ledger(taskId) {
       return sql.ledger.all(taskId).map(ledgerFromColumns);
     },

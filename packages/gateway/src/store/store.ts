@@ -45,6 +45,10 @@ export interface Store {
    * node does not live any more, or a later report of its own was first.
    */
   shareAccounts(node: string, reports: readonly AccountReport[]): Promise<readonly AccountGrant[]>;
+  /** What is known of accounts: those that ever failed, or have tasks upstream. */
+  accounts(): Promise<readonly AccountRow[]>;
+  /** Wants an account tried again that is left alone, by every node; false where it is not. */
+  retryAccount(id: string, audit: AuditRow): Promise<boolean>;
   ledger(taskId: string): Promise<readonly StoredLedgerRow[]>;
   /** Tasks that expired since `since` while their upstream was still at work; the latest first. */
   expiredSince(since: number, limit: number): Promise<readonly Task[]>;
@@ -96,7 +100,7 @@ export interface Store {
   /** A named secret of this installation; `make` gives it its value the first time. */
   secret(name: string, make: () => string): Promise<string>;
 
-  /** Calls `listener` when another process (the command line) may have changed keys. Returns the unsubscriber. */
+  /** Calls `listener` when another process (the command line) may have changed keys, or wants an account tried again. Returns the unsubscriber. */
   onForeignChange(listener: () => void): () => void;
   /**
    * Rows that could not be read since the start. Each was set aside, and logged as `store.row_unreadable`: whatever reads many
@@ -124,6 +128,20 @@ export interface AccountReport {
   readonly generation: number;
   /** News of the account's trouble, to be told to all nodes. */
   readonly trouble?: AccountTrouble;
+}
+
+/** An account, for the operator. Times in milliseconds UTC. */
+export interface AccountRow {
+  readonly account: string;
+  /** Failures in a row; 0: it works. */
+  readonly failures: number;
+  /** 0 where it is to be tried again at once. */
+  readonly blockedUntil: number;
+  readonly failedSince?: number;
+  readonly reason?: string;
+  /** The upstream's words. */
+  readonly error?: string;
+  readonly inFlight: number;
 }
 
 export interface AccountTrouble {

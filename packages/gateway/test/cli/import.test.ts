@@ -29,7 +29,7 @@ import { type Contents, fillFolder } from './folder.ts';
 
 /** Tables of the embedded store that no node of a shared one wants. */
 const LEFT_OUT = [
-  // What the nodes of one database tell each other; the embedded store has one node and writes none.
+  // What the nodes of one database tell each other; of accounts that fail a new node learns by itself.
   'account_shares',
   'account_state',
   // The migrations' own.

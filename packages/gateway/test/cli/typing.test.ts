@@ -7,7 +7,7 @@ import { VERSION } from '../../src/version.ts';
 import { onetake } from '../support/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
-const COMMANDS = ['serve', 'keys', 'migrate', 'backup', 'recover', 'import'];
+const COMMANDS = ['serve', 'keys', 'accounts', 'migrate', 'backup', 'recover', 'import'];
 /** As npm sets it for `npm run onetake`. */
 const NPM = { npm_lifecycle_event: 'onetake', npm_lifecycle_script: 'node scripts/run.mjs onetake' };
 
@@ -39,6 +39,8 @@ describe('what is not understood is told in a line, then how it is used', () => 
     ['serve --port 1', /^Unknown option '--port'\.\n\nUsage: onetake <command>\n\n {2}serve/],
     ['keys create --name', /^Option '--name <value>' argument missing\.\n/],
     ['keys list all', /^Unexpected argument 'all'/],
+    ['accounts', /^Say what to do with accounts/],
+    ['accounts retry a b', /^Name one account/],
     ['backup', /^Say where to/],
     ['recover --jsn', /^Unknown option/],
   ])('onetake %s', async (line, message) => {
