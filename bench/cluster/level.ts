@@ -102,6 +102,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
     accounts: [
       { id: ACCOUNT, providerId: 'bench', retiresModels: false, provider: upstream.provider, limits: LIMITS },
     ],
+    deliveredRate: () => undefined,
     facts: () => ({ typical: TYPICAL }),
     servedBy: () => true,
     upstreamModel: () => 'bench',

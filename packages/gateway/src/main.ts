@@ -166,6 +166,7 @@ async function open(
     servedBy: (account, task) => catalogue.servedBy(account, task.request),
     upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
     upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
+    deliveredRate: (task, delivered) => catalogue.deliveredRate(task.request, delivered),
     clock,
     timers,
     feed,

@@ -97,8 +97,9 @@ export function createCollecting(parts: CollectingParts): Collecting {
       });
       if (!tried) return;
       if ('stored' in tried) {
-        const event = { type: 'stored', result: tried.stored.result } as const;
-        if (!(await hands.apply(hand, event, { media: tried.stored.media, insist: true }))) return;
+        const { media, ...kept } = tried.stored;
+        const event = { type: 'stored', ...kept } as const;
+        if (!(await hands.apply(hand, event, { media, insist: true }))) return;
         // The video is ours now: whether the upstream forgets its copy is its own affair.
         await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
           log.warn({ task: hand.task.id, err: error }, 'the upstream would not forget a collected video');

@@ -29,6 +29,8 @@ export interface KeepMemory extends StagingMemory {
 
 export interface Kept {
   readonly result: Omit<TaskResult, 'costMicros'>;
+  /** A second of what was delivered, where that is less than what was asked for and has a price of its own. */
+  readonly microsPerSecond?: number;
   readonly media: readonly MediaRow[];
 }
 
@@ -48,11 +50,11 @@ const POSTER_TRIES = 3;
 
 type KeepingParts = Pick<
   EngineParts,
-  'store' | 'cluster' | 'storage' | 'inspector' | 'clock' | 'timers' | 'settings' | 'log'
+  'store' | 'cluster' | 'storage' | 'inspector' | 'deliveredRate' | 'clock' | 'timers' | 'settings' | 'log'
 >;
 
 export function createKeeping(parts: KeepingParts): Keeping {
-  const { store, cluster, storage, inspector, clock, timers, settings, log } = parts;
+  const { store, cluster, storage, inspector, deliveredRate, clock, timers, settings, log } = parts;
   const staging = createStaging(parts);
 
   async function keep(task: Task, open: OpenVideo, memory: KeepMemory, signal: AbortSignal): Promise<Kept> {
@@ -62,9 +64,12 @@ export function createKeeping(parts: KeepingParts): Keeping {
       (await keptBefore(video, poster, memory, signal)) ??
       (await fetched(video, poster, { open, maxBytes: maxBytesOf(task) }, memory, signal));
     const { stored, bytes, probe, sha256, hasPoster } = measured;
-    warnOfDifferences(task, probe);
+    const { width, height, audioCodec } = probe;
+    const microsPerSecond = deliveredRate(task, { width, height, audio: audioCodec !== undefined });
+    warnOfDifferences(task, probe, microsPerSecond);
     const expiresAt = clock.now() + settings.retentionMs;
     return {
+      ...(microsPerSecond === undefined ? {} : { microsPerSecond }),
       result: {
         videoId: video.id,
         ...(hasPoster ? { posterId: poster.id } : {}),
@@ -196,17 +201,31 @@ export function createKeeping(parts: KeepingParts): Keeping {
     }
   }
 
-  /** What the upstream made of it; the price follows the seconds alone (see `billableSeconds`). */
-  function warnOfDifferences(task: Task, probe: Probe): void {
-    const { width, height, duration } = task.request;
-    if (probe.width === width && probe.height === height && Math.abs(probe.duration - duration) < 0.5) return;
+  function warnOfDifferences(task: Task, probe: Probe, microsPerSecond: number | undefined): void {
+    const { width, height, duration, generateAudio } = task.request;
+    const isSilent = generateAudio === true && probe.audioCodec === undefined;
+    if (
+      !isSilent &&
+      probe.width === width &&
+      probe.height === height &&
+      Math.abs(probe.duration - duration) < 0.5
+    )
+      return;
     log.warn(
       {
+        event: 'video.differs',
         task: task.id,
-        asked: { width, height, duration },
-        delivered: { width: probe.width, height: probe.height, duration: probe.duration },
+        asked: { width, height, duration, generateAudio },
+        delivered: {
+          width: probe.width,
+          height: probe.height,
+          duration: probe.duration,
+          audioCodec: probe.audioCodec,
+        },
+        price: task.price.microsPerSecond,
+        ...(microsPerSecond === undefined ? {} : { charged: microsPerSecond }),
       },
-      'the upstream delivered another size or duration than asked for',
+      'the upstream delivered another size, duration or sound than asked for',
     );
   }
 

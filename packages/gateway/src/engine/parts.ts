@@ -67,6 +67,11 @@ export interface EngineParts {
   readonly upstreamModel: (account: Account, task: Task) => string;
   /** The task's request with every value one that the upstream takes; undefined where its model has left the catalogue. */
   readonly upstreamRequest: (task: Task) => VideoRequest | undefined;
+  /** Micro-units for a second of what was delivered, where that has a price of its own; undefined: that of what was asked for. */
+  readonly deliveredRate: (
+    task: Task,
+    delivered: { readonly width: number; readonly height: number; readonly audio: boolean },
+  ) => number | undefined;
   /** How the limits of accounts are shared with other nodes; everything is this node's unless told. */
   readonly shares?: AccountShares;
   /** For what is stored and shown; what is waited for is measured by the timers. */

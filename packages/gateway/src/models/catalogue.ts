@@ -5,10 +5,11 @@ import { BUILT_IN } from './catalogue/index.ts';
 import type { ModelLookup } from './checkRequest.ts';
 import { contradictions } from './consistency.ts';
 import { type Model, ModelSchema } from './model.ts';
+import { type Delivered, deliveredRate } from './pricing.ts';
 import { providerSettings, providerTitle } from './providers.ts';
 import { withoutIdleRules } from './rules.ts';
 import { type ModelServer, serves, upstreamModelAt } from './serving.ts';
-import { upstreamRequest } from './upstream.ts';
+import { upstreamParameters, upstreamRequest } from './upstream.ts';
 import { list } from './words.ts';
 
 /** Every model of this installation, whether it can be used here or not. */
@@ -25,6 +26,8 @@ export interface Catalogue extends ModelLookup {
   upstreamModelAt(server: ModelServer, request: VideoRequest): string;
   /** The request as its adapter sends it: every value one that the upstream takes. Undefined where the model is gone. */
   upstreamRequest(request: VideoRequest): VideoRequest | undefined;
+  /** Micro-units for a second of what was delivered, where the catalogue prices that as something else; see `deliveredRate`. */
+  deliveredRate(request: VideoRequest, delivered: Delivered): number | undefined;
 }
 
 interface ModelFacts {
@@ -89,6 +92,10 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
       const model = modelOf(request);
       if (!model) throw new Error(`no account serves ${request.model}, which is not in the catalogue`);
       return upstreamModelAt(server, model, request);
+    },
+    deliveredRate(request, delivered) {
+      const model = modelOf(request);
+      return model && deliveredRate(model, upstreamParameters(model, request), delivered);
     },
     upstreamRequest(request) {
       const model = modelOf(request);

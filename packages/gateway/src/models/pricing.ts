@@ -1,6 +1,6 @@
 import type { Price } from '../tasks/task.ts';
 import type { Model } from './model.ts';
-import { sizeText } from './sizes.ts';
+import { shapesOf, sizeText } from './sizes.ts';
 import type { UpstreamParameters } from './upstream.ts';
 
 /** Micro-units of the model's currency for one second of this video, or undefined where the catalogue has no price for it. */
@@ -12,6 +12,32 @@ export function microsPerSecond(model: Model, sent: UpstreamParameters): number 
       (rate.size === undefined || rate.size === size) &&
       (rate.generateAudio === undefined || rate.generateAudio === (sent.generateAudio ?? false)),
   )?.microsPerSecond;
+}
+
+/** What was made of a request, as it measures. */
+export interface Delivered {
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly audio: boolean;
+}
+
+/**
+ * The same for what was delivered, where that lacks the sound, or is one of the model's smaller sizes; undefined where it is what
+ * was sent for, or something that the catalogue has no price for.
+ */
+export function deliveredRate(
+  model: Model,
+  sent: UpstreamParameters,
+  { width, height, audio }: Delivered,
+): number | undefined {
+  const isSilent = sent.generateAudio === true && !audio;
+  const isSmaller = width * height < sent.width * sent.height;
+  const smaller = isSmaller
+    ? shapesOf(model).find((shape) => shape.width === width && shape.height === height)
+    : undefined;
+  if (!isSilent && !smaller) return undefined;
+  return microsPerSecond(model, { ...sent, ...smaller, ...(isSilent ? { generateAudio: false } : {}) });
 }
 
 /**

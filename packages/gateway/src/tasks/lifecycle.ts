@@ -18,8 +18,12 @@ export type Event =
   | { readonly type: 'submit_refused'; readonly detail?: string; readonly notBefore?: number }
   | { readonly type: 'work_started' }
   | { readonly type: 'upstream_succeeded'; readonly result: UpstreamResult }
-  /** The bytes are in our storage, whole and checked. */
-  | { readonly type: 'stored'; readonly result: Omit<TaskResult, 'costMicros'> }
+  /** The bytes are in our storage, whole and checked. `microsPerSecond`: what was delivered has a price of its own. */
+  | {
+      readonly type: 'stored';
+      readonly result: Omit<TaskResult, 'costMicros'>;
+      readonly microsPerSecond?: number;
+    }
   | {
       readonly type: 'failed';
       readonly error: TaskError;
@@ -120,7 +124,11 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
       });
 
     case 'stored': {
-      const cost = costMicros(task.price, billableSeconds(task.request.duration, event.result.duration));
+      const rate = Math.min(task.price.microsPerSecond, event.microsPerSecond ?? task.price.microsPerSecond);
+      const cost = costMicros(
+        { ...task.price, microsPerSecond: rate },
+        billableSeconds(task.request.duration, event.result.duration),
+      );
       const rest = task.price.holdMicros - cost;
       return to(
         {

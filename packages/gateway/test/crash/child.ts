@@ -142,6 +142,7 @@ const engine = createEngine({
       limits: { inFlight: 3, startsPerMinute: 6000, asksPerSecond: 100, askBatch: 1, minAskIntervalMs: 500 },
     },
   ],
+  deliveredRate: () => undefined,
   facts: () => ({ typical: { medianSeconds: 1, p90Seconds: 2 } }),
   servedBy: () => true,
   upstreamModel: () => 'upstream-model',

@@ -23,6 +23,29 @@ async function expectWhole(world: World, id: string): Promise<void> {
 
 const LOST = { reason: 'result_lost', code: 502 };
 
+it.each([
+  ['less than what was asked for', 50_000, 200_000],
+  ['more', 150_000, 400_000],
+])('what was delivered is charged by its own price where that is %s', async (_what, rate, cost) => {
+  const asked: unknown[] = [];
+  const world = await createWorld({
+    parts: () => ({
+      deliveredRate(_task, delivered) {
+        asked.push(delivered);
+        return rate;
+      },
+    }),
+  });
+  const task = await world.ends((await world.submit()).id);
+  expect(task.result?.costMicros).toBe(cost);
+  expect(await world.ledger(task.id)).toEqual({
+    hold: 400_000,
+    capture: cost,
+    ...(cost < 400_000 ? { release: 400_000 - cost } : {}),
+  });
+  expect(asked).toEqual([{ width: 1280, height: 720, audio: false }]);
+});
+
 describe('fetching a video', () => {
   it('goes on where a broken download ended', async () => {
     const world = await createWorld({

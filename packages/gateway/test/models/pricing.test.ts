@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { check } from './builtIn.ts';
+import { asStored, builtIn, check } from './builtIn.ts';
 
 /** Micro-dollars: a second, and the whole hold. */
 const priceOf = (body: Record<string, unknown>) => {
@@ -47,6 +47,33 @@ describe('a price', () => {
     ],
   ])('%s', (_what, body, expected) => {
     expect(priceOf(body)).toEqual(expected);
+  });
+});
+
+describe('the price of what was delivered', () => {
+  const VEO = { model: 'veo-3.1-generate-001', duration: 8, resolution: '1080p', generate_audio: true };
+  const FULL_HD = { width: 1920, height: 1080, audio: true };
+
+  it.each<[string, object, object, number | undefined]>([
+    ['that is what was asked for stays', {}, FULL_HD, undefined],
+    ['without the sound is that of a silent one', {}, { ...FULL_HD, audio: false }, 200_000],
+    [
+      'without sound that nobody asked for stays',
+      { generate_audio: false },
+      { ...FULL_HD, audio: false },
+      undefined,
+    ],
+    ['of a smaller size is that of this size', { resolution: '4k' }, FULL_HD, 400_000],
+    ['of a larger size stays', {}, { width: 3840, height: 2160, audio: true }, undefined],
+    [
+      'of a size that the model does not have stays',
+      {},
+      { width: 1000, height: 500, audio: true },
+      undefined,
+    ],
+  ])('%s', (_what, changes, delivered, rate) => {
+    const { draft } = check({ ...VEO, ...changes });
+    expect(builtIn.deliveredRate(asStored(draft), { ...FULL_HD, ...delivered })).toBe(rate);
   });
 });
 

@@ -134,6 +134,7 @@ async function openWorld(
         limits: { ...LIMITS, ...options.limits },
       };
     }),
+    deliveredRate: () => undefined,
     facts: () => ({ typical: { medianSeconds: 60, p90Seconds: 120 } }),
     servedBy: () => true,
     upstreamModel: () => 'upstream-model',

@@ -121,6 +121,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
             limits: { ...LIMITS, minAskIntervalMs: 250, ...options.limits },
           },
         ],
+        deliveredRate: () => undefined,
         facts: () => ({ typical: { medianSeconds: 60, p90Seconds: 120 } }),
         servedBy: () => true,
         upstreamModel: () => 'upstream-model',

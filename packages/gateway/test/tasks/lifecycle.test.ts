@@ -8,21 +8,24 @@ import { aRequest, aTask, START_OF_TIME } from '../support/builders.ts';
 
 const micros = fc.integer({ min: 0, max: 10 ** 9 });
 
-const stored = fc.double({ min: 0, max: 100, noNaN: true }).map(
-  (duration): Event => ({
-    type: 'stored',
-    result: {
-      videoId: 'v',
-      bytes: 1,
-      sha256: 'd',
-      duration,
-      width: 2,
-      height: 2,
-      videoCodec: 'h264',
-      expiresAt: 1,
-    },
-  }),
-);
+const stored = fc
+  .record({ duration: fc.double({ min: 0, max: 100, noNaN: true }), rate: fc.option(fc.nat(1_000_000)) })
+  .map(
+    ({ duration, rate }): Event => ({
+      type: 'stored',
+      ...(rate === null ? {} : { microsPerSecond: rate }),
+      result: {
+        videoId: 'v',
+        bytes: 1,
+        sha256: 'd',
+        duration,
+        width: 2,
+        height: 2,
+        videoCodec: 'h264',
+        expiresAt: 1,
+      },
+    }),
+  );
 
 const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   fc.constantFrom('account-a', 'account-b').map(
