@@ -1,7 +1,7 @@
 import pLimit, { type LimitFunction } from 'p-limit';
 import { NativeCrash, NativeTimeout } from '../native/errors.ts';
 import type { Handle, Provider } from '../providers/provider.ts';
-import { later } from '../tasks/clock.ts';
+import { later, type Moment, msBetween } from '../tasks/clock.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { UpstreamResult } from '../tasks/task.ts';
 import type { AccountState } from './accountState.ts';
@@ -33,8 +33,12 @@ const MAX_RETRY_MS = 60_000;
 const MAX_CHECKER_MS = 600_000;
 /** Whole fetches whose bytes turned out damaged before the video counts as lost. */
 const MAX_DAMAGED = 3;
-/** Fetches before a video counts as expired upstream: a clock that is wrong must not cost it at the first broken connection. */
+/**
+ * Fetches, and the time since the first that failed, before a video counts as expired upstream: when its link ends is told by
+ * another clock, and ours may be wrong. Milliseconds.
+ */
 const MIN_TRIES = 3;
+const MIN_TRIED_MS = 600_000;
 /** One fetch: an upstream that trickles is left for another try, which goes on from the bytes that are there. Milliseconds. */
 const FETCH_MS = 1_800_000;
 
@@ -73,6 +77,7 @@ export function createCollecting(parts: CollectingParts): Collecting {
     hand.interrupt = () => gone.abort();
     const over = AbortSignal.any([stopping.signal, gone.signal]);
     const count = { failures: 0, fetches: 0, damaged: 0 };
+    let failedSince: Moment | undefined;
     while (!over.aborted) {
       const wanted: UpstreamResult = result;
       // A place is held for a try alone, never between two: videos that cannot be fetched must not hold up those that can.
@@ -109,7 +114,10 @@ export function createCollecting(parts: CollectingParts): Collecting {
       const { error } = tried;
       count.failures += 1;
       if (error instanceof DamagedVideo) count.damaged += 1;
-      if (error instanceof FetchFailed) count.fetches += 1;
+      if (error instanceof FetchFailed) {
+        count.fetches += 1;
+        failedSince ??= timers.monotonic();
+      }
       const failure = asUpstreamError(error instanceof FetchFailed ? error.cause : error);
       log.warn(
         { task: hand.task.id, ...count, ours: isOurs(error), detail: failure.detail, err: error },
@@ -119,6 +127,7 @@ export function createCollecting(parts: CollectingParts): Collecting {
       const expired =
         error instanceof FetchFailed &&
         count.fetches >= MIN_TRIES &&
+        msBetween(failedSince ?? timers.monotonic(), timers.monotonic()) >= MIN_TRIED_MS &&
         // A storage that cannot be asked may have it already.
         memory.earlier !== 'unknown' &&
         clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);

@@ -45,6 +45,8 @@ export interface Hand {
   lastMove: Promise<unknown>;
 }
 
+/** What a task that is upstream has left at least when it is taken into hand: as long as a last look may take. Milliseconds. */
+const LEAST_LEFT_MS = 600_000;
 /** Waits between tries of a write that must not be given up, in milliseconds. */
 const STORE_RETRY_MS = 250;
 
@@ -102,10 +104,12 @@ export function createHands({ store, feed, clock, timers, log, changed }: HandsP
 
   /**
    * Stored times are another process's, perhaps, by a clock that was set since: they are turned into what is left, once, and a clock
-   * that was set back does not lengthen it beyond the whole.
+   * that was set back does not lengthen it beyond the whole. One that was set forward leaves time to ask about what is upstream: a
+   * start with a wrong clock must not expire what was paid for. What was never submitted is not submitted past its time.
    */
-  function deadlineOf({ createdAt, deadlineAt }: Task): Moment {
-    const left = Math.min(deadlineAt - clock.now(), deadlineAt - createdAt);
+  function deadlineOf({ createdAt, deadlineAt, phase }: Task): Moment {
+    const least = phase === 'accepted' ? Number.NEGATIVE_INFINITY : LEAST_LEFT_MS;
+    const left = Math.min(deadlineAt - createdAt, Math.max(deadlineAt - clock.now(), least));
     return later(timers.monotonic(), left);
   }
 

@@ -101,6 +101,18 @@ describe('what is removed by its age', () => {
 });
 
 describe('a gateway that starts with a clock that was set back while it was down', () => {
+  it('is asked about, and not expired unseen, where the gateway starts again with its clock far ahead', async () => {
+    let over = false;
+    const world = await createWorld({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
+    const { id } = await world.submit();
+    await world.reaches(id, 'running');
+    const next = await world.restart({ downMs: 10 * DAY });
+    await next.advance(60_000);
+    expect((await next.task(id)).phase).toBe('running');
+    over = true;
+    expect((await next.ends(id)).phase).toBe('succeeded');
+  });
+
   it('gives a task what was left of its time at most, and asks about it at once', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
     const { id } = await world.submit();

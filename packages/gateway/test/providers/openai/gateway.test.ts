@@ -126,8 +126,12 @@ describe('through a whole gateway', () => {
     const simulators = await standIn('openai');
     const t = await gateway(simulators.environment);
     simulators.upstream('openai').accounts.set('default', 'revoked');
-    const task = await over(t, (await t.submit(BOAT)).body);
-    expect(task.error).toMatchObject({ code: 502, reason: 'auth_failed' });
+    const { body: submitted } = await t.submit(BOAT);
+    const query = async () => (await t.json(`/v1/video/generations/${submitted.task_id}`)).body;
+    await expect
+      .poll(query, { timeout: 30_000 })
+      .toMatchObject({ status: 'queued', waiting_for: 'account_blocked', retry_at: expect.any(Number) });
+    const task = await query();
     const key = simulators.keys.openai ?? '';
     expect(key.length).toBeGreaterThan(10);
     // The upstream repeats the beginning of the key that it refuses.
