@@ -92,7 +92,8 @@ describe('an upstream that delivers another container', { timeout: 60_000 }, () 
       },
       { timeout: 30_000, interval: 100 },
     );
-    expect(await readdir(videos())).not.toContain(name);
+    // It is removed once the other is the truth.
+    await vi.waitFor(async () => expect(await readdir(videos())).not.toContain(name), { timeout: 30_000 });
   });
 
   it('a page in place of a video is a clear failure that costs nothing', async () => {
