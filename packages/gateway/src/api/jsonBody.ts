@@ -19,6 +19,9 @@ const LARGE_TOTAL = 4;
 const LARGE_PER_PROJECT = 2;
 /** How long a large body waits for its place. Milliseconds. */
 const PLACE_MS = 30_000;
+/** How long a body may take before its rate counts, and the least rate then, bytes a millisecond: 128 kbit/s, less than any phone has. */
+const TRICKLE_MS = 15_000;
+const LEAST_BYTES_PER_MS = 16;
 /** A client that sends nothing for so long has gone. Milliseconds. */
 const IDLE_MS = 30_000;
 
@@ -87,54 +90,64 @@ async function takePlace(
   }
 }
 
+interface Reading {
+  readonly idleMs: number;
+  /** Waits for the place of a body whose length was not announced, once it turns out to be large. */
+  readonly place: (() => Promise<void>) | undefined;
+}
+
 /**
  * Reads a body to its end. Where it is refused the rest is let through unread, so that the client, which is still sending, can read
  * the answer.
  */
-function readInto(
-  scanner: JsonScanner,
-  payload: Readable,
-  { idleMs, place }: { idleMs: number; place: (() => Promise<void>) | undefined },
-): Promise<void> {
+function readInto(scanner: JsonScanner, payload: Readable, { idleMs, place }: Reading): Promise<void> {
   return new Promise((resolve, reject) => {
-    let takePlaceOnce = place;
-    const idle = setTimeout(() => {
+    let unplaced = place;
+    let since = performance.now();
+    let idle = setTimeout(late, idleMs);
+    function late() {
       const message = `Nothing more of the body came for ${idleMs / 1000} seconds; send the request again.`;
       end(new OnetakeError('request_timeout', 408, message));
-    }, idleMs);
-    const end = (error?: unknown) => {
+    }
+    const done = () => end();
+    const cut = () => end(invalidRequest('The body ended before it was whole; send the request again.'));
+    function end(error?: unknown) {
       clearTimeout(idle);
-      payload.off('data', take).off('end', end).off('close', cut).off('error', cut);
+      payload.off('data', take).off('end', done).off('close', cut).off('error', cut);
       // An error that comes after this is nobody's.
       payload.on('error', () => undefined).resume();
       if (error === undefined) resolve();
       else reject(error);
-    };
-    const cut = () => end(invalidRequest('The body ended before it was whole; send the request again.'));
-    const take = (chunk: Buffer) => {
+    }
+    async function waitForPlace(placed: () => Promise<void>) {
+      unplaced = undefined;
+      payload.pause();
+      clearTimeout(idle);
+      await placed();
+      since = performance.now();
+      idle = setTimeout(late, idleMs);
+      payload.resume();
+    }
+    function take(chunk: Buffer) {
       idle.refresh();
       try {
         scanner.write(chunk);
+        refuseTrickle(scanner.length, performance.now() - since);
       } catch (error) {
         end(error);
         return;
       }
-      if (!takePlaceOnce || scanner.length <= LARGE_BYTES) return;
-      const waitForPlace = takePlaceOnce;
-      takePlaceOnce = undefined;
-      payload.pause();
-      clearTimeout(idle);
-      waitForPlace().then(() => {
-        idle.refresh();
-        payload.resume();
-      }, end);
-    };
-    payload
-      .on('data', take)
-      .once('end', () => end())
-      .once('close', cut)
-      .once('error', cut);
+      if (unplaced && scanner.length > LARGE_BYTES) waitForPlace(unplaced).catch(end);
+    }
+    payload.on('data', take).once('end', done).once('close', cut).once('error', cut);
   });
+}
+
+/** A place in memory is not held by one who sends a byte now and then. Throws a 408. */
+export function refuseTrickle(bytes: number, ms: number): void {
+  if (ms < TRICKLE_MS || bytes >= ms * LEAST_BYTES_PER_MS) return;
+  const message = 'The body comes too slowly; send it at 128 kbit/s at least, or give images as URLs.';
+  throw new OnetakeError('request_timeout', 408, message);
 }
 
 type Parse = (request: FastifyRequest, scanned: ScannedJson) => Promise<unknown>;

@@ -73,7 +73,8 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
     const ids = [...versions.keys()];
     const found = new Map<string, number>();
     for (let at = 0; at < ids.length; at += BATCH) {
-      for (const { id, version } of await store.tasks(ids.slice(at, at + BATCH))) found.set(id, version);
+      // A row that cannot be read is there all the same.
+      for (const [id, version] of await store.versions(ids.slice(at, at + BATCH))) found.set(id, version);
     }
     return ids.filter((id) => (found.get(id) ?? 0) < (versions.get(id) ?? 0));
   }

@@ -104,6 +104,10 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       return row && rows.one(TASK, row);
     },
     tasks: async (ids) => tasksOf(await read(SQL.tasks, [ids])),
+    async versions(ids) {
+      const rows = await read<{ id: string; version: number }>(SQL.versions, [ids]);
+      return new Map(rows.map(({ id, version }) => [id, version]));
+    },
     listTasks: (query) =>
       rows.page(TASK, query.limit, async (limit, before) => {
         const page = { ...query, ...behind(before), limit };

@@ -130,6 +130,7 @@ const statements = {
 
   task: `${selectTasks} where t.id = $1`,
   tasks: `${selectTasks} where t.id = any($1::text[])`,
+  versions: 'select id, version from tasks where id = any($1::text[])',
 
   /**
    * Takes unfinished tasks of owners that do not live: $1 the new owner, $2 how many. The owners there are, few beside their

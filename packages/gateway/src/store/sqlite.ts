@@ -155,6 +155,9 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       const row = sql.task.get(id);
       return row && rows.one(TASK, row);
     },
+    async versions(ids) {
+      return new Map(sql.versions.all(JSON.stringify(ids)).map(({ id, version }) => [id, version]));
+    },
     async tasks(ids) {
       return rows.all(TASK, sql.tasks.all(JSON.stringify(ids)));
     },

@@ -35,6 +35,9 @@ export function prepareStatements(db: Database) {
   return {
     task: db.prepare<[string], TaskWithAttempt>(`${selectTasks} where t.id = ?`),
     /** Ids as a JSON array. */
+    versions: db.prepare<[string], { id: string; version: number }>(
+      'select id, version from tasks where id in (select value from json_each(?))',
+    ),
     tasks: db.prepare<[string], TaskWithAttempt>(
       `${selectTasks} where t.id in (select value from json_each(?))`,
     ),

@@ -25,6 +25,8 @@ export interface Store {
   task(id: string): Promise<Task | undefined>;
   /** Those of the tasks that exist, in any order. */
   tasks(ids: readonly string[]): Promise<readonly Task[]>;
+  /** The versions of those of the tasks that exist, of rows that cannot be read as well. */
+  versions(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   listTasks(query: TaskQuery): Promise<readonly Task[]>;
   /** Makes `owner` the owner of up to `limit` unfinished tasks whose owner does not live any more, the oldest of an owner first. */
   adopt(owner: string, limit: number): Promise<readonly Task[]>;

@@ -5,7 +5,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/api/context.ts';
 import { answerError } from '../../src/api/errors.ts';
-import { useStrictJson } from '../../src/api/jsonBody.ts';
+import { refuseTrickle, useStrictJson } from '../../src/api/jsonBody.ts';
 import { KEY, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 let t: TestGateway;
@@ -102,4 +102,15 @@ it('a body that stops coming is given up, and its connection with it', async () 
   socket.write('{"model":');
   expect(await answered).toMatch(/HTTP\/1.1 408[\s\S]*connection: close[\s\S]*request_timeout/i);
   if (!socket.closed) await once(socket, 'close');
+});
+
+it.each([
+  [1, 14_000, false],
+  [100, 16_000, true],
+  [256_000, 15_999, false],
+  [256_000, 17_000, true],
+  [67_000_000, 599_000, false],
+])('a body of which %i bytes came in %i ms is refused as a trickle: %s', (bytes, ms, refused) => {
+  if (refused) expect(() => refuseTrickle(bytes, ms)).toThrow('too slowly');
+  else expect(() => refuseTrickle(bytes, ms)).not.toThrow();
 });

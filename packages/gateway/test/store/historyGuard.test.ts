@@ -96,3 +96,23 @@ it('a node that lost nothing of its own stops as soon as another has told', asyn
   expect(events).toEqual(['lost']);
   expect(guarded.problem()).toContain('onetake recover');
 });
+
+it('a task whose row was damaged since is not taken for lost', async () => {
+  const url = await freshDatabase();
+  const log = pino({ level: 'silent' });
+  const store = await openStore(url);
+  const cluster = await joinCluster({ url, log, timings: { retryMs: [50, 200] } });
+  const guarded = guardHistory({ store, cluster, log });
+  onTestFinished(() => guarded.cluster.close());
+  const events: SessionEvent[] = [];
+  guarded.cluster.onSession((event) => events.push(event));
+  const task = await accepted(guarded.store);
+  const client = await connect(url);
+  await client.query("update tasks set request = '{broken' where id = $1", [task.id]);
+  await client.query(
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+  );
+  await vi.waitFor(() => expect(events).toContain('lost'), PATIENCE);
+  await vi.waitFor(() => expect(events.at(-1)).toBe('joined'), PATIENCE);
+  expect(guarded.problem()).toBeUndefined();
+});
