@@ -168,7 +168,34 @@ function scopesOf(text: string): Scope[] {
   return scopes as Scope[];
 }
 
+/** SQLite keeps what it is given, whatever the type of the column. Throws where one of these holds no number. */
+function requireNumbers<Row extends object>(row: Row, columns: readonly (keyof Row & string)[]): void {
+  for (const column of columns) {
+    const value: unknown = row[column];
+    if (typeof value !== 'number' && value !== null) throw new TypeError(`${column} is not a number`);
+  }
+}
+
+const TASK_NUMBERS = [
+  'version',
+  'created_at',
+  'deadline_at',
+  'started_at',
+  'completed_at',
+  'cancel_requested_at',
+  'deleted_at',
+  'a_number',
+  'a_intended_at',
+  'a_submitted_at',
+  'a_ended_at',
+] as const satisfies (keyof TaskWithAttempt)[];
+const MEDIA_NUMBERS = ['bytes', 'created_at', 'expires_at'] as const satisfies (keyof MediaColumns)[];
+const KEY_NUMBERS = ['created_at', 'expires_at', 'revoked_at'] as const satisfies (keyof KeyColumns)[];
+/** `video/<name>.mp4`: anything else leads out of the place where media is. */
+const STORAGE_KEY = /^[a-z]+\/[\w-]+\.\w+$/;
+
 export function taskFromColumns(row: TaskWithAttempt): Task {
+  requireNumbers(row, TASK_NUMBERS);
   return {
     id: row.id,
     projectId: row.project_id,
@@ -230,6 +257,8 @@ export function mediaColumns(row: MediaRow): MediaColumns {
 }
 
 export function mediaFromColumns(row: MediaColumns): MediaRow {
+  requireNumbers(row, MEDIA_NUMBERS);
+  if (!STORAGE_KEY.test(row.storage_key)) throw new TypeError('storage_key is no key of media');
   return {
     id: row.id,
     projectId: row.project_id,
@@ -262,6 +291,7 @@ export function keyColumns(key: KeyRow): KeyColumns {
 }
 
 export function keyFromColumns(row: KeyColumns): KeyRow {
+  requireNumbers(row, KEY_NUMBERS);
   return {
     id: row.id,
     projectId: row.project_id,

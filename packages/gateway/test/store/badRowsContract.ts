@@ -1,7 +1,7 @@
 import { describe, expect, it, type Mock, vi } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
 import type { Task } from '../../src/tasks/task.ts';
-import { aKey, aRequest, START_OF_TIME } from '../support/builders.ts';
+import { aKey, aMediaRow, aRequest, START_OF_TIME } from '../support/builders.ts';
 import { accepted, intended } from './steps.ts';
 
 /** A store, and a way to its rows that is not the store's. */
@@ -132,6 +132,18 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
       await expect(store.acceptedUnder('project', 'once', START_OF_TIME)).rejects.toMatchObject({
         status: 500,
       });
+    });
+
+    it('of a file costs that file alone: a key that leads elsewhere', async () => {
+      const { store, run } = await opened();
+      const [good, bad] = [aMediaRow(), aMediaRow()];
+      await store.putMedia([good, bad]);
+      for (const value of ['', 'video', '../../etc/passwd', 'video/../x.mp4', '/video/x.mp4']) {
+        await run(`update media set storage_key = '${value}' where id = '${bad.id}'`);
+        expect(await store.media(good.id)).toEqual(good);
+        await expect(store.media(bad.id)).rejects.toMatchObject({ code: 'row_unreadable' });
+      }
+      expect(store.unreadable()).toBe(1);
     });
 
     it('of a key costs that key alone', async () => {

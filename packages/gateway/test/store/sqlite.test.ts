@@ -10,6 +10,7 @@ import type { Store } from '../../src/store/store.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { describeBadRows } from './badRowsContract.ts';
+import { accepted } from './steps.ts';
 import { describeStoreContract } from './storeContract.ts';
 
 async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<Store> {
@@ -278,3 +279,18 @@ async function commitsInLog(dir: string): Promise<number> {
   }
   return commits;
 }
+
+it.each(['created_at', 'deadline_at', 'version', 'completed_at'])(
+  'a number that is a text, as SQLite lets it be, makes its row one that cannot be read: %s',
+  async (column) => {
+    const dir = await tempFolder();
+    const store = await openSqliteStore({ dir, exclusive: true });
+    onTestFinished(() => store.close());
+    const [good, bad] = [await accepted(store), await accepted(store)];
+    const beside = new Database(join(dir, 'onetake.db'));
+    beside.prepare(`update tasks set ${column} = 'abc' where id = ?`).run(bad.id);
+    beside.close();
+    expect(await store.tasks([good.id, bad.id])).toEqual([good]);
+    expect(store.unreadable()).toBe(1);
+  },
+);
