@@ -136,10 +136,6 @@ async function open(
   const forgetKeys = () => keyring.forget();
   store.onForeignChange(forgetKeys);
   if (config.bootstrapKey !== undefined) await keys.ensure(config.bootstrapKey);
-  const firstKey =
-    (await keys.list()).length > 0
-      ? undefined
-      : (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
 
   const feed = createFeed({ reader: store.tasks, log });
   connectFeed(cluster, feed, { forgetKeys });
@@ -326,6 +322,12 @@ async function open(
   await engine.start();
   address = await listen(server, config);
   log.info({ address, version: VERSION, node: cluster.node }, 'listening');
+
+  // Once it can be shown: a key that nobody saw would be the only one.
+  const firstKey =
+    (await keys.list()).length > 0
+      ? undefined
+      : (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
 
   return {
     address,

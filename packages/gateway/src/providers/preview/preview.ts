@@ -186,15 +186,14 @@ export function createPreviewProvider(options: {
     },
 
     async cancel({ upstreamId: key }) {
-      const render = renders.get(key);
-      if (render) {
-        render.abort.abort(new Error('cancelled'));
-        await render.ended;
-      }
       if (!(await exists(files, key))) return 'too_late';
       if ((await files.videoBytes(key)) !== undefined || (await files.readFailure(key))) return 'too_late';
+      // Before the render ends, which makes somebody ask: a job without an end would be drawn again.
       await files.saveFailure(key, { reason: 'cancelled', message: 'The render was cancelled.' });
-      return 'cancelled';
+      const render = renders.get(key);
+      render?.abort.abort(new Error('cancelled'));
+      await render?.ended;
+      return (await files.videoBytes(key)) === undefined ? 'cancelled' : 'too_late';
     },
 
     async discard({ upstreamId: key }) {
