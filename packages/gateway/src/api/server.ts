@@ -64,7 +64,11 @@ export async function createServer(context: ApiContext): Promise<App> {
   app.setValidatorCompiler(validatorCompiler);
   // Answers are built by hand to fit their schemas, which the contract tests check; serialising needs no second pass.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
-  app.setErrorHandler(answerError);
+  app.setErrorHandler((error, request, reply) => {
+    // The framework closes the connection for every body that is refused: a client that is still sending could not read why.
+    reply.removeHeader('connection');
+    return answerError(error, request, reply);
+  });
   app.setNotFoundHandler((request, reply) => {
     // Of the server as a whole (RFC 9110, section 9.3.7).
     if (request.method === 'OPTIONS' && request.url === '*') return reply.code(204).send();

@@ -57,6 +57,21 @@ describe('bodies that would cost much', () => {
     socket.destroy();
   });
 
+  it('are let through to their end, so that a client which reads only then reads why', async () => {
+    const length = 2 ** 21 - 10;
+    const { socket, answered } = await begin(`Content-Length: ${length}`);
+    const whole = Buffer.alloc(length, '[');
+    // More than the buffers of a connection hold: it ends only if the other side takes it.
+    await new Promise<void>((resolve, reject) =>
+      socket.write(whole, (error) => (error ? reject(error) : resolve())),
+    );
+    expect(await answered).toMatch(/HTTP\/1.1 400[\s\S]*nested more than 32 levels/);
+    const next = once(socket, 'data');
+    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(String(await next)).toMatch(/HTTP\/1.1 200/);
+    socket.destroy();
+  });
+
   it('are too large anywhere but where images are taken', async () => {
     const body = JSON.stringify({ name: 'A'.repeat(2 ** 20) });
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body };
