@@ -31,6 +31,8 @@ const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
 /** The same where the checker died or hung. Milliseconds. */
 const MAX_CHECKER_MS = 600_000;
+/** Wait after bytes that are no whole video: a page in their place, while the upstream is in trouble, is soon gone. Milliseconds. */
+const DAMAGED_AGAIN_MS = 10_000;
 /** Whole fetches whose bytes turned out damaged before the video counts as lost. */
 const MAX_DAMAGED = 3;
 /**
@@ -204,5 +206,6 @@ const isOurs = (error: unknown): boolean =>
 function backOff(error: unknown, failures: number): number {
   const checkerDied = error instanceof NativeCrash || error instanceof NativeTimeout;
   const most = checkerDied ? MAX_CHECKER_MS : MAX_RETRY_MS;
-  return Math.min(most, RETRY_MS * 2 ** Math.min(failures - 1, 10));
+  const first = error instanceof DamagedVideo ? DAMAGED_AGAIN_MS : RETRY_MS;
+  return Math.min(most, first * 2 ** Math.min(failures - 1, 10));
 }

@@ -97,9 +97,14 @@ describe('fetching a video', () => {
 
   it('gives a video up whose bytes are damaged again and again; it costs nothing', async () => {
     const world = await createWorld({ behaviour: () => ({ open: ['damaged'] }) });
-    const task = await world.ends((await world.submit()).id);
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    const fetched = world.timers.now();
+    const task = await world.ends(id);
     expect(task.error).toMatchObject(LOST);
     expect(world.upstream.count('open')).toBe(3);
+    // A page in place of the video, while an upstream is in trouble, has time to go away.
+    expect((task.completedAt ?? 0) - fetched).toBeGreaterThanOrEqual(30_000);
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
     expect(world.upstream.count('discard')).toBe(0);
   });
