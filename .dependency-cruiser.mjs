@@ -85,7 +85,7 @@ export default {
       name: 'no-test-code-in-src',
       severity: 'error',
       from: { path: '^packages/[^/]+/src/' },
-      to: { path: ['^packages/[^/]+/test/', '^(?:scripts|bench|examples)/', '\\.test\\.'] },
+      to: { path: ['^packages/[^/]+/test/', '^(?:scripts|bench|chaos|examples)/', '\\.test\\.'] },
     },
     {
       name: 'no-deep-imports',

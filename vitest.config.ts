@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const CRASH = 'packages/*/test/crash/**/*.test.ts';
+const CRASH = ['packages/*/test/crash/**/*.test.ts', 'chaos/test/short.test.ts'];
 const BROWSER = 'packages/*/test/browser/**/*.test.ts';
 
 export default defineConfig({
@@ -13,8 +13,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/*/test/**/*.test.ts', 'scripts/test/**/*.test.{ts,mjs}'],
-          exclude: [CRASH, BROWSER],
+          include: [
+            'packages/*/test/**/*.test.ts',
+            'chaos/test/*.test.ts',
+            'scripts/test/**/*.test.{ts,mjs}',
+          ],
+          exclude: [...CRASH, BROWSER],
           // For what hangs. Renders run in children that give way to everything else, so they wait for the tests beside them.
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -36,7 +40,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'crash',
-          include: [CRASH],
+          include: CRASH,
           testTimeout: 600_000,
           hookTimeout: 60_000,
           fileParallelism: false,

@@ -15,8 +15,8 @@ const TASKS = {
   test: ['scripts/test.ts'],
   bench: ['bench/query.ts'],
   'bench:cluster': ['bench/cluster.ts'],
-  soak: ['bench/soak.ts'],
-  chaos: ['bench/chaos.ts'],
+  soak: ['chaos/soak/main.ts'],
+  chaos: ['chaos/main.ts'],
   docs: ['scripts/docs.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { startSimulators } from '@onetake/simulators';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
-import { FAMILIES, UPSTREAMS } from '../../../../bench/shared/families.ts';
+import { FAMILIES, UPSTREAMS } from '../../../../chaos/shared/families.ts';
 import { settingsAtSpeed } from '../../../../scripts/demo/pace.ts';
 import { createS3Storage } from '../../src/media/s3.ts';
 import { closeBuckets, freshBucket } from '../support/bucket.ts';

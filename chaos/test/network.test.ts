@@ -3,8 +3,8 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { startLoadBalancer } from '../../bench/chaos/loadBalancer.ts';
-import { createTcpSwitch } from '../../bench/chaos/tcpSwitch.ts';
+import { startLoadBalancer } from '../system/loadBalancer.ts';
+import { createTcpSwitch } from '../system/tcpSwitch.ts';
 
 /** A server that sends back what it gets, and a switch in front of it. */
 async function echoBehindSwitch() {

@@ -2,14 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSimulators } from '@onetake/simulators';
-import { readConfig } from '../packages/gateway/src/config.ts';
-import { startGateway } from '../packages/gateway/src/main.ts';
-import { createLog } from '../packages/gateway/src/observability/log.ts';
-import { FAMILIES, SETTINGS, UPSTREAMS } from './shared/families.ts';
-import { optionsOf } from './shared/optionsOf.ts';
-import { planTasks } from './shared/plannedTasks.ts';
-import { addFaults } from './soak/faults.ts';
-import { judge, type Outcome } from './soak/judge.ts';
+import { readConfig } from '../../packages/gateway/src/config.ts';
+import { startGateway } from '../../packages/gateway/src/main.ts';
+import { createLog } from '../../packages/gateway/src/observability/log.ts';
+import { FAMILIES, SETTINGS, UPSTREAMS } from '../shared/families.ts';
+import { optionsOf } from '../shared/optionsOf.ts';
+import { planTasks } from '../shared/plannedTasks.ts';
+import { addFaults } from './faults.ts';
+import { judge, type Outcome } from './verdict.ts';
 
 /**
  * Many tasks over all families while their upstreams misbehave in every way they can: every task must end rightly, each

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 
-const CHAOS = fileURLToPath(new URL('../../../../bench/chaos.ts', import.meta.url));
+const CHAOS = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** What the run itself promises, and a margin for slow machines. Milliseconds. */
 const TIMEOUT_MS = 360_000;
 

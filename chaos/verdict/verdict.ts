@@ -1,7 +1,7 @@
-import type { StoredObject } from './children/servers.ts';
-import type { UpstreamJob } from './children/upstreams.ts';
-import type { Fault } from './faults.ts';
-import type { ClientLog } from './load.ts';
+import type { ClientLog } from '../clients/client.ts';
+import type { Fault } from '../faults/faults.ts';
+import type { StoredObject } from '../system/children/servers.ts';
+import type { UpstreamJob } from '../system/children/upstreams.ts';
 import type { TaskRecord } from './records.ts';
 
 /** What a run left behind. */

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createFaults } from './chaos/faults.ts';
-import { createApiClient } from './chaos/http.ts';
-import { type ClientLog, lookOnceMore, planClients, runClient } from './chaos/load.ts';
-import { watchOwnership } from './chaos/ownership.ts';
-import { endOf, LONG, planFaults, SHORT } from './chaos/plan.ts';
-import { countUnfinished, readTasks } from './chaos/records.ts';
-import { report } from './chaos/report.ts';
-import { unreadableOf } from './chaos/sample.ts';
-import { judge, type Remains, WRONGS } from './chaos/verdict.ts';
-import { createWorld, PREFIX } from './chaos/world.ts';
+import { type ClientLog, lookOnceMore, planClients, runClient } from './clients/client.ts';
+import { createApiClient } from './clients/http.ts';
+import { createFaults } from './faults/faults.ts';
+import { endOf, LONG, planFaults, SHORT } from './plan.ts';
 import { optionsOf } from './shared/optionsOf.ts';
+import { createWorld, PREFIX } from './system/system.ts';
+import { watchOwnership } from './verdict/ownership.ts';
+import { countUnfinished, readTasks } from './verdict/records.ts';
+import { report } from './verdict/report.ts';
+import { unreadableOf } from './verdict/sample.ts';
+import { judge, type Remains, WRONGS } from './verdict/verdict.ts';
 
 /**
  * Three gateways on one PostgreSQL and one bucket, clients behind a load balancer, and everything that can fail failing: no

@@ -1,8 +1,8 @@
-import type { Fault } from './faults.ts';
-import type { ApiClient } from './http.ts';
-import type { BalancerFailure } from './loadBalancer.ts';
+import type { ApiClient } from '../clients/http.ts';
+import type { Fault } from '../faults/faults.ts';
+import { FAULT_KINDS } from '../plan.ts';
+import type { BalancerFailure } from '../system/loadBalancer.ts';
 import type { Adoption } from './ownership.ts';
-import { FAULT_KINDS } from './plan.ts';
 import type { Remains, Verdict } from './verdict.ts';
 import { WRONGS } from './verdict.ts';
 

@@ -1,4 +1,4 @@
-import { draw, pick } from '../shared/random.ts';
+import { draw, pick } from './shared/random.ts';
 
 /** What can befall the nodes and what they stand on. */
 export const FAULT_KINDS = [

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import type { Fault } from '../../bench/chaos/faults.ts';
-import type { ClientLog } from '../../bench/chaos/load.ts';
-import { FAULT_KINDS, LONG, planFaults, SHORT } from '../../bench/chaos/plan.ts';
-import type { TaskRecord } from '../../bench/chaos/records.ts';
-import { judge, type Remains, WRONGS } from '../../bench/chaos/verdict.ts';
-import { FAMILIES } from '../../bench/shared/families.ts';
+import type { ClientLog } from '../clients/client.ts';
+import type { Fault } from '../faults/faults.ts';
+import { FAULT_KINDS, LONG, planFaults, SHORT } from '../plan.ts';
+import { FAMILIES } from '../shared/families.ts';
+import type { TaskRecord } from '../verdict/records.ts';
+import { judge, type Remains, WRONGS } from '../verdict/verdict.ts';
 
 const [openai, gemini] = FAMILIES.filter(({ upstream }) => upstream === 'openai' || upstream === 'gemini');
 const KILLED: Fault = { kind: 'kill', slot: 'a', from: 10_000, until: 12_000 };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultKind, Pace, PlannedFault } from '../plan.ts';
 import { UPSTREAMS } from '../shared/families.ts';
-import type { FaultKind, Pace, PlannedFault } from './plan.ts';
-import type { Slot, World } from './world.ts';
+import type { Slot, World } from '../system/system.ts';
 
 /** A fault that was made. Times are milliseconds UTC, as the gateway's own, so that both can be compared. */
 export interface Fault {

@@ -4,8 +4,8 @@ import { createNativePool } from '../../packages/gateway/src/native/pool.ts';
 import { createLog } from '../../packages/gateway/src/observability/log.ts';
 import type { S3Server } from '../../scripts/servers/s3.ts';
 import { draw } from '../shared/random.ts';
+import { PREFIX } from '../system/system.ts';
 import type { Remains } from './verdict.ts';
-import { PREFIX } from './world.ts';
 
 /** Videos that are played: their bytes have all been compared, so a few show that they are videos. */
 const SAMPLE = 12;
