@@ -56,9 +56,9 @@ const DRIVERS = { store: ['sqlite', 'postgres'], media: ['files', 's3'] };
 
 const drivers = Object.entries(DRIVERS).map(([name, files]) => ({
   name: `${name}-drivers`,
-  comment: `Import ${name}/${name}.ts; only main.ts, gateway.ts, cli/ and ${name}/ itself know which driver there is.`,
+  comment: `Import ${name}/${name}.ts; only main.ts, index.ts, gateway.ts, cli/ and ${name}/ itself know which driver there is.`,
   severity: 'error',
-  from: { path: `${SRC}/`, pathNot: part('main', 'gateway', 'cli', name) },
+  from: { path: `${SRC}/`, pathNot: part('main', 'index', 'gateway', 'cli', name) },
   to: { path: `${SRC}/${name}/(?:${files.join('|')})\\w*(?:/|\\.ts$)` },
 }));
 
@@ -93,6 +93,13 @@ export default {
       severity: 'error',
       from: { path: '^packages/([^/]+)/' },
       to: { path: '^packages/', pathNot: ['^packages/$1/', '^packages/[^/]+/src/index\\.ts$'] },
+    },
+    {
+      name: 'only-the-door',
+      comment: 'Scripts, bench and chaos use what a package exports through its index.ts.',
+      severity: 'error',
+      from: { path: '^(?:scripts|bench|chaos|examples)/' },
+      to: { path: '^packages/', pathNot: ['^packages/[^/]+/src/index\\.ts$', '/node_modules/'] },
     },
     {
       name: 'no-dev-dependencies-in-src',

@@ -1,5 +1,4 @@
-import { asksFor, readWords, withoutNpm } from '../packages/gateway/src/cli/arguments.ts';
-import { VERSION } from '../packages/gateway/src/version.ts';
+import { asksFor, readWords, VERSION, withoutNpm } from '@onetake/gateway';
 import { showAll } from './demo/all.ts';
 import { showOne } from './demo/one.ts';
 

@@ -1,8 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createCatalogue } from '../packages/gateway/src/models/catalogue.ts';
-import { modelsDocument } from '../packages/gateway/src/models/modelsDocument.ts';
-import { SETTINGS, type Setting } from '../packages/gateway/src/settings.ts';
+import { createCatalogue, modelsDocument, SETTINGS, type Setting } from '@onetake/gateway';
 
 /**
  * Writes the documents that are made from the code, or with `--check` tells which are stale.

@@ -3,15 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createEngine,
+  createFeed,
+  createLog,
+  createTimers,
+  type Engine,
+  type Feed,
+  joinCluster,
+  openPostgresStore,
+  systemClock,
+  typicalTimeScheduler,
+} from '@onetake/gateway';
 import { stream } from '../../chaos/shared/random.ts';
-import { createEngine, type Engine } from '../../packages/gateway/src/engine/engine.ts';
-import { createFeed, type Feed } from '../../packages/gateway/src/engine/feed.ts';
-import { typicalTimeScheduler } from '../../packages/gateway/src/engine/pollScheduler.ts';
-import { createTimers } from '../../packages/gateway/src/engine/timers.ts';
-import { createLog } from '../../packages/gateway/src/observability/log.ts';
-import { openPostgresStore } from '../../packages/gateway/src/store/postgres.ts';
-import { joinCluster } from '../../packages/gateway/src/store/postgresCluster.ts';
-import { systemClock } from '../../packages/gateway/src/tasks/clock.ts';
 import { nullInspector, nullStorage } from './media.ts';
 import { ACCOUNT, aNewTask, populate } from './populate.ts';
 import { MEAN_MS, newDuration, TYPICAL } from './steadyState.ts';

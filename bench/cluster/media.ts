@@ -1,7 +1,5 @@
 import { Readable } from 'node:stream';
-import type { VideoInspector } from '../../packages/gateway/src/engine/parts.ts';
-import type { MediaStorage } from '../../packages/gateway/src/media/media.ts';
-import { NativeJobError } from '../../packages/gateway/src/native/errors.ts';
+import { type MediaStorage, NativeJobError, type VideoInspector } from '@onetake/gateway';
 
 /** Takes everything and keeps nothing: what is measured is the engine, not FFmpeg or a disk. `path` is a file that is there. */
 export function nullStorage(path: string): MediaStorage {

@@ -1,8 +1,4 @@
-import type { NewTask } from '../../packages/gateway/src/engine/engine.ts';
-import type { Store } from '../../packages/gateway/src/store/store.ts';
-import { newId, newTaskId } from '../../packages/gateway/src/tasks/ids.ts';
-import { type Event, move } from '../../packages/gateway/src/tasks/lifecycle.ts';
-import type { Task } from '../../packages/gateway/src/tasks/task.ts';
+import { type Event, move, type NewTask, newId, newTaskId, type Store, type Task } from '@onetake/gateway';
 import { jobUnderWay } from './steadyState.ts';
 import type { Upstream } from './upstream.ts';
 

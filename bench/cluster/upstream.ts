@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Answer, Handle, Provider } from '../../packages/gateway/src/providers/provider.ts';
+import type { Answer, Handle, Provider } from '@onetake/gateway';
 
 /** An upstream in this process: it knows of each job when it ends, answers many questions at once, and forgets nothing. */
 export interface Upstream {

@@ -1,4 +1,4 @@
-import { type Options, readOptions } from '../../packages/gateway/src/cli/arguments.ts';
+import { type Options, readOptions } from '@onetake/gateway';
 
 /** The options that a script was started with. What is mistyped ends it with a line and the usage. */
 export function optionsOf<const O extends Options>(options: O, usage: string) {

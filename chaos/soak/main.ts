@@ -1,10 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createLog, readConfig, startGateway } from '@onetake/gateway';
 import { startSimulators } from '@onetake/simulators';
-import { readConfig } from '../../packages/gateway/src/config.ts';
-import { startGateway } from '../../packages/gateway/src/main.ts';
-import { createLog } from '../../packages/gateway/src/observability/log.ts';
 import { FAMILIES, SETTINGS, UPSTREAMS } from '../shared/families.ts';
 import { optionsOf } from '../shared/optionsOf.ts';
 import { planTasks } from '../shared/plannedTasks.ts';

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
-import { probeVideo } from '../../packages/gateway/src/media/probe.ts';
-import { createNativePool } from '../../packages/gateway/src/native/pool.ts';
-import { createLog } from '../../packages/gateway/src/observability/log.ts';
+import { createLog, createNativePool, probeVideo } from '@onetake/gateway';
 import type { S3Server } from '../../scripts/servers/s3.ts';
 import { draw } from '../shared/random.ts';
 import { PREFIX } from '../system/system.ts';

@@ -2,9 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig } from '../../packages/gateway/src/config.ts';
-import { startGateway } from '../../packages/gateway/src/main.ts';
-import { createLog } from '../../packages/gateway/src/observability/log.ts';
+import { createLog, readConfig, startGateway } from '@onetake/gateway';
 import { createClient, type DemoClient } from './client.ts';
 
 /**

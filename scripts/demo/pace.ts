@@ -1,4 +1,4 @@
-import { createCatalogue } from '../../packages/gateway/src/models/catalogue.ts';
+import { createCatalogue } from '@onetake/gateway';
 
 /** The account of each provider, as its plain environment variables would make it. */
 const ACCOUNTS: Readonly<Record<string, { readonly key: string; readonly baseUrl: string }>> = {
