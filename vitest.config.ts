@@ -8,6 +8,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: 'packages/gateway/test/support/servers.ts',
+    // As `eventually`: long enough for a busy machine; only a failure takes it all.
+    expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [
       {
         extends: true,

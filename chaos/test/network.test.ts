@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { startLoadBalancer } from '../system/loadBalancer.ts';
 import { createTcpSwitch } from '../system/tcpSwitch.ts';
 
@@ -74,7 +74,7 @@ it('holds every byte as a black hole, new connections included, and lets them ar
   await said(beside);
   expect(heard).toEqual([]);
   await tcpSwitch.set('open');
-  await vi.waitFor(() => expect(heard.toSorted()).toEqual(['fresh', 'old']));
+  await expect.poll(() => heard.toSorted()).toEqual(['fresh', 'old']);
 });
 
 /** A node that is ready, and answers everything else as told. */
@@ -107,7 +107,7 @@ async function balancerOver(...origins: string[]) {
 it('takes turns over the nodes that are ready', async () => {
   const [one, two] = [await node(works), await node(works)];
   const balancer = await balancerOver(one.origin, two.origin);
-  await vi.waitFor(() => expect(balancer.serves(one.origin) && balancer.serves(two.origin)).toBe(true));
+  await expect.poll(() => balancer.serves(one.origin) && balancer.serves(two.origin)).toBe(true);
   for (let round = 0; round < 6; round++) await fetch(`${balancer.address}/`);
   expect([one.seen.length, two.seen.length]).toEqual([3, 3]);
 });
@@ -115,9 +115,7 @@ it('takes turns over the nodes that are ready', async () => {
 it('repeats a GET that broke at another node, and never a POST that was sent', async () => {
   const [broken, working] = [await node(breaks), await node(works)];
   const balancer = await balancerOver(broken.origin, working.origin);
-  await vi.waitFor(() =>
-    expect(balancer.serves(broken.origin) && balancer.serves(working.origin)).toBe(true),
-  );
+  await expect.poll(() => balancer.serves(broken.origin) && balancer.serves(working.origin)).toBe(true);
   for (let round = 0; round < 4; round++) {
     expect((await fetch(`${balancer.address}/get`)).status).toBe(200);
   }

@@ -2,7 +2,8 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCanvas } from '@napi-rs/canvas';
 import { startSimulators } from '@onetake/simulators';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { type Json, startTestGateway } from '../support/gateway.ts';
 
 const VIDEO = { model: 'sora-2', size: '720x1280', prompt: 'a paper boat' };
@@ -31,7 +32,7 @@ accounts:
   );
   onTestFinished(() => gateway.end());
   await gateway.submit({ ...VIDEO, prompt: 'takes the place' });
-  await vi.waitFor(() => expect(simulators.ledger.jobs({ upstream: 'openai' })).toHaveLength(1));
+  await eventually(() => expect(simulators.ledger.jobs({ upstream: 'openai' })).toHaveLength(1));
   return { gateway, jobs: () => simulators.ledger.jobs({ upstream: 'openai' }) };
 }
 

@@ -1,6 +1,7 @@
 import { type Simulators, startSimulators } from '@onetake/simulators';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newTaskId } from '../../src/tasks/ids.ts';
+import { eventually } from '../support/eventually.ts';
 import { type Json, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 let simulators: Simulators;
@@ -37,7 +38,7 @@ accounts:
     },
   );
   const { body: busy } = await submit({ prompt: 'keeps the other account busy [hold]' });
-  await vi.waitFor(() => expect(simulators.ledger.jobs({ upstream: 'vllm-omni' })).toHaveLength(1));
+  await eventually(() => expect(simulators.ledger.jobs({ upstream: 'vllm-omni' })).toHaveLength(1));
   first = await finished({ prompt: 'a paper boat', duration: 8, size: '720x1280' });
   await t.json(`/v1/video/generations/${busy.task_id}/cancel`, { method: 'POST' });
 }, 60_000);

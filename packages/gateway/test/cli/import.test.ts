@@ -20,6 +20,7 @@ import { connect, openStore } from '../store/postgresStore.ts';
 import { accepted } from '../store/steps.ts';
 import { closeBuckets, freshBucket } from '../support/bucket.ts';
 import { aKey } from '../support/builders.ts';
+import { STEADY } from '../support/clusters.ts';
 import { beginOnetake, onetake } from '../support/commandLine.ts';
 import { freshDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -287,7 +288,7 @@ describe('an import is refused, and nothing is moved,', () => {
   it('while a gateway runs on the database', async () => {
     const { url, import: run } = await prepare();
     await migratePostgres(url);
-    const cluster = await joinCluster({ url, log: pino({ level: 'silent' }) });
+    const cluster = await joinCluster({ ...STEADY, url, log: pino({ level: 'silent' }) });
     onTestFinished(() => cluster.close());
     expect(await run()).toMatchObject({
       code: 2,

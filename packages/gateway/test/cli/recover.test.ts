@@ -12,6 +12,7 @@ import type { Store } from '../../src/store/store.ts';
 import { openStore } from '../store/postgresStore.ts';
 import { accepted } from '../store/steps.ts';
 import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
+import { STEADY } from '../support/clusters.ts';
 import { onetake } from '../support/commandLine.ts';
 import { copyDatabase, freshDatabase } from '../support/database.ts';
 import { sums } from '../support/engineWorld.ts';
@@ -81,7 +82,7 @@ describe('onetake recover', () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const task = await accepted(store);
-    const cluster = await joinCluster({ url, log: pino({ level: 'silent' }) });
+    const cluster = await joinCluster({ ...STEADY, url, log: pino({ level: 'silent' }) });
     onTestFinished(() => cluster.close());
     expect(await onetake({ ONETAKE_DATABASE_URL: url }, 'recover')).toMatchObject({
       code: 2,

@@ -137,7 +137,7 @@ describe('a node whose session is cut', () => {
     const nodes = await createNodes({
       behaviour: WORKING,
       abilities: ['cancel'],
-      settings: { callTimeoutMs: 4000 },
+      settings: { callTimeoutMs: 60_000 },
     });
     const cutOff = await nodes.join();
     const held = cutOff.provider.hold('start');

@@ -1,9 +1,10 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSimulators } from '@onetake/simulators';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { probeVideo } from '../../src/media/probe.ts';
 import { createNativePool } from '../../src/native/pool.ts';
+import { eventually } from '../support/eventually.ts';
 import { type Json, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
@@ -85,15 +86,12 @@ describe('an upstream that delivers another container', { timeout: 60_000 }, () 
     const { bytes } = await given(task);
     const [name = ''] = (await readdir(videos())).filter((file) => file.includes(task.task_id.slice(6)));
     await writeFile(join(videos(), name), Buffer.alloc(bytes.length));
-    await vi.waitFor(
-      async () => {
-        const response = await gateway.call(`/v1/video/generations/${task.task_id}/content`);
-        expect(bytes.equals(Buffer.from(await response.arrayBuffer()))).toBe(true);
-      },
-      { timeout: 30_000, interval: 100 },
-    );
+    await eventually(async () => {
+      const response = await gateway.call(`/v1/video/generations/${task.task_id}/content`);
+      expect(bytes.equals(Buffer.from(await response.arrayBuffer()))).toBe(true);
+    });
     // It is removed once the other is the truth.
-    await vi.waitFor(async () => expect(await readdir(videos())).not.toContain(name), { timeout: 30_000 });
+    await eventually(async () => expect(await readdir(videos())).not.toContain(name));
   });
 
   it('a page in place of a video is a clear failure that costs nothing', async () => {

@@ -1,8 +1,9 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/store.ts';
 import type { Move } from '../../src/tasks/lifecycle.ts';
 import { isTerminal } from '../../src/tasks/task.ts';
 import { createWorld, type World } from '../support/engineWorld.ts';
+import { eventually } from '../support/eventually.ts';
 
 const DOWN = new Error('the disk is full');
 
@@ -96,10 +97,10 @@ describe('a store that fails for a while', () => {
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     held.letGo();
-    await vi.waitUntil(() => tries === 1);
+    await eventually(() => expect(tries).toBe(1));
     await world.engine.drain(20);
     // The next try is the last: it notices that the gateway stops.
-    await vi.waitUntil(() => tries === 2);
+    await eventually(() => expect(tries).toBe(2));
     await world.idle();
     expect((await world.task(id)).phase).toBe('submitting');
   });

@@ -4,12 +4,12 @@ import { startPostgres } from '../../../../scripts/servers/postgres.ts';
 import type { Cluster, Message, SessionEvent } from '../../src/store/cluster.ts';
 import { guardHistory } from '../../src/store/historyGuard.ts';
 import { joinCluster } from '../../src/store/postgresCluster.ts';
+import { STEADY } from '../support/clusters.ts';
 import { freshDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { createTcpSwitch } from '../support/tcpSwitch.ts';
 import { connect, openStore } from './postgresStore.ts';
 import { accepted, INTENT, moved } from './steps.ts';
-
-const PATIENCE = { timeout: 20_000, interval: 50 };
 
 /** Two nodes on a primary, a standby that has what was there before `since`, and the way to whichever leads. */
 async function failover(lost: 'nothing' | 'a task' | 'a move') {
@@ -25,7 +25,7 @@ async function failover(lost: 'nothing' | 'a task' | 'a move') {
   const log = pino({ level: 'silent' });
   const errors = vi.spyOn(log, 'error');
   const join = async () => {
-    const cluster = await joinCluster({ url: url.href, log, timings: { retryMs: [50, 200] } });
+    const cluster = await joinCluster({ ...STEADY, url: url.href, log });
     const guarded = guardHistory({ store: await openStore(url.href), cluster, log });
     onTestFinished(() => guarded.cluster.close());
     const events: SessionEvent[] = [];
@@ -51,7 +51,7 @@ it.each(['a task', 'a move'] as const)(
   'a failover to a standby that lacks %s stops every node, with what to do',
   async (lost) => {
     const { node, errors } = await failover(lost);
-    await vi.waitFor(() => expect(node.problem()).toMatch(/onetake recover/), PATIENCE);
+    await eventually(() => expect(node.problem()).toMatch(/onetake recover/));
     expect(node.cluster.held()).toBe(false);
     expect(node.events).not.toContain('joined');
     expect(errors).toHaveBeenCalledWith(
@@ -65,7 +65,7 @@ it.each(['a task', 'a move'] as const)(
 it('a failover that lost nothing goes on', async () => {
   const { node, other } = await failover('nothing');
   for (const { events, cluster, problem } of [node, other]) {
-    await vi.waitFor(() => expect(events.at(-1)).toBe('joined'), PATIENCE);
+    await eventually(() => expect(events.at(-1)).toBe('joined'));
     expect(cluster.held()).toBe(true);
     expect(problem()).toBeUndefined();
   }
@@ -101,7 +101,7 @@ it('a task whose row was damaged since is not taken for lost', async () => {
   const url = await freshDatabase();
   const log = pino({ level: 'silent' });
   const store = await openStore(url);
-  const cluster = await joinCluster({ url, log, timings: { retryMs: [50, 200] } });
+  const cluster = await joinCluster({ ...STEADY, url, log });
   const guarded = guardHistory({ store, cluster, log });
   onTestFinished(() => guarded.cluster.close());
   const events: SessionEvent[] = [];
@@ -112,7 +112,7 @@ it('a task whose row was damaged since is not taken for lost', async () => {
   await client.query(
     'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
   );
-  await vi.waitFor(() => expect(events).toContain('lost'), PATIENCE);
-  await vi.waitFor(() => expect(events.at(-1)).toBe('joined'), PATIENCE);
+  await eventually(() => expect(events).toContain('lost'));
+  await eventually(() => expect(events.at(-1)).toBe('joined'));
   expect(guarded.problem()).toBeUndefined();
 });

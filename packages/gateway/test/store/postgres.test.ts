@@ -6,6 +6,7 @@ import { openPostgresStore } from '../../src/store/postgres.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../support/builders.ts';
 import { freshDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { describeBadRows } from './badRowsContract.ts';
 import { connect, openStore } from './postgresStore.ts';
 import { accepted, INTENT, intended, moved } from './steps.ts';
@@ -127,7 +128,7 @@ describe('a database that is away', () => {
     expect(await store.task(task.id)).toStrictEqual(task);
     await client.query(others);
     // The idle connection hears of it; nobody asked, so nothing may come of it.
-    await vi.waitFor(() => expect(log.warn).toHaveBeenCalled(), 10_000);
+    await eventually(() => expect(log.warn).toHaveBeenCalled());
     for (const [facts] of log.warn.mock.calls) expect(facts).toEqual({ reason: expect.any(String) });
     await expect(store.check()).resolves.toBeUndefined();
   });

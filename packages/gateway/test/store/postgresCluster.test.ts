@@ -4,16 +4,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../../../../scripts/servers/postgres.ts';
-import type { SessionTimings } from '../../src/store/sessionTimings.ts';
-import {
-  clusterDatabase,
-  connected,
-  DEADLINE_MS,
-  joinNode,
-  living,
-  lockGoes,
-  QUICK,
-} from '../support/clusters.ts';
+import { SESSION_TIMINGS, type SessionTimings } from '../../src/store/sessionTimings.ts';
+import { clusterDatabase, connected, DEADLINE_MS, joinNode, living, lockGoes } from '../support/clusters.ts';
+import { eventually } from '../support/eventually.ts';
 import { createPooler } from '../support/pooler.ts';
 import { createTcpSwitch } from '../support/tcpSwitch.ts';
 
@@ -53,7 +46,7 @@ function startNode(url: string, timings: Partial<SessionTimings> = {}): Child {
   };
 }
 
-const swallowed = (url: string, port: number): string => {
+const throughPort = (url: string, port: number): string => {
   const through = new URL(url);
   through.port = String(port);
   return through.href;
@@ -131,7 +124,7 @@ describe('a node that joins', () => {
 
   it('leaves its lock at once when it closes, and hears nothing after', async () => {
     const { url, db } = await clusterDatabase();
-    const [one, other] = [await joinNode(url, QUICK), await joinNode(url, QUICK)];
+    const [one, other] = [await joinNode(url), await joinNode(url)];
     // More than one statement takes.
     for (let index = 0; index < 1000; index++) one.tell({ kind: 'shares', account: `account ${index}` });
     await one.close();
@@ -221,7 +214,7 @@ describe('a session that ends', () => {
 
   it('is followed by another as often as it is needed', async () => {
     const { url, db } = await clusterDatabase();
-    const one = await joinNode(url, QUICK);
+    const one = await joinNode(url);
     const names = new Set<string>();
     for (let round = 1; round <= 4; round++) {
       names.add(one.node);
@@ -237,7 +230,7 @@ describe('a session that ends', () => {
     onTestFinished(() => server.close());
     const db = await connected(server.url);
     await db.query('create sequence node_numbers');
-    const nodes = [await joinNode(server.url, QUICK), await joinNode(server.url, QUICK)];
+    const nodes = [await joinNode(server.url), await joinNode(server.url)];
     const before = nodes.map(({ node }) => node);
     await server.stop('crash');
     await Promise.all(nodes.map((node) => node.happened('lost')));
@@ -259,7 +252,7 @@ describe('a session that ends', () => {
     onTestFinished(() => server.close());
     const db = await connected(server.url);
     await db.query('create sequence node_numbers');
-    const one = await joinNode(server.url, QUICK);
+    const one = await joinNode(server.url);
     await server.stop('crash');
     await one.happened('lost');
     await one.close();
@@ -274,7 +267,7 @@ describe('a session that was not held for a moment', () => {
   it('is lost, though the server answers yet: somebody may have been told', async () => {
     const { url } = await clusterDatabase();
     let ahead = 0;
-    const one = await joinNode(url, {}, () => performance.now() + ahead);
+    const one = await joinNode(url, {}, () => ahead);
     const before = one.node;
     expect(one.held()).toBe(true);
     // As after a pause of the whole process, before any timer of it has fired.
@@ -301,31 +294,41 @@ describe('a session that was not held for a moment', () => {
 });
 
 describe('a connection that falls silent', () => {
-  it('is given up by the node before the server lets its name go, and later by the server', async () => {
-    const { url, db } = await clusterDatabase();
+  it('is given up by the node once its lease is over, and is followed by another when there is a way again', async () => {
+    const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
-    const one = await joinNode(swallowed(url, way.port), QUICK);
-    const name = one.node;
+    let now = 0;
+    const one = await joinNode(throughPort(url, way.port), { leaseMs: 100 }, () => now);
     way.swallow();
-    const since = performance.now();
-    const freed = lockGoes(db, name).then(() => performance.now());
-    await one.happened('lost');
-    const lost = performance.now();
+    now = 99;
+    expect(one.held()).toBe(true);
+    now = 100;
     expect(one.held()).toBe(false);
-    expect(lost - since).toBeLessThan(QUICK.leaseMs + 1000);
-    expect(await freed).toBeGreaterThan(lost);
-    // Tries to come back fail meanwhile; when there is a way again, one does not.
+    await one.happened('lost');
     way.open();
     await one.happened('joined');
     expect(one.events).toEqual(['lost', 'joined']);
+  });
+
+  it('is ended by the server, later than the node counts on it', async () => {
+    const { url, db } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    // Nothing is said, so the server alone can end it; a machine that is busy while a node joins makes that fail.
+    const one = await eventually(() =>
+      joinNode(throughPort(url, way.port), { pingMs: 3_600_000, serverMs: 1000 }),
+    );
+    way.swallow();
+    await lockGoes(db, one.node);
+    expect(SESSION_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * SESSION_TIMINGS.leaseMs);
   });
 
   it('keeps no node from closing', async () => {
     const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
-    const one = await joinNode(swallowed(url, way.port), QUICK);
+    const one = await joinNode(throughPort(url, way.port));
     one.tell({ kind: 'keys' });
     way.swallow();
     one.tell({ kind: 'keys' });
@@ -338,7 +341,7 @@ describe('a connection that falls silent', () => {
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
     way.swallow();
-    await expect(joinNode(swallowed(url, way.port), { openMs: 500 })).rejects.toMatchObject({
+    await expect(joinNode(throughPort(url, way.port), { openMs: 200 })).rejects.toMatchObject({
       code: 'store_unavailable',
     });
   });
@@ -351,12 +354,12 @@ describe('a process', () => {
     const { joined } = await child.says('joined');
     expect(await living(db)).toEqual([joined]);
     child.process.kill('SIGKILL');
-    expect(await lockGoes(db, String(joined))).toBeLessThan(1000);
+    await lockGoes(db, String(joined));
   });
 
   it('that is frozen is ended by the server, and knows it before it handles any event', async () => {
     const { url, db } = await clusterDatabase();
-    const child = startNode(url, { ...QUICK, leaseMs: 2000, serverMs: 3000 });
+    const child = startNode(url, { pingMs: 250, leaseMs: 2000, serverMs: 3000 });
     await child.says('joined');
     child.tell('spin');
     const { spinning } = await child.says('spinning');

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { SQL } from '../../src/store/postgresStatements.ts';
 import { LOCK_CLASS, nodeName, nodeNumber } from '../../src/store/sessionLock.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -7,6 +7,7 @@ import { newId } from '../../src/tasks/ids.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
 import { freshDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { connect, openStore } from './postgresStore.ts';
 import { accepted, INTENT, intended, moved } from './steps.ts';
 
@@ -169,10 +170,8 @@ describe('adopting what a dead node left', () => {
     expect(await one.adopt(nodeName(1), 10)).toEqual([]);
     await session.end();
     // The server ends the session a moment after it has been told.
-    await vi.waitFor(
-      async () =>
-        expect((await one.adopt(nodeName(1), 10)).map(({ id }) => id)).toEqual(theirs.map(({ id }) => id)),
-      10_000,
+    await eventually(async () =>
+      expect((await one.adopt(nodeName(1), 10)).map(({ id }) => id)).toEqual(theirs.map(({ id }) => id)),
     );
   });
 
@@ -236,7 +235,7 @@ describe('what a store tells the other nodes', () => {
       store.commit(moved(lost, INTENT)),
       ...tasks.map((task) => store.commit(moved(task, { ...INTENT, idempotencyKey: newId() }))),
     ]);
-    await vi.waitFor(() => expect(heard.flatMap(tasksOf)).toHaveLength(400), 10_000);
+    await eventually(() => expect(heard.flatMap(tasksOf)).toHaveLength(400));
     const told = new Map(heard.flatMap(tasksOf) as [string, number][]);
     expect(told).toEqual(new Map(tasks.map(({ id }) => [id, 999_999])));
     for (const message of heard) {
@@ -253,11 +252,11 @@ describe('what a store tells the other nodes', () => {
     const given = await many(store, 200, { owner: nodeName(1) });
     const heard = await hear(url);
     await store.claim(moved(task, { type: 'submit_confirmed', upstreamId: 'job', working: false }));
-    await vi.waitFor(() => expect(heard).toHaveLength(1), 10_000);
+    await eventually(() => expect(heard).toHaveLength(1));
     expect(heard.splice(0)).toEqual([{ from: nodeName(1), kind: 'moved', tasks: [[task.id, 3]] }]);
 
     await store.give(nodeName(1), nodeName(2), given);
-    await vi.waitFor(() => expect(heard).toHaveLength(2), 10_000);
+    await eventually(() => expect(heard).toHaveLength(2));
     const gifts = heard.splice(0);
     for (const gift of gifts)
       expect(gift).toMatchObject({ from: nodeName(1), kind: 'given', to: nodeName(2) });
@@ -266,7 +265,7 @@ describe('what a store tells the other nodes', () => {
     const key = aKey();
     await store.putKey(key, AUDIT);
     await store.revokeKey(key.id, 7, AUDIT);
-    await vi.waitFor(() => expect(heard).toHaveLength(2), 10_000);
+    await eventually(() => expect(heard).toHaveLength(2));
     expect(heard.splice(0)).toEqual(Array(2).fill({ from: nodeName(1), kind: 'keys' }));
   });
 
@@ -283,7 +282,7 @@ describe('what a store tells the other nodes', () => {
     await store.revokeKey(key.id, 8, AUDIT);
     // A message that follows is heard after all before it.
     await store.commit(moved(task, INTENT));
-    await vi.waitFor(() => expect(heard).toHaveLength(1), 10_000);
+    await eventually(() => expect(heard).toHaveLength(1));
     expect(heard).toMatchObject([{ kind: 'moved', tasks: [[task.id, 2]] }]);
   });
 });

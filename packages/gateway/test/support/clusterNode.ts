@@ -15,6 +15,7 @@ const say = (line: object): void => {
 function spin(): void {
   // Before it is said, since it may be frozen as soon as it is heard.
   let before = performance.now();
+  spinsSince = before;
   say({ spinning: cluster.node });
   for (;;) {
     const now = performance.now();
@@ -25,7 +26,14 @@ function spin(): void {
   say({ held: cluster.held(), node: cluster.node });
 }
 
-const cluster = await joinCluster({ url, log: pino({ level: 'silent' }), timings: JSON.parse(timings) });
+/** Stands still until the process spins, so that a busy machine ends no lease before. */
+let spinsSince: number | undefined;
+const cluster = await joinCluster({
+  url,
+  log: pino({ level: 'silent' }),
+  timings: JSON.parse(timings),
+  now: () => (spinsSince === undefined ? 0 : performance.now() - spinsSince),
+});
 cluster.onSession((event) => say({ event, node: cluster.node }));
 cluster.onMessage((message) => {
   // Tells messages of one kind back as another, for those who measure the way there and back.

@@ -3,18 +3,19 @@ import { Client } from 'pg';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { Cluster, Message, SessionEvent } from '../../src/store/cluster.ts';
-import { joinCluster } from '../../src/store/postgresCluster.ts';
+import { type ClusterOptions, joinCluster } from '../../src/store/postgresCluster.ts';
 import type { SessionTimings } from '../../src/store/sessionTimings.ts';
 import { freshDatabase } from './database.ts';
+import { eventually } from './eventually.ts';
 
-/** A quarter of the real ones, in the same proportions: no less, since the machine may be busy with other tests. */
-export const QUICK: SessionTimings = {
-  pingMs: 250,
-  leaseMs: 1000,
-  serverMs: 1500,
-  openMs: 5000,
-  retryMs: [25, 500],
-};
+/**
+ * A session that no busy machine ends: its lease is measured by a clock that stands still unless a test moves it, the server waits
+ * for a silent client longer than any test, and a lost session is followed by another soon.
+ */
+export const STEADY = {
+  now: () => 0,
+  timings: { serverMs: 120_000, openMs: 60_000, retryMs: [25, 500] },
+} as const satisfies Partial<ClusterOptions>;
 
 /** What must happen in a test happens within this time, or the test fails. Milliseconds. */
 export const DEADLINE_MS = 20_000;
@@ -29,14 +30,14 @@ export interface Node extends Cluster {
   hears(wanted: (message: Message) => boolean): Promise<void>;
 }
 
-/** Joins a node, which leaves when the test ends. */
+/** Joins a node, which leaves when the test ends; steady unless told. */
 export async function joinNode(
   url: string,
   timings: Partial<SessionTimings> = {},
-  now = () => performance.now(),
+  now: () => number = STEADY.now,
 ): Promise<Node> {
   const log = pino({ level: process.env.LOG ?? 'silent' });
-  const cluster = await joinCluster({ url, log, timings, now });
+  const cluster = await joinCluster({ url, log, timings: { ...STEADY.timings, ...timings }, now });
   onTestFinished(() => cluster.close());
   const heard: { message: Message; from: string }[] = [];
   const events: SessionEvent[] = [];
@@ -103,11 +104,8 @@ export async function living(db: Client): Promise<readonly string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Milliseconds until the server has let a node's lock go, looked for many times a second. */
-export async function lockGoes(db: Client, node: string): Promise<number> {
-  const since = performance.now();
-  while ((await living(db)).includes(node)) {
-    if (performance.now() - since > DEADLINE_MS) throw new Error(`the lock of ${node} is still held`);
-  }
-  return performance.now() - since;
-}
+/** Resolves once the server has let a node's lock go. */
+export const lockGoes = (db: Client, node: string): Promise<void> =>
+  eventually(async () => {
+    if ((await living(db)).includes(node)) throw new Error(`the lock of ${node} is still held`);
+  });

@@ -16,6 +16,7 @@ import type { Store } from '../../src/store/store.ts';
 import { systemClock } from '../../src/tasks/clock.ts';
 import { isTerminal, type Task } from '../../src/tasks/task.ts';
 import { aNewTask } from './builders.ts';
+import { STEADY } from './clusters.ts';
 import { freshDatabase } from './database.ts';
 import { LIMITS, SETTINGS } from './engineWorld.ts';
 import { eventually } from './eventually.ts';
@@ -94,7 +95,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
     ends: (id) => until(id, ({ phase }) => isTerminal(phase)),
     cut: (node) => terminate(url, node.cluster.node),
     async join(change = () => ({})) {
-      const cluster = await joinCluster({ url, log });
+      const cluster = await joinCluster({ ...STEADY, url, log });
       const opened = await openPostgresStore({ url, cluster, poolSize: 4, namedStatements: true, log });
       const life = mortal(opened);
       const feed = createFeed({ reader: (ids) => opened.tasks(ids), log });
