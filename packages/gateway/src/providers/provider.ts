@@ -58,6 +58,33 @@ export interface Provider {
   close(): Promise<void>;
 }
 
+/** What an adapter can do beside `start`, `ask` and `open`. The contract suite proves each ability, and that no other is there. */
+export interface Abilities {
+  /** Which jobs can be stopped upstream: those that still wait there, or any that is not over. */
+  readonly cancel: 'none' | 'queued' | 'any';
+  /**
+   * Finding a lost submission. `unique`: found where no other job could be it, and never known to be absent; `full`: found or,
+   * after a while, known to be absent.
+   */
+  readonly find: 'none' | 'unique' | 'full';
+  /** Downloads start at any offset; elsewhere they start over. */
+  readonly resumeDownload: boolean;
+  /** Many jobs are asked about in fewer requests than jobs. */
+  readonly batchPolling: boolean;
+  /** Callbacks of the upstream are verified, where the account is set up for them. */
+  readonly callbacks: boolean;
+  /** The adapter itself says when a job may have changed. */
+  readonly hints: boolean;
+  /** Answers about running jobs carry a percentage. */
+  readonly progress: boolean;
+  /** The upstream's copy can be deleted, where the account asks for it. */
+  readonly discard: boolean;
+  /** A job of another node is run again here, to the same bytes. */
+  readonly resumeJob: boolean;
+  /** The upstream's own clock is read from its answers. */
+  readonly upstreamTime: boolean;
+}
+
 /**
  * Whether a request may leave, asked at the last moment before its first byte would: a submission that has waited (for its turn, a
  * token, an upload, a connection) through the end of a lease is no longer this node's to make.

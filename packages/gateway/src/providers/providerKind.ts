@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ProxySettings } from '../net/proxies.ts';
 import type { Clock } from '../tasks/clock.ts';
 import type { AccountLimits } from './account.ts';
-import type { MaySend, Provider } from './provider.ts';
+import type { Abilities, MaySend, Provider } from './provider.ts';
 import type { RateShare } from './rateShare.ts';
 
 /** Environment variables, by name. */
@@ -65,6 +65,8 @@ export interface EnvironmentAccount<A extends CommonAccount> {
 export interface ProviderKind<A extends CommonAccount> {
   /** As in `provider` of catalogue entries and of accounts. */
   readonly id: string;
+  /** What its adapters can do, by the service that an account is at. */
+  readonly abilities: Readonly<Record<string, Abilities>>;
   /** The members of an account in onetake.yaml. `secret` reads `{env: NAME}` or `{file: PATH}`. */
   schema(secret: z.ZodType<string>): z.ZodType<A>;
   /**

@@ -11,6 +11,7 @@ import {
 /** A kind as adapters define them. */
 const kind = (id: string, variable: string): ProviderKind<CommonAccount> => ({
   id,
+  abilities: {},
   schema: (secret) => z.strictObject({ ...COMMON_ACCOUNT, api_key: secret, base_url: baseUrl.optional() }),
   fromEnvironment: (env) => (env[variable] ? { api_key: { env: variable } } : undefined),
   open() {

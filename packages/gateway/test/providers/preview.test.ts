@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createNativePool } from '../../src/native/pool.ts';
+import { ABILITIES } from '../../src/providers/kinds.ts';
 import { createPreviewProvider } from '../../src/providers/preview/preview.ts';
 import type { Answer, Handle, Job, Provider } from '../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
@@ -43,15 +44,21 @@ const AN_IMAGE = { mediaId: 'red', contentType: 'image/png', bytes: RED.length, 
 
 describeProviderContract({
   name: 'the preview provider',
+  abilities: ABILITIES.preview,
+  local: true,
   startTwice: 'one_job',
   async create() {
     const dir = await mkdtemp(join(tmpdir(), 'onetake-'));
     const open = new Set<Provider>();
+    const folders = [dir];
+    let hints = 0;
+    let seen = 0;
     const waiting = new Set<() => void>();
     let next: Partial<VideoRequest> = {};
-    function openProvider(): Provider {
-      const provider = createPreviewProvider({ dir, native });
+    function openProvider(folder = dir): Provider {
+      const provider = createPreviewProvider({ dir: folder, native });
       provider.onHint?.(() => {
+        hints += 1;
         for (const wake of waiting) wake();
         waiting.clear();
       });
@@ -73,7 +80,14 @@ describeProviderContract({
         return { ...job, request, openInput: async () => Readable.from([Buffer.from('gif?')]) };
       },
       // Renders hint when they begin and when they are over.
-      passTime: () => new Promise<void>((resolve) => waiting.add(resolve)),
+      async passTime() {
+        if (hints === seen) await new Promise<void>((resolve) => waiting.add(resolve));
+        seen = hints;
+      },
+      async elsewhere() {
+        folders.push(await mkdtemp(join(tmpdir(), 'onetake-')));
+        return openProvider(folders.at(-1));
+      },
       failNextJob() {
         next = { image: NOT_AN_IMAGE };
       },
@@ -82,7 +96,7 @@ describeProviderContract({
       },
       async end() {
         await Promise.all([...open].map((one) => one.close()));
-        await rm(dir, { recursive: true, force: true });
+        for (const folder of folders) await rm(folder, { recursive: true, force: true });
       },
     };
   },

@@ -5,6 +5,18 @@ import { describeProviderContract } from './providerContract.ts';
 // The stand-in that the engine is tested with keeps the contract that real providers keep.
 describeProviderContract({
   name: 'the recording provider',
+  abilities: {
+    cancel: 'any',
+    find: 'full',
+    resumeDownload: true,
+    batchPolling: true,
+    callbacks: false,
+    hints: false,
+    progress: true,
+    discard: true,
+    resumeJob: false,
+    upstreamTime: false,
+  },
   startTwice: 'two_jobs',
   async create() {
     let next: Behaviour = {};
@@ -28,30 +40,30 @@ describeProviderContract({
         return behaviour;
       },
     });
-    const provider = createRecordingProvider({ upstream });
+    const { onHint: _saidByTests, ...provider } = createRecordingProvider({ upstream });
     return {
       provider,
       jobsMade: () => upstream.count('start'),
       reopen: async () => createRecordingProvider({ upstream }),
       passTime: async () => undefined,
-      loseNextAnswer() {
-        next = { start: ['answer_lost'] };
-      },
       failNextJob() {
         next = {
           answers: ['in_progress', { failed: 'content_rejected', message: 'The prompt was refused.' }],
         };
       },
       holdNextJob() {
-        next = { answers: ['in_progress'] };
+        next = { answers: [{ progress: 50 }] };
       },
-      breakUpstream() {
-        broken = true;
-      },
-      stallUpstream() {
-        provider.hold('start');
-        provider.hold('ask');
-        provider.hold('open');
+      network: {
+        loseNextAnswer() {
+          next = { start: ['answer_lost'] };
+        },
+        breakUpstream() {
+          broken = true;
+        },
+        stallUpstream() {
+          for (const call of ['start', 'ask', 'open'] as const) provider.hold(call);
+        },
       },
       end: () => provider.close(),
     };

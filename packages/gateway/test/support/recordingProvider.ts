@@ -88,7 +88,9 @@ export function createRecordingProvider(options: {
 
   function answer(handle: Handle, call: 'ask' | 'askMany'): { answer: Answer; outcome: string } {
     const job = jobOf(handle);
-    if (!job) return { answer: { state: 'missing' }, outcome: 'missing' };
+    if (!job || did('discard', handle, 'discarded')) {
+      return { answer: { state: 'missing' }, outcome: 'missing' };
+    }
     if (did('cancel', handle, 'cancelled')) {
       const message = 'The task was cancelled.';
       return { answer: { state: 'failed', reason: 'cancelled', message }, outcome: 'cancelled' };
@@ -218,7 +220,7 @@ export function createRecordingProvider(options: {
     },
 
     async discard(handle) {
-      known('discard', handle, 'discarded');
+      known('discard', handle, JSON.stringify('discarded'));
     },
 
     onHint(listener) {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
+import type { Abilities } from '../provider.ts';
 import {
   baseUrl,
   COMMON_ACCOUNT,
@@ -21,6 +22,20 @@ interface AiSdkAccount extends CommonAccount {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** A package starts a job and tells about it, and nothing else. */
+const ABILITIES: Abilities = {
+  cancel: 'none',
+  find: 'none',
+  resumeDownload: true,
+  batchPolling: false,
+  callbacks: false,
+  hints: false,
+  progress: false,
+  discard: false,
+  resumeJob: false,
+  upstreamTime: false,
+};
+
 /** A name as npm has it: an account can never name a file or an address. */
 const PACKAGE_NAME = /^(?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/;
 /** Shorter header values are words that stand in many texts, and no secrets. */
@@ -29,6 +44,12 @@ const SECRET_LENGTH = 12;
 /** Accounts of every service that has a package of the Vercel AI SDK with resumable video models. */
 export const aiSdkKind: ProviderKind<AiSdkAccount> = {
   id: 'ai-sdk',
+  abilities: {
+    xai: { ...ABILITIES, progress: true },
+    minimax: ABILITIES,
+    fal: ABILITIES,
+    replicate: ABILITIES,
+  },
 
   schema: (secret) =>
     z

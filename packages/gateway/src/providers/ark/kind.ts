@@ -44,6 +44,22 @@ const LARGEST_BATCH = 500;
 /** Seedance at Volcengine Ark and BytePlus ModelArk; docs/providers/ark.md. */
 export const arkKind: ProviderKind<ArkAccount> = {
   id: 'ark',
+  abilities: {
+    ark: {
+      // `DELETE` of a running task is refused.
+      cancel: 'queued',
+      // The order of the list is not documented.
+      find: 'unique',
+      resumeDownload: true,
+      batchPolling: true,
+      callbacks: true,
+      hints: false,
+      progress: false,
+      discard: true,
+      resumeJob: false,
+      upstreamTime: true,
+    },
+  },
   schema: (secret) =>
     z
       .strictObject({

@@ -16,6 +16,22 @@ const QUESTIONS_PER_SECOND = 20;
 
 export const dashscopeKind: ProviderKind<DashscopeAccount> = {
   id: 'dashscope',
+  abilities: {
+    dashscope: {
+      // "Only tasks in PENDING can be cancelled."
+      cancel: 'queued',
+      // Lists lag and hold no prompts.
+      find: 'unique',
+      resumeDownload: true,
+      batchPolling: true,
+      callbacks: false,
+      hints: false,
+      progress: false,
+      discard: false,
+      resumeJob: false,
+      upstreamTime: true,
+    },
+  },
   schema: (secret) =>
     z.strictObject({
       ...COMMON_ACCOUNT,

@@ -4,6 +4,7 @@ import type { AccountLimits } from '../account.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createUpstreamHttp } from '../http/upstreamHttp.ts';
+import type { Abilities } from '../provider.ts';
 import {
   baseUrl,
   COMMON_ACCOUNT,
@@ -59,6 +60,20 @@ const LIMITS: Readonly<Record<GoogleAccount['api'], AccountLimits>> = {
   },
 };
 
+/** There is no list of operations and no way to stop one, and neither progress nor callbacks. */
+const ABILITIES: Abilities = {
+  cancel: 'none',
+  find: 'none',
+  resumeDownload: true,
+  batchPolling: false,
+  callbacks: false,
+  hints: false,
+  progress: false,
+  discard: false,
+  resumeJob: false,
+  upstreamTime: false,
+};
+
 const name = z.string().regex(/^[\w.:-]+$/, 'must be an id as Google Cloud writes it');
 const project = z
   .string(
@@ -69,6 +84,7 @@ const project = z
 /** Accounts of Google: Veo on the Gemini API, with a key, or on Vertex AI, with a project. */
 export const googleKind: ProviderKind<GoogleAccount> = {
   id: 'google',
+  abilities: { gemini: ABILITIES, vertex: ABILITIES },
 
   schema: (secret) =>
     z.preprocess(

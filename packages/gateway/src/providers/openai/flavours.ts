@@ -1,4 +1,5 @@
 import type { AccountLimits } from '../account.ts';
+import type { Abilities } from '../provider.ts';
 
 /** The services that speak the Videos protocol, by how they differ. */
 export const FLAVOUR_IDS = ['openai', 'azure', 'compatible'] as const;
@@ -15,10 +16,23 @@ export interface Flavour {
   readonly retiredFrom: number;
   /** The header that carries the key. */
   readonly keyHeader: (key: string) => Readonly<Record<string, string>>;
-  /** Whether `DELETE` stops a job; elsewhere it is for jobs that are over. */
-  readonly deleteCancels: boolean;
+  readonly abilities: Abilities;
   readonly limits: AccountLimits;
 }
+
+const ABILITIES: Abilities = {
+  // openapi.yaml, deleteVideo: "a completed or failed video".
+  cancel: 'none',
+  find: 'full',
+  resumeDownload: true,
+  batchPolling: false,
+  callbacks: true,
+  hints: false,
+  progress: true,
+  discard: true,
+  resumeJob: false,
+  upstreamTime: true,
+};
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
@@ -30,8 +44,7 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     // OpenAI, "Deprecations": the Videos API and its models ended on that day.
     retiredFrom: Date.parse('2026-09-24'),
     keyHeader: bearer,
-    // openapi.yaml, deleteVideo: "a completed or failed video".
-    deleteCancels: false,
+    abilities: ABILITIES,
     limits: {
       // Jobs at a time are not documented: as many as the starts of a minute make in the four minutes a job takes.
       inFlight: 100,
@@ -49,7 +62,7 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     // Azure OpenAI, model retirement schedule: sora-2 (2025-12-08).
     retiredFrom: Date.parse('2026-09-15'),
     keyHeader: (key) => ({ 'api-key': key }),
-    deleteCancels: false,
+    abilities: ABILITIES,
     limits: {
       // Azure OpenAI, "Video generation with Sora": two jobs at a time.
       inFlight: 2,
@@ -63,7 +76,7 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     retiredFrom: Number.POSITIVE_INFINITY,
     keyHeader: bearer,
     // vLLM-Omni, "Videos API": DELETE aborts the job; SGLang Diffusion forgets it.
-    deleteCancels: true,
+    abilities: { ...ABILITIES, cancel: 'any' },
     // A server of one's own queues by itself and answers at once: few jobs, asked about often.
     limits: {
       inFlight: 8,

@@ -17,6 +17,7 @@ interface OpenaiAccount extends CommonAccount {
 /** Accounts of OpenAI, of Azure OpenAI, and of servers that speak OpenAI's Videos protocol. */
 export const openaiKind: ProviderKind<OpenaiAccount> = {
   id: 'openai',
+  abilities: Object.fromEntries(FLAVOUR_IDS.map((id) => [id, FLAVOURS[id].abilities])),
 
   schema: (secret) =>
     z
@@ -74,7 +75,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
       },
       secrets: [account.api_key, account.webhook_secret].filter((secret) => secret !== undefined),
       webhookSecret: account.webhook_secret,
-      deleteCancels: flavour.deleteCancels,
+      deleteCancels: flavour.abilities.cancel === 'any',
       deleteAfterCollect: account.delete_after_collect,
       jsonCreate: account.json_create,
       clock,

@@ -1,9 +1,12 @@
+import { aiSdkKind } from '../../../src/providers/aiSdk/kind.ts';
+import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { NAMES, openWith, SERVICES, startWorld } from './world.ts';
 
 for (const name of NAMES) {
   describeProviderContract({
     name: `the AI SDK bridge to ${name}`,
+    abilities: aiSdkKind.abilities[name],
     startTwice: 'two_jobs',
     async create() {
       const { provider, simulators, passTime } = await startWorld(name);
@@ -19,21 +22,13 @@ for (const name of NAMES) {
           return { ...job, upstreamModel: SERVICES[name].model, request };
         },
         passTime: async () => passTime(),
-        loseNextAnswer() {
-          simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
-        },
         failNextJob() {
           marker = '[fail]';
         },
         holdNextJob() {
           marker = '[hold]';
         },
-        breakUpstream() {
-          simulators.faults.add({ kind: 'reset' });
-        },
-        stallUpstream() {
-          simulators.faults.add({ kind: 'hang' });
-        },
+        network: networkOf(simulators),
         end: async () => undefined,
       };
     },

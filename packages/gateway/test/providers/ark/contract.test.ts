@@ -1,15 +1,23 @@
 import { startSimulators } from '@onetake/simulators';
+import { arkKind } from '../../../src/providers/ark/kind.ts';
+import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { arkAt, MODEL } from './world.ts';
 
 describeProviderContract({
   name: 'Ark',
+  abilities: arkKind.abilities.ark,
   // No key that would make a second start the first one's is documented.
   startTwice: 'two_jobs',
   async create() {
     const simulators = await startSimulators({ only: ['ark'], limits: false });
+    const callbacks = await receiveCallbacks();
     const open = () =>
-      arkAt(`${simulators.urls.ark}/api/v3`, { apiKey: simulators.keys.ark ?? '', discards: true });
+      arkAt(`${simulators.urls.ark}/api/v3`, {
+        apiKey: simulators.keys.ark ?? '',
+        discards: true,
+        callback: { url: callbacks.url, token: 'a-token-that-cannot-be-guessed' },
+      });
     let marker = '';
     return {
       provider: open(),
@@ -23,17 +31,17 @@ describeProviderContract({
       async passTime() {
         simulators.advance(60_000);
       },
-      loseNextAnswer: () =>
-        void simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 }),
       failNextJob() {
         marker = ' [moderation]';
       },
-      // A running task cannot be stopped; one that waits can.
       holdNextJob() {
+        marker = ' [hold]';
+      },
+      queueNextJob() {
         marker = ' [queued]';
       },
-      breakUpstream: () => void simulators.faults.add({ kind: 'reset' }),
-      stallUpstream: () => void simulators.faults.add({ kind: 'hang' }),
+      network: networkOf(simulators),
+      callbackAbout: callbacks.about,
       end: () => simulators.close(),
     };
   },

@@ -1,9 +1,12 @@
 import { startSimulators } from '@onetake/simulators';
+import { dashscopeKind } from '../../../src/providers/dashscope/kind.ts';
+import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { providerAt } from './world.ts';
 
 describeProviderContract({
   name: 'DashScope',
+  abilities: dashscopeKind.abilities.dashscope,
   startTwice: 'two_jobs',
   async create() {
     const simulators = await startSimulators({ only: ['dashscope'], scale: 0.001, limits: false });
@@ -21,22 +24,16 @@ describeProviderContract({
         return { ...job, upstreamModel: 'wan3.0-video', request };
       },
       passTime: async () => simulators.advance(60_000),
-      loseNextAnswer() {
-        simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
-      },
       failNextJob() {
         marker = '[fail]';
       },
       holdNextJob() {
+        marker = '[hold]';
+      },
+      queueNextJob() {
         marker = '[queued]';
       },
-      breakUpstream() {
-        // Every call of the suite waits for a connection first, and so comes after this.
-        void upstream.outage();
-      },
-      stallUpstream() {
-        simulators.faults.add({ kind: 'hang' });
-      },
+      network: networkOf(simulators),
       async end() {
         await provider.close();
         await simulators.close();

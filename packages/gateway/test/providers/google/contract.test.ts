@@ -1,4 +1,6 @@
 import { startSimulators } from '@onetake/simulators';
+import { googleKind } from '../../../src/providers/google/kind.ts';
+import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { MODELS, openAccount, type Service } from './support.ts';
 
@@ -15,11 +17,11 @@ const VARIANTS: readonly { service: Service; name: string; more?: Record<string,
 for (const { service, name, more } of VARIANTS) {
   describeProviderContract({
     name,
+    abilities: googleKind.abilities[service],
     startTwice: 'two_jobs',
     async create() {
       const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });
       const { provider } = await openAccount(simulators.environment, more);
-      const upstream = simulators.upstream(service);
       let marker = '';
       return {
         provider,
@@ -44,12 +46,7 @@ for (const { service, name, more } of VARIANTS) {
         holdNextJob() {
           marker = ' [hold]';
         },
-        breakUpstream() {
-          void upstream.outage();
-        },
-        stallUpstream() {
-          simulators.faults.add({ kind: 'hang', upstream: service });
-        },
+        network: networkOf(simulators),
         async end() {
           await provider.close();
           await simulators.close();

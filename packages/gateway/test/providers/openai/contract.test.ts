@@ -1,17 +1,24 @@
+import { openaiKind } from '../../../src/providers/openai/kind.ts';
+import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { openUpstream, SERVICES, type Service } from './support.ts';
 
 for (const service of Object.keys(SERVICES) as Service[]) {
   describeProviderContract({
     name: service,
+    abilities: openaiKind.abilities[SERVICES[service].flavour],
     startTwice: 'two_jobs',
     async create() {
-      const { simulators, provider, open } = await openUpstream(service);
+      const { simulators, open } = await openUpstream(service);
+      const callbacks = await receiveCallbacks();
+      simulators.upstream(service).configure({ webhookUrl: callbacks.url });
+      const { webhookSecret: secret } = simulators.upstream(service).settings();
+      const reopen = () => open({ delete_after_collect: true, webhook_secret: String(secret) });
       let marker = '';
       return {
-        provider,
+        provider: await reopen(),
         jobsMade: () => simulators.ledger.jobs().length,
-        reopen: () => open(),
+        reopen,
         job(job) {
           const prompt = `${job.request.prompt} ${marker}`;
           marker = '';
@@ -23,16 +30,14 @@ for (const service of Object.keys(SERVICES) as Service[]) {
           };
         },
         passTime: async () => simulators.advance(30_000),
-        loseNextAnswer: () =>
-          void simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 }),
         failNextJob() {
           marker = '[moderation]';
         },
         holdNextJob() {
           marker = '[hold]';
         },
-        breakUpstream: () => void simulators.faults.add({ kind: 'reset' }),
-        stallUpstream: () => void simulators.faults.add({ kind: 'hang' }),
+        network: networkOf(simulators),
+        callbackAbout: callbacks.about,
         end: async () => undefined,
       };
     },

@@ -1,0 +1,244 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type Abilities,
+  type Handle,
+  type Provider,
+  UpstreamError,
+} from '../../../src/providers/provider.ts';
+import { sending } from '../../support/sending.ts';
+import {
+  answered,
+  awaited,
+  closedLater,
+  fetched,
+  finished,
+  handleOf,
+  jobOf,
+  lastAnswer,
+  lostSubmission,
+  requestsDuring,
+  required,
+  type Suite,
+  settled,
+  signal,
+  started,
+  unknownHandle,
+} from './fixture.ts';
+
+type Optional<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
+
+/** The ability behind each method that an adapter may leave out. */
+const METHODS: Readonly<Record<Optional<Provider>, (abilities: Abilities) => boolean>> = {
+  askMany: ({ batchPolling }) => batchPolling,
+  resume: ({ resumeJob }) => resumeJob,
+  cancel: ({ cancel }) => cancel !== 'none',
+  find: ({ find }) => find !== 'none',
+  discard: ({ discard }) => discard,
+  verifyCallback: ({ callbacks }) => callbacks,
+  onHint: ({ hints }) => hints,
+  upstreamTime: ({ upstreamTime }) => upstreamTime,
+};
+
+/** A test of what this adapter can do: where it cannot there is none, rather than one that is skipped. */
+const itWhere = (declared: boolean): typeof it | (() => void) => (declared ? it : () => undefined);
+
+/** Long enough ago for whatever an upstream does about a submission to be done. Milliseconds. */
+const LONG_AGO_MS = 10 * 60_000;
+
+/** Each ability that the definition declares works, and no other is there. */
+export function describeAbilities(suite: Suite): void {
+  const { name, abilities, open, local } = suite;
+
+  describe(`${name}: its abilities`, () => {
+    it('are those that its definition declares', async () => {
+      const { provider } = await open();
+      const declared = Object.entries(METHODS).map(([method, has]) => [method, has(abilities)]);
+      const present = Object.keys(METHODS).map((method) => [
+        method,
+        Reflect.get(provider, method) !== undefined,
+      ]);
+      expect(Object.fromEntries(present)).toEqual(Object.fromEntries(declared));
+    });
+
+    it(`${abilities.progress ? 'include' : 'do not include'} a percentage for jobs that run`, async () => {
+      const fixture = await open();
+      fixture.holdNextJob();
+      const { handle } = await started(fixture);
+      const answer = await answered(fixture, handle, ({ state }) => state === 'in_progress');
+      expect('progress' in answer && typeof answer.progress === 'number').toBe(abilities.progress);
+    });
+
+    it(`${abilities.resumeDownload ? 'include' : 'do not include'} downloads from any offset`, async () => {
+      const fixture = await open();
+      const { handle, result } = await finished(fixture);
+      const { bytes } = await fetched(fixture.provider, handle, result, 0);
+      const half = Math.floor(bytes.length / 2);
+      const { offset } = await fetched(fixture.provider, handle, result, half);
+      expect(offset).toBe(abilities.resumeDownload ? half : 0);
+    });
+
+    itWhere(abilities.batchPolling)('include asking about many jobs at once', async () => {
+      const fixture = await open();
+      const askMany = required(fixture.provider.askMany, 'askMany');
+      const one = await finished(fixture);
+      const other = await finished(fixture);
+      const stranger = unknownHandle();
+      const answers = await askMany([one.handle, stranger, other.handle], signal());
+      expect(answers.get(one.handle.upstreamId)?.state).toBe('succeeded');
+      expect(answers.get(other.handle.upstreamId)?.state).toBe('succeeded');
+      expect([undefined, 'missing']).toContain(answers.get(stranger.upstreamId)?.state);
+    });
+
+    itWhere(abilities.batchPolling && !local)('ask about many in fewer requests than jobs', async () => {
+      const fixture = await open();
+      const askMany = required(fixture.provider.askMany, 'askMany');
+      const handles: Handle[] = [];
+      for (let jobs = 0; jobs < 6; jobs++) {
+        fixture.holdNextJob();
+        handles.push((await started(fixture)).handle);
+      }
+      let answers: Awaited<ReturnType<typeof askMany>> = new Map();
+      const requests = await requestsDuring(async () => {
+        answers = await askMany(handles, signal());
+      });
+      expect(answers.size).toBe(handles.length);
+      expect(requests).toBeLessThan(handles.length);
+    });
+
+    itWhere(abilities.discard)('include deleting a job upstream, more than once', async () => {
+      const fixture = await open();
+      const discard = required(fixture.provider.discard, 'discard');
+      const { handle } = await finished(fixture);
+      await discard(handle, signal());
+      expect(await fixture.provider.ask(handle, signal())).toMatchObject({ state: 'missing' });
+      await settled(discard(handle, signal()));
+    });
+
+    itWhere(abilities.callbacks)(
+      'include callbacks that name their job and prove where they are from',
+      async () => {
+        const fixture = await open();
+        const verify = required(fixture.provider.verifyCallback, 'verifyCallback');
+        const callbackAbout = required(fixture.callbackAbout, 'callbackAbout');
+        const { handle } = await finished(fixture);
+        const callback = await callbackAbout(handle);
+        expect(await verify(callback)).toEqual([handle.upstreamId]);
+        await expect(verify({ ...callback, headers: {}, query: {} })).rejects.toThrow();
+      },
+    );
+
+    itWhere(abilities.hints)('include a hint when a job is over', async () => {
+      const fixture = await open();
+      const onHint = required(fixture.provider.onHint, 'onHint');
+      const hinted: string[] = [];
+      const stop = onHint((upstreamId) => hinted.push(upstreamId));
+      const { handle } = await finished(fixture);
+      expect(hinted).toContain(handle.upstreamId);
+      stop();
+      const before = hinted.length;
+      await finished(fixture);
+      expect(hinted.length).toBe(before);
+    });
+
+    itWhere(abilities.resumeJob)("include running another node's job again, to the same bytes", async () => {
+      const fixture = await open();
+      const { handle, job, result } = await finished(fixture);
+      const { bytes } = await fetched(fixture.provider, handle, result, 0);
+      const other = closedLater(await required(fixture.elsewhere, 'elsewhere')());
+      expect(await other.ask(handle, signal())).toMatchObject({ state: 'missing' });
+      await required(other.resume, 'resume')(job);
+      const again = await awaited({ ...fixture, provider: other }, handle);
+      expect((await fetched(other, handle, again, 0)).bytes.equals(bytes)).toBe(true);
+    });
+
+    itWhere(abilities.upstreamTime)("include the upstream's clock, once it has answered", async () => {
+      const fixture = await open();
+      const upstreamTime = required(fixture.provider.upstreamTime, 'upstreamTime');
+      expect(upstreamTime()).toBeUndefined();
+      await started(fixture);
+      expect(upstreamTime()).toBeGreaterThan(Date.parse('2020-01-01'));
+    });
+  });
+
+  if (abilities.find !== 'none') describeFinding(suite);
+  if (abilities.cancel !== 'none') describeCancelling(suite);
+}
+
+function describeFinding({ name, abilities, open, local }: Suite): void {
+  describe(`${name}: a lost submission`, () => {
+    const look = (provider: Provider, ...lost: Parameters<typeof lostSubmission>) =>
+      required(provider.find, 'find')(lostSubmission(...lost), signal());
+
+    it('is found by the next process', async () => {
+      const fixture = await open();
+      const job = jobOf(fixture);
+      if (!local) required(fixture.network, 'network').loseNextAnswer();
+      await settled(fixture.provider.start(job, sending(signal())));
+      const next = closedLater(await fixture.reopen());
+      const found = await look(next, job);
+      if (!found.found) throw new Error('not found');
+      await awaited({ ...fixture, provider: next }, handleOf(job, found.upstreamId));
+    });
+
+    it('is not taken for another of the same words', async () => {
+      const fixture = await open();
+      const { upstreamId } = (await finished(fixture)).handle;
+      expect(await look(fixture.provider, jobOf(fixture), [upstreamId])).toMatchObject({ found: false });
+    });
+
+    it(`that never arrived is ${abilities.find === 'full' ? 'absent after a while' : 'never certainly absent'}`, async () => {
+      const fixture = await open();
+      const { upstreamId } = (await finished(fixture)).handle;
+      expect(await look(fixture.provider, jobOf(fixture), [upstreamId], LONG_AGO_MS)).toEqual(
+        expect.objectContaining({
+          found: false,
+          certainty: abilities.find === 'full' ? 'absent' : 'unknown',
+        }),
+      );
+    });
+  });
+}
+
+function describeCancelling({ name, abilities, open }: Suite): void {
+  describe(`${name}: cancelling`, () => {
+    const cancel = (provider: Provider, ...given: Parameters<NonNullable<Provider['cancel']>>) =>
+      required(provider.cancel, 'cancel').call(provider, ...given);
+
+    it(`stops a job that ${abilities.cancel === 'any' ? 'runs' : 'waits'}, now or by a later answer`, async () => {
+      const fixture = await open();
+      if (abilities.cancel === 'any') fixture.holdNextJob();
+      else required(fixture.queueNextJob, 'queueNextJob')();
+      const { handle } = await started(fixture);
+      const state = abilities.cancel === 'any' ? 'in_progress' : 'queued';
+      await answered(fixture, handle, (answer) => answer.state === state);
+      expect(['cancelled', 'pending']).toContain(await cancel(fixture.provider, handle, signal()));
+      const answer = await lastAnswer(fixture, handle);
+      expect(answer.state === 'missing' || (answer.state === 'failed' && answer.reason === 'cancelled')).toBe(
+        true,
+      );
+    });
+
+    itWhere(abilities.cancel === 'queued')('is too late for a job that runs, which goes on', async () => {
+      const fixture = await open();
+      fixture.holdNextJob();
+      const { handle } = await started(fixture);
+      await answered(fixture, handle, ({ state }) => state === 'in_progress');
+      expect(await cancel(fixture.provider, handle, signal())).toBe('too_late');
+      expect(await fixture.provider.ask(handle, signal())).toMatchObject({ state: 'in_progress' });
+    });
+
+    it('is too late for a job that is over, which keeps its video', async () => {
+      const fixture = await open();
+      const { handle, result } = await finished(fixture);
+      expect(await cancel(fixture.provider, handle, signal())).toBe('too_late');
+      expect((await fixture.provider.ask(handle, signal())).state).toBe('succeeded');
+      expect((await fetched(fixture.provider, handle, result, 0)).bytes.length).toBeGreaterThan(0);
+    });
+
+    it('never says that it stopped a job that is not known', async () => {
+      const fixture = await open();
+      const outcome = await settled(cancel(fixture.provider, unknownHandle(), signal()));
+      if (!(outcome instanceof UpstreamError)) expect(outcome).toBe('too_late');
+    });
+  });
+}

@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import type { Simulators } from '@onetake/simulators';
+import type { Callback, Handle } from '../../../src/providers/provider.ts';
+import { serve } from '../../support/httpServer.ts';
+import type { NetworkFaults } from './fixture.ts';
+
+/** Network trouble of a simulated upstream. */
+export const networkOf = ({ faults }: Pick<Simulators, 'faults'>): NetworkFaults => ({
+  loseNextAnswer: () => void faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 }),
+  breakUpstream: () => void faults.add({ kind: 'reset' }),
+  stallUpstream: () => void faults.add({ kind: 'hang' }),
+});
+
+/** An address that a simulated upstream calls back; `about` resolves with a callback that names the job. */
+export async function receiveCallbacks(): Promise<{
+  readonly url: string;
+  about(handle: Handle): Promise<Callback>;
+}> {
+  const received: Callback[] = [];
+  const arrivals = new EventTarget();
+  const { origin } = await serve(async (request, response) => {
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece);
+    const { searchParams } = new URL(request.url ?? '', origin);
+    const rawBody = Buffer.concat(pieces);
+    received.push({ headers: request.headers, rawBody, query: Object.fromEntries(searchParams) });
+    response.writeHead(204).end();
+    arrivals.dispatchEvent(new Event('callback'));
+  });
+  return {
+    url: `${origin}/callbacks`,
+    async about({ upstreamId }) {
+      for (;;) {
+        const found = received.find(({ rawBody }) => rawBody.includes(upstreamId));
+        if (found) return found;
+        await once(arrivals, 'callback');
+      }
+    },
+  };
+}
