@@ -1,6 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createCatalogue, modelsDocument, SETTINGS, type Setting } from '@onetake/gateway';
+import {
+  ABILITIES,
+  type Abilities,
+  createCatalogue,
+  modelsDocument,
+  SETTINGS,
+  type Setting,
+} from '@onetake/gateway';
 
 /**
  * Writes the documents that are made from the code, or with `--check` tells which are stale.
@@ -9,13 +16,42 @@ import { createCatalogue, modelsDocument, SETTINGS, type Setting } from '@onetak
  */
 const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/models.md': modelsPage,
+  'docs/providers.md': providersPage,
   'docs/settings.md': settingsPage,
 };
+
+/** The page as it is, with its table of abilities made anew. */
+function providersPage(): string {
+  const page = readIfThere(pathOf('docs/providers.md')) ?? '';
+  return page.replace(/(<!-- abilities -->\n)[\s\S]*(<!-- \/abilities -->)/, (_all, begin, end) =>
+    [begin, abilitiesTable(), '\n', end].join(''),
+  );
+}
+
+function abilitiesTable(): string {
+  const columns: Readonly<Record<string, (abilities: Abilities) => string>> = {
+    'stops jobs': ({ cancel }) => ({ none: '–', queued: 'waiting ones', any: 'yes' })[cancel],
+    'finds lost submissions': ({ find }) => ({ none: '–', unique: 'where unique', full: 'yes' })[find],
+    'resumes downloads': ({ resumeDownload }) => mark(resumeDownload),
+    'polls in batches': ({ batchPolling }) => mark(batchPolling),
+    callbacks: ({ callbacks, hints }) => (hints ? 'built in' : mark(callbacks)),
+    progress: ({ progress }) => mark(progress),
+    'deletes upstream': ({ discard }) => mark(discard),
+  };
+  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [
+    row(['', ...Object.keys(columns)]),
+    row(Array(Object.keys(columns).length + 1).fill('---')),
+    ...Object.entries(ABILITIES).map(([name, abilities]) =>
+      row([`\`${name}\``, ...Object.values(columns).map((cell) => cell(abilities))]),
+    ),
+  ].join('\n');
+}
 
 const check = process.argv.includes('--check');
 let stale = 0;
 for (const [path, make] of Object.entries(DOCUMENTS)) {
-  const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const file = pathOf(path);
   const text = make();
   if (!check) {
     writeFileSync(file, text);
@@ -63,6 +99,14 @@ models:
       lastFrame: null
 \`\`\`
 `;
+}
+
+function pathOf(path: string): string {
+  return fileURLToPath(new URL(`../${path}`, import.meta.url));
+}
+
+function mark(has: boolean): string {
+  return has ? 'yes' : '–';
 }
 
 function readIfThere(path: string): string | undefined {
