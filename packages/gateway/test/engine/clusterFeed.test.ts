@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import { connectFeed } from '../../src/engine/clusterFeed.ts';
+import { createFeed } from '../../src/engine/feed.ts';
+import { createManualCluster } from '../support/manualCluster.ts';
+
+function connected() {
+  const cluster = createManualCluster();
+  const feed = createFeed();
+  const stale: (string | undefined)[] = [];
+  let forgotten = 0;
+  feed.onStale((id) => stale.push(id));
+  const end = connectFeed(cluster, feed, {
+    forgetKeys() {
+      forgotten += 1;
+    },
+  });
+  return { cluster, stale, end, forgotten: () => forgotten };
+}
+
+it('what another node moved is not answered from this one’s caches any more', () => {
+  const { cluster, stale, forgotten } = connected();
+  cluster.hear({
+    kind: 'moved',
+    tasks: [
+      ['one', 2],
+      ['two', 7],
+    ],
+  });
+  expect(stale).toEqual(['one', 'two']);
+  expect(forgotten()).toBe(0);
+});
+
+it('keys that another node made or revoked are read again', () => {
+  const { cluster, stale, forgotten } = connected();
+  cluster.hear({ kind: 'keys' });
+  expect(forgotten()).toBe(1);
+  expect(stale).toEqual([]);
+});
+
+it('nothing else that nodes tell touches the caches', () => {
+  const { cluster, stale, forgotten } = connected();
+  cluster.hear({ kind: 'leaving' });
+  cluster.hear({ kind: 'shares', account: 'one' });
+  cluster.hear({ kind: 'progress', tasks: [['one', 50, 1000]] });
+  expect([stale, forgotten()]).toEqual([[], 0]);
+});
+
+it('nothing is believed that was read before a lease was lost, nor before there was one again', () => {
+  const { cluster, stale, forgotten } = connected();
+  cluster.lose();
+  expect([stale, forgotten()]).toEqual([[undefined], 1]);
+  cluster.rejoin('node-2');
+  expect([stale, forgotten()]).toEqual([[undefined, undefined], 2]);
+});
+
+it('nothing is heard once it is ended', () => {
+  const { cluster, stale, forgotten, end } = connected();
+  end();
+  cluster.hear({ kind: 'keys' });
+  cluster.hear({ kind: 'moved', tasks: [['one', 2]] });
+  cluster.lose();
+  expect([stale, forgotten()]).toEqual([[], 0]);
+});

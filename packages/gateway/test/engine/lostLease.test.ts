@@ -1,0 +1,338 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../src/providers/provider.ts';
+import type { Store } from '../../src/store/store.ts';
+import { type Event, move } from '../../src/tasks/lifecycle.ts';
+import { openUpstream } from '../providers/openai/support.ts';
+import { createWorld, type World, type WorldOptions } from '../support/engineWorld.ts';
+import { createManualCluster } from '../support/manualCluster.ts';
+
+/** A world whose node is one of several; what another node owns is left with it. */
+async function nodeOfSeveral(options: WorldOptions = {}) {
+  const cluster = createManualCluster();
+  const logged: Record<string, unknown>[] = [];
+  const world = await createWorld({
+    ...options,
+    parts(parts) {
+      const changed = { ...parts, ...options.parts?.(parts) };
+      return {
+        ...changed,
+        cluster,
+        store: { ...changed.store, adopt: async () => [] },
+        log: pino({ level: 'error' }, { write: (line) => logged.push(JSON.parse(line)) }),
+      };
+    },
+  });
+  return { world, cluster, logged };
+}
+
+/** Writes moves of the task as its next driver does, which tells nobody. */
+async function asNextDriver({ store }: World, id: string, ...events: Event[]): Promise<void> {
+  for (const event of events) {
+    const task = await store.task(id);
+    const next = task && move(task, event, task.createdAt);
+    if (!next || !(await store.commit(next))) throw new Error(`no ${event.type} for ${JSON.stringify(task)}`);
+  }
+}
+
+const REFUSED: Event = { type: 'submit_refused' };
+const INTENDED: Event = {
+  type: 'submit_intended',
+  accountId: 'one',
+  idempotencyKey: 'f'.repeat(32),
+  upstreamModel: 'upstream-model',
+};
+const confirmed = (upstreamId: string): Event => ({ type: 'submit_confirmed', upstreamId, working: false });
+const EXPIRED: Event = {
+  type: 'failed',
+  outcome: 'expired',
+  error: { code: 504, reason: 'expired', message: 'expired' },
+};
+
+describe('a lease that is lost between the intent and the call', () => {
+  const afterIntent = (store: Store, then: () => void): Store => ({
+    ...store,
+    async commit(given, media) {
+      const done = await store.commit(given, media);
+      if (given.task.phase === 'submitting') then();
+      return done;
+    },
+  });
+
+  it('sends no byte upstream; with the lease back the task goes on as if it had not had its turn', async () => {
+    const { simulators, provider } = await openUpstream('openai');
+    let once = true;
+    const { world, cluster } = await nodeOfSeveral({
+      provider: () => provider,
+      parts: ({ store }) => ({
+        upstreamModel: () => 'sora-2',
+        store: afterIntent(store, () => {
+          if (once) cluster.freeze();
+          once = false;
+        }),
+      }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    expect(await world.task(id)).toMatchObject({ phase: 'submitting', attempt: { number: 1 } });
+    expect(simulators.ledger.requests()).toEqual([]);
+    cluster.freeze(false);
+    await world.advance(1000);
+    await expect.poll(() => simulators.ledger.jobs()).toHaveLength(1);
+    await expect.poll(() => world.task(id)).toMatchObject({ phase: 'running', attempt: { number: 2 } });
+  });
+
+  it('is noticed before the adapter is asked at all', async () => {
+    let asked = 0;
+    const { world, cluster } = await nodeOfSeveral({
+      parts: ({ store }) => ({ store: afterIntent(store, () => cluster.freeze()) }),
+      provider: (provider) => ({
+        ...provider,
+        start(...given) {
+          asked += 1;
+          return provider.start(...given);
+        },
+      }),
+    });
+    await world.submit();
+    await world.idle();
+    expect(asked).toBe(0);
+  });
+
+  it.each<[string, (cluster: ReturnType<typeof createManualCluster>) => void]>([
+    ['cannot be proved', (cluster) => cluster.freeze()],
+    ['is over', (cluster) => cluster.lose()],
+    [
+      'is another one by then',
+      (cluster) => {
+        cluster.lose();
+        cluster.rejoin('node-2');
+      },
+    ],
+  ])('is seen by the adapter at the last moment where it %s', async (_how, happens) => {
+    const { simulators, provider } = await openUpstream('openai');
+    const { world, cluster } = await nodeOfSeveral({
+      provider: () => ({
+        ...provider,
+        start(job, sending) {
+          happens(cluster);
+          return provider.start(job, sending);
+        },
+      }),
+      parts: () => ({ upstreamModel: () => 'sora-2' }),
+    });
+    const { id } = await world.submit();
+    await world.advance(10_000);
+    expect(simulators.ledger.requests()).toEqual([]);
+    expect((await world.task(id)).attempt?.upstreamId).toBeUndefined();
+    expect(world.engine.accounts()).toMatchObject([{ blocked: false }]);
+  });
+});
+
+describe('an answer that comes after the lease was lost', () => {
+  /** The answer to attempt 1 arrives when its task is as `events` of its next driver have made it. */
+  async function lateAnswer(...events: Event[]) {
+    const { world, cluster, logged } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    cluster.lose();
+    await asNextDriver(world, id, ...events);
+    const before = await world.task(id);
+    held.letGo();
+    await world.upstream.seen(({ call }) => call === 'start');
+    await world.idle();
+    const complaints = logged.filter((line) => line.upstreamId === 'one-1' && line.task === id);
+    return { before, after: await world.task(id), complaints };
+  }
+
+  it('gives the attempt its id, for its next driver to find', async () => {
+    const { after, complaints } = await lateAnswer();
+    expect(after).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: 'one-1' } });
+    expect(complaints).toEqual([]);
+  });
+
+  it('does not say that the work has begun: its next driver would tell less', async () => {
+    const { world, cluster } = await nodeOfSeveral({
+      provider: (provider) => ({
+        ...provider,
+        start: async (...given) => ({ ...(await provider.start(...given)), state: 'in_progress' }),
+      }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    cluster.lose();
+    held.letGo();
+    await world.upstream.seen(({ call }) => call === 'start');
+    await world.idle();
+    const task = await world.task(id);
+    expect(task).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+    expect(task.startedAt).toBeUndefined();
+  });
+
+  it.each([
+    ['another attempt is on its way', [REFUSED, INTENDED]],
+    ['another attempt runs', [REFUSED, INTENDED, confirmed('one-2')]],
+    ['the task waits for another attempt', [REFUSED]],
+    ['the task is over', [EXPIRED]],
+  ])('changes nothing where %s, and the job that nobody follows is told', async (_how, events) => {
+    const { before, after, complaints } = await lateAnswer(...events);
+    expect(after).toEqual(before);
+    expect(complaints).toHaveLength(1);
+  });
+
+  it('is no news where the next driver has found the job', async () => {
+    const { before, after, complaints } = await lateAnswer(confirmed('one-1'));
+    expect(after).toEqual(before);
+    expect(complaints).toEqual([]);
+  });
+
+  it('is not believed where the job is another task’s', async () => {
+    const { world, cluster, logged } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      provider: (provider) => ({
+        ...provider,
+        start: async (...given) => ({ ...(await provider.start(...given)), upstreamId: 'same' }),
+      }),
+    });
+    const first = await world.submit('first');
+    await world.idle();
+    const held = world.provider.hold('start');
+    const second = await world.submit('second');
+    await world.reaches(second.id, 'submitting');
+    cluster.lose();
+    held.letGo();
+    await world.upstream.seen(({ call, taskId }) => call === 'start' && taskId === second.id);
+    await world.idle();
+    expect(await world.task(first.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'same' } });
+    const task = await world.task(second.id);
+    expect(task.phase).toBe('submitting');
+    expect(task.attempt?.upstreamId).toBeUndefined();
+    expect(logged.filter(({ upstreamId }) => upstreamId === 'same')).toHaveLength(1);
+  });
+
+  it('is written once the store is back', async () => {
+    let away = 3;
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async claim(given) {
+            if (away-- > 0) throw new Error('no connection');
+            return store.claim(given);
+          },
+        },
+      }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    cluster.lose();
+    held.letGo();
+    await world.upstream.seen(({ call }) => call === 'start');
+    await world.idle();
+    expect((await world.task(id)).phase).toBe('submitting');
+    await world.advance(5000);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('is written though the next driver notes something in between', async () => {
+    let noted = false;
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async claim(given) {
+            if (!noted) await asNextDriver({ ...world, store }, given.task.id, { type: 'cancel_requested' });
+            noted = true;
+            return store.claim(given);
+          },
+        },
+      }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    cluster.lose();
+    const heard = new Promise<string>((resolve) => {
+      world.feed.onChange(({ task }) => task.phase === 'running' && resolve(task.id));
+    });
+    held.letGo();
+    expect(await heard).toBe(id);
+    const task = await world.task(id);
+    expect(task).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+    expect(task.cancelRequestedAt).toBeDefined();
+  });
+
+  it('that says nothing is held against no account of this node', async () => {
+    const { world, cluster } = await nodeOfSeveral({ behaviour: () => ({ start: ['answer_lost'] }) });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    cluster.lose();
+    held.letGo();
+    await world.upstream.seen(({ call }) => call === 'start');
+    await world.idle();
+    expect(world.engine.accounts()).toMatchObject([{ blocked: false, inFlight: 0 }]);
+    expect(world.upstream.count('find')).toBe(0);
+    expect((await world.task(id)).phase).toBe('submitting');
+  });
+});
+
+describe('an id that becomes known elsewhere while a lost submission is looked for', () => {
+  /** The look number `look` is answered when another node has told the id. */
+  async function toldDuring(look: number, answer: 'unknown' | 'absent') {
+    const { world, cluster } = await nodeOfSeveral({
+      limits: { inFlight: 1 },
+      behaviour: () => ({
+        start: ['answer_lost'],
+        answers: ['in_progress'],
+        find: [...Array.from({ length: look - 1 }, () => 'unknown' as const), answer],
+      }),
+      provider: (provider) => ({
+        ...provider,
+        async find(...given) {
+          const outcome = await provider.find?.(...given);
+          if (world.upstream.count('find') === look) {
+            const { id } = await submitted;
+            await asNextDriver(world, id, confirmed('one-1'));
+            const task = await world.task(id);
+            cluster.hear({ kind: 'moved', tasks: [[id, task.version]] });
+            while (world.engine.waiting(task) || (await world.engine.read(id))?.phase !== 'running')
+              await new Promise(setImmediate);
+          }
+          if (!outcome) throw new UpstreamError('upstream_unavailable');
+          return outcome;
+        },
+      }),
+    });
+    const submitted = world.submit();
+    const { id } = await submitted;
+    await world.submit('waits for its place');
+    await world.advance(120_000);
+    expect(world.upstream.count('find')).toBe(look);
+    return { world, id };
+  }
+
+  it('is not overwritten by the verdict that nobody can tell', async () => {
+    const { world, id } = await toldDuring(6, 'unknown');
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('ends the search', async () => {
+    const { world, id } = await toldDuring(2, 'unknown');
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('keeps its place though the upstream says that there is no such job', async () => {
+    const { world, id } = await toldDuring(1, 'absent');
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { number: 1 } });
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+    expect(world.upstream.count('start')).toBe(1);
+  });
+});
