@@ -17,6 +17,7 @@ const TASKS = {
   'bench:cluster': ['bench/cluster.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
+  mutants: ['scripts/mutants.ts'],
   docs: ['scripts/docs.ts'],
   simulators: ['packages/simulators/src/main.ts'],
 };
@@ -28,6 +29,7 @@ const USAGES = {
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
+  mutants: '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--lanes 1] [--fresh]',
   docs: '[--check]         writes the generated documents, or tells which are stale',
 };
 

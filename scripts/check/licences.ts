@@ -33,6 +33,8 @@ const EXCEPTIONS: readonly Exception[] = [
   { packages: /^@shinyoshiaki\/jspack$/, licence: 'BSD-3-Clause' },
   // Below s3rver, which tests alone use. Old forms of saying it in package.json ("licenses"), or in the readme only: MIT.
   { packages: /^(busboy|dicer|streamsearch|humanize-number|only)$/, licence: 'MIT' },
+  // A table of what browsers can do, below the compiler that `npm run mutants` changes code with. Asks that its origin is named.
+  { packages: /^caniuse-lite$/, licence: 'CC-BY-4.0', explainedAs: 'caniuse-lite' },
   // package.json says MIT of the bindings. The binary holds FFmpeg, configured with --enable-gpl and --enable-version3
   // (libx264, libx265): GPL-3.0-or-later as a whole. npm fetches it on the user's machine; we do not distribute it.
   { packages: /^@seydx\/node-av-/, licence: 'MIT AND GPL-3.0-or-later', explainedAs: '@seydx/node-av' },

@@ -1,0 +1,11 @@
+import { writeCoverage } from './switches.ts';
+
+// Preloaded by the Node processes that tests start.
+
+/** Some are killed before they can say what they covered. */
+const WRITE_EVERY_MS = 200;
+
+const { ONETAKE_MUTANTS_FILE: file = '', ONETAKE_MUTANTS_TEST: test = '' } = process.env;
+const write = (): void => writeCoverage(file, test);
+setInterval(write, WRITE_EVERY_MS).unref();
+process.on('exit', write);
