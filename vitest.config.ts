@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    globalSetup: 'packages/gateway/test/support/servers.ts',
+    globalSetup: 'packages/gateway/test/support/servers/globalSetup.ts',
     // As `eventually`: long enough for a busy machine; only a failure takes it all.
     expect: { poll: { timeout: 30_000, interval: 20 } },
     projects: [

@@ -75,7 +75,7 @@ function settingsPage(): string {
   );
   return `# Settings
 
-Made from \`packages/gateway/src/settings.ts\` by \`npm run docs\`.
+Made from \`packages/gateway/src/config/settings.ts\` by \`npm run docs\`.
 
 Each is read from the environment, else from \`onetake.yaml\` in the working folder (or the file that \`ONETAKE_CONFIG\` names), else
 its default. In the file the name goes without \`ONETAKE_\` and in lower case: \`data_dir: /var/lib/onetake\`. Everything wrong is

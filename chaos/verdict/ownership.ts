@@ -28,7 +28,7 @@ interface Case {
 }
 
 const LOOK_MS = 250;
-/** The class of the session locks (packages/gateway/src/store/sessionLock.ts): restated, so that an error there shows here. */
+/** The class of the session locks (packages/gateway/src/store/postgres/nodeLock.ts): restated, so that an error there shows here. */
 const LOCK_CLASS = 0x0e7a;
 
 const OWNERS = `select id, owner from tasks where phase in ('accepted', 'submitting', 'running', 'storing')`;

@@ -2,26 +2,26 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
+import type { Keyring } from '../auth/keyring.ts';
+import type { Keys } from '../auth/keys.ts';
+import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { Feed } from '../engine/feed.ts';
-import type { Keyring } from '../keys/keyring.ts';
-import type { Keys } from '../keys/keys.ts';
-import type { InputReader } from '../media/inputs.ts';
-import type { MediaLinks } from '../media/links.ts';
+import type { Feed } from '../engine/events/feed.ts';
+import type { InputReader } from '../media/inputs/reader.ts';
+import type { MediaLinks } from '../media/links/links.ts';
 import type { VerifiedMedia } from '../media/verified.ts';
-import type { Catalogue } from '../models/catalogue.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Account } from '../providers/account.ts';
-import type { Cluster } from '../store/cluster.ts';
 import type { KeyRow, MediaRow, Store } from '../store/store.ts';
-import type { Clock } from '../tasks/clock.ts';
 import { taskNotFound } from '../tasks/errors.ts';
 import { isTaskId } from '../tasks/ids.ts';
 import type { Task } from '../tasks/task.ts';
-import { gone } from './bytes.ts';
+import type { Clock } from '../time/clock.ts';
 import type { Draining } from './draining.ts';
+import { gone } from './http/bytes.ts';
 import type { Readiness } from './readiness.ts';
-import type { Snapshots } from './snapshots.ts';
+import type { Snapshots } from './views/snapshots.ts';
 
 /** What the routes are made from. */
 export interface ApiContext {

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { UpstreamError } from '../providers/provider.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { REASONS } from '../tasks/reasons.ts';
-import { tooLarge } from './jsonScanner.ts';
+import { tooLarge } from './body/scanner.ts';
 import type { ErrorAnswer } from './schemas.ts';
 
 /** The HTTP framework's own refusals, in our words. */

@@ -4,21 +4,21 @@ import fastify, { type FastifyBaseLogger, type FastifyReply, LogController } fro
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { createRequestLog } from '../observability/requestLog.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
-import { callbackRoutes } from './callbacks.ts';
-import { contentRoutes } from './content.ts';
+import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
 import { answerError } from './errors.ts';
-import { eventRoute } from './events.ts';
-import { healthRoutes } from './health.ts';
-import { PLAIN_BYTES, useStrictJson } from './jsonBody.ts';
-import { keyRoutes } from './keys.ts';
-import { linkRoutes } from './links.ts';
-import { answerOtherMethods } from './methods.ts';
-import { modelRoutes } from './models.ts';
-import { useOpenApi } from './openapi.ts';
-import { queryRoute } from './query.ts';
-import { submitRoute } from './submit.ts';
-import { taskRoutes } from './tasks.ts';
+import { answerOtherMethods } from './http/methods.ts';
+import { useOpenApi } from './openapi/document.ts';
+import { callbackRoutes } from './routes/callbacks.ts';
+import { contentRoutes } from './routes/content.ts';
+import { eventRoute } from './routes/events.ts';
+import { healthRoutes } from './routes/health.ts';
+import { keyRoutes } from './routes/keys.ts';
+import { linkRoutes } from './routes/links.ts';
+import { modelRoutes } from './routes/models.ts';
+import { queryRoute } from './routes/query.ts';
+import { submitRoute } from './routes/submit.ts';
+import { taskRoutes } from './routes/tasks.ts';
 import { answerUnrouted, createParserErrorHandler } from './wireErrors.ts';
 
 /**

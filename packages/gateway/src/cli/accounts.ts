@@ -1,6 +1,6 @@
-import { readConfig } from '../config.ts';
+import { readConfig } from '../config/config.ts';
 import type { AccountRow, Store } from '../store/store.ts';
-import { systemClock } from '../tasks/clock.ts';
+import { systemClock } from '../time/clock.ts';
 import { readOptions, readWords, usageError } from './arguments.ts';
 import { openStore } from './openStore.ts';
 

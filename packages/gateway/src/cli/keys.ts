@@ -1,7 +1,7 @@
-import { readConfig } from '../config.ts';
-import { createKeys, type Keys } from '../keys/keys.ts';
+import { createKeys, type Keys } from '../auth/keys.ts';
+import { readConfig } from '../config/config.ts';
 import type { KeyRow } from '../store/store.ts';
-import { systemClock } from '../tasks/clock.ts';
+import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions, readWords, usageError } from './arguments.ts';
 import { openStore } from './openStore.ts';
 

@@ -1,6 +1,6 @@
-import { readConfig } from '../config.ts';
-import { migratePostgres, pendingInPostgres } from '../store/postgresMigrations.ts';
-import { migrateSqlite, pendingInSqlite } from '../store/sqliteMigrations.ts';
+import { readConfig } from '../config/config.ts';
+import { migratePostgres, pendingInPostgres } from '../store/postgres/migrations.ts';
+import { migrateSqlite, pendingInSqlite } from '../store/sqlite/migrations.ts';
 import { type Options, readOptions } from './arguments.ts';
 
 export const MIGRATE_OPTIONS = { check: { type: 'boolean', default: false } } as const satisfies Options;

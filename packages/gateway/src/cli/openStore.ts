@@ -1,7 +1,7 @@
-import type { Config } from '../config.ts';
-import { soloCluster } from '../store/cluster.ts';
-import { openPostgresStore } from '../store/postgres.ts';
-import { openSqliteStore } from '../store/sqlite.ts';
+import { soloCluster } from '../cluster/cluster.ts';
+import type { Config } from '../config/config.ts';
+import { openPostgresStore } from '../store/postgres/store.ts';
+import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../store/store.ts';
 
 /** Tells what a command cannot read, and goes on without. */

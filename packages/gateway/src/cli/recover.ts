@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
-import { type Config, readConfig } from '../config.ts';
-import { BACKUP, isMarked, unmarkFolder } from '../store/folderMarks.ts';
-import { livingNodes } from '../store/livingNodes.ts';
-import { openSqliteStore } from '../store/sqlite.ts';
-import { sqlitePath } from '../store/sqliteFile.ts';
+import { livingNodes } from '../cluster/postgres/livingNodes.ts';
+import { type Config, readConfig } from '../config/config.ts';
+import { BACKUP, isMarked, unmarkFolder } from '../store/folder/marks.ts';
+import { sqlitePath } from '../store/sqlite/file.ts';
+import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../store/store.ts';
-import { systemClock } from '../tasks/clock.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { move } from '../tasks/lifecycle.ts';
 import { taskError } from '../tasks/reasons.ts';
 import type { Task } from '../tasks/task.ts';
+import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions } from './arguments.ts';
 import { openStore, storeLog } from './openStore.ts';
 

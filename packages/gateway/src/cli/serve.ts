@@ -1,6 +1,6 @@
 import { isatty } from 'node:tty';
-import { type Config, readConfig } from '../config.ts';
-import { startGateway } from '../main.ts';
+import { type Config, readConfig } from '../config/config.ts';
+import { startGateway } from '../gateway.ts';
 import { createLog } from '../observability/log.ts';
 import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
 import { prettyLine } from '../observability/prettyLog.ts';

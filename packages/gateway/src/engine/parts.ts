@@ -1,18 +1,18 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { AccountShares } from '../limits/limits.ts';
+import type { ProbeVerdict } from '../media/inspect/probe.job.ts';
+import type { RemuxVerdict } from '../media/inspect/remux.job.ts';
 import type { MediaStorage } from '../media/media.ts';
-import type { ProbeVerdict } from '../media/probe.job.ts';
-import type { RemuxVerdict } from '../media/remux.job.ts';
 import type { Account } from '../providers/account.ts';
-import type { Cluster } from '../store/cluster.ts';
 import type { Store } from '../store/store.ts';
-import type { Clock } from '../tasks/clock.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { Task } from '../tasks/task.ts';
-import type { Feed } from './feed.ts';
-import type { PollScheduler, TypicalTime } from './pollScheduler.ts';
-import type { AccountShares } from './share.ts';
-import type { Timers } from './timers.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Timers } from '../time/timers.ts';
+import type { Feed } from './events/feed.ts';
+import type { PollScheduler, TypicalTime } from './stages/pollScheduler.ts';
 
 /** What the engine needs to know of a task's model; the catalogue tells. */
 export interface ModelFacts {

@@ -1,18 +1,18 @@
 import { join } from 'node:path';
 import type { ProxySettings } from '../net/proxies.ts';
-import type { Clock } from '../tasks/clock.ts';
 import { OnetakeError } from '../tasks/errors.ts';
-import { createBucketLinks, type KeyOf } from './bucketLinks.ts';
-import { claimFirst } from './claimFirst.ts';
+import type { Clock } from '../time/clock.ts';
 import type { DiskSpace } from './diskSpace.ts';
-import { createFileStorage } from './files.ts';
-import { removeOldFiles } from './filesList.ts';
-import { stagedFileOf } from './filesWrite.ts';
-import type { GatewayLinks, MediaLinks } from './links.ts';
+import { removeOldFiles } from './files/list.ts';
+import { createFileStorage } from './files/storage.ts';
+import { stagedFileOf } from './files/write.ts';
+import { createBucketLinks, type KeyOf } from './links/bucket.ts';
+import type { GatewayLinks, MediaLinks } from './links/links.ts';
 import type { MediaStorage } from './media.ts';
-import { createS3Storage } from './s3.ts';
-import type { BucketOptions } from './s3Client.ts';
-import { createPresigner } from './s3Presign.ts';
+import type { BucketOptions } from './s3/client.ts';
+import { createPresigner } from './s3/presign.ts';
+import { createS3Storage } from './s3/storage.ts';
+import { claimFirst } from './withClaim.ts';
 
 /** As much of the settings as says where media is. */
 export interface MediaSettings {

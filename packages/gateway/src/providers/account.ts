@@ -1,4 +1,4 @@
-import type { ModelServer } from '../models/serving.ts';
+import type { ModelServer } from '../catalogue/serving.ts';
 import type { Provider } from './provider.ts';
 
 /** One upstream account: a credential with its limits, bound to the adapter that uses it. */

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { ProxySettings } from '../net/proxies.ts';
-import type { Clock } from '../tasks/clock.ts';
+import type { Clock } from '../time/clock.ts';
 import type { AccountLimits } from './account.ts';
 import type { Abilities, MaySend, Provider } from './provider.ts';
 import type { RateShare } from './rateShare.ts';

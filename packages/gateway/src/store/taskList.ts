@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
 import { storable } from '../tasks/text.ts';
-import { ILLEGAL_ESCAPE } from './postgresText.ts';
+import { ILLEGAL_ESCAPE } from './postgres/text.ts';
 import { type AttemptColumns, requestOf, type TaskColumns, type TaskWithAttempt } from './rows.ts';
 import type { TaskQuery } from './store.ts';
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DownloadAnswer, ErrorAnswer, SubmitAnswer, TaskAnswer, TaskList } from '../../src/api/schemas.ts';
-import { PublicModel } from '../../src/models/publicModel.ts';
+import { PublicModel } from '../../src/catalogue/publicModel.ts';
 import { type Json, QUICK, startTestGateway, type TestGateway } from '../support/gateway.ts';
 
 let t: TestGateway;

@@ -6,7 +6,7 @@ import { ErrorAnswer } from '../../src/api/schemas.ts';
 import { createParserErrorHandler } from '../../src/api/wireErrors.ts';
 import { createLog } from '../../src/observability/log.ts';
 import { KEY, startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { type RawAnswer, rawRequest } from '../support/rawRequest.ts';
+import { type RawAnswer, rawRequest } from '../support/http/rawRequest.ts';
 
 let t: TestGateway;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { onetake } from '../support/commandLine.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { serve } from '../support/httpServer.ts';
+import { onetake } from '../support/processes/commandLine.ts';
+import { serve } from '../support/servers/httpServer.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 /** A service that refuses every key, and a gateway's settings with an account there. */

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { createFileStorage } from '../../src/media/files.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { createFileStorage } from '../../src/media/files/storage.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { KeyRow, MediaRow, Store } from '../../src/store/store.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Phase, Task } from '../../src/tasks/task.ts';
-import { INTENT, moved } from '../store/steps.ts';
+import { INTENT, moved } from '../store/contract/steps.ts';
 import { aKey, aMediaRow, anAcceptance, aRequest, aTask, START_OF_TIME } from '../support/builders.ts';
 
 /** What text can hold that databases disagree about. */

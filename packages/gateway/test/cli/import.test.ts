@@ -7,24 +7,24 @@ import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import type { S3Options } from '../../src/media/s3.ts';
-import { createS3Storage } from '../../src/media/s3.ts';
-import { BACKUP, MOVED, markFolder } from '../../src/store/folderMarks.ts';
-import { IMPORTED_TABLES } from '../../src/store/importSqlite.ts';
-import { joinCluster } from '../../src/store/postgresCluster.ts';
-import { migratePostgres } from '../../src/store/postgresMigrations.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
-import { migrateSqlite } from '../../src/store/sqliteMigrations.ts';
+import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
+import type { S3Options } from '../../src/media/s3/storage.ts';
+import { createS3Storage } from '../../src/media/s3/storage.ts';
+import { BACKUP, MOVED, markFolder } from '../../src/store/folder/marks.ts';
+import { IMPORTED_TABLES } from '../../src/store/postgres/importSqlite.ts';
+import { migratePostgres } from '../../src/store/postgres/migrations.ts';
+import { migrateSqlite } from '../../src/store/sqlite/migrations.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { storable } from '../../src/tasks/text.ts';
-import { connect, openStore } from '../store/postgresStore.ts';
-import { accepted } from '../store/steps.ts';
-import { closeBuckets, freshBucket } from '../support/bucket.ts';
+import { accepted } from '../store/contract/steps.ts';
+import { connect, openStore } from '../store/postgres/openStore.ts';
 import { aKey } from '../support/builders.ts';
-import { STEADY } from '../support/clusters.ts';
-import { beginOnetake, onetake } from '../support/commandLine.ts';
-import { freshDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { readAll } from '../support/readAll.ts';
+import { readAll } from '../support/http/readAll.ts';
+import { STEADY } from '../support/nodes/clusters.ts';
+import { beginOnetake, onetake } from '../support/processes/commandLine.ts';
+import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
+import { freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { type Contents, fillFolder } from './folder.ts';
 
@@ -275,7 +275,7 @@ describe('an import is refused, and nothing is moved,', () => {
 
   it('while a gateway runs on the folder', async () => {
     const { dir, import: run } = await prepare();
-    const holder = fileURLToPath(new URL('../store/holdFolder.ts', import.meta.url));
+    const holder = fileURLToPath(new URL('../store/sqlite/holdFolder.ts', import.meta.url));
     const child = spawn(process.execPath, [holder, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     await once(child.stdout, 'data');

@@ -1,9 +1,9 @@
 import { afterAll, expect, it, onTestFinished } from 'vitest';
-import { closeBuckets, freshBucket } from '../support/bucket.ts';
-import { onetake } from '../support/commandLine.ts';
-import { freshDatabase } from '../support/database.ts';
 import { type Json, QUICK } from '../support/gateway.ts';
-import { type ServingProcess, serveProcess } from '../support/process.ts';
+import { onetake } from '../support/processes/commandLine.ts';
+import { type ServingProcess, serveProcess } from '../support/processes/process.ts';
+import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
+import { freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 afterAll(closeBuckets);

@@ -5,18 +5,18 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { recover } from '../../src/cli/recover.ts';
-import { BACKUP, isMarked, markFolder } from '../../src/store/folderMarks.ts';
-import { joinCluster } from '../../src/store/postgresCluster.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
+import { BACKUP, isMarked, markFolder } from '../../src/store/folder/marks.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { openStore } from '../store/postgresStore.ts';
-import { accepted } from '../store/steps.ts';
+import { accepted } from '../store/contract/steps.ts';
+import { openStore } from '../store/postgres/openStore.ts';
 import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
-import { STEADY } from '../support/clusters.ts';
-import { onetake } from '../support/commandLine.ts';
-import { copyDatabase, freshDatabase } from '../support/database.ts';
 import { sums } from '../support/engineWorld.ts';
-import { createNodes } from '../support/nodesWorld.ts';
+import { STEADY } from '../support/nodes/clusters.ts';
+import { createNodes } from '../support/nodes/nodesWorld.ts';
+import { onetake } from '../support/processes/commandLine.ts';
+import { copyDatabase, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { fill, fillFolder } from './folder.ts';
 
@@ -100,7 +100,7 @@ describe('onetake recover', () => {
   it('is refused while a gateway runs on the folder', async () => {
     const dir = await tempFolder();
     await fillFolder(dir);
-    const holder = fileURLToPath(new URL('../store/holdFolder.ts', import.meta.url));
+    const holder = fileURLToPath(new URL('../store/sqlite/holdFolder.ts', import.meta.url));
     const child = spawn(process.execPath, [holder, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     await once(child.stdout, 'data');

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { withoutNpm } from '../../src/cli/arguments.ts';
 import { KEYS_OPTIONS } from '../../src/cli/keys.ts';
 import { VERSION } from '../../src/version.ts';
-import { onetake } from '../support/commandLine.ts';
+import { onetake } from '../support/processes/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 const COMMANDS = ['serve', 'keys', 'accounts', 'migrate', 'backup', 'recover', 'import'];

@@ -2,20 +2,20 @@ import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pino } from 'pino';
+import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createEngine } from '../../src/engine/engine.ts';
-import { createFeed } from '../../src/engine/feed.ts';
-import type { Timers } from '../../src/engine/timers.ts';
-import { createFileStorage } from '../../src/media/files.ts';
+import { createFeed } from '../../src/engine/events/feed.ts';
+import { createFileStorage } from '../../src/media/files/storage.ts';
 import type { MediaStorage, MediaWrite } from '../../src/media/media.ts';
-import { soloCluster } from '../../src/store/cluster.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
-import { momentAt } from '../../src/tasks/clock.ts';
 import { newId } from '../../src/tasks/ids.ts';
+import { momentAt } from '../../src/time/clock.ts';
+import type { Timers } from '../../src/time/timers.ts';
 import { aNewTask, aRequest } from '../support/builders.ts';
 import { fakeInspector } from '../support/fakeVideo.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
-import { type Behaviour, createRecordingUpstream } from '../support/recordingUpstream.ts';
+import { type Behaviour, createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 import type { KINDS, Plan } from './plan.ts';
 
 // One life of a gateway without HTTP: takes up what the last life left, submits, drives everything to its end, or dies

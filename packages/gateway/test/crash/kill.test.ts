@@ -9,14 +9,14 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createFileStorage } from '../../src/media/files.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { createFileStorage } from '../../src/media/files/storage.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { sums } from '../support/engineWorld.ts';
-import { readAll } from '../support/readAll.ts';
-import { readRecords, type UpstreamRecord } from '../support/recordingUpstream.ts';
+import { readAll } from '../support/http/readAll.ts';
 import { seeded } from '../support/seeded.ts';
+import { readRecords, type UpstreamRecord } from '../support/servers/recordingUpstream.ts';
 import { KILL_POINTS, KINDS, type Plan } from './plan.ts';
 
 const ROUNDS = Number(process.env.ONETAKE_CRASH_ROUNDS ?? 200);

@@ -8,8 +8,8 @@ const log = pino({ level: 'silent' });
 /** Each loads its own parts alone: these processes are many. */
 const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {
   async start() {
-    const { readConfig } = await import('../../src/config.ts');
-    const { startGateway } = await import('../../src/main.ts');
+    const { readConfig } = await import('../../src/config/config.ts');
+    const { startGateway } = await import('../../src/gateway.ts');
     await (await startGateway(readConfig(process.env), log)).close();
   },
   migrate: async (args) => (await import('../../src/cli/migrate.ts')).migrateCommand(args),
@@ -20,10 +20,10 @@ const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknow
 
   /** A sweep over everything, of a time at which all leftovers are old. */
   async sweep([dir = '', now = '']) {
-    const { openSqliteStore } = await import('../../src/store/sqlite.ts');
-    const { createFileStorage } = await import('../../src/media/files.ts');
-    const { createRetention } = await import('../../src/engine/retention.ts');
-    const { createOrphans } = await import('../../src/engine/orphans.ts');
+    const { openSqliteStore } = await import('../../src/store/sqlite/store.ts');
+    const { createFileStorage } = await import('../../src/media/files/storage.ts');
+    const { createRetention } = await import('../../src/engine/cleanup/retention.ts');
+    const { createOrphans } = await import('../../src/engine/cleanup/orphans.ts');
     const { createManualTimers } = await import('../support/manualTimers.ts');
     const timers = createManualTimers(Number(now));
     const store = await openSqliteStore({ dir, exclusive: true });

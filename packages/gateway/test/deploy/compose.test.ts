@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { IDLE_GRACE_MS } from '../../src/api/closePolitely.ts';
-import { SETTINGS } from '../../src/settings.ts';
+import { IDLE_GRACE_MS } from '../../src/api/shutdown.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
 import { envFile, read, seconds, yaml } from './files.ts';
 
 const PORT = SETTINGS.port.default;

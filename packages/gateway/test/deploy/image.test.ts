@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { SETTINGS } from '../../src/settings.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
 import { ROOT, read } from './files.ts';
 
 const dockerfile = read('deploy/Dockerfile').replaceAll('\\\n', ' ');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { CLIENT_VARIABLES, SETTINGS } from '../../src/settings.ts';
+import { CLIENT_VARIABLES, SETTINGS } from '../../src/config/settings.ts';
 import { documentsIn, filesBelow, read, yaml } from './files.ts';
 
 /** Not settings: where they are read from, and what clients' examples call their own. */
@@ -14,7 +14,10 @@ it.each([...filesBelow('deploy'), ...PAGES])('every setting that %s names exists
     ([name]) => name,
   );
   const unknown = [...new Set(named)].filter((name) => !known.has(name));
-  expect(unknown, `${path} names settings that packages/gateway/src/settings.ts does not have`).toEqual([]);
+  expect(
+    unknown,
+    `${path} names settings that packages/gateway/src/config/settings.ts does not have`,
+  ).toEqual([]);
 });
 
 it.each(filesBelow('deploy').filter((path) => path.endsWith('.yaml')))(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { connectFeed } from '../../src/engine/clusterFeed.ts';
-import { createFeed } from '../../src/engine/feed.ts';
+import { createFeed } from '../../src/engine/events/feed.ts';
+import { connectFeed } from '../../src/engine/events/remoteEvents.ts';
 import { createManualCluster } from '../support/manualCluster.ts';
 
 function connected() {

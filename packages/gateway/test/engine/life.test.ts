@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createWorld } from '../support/engineWorld.ts';
-import { readAll } from '../support/readAll.ts';
+import { readAll } from '../support/http/readAll.ts';
 import { videoOf } from '../support/recordingProvider.ts';
 
 describe('a task that goes well', () => {

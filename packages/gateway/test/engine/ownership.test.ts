@@ -1,11 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createFeed } from '../../src/engine/feed.ts';
-import { createHands } from '../../src/engine/hand.ts';
-import { createOwnership } from '../../src/engine/ownership.ts';
-import { soloCluster } from '../../src/store/cluster.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { soloCluster } from '../../src/cluster/cluster.ts';
+import { createOwnership } from '../../src/cluster/ownership.ts';
+import { createHands } from '../../src/engine/activeTasks.ts';
+import { createFeed } from '../../src/engine/events/feed.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import { newTaskId } from '../../src/tasks/ids.ts';
 import { move } from '../../src/tasks/lifecycle.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineParts } from '../../src/engine/parts.ts';
-import { StoreRefused } from '../../src/store/storeErrors.ts';
+import { StoreRefused } from '../../src/store/errors.ts';
 import type { Move } from '../../src/tasks/lifecycle.ts';
 import { createWorld } from '../support/engineWorld.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { giftsOf } from '../../src/engine/spread.ts';
+import { giftsOf } from '../../src/cluster/rebalance.ts';
 
 const gifts = (loads: Record<string, number>, node: string) =>
   Object.fromEntries(

@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startS3 } from '../../../../scripts/servers/s3.ts';
-import { readConfig } from '../../src/config.ts';
-import { createLinks } from '../../src/media/links.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { createLinks } from '../../src/media/links/links.ts';
 import { openMedia } from '../../src/media/open.ts';
-import { systemClock } from '../../src/tasks/clock.ts';
-import { closeBuckets, freshBucket } from '../support/bucket.ts';
+import { systemClock } from '../../src/time/clock.ts';
+import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { put } from './storageContract.ts';
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { createFileStorage } from '../../src/media/files.ts';
+import { createFileStorage } from '../../src/media/files/storage.ts';
 import type { MediaStorage } from '../../src/media/media.ts';
 import { createVerifiedMedia, type Damage, type StoredObject } from '../../src/media/verified.ts';
-import { readAll } from '../support/readAll.ts';
+import { readAll } from '../support/http/readAll.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { put } from './storageContract.ts';
 

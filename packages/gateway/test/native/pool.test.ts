@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { NativeCrash, NativeJobError, NativePoolClosed, NativeTimeout } from '../../src/native/errors.ts';
 import { createNativePool, type NativePool, type RunOptions } from '../../src/native/pool.ts';
-import { serve } from '../support/httpServer.ts';
+import { serve } from '../support/servers/httpServer.ts';
 import type { Failure } from './jobs/fail.ts';
 import type { Told } from './jobs/tell.ts';
 

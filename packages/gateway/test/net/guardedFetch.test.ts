@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FetchError, type FetchProblem } from '../../src/net/fetchError.ts';
 import type { Lookup } from '../../src/net/guardedConnect.ts';
 import { createGuardedFetch } from '../../src/net/guardedFetch.ts';
-import { serve } from '../support/httpServer.ts';
+import { serve } from '../support/servers/httpServer.ts';
 
 /** Stands for the public internet: nothing else is allowed, 127.0.0.2 for one is not. */
 const OUTSIDE = '127.0.0.1';

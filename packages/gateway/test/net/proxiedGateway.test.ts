@@ -3,11 +3,11 @@ import { startSimulators } from '@onetake/simulators';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { FAMILIES, UPSTREAMS } from '../../../../chaos/shared/families.ts';
 import { settingsAtSpeed } from '../../../../scripts/demo/pace.ts';
-import { createS3Storage } from '../../src/media/s3.ts';
-import { closeBuckets, freshBucket } from '../support/bucket.ts';
+import { createS3Storage } from '../../src/media/s3/storage.ts';
 import { startTestGateway } from '../support/gateway.ts';
-import { startProxy } from '../support/proxyServer.ts';
-import { readAll } from '../support/readAll.ts';
+import { readAll } from '../support/http/readAll.ts';
+import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
+import { startProxy } from '../support/servers/proxyServer.ts';
 
 /** A second of the upstreams' time lasts 5 ms. */
 const SPEED = 200;

@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { FetchError } from '../../src/net/fetchError.ts';
 import { createGuardedFetch } from '../../src/net/guardedFetch.ts';
 import { createConnections, createProxyFor } from '../../src/net/proxies.ts';
-import { serve } from '../support/httpServer.ts';
-import { startProxy } from '../support/proxyServer.ts';
+import { serve } from '../support/servers/httpServer.ts';
+import { startProxy } from '../support/servers/proxyServer.ts';
 
 const via = (httpProxy: string, noProxy: readonly string[] = []) => ({
   httpProxy,

@@ -11,12 +11,12 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLog } from '../../src/observability/log.ts';
 import { readAccounts } from '../../src/providers/accounts.ts';
 import { KINDS } from '../../src/providers/kinds.ts';
-import { systemClock } from '../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';
+import { systemClock } from '../../src/time/clock.ts';
 import { aRequest } from '../support/builders.ts';
-import { serve } from '../support/httpServer.ts';
 import { sending } from '../support/sending.ts';
+import { serve } from '../support/servers/httpServer.ts';
 
 /** What one client sent: path, credentials and each member of the body by its own path. */
 type Sent = Readonly<Record<string, unknown>>;

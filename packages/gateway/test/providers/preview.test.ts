@@ -11,8 +11,8 @@ import type { Answer, Handle, Job, Provider } from '../../src/providers/provider
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';
 import { aRequest } from '../support/builders.ts';
-import { childrenOfThis, tellsChildren } from '../support/nativeChildren.ts';
-import { readAll } from '../support/readAll.ts';
+import { readAll } from '../support/http/readAll.ts';
+import { childrenOfThis, tellsChildren } from '../support/processes/nativeChildren.ts';
 import { sending } from '../support/sending.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { describeProviderContract } from './providerContract.ts';

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Provider, SendRefused } from '../../src/providers/provider.ts';
 import { REASONS } from '../../src/tasks/reasons.ts';
-import { readAll } from '../support/readAll.ts';
+import { readAll } from '../support/http/readAll.ts';
 import { sending } from '../support/sending.ts';
 import { describeAbilities } from './contract/abilities.ts';
 import {

@@ -1,5 +1,5 @@
 import { createRecordingProvider } from '../support/recordingProvider.ts';
-import { type Behaviour, createRecordingUpstream } from '../support/recordingUpstream.ts';
+import { type Behaviour, createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 import { describeProviderContract } from './providerContract.ts';
 
 // The stand-in that the engine is tested with keeps the contract that real providers keep.

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFileStorage } from '../../src/media/files.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { createFileStorage } from '../../src/media/files/storage.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../support/builders.ts';
 import { type Json, QUICK } from '../support/gateway.ts';
-import { type ServingProcess, serveProcess } from '../support/process.ts';
+import { type ServingProcess, serveProcess } from '../support/processes/process.ts';
 
 let dataDir: string;
 const running = new Set<ChildProcess>();

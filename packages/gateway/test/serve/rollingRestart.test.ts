@@ -2,9 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { afterEach, expect, it } from 'vitest';
-import { keepConnection } from '../support/keptConnection.ts';
-import { type ServingProcess, serveProcess } from '../support/process.ts';
-import { startRoundRobin } from '../support/roundRobin.ts';
+import { keepConnection } from '../support/http/keptConnection.ts';
+import { type ServingProcess, serveProcess } from '../support/processes/process.ts';
+import { startRoundRobin } from '../support/servers/roundRobin.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 const KEY = 'sk-process-0123456789abcdef';

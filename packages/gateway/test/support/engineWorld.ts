@@ -2,23 +2,27 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createEngine, type Engine, type NewTask } from '../../src/engine/engine.ts';
-import { createFeed, type Feed } from '../../src/engine/feed.ts';
+import { createFeed, type Feed } from '../../src/engine/events/feed.ts';
 import type { EngineParts, EngineSettings } from '../../src/engine/parts.ts';
-import { typicalTimeScheduler } from '../../src/engine/pollScheduler.ts';
-import { createFileStorage } from '../../src/media/files.ts';
+import { typicalTimeScheduler } from '../../src/engine/stages/pollScheduler.ts';
+import { createFileStorage } from '../../src/media/files/storage.ts';
 import type { MediaStorage } from '../../src/media/media.ts';
 import type { AccountLimits } from '../../src/providers/account.ts';
 import type { Provider } from '../../src/providers/provider.ts';
-import { soloCluster } from '../../src/store/cluster.ts';
-import { openSqliteStore } from '../../src/store/sqlite.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store, StoredLedgerRow } from '../../src/store/store.ts';
 import { isTerminal, type Phase, type Task } from '../../src/tasks/task.ts';
 import { aNewTask } from './builders.ts';
 import { fakeInspector } from './fakeVideo.ts';
 import { createManualTimers, type ManualTimers } from './manualTimers.ts';
 import { createRecordingProvider, type RecordingProvider } from './recordingProvider.ts';
-import { type Behaviour, createRecordingUpstream, type RecordingUpstream } from './recordingUpstream.ts';
+import {
+  type Behaviour,
+  createRecordingUpstream,
+  type RecordingUpstream,
+} from './servers/recordingUpstream.ts';
 import { tempFolder } from './tempFolder.ts';
 
 export const SETTINGS: EngineSettings = {

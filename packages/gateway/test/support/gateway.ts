@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readConfig } from '../../src/config.ts';
-import { type Gateway, startGateway } from '../../src/main.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { createLog } from '../../src/observability/log.ts';
-import type { Clock } from '../../src/tasks/clock.ts';
+import type { Clock } from '../../src/time/clock.ts';
 
 export const KEY = 'sk-test-0123456789abcdefghij';
 

@@ -1,4 +1,4 @@
-import type { Cluster, Message, SessionEvent } from '../../src/store/cluster.ts';
+import type { Cluster, Message, SessionEvent } from '../../src/cluster/cluster.ts';
 
 /** The other nodes and this node's lease, in the test's hands: nothing is lost, told or heard until it says so. */
 export interface ManualCluster extends Cluster {

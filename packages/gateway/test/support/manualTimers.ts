@@ -1,5 +1,5 @@
-import type { Timers } from '../../src/engine/timers.ts';
-import { type Clock, momentAt } from '../../src/tasks/clock.ts';
+import { type Clock, momentAt } from '../../src/time/clock.ts';
+import type { Timers } from '../../src/time/timers.ts';
 import { START_OF_TIME } from './builders.ts';
 
 /** Time that moves only when it is told to. Its wall clock shows that time until it is set. */

@@ -10,7 +10,12 @@ import {
 } from '../../src/providers/provider.ts';
 import type { Reason } from '../../src/tasks/reasons.ts';
 import { fakeVideo } from './fakeVideo.ts';
-import type { AnswerStep, Behaviour, RecordingUpstream, UpstreamRecord } from './recordingUpstream.ts';
+import type {
+  AnswerStep,
+  Behaviour,
+  RecordingUpstream,
+  UpstreamRecord,
+} from './servers/recordingUpstream.ts';
 
 const ABILITIES = ['askMany', 'find', 'cancel', 'discard'] as const;
 type Ability = (typeof ABILITIES)[number];

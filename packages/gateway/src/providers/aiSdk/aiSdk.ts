@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import type { Clock } from '../../tasks/clock.ts';
+import type { Clock } from '../../time/clock.ts';
 import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import {

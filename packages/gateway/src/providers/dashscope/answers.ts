@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { Clock } from '../../tasks/clock.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
+import type { Clock } from '../../time/clock.ts';
 import { failureWords, type UpstreamRefusal } from '../http/errorTable.ts';
 import { createStatusReader, type Meaning, type StatusTable } from '../http/statusTable.ts';
 import type { Answer, Handle } from '../provider.ts';

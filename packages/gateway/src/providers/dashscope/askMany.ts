@@ -1,4 +1,4 @@
-import type { Clock } from '../../tasks/clock.ts';
+import type { Clock } from '../../time/clock.ts';
 import { type Answer, type Handle, UpstreamError } from '../provider.ts';
 import { type AnswerReader, KEPT_MS } from './answers.ts';
 import { compactBeijingTime } from './beijingTime.ts';

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { ProxySettings } from '../../net/proxies.ts';
-import type { Clock } from '../../tasks/clock.ts';
+import type { Clock } from '../../time/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
 import { createPace } from '../http/pace.ts';

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { type Dispatcher, request } from 'undici';
-import type { Clock } from '../../tasks/clock.ts';
+import type { Clock } from '../../time/clock.ts';
 import { NotResumable, type OpenedResult, UpstreamError } from '../provider.ts';
 import { readBounded } from './boundedBody.ts';
 import { lostCall } from './lostCall.ts';

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { type Moment, msBetween, systemClock } from '../../tasks/clock.ts';
+import { type Moment, msBetween, systemClock } from '../../time/clock.ts';
 
 /** What an upstream's own clock says, as far as its answers have told. */
 export interface UpstreamClock {

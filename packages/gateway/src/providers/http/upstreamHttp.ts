@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type Dispatcher, request } from 'undici';
 import { createConnections, type ProxySettings } from '../../net/proxies.ts';
-import type { Clock } from '../../tasks/clock.ts';
+import type { Clock } from '../../time/clock.ts';
 import { MAKES_NOTHING, type MaySend, type OpenedResult, UpstreamError } from '../provider.ts';
 import type { Json } from './body.ts';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';

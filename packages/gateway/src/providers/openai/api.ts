@@ -1,8 +1,8 @@
 import OpenAI, { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
 import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
-import type { Clock } from '../../tasks/clock.ts';
 import type { Reason } from '../../tasks/reasons.ts';
+import type { Clock } from '../../time/clock.ts';
 import { refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
 import { lostCall, ownErrorIn } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';

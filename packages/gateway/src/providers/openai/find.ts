@@ -1,4 +1,4 @@
-import { sizeText } from '../../models/sizes.ts';
+import { sizeText } from '../../catalogue/sizes.ts';
 import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
 import { type Candidate, DOUBT_MS, guessedIntent, type Listing } from '../http/judge.ts';
 import type { UnknownSubmission } from '../provider.ts';

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { ProxySettings } from '../../net/proxies.ts';
-import type { Clock } from '../../tasks/clock.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
+import type { Clock } from '../../time/clock.ts';
 import { failureWords, refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';

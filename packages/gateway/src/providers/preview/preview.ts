@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
-import { type Clock, systemClock } from '../../tasks/clock.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { readInput } from '../http/inputs.ts';
 import { lookedUp } from '../http/judge.ts';
 import {

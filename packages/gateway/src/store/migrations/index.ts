@@ -1,5 +1,4 @@
 import type { Migration } from 'kysely/migration';
-import type { Dialect } from '../dialect.ts';
 import { up as initial } from './0001_initial.ts';
 import { up as cluster } from './0002_cluster.ts';
 import { up as accounts } from './0003_accounts.ts';
@@ -7,6 +6,7 @@ import { up as writeCheck } from './0004_write_check.ts';
 import { up as upstreamTimes } from './0005_upstream_times.ts';
 import { up as mediaChecks } from './0006_media_checks.ts';
 import { up as accountTrouble } from './0007_account_trouble.ts';
+import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
 export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migration>> => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createCatalogue } from '../../../src/models/catalogue.ts';
+import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { aiSdkKind } from '../../../src/providers/aiSdk/kind.ts';

@@ -6,10 +6,10 @@ import { unknownPackage } from '../../../src/providers/aiSdk/packageRow.ts';
 import type { ResumableModel, StartOptions } from '../../../src/providers/aiSdk/videoModel.ts';
 import { createUpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import { type Provider, UpstreamError } from '../../../src/providers/provider.ts';
-import { systemClock } from '../../../src/tasks/clock.ts';
-import { serve } from '../../support/httpServer.ts';
-import { readAll } from '../../support/readAll.ts';
+import { systemClock } from '../../../src/time/clock.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { anImage, handleOf, soon, starting } from './world.ts';
 
 type Model = (id: string, fetch: typeof globalThis.fetch, baseURL: string) => Partial<ResumableModel>;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Model } from '../../../src/models/model.ts';
-import { upstreamModelOf, upstreamRequest } from '../../../src/models/upstream.ts';
+import type { Model } from '../../../src/catalogue/model.ts';
+import { upstreamModelOf, upstreamRequest } from '../../../src/catalogue/upstream.ts';
 import { PACKAGES } from '../../../src/providers/aiSdk/packages.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
-import { asStored, builtIn, check } from '../../models/builtIn.ts';
+import { asStored, builtIn, check } from '../../catalogue/builtIn.ts';
 import { sending } from '../../support/sending.ts';
 import { NAMES, type Service, soon, starting, startWorld } from './world.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/providers/provider.ts';
-import { serve } from '../../support/httpServer.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { handleOf, openWith, type Service, soon, starting } from './world.ts';
 
 const URL = 'https://results.example/video.mp4';

@@ -1,7 +1,7 @@
 import type { FaultRule } from '@onetake/simulators';
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/providers/provider.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { NAMES, openWith, type Service, soon, starting, startWorld, type World } from './world.ts';
 

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
-import { serve } from '../../support/httpServer.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { anImage, openWith, type Service, soon, starting } from './world.ts';
 
 const KEY = 'key-of-the-account';

@@ -6,9 +6,9 @@ import { readAccounts } from '../../../src/providers/accounts.ts';
 import { aiSdkKind } from '../../../src/providers/aiSdk/kind.ts';
 import type { Answer, Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import type { OpenedAccount } from '../../../src/providers/providerKind.ts';
-import { systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createCatalogue } from '../../../src/models/catalogue.ts';
+import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { arkKind } from '../../../src/providers/ark/kind.ts';
 import type { Environment } from '../../../src/providers/providerKind.ts';

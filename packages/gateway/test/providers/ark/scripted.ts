@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import { serve } from '../../support/httpServer.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what went over the wire is looked into freely, and what is found is asserted
 export type Json = any;

@@ -3,8 +3,8 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { createArkProvider } from '../../../src/providers/ark/ark.ts';
 import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
-import { systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
 
 export const MODEL = 'doubao-seedance-1-0-pro-250528';

@@ -14,7 +14,7 @@ import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { REASONS } from '../../../src/tasks/reasons.ts';
 import type { UpstreamResult } from '../../../src/tasks/task.ts';
 import { aRequest } from '../../support/builders.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 
 /** One provider with its upstream, as the suite needs them. */

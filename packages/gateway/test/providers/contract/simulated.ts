@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Simulators } from '@onetake/simulators';
 import type { Callback, Handle } from '../../../src/providers/provider.ts';
-import { serve } from '../../support/httpServer.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import type { NetworkFaults } from './fixture.ts';
 
 /** Network trouble of a simulated upstream. */

@@ -2,7 +2,7 @@ import { REWORDINGS, type Rewording } from '@onetake/simulators';
 import { describe, expect, it } from 'vitest';
 import type { Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
 import { matchPrompt } from '../../../src/tasks/likeness.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, handleOf, lostOf, settled, signal, simulated } from './world.ts';
 

@@ -6,7 +6,7 @@ import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/prov
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { aRequest } from '../../support/builders.ts';
-import { serve } from '../../support/httpServer.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 
 export const KEY = 'sk-of-the-operator';
 

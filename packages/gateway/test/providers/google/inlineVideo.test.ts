@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { inlineVideo, readOperation } from '../../../src/providers/google/inlineVideo.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 
 const VIDEO = Buffer.from(Array.from({ length: 257 }, (_, index) => (index * 7) % 256));
 

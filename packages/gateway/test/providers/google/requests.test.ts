@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { buffer, json } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
-import { serve } from '../../support/httpServer.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { aJob, handleOf, open, openAccount, type Service, signal } from './support.ts';
 
 const PIXELS = Buffer.from('the bytes of an image');

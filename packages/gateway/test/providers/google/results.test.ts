@@ -1,9 +1,9 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Handle, Provider } from '../../../src/providers/provider.ts';
 import type { UpstreamResult } from '../../../src/tasks/task.ts';
-import { serve } from '../../support/httpServer.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { aJob, handleOf, open, openAccount, type Service, signal } from './support.ts';
 
 const TWO_DAYS_MS = 2 * 24 * 3_600_000;

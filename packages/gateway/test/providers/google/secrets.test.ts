@@ -5,9 +5,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { googleKind } from '../../../src/providers/google/kind.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
-import { serve } from '../../support/httpServer.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { aJob, handleOf, open, openAccount, signal } from './support.ts';
 

@@ -6,9 +6,9 @@ import { readAccounts } from '../../../src/providers/accounts.ts';
 import { googleKind } from '../../../src/providers/google/kind.ts';
 import type { Job, Provider } from '../../../src/providers/provider.ts';
 import type { Environment, OpenedAccount } from '../../../src/providers/providerKind.ts';
-import { systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
 
 /** Google's two services, by the names of their simulators. */

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createAccessTokens } from '../../../src/providers/google/accessToken.ts';
-import { serve } from '../../support/httpServer.ts';
-import { startProxy } from '../../support/proxyServer.ts';
+import { serve } from '../../support/servers/httpServer.ts';
+import { startProxy } from '../../support/servers/proxyServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { signal } from './support.ts';
 

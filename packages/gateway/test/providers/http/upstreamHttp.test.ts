@@ -4,10 +4,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { refusalError } from '../../../src/providers/http/errorTable.ts';
 import { createUpstreamHttp, type UpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import { NotResumable, UpstreamError } from '../../../src/providers/provider.ts';
-import { systemClock } from '../../../src/tasks/clock.ts';
-import { serve } from '../../support/httpServer.ts';
-import { readAll } from '../../support/readAll.ts';
+import { systemClock } from '../../../src/time/clock.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 
 const SECRET = 'secret-of-the-account';
 

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { STATUSES } from '../../../src/providers/openai/tables.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { REASONS } from '../../../src/tasks/reasons.ts';
-import { serve } from '../../support/httpServer.ts';
-import { readAll } from '../../support/readAll.ts';
+import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { aJob, ended, handleOf, openAccount, openUpstream, type Service, signal } from './support.ts';
 
 /** An upstream that gives every call the same answer. */

@@ -2,12 +2,12 @@ import { REWORDINGS, type Rewording } from '@onetake/simulators';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Job, UnknownSubmission } from '../../../src/providers/provider.ts';
-import type { Clock } from '../../../src/tasks/clock.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { matchPrompt } from '../../../src/tasks/likeness.ts';
-import { serve } from '../../support/httpServer.ts';
+import type { Clock } from '../../../src/time/clock.ts';
 import { aPromptText } from '../../support/perturbed.ts';
 import { sending } from '../../support/sending.ts';
+import { serve } from '../../support/servers/httpServer.ts';
 import { aJob, openAccount, openUpstream, SERVICES, signal } from './support.ts';
 
 const ABSENT = { found: false, certainty: 'absent' };

@@ -3,8 +3,8 @@ import { onTestFinished } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { openaiKind } from '../../../src/providers/openai/kind.ts';
 import type { Handle, Job, Provider } from '../../../src/providers/provider.ts';
-import { type Clock, systemClock } from '../../../src/tasks/clock.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
+import { type Clock, systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 

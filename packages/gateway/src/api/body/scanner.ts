@@ -1,0 +1,220 @@
+import { isAscii } from 'node:buffer';
+import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
+
+/** What a JSON body may be, whatever it says. */
+export interface JsonLimits {
+  /** Bytes of the whole body. */
+  readonly bytes: number;
+  /** Bytes beside inline media: base64 text that is longer than `MEDIA_LENGTH`. */
+  readonly plainBytes: number;
+  /** Objects and arrays inside each other. */
+  readonly depth: number;
+  /** Members and elements, over all levels. */
+  readonly values: number;
+}
+
+/** JSON text without its inline media, and that media. */
+export interface ScannedJson {
+  /** Each piece of media is a string that `marker` gives for its place in `media`. */
+  readonly text: Buffer;
+  readonly media: readonly Buffer[];
+}
+
+/** Reads a JSON body as it comes, and refuses what would be expensive to parse before it is all here. */
+export interface JsonScanner {
+  /** Throws a 400 or 413 `OnetakeError` at the first byte that is too much. */
+  write(chunk: Buffer): void;
+  /** So many bytes have come. */
+  readonly length: number;
+  /** Whether the text is JSON is left to a parser. `marker` must not be what a caller can guess. */
+  end(marker: (place: number) => string): ScannedJson;
+}
+
+/** Longer text that looks like base64 is an image: prompts and options are shorter. Bytes. */
+const MEDIA_LENGTH = 16_384;
+/** A data URL or bare base64, by its first bytes. */
+const MEDIA_START = /^(?:data:[\w.+/\\-]{0,80}[;,]|[A-Za-z0-9+/\\]{64})/;
+const FIRST_BYTES = 65_536;
+const MIB = 2 ** 20;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+interface Container {
+  /** Undefined for an array. */
+  readonly names: Set<string> | undefined;
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTES): JsonScanner {
+  // Memory that is not written to is not taken: a length that is only announced costs nothing.
+  let bytes = Buffer.allocUnsafeSlow(Math.min(Math.max(1, expectedBytes), limits.bytes));
+  let length = 0;
+  let position = 0;
+  let plain = 0;
+  let values = 0;
+  const open: Container[] = [];
+  const media: Span[] = [];
+  /** Where the string begins that the position is inside of. */
+  let stringStart: number | undefined;
+  let isMedia = false;
+  let lastString: Span | undefined;
+
+  function write(chunk: Buffer): void {
+    if (length + chunk.length > limits.bytes) throw tooLarge(limits.bytes);
+    if (length + chunk.length > bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(
+        Math.min(limits.bytes, Math.max(2 * bytes.length, length + chunk.length)),
+      );
+      bytes.copy(larger, 0, 0, length);
+      bytes = larger;
+    }
+    chunk.copy(bytes, length);
+    length += chunk.length;
+    while (position < length) {
+      if (stringStart === undefined) scanStructure();
+      else scanString(stringStart);
+    }
+  }
+
+  function spend(count: number): void {
+    plain += count;
+    if (plain > limits.plainBytes) throw tooMuchText(limits.plainBytes);
+  }
+
+  /** Up to the next string. */
+  function scanStructure(): void {
+    const from = position;
+    while (position < length) {
+      const byte = bytes[position++];
+      if (byte === QUOTE) {
+        stringStart = position;
+        isMedia = false;
+        break;
+      }
+      // What is neither space nor part of a name, a number or a literal.
+      if (byte === 0x7b || byte === 0x5b) enter(byte === 0x7b);
+      else if (byte === 0x7d || byte === 0x5d) open.pop();
+      else if (byte === 0x2c) count();
+      else if (byte === 0x3a) name();
+    }
+    spend(position - from);
+  }
+
+  function enter(isObject: boolean): void {
+    open.push({ names: isObject ? new Set() : undefined });
+    if (open.length > limits.depth) {
+      throw invalidRequest(
+        `The body is nested more than ${limits.depth} levels deep.`,
+        undefined,
+        'invalid_json',
+      );
+    }
+    count();
+  }
+
+  function count(): void {
+    values += 1;
+    if (values <= limits.values) return;
+    throw invalidRequest(
+      `The body has more than ${limits.values} values; send less.`,
+      undefined,
+      'invalid_json',
+    );
+  }
+
+  /** The string before a colon names a member: two of one name would leave it to chance which one counts. */
+  function name(): void {
+    const names = open.at(-1)?.names;
+    if (!names || !lastString) return;
+    const text = stringOf(bytes.subarray(lastString.start, lastString.end).toString('utf8'));
+    if (text === undefined) return;
+    if (names.has(text)) {
+      const shown = text.slice(0, 64).toWellFormed();
+      throw invalidRequest(
+        `The field ${JSON.stringify(shown)} is given twice; send it once.`,
+        shown,
+        'invalid_json',
+      );
+    }
+    names.add(text);
+  }
+
+  /** Up to the end of the string that begins at `start`. */
+  function scanString(start: number): void {
+    const from = position;
+    const end = endOfString(start);
+    position = end ?? length;
+    if (!isMedia && position - start > MEDIA_LENGTH) {
+      isMedia = MEDIA_START.test(bytes.toString('latin1', start, start + 128));
+    }
+    if (!isMedia) spend(position - from);
+    if (end === undefined) return;
+    lastString = { start, end };
+    if (isMedia) media.push(lastString);
+    stringStart = undefined;
+    position = end + 1;
+  }
+
+  function endOfString(start: number): number | undefined {
+    for (let at = position; ; ) {
+      const found = bytes.subarray(at, length).indexOf(QUOTE);
+      if (found < 0) return undefined;
+      const quote = at + found;
+      let slashes = 0;
+      while (quote - slashes > start && bytes[quote - slashes - 1] === BACKSLASH) slashes += 1;
+      if (slashes % 2 === 0) return quote;
+      at = quote + 1;
+    }
+  }
+
+  return {
+    write,
+    get length() {
+      return length;
+    },
+    end(marker) {
+      // Base64 is ASCII: whatever else is as long is text like any other.
+      const parts = media.filter(({ start, end }) => isAscii(bytes.subarray(start, end)));
+      const text: Buffer[] = [];
+      let from = 0;
+      for (const [place, { start, end }] of parts.entries()) {
+        text.push(bytes.subarray(from, start), Buffer.from(marker(place)));
+        from = end;
+      }
+      text.push(bytes.subarray(from, length));
+      const whole = text.length === 1 ? bytes.subarray(0, length) : Buffer.concat(text);
+      if (whole.length > limits.plainBytes + parts.length * 100) throw tooMuchText(limits.plainBytes);
+      return { text: whole, media: parts.map(({ start, end }) => bytes.subarray(start, end)) };
+    },
+  };
+}
+
+/** What a JSON string says, from the text between its quotes; undefined where that is no JSON. */
+export function stringOf(quoted: string): string | undefined {
+  if (!quoted.includes('\\')) return quoted;
+  try {
+    return JSON.parse(`"${quoted}"`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** 413: more than any body of the route may have. */
+export const tooLarge = (limit: number): OnetakeError =>
+  new OnetakeError(
+    'body_too_large',
+    413,
+    `The body is larger than ${Math.floor(limit / MIB)} MiB; give images as URLs, or raise ONETAKE_BODY_LIMIT_MB, which is the limit of submits.`,
+  );
+
+const tooMuchText = (limit: number): OnetakeError =>
+  new OnetakeError(
+    'body_too_large',
+    413,
+    `The body has more than ${Math.floor(limit / MIB)} MiB beside its images; send less.`,
+  );

@@ -1,0 +1,70 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { VerifiedMedia } from '../../media/verified.ts';
+import type { MediaRow } from '../../store/store.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { ErrorAnswer } from '../schemas.ts';
+import { checkConditions, chosenRange } from './conditions.ts';
+
+/** What requests for bytes may be answered with beside all of them, for the OpenAPI document. */
+export const CONDITIONAL_ANSWERS = {
+  206: z.file().describe('The range asked for'),
+  304: z.null().describe('Not modified'),
+  412: ErrorAnswer.describe('It is no longer as `If-Match` or `If-Unmodified-Since` says'),
+  416: ErrorAnswer.describe('The range lies outside the bytes'),
+} as const;
+
+export interface ServeOptions {
+  /** Shown by browsers that save the file. */
+  readonly filename: string;
+  readonly disposition: 'inline' | 'attachment';
+}
+
+/**
+ * Answers with a media object's bytes: conditional requests, one byte range (RFC 9110, sections 13 and 14), HEAD.
+ * Constant memory. Throws a 502 where the bytes are not those that were stored.
+ */
+export async function serveBytes(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  media: VerifiedMedia<MediaRow>,
+  row: MediaRow,
+  { filename, disposition }: ServeOptions,
+): Promise<FastifyReply> {
+  const stat = await media.stat(row);
+  const { method, headers } = request;
+
+  const etag = `"${row.sha256 ?? `${row.id}-${stat.bytes}`}"`;
+  const current = { etag, modifiedAt: stat.modifiedAt };
+  const verdict = checkConditions(headers, method, current);
+  const range = verdict === 'proceed' ? chosenRange(headers, method, stat.bytes, current) : undefined;
+  if (range === 'unsatisfiable') {
+    reply.header('content-range', `bytes */${stat.bytes}`);
+    throw new OnetakeError(
+      'range_not_satisfiable',
+      416,
+      `The video has ${stat.bytes} bytes; ask for a range within them.`,
+    );
+  }
+  const lastModified = new Date(stat.modifiedAt).toUTCString();
+  reply.headers({ etag, 'last-modified': lastModified, 'cache-control': CACHE_CONTROL });
+  if (verdict === 'not_modified') return reply.code(304).send();
+
+  reply.headers({
+    'accept-ranges': 'bytes',
+    'content-disposition': `${disposition}; filename="${filename}"`,
+    'content-type': row.contentType,
+    'x-content-type-options': 'nosniff',
+  });
+  const { start, end } = range ?? { start: 0, end: stat.bytes - 1 };
+  if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${stat.bytes}`);
+  reply.header('content-length', end - start + 1);
+  if (method === 'HEAD') return reply.send();
+  return reply.send(await media.read(row, { start, end }));
+}
+
+/** Bytes never change under their address; an hour, because they are deleted one day. */
+const CACHE_CONTROL = 'private, max-age=3600, immutable';
+
+/** 410: it was here, and is deleted. */
+export const gone = (message: string): OnetakeError => new OnetakeError('expired', 410, message);

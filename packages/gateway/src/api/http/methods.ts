@@ -1,0 +1,47 @@
+import { METHODS } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { OnetakeError } from '../../tasks/errors.ts';
+import type { App } from '../context.ts';
+
+/** CONNECT never reaches a route; `wireErrors.ts` answers it. */
+const ROUTED = METHODS.filter((method) => method !== 'CONNECT');
+
+/**
+ * Lets every path answer every method. Call it before the first route is registered, and what it returns after the last:
+ * then OPTIONS is a 204 and any method that a path does not have is a 405, both with `Allow` (RFC 9110, sections 9.3.7
+ * and 15.5.6). No route can be forgotten, since the paths are collected as they are registered.
+ */
+export function answerOtherMethods(app: App): () => void {
+  const methodsOf = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsOf.get(url) ?? new Set<string>();
+    methodsOf.set(url, methods);
+    for (const one of [method].flat()) methods.add(one);
+  });
+  for (const method of ROUTED) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
+
+  return () => {
+    for (const [url, methods] of [...methodsOf]) {
+      const allow = [...methods, 'OPTIONS'].sort().join(', ');
+      if (!methods.has('OPTIONS')) {
+        app.options(url, { schema: { hide: true } }, async (_request, reply) =>
+          reply.code(204).header('allow', allow).send(),
+        );
+      }
+      app.route({
+        method: ROUTED.filter((method) => method !== 'OPTIONS' && !methods.has(method)),
+        url,
+        schema: { hide: true },
+        // Before a body is read: nothing in it could make the method right.
+        onRequest: (request, reply, done) => done(notAllowed(request, reply, allow)),
+        handler: (request, reply) => Promise.reject(notAllowed(request, reply, allow)),
+      });
+    }
+  };
+}
+
+function notAllowed(request: FastifyRequest, reply: FastifyReply, allow: string): OnetakeError {
+  reply.header('allow', allow);
+  const message = `${request.routeOptions.url} does not take ${request.method}; use one of ${allow}.`;
+  return new OnetakeError('method_not_allowed', 405, message);
+}

@@ -1,0 +1,71 @@
+import swagger, { type SwaggerTransformObject } from '@fastify/swagger';
+import reference from '@scalar/fastify-api-reference';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { ApiSettings, App } from '../context.ts';
+import { describeAnswers, type Paths } from './responses.ts';
+
+const DESCRIPTION = `Every AI-video model behind one asynchronous task API: **submit**, **query**, **download**.
+
+Send your API key with every call: \`Authorization: Bearer sk-…\`.
+
+1. \`POST /v1/video/generations\` answers with a \`task_id\`.
+2. \`GET /v1/video/generations/{task_id}\` tells its \`status\`: \`queued\`, \`in_progress\`, \`succeeded\` or \`failed\`. With \`?wait=30\` the answer is held until the status changes.
+3. The video is at \`url\`, or at \`GET /v1/video/generations/{task_id}/content\`.
+
+Every \`GET\` also answers \`HEAD\`, every path \`OPTIONS\` with \`Allow\`; any other method is a 405. Slashes that are doubled or at the end of a path do not matter.
+
+Every error, also of a request that is no valid HTTP, is the same object with the HTTP status, a \`reason\`, one sentence that says what to do and a \`request_id\`.`;
+
+/** `/openapi.json` and the reference page at `/docs`, both made from the routes' own schemas. */
+export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Onetake',
+        version,
+        description: DESCRIPTION,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      // Relative: wherever the document was read from.
+      servers: [{ url: publicUrl ?? '/' }],
+      tags: [
+        { name: 'Video', description: 'Submit, query, download' },
+        { name: 'Models', description: 'What can be asked for' },
+        { name: 'Media', description: 'Signed links' },
+        { name: 'Admin', description: 'API keys' },
+        { name: 'Operations', description: 'For load balancers' },
+      ],
+      components: {
+        securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key: `sk-…`' } },
+      },
+      security: [{ key: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: describe,
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  await app.register(reference, {
+    routePrefix: '/docs',
+    // Its default fonts would come from a host of its own: the page must not need the internet.
+    configuration: {
+      url: '/openapi.json',
+      title: 'Onetake API',
+      withDefaultFonts: false,
+      // Services of the page's maker, which would be sent this gateway's address and what is typed.
+      showDeveloperTools: 'never',
+      agent: { disabled: true },
+      mcp: { disabled: true },
+      hideClientButton: true,
+      telemetry: false,
+    },
+  });
+}
+
+const describe: SwaggerTransformObject = (document) => {
+  const described = jsonSchemaTransformObject(document);
+  // HEAD is GET without the body, as HTTP says; described again, it would only repeat the operation's id.
+  for (const path of Object.values(described.paths ?? {})) delete path?.head;
+  if ('paths' in described) describeAnswers(described.paths as Paths);
+  return described;
+};

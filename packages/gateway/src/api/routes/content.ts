@@ -1,0 +1,152 @@
+import { PassThrough, pipeline, Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { MediaRow } from '../../store/store.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { statusOf, type Task } from '../../tasks/task.ts';
+import { type ApiContext, type App, ownTask } from '../context.ts';
+import { prefers } from '../http/accept.ts';
+import { base64Length, base64Of } from '../http/base64.ts';
+import { CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
+import { checkConditions } from '../http/conditions.ts';
+import { CONTENT_SAMPLES } from '../openapi/examples.ts';
+import { DownloadAnswer, ERRORS, ErrorAnswer } from '../schemas.ts';
+
+const Variant = z
+  .enum(['video', 'thumbnail'])
+  .default('video')
+  .describe('`thumbnail` gives the poster frame, a JPEG');
+
+const BYTES_ERRORS = {
+  ...ERRORS,
+  409: ErrorAnswer.describe('Not finished yet, with its `status`; or failed, with the error of the task'),
+  410: ErrorAnswer.describe('The video was kept until its `expires_at` and is deleted'),
+  502: ErrorAnswer.describe('The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)'),
+};
+const VIDEO_ANSWERS = {
+  200: z.file().describe('The bytes'),
+  ...CONDITIONAL_ANSWERS,
+  ...BYTES_ERRORS,
+};
+
+/** `GET …/{task_id}/content` and `GET …/download?id=`: the bytes, or JSON with base64 as the reference service answers. */
+export function contentRoutes(app: App, context: ApiContext): void {
+  const { media } = context;
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v1/video/generations/:task_id/content',
+    schema: {
+      operationId: 'getVideoContent',
+      ...CONTENT_SAMPLES,
+      summary: 'Download the bytes',
+      description: 'Supports `Range`, `If-Range`, `HEAD` and conditional requests.',
+      tags: ['Video'],
+      params: z.object({ task_id: z.string() }),
+      querystring: z.object({ variant: Variant }),
+      response: VIDEO_ANSWERS,
+    },
+    handler: async (request, reply) => {
+      const task = await ownTask(context, request, request.params.task_id);
+      return sendBytes(request, reply, task, request.query.variant);
+    },
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v1/video/generations/download',
+    schema: {
+      operationId: 'downloadVideo',
+      summary: 'Download as JSON with base64, or as bytes',
+      description:
+        'JSON unless the request prefers `video/mp4` in its `Accept` header. Streamed: constant memory however large the video.',
+      tags: ['Video'],
+      querystring: z.object({ id: z.string().describe('The task id'), variant: Variant }),
+      response: { 200: DownloadAnswer, ...CONDITIONAL_ANSWERS, ...BYTES_ERRORS },
+    },
+    handler: async (request, reply) => {
+      const task = await ownTask(context, request, request.query.id);
+      reply.header('vary', 'accept');
+      const bytes = prefers(request.headers.accept, 'video/mp4', 'application/json');
+      if (bytes || request.query.variant === 'thumbnail') {
+        return sendBytes(request, reply, task, request.query.variant);
+      }
+      return sendJson(request, reply, task);
+    },
+  });
+
+  async function sendBytes(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    task: Task,
+    variant: z.infer<typeof Variant>,
+  ): Promise<FastifyReply> {
+    const row = await rowOf(task, variant);
+    const filename = variant === 'video' ? `${task.id}.mp4` : `${task.id}.jpg`;
+    return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
+  }
+
+  async function sendJson(request: FastifyRequest, reply: FastifyReply, task: Task): Promise<FastifyReply> {
+    const row = await rowOf(task, 'video');
+    const stat = await media.stat(row);
+    const head = `{"success":true,"generation_id":${JSON.stringify(task.id)},"task_id":${JSON.stringify(task.id)},"format":"mp4","size":${stat.bytes},"base64":"`;
+    const middle = '","data_url":"data:video/mp4;base64,';
+    const tail = '"}';
+    const length = head.length + middle.length + tail.length + 2 * base64Length(stat.bytes);
+    const etag = `"${row.sha256 ?? row.id}-json"`;
+    reply.headers({ etag, 'cache-control': 'no-store' });
+    if (checkConditions(request.headers, request.method, { etag }) === 'not_modified') {
+      return reply.code(304).send();
+    }
+    reply.headers({ 'content-type': 'application/json; charset=utf-8', 'content-length': length });
+    if (request.method === 'HEAD') return reply.send();
+
+    // The video is read twice, so that neither encoding of it is ever in memory.
+    const pieces = async function* () {
+      yield head;
+      yield* base64Of(await media.read(row));
+      yield middle;
+      yield* base64Of(await media.read(row));
+      yield tail;
+    };
+    const out = new PassThrough();
+    pipeline(Readable.from(pieces()), out, (error) => {
+      if (error) request.log.warn({ err: error, task: task.id }, 'a download was cut short');
+    });
+    return reply.send(out);
+  }
+
+  async function rowOf(task: Task, variant: z.infer<typeof Variant>): Promise<MediaRow> {
+    if (!task.result) throw notReady(task);
+    const id = variant === 'video' ? task.result.videoId : task.result.posterId;
+    const row = id === undefined ? undefined : await context.store.media(id);
+    const until = new Date(task.result.expiresAt).toISOString();
+    if (task.result.expiresAt <= context.clock.now()) {
+      throw gone(
+        `The video was kept until ${until} and is deleted now; submit the task again if you need it.`,
+      );
+    }
+    if (!row)
+      throw gone(
+        variant === 'video'
+          ? 'The video is no longer stored here.'
+          : 'There is no poster frame of this video.',
+      );
+    return row;
+  }
+}
+
+function notReady(task: Task): OnetakeError {
+  const status = statusOf(task);
+  if (task.error) {
+    const message = `The task failed, so there is no video: ${task.error.message}`;
+    return new OnetakeError('task_failed', 409, message, {
+      status,
+      extra: {
+        task_error: { code: task.error.code, reason: task.error.reason, message: task.error.message },
+      },
+    });
+  }
+  const message = `The video is not ready: the task is ${status}. Query the task until its status is succeeded.`;
+  return new OnetakeError('not_ready', 409, message, { status, retryAfterSeconds: 2 });
+}

@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { requireScope } from '../../auth/keyring.ts';
+import { NAME_PATTERN } from '../../auth/keys.ts';
+import type { KeyRow } from '../../store/store.ts';
+import { type ApiContext, type App, keyOf } from '../context.ts';
+import { ERRORS, ErrorAnswer, KeyView } from '../schemas.ts';
+
+const SECONDS_PER_YEAR = 31_536_000;
+
+/** `/v1/admin/keys`: makes, lists and revokes API keys. Needs a key with admin scope. */
+export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void {
+  const forbidden = { 403: ErrorAnswer.describe('The key lacks the admin scope') };
+
+  app.post(
+    '/v1/admin/keys',
+    {
+      schema: {
+        operationId: 'createKey',
+        summary: 'Make an API key',
+        description: 'The key is in this answer and nowhere else: only its SHA-256 is stored.',
+        tags: ['Admin'],
+        body: z.strictObject({
+          name: z.string().meta({ pattern: NAME_PATTERN }),
+          project: z
+            .string()
+            .meta({ pattern: NAME_PATTERN })
+            .optional()
+            .describe('Tasks belong to a project and are invisible to others; default `default`'),
+          scopes: z
+            .array(z.enum(['generate', 'admin']))
+            .min(1)
+            .optional(),
+          expires_in: z
+            .int()
+            .min(1)
+            .max(10 * SECONDS_PER_YEAR)
+            .optional()
+            .describe('Seconds'),
+        }),
+        response: { 201: KeyView.extend({ key: z.string() }), ...ERRORS, ...forbidden },
+      },
+    },
+    async (request, reply) => {
+      const actor = keyOf(request);
+      requireScope(actor, 'admin');
+      const { name, project, scopes, expires_in: expiresIn } = request.body;
+      const { key, row } = await keys.create(
+        {
+          name,
+          ...(project === undefined ? {} : { project }),
+          ...(scopes === undefined ? {} : { scopes }),
+          ...(expiresIn === undefined ? {} : { expiresAt: clock.now() + expiresIn * 1000 }),
+        },
+        actor.id,
+      );
+      return reply
+        .code(201)
+        .header('cache-control', 'no-store')
+        .send({ ...keyView(row), key });
+    },
+  );
+
+  app.get(
+    '/v1/admin/keys',
+    {
+      schema: {
+        operationId: 'listKeys',
+        summary: 'List API keys',
+        tags: ['Admin'],
+        response: {
+          200: z.object({ object: z.literal('list'), data: z.array(KeyView) }),
+          ...ERRORS,
+          ...forbidden,
+        },
+      },
+    },
+    async (request) => {
+      requireScope(keyOf(request), 'admin');
+      return { object: 'list' as const, data: (await keys.list()).map(keyView) };
+    },
+  );
+
+  app.delete(
+    '/v1/admin/keys/:id',
+    {
+      schema: {
+        operationId: 'revokeKey',
+        summary: 'Revoke an API key',
+        description: 'It stops working at once. Its tasks go on.',
+        tags: ['Admin'],
+        params: z.object({ id: z.string() }),
+        querystring: z.object({
+          force: z
+            .enum(['true', 'false'])
+            .optional()
+            .describe('`true` revokes it though nobody could make another key over HTTP then'),
+        }),
+        response: {
+          200: KeyView,
+          ...ERRORS,
+          ...forbidden,
+          409: ErrorAnswer.describe('It is the last key with admin scope that works'),
+        },
+      },
+    },
+    async (request) => {
+      const actor = keyOf(request);
+      requireScope(actor, 'admin');
+      const row = await keys.revoke(request.params.id, actor.id, {
+        force: request.query.force === 'true',
+      });
+      keyring.forget();
+      return keyView(row);
+    },
+  );
+}
+
+function keyView(row: KeyRow): z.infer<typeof KeyView> {
+  const seconds = (ms: number) => Math.floor(ms / 1000);
+  return {
+    id: row.id,
+    name: row.name,
+    project: row.projectId,
+    prefix: row.prefix,
+    scopes: [...row.scopes],
+    created_at: seconds(row.createdAt),
+    ...(row.expiresAt === undefined ? {} : { expires_at: seconds(row.expiresAt) }),
+    ...(row.revokedAt === undefined ? {} : { revoked_at: seconds(row.revokedAt) }),
+  };
+}

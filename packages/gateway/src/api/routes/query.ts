@@ -1,0 +1,106 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { taskNotFound } from '../../tasks/errors.ts';
+import { isTaskId } from '../../tasks/ids.ts';
+import { isTerminal, statusOf } from '../../tasks/task.ts';
+import { type ApiContext, type App, keyOf } from '../context.ts';
+import { gone } from '../http/bytes.ts';
+import { checkConditions } from '../http/conditions.ts';
+import { QUERY_SAMPLES } from '../openapi/examples.ts';
+import { ErrorAnswer, TASK_ERRORS, TaskAnswer } from '../schemas.ts';
+import { sendSerialised } from '../views/serialised.ts';
+import type { Snapshot } from '../views/snapshots.ts';
+
+/** The longest a query is held open, in seconds: below the idle time-outs of common proxies. */
+const MAX_WAIT_SECONDS = 60;
+
+const Wait = z.coerce
+  .number()
+  .min(0)
+  .max(MAX_WAIT_SECONDS)
+  .optional()
+  .describe('Seconds to hold the answer until the status changes (also: `Prefer: wait=30`)');
+
+/** `GET /v1/video/generations/{task_id}`: the hot path. Nothing on it waits for a write. */
+export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext): void {
+  app.get(
+    '/v1/video/generations/:task_id',
+    {
+      schema: {
+        operationId: 'getVideoTask',
+        ...QUERY_SAMPLES,
+        summary: 'Query a video task',
+        description:
+          'Never asks the upstream, never costs, never cancels: poll as often as you like, or use `wait`.',
+        tags: ['Video'],
+        params: z.object({ task_id: z.string() }),
+        querystring: z.object({ wait: Wait }),
+        response: {
+          200: TaskAnswer,
+          304: z.null().describe('Nothing changed since the `ETag` in `If-None-Match`'),
+          ...TASK_ERRORS,
+          412: ErrorAnswer.describe('It is no longer as `If-Match` says'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { task_id: id } = request.params;
+      let snapshot = await find(id, request);
+      const seconds = request.query.wait ?? preferredWait(request.headers.prefer);
+      if (seconds > 0 && !isTerminal(snapshot.task.phase) && !isNews(request, snapshot)) {
+        await statusChange(id, snapshot, seconds, request);
+        snapshot = await find(id, request);
+      }
+      return answer(request, reply, snapshot);
+    },
+  );
+
+  async function find(id: string, request: FastifyRequest): Promise<Snapshot> {
+    const snapshot = isTaskId(id) ? (snapshots.cached(id) ?? (await snapshots.read(id))) : undefined;
+    if (!snapshot || snapshot.task.projectId !== keyOf(request).projectId) throw taskNotFound();
+    if (snapshot.task.deletedAt !== undefined) throw gone('The task was deleted.');
+    return snapshot;
+  }
+
+  /** Resolves when the status is another, the time is over, the client has gone, or the gateway stops. */
+  function statusChange(id: string, seen: Snapshot, seconds: number, request: FastifyRequest): Promise<void> {
+    return new Promise((resolve) => {
+      const before = statusOf(seen.task);
+      const done = () => {
+        clearTimeout(timer);
+        stopTask();
+        stopDrain();
+        request.raw.off('close', done);
+        resolve();
+      };
+      const timer = setTimeout(done, seconds * 1000);
+      const stopTask = feed.onTask(id, ({ task }) => {
+        if (statusOf(task) !== before) done();
+      });
+      const stopDrain = draining.onRelease(done);
+      request.raw.once('close', done);
+      // Gone while the task was read: it will not close again.
+      if (request.raw.socket.destroyed) done();
+    });
+  }
+}
+
+function answer(request: FastifyRequest, reply: FastifyReply, snapshot: Snapshot): FastifyReply {
+  reply.header('etag', snapshot.etag);
+  if (snapshot.retryAfter !== undefined) reply.header('retry-after', snapshot.retryAfter);
+  if (checkConditions(request.headers, request.method, snapshot) === 'not_modified') {
+    return reply.code(304).header('cache-control', 'no-store').send();
+  }
+  return sendSerialised(reply, snapshot.body);
+}
+
+/** Whether the client names an answer that it has (`If-None-Match`), and it is another one. */
+const isNews = ({ headers, method }: FastifyRequest, snapshot: Snapshot): boolean =>
+  headers['if-none-match'] !== undefined && checkConditions(headers, method, snapshot) === 'proceed';
+
+/** RFC 7240: `Prefer: wait=30`. A preference that cannot be read is no error. */
+function preferredWait(prefer: string | string[] | undefined): number {
+  if (prefer === undefined) return 0;
+  const seconds = /(?:^|[,;\s])wait=(\d+)/.exec([prefer].flat().join(','))?.[1];
+  return seconds === undefined ? 0 : Math.min(MAX_WAIT_SECONDS, Number(seconds));
+}

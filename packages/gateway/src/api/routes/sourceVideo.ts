@@ -1,0 +1,85 @@
+import type { FastifyRequest } from 'fastify';
+import { wireName } from '../../catalogue/fields.ts';
+import { fromSource } from '../../catalogue/fromSource.ts';
+import { providerTitle } from '../../catalogue/providers.ts';
+import { serves } from '../../catalogue/serving.ts';
+import type { CheckedRequest } from '../../catalogue/validate/request.ts';
+import { invalidRequest, type OnetakeError } from '../../tasks/errors.ts';
+import { isTaskId } from '../../tasks/ids.ts';
+import { statusOf, type Task } from '../../tasks/task.ts';
+import { type ApiContext, keyOf } from '../context.ts';
+
+/** A video as `video_url` names it. */
+type Named = { readonly taskId: string } | { readonly mediaId: string };
+
+/**
+ * Finds the earlier task that `video_url` names, where the model starts from videos of the gateway's own alone. Throws a 400
+ * that says what is wrong with it; a task of another project looks like none.
+ */
+export async function withSource(
+  context: ApiContext,
+  request: FastifyRequest,
+  checked: CheckedRequest,
+): Promise<CheckedRequest> {
+  const { model, draft } = checked;
+  if (draft.videoUrl === undefined || model.parameters.videoUrl?.of !== 'own') return checked;
+
+  const named = nameOf(draft.videoUrl, ownHosts(context, request));
+  if (!named) {
+    throw refused(
+      `must be a video made by this gateway: ${model.title} cannot start from another. Give the id of its task.`,
+    );
+  }
+  const id = 'taskId' in named ? named.taskId : (await context.store.media(named.mediaId))?.taskId;
+  const task = id === undefined ? undefined : await context.engine.read(id);
+  if (!task || task.projectId !== keyOf(request).projectId) {
+    throw refused('names no video of your project; check the id or the link.');
+  }
+  return fromSource(checked, { ...finished(task), ...upstreamOf(task, checked, context) });
+}
+
+function finished(task: Task) {
+  if (task.deletedAt !== undefined) throw refused('names a video that was deleted.');
+  if (task.phase === 'failed') throw refused('names a task that failed: it has no video.');
+  if (!task.result) {
+    throw refused(`names a task that is ${statusOf(task)}; wait until it has succeeded.`);
+  }
+  return { request: task.request, duration: task.result.duration };
+}
+
+/** How the account that made the video knows it. */
+function upstreamOf({ id, request, attempt }: Task, { model }: CheckedRequest, { accounts }: ApiContext) {
+  const account = accounts.find((candidate) => candidate.id === attempt?.accountId);
+  if (account && account.providerId !== model.provider) {
+    throw refused(
+      `names a video of ${request.model}, made by ${providerTitle(account.providerId)}; ${model.id} can only start from videos made by ${providerTitle(model.provider)}.`,
+    );
+  }
+  const { upstreamId, upstreamResult } = attempt ?? {};
+  if (!account || !serves(account, model) || upstreamId === undefined || !upstreamResult) {
+    throw refused(`names a video of an account that does not serve ${model.id} any more.`);
+  }
+  return { source: { taskId: id, accountId: account.id, upstreamId, ref: upstreamResult.ref } };
+}
+
+/** Reads our own links, whole or as paths, and bare ids; undefined for what leads elsewhere. */
+function nameOf(text: string, hosts: ReadonlySet<string>): Named | undefined {
+  if (isTaskId(text)) return { taskId: text };
+  const [own = ''] = hosts;
+  const url = URL.parse(text, `http://${own}`);
+  if (!url || !hosts.has(url.host)) return undefined;
+  const [, mediaId] = /^\/media\/([0-9a-z-]+)\.mp4$/.exec(url.pathname) ?? [];
+  if (mediaId !== undefined) return { mediaId };
+  const [, last = ''] = /^\/v1\/video\/generations\/([^/]+)(?:\/content)?$/.exec(url.pathname) ?? [];
+  const taskId = last === 'download' ? (url.searchParams.get('id') ?? '') : last;
+  return isTaskId(taskId) ? { taskId } : undefined;
+}
+
+/** Whose links are ours: under the names that answers give, and under the one that the caller reaches us by. */
+function ownHosts({ settings, links }: ApiContext, { host }: FastifyRequest): ReadonlySet<string> {
+  const bases = [links.baseUrl(), ...(settings.publicUrl === undefined ? [] : [settings.publicUrl])];
+  return new Set([host, ...bases.map((base) => new URL(base).host)]);
+}
+
+const refused = (why: string): OnetakeError =>
+  invalidRequest(`${wireName('videoUrl')} ${why}`, wireName('videoUrl'));

@@ -1,0 +1,133 @@
+import { hash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { requireScope } from '../../auth/keyring.ts';
+import { checkRequest } from '../../catalogue/validate/request.ts';
+import type { IdempotencyRecord } from '../../store/store.ts';
+import { draining, invalidRequest, OnetakeError } from '../../tasks/errors.ts';
+import type { Task } from '../../tasks/task.ts';
+import { type ApiContext, type App, keyOf } from '../context.ts';
+import { hangUpSignal } from '../http/hangUp.ts';
+import { SUBMIT_SAMPLES } from '../openapi/examples.ts';
+import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody } from '../schemas.ts';
+import { withSource } from './sourceVideo.ts';
+
+/** Taking the URL and never calling it would be worse than refusing. */
+const NO_WEBHOOKS =
+  'webhook_url is not supported by this version; leave it out, and query with ?wait=30 or watch …/events instead.';
+
+/** Characters from which a text is most likely an image. */
+const LONG_TEXT = 4096;
+
+/** `POST /v1/video/generations` */
+export function submitRoute(app: App, context: ApiContext): void {
+  const { engine, cluster, catalogue, inputs, clock, metrics, settings } = context;
+
+  app.post(
+    '/v1/video/generations',
+    {
+      schema: {
+        operationId: 'submitVideo',
+        ...SUBMIT_SAMPLES,
+        summary: 'Submit a video task',
+        description:
+          'Answers at once with the id of a task that survives any crash. Send an `Idempotency-Key` header to make a retry safe.',
+        tags: ['Video'],
+        body: SubmitBody,
+        response: {
+          200: SubmitAnswer,
+          ...ERRORS,
+          408: ErrorAnswer.describe('The body stopped coming'),
+          413: ErrorAnswer.describe('The body is too large'),
+          415: ErrorAnswer.describe('The body is not JSON'),
+          422: ErrorAnswer.describe('The idempotency key was used with another body'),
+          503: ErrorAnswer.describe(
+            'The model has no account, or the gateway is stopping; see `Retry-After`',
+          ),
+        },
+      },
+      bodyLimit: settings.bodyLimit,
+      // The body is checked against the catalogue, whose messages say what the model in question accepts.
+      validatorCompiler: () => (value) => ({ value }),
+    },
+    async (request, reply) => {
+      const key = keyOf(request);
+      requireScope(key, 'generate');
+      const idempotency = readIdempotency(request);
+      // Before anything that may be otherwise than at the first try: the catalogue, an image's link, a gateway that stops.
+      const earlier = idempotency && (await engine.acceptedUnder(key.projectId, idempotency));
+      if (earlier) return answer(reply, earlier, true);
+      if (engine.draining) throw draining();
+
+      const wanted = checkRequest(request.body, catalogue);
+      catalogue.requireAvailable(wanted.model);
+      const checked = await withSource(context, request, wanted);
+      if (checked.webhookUrl !== undefined) throw invalidRequest(NO_WEBHOOKS, 'webhook_url');
+      const gone = hangUpSignal(reply);
+      const { request: draft, media } = await inputs.readAll(checked, key.projectId, gone);
+      try {
+        // Nobody would learn of a task that is accepted from here on.
+        gone.throwIfAborted();
+        const { task, replayed } = await engine.submit({
+          projectId: key.projectId,
+          keyId: key.id,
+          request: checked.notes.length > 0 ? { ...draft, notes: checked.notes } : draft,
+          price: checked.price,
+          media,
+          ...(idempotency ? { idempotency } : {}),
+        });
+        if (replayed) await inputs.discard(media);
+        else told(task, request);
+        return answer(reply, task, replayed);
+      } catch (error) {
+        // Nothing was accepted, so nothing may be left behind; a failure to tidy up is the sweep's to mend. Where the store's answer
+        // was lost it may have been accepted all the same, and the inputs are the task's.
+        const lost = cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable';
+        if (!lost) await inputs.discard(media).catch(() => undefined);
+        throw error;
+      }
+    },
+  );
+
+  /** Told with the request's id, so that a caller's complaint leads to the task's own lines. */
+  function told({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
+    request.log.info({ task: id, model, project: projectId, key: keyId }, 'task accepted');
+    metrics.accepted.inc({ model });
+  }
+
+  function readIdempotency({ headers, body }: FastifyRequest): IdempotencyRecord | undefined {
+    const key = readIdempotencyKey(headers['idempotency-key']);
+    return key === undefined
+      ? undefined
+      : { key, bodyHash: hashOf(body), expiresAt: clock.now() + settings.idempotencyMs };
+  }
+}
+
+/** The same words for every try, so that a client may compare them. */
+function answer(reply: FastifyReply, { id, createdAt, request }: Task, replayed: boolean) {
+  if (replayed) reply.header('idempotent-replayed', 'true');
+  return {
+    task_id: id,
+    status: 'queued' as const,
+    format: 'mp4' as const,
+    created_at: Math.floor(createdAt / 1000),
+    model: request.model,
+    ...(request.notes ? { notes: [...request.notes] } : {}),
+  };
+}
+
+/** Images are hashed apart, so that the text of a large body is not made a second time. */
+const hashOf = (body: unknown): string =>
+  hash(
+    'sha256',
+    JSON.stringify(body, (_name, value) =>
+      typeof value === 'string' && value.length > LONG_TEXT ? `sha256:${hash('sha256', value)}` : value,
+    ) ?? '',
+  );
+
+function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(header)) {
+    throw invalidRequest('Idempotency-Key must be 1 to 255 visible ASCII characters.', 'Idempotency-Key');
+  }
+  return header;
+}

@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { requireScope } from '../../auth/keyring.ts';
+import { invalidRequest, type OnetakeError } from '../../tasks/errors.ts';
+import { isTaskId } from '../../tasks/ids.ts';
+import { type ApiContext, type App, keyOf, ownTask } from '../context.ts';
+import { ERRORS, ErrorAnswer, TASK_ERRORS, TaskAnswer, TaskList } from '../schemas.ts';
+import { sendSerialised } from '../views/serialised.ts';
+
+const TaskParams = z.object({ task_id: z.string() });
+
+const ListQuery = z.looseObject({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  after: z
+    .string()
+    .optional()
+    .describe('A task id: the list goes on below it (`next_cursor` of the page before)')
+    .meta({ pattern: '^video_[0-9a-f]{32}$' }),
+  status: z.enum(['queued', 'in_progress', 'succeeded', 'failed']).optional(),
+  model: z.string().min(1).optional(),
+});
+
+/** List, cancel and delete: what a caller does with tasks beside submitting and querying them. */
+export function taskRoutes(app: App, context: ApiContext): void {
+  const { engine, store, snapshots } = context;
+
+  app.get(
+    '/v1/video/generations',
+    {
+      schema: {
+        operationId: 'listVideoTasks',
+        summary: 'List video tasks',
+        description: 'Newest first. Filter by metadata with `metadata[name]=value`, as often as needed.',
+        tags: ['Video'],
+        querystring: ListQuery,
+        response: { 200: TaskList, ...ERRORS },
+      },
+    },
+    async (request, reply) => {
+      const { limit, after, status, model, ...others } = request.query;
+      // What the schema library leaves out of every object.
+      if (/[?&]__proto__(?:[=&]|$)/.test(request.url)) throw notFilter('__proto__');
+      if (after !== undefined && !isTaskId(after)) {
+        throw invalidRequest('after must be a task id: the next_cursor of the page before.', 'after');
+      }
+      const tasks = await store.listTasks({
+        projectId: keyOf(request).projectId,
+        // One more than asked for tells whether there are more.
+        limit: limit + 1,
+        metadata: metadataFilter(others),
+        ...(after ? { before: after } : {}),
+        ...(status ? { status } : {}),
+        ...(model ? { model } : {}),
+      });
+      const page = tasks.slice(0, limit);
+      const last = page.at(-1);
+      const head = { object: 'list', has_more: tasks.length > limit };
+      const cursor = tasks.length > limit && last ? { next_cursor: last.id } : {};
+      const views = await Promise.all(page.map(async (task) => (await snapshots.of(task)).body.toString()));
+      return sendSerialised(
+        reply,
+        `${JSON.stringify({ ...head, ...cursor }).slice(0, -1)},"data":[${views.join(',')}]}`,
+      );
+    },
+  );
+
+  app.post(
+    '/v1/video/generations/:task_id/cancel',
+    {
+      schema: {
+        operationId: 'cancelVideoTask',
+        summary: 'Cancel a video task',
+        description:
+          'A waiting task is cancelled at once; one upstream where its provider can. A cancelled task is `failed` with code 499, and costs nothing. ' +
+          '202: the wish is noted and carried out as soon as the upstream can be told.',
+        tags: ['Video'],
+        params: TaskParams,
+        response: {
+          200: TaskAnswer,
+          202: TaskAnswer,
+          ...TASK_ERRORS,
+          409: ErrorAnswer.describe('Finished already, or past the point where its provider can stop it'),
+        },
+      },
+    },
+    async (request, reply) => {
+      requireScope(keyOf(request), 'generate');
+      const task = await ownTask(context, request, request.params.task_id);
+      const cancelled = await engine.cancel(task);
+      return sendSerialised(
+        reply.code(cancelled.phase === 'failed' ? 200 : 202),
+        (await snapshots.of(cancelled)).body,
+      );
+    },
+  );
+
+  app.delete(
+    '/v1/video/generations/:task_id',
+    {
+      schema: {
+        operationId: 'deleteVideoTask',
+        summary: 'Delete a finished video task',
+        description: 'Erases the prompt, the inputs and the video; what it cost stays on record.',
+        tags: ['Video'],
+        params: TaskParams,
+        response: {
+          200: z.object({ task_id: z.string(), deleted: z.literal(true) }),
+          ...TASK_ERRORS,
+          409: ErrorAnswer.describe('Not finished; cancel it first'),
+        },
+      },
+    },
+    async (request) => {
+      requireScope(keyOf(request), 'generate');
+      const task = await ownTask(context, request, request.params.task_id);
+      await engine.remove(task);
+      return { task_id: task.id, deleted: true as const };
+    },
+  );
+}
+
+/** `metadata[name]=value`; any other parameter is unknown. */
+function metadataFilter(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
+  // Without a prototype: `__proto__` is a name like any other.
+  const filter: Record<string, string> = Object.create(null);
+  for (const [parameter, value] of Object.entries(parameters)) {
+    const name = /^metadata\[(.{1,64})\]$/s.exec(parameter)?.[1];
+    if (name === undefined || typeof value !== 'string') {
+      throw notFilter(parameter);
+    }
+    filter[name] = value;
+  }
+  return filter;
+}
+
+const notFilter = (parameter: string): OnetakeError =>
+  invalidRequest(
+    `${parameter} is not a filter; use limit, after, status, model or metadata[name], each once.`,
+    parameter,
+  );

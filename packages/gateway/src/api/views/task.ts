@@ -1,0 +1,87 @@
+import type { LiveProgress } from '../../engine/events/progress.ts';
+import type { Waiting } from '../../engine/stages/waiting.ts';
+import type { MediaLinks } from '../../media/links/links.ts';
+import { MICROS } from '../../tasks/money.ts';
+import { statusOf, type Task } from '../../tasks/task.ts';
+
+/** Everything a task's public view is made from. */
+export interface ViewParts {
+  readonly links: MediaLinks;
+  /** Whether the model's family answers with a `url`; the Sora 2 family is fetched from the download endpoint instead. */
+  readonly givesUrl: (modelId: string) => boolean;
+}
+
+/** Where a finished task's bytes are. */
+export interface TaskUrls {
+  readonly video?: string;
+  readonly poster?: string;
+}
+
+/** The links of a task's answer; a link to a bucket may have to wait for credentials. */
+export async function urlsOf({ request, result }: Task, { links, givesUrl }: ViewParts): Promise<TaskUrls> {
+  if (!result) return {};
+  const { videoId, posterId, expiresAt } = result;
+  return {
+    ...(givesUrl(request.model) ? { video: await links.url(videoId, 'mp4', expiresAt) } : {}),
+    ...(posterId === undefined ? {} : { poster: await links.url(posterId, 'jpg', expiresAt) }),
+  };
+}
+
+/** A task as the wire contract has it: the reference's fields always in their words, ours beside them. Pure. */
+export function taskView(
+  task: Task,
+  { live, waiting }: { live?: LiveProgress | undefined; waiting?: Waiting | undefined },
+  now: number,
+  urls: TaskUrls,
+) {
+  const { request, result, error } = task;
+  const status = statusOf(task);
+  const finished = status === 'succeeded' || status === 'failed';
+  return {
+    task_id: task.id,
+    status,
+    format: 'mp4',
+    ...(urls.video === undefined ? {} : { url: urls.video }),
+    ...(error ? { error: { code: error.code, message: error.message, reason: error.reason } } : {}),
+    model: request.model,
+    created_at: seconds(task.createdAt),
+    ...(task.startedAt === undefined ? {} : { started_at: seconds(task.startedAt) }),
+    ...(task.completedAt === undefined ? {} : { completed_at: seconds(task.completedAt) }),
+    ...(result ? { expires_at: seconds(result.expiresAt) } : {}),
+    ...(status === 'failed' ? {} : { progress: status === 'succeeded' ? 100 : (live?.percent ?? 0) }),
+    ...(finished || live?.expectedAt === undefined ? {} : { eta: etaSeconds(live.expectedAt, now) }),
+    ...(waiting ? waitingView(waiting) : {}),
+    ...(task.cancelRequestedAt !== undefined && !finished ? { cancel_requested: true } : {}),
+    duration: result?.duration ?? request.duration,
+    resolution: request.resolution,
+    aspect_ratio: request.aspectRatio,
+    size: result ? `${result.width}x${result.height}` : `${request.width}x${request.height}`,
+    ...(result
+      ? {
+          bytes: result.bytes,
+          video_codec: result.videoCodec,
+          ...(result.audioCodec ? { audio_codec: result.audioCodec } : {}),
+          ...(urls.poster === undefined ? {} : { thumbnail_url: urls.poster }),
+          usage: {
+            seconds: result.duration,
+            cost: result.costMicros / MICROS,
+            currency: task.price.currency,
+          },
+        }
+      : {}),
+    ...(request.metadata ? { metadata: request.metadata } : {}),
+  };
+}
+
+const waitingView = ({ for: waitingFor, reason, retryAt }: Waiting) => ({
+  waiting_for: waitingFor,
+  waiting_reason: reason,
+  ...(retryAt === undefined ? {} : { retry_at: seconds(retryAt) }),
+});
+
+/** Whole seconds from now until the task is expected to be done; at least one, since it is not done yet. */
+export function etaSeconds(expectedAt: number, now: number): number {
+  return Math.max(1, Math.ceil((expectedAt - now) / 1000));
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);

@@ -1,0 +1,104 @@
+import { invalidRequest } from '../tasks/errors.ts';
+import { nearest } from './validate/nearest.ts';
+import { shown } from './words.ts';
+
+/** The unified parameters of a video, by their names in `VideoRequest`: what a catalogue entry may say something about. */
+export const PARAMETERS = [
+  'duration',
+  'resolution',
+  'aspectRatio',
+  'negativePrompt',
+  'image',
+  'lastFrame',
+  'referenceImages',
+  'videoUrl',
+  'generateAudio',
+  'seed',
+  'style',
+  'cameraFixed',
+  'watermark',
+  'promptExtend',
+  'personGeneration',
+] as const;
+export type Parameter = (typeof PARAMETERS)[number];
+
+/** Every field of a submit body. */
+export type Field = Parameter | 'model' | 'prompt' | 'size' | 'metadata' | 'webhookUrl' | 'providerOptions';
+
+/** How each field is spelled on the wire: its own name first, then its aliases (API.md, "Submit"). */
+export const SPELLINGS: Readonly<Record<Field, readonly [string, ...string[]]>> = {
+  model: ['model'],
+  prompt: ['prompt'],
+  duration: ['duration', 'durationSeconds', 'duration_seconds', 'seconds'],
+  resolution: ['resolution'],
+  aspectRatio: ['aspect_ratio', 'aspectRatio', 'ratio'],
+  size: ['size'],
+  negativePrompt: ['negative_prompt', 'negativePrompt'],
+  image: ['image', 'image_url', 'imageUrl', 'first_frame', 'firstFrame', 'input_reference', 'inputReference'],
+  lastFrame: ['last_frame', 'lastFrame', 'last_frame_image', 'lastFrameImage'],
+  referenceImages: ['reference_images', 'referenceImages'],
+  videoUrl: ['video_url', 'videoUrl'],
+  generateAudio: ['generate_audio', 'generateAudio'],
+  seed: ['seed'],
+  style: ['style'],
+  cameraFixed: ['camera_fixed', 'cameraFixed'],
+  watermark: ['watermark'],
+  promptExtend: ['prompt_extend', 'promptExtend'],
+  personGeneration: ['person_generation', 'personGeneration'],
+  metadata: ['metadata'],
+  webhookUrl: ['webhook_url', 'webhookUrl'],
+  providerOptions: ['provider_options', 'providerOptions'],
+};
+
+/** A field's own name on the wire. */
+export const wireName = (field: Field): string => SPELLINGS[field][0];
+
+/** A value as the caller gave it, and the spelling of the field that it was given under. */
+export interface Given {
+  readonly name: string;
+  readonly value: unknown;
+}
+
+const FIELD_OF = new Map(
+  Object.entries(SPELLINGS).flatMap(([field, names]) => names.map((name) => [name, field as Field] as const)),
+);
+
+/**
+ * Reads a body into fields: unknown ones and two spellings that disagree are a 400. `null` counts as not given, which is
+ * how several SDKs write an option that was left alone.
+ */
+export function readFields(body: unknown): ReadonlyMap<Field, Given> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw invalidRequest('The body must be a JSON object with at least "model" and "prompt".');
+  }
+  const fields = new Map<Field, Given>();
+  // Sorted, so that the same mistakes give the same error however the body was written.
+  for (const [name, value] of Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const field = FIELD_OF.get(name);
+    if (!field) throw unknownField(name);
+    if (value === null) continue;
+    const other = fields.get(field);
+    if (!other) fields.set(field, { name, value });
+    else if (!sameValue(field, other.value, value)) {
+      throw invalidRequest(`${other.name} and ${name} mean the same but differ; send one of them.`, name);
+    }
+  }
+  return fields;
+}
+
+function unknownField(name: string): Error {
+  const [guess] = nearest(name, [...FIELD_OF.keys()], 1);
+  const advice = guess === undefined ? 'remove it.' : `did you mean ${guess}?`;
+  return invalidRequest(`There is no field ${shown(name)}: ${advice}`, name.slice(0, 64).toWellFormed());
+}
+
+function sameValue(field: Field, a: unknown, b: unknown): boolean {
+  if (field === 'duration' && isScalar(a) && isScalar(b)) return Number(a) === Number(b);
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => Object.is(item, b[index]));
+  }
+  return Object.is(a, b);
+}
+
+const isScalar = (value: unknown): value is string | number =>
+  typeof value === 'string' || typeof value === 'number';

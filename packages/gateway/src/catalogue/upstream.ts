@@ -1,0 +1,89 @@
+import type { VideoRequest } from '../tasks/request.ts';
+import { wireName } from './fields.ts';
+import type { Model } from './model.ts';
+import { type Shape, shapeOf, sizeText } from './sizes.ts';
+import { holds, type Parametrised } from './validate/rules.ts';
+
+/** The parameters that decide what a video costs, as they are sent upstream. */
+export interface UpstreamParameters extends Shape {
+  /** Seconds. */
+  readonly duration: number;
+  readonly generateAudio?: boolean;
+}
+
+type Asked = Pick<VideoRequest, 'duration' | 'resolution' | 'aspectRatio' | 'width' | 'height'> & {
+  readonly generateAudio?: boolean;
+};
+
+/** What the upstream is asked for where it does not take what the caller was allowed to ask for. */
+export function upstreamParameters(model: Model, asked: Asked): UpstreamParameters {
+  const specs = model.parameters;
+  const resolution = specs.resolution.roundsTo?.[asked.resolution] ?? asked.resolution;
+  const aspectRatio = specs.aspectRatio.roundsTo?.[asked.aspectRatio] ?? asked.aspectRatio;
+  const reshaped = resolution !== asked.resolution || aspectRatio !== asked.aspectRatio;
+  const { width, height } = reshaped ? shapeOf(model, resolution, aspectRatio) : asked;
+  return {
+    duration: upstreamDuration(model, asked.duration),
+    resolution,
+    aspectRatio,
+    width,
+    height,
+    ...(asked.generateAudio === undefined ? {} : { generateAudio: asked.generateAudio }),
+  };
+}
+
+/** The request as an adapter sends it: every value one that the upstream takes. */
+export function upstreamRequest(model: Model, request: VideoRequest): VideoRequest {
+  const { style, ...rest } = request;
+  const appended = model.parameters.style?.appendToPrompt === true;
+  return {
+    ...rest,
+    ...upstreamParameters(model, request),
+    ...(style === undefined || appended ? {} : { style }),
+    prompt: upstreamPrompt(model, request),
+  };
+}
+
+/** The prompt as it is sent: with the words of the style behind it where the upstream has no such parameter. */
+export function upstreamPrompt(
+  model: Model,
+  { prompt, style }: Pick<VideoRequest, 'prompt' | 'style'>,
+): string {
+  const appended = style !== undefined && model.parameters.style?.appendToPrompt === true;
+  return appended ? `${prompt}\nStyle: ${style}` : prompt;
+}
+
+/** What the upstream calls the model that serves this request, in a region of its own where it has several. */
+export function upstreamModelOf(model: Model, request: Parametrised, region?: string): string {
+  const particular = model.upstreamModels.find(({ when }) => holds(when, request))?.upstreamModel;
+  const regional = region === undefined ? undefined : model.upstreamModelByRegion[region];
+  return particular ?? regional ?? model.upstreamModel;
+}
+
+/** One sentence for each thing that goes upstream other than it was asked for. */
+export function roundingNotes(model: Model, asked: Asked): string[] {
+  const sent = upstreamParameters(model, asked);
+  const notes: string[] = [];
+  if (sent.duration !== asked.duration) {
+    notes.push(`${model.title} makes no video of ${asked.duration} s; ${sent.duration} s are made.`);
+  }
+  for (const parameter of ['resolution', 'aspectRatio'] as const) {
+    if (sent[parameter] === asked[parameter]) continue;
+    notes.push(
+      `${model.title} does not take ${wireName(parameter)} ${asked[parameter]}; ${sent[parameter]} is made, ${sizeText(sent)}.`,
+    );
+  }
+  return notes;
+}
+
+/** Says that the upstream gave the model up and which one serves it now. */
+export function redirectNotes({ redirect, upstreamModel }: Model): string[] {
+  if (!redirect) return [];
+  return [
+    `${redirect.from} was retired on ${redirect.since} (${redirect.reason}); ${upstreamModel} serves it.`,
+  ];
+}
+
+function upstreamDuration({ parameters: { duration: spec } }: Model, asked: number): number {
+  return (spec.kind === 'numbers' ? spec.roundsTo?.[asked] : undefined) ?? asked;
+}

@@ -1,0 +1,75 @@
+import { invalidRequest } from '../../tasks/errors.ts';
+import type { Given } from '../fields.ts';
+import type { Model, ParameterSpec } from '../model.ts';
+import { list, shown } from '../words.ts';
+import { checkLength, checkOwnVideo, checkUrl, isText } from './text.ts';
+
+/** A caller's value in the form a task stores, or a 400 that names the field, the value and what is allowed. */
+export function checkParameter(model: Model, spec: ParameterSpec, given: Given): unknown {
+  switch (spec.kind) {
+    case 'choice': {
+      const { value } = given;
+      // DashScope writes 720P, so do its users.
+      const wanted = typeof value === 'string' ? value.toLowerCase() : undefined;
+      const found = spec.allowed.find((word) => word.toLowerCase() === wanted);
+      return found ?? refuse(model, given, list(spec.allowed, 'or'));
+    }
+    case 'numbers': {
+      const number = toNumber(given.value);
+      if (number !== undefined && spec.allowed.includes(number)) return number;
+      return refuse(model, given, list(spec.allowed, 'or'));
+    }
+    case 'range': {
+      const number = toNumber(given.value);
+      if (number !== undefined && Number.isInteger(number) && number >= spec.min && number <= spec.max) {
+        return number;
+      }
+      return refuse(model, given, `whole numbers from ${spec.min} to ${spec.max}`);
+    }
+    case 'flag': {
+      const { name, value } = given;
+      if (typeof value !== 'boolean') {
+        throw invalidRequest(`${name} must be true or false, without quotes; got ${shown(value)}.`, name);
+      }
+      return spec.allowed.includes(value) ? value : refuse(model, given, `only ${list(spec.allowed, 'or')}`);
+    }
+    case 'text':
+      return checkLength(given, spec.maxLength, model.id);
+    case 'url':
+      return spec.of === 'own' ? checkOwnVideo(given) : checkUrl(given);
+    case 'image':
+      return checkImage(given.name, given.value);
+    case 'images': {
+      const { name, value } = given;
+      if (!Array.isArray(value) || value.length < 1 || value.length > spec.max) {
+        throw invalidRequest(`${name} must be a list of 1 to ${spec.max} images for ${model.id}.`, name);
+      }
+      return value.map((image, index) => checkImage(`${name}[${index}]`, image));
+    }
+  }
+}
+
+function refuse(model: Model, { name, value }: Given, allowed: string): never {
+  throw invalidRequest(
+    `${name} ${shown(value)} is not possible with ${model.id}; allowed: ${allowed}.`,
+    name,
+  );
+}
+
+/** Numbers may come as text: OpenAI's own API wants `"seconds": "8"`. */
+function toNumber(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  return typeof value === 'string' && /^-?\d{1,10}(\.0+)?$/.test(value) ? Number(value) : undefined;
+}
+
+/** Fetching and decoding come later, behind the guarded fetch; here only what cannot be an image at all is refused. */
+function checkImage(name: string, value: unknown): string {
+  if (!isText(value) || value.trim() === '') {
+    throw invalidRequest(`${name} must be a URL, a data URL or the base64 of an image, as text.`, name);
+  }
+  const scheme = /^\s*([a-z][a-z0-9+.-]*):/i.exec(value.slice(0, 64))?.[1]?.toLowerCase();
+  if (scheme !== undefined && !['http', 'https', 'data'].includes(scheme)) {
+    throw invalidRequest(`${name} must be an http(s) URL, a data URL or base64, not ${scheme}:.`, name);
+  }
+  return value;
+}

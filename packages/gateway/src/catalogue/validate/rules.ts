@@ -1,0 +1,59 @@
+import { invalidRequest } from '../../tasks/errors.ts';
+import type { VideoRequest } from '../../tasks/request.ts';
+import { type Parameter, wireName } from '../fields.ts';
+import type { ConditionSpec, Model, RuleSpec } from '../model.ts';
+import { list } from '../words.ts';
+
+/** As much of a request as conditions look at; images may still be as the caller gave them. */
+export type Parametrised = { readonly [P in Parameter]?: unknown } & Pick<VideoRequest, 'duration'>;
+
+/** Whether a condition is true of a request. */
+export function holds(condition: ConditionSpec, request: Parametrised): boolean {
+  const value = request[condition.parameter];
+  if ('given' in condition) return (value !== undefined) === condition.given;
+  return condition.in.some((allowed) => allowed === value);
+}
+
+/** The conditions that a rule is made of. */
+export const conditionsOf = (rule: RuleSpec): readonly ConditionSpec[] =>
+  'note' in rule ? [rule.when] : [rule.require, ...(rule.when ? [rule.when] : [])];
+
+/** The model without the rules about parameters that it does not take. */
+export const withoutIdleRules = (model: Model): Model => ({
+  ...model,
+  rules: model.rules.filter((rule) =>
+    conditionsOf(rule).every(({ parameter }) => model.parameters[parameter] !== undefined),
+  ),
+});
+
+/** Throws a 400 for the first rule of the model that the request breaks. */
+export function checkRules(model: Model, request: Parametrised): void {
+  for (const rule of model.rules) {
+    if ('note' in rule || (rule.when && !holds(rule.when, request)) || holds(rule.require, request)) continue;
+    const advice = rule.when ? '; change one of the two or choose another model.' : '.';
+    throw invalidRequest(`${model.id}: ${ruleText(rule)}${advice}`, wireName(rule.require.parameter));
+  }
+}
+
+/** What the model's rules have to tell about a request that is accepted. */
+export function ruleNotes(model: Model, request: Parametrised): string[] {
+  return model.rules.flatMap((rule) => ('note' in rule && holds(rule.when, request) ? [rule.note] : []));
+}
+
+/** A rule in words, for errors and for the documentation. */
+export function ruleText(rule: RuleSpec): string {
+  if ('note' in rule) return `when ${conditionText(rule.when)}: ${rule.note}`;
+  const demand = `${wireName(rule.require.parameter)} ${demandText(rule.require)}`;
+  return rule.when ? `${demand} when ${conditionText(rule.when)}` : demand;
+}
+
+function demandText(condition: ConditionSpec): string {
+  if ('given' in condition) return condition.given ? 'is required' : 'must be left out';
+  return `must be ${list(condition.in, 'or')}`;
+}
+
+function conditionText(condition: ConditionSpec): string {
+  const name = wireName(condition.parameter);
+  if ('given' in condition) return condition.given ? `${name} is given` : `${name} is not given`;
+  return `${name} is ${list(condition.in, 'or')}`;
+}

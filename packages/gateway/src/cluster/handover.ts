@@ -1,0 +1,73 @@
+import type { EngineParts } from '../engine/parts.ts';
+import type { Task } from '../tasks/task.ts';
+
+/** Keeps tasks from nodes that are about to leave: they live yet, and drive nothing that they are given. */
+export interface Leaving {
+  /** Tells the others that this node leaves. */
+  announce(): void;
+  heard(from: string): void;
+  /** Those of the members that stay. */
+  staying(members: readonly string[]): readonly string[];
+  /** Those that stay beside this one. */
+  others(): Promise<readonly string[]>;
+  /** Tasks that somebody gave to this node, not having heard that it leaves: they go on, instead of waiting until it has left. */
+  passOn(taskIds: readonly string[]): Promise<void>;
+  /** Gives what was accepted or adopted too late to be driven here, and what moved while it was given. Resolves with how many went. */
+  giveRest(): Promise<number>;
+}
+
+interface LeavingParts extends Pick<EngineParts, 'store' | 'cluster'> {
+  /** Whether a task is in this node's hands, or on its way into them or out of them. */
+  readonly isDriven: (taskId: string) => boolean;
+}
+
+/** Tasks looked through at a time. */
+const BATCH = 500;
+
+export function createLeaving({ store, cluster, isDriven }: LeavingParts): Leaving {
+  const leaving = new Set<string>();
+
+  function staying(members: readonly string[]): readonly string[] {
+    // Names of nodes that have left never come back.
+    for (const name of leaving) if (!members.includes(name)) leaving.delete(name);
+    return members.filter((member) => !leaving.has(member));
+  }
+
+  const others = async () => staying(await cluster.members()).filter((member) => member !== cluster.node);
+  const announce = () => cluster.tell({ kind: 'leaving' });
+
+  /** To all alike. */
+  async function give(tasks: readonly Task[], to: readonly string[]): Promise<number> {
+    let given = 0;
+    for (const [index, node] of to.entries()) {
+      const part = tasks.filter((_task, place) => place % to.length === index);
+      if (part.length > 0) given += (await store.give(cluster.node, node, part)).length;
+    }
+    return given;
+  }
+
+  return {
+    announce,
+    heard: (from) => void leaving.add(from),
+    staying,
+    others,
+    async passOn(taskIds) {
+      announce();
+      await give(await store.tasks(taskIds), await others());
+    },
+    async giveRest() {
+      const to = await others();
+      let given = 0;
+      for (let after: string | undefined, found = BATCH; found === BATCH && to.length > 0; ) {
+        const owned = await store.owned(cluster.node, BATCH, after);
+        found = owned.length;
+        after = owned.at(-1)?.id;
+        given += await give(
+          owned.filter(({ id }) => !isDriven(id)),
+          to,
+        );
+      }
+      return given;
+    },
+  };
+}

@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Store } from '../store/store.ts';
+import type { Cluster, SessionEvent } from './cluster.ts';
+
+/** A store whose history is watched, and the cluster that stops this node where it went back. */
+export interface GuardedHistory {
+  readonly store: Store;
+  readonly cluster: Cluster;
+  /** What is wrong, in a sentence that anybody may read; undefined where nothing is. */
+  problem(): string | undefined;
+}
+
+export interface HistoryParts {
+  readonly store: Store;
+  readonly cluster: Cluster;
+  readonly log: Logger;
+}
+
+/** Writes that a node remembers: minutes of a busy one, which no standby that is of any use lags behind. */
+const REMEMBERED = 20_000;
+/** Tasks read in one question. */
+const BATCH = 500;
+const RETRY_MS = 250;
+
+const PROBLEM =
+  'The database lacks tasks that it had confirmed: it is an older copy, or a standby that lagged when it was promoted. Nothing more is ' +
+  'submitted. Stop every gateway, run `onetake recover`, and start them again.';
+
+/**
+ * Notices a database that lost what it had confirmed. A node remembers what it wrote; with each new session, before it
+ * drives anything in it, it compares. What is lost may have been submitted, and would be made and billed twice: the node does
+ * not come back, and tells the others, until an operator has seen to it.
+ */
+export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHistory {
+  const versions = new Map<string, number>();
+  const listeners = new Set<(event: SessionEvent) => void>();
+  let checks = 0;
+  let checking = false;
+  let wentBack = false;
+
+  function remember(id: string, version: number): void {
+    if ((versions.get(id) ?? 0) > version) return;
+    // The latest last: the first goes when there are too many.
+    versions.delete(id);
+    versions.set(id, version);
+    if (versions.size <= REMEMBERED) return;
+    for (const oldest of versions.keys()) {
+      versions.delete(oldest);
+      return;
+    }
+  }
+
+  function emit(event: SessionEvent): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        log.error({ err: error }, 'a listener of the cluster failed');
+      }
+    }
+  }
+
+  function stop(facts: object): void {
+    if (wentBack) return;
+    wentBack = true;
+    log.error({ event: 'store.went_back', ...facts }, PROBLEM);
+    emit('lost');
+  }
+
+  /** Tasks that are missing, or older than this node has written them. */
+  async function lost(): Promise<string[]> {
+    const ids = [...versions.keys()];
+    const found = new Map<string, number>();
+    for (let at = 0; at < ids.length; at += BATCH) {
+      // A row that cannot be read is there all the same.
+      for (const [id, version] of await store.versions(ids.slice(at, at + BATCH))) found.set(id, version);
+    }
+    return ids.filter((id) => (found.get(id) ?? 0) < (versions.get(id) ?? 0));
+  }
+
+  async function check(): Promise<void> {
+    checks += 1;
+    const mine = checks;
+    const isOver = () => mine !== checks || wentBack;
+    checking = true;
+    while (!isOver()) {
+      try {
+        const tasks = await lost();
+        if (isOver()) return;
+        if (tasks.length > 0) {
+          cluster.tell({ kind: 'went_back' });
+          stop({ tasks: tasks.slice(0, 100), lost: tasks.length });
+          return;
+        }
+        checking = false;
+        emit('joined');
+        return;
+      } catch (error) {
+        log.warn({ err: error }, 'what the database still has cannot be compared yet');
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  cluster.onSession((event) => {
+    if (event === 'joined') {
+      void check();
+      return;
+    }
+    // Ends the check of a session that is over.
+    checks += 1;
+    checking = true;
+    emit('lost');
+  });
+  cluster.onMessage((message, from) => {
+    if (message.kind === 'went_back') stop({ noticedBy: from });
+  });
+
+  return {
+    problem: () => (wentBack ? PROBLEM : undefined),
+    store: {
+      ...store,
+      async accept(acceptance) {
+        const accepted = await store.accept(acceptance);
+        if (accepted.outcome === 'accepted') remember(acceptance.task.id, acceptance.task.version);
+        return accepted;
+      },
+      async commit(move, media) {
+        const written = await store.commit(move, media);
+        if (written) remember(move.task.id, move.task.version);
+        return written;
+      },
+      async claim(move) {
+        const outcome = await store.claim(move);
+        if (outcome === 'claimed') remember(move.task.id, move.task.version);
+        return outcome;
+      },
+    },
+    cluster: {
+      ...cluster,
+      get node() {
+        return cluster.node;
+      },
+      held: () => !checking && !wentBack && cluster.held(),
+      onSession(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      async close() {
+        checks += 1;
+        await cluster.close();
+      },
+    },
+  };
+}

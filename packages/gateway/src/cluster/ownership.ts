@@ -1,0 +1,251 @@
+import type { Hand, Hands } from '../engine/activeTasks.ts';
+import type { EngineParts } from '../engine/parts.ts';
+import { isTerminal, type Task } from '../tasks/task.ts';
+import { LONG_AGO, later } from '../time/clock.ts';
+import type { Message } from './cluster.ts';
+import { createLeaving } from './handover.ts';
+import { giftsOf } from './rebalance.ts';
+
+/**
+ * Which tasks this node drives: adopts those of dead nodes, takes what it is given, gives what is too much for it, and lets
+ * go of everything when its session with the others is lost.
+ */
+export interface Ownership {
+  /** Adopts every unfinished task whose owner does not live; goes on adopting where there are other nodes. */
+  start(): Promise<void>;
+  /** Keeps the search for forgotten tasks away from one that is on its way into our hands or out of them. */
+  during<T>(taskId: string, work: () => Promise<T>): Promise<T>;
+  /** Whether this node does what one node alone should do. */
+  leads(): boolean;
+  /** Gives everything that can be moved to the other nodes. Resolves with how many tasks went. */
+  giveAll(): Promise<number>;
+  /** Adopts and takes nothing more. */
+  stop(): void;
+}
+
+interface OwnershipParts extends Pick<EngineParts, 'store' | 'cluster' | 'timers' | 'log'> {
+  readonly hands: Hands;
+  /** Drives a task from where its last driver left it. Throws where it cannot be driven. */
+  readonly takeUp: (task: Task) => void;
+  /** Whether a task can change hands now: not in the middle of a submission or a download. */
+  readonly movable: (hand: Hand) => boolean;
+  /** Stops driving a task; what is stored is the next driver's. */
+  readonly letGo: (hand: Hand) => void;
+  /** This node does what one node alone should do, as it did not before, or some node that may have been at it has gone. */
+  readonly takeUpAlone: () => void;
+}
+
+/** Tasks adopted, or looked through, in one transaction. */
+const BATCH = 500;
+/** Tasks given away in one round: the others must keep up with taking them. */
+const GIVE_BATCH = 2000;
+/** Time between looks for tasks of dead nodes. A look reads an index entry per owner. Milliseconds. */
+const ADOPT_MS = 500;
+/**
+ * A node that comes back waits so long before it adopts: its session may have ended with the server's life, and the server of
+ * today knows nothing of sessions that others still count on, for as long as `SESSION_TIMINGS.leaseMs` says. Milliseconds.
+ */
+const BACK_AGAIN_MS = 5000;
+/** Looks between evening out the load, and between searches for own tasks that are in no hand. */
+const SPREAD_EVERY = 4;
+const SEARCH_EVERY = 60;
+
+export function createOwnership(parts: OwnershipParts): Ownership {
+  const { store, cluster, timers, log, hands } = parts;
+  const onTheWay = new Set<string>();
+  const leaving = createLeaving({ ...parts, isDriven: (id) => !!hands.get(id) || onTheWay.has(id) });
+  let stopped = false;
+  let leader = false;
+  let known: readonly string[] = [];
+  let looks = 0;
+  let adoptsFrom = LONG_AGO;
+  let looking: Promise<void> | undefined;
+  let searchSoon = false;
+
+  function takeUp(tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      // Asked for in a session that is lost by now: the name is a dead node's, and so are its tasks.
+      if (stopped || !cluster.held() || task.owner !== cluster.node || isTerminal(task.phase)) continue;
+      if (hands.get(task.id) || onTheWay.has(task.id)) continue;
+      try {
+        parts.takeUp(task);
+      } catch (error) {
+        // One task that cannot be driven must not keep the others from it.
+        log.error(
+          { task: task.id, err: error },
+          'cannot take this task up; it stays as it is until the next start',
+        );
+      }
+    }
+  }
+
+  async function adopt(): Promise<void> {
+    for (let found = BATCH; found === BATCH && !stopped && cluster.held(); ) {
+      const orphans = await store.adopt(cluster.node, BATCH).catch((error: unknown) => {
+        // Adopted or not, the database knows.
+        searchSoon = true;
+        throw error;
+      });
+      found = orphans.length;
+      takeUp(orphans);
+      if (found > 0) log.info({ tasks: found, node: cluster.node }, 'adopted unfinished tasks');
+    }
+  }
+
+  /** What a lost notice, or a lost answer of the database, has left in nobody's hands. */
+  async function search(): Promise<void> {
+    searchSoon = false;
+    const { node } = cluster;
+    for (let after: string | undefined, found = BATCH; found === BATCH && cluster.held(); ) {
+      const owned = await store.owned(node, BATCH, after);
+      found = owned.length;
+      after = owned.at(-1)?.id;
+      // Read again: between the first reading and now it may have been finished and dropped.
+      const missing = owned.filter(({ id }) => !hands.get(id) && !onTheWay.has(id));
+      if (missing.length > 0) takeUp(await store.tasks(missing.map(({ id }) => id)));
+    }
+  }
+
+  async function spread(all: readonly string[]): Promise<void> {
+    const members = leaving.staying(all);
+    if (members.length < 2) return;
+    const gifts = giftsOf(await store.loads(), members, cluster.node);
+    const movable = [...hands].filter(parts.movable).reverse();
+    for (const { to, count } of gifts) {
+      const given = await give(to, movable.splice(0, Math.min(count, GIVE_BATCH)));
+      log.info({ to, tasks: given }, 'gave tasks to a node with less to do');
+    }
+  }
+
+  async function give(to: string, going: readonly Hand[]): Promise<number> {
+    if (going.length === 0) return 0;
+    const { node } = cluster;
+    const tasks = going.map(({ task }) => task);
+    for (const hand of going) {
+      onTheWay.add(hand.task.id);
+      parts.letGo(hand);
+    }
+    try {
+      const given = new Set(await store.give(node, to, tasks));
+      for (const { id } of tasks) onTheWay.delete(id);
+      const kept = tasks.filter(({ id }) => !given.has(id));
+      if (kept.length > 0) takeUp(await store.tasks(kept.map(({ id }) => id)));
+      return given.size;
+    } catch (error) {
+      // Given or not, the database knows: what is still ours is found by the next search.
+      searchSoon = true;
+      throw error;
+    } finally {
+      for (const { id } of tasks) onTheWay.delete(id);
+    }
+  }
+
+  async function look(): Promise<void> {
+    if (stopped || !cluster.held()) return;
+    looks += 1;
+    if (timers.monotonic() >= adoptsFrom) await adopt();
+    if (looks % SPREAD_EVERY === 0) {
+      const members = await cluster.members();
+      lead(members);
+      if (!stopped) await spread(members);
+    }
+    if (searchSoon || looks % SEARCH_EVERY === 0) await search();
+  }
+
+  function lead(members: readonly string[]): void {
+    const leads = members[0] === cluster.node;
+    const someWent = known.some((name) => !members.includes(name));
+    known = members;
+    const before = leader;
+    leader = leads;
+    if (leads && !stopped && (!before || someWent)) parts.takeUpAlone();
+  }
+
+  function schedule(): void {
+    timers.after(ADOPT_MS, () => {
+      if (stopped) return;
+      looking = look()
+        .catch((error) =>
+          log.warn({ err: error }, 'looking for tasks without a driver failed; it is tried again'),
+        )
+        .finally(schedule);
+    });
+  }
+
+  function hear(message: Message, from: string): void {
+    if (message.kind === 'leaving') leaving.heard(from);
+    if (message.kind !== 'given' || message.to !== cluster.node) return;
+    if (stopped) {
+      leaving
+        .passOn(message.tasks)
+        .catch((error) =>
+          log.warn(
+            { err: error },
+            'tasks that came late stay until this node has left, and are adopted then',
+          ),
+        );
+      return;
+    }
+    store
+      .tasks(message.tasks)
+      .then(takeUp)
+      .catch((error) => {
+        searchSoon = true;
+        log.warn({ err: error }, 'reading tasks that were given failed; they are found by the next search');
+      });
+  }
+
+  function sessionLost(): void {
+    leader = false;
+    for (const hand of [...hands]) parts.letGo(hand);
+  }
+
+  return {
+    async start() {
+      cluster.onMessage(hear);
+      cluster.onSession((event) => {
+        if (event === 'lost') return sessionLost();
+        // What the last session owned is a dead node's now, and adopted like any other.
+        adoptsFrom = later(timers.monotonic(), BACK_AGAIN_MS);
+        searchSoon = true;
+      });
+      // A node is there for the others, who may give it tasks, before it listens.
+      searchSoon = true;
+      await adopt();
+      lead(await cluster.members());
+      if (!cluster.shared) return;
+      await search();
+      schedule();
+    },
+    async during(taskId, work) {
+      onTheWay.add(taskId);
+      try {
+        return await work();
+      } catch (error) {
+        searchSoon = true;
+        throw error;
+      } finally {
+        onTheWay.delete(taskId);
+      }
+    },
+    leads: () => leader && cluster.held(),
+    async giveAll() {
+      // Without a session there is nobody to give to, and the store may not answer.
+      if (!cluster.held()) return 0;
+      await looking;
+      if (!cluster.held()) return 0;
+      const others = await leaving.others();
+      const movable = [...hands].filter(parts.movable);
+      let given = 0;
+      for (const [index, to] of others.entries()) {
+        const share = movable.filter((_hand, place) => place % others.length === index);
+        while (share.length > 0) given += await give(to, share.splice(0, BATCH));
+      }
+      return given + (await leaving.giveRest());
+    },
+    stop() {
+      stopped = true;
+      leaving.announce();
+    },
+  };
+}

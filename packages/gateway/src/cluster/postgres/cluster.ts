@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { reasonOf } from '../../store/postgres/errors.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import type { Cluster, Message, SessionEvent } from '../cluster.ts';
+import { decodeMessage, encodeMessage } from '../messages.ts';
+import { openSession, type Session } from './lease.ts';
+import { SESSION_TIMINGS, type SessionTimings } from './timings.ts';
+
+export interface ClusterOptions {
+  /** Of a direct connection to PostgreSQL, not through a pooler in transaction mode. */
+  readonly url: string;
+  readonly log: Logger;
+  /** Milliseconds of a clock that never jumps. */
+  readonly now?: () => number;
+  /** 0 to 1. */
+  readonly random?: () => number;
+  readonly timings?: Partial<SessionTimings>;
+}
+
+/**
+ * Joins the nodes that share a database. Throws where the database cannot be reached, or cannot carry a cluster; once
+ * joined, a lost session is followed by another for as long as it takes.
+ */
+export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
+  const { url, log, now = () => performance.now(), random = Math.random } = options;
+  const timings = { ...SESSION_TIMINGS, ...options.timings };
+  const messageListeners = new Set<(message: Message, from: string) => void>();
+  const sessionListeners = new Set<(event: SessionEvent) => void>();
+  const closing = new AbortController();
+  const { signal } = closing;
+
+  const open = () => openSession({ url, log, now, timings, onPayload });
+  let session = await open().catch((error: unknown) => {
+    throw unreachable(error);
+  });
+  follow(session);
+  log.info({ node: session.node }, 'joined the cluster');
+  let joining: Promise<void> | undefined;
+
+  /** A listener that throws keeps nothing from the others, and no session from going on. */
+  function emit<Args extends unknown[]>(listeners: Set<(...args: Args) => void>, ...args: Args): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(...args);
+      } catch (error) {
+        log.error({ err: error }, 'a listener of the cluster failed');
+      }
+    }
+  }
+
+  function onPayload(payload: string): void {
+    if (signal.aborted) return;
+    const told = decodeMessage(payload);
+    if (!told)
+      log.debug({ payload: payload.slice(0, 200) }, 'passed over a message that this version does not know');
+    else if (told.from !== session.node) emit(messageListeners, told.message, told.from);
+  }
+
+  function follow(current: Session): void {
+    void current.ended.then((why) => {
+      if (signal.aborted) return;
+      log.warn({ node: current.node, why }, 'lost the session with the other nodes');
+      emit(sessionListeners, 'lost');
+      joining = joinAgain();
+    });
+  }
+
+  async function joinAgain(): Promise<void> {
+    const [first, longest] = timings.retryMs;
+    for (let tries = 0; !signal.aborted; tries++) {
+      // Between half and one and a half: nodes that lost one server do not all come back at once.
+      const wait = Math.min(longest, first * 2 ** tries) * (0.5 + random());
+      await sleep(wait, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        const next = await open();
+        if (signal.aborted) return await next.close();
+        session = next;
+        log.info({ node: session.node }, 'joined the cluster again');
+        emit(sessionListeners, 'joined');
+        follow(session);
+        return;
+      } catch (error) {
+        log.warn({ err: error, tries: tries + 1 }, 'cannot join the cluster yet');
+      }
+    }
+  }
+
+  return {
+    shared: true,
+    get node() {
+      return session.node;
+    },
+    held: () => !signal.aborted && session.held(),
+    async members() {
+      try {
+        return await session.members();
+      } catch (error) {
+        throw unreachable(error);
+      }
+    },
+    tell(message) {
+      if (signal.aborted || !session.held()) return;
+      try {
+        session.notify(encodeMessage(session.node, message));
+      } catch (error) {
+        log.debug({ err: error, kind: message.kind }, 'a message to other nodes cannot be told');
+      }
+    },
+    onMessage(listener) {
+      messageListeners.add(listener);
+      return () => messageListeners.delete(listener);
+    },
+    onSession(listener) {
+      sessionListeners.add(listener);
+      return () => sessionListeners.delete(listener);
+    },
+    async close() {
+      if (signal.aborted) return;
+      closing.abort();
+      await Promise.all([session.close(), joining]);
+    },
+  };
+}
+
+function unreachable(cause: unknown): OnetakeError {
+  if (cause instanceof OnetakeError) return cause;
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  // 42P01: there is no such relation.
+  const message =
+    code === '42P01'
+      ? 'The database lacks the tables of this version; run `onetake migrate`.'
+      : `Cannot open a session with PostgreSQL by ONETAKE_DATABASE_URL, or ONETAKE_DATABASE_SESSION_URL: ${reasonOf(cause)}.`;
+  return new OnetakeError('store_unavailable', 503, message, { retryAfterSeconds: 1 }, cause);
+}

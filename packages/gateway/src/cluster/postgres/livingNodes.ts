@@ -1,0 +1,20 @@
+import { Client } from 'pg';
+import { unusableDatabase } from '../../store/postgres/errors.ts';
+import { LIVING_NODES } from '../../store/postgres/nodeLock.ts';
+import { connectionTo } from '../../store/postgres/url.ts';
+
+/** Names of the gateways that run on a database at this moment. */
+export async function livingNodes(url: string): Promise<readonly string[]> {
+  const client = new Client({ ...connectionTo(url), application_name: 'onetake' });
+  // A connection that is lost shows in the query; unheard, the event would end the process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ name: string }>(LIVING_NODES);
+    return rows.map(({ name }) => name);
+  } catch (error) {
+    throw unusableDatabase(url, error);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,64 @@
+import type { Client } from 'pg';
+import { LOCK_CLASS, nodeName } from '../../store/postgres/nodeLock.ts';
+import { assertUsable } from '../../store/postgres/server.ts';
+import { parseDatabaseUrl } from '../../store/postgres/url.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { CHANNEL } from '../messages.ts';
+import { assertOwnSession, sharedSession } from './ownSession.ts';
+import { type SessionTimings, sessionSettings } from './timings.ts';
+
+/** A session that is set up, and its process on the server. */
+interface SetUp {
+  readonly number: number;
+  readonly pid: number;
+}
+
+/** Takes a number and its lock on a new connection, and listens. Throws where the session could not be relied on. */
+export async function setUpSession(client: Client, url: string, timings: SessionTimings): Promise<SetUp> {
+  await assertUsable(client, { host: parseDatabaseUrl(url).host, writes: true });
+  await assertOwnSession(client, url);
+  const number = await takeNumber(client, timings);
+  return { number, pid: await assertHolds(client, number) };
+}
+
+/** Makes the session end with its node, then takes the lock by which the others know that it lives. */
+async function takeNumber(client: Client, timings: SessionTimings): Promise<number> {
+  // On: a number that was given must not be given again after a crash, or two nodes of different lives share a name.
+  const settings = { synchronous_commit: 'on', ...sessionSettings(timings) };
+  await client.query(
+    'select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s(name, value)',
+    [Object.keys(settings), Object.values(settings)],
+  );
+  const { rows: taken } = await client.query<{ number: number }>(
+    `select nextval('node_numbers')::int as number`,
+  );
+  const number = taken[0]?.number ?? 0;
+  const { rows } = await client.query<{ granted: boolean }>(
+    `select pg_try_advisory_lock(${LOCK_CLASS}, $1) as granted, set_config('application_name', $2, false)`,
+    [number, `onetake ${nodeName(number)}`],
+  );
+  if (!rows[0]?.granted) {
+    throw new OnetakeError(
+      'node_number_taken',
+      503,
+      `The number ${number} of this node is in use already, as if the sequence node_numbers went back; ` +
+        'start the gateway again, which takes the next number.',
+    );
+  }
+  await client.query(`listen ${CHANNEL}`);
+  return number;
+}
+
+/** The process id of the session, which must by now be seen to hold the lock. */
+async function assertHolds(client: Client, number: number): Promise<number> {
+  const { rows } = await client.query<{ pid: number; holds: boolean }>(
+    `select pg_backend_pid() as pid, exists (
+       select from pg_locks where locktype = 'advisory' and classid = ${LOCK_CLASS} and objid = $1::int8::oid and objsubid = 2
+         and granted and pid = pg_backend_pid()
+     ) and exists (select from pg_listening_channels() as channel where channel = '${CHANNEL}') as holds`,
+    [number],
+  );
+  const [row] = rows;
+  if (!row?.holds) throw sharedSession();
+  return row.pid;
+}

@@ -1,0 +1,57 @@
+import type { z } from 'zod';
+import { catalogueProblems } from '../catalogue/catalogue.ts';
+import { createAddressPolicy } from '../net/allowList.ts';
+import { type ConfiguredAccount, modelsOf } from '../providers/accounts.ts';
+import type { SETTINGS, SettingName } from './settings.ts';
+
+/** Settings of which some may be missing, because they were wrong by themselves. */
+type Known = { readonly [K in SettingName]?: z.output<(typeof SETTINGS)[K]['schema']> } & {
+  readonly models: Readonly<Record<string, unknown>>;
+  readonly accounts: readonly ConfiguredAccount[];
+};
+
+/** What single settings cannot tell: what is wrong with them together, a sentence each. Opens nothing. */
+export function problemsTogether(config: Known): string[] {
+  return [
+    ...mediaProblems(config),
+    ...(config.databaseSessionUrl !== undefined && config.databaseUrl === undefined
+      ? ['ONETAKE_DATABASE_SESSION_URL: needs ONETAKE_DATABASE_URL.']
+      : []),
+    ...hostProblems(config),
+    ...catalogueProblems(
+      config.models,
+      config.accounts.map(({ account }) => ({ models: modelsOf(account) })),
+    ),
+  ];
+}
+
+function mediaProblems(config: Known): string[] {
+  const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse, s3SseKmsKeyId, mediaLinks } = config;
+  const problems = [
+    ...(mediaLinks === 'bucket' && s3Bucket === undefined
+      ? ['ONETAKE_MEDIA_LINKS: "bucket" needs ONETAKE_S3_BUCKET.']
+      : []),
+    ...((s3AccessKeyId === undefined) === (s3SecretAccessKey === undefined)
+      ? []
+      : ['ONETAKE_S3_ACCESS_KEY_ID and ONETAKE_S3_SECRET_ACCESS_KEY: set both, or neither.']),
+    ...(s3SseKmsKeyId !== undefined && s3Sse !== 'aws:kms'
+      ? ['ONETAKE_S3_SSE_KMS_KEY_ID: needs ONETAKE_S3_SSE=aws:kms.']
+      : []),
+  ];
+  // Videos would be kept in files, by an operator who believes them in a bucket.
+  if (s3Bucket === undefined && config.s3Endpoint !== undefined) {
+    problems.push('ONETAKE_S3_ENDPOINT: needs ONETAKE_S3_BUCKET.');
+  }
+  return problems;
+}
+
+function hostProblems({ allowPrivateHosts = [] }: Known): string[] {
+  return allowPrivateHosts.flatMap((host) => {
+    try {
+      createAddressPolicy([host]);
+      return [];
+    } catch (error) {
+      return [`${error instanceof Error ? error.message : String(error)}.`];
+    }
+  });
+}

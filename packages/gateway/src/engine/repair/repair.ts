@@ -1,0 +1,161 @@
+import { createReadStream } from 'node:fs';
+import type { AccountState } from '../../limits/account.ts';
+import { anotherKey } from '../../media/key.ts';
+import type { MediaWrite } from '../../media/media.ts';
+import type { VerifiedMedia } from '../../media/verified.ts';
+import type { Handle, OpenedResult, Provider } from '../../providers/provider.ts';
+import type { MediaRow } from '../../store/store.ts';
+import { move } from '../../tasks/lifecycle.ts';
+import type { Task, TaskResult, UpstreamResult } from '../../tasks/task.ts';
+import { asMp4 } from '../ingest/remux.ts';
+import { atMost, type StagedVideo } from '../ingest/staging.ts';
+import type { EngineParts } from '../parts.ts';
+import { handleOf } from '../stages/poll.ts';
+
+/** Makes stored files whole again: videos from the upstream that made them, posters from their videos. */
+export interface Mending {
+  /** One try. `hopeless`: no other can do better. Throws where one later may. */
+  mend(row: MediaRow, signal: AbortSignal): Promise<'mended' | 'settled' | 'hopeless'>;
+}
+
+interface MendingParts
+  extends Pick<EngineParts, 'store' | 'storage' | 'inspector' | 'feed' | 'clock' | 'settings' | 'log'> {
+  readonly media: VerifiedMedia<MediaRow>;
+  readonly accountStates: ReadonlyMap<string, AccountState>;
+}
+
+type Mended = Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
+type Result = Task & { readonly result: TaskResult };
+
+export function createMending(parts: MendingParts): Mending {
+  const { store, storage, inspector, feed, clock, settings, log, media, accountStates } = parts;
+
+  /** Makes it the truth that `row` is what is stored. False where the task was changed meanwhile: then the object is not ours to keep. */
+  async function swap(task: Task, before: MediaRow, row: MediaRow, result: Mended): Promise<void> {
+    const mended = move(task, { type: 'media_mended', result }, clock.now());
+    const isSame = row.storageKey === before.storageKey;
+    if (!mended || !(await store.commit(mended, [{ ...row, state: 'present' }]))) {
+      if (!isSame) await storage.remove(row.storageKey);
+      throw new Error(`task ${task.id} was changed while its media was mended`);
+    }
+    // No transition of the task: its answer is made anew, and that is all.
+    feed.publish({ task: mended.task, transition: false });
+    if (isSame) return;
+    await storage.remove(before.storageKey).catch((error) => {
+      log.warn(
+        { key: before.storageKey, err: error },
+        'a damaged object cannot be removed; the sweep tries again',
+      );
+    });
+  }
+
+  async function mendVideo(task: Result, row: MediaRow, signal: AbortSignal) {
+    const provider = accountStates.get(task.attempt?.accountId ?? '')?.account.provider;
+    const handle = handleOf(task.attempt);
+    const result = task.attempt?.upstreamResult;
+    if (!provider || !handle || !result) return 'hopeless';
+    const storageKey = anotherKey(row.storageKey);
+    let write = await storage.write(storageKey);
+    try {
+      const opened = await openAnyhow(provider, handle, result, signal);
+      if (!opened) return 'hopeless';
+      const received = await receive(write, opened, most(row.bytes ?? task.result.bytes));
+      const { write: whole, ...facts } =
+        received.sha256 === row.sha256
+          ? { ...received, write }
+          : await remuxed(storageKey, { ...received, write });
+      write = whole;
+      // Another file may be another video: an id that is used again, or a page that says so.
+      if (facts.sha256 !== row.sha256) throw new Error('the upstream gives other bytes than it once did');
+      signal.throwIfAborted();
+      await write.commit();
+      await swap(task, row, { ...row, storageKey, ...facts }, facts);
+      return 'mended';
+    } finally {
+      await write.abandon().catch(() => undefined);
+    }
+  }
+
+  /** The bytes by the link that is known, or by the one that the upstream gives now; undefined where it has the video no more. */
+  async function openAnyhow(
+    provider: Provider,
+    handle: Handle,
+    result: UpstreamResult,
+    signal: AbortSignal,
+  ): Promise<OpenedResult | undefined> {
+    try {
+      return await provider.open(handle, result, 0, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(settings.callTimeoutMs)]);
+      const answer = await provider.ask(handle, soon);
+      if (answer.state === 'missing' || answer.state === 'failed') return undefined;
+      if (answer.state !== 'succeeded') throw error;
+      return provider.open(handle, answer.result, 0, signal);
+    }
+  }
+
+  /** As it was stored where it came in another container than MP4. */
+  async function remuxed(storageKey: string, staged: Omit<StagedVideo, 'probe'>) {
+    const verdict = await inspector.probe(staged.write.path);
+    if (!verdict.ok) return staged;
+    const { write, bytes, sha256 } = await asMp4(parts, storageKey, { ...staged, probe: verdict.probe });
+    return { write, bytes, sha256 };
+  }
+
+  /** What is longer by far than what was stored is not that. */
+  async function receive(write: MediaWrite, opened: OpenedResult, maxBytes: number) {
+    const total = await write.append(atMost(maxBytes, opened), 0);
+    const { bytes } = opened;
+    if (bytes !== undefined && bytes !== total) throw new Error(`${total} of ${bytes} bytes arrived`);
+    return { bytes: total, sha256: await inspector.digest(write.path) };
+  }
+
+  async function mendPoster(task: Result, row: MediaRow) {
+    const video = await store.media(task.result.videoId);
+    if (video?.state !== 'present') return 'hopeless';
+    const damage = await media.verify(video);
+    if (damage) throw new Error(`the video of the poster is damaged: ${damage.detail}`);
+    const storageKey = row.state === 'damaged' ? anotherKey(row.storageKey) : row.storageKey;
+    const facts = await storage.withLocalFile(video.storageKey, async (videoPath) => {
+      let made: { bytes: number; sha256: string } | undefined;
+      await inspector.poster(videoPath, async (path) => {
+        const write = await storage.write(storageKey);
+        const bytes = await write.append(createReadStream(path), 0);
+        made = { bytes, sha256: await inspector.digest(path) };
+        await write.commit();
+      });
+      return made;
+    });
+    if (!facts) throw new Error('no poster was made');
+    const kept = video.expiresAt === undefined ? {} : { expiresAt: video.expiresAt };
+    await swap(task, row, { ...row, ...kept, storageKey, ...facts }, { posterId: row.id });
+    return 'mended';
+  }
+
+  return {
+    async mend({ id }, signal) {
+      const row = await store.media(id);
+      if (!row || row.state === 'present') return 'settled';
+      const task = row.taskId === undefined ? undefined : await store.task(row.taskId);
+      if (!isFinished(task) || task.deletedAt !== undefined) return 'hopeless';
+      const { videoId, posterId } = task.result;
+      if (row.kind === 'poster') {
+        return posterId === undefined || posterId === id ? mendPoster(task, row) : 'hopeless';
+      }
+      if (row.kind !== 'video' || videoId !== id) return 'hopeless';
+      // Perhaps an operator has put the file back.
+      if (!(await media.verify(row))) {
+        await swap(task, row, row, {});
+        return 'mended';
+      }
+      return mendVideo(task, row, signal);
+    },
+  };
+}
+
+/** Another container may need more bytes for the same packets. */
+const most = (bytes: number): number => Math.ceil(bytes * 1.25) + 65_536;
+
+const isFinished = (task: Task | undefined): task is Result =>
+  task?.phase === 'succeeded' && task.result !== undefined;

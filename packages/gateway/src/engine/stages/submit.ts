@@ -1,0 +1,394 @@
+import type { AccountState } from '../../limits/account.ts';
+import {
+  type FindOutcome,
+  type Job,
+  type Provider,
+  SendRefused,
+  type Started,
+  type UnknownSubmission,
+  UpstreamError,
+} from '../../providers/provider.ts';
+import { newId } from '../../tasks/ids.ts';
+import { type Event, move } from '../../tasks/lifecycle.ts';
+import { promptKey } from '../../tasks/likeness.ts';
+import { taskError } from '../../tasks/reasons.ts';
+import type { Attempt, Task } from '../../tasks/task.ts';
+import { type Moment, msBetween } from '../../time/clock.ts';
+import { pause } from '../../time/pause.ts';
+import { type Hand, type Hands, releaseSlot, UpstreamIdTaken } from '../activeTasks.ts';
+import type { EngineParts } from '../parts.ts';
+import { createTwins } from '../recovery/duplicateGuard.ts';
+import { createTwinsElsewhere } from '../recovery/remoteDuplicateGuard.ts';
+
+/** Takes admitted tasks upstream: intent, call, id. */
+export interface Submission {
+  submit(hand: Hand, account: AccountState): Promise<void>;
+  /**
+   * Settles a submission whose outcome is unknown, without ever repeating it blindly. `adopted`: another process made it, which
+   * may live, and still be waiting for the answer.
+   */
+  reconcile(hand: Hand, account: AccountState, how?: { readonly adopted?: boolean }): Promise<void>;
+  /** Ends waits for a lost submission: the next start looks for it. */
+  stop(): void;
+}
+
+interface SubmissionParts extends EngineParts {
+  readonly hands: Hands;
+  /** The upstream has the task: track it. */
+  readonly running: (hand: Hand) => void;
+  /** The upstream does not have it: it waits for another turn. */
+  readonly waiting: (hand: Hand) => void;
+}
+
+type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
+
+/** Tries to write an id that this node alone knows, and the wait after one that failed, in milliseconds: half an hour in all. */
+const CONFIRM_TRIES = 1800;
+const CONFIRM_AGAIN_MS = 1000;
+/** Until a node that could not send tries again, or has noticed that its lease is lost. Milliseconds. */
+const NOT_SENT_MS = 1000;
+/** Wait before another try after trouble of this gateway's own, doubling to the maximum. Milliseconds. */
+const OURS_MS = 1000;
+const MAX_OURS_MS = 120_000;
+/** Waits between looks for a lost submission: an upstream's list may lag behind its own accepting. Milliseconds. */
+const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
+
+export function createSubmission(parts: SubmissionParts): Submission {
+  const { hands, store, cluster, feed, settings, clock, timers, log } = parts;
+  const stopping = new AbortController();
+  const twins = createTwins();
+  const elsewhere = createTwinsElsewhere(parts);
+
+  async function submit(hand: Hand, account: AccountState): Promise<void> {
+    hand.slot = account;
+    const upstreamModel = parts.upstreamModel(account.account, hand.task);
+    // Read before the intent: a job that seems too young is found, one that seems too old is not.
+    const madeAt = timers.monotonic();
+    const intendedThereAt = account.account.provider.upstreamTime?.();
+    const intent = {
+      type: 'submit_intended',
+      accountId: account.account.id,
+      idempotencyKey: newId(),
+      upstreamModel,
+      ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
+    } as const;
+    const intended = await hands.apply(hand, intent, { insist: true });
+    if (!intended?.attempt) {
+      // Cancelled or expired since its turn came.
+      account.untried();
+      releaseSlot(hand);
+      return;
+    }
+
+    const job = jobOf(intended, intended.attempt, parts);
+    // After a pause of this process, or in another session, the task may be another node's, which has looked for a job in vain
+    // and asks for one itself.
+    const maySend = () => cluster.held() && hands.drives(hand);
+    const failure = await twins.submitting(likenessOf(hand), async () => {
+      if (!maySend()) return new SendRefused();
+      let started: Started;
+      try {
+        const signal = AbortSignal.timeout(settings.callTimeoutMs);
+        started = await account.account.provider.start(job, { signal, maySend });
+      } catch (error) {
+        return asUpstreamError(error);
+      }
+      account.worked();
+      try {
+        await confirm(hand, started.upstreamId, started.state === 'in_progress', true);
+      } catch (error) {
+        if (!(error instanceof UpstreamIdTaken)) throw error;
+        await refuseReused(hand, started.upstreamId);
+      }
+      return undefined;
+    });
+    if (failure) await notStarted(hand, account, failure, madeAt);
+  }
+
+  async function notStarted(
+    hand: Hand,
+    account: AccountState,
+    failure: UpstreamError,
+    madeAt: Moment,
+  ): Promise<void> {
+    const { reason, created, detail } = failure;
+    log.warn(
+      { task: hand.task.id, account: account.account.id, reason, created, detail, err: failure },
+      'submitting upstream failed',
+    );
+    if (failure instanceof SendRefused) {
+      // Nothing was sent, and nothing is known of the upstream by that.
+      account.untried();
+      await notSent(hand, failure);
+    } else if (created === 'unknown' && !hands.drives(hand)) {
+      // Whatever became of it, its next driver looks for it.
+      account.untried();
+    } else if (created === 'unknown') {
+      account.backOff(failure);
+      await reconcile(hand, account, { madeAt });
+    } else {
+      // A refusal of this very request says nothing against the account.
+      if (failure.ours === 'inputs') account.untried();
+      else if (failure.retry === 'never') account.worked();
+      else account.backOff(failure);
+      await refused(hand, failure);
+    }
+  }
+
+  /**
+   * This node could not send for a moment. Where the task has another driver by now, that one goes on; where it is still this node's,
+   * it waits for another turn, which is no attempt of the upstream's that could be the last.
+   */
+  async function notSent(hand: Hand, { detail = '' }: SendRefused): Promise<void> {
+    await pause(timers, NOT_SENT_MS, stopping.signal);
+    if (!hands.drives(hand)) return;
+    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
+    if (hand.task.phase !== 'running') releaseSlot(hand);
+    if (waiting) parts.waiting(hand);
+  }
+
+  /** Two tasks driven by one job would both get its video, and one of them that of another's words. */
+  async function refuseReused(hand: Hand, upstreamId: string): Promise<void> {
+    const { id: task, attempt } = hand.task;
+    log.error(
+      { event: 'upstream.id_reused', task, account: attempt?.accountId, upstreamId },
+      'the upstream answered a submission with the id of a job that another attempt has; the task fails',
+    );
+    const message =
+      'The upstream provider answered with the id of another task, so that the two cannot be told apart. ' +
+      'Nothing is charged; submit a new task if you want another try.';
+    await hands.apply(
+      hand,
+      {
+        type: 'failed',
+        error: taskError('submission_unknown', message),
+        outcome: 'unknown',
+        detail: `answered with the id of another job: ${upstreamId}`,
+      },
+      { insist: true, only: 'submitting' },
+    );
+  }
+
+  async function confirm(hand: Hand, upstreamId: string, working: boolean, claim = false): Promise<void> {
+    const { task } = hand;
+    const event = { type: 'submit_confirmed', upstreamId, working } as const;
+    await hands.apply(hand, event, { insist: true, claim });
+    if (!hands.drives(hand)) await confirmForOwner(task, event);
+    // Or somebody else has confirmed it, who knew the id too.
+    else if (hand.task.phase === 'running') parts.running(hand);
+  }
+
+  /**
+   * This node's session was lost while the answer was on its way, and this node alone knows what it says. Whoever drives the
+   * task by now would search for the job, or give it up: the id is written to the task, for its driver to find there.
+   */
+  async function confirmForOwner(submitted: Task, event: SubmitConfirmed): Promise<void> {
+    const about = { task: submitted.id, upstreamId: event.upstreamId };
+    // Whether it has begun is for the driver to say, who would answer with less until this is heard there.
+    const confirmed = { ...event, working: false };
+    for (let tries = 0; tries < CONFIRM_TRIES && !(tries > 0 && stopping.signal.aborted); tries++) {
+      try {
+        const stored = await store.task(submitted.id);
+        const waits = stored?.phase === 'submitting' && stored.attempt?.number === submitted.attempt?.number;
+        if (!stored || !waits) {
+          if (stored?.attempt?.upstreamId === event.upstreamId) return;
+          log.error(
+            about,
+            'an upstream took a task that was given up meanwhile; it may bill a job that nobody follows',
+          );
+          return;
+        }
+        const next = move(stored, confirmed, clock.now());
+        const outcome = next ? await store.claim(next) : 'lost';
+        if (outcome === 'taken') {
+          log.error(about, 'the job of a task that another node drives was taken for that of a task like it');
+          return;
+        }
+        if (!next || outcome === 'lost') continue;
+        log.info(about, 'confirmed a submission for the node that has taken it over');
+        feed.publish({ task: next.task, transition: true });
+        return;
+      } catch (error) {
+        log.warn({ ...about, err: error }, 'confirming a submission failed; it is tried again');
+        await pause(timers, CONFIRM_AGAIN_MS, stopping.signal);
+      }
+    }
+  }
+
+  /**
+   * Certainly not created upstream. A trouble of the account (its credential, its balance) says nothing about the task: all tasks
+   * wait alike until the account works again or their deadline, or go to another account.
+   */
+  async function refused(hand: Hand, failure: UpstreamError, last = false): Promise<void> {
+    const detail = failure.detail ?? failure.message;
+    if (failure.ours) return tryLater(hand, detail);
+    if (failure.retry === 'later') hand.refusals += 1;
+    if (failure.retry === 'never' || last || hand.refusals >= settings.maxAttempts) {
+      const error = taskError(failure.reason, failure.message);
+      await hands.apply(hand, { type: 'failed', error, outcome: 'refused', detail }, { insist: true });
+      return;
+    }
+    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
+    // Unless the upstream has it after all, as somebody knew who told it meanwhile.
+    if (hand.task.phase !== 'running') releaseSlot(hand);
+    if (waiting) parts.waiting(hand);
+  }
+
+  /** Trouble of our own is no verdict on the task: nothing but its deadline ends the tries. */
+  async function tryLater(hand: Hand, detail: string): Promise<void> {
+    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
+    if (hand.task.phase !== 'running') releaseSlot(hand);
+    if (!waiting) return;
+    const wait = Math.min(MAX_OURS_MS, OURS_MS * 2 ** Math.min(hand.ownTries, 10));
+    hand.ownTries += 1;
+    const left = hand.task.deadlineAt - clock.now();
+    await pause(timers, Math.max(0, Math.min(wait, left)), stopping.signal);
+    // Cancelled, given to another node, or left for the next start meanwhile.
+    if (stopping.signal.aborted || !hands.drives(hand) || hand.task.phase !== 'accepted') return;
+    parts.waiting(hand);
+  }
+
+  /** One look, and the id made durable before any twin can be mistaken for the job. */
+  function lookOnce(hand: Hand, lost: UnknownSubmission, provider: Provider): Promise<FindOutcome> {
+    const unknown: FindOutcome = { found: false, certainty: 'unknown' };
+    return twins.searching(likenessOf(hand), async () => {
+      const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? unknown;
+      if (!outcome.found) return outcome;
+      // Again, for one that was submitted elsewhere since: its intent was stored before the job could be found.
+      if (!(await elsewhere.absent(hand.task, stopping.signal))) return unknown;
+      try {
+        await confirm(hand, outcome.upstreamId, false, true);
+      } catch (error) {
+        // Somebody else's after all: it was confirmed between the question and now.
+        if (error instanceof UpstreamIdTaken) return unknown;
+        throw error;
+      }
+      return outcome;
+    });
+  }
+
+  /** Undefined where the gateway stops before the upstream has told. A job that is found is confirmed. */
+  async function lookFor(hand: Hand, lost: UnknownSubmission, { account }: AccountState) {
+    const unknown: FindOutcome = { found: false, certainty: 'unknown' };
+    const { provider } = account;
+    let told = 0;
+    for (let look = 0; provider.find && told < LOOK_AGAIN_MS.length; look++) {
+      const wait = LOOK_AGAIN_MS[Math.min(look, LOOK_AGAIN_MS.length - 1)] ?? 0;
+      if (wait > 0) await pause(timers, wait, stopping.signal);
+      if (stopping.signal.aborted || !searching(hand)) return undefined;
+      try {
+        const absent = await elsewhere.absent(hand.task, stopping.signal);
+        if (stopping.signal.aborted || !searching(hand)) return undefined;
+        if (!absent) return unknown;
+        const outcome = await lookOnce(hand, lost, provider);
+        if (stopping.signal.aborted && !outcome.found) return undefined;
+        if (outcome.found || outcome.certainty === 'absent') return outcome;
+        told += 1;
+      } catch (error) {
+        log.warn(
+          { task: lost.taskId, account: account.id, err: error },
+          'looking for a lost submission failed',
+        );
+        // An error says nothing about the submission: only the task's deadline ends the asking.
+        if (timers.monotonic() > hand.deadline) return unknown;
+      }
+    }
+    return unknown;
+  }
+
+  /** False once the id has come from elsewhere, or the task has another driver. */
+  const searching = (hand: Hand): boolean => hands.drives(hand) && hand.task.phase === 'submitting';
+
+  async function reconcile(
+    hand: Hand,
+    account: AccountState,
+    { adopted = false, madeAt }: { adopted?: boolean; madeAt?: Moment } = {},
+  ): Promise<void> {
+    const { attempt, id } = hand.task;
+    if (!attempt) throw new Error(`task ${id} is ${hand.task.phase} without an attempt`);
+    const givenUpAt = timers.monotonic();
+    const asked = parts.upstreamRequest(hand.task);
+    const lost: UnknownSubmission = {
+      taskId: id,
+      idempotencyKey: attempt.idempotencyKey,
+      upstreamModel: attempt.upstreamModel,
+      request: asked ?? hand.task.request,
+      intendedAt: attempt.intendedAt,
+      ...(attempt.intendedThereAt === undefined ? {} : { intendedThereAt: attempt.intendedThereAt }),
+      // A process that was suspended counts too little, a wall clock that was set anything: the larger one is safe.
+      ...(madeAt === undefined
+        ? {}
+        : {
+            sinceIntent: () =>
+              Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt),
+          }),
+      // After a restart the last process has certainly ended.
+      sinceGivenUp: () => msBetween(givenUpAt, timers.monotonic()),
+      isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),
+    };
+    if (adopted && cluster.shared && !account.account.provider.find) {
+      // Nobody can be asked, but the node that was submitting it may live, and tell the id as soon as it has it.
+      await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, stopping.signal);
+      if (stopping.signal.aborted || !searching(hand)) return;
+    }
+    const outcome = await lookFor(hand, lost, account);
+    if (!outcome || outcome.found) return;
+    // Without its model nobody knows what exactly was asked for: what is not found may be there all the same.
+    if (outcome.certainty === 'absent' && asked) {
+      return refused(
+        hand,
+        new UpstreamError('upstream_unavailable', { created: 'no', detail: 'not found upstream' }),
+      );
+    }
+
+    const message =
+      'The answer to the submission was lost and the upstream cannot tell whether it was received. ' +
+      'It was not repeated, so that it cannot be billed twice; submit a new task if you want another try.';
+    if (settings.resubmitUnknown) {
+      log.warn(
+        { task: id, account: account.account.id },
+        'submitting again after an unknown outcome, as configured',
+      );
+      await refused(
+        hand,
+        new UpstreamError('upstream_unavailable', { created: 'no', detail: 'unknown outcome, resubmitted' }),
+        // What may have been billed each time is counted over restarts too.
+        attempt.number - hand.ownTries >= settings.maxAttempts,
+      );
+      return;
+    }
+    await hands.apply(
+      hand,
+      { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
+      // The node that was submitting it may have told the id in the meantime.
+      { insist: true, only: 'submitting' },
+    );
+  }
+
+  return { submit, reconcile, stop: () => stopping.abort() };
+}
+
+/** What is asked of the upstream in an attempt. */
+export function jobOf(
+  task: Task,
+  { number, idempotencyKey, upstreamModel }: Attempt,
+  { upstreamRequest, openInput }: Pick<EngineParts, 'upstreamRequest' | 'openInput'>,
+): Job {
+  const request = upstreamRequest(task) ?? task.request;
+  return { taskId: task.id, attempt: number, idempotencyKey, upstreamModel, request, openInput };
+}
+
+/** What a lost submission is searched by: two tasks that agree in it cannot be told apart in a list. */
+const likenessOf = ({ task }: Hand): string =>
+  JSON.stringify([task.attempt?.accountId, task.attempt?.upstreamModel, promptKey(task.request.prompt)]);
+
+/** What an adapter throws beside its own error is a defect of ours or a lost connection: the outcome is unknown. */
+export function asUpstreamError(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+  return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
+    created: 'unknown',
+    detail: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}

@@ -1,0 +1,376 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { App } from './api/context.ts';
+import { createDraining } from './api/draining.ts';
+import { createReadiness, type ReadinessCheck, type ReadinessWarning } from './api/readiness.ts';
+import { createServer } from './api/server.ts';
+import { closePolitely, IDLE_GRACE_MS } from './api/shutdown.ts';
+import { createSnapshots } from './api/views/snapshots.ts';
+import { createKeyring } from './auth/keyring.ts';
+import { createKeys } from './auth/keys.ts';
+import { createCatalogue } from './catalogue/catalogue.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { openStore } from './cluster/open.ts';
+import type { Config } from './config/config.ts';
+import { createEngine, type Engine } from './engine/engine.ts';
+import { createFeed } from './engine/events/feed.ts';
+import { connectFeed } from './engine/events/remoteEvents.ts';
+import { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
+import { createAccountShares } from './limits/shared.ts';
+import { digestOf } from './media/digest.ts';
+import { createDiskSpace } from './media/diskSpace.ts';
+import { createInputReader } from './media/inputs/reader.ts';
+import { inspectImage } from './media/inspect/image.ts';
+import { lendPoster } from './media/inspect/poster.ts';
+import { probeVideo } from './media/inspect/probe.ts';
+import { remuxVideo } from './media/inspect/remux.ts';
+import { createLinks } from './media/links/links.ts';
+import { openMedia } from './media/open.ts';
+import { createNativePool } from './native/pool.ts';
+import { createGuardedFetch } from './net/guardedFetch.ts';
+import { proxiesOf } from './net/proxies.ts';
+import type { LogOutput } from './observability/logOutput.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { InputGone } from './providers/provider.ts';
+import { checkAccounts, createRegistry } from './providers/registry.ts';
+import type { Store } from './store/store.ts';
+import { OnetakeError } from './tasks/errors.ts';
+import { newId } from './tasks/ids.ts';
+import { type Clock, systemClock } from './time/clock.ts';
+import { createTimers } from './time/timers.ts';
+import { VERSION } from './version.ts';
+
+/** A gateway that serves. */
+export interface Gateway {
+  /** Where it listens: `http://127.0.0.1:8787`. */
+  readonly address: string;
+  readonly publicUrl: string;
+  /** The key that was made because there was none yet; shown once, stored nowhere. */
+  readonly firstKey: string | undefined;
+  /** Stops: takes nothing new, finishes what must not be cut short, leaves the rest durable. */
+  close(): Promise<void>;
+}
+
+const HOUR_MS = 3_600_000;
+/** How long an `Idempotency-Key` is remembered: a day, as most payment and video services do. */
+const IDEMPOTENCY_MS = 24 * HOUR_MS;
+/** How long a paid video is fetched for before it counts as lost; the longest-lived upstream links last two days. */
+const COLLECT_PATIENCE_MS = 48 * HOUR_MS;
+/** Results fetched at a time from one account: more would share the same bandwidth. */
+const COLLECT_CONCURRENCY = 8;
+/** Each check of the store is a durable write. */
+const STORE_CHECK_MS = 1000;
+/** Children that check videos and images: each check takes a fraction of a second. */
+const INSPECTORS = 2;
+
+export interface GatewayOptions {
+  readonly clock?: Clock;
+  /** Where `log` goes, to be told of on /readyz and in the metrics. */
+  readonly logOutput?: LogOutput;
+}
+
+/** Wires the parts, adopts what the last process left, and listens. Where a part fails, those before it are closed. */
+export async function startGateway(
+  config: Config,
+  log: Logger,
+  { clock = systemClock, logOutput }: GatewayOptions = {},
+): Promise<Gateway> {
+  const opened = new AsyncDisposableStack();
+  try {
+    return await open(config, { log, clock, logOutput }, opened);
+  } catch (error) {
+    await opened.disposeAsync();
+    throw error;
+  }
+}
+
+async function open(
+  config: Config,
+  { log, clock, logOutput }: { log: Logger; clock: Clock; logOutput: LogOutput | undefined },
+  opened: AsyncDisposableStack,
+): Promise<Gateway> {
+  // Before anything is made: what is wrong with the settings leaves no trace.
+  await checkAccounts(config.accounts);
+  const { store, cluster, problem } = await openStore(config, log);
+  opened.defer(() => store.close());
+  opened.defer(() => cluster.close());
+  const proxies = proxiesOf(config);
+  const space = createDiskSpace({
+    folder: config.dataDir,
+    reserveBytes: config.diskReserveMb * 2 ** 20,
+  });
+  const { storage, linksBeside } = await openMedia(config, {
+    installation: () => store.secret('installation', newId),
+    clock,
+    proxies,
+    space,
+    log,
+  });
+  const timers = createTimers(systemClock);
+  const shares = createAccountShares({ store, cluster, timers, log });
+  // After the drain: what it frees is for the other nodes to have.
+  opened.defer(() => shares.stop());
+  const native = createNativePool({ concurrency: INSPECTORS, log });
+  opened.defer(() => native.close());
+  const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
+  const registry = await createRegistry({
+    settings: config,
+    log,
+    clock,
+    share: (accountId) => shares.rates(accountId),
+    proxies,
+    maySend: () => cluster.held(),
+    callback: (accountId) =>
+      config.publicUrl === undefined
+        ? undefined
+        : {
+            url: `${config.publicUrl}/callbacks/${accountId}`,
+            token: createHmac('sha256', callbackSecret).update(accountId).digest('base64url'),
+          },
+  });
+  opened.defer(() => registry.close());
+  const catalogue = createCatalogue({ overrides: config.models, servers: registry.accounts });
+
+  const keys = createKeys(store, clock);
+  const keyring = createKeyring(store, clock, cluster.held);
+  const forgetKeys = () => keyring.forget();
+  store.onForeignChange(forgetKeys);
+  if (config.bootstrapKey !== undefined) await keys.ensure(config.bootstrapKey);
+
+  const feed = createFeed({ reader: store.tasks, log });
+  connectFeed(cluster, feed, { forgetKeys });
+  const engine = createEngine({
+    store,
+    cluster,
+    shares,
+    storage,
+    inspector: {
+      probe: (path) => probeVideo(native, path),
+      remux: (path, outPath) => remuxVideo(native, path, outPath),
+      digest: digestOf,
+      poster: (videoPath, use) => lendPoster(native, videoPath, use),
+    },
+    openInput: async (input) => {
+      const row = await store.media(input.mediaId);
+      if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
+      // Read twice by now, and nobody else has it. What was read wrong once is tried again.
+      if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
+      return engine.mediaCare.media.read(row);
+    },
+    accounts: registry.accounts,
+    facts: (task) => catalogue.facts(task.request),
+    servedBy: (account, task) => catalogue.servedBy(account, task.request),
+    upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
+    upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
+    deliveredRate: (task, delivered) => catalogue.deliveredRate(task.request, delivered),
+    clock,
+    timers,
+    feed,
+    scheduler: typicalTimeScheduler,
+    log,
+    settings: {
+      maxVideoBytes: config.maxVideoMb === undefined ? undefined : config.maxVideoMb * 2 ** 20,
+      taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
+      maxAttempts: config.maxAttempts,
+      resubmitUnknown: config.resubmitUnknown,
+      callTimeoutMs: config.callTimeoutSeconds * 1000,
+      collectConcurrency: COLLECT_CONCURRENCY,
+      scrubIntervalMs: config.scrubSeconds * 1000,
+      retentionMs: config.retentionHours * HOUR_MS,
+      collectPatienceMs: COLLECT_PATIENCE_MS,
+    },
+  });
+
+  store.onForeignChange(() => {
+    retryWanted(store, engine).catch((err) => log.warn({ err }, 'looking for accounts to try again failed'));
+  });
+
+  let server: App | undefined;
+  const draining = createDraining();
+  opened.defer(async () => {
+    const patienceMs = config.drainTimeoutSeconds * 1000;
+    if (!server?.server.listening) {
+      await Promise.all([server?.close(), engine.drain(patienceMs)]);
+      return;
+    }
+    await closePolitely({
+      app: server,
+      draining,
+      delayMs: config.drainDelaySeconds * 1000,
+      graceMs: IDLE_GRACE_MS,
+      patienceMs,
+      drain: (ms) => engine.drain(ms),
+    });
+  });
+
+  const metrics = createMetrics(() => engine.unfinished, engine.accounts);
+  feed.onChange(({ task, transition }) => transition && metrics.moved(task));
+
+  metrics.watch(
+    'counter',
+    'onetake_media_damaged_total',
+    'Stored files that this node has found damaged or missing',
+    () => engine.mediaCare.found,
+  );
+  metrics.watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
+    problem() === undefined ? 0 : 1,
+  );
+  metrics.watch(
+    'counter',
+    'onetake_media_mended_total',
+    'Stored files that this node has made whole again, and posters made later',
+    () => engine.mediaCare.mended,
+  );
+  if (logOutput) {
+    const help = 'Log lines that could not be written';
+    metrics.watch('counter', 'onetake_log_lines_dropped_total', help, () => logOutput.dropped);
+  }
+  metrics.watch(
+    'counter',
+    'onetake_store_rows_unreadable_total',
+    'Stored rows that cannot be read and were set aside, each counted once',
+    () => store.unreadable(),
+  );
+
+  metrics.watch(
+    'gauge',
+    'onetake_poll_stalled_seconds',
+    'For how long questions to upstreams have been due that this node itself could not send; 0 while it can',
+    () => engine.polling.stalledMs() / 1000,
+  );
+
+  metrics.watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () =>
+    space.freeBytes(),
+  );
+
+  const readiness = createReadiness({
+    checks: [
+      { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
+      { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster, problem()) },
+      { part: 'upstreams', name: 'Asking upstreams', check: async () => requirePolling(engine) },
+      { part: 'storage', name: 'The media storage', check: () => storage.check() },
+    ] satisfies ReadinessCheck[],
+    warnings: [
+      { part: 'clock', warning: () => engine.clockSteps.warning() },
+      ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
+    ] satisfies ReadinessWarning[],
+    onFailure: (part, err) => log.error({ part, err }, 'not ready'),
+  });
+
+  // Where clients reach us is known for sure only once a free port was taken.
+  let address = '';
+  const publicUrl = () => config.publicUrl ?? address;
+  const gatewayLinks = createLinks({
+    baseUrl: () => config.mediaUrl ?? publicUrl(),
+    secrets: [await store.secret('links', () => randomBytes(32).toString('hex'))],
+    ttlMs: config.linkTtlHours * HOUR_MS,
+    clock,
+  });
+  server = await createServer({
+    engine,
+    feed,
+    store,
+    cluster,
+    draining,
+    media: engine.mediaCare.media,
+    catalogue,
+    accounts: registry.accounts,
+    inputs: createInputReader({
+      guardedFetch: createGuardedFetch({
+        allowHosts: config.allowPrivateHosts,
+        proxies,
+        proxyResolves: config.proxyResolves,
+      }),
+      storage,
+      inspectImage: (path) => inspectImage(native, path),
+      store,
+      clock,
+    }),
+    links: gatewayLinks,
+    keys,
+    keyring,
+    snapshots: createSnapshots({
+      readTask: engine.current,
+      live: engine.live,
+      waiting: engine.waiting,
+      held: cluster.held,
+      feed,
+      clock,
+      links: linksBeside(gatewayLinks, async (mediaId) => {
+        const row = await store.media(mediaId);
+        return row?.state === 'present' ? row.storageKey : undefined;
+      }),
+      givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
+    }),
+    metrics,
+    readiness,
+    clock,
+    log,
+    settings: {
+      publicUrl: config.publicUrl,
+      version: VERSION,
+      bodyLimit: config.bodyLimitMb * 2 ** 20,
+      idempotencyMs: IDEMPOTENCY_MS,
+    },
+  });
+  if (cluster.shared && config.publicUrl === undefined) {
+    log.warn(
+      'ONETAKE_PUBLIC_URL is not set: links in answers lead to the node that gave them, not to the load balancer',
+    );
+  }
+  await shares.start();
+  await engine.start();
+  address = await listen(server, config);
+  log.info({ address, version: VERSION, node: cluster.node }, 'listening');
+
+  // Once it can be shown: a key that nobody saw would be the only one.
+  const firstKey =
+    (await keys.list()).length > 0
+      ? undefined
+      : (await keys.create({ name: 'first', scopes: ['generate', 'admin'] }, 'first-start')).key;
+
+  return {
+    address,
+    publicUrl: publicUrl(),
+    firstKey,
+    async close() {
+      log.info({ unfinished: engine.unfinished, patience_s: config.drainTimeoutSeconds }, 'draining');
+      await opened.disposeAsync();
+      log.info('stopped');
+    },
+  };
+}
+
+function requireLease(cluster: Cluster, problem: string | undefined): void {
+  if (cluster.held()) return;
+  const message = problem ?? 'This node is cut off from the others and is joining them again; see the log.';
+  throw new OnetakeError('not_ready', 503, message);
+}
+
+function requirePolling({ polling }: Engine): void {
+  if (!polling.stalled) return;
+  const seconds = Math.round(polling.stalledMs() / 1000);
+  const message = `This node has not been able to ask upstreams about its tasks for ${seconds} s; see the log.`;
+  throw new OnetakeError('not_ready', 503, message);
+}
+
+async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? cause.code : String(cause);
+    throw new OnetakeError(
+      'cannot_listen',
+      503,
+      `Cannot listen on ${host}, port ${port} (${why}); set ONETAKE_HOST and ONETAKE_PORT to what is free here.`,
+      {},
+      cause,
+    );
+  }
+}
+
+/** Accounts that the command line wants tried again: in trouble, and to be left alone no longer. */
+async function retryWanted(store: Store, engine: Engine): Promise<void> {
+  for (const { account, failures, blockedUntil } of await store.accounts())
+    if (failures > 0 && blockedUntil === 0) engine.retryAccounts(account);
+}

@@ -1,0 +1,63 @@
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { OnetakeError } from '../../tasks/errors.ts';
+
+/** Makes the names in a folder durable: what was created, renamed or removed in it. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a folder and those above it; like a file's, a folder's name is durable once the folder above is synced. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
+/** Whether a file system error says that there is no such file. */
+export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT';
+
+/** Runs `work`; what the operator must mend becomes a 503 that says so, with the system's own error as its cause. */
+export async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    switch (codeOf(error)) {
+      case 'ENOSPC':
+      case 'EDQUOT':
+        throw unusable(
+          'is full; free space on the disk of ONETAKE_DATA_DIR, or set it to a larger one.',
+          error,
+        );
+      case 'EACCES':
+      case 'EPERM':
+      case 'EROFS':
+        throw unusable(
+          "cannot be used; give the gateway's user read and write access to ONETAKE_DATA_DIR.",
+          error,
+        );
+      case 'ENOTDIR':
+      case 'EEXIST':
+        throw unusable('cannot be used; a file is where a folder of ONETAKE_DATA_DIR should be.', error);
+      default:
+        throw error;
+    }
+  }
+}
+
+const unusable = (what: string, cause: unknown): OnetakeError =>
+  new OnetakeError(
+    'storage_unavailable',
+    503,
+    `The gateway's media storage ${what}`,
+    { retryAfterSeconds: 60 },
+    cause,
+  );
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;

@@ -1,0 +1,66 @@
+import type { Dirent } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMediaKey } from '../key.ts';
+import type { MediaObject } from '../media.ts';
+import { explained, isMissing } from './disk.ts';
+
+/** Every object below `root`, in the order of its key. */
+export async function* listFiles(root: string, after = ''): AsyncGenerator<MediaObject> {
+  for (const kind of await foldersIn(root)) {
+    for (const name of await namesIn(join(root, kind))) {
+      const key = `${kind}/${name}`;
+      if (key <= after || !isMediaKey(key)) continue;
+      const facts = await statOf(join(root, key));
+      // Removed since its folder was read.
+      if (facts) yield { key, bytes: facts.size, modifiedAt: Math.floor(facts.mtimeMs) };
+    }
+  }
+}
+
+/** Removes files one folder below `root` that were last written before `before`; resolves with how many. */
+export async function removeOldFiles(
+  root: string,
+  before: number,
+  isLeftover: (path: string) => boolean | Promise<boolean> = () => true,
+): Promise<number> {
+  let removed = 0;
+  for (const folder of await foldersIn(root)) {
+    for (const name of await namesIn(join(root, folder))) {
+      const path = join(root, folder, name);
+      const facts = await statOf(path);
+      if (!facts?.isFile() || facts.mtimeMs >= before || !(await isLeftover(path))) continue;
+      await explained(() => rm(path, { force: true }));
+      removed += 1;
+    }
+  }
+  return removed;
+}
+
+const foldersIn = async (root: string): Promise<readonly string[]> =>
+  (await entriesOf(root)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+
+const namesIn = async (folder: string): Promise<readonly string[]> =>
+  (await entriesOf(folder)).map(({ name }) => name);
+
+/** In the order of their names' bytes: keys are ASCII, for which that of UTF-16 is the same. None where there is no such folder. */
+function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  return explained(async () => {
+    try {
+      const entries = await readdir(folder, { withFileTypes: true });
+      return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  });
+}
+
+async function statOf(path: string) {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import type { DiskSpace } from '../diskSpace.ts';
+import { MissingObject, requireMediaKey } from '../key.ts';
+import type { MediaStat, MediaStorage } from '../media.ts';
+import { explained, isMissing, makeFolder, syncFolder } from './disk.ts';
+import { listFiles, removeOldFiles } from './list.ts';
+import { openFileWrite, removeStaged, stagedFileOf } from './write.ts';
+
+/** What `check` writes: enough that a full disk refuses it. */
+const PROBE = Buffer.alloc(4096, 1);
+
+/**
+ * Media as files: `<root>/video/<id>.mp4`, and `….mp4.part` beside it while it is being written. A full disk and missing
+ * permissions surface as a 503 that says what the operator must do.
+ */
+export function createFileStorage(options: { root: string; space?: DiskSpace | undefined }): MediaStorage {
+  const root = resolve(options.root);
+  const busy = new Set<string>();
+
+  function pathOf(key: string): string {
+    requireMediaKey(key);
+    return join(root, key);
+  }
+
+  const partOf = (path: string): string => `${path}.part`;
+
+  return {
+    async write(key) {
+      const path = pathOf(key);
+      return explained(async () => {
+        await makeFolder(dirname(path));
+        return openFileWrite({
+          key,
+          part: partOf(path),
+          busy,
+          space: options.space,
+          publish: (file, part, under) => moveInto(pathOf(under), file, part),
+        });
+      });
+    },
+
+    async stat(key) {
+      const path = pathOf(key);
+      return explained(() => statOf(path));
+    },
+
+    async read(key, range) {
+      const path = pathOf(key);
+      const file = await explained(() => openObject(key, path));
+      // The empty range that an empty object has: a stream cannot be asked for it.
+      if (range && range.end < range.start) {
+        await file.close();
+        return Readable.from([]);
+      }
+      return file.createReadStream(range ?? {});
+    },
+
+    async remove(key) {
+      const path = pathOf(key);
+      await explained(async () => {
+        await removeStaged(partOf(path));
+        if (!(await statOf(path))) return;
+        await rm(path, { force: true });
+        await syncFolder(dirname(path));
+      });
+    },
+
+    async withLocalFile(key, use) {
+      const path = pathOf(key);
+      if (!(await explained(() => statOf(path)))) throw new MissingObject(key);
+      return use(path);
+    },
+
+    list: (after) => listFiles(root, after),
+
+    removeLeftovers: (before, isNeeded) =>
+      removeOldFiles(root, before, async (path) => {
+        const part = stagedFileOf(path);
+        if (part === undefined) return false;
+        const key = relative(root, part).slice(0, -'.part'.length);
+        return !busy.has(key) && !(await isNeeded?.(key));
+      }),
+
+    // The folder is one gateway's already: the store beside it locks it.
+    claim: async () => undefined,
+
+    async check() {
+      await explained(async () => {
+        await makeFolder(root);
+        await options.space?.requireRoom(PROBE.length);
+        const path = join(root, `.check-${randomUUID()}`);
+        try {
+          const file = await open(path, 'wx');
+          try {
+            await file.writeFile(PROBE);
+            await file.sync();
+          } finally {
+            await file.close();
+          }
+        } finally {
+          await rm(path, { force: true });
+        }
+      });
+    },
+  };
+}
+
+async function openObject(key: string, path: string) {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    throw isMissing(error) ? new MissingObject(key) : error;
+  }
+}
+
+/** Makes the bytes, and then their name, durable. */
+function moveInto(path: string, file: FileHandle, part: string): Promise<MediaStat> {
+  return explained(async () => {
+    await file.sync();
+    await rename(part, path);
+    await syncFolder(dirname(path));
+    const { size, mtimeMs } = await file.stat();
+    return { bytes: size, modifiedAt: Math.floor(mtimeMs) };
+  });
+}
+
+async function statOf(path: string): Promise<MediaStat | undefined> {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { bytes: size, modifiedAt: Math.floor(mtimeMs) };
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,168 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { DiskSpace } from '../diskSpace.ts';
+import type { MediaStat, MediaWrite } from '../media.ts';
+import { explained, isMissing, syncFolder } from './disk.ts';
+
+interface FileWriteParts {
+  readonly key: string;
+  /** Makes the object `key` of the bytes that have gathered, and leaves no part behind; the file is open for as long. */
+  readonly publish: (file: FileHandle, part: string, key: string) => Promise<MediaStat>;
+  /** Where its bytes gather: a name made from the key, so that they are found again after a crash. */
+  readonly part: string;
+  /** The keys whose bytes are being moved at this moment. */
+  readonly busy: Set<string>;
+  /** Room on the disk; as much as there is unless told. */
+  readonly space?: Pick<DiskSpace, 'requireRoom'> | undefined;
+}
+
+/** Bytes that are written between two looks at how much room is left. */
+const ROOM_STEP = 64 * 2 ** 20;
+
+/** Where the note about staged bytes is. */
+const noteOf = (part: string): string => `${part}.note`;
+
+/** Removes staged bytes and their note. The note first: it must never speak of other bytes. */
+export async function removeStaged(part: string): Promise<void> {
+  await rm(noteOf(part), { force: true });
+  await rm(part, { force: true });
+}
+
+/** The file of staged bytes that a file belongs to: itself, or the one that it is the note of. Undefined where it is neither. */
+export const stagedFileOf = (path: string): string | undefined =>
+  /^(.*\.part)(?:\.note(?:\.new)?)?$/.exec(path)?.[1];
+
+/** Opens a resumable write whose bytes gather in a file of this machine. */
+export async function openFileWrite({
+  key,
+  publish,
+  part,
+  busy,
+  space,
+}: FileWriteParts): Promise<MediaWrite> {
+  refuseIfBusy(busy, key);
+  const partial = await lengthOf(part);
+  let length = partial;
+
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    refuseIfBusy(busy, key);
+    busy.add(key);
+    try {
+      return await work();
+    } finally {
+      busy.delete(key);
+    }
+  }
+
+  async function appendAt(file: FileHandle, stream: Readable, offset: number): Promise<number> {
+    await explained(async () => {
+      const { size } = await file.stat();
+      if (offset > size) throw new Error(`cannot append to ${key} at ${offset}: it has ${size} bytes`);
+      await file.truncate(offset);
+    });
+    length = offset;
+    let room = 0;
+    // Only our own disk's errors are explained: the stream has its own, with codes that look the same.
+    for await (const piece of stream) {
+      if (space && room < piece.length) {
+        room = Math.max(ROOM_STEP, piece.length);
+        await space.requireRoom(room);
+      }
+      room -= piece.length;
+      await explained(() => writeWhole(file, piece, length));
+      length += piece.length;
+    }
+    return length;
+  }
+
+  return {
+    partial,
+    path: part,
+
+    async append(stream, offset) {
+      // An error before the first read finds no other listener, and would end the process.
+      stream.on('error', () => undefined);
+      try {
+        return await alone(async () => {
+          // Not the `a` flag: on Linux it ignores positions.
+          const file = await explained(() => open(part, constants.O_RDWR | constants.O_CREAT));
+          try {
+            return await appendAt(file, stream, offset);
+          } finally {
+            await file.close();
+          }
+        });
+      } finally {
+        stream.destroy();
+      }
+    },
+
+    commit: (under = key) =>
+      alone(async () => {
+        const file = await explained(() => open(part, 'r+'));
+        try {
+          const { size } = await file.stat();
+          if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
+          const stat = await publish(file, part, under);
+          await rm(noteOf(part), { force: true }).catch(() => undefined);
+          return stat;
+        } finally {
+          await file.close();
+        }
+      }),
+
+    abandon: () => alone(() => explained(() => removeStaged(part))),
+
+    async readNote() {
+      try {
+        return JSON.parse(await readFile(noteOf(part), 'utf8'));
+      } catch (error) {
+        if (isMissing(error) || error instanceof SyntaxError) return undefined;
+        throw error;
+      }
+    },
+
+    writeNote: (note) => alone(() => explained(() => writeNote(part, note))),
+  };
+}
+
+async function writeNote(part: string, note: object): Promise<void> {
+  await synced(part, constants.O_RDWR | constants.O_CREAT);
+  const draft = `${noteOf(part)}.new`;
+  await synced(draft, 'w', JSON.stringify(note));
+  await rename(draft, noteOf(part));
+  await syncFolder(dirname(part));
+}
+
+async function synced(path: string, flags: string | number, text?: string): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    if (text !== undefined) await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function refuseIfBusy(busy: ReadonlySet<string>, key: string): void {
+  if (busy.has(key)) throw new Error(`${key} is being written already; wait until that has ended`);
+}
+
+/** A write may take fewer bytes than it was given, a nearly full disk's last one for instance. */
+async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
+    written += bytesWritten;
+  }
+}
+
+async function lengthOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { fileTypeFromBuffer } from 'file-type';
+import { FetchError } from '../../net/fetchError.ts';
+import type { GuardedFetch } from '../../net/guardedFetch.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
+import type { ImageType } from '../inspect/imageHeader.ts';
+import { base64Bytes, decodeBase64, type GivenImage, readGivenImage } from './inlineImage.ts';
+
+/** Gets the bytes of an image, of which nothing is known yet but its length. Throws a 400 that names its field, `name`. */
+export type ImageSource = (given: GivenImage, name: string, signal: AbortSignal) => Promise<Buffer>;
+
+const MIB = 2 ** 20;
+
+const IMAGE_TYPES: readonly string[] = ['image/png', 'image/jpeg', 'image/webp'] satisfies ImageType[];
+const isImageType = (type: string): type is ImageType => IMAGE_TYPES.includes(type);
+
+const WANTED = 'give a public URL of a PNG, JPEG or WebP image, or the image itself as a data URL';
+
+/** A source of images from URLs and from requests themselves, of at most `maxBytes` each. */
+export function createImageSource({
+  guardedFetch,
+  maxBytes,
+}: {
+  guardedFetch: GuardedFetch;
+  maxBytes: number;
+}): ImageSource {
+  const tooLarge = (name: string): OnetakeError =>
+    refused(name, `the image is larger than ${Math.floor(maxBytes / MIB)} MiB; send a smaller one.`);
+
+  async function fetched(url: string, name: string, signal: AbortSignal): Promise<Buffer> {
+    const { status, body } = await guardedFetch(url, {
+      headers: { accept: IMAGE_TYPES.join(', ') },
+      accept: mayBeImage,
+      maxBytes,
+      signal,
+    }).catch((error: unknown) => {
+      throw error instanceof FetchError ? explained(error, name) : error;
+    });
+    if (status >= 200 && status <= 299) return body;
+    throw refused(name, `the URL answered ${status}; ${WANTED}.`);
+  }
+
+  function explained(error: FetchError, name: string): OnetakeError {
+    switch (error.problem) {
+      case 'too_large':
+        return tooLarge(name);
+      case 'wrong_type':
+        return refused(name, `the URL answered with something else than an image; ${WANTED}.`, error);
+      default:
+        return refused(name, `${error.message}, or give the image itself as a data URL.`, error);
+    }
+  }
+
+  function decoded(base64: string, name: string): Buffer {
+    if (base64Bytes(base64) > maxBytes) throw tooLarge(name);
+    const bytes = decodeBase64(base64);
+    if (bytes) return bytes;
+    throw refused(
+      name,
+      'this is not valid base64; send the standard alphabet with padding, without line breaks.',
+    );
+  }
+
+  return async (given, name, signal) =>
+    given.kind === 'url' ? fetched(given.url, name, signal) : decoded(given.base64, name);
+}
+
+/** What the caller gave, or a 400. */
+export function givenImage(raw: string, name: string): GivenImage {
+  const given = readGivenImage(raw);
+  if (given) return given;
+  throw refused(name, `this is neither an http or https URL nor base64; ${WANTED}.`);
+}
+
+/** What the first bytes say that the file is, or a 400. */
+export async function imageTypeOf(bytes: Buffer, name: string): Promise<ImageType> {
+  const type = (await fileTypeFromBuffer(bytes))?.mime ?? 'of no known type';
+  if (isImageType(type)) return type;
+  throw refused(name, `the file is not a PNG, JPEG or WebP image, but ${type}; convert it.`);
+}
+
+/** A 400 about one field. */
+export const refused = (name: string, message: string, cause?: unknown): OnetakeError =>
+  new OnetakeError('invalid_request', 400, `${name}: ${message}`, { param: name }, cause);
+
+/** Many hosts do not know the type of what they serve, or say that it is just bytes. */
+const mayBeImage = (contentType: string): boolean =>
+  contentType === '' || /^(image\/|(application|binary)\/octet-stream)/i.test(contentType);

@@ -1,0 +1,61 @@
+import { Readable } from 'node:stream';
+import { OnetakeError } from '../../tasks/errors.ts';
+
+/**
+ * The same bytes, ended with a 503 where they break off, or where none comes for `idleMs` (milliseconds) while somebody waits for them. A reader
+ * that pauses may pause for ever. At most `limit` bytes: not every server keeps to the range that it was asked for.
+ */
+export function unstalled(body: Readable, idleMs: number, limit = Number.POSITIVE_INFINITY): Readable {
+  let left = limit;
+  let timer: NodeJS.Timeout | undefined;
+  const waiting = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      stream.destroy(broken(`sent nothing for ${idleMs / 1000} seconds`));
+    }, idleMs);
+  };
+  const stream = new Readable({
+    read() {
+      waiting();
+      body.resume();
+    },
+    destroy(error, done) {
+      clearTimeout(timer);
+      body.destroy();
+      done(error);
+    },
+  });
+  let ended = false;
+  function end(): void {
+    if (ended) return;
+    ended = true;
+    clearTimeout(timer);
+    stream.push(null);
+  }
+  body.pause();
+  body.on('data', (piece: Buffer) => {
+    if (ended) return;
+    const wanted = piece.length > left ? piece.subarray(0, left) : piece;
+    left -= wanted.length;
+    const more = wanted.length === 0 || stream.push(wanted);
+    if (wanted.length < piece.length) return end();
+    if (more) return waiting();
+    clearTimeout(timer);
+    body.pause();
+  });
+  body.once('end', end);
+  body.on('error', (error) => stream.destroy(broken('broke off', error)));
+  body.once('close', () => {
+    if (!ended) stream.destroy(broken('broke off'));
+  });
+  return stream;
+}
+
+const broken = (how: string, cause?: unknown): OnetakeError =>
+  new OnetakeError(
+    'storage_unavailable',
+    503,
+    `The gateway's object storage ${how}; see ONETAKE_S3_ENDPOINT and the network.`,
+    { retryAfterSeconds: 30 },
+    cause,
+  );

@@ -1,0 +1,70 @@
+import { join, resolve } from 'node:path';
+import Database from 'better-sqlite3';
+import { OnetakeError } from '../../tasks/errors.ts';
+import { makePrivateFile, tightenFolder } from './files.ts';
+
+/**
+ * Makes this process the only gateway on a data folder, until it exits: two drivers on one embedded store would
+ * submit tasks twice. The lock is SQLite's own, an operating-system lock on a file, which a `kill -9` releases.
+ */
+export function lockFolder(dir: string): { release(): void } {
+  let db: Database.Database | undefined;
+  try {
+    const path = join(dir, 'owner.lock');
+    makePrivateFile(path);
+    db = new Database(path, { timeout: 0 });
+    db.pragma('locking_mode = EXCLUSIVE');
+    db.exec('BEGIN EXCLUSIVE');
+    tightenFolder(dir);
+    const held = db;
+    return { release: () => held.close() };
+  } catch (cause) {
+    db?.close();
+    throw refusal(dir, cause);
+  }
+}
+
+function refusal(dir: string, cause: unknown): OnetakeError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+  if (code === 'SQLITE_BUSY') {
+    const message = `Another gateway is running on the data folder ${dir}. Stop it, or give this one its own folder with ONETAKE_DATA_DIR.`;
+    return new OnetakeError('data_dir_in_use', 503, message, {}, cause);
+  }
+  return unusableFolder(dir, code, cause);
+}
+
+/** What the codes mean to the person who has set the folder. */
+const REASONS: Readonly<Record<string, string>> = {
+  EEXIST: 'a file is in its place',
+  ENOTDIR: 'a file is in its place, or above it',
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'the file system is read-only',
+  SQLITE_READONLY: 'this user may not write there',
+  SQLITE_CANTOPEN: 'this user may not write there, or a folder is where a file should be',
+  ENOENT: 'no folder can be made there',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  SQLITE_FULL: 'the disk is full',
+  SQLITE_IOERR: 'the disk is full, or damaged',
+  ENAMETOOLONG: 'the name is too long',
+};
+
+/** The data folder cannot be made or written: not the right one, or not this user's. */
+export function unusableFolder(dir: string, code: string, cause: unknown): OnetakeError {
+  const reason = reasonOf(code);
+  const message =
+    `The data folder ${resolve(dir)} cannot be used (${code}${reason === undefined ? '' : `: ${reason}`}); ` +
+    'set ONETAKE_DATA_DIR to a folder on a disk with room, which this user may write to.';
+  return new OnetakeError('data_dir_unusable', 503, message, {}, cause);
+}
+
+/** An error met while a data folder was opened, with its folder and what to do about it where its disk is the cause. */
+export function explainedFolder(dir: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return reasonOf(code) === undefined ? error : unusableFolder(dir, code, error);
+}
+
+/** SQLite adds to its codes where it was: `SQLITE_IOERR_SHMSIZE`. */
+const reasonOf = (code: string): string | undefined =>
+  REASONS[code] ?? REASONS[code.split('_').slice(0, 2).join('_')];

@@ -1,0 +1,181 @@
+import { type Client, DatabaseError } from 'pg';
+import { OnetakeError } from '../../tasks/errors.ts';
+import type { FolderRow, FolderRows } from '../folder/rows.ts';
+import { LIVING_NODES } from './nodeLock.ts';
+import { jsonRows } from './text.ts';
+
+/** Every table that is moved, parents before children, and what is done where the database has such a row already. */
+export const IMPORTED_TABLES = {
+  // A gateway that was started on the database for a moment has made a project, keys and secrets of its own. The folder's
+  // stay valid: its keys are those that its tasks name, its secrets sign the links that were given out.
+  projects: 'on conflict (id) do nothing',
+  keys: 'on conflict (hash) do update set',
+  secrets: 'on conflict (name) do update set',
+  tasks: '',
+  attempts: '',
+  ledger: '',
+  media: '',
+  idempotency: '',
+  audit: '',
+} as const;
+
+export type ImportedTable = keyof typeof IMPORTED_TABLES;
+
+const TABLES = Object.keys(IMPORTED_TABLES) as ImportedTable[];
+/** Those in which an empty database has nothing. */
+const OWN = ['tasks', 'attempts', 'ledger', 'media', 'idempotency'] as const satisfies ImportedTable[];
+/** Under this name the database remembers which folder it was filled from. */
+const MARK = 'imported-from';
+
+type Target = Pick<Client, 'query'>;
+
+export interface ImportParts {
+  readonly source: FolderRows;
+  readonly target: Target;
+  /** Names the folder for ever. */
+  readonly installation: string;
+  /** Called when all rows are written and checked, right before they count: gives up the folder, durably. */
+  readonly giveUp: () => void;
+  readonly onTable?: (table: ImportedTable, rows: number) => void;
+  /** Told of a row that the database cannot hold, such as a time that is no number; it stays in the folder. */
+  readonly onSetAside?: (table: ImportedTable, row: FolderRow, reason: string) => void;
+}
+
+/**
+ * Moves every row of an embedded data folder, which nobody else may have open, into an empty PostgreSQL database, in one
+ * transaction: an interruption leaves nothing, and no gateway that starts meanwhile sees a part. False: it was done before.
+ * Throws a 409 where the database has tasks of its own, or gateways run on it.
+ */
+export async function importSqlite(parts: ImportParts): Promise<boolean> {
+  const { source, target, installation, giveUp, onTable } = parts;
+  await target.query('begin');
+  try {
+    // Starts of gateways wait here until it is over: they would make secrets, or adopt the first tasks of many.
+    await target.query(
+      `set local lock_timeout = '10s'; lock table ${TABLES.join(', ')} in share row exclusive mode`,
+    );
+    await refuseRunning(target);
+    const done = await isImported(target, installation);
+    if (!done) {
+      const setAside = new Map<ImportedTable, number>();
+      for (const table of TABLES) {
+        const { copied, left } = await copy(parts, table);
+        setAside.set(table, left);
+        onTable?.(table, copied);
+      }
+      await verify(source, target, setAside);
+      await target.query('insert into secrets (name, value) values ($1, $2)', [MARK, installation]);
+    }
+    // Before the commit, since after one whose answer was lost the folder must not be driven any more.
+    giveUp();
+    await target.query('commit');
+    return !done;
+  } catch (error) {
+    await target.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Throws what forbids an import, before anything is made ready for it. */
+export async function refuseImport(target: Target, installation: string | undefined): Promise<void> {
+  await refuseRunning(target);
+  await isImported(target, installation);
+}
+
+async function refuseRunning(target: Target): Promise<void> {
+  const { rows } = await target.query<{ name: string }>(LIVING_NODES);
+  if (rows.length === 0) return;
+  const names = rows.map(({ name }) => name).join(', ');
+  const message = `Stop every gateway on this database first: ${names}. Each has read secrets that the folder's take the place of.`;
+  throw new OnetakeError('gateways_running', 409, message);
+}
+
+/** Whether this very folder is in the database. Throws where other things are. */
+async function isImported(target: Target, installation: string | undefined): Promise<boolean> {
+  const mark = await target.query<{ value: string }>('select value from secrets where name = $1', [MARK]);
+  const [from] = mark.rows;
+  if (from && from.value === installation) return true;
+  const { rows } = await target.query<{ own: boolean }>(
+    `select ${OWN.map((table) => `exists (select from ${table})`).join(' or ')} as own`,
+  );
+  if (!from && !rows[0]?.own) return false;
+  const message =
+    'The database has tasks of its own, or those of another data folder; import into an empty one, and start gateways afterwards.';
+  throw new OnetakeError('database_not_empty', 409, message);
+}
+
+/** Copies a table; resolves with how many rows went, and how many the database cannot hold. */
+async function copy(parts: ImportParts, table: ImportedTable): Promise<{ copied: number; left: number }> {
+  const { source, target, onSetAside } = parts;
+  const insert = insertInto(table, source.columns(table));
+
+  /** A batch that is refused is halved until the rows at fault are alone. */
+  async function put(rows: readonly FolderRow[]): Promise<number> {
+    await target.query('savepoint rows');
+    try {
+      await target.query(insert, [jsonRows(rows)]);
+      await target.query('release rows');
+      return rows.length;
+    } catch (error) {
+      if (!isUnfit(error)) throw error;
+      await target.query('rollback to rows; release rows');
+      const [row] = rows;
+      if (row && rows.length === 1) {
+        onSetAside?.(table, row, error.message);
+        return 0;
+      }
+      const half = Math.ceil(rows.length / 2);
+      return (await put(rows.slice(0, half))) + (await put(rows.slice(half)));
+    }
+  }
+
+  let copied = 0;
+  let all = 0;
+  for (const rows of source.batches(table)) {
+    copied += await put(rows);
+    all += rows.length;
+  }
+  return { copied, left: all - copied };
+}
+
+function insertInto(table: ImportedTable, names: readonly string[]): string {
+  const columns = names.join(', ');
+  const conflict: string = IMPORTED_TABLES[table];
+  const replaced = conflict.endsWith('set')
+    ? names.map((name) => `${name} = excluded.${name}`).join(', ')
+    : '';
+  return `insert into ${table} (${columns})
+    select ${columns} from json_populate_recordset(null::${table}, $1::json) ${conflict} ${replaced}`;
+}
+
+/** Classes of SQLSTATE that are about the values of a row: what it holds, or what it refers to. */
+const isUnfit = (error: unknown): error is DatabaseError =>
+  error instanceof DatabaseError && /^2[23]/.test(error.code ?? '');
+
+/** What must be the same on both sides before the folder is given up. */
+async function verify(
+  source: FolderRows,
+  target: Target,
+  setAside: ReadonlyMap<ImportedTable, number>,
+): Promise<void> {
+  // In the database, with what was set aside: as many as the folder has.
+  const counts = (more: (table: ImportedTable) => number) =>
+    OWN.map((table) => `(select count(*) from ${table}) + ${more(table)} as ${table}`);
+  const sums = ['hold', 'capture', 'release'].map(
+    (kind) =>
+      `(select cast(coalesce(sum(amount_micros), 0) as text) from ledger where kind = '${kind}') as ${kind}`,
+  );
+  // A row of the ledger that was set aside may have an amount that is no number.
+  const compared = setAside.get('ledger') ? [] : sums;
+  const there = `select ${[...counts(() => 0), ...compared].join(', ')}`;
+  const here = `select ${[...counts((table) => setAside.get(table) ?? 0), ...compared].join(', ')}`;
+  const { rows } = await target.query<Record<string, unknown>>(here);
+  const text = (row: Readonly<Record<string, unknown>> | undefined) =>
+    Object.entries(row ?? {})
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ');
+  const [folder, database] = [text(source.get(there)), text(rows[0])];
+  if (folder === database) return;
+  const message = `The rows differ after the import, and nothing was moved: the folder has ${folder}; the database would have ${database}.`;
+  throw new OnetakeError('import_differs', 500, message);
+}

@@ -1,0 +1,341 @@
+import {
+  ATTEMPT_COLUMNS,
+  JOIN_ATTEMPT,
+  KEY_COLUMNS,
+  LEDGER_COLUMNS,
+  listOf,
+  MEDIA_COLUMNS,
+  TASK_COLUMNS,
+  TASK_WITH_ATTEMPT,
+  UNFINISHED,
+} from '../columns.ts';
+import { LIVING_NODES } from './nodeLock.ts';
+import type { Statement } from './pool.ts';
+
+/** Milliseconds UTC; the same within a statement, so that an index serves a comparison with it. */
+const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint';
+
+/** The channel on which nodes hear each other (`cluster.ts`). */
+const CHANNEL = 'onetake';
+/** Tasks in one message: with 50 characters each it stays below the 8,000 bytes that a NOTIFY may hold. */
+export const TASKS_IN_MESSAGE = 150;
+
+/** A parameter of `jsonRows` as rows, each with its place `n` in the batch beside its columns. */
+const rowsOf = (parameter: number, columns: Readonly<Record<string, string>>, alias: string): string =>
+  `json_to_recordset($${parameter}::json) as ${alias}(n integer, ${Object.entries(columns)
+    .map(([name, type]) => `${name} ${type}`)
+    .join(', ')})`;
+
+const insertLedger = (parameter: number, written: string): string => `
+  insert into ledger (${listOf(LEDGER_COLUMNS)})
+  select ${listOf(LEDGER_COLUMNS, 'l.')} from ${rowsOf(parameter, LEDGER_COLUMNS, 'l')} join ${written} using (n)`;
+
+/** Bytes that are there stay: a driver that was paused may only now begin what another has finished for it. */
+const PUT_MEDIA = `
+  on conflict (id) do update set task_id = excluded.task_id, storage_key = excluded.storage_key, state = excluded.state, bytes = excluded.bytes,
+    sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
+  where media.state = 'pending' or excluded.state = 'present'`;
+
+const insertMedia = (parameter: number, written: string): string => `
+  insert into media (${listOf(MEDIA_COLUMNS)})
+  select ${listOf(MEDIA_COLUMNS, 'm.')} from ${rowsOf(parameter, MEDIA_COLUMNS, 'm')} join ${written} using (n)
+  ${PUT_MEDIA}`;
+
+const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
+
+/** What a move leaves as it was accepted is not among these. */
+const MOVED_COLUMNS = [
+  'phase',
+  'version',
+  'attempt',
+  'request',
+  'started_at',
+  'completed_at',
+  'cancel_requested_at',
+  'not_before',
+  'result',
+  'error',
+  'deleted_at',
+] as const satisfies readonly (keyof typeof TASK_COLUMNS)[];
+
+const FROM = { from_phase: 'text', from_version: 'bigint' };
+const IDEMPOTENCY = { idempotency_key: 'text', body_hash: 'text', remembered_until: 'bigint' };
+
+const statements = {
+  /**
+   * A batch of acceptances: $1 tasks, $2 ledger, $3 media. Answers for each whether its key was free (or its own) and
+   * whether it was written. A key whose time is over is free. Of two nodes with one key the second waits here for the first,
+   * and then sees its row, although not yet its task: only what is in the row itself may be compared. All take keys in one
+   * order, so that two do not wait for each other.
+   */
+  accept: `
+    with given as materialized (select * from ${rowsOf(1, { ...TASK_COLUMNS, ...IDEMPOTENCY }, 'g')}),
+    claimed as (
+      insert into idempotency as held (project_id, key, body_hash, task_id, expires_at)
+      select project_id, idempotency_key, body_hash, id, remembered_until from given where idempotency_key is not null
+      order by project_id, idempotency_key
+      on conflict (project_id, key) do update set
+        body_hash = excluded.body_hash, task_id = excluded.task_id, expires_at = excluded.expires_at
+      where held.task_id = excluded.task_id
+        or held.expires_at <= (select g.created_at from given g where g.id = excluded.task_id)
+      returning task_id
+    ),
+    free as materialized (
+      select g.* from given g
+      where g.idempotency_key is null or exists (select from claimed c where c.task_id = g.id)
+    ),
+    inserted as (
+      insert into tasks (${listOf(TASK_COLUMNS)}) select ${listOf(TASK_COLUMNS)} from free
+      on conflict (id) do nothing
+      returning id
+    ),
+    written as materialized (select f.n from free f join inserted i on i.id = f.id),
+    ledgered as (${insertLedger(2, 'written')}),
+    filed as (${insertMedia(3, 'written')})
+    select g.n, exists (select from free f where f.n = g.n) as free,
+      exists (select from written w where w.n = g.n) as written
+    from given g`,
+
+  /** The task that a key stands for at the time $3. */
+  remembered: `
+    select i.body_hash, ${TASK_WITH_ATTEMPT}
+    from idempotency i join tasks t on t.id = i.task_id ${JOIN_ATTEMPT}
+    where i.project_id = $1 and i.key = $2 and i.expires_at > $3`,
+
+  /**
+   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 the sender. Each is a compare-and-set: what
+   * another driver moved or took since is left alone, with all its rows. Answers with the places of those written, and
+   * tells them to the other nodes when it commits.
+   */
+  commit: `
+    with given as materialized (select * from ${rowsOf(1, { ...TASK_COLUMNS, ...FROM }, 'g')}),
+    written as (
+      update tasks t set ${MOVED_COLUMNS.map((name) => `${name} = g.${name}`).join(', ')}
+      from given g
+      where t.id = g.id and t.phase = g.from_phase and t.version = g.from_version and t.owner = g.owner
+      returning g.n, t.id, t.version
+    ),
+    tried as (
+      insert into attempts (${listOf(ATTEMPT_COLUMNS)})
+      select ${listOf(ATTEMPT_COLUMNS, 'a.')} from ${rowsOf(2, ATTEMPT_COLUMNS, 'a')} join written using (n)
+      on conflict (task_id, number) do update set
+        upstream_id = excluded.upstream_id, submitted_at = excluded.submitted_at, ended_at = excluded.ended_at,
+        outcome = excluded.outcome, detail = excluded.detail, upstream_result = excluded.upstream_result
+    ),
+    ledgered as (${insertLedger(3, 'written')}),
+    filed as (${insertMedia(4, 'written')})
+    select array_agg(n) as places, pg_notify('${CHANNEL}', json_build_object(
+      'from', $5::text, 'kind', 'moved', 'tasks', json_agg(json_build_array(id, version)))::text)
+    from written having count(*) > 0`,
+
+  task: `${selectTasks} where t.id = $1`,
+  tasks: `${selectTasks} where t.id = any($1::text[])`,
+  versions: 'select id, version from tasks where id = any($1::text[])',
+
+  /**
+   * Takes unfinished tasks of owners that do not live: $1 the new owner, $2 how many. The owners there are, few beside their
+   * tasks, are read by jumping from one to the next in the index, and their tasks one owner after the other, so that no more
+   * are locked than are taken. (A range, although of one owner: after "=" the planner takes the order by id for enough, and
+   * may read all tasks in that order.) What another node adopts at this moment is passed over.
+   * The version moves on, so that a late write of the former owner fails on its compare-and-set.
+   */
+  adopt: `
+    with recursive owners as (
+      (select owner from tasks where ${UNFINISHED} order by owner limit 1)
+      union all
+      select (select t.owner from tasks t where ${UNFINISHED} and t.owner > o.owner order by t.owner limit 1)
+      from owners o where o.owner is not null
+    ),
+    dead as (
+      select owner from owners
+      where owner is not null and owner <> $1 and owner not in (${LIVING_NODES})
+    ),
+    orphans as materialized (
+      select o.id
+      from dead cross join lateral (
+        select t.id from tasks t where ${UNFINISHED} and t.owner between dead.owner and dead.owner
+        order by t.owner, t.id limit $2 for update skip locked
+      ) o
+      limit $2
+    ),
+    t as (
+      update tasks set owner = $1, version = version + 1
+      where id = any(array(select id from orphans))
+      returning ${listOf(TASK_COLUMNS)}
+    )
+    select ${TASK_WITH_ATTEMPT} from t ${JOIN_ATTEMPT} order by t.id`,
+
+  loads: `select owner, count(*) as load from tasks where ${UNFINISHED} group by owner`,
+  /** As in `adopt`, a range of the index. */
+  owned: `
+    ${selectTasks}
+    where ${UNFINISHED} and (t.owner, t.id) > ($1, $2) and t.owner <= $1
+    order by t.owner, t.id limit $3`,
+
+  /**
+   * $1 the former owner, $2 the new one, $3 ids and $4 versions, at most as many as a message holds, $5 the sender.
+   * What is being moved at this moment is passed over, as its version is about to be another.
+   */
+  give: `
+    with at_rest as materialized (
+      select t.id from tasks t join unnest($3::text[], $4::bigint[]) as g(id, version) using (id, version)
+      where t.owner = $1 and ${UNFINISHED}
+      for update of t skip locked
+    ),
+    given as (
+      update tasks set owner = $2, version = version + 1 where id = any(array(select id from at_rest)) returning id
+    )
+    select array_agg(id) as ids, pg_notify('${CHANNEL}', json_build_object(
+      'from', $5::text, 'kind', 'given', 'to', $2::text, 'tasks', json_agg(id))::text)
+    from given having count(*) > 0`,
+
+  /** Tasks that have just been sent to an account; the words are compared by the caller. */
+  submittingLike: `
+    select t.id, t.version, t.owner, t.request
+    from tasks t ${JOIN_ATTEMPT}
+    where t.phase = 'submitting' and a.account_id = $1 and a.upstream_model = $2 and t.id <> $3`,
+
+  /** Held until the transaction ends: claims of one job come one after the other, on whatever nodes. */
+  lockJob: `select pg_advisory_xact_lock(hashtextextended(json_build_array($1::text, $2::text)::text, 0))`,
+  otherAttemptByUpstream: `
+    select from attempts where account_id = $1 and upstream_id = $2 and not (task_id = $3 and number = $4) limit 1`,
+  attemptByUpstream: `select from attempts where account_id = $1 and upstream_id = $2 limit 1`,
+
+  ledger: `select ${listOf(LEDGER_COLUMNS)} from ledger where task_id = $1 order by created_at, kind desc`,
+  expired: `
+    select ${TASK_WITH_ATTEMPT}
+    from attempts e join tasks t on t.id = e.task_id ${JOIN_ATTEMPT}
+    where e.outcome = 'expired' and e.upstream_id is not null and e.ended_at >= $1
+    order by e.ended_at desc limit $2`,
+
+  putMedia: `
+    insert into media (${listOf(MEDIA_COLUMNS)}) select ${listOf(MEDIA_COLUMNS)} from ${rowsOf(1, MEDIA_COLUMNS, 'm')}
+    ${PUT_MEDIA}`,
+  media: `select ${listOf(MEDIA_COLUMNS)} from media where id = $1`,
+  mediaKeys: `select id, storage_key from media where id = any($1::text[])`,
+  mediaOf: `select ${listOf(MEDIA_COLUMNS)} from media where task_id = $1 order by id`,
+  /** The node's clock may be ahead of all others: what is due by it is due only where the database's own clock agrees. */
+  sweepable: `
+    select ${listOf(MEDIA_COLUMNS)} from media
+    where (expires_at <= least($1::bigint, ${DATABASE_NOW})
+        or (state = 'pending' and created_at <= least($2::bigint, $2::bigint - $1::bigint + ${DATABASE_NOW})
+        and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
+      and id <> all($3::text[]) limit $4`,
+  /** What another node removes at this moment is left to it. */
+  removeMedia: `
+    delete from media where id in (select id from media where id = any($1::text[]) for update skip locked)`,
+
+  markDamaged: `
+    update media set state = 'damaged'
+    where id = $1 and storage_key = $2 and state = 'present' and (expires_at is null or expires_at > $3) returning id`,
+
+  mediaToMend: `
+    select ${listOf(MEDIA_COLUMNS)} from media
+    where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= $1)) and id > $2
+    order by id limit $3`,
+  mediaToCheck: `
+    select ${listOf(MEDIA_COLUMNS)} from media
+    where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= $1
+    order by (case when checked_at > created_at then checked_at else created_at end) limit 10`,
+  markChecked: `update media set checked_at = $2 where id = $1`,
+
+  /** What another node removes at this moment, or a submit renews, is passed over. */
+  removeIdempotency: `
+    with old as materialized (
+      select project_id, key from idempotency where expires_at <= least($1::bigint, ${DATABASE_NOW})
+      order by expires_at limit $2 for update skip locked
+    ),
+    removed as (
+      delete from idempotency i using old where i.project_id = old.project_id and i.key = old.key returning 1
+    )
+    select count(*) as removed from removed`,
+
+  /** $1-$9 the key, $10 the audit row as JSON, $11 the sender. */
+  putKey: `
+    with project as (
+      insert into projects (id, name, created_at) values ($2, $2, $7) on conflict (id) do nothing
+    ),
+    made as (
+      insert into keys (${listOf(KEY_COLUMNS)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ),
+    noted as (
+      insert into audit (at, actor, action, subject)
+      select at, actor, action, subject
+      from json_to_record($10::json) as a(at bigint, actor text, action text, subject text)
+    )
+    select pg_notify('${CHANNEL}', json_build_object('from', $11::text, 'kind', 'keys')::text)`,
+  /**
+   * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may go. The first revocation
+   * stands. The admin keys are locked, so that of two that are revoked at once the second sees the first gone.
+   */
+  revokeKey: `
+    with admins as materialized (
+      select id from keys
+      where scopes like '%"admin"%' and revoked_at is null and (expires_at is null or expires_at > $2)
+      order by id for update
+    ),
+    revoked as (
+      update keys set revoked_at = $2
+      where id = $1 and revoked_at is null
+        and ($5::boolean or not exists (select 1 from admins where id = $1) or (select count(*) from admins) > 1)
+      returning id
+    ),
+    noted as (
+      insert into audit (at, actor, action, subject)
+      select at, actor, action, subject
+      from revoked, json_to_record($3::json) as a(at bigint, actor text, action text, subject text)
+    )
+    select pg_notify('${CHANNEL}', json_build_object('from', $4::text, 'kind', 'keys')::text) from revoked`,
+  /** $1 the key's id, $2 the audit row as JSON, $3 the sender. */
+  restoreKey: `
+    with restored as (update keys set revoked_at = null where id = $1 and revoked_at is not null returning id),
+    noted as (
+      insert into audit (at, actor, action, subject)
+      select at, actor, action, subject
+      from restored, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
+    )
+    select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'keys')::text) from restored`,
+  /** $1 the account, $2 the audit row as JSON, $3 the sender. */
+  retryAccount: `
+    with tried as (
+      update account_state set blocked_until = 0, revision = revision + 1
+      where account_id = $1 and failures > 0 returning account_id
+    ),
+    noted as (
+      insert into audit (at, actor, action, subject)
+      select at, actor, action, subject
+      from tried, json_to_record($2::json) as a(at bigint, actor text, action text, subject text)
+    )
+    select pg_notify('${CHANNEL}', json_build_object('from', $3::text, 'kind', 'retry', 'account', account_id)::text) from tried`,
+  accountStates: `
+    select account_id, failures, blocked_until::float8 as blocked_until, last_error, reason, failed_since::float8 as failed_since
+    from account_state order by account_id`,
+  accountCounts: `
+    select a.account_id, count(*)::int as n from tasks t join attempts a on a.task_id = t.id and a.number = t.attempt
+    where t.phase in ('submitting', 'running') group by a.account_id order by a.account_id`,
+  keyByHash: `select ${listOf(KEY_COLUMNS)} from keys where hash = $1`,
+  keyById: `select ${listOf(KEY_COLUMNS)} from keys where id = $1`,
+  keys: `select ${listOf(KEY_COLUMNS)} from keys order by id`,
+
+  putSecret: `insert into secrets (name, value) values ($1, $2) on conflict (name) do nothing`,
+  secret: `select value from secrets where name = $1`,
+
+  readOnly: `select pg_is_in_recovery() as in_recovery, current_setting('transaction_read_only')::boolean as read_only`,
+  // Resolves with the tables that the gateway may no longer write, beside the row that it just wrote.
+  writeCheck: `
+    with written as (
+      insert into write_check (id, written) values (1, 1)
+      on conflict (id) do update set written = write_check.written + 1 returning id
+    )
+    select array(
+      select name from unnest($1::text[]) as t(name)
+      where not (has_table_privilege(name, 'select') and has_table_privilege(name, 'insert') and has_table_privilege(name, 'update'))
+    ) as denied from written`,
+  // A file of its own on the server's disk for a moment: rows that fit into free room of old pages would prove nothing.
+  spaceCheck: `create temporary table onetake_space_check on commit drop as select repeat('x', 1000) as bytes`,
+} as const;
+
+/** Every statement of the PostgreSQL store, under its name. */
+export const SQL = Object.fromEntries(
+  Object.entries(statements).map(([name, text]) => [name, { name: `onetake-${name}`, text }]),
+) as { readonly [Name in keyof typeof statements]: Statement };

@@ -1,0 +1,211 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import type { ClientConfig } from 'pg';
+import { OnetakeError } from '../../tasks/errors.ts';
+
+/** Where a database is, as libpq would read it. */
+export interface DatabaseAddress {
+  /** Undefined: this machine, through its socket. */
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  /** Undefined: of the same name as the user. */
+  readonly database: string | undefined;
+  /** libpq's other parameters, under its names. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** The words of libpq's `sslmode`, and the one that node-postgres adds. */
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+/** Which servers a gateway may be sent to: it writes. */
+const WRITABLE = ['any', 'read-write', 'primary'];
+/** Where servers put their sockets: Debian and most packages, and PostgreSQL as it is built. */
+const SOCKET_FOLDERS = ['/var/run/postgresql', '/tmp'];
+const DEFAULT_PORT = 5432;
+
+const EXAMPLE = 'postgres://user:password@host:5432/onetake';
+const FORM = /^postgres(?:ql)?:\/\/(?:([^/?]*)@)?([^/?@]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
+
+/** Reads what libpq takes: a URI, or `key=value` words. Throws, in words for whoever wrote it, what it cannot be. */
+export function parseDatabaseUrl(text: string): DatabaseAddress {
+  const address = /^postgres(?:ql)?:\/\//.test(text) ? fromUri(text) : fromWords(text);
+  const { sslmode, service, target_session_attrs: target } = address.parameters;
+  if (service !== undefined)
+    throw new TypeError('names a service of pg_service.conf, which is not read here; write its parts out');
+  if (sslmode !== undefined && !SSL_MODES.includes(sslmode))
+    throw new TypeError(`has an sslmode that there is not; it is one of ${SSL_MODES.join(', ')}`);
+  if (sslmode === 'verify-ca' && address.parameters.sslrootcert === undefined)
+    throw new TypeError(
+      'says sslmode=verify-ca without sslrootcert=FILE, the certificate to check against; or say verify-full',
+    );
+  if (target !== undefined && !WRITABLE.includes(target))
+    throw new TypeError(
+      `asks for a server by target_session_attrs=${target}; a gateway writes, and needs the primary (read-write)`,
+    );
+  if (address.host?.includes(','))
+    throw new TypeError(
+      'names several hosts; give one that always leads to the primary: the cluster address of a hosted database, a DNS name or proxy that follows it',
+    );
+  return address;
+}
+
+function fromUri(text: string): DatabaseAddress {
+  const [, userinfo, authority = '', path = '', query = ''] = FORM.exec(text) ?? [];
+  if (!FORM.test(text))
+    throw new TypeError(`is not a URL such as ${EXAMPLE}; write / as %2F and ? as %3F in a password`);
+  const [user, ...secret] = userinfo?.split(':') ?? [];
+  const parameters: Record<string, string> = {};
+  for (const pair of query.split('&').filter(Boolean)) {
+    const [name = '', ...value] = pair.split('=');
+    parameters[decoded(name)] = decoded(value.join('='));
+  }
+  const { host = authority, port } = authority.includes(',') ? { host: authority } : splitHost(authority);
+  return withoutBlanks({
+    host: decoded(host),
+    port,
+    user: user && decoded(user),
+    password: secret.length > 0 ? decoded(secret.join(':')) : undefined,
+    database: decoded(path),
+    parameters,
+  });
+}
+
+function splitHost(authority: string): { host?: string; port?: string } {
+  const [, v6, name, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(authority) ?? [];
+  if (v6 === undefined && name === undefined)
+    throw new TypeError('has a port that is not a number; write : as %3A and @ as %40 in a password');
+  return { host: v6 ?? name ?? '', ...(port ? { port } : {}) };
+}
+
+/** `host=… dbname=…`, values with blanks in single quotes. */
+function fromWords(text: string): DatabaseAddress {
+  const word = /\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)\s*/gy;
+  const parameters: Record<string, string> = {};
+  let end = 0;
+  for (const match of text.matchAll(word)) {
+    const [whole, name = '', quoted, plain] = match;
+    parameters[name] = (quoted ?? plain ?? '').replace(/\\(.)/g, '$1');
+    end = match.index + whole.length;
+  }
+  if (end === 0 || end < text.length)
+    throw new TypeError(`must be a URL such as ${EXAMPLE}, or libpq's words, such as "host=… dbname=…"`);
+  return withoutBlanks({ parameters });
+}
+
+interface Parts {
+  readonly host?: string | undefined;
+  readonly port?: string | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly database?: string | undefined;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** What is empty is not there; what stands among the parameters counts, as with libpq. */
+function withoutBlanks({ parameters, ...parts }: Parts): DatabaseAddress {
+  const { host, hostaddr, port, user, password, dbname, ...others } = parameters;
+  const portText = port || parts.port;
+  if (portText && !/^\d{1,5}$/.test(portText)) throw new TypeError('has a port that is not a number');
+  return {
+    host: host || hostaddr || parts.host || undefined,
+    port: portText ? Number(portText) : undefined,
+    user: user || parts.user || undefined,
+    password: password || parts.password || undefined,
+    database: dbname || parts.database || undefined,
+    parameters: others,
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new TypeError('has a % that begins no code; write % as %25 in a password');
+  }
+}
+
+/** As the driver wants it. Reads the files of certificates that it names. */
+export function connectionTo(url: string): ClientConfig {
+  const { host, port, user, password, database, parameters } = addressOf(url);
+  const ssl = tlsOf(parameters);
+  return {
+    host: host ?? process.env.PGHOST ?? socketFolder(port) ?? 'localhost',
+    ...(port === undefined ? {} : { port }),
+    user: user ?? process.env.PGUSER ?? systemUser(),
+    ...(password === undefined ? {} : { password }),
+    ...(database === undefined ? {} : { database }),
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(parameters.options === undefined ? {} : { options: parameters.options }),
+    ...(parameters.application_name === undefined ? {} : { application_name: parameters.application_name }),
+    ...(Number(parameters.connect_timeout) > 0
+      ? { connectionTimeoutMillis: 1000 * Number(parameters.connect_timeout) }
+      : {}),
+    ...(parameters.channel_binding === 'require' ? { enableChannelBinding: true } : {}),
+    ...(parameters.sslnegotiation === 'direct' ? { sslnegotiation: 'direct' as const } : {}),
+  };
+}
+
+function addressOf(url: string): DatabaseAddress {
+  try {
+    return parseDatabaseUrl(url);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OnetakeError('database_url', 503, `ONETAKE_DATABASE_URL ${why}.`);
+  }
+}
+
+/**
+ * TLS as libpq means its words, which node-postgres does not: `require` encrypts and checks nothing, unless a certificate to
+ * check against is given. The words that leave it to the server mean none here, as without any.
+ */
+function tlsOf(parameters: DatabaseAddress['parameters']): ClientConfig['ssl'] {
+  const { sslmode, sslrootcert, sslcert, sslkey } = parameters;
+  if (sslmode === undefined && parameters.sslnegotiation !== 'direct') return undefined;
+  if (sslmode === 'disable' || sslmode === 'allow' || sslmode === 'prefer') return false;
+  // The system's own certificates are what Node checks against when it is given none.
+  const ca = sslrootcert && sslrootcert !== 'system' ? read('sslrootcert', sslrootcert) : undefined;
+  const unchecked = sslmode === 'no-verify' || (sslmode === 'require' && sslrootcert === undefined);
+  const chainOnly = sslmode === 'verify-ca' || (sslmode === 'require' && ca !== undefined);
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(sslcert ? { cert: read('sslcert', sslcert) } : {}),
+    ...(sslkey ? { key: read('sslkey', sslkey) } : {}),
+    ...(unchecked ? { rejectUnauthorized: false } : {}),
+    ...(chainOnly ? { checkServerIdentity: () => undefined } : {}),
+  };
+}
+
+function read(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? cause.code : String(cause);
+    throw new OnetakeError(
+      'database_url',
+      503,
+      `ONETAKE_DATABASE_URL names the file ${path} as ${name}, which cannot be read (${why}).`,
+      {},
+      cause,
+    );
+  }
+}
+
+const socketFolder = (port = Number(process.env.PGPORT) || DEFAULT_PORT): string | undefined =>
+  SOCKET_FOLDERS.find((folder) => existsSync(`${folder}/.s.PGSQL.${port}`));
+
+function systemUser(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run under a number that has no name.
+    return undefined;
+  }
+}
+
+/** For messages: never with the password. */
+export function whereabouts(url: string): string {
+  const { host, port, user, database } = parseDatabaseUrl(url);
+  const place = host === undefined ? 'this machine' : `${host}${port === undefined ? '' : `:${port}`}`;
+  return `${database ?? user ?? 'of the default name'} at ${place}`;
+}

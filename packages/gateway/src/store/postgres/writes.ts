@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Move } from '../../tasks/lifecycle.ts';
+import type { Task } from '../../tasks/task.ts';
+import { acceptedBefore } from '../accepting.ts';
+import { type RowReader, TASK } from '../readRows.ts';
+import { attemptColumns, mediaColumns, type TaskWithAttempt, taskColumns } from '../rows.ts';
+import type { Acceptance, Accepted, MediaRow } from '../store.ts';
+import { createBatches } from './batches.ts';
+import { isUnavailable, mayBeOneWrite } from './errors.ts';
+import type { Connections, Run } from './pool.ts';
+import { SQL, TASKS_IN_MESSAGE } from './statements.ts';
+import { jsonRows } from './text.ts';
+
+/** The writes of tasks, in batches. */
+export interface Writes {
+  accept(acceptance: Acceptance): Promise<Accepted>;
+  commit(move: Move, media: readonly MediaRow[]): Promise<boolean>;
+  /** A move by itself, on a connection that is in a transaction. */
+  commitWith(run: Run, move: Move): Promise<boolean>;
+  /** Ends the tries of acceptances; resolves once nothing is queued or on its way. */
+  close(): Promise<void>;
+}
+
+interface WritesOptions {
+  readonly connections: Connections;
+  readonly rows: RowReader;
+  /** The name that this node owns tasks under, at this moment. */
+  readonly node: () => string;
+  /** Batches of each kind on their way at a time. */
+  readonly concurrency: number;
+}
+
+/** How long an acceptance is tried again while the database is away: about as long as a restart takes. Milliseconds. */
+const ACCEPT_PATIENCE_MS = 10_000;
+const ACCEPT_RETRY_MS = 200;
+/** Tries to take a key that was in use and then was not; a second one is rare already. */
+const MOST_ROUNDS = 10;
+
+export function createWrites({ connections, rows: reader, node, concurrency }: WritesOptions): Writes {
+  const { run, read } = connections;
+  const shared = { mayBeOneWrite, size: TASKS_IN_MESSAGE, concurrency };
+
+  const accepting = createBatches<Acceptance, 'written' | 'there' | 'key_used'>({
+    ...shared,
+    // Those of one key wait for each other here, as they would at the row.
+    nameOf: ({ task, idempotency }) =>
+      idempotency ? JSON.stringify([task.projectId, idempotency.key]) : task.id,
+    async send(acceptances) {
+      const rows = await run<{ n: number; free: boolean; written: boolean }>(SQL.accept, [
+        jsonRows(acceptances.map(acceptedColumns)),
+        jsonRows(acceptances.flatMap(({ task, ledger }, n) => ledgerRows(n, task, ledger, task.createdAt))),
+        jsonRows(acceptances.flatMap(({ media }, n) => mediaRows(n, media))),
+      ]);
+      const outcomes = new Map(
+        rows.map((row) => [row.n, row.written ? 'written' : row.free ? 'there' : 'key_used'] as const),
+      );
+      return acceptances.map((_, n) => outcomes.get(n) ?? 'key_used');
+    },
+  });
+
+  const committing = createBatches<{ move: Move; media: readonly MediaRow[] }, boolean>({
+    ...shared,
+    // A statement changes a row once: moves of one task are of different batches.
+    nameOf: ({ move }) => move.task.id,
+    send: (writes) => sendMoves(run, writes),
+  });
+
+  let closing = false;
+
+  async function sendMoves(
+    through: Run,
+    writes: readonly { move: Move; media: readonly MediaRow[] }[],
+  ): Promise<boolean[]> {
+    const [written] = await through<{ places: number[] }>(SQL.commit, [
+      jsonRows(
+        writes.map(({ move: { task, from } }, n) => ({
+          n,
+          ...taskColumns(task),
+          from_phase: from.phase,
+          from_version: from.version,
+        })),
+      ),
+      jsonRows(
+        writes.flatMap(({ move: { task } }, n) =>
+          task.attempt ? [{ n, ...attemptColumns(task.id, task.attempt) }] : [],
+        ),
+      ),
+      jsonRows(writes.flatMap(({ move: { task, ledger, at } }, n) => ledgerRows(n, task, ledger, at))),
+      jsonRows(writes.flatMap(({ media }, n) => mediaRows(n, media))),
+      node(),
+    ]);
+    const places = new Set(written?.places);
+    return writes.map((_, n) => places.has(n));
+  }
+
+  async function acceptOnce(acceptance: Acceptance): Promise<Accepted> {
+    const { task, idempotency } = acceptance;
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const outcome = await accepting.add(acceptance);
+      if (outcome === 'written') return { outcome: 'accepted' };
+      if (outcome === 'there') {
+        const [row] = await read<TaskWithAttempt>(SQL.task, [task.id]);
+        if (row) return acceptedBefore(reader.one(TASK, row), task);
+      } else if (idempotency) {
+        const [row] = await read<TaskWithAttempt & { body_hash: string }>(SQL.remembered, [
+          task.projectId,
+          idempotency.key,
+          task.createdAt,
+        ]);
+        if (row && row.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
+        if (row) return { outcome: 'replayed', task: reader.one(TASK, row) };
+      }
+      // What was in the way has gone in between, with the key's time: it is free now.
+    }
+    throw new Error(`${task.id} is neither accepted nor in the way of another task`);
+  }
+
+  return {
+    /** Tried again while the database is away: writing the same task twice is the same as writing it once. */
+    async accept(acceptance) {
+      const givenUpAt = performance.now() + ACCEPT_PATIENCE_MS;
+      for (;;) {
+        try {
+          return await acceptOnce(acceptance);
+        } catch (error) {
+          if (!isUnavailable(error) || closing || performance.now() > givenUpAt) throw error;
+          await sleep(ACCEPT_RETRY_MS);
+        }
+      }
+    },
+    commit: (move, media) => committing.add({ move, media }),
+    async commitWith(through, move) {
+      const [written = false] = await sendMoves(through, [{ move, media: [] }]);
+      return written;
+    },
+    async close() {
+      closing = true;
+      await Promise.all([accepting.idle(), committing.idle()]);
+    },
+  };
+}
+
+const acceptedColumns = ({ task, idempotency }: Acceptance, n: number): object => ({
+  n,
+  ...taskColumns(task),
+  idempotency_key: idempotency?.key ?? null,
+  body_hash: idempotency?.bodyHash ?? null,
+  remembered_until: idempotency?.expiresAt ?? null,
+});
+
+const ledgerRows = (n: number, task: Task, rows: Move['ledger'], at: number): object[] =>
+  rows.map((row) => ({
+    n,
+    task_id: task.id,
+    kind: row.kind,
+    project_id: task.projectId,
+    key_id: task.keyId,
+    amount_micros: row.amountMicros,
+    currency: task.price.currency,
+    created_at: at,
+  }));
+
+/** The last of those with one id: a statement writes a row once. */
+export const mediaRows = (n: number, rows: readonly MediaRow[]): object[] =>
+  [...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({ n, ...mediaColumns(row) }));

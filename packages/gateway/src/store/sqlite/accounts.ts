@@ -1,0 +1,65 @@
+import type { Database } from 'better-sqlite3';
+import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
+import { WHOLE_RATE } from '../shares.ts';
+import type { AccountGrant, AccountReport } from '../store.ts';
+
+interface StateColumns extends AccountColumns {
+  readonly revision: number;
+  readonly updated_at: number;
+}
+
+/** What the one node of the embedded store learns of its accounts: kept for its next start and for the command line. */
+export function accountsInSqlite(db: Database) {
+  const state = db.prepare<[string], StateColumns>('select * from account_state where account_id = ?');
+  const states = db.prepare<[], StateColumns>('select * from account_state order by account_id');
+  const counts = db.prepare<[], AccountCount>(`
+    select a.account_id, count(*) as n from tasks t join attempts a on a.task_id = t.id and a.number = t.attempt
+    where t.phase in ('submitting', 'running') group by a.account_id order by a.account_id`);
+  const put = db.prepare(`
+    insert into account_state (account_id, failures, blocked_until, last_error, reason, failed_since, revision, updated_at)
+    values (@account, @failures, @blockedUntil, @error, @reason, case when @failures > 0 then @now end, 1, @now)
+    on conflict (account_id) do update set failures = excluded.failures, blocked_until = excluded.blocked_until,
+      last_error = coalesce(excluded.last_error, last_error), reason = excluded.reason,
+      failed_since = case when excluded.failures > 0 then coalesce(failed_since, excluded.failed_since) end,
+      revision = revision + 1, updated_at = excluded.updated_at`);
+  const retry = db.prepare<[string]>(
+    'update account_state set blocked_until = 0, revision = revision + 1 where account_id = ? and failures > 0',
+  );
+
+  /** `Store.shareAccounts` of a store with one node: it has everything, and nobody to tell. */
+  function grantOf({ account, limit, trouble }: AccountReport, now: number): AccountGrant {
+    const row = state.get(account);
+    // A wall clock that was set back meanwhile makes no wait longer than it was.
+    const left = row ? Math.min(row.blocked_until - now, row.blocked_until - row.updated_at) : 0;
+    return {
+      account,
+      places: limit,
+      fairPlaces: limit,
+      rate: WHOLE_RATE,
+      fairRate: WHOLE_RATE,
+      rateBefore: 0,
+      at: 0,
+      lacking: false,
+      wanted: false,
+      failures: row?.failures ?? 0,
+      waitMs: trouble?.waitMs ?? Math.max(0, left),
+      reason: row?.reason ?? undefined,
+      revision: row?.revision ?? 0,
+    };
+  }
+
+  return {
+    /** Within a transaction. */
+    share(reports: readonly AccountReport[], now: number): AccountGrant[] {
+      for (const { account, trouble } of reports) {
+        if (!trouble) continue;
+        const { failures, waitMs, error = null, reason = null } = trouble;
+        const blockedUntil = waitMs > 0 ? Math.ceil(now + waitMs) : 0;
+        put.run({ account, failures, blockedUntil, error, reason, now });
+      }
+      return reports.map((report) => grantOf(report, now));
+    },
+    list: () => accountRows(states.all(), counts.all()),
+    retry: (id: string): boolean => retry.run(id).changes > 0,
+  };
+}

@@ -1,0 +1,49 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import Database from 'better-sqlite3';
+import { FOLDER_MODE, makePrivateFile } from '../folder/files.ts';
+import { unusableFolder } from '../folder/lock.ts';
+import { retryWhileLocked } from './locked.ts';
+
+/** Where the embedded database of a data folder is. */
+export const sqlitePath = (dir: string): string => join(dir, 'onetake.db');
+
+/** Makes the data folder where it is missing, and throws what is wrong with its place. */
+export function makeFolder(dir: string): void {
+  try {
+    makeFolders(dir);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    throw unusableFolder(dir, code, cause);
+  }
+}
+
+/** One by one: with `recursive`, Node tries for ever where a folder that is there takes no other, as below /proc. */
+function makeFolders(dir: string): void {
+  const path = resolve(dir);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (path !== dirname(path)) makeFolders(dirname(path));
+  try {
+    mkdirSync(path, FOLDER_MODE);
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
+
+/** Opens the database of a data folder; made where it is missing. */
+export async function openSqliteFile(dir: string): Promise<Database.Database> {
+  // SQLite gives its log the mode of the database.
+  makePrivateFile(sqlitePath(dir));
+  const db = new Database(sqlitePath(dir), { timeout: 0 });
+  try {
+    await retryWhileLocked(() => db.pragma('journal_mode = WAL'));
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  // FULL syncs the log at every commit: what was answered with 200 survives power loss, not only `kill -9`.
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+  return db;
+}

@@ -1,0 +1,69 @@
+import { existsSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { Kysely, SqliteDialect, sql } from 'kysely';
+import { explainedFolder } from '../folder/lock.ts';
+import { migrationsFor } from '../migrations/index.ts';
+import { applyNextMigration, pendingMigrations } from '../migrations/run.ts';
+import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
+import { retryWhileLocked } from './locked.ts';
+import { applyOrComplete } from './repair.ts';
+
+/** Applies what the database of a data folder lacks, and resolves with the names of it. */
+export async function migrateSqlite(dir: string): Promise<readonly string[]> {
+  makeFolder(dir);
+  try {
+    return await withDatabase(await openSqliteFile(dir), migrateDatabase);
+  } catch (error) {
+    throw explainedFolder(dir, error);
+  }
+}
+
+/**
+ * As `migrateSqlite`, of an open database that nothing else uses yet. Each migration and the note of it are one transaction: a
+ * process that is killed leaves all of it or nothing. Of several that start at once, one applies each.
+ */
+export async function migrateDatabase(db: Kysely<unknown>): Promise<readonly string[]> {
+  const applied: string[] = [];
+  // A database that is up to date is not locked for it.
+  while ((await pendingMigrations(db, 'sqlite')).length > 0) {
+    const name = await inTransaction(db, (inside) =>
+      applyNextMigration(inside, 'sqlite', (step, up) => applyOrComplete(inside, step, up)),
+    );
+    if (name !== undefined) applied.push(name);
+  }
+  return applied;
+}
+
+/** Names of the migrations that it lacks; makes nothing. */
+export async function pendingInSqlite(dir: string): Promise<readonly string[]> {
+  if (!existsSync(sqlitePath(dir))) return Object.keys(migrationsFor('sqlite'));
+  return withDatabase(new Database(sqlitePath(dir)), (db) => pendingMigrations(db, 'sqlite'));
+}
+
+/** Kysely's own transactions begin without the lock to write, and may then be refused it half way. */
+function inTransaction<T>(db: Kysely<unknown>, work: (inside: Kysely<unknown>) => Promise<T>): Promise<T> {
+  return db.connection().execute(async (inside) => {
+    await retryWhileLocked(() => sql`begin immediate`.execute(inside));
+    try {
+      const result = await work(inside);
+      await sql`commit`.execute(inside);
+      return result;
+    } catch (error) {
+      // Refused where SQLite has rolled back by itself, as after a full disk.
+      await sql`rollback`.execute(inside).catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
+async function withDatabase<T>(
+  database: Database.Database,
+  work: (db: Kysely<unknown>) => Promise<T>,
+): Promise<T> {
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });
+  try {
+    return await work(db);
+  } finally {
+    await db.destroy();
+  }
+}

@@ -1,0 +1,159 @@
+import type { Database } from 'better-sqlite3';
+
+import type { Attempt, Phase, Task } from '../../tasks/task.ts';
+import {
+  ATTEMPT_COLUMNS,
+  JOIN_ATTEMPT,
+  listOf,
+  TASK_COLUMNS,
+  TASK_WITH_ATTEMPT,
+  UNFINISHED,
+} from '../columns.ts';
+import { attemptColumns, type LedgerColumns, type TaskWithAttempt, taskColumns } from '../rows.ts';
+
+/** Every statement of the embedded store's hot paths, prepared once. */
+export function prepareStatements(db: Database) {
+  const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
+
+  const insertTask = db.prepare(`
+    insert into tasks (${listOf(TASK_COLUMNS)}) values (${listOf(TASK_COLUMNS, '@')})
+    on conflict (id) do nothing`);
+
+  // Compare-and-set: a driver that lost the task (or came second) changes no row, and so writes nothing at all.
+  const updateTask = db.prepare(`
+    update tasks set phase = @phase, version = @version, attempt = @attempt, request = @request, started_at = @started_at,
+      completed_at = @completed_at, cancel_requested_at = @cancel_requested_at, not_before = @not_before,
+      result = @result, error = @error, deleted_at = @deleted_at
+    where id = @id and phase = @from_phase and version = @from_version and owner = @owner`);
+
+  const putAttempt = db.prepare(`
+    insert into attempts (${listOf(ATTEMPT_COLUMNS)}) values (${listOf(ATTEMPT_COLUMNS, '@')})
+    on conflict (task_id, number) do update set
+      upstream_id = excluded.upstream_id, submitted_at = excluded.submitted_at, ended_at = excluded.ended_at,
+      outcome = excluded.outcome, detail = excluded.detail, upstream_result = excluded.upstream_result`);
+
+  return {
+    task: db.prepare<[string], TaskWithAttempt>(`${selectTasks} where t.id = ?`),
+    /** Ids as a JSON array. */
+    versions: db.prepare<[string], { id: string; version: number }>(
+      'select id, version from tasks where id in (select value from json_each(?))',
+    ),
+    tasks: db.prepare<[string], TaskWithAttempt>(
+      `${selectTasks} where t.id in (select value from json_each(?))`,
+    ),
+    owned: db.prepare<[string, string, number], TaskWithAttempt>(
+      `${selectTasks} where ${UNFINISHED} and owner = ? and t.id > ? order by t.id limit ?`,
+    ),
+    loads: db.prepare<[], { owner: string; load: number }>(
+      `select owner, count(*) as load from tasks where ${UNFINISHED} group by owner`,
+    ),
+    submittingAt: db.prepare<[string, string, string], TaskWithAttempt>(
+      `${selectTasks} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
+    ),
+    /** False where a task with this id is there already. */
+    insertTask: (task: Task): boolean => insertTask.run(taskColumns(task)).changes === 1,
+    updateTask: (task: Task, from: { phase: Phase; version: number }): boolean =>
+      updateTask.run({ ...taskColumns(task), from_phase: from.phase, from_version: from.version }).changes ===
+      1,
+    putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptColumns(taskId, attempt)),
+
+    orphans: db.prepare<[string, number], { id: string }>(`
+      select id from tasks
+      where ${UNFINISHED} and owner <> ?
+      order by id limit ?`),
+    // The version moves on, so that a late write of the former owner fails on its compare-and-set.
+    takeOver: db.prepare<[string, string]>('update tasks set owner = ?, version = version + 1 where id = ?'),
+
+    give: db.prepare<[string, string, string, number]>(
+      `update tasks set owner = ?, version = version + 1 where owner = ? and id = ? and version = ? and ${UNFINISHED}`,
+    ),
+
+    insertLedger: db.prepare(`
+      insert into ledger (task_id, kind, project_id, key_id, amount_micros, currency, created_at)
+      values (@task_id, @kind, @project_id, @key_id, @amount_micros, @currency, @created_at)`),
+    ledger: db.prepare<[string], LedgerColumns>(
+      'select * from ledger where task_id = ? order by created_at, kind desc',
+    ),
+
+    expired: db.prepare<[number, number], { task_id: string }>(`
+      select task_id from attempts
+      where outcome = 'expired' and upstream_id is not null and ended_at >= ?
+      order by ended_at desc limit ?`),
+    attemptByUpstream: db.prepare<[string, string], { task_id: string }>(
+      'select task_id from attempts where account_id = ? and upstream_id = ? limit 1',
+    ),
+    otherAttemptByUpstream: db.prepare<[string, string, string, number], { task_id: string }>(`
+      select task_id from attempts
+      where account_id = ? and upstream_id = ? and not (task_id = ? and number = ?) limit 1`),
+
+    putMedia: db.prepare(`
+      insert into media (id, project_id, task_id, kind, storage_key, content_type, state, bytes, sha256, created_at, expires_at)
+      values (@id, @project_id, @task_id, @kind, @storage_key, @content_type, @state, @bytes, @sha256, @created_at, @expires_at)
+      on conflict (id) do update set task_id = excluded.task_id, storage_key = excluded.storage_key, state = excluded.state, bytes = excluded.bytes,
+        sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
+      where media.state = 'pending' or excluded.state = 'present'`),
+    media: db.prepare<[string]>('select * from media where id = ?'),
+    /** Ids as a JSON array. */
+    mediaKeys: db.prepare<[string], { id: string; storage_key: string }>(
+      'select id, storage_key from media where id in (select value from json_each(?))',
+    ),
+    mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
+    /** The third is a JSON array of ids that are passed over. */
+    sweepable: db.prepare<[number, number, string, number]>(`
+      select * from media where (expires_at <= ? or (state = 'pending' and created_at <= ?
+        and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
+        and id not in (select value from json_each(?)) limit ?`),
+    markDamaged: db.prepare<[string, string, number]>(`
+      update media set state = 'damaged'
+      where id = ? and storage_key = ? and state = 'present' and (expires_at is null or expires_at > ?)`),
+    mediaToMend: db.prepare<[number, string, number]>(`
+      select * from media where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= ?)) and id > ?
+      order by id limit ?`),
+    mediaToCheck: db.prepare<[number]>(`
+      select * from media where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= ?
+      order by (case when checked_at > created_at then checked_at else created_at end) limit 10`),
+    markChecked: db.prepare<[number, string]>('update media set checked_at = ? where id = ?'),
+    removeMedia: db.prepare<[string]>('delete from media where id = ?'),
+
+    idempotency: db.prepare<[string, string, number], { body_hash: string; task_id: string }>(
+      'select body_hash, task_id from idempotency where project_id = ? and key = ? and expires_at > ?',
+    ),
+    putIdempotency: db.prepare(`
+      insert into idempotency (project_id, key, body_hash, task_id, expires_at)
+      values (@project_id, @key, @body_hash, @task_id, @expires_at)
+      on conflict (project_id, key) do update set
+        body_hash = excluded.body_hash, task_id = excluded.task_id, expires_at = excluded.expires_at`),
+    removeIdempotency: db.prepare<[number, number]>(`
+      delete from idempotency where rowid in (select rowid from idempotency where expires_at <= ? limit ?)`),
+
+    ensureProject: db.prepare<[string, string, number]>(
+      'insert into projects (id, name, created_at) values (?, ?, ?) on conflict (id) do nothing',
+    ),
+    putKey: db.prepare(`
+      insert into keys (id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at)
+      values (@id, @project_id, @name, @prefix, @hash, @scopes, @created_at, @expires_at, @revoked_at)`),
+    keyByHash: db.prepare<[string]>('select * from keys where hash = ?'),
+    keyById: db.prepare<[string]>('select * from keys where id = ?'),
+    keys: db.prepare('select * from keys order by id'),
+    revokeKey: db.prepare<{ id: string; at: number; force: number }>(`
+      update keys set revoked_at = @at where id = @id and revoked_at is null and (
+        @force or scopes not like '%"admin"%' or expires_at <= @at or exists (
+          select 1 from keys as other
+          where other.id <> @id and other.scopes like '%"admin"%' and other.revoked_at is null
+            and (other.expires_at is null or other.expires_at > @at)))`),
+    restoreKey: db.prepare<[string]>(
+      'update keys set revoked_at = null where id = ? and revoked_at is not null',
+    ),
+
+    putSecret: db.prepare<[string, string]>(
+      'insert into secrets (name, value) values (?, ?) on conflict (name) do nothing',
+    ),
+    secret: db.prepare<[string], { value: string }>('select value from secrets where name = ?'),
+    insertAudit: db.prepare(
+      'insert into audit (at, actor, action, subject) values (@at, @actor, @action, @subject)',
+    ),
+    writeCheck: db.prepare(
+      'insert into write_check (id, written) values (1, 1) on conflict (id) do update set written = written + 1',
+    ),
+  };
+}

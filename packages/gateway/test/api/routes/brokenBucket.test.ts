@@ -1,0 +1,96 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Json, startTestGateway } from '../../support/gateway.ts';
+import { ownServer } from '../../support/servers/bucket.ts';
+import { flakyServer } from '../../support/servers/flakyServer.ts';
+
+const XML = '<?xml version="1.0"?><Error><Code>InternalError</Code><Message>try again</Message></Error>';
+
+/** Answers of a bucket to a GET that are not what was asked for. */
+const ANSWERS: readonly [string, (bytes: number) => (response: ServerResponse) => void][] = [
+  [
+    'has fewer bytes than the video',
+    (bytes) => (response) =>
+      response
+        .writeHead(200, { 'content-length': Math.floor(bytes / 2) })
+        .end(Buffer.alloc(Math.floor(bytes / 2))),
+  ],
+  [
+    'ends without a length, and before the video does',
+    () => (response) => response.writeHead(206, { 'content-range': 'bytes 0-9/10' }).end('0123'),
+  ],
+  [
+    'breaks off',
+    (bytes) => (response) => {
+      response.writeHead(200, { 'content-length': bytes });
+      response.write(Buffer.alloc(Math.floor(bytes / 2)), () => response.destroy());
+    },
+  ],
+  [
+    'is an error with the status of a success',
+    () => (response) => response.writeHead(200, { 'content-type': 'application/xml' }).end(XML),
+  ],
+  ['is longer than the video', (bytes) => (response) => response.writeHead(200).end(Buffer.alloc(2 * bytes))],
+];
+
+/** A gateway with a finished video in a bucket, whose answers to GETs of videos a test chooses. */
+async function world() {
+  const s3 = await ownServer();
+  const flaky = await flakyServer(s3);
+  const gateway = await startTestGateway({
+    ONETAKE_S3_BUCKET: s3.bucket,
+    ONETAKE_S3_ENDPOINT: flaky.endpoint,
+    ONETAKE_S3_PATH_STYLE: 'true',
+    ONETAKE_S3_ACCESS_KEY_ID: s3.accessKeyId,
+    ONETAKE_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
+  });
+  onTestFinished(() => gateway.end());
+  const task: Json = await gateway.finished();
+  const isGet = ({ method, url = '' }: IncomingMessage) => method === 'GET' && url.includes('/video/');
+  return {
+    gateway,
+    task,
+    answer(answer: (response: ServerResponse) => void) {
+      flaky.fate = (request) => (isGet(request) ? { answer } : 'pass');
+    },
+    recover() {
+      flaky.fate = () => 'pass';
+    },
+  };
+}
+
+describe.each(ANSWERS)('where the bucket’s answer %s, a client', (_what, answerOf) => {
+  it('is told or cut off, never left waiting, and never given other bytes; the video is as good as before', async () => {
+    const { gateway, task, answer, recover } = await world();
+    const content = `/v1/video/generations/${task.task_id}/content`;
+    const reads: [string, () => Promise<Response>][] = [
+      ['whole', () => gateway.call(content)],
+      ['part', () => gateway.call(content, { headers: { range: `bytes=10-${task.bytes - 11}` } })],
+      ['end', () => gateway.call(content, { headers: { range: 'bytes=-1000' } })],
+      ['base64', () => gateway.call(`/v1/video/generations/download?id=${task.task_id}`)],
+      ['link', () => fetch(task.url)],
+    ];
+    answer(answerOf(task.bytes));
+    for (const [what, read] of reads) {
+      const outcome = await read()
+        .then(
+          async (response) => {
+            if (response.status >= 500) return 'told';
+            await response.arrayBuffer();
+            return 'given';
+          },
+          () => 'cut off',
+        )
+        .catch(() => 'cut off');
+      expect(['told', 'cut off'], what).toContain(outcome);
+    }
+    recover();
+    for (const [what, read] of reads) {
+      const response = await read();
+      expect(response.status, what).toBeLessThan(300);
+      await response.arrayBuffer();
+    }
+    const lines = gateway.log.map((line) => JSON.parse(line));
+    expect(lines.filter(({ event }) => event === 'media.damaged')).toEqual([]);
+  });
+});

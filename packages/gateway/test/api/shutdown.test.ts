@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import fastify from 'fastify';
+import { expect, it, onTestFinished } from 'vitest';
+import type { App } from '../../src/api/context.ts';
+import { createDraining } from '../../src/api/draining.ts';
+import { closePolitely } from '../../src/api/shutdown.ts';
+import { keepConnection } from '../support/http/keptConnection.ts';
+
+const KEY = 'sk-test-0123456789abcdefghij';
+
+/** A server with two routes: one that answers at once, and one that holds its answer until the release. */
+async function world({ delayMs = 0, graceMs = 60_000, patienceMs = 60_000 } = {}) {
+  const draining = createDraining();
+  const order: string[] = [];
+  const app = fastify() as unknown as App;
+  const arrived = new EventTarget();
+  app.get('/now', async (_request, reply) => {
+    if (draining.begun) reply.header('connection', 'close');
+    return { ok: true };
+  });
+  app.get('/held', async (_request, reply) => {
+    arrived.dispatchEvent(new Event('held'));
+    await new Promise<void>((resolve) => draining.onRelease(resolve));
+    order.push('released');
+    return reply.header('connection', 'close').send({ ok: true });
+  });
+  app.get('/never', async () => {
+    arrived.dispatchEvent(new Event('never'));
+    return new Promise(() => undefined);
+  });
+  const origin = await app.listen({ host: '127.0.0.1', port: 0 });
+  onTestFinished(async () => {
+    app.server.closeAllConnections();
+    await app.close();
+  });
+  return {
+    draining,
+    origin,
+    app,
+    arrives: (what: string) => once(arrived, what),
+    order,
+    close: () =>
+      closePolitely({
+        app,
+        draining,
+        delayMs,
+        graceMs,
+        patienceMs,
+        drain: async (ms) => void order.push(`drain ${ms}`),
+      }),
+  };
+}
+
+/** Resolves once the server takes no more connections. */
+async function notListening(app: App): Promise<void> {
+  while (app.server.listening) await new Promise((resolve) => setImmediate(resolve));
+}
+
+it('a connection that was silent all the while is answered after the listener has closed, and told that it is the end', async () => {
+  const w = await world({ delayMs: 20 });
+  const connection = await keepConnection(w.origin, KEY);
+  expect((await connection.get('/now')).headers.get('connection')).toBe('keep-alive');
+  const closed = w.close();
+  await notListening(w.app);
+  expect(w.order).toEqual([]);
+  const answer = await connection.get('/now');
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('connection')).toBe('close');
+  await connection.ended;
+  await closed;
+  expect(w.order).toEqual(['drain 60000']);
+});
+
+it('a connection that says nothing is closed when the grace is over', async () => {
+  const w = await world({ delayMs: 1, graceMs: 20 });
+  const connection = await keepConnection(w.origin, KEY);
+  await connection.get('/now');
+  await w.close();
+  await connection.ended;
+});
+
+it('without a delay nobody is waited for', async () => {
+  const w = await world();
+  const connection = await keepConnection(w.origin, KEY);
+  await connection.get('/now');
+  await w.close();
+  await connection.ended;
+});
+
+it('while the delay lasts new connections are taken; what is held is answered when it is over, before anything is drained', async () => {
+  const w = await world({ delayMs: 200 });
+  const holding = await keepConnection(w.origin, KEY);
+  const heldArrived = w.arrives('held');
+  const held = holding.get('/held');
+  await heldArrived;
+  const closed = w.close();
+  expect(w.draining.begun).toBe(true);
+  const late = await keepConnection(w.origin, KEY);
+  expect((await late.get('/now')).headers.get('connection')).toBe('close');
+  expect((await held).status).toBe(200);
+  await closed;
+  expect(w.order).toEqual(['released', 'drain 60000']);
+});
+
+it('a request that does not end is cut when the patience is over', async () => {
+  const w = await world({ patienceMs: 20 });
+  const connection = await keepConnection(w.origin, KEY);
+  const arrived = w.arrives('never');
+  const answer = connection.get('/never');
+  const refused = expect(answer).rejects.toThrow('the connection ended');
+  await arrived;
+  await w.close();
+  await refused;
+});
+
+it('connections that the system has made already, and that nobody has accepted yet, are answered', async () => {
+  const w = await world({ delayMs: 1 });
+  // In a thread of its own, which connects while the event loop here stands still.
+  const connected = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(
+    `const { connect } = require('node:net');
+    const { parentPort, workerData } = require('node:worker_threads');
+    const answers = Array.from({ length: 5 }, () => new Promise((resolve) => {
+      const socket = connect(workerData.port, '127.0.0.1', () => {
+        socket.write('GET /now HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n');
+        if (Atomics.add(workerData.connected, 0, 1) === 4) Atomics.notify(workerData.connected, 0);
+      });
+      socket.once('data', (chunk) => resolve(String(chunk).split('\\r\\n', 1)[0]));
+      socket.once('error', (error) => resolve(error.code));
+    }));
+    Promise.all(answers).then((all) => parentPort.postMessage(all));`,
+    { eval: true, workerData: { connected, port: Number(new URL(w.origin).port) } },
+  );
+  onTestFinished(async () => void (await worker.terminate()));
+  const answers = once(worker, 'message');
+  w.draining.onRelease(() => {
+    for (let seen = 0; seen < 5; seen = Atomics.load(connected, 0)) Atomics.wait(connected, 0, seen, 10_000);
+  });
+  await w.close();
+  expect(await answers).toEqual([Array(5).fill('HTTP/1.1 200 OK')]);
+});

@@ -1,0 +1,45 @@
+import { createCatalogue } from '../../src/catalogue/catalogue.ts';
+import {
+  type CheckedRequest,
+  checkRequest,
+  type DraftRequest,
+} from '../../src/catalogue/validate/request.ts';
+import { OnetakeError } from '../../src/tasks/errors.ts';
+import type { InputRef, VideoRequest } from '../../src/tasks/request.ts';
+
+/** The catalogue as it comes. */
+export const builtIn = createCatalogue({ servers: [] });
+
+/** A checked submit body; prompt and model are filled in. */
+export const check = (body: Record<string, unknown>): CheckedRequest =>
+  checkRequest({ model: 'onetake-preview', prompt: 'a paper boat', ...body }, builtIn);
+
+/** What a submit body is refused with. */
+export function refused(body: unknown): OnetakeError {
+  try {
+    checkRequest(body, builtIn);
+  } catch (error) {
+    if (error instanceof OnetakeError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${JSON.stringify(body).slice(0, 500)}`);
+}
+
+const stored = (sourceUrl: string): InputRef => ({
+  mediaId: '0'.repeat(32),
+  contentType: 'image/png',
+  bytes: 1,
+  width: 1280,
+  height: 720,
+  sourceUrl,
+});
+
+/** The request as a task stores it, its images fetched. */
+export function asStored({ image, lastFrame, referenceImages, ...draft }: DraftRequest): VideoRequest {
+  return {
+    ...draft,
+    ...(image === undefined ? {} : { image: stored(image) }),
+    ...(lastFrame === undefined ? {} : { lastFrame: stored(lastFrame) }),
+    ...(referenceImages === undefined ? {} : { referenceImages: referenceImages.map(stored) }),
+  };
+}

@@ -1,0 +1,389 @@
+import { describe, expect, it } from 'vitest';
+import { type Catalogue, createCatalogue } from '../../src/catalogue/catalogue.ts';
+import { BUILT_IN } from '../../src/catalogue/entries/index.ts';
+import { PARAMETERS } from '../../src/catalogue/fields.ts';
+import type { ModelServer } from '../../src/catalogue/serving.ts';
+import { checkRequest } from '../../src/catalogue/validate/request.ts';
+import { OnetakeError } from '../../src/tasks/errors.ts';
+import { asStored, builtIn } from './builtIn.ts';
+
+function withOverrides(overrides: Record<string, unknown>): Catalogue {
+  return createCatalogue({ overrides, servers: [] });
+}
+
+/** What a catalogue with these changes is refused with. */
+function refusal(overrides: Record<string, unknown>): string {
+  try {
+    withOverrides(overrides);
+  } catch (error) {
+    if (error instanceof OnetakeError && error.code === 'invalid_settings') return error.message;
+    throw error;
+  }
+  throw new Error('the catalogue was taken');
+}
+
+describe('the reference model ids', () => {
+  it.each([
+    ['sora-2', 'sora', 'download'],
+    ['sora-2-pro', 'sora', 'download'],
+    ['veo-3.0-fast-generate-001', 'veo', 'url'],
+    ['veo-3.0-generate-preview', 'veo', 'url'],
+    ['veo-3.1-fast-generate-preview', 'veo', 'url'],
+    ['veo-3.1-generate-preview', 'veo', 'url'],
+    ['veo-3.1-generate-001', 'veo', 'url'],
+    ['veo-3.1-fast-generate-001', 'veo', 'url'],
+    ['wanx-video-v1', 'wanxiang', 'url'],
+    ['wan2.7-t2v', 'wanxiang', 'url'],
+    ['wan2.6-t2v', 'wanxiang', 'url'],
+    ['wan2.5-t2v-preview', 'wanxiang', 'url'],
+    ['seedance-1.0', 'seedance', 'url'],
+    ['seedance-1.0-pro', 'seedance', 'url'],
+    ['seedance-1.5-pro', 'seedance', 'url'],
+    ['seedance-2.0', 'seedance', 'url'],
+    ['onetake-preview', 'preview', 'url'],
+  ])('%s is of the family %s and delivered by %s', (id, family, delivery) => {
+    expect(builtIn.get(id)).toMatchObject({ id, family, delivery });
+  });
+
+  it('only Sora 2 is delivered by the download endpoint', () => {
+    const downloads = builtIn.list().filter(({ delivery }) => delivery === 'download');
+    expect(new Set(downloads.map(({ family }) => family))).toEqual(new Set(['sora']));
+  });
+});
+
+describe('the documented parameters of the reference service are accepted', () => {
+  const image = 'https://example.com/boat.png';
+  const video = 'https://example.com/boat.mp4';
+  it.each<[string, Record<string, readonly unknown[]>]>([
+    [
+      'sora-2',
+      {
+        duration: [5, 10, 15, 20, 4, 8, 12, '8'],
+        resolution: ['480p', '720p'],
+        ratio: ['16:9', '9:16', '1:1'],
+      },
+    ],
+    [
+      'sora-2-pro',
+      { duration: [5, 20], resolution: ['480p', '720p', '1080p'], image_url: [image], video_url: [video] },
+    ],
+    [
+      'veo-3.1-generate-preview',
+      {
+        durationSeconds: [4, 6, 8],
+        aspectRatio: ['16:9', '9:16'],
+        generateAudio: [true, false],
+        image: [image],
+      },
+    ],
+    ['veo-3.0-fast-generate-001', { durationSeconds: [4, 6, 8], resolution: ['720p'], image: [image] }],
+    ['veo-3.0-generate-preview', { resolution: ['1080p'], generateAudio: [false] }],
+    [
+      'wanx-video-v1',
+      {
+        duration: [3, 5, 10],
+        size: ['1280x720', '720x1280', '960x960', '1280*720'],
+        style: ['watercolour'],
+        seed: [7],
+        image_url: [image],
+      },
+    ],
+    ['seedance-1.0', { duration: [4, 6, 8], aspect_ratio: ['16:9', '9:16', '1:1'], first_frame: [image] }],
+    ['seedance-1.0-pro', { duration: [4, 6, 8], aspect_ratio: ['16:9', '9:16', '1:1'] }],
+    ['seedance-1.5-pro', { duration: [4, 6, 8], aspect_ratio: ['16:9', '9:16', '1:1'] }],
+  ])('%s', (model, values) => {
+    for (const [field, allowed] of Object.entries(values)) {
+      for (const value of allowed) {
+        const body = { model, prompt: 'a paper boat', [field]: value };
+        expect(() => checkRequest(body, builtIn), JSON.stringify(body)).not.toThrow();
+      }
+    }
+  });
+
+  it.each(['veo-3.1-generate-preview', 'seedance-1.0', 'seedance-1.0-pro', 'seedance-1.5-pro'])(
+    '%s takes a last frame beside the first',
+    (model) => {
+      const frames = { first_frame: image, last_frame: image };
+      expect(checkRequest({ model, prompt: 'a paper boat', ...frames }, builtIn).draft).toMatchObject({
+        image,
+        lastFrame: image,
+      });
+    },
+  );
+
+  it.each([
+    ['sora-2', { duration: 5, resolution: '720p', aspectRatio: '16:9' }],
+    ['veo-3.1-generate-preview', { generateAudio: false }],
+    ['seedance-1.0', { aspectRatio: '16:9' }],
+  ])('%s has the documented defaults', (model, defaults) => {
+    expect(checkRequest({ model, prompt: 'a paper boat' }, builtIn).draft).toMatchObject(defaults);
+  });
+});
+
+describe.each(BUILT_IN.map((entry) => [entry.id, entry] as const))('%s', (id, entry) => {
+  it('is found by its id and every other name, and makes a video of a prompt and what it requires', () => {
+    const model = builtIn.get(id);
+    for (const alias of entry.aliases ?? []) expect(builtIn.get(alias)).toBe(model);
+    const required = (model?.rules ?? []).flatMap((rule) =>
+      'require' in rule && !rule.when && 'given' in rule.require ? [rule.require.parameter] : [],
+    );
+    const picture = 'https://example.com/boat.png';
+    const body = {
+      model: id,
+      prompt: 'a paper boat',
+      ...(required.includes('image') ? { image: picture } : {}),
+      ...(required.includes('referenceImages') ? { reference_images: [picture] } : {}),
+    };
+    const { draft, price } = checkRequest(body, builtIn);
+    expect(draft).toMatchObject({ model: id, duration: entry.parameters.duration.default });
+    expect(draft.width * draft.height).toBeGreaterThan(0);
+    expect(price.holdMicros).toBe(price.microsPerSecond * draft.duration);
+    expect(price.microsPerSecond > 0).toBe(entry.provider !== 'preview');
+  });
+
+  it('says nothing of parameters that do not exist', () => {
+    for (const parameter of Object.keys(entry.parameters)) expect(PARAMETERS).toContain(parameter);
+  });
+});
+
+describe('whether a model can be used here', () => {
+  const server = (providerId: string, more: Partial<ModelServer> = {}): ModelServer => ({
+    providerId,
+    retiresModels: false,
+    ...more,
+  });
+  const catalogue = createCatalogue({ servers: [server('preview')] });
+  const unavailable = (id: string): string => {
+    const model = catalogue.get(id);
+    if (!model) throw new Error(`no model ${id}`);
+    try {
+      catalogue.requireAvailable(model);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'model_unavailable', status: 503, details: { param: 'model' } });
+      return error instanceof Error ? error.message : '';
+    }
+    return 'available';
+  };
+
+  it('depends on the accounts', () => {
+    expect(catalogue.available('onetake-preview')).toBe(true);
+    expect(catalogue.available('veo-3.1-generate-001')).toBe(false);
+    expect(catalogue.available('no-such-model')).toBe(false);
+    expect(unavailable('onetake-preview')).toBe('available');
+  });
+
+  it('is told with the settings to fill in', () => {
+    expect(unavailable('veo-3.1-generate-001')).toMatch(
+      /^veo-3\.1-generate-001 has no account here; the operator must set GEMINI_API_KEY.* to use Google\.$/,
+    );
+    expect(unavailable('wan2.7-t2v')).toMatch(/set DASHSCOPE_API_KEY/);
+  });
+
+  it('of a retired model is told with what to use instead', () => {
+    expect(unavailable('sora-2')).toMatch(
+      /sora-2 is retired since 2026-09-24: .* Use veo-3\.1-generate-001, wan3\.0-video or seedance-2\.0 instead, or ask the operator/,
+    );
+  });
+});
+
+describe('an account', () => {
+  const availableAt = (...servers: ModelServer[]) => {
+    const catalogue = createCatalogue({ servers });
+    return (id: string) => catalogue.available(id);
+  };
+
+  it("at the provider's own service has no retired models, another has them", () => {
+    const own = availableAt({ providerId: 'openai', retiresModels: true });
+    const compatible = availableAt({ providerId: 'openai', retiresModels: false });
+    expect([own('sora-2'), compatible('sora-2')]).toEqual([false, true]);
+  });
+
+  it('that names its models serves these alone, under its own names, retired or not', () => {
+    const server: ModelServer = {
+      providerId: 'openai',
+      retiresModels: true,
+      models: new Map([
+        ['sora-2', 'my-deployment'],
+        ['wan3.0-video', undefined],
+      ]),
+    };
+    const catalogue = createCatalogue({ servers: [server] });
+    expect(['sora-2', 'sora-2-pro', 'wan3.0-video'].map((id) => catalogue.available(id))).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    const request = asStored(checkRequest({ model: 'sora-2', prompt: 'a boat' }, catalogue).draft);
+    expect(catalogue.servedBy(server, request)).toBe(true);
+    expect(catalogue.upstreamModelAt(server, request)).toBe('my-deployment');
+  });
+
+  it('that names a model which is not there is a mistake in the settings', () => {
+    const models = new Map([['sora-3', undefined]]);
+    expect(() =>
+      createCatalogue({ servers: [{ providerId: 'openai', retiresModels: false, models }] }),
+    ).toThrow(/Accounts name models that the catalogue does not have: sora-3/);
+  });
+});
+
+describe('changes of the catalogue', () => {
+  it('replace what they name and leave the rest', () => {
+    const before = builtIn.get('sora-2');
+    const after = withOverrides({
+      'sora-2': {
+        upstreamModel: 'my-sora',
+        lifecycle: { state: 'active' },
+        parameters: { duration: { kind: 'numbers', allowed: [4, 8], default: 4 }, videoUrl: null },
+      },
+    }).get('sora-2');
+    expect(after).toMatchObject({ upstreamModel: 'my-sora', title: before?.title, price: before?.price });
+    expect(after?.parameters.duration).toEqual({ kind: 'numbers', allowed: [4, 8], default: 4 });
+    expect(after?.parameters.resolution).toEqual(before?.parameters.resolution);
+    expect(after?.parameters).not.toHaveProperty('videoUrl');
+    // What was said of it goes with it.
+    expect(before?.rules).not.toEqual([]);
+    expect(after?.rules).toEqual([]);
+  });
+
+  it('may add a model', () => {
+    const catalogue = withOverrides({
+      'my-model': {
+        title: 'Mine',
+        family: 'wanxiang',
+        provider: 'dashscope',
+        released: '2026-11-01',
+        upstreamModel: 'wan-mine',
+        delivery: 'url',
+        promptMaxLength: 100,
+        parameters: {
+          duration: { kind: 'numbers', allowed: [5], default: 5 },
+          resolution: { kind: 'choice', allowed: ['720p'], default: '720p' },
+          aspectRatio: { kind: 'choice', allowed: ['16:9'], default: '16:9' },
+          personGeneration: { kind: 'choice', allowed: ['Allow'] },
+        },
+        price: { currency: 'USD', rates: [{ microsPerSecond: 1 }], billing: 'Mine.' },
+        typical: { medianSeconds: 1, p90Seconds: 2 },
+        cancel: 'none',
+      },
+    });
+    expect(catalogue.list().at(-1)).toMatchObject({
+      id: 'my-model',
+      aliases: [],
+      lifecycle: { state: 'active' },
+    });
+    const body = { model: 'my-model', prompt: 'x', person_generation: 'allow' };
+    expect(checkRequest(body, catalogue).draft).toMatchObject({ width: 1280, personGeneration: 'Allow' });
+  });
+
+  it('that are wrong are all told in one error, each with its model', () => {
+    const message = refusal({
+      'sora-2': { delivery: 'post', colour: 'red' },
+      'onetake-preview': { typical: { medianSeconds: 5, p90Seconds: 2 } },
+      'new model': { title: 'x' },
+      'wan2.7-t2v': 'text',
+    });
+    for (const part of [
+      /models\.sora-2: delivery: /,
+      /models\.sora-2: .*colour/,
+      /models\.onetake-preview: typical: p90Seconds is less than medianSeconds/,
+      /models\.new model: id: may hold letters, digits/,
+      /models\.new model: price: /,
+      /models\.wan2\.7-t2v: .*object/,
+    ]) {
+      expect(message).toMatch(part);
+    }
+  });
+
+  const preview = (parameters: Record<string, unknown>) => ({ 'onetake-preview': { parameters } });
+  const RATIO = { kind: 'choice', allowed: ['16:9'], default: '16:9' };
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    [
+      'a default that is not allowed',
+      preview({ duration: { kind: 'numbers', allowed: [4, 8], default: 5 } }),
+      /duration: the default 5 is not allowed/,
+    ],
+    [
+      'a default outside the range',
+      preview({ duration: { kind: 'range', min: 1, max: 4, default: 5 } }),
+      /duration: the default 5 is outside 1 to 4/,
+    ],
+    [
+      'a range upside down',
+      preview({ seed: { kind: 'range', min: 4, max: 1 } }),
+      /seed: min is more than max/,
+    ],
+    [
+      'a rounding of what is not allowed',
+      preview({ duration: { kind: 'numbers', allowed: [4], default: 4, roundsTo: { 5: 4 } } }),
+      /roundsTo: 5 is not allowed, so nothing rounds it/,
+    ],
+    [
+      'a rounding to what is rounded itself',
+      preview({ duration: { kind: 'numbers', allowed: [4, 5, 6], default: 4, roundsTo: { 5: 6, 6: 4 } } }),
+      /roundsTo: 5 goes to 6, which is rounded itself/,
+    ],
+    [
+      'a rounding to what is not allowed',
+      preview({ duration: { kind: 'numbers', allowed: [4, 5], default: 4, roundsTo: { 5: 7 } } }),
+      /roundsTo: 5 goes to 7, which is not allowed/,
+    ],
+    [
+      'a rule about a parameter that the model does not take',
+      { 'onetake-preview': { rules: [{ require: { parameter: 'videoUrl', given: true } }] } },
+      /a rule speaks of video_url, which the model does not take/,
+    ],
+    [
+      'a shape without a price',
+      {
+        'onetake-preview': {
+          price: { currency: 'USD', rates: [{ resolution: '480p', microsPerSecond: 1 }], billing: '' },
+        },
+      },
+      /price\.rates: nothing matches 720p, 1280x720, audio true/,
+    ],
+    [
+      'an odd size',
+      { 'onetake-preview': { sizes: { '720p': { '16:9': ['1281x720'] } } } },
+      /sizes\.720p\.16:9\.0: must be like 1280x720, both numbers even/,
+    ],
+    [
+      'a currency that is none',
+      { 'onetake-preview': { price: { currency: 'dollar', rates: [{ microsPerSecond: 0 }], billing: '' } } },
+      /price\.currency: must be an ISO 4217 code/,
+    ],
+    [
+      'a name that means another model',
+      { 'onetake-preview': { aliases: ['sora-2'] } },
+      /sora-2 already means/,
+    ],
+    [
+      'an alternative that does not exist',
+      {
+        'sora-2': {
+          lifecycle: { state: 'retired', since: '2026-01-01', reason: 'x', alternatives: ['sora-9'] },
+        },
+      },
+      /there is no model sora-9 to use instead/,
+    ],
+    [
+      'a ratio that has no word',
+      preview({ aspectRatio: { ...RATIO, allowed: ['2:1'] } }),
+      /parameters\.aspectRatio/,
+    ],
+    ['parameters that are no mapping', { 'onetake-preview': { parameters: 'all' } }, /parameters: .*object/],
+  ])('refused: %s', (_what, overrides, message) => {
+    expect(refusal(overrides)).toMatch(message);
+  });
+
+  it('leave a task whose model has gone something to go by, and no account', () => {
+    const { draft } = checkRequest({ model: 'onetake-preview', prompt: 'x' }, builtIn);
+    const { image: _image, lastFrame: _lastFrame, referenceImages: _images, ...rest } = draft;
+    const request = { ...rest, model: 'gone' };
+    expect(builtIn.facts(request).typical.medianSeconds).toBeGreaterThan(0);
+    const server = { providerId: 'preview', retiresModels: false };
+    expect(builtIn.servedBy(server, rest)).toBe(true);
+    expect(builtIn.servedBy(server, request)).toBe(false);
+    expect(builtIn.upstreamRequest(request)).toBeUndefined();
+    expect(() => builtIn.upstreamModelAt(server, request)).toThrow('not in the catalogue');
+  });
+});

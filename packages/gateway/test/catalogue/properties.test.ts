@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { SPELLINGS } from '../../src/catalogue/fields.ts';
+import type { Model, ParameterSpec } from '../../src/catalogue/model.ts';
+import { sizeText } from '../../src/catalogue/sizes.ts';
+import { checkRequest } from '../../src/catalogue/validate/request.ts';
+import { OnetakeError } from '../../src/tasks/errors.ts';
+import { asStored, builtIn } from './builtIn.ts';
+
+const NAMES = Object.values(SPELLINGS).flat();
+const MODELS = builtIn.list();
+const PNG = 'https://example.com/a.png';
+
+/** Any JSON, often of the kind that a field takes. */
+const value = fc.oneof(
+  fc.jsonValue(),
+  fc.integer({ min: -2, max: 40 }),
+  fc.constantFrom(
+    ...['480p', '720p', '1080P', '4k', '16:9', '9:16', '1:1', '21:9', '1280x720', '720*1280', '960x960'],
+    ...['8', '5.0', '', PNG, 'data:image/png;base64,AAAA', 'file:///x', 'allow_all'],
+  ),
+  fc.boolean(),
+  fc.constantFrom([PNG], [PNG, PNG], { preview: {} }, { a: 'b' }, null),
+);
+
+const anyBody = fc
+  .tuple(
+    fc.constantFrom(...MODELS.map(({ id }) => id), 'sora', undefined, 7),
+    fc.oneof(fc.string({ unit: 'binary' }), fc.constant('a paper boat')),
+    fc.array(fc.tuple(fc.oneof(fc.constantFrom(...NAMES), fc.string()), value), { maxLength: 5 }),
+  )
+  .map(([model, prompt, members]) => ({ model, prompt, ...Object.fromEntries(members) }));
+
+it('whatever JSON is submitted, it is accepted or refused as the caller’s mistake', () => {
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.oneof(anyBody, fc.jsonValue()), (body) => {
+      try {
+        checkRequest(body, builtIn);
+        accepted += 1;
+      } catch (error) {
+        if (!(error instanceof OnetakeError)) throw error;
+        expect(error.status).toBe(400);
+        expect(error.message.isWellFormed()).toBe(true);
+        expect(error.message.length).toBeLessThan(1500);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  expect(accepted).toBeGreaterThan(0);
+});
+
+/** A value that a parameter accepts. */
+function acceptedBy(spec: ParameterSpec): fc.Arbitrary<unknown> {
+  switch (spec.kind) {
+    case 'choice':
+    case 'numbers':
+    case 'flag':
+      return fc.constantFrom<unknown>(...spec.allowed);
+    case 'range':
+      return fc.integer({ min: spec.min, max: spec.max });
+    case 'text':
+      return fc.string({ unit: 'grapheme', maxLength: spec.maxLength });
+    case 'images':
+      return fc.array(fc.constant(PNG), { minLength: 1, maxLength: spec.max });
+    case 'image':
+    case 'url':
+      return fc.constant(PNG);
+  }
+}
+
+/** Bodies of parameters that a model has; its rules may still forbid some. */
+const bodyFor = (model: Model): fc.Arbitrary<Record<string, unknown>> => {
+  const members = Object.entries(model.parameters).flatMap(([parameter, spec]) =>
+    spec ? [[parameter, SOURCES.has(spec.kind) ? rarely(acceptedBy(spec)) : acceptedBy(spec)] as const] : [],
+  );
+  const prompt = fc
+    .tuple(fc.string({ unit: 'grapheme', minLength: 1 }), fc.constantFrom(0, model.promptMaxLength))
+    .map(([text, length]) => `x${text}`.padEnd(length, 'x'));
+  return fc
+    .tuple(prompt, fc.record(Object.fromEntries(members), { requiredKeys: [] }))
+    .map(([text, parameters]) => ({ model: model.id, prompt: text, ...given(parameters) }));
+};
+
+/** What a video is made from. A model's rules let few of these go together, so that most bodies must have few. */
+const SOURCES: ReadonlySet<ParameterSpec['kind']> = new Set(['image', 'images', 'url']);
+const rarely = (arbitrary: fc.Arbitrary<unknown>) =>
+  fc.oneof(fc.constant(undefined), fc.constant(undefined), arbitrary);
+const given = (members: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined));
+
+/** What the upstream itself takes of a parameter: what is allowed, but for what is rounded. */
+function takesUpstream(spec: ParameterSpec | undefined, sent: unknown): boolean {
+  if (spec === undefined) return sent === undefined;
+  if (sent === undefined) return !('default' in spec) || spec.kind === 'range';
+  switch (spec.kind) {
+    case 'choice':
+    case 'numbers':
+    case 'flag': {
+      const allowed: readonly unknown[] = spec.allowed;
+      const rounded = 'roundsTo' in spec ? Object.keys(spec.roundsTo ?? {}) : [];
+      return allowed.includes(sent) && !rounded.includes(String(sent));
+    }
+    case 'range':
+      return Number.isInteger(sent) && Number(sent) >= spec.min && Number(sent) <= spec.max;
+    case 'text':
+      return typeof sent === 'string' && !spec.appendToPrompt && [...sent].length <= spec.maxLength;
+    case 'images':
+      return Array.isArray(sent) && sent.length >= 1 && sent.length <= spec.max;
+    case 'image':
+      return typeof sent === 'object';
+    case 'url':
+      return typeof sent === 'string';
+  }
+}
+
+it.each(MODELS.map((model) => [model.id, model] as const))(
+  'what is sent for an accepted request to %s holds only what the upstream takes, and is paid for',
+  (_id, model) => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(bodyFor(model), (body) => {
+        const { duration: _spec, ...names } = body;
+        const wire = Object.fromEntries(
+          Object.entries(body).map(([name, given]) => [SPELLINGS[name as keyof typeof SPELLINGS][0], given]),
+        );
+        expect(Object.keys(wire)).toHaveLength(Object.keys(names).length + ('duration' in body ? 1 : 0));
+        let checked: ReturnType<typeof checkRequest>;
+        try {
+          checked = checkRequest(wire, builtIn);
+        } catch (error) {
+          // A rule of the model, or a prompt that leaves no room for the style.
+          if (error instanceof OnetakeError && error.status === 400) return;
+          throw error;
+        }
+        accepted += 1;
+        const sent = builtIn.upstreamRequest(asStored(checked.draft));
+        if (!sent) throw new Error('a model that was checked is there');
+        for (const [parameter, spec] of Object.entries(model.parameters)) {
+          const value: unknown = Reflect.get(sent, parameter);
+          expect([parameter, value, takesUpstream(spec, value)]).toEqual([parameter, value, true]);
+        }
+        expect([...sent.prompt].length).toBeLessThanOrEqual(model.promptMaxLength);
+        expect(sizeText(sent)).toMatch(/^\d+[02468]x\d+[02468]$/);
+        expect(checked.price.holdMicros).toBe(
+          checked.price.microsPerSecond * Math.max(checked.draft.duration, sent.duration),
+        );
+        // Asking for what is sent changes nothing more.
+        expect(builtIn.upstreamRequest(sent)).toEqual(sent);
+      }),
+      { numRuns: 100 },
+    );
+    expect(accepted).toBeGreaterThan(0);
+  },
+);

@@ -1,0 +1,336 @@
+import { describe, expect, it } from 'vitest';
+import { check, refused } from '../builtIn.ts';
+
+const PNG = 'https://example.com/a.png';
+const body = (more: Record<string, unknown>) => ({
+  model: 'onetake-preview',
+  prompt: 'a paper boat',
+  ...more,
+});
+
+describe('fields', () => {
+  it('have their defaults filled in, and nothing else', () => {
+    expect(check({}).draft).toEqual({
+      model: 'onetake-preview',
+      prompt: 'a paper boat',
+      duration: 4,
+      resolution: '720p',
+      aspectRatio: '16:9',
+      width: 1280,
+      height: 720,
+      generateAudio: false,
+      cameraFixed: false,
+    });
+  });
+
+  it.each<[string, unknown, object]>([
+    ['durationSeconds', 6, { duration: 6 }],
+    ['seconds', '6', { duration: 6 }],
+    ['duration', '6.0', { duration: 6 }],
+    ['aspectRatio', '1:1', { aspectRatio: '1:1', width: 720 }],
+    ['ratio', '9:16', { aspectRatio: '9:16' }],
+    ['resolution', '1080P', { resolution: '1080p' }],
+    ['image_url', PNG, { image: PNG }],
+    ['first_frame', PNG, { image: PNG }],
+    ['input_reference', PNG, { image: PNG }],
+    ['last_frame_image', PNG, { lastFrame: PNG }],
+    ['generateAudio', true, { generateAudio: true }],
+    ['seed', '42', { seed: 42 }],
+    ['size', '1280*720', { width: 1280, height: 720 }],
+    ['size', ' 0720 X 1280 ', { width: 720, height: 1280, aspectRatio: '9:16' }],
+  ])('%s: %j is understood', (name, value, expected) => {
+    expect(check({ [name]: value }).draft).toMatchObject(expected);
+  });
+
+  it('that are null count as not given', () => {
+    expect(check({ seed: null, image: null, size: null, webhook_url: null }).draft).toEqual(check({}).draft);
+  });
+
+  it('may be given twice where both say the same', () => {
+    expect(check({ duration: 6, seconds: '6' }).draft.duration).toBe(6);
+    const references = { reference_images: [PNG], referenceImages: [PNG] };
+    expect(check({ model: 'seedance-2.0', ...references }).draft.referenceImages).toEqual([PNG]);
+  });
+
+  it.each<[Record<string, unknown>, RegExp, string]>([
+    [{ duration: 6, seconds: 5 }, /duration and seconds mean the same but differ/, 'seconds'],
+    [{ aspect_ratio: '16:9', ratio: '1:1' }, /mean the same but differ/, 'ratio'],
+  ])('that contradict each other are refused: %j', (more, message, param) => {
+    const error = refused(body(more));
+    expect(error.message).toMatch(message);
+    expect(error.details.param).toBe(param);
+  });
+
+  it.each([
+    ['resolutoin', 'resolution'],
+    ['promt', 'prompt'],
+    ['aspect-ratio', 'aspect_ratio'],
+    ['negative_promt', 'negative_prompt'],
+    ['metdata', 'metadata'],
+    ['webhook', 'webhook_url'],
+    ['IMAGE_URL', 'image_url'],
+  ])('that do not exist are refused with the nearest name: %s', (name, meant) => {
+    const error = refused(body({ [name]: 'x' }));
+    expect(error).toMatchObject({ status: 400, code: 'invalid_request', details: { param: name } });
+    expect(error.message).toBe(`There is no field "${name}": did you mean ${meant}?`);
+  });
+
+  it('that are like nothing we know are refused without a guess, however long their name', () => {
+    expect(refused(body({ fps: 30 })).message).toBe('There is no field "fps": remove it.');
+    const error = refused(body({ ['x'.repeat(1_000_000)]: 1 }));
+    expect(error.message.length).toBeLessThan(200);
+    expect(error.details.param).toHaveLength(64);
+  });
+
+  it('are refused in the same order however the body was written', () => {
+    const one = refused({ zebra: 1, apple: 2, ...body({}) });
+    const other = refused({ ...body({}), apple: 2, zebra: 1 });
+    expect(one.message).toBe(other.message);
+    expect(one.details.param).toBe('apple');
+  });
+});
+
+it.each([null, [], 'text', 7, true, undefined])('a body that is no object is refused: %j', (wrong) => {
+  expect(refused(wrong)).toMatchObject({ status: 400, message: expect.stringContaining('JSON object') });
+});
+
+describe('model', () => {
+  it.each<[unknown, string, RegExp]>([
+    ['onetake-prevew', 'model_not_found', /did you mean onetake-preview\?/],
+    ['veo-3.1', 'model_not_found', /did you mean veo-3\.1-generate-001, veo-3\.1-.* or veo-3\.1-.*\?/],
+    ['gpt-7', 'model_not_found', /GET \/v1\/models lists the ids/],
+    ['', 'model_not_found', /GET \/v1\/models/],
+    ['x'.repeat(100_000), 'model_not_found', /…: GET/],
+    [7, 'invalid_request', /model must be the id of a model, as text; got 7/],
+    [['sora-2'], 'invalid_request', /got a list/],
+    [null, 'invalid_request', /model is required/],
+  ])('%j is refused', (model, code, message) => {
+    const error = refused({ model, prompt: 'x' });
+    expect(error).toMatchObject({ status: 400, code, details: { param: 'model' } });
+    expect(error.message).toMatch(message);
+    expect(error.message.length).toBeLessThan(300);
+  });
+
+  it('is stored by its own id, by whatever name it was asked for', () => {
+    expect(check({ model: 'doubao-seedance-2-0-260128' }).draft.model).toBe('seedance-2.0');
+  });
+});
+
+describe('prompt', () => {
+  it.each<[unknown, RegExp]>([
+    [undefined, /prompt is required: say what the video shows/],
+    [null, /prompt is required/],
+    ['', /prompt is empty/],
+    [' \n\t', /prompt is empty/],
+    [7, /prompt must be text, not 7/],
+    [{}, /prompt must be text, not an object/],
+    ['a\0b', /NUL/],
+    ['a\ud800b', /surrogate/],
+    ['x'.repeat(4001), /prompt is too long: onetake-preview takes at most 4000 characters/],
+    ['🚤'.repeat(4001), /too long/],
+  ])('%j is refused', (prompt, message) => {
+    const error = refused(JSON.parse(JSON.stringify({ model: 'onetake-preview', prompt })));
+    expect(error.message).toMatch(message);
+    expect(error.details.param).toBe('prompt');
+  });
+
+  it('has one kind of line end, and is counted with that', () => {
+    expect(check({ prompt: 'a\r\nb\rc\n\r\nd' }).draft.prompt).toBe('a\nb\nc\n\nd');
+    const prompt = `${'x'.repeat(3999)}\r\n`;
+    expect(check({ prompt }).draft.prompt).toBe(`${'x'.repeat(3999)}\n`);
+  });
+
+  it('is counted in characters, not in UTF-16 units', () => {
+    const prompt = '🚤'.repeat(4000);
+    expect(check({ prompt }).draft.prompt).toBe(prompt);
+  });
+
+  it('may be as long as the model takes together with a style that is put behind it, and no longer', () => {
+    const style = 'ink';
+    const room = 5000 - '\nStyle: ink'.length;
+    expect(check({ model: 'wanx-video-v1', prompt: 'x'.repeat(room), style }).draft.style).toBe(style);
+    const error = refused({ model: 'wanx-video-v1', prompt: 'x'.repeat(room + 1), style });
+    expect(error.message).toMatch(/prompt and style together are too long: wanx-video-v1 takes at most 5000/);
+    expect(error.details.param).toBe('style');
+  });
+});
+
+describe('what a model does not take is refused with the field, the value and what is allowed', () => {
+  it.each<[Record<string, unknown>, string, string]>([
+    [
+      { duration: 21 },
+      'duration',
+      'duration 21 is not possible with onetake-preview; allowed: whole numbers from 1 to 20.',
+    ],
+    [
+      { duration: 2.5 },
+      'duration',
+      'duration 2.5 is not possible with onetake-preview; allowed: whole numbers from 1 to 20.',
+    ],
+    [
+      { seconds: 'ten' },
+      'seconds',
+      'seconds "ten" is not possible with onetake-preview; allowed: whole numbers from 1 to 20.',
+    ],
+    [
+      { duration: true },
+      'duration',
+      'duration true is not possible with onetake-preview; allowed: whole numbers from 1 to 20.',
+    ],
+    [
+      { resolution: '4k' },
+      'resolution',
+      'resolution "4k" is not possible with onetake-preview; allowed: 480p, 720p or 1080p.',
+    ],
+    [
+      { resolution: 720 },
+      'resolution',
+      'resolution 720 is not possible with onetake-preview; allowed: 480p, 720p or 1080p.',
+    ],
+    [
+      { model: 'veo-3.1-generate-001', durationSeconds: 5 },
+      'durationSeconds',
+      'durationSeconds 5 is not possible with veo-3.1-generate-001; allowed: 4, 6, 7 or 8.',
+    ],
+    [
+      { model: 'veo-3.1-generate-001', aspectRatio: '1:1' },
+      'aspectRatio',
+      'aspectRatio "1:1" is not possible with veo-3.1-generate-001; allowed: 16:9 or 9:16.',
+    ],
+    [
+      { model: 'sora-2', generate_audio: false },
+      'generate_audio',
+      'generate_audio false is not possible with sora-2; allowed: only true.',
+    ],
+    [
+      { generate_audio: 'true' },
+      'generate_audio',
+      'generate_audio must be true or false, without quotes; got "true".',
+    ],
+    [
+      { model: 'wanx-video-v1', style: 'x'.repeat(101) },
+      'style',
+      'style is too long: wanx-video-v1 takes at most 100 characters.',
+    ],
+    [
+      { size: '1000x1000' },
+      'size',
+      'size "1000x1000" is not possible with onetake-preview; allowed: 854x480, 480x854, 480x480, 640x480, 480x640, 1120x480, 1280x720, 720x1280, 720x720, 960x720, 720x960, 1680x720, 1920x1080, 1080x1920, 1080x1080, 1440x1080, 1080x1440 or 2520x1080.',
+    ],
+    [{ size: 'large' }, 'size', 'size must be width and height in pixels, such as "1280x720"; got "large".'],
+    [{ size: 720 }, 'size', 'size must be width and height in pixels, such as "1280x720"; got 720.'],
+    [{ image: 7 }, 'image', 'image must be a URL, a data URL or the base64 of an image, as text.'],
+    [{ image: ' ' }, 'image', 'image must be a URL, a data URL or the base64 of an image, as text.'],
+    [
+      { image: 'file:///etc/passwd' },
+      'image',
+      'image must be an http(s) URL, a data URL or base64, not file:.',
+    ],
+    [
+      { model: 'seedance-2.0', reference_images: [] },
+      'reference_images',
+      'reference_images must be a list of 1 to 9 images for seedance-2.0.',
+    ],
+    [
+      { model: 'seedance-2.0', reference_images: Array(10).fill(PNG) },
+      'reference_images',
+      'reference_images must be a list of 1 to 9 images for seedance-2.0.',
+    ],
+    [
+      { model: 'seedance-2.0', referenceImages: [PNG, 'ftp://x'] },
+      'referenceImages[1]',
+      'referenceImages[1] must be an http(s) URL, a data URL or base64, not ftp:.',
+    ],
+    [
+      { negative_prompt: 'rain' },
+      'negative_prompt',
+      'onetake-preview does not take negative_prompt; leave it out, or use veo-3.1-generate-001, veo-3.1-fast-generate-001, veo-3.1-lite-generate-001 or veo-3.1-generate-preview.',
+    ],
+    [
+      { model: 'wan2.7-t2v', image: PNG },
+      'image',
+      'wan2.7-t2v does not take image; leave it out, or use wan3.0-video, wan3.0-video-prime, wan2.7-i2v or wan2.7-r2v.',
+    ],
+  ])('%j', (more, param, message) => {
+    const error = refused(body(more));
+    expect(error.message).toBe(message);
+    expect(error).toMatchObject({ status: 400, code: 'invalid_request', details: { param } });
+  });
+});
+
+describe('size, resolution and aspect_ratio', () => {
+  it.each<[Record<string, unknown>, object]>([
+    [{ size: '720x1280', resolution: '720p' }, { aspectRatio: '9:16' }],
+    [{ size: '720x1280', aspect_ratio: '9:16' }, { resolution: '720p' }],
+    [{ size: '960x720', resolution: '720p', aspect_ratio: '4:3' }, { width: 960 }],
+    [
+      { model: 'sora-2-pro', size: '1792x1024' },
+      { resolution: '1080p', aspectRatio: '16:9', height: 1024 },
+    ],
+    [
+      { model: 'sora-2-pro', resolution: '1080p' },
+      { width: 1920, height: 1080 },
+    ],
+    [
+      { model: 'seedance-1.0-pro', aspect_ratio: '21:9' },
+      { width: 1504, height: 640 },
+    ],
+    [
+      { model: 'wanx-video-v1', size: '960*960' },
+      { resolution: '720p', aspectRatio: '1:1' },
+    ],
+  ])('agree: %j', (more, expected) => {
+    expect(check(more).draft).toMatchObject(expected);
+  });
+
+  it.each<[Record<string, unknown>, RegExp]>([
+    [
+      { size: '1280x720', aspect_ratio: '9:16' },
+      /size 1280x720 means resolution 720p and aspect_ratio 16:9, which contradicts the aspect_ratio given/,
+    ],
+    [{ size: '1280x720', resolution: '1080p' }, /contradicts the resolution given; send size alone/],
+  ])('that contradict each other are refused: %j', (more, message) => {
+    const error = refused(body(more));
+    expect(error.message).toMatch(message);
+    expect(error.details.param).toBe('size');
+  });
+});
+
+describe('rules of a model', () => {
+  it.each<[Record<string, unknown>, RegExp, string]>([
+    [
+      { model: 'veo-3.1-generate-001', resolution: '1080p', duration: 4 },
+      /duration must be 8 when resolution is 1080p or 4k; change one of the two/,
+      'duration',
+    ],
+    [
+      { model: 'veo-3.1-generate-001', last_frame: PNG },
+      /image is required when last_frame is given/,
+      'image',
+    ],
+    [
+      { model: 'veo-3.1-generate-001', duration: 8, reference_images: [PNG], image: PNG },
+      /image must be left out when reference_images is given/,
+      'image',
+    ],
+    [
+      { model: 'veo-3.1-generate-001', duration: 8, video_url: 'https://example.com/boat.mp4' },
+      /duration must be 7 when video_url is given/,
+      'duration',
+    ],
+    [{ model: 'veo-3.1-generate-001', duration: 7 }, /video_url is required when duration is 7/, 'video_url'],
+    [{ model: 'wan2.7-i2v' }, /wan2\.7-i2v: image is required\.$/, 'image'],
+    [{ model: 'wan2.7-r2v' }, /reference_images is required\.$/, 'reference_images'],
+  ])('%j is refused', (more, message, param) => {
+    const error = refused(body(more));
+    expect(error.message).toMatch(message);
+    expect(error.details.param).toBe(param);
+  });
+
+  it('that only have something to tell are told', () => {
+    expect(check({ model: 'wan2.7-i2v', image: PNG }).notes).toEqual([
+      'The video takes its shape from image; aspect_ratio is not sent.',
+    ]);
+    expect(check({ model: 'wan2.7-t2v' }).notes).toEqual([]);
+  });
+});

@@ -1,0 +1,118 @@
+import { pino } from 'pino';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { startPostgres } from '../../../../scripts/servers/postgres.ts';
+import type { Cluster, Message, SessionEvent } from '../../src/cluster/cluster.ts';
+import { guardHistory } from '../../src/cluster/historyGuard.ts';
+import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
+import { accepted, INTENT, moved } from '../store/contract/steps.ts';
+import { connect, openStore } from '../store/postgres/openStore.ts';
+import { eventually } from '../support/eventually.ts';
+import { STEADY } from '../support/nodes/clusters.ts';
+import { freshDatabase } from '../support/servers/database.ts';
+import { createTcpSwitch } from '../support/servers/tcpSwitch.ts';
+
+/** Two nodes on a primary, a standby that has what was there before `since`, and the way to whichever leads. */
+async function failover(lost: 'nothing' | 'a task' | 'a move') {
+  const primary = await startPostgres();
+  onTestFinished(() => primary.close());
+  const first = await openStore(primary.url);
+  const task = await accepted(first);
+  let standby = await primary.standby();
+  const way = await createTcpSwitch(primary.port);
+  onTestFinished(() => way.close());
+  const url = new URL(primary.url);
+  url.port = String(way.port);
+  const log = pino({ level: 'silent' });
+  const errors = vi.spyOn(log, 'error');
+  const join = async () => {
+    const cluster = await joinCluster({ ...STEADY, url: url.href, log });
+    const guarded = guardHistory({ store: await openStore(url.href), cluster, log });
+    onTestFinished(() => guarded.cluster.close());
+    const events: SessionEvent[] = [];
+    guarded.cluster.onSession((event) => events.push(event));
+    return { ...guarded, events };
+  };
+  const [node, other] = [await join(), await join()];
+  if (lost === 'a task') await accepted(node.store);
+  else await node.store.commit(moved(task, INTENT));
+  if (lost === 'nothing') {
+    await standby.close();
+    standby = await primary.standby();
+  }
+  onTestFinished(() => standby.close());
+  const client = await connect(standby.url);
+  await client.query('select pg_promote()');
+  way.turn(standby.port);
+  await primary.stop('crash');
+  return { node, other, errors };
+}
+
+it.each(['a task', 'a move'] as const)(
+  'a failover to a standby that lacks %s stops every node, with what to do',
+  async (lost) => {
+    const { node, errors } = await failover(lost);
+    await eventually(() => expect(node.problem()).toMatch(/onetake recover/));
+    expect(node.cluster.held()).toBe(false);
+    expect(node.events).not.toContain('joined');
+    expect(errors).toHaveBeenCalledWith(
+      expect.objectContaining({ event: 'store.went_back', lost: 1 }),
+      expect.stringContaining('onetake recover'),
+    );
+  },
+  60_000,
+);
+
+it('a failover that lost nothing goes on', async () => {
+  const { node, other } = await failover('nothing');
+  for (const { events, cluster, problem } of [node, other]) {
+    await eventually(() => expect(events.at(-1)).toBe('joined'));
+    expect(cluster.held()).toBe(true);
+    expect(problem()).toBeUndefined();
+  }
+}, 60_000);
+
+it('a node that lost nothing of its own stops as soon as another has told', async () => {
+  let tell: (message: Message, from: string) => void = () => undefined;
+  const store = await openStore(await freshDatabase());
+  const cluster: Cluster = {
+    shared: true,
+    node: 'node-2',
+    held: () => true,
+    members: async () => [],
+    tell: () => undefined,
+    onMessage(listener) {
+      tell = listener;
+      return () => undefined;
+    },
+    onSession: () => () => undefined,
+    close: async () => undefined,
+  };
+  const guarded = guardHistory({ store, cluster, log: pino({ level: 'silent' }) });
+  const events: SessionEvent[] = [];
+  guarded.cluster.onSession((event) => events.push(event));
+  expect(guarded.cluster.held()).toBe(true);
+  tell({ kind: 'went_back' }, 'node-1');
+  expect(guarded.cluster.held()).toBe(false);
+  expect(events).toEqual(['lost']);
+  expect(guarded.problem()).toContain('onetake recover');
+});
+
+it('a task whose row was damaged since is not taken for lost', async () => {
+  const url = await freshDatabase();
+  const log = pino({ level: 'silent' });
+  const store = await openStore(url);
+  const cluster = await joinCluster({ ...STEADY, url, log });
+  const guarded = guardHistory({ store, cluster, log });
+  onTestFinished(() => guarded.cluster.close());
+  const events: SessionEvent[] = [];
+  guarded.cluster.onSession((event) => events.push(event));
+  const task = await accepted(guarded.store);
+  const client = await connect(url);
+  await client.query("update tasks set request = '{broken' where id = $1", [task.id]);
+  await client.query(
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+  );
+  await eventually(() => expect(events).toContain('lost'));
+  await eventually(() => expect(events.at(-1)).toBe('joined'));
+  expect(guarded.problem()).toBeUndefined();
+});

@@ -1,0 +1,390 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startPostgres } from '../../../../scripts/servers/postgres.ts';
+import { SESSION_TIMINGS, type SessionTimings } from '../../src/cluster/postgres/timings.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  clusterDatabase,
+  connected,
+  DEADLINE_MS,
+  joinNode,
+  living,
+  lockGoes,
+} from '../support/nodes/clusters.ts';
+import { createPooler } from '../support/servers/pooler.ts';
+import { createTcpSwitch } from '../support/servers/tcpSwitch.ts';
+
+const CHILD = fileURLToPath(new URL('../support/nodes/clusterNode.ts', import.meta.url));
+
+interface Child {
+  readonly process: ChildProcess;
+  /** The next line that has a member of this name. */
+  says(member: string): Promise<Record<string, unknown>>;
+  tell(command: string): void;
+}
+
+/** A node in a process of its own, which is killed when the test ends. */
+function startNode(url: string, timings: Partial<SessionTimings> = {}): Child {
+  const child = spawn(process.execPath, [CHILD, url, JSON.stringify(timings)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  const lines: Record<string, unknown>[] = [];
+  const reader = createInterface(child.stdout);
+  reader.on('line', (line) => lines.push(JSON.parse(line)));
+  return {
+    process: child,
+    async says(member) {
+      const signal = AbortSignal.timeout(DEADLINE_MS);
+      for (;;) {
+        const index = lines.findIndex((line) => member in line);
+        if (index >= 0) return lines.splice(index, 1)[0] ?? {};
+        await once(reader, 'line', { signal }).catch(() => {
+          throw new Error(`the node says no ${member}; it said ${JSON.stringify(lines)}`);
+        });
+      }
+    },
+    tell: (command) => child.stdin?.write(`${command}\n`),
+  };
+}
+
+const throughPort = (url: string, port: number): string => {
+  const through = new URL(url);
+  through.port = String(port);
+  return through.href;
+};
+
+describe('a node that joins', () => {
+  it('has a name of its own, at once and again, and sees all that live in the order of joining', async () => {
+    const { url, db } = await clusterDatabase();
+    const nodes = await Promise.all([1, 2, 3, 4, 5].map(() => joinNode(url)));
+    const names = nodes.map(({ node }) => node);
+    expect(new Set(names).size).toBe(5);
+    expect(nodes.map((node) => node.held())).toEqual([true, true, true, true, true]);
+    const inOrder = [1, 2, 3, 4, 5].map((number) => `node-${number}`);
+    for (const node of nodes) expect(await node.members()).toEqual(inOrder);
+    expect(await living(db)).toEqual(inOrder);
+  });
+
+  it('is found by its name among the connections of the server', async () => {
+    const { url, db } = await clusterDatabase();
+    const node = await joinNode(url);
+    const { rows } = await db.query(
+      `select 1 from pg_stat_activity where datname = current_database() and application_name = $1`,
+      [`onetake ${node.node}`],
+    );
+    expect(rows).toHaveLength(1);
+  });
+
+  it('is no member of another database of the same server', async () => {
+    const one = await joinNode((await clusterDatabase()).url);
+    const other = await joinNode((await clusterDatabase()).url);
+    expect(await one.members()).toEqual([one.node]);
+    one.tell({ kind: 'keys' });
+    const third = await joinNode((await clusterDatabase()).url);
+    expect([...other.heard, ...third.heard]).toEqual([]);
+  });
+
+  it('passes over a number whose lock somebody holds', async () => {
+    const { url, db } = await clusterDatabase();
+    await db.query('select pg_advisory_lock(3706, 1)');
+    await expect(joinNode(url)).rejects.toMatchObject({ code: 'node_number_taken' });
+    expect((await joinNode(url)).node).toBe('node-2');
+  });
+
+  it('says what to do where there is no server, and where the tables are missing', async () => {
+    const { url, db } = await clusterDatabase();
+    await db.query('drop sequence node_numbers');
+    await expect(joinNode(url)).rejects.toThrow(/run `onetake migrate`/);
+    await expect(joinNode('postgres://user:hunter2@127.0.0.1:1/none')).rejects.toThrow(
+      /ONETAKE_DATABASE_URL/,
+    );
+    await expect(joinNode('postgres://user:hunter2@127.0.0.1:1/none')).rejects.not.toThrow(/hunter2/);
+  });
+
+  it.each([1, 2])(
+    'refuses a pooler that shares its sessions, of which it has %i, and leaves no lock in it',
+    async (sessions) => {
+      const { url, db } = await clusterDatabase();
+      const pooler = await createPooler(url, { sessions });
+      onTestFinished(() => pooler.close());
+      const refusal = joinNode(pooler.url);
+      await expect(refusal).rejects.toMatchObject({ code: 'session_shared' });
+      await expect(refusal).rejects.toThrow(/set ONETAKE_DATABASE_SESSION_URL/);
+      expect(await living(db)).toEqual([]);
+    },
+  );
+
+  it('takes one that keeps a session for its client', async () => {
+    const { url, db } = await clusterDatabase();
+    const pooler = await createPooler(url, { share: false });
+    onTestFinished(() => pooler.close());
+    const one = await joinNode(pooler.url);
+    expect(await living(db)).toEqual([one.node]);
+    await one.close();
+  });
+
+  it('leaves its lock at once when it closes, and hears nothing after', async () => {
+    const { url, db } = await clusterDatabase();
+    const [one, other] = [await joinNode(url), await joinNode(url)];
+    // More than one statement takes.
+    for (let index = 0; index < 1000; index++) one.tell({ kind: 'shares', account: `account ${index}` });
+    await one.close();
+    expect(one.held()).toBe(false);
+    expect(await living(db)).toEqual([other.node]);
+    await other.hears((message) => message.kind === 'shares' && message.account === 'account 999');
+    other.tell({ kind: 'keys' });
+    await (await joinNode(url)).close();
+    expect([one.events, one.heard]).toEqual([[], []]);
+    one.tell({ kind: 'keys' });
+    await one.close();
+  });
+});
+
+describe('messages', () => {
+  it('reach every other node in the order they were told, and never come back to their sender', async () => {
+    const { url } = await clusterDatabase();
+    const [one, two, three] = [await joinNode(url), await joinNode(url), await joinNode(url)];
+    const accounts = Array.from({ length: 1000 }, (_, index) => `account ${index}`);
+    for (const account of accounts) one.tell({ kind: 'shares', account });
+    one.tell({ kind: 'keys' });
+    for (const node of [two, three]) {
+      await node.hears(({ kind }) => kind === 'keys');
+      expect(
+        node.heard.map(({ message }) => ('account' in message ? message.account : message.kind)),
+      ).toEqual([...accounts, 'keys']);
+      expect(new Set(node.heard.map(({ from }) => from))).toEqual(new Set([one.node]));
+    }
+    expect(one.heard).toEqual([]);
+  });
+
+  it('that are too long for one come whole in several', async () => {
+    const { url } = await clusterDatabase();
+    const [one, two] = [await joinNode(url), await joinNode(url)];
+    const tasks = Array.from(
+      { length: 2000 },
+      (_, index) => [`video_${index}`.padEnd(38, '0'), index] as const,
+    );
+    one.tell({ kind: 'moved', tasks });
+    await two.hears((message) => message.kind === 'moved' && message.tasks.at(-1)?.[1] === 1999);
+    expect(two.heard.length).toBeGreaterThan(5);
+    expect(two.heard.flatMap(({ message }) => (message.kind === 'moved' ? message.tasks : []))).toEqual(
+      tasks,
+    );
+  });
+
+  it('of anybody else on the channel are passed over, and a listener that fails harms nobody', async () => {
+    const { url, db } = await clusterDatabase();
+    const one = await joinNode(url);
+    one.onMessage(() => {
+      throw new Error('a listener that fails');
+    });
+    const after: string[] = [];
+    one.onMessage((_message, from) => after.push(from));
+    for (const payload of ['', 'nonsense', '{"from":"node-9","kind":"later"}']) {
+      await db.query('select pg_notify($1, $2)', ['onetake', payload]);
+    }
+    // As the statements of a store do, from connections of its own.
+    await db.query('select pg_notify($1, $2)', [
+      'onetake',
+      JSON.stringify({ from: 'node-9', kind: 'moved', tasks: [['video_1', 2]] }),
+    ]);
+    await one.hears(({ kind }) => kind === 'moved');
+    expect(one.heard).toHaveLength(1);
+    expect(after).toEqual(['node-9']);
+    expect(one.held()).toBe(true);
+  });
+});
+
+describe('a session that ends', () => {
+  it('is lost once and followed by another, under a new name', async () => {
+    const { url, db } = await clusterDatabase();
+    const [one, other] = [await joinNode(url), await joinNode(url)];
+    const before = one.node;
+    const kinds: string[] = [];
+    one.onSession((event) => kinds.push(`${event} held ${one.held()} as ${one.node}`));
+    await terminate(db, before);
+    await one.happened('joined');
+    expect(kinds).toEqual([`lost held false as ${before}`, `joined held true as ${one.node}`]);
+    expect(one.node).not.toBe(before);
+    expect(await other.members()).toEqual([other.node, one.node]);
+    other.tell({ kind: 'keys' });
+    await one.hears(({ kind }) => kind === 'keys');
+    expect(one.events).toEqual(['lost', 'joined']);
+    expect(other.events).toEqual([]);
+  });
+
+  it('is followed by another as often as it is needed', async () => {
+    const { url, db } = await clusterDatabase();
+    const one = await joinNode(url);
+    const names = new Set<string>();
+    for (let round = 1; round <= 4; round++) {
+      names.add(one.node);
+      await terminate(db, one.node);
+      await one.happened('joined', round);
+    }
+    expect(names.size).toBe(4);
+    expect(one.events).toEqual(Array.from({ length: 4 }, () => ['lost', 'joined']).flat());
+  });
+
+  it('with a crash of the server is followed by another when it is back', async () => {
+    const server = await startPostgres({ durable: true });
+    onTestFinished(() => server.close());
+    const db = await connected(server.url);
+    await db.query('create sequence node_numbers');
+    const nodes = [await joinNode(server.url), await joinNode(server.url)];
+    const before = nodes.map(({ node }) => node);
+    await server.stop('crash');
+    await Promise.all(nodes.map((node) => node.happened('lost')));
+    expect(nodes.map((node) => node.held())).toEqual([false, false]);
+    await expect(nodes[0]?.members()).rejects.toMatchObject({ code: 'store_unavailable', status: 503 });
+    await server.start();
+    await Promise.all(nodes.map((node) => node.happened('joined')));
+    const after = nodes.map(({ node }) => node);
+    expect(new Set([...before, ...after]).size).toBe(4);
+    expect(new Set(await nodes[0]?.members())).toEqual(new Set(after));
+    expect(nodes.map(({ events }) => events)).toEqual([
+      ['lost', 'joined'],
+      ['lost', 'joined'],
+    ]);
+  });
+
+  it('is not looked for any more once the node is closed', async () => {
+    const server = await startPostgres({ durable: true });
+    onTestFinished(() => server.close());
+    const db = await connected(server.url);
+    await db.query('create sequence node_numbers');
+    const one = await joinNode(server.url);
+    await server.stop('crash');
+    await one.happened('lost');
+    await one.close();
+    await server.start();
+    const again = await connected(server.url);
+    expect(await living(again)).toEqual([]);
+    expect(one.events).toEqual(['lost']);
+  });
+});
+
+describe('a session that was not held for a moment', () => {
+  it('is lost, though the server answers yet: somebody may have been told', async () => {
+    const { url } = await clusterDatabase();
+    let ahead = 0;
+    const one = await joinNode(url, {}, () => ahead);
+    const before = one.node;
+    expect(one.held()).toBe(true);
+    // As after a pause of the whole process, before any timer of it has fired.
+    ahead = 4000;
+    expect(one.held()).toBe(false);
+    expect(await one.members()).toEqual([before]);
+    await one.happened('joined');
+    expect(one.events).toEqual(['lost', 'joined']);
+    expect(one.node).not.toBe(before);
+  });
+
+  it('is held for as long as the server answers, and no longer than four seconds', async () => {
+    const { url } = await clusterDatabase();
+    let ahead = 0;
+    const one = await joinNode(url, {}, () => ahead);
+    for (const step of [3999, 3999, 3999]) {
+      ahead += step;
+      expect(one.held()).toBe(true);
+      await one.members();
+    }
+    ahead += 4000;
+    expect(one.held()).toBe(false);
+  });
+});
+
+describe('a connection that falls silent', () => {
+  it('is given up by the node once its lease is over, and is followed by another when there is a way again', async () => {
+    const { url } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    let now = 0;
+    const one = await joinNode(throughPort(url, way.port), { leaseMs: 100 }, () => now);
+    way.swallow();
+    now = 99;
+    expect(one.held()).toBe(true);
+    now = 100;
+    expect(one.held()).toBe(false);
+    await one.happened('lost');
+    way.open();
+    await one.happened('joined');
+    expect(one.events).toEqual(['lost', 'joined']);
+  });
+
+  it('is ended by the server, later than the node counts on it', async () => {
+    const { url, db } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    // Nothing is said, so the server alone can end it; a machine that is busy while a node joins makes that fail.
+    const one = await eventually(() =>
+      joinNode(throughPort(url, way.port), { pingMs: 3_600_000, serverMs: 1000 }),
+    );
+    way.swallow();
+    await lockGoes(db, one.node);
+    expect(SESSION_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * SESSION_TIMINGS.leaseMs);
+  });
+
+  it('keeps no node from closing', async () => {
+    const { url } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    const one = await joinNode(throughPort(url, way.port));
+    one.tell({ kind: 'keys' });
+    way.swallow();
+    one.tell({ kind: 'keys' });
+    await one.close();
+    expect(one.events).toEqual([]);
+  });
+
+  it('keeps no node from joining for ever', async () => {
+    const { url } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    way.swallow();
+    await expect(joinNode(throughPort(url, way.port), { openMs: 200 })).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+  });
+});
+
+describe('a process', () => {
+  it('that is killed leaves its name within a moment', async () => {
+    const { url, db } = await clusterDatabase();
+    const child = startNode(url);
+    const { joined } = await child.says('joined');
+    expect(await living(db)).toEqual([joined]);
+    child.process.kill('SIGKILL');
+    await lockGoes(db, String(joined));
+  });
+
+  it('that is frozen is ended by the server, and knows it before it handles any event', async () => {
+    const { url, db } = await clusterDatabase();
+    const child = startNode(url, { pingMs: 250, leaseMs: 2000, serverMs: 3000 });
+    await child.says('joined');
+    child.tell('spin');
+    const { spinning } = await child.says('spinning');
+    child.process.kill('SIGSTOP');
+    await lockGoes(db, String(spinning));
+    child.process.kill('SIGCONT');
+    expect(await child.says('held')).toEqual({ held: false, node: spinning });
+    expect(await child.says('event')).toEqual({ event: 'lost', node: spinning });
+    const { event, node } = await child.says('event');
+    expect(event).toBe('joined');
+    expect(await living(db)).toEqual([node]);
+  });
+});
+
+async function terminate(db: Awaited<ReturnType<typeof connected>>, node: string): Promise<void> {
+  const { rows } = await db.query<{ done: boolean }>(
+    `select pg_terminate_backend(pid) as done from pg_stat_activity where application_name = $1 and datname = current_database()`,
+    [`onetake ${node}`],
+  );
+  expect(rows).toEqual([{ done: true }]);
+}

@@ -1,0 +1,247 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { createCatalogue } from '../../src/catalogue/catalogue.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { SETTINGS, type Setting } from '../../src/config/settings.ts';
+import { OnetakeError } from '../../src/tasks/errors.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+
+const SECRET = 'sk-config-0123456789abcdef';
+
+const read = (env: NodeJS.ProcessEnv, yaml?: string) => readConfig(env, () => yaml);
+
+/** What a start with these settings is refused with. */
+function refusal(env: NodeJS.ProcessEnv, yaml?: string): string {
+  try {
+    read(env, yaml);
+  } catch (error) {
+    if (error instanceof OnetakeError && error.code === 'invalid_settings') return error.message;
+    throw error;
+  }
+  throw new Error('the settings were taken');
+}
+
+describe('a setting', () => {
+  it('is taken from the environment, else from the file, else its default', () => {
+    const yaml = 'port: 9000\nhost: 0.0.0.0\n';
+    expect(read({ ONETAKE_PORT: '9001' }, yaml)).toMatchObject({
+      port: 9001,
+      host: '0.0.0.0',
+      dataDir: './data',
+    });
+  });
+
+  it.each<[string, NodeJS.ProcessEnv, string]>([
+    ['an empty variable', { ONETAKE_PORT: '' }, 'port: 9000'],
+    ['an absent variable', {}, 'port: 9000'],
+  ])('%s leaves it to the file', (_what, env, yaml) => {
+    expect(read(env, yaml).port).toBe(9000);
+  });
+
+  it('without a value in the file is not set', () => {
+    const config = read({}, 'port:\ndata_dir: ~\npublic_url: ""\nmodels:\n');
+    expect(config).toMatchObject({ port: 8787, dataDir: './data', models: {} });
+    expect(config).not.toHaveProperty('publicUrl');
+  });
+
+  it('without a default may be absent', () => {
+    expect(read({})).not.toHaveProperty('bootstrapKey');
+  });
+
+  it.each(Object.entries<Setting>(SETTINGS))(
+    '%s takes its own default, which is documented',
+    (name, setting) => {
+      expect(setting.env).toMatch(/^ONETAKE_[A-Z0-9_]+$/);
+      expect(setting.description).toMatch(/\.$/);
+      if (setting.default === undefined) return;
+      expect(read({ [setting.env]: setting.default })).toHaveProperty(name, Reflect.get(read({}), name));
+    },
+  );
+});
+
+it.each<[string, string, unknown]>([
+  ['ONETAKE_PUBLIC_URL', 'https://video.example.com/', 'https://video.example.com'],
+  ['ONETAKE_PORT', '0', 0],
+  ['ONETAKE_RESUBMIT_UNKNOWN', 'true', true],
+  ['ONETAKE_ALLOW_PRIVATE_HOSTS', ' media.internal, 10.0.0.0/8,,', ['media.internal', '10.0.0.0/8']],
+  ['ONETAKE_PREVIEW_CONCURRENCY', '0', 0],
+])('%s=%s is read as %j, in the environment and in the file alike', (variable, text, value) => {
+  const [name = ''] = Object.entries<Setting>(SETTINGS).find(([, { env }]) => env === variable) ?? [];
+  expect(read({ [variable]: text })).toHaveProperty(name, value);
+  const line = `${variable.slice('ONETAKE_'.length).toLowerCase()}: ${JSON.stringify(text)}`;
+  expect(read({}, line)).toHaveProperty(name, value);
+});
+
+it('a list in the file is a list', () => {
+  const { allowPrivateHosts } = read({}, 'allow_private_hosts: [media.internal, 10.0.0.0/8]');
+  expect(allowPrivateHosts).toEqual(['media.internal', '10.0.0.0/8']);
+});
+
+describe('the database', () => {
+  const [ours, plain] = ['postgres://ours/db', 'postgresql://plain/db'];
+
+  it.each<[string, NodeJS.ProcessEnv, string, string]>([
+    ['our variable', { ONETAKE_DATABASE_URL: ours, DATABASE_URL: plain }, '', ours],
+    ['the file', { DATABASE_URL: plain }, `database_url: ${ours}`, ours],
+    ['the plain variable', { DATABASE_URL: plain, ONETAKE_DATABASE_URL: '' }, '', plain],
+  ])('is that of %s', (_what, env, yaml, url) => {
+    expect(read(env, yaml).databaseUrl).toBe(url);
+  });
+
+  it('is the embedded one where neither is set', () => {
+    expect(read({ DATABASE_URL: '' })).not.toHaveProperty('databaseUrl');
+  });
+
+  it('is refused by the name of the variable that it came from, and without its password', () => {
+    const message = refusal({ DATABASE_URL: `mysql://root:${SECRET}@db/app` });
+    expect(message).toMatch(/ DATABASE_URL: must be a URL such as postgres:/);
+    expect(message).not.toContain(SECRET);
+    expect(refusal({ ONETAKE_DATABASE_SESSION_URL: 'db.internal' })).toMatch(/_SESSION_URL: .*postgres:/);
+  });
+});
+
+describe('a variable of ours that is no setting', () => {
+  const repository = fileURLToPath(new URL('../../../..', import.meta.url));
+
+  it('may be set where a gateway starts, if anything of ours reads it: examples, documents, tools', () => {
+    const found = execFileSync('git', ['grep', '-hoE', '\\bONETAKE_[A-Z0-9_]*[A-Z0-9]\\b', '--', ...PLACES], {
+      cwd: repository,
+      encoding: 'utf8',
+    });
+    const settings = new Set<string>(Object.values<Setting>(SETTINGS).map(({ env }) => env));
+    const others = [...new Set(found.split('\n'))].filter(
+      (name) => name !== '' && !settings.has(name) && name !== 'ONETAKE_CONFIG' && !MISTAKES.includes(name),
+    );
+    expect(others).toContain('ONETAKE_API_KEY');
+    for (const name of others) expect(() => read({ [name]: 'x' })).not.toThrow();
+  });
+
+  it.each([
+    ['ONETAKE_PROT', 'ONETAKE_PORT'],
+    ['ONETAKE_API_KEYS', 'ONETAKE_API_KEY'],
+    ['ONETAKE_DATADIR', 'ONETAKE_DATA_DIR'],
+  ])('and is like one, %s, is refused with the name that was meant', (wrong, right) => {
+    expect(refusal({ [wrong]: 'x' })).toContain(`${wrong}: there is no such setting; did you mean ${right}?`);
+    const [inFile, meant] = [wrong, right].map((name) => name.slice('ONETAKE_'.length).toLowerCase());
+    if (right !== 'ONETAKE_API_KEY') {
+      expect(refusal({}, `${inFile}: x`)).toContain(`no setting "${inFile}"; did you mean ${meant}?`);
+    }
+  });
+});
+
+/** Where names are that people meet. */
+const PLACES = ['README.md', 'docs', 'deploy', 'packages/*/src', 'scripts/*.ts', 'bench', '.ci'];
+/** Beginnings of names that comments and documents speak of. */
+const MISTAKES = ['ONETAKE_S3'];
+
+describe('what is wrong', () => {
+  it('is told all at once, each with the name as the operator writes it', () => {
+    const message = refusal(
+      { ONETAKE_PORT: 'http', ONETAKE_PROT: '1', ONETAKE_LOG_LEVEL: 'loud', ONETAKE_PUBLIC_URL: 'ftp://x' },
+      'hots: 0.0.0.0\nmax_attempts: 0\nmodels: [a]\n',
+    );
+    for (const part of [
+      /ONETAKE_PORT: must be a whole number/,
+      /ONETAKE_PROT: there is no such setting/,
+      /ONETAKE_LOG_LEVEL: .*trace/,
+      /ONETAKE_PUBLIC_URL: must be an http or https URL/,
+      /onetake\.yaml: there is no setting "hots"/,
+      /ONETAKE_MAX_ATTEMPTS: .*1/,
+      /models must be a mapping/,
+    ]) {
+      expect(message).toMatch(part);
+    }
+    expect(message.split('\n')).toHaveLength(8);
+  });
+
+  it.each<[string, string]>([
+    ['ONETAKE_PORT', '65536'],
+    ['ONETAKE_PORT', '-1'],
+    ['ONETAKE_PORT', '80.5'],
+    ['ONETAKE_PORT', '99999999999999999999'],
+    ['ONETAKE_PORT', 'tcp://10.0.0.1:8787'],
+    ['ONETAKE_BODY_LIMIT_MB', '0'],
+    ['ONETAKE_BOOTSTRAP_KEY', 'sk-short'],
+    ['ONETAKE_RESUBMIT_UNKNOWN', 'yes'],
+    ['ONETAKE_PUBLIC_URL', 'video.example.com'],
+    ['ONETAKE_MEDIA_URL', 'javascript:alert(1)'],
+  ])('%s=%s', (variable, value) => {
+    expect(refusal({ [variable]: value })).toMatch(
+      new RegExp(`^The settings are not valid:\n {2}${variable}: `),
+    );
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['a list where one value is meant', 'data_dir: [a, b]', /ONETAKE_DATA_DIR.*one value/],
+    ['a mapping where one value is meant', 'host: {a: b}', /ONETAKE_HOST.*one value/],
+    ['a list that holds lists', 'allow_private_hosts: [[a]]', /ONETAKE_ALLOW_PRIVATE_HOSTS/],
+    ['a file that is a list', '- port', /onetake\.yaml: must be a mapping/],
+    ['a file that is text', 'port 8787', /onetake\.yaml: must be a mapping/],
+    ['a name given twice', 'port: 1\nport: 2', /onetake\.yaml, line 2: .*unique/],
+    ['a file that is no YAML', 'port: "1\nhost: x', /onetake\.yaml, line \d/],
+    ['a reference to nothing', 'port: *nothing', /onetake\.yaml: .*nothing/],
+    ['the name of a variable in the file', 'ONETAKE_PORT: 1', /there is no setting "ONETAKE_PORT"/],
+  ])('%s', (_what, yaml, message) => {
+    expect(refusal({}, yaml)).toMatch(message);
+  });
+});
+
+describe('the file', () => {
+  it('may be missing, unless ONETAKE_CONFIG names it', () => {
+    expect(read({}, undefined).port).toBe(8787);
+    expect(read({ ONETAKE_CONFIG: '' }, undefined).port).toBe(8787);
+    expect(refusal({ ONETAKE_CONFIG: '/etc/onetake.yaml' })).toMatch(/\/etc\/onetake\.yaml does not exist/);
+  });
+
+  it('is the one that ONETAKE_CONFIG names, read from the disk', async () => {
+    const path = join(await tempFolder(), 'mine.yaml');
+    writeFileSync(path, 'port: 9000 # ours\n');
+    expect(readConfig({ ONETAKE_CONFIG: path }).port).toBe(9000);
+  });
+
+  it('may be empty or comments alone', () => {
+    expect(read({}, '').port).toBe(8787);
+    expect(read({}, '# port: 1\n').port).toBe(8787);
+  });
+
+  it('hands its models on as they are', () => {
+    const yaml = 'models:\n  onetake-preview: {title: Mine}\n';
+    expect(read({}, yaml).models).toEqual({ 'onetake-preview': { title: 'Mine' } });
+  });
+});
+
+describe('a secret is never part of a refusal', () => {
+  it.each<[string, NodeJS.ProcessEnv, string]>([
+    ['in the environment', { ONETAKE_BOOTSTRAP_KEY: SECRET, ONETAKE_PORT: 'x' }, ''],
+    ['in the file', {}, `bootstrap_key: ${SECRET}\nport: x\n`],
+    ['on a line of the file that cannot be read', {}, `port: 1\nbootstrap_key: "${SECRET}\n`],
+    ['beside a mistake on its line', {}, `bootstrap_key: ${SECRET}: x\n`],
+    ['given twice', {}, `bootstrap_key: ${SECRET}\nbootstrap_key: ${SECRET}\n`],
+    ['not a key that can be taken', { ONETAKE_BOOTSTRAP_KEY: `x${SECRET}` }, ''],
+    ['given as a list', {}, `bootstrap_key: [${SECRET}]\n`],
+  ])('%s', (_where, env, yaml) => {
+    expect(refusal(env, yaml)).not.toContain(SECRET);
+  });
+});
+
+describe('docs/settings.md', () => {
+  const document = readFileSync(new URL('../../../../docs/settings.md', import.meta.url), 'utf8');
+
+  it('names every setting', () => {
+    for (const { env } of Object.values<Setting>(SETTINGS)) expect(document).toContain(`| \`${env}\` |`);
+  });
+
+  it('shows a change of the catalogue that works', () => {
+    const yaml = /```yaml\n([^`]+)```/.exec(document)?.[1] ?? '';
+    const { models } = read({}, yaml);
+    const catalogue = createCatalogue({
+      overrides: models,
+      servers: [],
+    });
+    expect(catalogue.get('onetake-preview')).toMatchObject({ typical: { medianSeconds: 1 } });
+    expect(catalogue.get('onetake-preview')?.parameters).not.toHaveProperty('lastFrame');
+  });
+});

@@ -1,0 +1,191 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { readConfig } from '../../src/config/config.ts';
+import { onetake } from '../support/processes/commandLine.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+
+/** A database that nobody may ask: it counts who does. */
+async function untouchedDatabase(): Promise<{ url: string; asked(): number }> {
+  let asked = 0;
+  const server = createServer((socket) => {
+    asked += 1;
+    socket.destroy();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('not listening');
+  return { url: `postgres://onetake@127.0.0.1:${address.port}/onetake`, asked: () => asked };
+}
+
+interface Wrong {
+  readonly env?: Readonly<Record<string, string>>;
+  /** onetake.yaml */
+  readonly file?: object;
+  readonly told: RegExp;
+}
+
+/** One of each kind. */
+const WRONG: Readonly<Record<string, Wrong>> = {
+  'a value': { env: { ONETAKE_PORT: 'http' }, told: /ONETAKE_PORT: must be a whole number/ },
+  'a name': { env: { ONETAKE_PROT: '1' }, told: /ONETAKE_PROT: .*did you mean ONETAKE_PORT/ },
+  'a name in the file': { file: { hots: '::1' }, told: /no setting "hots"; did you mean host/ },
+  'an address': { env: { ONETAKE_PUBLIC_URL: 'example.com' }, told: /ONETAKE_PUBLIC_URL: must be an http/ },
+  'two that go together': {
+    env: { ONETAKE_S3_ACCESS_KEY_ID: 'key' },
+    told: /ONETAKE_S3_ACCESS_KEY_ID and ONETAKE_S3_SECRET_ACCESS_KEY: set both/,
+  },
+  'one that needs another': {
+    env: { ONETAKE_MEDIA_LINKS: 'bucket' },
+    told: /MEDIA_LINKS: .*needs ONETAKE_S3_BUCKET/,
+  },
+  'an endpoint without a bucket': {
+    env: { ONETAKE_S3_ENDPOINT: 'http://minio:9000' },
+    told: /ONETAKE_S3_ENDPOINT: needs ONETAKE_S3_BUCKET/,
+  },
+  'an item of a list': {
+    env: { ONETAKE_ALLOW_PRIVATE_HOSTS: 'media.internal,10.0.0.0/99' },
+    told: /ONETAKE_ALLOW_PRIVATE_HOSTS: "10\.0\.0\.0\/99" is not/,
+  },
+  'an entry of the catalogue': {
+    file: { models: { 'sora-2': { typical: { medianSeconds: -1, p90Seconds: 2 } } } },
+    told: /models\.sora-2: typical/,
+  },
+  'an entry of the catalogue that contradicts itself': {
+    file: { models: { 'onetake-preview': { typical: { medianSeconds: 3, p90Seconds: 2 } } } },
+    told: /models\.onetake-preview: typical: p90Seconds is less/,
+  },
+  'an account': {
+    file: { accounts: { mine: { provider: 'nobody' } } },
+    told: /accounts\.mine\.provider: must be one of/,
+  },
+  'a secret of an account': {
+    file: { accounts: { ours: { provider: 'openai', api_key: { env: 'NOT_SET' } } } },
+    told: /accounts\.ours\.api_key: the environment variable NOT_SET is not set/,
+  },
+  'a model of an account': {
+    file: { accounts: { that: { provider: 'openai', base_url: 'http://127.0.0.1:1', models: ['sora-3'] } } },
+    told: /does not have: sora-3/,
+  },
+  'a package of an account': {
+    file: {
+      accounts: {
+        other: {
+          provider: 'ai-sdk',
+          package: '@ai-sdk/none',
+          factory: 'createNone',
+          api_key: { env: 'PATH' },
+        },
+      },
+    },
+    told: /accounts\.other.*npm install @ai-sdk\/none/,
+  },
+};
+
+/** `onetake serve` with these settings; what it said, after a look that nothing was made and nobody asked. */
+async function refused(
+  env: Readonly<Record<string, string>>,
+  file: object,
+  command: readonly string[] = ['serve'],
+): Promise<string> {
+  const folder = await tempFolder();
+  const config = join(folder, 'onetake.yaml');
+  const dataDir = join(folder, 'data');
+  // JSON is YAML.
+  writeFileSync(config, JSON.stringify(file));
+  const database = await untouchedDatabase();
+  const { code, stdout, stderr } = await onetake(
+    { ONETAKE_CONFIG: config, ONETAKE_DATA_DIR: dataDir, DATABASE_URL: database.url, ...env },
+    ...command,
+  );
+  expect(code, stderr).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).not.toMatch(/^\s+at /m);
+  expect(existsSync(dataDir)).toBe(false);
+  expect(database.asked()).toBe(0);
+  return stderr;
+}
+
+describe('a wrong setting', () => {
+  it.each(Object.entries(WRONG))(
+    '%s: is found by reading the settings alone',
+    (_kind, { env = {}, file = {}, told }) => {
+      expect(() => readConfig({ PATH: process.env.PATH, ...env }, () => JSON.stringify(file))).toThrow(told);
+    },
+  );
+
+  it.each([['keys', 'list'], ['migrate'], ['recover']])(
+    'is told by onetake %s %s too',
+    async (...command) => {
+      const words = command.filter((word) => word !== undefined);
+      expect(await refused({ ONETAKE_MEDIA_LINKS: 'bucket' }, {}, words)).toMatch(/ONETAKE_MEDIA_LINKS/);
+    },
+  );
+
+  it('of every kind is told beside all others, before anything is made or asked', async () => {
+    const env = Object.assign({}, ...Object.values(WRONG).map((wrong) => wrong.env));
+    const files = Object.values(WRONG).map(({ file = {} }) => file as Record<string, object>);
+    const merged = (name: string) => Object.assign({}, ...files.map((file) => file[name]));
+    const said = await refused(env, {
+      ...Object.assign({}, ...files),
+      models: merged('models'),
+      accounts: merged('accounts'),
+    });
+    for (const [kind, { told }] of Object.entries(WRONG)) {
+      // With an entry that is not well formed the entries are not compared; each is told of by itself.
+      expect(said, kind).toMatch(told);
+    }
+  });
+});
+
+describe('a data folder that cannot be used', () => {
+  const failed = async (dataDir: string): Promise<string> => {
+    const started = performance.now();
+    const { code, stderr } = await onetake({ ONETAKE_DATA_DIR: dataDir, ONETAKE_PORT: '0' }, 'serve');
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/^The data folder \/\S+ cannot be used .*ONETAKE_DATA_DIR[^\n]*\n$/);
+    expect(performance.now() - started).toBeLessThan(20_000);
+    return stderr;
+  };
+
+  it('is told where none can be made (/proc), instead of trying for ever', async () => {
+    expect(await failed('/proc/onetake/data')).toContain('/proc/onetake/data');
+  });
+
+  it('is told where a file is', async () => {
+    const file = join(await tempFolder(), 'file');
+    writeFileSync(file, '');
+    expect(await failed(file)).toContain('a file is in its place');
+    expect(await failed(join(file, 'data'))).toContain('a file is in its place');
+  });
+
+  it('is told where nothing can be written', async ({ skip }) => {
+    const disk = await mounted('ro');
+    if (disk === undefined) return skip('no read-only file system can be mounted here: needs root');
+    expect(await failed(join(disk, 'data'))).toContain('read-only');
+    await failed(disk);
+  });
+
+  it('is told where the disk is full', async ({ skip }) => {
+    const disk = await mounted('size=16k');
+    if (disk === undefined) return skip('no small disk can be mounted here: needs root');
+    expect(await failed(join(disk, 'data'))).toContain('full');
+    expect(readdirSync(disk)).toEqual(['data']);
+  });
+});
+
+async function mounted(options: string): Promise<string | undefined> {
+  const disk = join(await tempFolder(), 'disk');
+  mkdirSync(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    return undefined;
+  }
+  onTestFinished(() => void execFileSync('umount', ['--lazy', disk]));
+  return disk;
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { aMediaRow } from '../../support/builders.ts';
+import { createWorld, type World } from '../../support/engineWorld.ts';
+
+/** The rows and the bytes that are left of a task's media. */
+async function leftOf(world: World, id: string) {
+  const rows = await world.store.mediaOf(id);
+  const bytes = [];
+  for (const { storageKey } of rows) if (await world.storage.stat(storageKey)) bytes.push(storageKey);
+  return { rows: rows.length, bytes: bytes.length };
+}
+
+describe('deleting a task', () => {
+  it('erases its words, its video and its poster, and keeps its ledger', async () => {
+    const world = await createWorld();
+    const task = await world.ends((await world.submit('a secret')).id);
+    const video = await world.store.media(task.result?.videoId ?? '');
+    expect(await leftOf(world, task.id)).toEqual({ rows: 2, bytes: 2 });
+    await world.engine.remove(task);
+    expect(await leftOf(world, task.id)).toEqual({ rows: 0, bytes: 0 });
+    expect(await world.storage.stat(video?.storageKey ?? '')).toBeUndefined();
+    expect(JSON.stringify(await world.task(task.id))).not.toContain('a secret');
+    expect(await world.ledger(task.id)).toEqual({ hold: 400_000, capture: 400_000 });
+  });
+
+  it('erases the inputs that came with it', async () => {
+    const world = await createWorld();
+    const input = aMediaRow({ kind: 'input', storageKey: 'input/one.png', state: 'pending' });
+    const task = await world.submit('with an image', { media: [input] });
+    expect(await world.store.mediaOf(task.id)).toMatchObject([{ id: input.id, state: 'present' }]);
+    await world.engine.remove(await world.ends(task.id));
+    expect(await world.store.media(input.id)).toBeUndefined();
+  });
+
+  it('is finished by the sweep where it was interrupted', async () => {
+    let broken = true;
+    const world = await createWorld({
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          async remove(key) {
+            if (broken) throw new Error('the storage is away');
+            await storage.remove(key);
+          },
+        },
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    await expect(world.engine.remove(task)).rejects.toThrow('the storage is away');
+    broken = false;
+    await world.advance(120_000);
+    expect(await leftOf(world, task.id)).toEqual({ rows: 0, bytes: 0 });
+  });
+
+  it('is refused while it is not finished', async () => {
+    const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
+    const task = await world.submit();
+    await expect(world.engine.remove(task)).rejects.toMatchObject({ code: 'wrong_state', status: 409 });
+  });
+
+  it('twice does no harm', async () => {
+    const world = await createWorld();
+    const task = await world.ends((await world.submit()).id);
+    await world.engine.remove(task);
+    await world.engine.remove(await world.task(task.id));
+    await world.engine.remove(task);
+    expect((await world.task(task.id)).version).toBe(task.version + 1);
+  });
+});
+
+describe('the sweep', () => {
+  it('removes videos and posters past their time, and no sooner', async () => {
+    const world = await createWorld({ settings: { retentionMs: 3_600_000 } });
+    const task = await world.ends((await world.submit()).id);
+    const expiresAt = task.result?.expiresAt ?? 0;
+    await world.advance(expiresAt - world.timers.now() - 1);
+    expect(await leftOf(world, task.id)).toEqual({ rows: 2, bytes: 2 });
+    await world.advance(120_000);
+    expect(await leftOf(world, task.id)).toEqual({ rows: 0, bytes: 0 });
+    expect((await world.task(task.id)).phase).toBe('succeeded');
+  });
+
+  it('removes what a crash left pending, once no task can be at work on it', async () => {
+    const world = await createWorld();
+    const row = aMediaRow({ state: 'pending', storageKey: 'input/left.png', createdAt: world.timers.now() });
+    await world.store.putMedia([row]);
+    await world.advance(86_300_000);
+    expect(await world.store.media(row.id)).toBeDefined();
+    await world.advance(200_000);
+    expect(await world.store.media(row.id)).toBeUndefined();
+  });
+
+  it('goes past rows that cannot be removed, however many they are', async () => {
+    const world = await createWorld({
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          async remove(key) {
+            if (key.startsWith('stuck/')) throw new Error('refused');
+            await storage.remove(key);
+          },
+        },
+      }),
+    });
+    const expiresAt = world.timers.now();
+    const stuck = Array.from({ length: 150 }, (_, n) =>
+      aMediaRow({ expiresAt, storageKey: `stuck/${n}.mp4` }),
+    );
+    const rows = Array.from({ length: 150 }, () => aMediaRow({ expiresAt }));
+    await world.store.putMedia(stuck);
+    await world.store.putMedia(rows);
+    await world.advance(130_000);
+    const left = await world.store.sweepable(world.timers.now(), 0, 1000);
+    expect(left.map(({ id }) => id).sort()).toEqual(stuck.map(({ id }) => id).sort());
+  });
+
+  it('goes through more than one batch', async () => {
+    const world = await createWorld();
+    const rows = Array.from({ length: 250 }, () => aMediaRow({ expiresAt: world.timers.now() }));
+    await world.store.putMedia(rows);
+    await world.advance(61_000);
+    expect(await world.store.sweepable(world.timers.now(), 0, 1000)).toEqual([]);
+  });
+});

@@ -1,0 +1,105 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import type { VideoInspector } from '../../../src/engine/parts.ts';
+import { laterKey } from '../../../src/media/key.ts';
+import { NativeCrash } from '../../../src/native/errors.ts';
+import { createWorld, type World } from '../../support/engineWorld.ts';
+import { fakeInspector } from '../../support/fakeVideo.ts';
+import { readAll } from '../../support/http/readAll.ts';
+
+const MP4 = 'MP4:';
+
+/** Takes every file for a WebM but those that it has made; `remux` says how often that fails first, and in which way. */
+function webmInspector(remux: VideoInspector['remux']): VideoInspector {
+  return {
+    ...fakeInspector,
+    probe: async (path) => {
+      const container = (await readFile(path, 'latin1')).startsWith(MP4) ? 'mp4' : 'webm';
+      return {
+        ok: true,
+        probe: { container, duration: 4, width: 1280, height: 720, videoCodec: 'vp9', fps: 24 },
+      };
+    },
+    remux,
+  };
+}
+
+const good: VideoInspector['remux'] = async (path, outPath) => {
+  await writeFile(outPath, Buffer.concat([Buffer.from(MP4), await readFile(path)]));
+  return { ok: true };
+};
+
+/** Half a file, and the child is gone. */
+const dying: VideoInspector['remux'] = async (_path, outPath) => {
+  await writeFile(outPath, MP4);
+  throw new NativeCrash(null, 'SIGKILL', '');
+};
+
+async function expectMp4(world: World, id: string): Promise<void> {
+  const task = await world.ends(id);
+  expect(task.error).toBeUndefined();
+  const row = await world.store.media(task.result?.videoId ?? '');
+  const key = row?.storageKey ?? '';
+  const bytes = await readAll(await world.storage.read(key));
+  expect(bytes.toString('latin1', 0, 4)).toBe(MP4);
+  expect([task.result?.bytes, task.result?.sha256]).toEqual([row?.bytes, row?.sha256]);
+  expect(task.result?.bytes).toBe(bytes.length);
+  // Nothing stays staged, neither what was fetched nor what was made of it.
+  expect((await world.storage.write(key)).partial).toBe(0);
+  expect((await world.storage.write(laterKey(key, 'remuxed'))).partial).toBe(0);
+}
+
+it('a child that dies while it remuxes is no verdict: it is done again, without the upstream', async () => {
+  const tries = [dying, dying, good];
+  const world = await createWorld({
+    parts: () => ({ inspector: webmInspector((...given) => (tries.shift() ?? good)(...given)) }),
+  });
+  await expectMp4(world, (await world.submit()).id);
+  expect(tries).toEqual([]);
+  expect(world.upstream.count('open')).toBe(1);
+});
+
+it.each(['remuxed', 'stored'] as const)(
+  'a crash before the video is %s costs no other fetch',
+  async (before) => {
+    let remuxed = 0;
+    const inspector = (remux: VideoInspector['remux']) =>
+      webmInspector((...given) => {
+        remuxed += 1;
+        return remux(...given);
+      });
+    const world = await createWorld({
+      parts: ({ store }) => ({
+        inspector: inspector(before === 'remuxed' ? dying : good),
+        store:
+          before === 'remuxed'
+            ? store
+            : {
+                ...store,
+                putMedia: async () => {
+                  throw new Error('the database is away');
+                },
+              },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    const next = await world.crash({ parts: () => ({ inspector: inspector(good) }) });
+    remuxed = 0;
+    await expectMp4(next, id);
+    expect(next.upstream.count('open')).toBe(1);
+    expect(remuxed).toBe(before === 'remuxed' ? 1 : 0);
+  },
+);
+
+it('what cannot become an MP4 fails at once, says so, and costs nothing', async () => {
+  const verdict = { ok: false, problem: 'not_mp4', detail: 'vp8 is no codec of MP4' } as const;
+  const world = await createWorld({ parts: () => ({ inspector: webmInspector(async () => verdict) }) });
+  const task = await world.ends((await world.submit()).id);
+  expect(task.error).toMatchObject({ reason: 'result_unusable', code: 502 });
+  expect(task.attempt?.detail).toContain('webm with vp9 and no sound was delivered: vp8');
+  expect(world.upstream.count('open')).toBe(1);
+  expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
+  expect(await Array.fromAsync(world.storage.list())).toEqual([]);
+});

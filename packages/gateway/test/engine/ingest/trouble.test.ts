@@ -1,0 +1,219 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { EngineParts } from '../../../src/engine/parts.ts';
+import { lendPoster } from '../../../src/media/inspect/poster.ts';
+import { probeVideo } from '../../../src/media/inspect/probe.ts';
+import type { MediaWrite } from '../../../src/media/media.ts';
+import { createNativePool, type NativePool, type RunOptions } from '../../../src/native/pool.ts';
+import { OnetakeError } from '../../../src/tasks/errors.ts';
+import { START_OF_TIME } from '../../support/builders.ts';
+import { createWorld, type World } from '../../support/engineWorld.ts';
+import { fakeInspector } from '../../support/fakeVideo.ts';
+import { makeVideo } from '../../support/makeVideo.ts';
+import { childrenOfThis, tellsChildren } from '../../support/processes/nativeChildren.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const opens = ({ upstream }: World) => upstream.count('open');
+
+/** The link works once, and is past its time soon after. */
+const ONE_LINK = () => ({
+  open: ['whole', { error: 'result_lost' }] as const,
+  resultExpiresAt: START_OF_TIME + 60_000,
+});
+
+/** More than a video that was looked at and is bad would be given. */
+const TIMES = 10;
+
+/** Fails so often, and works from then on. */
+function failing(times: number, error: () => Error): () => void {
+  let left = times;
+  return () => {
+    if (left-- > 0) throw error();
+  };
+}
+
+const system = (code: string) => () => Object.assign(new Error(`${code}: no`), { code });
+const away = () => new OnetakeError('storage_unavailable', 503, 'The storage is away.');
+
+/** Parts in which something goes wrong a few times. */
+type Trouble = (fail: () => void, parts: EngineParts) => Partial<EngineParts>;
+
+const inspecting =
+  (name: 'probe' | 'digest'): Trouble =>
+  (fail) => ({
+    inspector: {
+      ...fakeInspector,
+      async [name](path: string) {
+        fail();
+        return fakeInspector[name](path);
+      },
+    },
+  });
+
+const writing =
+  (name: 'append' | 'writeNote' | 'readNote' | 'commit'): Trouble =>
+  (fail, { storage }) => ({
+    storage: {
+      ...storage,
+      async write(key) {
+        const write = await storage.write(key);
+        const method = write[name] as (...given: unknown[]) => Promise<unknown>;
+        return {
+          ...write,
+          async [name](...given: unknown[]) {
+            fail();
+            return method(...given);
+          },
+        } as MediaWrite;
+      },
+    },
+  });
+
+const storing: Trouble = (fail, { store }) => ({
+  store: {
+    ...store,
+    async putMedia(rows) {
+      fail();
+      return store.putMedia(rows);
+    },
+  },
+});
+
+describe('trouble of our own costs no video, however long it lasts and whatever becomes of the link', () => {
+  it.each<[string, Trouble, () => Error]>([
+    ['no descriptors for the checker', inspecting('probe'), system('EMFILE')],
+    ['no memory for the checker', inspecting('probe'), system('ENOMEM')],
+    ['a disk that cannot be read', inspecting('digest'), system('EIO')],
+    ['a note that cannot be read', writing('readNote'), system('EMFILE')],
+    ['a storage that is away', writing('commit'), away],
+    ['a disk that fails at the end', writing('commit'), system('EIO')],
+    ['a database that is away', storing, system('SQLITE_BUSY')],
+  ])('%s', async (_what, trouble, error) => {
+    const fail = failing(TIMES, error);
+    const world = await createWorld({
+      behaviour: ONE_LINK,
+      parts: (parts) => trouble(fail, parts),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toBeUndefined();
+    expect(opens(world)).toBe(1);
+    expect(task.completedAt).toBeGreaterThan(START_OF_TIME + 60_000);
+  });
+
+  it.each<[string, Trouble, () => Error]>([
+    ['a full disk', writing('append'), system('ENOSPC')],
+    ['a disk that cannot note anything', writing('writeNote'), system('EIO')],
+  ])('%s: the upstream is asked again for as long as it is patient', async (_what, trouble, error) => {
+    const fail = failing(TIMES, error);
+    const world = await createWorld({
+      behaviour: () => ({ resultExpiresAt: START_OF_TIME }),
+      parts: (parts) => trouble(fail, parts),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toBeUndefined();
+  });
+
+  it('a gateway without descriptors for a connection', async () => {
+    const fail = failing(TIMES, system('EMFILE'));
+    const world = await createWorld({
+      behaviour: () => ({ resultExpiresAt: START_OF_TIME }),
+      provider: (provider) => ({
+        ...provider,
+        async open(...given) {
+          fail();
+          return provider.open(...given);
+        },
+      }),
+    });
+    expect((await world.ends((await world.submit()).id)).error).toBeUndefined();
+  });
+
+  it('ends with the patience, and says whose trouble it was', async () => {
+    const world = await createWorld({
+      behaviour: ONE_LINK,
+      settings: { collectPatienceMs: 7_200_000 },
+      parts: (parts) => inspecting('probe')(failing(Number.POSITIVE_INFINITY, system('EMFILE')), parts),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({ reason: 'result_lost' });
+    expect(task.error?.message).toContain('the gateway could not check and store it');
+    expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(7_200_000);
+  });
+
+  it('an account that is missing in the configuration: its videos come when it is back', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ open: [{ error: 'upstream_unavailable' }, 'whole'] }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    const without = await world.restart({ accounts: ['another'] });
+    await without.advance(3_600_000);
+    expect((await without.task(id)).phase).toBe('storing');
+    const back = await without.restart({});
+    expect((await back.ends(id)).phase).toBe('succeeded');
+  });
+});
+
+/** An inspector with real children, its upstream's video a real one. */
+async function realWorld(disturb: (pool: NativePool) => NativePool) {
+  const path = join(await tempFolder(), 'video.mp4');
+  await makeVideo(path, {});
+  const native = createNativePool({ concurrency: 1 });
+  onTestFinished(() => native.close());
+  const disturbed = disturb(native);
+  const world = await createWorld({
+    behaviour: ONE_LINK,
+    parts: () => ({
+      inspector: {
+        ...fakeInspector,
+        probe: (file) => probeVideo(disturbed, file),
+        poster: (video, use) => lendPoster(disturbed, video, use),
+      },
+    }),
+    provider: (provider) => ({
+      ...provider,
+      async open(handle, result, offset, signal) {
+        await provider.open(handle, result, offset, signal);
+        return { stream: createReadStream(path, { start: offset }), bytes: (await stat(path)).size, offset };
+      },
+    }),
+  });
+  return world;
+}
+
+/** Does `harm` to the child of each of the first jobs, once it has one. */
+const harming =
+  (times: number, harm: (pid: number) => void, more: RunOptions = {}) =>
+  (native: NativePool): NativePool => {
+    let left = times;
+    return {
+      ...native,
+      run<I, O>(job: URL, input: I, options: RunOptions = {}) {
+        if (left-- <= 0) return native.run<I, O>(job, input, options);
+        const onProgress = (percent: number) => {
+          if (percent === 0) for (const pid of childrenOfThis()) harm(pid);
+        };
+        return native.run<I, O>(job, input, { ...options, ...more, onProgress });
+      },
+    };
+  };
+
+describe.runIf(tellsChildren)('a checker', () => {
+  it('that is killed each time costs no video, and not even its poster', async () => {
+    const world = await realWorld(harming(5, (pid) => process.kill(pid, 'SIGKILL')));
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toBeUndefined();
+    expect(task.result).toMatchObject({ width: 64, height: 48, posterId: expect.any(String) });
+    expect(opens(world)).toBe(1);
+  });
+
+  it('that is frozen is ended and tried again', async () => {
+    const world = await realWorld(harming(3, (pid) => process.kill(pid, 'SIGSTOP'), { timeoutMs: 200 }));
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toBeUndefined();
+    expect(opens(world)).toBe(1);
+  });
+});

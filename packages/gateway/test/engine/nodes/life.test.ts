@@ -1,0 +1,312 @@
+import { describe, expect, it } from 'vitest';
+import type { Task } from '../../../src/tasks/task.ts';
+import { sums } from '../../support/engineWorld.ts';
+import { eventually } from '../../support/eventually.ts';
+import { createNodes, type Node } from '../../support/nodes/nodesWorld.ts';
+
+const WORKING = () => ({ answers: ['in_progress'] }) as const;
+const phase =
+  (...phases: Task['phase'][]) =>
+  (task: Task) =>
+    phases.includes(task.phase);
+const joinedAgain = (node: Node) =>
+  new Promise<void>((resolve) => {
+    const stop = node.cluster.onSession((event) => {
+      if (event !== 'joined') return;
+      stop();
+      resolve();
+    });
+  });
+
+describe('the tasks of a node that dies', () => {
+  it('are adopted by the others, wherever they were, and none is submitted twice', async () => {
+    const nodes = await createNodes({
+      limits: { inFlight: 4 },
+      behaviour: () => ({ answers: ['in_progress'] }),
+    });
+    const dying = await nodes.join();
+    const tasks = await Promise.all(Array.from({ length: 10 }, (_, n) => dying.submit(`boat ${n}`)));
+    await eventually(() => expect(nodes.upstream.count('start')).toBe(4));
+    const others = [await nodes.join(), await nodes.join()];
+    await dying.kill();
+    for (const { id } of tasks) {
+      await nodes.until(id, ({ owner }) => others.some(({ cluster }) => cluster.node === owner));
+    }
+    const started = nodes.upstream.records.filter(({ call }) => call === 'start');
+    expect(new Set(started.map(({ taskId }) => taskId)).size).toBe(started.length);
+  });
+
+  it('end as they would have: one video, one price', async () => {
+    let over = false;
+    const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
+    const dying = await nodes.join();
+    const { id } = await dying.submit();
+    await nodes.until(id, phase('running'));
+    const other = await nodes.join();
+    await dying.kill();
+    over = true;
+    expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded', owner: other.cluster.node });
+    expect(sums(await other.store.ledger(id))).toEqual({ hold: 400_000, capture: 400_000 });
+    expect(nodes.upstream.count('start')).toBe(1);
+  });
+});
+
+describe('a node that joins', () => {
+  it('takes its share of the load, though nobody died', async () => {
+    const nodes = await createNodes({ behaviour: WORKING });
+    const first = await nodes.join();
+    await Promise.all(Array.from({ length: 60 }, (_, n) => first.submit(`boat ${n}`)));
+    await eventually(() => expect(nodes.upstream.count('start')).toBe(60));
+    const second = await nodes.join();
+    const third = await nodes.join();
+    await eventually(() => {
+      const loads = [first, second, third].map(({ engine }) => engine.unfinished);
+      expect(loads.reduce((sum, load) => sum + load)).toBe(60);
+      expect(Math.min(...loads)).toBeGreaterThanOrEqual(12);
+    });
+    expect(nodes.upstream.count('start')).toBe(60);
+  });
+});
+
+describe('videos that wait to be fetched', () => {
+  it('are shared with a node that joins, but for those that are being fetched', async () => {
+    const nodes = await createNodes({ behaviour: () => ({ answers: ['succeeded'] }) });
+    const first = await nodes.join();
+    const held = first.provider.hold('open');
+    const tasks = await Promise.all(Array.from({ length: 40 }, (_, n) => first.submit(`boat ${n}`)));
+    for (const { id } of tasks) await nodes.until(id, phase('storing'));
+    await nodes.join();
+    // The newcomer's are over; the four that the first one has begun to fetch wait on.
+    await eventually(() => expect(first.engine.unfinished).toBeLessThanOrEqual(24));
+    held.letGo();
+    for (const { id } of tasks) expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded' });
+  });
+});
+
+describe('a node that leaves', () => {
+  it('hands its tasks over instead of waiting for them', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 3 }, behaviour: WORKING });
+    const leaving = await nodes.join();
+    const other = await nodes.join();
+    const tasks = await Promise.all(Array.from({ length: 6 }, (_, n) => leaving.submit(`boat ${n}`)));
+    await eventually(() => expect(nodes.upstream.count('start')).toBe(3));
+    await leaving.drain();
+    const owners = await Promise.all(tasks.map(async ({ id }) => (await other.store.task(id))?.owner));
+    expect(new Set(owners)).toEqual(new Set([other.cluster.node]));
+    await eventually(() => expect(other.engine.unfinished).toBe(6));
+  });
+});
+
+describe('a node whose session is cut', () => {
+  it('stops driving at once, comes back under another name, and every task ends once', async () => {
+    let over = false;
+    const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
+    const cutOff = await nodes.join();
+    await nodes.join();
+    const tasks = await Promise.all(Array.from({ length: 8 }, (_, n) => cutOff.submit(`boat ${n}`)));
+    for (const { id } of tasks) await nodes.until(id, phase('running'));
+    const before = cutOff.cluster.node;
+    const back = joinedAgain(cutOff);
+    await nodes.cut(cutOff);
+    await back;
+    expect(cutOff.cluster.node).not.toBe(before);
+    over = true;
+    for (const { id } of tasks) expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded' });
+    expect(nodes.upstream.count('start')).toBe(8);
+  });
+
+  it('while an upstream was answering it gives the id, which it alone knows, to the next driver', async () => {
+    // Nobody can look for a lost submission here.
+    const nodes = await createNodes({ behaviour: WORKING, abilities: ['cancel'] });
+    const cutOff = await nodes.join();
+    const held = cutOff.provider.hold('start');
+    const { id } = await cutOff.submit();
+    await nodes.until(id, phase('submitting'));
+    const lost = new Promise<void>((resolve) => {
+      cutOff.cluster.onSession((event) => event === 'lost' && resolve());
+    });
+    await nodes.cut(cutOff);
+    await lost;
+    held.letGo();
+    const task = await nodes.until(id, phase('running', 'failed'));
+    expect(task).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: 'one-1' } });
+    expect(nodes.upstream.count('start')).toBe(1);
+  });
+
+  it('is waited for by an adopter that can ask nobody, for as long as a call may take', async () => {
+    const nodes = await createNodes({
+      behaviour: WORKING,
+      abilities: ['cancel'],
+      settings: { callTimeoutMs: 60_000 },
+    });
+    const cutOff = await nodes.join();
+    const held = cutOff.provider.hold('start');
+    const { id } = await cutOff.submit();
+    await nodes.until(id, phase('submitting'));
+    const other = await nodes.join();
+    await nodes.cut(cutOff);
+    await nodes.until(id, ({ owner }) => owner === other.cluster.node);
+    held.letGo();
+    expect(await nodes.until(id, phase('running', 'failed'))).toMatchObject({ phase: 'running' });
+    await eventually(() => expect(nodes.upstream.count('ask', id)).toBeGreaterThan(0));
+    expect(nodes.upstream.count('start')).toBe(1);
+  });
+
+  it('accepts nothing until it is back, and says so', async () => {
+    const nodes = await createNodes();
+    const node = await nodes.join();
+    const refused = new Promise<unknown>((resolve) => {
+      node.cluster.onSession((event) => {
+        if (event === 'lost') resolve(node.submit().catch((error: unknown) => error));
+      });
+    });
+    const back = joinedAgain(node);
+    await nodes.cut(node);
+    expect(await refused).toMatchObject({ code: 'not_connected', status: 503 });
+    await back;
+    await nodes.ends((await node.submit()).id);
+  });
+});
+
+describe('a submission whose answer was lost with its node', () => {
+  it('is found by the next driver and not repeated', async () => {
+    const nodes = await createNodes({ behaviour: WORKING });
+    const dying = await nodes.join();
+    const { id } = await dying.submit();
+    await nodes.upstream.seen(({ call }) => call === 'start');
+    await nodes.join();
+    await dying.kill();
+    expect(await nodes.until(id, phase('running', 'failed'))).toMatchObject({ phase: 'running' });
+    expect(nodes.upstream.count('start')).toBe(1);
+  });
+});
+
+describe('nodes whose clocks differ by ten minutes', () => {
+  it.each([
+    ['ahead', 600_000],
+    ['behind', -600_000],
+  ])('take over from one that is %s as from any other', async (_name, skewMs) => {
+    let over = false;
+    const nodes = await createNodes({
+      behaviour: (prompt) => ({
+        start: [prompt === 'lost' ? 'answer_lost' : 'accepted'],
+        answers: [over ? 'succeeded' : 'in_progress'],
+      }),
+    });
+    const skewed = await nodes.join(() => ({
+      clock: { now: () => Date.now() + skewMs },
+    }));
+    const finds = skewed.provider.hold('find');
+    const running = await skewed.submit('running');
+    const lost = await skewed.submit('lost');
+    await nodes.until(running.id, phase('running'));
+    await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lost.id);
+    const other = await nodes.join();
+    await skewed.kill();
+    finds.letGo();
+    over = true;
+    for (const { id } of [running, lost]) {
+      expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded', owner: other.cluster.node });
+    }
+    expect(nodes.upstream.count('start')).toBe(2);
+  });
+});
+
+describe('cancelling at a node that does not drive the task', () => {
+  it('ends a task that runs, and one that waits', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 1 }, behaviour: WORKING });
+    const driver = await nodes.join();
+    const other = await nodes.join();
+    const running = await driver.submit('running');
+    await nodes.until(running.id, phase('running'));
+    const waiting = await driver.submit('waiting');
+    expect(await other.engine.cancel(waiting)).toMatchObject({ error: { reason: 'cancelled' } });
+    expect(await other.engine.cancel(running)).toMatchObject({ error: { reason: 'cancelled' } });
+    expect(nodes.upstream.count('start')).toBe(1);
+    expect(nodes.upstream.count('cancel')).toBe(1);
+    expect(sums(await other.store.ledger(running.id))).toEqual({ hold: 400_000, release: 400_000 });
+  });
+
+  it('is a 409 where the upstream cannot, and the task goes on', async () => {
+    const nodes = await createNodes({
+      behaviour: () => ({ answers: ['in_progress'], cancel: ['too_late'] }),
+    });
+    const driver = await nodes.join();
+    const other = await nodes.join();
+    const { id } = await driver.submit();
+    const running = await nodes.until(id, phase('running'));
+    await expect(other.engine.cancel(running)).rejects.toMatchObject({ code: 'wrong_state', status: 409 });
+    expect(await other.store.task(id)).toMatchObject({ phase: 'running' });
+    expect((await other.store.task(id))?.cancelRequestedAt).toBeUndefined();
+  });
+
+  it('survives the death of the driver that was to carry it out', async () => {
+    const nodes = await createNodes({ behaviour: WORKING });
+    const driver = await nodes.join();
+    driver.provider.hold('start');
+    const { id } = await driver.submit();
+    const submitting = await nodes.until(id, phase('submitting'));
+    const other = await nodes.join();
+    const cancelled = other.engine.cancel(submitting);
+    await nodes.until(id, ({ cancelRequestedAt }) => cancelRequestedAt !== undefined);
+    await driver.kill();
+    expect((await nodes.ends(id)).error).toMatchObject({ reason: 'cancelled' });
+    await cancelled;
+    expect(nodes.upstream.count('start')).toBe(0);
+  });
+});
+
+describe('what one node does', () => {
+  it('is heard at the others: transitions and progress', async () => {
+    let answer: 'in_progress' | { progress: number } | 'succeeded' = 'in_progress';
+    const nodes = await createNodes({ behaviour: () => ({ answers: [answer] }) });
+    const driver = await nodes.join();
+    const other = await nodes.join();
+    const { id } = await driver.submit();
+    const heard: Task['phase'][] = [];
+    const over = new Promise<void>((resolve) => {
+      other.feed.onTask(id, ({ task }) => {
+        heard.push(task.phase);
+        if (task.phase === 'succeeded') resolve();
+      });
+    });
+    await nodes.until(id, ({ startedAt }) => startedAt !== undefined);
+    answer = { progress: 40 };
+    await eventually(() => expect(other.engine.live(id)?.percent).toBe(40));
+    answer = 'succeeded';
+    await over;
+    expect(heard.at(-1)).toBe('succeeded');
+    expect(other.engine.live(id)?.percent).toBe(40);
+  });
+
+  it('is never older in the memory of its driver than what others have read', async () => {
+    const nodes = await createNodes({ behaviour: () => ({ answers: ['in_progress', 'succeeded'] }) });
+    const driver = await nodes.join();
+    const other = await nodes.join();
+    const tasks = await Promise.all(Array.from({ length: 20 }, (_, n) => driver.submit(`boat ${n}`)));
+    let open = tasks.map(({ id }) => id);
+    while (open.length > 0) {
+      const still: string[] = [];
+      for (const id of open) {
+        const there = await other.engine.read(id);
+        const here = await driver.engine.read(id);
+        expect(here?.version).toBeGreaterThanOrEqual(there?.version ?? 0);
+        if (here?.phase !== 'succeeded') still.push(id);
+      }
+      open = still;
+    }
+  });
+
+  it('reaches a job through whichever node is called back', async () => {
+    const nodes = await createNodes({ behaviour: WORKING });
+    const driver = await nodes.join();
+    const other = await nodes.join();
+    const { id } = await driver.submit();
+    const { attempt } = await nodes.until(id, phase('running'));
+    const asked = driver.provider.hold('ask');
+    const before = nodes.upstream.count('ask', id);
+    asked.letGo();
+    other.engine.hint('one', attempt?.upstreamId ?? '');
+    await eventually(() => expect(nodes.upstream.count('ask', id)).toBeGreaterThan(before));
+  });
+});

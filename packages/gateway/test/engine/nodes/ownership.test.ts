@@ -1,0 +1,249 @@
+import { describe, expect, it } from 'vitest';
+import type { Store } from '../../../src/store/store.ts';
+import { move } from '../../../src/tasks/lifecycle.ts';
+import type { Task } from '../../../src/tasks/task.ts';
+import { sums } from '../../support/engineWorld.ts';
+import { eventually } from '../../support/eventually.ts';
+import { createNodes, type Node } from '../../support/nodes/nodesWorld.ts';
+
+const WORKING = () => ({ answers: ['in_progress'] }) as const;
+const phase =
+  (...phases: Task['phase'][]) =>
+  (task: Task) =>
+    phases.includes(task.phase);
+const happened = (node: Node, event: 'lost' | 'joined') =>
+  new Promise<void>((resolve) => {
+    const stop = node.cluster.onSession((told) => {
+      if (told !== event) return;
+      stop();
+      resolve();
+    });
+  });
+
+describe('tasks that were asked for in a session that is lost by now', () => {
+  it('are not driven in its name, which is a dead node’s', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    const dying = await nodes.join();
+    const adopted = Promise.withResolvers<void>();
+    const arrive = Promise.withResolvers<void>();
+    const node = await nodes.join(({ store }) => ({
+      store: {
+        ...store,
+        async adopt(owner, limit) {
+          const tasks = await store.adopt(owner, limit);
+          if (tasks.length === 0) return tasks;
+          adopted.resolve();
+          await arrive.promise;
+          return tasks;
+        },
+      },
+    }));
+    const { id } = await dying.submit();
+    await dying.kill();
+    await adopted.promise;
+    const lost = happened(node, 'lost');
+    await nodes.cut(node);
+    await lost;
+    arrive.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(node.engine.unfinished).toBe(0);
+    await nodes.until(id, ({ owner }) => owner === node.cluster.node);
+    await eventually(() => expect(node.engine.unfinished).toBe(1));
+  });
+});
+
+describe('tasks that are given', () => {
+  it('to a node before it listens are found at its start', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    const rich = await nodes.join();
+    await Promise.all(Array.from({ length: 40 }, () => rich.submit()));
+    const loadOf = async (node: string) => (await rich.store.loads()).get(node) ?? 0;
+    const second = await nodes.join(async ({ cluster }) => {
+      await eventually(async () => expect(await loadOf(cluster.node)).toBe(20));
+      return {};
+    });
+    expect(second.engine.unfinished).toBe(20);
+  });
+
+  it('to a node that leaves go on to those who stay', async () => {
+    const nodes = await createNodes({ behaviour: WORKING });
+    const leaving = await nodes.join();
+    const held = leaving.provider.hold('start');
+    await leaving.submit();
+    const left = leaving.engine.drain(30_000);
+    const given = new Promise<void>((resolve) => {
+      leaving.cluster.onMessage(
+        (message) => message.kind === 'given' && message.to === leaving.cluster.node && resolve(),
+      );
+    });
+    // Has not been told that the other one leaves.
+    const stays = await nodes.join();
+    await Promise.all(Array.from({ length: 40 }, () => stays.submit()));
+    await given;
+    await eventually(async () => {
+      expect((await stays.store.loads()).get(stays.cluster.node)).toBe(40);
+      expect(stays.engine.unfinished).toBe(40);
+    });
+    held.letGo();
+    await left;
+  });
+
+  it('by a node that leaves are also those that it accepts at the last moment', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    const accepted = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const leaving = await nodes.join(({ store }) => ({
+      store: {
+        ...store,
+        async accept(acceptance) {
+          const outcome = await store.accept(acceptance);
+          accepted.resolve();
+          await answer.promise;
+          return outcome;
+        },
+      },
+    }));
+    const stays = await nodes.join();
+    const submitted = leaving.submit();
+    await accepted.promise;
+    const drained = leaving.engine.drain(1000);
+    answer.resolve();
+    await drained;
+    await submitted;
+    expect((await stays.store.loads()).get(stays.cluster.node)).toBe(1);
+    await eventually(() => expect(stays.engine.unfinished).toBe(1));
+  });
+
+  it('leave no answer in the caches of their last driver', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    const rich = await nodes.join();
+    const tasks = await Promise.all(Array.from({ length: 40 }, () => rich.submit()));
+    const stale = new Set<string | undefined>();
+    rich.feed.onStale((id) => stale.add(id));
+    const poor = await nodes.join();
+    await eventually(() => expect(poor.engine.unfinished).toBe(20));
+    const there = await rich.store.owned(poor.cluster.node, 100);
+    expect(there.filter(({ id }) => !stale.has(id))).toEqual([]);
+    expect(tasks).toHaveLength(40);
+  });
+});
+
+describe('a driver that does not know that its task has another one', () => {
+  it('fails to write, and lets go', async () => {
+    let over = false;
+    const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
+    const former = await nodes.join();
+    const { id } = await former.submit();
+    await nodes.until(id, ({ startedAt }) => startedAt !== undefined);
+    const asked = former.provider.hold('ask');
+    const next = await nodes.join();
+    const task = await nodes.until(id, phase('running'));
+    expect(await next.store.give(former.cluster.node, next.cluster.node, [task])).toEqual([id]);
+    expect(former.engine.unfinished).toBe(1);
+    over = true;
+    asked.letGo();
+    await eventually(() => expect(former.engine.unfinished).toBe(0));
+    expect(former.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
+    expect(sums(await next.store.ledger(id)).capture ?? 0).toBeLessThanOrEqual(400_000);
+  });
+});
+
+describe('places of an account', () => {
+  it('go with the tasks: from a dead node, from one that leaves, and from one whose session is lost', async () => {
+    const nodes = await createNodes({ behaviour: WORKING });
+    const first = await nodes.join();
+    const tasks = await Promise.all(Array.from({ length: 6 }, () => first.submit()));
+    for (const { id } of tasks) await nodes.until(id, phase('running'));
+    expect(first.engine.accounts()).toMatchObject([{ inFlight: 6 }]);
+    const second = await nodes.join();
+    await first.drain();
+    await eventually(() => expect(second.engine.accounts()).toMatchObject([{ inFlight: 6 }]));
+    const third = await nodes.join();
+    await second.kill();
+    await eventually(() => expect(third.engine.accounts()).toMatchObject([{ inFlight: 6 }]));
+    const lost = happened(third, 'lost');
+    await nodes.cut(third);
+    await lost;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(third.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
+    await eventually(() => expect(third.engine.accounts()).toMatchObject([{ inFlight: 6 }]));
+    expect(nodes.upstream.count('start')).toBe(6);
+  });
+});
+
+describe('whoever waits at a node whose session is lost', () => {
+  it('hears how the task ended meanwhile', async () => {
+    let over = false;
+    const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
+    const driver = await nodes.join();
+    const other = await nodes.join();
+    const { id } = await driver.submit();
+    await nodes.until(id, phase('running'));
+    const ended = new Promise<Task>((resolve) => {
+      other.feed.onTask(id, ({ task }) => task.phase === 'succeeded' && resolve(task));
+    });
+    const lost = happened(other, 'lost');
+    await nodes.cut(other);
+    await lost;
+    over = true;
+    expect(await ended).toMatchObject({ id, phase: 'succeeded' });
+  });
+});
+
+describe('a wish to cancel that its next driver finds', () => {
+  it('is carried out though the store is away for a moment', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    const dying = await nodes.join();
+    const task = await dying.submit();
+    await dying.kill();
+    const other = await nodes.join((parts) => ({ store: { ...parts.store, adopt: async () => [] } }));
+    const wish = move(task, { type: 'cancel_requested' }, Date.now());
+    expect(wish && (await other.store.commit(wish))).toBe(true);
+    let away = true;
+    await nodes.join(({ store }) => ({
+      store: {
+        ...store,
+        async commit(...given) {
+          if (!away) return store.commit(...given);
+          away = false;
+          throw new Error('no connection');
+        },
+      },
+    }));
+    expect((await nodes.ends(task.id)).error).toMatchObject({ reason: 'cancelled' });
+    expect(away).toBe(false);
+  });
+});
+
+describe('what one node does for all', () => {
+  it('goes to the next when that one dies, who also takes up what others did that die after it', async () => {
+    const nodes = await createNodes();
+    const taken = { first: 0, second: 0 };
+    let spread = 0;
+    const counted = (name: keyof typeof taken) => (parts: { store: Store }) => ({
+      store: {
+        ...parts.store,
+        expiredSince(since: number, limit: number) {
+          taken[name] += 1;
+          return parts.store.expiredSince(since, limit);
+        },
+        loads() {
+          if (name === 'second') spread += 1;
+          return parts.store.loads();
+        },
+      },
+    });
+    const first = await nodes.join(counted('first'));
+    await nodes.join(counted('second'));
+    expect(taken).toEqual({ first: 1, second: 0 });
+    await first.kill();
+    await eventually(() => expect(taken.second).toBe(1));
+    const third = await nodes.join();
+    const before = spread;
+    // Only where it sees another node it looks at what each has.
+    await eventually(() => expect(spread).toBeGreaterThan(before));
+    await third.kill();
+    await eventually(() => expect(taken.second).toBe(2));
+    expect(taken.first).toBe(1);
+  });
+});

@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { lookedUp } from '../../../src/providers/http/judge.ts';
+import type { Task } from '../../../src/tasks/task.ts';
+import { eventually } from '../../support/eventually.ts';
+import { createNodes, type Node } from '../../support/nodes/nodesWorld.ts';
+
+const phase =
+  (...phases: Task['phase'][]) =>
+  (task: Task) =>
+    phases.includes(task.phase);
+const joinedAgain = (node: Node) =>
+  new Promise<void>((resolve) => {
+    node.cluster.onSession((event) => event === 'joined' && resolve());
+  });
+describe('a submission that waits through the end of a session', () => {
+  it('is not made in the next one: another node has made it by then', async () => {
+    const nodes = await createNodes({
+      behaviour: (_prompt, id) => ({
+        answers: ['in_progress'],
+        start: [id === lostId ? 'answer_lost' : 'accepted'],
+      }),
+    });
+    let lostId = '';
+    const cutOff = await nodes.join();
+    const started = cutOff.provider.hold('start');
+    const lost = await cutOff.submit();
+    lostId = lost.id;
+    const searching = cutOff.provider.hold('find');
+    started.letGo();
+    await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lostId);
+    // Looks like the lost one, whose search it waits for.
+    const { id } = await cutOff.submit();
+    await nodes.until(id, phase('submitting'));
+    const other = await nodes.join();
+    const back = joinedAgain(cutOff);
+    await nodes.cut(cutOff);
+    await back;
+    expect(await nodes.until(id, phase('running'))).toMatchObject({
+      owner: other.cluster.node,
+      attempt: { number: 2 },
+    });
+    searching.letGo();
+    await cutOff.drain();
+    expect(nodes.upstream.count('start', id)).toBe(1);
+  });
+});
+
+describe('two submissions on two nodes that look alike', () => {
+  it('have a job each, though one is looked for while the other is on its way', async () => {
+    let lostId = '';
+    const nodes = await createNodes({
+      behaviour: (_prompt, id) => ({
+        answers: ['in_progress'],
+        start: [id === lostId ? 'request_lost' : 'accepted', 'accepted'],
+      }),
+    });
+    let looks = 0;
+    const seeker = await nodes.join(({ store }) => ({
+      store: {
+        ...store,
+        submittingLike(task) {
+          looks += 1;
+          return store.submittingLike(task);
+        },
+      },
+    }));
+    const listed = Promise.withResolvers<void>();
+    const listing = Promise.withResolvers<void>();
+    // An upstream that tells jobs apart by what they ask for alone.
+    seeker.provider.find = async ({ isKnown }) => {
+      listing.resolve();
+      await listed.promise;
+      for (const { call, upstreamId } of nodes.upstream.records) {
+        if (call === 'start' && upstreamId && !(await isKnown(upstreamId)))
+          return { found: true, upstreamId };
+      }
+      return lookedUp(undefined);
+    };
+    const other = await nodes.join();
+    const held = seeker.provider.hold('start');
+    const lost = await seeker.submit();
+    lostId = lost.id;
+    held.letGo();
+    await listing.promise;
+    const start = other.provider.start;
+    const answer = Promise.withResolvers<void>();
+    other.provider.start = async (job, signal) => {
+      const made = await start(job, signal);
+      await answer.promise;
+      return made;
+    };
+    const { id } = await other.submit();
+    await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === id);
+    const before = looks;
+    listed.resolve();
+    await eventually(async () => {
+      const task = await seeker.store.task(lost.id);
+      expect(looks > before || task?.phase === 'running').toBe(true);
+    });
+    answer.resolve();
+    const own = await nodes.until(id, phase('running'));
+    const found = await nodes.until(lost.id, phase('running', 'failed'));
+    expect(own.attempt?.upstreamId).toBe('one-2');
+    expect(found).toMatchObject({ phase: 'running', attempt: { number: 2, upstreamId: 'one-3' } });
+  });
+
+  it('are left as they are by a node that leaves while it waits to look', async () => {
+    let lostId = '';
+    const nodes = await createNodes({
+      behaviour: (_prompt, id) => ({
+        answers: ['in_progress'],
+        start: [id === lostId ? 'request_lost' : 'accepted'],
+      }),
+    });
+    const other = await nodes.join();
+    const onItsWay = other.provider.hold('start');
+    await nodes.until((await other.submit()).id, phase('submitting'));
+    const looked = Promise.withResolvers<void>();
+    const leaving = await nodes.join(({ store }) => ({
+      store: {
+        ...store,
+        async submittingLike(task) {
+          const twins = await store.submittingLike(task);
+          looked.resolve();
+          return twins;
+        },
+      },
+    }));
+    const held = leaving.provider.hold('start');
+    const lost = await leaving.submit();
+    lostId = lost.id;
+    held.letGo();
+    await looked.promise;
+    await leaving.drain();
+    expect((await other.store.task(lost.id))?.phase).toBe('submitting');
+    onItsWay.letGo();
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { aJob, openUpstream, signal } from '../../providers/openai/support.ts';
+import { createWorld, type World } from '../../support/engineWorld.ts';
+import { eventually } from '../../support/eventually.ts';
+import { sending } from '../../support/sending.ts';
+
+const MINUTE = 60_000;
+const PROMPT = 'a paper boat\r\nat night, “still”\n\n[hold]';
+
+/** Lets the engine's time pass, and the upstream's with it as it does, until the task is no longer under way to the upstream. */
+const settled = (world: World, id: string) =>
+  eventually(async () => {
+    await world.advance(5_000);
+    const task = await world.task(id);
+    expect(task.phase).not.toBe('submitting');
+    return task;
+  });
+
+describe('a job that the upstream took without an answer', () => {
+  it.each([
+    ['five minutes back', -5 * MINUTE, true],
+    ['five minutes forward', 5 * MINUTE, true],
+    ['where it was', 0, true],
+    ['five minutes back, with an upstream of unknown time', -5 * MINUTE, false],
+    ['an hour forward, with an upstream of unknown time', 60 * MINUTE, false],
+  ])('is made once where the clock is set %s over a kill', async (_how, downMs, isKnown) => {
+    const { simulators, open } = await openUpstream('openai');
+    const one = await open();
+    // What an earlier task of this account would have told of the upstream's clock.
+    if (isKnown) await one.find?.(lostOf(), signal());
+    const world = await createWorld({ provider: () => one, parts: soraParts });
+    simulators.faults.add({ kind: 'silence', operation: 'submit', count: 1 });
+    const { id } = await world.submit(PROMPT);
+    await eventually(() => expect(simulators.ledger.jobs()).toHaveLength(1));
+    expect((await world.task(id)).attempt?.intendedThereAt !== undefined).toBe(isKnown);
+
+    const two = await open();
+    const next = await world.crash({ provider: () => two, parts: soraParts, downMs });
+    const task = await settled(next, id);
+    expect(simulators.ledger.jobs()).toHaveLength(1);
+    const [made] = simulators.ledger.jobs();
+    expect(task).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: made?.id } });
+  });
+
+  it('is made once where the clock was set back and the upstream tells its words cut', async () => {
+    const { simulators, open } = await openUpstream('openai');
+    const one = await open();
+    await one.start(aJob({ prompt: 'another [hold]' }), sending());
+    const world = await createWorld({ provider: () => one, parts: soraParts });
+    simulators.faults.add({ kind: 'silence', operation: 'submit', count: 1 });
+    simulators.faults.add({ kind: 'reworded_prompt', rewording: 'cut' });
+    const { id } = await world.submit(PROMPT);
+    await eventually(() => expect(simulators.ledger.jobs()).toHaveLength(2));
+    const two = await open();
+    const next = await world.crash({ provider: () => two, parts: soraParts, downMs: -5 * MINUTE });
+    expect((await settled(next, id)).error?.reason).toBe('submission_unknown');
+    expect(simulators.ledger.jobs()).toHaveLength(2);
+  });
+});
+
+const soraParts = () => ({ upstreamModel: () => 'sora-2' });
+
+const lostOf = () => ({
+  ...aJob(),
+  intendedAt: Date.now(),
+  sinceGivenUp: () => 0,
+  isKnown: async () => false,
+});

@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest';
+import { createWorld, type World } from '../../support/engineWorld.ts';
+
+const startsOf = ({ upstream }: World) => upstream.records.filter(({ call }) => call === 'start');
+const promptsStarted = (world: World) => startsOf(world).map(({ prompt }) => prompt);
+
+describe('admission', () => {
+  it("gives every key its turn: a thousand tasks of one key delay another key's first by one", async () => {
+    const world = await createWorld({ limits: { inFlight: 1 } });
+    const many = Array.from({ length: 1000 }, (_, n) => world.submit(`many ${n}`, { keyId: 'many' }));
+    await Promise.all(many);
+    const other = await world.submit('other', { keyId: 'other' });
+    await world.reaches(other.id, 'succeeded');
+    expect(promptsStarted(world).indexOf('other')).toBeLessThanOrEqual(2);
+  });
+
+  it('lets keys take turns, and serves each key in the order in which it asked', async () => {
+    const world = await createWorld({ limits: { inFlight: 1 } });
+    const tasks = [];
+    for (const prompt of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) {
+      tasks.push(await world.submit(prompt, { keyId: prompt.charAt(0) }));
+    }
+    for (const { id } of tasks) await world.ends(id);
+    expect(promptsStarted(world)).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2']);
+  });
+
+  it('never has more tasks in flight than the account allows', async () => {
+    let inFlight = 0;
+    let most = 0;
+    const world = await createWorld({
+      limits: { inFlight: 3 },
+      behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
+      provider: (provider) => ({
+        ...provider,
+        async start(job, signal) {
+          inFlight += 1;
+          most = Math.max(most, inFlight);
+          return provider.start(job, signal);
+        },
+        async ask(handle, signal) {
+          const answer = await provider.ask(handle, signal);
+          if (answer.state === 'succeeded') inFlight -= 1;
+          return answer;
+        },
+      }),
+    });
+    const tasks = await Promise.all(Array.from({ length: 20 }, () => world.submit()));
+    for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
+    expect(most).toBe(3);
+  });
+
+  it('starts no more tasks a minute than the account allows', async () => {
+    const world = await createWorld({ limits: { startsPerMinute: 60 } });
+    await Promise.all(Array.from({ length: 100 }, () => world.submit()));
+    await world.idle();
+    // Ten seconds' worth may come at once.
+    expect(startsOf(world)).toHaveLength(10);
+    await world.advance(30_000);
+    expect(startsOf(world).length).toBeGreaterThanOrEqual(39);
+    expect(startsOf(world).length).toBeLessThanOrEqual(41);
+  });
+
+  it('spreads tasks over the accounts of a provider', async () => {
+    const world = await createWorld({ accounts: ['one', 'two'], limits: { inFlight: 10 } });
+    await Promise.all(Array.from({ length: 10 }, () => world.submit()));
+    await world.idle();
+    expect(startsOf(world).filter(({ account }) => account === 'one')).toHaveLength(5);
+  });
+
+  it('fails a task that no place fell free for before its deadline, and gives its hold back', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      // Nobody can ask about it, so that it holds its place for ten minutes beyond its own deadline.
+      behaviour: (prompt) => (prompt === 'endless' ? { answers: [{ error: 'upstream_unavailable' }] } : {}),
+      settings: { taskDeadlineMs: 600_000 },
+    });
+    await world.submit('endless');
+    const waiting = await world.submit('waiting');
+    await world.advance(599_000);
+    expect((await world.task(waiting.id)).phase).toBe('accepted');
+    const failed = await world.ends(waiting.id);
+    expect(failed.error).toMatchObject({ reason: 'expired', code: 504 });
+    expect(await world.ledger(waiting.id)).toEqual({ hold: 400_000, release: 400_000 });
+    await world.advance(300_000);
+    const next = await world.submit('next');
+    expect((await world.ends(next.id)).phase).toBe('succeeded');
+    expect(promptsStarted(world)).toEqual(['endless', 'next']);
+  });
+
+  it('never submits a task that expired while no gateway ran', async () => {
+    const settings = { taskDeadlineMs: 50_000 };
+    const world = await createWorld({
+      behaviour: () => ({ start: [{ refuse: 'rate_limited', retryAfterMs: 100_000 }, 'accepted'] }),
+      settings,
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    const next = await world.restart({ settings, downMs: 60_000 });
+    expect((await next.ends(id)).error?.reason).toBe('expired');
+    expect(next.upstream.count('start')).toBe(1);
+  });
+});
+
+describe('an upstream that refuses for the moment', () => {
+  it('is left alone for as long as it says, and no task fails by it', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: (prompt) =>
+        prompt === 'first' ? { start: [{ refuse: 'rate_limited', retryAfterMs: 30_000 }, 'accepted'] } : {},
+    });
+    const held = world.provider.hold('start');
+    const first = await world.submit('first');
+    const second = await world.submit('second');
+    await world.reaches(first.id, 'submitting');
+    held.letGo();
+    await world.advance(29_900);
+    expect(promptsStarted(world)).toEqual(['first']);
+    const finished = await world.ends(first.id);
+    expect(finished.phase).toBe('succeeded');
+    expect((await world.ends(second.id)).phase).toBe('succeeded');
+    // The refused task had its turn already: it goes first.
+    expect(promptsStarted(world)).toEqual(['first', 'first', 'second']);
+    expect(finished.attempt?.number).toBe(2);
+  });
+
+  it('is asked by one task at a time until it works again', async () => {
+    const refusals = { start: [{ refuse: 'upstream_unavailable' }] } as const;
+    let down = true;
+    const world = await createWorld({
+      behaviour: () => (down ? refusals : {}),
+      settings: { maxAttempts: 50 },
+    });
+    await world.submit('probe');
+    await world.idle();
+    const tasks = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => world.submit(`${n}`, { keyId: `${n}` })),
+    );
+    await world.advance(120_000);
+    // Waits double from a second to a minute: a handful of tries, not one per task and second.
+    expect(startsOf(world).length).toBeLessThanOrEqual(10);
+    down = false;
+    for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('fails the task with its reason after the tries that the settings allow', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: [{ refuse: 'upstream_unavailable' }] }),
+      settings: { maxAttempts: 3 },
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({ reason: 'upstream_unavailable', code: 502 });
+    expect(task.attempt).toMatchObject({ number: 3, outcome: 'refused' });
+    expect(startsOf(world)).toHaveLength(3);
+    expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
+  });
+});
+
+describe('a refusal', () => {
+  it('of the request itself fails the task at once and says nothing against the account', async () => {
+    const world = await createWorld({
+      behaviour: (prompt) => (prompt === 'bad' ? { start: [{ refuse: 'content_rejected' }] } : {}),
+    });
+    const bad = await world.submit('bad');
+    await world.idle();
+    expect((await world.task(bad.id)).error?.reason).toBe('content_rejected');
+    const good = await world.submit('good');
+    await world.idle();
+    expect(startsOf(world)).toHaveLength(2);
+    expect((await world.ends(good.id)).phase).toBe('succeeded');
+  });
+
+  it("of one account's credentials or quota makes another attempt with another account", async () => {
+    const world = await createWorld({
+      accounts: ['broke', 'rich'],
+      behaviour: () => ({ start: [{ refuse: 'quota_exhausted' }, 'accepted'] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(task.attempt).toMatchObject({ number: 2, accountId: 'rich' });
+    expect(startsOf(world).map(({ account }) => account)).toEqual(['broke', 'rich']);
+    // Asked, fetched and forgotten where it was made.
+    const later = world.upstream.records.filter(({ call }) => call !== 'start');
+    expect(new Set(later.map(({ account }) => account))).toEqual(new Set(['rich']));
+  });
+
+  it('by every account holds the task until its deadline, and then fails it with that reason', async () => {
+    const world = await createWorld({
+      accounts: ['one', 'two'],
+      settings: { taskDeadlineMs: 60_000 },
+      behaviour: () => ({ start: [{ refuse: 'auth_failed' }] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({ reason: 'auth_failed', code: 502 });
+    expect(startsOf(world).map(({ account }) => account)).toEqual(['one', 'two']);
+  });
+});

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
+
+const CANCELLED = { reason: 'cancelled', code: 499 };
+const REFUNDED = { hold: 400_000, release: 400_000 };
+const TOO_LATE = { code: 'wrong_state', status: 409 };
+const WORKING: WorldOptions['behaviour'] = () => ({ answers: ['in_progress'] });
+
+describe('cancelling a task', () => {
+  it('that waits for its turn ends it at once; it never goes upstream', async () => {
+    const world = await createWorld({ limits: { inFlight: 1 }, behaviour: WORKING });
+    await world.submit('first');
+    const waiting = await world.submit('waiting');
+    const task = await world.engine.cancel(waiting);
+    expect(task).toMatchObject({ phase: 'failed', error: CANCELLED });
+    expect(await world.ledger(task.id)).toEqual(REFUNDED);
+    await world.advance(60_000);
+    expect(world.upstream.count('start')).toBe(1);
+  });
+
+  it('in the very moment of its submission never leaves a job upstream that nobody knows of', async () => {
+    const world = await createWorld({ behaviour: WORKING });
+    const submitted = await world.submit();
+    // Its intent is on its way to the disk by now.
+    await world.engine.cancel(submitted);
+    const task = await world.ends(submitted.id);
+    expect(task.error).toMatchObject(CANCELLED);
+    expect(world.upstream.count('cancel')).toBe(world.upstream.count('start'));
+  });
+
+  it('while it is being submitted is carried out once the upstream has it', async () => {
+    const world = await createWorld({ behaviour: WORKING });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    const submitting = await world.reaches(id, 'submitting');
+    const noted = await world.engine.cancel(submitting);
+    expect(noted).toMatchObject({ phase: 'submitting', cancelRequestedAt: world.timers.now() });
+    held.letGo();
+    const task = await world.ends(id);
+    expect(task.error).toMatchObject(CANCELLED);
+    expect(world.upstream.count('cancel')).toBe(1);
+  });
+
+  it('while it is being submitted ends it where the upstream refuses it for the moment', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: [{ refuse: 'rate_limited' }, 'accepted'] }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.engine.cancel(await world.reaches(id, 'submitting'));
+    held.letGo();
+    expect((await world.ends(id)).error).toMatchObject(CANCELLED);
+    await world.advance(60_000);
+    expect(world.upstream.count('start')).toBe(1);
+  });
+
+  it('is remembered by the next gateway', async () => {
+    const world = await createWorld({ behaviour: WORKING });
+    world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.engine.cancel(await world.reaches(id, 'submitting'));
+    const next = await world.crash();
+    expect((await next.ends(id)).error).toMatchObject(CANCELLED);
+    expect(next.upstream.count('start')).toBe(0);
+  });
+
+  it('that runs stops it upstream', async () => {
+    const world = await createWorld({ behaviour: WORKING });
+    const { id } = await world.submit();
+    const task = await world.engine.cancel(await world.reaches(id, 'running'));
+    expect(task).toMatchObject({ phase: 'failed', error: CANCELLED, attempt: { outcome: 'cancelled' } });
+    expect(await world.ledger(id)).toEqual(REFUNDED);
+  });
+
+  it('that runs waits for the word of an upstream that only takes the request', async () => {
+    let over = false;
+    const world = await createWorld({
+      behaviour: () => ({
+        cancel: ['pending'],
+        answers: [over ? { failed: 'cancelled', message: 'The task was cancelled.' } : 'in_progress'],
+      }),
+    });
+    const { id } = await world.submit();
+    const task = await world.engine.cancel(await world.reaches(id, 'running'));
+    expect(task).toMatchObject({ phase: 'running', cancelRequestedAt: world.timers.now() });
+    over = true;
+    expect((await world.ends(id)).error).toMatchObject(CANCELLED);
+  });
+
+  it('that the upstream cannot stop any more is refused, and the task goes on', async () => {
+    const world = await createWorld({ behaviour: () => ({ cancel: ['too_late'] }) });
+    const { id } = await world.submit();
+    await expect(world.engine.cancel(await world.reaches(id, 'running'))).rejects.toMatchObject(TOO_LATE);
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('is refused where the upstream has no such call', async () => {
+    const world = await createWorld({ abilities: ['find'] });
+    const { id } = await world.submit();
+    await expect(world.engine.cancel(await world.reaches(id, 'running'))).rejects.toMatchObject(TOO_LATE);
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('leaves it running where the upstream could not be reached', async () => {
+    const world = await createWorld({ behaviour: () => ({ cancel: [{ error: 'upstream_unavailable' }] }) });
+    const { id } = await world.submit();
+    const running = await world.reaches(id, 'running');
+    await expect(world.engine.cancel(running)).rejects.toMatchObject({ reason: 'upstream_unavailable' });
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('that is being stored, or is over, is refused', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ open: [{ error: 'upstream_unavailable' }, 'whole'] }),
+    });
+    const { id } = await world.submit();
+    await expect(world.engine.cancel(await world.reaches(id, 'storing'))).rejects.toMatchObject(TOO_LATE);
+    await expect(world.engine.cancel(await world.ends(id))).rejects.toMatchObject(TOO_LATE);
+  });
+
+  it('twice is the same as once', async () => {
+    const world = await createWorld({ behaviour: WORKING });
+    const { id } = await world.submit();
+    const running = await world.reaches(id, 'running');
+    const [one, two] = await Promise.all([world.engine.cancel(running), world.engine.cancel(running)]);
+    expect(one).toEqual(two);
+    expect(await world.engine.cancel(one)).toEqual(one);
+    expect(await world.ledger(id)).toEqual(REFUNDED);
+  });
+});
+
+describe('answers that cross', () => {
+  it('cannot fail a task that has finished meanwhile', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ answers: ['succeeded', { failed: 'upstream_failed', message: 'No.' }] }),
+    });
+    const held = world.provider.hold('ask');
+    const { id } = await world.submit();
+    const { attempt } = await world.reaches(id, 'running');
+    // Two questions under way at a time; the answers arrive together, the good one first.
+    world.engine.hint('one', attempt?.upstreamId ?? '');
+    world.engine.hint('one', attempt?.upstreamId ?? '');
+    held.letGo();
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+});

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import { createWorld, type World } from '../../support/engineWorld.ts';
+
+describe('asking', () => {
+  it('goes on through errors, unknown jobs and odd answers: none of them is a verdict', async () => {
+    const world = await createWorld({
+      behaviour: () => ({
+        answers: [
+          'in_progress',
+          { error: 'upstream_unavailable' },
+          { error: 'upstream_timeout' },
+          { error: 'auth_failed' },
+          { error: 'rate_limited', retryAfterMs: 20_000 },
+          'missing',
+          'missing',
+          'queued',
+          'succeeded',
+        ],
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('ask', task.id)).toBe(9);
+  });
+
+  it('begins its waits anew once it was answered', async () => {
+    const times: number[] = [];
+    const error = { error: 'upstream_unavailable' } as const;
+    const world: World = await createWorld({
+      behaviour: () => ({
+        answers: [...Array.from({ length: 8 }, () => error), 'in_progress', error, 'succeeded'],
+      }),
+      provider: (provider) => ({
+        ...provider,
+        ask(handle, signal) {
+          times.push(world.timers.now());
+          return provider.ask(handle, signal);
+        },
+      }),
+    });
+    await world.ends((await world.submit()).id);
+    const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    expect(waits.slice(0, 8)).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+    expect(waits[9]).toBe(1000);
+  });
+
+  it('ends a task by a documented failure alone, in the words that were told', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ answers: [{ failed: 'content_rejected', message: 'The prompt was refused.' }] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toEqual({ code: 400, reason: 'content_rejected', message: 'The prompt was refused.' });
+    expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
+  });
+
+  it('goes on about a job that the upstream does not know until the deadline, less and less often', async () => {
+    const world = await createWorld({ behaviour: () => ({ answers: ['missing'] }) });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({ reason: 'expired', code: 504 });
+    expect(task.error?.message).toMatch(/no longer knew/);
+    expect(task.completedAt).toBeGreaterThanOrEqual(task.deadlineAt);
+    expect((task.completedAt ?? 0) - task.deadlineAt).toBeLessThan(120_000);
+    expect(world.upstream.count('ask')).toBeLessThan(80);
+  });
+
+  it('collects a job that the upstream did not know for half an hour', async () => {
+    const answers = [
+      ...Array.from({ length: 35 }, () => 'missing' as const),
+      'in_progress',
+      'succeeded',
+    ] as const;
+    const world = await createWorld({ behaviour: () => ({ answers }) });
+    const task = await world.ends((await world.submit()).id);
+    expect(task).toMatchObject({ phase: 'succeeded', attempt: { number: 1 } });
+    expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(1_800_000);
+    expect(world.upstream.count('start')).toBe(1);
+  });
+
+  it('goes on where the job is seen now and then', async () => {
+    const answers = ['missing', 'missing', 'missing', 'in_progress'] as const;
+    const world = await createWorld({
+      behaviour: () => ({ answers: [...Array.from({ length: 60 }, () => answers).flat(), 'succeeded'] }),
+      settings: { taskDeadlineMs: 10 * 3_600_000 },
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(600_000);
+  });
+
+  it('shows progress that never falls and never says a hundred before the bytes are there', async () => {
+    const world = await createWorld({
+      behaviour: () => ({
+        answers: [{ progress: 40 }, { progress: 20 }, { progress: 70.9 }, { progress: 100 }, 'succeeded'],
+      }),
+    });
+    const { id } = await world.submit();
+    const seen: (number | undefined)[] = [];
+    world.feed.onTask(id, () => seen.push(world.engine.live(id)?.percent));
+    await world.ends(id);
+    const told = seen.filter((percent) => percent !== undefined);
+    expect([...new Set(told)]).toEqual([40, 70, 99]);
+    expect(told).toEqual([...told].sort((a, b) => a - b));
+  });
+
+  it('happens at once when a hint comes', async () => {
+    const world = await createWorld({ behaviour: () => ({ answers: ['in_progress', 'succeeded'] }) });
+    const { id } = await world.submit();
+    const { attempt } = await world.reaches(id, 'running');
+    const before = world.timers.now();
+    world.provider.sayHint(attempt?.upstreamId ?? '');
+    await world.idle();
+    expect(world.upstream.count('ask')).toBe(1);
+    world.engine.hint('one', attempt?.upstreamId ?? '');
+    await world.idle();
+    expect((await world.task(id)).phase).toBe('succeeded');
+    expect(world.timers.now()).toBe(before);
+  });
+
+  it('ignores hints about jobs of others', async () => {
+    const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
+    const { id } = await world.submit();
+    await world.reaches(id, 'running');
+    world.engine.hint('one', 'not-ours');
+    world.engine.hint('two', 'one-1');
+    await world.idle();
+    expect(world.upstream.count('ask')).toBe(0);
+  });
+
+  it('keeps within the rate of the account, many tasks in one question where there is such a call', async () => {
+    const batches: number[] = [];
+    const times: number[] = [];
+    const world: World = await createWorld({
+      limits: { asksPerSecond: 2, askBatch: 20, inFlight: 1000 },
+      behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
+      provider: (provider) => ({
+        ...provider,
+        async ask(handle, signal) {
+          batches.push(1);
+          times.push(world.timers.now());
+          return provider.ask(handle, signal);
+        },
+        async askMany(handles, signal) {
+          batches.push(handles.length);
+          times.push(world.timers.now());
+          return (await provider.askMany?.(handles, signal)) ?? new Map();
+        },
+      }),
+    });
+    const tasks = await Promise.all(Array.from({ length: 200 }, () => world.submit()));
+    for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
+    expect(Math.max(...batches)).toBe(20);
+    // A second's allowance may have been saved: never more than four within a second.
+    for (const [index, time] of times.slice(4).entries()) {
+      expect(time - (times[index] ?? 0)).toBeGreaterThanOrEqual(1000);
+    }
+    expect(batches.reduce((sum, size) => sum + size, 0)).toBeGreaterThanOrEqual(600);
+  });
+
+  it('does not let one lost answer of a batch speak for the others', async () => {
+    const world = await createWorld({
+      limits: { askBatch: 10, asksPerSecond: 1 },
+      provider: (provider) => ({
+        ...provider,
+        async askMany(handles, signal) {
+          const answers = new Map(await provider.askMany?.(handles, signal));
+          answers.delete(handles[0]?.upstreamId ?? '');
+          return answers;
+        },
+      }),
+    });
+    const tasks = await Promise.all(Array.from({ length: 5 }, () => world.submit()));
+    for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('pauses the whole account where the upstream limits questions', async () => {
+    const world = await createWorld({
+      behaviour: (prompt) =>
+        prompt === 'first'
+          ? { answers: [{ error: 'rate_limited', retryAfterMs: 300_000 }, 'succeeded'] }
+          : {},
+    });
+    const first = await world.submit('first');
+    await world.idle();
+    const second = await world.submit('second');
+    await world.reaches(second.id, 'running');
+    world.engine.hint('one', (await world.task(first.id)).attempt?.upstreamId ?? '');
+    await world.idle();
+    await world.advance(299_000);
+    expect(world.upstream.count('ask')).toBe(1);
+    expect((await world.ends(second.id)).phase).toBe('succeeded');
+    expect((await world.ends(first.id)).phase).toBe('succeeded');
+  });
+});
+
+describe('a deadline', () => {
+  const settings = { taskDeadlineMs: 600_000 };
+
+  it('is a verdict only after a last look upstream', async () => {
+    const world = await createWorld({ settings, behaviour: () => ({ answers: ['in_progress'] }) });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({ reason: 'expired', code: 504 });
+    expect(task.completedAt).toBeGreaterThan(task.deadlineAt);
+    expect(task.completedAt).toBeLessThan(task.deadlineAt + 60_000);
+    expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
+  });
+
+  it('does not end a task that turns out to be finished', async () => {
+    let over = false;
+    const world = await createWorld({
+      settings,
+      behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
+    });
+    const { id } = await world.submit();
+    await world.advance(599_000);
+    over = true;
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('waits ten minutes more for an upstream that cannot be asked, then ends the task', async () => {
+    const world = await createWorld({
+      settings,
+      behaviour: () => ({ answers: [{ error: 'upstream_unavailable' }] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error?.reason).toBe('expired');
+    expect(task.completedAt).toBeGreaterThan(task.deadlineAt + 600_000);
+  });
+
+  it('ends a task whose account is not configured any more', async () => {
+    const world = await createWorld({ settings, behaviour: () => ({ answers: ['in_progress'] }) });
+    const { id } = await world.submit();
+    await world.reaches(id, 'running');
+    const next = await world.restart({ settings, accounts: ['another'] });
+    expect((await next.ends(id)).error?.reason).toBe('expired');
+  });
+
+  it('frees the place of the task that it ends', async () => {
+    const world = await createWorld({
+      settings,
+      limits: { inFlight: 1 },
+      behaviour: (prompt) => (prompt === 'endless' ? { answers: ['in_progress'] } : {}),
+    });
+    await world.ends((await world.submit('endless')).id);
+    expect((await world.ends((await world.submit('next')).id)).phase).toBe('succeeded');
+  });
+});

@@ -1,0 +1,199 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { SendRefused } from '../../../src/providers/provider.ts';
+import { createWorld } from '../../support/engineWorld.ts';
+
+describe('a submission whose answer was lost', () => {
+  it('is found by its key and goes on; it is not submitted again', async () => {
+    const world = await createWorld({ behaviour: () => ({ start: ['answer_lost'] }) });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('start')).toBe(1);
+    expect(task.attempt).toMatchObject({ number: 1, upstreamId: 'one-1' });
+  });
+
+  it('is submitted again once the upstream is certain that it never arrived', async () => {
+    const world = await createWorld({ behaviour: () => ({ start: ['request_lost', 'accepted'] }) });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(task.attempt?.number).toBe(2);
+    const keys = world.upstream.records.filter(({ call }) => call === 'start').map(({ key }) => key);
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  it('fails, and is not repeated, where the upstream cannot tell', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'] }),
+      abilities: ['askMany', 'cancel'],
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({ reason: 'submission_unknown', code: 502 });
+    expect(task.attempt?.outcome).toBe('unknown');
+    expect(world.upstream.count('start')).toBe(1);
+    expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
+  });
+
+  it('is looked for more than once before it counts as unknown: lists lag', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'], find: ['unknown', 'unknown', 'look'] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('find')).toBe(3);
+  });
+
+  it('fails once the upstream has said often enough that it does not know', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'], find: ['unknown'] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error?.reason).toBe('submission_unknown');
+    expect(world.upstream.count('find')).toBe(6);
+  });
+
+  it('waits for an upstream that cannot be asked, for as long as the task may take', async () => {
+    const world = await createWorld({
+      behaviour: () => ({
+        start: ['answer_lost'],
+        find: [...Array.from({ length: 20 }, () => ({ error: 'upstream_unavailable' }) as const), 'look'],
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('start')).toBe(1);
+  });
+
+  it('fails as unknown where the upstream could not be asked until the deadline', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'], find: [{ error: 'upstream_unavailable' }] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error?.reason).toBe('submission_unknown');
+    expect(task.completedAt).toBeGreaterThanOrEqual(task.deadlineAt);
+  });
+
+  it('is submitted again where the operator chose to, at the price of perhaps a second bill', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost', 'accepted'] }),
+      abilities: [],
+      settings: { resubmitUnknown: true },
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('start')).toBe(2);
+  });
+
+  it('is unknown too when an adapter throws something that it should not', async () => {
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        async start(job, signal) {
+          await provider.start(job, signal);
+          throw new TypeError('x is not a function');
+        },
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('start')).toBe(1);
+  });
+});
+
+describe('a submission that this node may not send at the moment', () => {
+  it('is sent a little later, and is held against nobody', async () => {
+    let refusals = 3;
+    const world = await createWorld({
+      settings: { maxAttempts: 2 },
+      provider: (provider) => ({
+        ...provider,
+        async start(job, sending) {
+          if (refusals-- > 0) throw new SendRefused();
+          return provider.start(job, sending);
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    expect(world.engine.accounts()).toMatchObject([{ blocked: false }]);
+    // Others are not held up, as they would be behind an account that is left alone.
+    const other = await world.submit('another boat');
+    await world.advance(3500);
+    expect((await world.task(other.id)).phase).toBe('running');
+    expect((await world.task(id)).phase).toBe('running');
+    expect(world.upstream.count('start')).toBe(2);
+    expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+});
+
+describe('a gateway killed while it submitted', () => {
+  it('finds the job that the upstream took', async () => {
+    const answer = Promise.withResolvers<void>();
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        async start(job, signal) {
+          const started = await provider.start(job, signal);
+          await answer.promise;
+          return started;
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.upstream.seen(({ call }) => call === 'start');
+    const next = await world.crash({});
+    answer.resolve();
+    const task = await next.ends(id);
+    expect(task).toMatchObject({ phase: 'succeeded', attempt: { number: 1, upstreamId: 'one-1' } });
+    expect(next.upstream.count('start')).toBe(1);
+  });
+
+  it('makes another attempt where the upstream never heard of it', async () => {
+    const world = await createWorld();
+    world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    const next = await world.crash();
+    expect(await next.ends(id)).toMatchObject({ phase: 'succeeded', attempt: { number: 2 } });
+  });
+
+  it('fails the task where nobody can be asked: the account is gone', async () => {
+    const world = await createWorld();
+    world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    const next = await world.crash({ accounts: ['another'] });
+    expect((await next.ends(id)).error?.reason).toBe('submission_unknown');
+    expect(next.upstream.count('start')).toBe(0);
+  });
+});
+
+describe('an upstream that gives an id twice', () => {
+  it('has one task driven by it, and the other fails without a charge', async () => {
+    const logged: Record<string, unknown>[] = [];
+    const world = await createWorld({
+      behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
+      provider: (provider) => ({
+        ...provider,
+        start: async (job, sending) => ({ ...(await provider.start(job, sending)), upstreamId: 'one-1' }),
+      }),
+      parts: () => ({ log: pino({ level: 'error' }, { write: (line) => logged.push(JSON.parse(line)) }) }),
+    });
+    const tasks = await Promise.all([world.submit('a boat'), world.submit('a plane')]);
+    const [first, second] = await Promise.all(tasks.map(({ id }) => world.ends(id)));
+    const phases = [first?.phase, second?.phase];
+    expect(phases.toSorted()).toEqual(['failed', 'succeeded']);
+    const failed = first?.phase === 'failed' ? first : second;
+    expect(failed).toMatchObject({
+      error: { reason: 'submission_unknown' },
+      attempt: { outcome: 'unknown', detail: expect.stringContaining('one-1') },
+    });
+    expect(failed?.attempt?.upstreamId).toBeUndefined();
+    expect(await world.ledger(failed?.id ?? '')).toEqual({ hold: 400_000, release: 400_000 });
+    expect(logged).toContainEqual(
+      expect.objectContaining({ event: 'upstream.id_reused', task: failed?.id, upstreamId: 'one-1' }),
+    );
+    // Also when the first is long over.
+    const third = await world.ends((await world.submit('a train')).id);
+    expect(third.error?.reason).toBe('submission_unknown');
+  });
+});

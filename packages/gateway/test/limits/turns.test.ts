@@ -1,0 +1,44 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nextTurn } from '../../src/limits/turns.ts';
+
+const EVERY = 1100;
+
+describe('turns', () => {
+  it('are all there for who owns everything', () => {
+    expect(nextTurn(0, 1, EVERY, 10 * EVERY + 200)).toBe(EVERY - 200);
+  });
+
+  it('may be used a moment late', () => {
+    expect(nextTurn(0, 1, EVERY, 10 * EVERY + 20)).toBe(0);
+  });
+
+  it('are never two at once: who owns different numbers has different turns', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0.1, max: 0.9, noNaN: true }), fc.nat({ max: 2 ** 40 }), (cut, at) => {
+        const [a, b] = [nextTurn(0, cut, EVERY, at), nextTurn(cut, 1, EVERY, at)];
+        expect(a).not.toBe(b);
+        expect(Math.min(a, b)).toBeLessThanOrEqual(EVERY);
+      }),
+    );
+  });
+
+  it('come round soon for however small a part', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.01, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 0.99, noNaN: true }),
+        fc.nat({ max: 2 ** 40 }),
+        (part, from, at) => {
+          const to = Math.min(1, from + part);
+          // The fractions of so many multiples leave no gap wider than three times their even distance.
+          expect(nextTurn(from, to, EVERY, at)).toBeLessThanOrEqual((3 / (to - from) + 2) * EVERY);
+        },
+      ),
+    );
+  });
+
+  it('do not come for who has none', () => {
+    expect(nextTurn(0.5, 0.5, EVERY, 0)).toBe(Number.POSITIVE_INFINITY);
+  });
+});

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { explained } from '../../../src/media/files/disk.ts';
+import { createFileStorage } from '../../../src/media/files/storage.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+import { describeStorageContract, put } from '../storageContract.ts';
+
+const KEY = 'video/0123.mp4';
+
+describeStorageContract('files', async () => {
+  const root = await tempFolder();
+  return {
+    storage: createFileStorage({ root }),
+    reopen: async () => createFileStorage({ root }),
+  };
+});
+
+describe('files', () => {
+  it('are where their key says, below a folder that is made when it is needed', async () => {
+    const root = join(await tempFolder(), 'data', 'media');
+    await put(createFileStorage({ root }), KEY, 'bytes');
+    expect(await readFile(join(root, 'video', '0123.mp4'), 'utf8')).toBe('bytes');
+    expect(await readdir(join(root, 'video'))).toEqual(['0123.mp4']);
+  });
+
+  it('go on from their bytes after the process was killed while writing them', async () => {
+    const root = await tempFolder();
+    const script = fileURLToPath(new URL('writeForever.ts', import.meta.url));
+    const child = spawn(process.execPath, [script, root, KEY], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    for (let lines = 0; lines < 100; ) {
+      const [piece] = await once(child.stdout, 'data');
+      lines += String(piece).split('\n').length - 1;
+    }
+    child.stdout.resume();
+    child.kill('SIGKILL');
+    await once(child, 'close');
+
+    const storage = createFileStorage({ root });
+    expect(await storage.stat(KEY)).toBeUndefined();
+    const write = await storage.write(KEY);
+    expect(write.partial).toBeGreaterThanOrEqual(99 * 1024);
+    await write.append(Readable.from([Buffer.from('end')]), write.partial);
+    await write.commit();
+    const text = await readFile(join(root, KEY), 'utf8');
+    expect(text).toBe(`${'x'.repeat(write.partial)}end`);
+  });
+
+  it('take a stream no faster than the disk takes it', async () => {
+    const write = await createFileStorage({ root: await tempFolder() }).write(KEY);
+    let ahead = 0;
+    const total = 64;
+    const source = Readable.from(
+      (async function* () {
+        for (let made = 1; made <= total; made += 1) {
+          yield Buffer.alloc(2 ** 20);
+          const { size } = statSync(write.path);
+          ahead = Math.max(ahead, made - size / 2 ** 20);
+        }
+      })(),
+      { highWaterMark: 1 },
+    );
+    await write.append(source, 0);
+    expect((await write.commit()).bytes).toBe(total * 2 ** 20);
+    expect(ahead).toBeLessThanOrEqual(3);
+  });
+
+  it('pass their check without leaving a trace', async () => {
+    const root = await tempFolder();
+    await createFileStorage({ root }).check();
+    expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe('a disk that cannot be written to', () => {
+  it('is reported with what to do, and not with its path, where a file is in the way', async () => {
+    const root = join(await tempFolder(), 'media');
+    await writeFile(root, '');
+    const storage = createFileStorage({ root });
+    for (const attempt of [() => storage.check(), () => storage.write(KEY)]) {
+      const error = await attempt().catch((error: unknown) => error);
+      expect(error).toMatchObject({
+        code: 'storage_unavailable',
+        status: 503,
+        message: expect.stringContaining('ONETAKE_DATA_DIR'),
+      });
+      expect(String(error)).not.toContain(root);
+    }
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('is reported with what to do where it is full', async () => {
+    await expect(explained(() => writeFile('/dev/full', 'x'))).rejects.toThrow(
+      /is full; free space on the disk of ONETAKE_DATA_DIR/,
+    );
+  });
+
+  it('is not what is reported where the stream is at fault, whatever its error looks like', async () => {
+    const write = await createFileStorage({ root: await tempFolder() }).write(KEY);
+    const refused = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
+    const broken = new Readable({ read: () => broken.destroy(refused) });
+    await expect(write.append(broken, 0)).rejects.toBe(refused);
+  });
+
+  it.skipIf(process.getuid?.() === 0)('is reported with what to do where permission is missing', async () => {
+    const root = await tempFolder();
+    await mkdir(join(root, 'video'));
+    await chmod(join(root, 'video'), 0o500);
+    await chmod(root, 0o500);
+    onTestFinished(() => chmod(root, 0o700));
+    onTestFinished(() => chmod(join(root, 'video'), 0o700));
+    const storage = createFileStorage({ root });
+    await expect(storage.check()).rejects.toThrow(/write access to ONETAKE_DATA_DIR/);
+    const write = await storage.write(KEY);
+    const appending = write.append(Readable.from([Buffer.from('bytes')]), 0);
+    await expect(appending).rejects.toThrow(/write access to ONETAKE_DATA_DIR/);
+  });
+});

@@ -1,0 +1,219 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
+import { createCanvas } from '@napi-rs/canvas';
+import { afterAll, describe, expect, it } from 'vitest';
+import { BadImage, inspectImage } from '../../../src/media/inspect/image.ts';
+import { createNativePool } from '../../../src/native/pool.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const native = createNativePool({ concurrency: 1 });
+afterAll(() => native.close());
+
+async function inspect(bytes: Buffer) {
+  const path = join(await tempFolder(), 'image');
+  await writeFile(path, bytes);
+  return inspectImage(native, path);
+}
+
+async function problemOf(bytes: Buffer): Promise<string> {
+  const error: unknown = await inspect(bytes).catch((error: unknown) => error);
+  if (error instanceof BadImage) return error.problem;
+  throw error instanceof Error ? error : new Error(`taken for an image: ${JSON.stringify(error)}`);
+}
+
+function draw(width = 300, height = 200) {
+  const canvas = createCanvas(width, height);
+  const context = canvas.getContext('2d');
+  const sweep = context.createLinearGradient(0, 0, width, height);
+  for (let stop = 0; stop <= 10; stop++) sweep.addColorStop(stop / 10, `hsl(${stop * 97} 80% 50%)`);
+  context.fillStyle = sweep;
+  context.fillRect(0, 0, width, height);
+  return canvas;
+}
+
+const PNG = draw().toBuffer('image/png');
+const JPEG = draw().toBuffer('image/jpeg');
+const WEBP = draw().toBuffer('image/webp', 80);
+const LOSSLESS_WEBP = draw().toBuffer('image/webp', 100);
+
+/** A JPEG with an APP1 segment (EXIF) of this content behind its first marker. */
+function withExif(jpeg: Buffer, tiff: Buffer): Buffer {
+  const content = Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), tiff]);
+  const head = Buffer.from([0xff, 0xe1, 0, 0]);
+  head.writeUInt16BE(content.length + 2, 2);
+  return Buffer.concat([jpeg.subarray(0, 2), head, content, jpeg.subarray(2)]);
+}
+
+/** EXIF, big-endian, of one tag: 0x0112, orientation. */
+function orientation(value: number): Buffer {
+  const tiff = Buffer.alloc(26);
+  tiff.write('MM\0*', 0, 'latin1');
+  tiff.writeUInt32BE(8, 4);
+  tiff.writeUInt16BE(1, 8);
+  tiff.writeUInt16BE(0x0112, 10);
+  tiff.writeUInt16BE(3, 12);
+  tiff.writeUInt32BE(1, 14);
+  tiff.writeUInt16BE(value, 18);
+  return tiff;
+}
+
+/** The image with other numbers in its header. */
+function claiming(image: Buffer, width: number, height: number): Buffer {
+  const bytes = Buffer.from(image);
+  if (image === PNG) {
+    bytes.writeUInt32BE(width, 16);
+    bytes.writeUInt32BE(height, 20);
+  } else if (image === JPEG) {
+    const frame = bytes.indexOf(Buffer.from([0xff, 0xc0]));
+    bytes.writeUInt16BE(height, frame + 5);
+    bytes.writeUInt16BE(width, frame + 7);
+  } else {
+    bytes.writeUInt16LE(width, 26);
+    bytes.writeUInt16LE(height, 28);
+  }
+  return bytes;
+}
+
+describe('an image is what it is', () => {
+  it.each<[string, Buffer, string]>([
+    ['a PNG', PNG, 'image/png'],
+    ['a JPEG', JPEG, 'image/jpeg'],
+    ['a WebP', WEBP, 'image/webp'],
+    ['a lossless WebP', LOSSLESS_WEBP, 'image/webp'],
+    ['a PNG with bytes behind its end', Buffer.concat([PNG, Buffer.alloc(500, 1)]), 'image/png'],
+    ['a JPEG with bytes behind its end', Buffer.concat([JPEG, Buffer.alloc(500, 1)]), 'image/jpeg'],
+    ['a JPEG with EXIF', withExif(JPEG, orientation(1)), 'image/jpeg'],
+  ])('%s', async (_what, bytes, contentType) => {
+    expect(await inspect(bytes)).toEqual({ contentType, width: 300, height: 200 });
+  });
+
+  it('a photo that lies on its side is told as it is shown', async () => {
+    expect(await inspect(withExif(JPEG, orientation(6)))).toMatchObject({ width: 200, height: 300 });
+  });
+});
+
+/** A PNG of three bytes a pixel, whose compressed rows are what `change` makes of them. */
+function png(change: (rows: Buffer) => Buffer, { interlaced = false } = {}): Buffer {
+  const chunk = (name: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
+    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    checksum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, checksum]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(16, 0);
+  header.writeUInt32BE(16, 4);
+  header.set([8, 2, 0, 0, interlaced ? 1 : 0], 8);
+  // Adam7: the columns and rows of its seven passes over 16 by 16 pixels.
+  const passes = interlaced
+    ? [
+        [2, 2],
+        [2, 2],
+        [4, 2],
+        [4, 4],
+        [8, 4],
+        [8, 8],
+        [16, 8],
+      ]
+    : [[16, 16]];
+  const bytes = passes.reduce((sum, [columns = 0, rows = 0]) => sum + rows * (1 + 3 * columns), 0);
+  return Buffer.concat([
+    PNG.subarray(0, 8),
+    chunk('IHDR', header),
+    chunk('IDAT', change(Buffer.alloc(bytes))),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+describe('a PNG is read to its last row', () => {
+  it.each([false, true])('also one that is interlaced: %s', async (interlaced) => {
+    expect(await inspect(png(deflateSync, { interlaced }))).toMatchObject({ width: 16, height: 16 });
+    const short = png((rows) => deflateSync(rows.subarray(0, -1)), { interlaced });
+    expect(await problemOf(short)).toBe('damaged');
+  });
+
+  it('one whose compressed rows break off is damaged, though every checksum of the file is right', async () => {
+    expect(await problemOf(png((rows) => deflateSync(rows).subarray(0, -9)))).toBe('damaged');
+  });
+
+  it('more than it needs is no damage', async () => {
+    const more = png((rows) => deflateSync(Buffer.concat([rows, Buffer.alloc(99)])));
+    expect(await inspect(more)).toMatchObject({ width: 16 });
+  });
+});
+
+/** With one bit in its middle turned over. */
+function flipped(image: Buffer): Buffer {
+  const bytes = Buffer.from(image);
+  const middle = Math.floor(bytes.length / 2);
+  bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
+  return bytes;
+}
+
+describe('damaged images are refused', () => {
+  const END_OF_JPEG = Buffer.from([0xff, 0xd9]);
+  const cut = (bytes: Buffer, part: number) => bytes.subarray(0, Math.floor(bytes.length * part));
+  const thumbnail = draw(30, 20).toBuffer('image/jpeg');
+  it.each<[string, Buffer]>([
+    ['a PNG cut short', cut(PNG, 0.7)],
+    ['a PNG without its last byte', PNG.subarray(0, -9)],
+    ['a PNG with damaged pixels', Buffer.from(PNG).fill(0x55, 60, 300)],
+    ['a PNG with one other bit', flipped(PNG)],
+    ['a PNG cut in the middle, with its end', Buffer.concat([cut(PNG, 0.5), PNG.subarray(-12)])],
+    ['a JPEG cut short', cut(JPEG, 0.7)],
+    ['a JPEG cut in the middle, with its end', Buffer.concat([cut(JPEG, 0.5), END_OF_JPEG])],
+    ['a JPEG without its last rows, with its end', Buffer.concat([cut(JPEG, 0.97), END_OF_JPEG])],
+    ['a JPEG with a thumbnail, cut short', cut(withExif(JPEG, thumbnail), 0.8)],
+    ['a WebP cut short', cut(WEBP, 0.7)],
+    ['a lossless WebP cut short', cut(LOSSLESS_WEBP, 0.7)],
+  ])('%s', async (_what, bytes) => {
+    expect(await problemOf(bytes)).toBe('damaged');
+  });
+});
+
+describe('images beyond 50 megapixels are refused by what they declare, before they are decoded', () => {
+  it.each<[string, Buffer]>([
+    ['PNG', PNG],
+    ['JPEG', JPEG],
+    ['WebP', WEBP],
+  ])('%s', async (_what, image) => {
+    expect(await problemOf(claiming(image, 10_000, 5001))).toBe('too_many_pixels');
+  });
+
+  it('a PNG of the largest numbers there are', async () => {
+    expect(await problemOf(claiming(PNG, 0xffff_ffff, 0xffff_ffff))).toBe('too_many_pixels');
+  });
+});
+
+describe('what is no image of the three kinds is refused', () => {
+  it.each<[string, Buffer]>([
+    ['nothing', Buffer.alloc(0)],
+    ['text', Buffer.from('hello')],
+    ['a drawing in SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
+    ['a GIF', Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')],
+    ['a bitmap', Buffer.concat([Buffer.from('BM'), Buffer.alloc(60)])],
+    ['the signature of a PNG alone', PNG.subarray(0, 8)],
+    ['the first marker of a JPEG alone', JPEG.subarray(0, 20)],
+    ['the signature of a WebP alone', WEBP.subarray(0, 16)],
+    [
+      'a sound file in the container of WebP',
+      Buffer.from(`RIFF\x24\0\0\0WAVEfmt ${'\0'.repeat(30)}`, 'latin1'),
+    ],
+    ['a PNG without pixels', claiming(PNG, 0, 0)],
+    ['a JPEG without pixels', claiming(JPEG, 300, 0)],
+  ])('%s', async (_what, bytes) => {
+    expect(await problemOf(bytes)).toBe('not_image');
+  });
+});
+
+it('an image that cannot be decoded leaves the next one as it was', async () => {
+  for (let at = 0; at < JPEG.length; at += 211) {
+    const damaged = Buffer.from(JPEG);
+    damaged.fill(0xff, at, at + 16);
+    const verdict: unknown = await inspect(damaged).catch((error: unknown) => error);
+    if (verdict instanceof Error) expect(verdict).toBeInstanceOf(BadImage);
+  }
+  expect(await inspect(PNG)).toMatchObject({ width: 300 });
+});

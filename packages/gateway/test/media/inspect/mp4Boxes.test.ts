@@ -1,0 +1,50 @@
+import { open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { checkMp4Boxes } from '../../../src/media/inspect/mp4Boxes.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+async function verdict(...parts: Buffer[]) {
+  const path = join(await tempFolder(), 'boxes.mp4');
+  await writeFile(path, Buffer.concat(parts));
+  const file = await open(path);
+  onTestFinished(() => file.close());
+  return checkMp4Boxes(file);
+}
+
+/** A box of so many bytes, all told; `says` is the length in its header. */
+function box(type: string, length = 8, says = length): Buffer {
+  const bytes = Buffer.alloc(length);
+  bytes.writeUInt32BE(says, 0);
+  bytes.write(type, 4, 'latin1');
+  return bytes;
+}
+
+function longBox(type: string, length: number, says = length): Buffer {
+  const bytes = box(type, length, 1);
+  bytes.writeBigUInt64BE(BigInt(says), 8);
+  return bytes;
+}
+
+const FTYP = box('ftyp', 24);
+const MOOV = box('moov', 100);
+
+it.each<[string, Buffer[], string]>([
+  ['index before the data', [FTYP, MOOV, box('mdat', 50)], 'whole'],
+  ['data before the index', [FTYP, box('free'), box('mdat', 50), MOOV], 'whole'],
+  ['a box with a 64-bit length', [FTYP, MOOV, longBox('mdat', 50)], 'whole'],
+  ['a last box that reaches to the end', [FTYP, MOOV, box('mdat', 50, 0)], 'whole'],
+  ['an old QuickTime file', [box('wide'), box('mdat', 50), MOOV], 'whole'],
+  ['no index', [FTYP, box('mdat', 50)], 'truncated'],
+  ['an index cut short', [FTYP, box('mdat', 50), MOOV.subarray(0, 60)], 'truncated'],
+  ['data cut short', [FTYP, MOOV, box('mdat', 50, 51)], 'truncated'],
+  ['data with a 64-bit length cut short', [FTYP, MOOV, longBox('mdat', 50, 2 ** 40)], 'truncated'],
+  ['the first bytes of a header', [FTYP, MOOV, Buffer.from([0, 0, 0])], 'truncated'],
+  ['a 64-bit header cut short', [FTYP, MOOV, box('mdat', 12, 1)], 'truncated'],
+  ['a length below that of a header', [FTYP, MOOV, box('mdat', 50, 7)], 'truncated'],
+  ['a 64-bit length below that of its header', [FTYP, MOOV, longBox('mdat', 50, 8)], 'truncated'],
+  ['another kind of file', [Buffer.from('\x1aE\xdf\xa3 and more of it', 'latin1')], 'not_mp4'],
+  ['less than a header', [Buffer.from('ftyp')], 'not_mp4'],
+])('%s', async (_what, parts, expected) => {
+  expect(await verdict(...parts)).toBe(expected);
+});

@@ -1,0 +1,107 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCanvas, loadImage } from '@napi-rs/canvas';
+import { afterAll, describe, expect, it } from 'vitest';
+import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
+import { makePoster } from '../../../src/media/inspect/poster.ts';
+import { createNativePool } from '../../../src/native/pool.ts';
+import { type Muxer, makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const native = createNativePool({ concurrency: 1 });
+afterAll(() => native.close());
+
+/** The poster of a video, and the grey in the middle of it. */
+async function posterOf(options: VideoOptions) {
+  const dir = await tempFolder();
+  const paths = { video: join(dir, 'video'), poster: join(dir, 'poster.jpg') };
+  await makeVideo(paths.video, options);
+  await makePoster(native, paths.video, paths.poster);
+  const bytes = await readFile(paths.poster);
+  const image = await loadImage(bytes);
+  const context = createCanvas(image.width, image.height).getContext('2d');
+  context.drawImage(image, 0, 0);
+  const [red = 0, green = 0, blue = 0] = context.getImageData(image.width / 2, image.height / 2, 1, 1).data;
+  return { bytes, width: image.width, height: image.height, pixel: [red, green, blue] as const };
+}
+
+describe('a poster', () => {
+  it('is a JPEG of the size of a small video', async () => {
+    const { bytes, width, height } = await posterOf({});
+    expect(bytes.toString('hex', 0, 3)).toBe('ffd8ff');
+    expect([width, height]).toEqual([64, 48]);
+  });
+
+  it('of a large video is 1280 pixels wide and keeps its shape', async () => {
+    const { width, height } = await posterOf({ width: 1920, height: 1080, fps: 2 });
+    expect([width, height]).toEqual([1280, 720]);
+  });
+
+  it.each<Muxer>(['mp4', 'webm', 'mpegts', 'avi'])('is made of %s', async (muxer) => {
+    expect(await posterOf({ muxer })).toMatchObject({ width: 64, height: 48 });
+  });
+
+  it('shows the frame a third in, in its true brightness', async () => {
+    // Studio range: 126 is the middle between black (16) and white (235).
+    const { pixel } = await posterOf({
+      seconds: 3,
+      luma: (second) => (second < 0.9 || second > 1.1 ? 200 : 126),
+    });
+    for (const channel of pixel) expect(channel).toBeGreaterThan(120);
+    for (const channel of pixel) expect(channel).toBeLessThan(136);
+  });
+
+  it('is not of a black frame where the video has others', async () => {
+    const { pixel } = await posterOf({ seconds: 4, luma: (second) => (second < 1.9 ? 16 : 180) });
+    expect(pixel[0]).toBeGreaterThan(150);
+  });
+
+  it('of a video that is all black is black', async () => {
+    const { pixel } = await posterOf({ luma: () => 16 });
+    expect(pixel[0]).toBeLessThan(5);
+  });
+
+  it('is made of a video of one frame', async () => {
+    expect(await posterOf({ fps: 1, seconds: 1 })).toMatchObject({ width: 64 });
+  });
+
+  it('of what is no video fails, and leaves no file', async () => {
+    const dir = await tempFolder();
+    const video = join(dir, 'video.mp4');
+    await writeFile(video, 'not a video');
+    await expect(makePoster(native, video, join(dir, 'poster.jpg'))).rejects.toThrow(/no frame/);
+    expect(await readdir(dir)).toEqual(['video.mp4']);
+  });
+});
+
+describe('a decoded frame', () => {
+  const SECONDS = 4;
+  /** The brightness tells the time: 40 and ten more a second. */
+  async function secondAt(place: number, options: VideoOptions = {}): Promise<number | undefined> {
+    const path = join(await tempFolder(), 'video');
+    await makeVideo(path, { seconds: SECONDS, luma: (second) => 40 + Math.floor(second) * 40, ...options });
+    using frame = await decodeFrameAt(path, place);
+    return frame && Math.round(((frame.data?.[0]?.[0] ?? 0) - 40) / 40);
+  }
+
+  it.each([
+    [0, 0],
+    [0.3, 1],
+    [0.6, 2],
+    [1, 3],
+  ])('at %f of the video is of second %i', async (place, second) => {
+    expect(await secondAt(place)).toBe(second);
+  });
+
+  it('is counted from where the video begins, which in MPEG-TS is not zero', async () => {
+    // Seeking in MPEG-TS does not look for key frames, so it may be the first that can be decoded after the place.
+    expect([2, 3]).toContain(await secondAt(0.6, { muxer: 'mpegts' }));
+  });
+
+  it('is not there where there is no video', async () => {
+    expect(await secondAt(0.5, { seconds: 0, audioSeconds: 1 })).toBeUndefined();
+    const text = join(await tempFolder(), 'text');
+    await writeFile(text, 'no video');
+    expect(await decodeFrameAt(text, 0.5)).toBeUndefined();
+  });
+});

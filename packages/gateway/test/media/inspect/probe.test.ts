@@ -1,0 +1,135 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCanvas } from '@napi-rs/canvas';
+import { afterAll, describe, expect, it } from 'vitest';
+import { probeVideo } from '../../../src/media/inspect/probe.ts';
+import { createNativePool } from '../../../src/native/pool.ts';
+import { makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const native = createNativePool({ concurrency: 1 });
+afterAll(() => native.close());
+
+async function video(options: VideoOptions = {}): Promise<Buffer> {
+  const path = join(await tempFolder(), 'made');
+  await makeVideo(path, options);
+  return readFile(path);
+}
+
+async function verdictOn(bytes: Buffer) {
+  const path = join(await tempFolder(), 'video.mp4');
+  await writeFile(path, bytes);
+  return probeVideo(native, path);
+}
+
+async function probeBytes(bytes: Buffer) {
+  const verdict = await verdictOn(bytes);
+  if (verdict.ok) return verdict.probe;
+  throw new Error(`taken for a bad video: ${verdict.problem}, ${verdict.detail}`);
+}
+
+/** What is wrong with these bytes. */
+async function problemOf(bytes: Buffer): Promise<string> {
+  const verdict = await verdictOn(bytes);
+  if (!verdict.ok) return verdict.problem;
+  throw new Error(`taken for a whole video: ${JSON.stringify(verdict.probe)}`);
+}
+
+/** Where the top-level boxes of an MP4 end. */
+function boxEnds(mp4: Buffer): number[] {
+  const ends: number[] = [];
+  for (let at = 0; at < mp4.length; ends.push(at)) at += mp4.readUInt32BE(at);
+  return ends;
+}
+
+describe('a whole video', () => {
+  it.each<[string, VideoOptions, object]>([
+    ['MP4', {}, { container: 'mp4', videoCodec: 'h264', duration: 1 }],
+    ['MP4 with its index at the end', { faststart: false }, { container: 'mp4', duration: 1 }],
+    ['MP4 with sound', { seconds: 2, audioSeconds: 2 }, { audioCodec: 'aac', duration: 2 }],
+    ['MP4 with sound longer than the picture', { seconds: 1, audioSeconds: 3 }, { duration: 1 }],
+    ['MP4 of 30 frames a second', { fps: 30, seconds: 3 }, { fps: 30, duration: 3 }],
+    // Matroska writes when a block begins, in whole milliseconds.
+    ['WebM', { muxer: 'webm' }, { container: 'webm', videoCodec: 'vp8', duration: expect.closeTo(1, 2) }],
+    ['MPEG-TS', { muxer: 'mpegts' }, { container: 'mpegts', videoCodec: 'h264', duration: 1 }],
+    ['AVI', { muxer: 'avi' }, { container: 'avi', videoCodec: 'h264', duration: 1 }],
+  ])('is described: %s', async (_what, options, facts) => {
+    const probe = await probeBytes(await video(options));
+    expect(probe).toMatchObject({ width: 64, height: 48, fps: 24, ...facts });
+    expect('audioCodec' in probe).toBe(options.audioSeconds !== undefined);
+  });
+});
+
+describe('a video cut short is found out', () => {
+  it.each([true, false])('MP4, index at the front: %s, wherever it ends', async (faststart) => {
+    const whole = await video({ faststart, audioSeconds: 1 });
+    const cuts = [...boxEnds(whole).slice(0, -1), 1, 7, 20, 100, whole.length / 2, whole.length - 1];
+    for (const cut of cuts) {
+      const problem = await problemOf(whole.subarray(0, cut));
+      expect([cut, problem]).toEqual([cut, cut < 8 ? 'not_video' : 'truncated']);
+    }
+  });
+
+  it.each<VideoOptions>([{ muxer: 'webm' }, { muxer: 'avi' }])('%j', async (options) => {
+    const whole = await video({ ...options, seconds: 20 });
+    expect(await problemOf(whole.subarray(0, whole.length / 2))).toBe('truncated');
+  });
+
+  it('MP4 whose media data is announced but not there', async () => {
+    const whole = await video();
+    const [ftyp = 0, moov = 0] = boxEnds(whole);
+    const empty = Buffer.concat([
+      whole.subarray(0, Math.max(ftyp, moov)),
+      Buffer.from('\0\0\0\x08mdat', 'latin1'),
+    ]);
+    expect(await problemOf(empty)).toBe('truncated');
+  });
+});
+
+describe('what is no video is refused', () => {
+  const image = createCanvas(64, 48).toBuffer('image/png');
+  it.each<[string, Buffer]>([
+    ['nothing', Buffer.alloc(0)],
+    ['a byte', Buffer.from('x')],
+    ['zeros', Buffer.alloc(10_000)],
+    ['text', Buffer.from('not a video '.repeat(500))],
+    ['a page', Buffer.from('<!doctype html><title>504</title><p>Gateway timeout')],
+    ['an error as JSON', Buffer.from('{"error": {"message": "The link has expired"}}')],
+    ['a picture', image],
+    ['a playlist', Buffer.from('#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n#EXT-X-ENDLIST\n')],
+    ['a script that names other files', Buffer.from("ffconcat version 1.0\nfile '/etc/passwd'\n")],
+    ['a session description', Buffer.from('v=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n')],
+    ['an MP4 brand and nothing behind it', Buffer.from('\0\0\0\x10ftypisom\0\0\0\0', 'latin1')],
+  ])('%s', async (_what, bytes) => {
+    expect(['not_video', 'truncated']).toContain(await problemOf(bytes));
+  });
+
+  it('a sound file', async () => {
+    expect(await problemOf(await video({ seconds: 0, audioSeconds: 1 }))).toBe('no_video_stream');
+  });
+
+  it('a file that is not there is an error of the system, not of the video', async () => {
+    const missing = probeVideo(native, join(await tempFolder(), 'missing.mp4'));
+    await expect(missing).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+it.each(['ENOENT', 'EMFILE'])('a child that cannot open the file (%s) has no verdict on it', async (code) => {
+  const path = join(await tempFolder(), 'video.mp4');
+  await writeFile(path, await video());
+  const job = new URL('./jobs/probeWithout.ts', import.meta.url);
+  await expect(native.run(job, { path, code })).rejects.toThrow('Could not read the video');
+});
+
+it('damaged bytes never end the checks: each is a video, or none, and the next file is looked at', async () => {
+  const whole = await video({ audioSeconds: 1 });
+  const verdicts = new Set<string>();
+  for (let at = 0; at < whole.length; at += 97) {
+    const damaged = Buffer.from(whole);
+    damaged.fill(0xff, at, at + 16);
+    const verdict = await verdictOn(damaged);
+    verdicts.add(verdict.ok ? 'video' : verdict.problem);
+  }
+  expect(verdicts.size).toBeGreaterThan(1);
+  expect(await probeBytes(whole)).toMatchObject({ duration: 1 });
+});

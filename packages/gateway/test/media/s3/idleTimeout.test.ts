@@ -1,0 +1,80 @@
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { unstalled } from '../../../src/media/s3/idleTimeout.ts';
+import { readAll } from '../../support/http/readAll.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a stream that must not stall', () => {
+  it('brings the bytes', async () => {
+    const body = new PassThrough();
+    const reading = readAll(unstalled(body, 1000));
+    body.write('0123');
+    body.end('456');
+    expect((await reading).toString()).toBe('0123456');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('ends with an error where somebody waits for bytes and none come', async () => {
+    const body = new PassThrough();
+    const reading = readAll(unstalled(body, 1000));
+    reading.catch(() => undefined);
+    body.write('0123');
+    await turn();
+    vi.advanceTimersByTime(999);
+    body.write('4');
+    await turn();
+    vi.advanceTimersByTime(999);
+    expect(body.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    await expect(reading).rejects.toThrow('sent nothing for 1 second');
+    expect(body.destroyed).toBe(true);
+  });
+
+  it('waits for ever for a reader that has paused', async () => {
+    const body = new PassThrough();
+    const stream = unstalled(body, 1000);
+    const pieces = stream[Symbol.asyncIterator]();
+    const first = pieces.next();
+    const large = Buffer.alloc(200_000);
+    body.end(large);
+    await first;
+    await turn();
+    vi.advanceTimersByTime(3_600_000);
+    let bytes = (await first).value.length;
+    for (let next = await pieces.next(); !next.done; next = await pieces.next()) bytes += next.value.length;
+    expect(bytes).toBe(large.length);
+  });
+
+  it('ends with an error where the bytes break off', async () => {
+    const body = new PassThrough();
+    const reading = readAll(unstalled(body, 1000));
+    body.write('0123');
+    body.destroy();
+    await expect(reading).rejects.toThrow('broke off');
+  });
+
+  it('brings no more than was asked for', async () => {
+    const body = new PassThrough();
+    const reading = readAll(unstalled(body, 1000, 5));
+    body.write('0123');
+    body.write('4567');
+    expect((await reading).toString()).toBe('01234');
+  });
+
+  it('lets go of the bytes when it is given up', async () => {
+    const body = new PassThrough();
+    const stream = unstalled(body, 1000);
+    stream.destroy();
+    await turn();
+    expect(body.destroyed).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

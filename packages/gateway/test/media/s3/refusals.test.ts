@@ -1,0 +1,185 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { SETTINGS } from '../../../src/config/settings.ts';
+import { explainedS3, noteRequest, refusalOf } from '../../../src/media/s3/errors.ts';
+import { REFUSALS, rowOf } from '../../../src/media/s3/refusals.ts';
+import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
+import { OnetakeError } from '../../../src/tasks/errors.ts';
+import { bucketOf } from '../../support/servers/bucket.ts';
+import { serve } from '../../support/servers/httpServer.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+import { EXAMPLES, type Example, PATH_STYLE, type Storage, upload } from './refusalExamples.ts';
+
+/** Rows that an example has met. */
+const met = new Set<unknown>();
+const messages = new Set<string>();
+
+function note(error: unknown): OnetakeError {
+  if (!(error instanceof OnetakeError)) throw new Error('is not explained', { cause: error });
+  met.add(rowOf(refusalOf(error.cause)));
+  messages.add(error.message);
+  return error;
+}
+
+async function storageAt(endpoint: string, options: Partial<S3Options> = {}): Promise<Storage> {
+  const server = { bucket: 'onetake', region: 'us-east-1', accessKeyId: 'a', secretAccessKey: 'b', endpoint };
+  return createS3Storage(bucketOf(server, { scratch: join(await tempFolder(), 'scratch'), ...options }));
+}
+
+/** A storage whose server answers everything with the example. */
+async function answering({ status, xml, text, headers = {}, options }: Example): Promise<Storage> {
+  const elements = Object.entries(xml ?? {}).map(
+    ([name, value]) => `<${name}>${value.replaceAll('&', '&amp;')}</${name}>`,
+  );
+  const body =
+    text ?? (xml ? `<?xml version="1.0" encoding="UTF-8"?><Error>${elements.join('')}</Error>` : '');
+  const { origin } = await serve((request, response) => {
+    request.resume();
+    response.writeHead(status, { 'content-type': xml ? 'application/xml' : 'text/plain', ...headers });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
+  return storageAt(origin, options);
+}
+
+describe('what mends a refusal is told', () => {
+  it.each(EXAMPLES)('of $of', async (example) => {
+    const storage = await answering(example);
+    const error = note(await (example.does ?? upload)(storage).catch((error: unknown) => error));
+    expect(error).toMatchObject({ code: 'storage_unavailable', status: 503 });
+    expect(error.message).toMatch(example.tells);
+  });
+
+  it('of a server that does not speak TLS', async () => {
+    const { port } = await serve((_request, response) => response.end());
+    const storage = await storageAt(`https://127.0.0.1:${port}`);
+    const error = note(await storage.check().catch((error: unknown) => error));
+    expect(error.message).toMatch(/ONETAKE_S3_ENDPOINT with http:/);
+  });
+
+  it('of a server that answers plain HTTP with a TLS alert', async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.end(Buffer.from([21, 3, 1, 0, 2, 2, 70])));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    // A server that listens on TCP has an address of this shape.
+    const storage = await storageAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const error = note(await storage.check().catch((error: unknown) => error));
+    expect(error.message).toMatch(/ONETAKE_S3_ENDPOINT with https:/);
+  });
+
+  const sent = { operation: 'PutObject', endpoint: true, pathStyle: true, checksums: true, encrypted: false };
+  it.each([
+    ['ENOTFOUND', { ...sent, pathStyle: false }, PATH_STYLE],
+    ['ENOTFOUND', sent, /correct ONETAKE_S3_ENDPOINT, and see the name server/],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', { ...sent, pathStyle: false }, PATH_STYLE],
+    ['SELF_SIGNED_CERT_IN_CHAIN', sent, /NODE_EXTRA_CA_CERTS/],
+    ['CERT_HAS_EXPIRED', sent, /renew it/],
+  ])('of %s', async (code, request, tells) => {
+    const refused = Object.assign(new Error('no'), { code });
+    noteRequest(refused, request);
+    const error = note(await explainedS3(() => Promise.reject(refused)).catch((error: unknown) => error));
+    expect(error.message).toMatch(tells);
+  });
+
+  it.each([
+    [Object.assign(new Error('none'), { name: 'CredentialsProviderError' }), /ONETAKE_S3_ACCESS_KEY_ID/],
+    [new Error('Region is missing'), /ONETAKE_S3_REGION/],
+  ])('of what the SDK misses: %s', async (refused, tells) => {
+    const error = note(await explainedS3(() => Promise.reject(refused)).catch((error: unknown) => error));
+    expect(error.message).toMatch(tells);
+  });
+});
+
+describe('what is not known', () => {
+  it('is told by the code of the service, and the log has the rest', async () => {
+    const xml = { Code: 'XInventedHere', Message: 'bucket onetake of key a' };
+    const storage = await answering({ of: '', status: 418, xml, tells: /./ });
+    await expect(upload(storage)).rejects.toMatchObject({
+      message:
+        "The gateway's object storage refused a request with XInventedHere (status 418); the log has its answer.",
+      cause: { message: xml.Message, sent: { operation: 'PutObject' } },
+    });
+  });
+
+  it('is not told where the code is none', async () => {
+    const xml = { Code: 'see https://example.com for a prize', Message: 'no' };
+    const storage = await answering({ of: '', status: 418, xml, tells: /./ });
+    await expect(upload(storage)).rejects.toMatchObject({
+      message: "The gateway's object storage refused a request (status 418); the log has its answer.",
+    });
+  });
+
+  it.each([
+    [501, 'NotImplemented'],
+    [400, 'InvalidArgument'],
+  ])('of conditional writes (%i %s) is done without', async (status, code) => {
+    const stored = new Map<string, string>();
+    const { origin } = await serve(async (request, response) => {
+      const path = request.url?.split('?')[0] ?? '';
+      const body = Buffer.concat(await Array.fromAsync(request)).toString();
+      const refuse = (status: number, code: string) =>
+        response
+          .writeHead(status, { 'content-type': 'application/xml' })
+          .end(`<Error><Code>${code}</Code></Error>`);
+      if (request.method === 'PUT' && request.headers['if-none-match']) return refuse(status, code);
+      if (request.method === 'PUT') stored.set(path, body);
+      const found = stored.get(path);
+      return found === undefined
+        ? refuse(404, 'NoSuchKey')
+        : response.end(request.method === 'PUT' ? '' : found);
+    });
+    const storage = await storageAt(origin, { prefix: 'one' });
+    await storage.claim('first');
+    await expect((await storageAt(origin, { prefix: 'one' })).claim('second')).rejects.toMatchObject({
+      code: 'storage_claimed',
+    });
+  });
+});
+
+it('a bucket whose clock is an hour off is used all the same', async () => {
+  const HOUR_MS = 3_600_000;
+  const { origin, requests } = await serve((request, response) => {
+    request.resume();
+    const now = Date.now() + HOUR_MS;
+    response.setHeader('date', new Date(now).toUTCString());
+    const [, at = ''] = /^(\d{8}T\d{6}Z)$/.exec(String(request.headers['x-amz-date'])) ?? [];
+    const signed = Date.parse(at.replace(/(....)(..)(..)T(..)(..)(..)Z/, '$1-$2-$3T$4:$5:$6Z'));
+    if (Math.abs(now - signed) < HOUR_MS / 4) return response.end();
+    return response
+      .writeHead(403, { 'content-type': 'application/xml' })
+      .end('<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>');
+  });
+  await (await storageAt(origin)).check();
+  expect(requests.length).toBe(2);
+});
+
+describe('the table of refusals', () => {
+  /** Mended at the service, the proxy or the machine. */
+  const ELSEWHERE = /clock|client_max_body_size|NODE_EXTRA_CA_CERTS|a cap of|is full|its limits|damaged on/;
+
+  it('has an example of each row', () => {
+    expect(REFUSALS.filter((row) => !met.has(row))).toEqual([]);
+  });
+
+  it('names settings that exist, with values that they take, or a permission', () => {
+    const byName = new Map<string, (typeof SETTINGS)[keyof typeof SETTINGS]>(
+      Object.values(SETTINGS).map((setting) => [setting.env, setting]),
+    );
+    for (const message of messages) {
+      const named = [...message.matchAll(/(ONETAKE_[A-Z0-9_]+)(?:=([^\s.,;]+))?/g)];
+      if (named.length === 0) expect(message).toMatch(new RegExp(`${ELSEWHERE.source}|permission`));
+      for (const [, name = '', value] of named) {
+        const setting = byName.get(name);
+        expect(setting, name).toBeDefined();
+        if (value !== undefined)
+          expect(setting?.schema.safeParse(value).success, `${name}=${value}`).toBe(true);
+      }
+    }
+  });
+});

@@ -1,0 +1,212 @@
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
+import { readAll } from '../../support/http/readAll.ts';
+import { bucketOf, ownServer } from '../../support/servers/bucket.ts';
+import { flakyServer } from '../../support/servers/flakyServer.ts';
+import { serve } from '../../support/servers/httpServer.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+import { put } from '../storageContract.ts';
+
+const KEY = 'video/0123.mp4';
+const UNAVAILABLE = { code: 'storage_unavailable', status: 503 };
+
+async function storageOf(changes: Partial<S3Options>) {
+  const account = { bucket: 'onetake', region: 'us-east-1', accessKeyId: 'a', secretAccessKey: 'b' };
+  return createS3Storage(
+    bucketOf(
+      { endpoint: 'http://127.0.0.1:1', ...account },
+      { scratch: join(await tempFolder(), 'scratch'), ...changes },
+    ),
+  );
+}
+
+/** A storage whose server answers everything with one error of S3. */
+async function answering(status: number, code: string) {
+  const xml = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>no</Message></Error>`;
+  const { origin } = await serve((request, response) => {
+    request.resume();
+    response.writeHead(status, { 'content-type': 'application/xml' });
+    response.end(request.method === 'HEAD' ? undefined : xml);
+  });
+  return storageOf({ endpoint: origin });
+}
+
+describe('what the operator must mend', () => {
+  it.each([
+    [404, 'NoSuchBucket', /ONETAKE_S3_BUCKET/],
+    [403, 'AccessDenied', /permission/],
+    [403, 'InvalidAccessKeyId', /ONETAKE_S3_ACCESS_KEY_ID/],
+    [403, 'SignatureDoesNotMatch', /ONETAKE_S3_SECRET_ACCESS_KEY/],
+    [301, 'PermanentRedirect', /ONETAKE_S3_REGION/],
+    [400, 'AuthorizationHeaderMalformed', /ONETAKE_S3_REGION/],
+    [403, 'RequestTimeTooSkewed', /clock/],
+    [400, 'KMS.NotFoundException', /ONETAKE_S3_SSE_KMS_KEY_ID/],
+    [507, 'XMinioStorageFull', /full/],
+    [503, 'SlowDown', /fewer requests/],
+    [500, 'InternalError', /errors of its own/],
+    [418, 'Teapot', /the log/],
+  ])('is named where the server answers %i %s', async (status, code, advice) => {
+    const storage = await answering(status, code);
+    for (const attempt of [
+      () => storage.check(),
+      () => storage.read(KEY),
+      () => put(storage, KEY, 'bytes'),
+    ]) {
+      const error = await attempt().catch((error: unknown) => error);
+      expect(error).toMatchObject({
+        ...UNAVAILABLE,
+        message: expect.stringMatching(advice),
+        details: { retryAfterSeconds: expect.any(Number) },
+        cause: expect.any(Error),
+      });
+    }
+  });
+
+  it.each([403, 301])('is named where all there is to see is a %i without a body', async (status) => {
+    const storage = await answering(status, '');
+    await expect(storage.stat(KEY)).rejects.toMatchObject(UNAVAILABLE);
+  });
+
+  it('is not taken for a missing video where the bucket is gone', async () => {
+    const server = await ownServer();
+    const scratch = join(await tempFolder(), 'scratch');
+    const storage = createS3Storage(bucketOf({ ...server, bucket: 'another' }, { scratch }));
+    for (const attempt of [() => storage.stat(KEY), () => storage.read(KEY), () => storage.check()]) {
+      await expect(attempt()).rejects.toMatchObject({
+        ...UNAVAILABLE,
+        message: expect.stringContaining('ONETAKE_S3_BUCKET'),
+      });
+    }
+  });
+
+  it('is told at start where another installation has the place', async () => {
+    const server = await ownServer();
+    const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
+    await createS3Storage(options).claim('first');
+    await createS3Storage(options).claim('first');
+    await expect(createS3Storage(options).claim('second')).rejects.toMatchObject({
+      code: 'storage_claimed',
+      message: expect.stringMatching(/ONETAKE_S3_PREFIX.*installation\.json/s),
+    });
+    await createS3Storage({ ...options, prefix: `${options.prefix}/below` }).claim('second');
+    await createS3Storage(options).claim('first');
+  });
+
+  it('is told at start where nobody can say whose the place is', async () => {
+    const server = await ownServer();
+    const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
+    // What claims look like is for the claiming version to know: this is one of another make.
+    await fetch(`${server.endpoint}/${server.bucket}/${options.prefix}/installation.json`, {
+      method: 'PUT',
+      body: '[]',
+    });
+    await expect(createS3Storage(options).claim('first')).rejects.toMatchObject({ code: 'storage_claimed' });
+  });
+});
+
+describe('a server that keeps less than it was sent', () => {
+  it('is found out, and what it kept is removed', async () => {
+    const { origin, requests } = await serve((request, response) => {
+      request.resume();
+      const facts = { 'content-length': '3', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
+      response.writeHead(200, request.method === 'HEAD' ? facts : { etag: '"e"' }).end();
+    });
+    const storage = await storageOf({ endpoint: origin });
+    await expect(put(storage, KEY, 'bytes')).rejects.toMatchObject({
+      ...UNAVAILABLE,
+      cause: expect.objectContaining({
+        message: expect.stringContaining('3 bytes in the bucket instead of 5'),
+      }),
+    });
+    expect(requests.map(({ method }) => method)).toEqual(['PUT', 'HEAD', 'DELETE']);
+    expect((await storage.write(KEY)).partial).toBe(5);
+  });
+});
+
+describe('a server that is away', () => {
+  it('is a 503 that says where to look, and no more than that once it is back', async () => {
+    const server = await ownServer();
+    const scratch = join(await tempFolder(), 'scratch');
+    let time = 0;
+    const storage = createS3Storage(bucketOf(server, { scratch, monotonic: () => time }));
+    await put(storage, KEY, 'bytes');
+    await storage.check();
+    const write = await storage.write('video/other.mp4');
+    await server.close();
+
+    time += 5000;
+    for (const attempt of [
+      () => storage.check(),
+      () => storage.stat(KEY),
+      () => storage.read(KEY),
+      () => storage.remove(KEY),
+      () => put(storage, KEY, 'bytes'),
+      () => storage.withLocalFile(KEY, async () => undefined),
+      () => Array.fromAsync(storage.list()),
+      () => storage.removeLeftovers(0),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({
+        ...UNAVAILABLE,
+        message: expect.stringContaining('ONETAKE_S3_ENDPOINT'),
+      });
+    }
+
+    await ownServer(server.port);
+    time += 5000;
+    await storage.check();
+    await write.append(Readable.from([Buffer.from('other')]), 0);
+    expect((await write.commit()).bytes).toBe(5);
+  });
+
+  it('is asked once by however many check it within a few seconds', async () => {
+    const server = await ownServer();
+    const flaky = await flakyServer(server);
+    const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
+    let time = 0;
+    const storage = createS3Storage({ ...options, endpoint: flaky.endpoint, monotonic: () => time });
+    await Promise.all(Array.from({ length: 20 }, () => storage.check()));
+    time += 4999;
+    await storage.check();
+    expect(flaky.requests).toHaveLength(1);
+    time += 1;
+    await storage.check();
+    expect(flaky.requests).toHaveLength(2);
+  });
+});
+
+describe('a server that hangs', () => {
+  async function hanging() {
+    const server = await ownServer();
+    const flaky = await flakyServer(server);
+    const scratch = join(await tempFolder(), 'scratch');
+    const timeouts = { connectMs: 100, answerMs: 100, idleMs: 100, checkMs: 100 };
+    const options = bucketOf(server, { scratch, timeouts });
+    return { flaky, storage: createS3Storage({ ...options, endpoint: flaky.endpoint }) };
+  }
+
+  it('holds nobody up for longer than the time-outs', async () => {
+    const { flaky, storage } = await hanging();
+    flaky.fate = () => 'hang';
+    for (const attempt of [
+      () => storage.check(),
+      () => storage.stat(KEY),
+      () => storage.read(KEY),
+      () => put(storage, KEY, 'bytes'),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({
+        ...UNAVAILABLE,
+        message: expect.stringContaining('ONETAKE_S3_ENDPOINT'),
+      });
+    }
+  });
+
+  it('in the middle of the bytes ends the read with an error', async () => {
+    const { flaky, storage } = await hanging();
+    await put(storage, KEY, '0123456789');
+    flaky.fate = () => ({ thenHangAfter: 4 });
+    const stream = await storage.read(KEY);
+    await expect(readAll(stream)).rejects.toThrow(/sent nothing/);
+  });
+});

@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { anotherKey } from '../../../src/media/key.ts';
+import { type MediaStorage, StoredWrong } from '../../../src/media/media.ts';
+import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
+import { readAll } from '../../support/http/readAll.ts';
+import { bucketOf, ownServer } from '../../support/servers/bucket.ts';
+import { type Fate, type FlakyServer, flakyServer } from '../../support/servers/flakyServer.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+import { put } from '../storageContract.ts';
+
+const MIB = 2 ** 20;
+const KEY = 'video/0123.mp4';
+
+const isPart = ({ method, url }: IncomingMessage): boolean =>
+  method === 'PUT' && /partNumber=/.test(url ?? '');
+
+/** A storage whose server is behind one that breaks what the test wants broken. */
+async function between(changes: Partial<S3Options> = {}) {
+  const server = await ownServer();
+  const flaky = await flakyServer(server);
+  const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch'), ...changes });
+  const storage = createS3Storage({ ...options, endpoint: flaky.endpoint });
+  return {
+    storage,
+    flaky,
+    options,
+    direct: createS3Storage({ ...options, scratch: join(options.scratch, 'of-another') }),
+  };
+}
+
+async function staged(storage: MediaStorage, bytes: Buffer) {
+  const write = await storage.write(KEY);
+  await write.append(Readable.from([bytes]), 0);
+  return write;
+}
+
+const BYTES = Buffer.from('0123456789'.repeat(100));
+
+/** A server that says that it has stored an object, has half of it, and does with a removal what `removal` says. */
+const storingShort =
+  (direct: MediaStorage, removal: Fate): FlakyServer['fate'] =>
+  ({ method, url = '' }) => {
+    if (method === 'DELETE') return removal;
+    if (method !== 'PUT' || !url.includes(KEY)) return 'pass';
+    const half = put(direct, KEY, BYTES.subarray(0, 500));
+    return { answer: (response) => void half.then(() => response.writeHead(200).end()) };
+  };
+
+const headersOf = (requests: readonly IncomingMessage[], wanted: (request: IncomingMessage) => boolean) =>
+  requests.filter(wanted).map(({ headers }) => headers);
+
+describe('an upload', () => {
+  it('of a large video goes in parts and comes back byte for byte', async () => {
+    const { storage, flaky } = await between();
+    const bytes = randomBytes(29 * MIB + 123);
+    await (await staged(storage, bytes)).commit();
+    expect(flaky.requests.filter(isPart)).toHaveLength(4);
+    expect((await storage.stat(KEY))?.bytes).toBe(bytes.length);
+    expect((await readAll(await storage.read(KEY))).equals(bytes)).toBe(true);
+    const middle = { start: 8 * MIB - 5, end: 8 * MIB + 5 };
+    expect(await readAll(await storage.read(KEY, middle))).toEqual(
+      bytes.subarray(middle.start, middle.end + 1),
+    );
+  });
+
+  it('leaves nothing on this machine', async () => {
+    const { storage, options } = await between();
+    await put(storage, KEY, 'bytes');
+    expect(await readdir(join(options.scratch, 'video'))).toEqual([]);
+    await storage.withLocalFile(KEY, async () => undefined);
+    expect(await readdir(join(options.scratch, 'lent'))).toEqual([]);
+  });
+
+  it('is tried again, part by part, where a connection breaks', async () => {
+    const { storage, flaky } = await between();
+    let broken = 0;
+    flaky.fate = (request) => (isPart(request) && broken++ < 2 ? 'break' : 'pass');
+    const bytes = randomBytes(17 * MIB);
+    await (await staged(storage, bytes)).commit();
+    expect(broken).toBe(5);
+    expect((await readAll(await storage.read(KEY))).equals(bytes)).toBe(true);
+  });
+
+  it.each([
+    ['in parts', 17 * MIB],
+    ['at once', 1 * MIB],
+  ])(
+    '%s that the server does not live to see the end of leaves no object, and may be tried again',
+    async (_how, size) => {
+      const { storage, flaky, direct } = await between();
+      const bytes = randomBytes(size);
+      const write = await staged(storage, bytes);
+      // The first part passes, and so does the POST that begins an upload in parts; then the server is gone.
+      let puts = 0;
+      flaky.fate = ({ method, url }) => {
+        if (/uploads/.test(url ?? '')) return 'pass';
+        return method === 'PUT' && size > 8 * MIB && ++puts === 1 ? 'pass' : 'break';
+      };
+      await expect(write.commit()).rejects.toMatchObject({ code: 'storage_unavailable', status: 503 });
+      expect(await direct.stat(KEY)).toBeUndefined();
+      expect(await Array.fromAsync(direct.list())).toEqual([]);
+
+      flaky.fate = () => 'pass';
+      expect((await write.commit()).bytes).toBe(size);
+      expect((await readAll(await direct.read(KEY))).equals(bytes)).toBe(true);
+    },
+  );
+
+  it('that was stored short is removed, and may be tried again', async () => {
+    const { storage, flaky, direct } = await between();
+    flaky.fate = storingShort(direct, 'pass');
+    const write = await staged(storage, BYTES);
+    await expect(write.commit()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(await direct.stat(KEY)).toBeUndefined();
+    flaky.fate = () => 'pass';
+    await write.commit();
+    expect((await readAll(await direct.read(KEY))).equals(BYTES)).toBe(true);
+  });
+
+  it('that was stored short, and cannot be removed, may be stored under another key', async () => {
+    const { storage, flaky, direct } = await between();
+    flaky.fate = storingShort(direct, {
+      answer: (response) => response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>'),
+    });
+    const write = await staged(storage, BYTES);
+    await expect(write.commit()).rejects.toThrow(StoredWrong);
+    const next = anotherKey(KEY);
+    flaky.fate = () => 'pass';
+    expect((await write.commit(next)).bytes).toBe(BYTES.length);
+    expect((await readAll(await direct.read(next))).equals(BYTES)).toBe(true);
+    expect((await storage.write(KEY)).partial).toBe(0);
+  });
+
+  it('says what kind of file it is, and with which checksum', async () => {
+    const { storage, flaky } = await between();
+    await put(storage, KEY, 'bytes');
+    const [headers] = headersOf(flaky.requests, ({ method }) => method === 'PUT');
+    expect(headers).toMatchObject({
+      'content-type': 'video/mp4',
+      'x-amz-checksum-crc32': expect.any(String),
+    });
+    expect(headers).not.toHaveProperty('x-amz-server-side-encryption');
+  });
+
+  it('has no checksum where the server knows none', async () => {
+    const { storage, flaky } = await between({ checksums: false });
+    await put(storage, KEY, 'bytes');
+    await (await staged(storage, randomBytes(9 * MIB))).commit();
+    const uploads = headersOf(flaky.requests, ({ method }) => method === 'PUT' || method === 'POST');
+    expect(uploads.length).toBeGreaterThanOrEqual(5);
+    expect(uploads.flatMap(Object.keys).filter((name) => /checksum/.test(name))).toEqual([]);
+  });
+
+  it('asks for the encryption that is set', async () => {
+    const { storage, flaky } = await between({ encryption: { algorithm: 'aws:kms', kmsKeyId: 'key-1' } });
+    await put(storage, KEY, 'bytes');
+    await (await staged(storage, randomBytes(9 * MIB))).commit();
+    await storage.check();
+    await storage.claim('this one');
+    const begun = headersOf(flaky.requests, (request) => !isPart(request)).filter(
+      (headers) => 'x-amz-server-side-encryption' in headers,
+    );
+    // The object, the multipart upload, the check and the claim.
+    expect(begun).toHaveLength(4);
+    for (const headers of begun) {
+      expect(headers).toMatchObject({
+        'x-amz-server-side-encryption': 'aws:kms',
+        'x-amz-server-side-encryption-aws-kms-key-id': 'key-1',
+      });
+    }
+  });
+
+  it('names the bucket in the path, where path style is set', async () => {
+    const { storage, flaky, options } = await between();
+    await put(storage, KEY, 'bytes');
+    expect(flaky.requests[0]?.url).toMatch(`/${options.bucket}/${options.prefix}/${KEY}`);
+  });
+});

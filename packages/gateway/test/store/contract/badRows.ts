@@ -1,0 +1,164 @@
+import { describe, expect, it, type Mock, vi } from 'vitest';
+import type { Store } from '../../../src/store/store.ts';
+import type { Task } from '../../../src/tasks/task.ts';
+import { aKey, aMediaRow, aRequest, START_OF_TIME } from '../../support/builders.ts';
+import { accepted, intended } from './steps.ts';
+
+/** A store, and a way to its rows that is not the store's. */
+export interface OpenedBeside {
+  readonly store: Store;
+  run(sql: string): Promise<void>;
+}
+
+type Log = { warn: Mock; error: Mock };
+
+/** What a text column may hold that is not what belongs there. */
+const WRONG = ['not JSON', '{"model":', 'null', '[]', '{}', '"text"', '17'] as const;
+
+const COLUMNS = ['request', 'price', 'result', 'error', 'upstream_result', 'phase'] as const;
+
+const METADATA = { order: 'seven' };
+
+/** A row that cannot be read costs nobody else anything. */
+export function describeBadRows(name: string, open: (log: Log) => Promise<OpenedBeside>): void {
+  const opened = async () => {
+    const log = { warn: vi.fn(), error: vi.fn() };
+    return { log, ...(await open(log)) };
+  };
+
+  /** Five tasks of a dead node that are being submitted with the same words, of which the first, third and last are damaged. */
+  async function damaged({ store, run }: OpenedBeside, column: string, value: string) {
+    const tasks: Task[] = [];
+    for (let n = 0; n < 5; n++) {
+      tasks.push(await intended(store, {}, { owner: 'dead', request: aRequest({ metadata: METADATA }) }));
+    }
+    await run(
+      `update attempts set outcome = 'expired', upstream_id = task_id, ended_at = ${START_OF_TIME}, upstream_result = '{"ref":"x"}'`,
+    );
+    const bad = tasks.filter((_, n) => n % 2 === 0);
+    const [table, id] = column === 'upstream_result' ? ['attempts', 'task_id'] : ['tasks', 'id'];
+    const ids = bad.map((task) => `'${task.id}'`).join(', ');
+    await run(`update ${table} set ${column} = '${value}' where ${id} in (${ids})`);
+    return { bad, good: tasks.filter((task) => !bad.includes(task)).map(({ id: own }) => own) };
+  }
+
+  const ids = (tasks: readonly { id: string }[]) => tasks.map(({ id }) => id);
+
+  /** All pages, of which only the last may be short. */
+  async function pages(read: (after?: string) => Promise<readonly { id: string }[]>): Promise<string[]> {
+    const all: string[] = [];
+    for (;;) {
+      const page = ids(await read(all.at(-1)));
+      all.push(...page);
+      if (page.length < 1) return all;
+    }
+  }
+
+  describe.each(COLUMNS)(`${name}: a task whose %s cannot be read`, (column) => {
+    it.each(WRONG)(
+      'since it is %j keeps no other from being listed, read, adopted and driven',
+      async (value) => {
+        const beside = await opened();
+        const { store, log } = beside;
+        const { bad, good } = await damaged(beside, column, value);
+        const newest = good.toReversed();
+        const query = { projectId: 'project', limit: 1 };
+
+        expect(await pages((before) => store.listTasks({ ...query, ...(before ? { before } : {}) }))).toEqual(
+          newest,
+        );
+        expect(ids(await store.listTasks({ ...query, limit: 10 }))).toEqual(newest);
+        if (column !== 'request') {
+          expect(ids(await store.listTasks({ ...query, limit: 10, metadata: METADATA }))).toEqual(newest);
+        }
+        expect(ids(await store.tasks([...ids(bad), ...good])).sort()).toEqual(good);
+        expect(ids(await store.expiredSince(0, 10)).sort()).toEqual(good);
+        if (column === 'request') {
+          const like = await store.submittingLike(await intended(store));
+          expect(ids(like).sort()).toEqual(good);
+        }
+        for (const task of bad) {
+          await expect(store.task(task.id)).rejects.toMatchObject({ code: 'row_unreadable', status: 500 });
+        }
+
+        if (column !== 'phase') {
+          const adopted = [
+            await store.adopt('heir', 1),
+            await store.adopt('heir', 1),
+            await store.adopt('heir', 1),
+          ];
+          expect(adopted.flatMap(ids).slice(0, 2)).toEqual(good);
+          expect(
+            await pages((after) => store.owned('heir', 1, after)).then((all) => all.slice(0, 2)),
+          ).toEqual(good);
+          // Set aside for good: nobody takes them again while this node lives.
+          expect(ids(await store.adopt('heir', 10)).filter((id) => ids(bad).includes(id))).toEqual([]);
+        }
+
+        expect(store.unreadable()).toBe(bad.length);
+        expect(log.error.mock.calls.map(([facts]) => facts.id).sort()).toEqual(ids(bad).sort());
+        expect(log.error).toHaveBeenCalledWith(
+          expect.objectContaining({
+            event: 'store.row_unreadable',
+            table: 'tasks',
+            reason: expect.any(String),
+          }),
+          expect.any(String),
+        );
+      },
+    );
+  });
+
+  describe(`${name}: a row that cannot be read`, () => {
+    it('does not stop a list by metadata, whatever its request is', async () => {
+      const beside = await opened();
+      for (const value of WRONG) {
+        const { good } = await damaged(beside, 'request', value);
+        const query = { projectId: 'project', metadata: METADATA, limit: 100 };
+        expect(ids(await beside.store.listTasks(query))).toEqual(expect.arrayContaining(good));
+        const [newest] = good.toReversed();
+        expect(ids(await beside.store.listTasks({ ...query, limit: 1 }))).toEqual([newest]);
+        const other = { ...query, metadata: { order: 'eight' } };
+        expect(await beside.store.listTasks(other)).toEqual([]);
+      }
+    });
+
+    it('is not replaced by a new task under its idempotency key', async () => {
+      const { store, run } = await opened();
+      const idempotency = { key: 'once', bodyHash: 'h', expiresAt: START_OF_TIME * 2 };
+      const task = await accepted(store, {}, { idempotency });
+      await run(`update tasks set request = 'damaged' where id = '${task.id}'`);
+      await expect(accepted(store, {}, { idempotency })).rejects.toMatchObject({ code: 'row_unreadable' });
+      await expect(store.acceptedUnder('project', 'once', START_OF_TIME)).rejects.toMatchObject({
+        status: 500,
+      });
+    });
+
+    it('of a file costs that file alone: a key that leads elsewhere', async () => {
+      const { store, run } = await opened();
+      const [good, bad] = [aMediaRow(), aMediaRow()];
+      await store.putMedia([good, bad]);
+      for (const value of ['', 'video', '../../etc/passwd', 'video/../x.mp4', '/video/x.mp4']) {
+        await run(`update media set storage_key = '${value}' where id = '${bad.id}'`);
+        expect(await store.media(good.id)).toEqual(good);
+        await expect(store.media(bad.id)).rejects.toMatchObject({ code: 'row_unreadable' });
+      }
+      expect(store.unreadable()).toBe(1);
+    });
+
+    it('of a key costs that key alone', async () => {
+      const { store, run } = await opened();
+      const [good, bad] = [aKey(), aKey()];
+      for (const key of [good, bad]) {
+        await store.putKey(key, { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: key.id });
+      }
+      for (const value of ['generate', '{}', '[1]']) {
+        await run(`update keys set scopes = '${value}' where id = '${bad.id}'`);
+        expect(await store.listKeys()).toEqual([good]);
+        expect(await store.keyByHash(good.hash)).toEqual(good);
+        await expect(store.keyByHash(bad.hash)).rejects.toMatchObject({ code: 'row_unreadable' });
+      }
+      expect(store.unreadable()).toBe(1);
+    });
+  });
+}

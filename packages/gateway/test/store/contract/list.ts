@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Store } from '../../../src/store/store.ts';
+import { newTaskId } from '../../../src/tasks/ids.ts';
+import type { Task } from '../../../src/tasks/task.ts';
+import { aRequest, START_OF_TIME } from '../../support/builders.ts';
+import { accepted, moved } from './steps.ts';
+
+/** Lists of tasks. */
+export function describeLists(name: string, open: () => Promise<Store>): void {
+  describe(`${name}: a list`, () => {
+    const ids = (tasks: readonly Task[]) => tasks.map(({ id }) => id);
+
+    it('is newest first, page by page, without gaps or repetitions, of one project', async () => {
+      const store = await open();
+      const mine: string[] = [];
+      for (let i = 0; i < 25; i++) {
+        mine.push((await accepted(store)).id);
+        await accepted(store, { projectId: 'other' });
+      }
+      const seen: string[] = [];
+      for (;;) {
+        const before = seen.at(-1);
+        const page = await store.listTasks({
+          projectId: 'project',
+          limit: 10,
+          ...(before ? { before } : {}),
+        });
+        seen.push(...ids(page));
+        if (page.length < 10) break;
+      }
+      expect(seen).toEqual(mine.reverse());
+    });
+
+    it('can be asked for one status', async () => {
+      const store = await open();
+      const waiting = await accepted(store);
+      const submitting = await accepted(store, { phase: 'submitting' });
+      const queuedUpstream = await accepted(store, { phase: 'running' });
+      const working = await accepted(store, { phase: 'running', startedAt: START_OF_TIME });
+      const storing = await accepted(store, { phase: 'storing', startedAt: START_OF_TIME });
+      const done = await accepted(store, { phase: 'succeeded' });
+      const failed = await accepted(store, { phase: 'failed' });
+      const list = async (status: 'queued' | 'in_progress' | 'succeeded' | 'failed') =>
+        ids(await store.listTasks({ projectId: 'project', limit: 10, status }));
+      expect(await list('queued')).toEqual([queuedUpstream.id, submitting.id, waiting.id]);
+      expect(await list('in_progress')).toEqual([storing.id, working.id]);
+      expect(await list('succeeded')).toEqual([done.id]);
+      expect(await list('failed')).toEqual([failed.id]);
+    });
+
+    it('can be asked for one model', async () => {
+      const store = await open();
+      await accepted(store, { request: aRequest({ model: 'one' }) });
+      const other = await accepted(store, { request: aRequest({ model: 'two' }) });
+      expect(ids(await store.listTasks({ projectId: 'project', limit: 10, model: 'two' }))).toEqual([
+        other.id,
+      ]);
+    });
+
+    it('can be asked for metadata, whatever the names', async () => {
+      const store = await open();
+      const name = fc.oneof(
+        fc.constantFrom('a.b', 'a"b', "a'b", 'a[0]', '$', '', ' ', 'a\\b', '__proto__', 'ключ', '"', '\\"'),
+        fc.string({ unit: 'grapheme', maxLength: 12 }),
+      );
+      await accepted(store, { request: aRequest({ metadata: { other: 'value' } }) });
+      await fc.assert(
+        fc.asyncProperty(name, fc.string({ maxLength: 12 }), async (key, value) => {
+          const projectId = newTaskId();
+          const metadata = Object.fromEntries([[key, value]]);
+          const task = await accepted(store, { projectId, request: aRequest({ metadata }) });
+          await accepted(store, { projectId, request: aRequest({ metadata: { [`${key}x`]: value } }) });
+          await accepted(store, { projectId, request: aRequest() });
+          const listed = await store.listTasks({ projectId, limit: 10, metadata });
+          expect(ids(listed)).toEqual([task.id]);
+        }),
+        { numRuns: 60 },
+      );
+    });
+
+    it('asks for all of several metadata at once', async () => {
+      const store = await open();
+      const both = await accepted(store, { request: aRequest({ metadata: { a: '1', b: '2' } }) });
+      await accepted(store, { request: aRequest({ metadata: { a: '1' } }) });
+      const metadata = { a: '1', b: '2' };
+      expect(ids(await store.listTasks({ projectId: 'project', limit: 10, metadata }))).toEqual([both.id]);
+    });
+
+    it('leaves out what was deleted', async () => {
+      const store = await open();
+      const task = await accepted(store, { phase: 'failed' });
+      await store.commit(moved(task, { type: 'deleted' }));
+      expect(await store.listTasks({ projectId: 'project', limit: 10 })).toEqual([]);
+    });
+  });
+}

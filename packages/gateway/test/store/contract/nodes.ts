@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest';
+import type { Store } from '../../../src/store/store.ts';
+import { newTaskId } from '../../../src/tasks/ids.ts';
+import type { Event } from '../../../src/tasks/lifecycle.ts';
+import { isTerminal, PHASES, type Task } from '../../../src/tasks/task.ts';
+import { aRequest } from '../../support/builders.ts';
+import { accepted, INTENT, intended, moved } from './steps.ts';
+
+const CONFIRMED: Event = { type: 'submit_confirmed', upstreamId: 'job', working: false };
+
+const byId = (tasks: readonly Task[]) => [...tasks].sort((one, other) => (one.id < other.id ? -1 : 1));
+
+/** What nodes that share tasks ask of a store; a single one has the same questions. */
+export function describeSharing(name: string, open: () => Promise<Store>): void {
+  describe(`${name}: many tasks by their ids`, () => {
+    it('are those that exist, with their attempts, each once', async () => {
+      const store = await open();
+      const tasks = [await accepted(store), await intended(store), await accepted(store)];
+      const ids = tasks.map(({ id }) => id);
+      const found = await store.tasks([...ids, newTaskId(), ...ids]);
+      expect(byId(found)).toStrictEqual(byId(tasks));
+      expect(await store.tasks([])).toEqual([]);
+    });
+  });
+
+  describe(`${name}: what a node owns`, () => {
+    it('is counted without what is finished', async () => {
+      const store = await open();
+      expect(await store.loads()).toEqual(new Map());
+      for (const phase of PHASES) await accepted(store, { phase, owner: 'one' });
+      await accepted(store, { owner: 'other' });
+      expect(await store.loads()).toEqual(
+        new Map([
+          ['one', PHASES.filter((phase) => !isTerminal(phase)).length],
+          ['other', 1],
+        ]),
+      );
+    });
+
+    it('is read page by page, without gaps or repetitions', async () => {
+      const store = await open();
+      const mine: Task[] = [];
+      for (let made = 0; made < 7; made++) {
+        mine.push(await accepted(store, { owner: 'one' }));
+        await accepted(store, { owner: 'other' });
+        await accepted(store, { owner: 'one', phase: 'failed' });
+      }
+      const first = await store.owned('one', 3);
+      const second = await store.owned('one', 3, first.at(-1)?.id);
+      const third = await store.owned('one', 3, second.at(-1)?.id);
+      expect([...first, ...second, ...third]).toStrictEqual(mine);
+    });
+  });
+
+  describe(`${name}: giving tasks away`, () => {
+    it('makes the other the owner, and shuts the giver out', async () => {
+      const store = await open();
+      const task = await accepted(store, { owner: 'one' });
+      expect(await store.give('one', 'other', [task])).toEqual([task.id]);
+      const given = { ...task, owner: 'other', version: task.version + 1 };
+      expect(await store.task(task.id)).toStrictEqual(given);
+      const late: Event = { ...INTENT, idempotencyKey: '3'.repeat(32) };
+      expect(await store.commit(moved(task, late))).toBe(false);
+      expect(await store.commit(moved({ ...given, owner: 'one' }, late))).toBe(false);
+      expect(await store.commit(moved(given, late))).toBe(true);
+    });
+
+    it("leaves what has moved on, is another's, is finished or does not exist", async () => {
+      const store = await open();
+      const moving = await accepted(store, { owner: 'one' });
+      await store.commit(moved(moving, INTENT));
+      const foreign = await accepted(store, { owner: 'third' });
+      const finished = await accepted(store, { owner: 'one', phase: 'succeeded' });
+      const none = { id: newTaskId(), version: 1 };
+      const good = await accepted(store, { owner: 'one' });
+      expect(await store.give('one', 'other', [moving, foreign, finished, none, good])).toEqual([good.id]);
+      expect((await store.task(foreign.id))?.owner).toBe('third');
+      expect((await store.task(finished.id))?.owner).toBe('one');
+      expect(await store.give('one', 'other', [])).toEqual([]);
+    });
+
+    it('gives hundreds at once', async () => {
+      const store = await open();
+      const tasks = await Promise.all(Array.from({ length: 400 }, () => accepted(store, { owner: 'one' })));
+      const given = await store.give('one', 'other', tasks);
+      expect([...given].sort()).toEqual(tasks.map(({ id }) => id).sort());
+      expect(await store.loads()).toEqual(new Map([['other', 400]]));
+    });
+  });
+
+  describe(`${name}: claiming the job that a search found`, () => {
+    it('writes the move where no other attempt of the account has it', async () => {
+      const store = await open();
+      const confirmed = moved(await intended(store), CONFIRMED);
+      expect(await store.claim(confirmed)).toBe('claimed');
+      expect(await store.task(confirmed.task.id)).toStrictEqual(confirmed.task);
+      const elsewhere = moved(await intended(store, { accountId: 'other' }), CONFIRMED);
+      expect(await store.claim(elsewhere)).toBe('claimed');
+    });
+
+    it('writes nothing where one has it', async () => {
+      const store = await open();
+      await store.commit(moved(await intended(store), CONFIRMED));
+      const task = await intended(store);
+      expect(await store.claim(moved(task, CONFIRMED))).toBe('taken');
+      expect(await store.task(task.id)).toStrictEqual(task);
+    });
+
+    it('tells that the task was lost to another driver', async () => {
+      const store = await open();
+      const task = await intended(store);
+      await store.adopt('heir', 1);
+      expect(await store.claim(moved(task, CONFIRMED))).toBe('lost');
+      expect(await store.isKnownUpstream('account', 'job')).toBe(false);
+    });
+
+    it('lets one of many have it that come at once', async () => {
+      const store = await open();
+      const tasks = await Promise.all(Array.from({ length: 8 }, () => intended(store)));
+      const outcomes = await Promise.all(tasks.map((task) => store.claim(moved(task, CONFIRMED))));
+      expect(outcomes.filter((outcome) => outcome === 'claimed')).toHaveLength(1);
+      expect(outcomes.filter((outcome) => outcome === 'taken')).toHaveLength(7);
+    });
+
+    it('is refused for a move that claims nothing', async () => {
+      const store = await open();
+      const task = await intended(store);
+      const nothing = async () => store.claim(moved(task, { type: 'submit_refused' }));
+      await expect(nothing()).rejects.toThrow(/claims no upstream id/);
+    });
+  });
+
+  describe(`${name}: submissions that look like a task's`, () => {
+    it('are of the same account, model and words, under way, and not the task itself', async () => {
+      const store = await open();
+      const prompt = 'a "boat" on\n the sea \\u0000 船';
+      const submit = (changes: Parameters<typeof intended>[1] = {}, words = prompt) =>
+        intended(store, changes, { request: aRequest({ prompt: words }) });
+      const task = await submit();
+      const twins = [
+        await submit(),
+        await submit({}, prompt.replace('\n', '\r\n')),
+        await submit({}, `${prompt} !`),
+      ];
+      await submit({ accountId: 'other' });
+      await submit({ upstreamModel: 'other' });
+      await submit({}, `${prompt} and more`);
+      await submit({}, 'a boat');
+      await accepted(store, { request: aRequest({ prompt }) });
+      await store.commit(moved(await submit(), CONFIRMED));
+      const found = await store.submittingLike(task);
+      expect(found.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual(
+        twins.map(({ id, version, owner }) => ({ id, version, owner })),
+      );
+    });
+  });
+}

@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest';
+import type { Store } from '../../../src/store/store.ts';
+import { describeAccepting } from './accept.ts';
+import { describeLists } from './list.ts';
+import { describeSharing } from './nodes.ts';
+import { describeOtherRows } from './otherRows.ts';
+import { describeTasks } from './tasks.ts';
+import { describeWords } from './words.ts';
+
+/** What any store keeps, whatever it is made of. `open` gives an empty one, which goes when the test ends. */
+export function describeStoreContract(name: string, open: () => Promise<Store>): void {
+  describeAccepting(name, open);
+  describeTasks(name, open);
+  describeSharing(name, open);
+  describeLists(name, open);
+  describeOtherRows(name, open);
+  describeWords(name, open);
+
+  it(`${name}: says that it works`, async () => {
+    await expect((await open()).check()).resolves.toBeUndefined();
+  });
+}

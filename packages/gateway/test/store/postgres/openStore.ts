@@ -1,0 +1,26 @@
+import { Client } from 'pg';
+import { onTestFinished } from 'vitest';
+import { openPostgresStore, type PostgresOptions } from '../../../src/store/postgres/store.ts';
+import type { Store } from '../../../src/store/store.ts';
+
+/** A store on a database; closed when the test ends. */
+export async function openStore(url: string, options: Partial<PostgresOptions> = {}): Promise<Store> {
+  const store = await openPostgresStore({
+    url,
+    cluster: { node: 'node-1' },
+    poolSize: 4,
+    namedStatements: true,
+    ...options,
+  });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** A connection of the test's own; closed when it ends. */
+export async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+}

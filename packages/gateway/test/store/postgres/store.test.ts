@@ -1,0 +1,252 @@
+import { once } from 'node:events';
+import { createServer, connect as dial, type Socket } from 'node:net';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { startPostgres } from '../../../../../scripts/servers/postgres.ts';
+import { openPostgresStore } from '../../../src/store/postgres/store.ts';
+import { newId } from '../../../src/tasks/ids.ts';
+import { aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
+import { eventually } from '../../support/eventually.ts';
+import { freshDatabase } from '../../support/servers/database.ts';
+import { describeBadRows } from '../contract/badRows.ts';
+import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
+import { describeStoreContract } from '../contract/store.ts';
+import { connect, openStore } from './openStore.ts';
+
+describeStoreContract('PostgreSQL', async () => openStore(await freshDatabase()));
+
+// As behind a pooler in transaction mode: nothing is left on a connection by the one who had it before.
+describeStoreContract('PostgreSQL without sessions', async () =>
+  openStore(await freshDatabase(), { namedStatements: false, usesPerConnection: 1 }),
+);
+
+describeBadRows('PostgreSQL', async (log) => {
+  const url = await freshDatabase();
+  const client = await connect(url);
+  return { store: await openStore(url, { log }), run: async (sql) => void (await client.query(sql)) };
+});
+
+describe('a batch', () => {
+  it('of hundreds is written in few statements', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url);
+    const tasks = await Promise.all(Array.from({ length: 300 }, () => accepted(store)));
+    const client = await connect(url);
+    const count = 'select count(distinct xmin::text)::int as transactions from tasks';
+    expect((await client.query(count)).rows).toEqual([{ transactions: 2 }]);
+    await Promise.all(tasks.map((task) => store.commit(moved(task, { ...INTENT, idempotencyKey: newId() }))));
+    expect((await client.query(count)).rows).toEqual([{ transactions: 2 }]);
+  });
+
+  it('with one bad row fails in that one alone', async () => {
+    const store = await openStore(await freshDatabase());
+    await intended(store, { idempotencyKey: 'used' });
+    const tasks = await Promise.all(Array.from({ length: 100 }, () => accepted(store)));
+    const outcomes = await Promise.allSettled(
+      tasks.map((task, at) =>
+        store.commit(moved(task, { ...INTENT, idempotencyKey: at === 41 ? 'used' : newId() })),
+      ),
+    );
+    const failed = outcomes.flatMap(({ status }, at) => (status === 'rejected' ? [at] : []));
+    expect(failed).toEqual([41]);
+    const phases = (await store.tasks(tasks.map(({ id }) => id))).map(({ phase }) => phase);
+    expect(phases.filter((phase) => phase === 'submitting')).toHaveLength(99);
+  });
+
+  it('keeps the order of moves of one task that were not waited for', async () => {
+    const store = await openStore(await freshDatabase());
+    const first = moved(await accepted(store), INTENT);
+    const second = moved(first.task, { type: 'submit_confirmed', upstreamId: 'job', working: false });
+    const third = moved(second.task, { type: 'work_started' });
+    const outcomes = await Promise.all([first, second, third].map((move) => store.commit(move)));
+    expect(outcomes).toEqual([true, true, true]);
+    expect(await store.task(first.task.id)).toStrictEqual(third.task);
+  });
+
+  it("holds an upstream's words whatever they are", async () => {
+    const store = await openStore(await freshDatabase());
+    const task = await intended(store);
+    const detail = 'NUL \0, half \ud83d of a pair, \\u0000 written out';
+    const refused = moved(task, { type: 'submit_refused', detail });
+    expect(await store.commit(refused)).toBe(true);
+    expect((await store.task(task.id))?.attempt?.detail).toBe(
+      'NUL \ufffd, half \ufffd of a pair, \\u0000 written out',
+    );
+  });
+});
+
+describe('a node whose clock is ten days ahead', () => {
+  it('finds nothing due that is not due by the clock of the database', async () => {
+    const store = await openStore(await freshDatabase());
+    const [now, day] = [Date.now(), 86_400_000];
+    const due = aMediaRow({ expiresAt: now - day });
+    const left = aMediaRow({ state: 'pending', createdAt: now - 2 * day });
+    await store.putMedia([
+      due,
+      left,
+      aMediaRow({ expiresAt: now + day }),
+      aMediaRow({ state: 'pending', createdAt: now - 1000 }),
+    ]);
+    const ahead = now + 10 * day;
+    const found = await store.sweepable(ahead, ahead - day, 10);
+    expect(found.map(({ id }) => id).sort()).toEqual([due.id, left.id].sort());
+    await accepted(store, {}, { idempotency: { key: 'k', bodyHash: 'h', expiresAt: now + day } });
+    expect(await store.removeExpiredIdempotency(ahead, 10)).toBe(0);
+  });
+});
+
+describe('a list by metadata', () => {
+  it('is not stopped by a request that PostgreSQL cannot read as JSON', async () => {
+    const store = await openStore(await freshDatabase());
+    const metadata = { order: '7' };
+    const prompt = 'a\0\0b \\u0000 \\\0 \ud800';
+    const task = await accepted(store, { request: aRequest({ prompt, metadata }) });
+    expect(await store.listTasks({ projectId: task.projectId, limit: 10, metadata })).toEqual([task]);
+  });
+});
+
+describe('a database that is away', () => {
+  it('is named at the start, without its password', async () => {
+    const url = 'postgres://onetake:hush-hush@127.0.0.1:1/videos';
+    const opening = openPostgresStore({ url, cluster: { node: 'x' }, poolSize: 1, namedStatements: true });
+    const error = await opening.catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'database_unusable',
+      message: expect.stringMatching(/videos at 127\.0\.0\.1:1 .*ONETAKE_DATABASE_URL.*ECONNREFUSED/),
+    });
+    expect(String(error)).not.toContain('hush');
+  });
+
+  it('costs no read: one on a connection that the server has closed is made on another', async () => {
+    const url = await freshDatabase();
+    const log = { warn: vi.fn(), error: vi.fn() };
+    const store = await openStore(url, { poolSize: 1, log });
+    const task = await accepted(store);
+    const client = await connect(url);
+    const others =
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()';
+    await client.query(others);
+    expect(await store.task(task.id)).toStrictEqual(task);
+    await client.query(others);
+    // The idle connection hears of it; nobody asked, so nothing may come of it.
+    await eventually(() => expect(log.warn).toHaveBeenCalled());
+    for (const [facts] of log.warn.mock.calls) expect(facts).toEqual({ reason: expect.any(String) });
+    await expect(store.check()).resolves.toBeUndefined();
+  });
+
+  it('is told to the operator where it only went read-only', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url, { usesPerConnection: 1 });
+    const client = await connect(url);
+    await client.query(
+      `alter database ${new URL(url).pathname.slice(1)} set default_transaction_read_only = on`,
+    );
+    await expect(store.check()).rejects.toMatchObject({
+      code: 'database_read_only',
+      message: expect.stringContaining('primary'),
+    });
+    const task = aTask();
+    await expect(store.commit(moved(task, INTENT))).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+
+  it('holds nobody for ever when it stops answering', async () => {
+    const url = new URL(await freshDatabase());
+    const proxy = await startProxy(Number(url.port));
+    url.port = String(proxy.port);
+    const store = await openStore(url.href, { poolSize: 1, answerTimeoutMs: 200 });
+    const task = await accepted(store);
+    proxy.freeze();
+    await expect(store.commit(moved(task, INTENT))).rejects.toMatchObject({
+      code: 'store_unavailable',
+      status: 503,
+      details: { retryAfterSeconds: 2 },
+    });
+    proxy.thaw();
+    expect((await store.task(task.id))?.id).toBe(task.id);
+  });
+
+  it('ends its tries when the store is closed', async () => {
+    const url = new URL(await freshDatabase());
+    const proxy = await startProxy(Number(url.port));
+    url.port = String(proxy.port);
+    const store = await openPostgresStore({
+      url: url.href,
+      cluster: { node: 'node-1' },
+      poolSize: 1,
+      namedStatements: true,
+    });
+    await proxy.close();
+    const accepting = store.accept(anAcceptance(aTask())).catch((error: unknown) => error);
+    await store.close();
+    expect(await accepting).toMatchObject({ code: 'store_unavailable' });
+  });
+
+  it('and comes back takes what was submitted meanwhile, all of it and once', async () => {
+    const server = await startPostgres({ durable: true });
+    onTestFinished(() => server.close());
+    const store = await openStore(server.url);
+    const tasks: string[] = [];
+    const outcomes: Promise<unknown>[] = [];
+    let submitting = true;
+    const traffic = (async () => {
+      while (submitting) {
+        const task = aTask();
+        tasks.push(task.id);
+        const idempotency = { key: task.id, bodyHash: 'h', expiresAt: task.createdAt + 1000 };
+        outcomes.push(store.accept(anAcceptance(task, tasks.length % 2 === 0 ? { idempotency } : {})));
+        if (tasks.length % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (tasks.length > 5000) await Promise.allSettled(outcomes);
+      }
+    })();
+    const acknowledged = async () => {
+      await Promise.race(outcomes.slice(-1));
+    };
+    for (const how of ['crash', 'fast'] as const) {
+      await acknowledged();
+      await server.stop(how);
+      await server.start();
+    }
+    await acknowledged();
+    submitting = false;
+    await traffic;
+    const settled = await Promise.all(outcomes);
+    expect(settled).toEqual(settled.map(() => ({ outcome: 'accepted' })));
+
+    const client = await connect(server.url);
+    const { rows } = await client.query(
+      'select count(*)::int as tasks, (select count(*)::int from ledger) as holds from tasks',
+    );
+    expect(rows).toEqual([{ tasks: tasks.length, holds: tasks.length }]);
+  });
+});
+
+/** A way to a server that can be made to swallow everything, as a vanished host does. */
+async function startProxy(port: number) {
+  const sockets = new Set<Socket>();
+  let frozen = false;
+  const server = createServer((near) => {
+    const far = dial(port, '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+    }
+    near.on('data', (data) => !frozen && far.write(data)).on('close', () => far.destroy());
+    far.on('data', (data) => !frozen && near.write(data)).on('close', () => near.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  onTestFinished(close);
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    close,
+    freeze: () => {
+      frozen = true;
+    },
+    thaw: () => {
+      frozen = false;
+    },
+  };
+}

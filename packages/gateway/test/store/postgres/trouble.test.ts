@@ -1,0 +1,104 @@
+import { describe, expect, inject, it } from 'vitest';
+import { aTask } from '../../support/builders.ts';
+import { freshDatabase } from '../../support/servers/database.ts';
+import { accepted, INTENT, moved } from '../contract/steps.ts';
+import { connect, openStore } from './openStore.ts';
+
+const NOT_NOW = {
+  code: 'store_unavailable',
+  status: 503,
+  details: { retryAfterSeconds: expect.any(Number) },
+};
+
+describe('a database that an operator has changed under the gateway', () => {
+  it('costs nobody an error where a table was altered: each connection is opened anew', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url, { poolSize: 3 });
+    const ids = (await Promise.all(Array.from({ length: 3 }, () => accepted(store)))).map(({ id }) => id);
+    const readAll = () => Promise.all(ids.map((id) => store.task(id)));
+    await store.adopt('node-1', 10);
+    const before = await readAll();
+    const client = await connect(url);
+    await client.query('alter table tasks alter column owner type varchar(200)');
+    expect(await readAll()).toEqual(before);
+    await client.query('alter table tasks alter column owner type varchar(201)');
+    // A write that returns rows has such a plan too, and was not begun.
+    const [adopted, ...others] = await store.adopt('node-2', 10);
+    expect(others).toHaveLength(2);
+    expect(adopted?.version).toBe(3);
+    expect(adopted && (await store.commit(moved(adopted, INTENT)))).toBe(true);
+  });
+
+  it('is not ready once rights were revoked, and says on which tables', async () => {
+    const role = `app_${process.pid}_${Date.now()}`;
+    const admin = await connect(inject('postgres'));
+    await admin.query(`create role ${role} login`);
+    const url = new URL(await freshDatabase(`owner ${role}`));
+    url.username = role;
+    const store = await openStore(url.href);
+    const task = await accepted(store);
+    const client = await connect(url.href);
+    await client.query(`revoke insert on ledger from ${role}`);
+    await client.query(`revoke update on tasks from ${role}`);
+    await expect(store.check()).rejects.toMatchObject({
+      ...NOT_NOW,
+      message: expect.stringMatching(/tables tasks, ledger;/),
+    });
+    await expect(store.commit(moved(task, INTENT))).rejects.toMatchObject(NOT_NOW);
+    await client.query(`grant insert on ledger to ${role}`);
+    await client.query(`grant update on tasks to ${role}`);
+    await expect(store.check()).resolves.toBeUndefined();
+  });
+
+  it('is not ready from the first write that found no space until there is some, though small rows still fit', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url);
+    const task = await accepted(store);
+    const client = await connect(url);
+    // What a full disk does, without one: new room is refused.
+    await client.query(`create function full_disk() returns trigger language plpgsql as
+      $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$`);
+    await client.query(
+      'create trigger full_disk before update on tasks for each row execute function full_disk()',
+    );
+    await client.query(`create function no_new_file() returns event_trigger language plpgsql as
+      $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$`);
+    await client.query(
+      'create event trigger no_new_file on ddl_command_start execute function no_new_file()',
+    );
+    await expect(store.check()).resolves.toBeUndefined();
+    await expect(store.commit(moved(task, INTENT))).rejects.toMatchObject(NOT_NOW);
+    await expect(store.check()).rejects.toMatchObject({
+      ...NOT_NOW,
+      message: expect.stringContaining('no space left'),
+    });
+    await client.query('drop event trigger no_new_file');
+    await client.query('drop trigger full_disk on tasks');
+    await expect(store.check()).resolves.toBeUndefined();
+    expect(await store.commit(moved(task, INTENT))).toBe(true);
+  });
+
+  it('that was dropped is away, not a defect', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url);
+    const task = await accepted(store);
+    const admin = await connect(inject('postgres'));
+    await admin.query(`drop database ${new URL(url).pathname.slice(1)} with (force)`);
+    await expect(store.task(task.id)).rejects.toMatchObject(NOT_NOW);
+    await expect(store.commit(moved(aTask(), INTENT))).rejects.toMatchObject(NOT_NOW);
+  });
+
+  it('refuses an upstream id that no index holds as a matter of its values', async () => {
+    const store = await openStore(await freshDatabase());
+    const sent = moved(await accepted(store), INTENT);
+    await store.commit(sent);
+    const upstreamId = Array.from({ length: 10_000 }, (_, at) =>
+      String.fromCharCode(0x4e00 + ((at * 7919) % 20_000)),
+    ).join('');
+    const confirmed = moved(sent.task, { type: 'submit_confirmed', upstreamId, working: false });
+    await expect(store.commit(confirmed)).rejects.toMatchObject({
+      name: 'StoreRefused',
+      code: 'internal_error',
+    });
+  });
+});

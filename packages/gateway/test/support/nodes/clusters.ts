@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { Client } from 'pg';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import type { Cluster, Message, SessionEvent } from '../../../src/cluster/cluster.ts';
+import { type ClusterOptions, joinCluster } from '../../../src/cluster/postgres/cluster.ts';
+import type { SessionTimings } from '../../../src/cluster/postgres/timings.ts';
+import { eventually } from '../eventually.ts';
+import { freshDatabase } from '../servers/database.ts';
+
+/**
+ * A session that no busy machine ends: its lease is measured by a clock that stands still unless a test moves it, the server waits
+ * for a silent client longer than any test, and a lost session is followed by another soon.
+ */
+export const STEADY = {
+  now: () => 0,
+  timings: { serverMs: 120_000, openMs: 60_000, retryMs: [25, 500] },
+} as const satisfies Partial<ClusterOptions>;
+
+/** What must happen in a test happens within this time, or the test fails. Milliseconds. */
+export const DEADLINE_MS = 20_000;
+
+/** A node of a test's cluster, with all that it hears. */
+export interface Node extends Cluster {
+  readonly heard: { readonly message: Message; readonly from: string }[];
+  readonly events: SessionEvent[];
+  /** Resolves when the node is told that about its session for the `count`th time. */
+  happened(event: SessionEvent, count?: number): Promise<void>;
+  /** Resolves when it hears a message that `wanted` is true of. */
+  hears(wanted: (message: Message) => boolean): Promise<void>;
+}
+
+/** Joins a node, which leaves when the test ends; steady unless told. */
+export async function joinNode(
+  url: string,
+  timings: Partial<SessionTimings> = {},
+  now: () => number = STEADY.now,
+): Promise<Node> {
+  const log = pino({ level: process.env.LOG ?? 'silent' });
+  const cluster = await joinCluster({ url, log, timings: { ...STEADY.timings, ...timings }, now });
+  onTestFinished(() => cluster.close());
+  const heard: { message: Message; from: string }[] = [];
+  const events: SessionEvent[] = [];
+  const changed = new EventTarget();
+  cluster.onMessage((message, from) => {
+    heard.push({ message, from });
+    changed.dispatchEvent(new Event('change'));
+  });
+  cluster.onSession((event) => {
+    events.push(event);
+    changed.dispatchEvent(new Event('change'));
+  });
+  async function until(what: string, met: () => boolean): Promise<void> {
+    const signal = AbortSignal.timeout(DEADLINE_MS);
+    while (!met()) {
+      await once(changed, 'change', { signal }).catch(() => {
+        throw new Error(`${what} did not happen in time; events: ${events}; heard: ${JSON.stringify(heard)}`);
+      });
+    }
+  }
+  return {
+    get node() {
+      return cluster.node;
+    },
+    shared: true,
+    held: cluster.held,
+    members: cluster.members,
+    tell: cluster.tell,
+    onMessage: cluster.onMessage,
+    onSession: cluster.onSession,
+    close: cluster.close,
+    heard,
+    events,
+    happened: (event, count = 1) =>
+      until(`${event} × ${count}`, () => events.filter((one) => one === event).length >= count),
+    hears: (wanted) => until('the message', () => heard.some(({ message }) => wanted(message))),
+  };
+}
+
+/** A database that nodes can join. */
+export async function clusterDatabase(): Promise<{ url: string; db: Client }> {
+  const url = await freshDatabase();
+  const db = await connected(url);
+  await db.query('create sequence if not exists node_numbers');
+  return { url, db };
+}
+
+/** A connection of the test's own. */
+export async function connected(url: string): Promise<Client> {
+  const db = new Client({ connectionString: url });
+  db.on('error', () => undefined);
+  await db.connect();
+  onTestFinished(() => db.end());
+  return db;
+}
+
+/** Names of the nodes whose locks are held, as the server sees it. */
+export async function living(db: Client): Promise<readonly string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `select 'node-' || objid as name from pg_locks
+      where locktype = 'advisory' and classid = 3706 and granted
+        and database = (select oid from pg_database where datname = current_database()) order by objid`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** Resolves once the server has let a node's lock go. */
+export const lockGoes = (db: Client, node: string): Promise<void> =>
+  eventually(async () => {
+    if ((await living(db)).includes(node)) throw new Error(`the lock of ${node} is still held`);
+  });

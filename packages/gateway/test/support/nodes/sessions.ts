@@ -1,0 +1,54 @@
+import { Client, Pool } from 'pg';
+import { onTestFinished } from 'vitest';
+import { migratePostgres } from '../../../src/store/postgres/migrations.ts';
+import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodeLock.ts';
+import { freshDatabase } from '../servers/database.ts';
+
+/** A database of the test's own with every table, and nodes that live in it by their locks alone. */
+export interface Sessions {
+  readonly url: string;
+  readonly pool: Pool;
+  /** Takes the lock of a session; resolves with the node's name. */
+  join(): Promise<string>;
+  /** Lets the node die: its lock goes with its connection. */
+  die(node: string): Promise<void>;
+}
+
+export async function createSessions(): Promise<Sessions> {
+  const url = await freshDatabase();
+  const pool = new Pool({ connectionString: url, max: 8 });
+  const nodes = new Map<string, Client>();
+  let joined = 0;
+  onTestFinished(async () => {
+    await Promise.all([...nodes.values()].map((client) => client.end()));
+    await pool.end();
+  });
+  await migratePostgres(url);
+
+  return {
+    url,
+    pool,
+    async join() {
+      joined += 1;
+      const number = joined;
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, number]);
+      nodes.set(nodeName(number), client);
+      return nodeName(number);
+    },
+    async die(node) {
+      const client = nodes.get(node);
+      nodes.delete(node);
+      await client?.end();
+      // The server lets go a moment after its client has left.
+      for (;;) {
+        const { rows } = await pool.query(
+          "select from pg_locks where locktype = 'advisory' and classid = $1::oid and objid = $2::oid",
+          [LOCK_CLASS, Number(node.slice('node-'.length))],
+        );
+        if (rows.length === 0) return;
+      }
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import { Client } from 'pg';
+import { inject } from 'vitest';
+import { createDatabase } from '../../../../../scripts/servers/postgres.ts';
+
+/** An empty PostgreSQL database of the test's own, as a URL; `how` it is made, in SQL. */
+export const freshDatabase = (how?: string): Promise<string> => createDatabase(inject('postgres'), how);
+
+/** A copy of a database as it is now, which is what a physical backup gives. Whoever is connected to it is cut off. */
+export async function copyDatabase(of: string): Promise<string> {
+  const name = new URL(of).pathname.slice(1);
+  const copy = new URL(of);
+  copy.pathname = `${name}_copy`;
+  const client = new Client({ connectionString: inject('postgres') });
+  await client.connect();
+  try {
+    await client.query(
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${name}'`,
+    );
+    await client.query(`create database ${name}_copy template ${name}`);
+  } finally {
+    await client.end();
+  }
+  return copy.href;
+}
