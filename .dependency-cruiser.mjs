@@ -1,4 +1,4 @@
-// Keeps the house: api → engine → {providers, store, media} → {native, net} → {tasks, models}.
+// Keeps the directions between rooms: api → engine → {limits, cluster} → {providers, store, media} → {native, net} → {catalogue, tasks, time}.
 // Without this parser the .ts files would be passed over in silence, and every rule with them.
 import swc from '@swc/core/Visitor.js';
 
@@ -12,34 +12,38 @@ swc.Visitor.prototype.visitStatement = function (statement) {
 
 const SRC = '^packages/gateway/src';
 
-/** Who may import whom; what is not listed is forbidden. `main.ts`, `gateway.ts` and `cli/` wire the parts and may import all. */
+/** Who may import whom; what is not listed is forbidden. `gateway.ts` and `cli/` compose the rooms and may import all. */
 const MAY_IMPORT = {
+  config: ['auth', 'catalogue', 'media', 'net', 'observability', 'providers', 'store', 'tasks'],
   api: [
+    'auth',
+    'catalogue',
+    'cluster',
     'engine',
-    'keys',
+    'media',
+    'net',
+    'observability',
     'providers',
     'store',
-    'media',
-    'native',
-    'net',
-    'models',
     'tasks',
-    'observability',
-    'config',
+    'time',
   ],
-  engine: ['providers', 'store', 'media', 'native', 'net', 'models', 'tasks', 'observability', 'config'],
-  keys: ['store', 'net', 'models', 'tasks'],
-  providers: ['native', 'net', 'models', 'tasks'],
-  store: ['models', 'tasks'],
-  media: ['native', 'net', 'models', 'tasks'],
-  native: ['models', 'tasks'],
-  net: ['models', 'tasks'],
-  models: ['tasks'],
+  engine: ['cluster', 'limits', 'media', 'native', 'net', 'providers', 'store', 'tasks', 'time'],
+  limits: ['cluster', 'providers', 'store', 'tasks', 'time'],
+  cluster: ['store', 'tasks', 'time'],
+  auth: ['store', 'tasks', 'time'],
+  providers: ['catalogue', 'native', 'net', 'tasks', 'time'],
+  store: ['tasks', 'time'],
+  media: ['catalogue', 'native', 'net', 'tasks', 'time'],
+  native: [],
+  net: [],
+  observability: ['tasks'],
+  catalogue: ['tasks'],
   tasks: [],
-  observability: ['models', 'tasks', 'config'],
+  time: [],
 };
 
-/** A part is a folder or a file of its name. */
+/** A room is a folder or a file of its name. */
 const part = (...names) => `${SRC}/(?:${names.join('|')})(?:/|\\.ts$)`;
 
 const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
@@ -47,19 +51,23 @@ const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
   comment: `${name}/ may import ${allowed.join(', ') || 'nothing of ours'}.`,
   severity: 'error',
   from: { path: part(name) },
-  // A dependency of one package alone is installed below it, and is none of our parts.
+  // A dependency of one package alone is installed below it, and is none of our rooms.
   to: { path: '^packages/', pathNot: [part(name, ...allowed), '/node_modules/'] },
 }));
 
-/** Drivers are chosen where the process is wired; everyone else sees the interface. */
-const DRIVERS = { store: ['sqlite', 'postgres'], media: ['files', 's3'] };
+/** A room's drivers, and who may know them beside `gateway.ts`, `index.ts`, `cli/`, `config/` and the room itself: everyone else sees the interface. */
+const DRIVERS = {
+  store: { folders: ['sqlite', 'postgres'], known: ['cluster/open', 'cluster/postgres'] },
+  media: { folders: ['files', 's3'], known: [] },
+  cluster: { folders: ['postgres'], known: [] },
+};
 
-const drivers = Object.entries(DRIVERS).map(([name, files]) => ({
+const drivers = Object.entries(DRIVERS).map(([name, { folders, known }]) => ({
   name: `${name}-drivers`,
-  comment: `Import ${name}/${name}.ts; only main.ts, index.ts, gateway.ts, cli/ and ${name}/ itself know which driver there is.`,
+  comment: `Import ${name}/${name}.ts, the interface.`,
   severity: 'error',
-  from: { path: `${SRC}/`, pathNot: part('main', 'index', 'gateway', 'cli', name) },
-  to: { path: `${SRC}/${name}/(?:${files.join('|')})\\w*(?:/|\\.ts$)` },
+  from: { path: `${SRC}/`, pathNot: part('gateway', 'index', 'cli', 'config', name, ...known) },
+  to: { path: `${SRC}/${name}/(?:${folders.join('|')})/` },
 }));
 
 /** @type {import('dependency-cruiser').IConfiguration} */

@@ -1,5 +1,6 @@
-import type { EngineParts } from '../engine/parts.ts';
+import type { Store } from '../store/store.ts';
 import type { Task } from '../tasks/task.ts';
+import type { Cluster } from './cluster.ts';
 
 /** Keeps tasks from nodes that are about to leave: they live yet, and drive nothing that they are given. */
 export interface Leaving {
@@ -16,7 +17,9 @@ export interface Leaving {
   giveRest(): Promise<number>;
 }
 
-interface LeavingParts extends Pick<EngineParts, 'store' | 'cluster'> {
+interface LeavingParts {
+  readonly store: Store;
+  readonly cluster: Cluster;
   /** Whether a task is in this node's hands, or on its way into them or out of them. */
   readonly isDriven: (taskId: string) => boolean;
 }

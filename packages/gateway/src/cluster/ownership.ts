@@ -1,8 +1,9 @@
-import type { Hand, Hands } from '../engine/activeTasks.ts';
-import type { EngineParts } from '../engine/parts.ts';
+import type { Logger } from 'pino';
+import type { Store } from '../store/store.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { LONG_AGO, later } from '../time/clock.ts';
-import type { Message } from './cluster.ts';
+import type { Timers } from '../time/timers.ts';
+import type { Cluster, Message } from './cluster.ts';
 import { createLeaving } from './handover.ts';
 import { giftsOf } from './rebalance.ts';
 
@@ -23,14 +24,23 @@ export interface Ownership {
   stop(): void;
 }
 
-interface OwnershipParts extends Pick<EngineParts, 'store' | 'cluster' | 'timers' | 'log'> {
-  readonly hands: Hands;
+/** The tasks that this node drives, as far as their ownership is concerned. */
+interface DrivenTasks<Driven> extends Iterable<Driven> {
+  get(taskId: string): Driven | undefined;
+}
+
+interface OwnershipParts<Driven> {
+  readonly store: Store;
+  readonly cluster: Cluster;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly hands: DrivenTasks<Driven>;
   /** Drives a task from where its last driver left it. Throws where it cannot be driven. */
   readonly takeUp: (task: Task) => void;
   /** Whether a task can change hands now: not in the middle of a submission or a download. */
-  readonly movable: (hand: Hand) => boolean;
+  readonly movable: (driven: Driven) => boolean;
   /** Stops driving a task; what is stored is the next driver's. */
-  readonly letGo: (hand: Hand) => void;
+  readonly letGo: (driven: Driven) => void;
   /** This node does what one node alone should do, as it did not before, or some node that may have been at it has gone. */
   readonly takeUpAlone: () => void;
 }
@@ -50,7 +60,9 @@ const BACK_AGAIN_MS = 5000;
 const SPREAD_EVERY = 4;
 const SEARCH_EVERY = 60;
 
-export function createOwnership(parts: OwnershipParts): Ownership {
+export function createOwnership<Driven extends { readonly task: Task }>(
+  parts: OwnershipParts<Driven>,
+): Ownership {
   const { store, cluster, timers, log, hands } = parts;
   const onTheWay = new Set<string>();
   const leaving = createLeaving({ ...parts, isDriven: (id) => !!hands.get(id) || onTheWay.has(id) });
@@ -117,7 +129,7 @@ export function createOwnership(parts: OwnershipParts): Ownership {
     }
   }
 
-  async function give(to: string, going: readonly Hand[]): Promise<number> {
+  async function give(to: string, going: readonly Driven[]): Promise<number> {
     if (going.length === 0) return 0;
     const { node } = cluster;
     const tasks = going.map(({ task }) => task);

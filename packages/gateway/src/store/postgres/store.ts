@@ -1,5 +1,4 @@
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import type { Cluster } from '../../cluster/cluster.ts';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
 import { createRowReader, KEY, MEDIA, type RowLog, TASK } from '../readRows.ts';
 import {
@@ -27,7 +26,7 @@ export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; may lead through a pooler in transaction mode. */
   readonly url: string;
   /** Whose name writes are told under; read at each write. */
-  readonly cluster: Pick<Cluster, 'node'>;
+  readonly cluster: { readonly node: string };
   /** Connections at a time. */
   readonly poolSize: number;
   /** Whether the server may keep plans by name: not through a pooler that knows no names. */
