@@ -88,7 +88,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
   opened.defer(() => cluster.close());
   node = cluster.node;
   let lostSessions = 0;
-  cluster.onSession((event) => {
+  cluster.onLease((event) => {
     if (event === 'lost') lostSessions += 1;
     node = cluster.node;
   });
@@ -121,10 +121,10 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
       maxAttempts: 10,
       resubmitUnknown: false,
       callTimeoutMs: 60_000,
-      collectConcurrency: 64,
+      downloadConcurrency: 64,
       retentionMs: 86_400_000,
       scrubIntervalMs: 0,
-      collectPatienceMs: 86_400_000,
+      downloadPatienceMs: 86_400_000,
     },
   });
 

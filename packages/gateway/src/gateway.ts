@@ -4,7 +4,7 @@ import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
 import { createReadiness, type ReadinessCheck, type ReadinessWarning } from './api/readiness.ts';
 import { createServer } from './api/server.ts';
-import { closePolitely, IDLE_GRACE_MS } from './api/shutdown.ts';
+import { IDLE_GRACE_MS, shutDown } from './api/shutdown.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
@@ -14,14 +14,14 @@ import { openStore } from './cluster/open.ts';
 import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { createFeed } from './engine/events/feed.ts';
-import { connectFeed } from './engine/events/remoteEvents.ts';
+import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
 import { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 import { createAccountShares } from './limits/shared.ts';
 import { digestOf } from './media/digest.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
 import { createInputReader } from './media/inputs/reader.ts';
 import { inspectImage } from './media/inspect/image.ts';
-import { lendPoster } from './media/inspect/poster.ts';
+import { withPosterFile } from './media/inspect/poster.ts';
 import { probeVideo } from './media/inspect/probe.ts';
 import { remuxVideo } from './media/inspect/remux.ts';
 import { createLinks } from './media/links/links.ts';
@@ -55,9 +55,9 @@ const HOUR_MS = 3_600_000;
 /** How long an `Idempotency-Key` is remembered: a day, as most payment and video services do. */
 const IDEMPOTENCY_MS = 24 * HOUR_MS;
 /** How long a paid video is fetched for before it counts as lost; the longest-lived upstream links last two days. */
-const COLLECT_PATIENCE_MS = 48 * HOUR_MS;
+const DOWNLOAD_PATIENCE_MS = 48 * HOUR_MS;
 /** Results fetched at a time from one account: more would share the same bandwidth. */
-const COLLECT_CONCURRENCY = 8;
+const DOWNLOAD_CONCURRENCY = 8;
 /** Each check of the store is a durable write. */
 const STORE_CHECK_MS = 1000;
 /** Children that check videos and images: each check takes a fraction of a second. */
@@ -119,7 +119,7 @@ async function open(
     clock,
     share: (accountId) => shares.rates(accountId),
     proxies,
-    maySend: () => cluster.held(),
+    maySend: () => cluster.hasLease(),
     callback: (accountId) =>
       config.publicUrl === undefined
         ? undefined
@@ -132,13 +132,13 @@ async function open(
   const catalogue = createCatalogue({ overrides: config.models, servers: registry.accounts });
 
   const keys = createKeys(store, clock);
-  const keyring = createKeyring(store, clock, cluster.held);
+  const keyring = createKeyring(store, clock, cluster.hasLease);
   const forgetKeys = () => keyring.forget();
-  store.onForeignChange(forgetKeys);
+  store.onExternalChange(forgetKeys);
   if (config.bootstrapKey !== undefined) await keys.ensure(config.bootstrapKey);
 
   const feed = createFeed({ reader: store.tasks, log });
-  connectFeed(cluster, feed, { forgetKeys });
+  connectRemoteEvents(cluster, feed, { forgetKeys });
   const engine = createEngine({
     store,
     cluster,
@@ -148,14 +148,14 @@ async function open(
       probe: (path) => probeVideo(native, path),
       remux: (path, outPath) => remuxVideo(native, path, outPath),
       digest: digestOf,
-      poster: (videoPath, use) => lendPoster(native, videoPath, use),
+      poster: (videoPath, use) => withPosterFile(native, videoPath, use),
     },
     openInput: async (input) => {
       const row = await store.media(input.mediaId);
       if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
       // Read twice by now, and nobody else has it. What was read wrong once is tried again.
       if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
-      return engine.mediaCare.media.read(row);
+      return engine.mediaScrub.media.read(row);
     },
     accounts: registry.accounts,
     facts: (task) => catalogue.facts(task.request),
@@ -174,14 +174,14 @@ async function open(
       maxAttempts: config.maxAttempts,
       resubmitUnknown: config.resubmitUnknown,
       callTimeoutMs: config.callTimeoutSeconds * 1000,
-      collectConcurrency: COLLECT_CONCURRENCY,
+      downloadConcurrency: DOWNLOAD_CONCURRENCY,
       scrubIntervalMs: config.scrubSeconds * 1000,
       retentionMs: config.retentionHours * HOUR_MS,
-      collectPatienceMs: COLLECT_PATIENCE_MS,
+      downloadPatienceMs: DOWNLOAD_PATIENCE_MS,
     },
   });
 
-  store.onForeignChange(() => {
+  store.onExternalChange(() => {
     retryWanted(store, engine).catch((err) => log.warn({ err }, 'looking for accounts to try again failed'));
   });
 
@@ -193,7 +193,7 @@ async function open(
       await Promise.all([server?.close(), engine.drain(patienceMs)]);
       return;
     }
-    await closePolitely({
+    await shutDown({
       app: server,
       draining,
       delayMs: config.drainDelaySeconds * 1000,
@@ -210,7 +210,7 @@ async function open(
     'counter',
     'onetake_media_damaged_total',
     'Stored files that this node has found damaged or missing',
-    () => engine.mediaCare.found,
+    () => engine.mediaScrub.found,
   );
   metrics.watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
     problem() === undefined ? 0 : 1,
@@ -219,7 +219,7 @@ async function open(
     'counter',
     'onetake_media_mended_total',
     'Stored files that this node has made whole again, and posters made later',
-    () => engine.mediaCare.mended,
+    () => engine.mediaScrub.repaired,
   );
   if (logOutput) {
     const help = 'Log lines that could not be written';
@@ -236,7 +236,7 @@ async function open(
     'gauge',
     'onetake_poll_stalled_seconds',
     'For how long questions to upstreams have been due that this node itself could not send; 0 while it can',
-    () => engine.polling.stalledMs() / 1000,
+    () => engine.pollWatch.stalledMs() / 1000,
   );
 
   metrics.watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () =>
@@ -272,7 +272,7 @@ async function open(
     store,
     cluster,
     draining,
-    media: engine.mediaCare.media,
+    media: engine.mediaScrub.media,
     catalogue,
     accounts: registry.accounts,
     inputs: createInputReader({
@@ -293,7 +293,7 @@ async function open(
       readTask: engine.current,
       live: engine.live,
       waiting: engine.waiting,
-      held: cluster.held,
+      held: cluster.hasLease,
       feed,
       clock,
       links: linksBeside(gatewayLinks, async (mediaId) => {
@@ -342,12 +342,12 @@ async function open(
 }
 
 function requireLease(cluster: Cluster, problem: string | undefined): void {
-  if (cluster.held()) return;
+  if (cluster.hasLease()) return;
   const message = problem ?? 'This node is cut off from the others and is joining them again; see the log.';
   throw new OnetakeError('not_ready', 503, message);
 }
 
-function requirePolling({ polling }: Engine): void {
+function requirePolling({ pollWatch: polling }: Engine): void {
   if (!polling.stalled) return;
   const seconds = Math.round(polling.stalledMs() / 1000);
   const message = `This node has not been able to ask upstreams about its tasks for ${seconds} s; see the log.`;

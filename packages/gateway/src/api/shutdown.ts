@@ -32,7 +32,7 @@ const SWEEP_MS = 50;
  * Stops a server without failing a request: says "not ready" while it goes on serving, then takes no new connections, and
  * closes those that are left only once their clients have been told, or have had nothing to say for a while.
  */
-export async function closePolitely(closing: Closing): Promise<void> {
+export async function shutDown(closing: Closing): Promise<void> {
   const { app, draining, delayMs, graceMs, patienceMs, drain } = closing;
   draining.begin();
   // Without a delay nobody else is there to take the requests: nothing is gained by waiting for them.

@@ -117,8 +117,8 @@ export async function recover(
   async function settle(task: Task): Promise<void> {
     // Being submitted is no better than waiting: the attempt that the backup knows of may have been refused since, and another
     // one made, or its job may be over and forgotten upstream. A search that finds nothing would then have it made again.
-    const unsure = task.phase === 'accepted' || task.phase === 'submitting';
-    const lost = unsure ? move(task, { type: 'failed', error, outcome: 'unknown' }, now) : undefined;
+    const writeUnknown = task.phase === 'accepted' || task.phase === 'submitting';
+    const lost = writeUnknown ? move(task, { type: 'failed', error, outcome: 'unknown' }, now) : undefined;
     if (!lost) {
       followed += 1;
       return;

@@ -31,7 +31,7 @@ export type Message =
   | { readonly kind: 'hint'; readonly account: string; readonly upstreamId: string };
 
 /** What may happen to a node's session with the others. */
-export type SessionEvent =
+export type LeaseEvent =
   /** It is over, or can no longer be proved: stop driving at once, trust no cache. Others adopt what this node owned. */
   | 'lost'
   /** A new one was opened, under a new name: whatever happened in between was not told. */
@@ -50,15 +50,15 @@ export interface Cluster {
    * Whether the session is known to hold at this very moment: nobody else drives what this node owns, and what others
    * changed has been told. Cheap enough for the hottest path.
    */
-  held(): boolean;
+  hasLease(): boolean;
   /** Names of the nodes that live, this one included, in the order of joining. */
   members(): Promise<readonly string[]>;
   /** Tells the others; at most once, and to those alone that are there now. Never waits. */
-  tell(message: Message): void;
+  broadcast(message: Message): void;
   /** What others told. Returns the unsubscriber. */
   onMessage(listener: (message: Message, from: string) => void): () => void;
   /** Returns the unsubscriber. */
-  onSession(listener: (event: SessionEvent) => void): () => void;
+  onLease(listener: (event: LeaseEvent) => void): () => void;
   /** Leaves: what this node still owns is adopted by others. */
   close(): Promise<void>;
 }
@@ -68,11 +68,11 @@ export function soloCluster(node: string): Cluster {
   return {
     shared: false,
     node,
-    held: () => true,
+    hasLease: () => true,
     members: async () => [node],
-    tell: () => undefined,
+    broadcast: () => undefined,
     onMessage: () => () => undefined,
-    onSession: () => () => undefined,
+    onLease: () => () => undefined,
     close: async () => undefined,
   };
 }

@@ -3,7 +3,7 @@ import type { Task } from '../tasks/task.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Keeps tasks from nodes that are about to leave: they live yet, and drive nothing that they are given. */
-export interface Leaving {
+export interface Handover {
   /** Tells the others that this node leaves. */
   announce(): void;
   heard(from: string): void;
@@ -14,10 +14,10 @@ export interface Leaving {
   /** Tasks that somebody gave to this node, not having heard that it leaves: they go on, instead of waiting until it has left. */
   passOn(taskIds: readonly string[]): Promise<void>;
   /** Gives what was accepted or adopted too late to be driven here, and what moved while it was given. Resolves with how many went. */
-  giveRest(): Promise<number>;
+  transferRest(): Promise<number>;
 }
 
-interface LeavingParts {
+interface HandoverParts {
   readonly store: Store;
   readonly cluster: Cluster;
   /** Whether a task is in this node's hands, or on its way into them or out of them. */
@@ -27,7 +27,7 @@ interface LeavingParts {
 /** Tasks looked through at a time. */
 const BATCH = 500;
 
-export function createLeaving({ store, cluster, isDriven }: LeavingParts): Leaving {
+export function createHandover({ store, cluster, isDriven }: HandoverParts): Handover {
   const leaving = new Set<string>();
 
   function staying(members: readonly string[]): readonly string[] {
@@ -37,14 +37,14 @@ export function createLeaving({ store, cluster, isDriven }: LeavingParts): Leavi
   }
 
   const others = async () => staying(await cluster.members()).filter((member) => member !== cluster.node);
-  const announce = () => cluster.tell({ kind: 'leaving' });
+  const announce = () => cluster.broadcast({ kind: 'leaving' });
 
   /** To all alike. */
-  async function give(tasks: readonly Task[], to: readonly string[]): Promise<number> {
+  async function transferTo(tasks: readonly Task[], to: readonly string[]): Promise<number> {
     let given = 0;
     for (const [index, node] of to.entries()) {
       const part = tasks.filter((_task, place) => place % to.length === index);
-      if (part.length > 0) given += (await store.give(cluster.node, node, part)).length;
+      if (part.length > 0) given += (await store.transfer(cluster.node, node, part)).length;
     }
     return given;
   }
@@ -56,16 +56,16 @@ export function createLeaving({ store, cluster, isDriven }: LeavingParts): Leavi
     others,
     async passOn(taskIds) {
       announce();
-      await give(await store.tasks(taskIds), await others());
+      await transferTo(await store.tasks(taskIds), await others());
     },
-    async giveRest() {
+    async transferRest() {
       const to = await others();
       let given = 0;
       for (let after: string | undefined, found = BATCH; found === BATCH && to.length > 0; ) {
         const owned = await store.owned(cluster.node, BATCH, after);
         found = owned.length;
         after = owned.at(-1)?.id;
-        given += await give(
+        given += await transferTo(
           owned.filter(({ id }) => !isDriven(id)),
           to,
         );

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Store } from '../store/store.ts';
-import type { Cluster, SessionEvent } from './cluster.ts';
+import type { Cluster, LeaseEvent } from './cluster.ts';
 
 /** A store whose history is watched, and the cluster that stops this node where it went back. */
 export interface GuardedHistory {
@@ -34,7 +34,7 @@ const PROBLEM =
  */
 export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHistory {
   const versions = new Map<string, number>();
-  const listeners = new Set<(event: SessionEvent) => void>();
+  const listeners = new Set<(event: LeaseEvent) => void>();
   let checks = 0;
   let checking = false;
   let wentBack = false;
@@ -51,7 +51,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
     }
   }
 
-  function emit(event: SessionEvent): void {
+  function emit(event: LeaseEvent): void {
     for (const listener of [...listeners]) {
       try {
         listener(event);
@@ -89,7 +89,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
         const tasks = await lost();
         if (isOver()) return;
         if (tasks.length > 0) {
-          cluster.tell({ kind: 'went_back' });
+          cluster.broadcast({ kind: 'went_back' });
           stop({ tasks: tasks.slice(0, 100), lost: tasks.length });
           return;
         }
@@ -103,7 +103,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
     }
   }
 
-  cluster.onSession((event) => {
+  cluster.onLease((event) => {
     if (event === 'joined') {
       void check();
       return;
@@ -142,8 +142,8 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
       get node() {
         return cluster.node;
       },
-      held: () => !checking && !wentBack && cluster.held(),
-      onSession(listener) {
+      hasLease: () => !checking && !wentBack && cluster.hasLease(),
+      onLease(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
       },

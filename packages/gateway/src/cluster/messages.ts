@@ -8,7 +8,7 @@ export const CHANNEL = 'onetake';
 export const MAX_PAYLOAD_BYTES = 7900;
 
 /** A message and the node that told it. */
-export interface Told {
+export interface Received {
   readonly from: string;
   readonly message: Message;
 }
@@ -57,7 +57,7 @@ export function encodeMessage(from: string, message: Message): readonly string[]
 }
 
 /** What a payload says; undefined where this version cannot read it. */
-export function decodeMessage(payload: string): Told | undefined {
+export function decodeMessage(payload: string): Received | undefined {
   let json: unknown;
   try {
     json = JSON.parse(payload);

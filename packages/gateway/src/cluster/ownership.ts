@@ -4,8 +4,8 @@ import { isTerminal, type Task } from '../tasks/task.ts';
 import { LONG_AGO, later } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
 import type { Cluster, Message } from './cluster.ts';
-import { createLeaving } from './handover.ts';
-import { giftsOf } from './rebalance.ts';
+import { createHandover } from './handover.ts';
+import { transfersOf } from './rebalance.ts';
 
 /**
  * Which tasks this node drives: adopts those of dead nodes, takes what it is given, gives what is too much for it, and lets
@@ -19,7 +19,7 @@ export interface Ownership {
   /** Whether this node does what one node alone should do. */
   leads(): boolean;
   /** Gives everything that can be moved to the other nodes. Resolves with how many tasks went. */
-  giveAll(): Promise<number>;
+  transferAll(): Promise<number>;
   /** Adopts and takes nothing more. */
   stop(): void;
 }
@@ -34,15 +34,15 @@ interface OwnershipParts<Driven> {
   readonly cluster: Cluster;
   readonly timers: Timers;
   readonly log: Logger;
-  readonly hands: DrivenTasks<Driven>;
+  readonly activeTasks: DrivenTasks<Driven>;
   /** Drives a task from where its last driver left it. Throws where it cannot be driven. */
-  readonly takeUp: (task: Task) => void;
+  readonly resume: (task: Task) => void;
   /** Whether a task can change hands now: not in the middle of a submission or a download. */
   readonly movable: (driven: Driven) => boolean;
   /** Stops driving a task; what is stored is the next driver's. */
-  readonly letGo: (driven: Driven) => void;
+  readonly release: (driven: Driven) => void;
   /** This node does what one node alone should do, as it did not before, or some node that may have been at it has gone. */
-  readonly takeUpAlone: () => void;
+  readonly becomeLeader: () => void;
 }
 
 /** Tasks adopted, or looked through, in one transaction. */
@@ -63,9 +63,9 @@ const SEARCH_EVERY = 60;
 export function createOwnership<Driven extends { readonly task: Task }>(
   parts: OwnershipParts<Driven>,
 ): Ownership {
-  const { store, cluster, timers, log, hands } = parts;
+  const { store, cluster, timers, log, activeTasks } = parts;
   const onTheWay = new Set<string>();
-  const leaving = createLeaving({ ...parts, isDriven: (id) => !!hands.get(id) || onTheWay.has(id) });
+  const leaving = createHandover({ ...parts, isDriven: (id) => !!activeTasks.get(id) || onTheWay.has(id) });
   let stopped = false;
   let leader = false;
   let known: readonly string[] = [];
@@ -74,13 +74,13 @@ export function createOwnership<Driven extends { readonly task: Task }>(
   let looking: Promise<void> | undefined;
   let searchSoon = false;
 
-  function takeUp(tasks: readonly Task[]): void {
+  function resume(tasks: readonly Task[]): void {
     for (const task of tasks) {
       // Asked for in a session that is lost by now: the name is a dead node's, and so are its tasks.
-      if (stopped || !cluster.held() || task.owner !== cluster.node || isTerminal(task.phase)) continue;
-      if (hands.get(task.id) || onTheWay.has(task.id)) continue;
+      if (stopped || !cluster.hasLease() || task.owner !== cluster.node || isTerminal(task.phase)) continue;
+      if (activeTasks.get(task.id) || onTheWay.has(task.id)) continue;
       try {
-        parts.takeUp(task);
+        parts.resume(task);
       } catch (error) {
         // One task that cannot be driven must not keep the others from it.
         log.error(
@@ -92,14 +92,14 @@ export function createOwnership<Driven extends { readonly task: Task }>(
   }
 
   async function adopt(): Promise<void> {
-    for (let found = BATCH; found === BATCH && !stopped && cluster.held(); ) {
+    for (let found = BATCH; found === BATCH && !stopped && cluster.hasLease(); ) {
       const orphans = await store.adopt(cluster.node, BATCH).catch((error: unknown) => {
         // Adopted or not, the database knows.
         searchSoon = true;
         throw error;
       });
       found = orphans.length;
-      takeUp(orphans);
+      resume(orphans);
       if (found > 0) log.info({ tasks: found, node: cluster.node }, 'adopted unfinished tasks');
     }
   }
@@ -108,40 +108,40 @@ export function createOwnership<Driven extends { readonly task: Task }>(
   async function search(): Promise<void> {
     searchSoon = false;
     const { node } = cluster;
-    for (let after: string | undefined, found = BATCH; found === BATCH && cluster.held(); ) {
+    for (let after: string | undefined, found = BATCH; found === BATCH && cluster.hasLease(); ) {
       const owned = await store.owned(node, BATCH, after);
       found = owned.length;
       after = owned.at(-1)?.id;
       // Read again: between the first reading and now it may have been finished and dropped.
-      const missing = owned.filter(({ id }) => !hands.get(id) && !onTheWay.has(id));
-      if (missing.length > 0) takeUp(await store.tasks(missing.map(({ id }) => id)));
+      const missing = owned.filter(({ id }) => !activeTasks.get(id) && !onTheWay.has(id));
+      if (missing.length > 0) resume(await store.tasks(missing.map(({ id }) => id)));
     }
   }
 
   async function spread(all: readonly string[]): Promise<void> {
     const members = leaving.staying(all);
     if (members.length < 2) return;
-    const gifts = giftsOf(await store.loads(), members, cluster.node);
-    const movable = [...hands].filter(parts.movable).reverse();
-    for (const { to, count } of gifts) {
-      const given = await give(to, movable.splice(0, Math.min(count, GIVE_BATCH)));
+    const transfers = transfersOf(await store.loads(), members, cluster.node);
+    const movable = [...activeTasks].filter(parts.movable).reverse();
+    for (const { to, count } of transfers) {
+      const given = await transferTo(to, movable.splice(0, Math.min(count, GIVE_BATCH)));
       log.info({ to, tasks: given }, 'gave tasks to a node with less to do');
     }
   }
 
-  async function give(to: string, going: readonly Driven[]): Promise<number> {
+  async function transferTo(to: string, going: readonly Driven[]): Promise<number> {
     if (going.length === 0) return 0;
     const { node } = cluster;
     const tasks = going.map(({ task }) => task);
-    for (const hand of going) {
-      onTheWay.add(hand.task.id);
-      parts.letGo(hand);
+    for (const active of going) {
+      onTheWay.add(active.task.id);
+      parts.release(active);
     }
     try {
-      const given = new Set(await store.give(node, to, tasks));
+      const given = new Set(await store.transfer(node, to, tasks));
       for (const { id } of tasks) onTheWay.delete(id);
       const kept = tasks.filter(({ id }) => !given.has(id));
-      if (kept.length > 0) takeUp(await store.tasks(kept.map(({ id }) => id)));
+      if (kept.length > 0) resume(await store.tasks(kept.map(({ id }) => id)));
       return given.size;
     } catch (error) {
       // Given or not, the database knows: what is still ours is found by the next search.
@@ -153,7 +153,7 @@ export function createOwnership<Driven extends { readonly task: Task }>(
   }
 
   async function look(): Promise<void> {
-    if (stopped || !cluster.held()) return;
+    if (stopped || !cluster.hasLease()) return;
     looks += 1;
     if (timers.monotonic() >= adoptsFrom) await adopt();
     if (looks % SPREAD_EVERY === 0) {
@@ -170,7 +170,7 @@ export function createOwnership<Driven extends { readonly task: Task }>(
     known = members;
     const before = leader;
     leader = leads;
-    if (leads && !stopped && (!before || someWent)) parts.takeUpAlone();
+    if (leads && !stopped && (!before || someWent)) parts.becomeLeader();
   }
 
   function schedule(): void {
@@ -184,7 +184,7 @@ export function createOwnership<Driven extends { readonly task: Task }>(
     });
   }
 
-  function hear(message: Message, from: string): void {
+  function receive(message: Message, from: string): void {
     if (message.kind === 'leaving') leaving.heard(from);
     if (message.kind !== 'given' || message.to !== cluster.node) return;
     if (stopped) {
@@ -200,7 +200,7 @@ export function createOwnership<Driven extends { readonly task: Task }>(
     }
     store
       .tasks(message.tasks)
-      .then(takeUp)
+      .then(resume)
       .catch((error) => {
         searchSoon = true;
         log.warn({ err: error }, 'reading tasks that were given failed; they are found by the next search');
@@ -209,13 +209,13 @@ export function createOwnership<Driven extends { readonly task: Task }>(
 
   function sessionLost(): void {
     leader = false;
-    for (const hand of [...hands]) parts.letGo(hand);
+    for (const active of [...activeTasks]) parts.release(active);
   }
 
   return {
     async start() {
-      cluster.onMessage(hear);
-      cluster.onSession((event) => {
+      cluster.onMessage(receive);
+      cluster.onLease((event) => {
         if (event === 'lost') return sessionLost();
         // What the last session owned is a dead node's now, and adopted like any other.
         adoptsFrom = later(timers.monotonic(), BACK_AGAIN_MS);
@@ -240,20 +240,20 @@ export function createOwnership<Driven extends { readonly task: Task }>(
         onTheWay.delete(taskId);
       }
     },
-    leads: () => leader && cluster.held(),
-    async giveAll() {
+    leads: () => leader && cluster.hasLease(),
+    async transferAll() {
       // Without a session there is nobody to give to, and the store may not answer.
-      if (!cluster.held()) return 0;
+      if (!cluster.hasLease()) return 0;
       await looking;
-      if (!cluster.held()) return 0;
+      if (!cluster.hasLease()) return 0;
       const others = await leaving.others();
-      const movable = [...hands].filter(parts.movable);
+      const movable = [...activeTasks].filter(parts.movable);
       let given = 0;
       for (const [index, to] of others.entries()) {
         const share = movable.filter((_hand, place) => place % others.length === index);
-        while (share.length > 0) given += await give(to, share.splice(0, BATCH));
+        while (share.length > 0) given += await transferTo(to, share.splice(0, BATCH));
       }
-      return given + (await leaving.giveRest());
+      return given + (await leaving.transferRest());
     },
     stop() {
       stopped = true;

@@ -1,5 +1,5 @@
 /** Tasks that one node gives to another. */
-export interface Gift {
+export interface Transfer {
   readonly to: string;
   readonly count: number;
 }
@@ -13,11 +13,11 @@ const SLACK = 8;
  * How a node that has more than its fair share of the unfinished tasks gives to those that have less: a node that has just
  * joined takes load without anybody dying. What several rich nodes give at the same moment adds up to what the poor ones lack.
  */
-export function giftsOf(
+export function transfersOf(
   loads: ReadonlyMap<string, number>,
   members: readonly string[],
   node: string,
-): readonly Gift[] {
+): readonly Transfer[] {
   const load = (member: string): number => loads.get(member) ?? 0;
   const fair = members.reduce((sum, member) => sum + load(member), 0) / members.length;
   const surplus = (member: string): number => Math.max(0, load(member) - fair);

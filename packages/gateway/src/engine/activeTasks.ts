@@ -5,12 +5,12 @@ import type { MediaRow } from '../store/store.ts';
 import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import { later, type Moment } from '../time/clock.ts';
-import { plainer } from './fallbackEvent.ts';
-import { cameOf } from './isSameWrite.ts';
+import { fallbackFor } from './fallbackEvent.ts';
+import { isSameWrite } from './isSameWrite.ts';
 import type { EngineParts } from './parts.ts';
 
 /** An unfinished task in this node's hands: the stored task, and what need not be stored. */
-export interface Hand {
+export interface ActiveTask {
   task: Task;
   /** 0-100, never falling. */
   progress: number | undefined;
@@ -40,7 +40,7 @@ export interface Hand {
   /** Whether a move is being written: what is in memory may be older than what others can read. */
   moving: boolean;
   /** Whether a move was given up that may have been made all the same: what is in memory may be older than what is stored. */
-  unsure: boolean;
+  writeUnknown: boolean;
   /** Moves of one task are written one after the other, each judged on the outcome of the one before. */
   lastMove: Promise<unknown>;
 }
@@ -52,7 +52,7 @@ const STORE_RETRY_MS = 250;
 
 interface MoveOptions {
   readonly media?: readonly MediaRow[];
-  readonly insist?: boolean;
+  readonly retryUntilWritten?: boolean;
   readonly only?: Phase;
   /** The move gives the attempt its upstream id, which must not be another attempt's. */
   readonly claim?: boolean;
@@ -62,15 +62,15 @@ interface MoveOptions {
 export class UpstreamIdTaken extends Error {}
 
 /** The unfinished tasks that this node drives, and the one way to change them. */
-export interface Hands {
-  take(task: Task): Hand;
-  get(taskId: string): Hand | undefined;
+export interface ActiveTasks {
+  take(task: Task): ActiveTask;
+  get(taskId: string): ActiveTask | undefined;
   /** False once the task is finished, or has another driver. */
-  drives(hand: Hand): boolean;
+  drives(active: ActiveTask): boolean;
   /** The task behind an account's job. */
-  byUpstream(accountId: string, upstreamId: string): Hand | undefined;
+  byUpstream(accountId: string, upstreamId: string): ActiveTask | undefined;
   readonly size: number;
-  [Symbol.iterator](): Iterator<Hand>;
+  [Symbol.iterator](): Iterator<ActiveTask>;
   /**
    * Makes a move durable, then announces it. Undefined where the move is not legal (any more): somebody else was first.
    * `insist` tries again for as long as the store is down: for facts that only this process knows. Where the store refuses
@@ -78,28 +78,35 @@ export interface Hands {
    * `only` makes the move illegal in any other phase: for decisions that a move still under way may overtake.
    * With `claim`, throws `UpstreamIdTaken`.
    */
-  apply(hand: Hand, event: Event, options?: MoveOptions): Promise<Task | undefined>;
+  apply(active: ActiveTask, event: Event, options?: MoveOptions): Promise<Task | undefined>;
   /** Reads what somebody else wrote: a wish to cancel, or the end. */
-  refresh(hand: Hand): Promise<void>;
+  refresh(active: ActiveTask): Promise<void>;
   /** Tells the feed that progress moved. */
-  report(hand: Hand, progress: number | undefined, expectedAt: number): void;
+  report(active: ActiveTask, progress: number | undefined, expectedAt: number): void;
   /** Drives a task no more: whatever is still under way for it is not written in this driver's name. */
-  letGo(hand: Hand): void;
+  release(active: ActiveTask): void;
   /** Moves under way are finished when this resolves; insisting ends. */
   settle(): Promise<void>;
 }
 
-interface HandsParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
+interface ActiveTasksParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
   /**
    * Somebody else's change came to light, by being told or as a move was written: a wish to cancel, or an id that was known
    * elsewhere alone. Whichever comes second has nothing new to say.
    */
-  readonly changed: (hand: Hand, before: Task) => void;
+  readonly changed: (active: ActiveTask, before: Task) => void;
 }
 
-export function createHands({ store, feed, clock, timers, log, changed }: HandsParts): Hands {
-  const hands = new Map<string, Hand>();
-  const upstream = new Map<string, Hand>();
+export function createActiveTasks({
+  store,
+  feed,
+  clock,
+  timers,
+  log,
+  changed,
+}: ActiveTasksParts): ActiveTasks {
+  const activeTasks = new Map<string, ActiveTask>();
+  const upstream = new Map<string, ActiveTask>();
   let settling = false;
 
   /**
@@ -116,23 +123,23 @@ export function createHands({ store, feed, clock, timers, log, changed }: HandsP
   const jobOf = ({ attempt }: Task): string | undefined =>
     attempt?.upstreamId === undefined ? undefined : `${attempt.accountId} ${attempt.upstreamId}`;
 
-  function index(hand: Hand): void {
-    const job = jobOf(hand.task);
-    if (job !== undefined) upstream.set(job, hand);
+  function index(active: ActiveTask): void {
+    const job = jobOf(active.task);
+    if (job !== undefined) upstream.set(job, active);
   }
 
-  function drop(hand: Hand): void {
-    hand.cancelTimer?.();
-    hand.interrupt?.();
+  function drop(active: ActiveTask): void {
+    active.cancelTimer?.();
+    active.interrupt?.();
     // Its place may be another hand's by now: the task was let go and came back.
-    if (hands.get(hand.task.id) === hand) hands.delete(hand.task.id);
-    const job = jobOf(hand.task);
-    if (job !== undefined && upstream.get(job) === hand) upstream.delete(job);
-    releaseSlot(hand);
+    if (activeTasks.get(active.task.id) === active) activeTasks.delete(active.task.id);
+    const job = jobOf(active.task);
+    if (job !== undefined && upstream.get(job) === active) upstream.delete(job);
+    releaseSlot(active);
   }
 
   /** What was lost to another driver must not be written again, not even in that driver's name. */
-  const drives = (hand: Hand): boolean => hands.get(hand.task.id) === hand;
+  const drives = (active: ActiveTask): boolean => activeTasks.get(active.task.id) === active;
 
   /** What is stored once a move was tried: the task after it, or what somebody else made of it. */
   async function write(move: Move, { media = [], claim = false }: MoveOptions): Promise<Task | undefined> {
@@ -141,76 +148,79 @@ export function createHands({ store, feed, clock, timers, log, changed }: HandsP
     return outcome === true || outcome === 'claimed' ? move.task : store.task(move.task.id);
   }
 
-  async function applyNow(hand: Hand, wanted: Event, given: MoveOptions): Promise<Task | undefined> {
-    const { owner } = hand.task;
+  async function applyNow(active: ActiveTask, wanted: Event, given: MoveOptions): Promise<Task | undefined> {
+    const { owner } = active.task;
     let event = wanted;
     let options = given;
     // Writes whose answer was lost: each may have been made, with the time it was tried at.
-    const unsure: Task[] = [];
+    const writeUnknown: Task[] = [];
     for (;;) {
-      if (!drives(hand) || (options.only !== undefined && hand.task.phase !== options.only)) return undefined;
-      const next = move(hand.task, event, clock.now());
+      if (!drives(active) || (options.only !== undefined && active.task.phase !== options.only))
+        return undefined;
+      const next = move(active.task, event, clock.now());
       if (!next) return undefined;
       let stored: Task | undefined;
-      hand.moving = true;
-      feed.stale(hand.task.id);
+      active.moving = true;
+      feed.invalidate(active.task.id);
       try {
         stored = await write(next, options);
       } catch (error) {
         if (error instanceof UpstreamIdTaken) {
-          hand.moving = false;
+          active.moving = false;
           throw error;
         }
         log.error(
-          { err: error, task: hand.task.id, event: event.type },
+          { err: error, task: active.task.id, event: event.type },
           error instanceof StoreRefused
             ? 'the store refuses a transition for its values'
             : 'a transition cannot be stored yet',
         );
-        const instead = options.insist && error instanceof StoreRefused ? plainer(event) : undefined;
+        const instead =
+          options.retryUntilWritten && error instanceof StoreRefused ? fallbackFor(event) : undefined;
         if (instead) {
           // What came with the transition that is given up (an id to claim, media) goes with it.
           if (instead.type !== event.type) options = { ...given, media: [], claim: false };
           event = instead;
           continue;
         }
-        if (!options.insist || settling || error instanceof StoreRefused) {
-          hand.moving = false;
-          hand.unsure = true;
+        if (!options.retryUntilWritten || settling || error instanceof StoreRefused) {
+          active.moving = false;
+          active.writeUnknown = true;
           // Nobody else tells whoever waits here, if it was made.
-          feed.elsewhere([hand.task.id]);
+          feed.changedRemotely([active.task.id]);
           throw error;
         }
-        unsure.push(next.task);
+        writeUnknown.push(next.task);
         await sleep(STORE_RETRY_MS);
         continue;
       }
-      hand.moving = false;
-      hand.unsure = false;
-      const moved = stored === next.task || unsure.some((tried) => stored && cameOf(stored, tried));
-      const ours = drives(hand);
+      active.moving = false;
+      active.writeUnknown = false;
+      const moved =
+        stored === next.task || writeUnknown.some((tried) => stored && isSameWrite(stored, tried));
+      const ours = drives(active);
       const driven = ours && stored?.owner === owner;
-      const before = hand.task;
-      if (stored) hand.task = stored;
+      const before = active.task;
+      if (stored) active.task = stored;
       // A finished task leaves our hands before it is announced: who is woken reads the stored truth.
-      if (!driven || isTerminal(hand.task.phase)) drop(hand);
+      if (!driven || isTerminal(active.task.phase)) drop(active);
       else {
-        index(hand);
+        index(active);
         // Or a wish on top of a write whose answer was lost.
-        if (!moved || unsure.length > 0) changed(hand, before);
+        if (!moved || writeUnknown.length > 0) changed(active, before);
       }
       if (moved) {
         log.info(
-          { task: hand.task.id, event: event.type, phase: hand.task.phase, version: hand.task.version },
+          { task: active.task.id, event: event.type, phase: active.task.phase, version: active.task.version },
           'task moved',
         );
-        feed.publish({ task: hand.task, transition: true });
+        feed.publish({ task: active.task, transition: true });
         // Let go while it was written: it is true, but what follows from it is the next driver's.
-        return ours && event.type === wanted.type ? hand.task : undefined;
+        return ours && event.type === wanted.type ? active.task : undefined;
       }
-      if (unsure.length > 0) feed.elsewhere([hand.task.id]);
+      if (writeUnknown.length > 0) feed.changedRemotely([active.task.id]);
       if (!driven) {
-        log.warn({ task: hand.task.id, event: event.type }, 'lost the task to another driver');
+        log.warn({ task: active.task.id, event: event.type }, 'lost the task to another driver');
         return undefined;
       }
       // An earlier write was made although it seemed to fail, or somebody noted a wish: judged again on what is stored.
@@ -218,13 +228,13 @@ export function createHands({ store, feed, clock, timers, log, changed }: HandsP
   }
 
   /** As it is stored, however long the store is away: what was heard of it once is not told again. */
-  async function readOn(hand: Hand): Promise<Task | undefined> {
-    while (drives(hand)) {
+  async function readOn(active: ActiveTask): Promise<Task | undefined> {
+    while (drives(active)) {
       try {
-        return await store.task(hand.task.id);
+        return await store.task(active.task.id);
       } catch (error) {
         if (settling) throw error;
-        log.warn({ err: error, task: hand.task.id }, 'a task that another node changed cannot be read yet');
+        log.warn({ err: error, task: active.task.id }, 'a task that another node changed cannot be read yet');
         await sleep(STORE_RETRY_MS);
       }
     }
@@ -232,56 +242,56 @@ export function createHands({ store, feed, clock, timers, log, changed }: HandsP
   }
 
   /** One after the other, each on the outcome of the one before. */
-  function inTurn<T>(hand: Hand, work: () => Promise<T>): Promise<T> {
-    const done = hand.lastMove.then(work);
-    hand.lastMove = done.catch(() => undefined);
+  function inTurn<T>(active: ActiveTask, work: () => Promise<T>): Promise<T> {
+    const done = active.lastMove.then(work);
+    active.lastMove = done.catch(() => undefined);
     return done;
   }
 
   return {
     take(task) {
-      const hand = newHand(task, deadlineOf(task));
-      hands.set(task.id, hand);
-      index(hand);
-      return hand;
+      const active = newActiveTask(task, deadlineOf(task));
+      activeTasks.set(task.id, active);
+      index(active);
+      return active;
     },
-    get: (taskId) => hands.get(taskId),
+    get: (taskId) => activeTasks.get(taskId),
     drives,
     byUpstream: (accountId, upstreamId) => upstream.get(`${accountId} ${upstreamId}`),
     get size() {
-      return hands.size;
+      return activeTasks.size;
     },
-    [Symbol.iterator]: () => hands.values(),
-    apply: (hand, event, options = {}) => inTurn(hand, () => applyNow(hand, event, options)),
-    refresh: (hand) =>
-      inTurn(hand, async () => {
-        const before = hand.task;
-        const stored = await readOn(hand);
-        if (stored) hand.unsure = false;
-        if (!stored || stored.version <= before.version || !drives(hand)) return;
-        hand.task = stored;
-        if (stored.owner !== before.owner || isTerminal(stored.phase)) return drop(hand);
-        index(hand);
-        changed(hand, before);
+    [Symbol.iterator]: () => activeTasks.values(),
+    apply: (active, event, options = {}) => inTurn(active, () => applyNow(active, event, options)),
+    refresh: (active) =>
+      inTurn(active, async () => {
+        const before = active.task;
+        const stored = await readOn(active);
+        if (stored) active.writeUnknown = false;
+        if (!stored || stored.version <= before.version || !drives(active)) return;
+        active.task = stored;
+        if (stored.owner !== before.owner || isTerminal(stored.phase)) return drop(active);
+        index(active);
+        changed(active, before);
       }),
-    report(hand, progress, expectedAt) {
-      const before = hand.progress;
+    report(active, progress, expectedAt) {
+      const before = active.progress;
       // 100 is said by `succeeded` alone: the bytes are ours only then.
-      if (progress !== undefined) hand.progress = Math.max(before ?? 0, Math.min(99, Math.floor(progress)));
-      const moved = hand.progress !== before || hand.expectedAt === undefined;
-      hand.expectedAt = expectedAt;
-      if (moved) feed.publish({ task: hand.task, transition: false });
+      if (progress !== undefined) active.progress = Math.max(before ?? 0, Math.min(99, Math.floor(progress)));
+      const moved = active.progress !== before || active.expectedAt === undefined;
+      active.expectedAt = expectedAt;
+      if (moved) feed.publish({ task: active.task, transition: false });
     },
-    letGo: drop,
+    release: drop,
     async settle() {
       settling = true;
-      await Promise.all([...hands.values()].map((hand) => hand.lastMove));
+      await Promise.all([...activeTasks.values()].map((active) => active.lastMove));
     },
   };
 }
 
 /** A task as it is taken into a hand. */
-export const newHand = (task: Task, deadline: Moment): Hand => ({
+export const newActiveTask = (task: Task, deadline: Moment): ActiveTask => ({
   task,
   progress: undefined,
   expectedAt: undefined,
@@ -297,12 +307,12 @@ export const newHand = (task: Task, deadline: Moment): Hand => ({
   fetching: false,
   interrupt: undefined,
   moving: false,
-  unsure: false,
+  writeUnknown: false,
   lastMove: Promise.resolve(),
 });
 
 /** Gives the account its place back, once. */
-export function releaseSlot(hand: Hand): void {
-  hand.slot?.release();
-  hand.slot = undefined;
+export function releaseSlot(active: ActiveTask): void {
+  active.slot?.release();
+  active.slot = undefined;
 }

@@ -9,21 +9,21 @@ import type { VideoRequest } from '../tasks/request.ts';
 import type { Price } from '../tasks/task.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { msBetween } from '../time/clock.ts';
-import { createHands, type Hand } from './activeTasks.ts';
+import { type ActiveTask, createActiveTasks } from './activeTasks.ts';
 import { type ClockSteps, createClockSteps } from './cleanup/clockSteps.ts';
 import { removeTask } from './cleanup/removeTask.ts';
 import { createRetention } from './cleanup/retention.ts';
 import { further, type LiveProgress, shareProgress } from './events/progress.ts';
 import type { EngineParts } from './parts.ts';
 import { createLateResults } from './recovery/lateResults.ts';
-import { createMediaCare, type MediaCare } from './repair/scrub.ts';
-import { createTakingUp } from './resume.ts';
+import { createMediaScrub, type MediaScrub } from './repair/scrub.ts';
+import { createResume } from './resume.ts';
 import { createAdmission } from './stages/admit.ts';
-import { createCancelling, tooLate } from './stages/cancel.ts';
-import { createCollecting } from './stages/download.ts';
-import { createTracking } from './stages/poll.ts';
+import { createCancellation, tooLate } from './stages/cancel.ts';
+import { createDownloads } from './stages/download.ts';
+import { createPolling } from './stages/poll.ts';
 import { createPollWatch, type PollWatch } from './stages/pollWatch.ts';
-import { cancelElsewhere } from './stages/remoteCancel.ts';
+import { cancelRemotely } from './stages/remoteCancel.ts';
 import { createSubmission } from './stages/submit.ts';
 import { expiredWaiting, type Waiting, waitingFor } from './stages/waiting.ts';
 
@@ -78,11 +78,11 @@ export interface Engine {
   hint(accountId: string, upstreamId: string): void;
   readonly draining: boolean;
   /** What is stored, and how it is. */
-  readonly mediaCare: MediaCare;
+  readonly mediaScrub: MediaScrub;
   /** How this node uses each account. */
   accounts(): readonly AccountUse[];
   /** Whether this node can ask upstreams about its tasks. */
-  readonly polling: Pick<PollWatch, 'stalled' | 'stalledMs'>;
+  readonly pollWatch: Pick<PollWatch, 'stalled' | 'stalledMs'>;
   /** Whether the wall clock can be believed. */
   readonly clockSteps: ClockSteps;
   /** Tasks in hand. */
@@ -107,7 +107,7 @@ export function createEngine(parts: EngineParts): Engine {
       return [account.id, state];
     }),
   );
-  const hands = createHands({ ...parts, changed: changedElsewhere });
+  const activeTasks = createActiveTasks({ ...parts, changed: changedElsewhere });
   const calls = new Set<Promise<unknown>>();
   const unsubscribe: (() => void)[] = [];
   let draining = false;
@@ -123,32 +123,32 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   /** A video made from another one is made by the account that has that one. */
-  function mayUse({ task }: Pick<Hand, 'task'>, { account }: AccountState): boolean {
+  function mayUse({ task }: Pick<ActiveTask, 'task'>, { account }: AccountState): boolean {
     const { source } = task.request;
     return parts.servedBy(account, task) && (source === undefined || source.accountId === account.id);
   }
 
-  const collecting = createCollecting({ ...parts, hands, accountStates });
-  const tracking = createTracking({
+  const downloads = createDownloads({ ...parts, activeTasks, accountStates });
+  const polling = createPolling({
     ...parts,
-    hands,
+    activeTasks,
     accountStates,
-    finished: (hand) => collecting.collect(hand),
+    finished: (active) => downloads.start(active),
     expired: (task) => lateResults.watch(task),
   });
-  const polling = createPollWatch({
+  const pollWatch = createPollWatch({
     clock: timers,
-    polls: tracking.polls,
+    polls: polling.polls,
     callTimeoutMs: settings.callTimeoutMs,
     log,
   });
   const ownership = createOwnership({
     ...parts,
-    hands,
-    takeUp: (task) => takeUp(task),
-    letGo,
+    activeTasks,
+    resume: (task) => resume(task),
+    release,
     movable,
-    takeUpAlone: () => void lateResults.start().catch((error) => log.warn({ err: error }, 'late results')),
+    becomeLeader: () => void lateResults.start().catch((error) => log.warn({ err: error }, 'late results')),
   });
   const lateResults = createLateResults({ ...parts, accountStates });
   const progress = shareProgress(parts);
@@ -156,72 +156,73 @@ export function createEngine(parts: EngineParts): Engine {
     accounts: [...accountStates.values()],
     timers,
     mayUse,
-    admit: (hand, account) => keep(submission.submit(hand, account)),
+    admit: (active, account) => keep(submission.submit(active, account)),
   });
-  const cancelling = createCancelling({ ...parts, hands, admission, accountStates });
+  const cancellation = createCancellation({ ...parts, activeTasks, admission, accountStates });
   const submission = createSubmission({
     ...parts,
-    hands,
-    running(hand) {
-      tracking.track(hand);
-      if (hand.task.cancelRequestedAt !== undefined) keep(cancelling.carryOut(hand));
+    activeTasks,
+    running(active) {
+      polling.track(active);
+      if (active.task.cancelRequestedAt !== undefined) keep(cancellation.carryOut(active));
     },
-    waiting: (hand) => enqueue(hand, true),
+    waiting: (active) => enqueue(active, true),
   });
-  const mediaCare = createMediaCare({ ...parts, accountStates, leads: ownership.leads });
+  const mediaScrub = createMediaScrub({ ...parts, accountStates, leads: ownership.leads });
   const clockSteps = createClockSteps(parts);
   const retention = createRetention({ ...parts, leads: ownership.leads, clockSteps });
-  const takeUp = createTakingUp({
+  const resume = createResume({
     ...parts,
-    hands,
+    activeTasks,
     accountStates,
     submission,
-    tracking,
-    collecting,
-    cancelling,
-    enqueue: (hand) => enqueue(hand),
+    polling,
+    downloads,
+    cancellation,
+    enqueue: (active) => enqueue(active),
     keep,
   });
 
-  function enqueue(hand: Hand, front = false): void {
-    hand.cancelTimer?.();
-    if (hand.task.cancelRequestedAt !== undefined) {
-      keep(cancelling.carryOut(hand));
+  function enqueue(active: ActiveTask, front = false): void {
+    active.cancelTimer?.();
+    if (active.task.cancelRequestedAt !== undefined) {
+      keep(cancellation.carryOut(active));
       return;
     }
-    if (timers.monotonic() >= hand.deadline) {
-      keep(expireWaiting(hand));
+    if (timers.monotonic() >= active.deadline) {
+      keep(expireWaiting(active));
       return;
     }
-    hand.cancelTimer = timers.after(msBetween(timers.monotonic(), hand.deadline), () =>
-      keep(expireWaiting(hand)),
+    active.cancelTimer = timers.after(msBetween(timers.monotonic(), active.deadline), () =>
+      keep(expireWaiting(active)),
     );
-    admission.enqueue(hand, front);
+    admission.enqueue(active, front);
   }
 
-  async function expireWaiting(hand: Hand): Promise<void> {
-    const error = expiredWaiting(waitingOf(hand.task));
+  async function expireWaiting(active: ActiveTask): Promise<void> {
+    const error = expiredWaiting(waitingOf(active.task));
     const failed = { type: 'failed', error, outcome: 'expired' } as const;
-    if (await hands.apply(hand, failed, { insist: true, only: 'accepted' })) admission.remove(hand);
+    if (await activeTasks.apply(active, failed, { retryUntilWritten: true, only: 'accepted' }))
+      admission.remove(active);
   }
 
   function waitingOf(task: Task): Waiting | undefined {
     if (task.phase !== 'accepted') return undefined;
-    const hand = hands.get(task.id);
+    const active = activeTasks.get(task.id);
     const able = [...accountStates.values()].filter((state) => mayUse({ task }, state));
     // With a place it is on its way.
-    return hand?.slot ? undefined : waitingFor(able, hand !== undefined);
+    return active?.slot ? undefined : waitingFor(able, active !== undefined);
   }
 
   function retryAccounts(id?: string): void {
     for (const [accountId, state] of accountStates) if (id === undefined || id === accountId) state.retry();
-    for (const hand of [...hands]) {
-      const accountId = hand.task.attempt?.accountId;
-      if (hand.askFailures > 0 && (id === undefined || id === accountId)) tracking.askNow(hand);
+    for (const active of [...activeTasks]) {
+      const accountId = active.task.attempt?.accountId;
+      if (active.askFailures > 0 && (id === undefined || id === accountId)) polling.askNow(active);
     }
   }
 
-  function movable({ task, moving, fetching }: Hand): boolean {
+  function movable({ task, moving, fetching }: ActiveTask): boolean {
     if (moving) return false;
     // Nothing is under way any more, so everything can be continued elsewhere.
     if (settled) return true;
@@ -233,34 +234,34 @@ export function createEngine(parts: EngineParts): Engine {
     return between && !accountStates.get(task.attempt?.accountId ?? '')?.account.local;
   }
 
-  function letGo(hand: Hand): void {
-    admission.remove(hand);
-    hands.letGo(hand);
-    progress.left(hand.task.id, { percent: hand.progress, expectedAt: hand.expectedAt });
+  function release(active: ActiveTask): void {
+    admission.remove(active);
+    activeTasks.release(active);
+    progress.left(active.task.id, { percent: active.progress, expectedAt: active.expectedAt });
     // Its next driver may move it before it is told.
-    feed.stale(hand.task.id);
+    feed.invalidate(active.task.id);
   }
 
   /** Somebody else wrote one of our tasks: a wish to cancel it, or an id that was known elsewhere alone. */
-  function changedElsewhere(hand: Hand, before: Task): void {
-    const { phase, cancelRequestedAt } = hand.task;
-    if (before.phase === 'submitting' && phase === 'running') tracking.track(hand);
+  function changedElsewhere(active: ActiveTask, before: Task): void {
+    const { phase, cancelRequestedAt } = active.task;
+    if (before.phase === 'submitting' && phase === 'running') polling.track(active);
     if (before.cancelRequestedAt === undefined && cancelRequestedAt !== undefined) {
-      keep(cancelling.carryOut(hand));
+      keep(cancellation.carryOut(active));
     }
   }
 
-  async function reread(hand: Hand): Promise<void> {
-    await hands.refresh(hand);
-    if (!hands.drives(hand)) admission.remove(hand);
+  async function reread(active: ActiveTask): Promise<void> {
+    await activeTasks.refresh(active);
+    if (!activeTasks.drives(active)) admission.remove(active);
   }
 
-  function hear(message: Message): void {
+  function receive(message: Message): void {
     switch (message.kind) {
       case 'moved':
         for (const [id, version] of message.tasks) {
-          const hand = hands.get(id);
-          if (hand && version > hand.task.version) keep(reread(hand));
+          const active = activeTasks.get(id);
+          if (active && version > active.task.version) keep(reread(active));
         }
         break;
       case 'hint':
@@ -276,22 +277,22 @@ export function createEngine(parts: EngineParts): Engine {
 
   /** False where the job is none of this node's. */
   function askAbout(accountId: string, upstreamId: string): boolean {
-    const hand = hands.byUpstream(accountId, upstreamId);
-    if (hand) tracking.askNow(hand);
-    return hand !== undefined;
+    const active = activeTasks.byUpstream(accountId, upstreamId);
+    if (active) polling.askNow(active);
+    return active !== undefined;
   }
 
   /** In memory, if that is the truth: nobody else drives the task, and nothing newer is being written. */
-  function inHand(taskId: string): Task | undefined {
-    const hand = hands.get(taskId);
-    return hand && !hand.moving && !hand.unsure && cluster.held() ? hand.task : undefined;
+  function inMemory(taskId: string): Task | undefined {
+    const active = activeTasks.get(taskId);
+    return active && !active.moving && !active.writeUnknown && cluster.hasLease() ? active.task : undefined;
   }
 
   /** Other nodes go on at once, instead of finding out that this one is gone. */
   async function handOver(): Promise<void> {
     if (!cluster.shared) return;
     try {
-      const given = await ownership.giveAll();
+      const given = await ownership.transferAll();
       if (given > 0) log.info({ tasks: given }, 'gave tasks to the other nodes');
     } catch (error) {
       log.warn({ err: error }, 'tasks could not be given to the other nodes, which adopt them instead');
@@ -305,19 +306,19 @@ export function createEngine(parts: EngineParts): Engine {
         if (stop) unsubscribe.push(stop);
       }
       feed.onChange(({ task, transition }) => {
-        const hand = transition ? undefined : hands.get(task.id);
-        if (hand) progress.tell(task.id, { percent: hand.progress, expectedAt: hand.expectedAt });
+        const active = transition ? undefined : activeTasks.get(task.id);
+        if (active) progress.tell(task.id, { percent: active.progress, expectedAt: active.expectedAt });
       });
-      cluster.onMessage(hear);
+      cluster.onMessage(receive);
       await ownership.start();
       retention.start();
-      mediaCare.start();
+      mediaScrub.start();
     },
 
     async submit({ projectId, keyId, request, price, media, idempotency }) {
       if (draining) throw drainingError();
       // Nobody would drive it before others take this node for dead.
-      if (!cluster.held()) throw notConnected();
+      if (!cluster.hasLease()) throw notConnected();
       const now = clock.now();
       const task: Task = {
         id: newTaskId(),
@@ -341,7 +342,7 @@ export function createEngine(parts: EngineParts): Engine {
         if (outcome.outcome === 'accepted') {
           feed.publish({ task, transition: true });
           // While draining the task is durable and waits for another driver, as it does where the session was lost meanwhile.
-          if (!draining && cluster.held() && cluster.node === task.owner) enqueue(hands.take(task));
+          if (!draining && cluster.hasLease() && cluster.node === task.owner) enqueue(activeTasks.take(task));
         }
         return outcome;
       });
@@ -361,43 +362,46 @@ export function createEngine(parts: EngineParts): Engine {
       return accepted?.task;
     },
     async read(taskId) {
-      return inHand(taskId) ?? store.task(taskId);
+      return inMemory(taskId) ?? store.task(taskId);
     },
     async current(taskId) {
-      const own = inHand(taskId);
+      const own = inMemory(taskId);
       const task = own ?? (await store.task(taskId));
-      return task && { task, keep: isTerminal(task.phase) || (own !== undefined && inHand(taskId) === own) };
+      return (
+        task && { task, keep: isTerminal(task.phase) || (own !== undefined && inMemory(taskId) === own) }
+      );
     },
     live(taskId) {
-      const hand = hands.get(taskId);
+      const active = activeTasks.get(taskId);
       const told = progress.of(taskId);
-      if (!hand) return told;
+      if (!active) return told;
       // What its driver before this one has told may be more than this one has heard yet.
-      return { percent: further(hand.progress, told?.percent), expectedAt: hand.expectedAt };
+      return { percent: further(active.progress, told?.percent), expectedAt: active.expectedAt };
     },
 
     waiting: waitingOf,
     retryAccounts,
 
     async cancel(task) {
-      const hand = hands.get(task.id);
-      if (hand) return cancelling.cancel(hand);
+      const active = activeTasks.get(task.id);
+      if (active) return cancellation.cancel(active);
       const current = await store.task(task.id);
       if (!current) throw taskNotFound();
       if (isTerminal(current.phase) && current.error?.reason === 'cancelled') return current;
       if (isTerminal(current.phase)) throw tooLate(current, `has ${current.phase} already`);
       if (!cluster.shared) throw drainingError();
-      return cancelElsewhere(parts, current);
+      return cancelRemotely(parts, current);
     },
 
     remove: (task) => removeTask(parts, task),
     hint(accountId, upstreamId) {
-      if (!askAbout(accountId, upstreamId)) cluster.tell({ kind: 'hint', account: accountId, upstreamId });
+      if (!askAbout(accountId, upstreamId))
+        cluster.broadcast({ kind: 'hint', account: accountId, upstreamId });
     },
     get draining() {
       return draining;
     },
-    mediaCare,
+    mediaScrub,
     accounts: () =>
       [...accountStates].map(([id, state]) => ({
         id,
@@ -406,10 +410,10 @@ export function createEngine(parts: EngineParts): Engine {
         rate: state.share.rate(),
         blocked: state.blocked(),
       })),
-    polling,
+    pollWatch: pollWatch,
     clockSteps,
     get unfinished() {
-      return hands.size;
+      return activeTasks.size;
     },
 
     async drain(timeoutMs) {
@@ -417,15 +421,15 @@ export function createEngine(parts: EngineParts): Engine {
       ownership.stop();
       admission.stop();
       retention.stop();
-      tracking.stop();
       polling.stop();
+      pollWatch.stop();
       lateResults.stop();
       submission.stop();
       for (const stop of unsubscribe) stop();
       await handOver();
       // A submission under way is worth waiting for: cut short, its outcome would be unknown.
-      const finished = Promise.all([Promise.all(calls), collecting.stop(), mediaCare.stop()]).then(() =>
-        hands.settle(),
+      const finished = Promise.all([Promise.all(calls), downloads.stop(), mediaScrub.stop()]).then(() =>
+        activeTasks.settle(),
       );
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => {
@@ -433,7 +437,7 @@ export function createEngine(parts: EngineParts): Engine {
       });
       if ((await Promise.race([finished, late])) === 'late') {
         log.warn({ calls: calls.size }, 'drain timed out; what is left is taken up by the next start');
-        void hands.settle();
+        void activeTasks.settle();
       }
       clearTimeout(timer);
       settled = true;

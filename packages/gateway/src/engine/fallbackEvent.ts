@@ -27,7 +27,7 @@ const ESSENTIAL: readonly Event['type'][] = [
  * What is written instead of a transition that the store refuses for its values: the same without words that it can do
  * without, else the end of the task. Undefined where nothing plainer is left.
  */
-export function plainer(event: Event): Event | undefined {
+export function fallbackFor(event: Event): Event | undefined {
   if (event === STUCK || !ESSENTIAL.includes(event.type)) return undefined;
   if (event.type === 'submit_refused' && event.detail !== undefined) {
     const { detail: _, ...rest } = event;

@@ -30,7 +30,7 @@ export interface EngineSettings {
   /** One call upstream. */
   readonly callTimeoutMs: number;
   /** Videos fetched at a time from one account. */
-  readonly collectConcurrency: number;
+  readonly downloadConcurrency: number;
   /** The most bytes that a fetched video may have; by what was asked for unless told. */
   readonly maxVideoBytes?: number | undefined;
   /** How long a finished video is kept. */
@@ -38,7 +38,7 @@ export interface EngineSettings {
   /** Time between two stored files that are compared with their digest; 0: none is. */
   readonly scrubIntervalMs: number;
   /** How long a result may take to be fetched before it counts as lost. */
-  readonly collectPatienceMs: number;
+  readonly downloadPatienceMs: number;
 }
 
 /** Looks at a fetched file. What it throws is trouble of this machine, and says nothing about the file. */

@@ -105,13 +105,13 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   /** Reports what is due. One report at a time; what becomes due meanwhile has the next. */
   function look(): Promise<void> {
     if (underWay) return underWay;
-    const due = stopped || !cluster.held() ? [] : [...entries.values()].filter(isDue);
+    const due = stopped || !cluster.hasLease() ? [] : [...entries.values()].filter(isDue);
     const mine = session;
     const work = (due.length > 0 ? report(due) : Promise.resolve()).finally(() => {
       if (session !== mine) return;
       underWay = undefined;
       // Without a session there is nobody to report to: the next one begins with a report.
-      const urgent = cluster.held() && [...entries.values()].some((entry) => entry.urgent);
+      const urgent = cluster.hasLease() && [...entries.values()].some((entry) => entry.urgent);
       wake(urgent ? Math.max(now(), lastAt + APART_MS) : now() + LOOK_MS * (0.9 + random() / 5));
     });
     underWay = work;
@@ -172,7 +172,8 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
       for (const listener of entry.troubled) listener(news);
     }
     entry.heard = true;
-    if (grant.lacking || (grant.wanted && gaveBack) || isFirst) cluster.tell({ kind: 'shares', account });
+    if (grant.lacking || (grant.wanted && gaveBack) || isFirst)
+      cluster.broadcast({ kind: 'shares', account });
     return grant.wanted && holding.hasSpare(entry.usage().inUse);
   }
 
@@ -190,7 +191,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   }
 
   const unsubscribe = [
-    cluster.onSession((event) => {
+    cluster.onLease((event) => {
       if (event === 'lost') return forfeitAll();
       lastAt = Number.NEGATIVE_INFINITY;
       for (const entry of entries.values()) hurry(entry);
@@ -206,7 +207,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   ];
 
   /** What is held is this node's only for as long as it is known to live. */
-  const rateOf = ({ holding }: Entry): number => (cluster.held() ? holding.rate() / WHOLE_RATE : 0);
+  const rateOf = ({ holding }: Entry): number => (cluster.hasLease() ? holding.rate() / WHOLE_RATE : 0);
 
   /** By the database's clock, as far as the last answer tells it: the nodes' own clocks may differ. */
   function turnIn(entry: Entry, everyMs: number, afterMs: number): number {
@@ -237,7 +238,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
       entries.set(account.id, entry);
       const { holding } = entry;
       return {
-        places: () => (cluster.held() ? holding.places() : 0),
+        places: () => (cluster.hasLease() ? holding.places() : 0),
         rate: () => rateOf(entry),
         note(happened) {
           // That tasks wait is known to the others already: they tell when there is something to be had.
@@ -247,7 +248,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
         },
         tell(trouble) {
           const { failures, waitMs, reason } = trouble;
-          cluster.tell({ kind: 'account', account: account.id, failures, waitMs, reason });
+          cluster.broadcast({ kind: 'account', account: account.id, failures, waitMs, reason });
           holding.pend(trouble, now());
           hurry(entry);
         },

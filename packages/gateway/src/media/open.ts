@@ -12,7 +12,7 @@ import type { MediaStorage } from './media.ts';
 import type { BucketOptions } from './s3/client.ts';
 import { createPresigner } from './s3/presign.ts';
 import { createS3Storage } from './s3/storage.ts';
-import { claimFirst } from './withClaim.ts';
+import { withClaim } from './withClaim.ts';
 
 /** As much of the settings as says where media is. */
 export interface MediaSettings {
@@ -62,7 +62,7 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   const scratch = join(settings.dataDir, 'scratch');
   // Copies that a crash left. What is staged for a task stays: the engine knows for how long.
   await removeOldFiles(scratch, clock.now() - LENT_MS, (path) => stagedFileOf(path) === undefined);
-  const storage = claimFirst(
+  const storage = withClaim(
     createS3Storage({ ...bucket, proxies: parts.proxies, space: parts.space, scratch }),
     await parts.installation(),
   );

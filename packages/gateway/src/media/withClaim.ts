@@ -4,7 +4,7 @@ import type { MediaStorage } from './media.ts';
  * A storage in which nothing is committed, removed or listed before it is known to be this installation's. A storage that is away
  * when the gateway starts is claimed when it is back; until then what needs it fails as it would have anyway.
  */
-export function claimFirst(storage: MediaStorage, installation: string): MediaStorage {
+export function withClaim(storage: MediaStorage, installation: string): MediaStorage {
   let claimed: Promise<void> | undefined;
 
   function claim(): Promise<void> {

@@ -38,7 +38,11 @@ export interface Store {
    * Makes `to` the owner of those of the tasks that `from` still owns in these versions, and tells it. Resolves with the
    * ids of the tasks given away.
    */
-  give(from: string, to: string, tasks: readonly Pick<Task, 'id' | 'version'>[]): Promise<readonly string[]>;
+  transfer(
+    from: string,
+    to: string,
+    tasks: readonly Pick<Task, 'id' | 'version'>[],
+  ): Promise<readonly string[]>;
   /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt has the same `promptKey`. */
   submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
   /**
@@ -75,7 +79,7 @@ export interface Store {
   /** Notes that what is under a row's key is damaged. False where the row is gone, past its time, not present, or has another key by now. */
   markDamaged(id: string, storageKey: string, now: number): Promise<boolean>;
   /** Up to `limit` rows above `after` that are damaged, or posters left pending since before `before`; in the order of their ids. */
-  mediaToMend(before: number, after: string, limit: number): Promise<readonly MediaRow[]>;
+  mediaToRepair(before: number, after: string, limit: number): Promise<readonly MediaRow[]>;
   /** The present row that was written, or marked as checked, the longest ago, if that was before `before`. */
   mediaToCheck(before: number): Promise<MediaRow | undefined>;
   /** Notes that the bytes of a row were looked at. */
@@ -103,7 +107,7 @@ export interface Store {
   secret(name: string, make: () => string): Promise<string>;
 
   /** Calls `listener` when another process (the command line) may have changed keys, or wants an account tried again. Returns the unsubscriber. */
-  onForeignChange(listener: () => void): () => void;
+  onExternalChange(listener: () => void): () => void;
   /**
    * Rows that could not be read since the start. Each was set aside, and logged as `store.row_unreadable`: whatever reads many
    * rows gives the others, what asks for this very one throws a 500.

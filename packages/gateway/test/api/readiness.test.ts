@@ -148,7 +148,7 @@ it('/readyz says which part is broken, beside an error like any other, and that 
   expect(error).toMatchObject({ code: 503, reason: 'not_ready', message: parts?.storage });
 
   await rm(media);
-  const mended = await t.json('/readyz', { key: null });
-  expect(mended.status).toBe(200);
-  ReadyAnswer.strict().parse(mended.body);
+  const repaired = await t.json('/readyz', { key: null });
+  expect(repaired.status).toBe(200);
+  ReadyAnswer.strict().parse(repaired.body);
 });

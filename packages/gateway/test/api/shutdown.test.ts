@@ -4,7 +4,7 @@ import fastify from 'fastify';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/api/context.ts';
 import { createDraining } from '../../src/api/draining.ts';
-import { closePolitely } from '../../src/api/shutdown.ts';
+import { shutDown } from '../../src/api/shutdown.ts';
 import { keepConnection } from '../support/http/keptConnection.ts';
 
 const KEY = 'sk-test-0123456789abcdefghij';
@@ -41,7 +41,7 @@ async function world({ delayMs = 0, graceMs = 60_000, patienceMs = 60_000 } = {}
     arrives: (what: string) => once(arrived, what),
     order,
     close: () =>
-      closePolitely({
+      shutDown({
         app,
         draining,
         delayMs,

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { startPostgres } from '../../../../scripts/servers/postgres.ts';
-import type { Cluster, Message, SessionEvent } from '../../src/cluster/cluster.ts';
+import type { Cluster, LeaseEvent, Message } from '../../src/cluster/cluster.ts';
 import { guardHistory } from '../../src/cluster/historyGuard.ts';
 import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
 import { accepted, INTENT, moved } from '../store/contract/steps.ts';
@@ -28,8 +28,8 @@ async function failover(lost: 'nothing' | 'a task' | 'a move') {
     const cluster = await joinCluster({ ...STEADY, url: url.href, log });
     const guarded = guardHistory({ store: await openStore(url.href), cluster, log });
     onTestFinished(() => guarded.cluster.close());
-    const events: SessionEvent[] = [];
-    guarded.cluster.onSession((event) => events.push(event));
+    const events: LeaseEvent[] = [];
+    guarded.cluster.onLease((event) => events.push(event));
     return { ...guarded, events };
   };
   const [node, other] = [await join(), await join()];
@@ -52,7 +52,7 @@ it.each(['a task', 'a move'] as const)(
   async (lost) => {
     const { node, errors } = await failover(lost);
     await eventually(() => expect(node.problem()).toMatch(/onetake recover/));
-    expect(node.cluster.held()).toBe(false);
+    expect(node.cluster.hasLease()).toBe(false);
     expect(node.events).not.toContain('joined');
     expect(errors).toHaveBeenCalledWith(
       expect.objectContaining({ event: 'store.went_back', lost: 1 }),
@@ -66,7 +66,7 @@ it('a failover that lost nothing goes on', async () => {
   const { node, other } = await failover('nothing');
   for (const { events, cluster, problem } of [node, other]) {
     await eventually(() => expect(events.at(-1)).toBe('joined'));
-    expect(cluster.held()).toBe(true);
+    expect(cluster.hasLease()).toBe(true);
     expect(problem()).toBeUndefined();
   }
 }, 60_000);
@@ -77,22 +77,22 @@ it('a node that lost nothing of its own stops as soon as another has told', asyn
   const cluster: Cluster = {
     shared: true,
     node: 'node-2',
-    held: () => true,
+    hasLease: () => true,
     members: async () => [],
-    tell: () => undefined,
+    broadcast: () => undefined,
     onMessage(listener) {
       tell = listener;
       return () => undefined;
     },
-    onSession: () => () => undefined,
+    onLease: () => () => undefined,
     close: async () => undefined,
   };
   const guarded = guardHistory({ store, cluster, log: pino({ level: 'silent' }) });
-  const events: SessionEvent[] = [];
-  guarded.cluster.onSession((event) => events.push(event));
-  expect(guarded.cluster.held()).toBe(true);
+  const events: LeaseEvent[] = [];
+  guarded.cluster.onLease((event) => events.push(event));
+  expect(guarded.cluster.hasLease()).toBe(true);
   tell({ kind: 'went_back' }, 'node-1');
-  expect(guarded.cluster.held()).toBe(false);
+  expect(guarded.cluster.hasLease()).toBe(false);
   expect(events).toEqual(['lost']);
   expect(guarded.problem()).toContain('onetake recover');
 });
@@ -104,8 +104,8 @@ it('a task whose row was damaged since is not taken for lost', async () => {
   const cluster = await joinCluster({ ...STEADY, url, log });
   const guarded = guardHistory({ store, cluster, log });
   onTestFinished(() => guarded.cluster.close());
-  const events: SessionEvent[] = [];
-  guarded.cluster.onSession((event) => events.push(event));
+  const events: LeaseEvent[] = [];
+  guarded.cluster.onLease((event) => events.push(event));
   const task = await accepted(guarded.store);
   const client = await connect(url);
   await client.query("update tasks set request = '{broken' where id = $1", [task.id]);

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from '../../../../scripts/servers/postgres.ts';
-import { SESSION_TIMINGS, type SessionTimings } from '../../src/cluster/postgres/timings.ts';
+import { LEASE_TIMINGS, type LeaseTimings } from '../../src/cluster/postgres/timings.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   clusterDatabase,
@@ -27,7 +27,7 @@ interface Child {
 }
 
 /** A node in a process of its own, which is killed when the test ends. */
-function startNode(url: string, timings: Partial<SessionTimings> = {}): Child {
+function startNode(url: string, timings: Partial<LeaseTimings> = {}): Child {
   const child = spawn(process.execPath, [CHILD, url, JSON.stringify(timings)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -65,7 +65,7 @@ describe('a node that joins', () => {
     const nodes = await Promise.all([1, 2, 3, 4, 5].map(() => joinNode(url)));
     const names = nodes.map(({ node }) => node);
     expect(new Set(names).size).toBe(5);
-    expect(nodes.map((node) => node.held())).toEqual([true, true, true, true, true]);
+    expect(nodes.map((node) => node.hasLease())).toEqual([true, true, true, true, true]);
     const inOrder = [1, 2, 3, 4, 5].map((number) => `node-${number}`);
     for (const node of nodes) expect(await node.members()).toEqual(inOrder);
     expect(await living(db)).toEqual(inOrder);
@@ -85,7 +85,7 @@ describe('a node that joins', () => {
     const one = await joinNode((await clusterDatabase()).url);
     const other = await joinNode((await clusterDatabase()).url);
     expect(await one.members()).toEqual([one.node]);
-    one.tell({ kind: 'keys' });
+    one.broadcast({ kind: 'keys' });
     const third = await joinNode((await clusterDatabase()).url);
     expect([...other.heard, ...third.heard]).toEqual([]);
   });
@@ -133,15 +133,15 @@ describe('a node that joins', () => {
     const { url, db } = await clusterDatabase();
     const [one, other] = [await joinNode(url), await joinNode(url)];
     // More than one statement takes.
-    for (let index = 0; index < 1000; index++) one.tell({ kind: 'shares', account: `account ${index}` });
+    for (let index = 0; index < 1000; index++) one.broadcast({ kind: 'shares', account: `account ${index}` });
     await one.close();
-    expect(one.held()).toBe(false);
+    expect(one.hasLease()).toBe(false);
     expect(await living(db)).toEqual([other.node]);
     await other.hears((message) => message.kind === 'shares' && message.account === 'account 999');
-    other.tell({ kind: 'keys' });
+    other.broadcast({ kind: 'keys' });
     await (await joinNode(url)).close();
     expect([one.events, one.heard]).toEqual([[], []]);
-    one.tell({ kind: 'keys' });
+    one.broadcast({ kind: 'keys' });
     await one.close();
   });
 });
@@ -151,8 +151,8 @@ describe('messages', () => {
     const { url } = await clusterDatabase();
     const [one, two, three] = [await joinNode(url), await joinNode(url), await joinNode(url)];
     const accounts = Array.from({ length: 1000 }, (_, index) => `account ${index}`);
-    for (const account of accounts) one.tell({ kind: 'shares', account });
-    one.tell({ kind: 'keys' });
+    for (const account of accounts) one.broadcast({ kind: 'shares', account });
+    one.broadcast({ kind: 'keys' });
     for (const node of [two, three]) {
       await node.hears(({ kind }) => kind === 'keys');
       expect(
@@ -170,7 +170,7 @@ describe('messages', () => {
       { length: 2000 },
       (_, index) => [`video_${index}`.padEnd(38, '0'), index] as const,
     );
-    one.tell({ kind: 'moved', tasks });
+    one.broadcast({ kind: 'moved', tasks });
     await two.hears((message) => message.kind === 'moved' && message.tasks.at(-1)?.[1] === 1999);
     expect(two.heard.length).toBeGreaterThan(5);
     expect(two.heard.flatMap(({ message }) => (message.kind === 'moved' ? message.tasks : []))).toEqual(
@@ -197,7 +197,7 @@ describe('messages', () => {
     await one.hears(({ kind }) => kind === 'moved');
     expect(one.heard).toHaveLength(1);
     expect(after).toEqual(['node-9']);
-    expect(one.held()).toBe(true);
+    expect(one.hasLease()).toBe(true);
   });
 });
 
@@ -207,13 +207,13 @@ describe('a session that ends', () => {
     const [one, other] = [await joinNode(url), await joinNode(url)];
     const before = one.node;
     const kinds: string[] = [];
-    one.onSession((event) => kinds.push(`${event} held ${one.held()} as ${one.node}`));
+    one.onLease((event) => kinds.push(`${event} held ${one.hasLease()} as ${one.node}`));
     await terminate(db, before);
     await one.happened('joined');
     expect(kinds).toEqual([`lost held false as ${before}`, `joined held true as ${one.node}`]);
     expect(one.node).not.toBe(before);
     expect(await other.members()).toEqual([other.node, one.node]);
-    other.tell({ kind: 'keys' });
+    other.broadcast({ kind: 'keys' });
     await one.hears(({ kind }) => kind === 'keys');
     expect(one.events).toEqual(['lost', 'joined']);
     expect(other.events).toEqual([]);
@@ -241,7 +241,7 @@ describe('a session that ends', () => {
     const before = nodes.map(({ node }) => node);
     await server.stop('crash');
     await Promise.all(nodes.map((node) => node.happened('lost')));
-    expect(nodes.map((node) => node.held())).toEqual([false, false]);
+    expect(nodes.map((node) => node.hasLease())).toEqual([false, false]);
     await expect(nodes[0]?.members()).rejects.toMatchObject({ code: 'store_unavailable', status: 503 });
     await server.start();
     await Promise.all(nodes.map((node) => node.happened('joined')));
@@ -276,10 +276,10 @@ describe('a session that was not held for a moment', () => {
     let ahead = 0;
     const one = await joinNode(url, {}, () => ahead);
     const before = one.node;
-    expect(one.held()).toBe(true);
+    expect(one.hasLease()).toBe(true);
     // As after a pause of the whole process, before any timer of it has fired.
     ahead = 4000;
-    expect(one.held()).toBe(false);
+    expect(one.hasLease()).toBe(false);
     expect(await one.members()).toEqual([before]);
     await one.happened('joined');
     expect(one.events).toEqual(['lost', 'joined']);
@@ -292,11 +292,11 @@ describe('a session that was not held for a moment', () => {
     const one = await joinNode(url, {}, () => ahead);
     for (const step of [3999, 3999, 3999]) {
       ahead += step;
-      expect(one.held()).toBe(true);
+      expect(one.hasLease()).toBe(true);
       await one.members();
     }
     ahead += 4000;
-    expect(one.held()).toBe(false);
+    expect(one.hasLease()).toBe(false);
   });
 });
 
@@ -309,9 +309,9 @@ describe('a connection that falls silent', () => {
     const one = await joinNode(throughPort(url, way.port), { leaseMs: 100 }, () => now);
     way.swallow();
     now = 99;
-    expect(one.held()).toBe(true);
+    expect(one.hasLease()).toBe(true);
     now = 100;
-    expect(one.held()).toBe(false);
+    expect(one.hasLease()).toBe(false);
     await one.happened('lost');
     way.open();
     await one.happened('joined');
@@ -328,7 +328,7 @@ describe('a connection that falls silent', () => {
     );
     way.swallow();
     await lockGoes(db, one.node);
-    expect(SESSION_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * SESSION_TIMINGS.leaseMs);
+    expect(LEASE_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * LEASE_TIMINGS.leaseMs);
   });
 
   it('keeps no node from closing', async () => {
@@ -336,9 +336,9 @@ describe('a connection that falls silent', () => {
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
     const one = await joinNode(throughPort(url, way.port));
-    one.tell({ kind: 'keys' });
+    one.broadcast({ kind: 'keys' });
     way.swallow();
-    one.tell({ kind: 'keys' });
+    one.broadcast({ kind: 'keys' });
     await one.close();
     expect(one.events).toEqual([]);
   });

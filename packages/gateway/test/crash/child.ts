@@ -157,10 +157,10 @@ const engine = createEngine({
     maxAttempts: 10,
     resubmitUnknown: false,
     callTimeoutMs: 10_000,
-    collectConcurrency: 2,
+    downloadConcurrency: 2,
     retentionMs: 10 * 86_400_000,
     scrubIntervalMs: 0,
-    collectPatienceMs: 3_600_000,
+    downloadPatienceMs: 3_600_000,
   },
 });
 

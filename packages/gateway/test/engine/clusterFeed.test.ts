@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFeed } from '../../src/engine/events/feed.ts';
-import { connectFeed } from '../../src/engine/events/remoteEvents.ts';
+import { connectRemoteEvents } from '../../src/engine/events/remoteEvents.ts';
 import { createManualCluster } from '../support/manualCluster.ts';
 
 function connected() {
@@ -8,8 +8,8 @@ function connected() {
   const feed = createFeed();
   const stale: (string | undefined)[] = [];
   let forgotten = 0;
-  feed.onStale((id) => stale.push(id));
-  const end = connectFeed(cluster, feed, {
+  feed.onInvalidate((id) => stale.push(id));
+  const end = connectRemoteEvents(cluster, feed, {
     forgetKeys() {
       forgotten += 1;
     },

@@ -141,7 +141,7 @@ describe('an answer that comes after the lease was lost', () => {
     cluster.lose();
     await asNextDriver(world, id, ...events);
     const before = await world.task(id);
-    held.letGo();
+    held.release();
     await world.upstream.seen(({ call }) => call === 'start');
     await world.idle();
     const complaints = logged.filter((line) => line.upstreamId === 'one-1' && line.task === id);
@@ -165,7 +165,7 @@ describe('an answer that comes after the lease was lost', () => {
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
-    held.letGo();
+    held.release();
     await world.upstream.seen(({ call }) => call === 'start');
     await world.idle();
     const task = await world.task(id);
@@ -204,7 +204,7 @@ describe('an answer that comes after the lease was lost', () => {
     const second = await world.submit('second');
     await world.reaches(second.id, 'submitting');
     cluster.lose();
-    held.letGo();
+    held.release();
     await world.upstream.seen(({ call, taskId }) => call === 'start' && taskId === second.id);
     await world.idle();
     expect(await world.task(first.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'same' } });
@@ -232,7 +232,7 @@ describe('an answer that comes after the lease was lost', () => {
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
-    held.letGo();
+    held.release();
     await world.upstream.seen(({ call }) => call === 'start');
     await world.idle();
     expect((await world.task(id)).phase).toBe('submitting');
@@ -262,7 +262,7 @@ describe('an answer that comes after the lease was lost', () => {
     const heard = new Promise<string>((resolve) => {
       world.feed.onChange(({ task }) => task.phase === 'running' && resolve(task.id));
     });
-    held.letGo();
+    held.release();
     expect(await heard).toBe(id);
     const task = await world.task(id);
     expect(task).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
@@ -275,7 +275,7 @@ describe('an answer that comes after the lease was lost', () => {
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
-    held.letGo();
+    held.release();
     await world.upstream.seen(({ call }) => call === 'start');
     await world.idle();
     expect(world.engine.accounts()).toMatchObject([{ blocked: false, inFlight: 0 }]);

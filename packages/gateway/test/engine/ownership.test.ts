@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createOwnership } from '../../src/cluster/ownership.ts';
-import { createHands } from '../../src/engine/activeTasks.ts';
+import { createActiveTasks } from '../../src/engine/activeTasks.ts';
 import { createFeed } from '../../src/engine/events/feed.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -41,7 +41,7 @@ async function aNode({ solo = false, override = () => ({}) }: { solo?: boolean; 
     },
   });
   const log = pino({ level: 'silent' });
-  const hands = createHands({
+  const activeTasks = createActiveTasks({
     store,
     feed: createFeed(),
     clock: timers,
@@ -57,14 +57,14 @@ async function aNode({ solo = false, override = () => ({}) }: { solo?: boolean; 
     cluster: solo ? soloCluster('me') : cluster,
     timers,
     log,
-    hands,
-    takeUp(task) {
+    activeTasks,
+    resume(task) {
       if (undrivable.has(task.id)) throw new Error('cannot be driven');
-      hands.take(task);
+      activeTasks.take(task);
     },
     movable: ({ task }) => !immovable.has(task.id),
-    letGo: (hand) => hands.letGo(hand),
-    takeUpAlone() {
+    release: (active) => activeTasks.release(active),
+    becomeLeader() {
       alone += 1;
     },
   });
@@ -82,18 +82,18 @@ async function aNode({ solo = false, override = () => ({}) }: { solo?: boolean; 
     ownership,
     cluster,
     store: opened,
-    hands,
+    activeTasks,
     immovable,
     undrivable,
     settle,
     accept,
     count: (name: keyof Store) => calls.filter((call) => call === name).length,
     alone: () => alone,
-    driven: () => new Set([...hands].map(({ task }) => task.id)),
+    driven: () => new Set([...activeTasks].map(({ task }) => task.id)),
     /** Tasks that are accepted and driven here. */
     async drive(count: number) {
       const tasks = await accept(count);
-      for (const task of tasks) hands.take(task);
+      for (const task of tasks) activeTasks.take(task);
       return tasks;
     },
     loadOf: async (owner: string) => (await opened.loads()).get(owner) ?? 0,
@@ -125,16 +125,16 @@ describe('tasks without a living driver', () => {
       }),
     });
     await node.ownership.start();
-    expect(node.hands.size).toBe(1003);
+    expect(node.activeTasks.size).toBe(1003);
     expect(asked).toEqual([
       ['me', 500],
       ['me', 500],
       ['me', 500],
     ]);
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(1003);
+    expect(node.activeTasks.size).toBe(1003);
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(1005);
+    expect(node.activeTasks.size).toBe(1005);
   });
 
   it('are adopted once by a node that is alone for good', async () => {
@@ -165,7 +165,7 @@ describe('tasks without a living driver', () => {
     await node.ownership.start();
     await node.advance(SEARCH);
     expect(batches).toBe(1);
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
   });
 
   it('are not adopted by a node that comes back until no other counts on its last lease any more', async () => {
@@ -197,9 +197,9 @@ describe('tasks without a living driver', () => {
     });
     await node.ownership.start();
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(1);
+    expect(node.activeTasks.size).toBe(1);
   });
 });
 
@@ -212,10 +212,10 @@ describe('a task that is taken up', () => {
       aTask({ owner: 'me' }),
     ];
     const node = await aNode({ override: () => ({ adopt: async () => [mine, theirs, over, held] }) });
-    const hand = node.hands.take(held);
+    const active = node.activeTasks.take(held);
     await node.ownership.start();
     expect(node.driven()).toEqual(idsOf([mine, held]));
-    expect(node.hands.get(held.id)).toBe(hand);
+    expect(node.activeTasks.get(held.id)).toBe(active);
   });
 
   it('keeps no other from it where it cannot be driven', async () => {
@@ -223,7 +223,7 @@ describe('a task that is taken up', () => {
     const node = await aNode({ override: () => ({ adopt: async () => tasks }) });
     node.undrivable.add(tasks[1]?.id ?? '');
     await node.ownership.start();
-    expect(node.hands.size).toBe(2);
+    expect(node.activeTasks.size).toBe(2);
   });
 });
 
@@ -232,12 +232,12 @@ describe('tasks of this node that are in no hand', () => {
     const node = await aNode();
     await node.accept(501);
     await node.ownership.start();
-    expect(node.hands.size).toBe(501);
+    expect(node.activeTasks.size).toBe(501);
     await node.accept(1);
     await node.advance(SEARCH - LOOK);
-    expect(node.hands.size).toBe(501);
+    expect(node.activeTasks.size).toBe(501);
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(502);
+    expect(node.activeTasks.size).toBe(502);
   });
 
   it('are left alone while they are on their way into a hand', async () => {
@@ -248,11 +248,11 @@ describe('tasks of this node that are in no hand', () => {
     const work = node.ownership.during(task?.id ?? '', () => done.promise);
     await node.advance(SEARCH);
     expect(node.count('owned')).toBe(2);
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
     done.resolve();
     await work;
     await node.advance(SEARCH);
-    expect(node.hands.size).toBe(1);
+    expect(node.activeTasks.size).toBe(1);
   });
 
   it('are found at the next look where what was to drive them failed', async () => {
@@ -264,7 +264,7 @@ describe('tasks of this node that are in no hand', () => {
     });
     await expect(failing).rejects.toThrow('lost');
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(1);
+    expect(node.activeTasks.size).toBe(1);
   });
 
   it('are read again, since they may have ended between two readings', async () => {
@@ -282,7 +282,7 @@ describe('tasks of this node that are in no hand', () => {
     });
     await node.accept(1);
     await node.ownership.start();
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
   });
 
   it('are not looked for without a lease, and found with the next one', async () => {
@@ -295,7 +295,7 @@ describe('tasks of this node that are in no hand', () => {
     await node.accept(1, 'me again');
     node.cluster.rejoin('me again');
     await node.advance(LOOK);
-    expect(node.hands.size).toBe(1);
+    expect(node.activeTasks.size).toBe(1);
   });
 });
 
@@ -308,7 +308,7 @@ describe('a node whose lease is lost', () => {
     await node.drive(3);
     expect(node.ownership.leads()).toBe(true);
     node.cluster.lose();
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
     node.cluster.rejoin('me again');
     expect(node.ownership.leads()).toBe(false);
     await node.advance(SPREAD);
@@ -379,9 +379,9 @@ describe('the load of several nodes', () => {
     const tasks = await node.drive(40);
     for (const { id } of tasks.slice(30)) node.immovable.add(id);
     await node.advance(SPREAD - LOOK);
-    expect(node.hands.size).toBe(40);
+    expect(node.activeTasks.size).toBe(40);
     await node.advance(LOOK);
-    expect([node.hands.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([20, 20, 20]);
+    expect([node.activeTasks.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([20, 20, 20]);
     expect(node.driven()).toEqual(idsOf([...tasks.slice(0, 10), ...tasks.slice(30)]));
   });
 
@@ -393,22 +393,22 @@ describe('the load of several nodes', () => {
     node.cluster.living = ['me', 'leaving'];
     node.cluster.hear({ kind: 'leaving' }, 'leaving');
     await node.advance(SPREAD);
-    expect([node.hands.size, node.count('loads')]).toEqual([40, 0]);
+    expect([node.activeTasks.size, node.count('loads')]).toEqual([40, 0]);
     // A name that has left does not come back; one that comes is another node.
     node.cluster.living = ['me', 'new'];
     await node.advance(SPREAD);
-    expect([node.hands.size, await node.loadOf('new')]).toEqual([20, 20]);
+    expect([node.activeTasks.size, await node.loadOf('new')]).toEqual([20, 20]);
   });
 
   it('leaves a task with this node that has moved meanwhile', async () => {
     const node = await aNode({
       override: (store) => ({
-        async give(from, to, tasks) {
+        async transfer(from, to, tasks) {
           const [first] = tasks;
           const stored = first && (await store.task(first.id));
           const wish = stored && move(stored, { type: 'cancel_requested' }, 0);
           if (wish) await store.commit(wish);
-          return store.give(from, to, tasks);
+          return store.transfer(from, to, tasks);
         },
       }),
     });
@@ -416,7 +416,7 @@ describe('the load of several nodes', () => {
     await node.ownership.start();
     await node.drive(40);
     await node.advance(SPREAD);
-    expect([node.hands.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([21, 21, 19]);
+    expect([node.activeTasks.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([21, 21, 19]);
   });
 
   it('leaves tasks in no hand while they are given, and finds what was not given after all', async () => {
@@ -424,7 +424,7 @@ describe('the load of several nodes', () => {
     let gives = 0;
     const node = await aNode({
       override: () => ({
-        async give() {
+        async transfer() {
           gives += 1;
           await given.promise;
           throw new Error('the answer is lost');
@@ -435,11 +435,11 @@ describe('the load of several nodes', () => {
     await node.ownership.start();
     const tasks = await node.drive(40);
     await node.advance(SPREAD);
-    expect([node.hands.size, gives]).toEqual([20, 1]);
+    expect([node.activeTasks.size, gives]).toEqual([20, 1]);
     // Told by somebody meanwhile: they are on their way out.
     node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
     await node.settle();
-    expect(node.hands.size).toBe(20);
+    expect(node.activeTasks.size).toBe(20);
     given.resolve();
     await node.advance(LOOK);
     expect(node.driven()).toEqual(idsOf(tasks));
@@ -454,7 +454,7 @@ describe('tasks that another node gives', () => {
     node.cluster.hear({ kind: 'given', to: 'third', tasks: [...idsOf(tasks)] });
     node.cluster.hear({ kind: 'moved', tasks: tasks.map(({ id }) => [id, 1]) });
     await node.settle();
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
     node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
     await node.settle();
     expect(node.driven()).toEqual(idsOf(tasks));
@@ -492,7 +492,7 @@ describe('tasks that another node gives', () => {
     await node.settle();
     expect(node.cluster.told).toEqual([{ kind: 'leaving' }, { kind: 'leaving' }]);
     expect(Object.fromEntries(await node.store.loads())).toEqual({ second: 3, third: 2 });
-    expect(node.hands.size).toBe(0);
+    expect(node.activeTasks.size).toBe(0);
   });
 });
 
@@ -501,9 +501,9 @@ describe('a node that leaves', () => {
     const batches: number[] = [];
     const node = await aNode({
       override: (store) => ({
-        give(from, to, tasks) {
+        transfer(from, to, tasks) {
           batches.push(tasks.length);
-          return store.give(from, to, tasks);
+          return store.transfer(from, to, tasks);
         },
       }),
     });
@@ -512,7 +512,7 @@ describe('a node that leaves', () => {
     const tasks = await node.drive(1203);
     for (const { id } of tasks.slice(0, 2)) node.immovable.add(id);
     node.ownership.stop();
-    expect(await node.ownership.giveAll()).toBe(1201);
+    expect(await node.ownership.transferAll()).toBe(1201);
     expect(batches).toEqual([500, 101, 500, 100]);
     expect(node.driven()).toEqual(idsOf(tasks.slice(0, 2)));
     expect(Object.fromEntries(await node.store.loads())).toEqual({ me: 2, second: 601, third: 600 });
@@ -527,7 +527,7 @@ describe('a node that leaves', () => {
     const done = Promise.withResolvers<void>();
     const work = node.ownership.during(onItsWay?.id ?? '', () => done.promise);
     node.ownership.stop();
-    expect(await node.ownership.giveAll()).toBe(1000);
+    expect(await node.ownership.transferAll()).toBe(1000);
     expect(await node.loadOf('me')).toBe(1);
     expect(Math.abs((await node.loadOf('second')) - (await node.loadOf('third')))).toBeLessThanOrEqual(2);
     done.resolve();
@@ -543,8 +543,8 @@ describe('a node that leaves', () => {
     await node.drive(3);
     await node.accept(2);
     const before = node.count('owned');
-    expect(await node.ownership.giveAll()).toBe(0);
-    expect([node.hands.size, node.count('owned'), await node.loadOf('me')]).toEqual([3, before, 5]);
+    expect(await node.ownership.transferAll()).toBe(0);
+    expect([node.activeTasks.size, node.count('owned'), await node.loadOf('me')]).toEqual([3, before, 5]);
   });
 
   it('gives nothing without a lease', async () => {
@@ -553,8 +553,8 @@ describe('a node that leaves', () => {
     await node.ownership.start();
     await node.drive(3);
     node.cluster.freeze();
-    expect(await node.ownership.giveAll()).toBe(0);
-    expect([node.hands.size, node.count('give')]).toEqual([3, 0]);
+    expect(await node.ownership.transferAll()).toBe(0);
+    expect([node.activeTasks.size, node.count('transfer')]).toEqual([3, 0]);
   });
 
   it('waits for a look that is under way, whose lease may be lost by its end', async () => {
@@ -574,15 +574,15 @@ describe('a node that leaves', () => {
     await node.drive(3);
     await node.advance(LOOK);
     node.ownership.stop();
-    const given = node.ownership.giveAll();
+    const given = node.ownership.transferAll();
     await node.settle();
-    expect(node.count('give')).toBe(0);
+    expect(node.count('transfer')).toBe(0);
     node.cluster.freeze();
     looked.resolve();
     expect(await given).toBe(0);
-    expect(node.count('give')).toBe(0);
+    expect(node.count('transfer')).toBe(0);
     node.cluster.freeze(false);
-    expect(await node.ownership.giveAll()).toBe(3);
+    expect(await node.ownership.transferAll()).toBe(3);
   });
 
   it('looks for nothing more', async () => {

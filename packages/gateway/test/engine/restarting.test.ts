@@ -8,7 +8,7 @@ describe('stopping', () => {
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     const drained = world.engine.drain(10_000);
-    held.letGo();
+    held.release();
     await drained;
     expect((await world.task(id)).phase).toBe('running');
     const next = await world.restart();
@@ -83,7 +83,7 @@ describe('starting', () => {
 
     stopped = false;
     const next = await world.crash();
-    held.letGo();
+    held.release();
     for (const { id } of [storing, running, submitting, accepted]) {
       expect((await next.ends(id)).phase).toBe('succeeded');
       expect(await next.ledger(id)).toEqual({ hold: 400_000, capture: 400_000 });

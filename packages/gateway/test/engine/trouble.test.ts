@@ -96,7 +96,7 @@ describe('a store that fails for a while', () => {
     const held = world.provider.hold('start');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
-    held.letGo();
+    held.release();
     await eventually(() => expect(tries).toBe(1));
     await world.engine.drain(20);
     // The next try is the last: it notices that the gateway stops.

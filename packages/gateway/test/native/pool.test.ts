@@ -39,7 +39,7 @@ interface Held {
   readonly name: string;
   readonly pid: number;
   /** Lets the job end. */
-  letGo(): void;
+  release(): void;
   readonly gone: Promise<unknown>;
 }
 
@@ -53,7 +53,7 @@ async function gate() {
     held.push({
       name,
       pid: Number(query.get('pid')),
-      letGo: () => response.end(`${name} done`),
+      release: () => response.end(`${name} done`),
       gone: once(request.socket, 'close'),
     });
     arrivals.emit('arrival');
@@ -86,10 +86,10 @@ describe('jobs', () => {
     await came(2);
     for (let next = 0; next < 3; next++) {
       expect(held).toHaveLength(next + 2);
-      held[next]?.letGo();
+      held[next]?.release();
       await came(next + 3);
     }
-    for (const { letGo } of held) letGo();
+    for (const { release } of held) release();
     expect(await Promise.all(jobs)).toEqual(['a done', 'b done', 'c done', 'd done', 'e done']);
     expect(new Set(held.slice(0, 2).map(({ name }) => name))).toEqual(new Set(['a', 'b']));
     expect(held.slice(2).map(({ name }) => name)).toEqual(['c', 'd', 'e']);
@@ -111,7 +111,7 @@ describe('jobs', () => {
     const second = tell(native, 'x', { onProgress });
     await came(1);
     expect(onProgress).not.toHaveBeenCalled();
-    held[0]?.letGo();
+    held[0]?.release();
     await Promise.all([first, second]);
     expect(onProgress).toHaveBeenCalled();
   });
@@ -142,7 +142,7 @@ describe('a job is aborted', () => {
     await came(1);
     control.abort(new Error('no longer wanted'));
     await expect(waiting).rejects.toThrow('no longer wanted');
-    held[0]?.letGo();
+    held[0]?.release();
     expect(await first).toBe('first done');
     await tell(native, 'x');
     expect(held).toHaveLength(1);
@@ -191,7 +191,7 @@ describe('time', () => {
     const second = tell(native, 'second', { timeoutMs: 5000 });
     await came(1);
     vi.advanceTimersByTime(60_000);
-    held[0]?.letGo();
+    held[0]?.release();
     await first;
     expect((await second).input).toBe('second');
   });

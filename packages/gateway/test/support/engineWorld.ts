@@ -30,10 +30,10 @@ export const SETTINGS: EngineSettings = {
   maxAttempts: 5,
   resubmitUnknown: false,
   callTimeoutMs: 60_000,
-  collectConcurrency: 4,
+  downloadConcurrency: 4,
   retentionMs: 7 * 86_400_000,
   scrubIntervalMs: 0,
-  collectPatienceMs: 48 * 3_600_000,
+  downloadPatienceMs: 48 * 3_600_000,
 };
 
 export const LIMITS: AccountLimits = {

@@ -1,4 +1,4 @@
-import type { Cluster, Message, SessionEvent } from '../../src/cluster/cluster.ts';
+import type { Cluster, LeaseEvent, Message } from '../../src/cluster/cluster.ts';
 
 /** The other nodes and this node's lease, in the test's hands: nothing is lost, told or heard until it says so. */
 export interface ManualCluster extends Cluster {
@@ -19,10 +19,10 @@ export interface ManualCluster extends Cluster {
 export function createManualCluster(name = 'node-1'): ManualCluster {
   const told: Message[] = [];
   const messages = new Set<(message: Message, from: string) => void>();
-  const sessions = new Set<(event: SessionEvent) => void>();
+  const sessions = new Set<(event: LeaseEvent) => void>();
   let node = name;
   let held = true;
-  const happens = (event: SessionEvent) => {
+  const happens = (event: LeaseEvent) => {
     for (const listener of [...sessions]) listener(event);
   };
   return {
@@ -32,16 +32,16 @@ export function createManualCluster(name = 'node-1'): ManualCluster {
     get node() {
       return node;
     },
-    held: () => held,
+    hasLease: () => held,
     async members() {
       return this.living;
     },
-    tell: (message) => void told.push(message),
+    broadcast: (message) => void told.push(message),
     onMessage(listener) {
       messages.add(listener);
       return () => messages.delete(listener);
     },
-    onSession(listener) {
+    onLease(listener) {
       sessions.add(listener);
       return () => sessions.delete(listener);
     },

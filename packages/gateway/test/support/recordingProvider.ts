@@ -24,7 +24,7 @@ export interface RecordingProvider extends Provider {
   /** Says that a job may have changed. */
   sayHint(upstreamId: string): void;
   /** From now on calls of this kind begin, and end only when they are let go (or aborted). */
-  hold(call: 'ask' | 'find' | 'open' | 'start'): { letGo(): void };
+  hold(call: 'ask' | 'find' | 'open' | 'start'): { release(): void };
 }
 
 /** A provider that does what its upstream's behaviour says, and writes down what it was asked. */
@@ -250,7 +250,7 @@ export function createRecordingProvider(options: {
       const gate = Promise.withResolvers<void>();
       held.set(call, gate.promise);
       return {
-        letGo() {
+        release() {
           held.delete(call);
           gate.resolve();
         },

@@ -200,11 +200,11 @@ describe('what is stored of a finished video', () => {
     expiresAt: 1,
     costMicros: 5,
   };
-  const mended = { type: 'media_mended', result: { bytes: 2, sha256: 'e', posterId: 'p' } } as const;
+  const repaired = { type: 'media_mended', result: { bytes: 2, sha256: 'e', posterId: 'p' } } as const;
 
   it('may be mended: its bytes, digest and poster, at no cost, and nothing else changes', () => {
     const task = aTask({ phase: 'succeeded', completedAt: 3, result });
-    const made = move(task, mended, 9);
+    const made = move(task, repaired, 9);
     expect(made?.ledger).toEqual([]);
     expect(made?.task).toEqual({
       ...task,
@@ -214,8 +214,8 @@ describe('what is stored of a finished video', () => {
   });
 
   it('is nothing to mend once the task is deleted, or has failed', () => {
-    expect(move(aTask({ phase: 'succeeded', result, deletedAt: 1 }), mended, 9)).toBeUndefined();
-    expect(move(aTask({ phase: 'failed' }), mended, 9)).toBeUndefined();
+    expect(move(aTask({ phase: 'succeeded', result, deletedAt: 1 }), repaired, 9)).toBeUndefined();
+    expect(move(aTask({ phase: 'failed' }), repaired, 9)).toBeUndefined();
   });
 });
 

@@ -74,7 +74,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
   const reads = createReads();
   // Changes are durable before they are published: what is read after this is the new truth.
   feed.onChange(({ task }) => forget(task.id));
-  feed.onStale(forget);
+  feed.onInvalidate(forget);
 
   /** A change between a read and its end must not leave the older answer in the cache either. */
   function forget(taskId: string | undefined): void {

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { reasonOf } from '../../store/postgres/errors.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
-import type { Cluster, Message, SessionEvent } from '../cluster.ts';
+import type { Cluster, LeaseEvent, Message } from '../cluster.ts';
 import { decodeMessage, encodeMessage } from '../messages.ts';
-import { openSession, type Session } from './lease.ts';
-import { SESSION_TIMINGS, type SessionTimings } from './timings.ts';
+import { openLease, type Session } from './lease.ts';
+import { LEASE_TIMINGS, type LeaseTimings } from './timings.ts';
 
 export interface ClusterOptions {
   /** Of a direct connection to PostgreSQL, not through a pooler in transaction mode. */
@@ -15,7 +15,7 @@ export interface ClusterOptions {
   readonly now?: () => number;
   /** 0 to 1. */
   readonly random?: () => number;
-  readonly timings?: Partial<SessionTimings>;
+  readonly timings?: Partial<LeaseTimings>;
 }
 
 /**
@@ -24,13 +24,13 @@ export interface ClusterOptions {
  */
 export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
   const { url, log, now = () => performance.now(), random = Math.random } = options;
-  const timings = { ...SESSION_TIMINGS, ...options.timings };
+  const timings = { ...LEASE_TIMINGS, ...options.timings };
   const messageListeners = new Set<(message: Message, from: string) => void>();
-  const sessionListeners = new Set<(event: SessionEvent) => void>();
+  const sessionListeners = new Set<(event: LeaseEvent) => void>();
   const closing = new AbortController();
   const { signal } = closing;
 
-  const open = () => openSession({ url, log, now, timings, onPayload });
+  const open = () => openLease({ url, log, now, timings, onPayload });
   let session = await open().catch((error: unknown) => {
     throw unreachable(error);
   });
@@ -92,7 +92,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
     get node() {
       return session.node;
     },
-    held: () => !signal.aborted && session.held(),
+    hasLease: () => !signal.aborted && session.held(),
     async members() {
       try {
         return await session.members();
@@ -100,7 +100,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
         throw unreachable(error);
       }
     },
-    tell(message) {
+    broadcast(message) {
       if (signal.aborted || !session.held()) return;
       try {
         session.notify(encodeMessage(session.node, message));
@@ -112,7 +112,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
       messageListeners.add(listener);
       return () => messageListeners.delete(listener);
     },
-    onSession(listener) {
+    onLease(listener) {
       sessionListeners.add(listener);
       return () => sessionListeners.delete(listener);
     },

@@ -6,7 +6,7 @@ import { connectionTo } from '../../store/postgres/url.ts';
 import { CHANNEL } from '../messages.ts';
 import { sharedSession } from './ownSession.ts';
 import { setUpSession } from './setUp.ts';
-import type { SessionTimings } from './timings.ts';
+import type { LeaseTimings } from './timings.ts';
 
 /** One life of a node among the others: a connection that holds its lock and listens. It ends once, and never comes back. */
 export interface Session {
@@ -27,7 +27,7 @@ export interface SessionParts {
   readonly log: Logger;
   /** Milliseconds of a clock that never jumps. */
   readonly now: () => number;
-  readonly timings: SessionTimings;
+  readonly timings: LeaseTimings;
   onPayload(payload: string): void;
 }
 
@@ -44,7 +44,7 @@ const LIVING = `select objid::int8::text as number from pg_locks
   order by objid`;
 
 /** Opens a connection, takes a new number and its lock, and listens. */
-export async function openSession(parts: SessionParts): Promise<Session> {
+export async function openLease(parts: SessionParts): Promise<Session> {
   const { url, log, now, timings, onPayload } = parts;
   // Ours to destroy: the client itself would say goodbye to a server that does not answer, and wait.
   const socket = new Socket();

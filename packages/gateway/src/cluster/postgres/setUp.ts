@@ -5,7 +5,7 @@ import { parseDatabaseUrl } from '../../store/postgres/url.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { CHANNEL } from '../messages.ts';
 import { assertOwnSession, sharedSession } from './ownSession.ts';
-import { type SessionTimings, sessionSettings } from './timings.ts';
+import { type LeaseTimings, sessionSettings } from './timings.ts';
 
 /** A session that is set up, and its process on the server. */
 interface SetUp {
@@ -14,7 +14,7 @@ interface SetUp {
 }
 
 /** Takes a number and its lock on a new connection, and listens. Throws where the session could not be relied on. */
-export async function setUpSession(client: Client, url: string, timings: SessionTimings): Promise<SetUp> {
+export async function setUpSession(client: Client, url: string, timings: LeaseTimings): Promise<SetUp> {
   await assertUsable(client, { host: parseDatabaseUrl(url).host, writes: true });
   await assertOwnSession(client, url);
   const number = await takeNumber(client, timings);
@@ -22,7 +22,7 @@ export async function setUpSession(client: Client, url: string, timings: Session
 }
 
 /** Makes the session end with its node, then takes the lock by which the others know that it lives. */
-async function takeNumber(client: Client, timings: SessionTimings): Promise<number> {
+async function takeNumber(client: Client, timings: LeaseTimings): Promise<number> {
   // On: a number that was given must not be given again after a crash, or two nodes of different lives share a name.
   const settings = { synchronous_commit: 'on', ...sessionSettings(timings) };
   await client.query(

@@ -1,5 +1,5 @@
 /** When a node and its server take a session for lost. Milliseconds. */
-export interface SessionTimings {
+export interface LeaseTimings {
   /** From an answer of the server to the next question. */
   readonly pingMs: number;
   /** How long the node counts on the session, from the moment it sent the last question that was answered. */
@@ -15,7 +15,7 @@ export interface SessionTimings {
   readonly retryMs: readonly [first: number, last: number];
 }
 
-export const SESSION_TIMINGS: SessionTimings = {
+export const LEASE_TIMINGS: LeaseTimings = {
   pingMs: 1000,
   leaseMs: 4000,
   serverMs: 6000,
@@ -27,7 +27,7 @@ export const SESSION_TIMINGS: SessionTimings = {
  * The settings that a session makes for itself, by which the server ends it when its process is frozen (nothing is said,
  * though its host still acknowledges) and when its host has vanished (nothing is acknowledged).
  */
-export function sessionSettings({ serverMs }: SessionTimings): Readonly<Record<string, string>> {
+export function sessionSettings({ serverMs }: LeaseTimings): Readonly<Record<string, string>> {
   // Probes a third of the time after the last word, then each second; Linux goes by `tcp_user_timeout` where it is set.
   const idleSeconds = Math.max(1, Math.floor(serverMs / 3000));
   const probes = Math.max(1, Math.ceil(serverMs / 1000) - idleSeconds);

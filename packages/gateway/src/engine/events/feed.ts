@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Task } from '../../tasks/task.ts';
-import { createForeignReads, type TaskReader } from './remoteReads.ts';
+import { createRemoteReads, type TaskReader } from './remoteReads.ts';
 
 /** Something about a task changed: a transition that is durable by now, or its progress. */
 export interface Change {
@@ -18,13 +18,13 @@ export interface Feed {
   onTask(taskId: string, listener: (change: Change) => void): () => void;
 
   /** A write of this node is about to begin: until it is published, others may know more of the task than our caches. */
-  stale(taskId: string): void;
+  invalidate(taskId: string): void;
   /** Other nodes changed these tasks: caches are told at once, listeners as soon as the tasks are read. */
-  elsewhere(taskIds: readonly string[]): void;
+  changedRemotely(taskIds: readonly string[]): void;
   /** Other nodes may have changed any task, and it was not told. */
-  everythingMayHaveChanged(): void;
+  invalidateAll(): void;
   /** What was read of a task before may be out of date; of any task where there is no id. Returns the unsubscriber. */
-  onStale(listener: (taskId: string | undefined) => void): () => void;
+  onInvalidate(listener: (taskId: string | undefined) => void): () => void;
 }
 
 /** Listeners of one task. */
@@ -47,31 +47,31 @@ export function createFeed(others?: Others): Feed {
   const watched = new Map<string, Watched>();
 
   const reads = others
-    ? createForeignReads({
+    ? createRemoteReads({
         ...others,
         wanted: (taskId) => watched.has(taskId),
         done(task) {
           // What the listeners have been told already is no change to them.
-          if (task.version > (watched.get(task.id)?.version ?? 0)) tell({ task, transition: true });
+          if (task.version > (watched.get(task.id)?.version ?? 0)) notify({ task, transition: true });
         },
       })
     : undefined;
 
-  function tell(change: Change): void {
+  function notify(change: Change): void {
     const of = watched.get(change.task.id);
     if (!of || change.task.version < of.version) return;
     of.version = change.task.version;
     // A copy: listeners unsubscribe while they run.
     for (const listener of [...of.listeners]) listener(change);
   }
-  function tellCaches(taskId: string | undefined): void {
+  function notifyCaches(taskId: string | undefined): void {
     for (const listener of caches) listener(taskId);
   }
 
   return {
     publish(change) {
       for (const listener of everyone) listener(change);
-      tell(change);
+      notify(change);
     },
     onChange(listener) {
       everyone.add(listener);
@@ -90,16 +90,16 @@ export function createFeed(others?: Others): Feed {
         if (listeners.size === 0 && watched.get(taskId)?.listeners === listeners) watched.delete(taskId);
       };
     },
-    stale: tellCaches,
-    elsewhere(taskIds) {
-      for (const taskId of taskIds) tellCaches(taskId);
+    invalidate: notifyCaches,
+    changedRemotely(taskIds) {
+      for (const taskId of taskIds) notifyCaches(taskId);
       reads?.read(taskIds);
     },
-    everythingMayHaveChanged() {
-      tellCaches(undefined);
+    invalidateAll() {
+      notifyCaches(undefined);
       reads?.read([...watched.keys()]);
     },
-    onStale(listener) {
+    onInvalidate(listener) {
       caches.add(listener);
       return () => caches.delete(listener);
     },

@@ -47,7 +47,7 @@ export function shareProgress({
       ([id, { percent, expectedAt }]) =>
         [id, percent ?? null, Math.max(0, Math.round((expectedAt ?? now) - now))] as const,
     );
-    if (tasks.length > 0) cluster.tell({ kind: 'progress', tasks });
+    if (tasks.length > 0) cluster.broadcast({ kind: 'progress', tasks });
     if (untold.size > 0) schedule();
   }
 
@@ -72,7 +72,7 @@ export function shareProgress({
       remember(id, percent ?? undefined, now + remainingMs);
     }
   });
-  feed.onStale((id) => {
+  feed.onInvalidate((id) => {
     if (id !== undefined) return;
     // The session was lost or is new: what was told may be long ago.
     elsewhere.clear();

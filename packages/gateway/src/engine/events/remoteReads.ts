@@ -6,12 +6,12 @@ import type { Task } from '../../tasks/task.ts';
 export type TaskReader = (taskIds: readonly string[]) => Promise<readonly Task[]>;
 
 /** Reads tasks that other nodes changed, for those here who wait for them. */
-export interface ForeignReads {
+export interface RemoteReads {
   /** Reads those of the tasks that are wanted. What changes while it is being read is read again. */
   read(taskIds: readonly string[]): void;
 }
 
-interface ForeignReadsParts {
+interface RemoteReadsParts {
   readonly reader: TaskReader;
   /** Whether anybody waits for the task. */
   wanted(taskId: string): boolean;
@@ -25,7 +25,7 @@ const BATCH = 500;
 const RETRY_MS = 250;
 
 /** One read is under way at a time: a task is never read twice at once, and what changes meanwhile gathers for the next. */
-export function createForeignReads({ reader, wanted, done, log }: ForeignReadsParts): ForeignReads {
+export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsParts): RemoteReads {
   const waiting = new Set<string>();
   let reading = false;
 
@@ -41,7 +41,7 @@ export function createForeignReads({ reader, wanted, done, log }: ForeignReadsPa
       try {
         const tasks = await reader(batch);
         await turn();
-        for (const task of tasks) tell(task);
+        for (const task of tasks) notify(task);
       } catch (error) {
         log.debug(
           { err: error, tasks: batch.length },
@@ -54,7 +54,7 @@ export function createForeignReads({ reader, wanted, done, log }: ForeignReadsPa
     }
   }
 
-  function tell(task: Task): void {
+  function notify(task: Task): void {
     try {
       done(task);
     } catch (error) {

@@ -11,23 +11,23 @@ import { createStaging, type OpenVideo, type StagingMemory } from './staging.ts'
 import { storeMeasured } from './store.ts';
 
 /** Brings one video into our storage: rows, bytes, poster. */
-export interface Keeping {
+export interface Ingest {
   /**
    * Fetches with `open` whatever is missing, measures it on this machine, and puts it into the storage; nothing but the upstream is
    * asked before the bytes are here. Once the signal is aborted nothing is put into the storage any more. Throws as `Staging` does.
    */
-  keep(task: Task, open: OpenVideo, memory: KeepMemory, signal: AbortSignal): Promise<Kept>;
+  ingest(task: Task, open: OpenVideo, memory: IngestMemory, signal: AbortSignal): Promise<Ingested>;
 }
 
 /** What one process remembers between its tries for a video. */
-export interface KeepMemory extends StagingMemory {
+export interface IngestMemory extends StagingMemory {
   /** An earlier process drove the task: the storage may have the video already. `unknown`: it could not be asked. */
   earlier: 'none' | 'some' | 'unknown';
   posterTries: number;
   posterStored: boolean;
 }
 
-export interface Kept {
+export interface Ingested {
   readonly result: Omit<TaskResult, 'costMicros'>;
   /** A second of what was delivered, where that is less than what was asked for and has a price of its own. */
   readonly microsPerSecond?: number;
@@ -48,16 +48,21 @@ const STAT_MS = 5000;
 /** Tries to make a poster where trouble of this machine prevents it. */
 const POSTER_TRIES = 3;
 
-type KeepingParts = Pick<
+type IngestParts = Pick<
   EngineParts,
   'store' | 'cluster' | 'storage' | 'inspector' | 'deliveredRate' | 'clock' | 'timers' | 'settings' | 'log'
 >;
 
-export function createKeeping(parts: KeepingParts): Keeping {
+export function createIngest(parts: IngestParts): Ingest {
   const { store, cluster, storage, inspector, deliveredRate, clock, timers, settings, log } = parts;
   const staging = createStaging(parts);
 
-  async function keep(task: Task, open: OpenVideo, memory: KeepMemory, signal: AbortSignal): Promise<Kept> {
+  async function ingest(
+    task: Task,
+    open: OpenVideo,
+    memory: IngestMemory,
+    signal: AbortSignal,
+  ): Promise<Ingested> {
     const video = rowOf(task, 'video', clock.now());
     const poster = rowOf(task, 'poster', clock.now());
     const measured =
@@ -95,7 +100,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
     video: MediaRow,
     poster: MediaRow,
     { open, maxBytes }: { open: OpenVideo; maxBytes: number },
-    memory: KeepMemory,
+    memory: IngestMemory,
     signal: AbortSignal,
   ): Promise<Measured> {
     const staged = await staging.fetch(video.storageKey, open, maxBytes, memory);
@@ -103,7 +108,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
     const posterWrite = memory.posterStored ? undefined : await stagePoster(write.path, poster, memory);
     // After a pause of this process, or in another session, the object may be there, and announced, by the work of another node.
     signal.throwIfAborted();
-    if (!cluster.held()) throw new Error('the session was lost before the video was kept');
+    if (!cluster.hasLease()) throw new Error('the session was lost before the video was kept');
     if (posterWrite) {
       // The row before its object: what a crash leaves in between, the sweep finds.
       await store.putMedia([poster]);
@@ -122,7 +127,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
   async function keptBefore(
     video: MediaRow,
     poster: MediaRow,
-    memory: KeepMemory,
+    memory: IngestMemory,
     signal: AbortSignal,
   ): Promise<Measured | undefined> {
     if (memory.earlier === 'none') return undefined;
@@ -160,7 +165,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
   }
 
   /** Undefined where the object is no whole video, and is fetched again in its place. */
-  function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: KeepMemory) {
+  function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: IngestMemory) {
     return storage.withLocalFile(video.storageKey, async (path): Promise<Measured | undefined> => {
       const sha256 = await inspector.digest(path);
       const verdict = await inspector.probe(path);
@@ -181,7 +186,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
   async function stagePoster(
     videoPath: string,
     { storageKey, taskId }: MediaRow,
-    memory: KeepMemory,
+    memory: IngestMemory,
   ): Promise<MediaWrite | undefined> {
     const write = await storage.write(storageKey);
     const note = await write.readNote();
@@ -229,7 +234,7 @@ export function createKeeping(parts: KeepingParts): Keeping {
     );
   }
 
-  return { keep };
+  return { ingest: ingest };
 }
 
 const isPosterNote = (note: unknown): note is { bytes: number } =>

@@ -2,7 +2,7 @@
  * Keeps submissions that look alike apart. A lost submission is found in its upstream's list by what it asked for; a
  * twin whose own answer is still on its way would look the same there, and must not be mistaken for it.
  */
-export interface Twins {
+export interface DuplicateGuard {
   /** Runs a submission, from the call to the durable id. Any number of twins may run at a time. */
   submitting<T>(likeness: string, work: () => Promise<T>): Promise<T>;
   /** Runs a search and what follows from it, while no twin is on its way. */
@@ -15,7 +15,7 @@ interface Group {
   search: Promise<unknown> | undefined;
 }
 
-export function createTwins(): Twins {
+export function createDuplicateGuard(): DuplicateGuard {
   const groups = new Map<string, Group>();
 
   function groupOf(likeness: string): Group {

@@ -13,12 +13,12 @@ import type { EngineParts } from '../parts.ts';
 import { handleOf } from '../stages/poll.ts';
 
 /** Makes stored files whole again: videos from the upstream that made them, posters from their videos. */
-export interface Mending {
+export interface Repair {
   /** One try. `hopeless`: no other can do better. Throws where one later may. */
   mend(row: MediaRow, signal: AbortSignal): Promise<'mended' | 'settled' | 'hopeless'>;
 }
 
-interface MendingParts
+interface RepairParts
   extends Pick<EngineParts, 'store' | 'storage' | 'inspector' | 'feed' | 'clock' | 'settings' | 'log'> {
   readonly media: VerifiedMedia<MediaRow>;
   readonly accountStates: ReadonlyMap<string, AccountState>;
@@ -27,19 +27,19 @@ interface MendingParts
 type Mended = Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
 type Result = Task & { readonly result: TaskResult };
 
-export function createMending(parts: MendingParts): Mending {
+export function createRepair(parts: RepairParts): Repair {
   const { store, storage, inspector, feed, clock, settings, log, media, accountStates } = parts;
 
   /** Makes it the truth that `row` is what is stored. False where the task was changed meanwhile: then the object is not ours to keep. */
   async function swap(task: Task, before: MediaRow, row: MediaRow, result: Mended): Promise<void> {
-    const mended = move(task, { type: 'media_mended', result }, clock.now());
+    const repaired = move(task, { type: 'media_mended', result }, clock.now());
     const isSame = row.storageKey === before.storageKey;
-    if (!mended || !(await store.commit(mended, [{ ...row, state: 'present' }]))) {
+    if (!repaired || !(await store.commit(repaired, [{ ...row, state: 'present' }]))) {
       if (!isSame) await storage.remove(row.storageKey);
       throw new Error(`task ${task.id} was changed while its media was mended`);
     }
     // No transition of the task: its answer is made anew, and that is all.
-    feed.publish({ task: mended.task, transition: false });
+    feed.publish({ task: repaired.task, transition: false });
     if (isSame) return;
     await storage.remove(before.storageKey).catch((error) => {
       log.warn(

@@ -5,21 +5,21 @@ import { createVerifiedMedia } from '../../media/verified.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { type Moment, msBetween } from '../../time/clock.ts';
 import type { EngineParts } from '../parts.ts';
-import { createMending } from './repair.ts';
+import { createRepair } from './repair.ts';
 
 /** Looks after what is stored: finds what is damaged, and makes it whole again where that is possible. */
-export interface MediaCare {
+export interface MediaScrub {
   /** Reads what is stored, and tells this part of what is damaged. */
   readonly media: VerifiedMedia<MediaRow>;
   /** Files that this node has found damaged, and made whole or made later. */
   readonly found: number;
-  readonly mended: number;
+  readonly repaired: number;
   start(): void;
   /** Interrupts what is under way; resolves when nothing is. */
   stop(): Promise<void>;
 }
 
-interface MediaCareParts
+interface MediaScrubParts
   extends Pick<
     EngineParts,
     'store' | 'storage' | 'inspector' | 'feed' | 'clock' | 'timers' | 'settings' | 'log'
@@ -46,9 +46,9 @@ const GIVEN_UP_MS = 86_400_000;
 /** One try. Milliseconds. */
 const TRY_MS = 1_800_000;
 
-export function createMediaCare(parts: MediaCareParts): MediaCare {
+export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   const { store, storage, clock, timers, settings, log, leads } = parts;
-  const count = { found: 0, mended: 0 };
+  const count = { found: 0, repaired: 0 };
   /** By row, what this process has tried: and when it may be tried again. */
   const tries = new Map<string, { tries: number; at: Moment; waitMs: number }>();
   const underWay = new Map<string, Promise<void>>();
@@ -76,7 +76,7 @@ export function createMediaCare(parts: MediaCareParts): MediaCare {
         log.error({ ...namesOf(row), err: error }, 'that a stored file is damaged could not be noted'),
       ),
   });
-  const mending = createMending({ ...parts, media });
+  const repair = createRepair({ ...parts, media });
 
   /** Unless it is under way, or was in vain too often. */
   function mend(row: MediaRow): void {
@@ -92,11 +92,11 @@ export function createMediaCare(parts: MediaCareParts): MediaCare {
     const before = tries.get(row.id)?.tries ?? 0;
     try {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(TRY_MS)]);
-      const outcome = await mending.mend(row, signal);
+      const outcome = await repair.mend(row, signal);
       if (outcome === 'hopeless') return giveUp(row, 'nobody has its bytes any more');
       tries.delete(row.id);
       if (outcome === 'settled') return;
-      count.mended += 1;
+      count.repaired += 1;
       log.warn({ event: 'media.mended', ...namesOf(row) }, 'a stored file is whole again');
     } catch (error) {
       if (stopping.signal.aborted) return;
@@ -113,7 +113,7 @@ export function createMediaCare(parts: MediaCareParts): MediaCare {
 
   /** A part of what is to be mended: what damage others have found, and posters that could not be stored. */
   async function look(): Promise<void> {
-    const rows = await store.mediaToMend(clock.now() - POSTER_MS, after, BATCH);
+    const rows = await store.mediaToRepair(clock.now() - POSTER_MS, after, BATCH);
     after = rows.length === BATCH ? (rows.at(-1)?.id ?? '') : '';
     for (const row of rows) mend(row);
     if (after !== '' || underWay.size > 0) return;
@@ -149,8 +149,8 @@ export function createMediaCare(parts: MediaCareParts): MediaCare {
     get found() {
       return count.found;
     },
-    get mended() {
-      return count.mended;
+    get repaired() {
+      return count.repaired;
     },
     start() {
       every(LOOK_MS, 'looking for damaged media', look);

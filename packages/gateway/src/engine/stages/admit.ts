@@ -1,13 +1,13 @@
 import type { AccountState } from '../../limits/account.ts';
 import type { Timers } from '../../time/timers.ts';
-import type { Hand } from '../activeTasks.ts';
+import type { ActiveTask } from '../activeTasks.ts';
 
 /** Accepted tasks wait here for a place on an account of their model's provider. */
 export interface Admission {
   /** Puts a task in the queue of its key; `front` for one that has had its turn and was refused for the moment. */
-  enqueue(hand: Hand, front?: boolean): void;
+  enqueue(active: ActiveTask, front?: boolean): void;
   /** Takes a task out; false if it was not waiting. */
-  remove(hand: Hand): boolean;
+  remove(active: ActiveTask): boolean;
   /** How many tasks could go to the account if it had places. */
   waiting(account: AccountState): number;
   /** No task leaves the queue from now on. */
@@ -18,13 +18,13 @@ interface AdmissionParts {
   readonly accounts: readonly AccountState[];
   readonly timers: Timers;
   /** Whether a task may go to an account at all. */
-  readonly mayUse: (hand: Hand, account: AccountState) => boolean;
+  readonly mayUse: (active: ActiveTask, account: AccountState) => boolean;
   /** Called with a place taken. */
-  readonly admit: (hand: Hand, account: AccountState) => void;
+  readonly admit: (active: ActiveTask, account: AccountState) => void;
 }
 
 /** One key's waiting tasks by model: a model whose accounts are full must not hold up the key's other models. */
-type Waiting = Map<string, Hand[]>;
+type Waiting = Map<string, ActiveTask[]>;
 
 interface Choice {
   readonly state: AccountState;
@@ -43,10 +43,10 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
   for (const state of accounts) state.onReady(pump);
 
   /** The account that is ready first, the least loaded of those that are ready at once. */
-  function choose(hand: Hand): Choice | undefined {
+  function choose(active: ActiveTask): Choice | undefined {
     let best: Choice | undefined;
     for (const state of accounts) {
-      if (!mayUse(hand, state)) continue;
+      if (!mayUse(active, state)) continue;
       const waitMs = state.readyIn();
       if (waitMs === undefined) {
         state.share.note('lacking');
@@ -59,24 +59,24 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
   }
 
   /** Takes one task of a key that can go now; otherwise tells how long the first of its models waits. */
-  function next(waiting: Waiting): { hand: Hand; state: AccountState } | { waitMs: number } {
+  function next(waiting: Waiting): { active: ActiveTask; state: AccountState } | { waitMs: number } {
     let shortest = Number.POSITIVE_INFINITY;
-    for (const [model, [hand]] of waiting) {
-      const choice = hand && choose(hand);
-      if (!hand || !choice) continue;
+    for (const [model, [active]] of waiting) {
+      const choice = active && choose(active);
+      if (!active || !choice) continue;
       if (choice.waitMs > 0) shortest = Math.min(shortest, choice.waitMs);
       else {
-        take(waiting, model, hand);
-        return { hand, state: choice.state };
+        take(waiting, model, active);
+        return { active, state: choice.state };
       }
     }
     return { waitMs: shortest };
   }
 
   /** Takes a task out of its queue; false if it is not there. */
-  function take(waiting: Waiting, model: string, hand: Hand): boolean {
+  function take(waiting: Waiting, model: string, active: ActiveTask): boolean {
     const queue = waiting.get(model) ?? [];
-    const index = queue.indexOf(hand);
+    const index = queue.indexOf(active);
     if (index < 0) return false;
     queue.splice(index, 1);
     if (queue.length === 0) waiting.delete(model);
@@ -98,29 +98,29 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       byKey.delete(keyId);
       if (waiting.size > 0) byKey.set(keyId, waiting);
       found.state.take();
-      admit(found.hand, found.state);
+      admit(found.active, found.state);
     }
     if (shortest < Number.POSITIVE_INFINITY) cancelWake = timers.after(shortest, pump);
   }
 
   return {
-    enqueue(hand, front = false) {
-      const { keyId, request } = hand.task;
-      const waiting = byKey.get(keyId) ?? new Map<string, Hand[]>();
+    enqueue(active, front = false) {
+      const { keyId, request } = active.task;
+      const waiting = byKey.get(keyId) ?? new Map<string, ActiveTask[]>();
       const queue = waiting.get(request.model) ?? [];
       if (front) {
-        queue.unshift(hand);
+        queue.unshift(active);
         // Behind the key's other models: an account that refuses this one alone must be tried with the others too.
         waiting.delete(request.model);
-      } else queue.push(hand);
+      } else queue.push(active);
       waiting.set(request.model, queue);
       byKey.set(keyId, waiting);
       pump();
     },
-    remove(hand) {
-      const { keyId, request } = hand.task;
+    remove(active) {
+      const { keyId, request } = active.task;
       const waiting = byKey.get(keyId);
-      if (!waiting || !take(waiting, request.model, hand)) return false;
+      if (!waiting || !take(waiting, request.model, active)) return false;
       if (waiting.size === 0) byKey.delete(keyId);
       return true;
     },

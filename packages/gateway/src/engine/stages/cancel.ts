@@ -2,43 +2,47 @@ import type { AccountState } from '../../limits/account.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { taskError } from '../../tasks/reasons.ts';
 import { isTerminal, type Phase, statusOf, type Task } from '../../tasks/task.ts';
-import type { Hand, Hands } from '../activeTasks.ts';
+import type { ActiveTask, ActiveTasks } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
 import type { Admission } from './admit.ts';
 import { handleOf } from './poll.ts';
 
 /** Cancels tasks in any phase, as far as the upstream lets us. */
-export interface Cancelling {
+export interface Cancellation {
   /**
    * Cancels, or notes the wish where the outcome of the submission must be awaited first (the task then still is
    * unfinished). Throws a 409 where it is too late or the upstream cannot.
    */
-  cancel(hand: Hand): Promise<Task>;
+  cancel(active: ActiveTask): Promise<Task>;
   /** Carries out a wish noted earlier, now that it is known whether the upstream has the task. */
-  carryOut(hand: Hand): Promise<void>;
+  carryOut(active: ActiveTask): Promise<void>;
 }
 
-interface CancellingParts extends EngineParts {
-  readonly hands: Hands;
+interface CancellationParts extends EngineParts {
+  readonly activeTasks: ActiveTasks;
   readonly admission: Admission;
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
-export function createCancelling({
-  hands,
+export function createCancellation({
+  activeTasks,
   admission,
   accountStates,
   settings,
   log,
-}: CancellingParts): Cancelling {
+}: CancellationParts): Cancellation {
   /** Only in the phase that the decision was made in: a submission under way must not be cancelled unseen. */
-  function finish(hand: Hand, only: Phase, insist: boolean): Promise<Task | undefined> {
+  function finish(active: ActiveTask, only: Phase, retryUntilWritten: boolean): Promise<Task | undefined> {
     const error = taskError('cancelled', 'The task was cancelled.');
-    return hands.apply(hand, { type: 'failed', error, outcome: 'cancelled' }, { only, insist });
+    return activeTasks.apply(
+      active,
+      { type: 'failed', error, outcome: 'cancelled' },
+      { only, retryUntilWritten },
+    );
   }
 
-  async function cancelUpstream(hand: Hand, insist: boolean): Promise<Task> {
-    const { task } = hand;
+  async function cancelUpstream(active: ActiveTask, retryUntilWritten: boolean): Promise<Task> {
+    const { task } = active;
     const provider = accountStates.get(task.attempt?.accountId ?? '')?.account.provider;
     const handle = handleOf(task.attempt);
     if (!provider?.cancel || !handle) {
@@ -49,34 +53,41 @@ export function createCancelling({
     }
     switch (await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs))) {
       case 'cancelled':
-        return (await finish(hand, 'running', insist)) ?? again(hand, insist);
+        return (await finish(active, 'running', retryUntilWritten)) ?? again(active, retryUntilWritten);
       case 'pending':
         // The upstream will say so in an answer; tracking hears it.
-        return (await hands.apply(hand, { type: 'cancel_requested' }, { insist })) ?? hand.task;
+        return (
+          (await activeTasks.apply(active, { type: 'cancel_requested' }, { retryUntilWritten })) ??
+          active.task
+        );
       case 'too_late':
         throw tooLate(task, 'is past the point where its provider can stop it; it will finish');
     }
   }
 
   /** `insist`: nobody waits who could be told that the store is down, and nothing else would drive the task. */
-  async function again(hand: Hand, insist: boolean): Promise<Task> {
-    const { task } = hand;
+  async function again(active: ActiveTask, retryUntilWritten: boolean): Promise<Task> {
+    const { task } = active;
     // Another driver has it by now: what the upstream was told, that driver will hear of.
-    if (!isTerminal(task.phase) && !hands.drives(hand)) return task;
+    if (!isTerminal(task.phase) && !activeTasks.drives(active)) return task;
     switch (task.phase) {
       case 'accepted': {
-        const done = await finish(hand, 'accepted', insist);
-        if (!done) return again(hand, insist);
-        admission.remove(hand);
+        const done = await finish(active, 'accepted', retryUntilWritten);
+        if (!done) return again(active, retryUntilWritten);
+        admission.remove(active);
         return done;
       }
       case 'submitting': {
-        const noted = await hands.apply(hand, { type: 'cancel_requested' }, { only: 'submitting', insist });
-        if (noted || hand.task.phase === 'submitting') return hand.task;
-        return again(hand, insist);
+        const noted = await activeTasks.apply(
+          active,
+          { type: 'cancel_requested' },
+          { only: 'submitting', retryUntilWritten },
+        );
+        if (noted || active.task.phase === 'submitting') return active.task;
+        return again(active, retryUntilWritten);
       }
       case 'running':
-        return cancelUpstream(hand, insist);
+        return cancelUpstream(active, retryUntilWritten);
       case 'storing':
         throw tooLate(task, 'is finished upstream and is being stored; delete it once it has succeeded');
       case 'failed':
@@ -88,17 +99,17 @@ export function createCancelling({
   }
 
   return {
-    cancel: (hand) => again(hand, false),
-    async carryOut(hand) {
+    cancel: (active) => again(active, false),
+    async carryOut(active) {
       try {
-        await again(hand, true);
+        await again(active, true);
       } catch (error) {
         log.info(
-          { task: hand.task.id, err: error },
+          { task: active.task.id, err: error },
           'a cancellation came too late upstream; the task goes on',
         );
         // Whoever waits for the wish to be carried out, at whatever node, learns that it is off.
-        await hands.apply(hand, { type: 'cancel_refused' }, { insist: true });
+        await activeTasks.apply(active, { type: 'cancel_refused' }, { retryUntilWritten: true });
       }
     },
   };

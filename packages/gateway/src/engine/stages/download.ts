@@ -6,23 +6,23 @@ import { taskError } from '../../tasks/reasons.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { later, type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
-import type { Hand, Hands } from '../activeTasks.ts';
-import { createKeeping, type KeepMemory } from '../ingest/ingest.ts';
+import type { ActiveTask, ActiveTasks } from '../activeTasks.ts';
+import { createIngest, type IngestMemory } from '../ingest/ingest.ts';
 import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo, TooLarge } from '../ingest/staging.ts';
 import type { EngineParts } from '../parts.ts';
 import { handleOf } from './poll.ts';
 import { asUpstreamError } from './submit.ts';
 
 /** Fetches finished videos into our storage, checks them, and only then lets the task succeed. */
-export interface Collecting {
+export interface Downloads {
   /** `resumed`: an earlier process, or another node, was at it already. */
-  collect(hand: Hand, options?: { readonly resumed?: boolean }): void;
+  start(active: ActiveTask, options?: { readonly resumed?: boolean }): void;
   /** Interrupts fetches; the next start goes on from the bytes that are there. Resolves when none runs. */
   stop(): Promise<void>;
 }
 
-interface CollectingParts extends EngineParts {
-  readonly hands: Hands;
+interface DownloadsParts extends EngineParts {
+  readonly activeTasks: ActiveTasks;
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
@@ -44,39 +44,39 @@ const MIN_TRIED_MS = 600_000;
 /** One fetch: an upstream that trickles is left for another try, which goes on from the bytes that are there. Milliseconds. */
 const FETCH_MS = 1_800_000;
 
-export function createCollecting(parts: CollectingParts): Collecting {
-  const { hands, clock, timers, settings, log } = parts;
-  const keeping = createKeeping(parts);
+export function createDownloads(parts: DownloadsParts): Downloads {
+  const { activeTasks, clock, timers, settings, log } = parts;
+  const ingest = createIngest(parts);
   const limits = new Map<string, LimitFunction>();
   const stopping = new AbortController();
   const underWay = new Set<Promise<void>>();
 
   /** Each account has its own places: an upstream whose storage hangs must not hold up the videos of the others. */
   function limitOf(accountId: string): LimitFunction {
-    const limit = limits.get(accountId) ?? pLimit(settings.collectConcurrency);
+    const limit = limits.get(accountId) ?? pLimit(settings.downloadConcurrency);
     limits.set(accountId, limit);
     return limit;
   }
 
-  async function run(hand: Hand, resumed: boolean): Promise<void> {
+  async function run(active: ActiveTask, resumed: boolean): Promise<void> {
     // Let go between its move and here: nothing would interrupt the fetch any more.
-    if (!hands.drives(hand)) return;
-    const accountId = hand.task.attempt?.accountId ?? '';
+    if (!activeTasks.drives(active)) return;
+    const accountId = active.task.attempt?.accountId ?? '';
     const provider = parts.accountStates.get(accountId)?.account.provider;
-    const handle = handleOf(hand.task.attempt);
-    const first = hand.task.attempt?.upstreamResult;
-    if (!handle || !first) throw new Error(`task ${hand.task.id} is storing without an upstream result`);
+    const handle = handleOf(active.task.attempt);
+    const first = active.task.attempt?.upstreamResult;
+    if (!handle || !first) throw new Error(`task ${active.task.id} is storing without an upstream result`);
     let result: UpstreamResult = first;
     const limit = limitOf(accountId);
 
-    const patientUntil = later(timers.monotonic(), settings.collectPatienceMs);
-    const memory: KeepMemory = {
+    const patientUntil = later(timers.monotonic(), settings.downloadPatienceMs);
+    const memory: IngestMemory = {
       earlier: resumed ? 'some' : 'none',
       posterTries: 0,
       posterStored: false,
     };
     const gone = new AbortController();
-    hand.interrupt = () => gone.abort();
+    active.interrupt = () => gone.abort();
     const over = AbortSignal.any([stopping.signal, gone.signal]);
     const count = { failures: 0, fetches: 0, damaged: 0 };
     let failedSince: Moment | undefined;
@@ -85,31 +85,31 @@ export function createCollecting(parts: CollectingParts): Collecting {
       // A place is held for a try alone, never between two: videos that cannot be fetched must not hold up those that can.
       const tried = await limit(async () => {
         if (over.aborted) return undefined;
-        hand.fetching = true;
+        active.fetching = true;
         try {
           const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
           const open: OpenVideo = async (offset) => {
             if (!provider) throw new NoAccount(`the account ${accountId} is not configured any more`);
             return provider.open(handle, wanted, offset, signal);
           };
-          return { stored: await keeping.keep(hand.task, open, memory, over) };
+          return { stored: await ingest.ingest(active.task, open, memory, over) };
         } catch (error) {
           if (over.aborted) return undefined;
           if (!provider || isOurs(error)) return { error };
           // First a new link, if there is one: the video behind an expired one may well be there.
           return { error, fresh: await freshResult(provider, handle) };
         } finally {
-          hand.fetching = false;
+          active.fetching = false;
         }
       });
       if (!tried) return;
       if ('stored' in tried) {
         const { media, ...kept } = tried.stored;
         const event = { type: 'stored', ...kept } as const;
-        if (!(await hands.apply(hand, event, { media, insist: true }))) return;
+        if (!(await activeTasks.apply(active, event, { media, retryUntilWritten: true }))) return;
         // The video is ours now: whether the upstream forgets its copy is its own affair.
         await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
-          log.warn({ task: hand.task.id, err: error }, 'the upstream would not forget a collected video');
+          log.warn({ task: active.task.id, err: error }, 'the upstream would not forget a collected video');
         });
         return;
       }
@@ -122,7 +122,7 @@ export function createCollecting(parts: CollectingParts): Collecting {
       }
       const failure = asUpstreamError(error instanceof FetchFailed ? error.cause : error);
       log.warn(
-        { task: hand.task.id, ...count, ours: isOurs(error), detail: failure.detail, err: error },
+        { task: active.task.id, ...count, ours: isOurs(error), detail: failure.detail, err: error },
         'collecting a video failed',
       );
       result = tried.fresh ?? result;
@@ -141,7 +141,7 @@ export function createCollecting(parts: CollectingParts): Collecting {
         expired ||
         timers.monotonic() >= patientUntil
       ) {
-        return lose(hand, error, failure.detail ?? failure.message);
+        return lose(active, error, failure.detail ?? failure.message);
       }
       await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff(error, count.failures)), over);
     }
@@ -158,9 +158,9 @@ export function createCollecting(parts: CollectingParts): Collecting {
     }
   }
 
-  async function lose(hand: Hand, error: unknown, detail: string): Promise<void> {
+  async function lose(active: ActiveTask, error: unknown, detail: string): Promise<void> {
     if (error instanceof TooLarge) {
-      log.error({ task: hand.task.id, detail }, 'a video is larger than it may be, and is not kept');
+      log.error({ task: active.task.id, detail }, 'a video is larger than it may be, and is not kept');
     }
     // What ends too soon may be whole elsewhere: it was lost on its way. What is something else altogether was never a video of ours.
     const isUnusable = error instanceof DamagedVideo && error.problem !== 'truncated';
@@ -173,17 +173,20 @@ export function createCollecting(parts: CollectingParts): Collecting {
       ? 'The upstream delivered something that cannot be given as an MP4 video; you are not charged. Submit the task again, or use another model.'
       : `The video was made upstream, but ${what}; you are not charged. Submit the task again.`;
     const reason = isUnusable ? 'result_unusable' : 'result_lost';
-    await hands.apply(
-      hand,
+    await activeTasks.apply(
+      active,
       { type: 'failed', error: taskError(reason, message), outcome: 'failed', detail },
-      { insist: true },
+      { retryUntilWritten: true },
     );
   }
 
   return {
-    collect(hand, { resumed = false } = {}) {
-      const work = run(hand, resumed).catch((error) =>
-        log.error({ task: hand.task.id, err: error }, 'collecting stopped; the next start takes it up again'),
+    start(active, { resumed = false } = {}) {
+      const work = run(active, resumed).catch((error) =>
+        log.error(
+          { task: active.task.id, err: error },
+          'collecting stopped; the next start takes it up again',
+        ),
       );
       underWay.add(work);
       void work.finally(() => underWay.delete(work));

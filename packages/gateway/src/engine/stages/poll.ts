@@ -5,26 +5,26 @@ import type { Answer, Handle, UpstreamError } from '../../providers/provider.ts'
 import { taskError } from '../../tasks/reasons.ts';
 import type { Attempt, Task } from '../../tasks/task.ts';
 import { LONG_AGO, later, type Moment, msBetween } from '../../time/clock.ts';
-import { type Hand, type Hands, releaseSlot } from '../activeTasks.ts';
+import { type ActiveTask, type ActiveTasks, releaseSlot } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
 import type { AccountPolls } from './pollWatch.ts';
 import { asUpstreamError } from './submit.ts';
 
 /** Asks upstream about running tasks, when the scheduler says. Questions live in memory; only moves are stored. */
-export interface Tracking {
-  track(hand: Hand): void;
+export interface Polling {
+  track(active: ActiveTask): void;
   /** Asks now: a hint said that something happened. */
-  askNow(hand: Hand): void;
+  askNow(active: ActiveTask): void;
   /** How the questions of each account are doing. */
   polls(): Iterable<AccountPolls>;
   stop(): void;
 }
 
-interface TrackingParts extends EngineParts {
-  readonly hands: Hands;
+interface PollingParts extends EngineParts {
+  readonly activeTasks: ActiveTasks;
   readonly accountStates: ReadonlyMap<string, AccountState>;
   /** The upstream has finished: fetch the bytes. */
-  readonly finished: (hand: Hand) => void;
+  readonly finished: (active: ActiveTask) => void;
   /** The deadline has passed while the upstream was at work. */
   readonly expired: (task: Task) => void;
 }
@@ -46,7 +46,7 @@ const LAST_LOOK_MS = 600_000;
 interface Asker {
   readonly state: AccountState;
   readonly bucket: TokenBucket;
-  readonly due: Set<Hand>;
+  readonly due: Set<ActiveTask>;
   asking: number;
   pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
@@ -57,13 +57,13 @@ interface Asker {
   unsentSince: Moment | undefined;
 }
 
-export function createTracking(parts: TrackingParts): Tracking {
-  const { hands, clock, timers, scheduler, settings, log } = parts;
+export function createPolling(parts: PollingParts): Polling {
+  const { activeTasks, clock, timers, scheduler, settings, log } = parts;
   const askers = new Map<string, Asker>();
   const stopping = new AbortController();
 
-  function askerOf(hand: Hand): Asker | undefined {
-    const id = hand.task.attempt?.accountId;
+  function askerOf(active: ActiveTask): Asker | undefined {
+    const id = active.task.attempt?.accountId;
     const state = id === undefined ? undefined : parts.accountStates.get(id);
     if (!state) return undefined;
     let asker = askers.get(state.account.id);
@@ -89,40 +89,41 @@ export function createTracking(parts: TrackingParts): Tracking {
     return asker;
   }
 
-  const awaited = (hand: Hand): boolean => hand.task.phase === 'running' && hands.drives(hand);
+  const awaited = (active: ActiveTask): boolean =>
+    active.task.phase === 'running' && activeTasks.drives(active);
 
-  function scheduleNext(hand: Hand, asker: Asker): void {
-    const situation = situationOf(hand);
-    hands.report(hand, hand.progress, clock.now() + scheduler.remaining(situation));
+  function scheduleNext(active: ActiveTask, asker: Asker): void {
+    const situation = situationOf(active);
+    activeTasks.report(active, active.progress, clock.now() + scheduler.remaining(situation));
     const delay = scheduler.nextDelay({
       ...situation,
       minIntervalMs: asker.state.account.limits.minAskIntervalMs,
     });
-    wait(hand, asker, delay);
+    wait(active, asker, delay);
   }
 
-  function situationOf(hand: Hand) {
+  function situationOf(active: ActiveTask) {
     return {
-      ageMs: ageOf(hand),
-      typical: parts.facts(hand.task).typical,
-      ...(hand.progress === undefined ? {} : { progress: hand.progress }),
+      ageMs: ageOf(active),
+      typical: parts.facts(active.task).typical,
+      ...(active.progress === undefined ? {} : { progress: active.progress }),
     };
   }
 
   /** Since the upstream began with it, or took it. The stored time is read once; from there on the monotonic clock counts. */
-  function ageOf(hand: Hand): number {
-    const at = hand.task.startedAt ?? hand.task.attempt?.submittedAt ?? hand.task.createdAt;
-    if (hand.ageFrom?.at !== at) {
-      hand.ageFrom = { at, moment: later(timers.monotonic(), Math.min(0, at - clock.now())) };
+  function ageOf(active: ActiveTask): number {
+    const at = active.task.startedAt ?? active.task.attempt?.submittedAt ?? active.task.createdAt;
+    if (active.ageFrom?.at !== at) {
+      active.ageFrom = { at, moment: later(timers.monotonic(), Math.min(0, at - clock.now())) };
     }
-    return msBetween(hand.ageFrom.moment, timers.monotonic());
+    return msBetween(active.ageFrom.moment, timers.monotonic());
   }
 
-  function wait(hand: Hand, asker: Asker, ms: number): void {
-    hand.cancelTimer?.();
-    hand.dueAt = later(timers.monotonic(), ms);
-    hand.cancelTimer = timers.after(ms, () => {
-      asker.due.add(hand);
+  function wait(active: ActiveTask, asker: Asker, ms: number): void {
+    active.cancelTimer?.();
+    active.dueAt = later(timers.monotonic(), ms);
+    active.cancelTimer = timers.after(ms, () => {
+      asker.due.add(active);
       pump(asker);
     });
   }
@@ -139,9 +140,9 @@ export function createTracking(parts: TrackingParts): Tracking {
         return;
       }
       const batch = [...asker.due].slice(0, provider.askMany ? limits.askBatch : 1);
-      for (const hand of batch) {
-        asker.due.delete(hand);
-        hand.dueAt = undefined;
+      for (const active of batch) {
+        asker.due.delete(active);
+        active.dueAt = undefined;
       }
       asker.bucket.take();
       asker.asking += 1;
@@ -154,10 +155,10 @@ export function createTracking(parts: TrackingParts): Tracking {
     }
   }
 
-  async function ask(batch: readonly Hand[], asker: Asker): Promise<void> {
-    const asked = batch.flatMap((hand) => {
-      const handle = awaited(hand) ? handleOf(hand.task.attempt) : undefined;
-      return handle ? [{ hand, handle }] : [];
+  async function ask(batch: readonly ActiveTask[], asker: Asker): Promise<void> {
+    const asked = batch.flatMap((active) => {
+      const handle = awaited(active) ? handleOf(active.task.attempt) : undefined;
+      return handle ? [{ active, handle }] : [];
     });
     if (asked.length === 0) return;
     const { provider } = asker.state.account;
@@ -171,9 +172,9 @@ export function createTracking(parts: TrackingParts): Tracking {
       settled(asker);
       // Together, so that what is to be stored shares a transaction: the last of many must not wait for all the others.
       await Promise.all(
-        asked.map(({ hand, handle }) => {
+        asked.map(({ active, handle }) => {
           const answer = answers.get(handle.upstreamId);
-          return answer ? heard(hand, asker, answer) : unheard(hand, asker, undefined);
+          return answer ? heard(active, asker, answer) : unheard(active, asker, undefined);
         }),
       );
     } catch (error) {
@@ -193,7 +194,7 @@ export function createTracking(parts: TrackingParts): Tracking {
       // A limit is the account's, not the task's: no other question fares better.
       if (failure.reason === 'rate_limited')
         asker.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? RETRY_MS);
-      for (const { hand } of asked) await unheard(hand, asker, failure);
+      for (const { active } of asked) await unheard(active, asker, failure);
     }
   }
 
@@ -203,58 +204,67 @@ export function createTracking(parts: TrackingParts): Tracking {
   }
 
   /** A question that failed is never a verdict on the task: ask again later. */
-  async function unheard(hand: Hand, asker: Asker, failure: UpstreamError | undefined): Promise<void> {
-    if (!awaited(hand)) return;
-    if (timers.monotonic() > later(hand.deadline, LAST_LOOK_MS)) return expire(hand);
-    hand.askFailures += 1;
-    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(hand.askFailures - 1, 10));
-    wait(hand, asker, Math.max(failure?.retryAfterMs ?? 0, backOff));
+  async function unheard(
+    active: ActiveTask,
+    asker: Asker,
+    failure: UpstreamError | undefined,
+  ): Promise<void> {
+    if (!awaited(active)) return;
+    if (timers.monotonic() > later(active.deadline, LAST_LOOK_MS)) return expire(active);
+    active.askFailures += 1;
+    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(active.askFailures - 1, 10));
+    wait(active, asker, Math.max(failure?.retryAfterMs ?? 0, backOff));
   }
 
-  async function heard(hand: Hand, asker: Asker, answer: Answer): Promise<void> {
+  async function heard(active: ActiveTask, asker: Asker, answer: Answer): Promise<void> {
     if (answer.state !== 'missing') {
-      hand.missingSince = undefined;
-      hand.askFailures = 0;
+      active.missingSince = undefined;
+      active.askFailures = 0;
     }
     switch (answer.state) {
       case 'succeeded':
         if (
-          await hands.apply(hand, { type: 'upstream_succeeded', result: answer.result }, { insist: true })
+          await activeTasks.apply(
+            active,
+            { type: 'upstream_succeeded', result: answer.result },
+            { retryUntilWritten: true },
+          )
         ) {
-          releaseSlot(hand);
-          parts.finished(hand);
+          releaseSlot(active);
+          parts.finished(active);
         }
         return;
       case 'failed': {
         const { reason, message, detail } = answer;
         const outcome = reason === 'cancelled' ? 'cancelled' : 'failed';
-        await hands.apply(
-          hand,
+        await activeTasks.apply(
+          active,
           { type: 'failed', error: taskError(reason, message), outcome, ...(detail ? { detail } : {}) },
-          { insist: true, only: 'running' },
+          { retryUntilWritten: true, only: 'running' },
         );
         return;
       }
       case 'missing':
-        return missing(hand, asker, answer.detail);
+        return missing(active, asker, answer.detail);
       case 'in_progress':
-        await hands.apply(hand, { type: 'work_started' }, { insist: true });
+        await activeTasks.apply(active, { type: 'work_started' }, { retryUntilWritten: true });
         break;
       case 'queued':
         break;
     }
-    if (!awaited(hand)) return;
-    if (timers.monotonic() > hand.deadline) return expire(hand);
-    if (answer.progress !== undefined) hands.report(hand, answer.progress, hand.expectedAt ?? clock.now());
-    scheduleNext(hand, asker);
+    if (!awaited(active)) return;
+    if (timers.monotonic() > active.deadline) return expire(active);
+    if (answer.progress !== undefined)
+      activeTasks.report(active, answer.progress, active.expectedAt ?? clock.now());
+    scheduleNext(active, asker);
   }
 
   /** Replicas lag, and an incident upstream may last for hours: a job that is not known now may finish, and be billed, all the same. */
-  async function missing(hand: Hand, asker: Asker, detail: string | undefined): Promise<void> {
+  async function missing(active: ActiveTask, asker: Asker, detail: string | undefined): Promise<void> {
     const now = timers.monotonic();
-    if (hand.missingSince === undefined) {
-      hand.missingSince = now;
-      const { id: task, attempt } = hand.task;
+    if (active.missingSince === undefined) {
+      active.missingSince = now;
+      const { id: task, attempt } = active.task;
       log.warn(
         {
           event: 'upstream.job_missing',
@@ -267,14 +277,14 @@ export function createTracking(parts: TrackingParts): Tracking {
       );
     }
     const isCancelled =
-      hand.task.cancelRequestedAt !== undefined && msBetween(hand.missingSince, now) > CANCELLED_GRACE_MS;
-    if (isCancelled || now > hand.deadline) return expire(hand, MISSING, detail);
-    return unheard(hand, asker, undefined);
+      active.task.cancelRequestedAt !== undefined && msBetween(active.missingSince, now) > CANCELLED_GRACE_MS;
+    if (isCancelled || now > active.deadline) return expire(active, MISSING, detail);
+    return unheard(active, asker, undefined);
   }
 
-  async function expire(hand: Hand, message = EXPIRED, detail?: string): Promise<void> {
-    const expired = await hands.apply(
-      hand,
+  async function expire(active: ActiveTask, message = EXPIRED, detail?: string): Promise<void> {
+    const expired = await activeTasks.apply(
+      active,
       {
         type: 'failed',
         error: taskError('expired', message),
@@ -282,42 +292,42 @@ export function createTracking(parts: TrackingParts): Tracking {
         ...(detail ? { detail } : {}),
       },
       // Another question may have been answered meanwhile: a finished task is not failed any more.
-      { insist: true, only: 'running' },
+      { retryUntilWritten: true, only: 'running' },
     );
     if (expired) parts.expired(expired);
   }
 
   return {
-    track(hand) {
-      const asker = askerOf(hand);
-      if (asker) scheduleNext(hand, asker);
+    track(active) {
+      const asker = askerOf(active);
+      if (asker) scheduleNext(active, asker);
       else {
         log.error(
-          { task: hand.task.id, account: hand.task.attempt?.accountId },
+          { task: active.task.id, account: active.task.attempt?.accountId },
           'the account of a running task is not configured any more; configure it again or the task will expire',
         );
-        hand.cancelTimer = timers.after(msBetween(timers.monotonic(), hand.deadline), () => {
-          expire(hand).catch((error) =>
-            log.error({ task: hand.task.id, err: error }, 'expiring a task failed; the next start does it'),
+        active.cancelTimer = timers.after(msBetween(timers.monotonic(), active.deadline), () => {
+          expire(active).catch((error) =>
+            log.error({ task: active.task.id, err: error }, 'expiring a task failed; the next start does it'),
           );
         });
       }
     },
-    askNow(hand) {
-      const asker = askerOf(hand);
-      if (!asker || !awaited(hand)) return;
-      hand.cancelTimer?.();
-      hand.dueAt = timers.monotonic();
-      asker.due.add(hand);
+    askNow(active) {
+      const asker = askerOf(active);
+      if (!asker || !awaited(active)) return;
+      active.cancelTimer?.();
+      active.dueAt = timers.monotonic();
+      asker.due.add(active);
       pump(asker);
     },
     *polls() {
       const now = timers.monotonic();
       const overdue = new Map<Asker, Moment>();
-      for (const hand of hands) {
-        const { dueAt } = hand;
-        if (dueAt === undefined || dueAt > now || hand.task.phase !== 'running') continue;
-        const asker = askers.get(hand.task.attempt?.accountId ?? '');
+      for (const active of activeTasks) {
+        const { dueAt } = active;
+        if (dueAt === undefined || dueAt > now || active.task.phase !== 'running') continue;
+        const asker = askers.get(active.task.attempt?.accountId ?? '');
         if (asker && dueAt < (overdue.get(asker) ?? now)) overdue.set(asker, dueAt);
       }
       for (const asker of askers.values()) {

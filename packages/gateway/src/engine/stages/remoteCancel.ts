@@ -13,7 +13,7 @@ const TRIES = 20;
  * Resolves with the task once it is over, or as it is when the driver has not answered yet. Throws a 409 where the driver
  * could not cancel it.
  */
-export async function cancelElsewhere(
+export async function cancelRemotely(
   { store, feed, clock, timers }: Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers'>,
   task: Task,
 ): Promise<Task> {

@@ -15,29 +15,29 @@ import { taskError } from '../../tasks/reasons.ts';
 import type { Attempt, Task } from '../../tasks/task.ts';
 import { type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
-import { type Hand, type Hands, releaseSlot, UpstreamIdTaken } from '../activeTasks.ts';
+import { type ActiveTask, type ActiveTasks, releaseSlot, UpstreamIdTaken } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
-import { createTwins } from '../recovery/duplicateGuard.ts';
-import { createTwinsElsewhere } from '../recovery/remoteDuplicateGuard.ts';
+import { createDuplicateGuard } from '../recovery/duplicateGuard.ts';
+import { createRemoteDuplicateGuard } from '../recovery/remoteDuplicateGuard.ts';
 
 /** Takes admitted tasks upstream: intent, call, id. */
 export interface Submission {
-  submit(hand: Hand, account: AccountState): Promise<void>;
+  submit(active: ActiveTask, account: AccountState): Promise<void>;
   /**
    * Settles a submission whose outcome is unknown, without ever repeating it blindly. `adopted`: another process made it, which
    * may live, and still be waiting for the answer.
    */
-  reconcile(hand: Hand, account: AccountState, how?: { readonly adopted?: boolean }): Promise<void>;
+  reconcile(active: ActiveTask, account: AccountState, how?: { readonly adopted?: boolean }): Promise<void>;
   /** Ends waits for a lost submission: the next start looks for it. */
   stop(): void;
 }
 
 interface SubmissionParts extends EngineParts {
-  readonly hands: Hands;
+  readonly activeTasks: ActiveTasks;
   /** The upstream has the task: track it. */
-  readonly running: (hand: Hand) => void;
+  readonly running: (active: ActiveTask) => void;
   /** The upstream does not have it: it waits for another turn. */
-  readonly waiting: (hand: Hand) => void;
+  readonly waiting: (active: ActiveTask) => void;
 }
 
 type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
@@ -54,14 +54,14 @@ const MAX_OURS_MS = 120_000;
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
 export function createSubmission(parts: SubmissionParts): Submission {
-  const { hands, store, cluster, feed, settings, clock, timers, log } = parts;
+  const { activeTasks, store, cluster, feed, settings, clock, timers, log } = parts;
   const stopping = new AbortController();
-  const twins = createTwins();
-  const elsewhere = createTwinsElsewhere(parts);
+  const duplicates = createDuplicateGuard();
+  const elsewhere = createRemoteDuplicateGuard(parts);
 
-  async function submit(hand: Hand, account: AccountState): Promise<void> {
-    hand.slot = account;
-    const upstreamModel = parts.upstreamModel(account.account, hand.task);
+  async function submit(active: ActiveTask, account: AccountState): Promise<void> {
+    active.slot = account;
+    const upstreamModel = parts.upstreamModel(account.account, active.task);
     // Read before the intent: a job that seems too young is found, one that seems too old is not.
     const madeAt = timers.monotonic();
     const intendedThereAt = account.account.provider.upstreamTime?.();
@@ -72,19 +72,19 @@ export function createSubmission(parts: SubmissionParts): Submission {
       upstreamModel,
       ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
     } as const;
-    const intended = await hands.apply(hand, intent, { insist: true });
+    const intended = await activeTasks.apply(active, intent, { retryUntilWritten: true });
     if (!intended?.attempt) {
       // Cancelled or expired since its turn came.
       account.untried();
-      releaseSlot(hand);
+      releaseSlot(active);
       return;
     }
 
     const job = jobOf(intended, intended.attempt, parts);
     // After a pause of this process, or in another session, the task may be another node's, which has looked for a job in vain
     // and asks for one itself.
-    const maySend = () => cluster.held() && hands.drives(hand);
-    const failure = await twins.submitting(likenessOf(hand), async () => {
+    const maySend = () => cluster.hasLease() && activeTasks.drives(active);
+    const failure = await duplicates.submitting(likenessOf(active), async () => {
       if (!maySend()) return new SendRefused();
       let started: Started;
       try {
@@ -95,43 +95,43 @@ export function createSubmission(parts: SubmissionParts): Submission {
       }
       account.worked();
       try {
-        await confirm(hand, started.upstreamId, started.state === 'in_progress', true);
+        await confirm(active, started.upstreamId, started.state === 'in_progress', true);
       } catch (error) {
         if (!(error instanceof UpstreamIdTaken)) throw error;
-        await refuseReused(hand, started.upstreamId);
+        await refuseReused(active, started.upstreamId);
       }
       return undefined;
     });
-    if (failure) await notStarted(hand, account, failure, madeAt);
+    if (failure) await notStarted(active, account, failure, madeAt);
   }
 
   async function notStarted(
-    hand: Hand,
+    active: ActiveTask,
     account: AccountState,
     failure: UpstreamError,
     madeAt: Moment,
   ): Promise<void> {
     const { reason, created, detail } = failure;
     log.warn(
-      { task: hand.task.id, account: account.account.id, reason, created, detail, err: failure },
+      { task: active.task.id, account: account.account.id, reason, created, detail, err: failure },
       'submitting upstream failed',
     );
     if (failure instanceof SendRefused) {
       // Nothing was sent, and nothing is known of the upstream by that.
       account.untried();
-      await notSent(hand, failure);
-    } else if (created === 'unknown' && !hands.drives(hand)) {
+      await notSent(active, failure);
+    } else if (created === 'unknown' && !activeTasks.drives(active)) {
       // Whatever became of it, its next driver looks for it.
       account.untried();
     } else if (created === 'unknown') {
       account.backOff(failure);
-      await reconcile(hand, account, { madeAt });
+      await reconcile(active, account, { madeAt });
     } else {
       // A refusal of this very request says nothing against the account.
       if (failure.ours === 'inputs') account.untried();
       else if (failure.retry === 'never') account.worked();
       else account.backOff(failure);
-      await refused(hand, failure);
+      await refused(active, failure);
     }
   }
 
@@ -139,17 +139,21 @@ export function createSubmission(parts: SubmissionParts): Submission {
    * This node could not send for a moment. Where the task has another driver by now, that one goes on; where it is still this node's,
    * it waits for another turn, which is no attempt of the upstream's that could be the last.
    */
-  async function notSent(hand: Hand, { detail = '' }: SendRefused): Promise<void> {
+  async function notSent(active: ActiveTask, { detail = '' }: SendRefused): Promise<void> {
     await pause(timers, NOT_SENT_MS, stopping.signal);
-    if (!hands.drives(hand)) return;
-    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
-    if (hand.task.phase !== 'running') releaseSlot(hand);
-    if (waiting) parts.waiting(hand);
+    if (!activeTasks.drives(active)) return;
+    const waiting = await activeTasks.apply(
+      active,
+      { type: 'submit_refused', detail },
+      { retryUntilWritten: true },
+    );
+    if (active.task.phase !== 'running') releaseSlot(active);
+    if (waiting) parts.waiting(active);
   }
 
   /** Two tasks driven by one job would both get its video, and one of them that of another's words. */
-  async function refuseReused(hand: Hand, upstreamId: string): Promise<void> {
-    const { id: task, attempt } = hand.task;
+  async function refuseReused(active: ActiveTask, upstreamId: string): Promise<void> {
+    const { id: task, attempt } = active.task;
     log.error(
       { event: 'upstream.id_reused', task, account: attempt?.accountId, upstreamId },
       'the upstream answered a submission with the id of a job that another attempt has; the task fails',
@@ -157,25 +161,30 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const message =
       'The upstream provider answered with the id of another task, so that the two cannot be told apart. ' +
       'Nothing is charged; submit a new task if you want another try.';
-    await hands.apply(
-      hand,
+    await activeTasks.apply(
+      active,
       {
         type: 'failed',
         error: taskError('submission_unknown', message),
         outcome: 'unknown',
         detail: `answered with the id of another job: ${upstreamId}`,
       },
-      { insist: true, only: 'submitting' },
+      { retryUntilWritten: true, only: 'submitting' },
     );
   }
 
-  async function confirm(hand: Hand, upstreamId: string, working: boolean, claim = false): Promise<void> {
-    const { task } = hand;
+  async function confirm(
+    active: ActiveTask,
+    upstreamId: string,
+    working: boolean,
+    claim = false,
+  ): Promise<void> {
+    const { task } = active;
     const event = { type: 'submit_confirmed', upstreamId, working } as const;
-    await hands.apply(hand, event, { insist: true, claim });
-    if (!hands.drives(hand)) await confirmForOwner(task, event);
+    await activeTasks.apply(active, event, { retryUntilWritten: true, claim });
+    if (!activeTasks.drives(active)) await confirmForOwner(task, event);
     // Or somebody else has confirmed it, who knew the id too.
-    else if (hand.task.phase === 'running') parts.running(hand);
+    else if (active.task.phase === 'running') parts.running(active);
   }
 
   /**
@@ -219,45 +228,57 @@ export function createSubmission(parts: SubmissionParts): Submission {
    * Certainly not created upstream. A trouble of the account (its credential, its balance) says nothing about the task: all tasks
    * wait alike until the account works again or their deadline, or go to another account.
    */
-  async function refused(hand: Hand, failure: UpstreamError, last = false): Promise<void> {
+  async function refused(active: ActiveTask, failure: UpstreamError, last = false): Promise<void> {
     const detail = failure.detail ?? failure.message;
-    if (failure.ours) return tryLater(hand, detail);
-    if (failure.retry === 'later') hand.refusals += 1;
-    if (failure.retry === 'never' || last || hand.refusals >= settings.maxAttempts) {
+    if (failure.ours) return tryLater(active, detail);
+    if (failure.retry === 'later') active.refusals += 1;
+    if (failure.retry === 'never' || last || active.refusals >= settings.maxAttempts) {
       const error = taskError(failure.reason, failure.message);
-      await hands.apply(hand, { type: 'failed', error, outcome: 'refused', detail }, { insist: true });
+      await activeTasks.apply(
+        active,
+        { type: 'failed', error, outcome: 'refused', detail },
+        { retryUntilWritten: true },
+      );
       return;
     }
-    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
+    const waiting = await activeTasks.apply(
+      active,
+      { type: 'submit_refused', detail },
+      { retryUntilWritten: true },
+    );
     // Unless the upstream has it after all, as somebody knew who told it meanwhile.
-    if (hand.task.phase !== 'running') releaseSlot(hand);
-    if (waiting) parts.waiting(hand);
+    if (active.task.phase !== 'running') releaseSlot(active);
+    if (waiting) parts.waiting(active);
   }
 
   /** Trouble of our own is no verdict on the task: nothing but its deadline ends the tries. */
-  async function tryLater(hand: Hand, detail: string): Promise<void> {
-    const waiting = await hands.apply(hand, { type: 'submit_refused', detail }, { insist: true });
-    if (hand.task.phase !== 'running') releaseSlot(hand);
+  async function tryLater(active: ActiveTask, detail: string): Promise<void> {
+    const waiting = await activeTasks.apply(
+      active,
+      { type: 'submit_refused', detail },
+      { retryUntilWritten: true },
+    );
+    if (active.task.phase !== 'running') releaseSlot(active);
     if (!waiting) return;
-    const wait = Math.min(MAX_OURS_MS, OURS_MS * 2 ** Math.min(hand.ownTries, 10));
-    hand.ownTries += 1;
-    const left = hand.task.deadlineAt - clock.now();
+    const wait = Math.min(MAX_OURS_MS, OURS_MS * 2 ** Math.min(active.ownTries, 10));
+    active.ownTries += 1;
+    const left = active.task.deadlineAt - clock.now();
     await pause(timers, Math.max(0, Math.min(wait, left)), stopping.signal);
     // Cancelled, given to another node, or left for the next start meanwhile.
-    if (stopping.signal.aborted || !hands.drives(hand) || hand.task.phase !== 'accepted') return;
-    parts.waiting(hand);
+    if (stopping.signal.aborted || !activeTasks.drives(active) || active.task.phase !== 'accepted') return;
+    parts.waiting(active);
   }
 
   /** One look, and the id made durable before any twin can be mistaken for the job. */
-  function lookOnce(hand: Hand, lost: UnknownSubmission, provider: Provider): Promise<FindOutcome> {
+  function lookOnce(active: ActiveTask, lost: UnknownSubmission, provider: Provider): Promise<FindOutcome> {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
-    return twins.searching(likenessOf(hand), async () => {
+    return duplicates.searching(likenessOf(active), async () => {
       const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? unknown;
       if (!outcome.found) return outcome;
       // Again, for one that was submitted elsewhere since: its intent was stored before the job could be found.
-      if (!(await elsewhere.absent(hand.task, stopping.signal))) return unknown;
+      if (!(await elsewhere.absent(active.task, stopping.signal))) return unknown;
       try {
-        await confirm(hand, outcome.upstreamId, false, true);
+        await confirm(active, outcome.upstreamId, false, true);
       } catch (error) {
         // Somebody else's after all: it was confirmed between the question and now.
         if (error instanceof UpstreamIdTaken) return unknown;
@@ -268,19 +289,19 @@ export function createSubmission(parts: SubmissionParts): Submission {
   }
 
   /** Undefined where the gateway stops before the upstream has told. A job that is found is confirmed. */
-  async function lookFor(hand: Hand, lost: UnknownSubmission, { account }: AccountState) {
+  async function lookFor(active: ActiveTask, lost: UnknownSubmission, { account }: AccountState) {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
     const { provider } = account;
     let told = 0;
     for (let look = 0; provider.find && told < LOOK_AGAIN_MS.length; look++) {
       const wait = LOOK_AGAIN_MS[Math.min(look, LOOK_AGAIN_MS.length - 1)] ?? 0;
       if (wait > 0) await pause(timers, wait, stopping.signal);
-      if (stopping.signal.aborted || !searching(hand)) return undefined;
+      if (stopping.signal.aborted || !searching(active)) return undefined;
       try {
-        const absent = await elsewhere.absent(hand.task, stopping.signal);
-        if (stopping.signal.aborted || !searching(hand)) return undefined;
+        const absent = await elsewhere.absent(active.task, stopping.signal);
+        if (stopping.signal.aborted || !searching(active)) return undefined;
         if (!absent) return unknown;
-        const outcome = await lookOnce(hand, lost, provider);
+        const outcome = await lookOnce(active, lost, provider);
         if (stopping.signal.aborted && !outcome.found) return undefined;
         if (outcome.found || outcome.certainty === 'absent') return outcome;
         told += 1;
@@ -290,29 +311,30 @@ export function createSubmission(parts: SubmissionParts): Submission {
           'looking for a lost submission failed',
         );
         // An error says nothing about the submission: only the task's deadline ends the asking.
-        if (timers.monotonic() > hand.deadline) return unknown;
+        if (timers.monotonic() > active.deadline) return unknown;
       }
     }
     return unknown;
   }
 
   /** False once the id has come from elsewhere, or the task has another driver. */
-  const searching = (hand: Hand): boolean => hands.drives(hand) && hand.task.phase === 'submitting';
+  const searching = (active: ActiveTask): boolean =>
+    activeTasks.drives(active) && active.task.phase === 'submitting';
 
   async function reconcile(
-    hand: Hand,
+    active: ActiveTask,
     account: AccountState,
     { adopted = false, madeAt }: { adopted?: boolean; madeAt?: Moment } = {},
   ): Promise<void> {
-    const { attempt, id } = hand.task;
-    if (!attempt) throw new Error(`task ${id} is ${hand.task.phase} without an attempt`);
+    const { attempt, id } = active.task;
+    if (!attempt) throw new Error(`task ${id} is ${active.task.phase} without an attempt`);
     const givenUpAt = timers.monotonic();
-    const asked = parts.upstreamRequest(hand.task);
+    const asked = parts.upstreamRequest(active.task);
     const lost: UnknownSubmission = {
       taskId: id,
       idempotencyKey: attempt.idempotencyKey,
       upstreamModel: attempt.upstreamModel,
-      request: asked ?? hand.task.request,
+      request: asked ?? active.task.request,
       intendedAt: attempt.intendedAt,
       ...(attempt.intendedThereAt === undefined ? {} : { intendedThereAt: attempt.intendedThereAt }),
       // A process that was suspended counts too little, a wall clock that was set anything: the larger one is safe.
@@ -329,14 +351,14 @@ export function createSubmission(parts: SubmissionParts): Submission {
     if (adopted && cluster.shared && !account.account.provider.find) {
       // Nobody can be asked, but the node that was submitting it may live, and tell the id as soon as it has it.
       await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, stopping.signal);
-      if (stopping.signal.aborted || !searching(hand)) return;
+      if (stopping.signal.aborted || !searching(active)) return;
     }
-    const outcome = await lookFor(hand, lost, account);
+    const outcome = await lookFor(active, lost, account);
     if (!outcome || outcome.found) return;
     // Without its model nobody knows what exactly was asked for: what is not found may be there all the same.
     if (outcome.certainty === 'absent' && asked) {
       return refused(
-        hand,
+        active,
         new UpstreamError('upstream_unavailable', { created: 'no', detail: 'not found upstream' }),
       );
     }
@@ -350,18 +372,18 @@ export function createSubmission(parts: SubmissionParts): Submission {
         'submitting again after an unknown outcome, as configured',
       );
       await refused(
-        hand,
+        active,
         new UpstreamError('upstream_unavailable', { created: 'no', detail: 'unknown outcome, resubmitted' }),
         // What may have been billed each time is counted over restarts too.
-        attempt.number - hand.ownTries >= settings.maxAttempts,
+        attempt.number - active.ownTries >= settings.maxAttempts,
       );
       return;
     }
-    await hands.apply(
-      hand,
+    await activeTasks.apply(
+      active,
       { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
       // The node that was submitting it may have told the id in the meantime.
-      { insist: true, only: 'submitting' },
+      { retryUntilWritten: true, only: 'submitting' },
     );
   }
 
@@ -379,7 +401,7 @@ export function jobOf(
 }
 
 /** What a lost submission is searched by: two tasks that agree in it cannot be told apart in a list. */
-const likenessOf = ({ task }: Hand): string =>
+const likenessOf = ({ task }: ActiveTask): string =>
   JSON.stringify([task.attempt?.accountId, task.attempt?.upstreamModel, promptKey(task.request.prompt)]);
 
 /** What an adapter throws beside its own error is a defect of ours or a lost connection: the outcome is unknown. */

@@ -15,7 +15,7 @@ export function makePoster(native: NativePool, videoPath: string, outPath: strin
 }
 
 /** Lends a poster of a video as a file, which is there until `use` has ended. */
-export async function lendPoster(
+export async function withPosterFile(
   native: NativePool,
   videoPath: string,
   use: (posterPath: string) => Promise<void>,

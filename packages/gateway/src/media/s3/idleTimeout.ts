@@ -5,7 +5,7 @@ import { OnetakeError } from '../../tasks/errors.ts';
  * The same bytes, ended with a 503 where they break off, or where none comes for `idleMs` (milliseconds) while somebody waits for them. A reader
  * that pauses may pause for ever. At most `limit` bytes: not every server keeps to the range that it was asked for.
  */
-export function unstalled(body: Readable, idleMs: number, limit = Number.POSITIVE_INFINITY): Readable {
+export function withIdleTimeout(body: Readable, idleMs: number, limit = Number.POSITIVE_INFINITY): Readable {
   let left = limit;
   let timer: NodeJS.Timeout | undefined;
   const waiting = () => {

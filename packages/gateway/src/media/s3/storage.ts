@@ -21,7 +21,7 @@ import { type MediaStat, type MediaStorage, StoredWrong } from '../media.ts';
 import { claimBucket } from './claim.ts';
 import { type BucketOptions, openBucket } from './client.ts';
 import { explainedS3, isNoSuchKey, noSuchBucket } from './errors.ts';
-import { unstalled } from './idleTimeout.ts';
+import { withIdleTimeout } from './idleTimeout.ts';
 import { abortOldUploads, listObjects } from './list.ts';
 import { sharedCheck } from './sharedCheck.ts';
 import { uploadFile } from './upload.ts';
@@ -110,7 +110,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
           `${key} was asked for from ${range.start} on, and came as ${ContentRange ?? 'a whole'}`,
         );
       }
-      return unstalled(Body, timeouts.idleMs, range && range.end - range.start + 1);
+      return withIdleTimeout(Body, timeouts.idleMs, range && range.end - range.start + 1);
     });
   }
 

@@ -229,7 +229,7 @@ const statements = {
     update media set state = 'damaged'
     where id = $1 and storage_key = $2 and state = 'present' and (expires_at is null or expires_at > $3) returning id`,
 
-  mediaToMend: `
+  mediaToRepair: `
     select ${listOf(MEDIA_COLUMNS)} from media
     where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= $1)) and id > $2
     order by id limit $3`,

@@ -124,7 +124,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     owned: (owner, limit, after = '') =>
       rows.page(TASK, limit, (count, before) => read(SQL.owned, [owner, before.at(-1)?.id ?? after, count])),
-    async give(from, to, tasks) {
+    async transfer(from, to, tasks) {
       const given: string[] = [];
       for (let at = 0; at < tasks.length; at += TASKS_IN_MESSAGE) {
         const some = tasks.slice(at, at + TASKS_IN_MESSAGE);
@@ -197,8 +197,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
     markDamaged: async (id, storageKey, now) =>
       (await run(SQL.markDamaged, [id, storageKey, now])).length === 1,
-    mediaToMend: async (before, after, limit) =>
-      rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToMend, [before, after, limit])),
+    mediaToRepair: async (before, after, limit) =>
+      rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToRepair, [before, after, limit])),
     mediaToCheck: async (before) => rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToCheck, [before]))[0],
     async markChecked(id, at) {
       await run(SQL.markChecked, [id, at]);
@@ -236,7 +236,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
 
     // Other nodes tell that keys changed (`cluster.ts`); there is nothing to look for here.
-    onForeignChange: () => () => undefined,
+    onExternalChange: () => () => undefined,
     unreadable: () => rows.unreadable,
     check,
     async close() {

@@ -106,7 +106,7 @@ export function prepareStatements(db: Database) {
     markDamaged: db.prepare<[string, string, number]>(`
       update media set state = 'damaged'
       where id = ? and storage_key = ? and state = 'present' and (expires_at is null or expires_at > ?)`),
-    mediaToMend: db.prepare<[number, string, number]>(`
+    mediaToRepair: db.prepare<[number, string, number]>(`
       select * from media where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= ?)) and id > ?
       order by id limit ?`),
     mediaToCheck: db.prepare<[number]>(`

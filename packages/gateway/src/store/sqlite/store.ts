@@ -174,7 +174,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
         sql.owned.all(owner, before.at(-1)?.id ?? after, count),
       );
     },
-    give: (from, to, tasks) =>
+    transfer: (from, to, tasks) =>
       inGroup(() =>
         tasks.flatMap(({ id, version }) => (sql.give.run(to, from, id, version).changes === 1 ? [id] : [])),
       ),
@@ -231,8 +231,8 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       }),
     markDamaged: (id, storageKey, now) =>
       inGroup(() => sql.markDamaged.run(id, storageKey, now).changes === 1),
-    async mediaToMend(before, after, limit) {
-      return rows.all(MEDIA, sql.mediaToMend.all(before, after, limit) as MediaColumns[]);
+    async mediaToRepair(before, after, limit) {
+      return rows.all(MEDIA, sql.mediaToRepair.all(before, after, limit) as MediaColumns[]);
     },
     async mediaToCheck(before) {
       return rows.all(MEDIA, sql.mediaToCheck.all(before) as MediaColumns[])[0];
@@ -270,7 +270,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
         return sql.secret.get(name)?.value ?? '';
       }),
 
-    onForeignChange(listener) {
+    onExternalChange(listener) {
       // `data_version` changes when another connection has committed; asking costs microseconds.
       const version = (): unknown => db.pragma('data_version', { simple: true });
       let seen = version();

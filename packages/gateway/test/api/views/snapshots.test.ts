@@ -196,9 +196,12 @@ describe.each([
     'this node changes it',
     (feed: ReturnType<typeof createFeed>, task: Task) => feed.publish({ task, transition: true }),
   ],
-  ['this node is about to', (feed: ReturnType<typeof createFeed>, task: Task) => feed.stale(task.id)],
-  ['another changes it', (feed: ReturnType<typeof createFeed>, task: Task) => feed.elsewhere([task.id])],
-  ['anything may have changed', (feed: ReturnType<typeof createFeed>) => feed.everythingMayHaveChanged()],
+  ['this node is about to', (feed: ReturnType<typeof createFeed>, task: Task) => feed.invalidate(task.id)],
+  [
+    'another changes it',
+    (feed: ReturnType<typeof createFeed>, task: Task) => feed.changedRemotely([task.id]),
+  ],
+  ['anything may have changed', (feed: ReturnType<typeof createFeed>) => feed.invalidateAll()],
 ])('when %s, an answer', (_when, happens) => {
   it.each([
     ['unfinished', aTask()],
@@ -276,7 +279,7 @@ describe('who reads a task to wait for its next change', () => {
     }
     const polling = longPoll();
     stored = { ...task, version: 2 };
-    feed.elsewhere([task.id]);
+    feed.changedRemotely([task.id]);
     await asked;
     // Both reads end in one turn: the worst moment.
     answer();

@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Change, createFeed, type Feed } from '../../../src/engine/events/feed.ts';
-import { connectFeed } from '../../../src/engine/events/remoteEvents.ts';
+import { connectRemoteEvents } from '../../../src/engine/events/remoteEvents.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { aTask } from '../../support/builders.ts';
 import {
@@ -71,8 +71,8 @@ describe('a feed', () => {
     const stale: (string | undefined)[] = [];
     feed.onChange((change) => all.push(change));
     feed.onTask(task.id, (change) => ofTask.push(change));
-    feed.onStale((id) => stale.push(id));
-    feed.elsewhere([task.id, 'video_nobody_watches']);
+    feed.onInvalidate((id) => stale.push(id));
+    feed.changedRemotely([task.id, 'video_nobody_watches']);
     expect(stale).toEqual([task.id, 'video_nobody_watches']);
     expect(asked).toEqual([]);
     await settled();
@@ -80,7 +80,7 @@ describe('a feed', () => {
     await answer(task);
     expect(ofTask).toEqual([{ task, transition: true }]);
     expect(all).toEqual([]);
-    feed.stale('video_of_ours');
+    feed.invalidate('video_of_ours');
     expect(stale.at(-1)).toBe('video_of_ours');
   });
 
@@ -92,12 +92,12 @@ describe('a feed', () => {
     if (one === undefined || other === undefined) throw new Error('two tasks');
     const seen: Change[] = [];
     for (const id of [one, other]) feed.onTask(id, (change) => seen.push(change));
-    feed.elsewhere([one]);
-    feed.elsewhere([one]);
-    feed.elsewhere([other]);
+    feed.changedRemotely([one]);
+    feed.changedRemotely([one]);
+    feed.changedRemotely([other]);
     await settled();
     expect(asked).toEqual([[one, other]]);
-    for (let times = 0; times < 3; times++) feed.elsewhere([one]);
+    for (let times = 0; times < 3; times++) feed.changedRemotely([one]);
     await settled();
     expect(asked).toHaveLength(1);
     await answer(...tasks);
@@ -114,11 +114,11 @@ describe('a feed', () => {
     const task = aTask({ version: 2 });
     const seen: Change[] = [];
     feed.onTask(task.id, (change) => seen.push(change));
-    feed.elsewhere([task.id]);
+    feed.changedRemotely([task.id]);
     await settled();
     feed.publish({ task: { ...task, version: 5 }, transition: true });
     await answer({ ...task, version: 4 });
-    feed.elsewhere([task.id]);
+    feed.changedRemotely([task.id]);
     await settled();
     await answer({ ...task, version: 5 });
     feed.publish({ task: { ...task, version: 4 }, transition: false });
@@ -136,7 +136,7 @@ describe('a feed', () => {
       feed.onTask(task.id, resolve);
     });
     const leave = feed.onTask(left.id, () => undefined);
-    feed.everythingMayHaveChanged();
+    feed.invalidateAll();
     await settled();
     await fail();
     leave();
@@ -155,11 +155,11 @@ describe('a feed', () => {
       throw new Error('a listener that fails');
     });
     feed.onTask(good.id, (change) => seen.push(change));
-    feed.elsewhere([bad.id, good.id]);
+    feed.changedRemotely([bad.id, good.id]);
     await settled();
     await answer(bad, good);
     expect(seen).toHaveLength(1);
-    feed.elsewhere([good.id]);
+    feed.changedRemotely([good.id]);
     await settled();
     await answer({ ...good, version: 2 });
     expect(versions(seen)).toEqual([1, 2]);
@@ -169,7 +169,7 @@ describe('a feed', () => {
     const { reader, asked, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     for (let index = 0; index < 1200; index++) feed.onTask(`video_${index}`, () => undefined);
-    feed.everythingMayHaveChanged();
+    feed.invalidateAll();
     await settled();
     await answer();
     await answer();
@@ -208,7 +208,7 @@ async function feedNode(url: string): Promise<FeedNode> {
     },
   });
   let forgotten = 0;
-  onTestFinished(connectFeed(node, feed, { forgetKeys: () => forgotten++ }));
+  onTestFinished(connectRemoteEvents(node, feed, { forgetKeys: () => forgotten++ }));
   return {
     node,
     feed,
@@ -262,10 +262,10 @@ describe('nodes on one database', () => {
     await one.move(task);
     const waiting = other.watch(task.id);
     const stale: (string | undefined)[] = [];
-    other.feed.onStale((id) => stale.push(id));
+    other.feed.onInvalidate((id) => stale.push(id));
     // The moment the session is lost, before it is joined again: nobody listens then.
     const moved = new Promise<void>((resolve, reject) => {
-      other.node.onSession((event) => {
+      other.node.onLease((event) => {
         if (event === 'lost') one.move({ ...task, version: 2 }).then(resolve, reject);
       });
     });
@@ -284,7 +284,7 @@ describe('nodes on one database', () => {
   it('forget keys that another changed', async () => {
     const [one, other] = await feedNodes(2);
     if (!one || !other) throw new Error('two nodes');
-    one.node.tell({ kind: 'keys' });
+    one.node.broadcast({ kind: 'keys' });
     await other.node.hears(({ kind }) => kind === 'keys');
     expect([one.keysForgotten(), other.keysForgotten()]).toEqual([0, 1]);
   });

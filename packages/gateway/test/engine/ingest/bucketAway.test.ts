@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { MediaStorage } from '../../../src/media/media.ts';
 import { createS3Storage } from '../../../src/media/s3/storage.ts';
-import { claimFirst } from '../../../src/media/withClaim.ts';
+import { withClaim } from '../../../src/media/withClaim.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { fakeInspector } from '../../support/fakeVideo.ts';
@@ -30,7 +30,7 @@ async function bucketWorld(behaviour: Behaviour) {
   const way = await flakyServer(server);
   const scratch = join(await tempFolder(), 'scratch');
   const options = bucketOf({ ...server, endpoint: way.endpoint }, { scratch });
-  const storage = (): MediaStorage => claimFirst(createS3Storage(options), 'this one');
+  const storage = (): MediaStorage => withClaim(createS3Storage(options), 'this one');
   const parts = () => ({ storage: storage() });
   const world = await createWorld({ behaviour: () => behaviour, parts });
   return {

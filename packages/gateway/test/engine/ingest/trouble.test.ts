@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EngineParts } from '../../../src/engine/parts.ts';
-import { lendPoster } from '../../../src/media/inspect/poster.ts';
+import { withPosterFile } from '../../../src/media/inspect/poster.ts';
 import { probeVideo } from '../../../src/media/inspect/probe.ts';
 import type { MediaWrite } from '../../../src/media/media.ts';
 import { createNativePool, type NativePool, type RunOptions } from '../../../src/native/pool.ts';
@@ -133,7 +133,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
   it('ends with the patience, and says whose trouble it was', async () => {
     const world = await createWorld({
       behaviour: ONE_LINK,
-      settings: { collectPatienceMs: 7_200_000 },
+      settings: { downloadPatienceMs: 7_200_000 },
       parts: (parts) => inspecting('probe')(failing(Number.POSITIVE_INFINITY, system('EMFILE')), parts),
     });
     const task = await world.ends((await world.submit()).id);
@@ -170,7 +170,7 @@ async function realWorld(disturb: (pool: NativePool) => NativePool) {
       inspector: {
         ...fakeInspector,
         probe: (file) => probeVideo(disturbed, file),
-        poster: (video, use) => lendPoster(disturbed, video, use),
+        poster: (video, use) => withPosterFile(disturbed, video, use),
       },
     }),
     provider: (provider) => ({

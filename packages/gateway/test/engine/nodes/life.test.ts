@@ -11,7 +11,7 @@ const phase =
     phases.includes(task.phase);
 const joinedAgain = (node: Node) =>
   new Promise<void>((resolve) => {
-    const stop = node.cluster.onSession((event) => {
+    const stop = node.cluster.onLease((event) => {
       if (event !== 'joined') return;
       stop();
       resolve();
@@ -78,7 +78,7 @@ describe('videos that wait to be fetched', () => {
     await nodes.join();
     // The newcomer's are over; the four that the first one has begun to fetch wait on.
     await eventually(() => expect(first.engine.unfinished).toBeLessThanOrEqual(24));
-    held.letGo();
+    held.release();
     for (const { id } of tasks) expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded' });
   });
 });
@@ -123,11 +123,11 @@ describe('a node whose session is cut', () => {
     const { id } = await cutOff.submit();
     await nodes.until(id, phase('submitting'));
     const lost = new Promise<void>((resolve) => {
-      cutOff.cluster.onSession((event) => event === 'lost' && resolve());
+      cutOff.cluster.onLease((event) => event === 'lost' && resolve());
     });
     await nodes.cut(cutOff);
     await lost;
-    held.letGo();
+    held.release();
     const task = await nodes.until(id, phase('running', 'failed'));
     expect(task).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: 'one-1' } });
     expect(nodes.upstream.count('start')).toBe(1);
@@ -146,7 +146,7 @@ describe('a node whose session is cut', () => {
     const other = await nodes.join();
     await nodes.cut(cutOff);
     await nodes.until(id, ({ owner }) => owner === other.cluster.node);
-    held.letGo();
+    held.release();
     expect(await nodes.until(id, phase('running', 'failed'))).toMatchObject({ phase: 'running' });
     await eventually(() => expect(nodes.upstream.count('ask', id)).toBeGreaterThan(0));
     expect(nodes.upstream.count('start')).toBe(1);
@@ -156,7 +156,7 @@ describe('a node whose session is cut', () => {
     const nodes = await createNodes();
     const node = await nodes.join();
     const refused = new Promise<unknown>((resolve) => {
-      node.cluster.onSession((event) => {
+      node.cluster.onLease((event) => {
         if (event === 'lost') resolve(node.submit().catch((error: unknown) => error));
       });
     });
@@ -203,7 +203,7 @@ describe('nodes whose clocks differ by ten minutes', () => {
     await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lost.id);
     const other = await nodes.join();
     await skewed.kill();
-    finds.letGo();
+    finds.release();
     over = true;
     for (const { id } of [running, lost]) {
       expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded', owner: other.cluster.node });
@@ -305,7 +305,7 @@ describe('what one node does', () => {
     const { attempt } = await nodes.until(id, phase('running'));
     const asked = driver.provider.hold('ask');
     const before = nodes.upstream.count('ask', id);
-    asked.letGo();
+    asked.release();
     other.engine.hint('one', attempt?.upstreamId ?? '');
     await eventually(() => expect(nodes.upstream.count('ask', id)).toBeGreaterThan(before));
   });

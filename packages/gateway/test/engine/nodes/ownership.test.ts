@@ -13,7 +13,7 @@ const phase =
     phases.includes(task.phase);
 const happened = (node: Node, event: 'lost' | 'joined') =>
   new Promise<void>((resolve) => {
-    const stop = node.cluster.onSession((told) => {
+    const stop = node.cluster.onLease((told) => {
       if (told !== event) return;
       stop();
       resolve();
@@ -84,7 +84,7 @@ describe('tasks that are given', () => {
       expect((await stays.store.loads()).get(stays.cluster.node)).toBe(40);
       expect(stays.engine.unfinished).toBe(40);
     });
-    held.letGo();
+    held.release();
     await left;
   });
 
@@ -119,7 +119,7 @@ describe('tasks that are given', () => {
     const rich = await nodes.join();
     const tasks = await Promise.all(Array.from({ length: 40 }, () => rich.submit()));
     const stale = new Set<string | undefined>();
-    rich.feed.onStale((id) => stale.add(id));
+    rich.feed.onInvalidate((id) => stale.add(id));
     const poor = await nodes.join();
     await eventually(() => expect(poor.engine.unfinished).toBe(20));
     const there = await rich.store.owned(poor.cluster.node, 100);
@@ -138,10 +138,10 @@ describe('a driver that does not know that its task has another one', () => {
     const asked = former.provider.hold('ask');
     const next = await nodes.join();
     const task = await nodes.until(id, phase('running'));
-    expect(await next.store.give(former.cluster.node, next.cluster.node, [task])).toEqual([id]);
+    expect(await next.store.transfer(former.cluster.node, next.cluster.node, [task])).toEqual([id]);
     expect(former.engine.unfinished).toBe(1);
     over = true;
-    asked.letGo();
+    asked.release();
     await eventually(() => expect(former.engine.unfinished).toBe(0));
     expect(former.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
     expect(sums(await next.store.ledger(id)).capture ?? 0).toBeLessThanOrEqual(400_000);

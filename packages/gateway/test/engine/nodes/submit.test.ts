@@ -10,7 +10,7 @@ const phase =
     phases.includes(task.phase);
 const joinedAgain = (node: Node) =>
   new Promise<void>((resolve) => {
-    node.cluster.onSession((event) => event === 'joined' && resolve());
+    node.cluster.onLease((event) => event === 'joined' && resolve());
   });
 describe('a submission that waits through the end of a session', () => {
   it('is not made in the next one: another node has made it by then', async () => {
@@ -26,7 +26,7 @@ describe('a submission that waits through the end of a session', () => {
     const lost = await cutOff.submit();
     lostId = lost.id;
     const searching = cutOff.provider.hold('find');
-    started.letGo();
+    started.release();
     await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lostId);
     // Looks like the lost one, whose search it waits for.
     const { id } = await cutOff.submit();
@@ -39,7 +39,7 @@ describe('a submission that waits through the end of a session', () => {
       owner: other.cluster.node,
       attempt: { number: 2 },
     });
-    searching.letGo();
+    searching.release();
     await cutOff.drain();
     expect(nodes.upstream.count('start', id)).toBe(1);
   });
@@ -80,7 +80,7 @@ describe('two submissions on two nodes that look alike', () => {
     const held = seeker.provider.hold('start');
     const lost = await seeker.submit();
     lostId = lost.id;
-    held.letGo();
+    held.release();
     await listing.promise;
     const start = other.provider.start;
     const answer = Promise.withResolvers<void>();
@@ -120,19 +120,19 @@ describe('two submissions on two nodes that look alike', () => {
       store: {
         ...store,
         async submittingLike(task) {
-          const twins = await store.submittingLike(task);
+          const duplicates = await store.submittingLike(task);
           looked.resolve();
-          return twins;
+          return duplicates;
         },
       },
     }));
     const held = leaving.provider.hold('start');
     const lost = await leaving.submit();
     lostId = lost.id;
-    held.letGo();
+    held.release();
     await looked.promise;
     await leaving.drain();
     expect((await other.store.task(lost.id))?.phase).toBe('submitting');
-    onItsWay.letGo();
+    onItsWay.release();
   });
 });

@@ -33,7 +33,7 @@ async function damaged(world: World, change: (bytes: Buffer) => Buffer = flipped
 }
 
 const readVideo = async (world: World, { result }: Task) =>
-  readAll(await world.engine.mediaCare.media.read(await rowOf(world, result?.videoId)));
+  readAll(await world.engine.mediaScrub.media.read(await rowOf(world, result?.videoId)));
 
 /** Lets time pass until it is so. */
 const becomes = (world: World, check: () => Promise<void>) =>
@@ -63,8 +63,8 @@ describe('a stored video whose bytes have changed', () => {
     const { version, ...rest } = await world.task(task.id);
     expect({ ...rest, version: version - 1 }).toEqual(task);
     expect(world.upstream.count('open')).toBe(2);
-    await eventually(() => expect(world.engine.mediaCare.mended).toBe(1));
-    expect(world.engine.mediaCare.found).toBe(1);
+    await eventually(() => expect(world.engine.mediaScrub.repaired).toBe(1));
+    expect(world.engine.mediaScrub.found).toBe(1);
   });
 
   it('is fetched by a new link where the old one has expired', async () => {
@@ -130,7 +130,7 @@ describe('a stored video whose bytes have changed', () => {
     await expect(readVideo(world, task)).rejects.toThrow();
     await eventually(async () => expect((await rowOf(world, row.id)).state).toBe('damaged'));
     await world.engine.remove(await world.task(task.id));
-    open.letGo();
+    open.release();
     await becomes(world, async () => expect(await Array.fromAsync(world.storage.list())).toEqual([]));
     expect(await world.store.mediaOf(task.id)).toEqual([]);
   });
@@ -139,7 +139,7 @@ describe('a stored video whose bytes have changed', () => {
     const world = await createWorld({ settings: { scrubIntervalMs: 10_000 } });
     const { task, bytes, row } = await damaged(world);
     await world.advance(86_400_000);
-    await becomes(world, async () => expect(world.engine.mediaCare.mended).toBe(1));
+    await becomes(world, async () => expect(world.engine.mediaScrub.repaired).toBe(1));
     expect((await rowOf(world, row.id)).storageKey).not.toBe(row.storageKey);
     expect(await readVideo(world, task)).toEqual(bytes);
   });
@@ -165,7 +165,7 @@ describe('a poster', () => {
     await becomes(world, async () => expect((await world.task(task.id)).result?.posterId).toBeDefined());
     const poster = await rowOf(world, (await world.task(task.id)).result?.posterId);
     expect(poster).toMatchObject({ kind: 'poster', state: 'present', expiresAt: task.result?.expiresAt });
-    expect((await readAll(await world.engine.mediaCare.media.read(poster))).length).toBe(poster.bytes);
+    expect((await readAll(await world.engine.mediaScrub.media.read(poster))).length).toBe(poster.bytes);
     expect(world.upstream.count('open')).toBe(1);
   });
 });

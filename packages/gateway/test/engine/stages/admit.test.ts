@@ -112,7 +112,7 @@ describe('an upstream that refuses for the moment', () => {
     const first = await world.submit('first');
     const second = await world.submit('second');
     await world.reaches(first.id, 'submitting');
-    held.letGo();
+    held.release();
     await world.advance(29_900);
     expect(promptsStarted(world)).toEqual(['first']);
     const finished = await world.ends(first.id);

@@ -35,7 +35,7 @@ describe('cancelling a task', () => {
     const submitting = await world.reaches(id, 'submitting');
     const noted = await world.engine.cancel(submitting);
     expect(noted).toMatchObject({ phase: 'submitting', cancelRequestedAt: world.timers.now() });
-    held.letGo();
+    held.release();
     const task = await world.ends(id);
     expect(task.error).toMatchObject(CANCELLED);
     expect(world.upstream.count('cancel')).toBe(1);
@@ -48,7 +48,7 @@ describe('cancelling a task', () => {
     const held = world.provider.hold('start');
     const { id } = await world.submit();
     await world.engine.cancel(await world.reaches(id, 'submitting'));
-    held.letGo();
+    held.release();
     expect((await world.ends(id)).error).toMatchObject(CANCELLED);
     await world.advance(60_000);
     expect(world.upstream.count('start')).toBe(1);
@@ -140,7 +140,7 @@ describe('answers that cross', () => {
     // Two questions under way at a time; the answers arrive together, the good one first.
     world.engine.hint('one', attempt?.upstreamId ?? '');
     world.engine.hint('one', attempt?.upstreamId ?? '');
-    held.letGo();
+    held.release();
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 });

@@ -72,7 +72,7 @@ describe('fetching a video', () => {
     const { id } = await world.submit();
     await world.reaches(id, 'storing');
     await world.advance(600_000);
-    open.letGo();
+    open.release();
     const { result, completedAt = 0 } = await world.ends(id);
     expect((result?.expiresAt ?? 0) - completedAt).toBe(SETTINGS.retentionMs);
   });
@@ -141,7 +141,7 @@ describe('fetching a video', () => {
   it('gives up after the patience that the settings allow', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: [{ error: 'upstream_unavailable' }] }),
-      settings: { collectPatienceMs: 7_200_000 },
+      settings: { downloadPatienceMs: 7_200_000 },
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject(LOST);
@@ -162,7 +162,7 @@ describe('fetching a video', () => {
 
   it('that cannot be done holds up no other', async () => {
     const world = await createWorld({
-      settings: { collectConcurrency: 1 },
+      settings: { downloadConcurrency: 1 },
       behaviour: (prompt) => (prompt === 'gone' ? { open: [{ error: 'result_lost' }] } : {}),
     });
     const gone = await world.submit('gone');

@@ -27,7 +27,7 @@ async function asking(outcome: () => Error | undefined) {
   const advance = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 10_000) {
       await world.advance(10_000);
-      world.engine.polling.stalledMs();
+      world.engine.pollWatch.stalledMs();
     }
   };
   return { world, advance };
@@ -48,17 +48,17 @@ describe('a node whose questions', () => {
     let failing = false;
     const { world, advance } = await asking(() => (failing ? error() : undefined));
     await advance(5 * MINUTE);
-    expect(world.engine.polling.stalledMs()).toBe(0);
+    expect(world.engine.pollWatch.stalledMs()).toBe(0);
     failing = true;
     await advance(MINUTE);
-    expect(world.engine.polling.stalled).toBe(false);
+    expect(world.engine.pollWatch.stalled).toBe(false);
     await advance(4 * MINUTE);
-    expect(world.engine.polling.stalled).toBe(true);
-    expect(world.engine.polling.stalledMs()).toBeGreaterThan(2 * MINUTE);
+    expect(world.engine.pollWatch.stalled).toBe(true);
+    expect(world.engine.pollWatch.stalledMs()).toBeGreaterThan(2 * MINUTE);
     failing = false;
     await advance(2 * MINUTE);
-    expect(world.engine.polling).toMatchObject({ stalled: false });
-    expect(world.engine.polling.stalledMs()).toBe(0);
+    expect(world.engine.pollWatch).toMatchObject({ stalled: false });
+    expect(world.engine.pollWatch.stalledMs()).toBe(0);
   });
 
   it.each([
@@ -70,7 +70,7 @@ describe('a node whose questions', () => {
       () => new UpstreamError(reason, reason === 'rate_limited' ? { retryAfterMs: 5 * MINUTE } : {}),
     );
     await advance(20 * MINUTE);
-    expect(world.engine.polling.stalled).toBe(false);
+    expect(world.engine.pollWatch.stalled).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { unstalled } from '../../../src/media/s3/idleTimeout.ts';
+import { withIdleTimeout } from '../../../src/media/s3/idleTimeout.ts';
 import { readAll } from '../../support/http/readAll.ts';
 
 beforeEach(() => {
@@ -15,7 +15,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 describe('a stream that must not stall', () => {
   it('brings the bytes', async () => {
     const body = new PassThrough();
-    const reading = readAll(unstalled(body, 1000));
+    const reading = readAll(withIdleTimeout(body, 1000));
     body.write('0123');
     body.end('456');
     expect((await reading).toString()).toBe('0123456');
@@ -24,7 +24,7 @@ describe('a stream that must not stall', () => {
 
   it('ends with an error where somebody waits for bytes and none come', async () => {
     const body = new PassThrough();
-    const reading = readAll(unstalled(body, 1000));
+    const reading = readAll(withIdleTimeout(body, 1000));
     reading.catch(() => undefined);
     body.write('0123');
     await turn();
@@ -40,7 +40,7 @@ describe('a stream that must not stall', () => {
 
   it('waits for ever for a reader that has paused', async () => {
     const body = new PassThrough();
-    const stream = unstalled(body, 1000);
+    const stream = withIdleTimeout(body, 1000);
     const pieces = stream[Symbol.asyncIterator]();
     const first = pieces.next();
     const large = Buffer.alloc(200_000);
@@ -55,7 +55,7 @@ describe('a stream that must not stall', () => {
 
   it('ends with an error where the bytes break off', async () => {
     const body = new PassThrough();
-    const reading = readAll(unstalled(body, 1000));
+    const reading = readAll(withIdleTimeout(body, 1000));
     body.write('0123');
     body.destroy();
     await expect(reading).rejects.toThrow('broke off');
@@ -63,7 +63,7 @@ describe('a stream that must not stall', () => {
 
   it('brings no more than was asked for', async () => {
     const body = new PassThrough();
-    const reading = readAll(unstalled(body, 1000, 5));
+    const reading = readAll(withIdleTimeout(body, 1000, 5));
     body.write('0123');
     body.write('4567');
     expect((await reading).toString()).toBe('01234');
@@ -71,7 +71,7 @@ describe('a stream that must not stall', () => {
 
   it('lets go of the bytes when it is given up', async () => {
     const body = new PassThrough();
-    const stream = unstalled(body, 1000);
+    const stream = withIdleTimeout(body, 1000);
     stream.destroy();
     await turn();
     expect(body.destroyed).toBe(true);

@@ -151,8 +151,8 @@ describe('a lost submission', () => {
   it('is not a job that another attempt has', async () => {
     const now = Date.now();
     const { provider } = await listing([page(video('video-1', now), video('video-2', now))]);
-    const twins = { intendedAt: now, known: ['video-1'] };
-    expect(await provider.find?.(lost(aJob(), twins), signal())).toEqual({
+    const duplicates = { intendedAt: now, known: ['video-1'] };
+    expect(await provider.find?.(lost(aJob(), duplicates), signal())).toEqual({
       found: true,
       upstreamId: 'video-2',
     });

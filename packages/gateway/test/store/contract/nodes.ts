@@ -56,7 +56,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     it('makes the other the owner, and shuts the giver out', async () => {
       const store = await open();
       const task = await accepted(store, { owner: 'one' });
-      expect(await store.give('one', 'other', [task])).toEqual([task.id]);
+      expect(await store.transfer('one', 'other', [task])).toEqual([task.id]);
       const given = { ...task, owner: 'other', version: task.version + 1 };
       expect(await store.task(task.id)).toStrictEqual(given);
       const late: Event = { ...INTENT, idempotencyKey: '3'.repeat(32) };
@@ -73,16 +73,18 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       const finished = await accepted(store, { owner: 'one', phase: 'succeeded' });
       const none = { id: newTaskId(), version: 1 };
       const good = await accepted(store, { owner: 'one' });
-      expect(await store.give('one', 'other', [moving, foreign, finished, none, good])).toEqual([good.id]);
+      expect(await store.transfer('one', 'other', [moving, foreign, finished, none, good])).toEqual([
+        good.id,
+      ]);
       expect((await store.task(foreign.id))?.owner).toBe('third');
       expect((await store.task(finished.id))?.owner).toBe('one');
-      expect(await store.give('one', 'other', [])).toEqual([]);
+      expect(await store.transfer('one', 'other', [])).toEqual([]);
     });
 
     it('gives hundreds at once', async () => {
       const store = await open();
       const tasks = await Promise.all(Array.from({ length: 400 }, () => accepted(store, { owner: 'one' })));
-      const given = await store.give('one', 'other', tasks);
+      const given = await store.transfer('one', 'other', tasks);
       expect([...given].sort()).toEqual(tasks.map(({ id }) => id).sort());
       expect(await store.loads()).toEqual(new Map([['other', 400]]));
     });
@@ -137,7 +139,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       const submit = (changes: Parameters<typeof intended>[1] = {}, words = prompt) =>
         intended(store, changes, { request: aRequest({ prompt: words }) });
       const task = await submit();
-      const twins = [
+      const duplicates = [
         await submit(),
         await submit({}, prompt.replace('\n', '\r\n')),
         await submit({}, `${prompt} !`),
@@ -150,7 +152,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       await store.commit(moved(await submit(), CONFIRMED));
       const found = await store.submittingLike(task);
       expect(found.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual(
-        twins.map(({ id, version, owner }) => ({ id, version, owner })),
+        duplicates.map(({ id, version, owner }) => ({ id, version, owner })),
       );
     });
   });

@@ -61,9 +61,9 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       await store.putMedia([damaged, poster, fresh, ...others]);
       await store.markDamaged(damaged.id, damaged.storageKey, 50);
       const wanted = [{ ...damaged, state: 'damaged' }, poster].sort((a, b) => (a.id < b.id ? -1 : 1));
-      expect(await store.mediaToMend(50, '', 10)).toStrictEqual(wanted);
-      expect(await store.mediaToMend(50, '', 1)).toStrictEqual(wanted.slice(0, 1));
-      expect(await store.mediaToMend(50, wanted[0]?.id ?? '', 10)).toStrictEqual(wanted.slice(1));
+      expect(await store.mediaToRepair(50, '', 10)).toStrictEqual(wanted);
+      expect(await store.mediaToRepair(50, '', 1)).toStrictEqual(wanted.slice(0, 1));
+      expect(await store.mediaToRepair(50, wanted[0]?.id ?? '', 10)).toStrictEqual(wanted.slice(1));
     });
 
     it('are checked in turn, those first that were not for the longest', async () => {

@@ -255,12 +255,12 @@ describe('what a store tells the other nodes', () => {
     await eventually(() => expect(heard).toHaveLength(1));
     expect(heard.splice(0)).toEqual([{ from: nodeName(1), kind: 'moved', tasks: [[task.id, 3]] }]);
 
-    await store.give(nodeName(1), nodeName(2), given);
+    await store.transfer(nodeName(1), nodeName(2), given);
     await eventually(() => expect(heard).toHaveLength(2));
-    const gifts = heard.splice(0);
-    for (const gift of gifts)
+    const transfers = heard.splice(0);
+    for (const gift of transfers)
       expect(gift).toMatchObject({ from: nodeName(1), kind: 'given', to: nodeName(2) });
-    expect(gifts.flatMap(tasksOf).sort()).toEqual(given.map(({ id }) => id).sort());
+    expect(transfers.flatMap(tasksOf).sort()).toEqual(given.map(({ id }) => id).sort());
 
     const key = aKey();
     await store.putKey(key, AUDIT);
@@ -278,7 +278,7 @@ describe('what a store tells the other nodes', () => {
     await store.revokeKey(key.id, 7, AUDIT);
     const heard = await hear(url);
     await store.commit(moved({ ...task, version: 9 }, INTENT));
-    await store.give('nobody', nodeName(2), [task]);
+    await store.transfer('nobody', nodeName(2), [task]);
     await store.revokeKey(key.id, 8, AUDIT);
     // A message that follows is heard after all before it.
     await store.commit(moved(task, INTENT));

@@ -247,7 +247,7 @@ describe('a foreign change', () => {
     const gateway = await openStore(dir, { foreignChangeMs: 100 });
     const commandLine = await openStore(dir, { exclusive: false });
     const listener = vi.fn();
-    const unsubscribe = gateway.onForeignChange(listener);
+    const unsubscribe = gateway.onExternalChange(listener);
 
     await gateway.accept(anAcceptance(aTask()));
     vi.advanceTimersByTime(300);

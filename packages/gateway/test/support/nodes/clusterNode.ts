@@ -23,7 +23,7 @@ function spin(): void {
     if (now - before > 300) break;
     before = now;
   }
-  say({ held: cluster.held(), node: cluster.node });
+  say({ held: cluster.hasLease(), node: cluster.node });
 }
 
 /** Stands still until the process spins, so that a busy machine ends no lease before. */
@@ -34,12 +34,12 @@ const cluster = await joinCluster({
   timings: JSON.parse(timings),
   now: () => (spinsSince === undefined ? 0 : performance.now() - spinsSince),
 });
-cluster.onSession((event) => say({ event, node: cluster.node }));
+cluster.onLease((event) => say({ event, node: cluster.node }));
 cluster.onMessage((message) => {
   // Tells messages of one kind back as another, for those who measure the way there and back.
-  if (message.kind === 'hint') cluster.tell({ kind: 'shares', account: message.upstreamId });
+  if (message.kind === 'hint') cluster.broadcast({ kind: 'shares', account: message.upstreamId });
 });
-say({ joined: cluster.node, held: cluster.held() });
+say({ joined: cluster.node, held: cluster.hasLease() });
 
 for await (const command of createInterface(process.stdin)) {
   if (command === 'spin') spin();

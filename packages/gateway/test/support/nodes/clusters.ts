@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { Client } from 'pg';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import type { Cluster, Message, SessionEvent } from '../../../src/cluster/cluster.ts';
+import type { Cluster, LeaseEvent, Message } from '../../../src/cluster/cluster.ts';
 import { type ClusterOptions, joinCluster } from '../../../src/cluster/postgres/cluster.ts';
-import type { SessionTimings } from '../../../src/cluster/postgres/timings.ts';
+import type { LeaseTimings } from '../../../src/cluster/postgres/timings.ts';
 import { eventually } from '../eventually.ts';
 import { freshDatabase } from '../servers/database.ts';
 
@@ -23,9 +23,9 @@ export const DEADLINE_MS = 20_000;
 /** A node of a test's cluster, with all that it hears. */
 export interface Node extends Cluster {
   readonly heard: { readonly message: Message; readonly from: string }[];
-  readonly events: SessionEvent[];
+  readonly events: LeaseEvent[];
   /** Resolves when the node is told that about its session for the `count`th time. */
-  happened(event: SessionEvent, count?: number): Promise<void>;
+  happened(event: LeaseEvent, count?: number): Promise<void>;
   /** Resolves when it hears a message that `wanted` is true of. */
   hears(wanted: (message: Message) => boolean): Promise<void>;
 }
@@ -33,20 +33,20 @@ export interface Node extends Cluster {
 /** Joins a node, which leaves when the test ends; steady unless told. */
 export async function joinNode(
   url: string,
-  timings: Partial<SessionTimings> = {},
+  timings: Partial<LeaseTimings> = {},
   now: () => number = STEADY.now,
 ): Promise<Node> {
   const log = pino({ level: process.env.LOG ?? 'silent' });
   const cluster = await joinCluster({ url, log, timings: { ...STEADY.timings, ...timings }, now });
   onTestFinished(() => cluster.close());
   const heard: { message: Message; from: string }[] = [];
-  const events: SessionEvent[] = [];
+  const events: LeaseEvent[] = [];
   const changed = new EventTarget();
   cluster.onMessage((message, from) => {
     heard.push({ message, from });
     changed.dispatchEvent(new Event('change'));
   });
-  cluster.onSession((event) => {
+  cluster.onLease((event) => {
     events.push(event);
     changed.dispatchEvent(new Event('change'));
   });
@@ -63,11 +63,11 @@ export async function joinNode(
       return cluster.node;
     },
     shared: true,
-    held: cluster.held,
+    hasLease: cluster.hasLease,
     members: cluster.members,
-    tell: cluster.tell,
+    broadcast: cluster.broadcast,
     onMessage: cluster.onMessage,
-    onSession: cluster.onSession,
+    onLease: cluster.onLease,
     close: cluster.close,
     heard,
     events,

@@ -5,7 +5,7 @@ import type { Cluster } from '../../../src/cluster/cluster.ts';
 import { joinCluster } from '../../../src/cluster/postgres/cluster.ts';
 import { createEngine, type Engine, type NewTask } from '../../../src/engine/engine.ts';
 import { createFeed, type Feed } from '../../../src/engine/events/feed.ts';
-import { connectFeed } from '../../../src/engine/events/remoteEvents.ts';
+import { connectRemoteEvents } from '../../../src/engine/events/remoteEvents.ts';
 import type { EngineParts, EngineSettings } from '../../../src/engine/parts.ts';
 import { typicalTimeScheduler } from '../../../src/engine/stages/pollScheduler.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
@@ -103,7 +103,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
       const opened = await openPostgresStore({ url, cluster, poolSize: 4, namedStatements: true, log });
       const life = mortal(opened);
       const feed = createFeed({ reader: (ids) => opened.tasks(ids), log });
-      connectFeed(cluster, feed, { forgetKeys: () => undefined });
+      connectRemoteEvents(cluster, feed, { forgetKeys: () => undefined });
       const provider = createRecordingProvider({
         upstream,
         ...(options.abilities ? { abilities: options.abilities } : {}),

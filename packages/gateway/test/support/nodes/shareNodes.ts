@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import type { Cluster, Message, SessionEvent } from '../../../src/cluster/cluster.ts';
-import { newHand } from '../../../src/engine/activeTasks.ts';
+import type { Cluster, LeaseEvent, Message } from '../../../src/cluster/cluster.ts';
+import { newActiveTask } from '../../../src/engine/activeTasks.ts';
 import { type Admission, createAdmission } from '../../../src/engine/stages/admit.ts';
 import { type AccountState, createAccountState } from '../../../src/limits/account.ts';
 import { createAccountShares, type SharedAccounts } from '../../../src/limits/shared.ts';
@@ -130,7 +130,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
     nodes += 1;
     const own = skewed(timers, nodes * SKEW_MS);
     let held = true;
-    const sessionListeners = new Set<(event: SessionEvent) => void>();
+    const sessionListeners = new Set<(event: LeaseEvent) => void>();
     const heard = new Set<(message: Message, from: string) => void>();
     listeners.set(name, heard);
     const cluster: Cluster = {
@@ -138,9 +138,9 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
       get node() {
         return name;
       },
-      held: () => held,
+      hasLease: () => held,
       members: async () => [...listeners.keys()],
-      tell(message) {
+      broadcast(message) {
         messages.push(message);
         if (deaf) return;
         for (const [to, others] of listeners) {
@@ -151,7 +151,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
         heard.add(listener);
         return () => heard.delete(listener);
       },
-      onSession(listener) {
+      onLease(listener) {
         sessionListeners.add(listener);
         return () => sessionListeners.delete(listener);
       },
@@ -192,7 +192,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
     onTestFinished(() => shares.stop());
     await shares.start();
 
-    const hand = () => newHand(aTask(), later(own.monotonic(), 3_600_000));
+    const active = () => newActiveTask(aTask(), later(own.monotonic(), 3_600_000));
     return {
       get name() {
         return name;
@@ -215,7 +215,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
         });
       },
       submit(tasks) {
-        for (let n = 0; n < tasks; n++) admission.enqueue(hand());
+        for (let n = 0; n < tasks; n++) admission.enqueue(active());
       },
       finish(tasks) {
         for (let n = Math.min(tasks, state.inUse); n > 0; n--) state.release();
