@@ -4,6 +4,7 @@ import {
   ABILITIES,
   type Abilities,
   createCatalogue,
+  LOG_EVENTS,
   modelsDocument,
   SETTINGS,
   type Setting,
@@ -16,15 +17,29 @@ import {
  */
 const DOCUMENTS: Readonly<Record<string, () => string>> = {
   'docs/models.md': modelsPage,
+  'docs/operations.md': operationsPage,
   'docs/providers.md': providersPage,
   'docs/settings.md': settingsPage,
 };
 
-/** The page as it is, with its table of abilities made anew. */
 function providersPage(): string {
-  const page = readIfThere(pathOf('docs/providers.md')) ?? '';
-  return page.replace(/(<!-- abilities -->\n)[\s\S]*(<!-- \/abilities -->)/, (_all, begin, end) =>
-    [begin, abilitiesTable(), '\n', end].join(''),
+  return withTable('docs/providers.md', 'abilities', abilitiesTable());
+}
+
+function operationsPage(): string {
+  const rows = Object.entries(LOG_EVENTS).map(([event, meaning]) => `| \`${event}\` | ${meaning} |`);
+  return withTable(
+    'docs/operations.md',
+    'log events',
+    ['| event | meaning |', '| --- | --- |', ...rows].join('\n'),
+  );
+}
+
+/** The page as it is, with the table between `<!-- name -->` and `<!-- /name -->` made anew. */
+function withTable(path: string, name: string, table: string): string {
+  const page = readIfThere(pathOf(path)) ?? '';
+  return page.replace(new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*(<!-- /${name} -->)`), (_all, begin, end) =>
+    [begin, table, '\n', end].join(''),
   );
 }
 

@@ -29,6 +29,7 @@ import { openMedia } from './media/open.ts';
 import { createNativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
+import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { createMetrics } from './observability/metrics.ts';
 import { InputGone } from './providers/provider.ts';
@@ -77,7 +78,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const opened = new AsyncDisposableStack();
   try {
-    return await open(config, { log, clock, logOutput }, opened);
+    return await open(config, { logger: log, clock, logOutput }, opened);
   } catch (error) {
     await opened.disposeAsync();
     throw error;
@@ -86,9 +87,10 @@ export async function startGateway(
 
 async function open(
   config: Config,
-  { log, clock, logOutput }: { log: Logger; clock: Clock; logOutput: LogOutput | undefined },
+  { logger, clock, logOutput }: { logger: Logger; clock: Clock; logOutput: LogOutput | undefined },
   opened: AsyncDisposableStack,
 ): Promise<Gateway> {
+  const log: Log = logger;
   // Before anything is made: what is wrong with the settings leaves no trace.
   await checkAccounts(config.accounts);
   const { store, cluster, problem } = await openStore(config, log);
@@ -115,7 +117,7 @@ async function open(
   const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
   const registry = await createRegistry({
     settings: config,
-    log,
+    log: logger,
     clock,
     share: (accountId) => shares.rates(accountId),
     proxies,
@@ -182,7 +184,9 @@ async function open(
   });
 
   store.onExternalChange(() => {
-    retryWanted(store, engine).catch((err) => log.warn({ err }, 'looking for accounts to try again failed'));
+    retryWanted(store, engine).catch((err) =>
+      log.warn({ event: 'account.retry_failed', err }, 'cannot read which accounts to retry'),
+    );
   });
 
   let server: App | undefined;
@@ -217,7 +221,7 @@ async function open(
   );
   metrics.watch(
     'counter',
-    'onetake_media_mended_total',
+    'onetake_media_repaired_total',
     'Stored files that this node has made whole again, and posters made later',
     () => engine.mediaScrub.repaired,
   );
@@ -254,7 +258,7 @@ async function open(
       { part: 'clock', warning: () => engine.clockSteps.warning() },
       ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
     ] satisfies ReadinessWarning[],
-    onFailure: (part, err) => log.error({ part, err }, 'not ready'),
+    onFailure: (part, err) => log.error({ event: 'gateway.not_ready', part, err }, 'not ready'),
   });
 
   // Where clients reach us is known for sure only once a free port was taken.
@@ -305,7 +309,7 @@ async function open(
     metrics,
     readiness,
     clock,
-    log,
+    log: logger,
     settings: {
       publicUrl: config.publicUrl,
       version: VERSION,
@@ -315,13 +319,14 @@ async function open(
   });
   if (cluster.shared && config.publicUrl === undefined) {
     log.warn(
+      { event: 'config.no_public_url' },
       'ONETAKE_PUBLIC_URL is not set: links in answers lead to the node that gave them, not to the load balancer',
     );
   }
   await shares.start();
   await engine.start();
   address = await listen(server, config);
-  log.info({ address, version: VERSION, node: cluster.node }, 'listening');
+  log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
 
   // Once it can be shown: a key that nobody saw would be the only one.
   const firstKey =
@@ -334,9 +339,12 @@ async function open(
     publicUrl: publicUrl(),
     firstKey,
     async close() {
-      log.info({ unfinished: engine.unfinished, patience_s: config.drainTimeoutSeconds }, 'draining');
+      log.info(
+        { event: 'gateway.draining', unfinished: engine.unfinished, patience_s: config.drainTimeoutSeconds },
+        'draining',
+      );
       await opened.disposeAsync();
-      log.info('stopped');
+      log.info({ event: 'gateway.stopped' }, 'stopped');
     },
   };
 }

@@ -17,6 +17,7 @@ export type { MediaStorage } from './media/media.ts';
 export { NativeJobError } from './native/errors.ts';
 export { createNativePool } from './native/pool.ts';
 export { createLog } from './observability/log.ts';
+export { LOG_EVENTS } from './observability/logEvents.ts';
 export { ABILITIES } from './providers/kinds.ts';
 export type { Abilities, Answer, Handle, Provider } from './providers/provider.ts';
 export { openPostgresStore } from './store/postgres/store.ts';

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
+import { logOf } from '../observability/requestLog.ts';
 import { UpstreamError } from '../providers/provider.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { REASONS } from '../tasks/reasons.ts';
@@ -49,8 +50,8 @@ export function errorAnswer(
   if (status >= 500) {
     // What is told whole to the caller is no fault of ours: a model without an account, a gateway that stops.
     if (error === known && known.cause === undefined)
-      request.log.warn({ reason, param: details.param }, message);
-    else request.log.error({ err: error }, 'request failed');
+      logOf(request).warn({ event: 'request.unavailable', reason, param: details.param }, message);
+    else logOf(request).error({ event: 'request.failed', err: error }, 'request failed');
   }
   if (details.retryAfterSeconds !== undefined) reply.header('retry-after', details.retryAfterSeconds);
   // A 404 or 410 may be kept by caches where nothing forbids it; the next answer may be another.

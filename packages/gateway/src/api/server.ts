@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import fastify, { type FastifyBaseLogger, type FastifyReply, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { createRequestLog } from '../observability/requestLog.ts';
+import { createRequestLog, logOf } from '../observability/requestLog.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { PLAIN_BYTES, useStrictJson } from './body/json.ts';
 import type { ApiContext, App } from './context.ts';
@@ -109,8 +109,9 @@ export async function createServer(context: ApiContext): Promise<App> {
     // Reads are polled by the thousand: told only to those who ask for detail.
     const level = reply.statusCode >= 400 || request.method !== 'GET' ? 'info' : 'debug';
     if (!log.isLevelEnabled(level)) return;
-    request.log[level](
+    logOf(request)[level](
       {
+        event: 'request.completed',
         method: request.method,
         path: pathOf(request.url),
         status: reply.statusCode,

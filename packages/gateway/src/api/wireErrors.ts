@@ -3,7 +3,7 @@ import { type IncomingMessage, METHODS, type Server, type ServerResponse, STATUS
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { FastifyServerOptions } from 'fastify';
-import type { Logger } from 'pino';
+import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { errorBody } from './errors.ts';
 
@@ -16,7 +16,7 @@ type WireError = Parameters<NonNullable<FastifyServerOptions['clientErrorHandler
 const LINGER_MS = 1000;
 
 /** Answers what the HTTP parser refuses, before there is a request that a route or hook could see: Fastify's `clientErrorHandler`. */
-export function createParserErrorHandler(log: Logger): (error: WireError, socket: Socket) => void {
+export function createParserErrorHandler(log: Log): (error: WireError, socket: Socket) => void {
   // The parser refuses each piece that follows, too.
   const refused = new WeakSet<Socket>();
   return (error, socket: AnsweringSocket) => {
@@ -33,7 +33,7 @@ export function createParserErrorHandler(log: Logger): (error: WireError, socket
 }
 
 /** Answers the requests that Node keeps from the routes and would answer without a body: `CONNECT`, and an unknown `Expect`. */
-export function answerUnrouted(server: Server, log: Logger): void {
+export function answerUnrouted(server: Server, log: Log): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const message = `"Expect: ${request.headers.expect}" is not supported; leave the header out, or send "100-continue".`;
     const { head, body } = composed(new OnetakeError('expectation_failed', 417, message), log);
@@ -80,7 +80,7 @@ function isRequestLine(packet: unknown): boolean {
 function sendOnSocket(
   socket: Socket,
   error: OnetakeError,
-  log: Logger,
+  log: Log,
   more: Readonly<Record<string, string>> = {},
 ): void {
   if (!socket.writable) return void socket.destroy();
@@ -92,9 +92,12 @@ function sendOnSocket(
   socket.once('close', () => clearTimeout(linger));
 }
 
-function composed(error: OnetakeError, log: Logger): { head: Record<string, string>; body: string } {
+function composed(error: OnetakeError, log: Log): { head: Record<string, string>; body: string } {
   const id = randomUUID();
-  log.info({ request: id, status: error.status, reason: error.code }, 'request refused by the parser');
+  log.info(
+    { event: 'request.refused', request: id, status: error.status, reason: error.code },
+    'request refused by the HTTP parser',
+  );
   const body = JSON.stringify(errorBody(error, id));
   return {
     body,

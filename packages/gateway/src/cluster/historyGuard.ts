@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
+import type { Log } from '../observability/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Cluster, LeaseEvent } from './cluster.ts';
 
@@ -14,7 +14,7 @@ export interface GuardedHistory {
 export interface HistoryParts {
   readonly store: Store;
   readonly cluster: Cluster;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** Writes that a node remembers: minutes of a busy one, which no standby that is of any use lags behind. */
@@ -56,7 +56,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
       try {
         listener(event);
       } catch (error) {
-        log.error({ err: error }, 'a listener of the cluster failed');
+        log.error({ event: 'cluster.listener_failed', err: error }, 'a listener to cluster messages threw');
       }
     }
   }
@@ -97,7 +97,10 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
         emit('joined');
         return;
       } catch (error) {
-        log.warn({ err: error }, 'what the database still has cannot be compared yet');
+        log.warn(
+          { event: 'store.history_unchecked', err: error },
+          'cannot compare the database with what it had confirmed; retrying',
+        );
         await sleep(RETRY_MS);
       }
     }

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../observability/log.ts';
 import { lockFolder } from '../store/folder/lock.ts';
 import { migratePostgres } from '../store/postgres/migrations.ts';
 import { openPostgresStore } from '../store/postgres/store.ts';
@@ -30,7 +30,7 @@ export interface OpenedStore {
  * Opens the store that the settings name, for a gateway that is to drive its tasks: PostgreSQL, as one node of many, or the
  * embedded one, alone. Migrates it if need be. Throws what is wrong with it.
  */
-export async function openStore(settings: StoreSettings, log: Logger): Promise<OpenedStore> {
+export async function openStore(settings: StoreSettings, log: Log): Promise<OpenedStore> {
   const { databaseUrl: url, databaseSessionUrl, databasePool: poolSize } = settings;
   if (url === undefined) {
     const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
@@ -41,7 +41,9 @@ export async function openStore(settings: StoreSettings, log: Logger): Promise<O
   const lock = lockFolder(settings.dataDir);
   const opened: { close(): Promise<void> }[] = [];
   try {
-    await migratePostgres(databaseSessionUrl ?? url, { say: (message) => log.warn(message) });
+    await migratePostgres(databaseSessionUrl ?? url, {
+      say: (message) => log.warn({ event: 'store.migration_waits' }, message),
+    });
     const cluster = await joinCluster({ url: databaseSessionUrl ?? url, log });
     opened.push(cluster);
     // Behind a pooler each statement may meet another session of the server, which may not know its name.

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../observability/log.ts';
 import type { Store } from '../store/store.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { LONG_AGO, later } from '../time/clock.ts';
@@ -33,7 +33,7 @@ interface OwnershipParts<Driven> {
   readonly store: Store;
   readonly cluster: Cluster;
   readonly timers: Timers;
-  readonly log: Logger;
+  readonly log: Log;
   readonly activeTasks: DrivenTasks<Driven>;
   /** Drives a task from where its last driver left it. Throws where it cannot be driven. */
   readonly resume: (task: Task) => void;
@@ -84,8 +84,8 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       } catch (error) {
         // One task that cannot be driven must not keep the others from it.
         log.error(
-          { task: task.id, err: error },
-          'cannot take this task up; it stays as it is until the next start',
+          { event: 'task.resume_failed', task: task.id, err: error },
+          'cannot resume this task; it stays as it is until the next start',
         );
       }
     }
@@ -100,7 +100,11 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       });
       found = orphans.length;
       resume(orphans);
-      if (found > 0) log.info({ tasks: found, node: cluster.node }, 'adopted unfinished tasks');
+      if (found > 0)
+        log.info(
+          { event: 'ownership.adopted', tasks: found, node: cluster.node },
+          'adopted unfinished tasks',
+        );
     }
   }
 
@@ -125,7 +129,7 @@ export function createOwnership<Driven extends { readonly task: Task }>(
     const movable = [...activeTasks].filter(parts.movable).reverse();
     for (const { to, count } of transfers) {
       const given = await transferTo(to, movable.splice(0, Math.min(count, GIVE_BATCH)));
-      log.info({ to, tasks: given }, 'gave tasks to a node with less to do');
+      log.info({ event: 'ownership.rebalanced', to, tasks: given }, 'transferred tasks to a node with fewer');
     }
   }
 
@@ -178,7 +182,10 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       if (stopped) return;
       looking = look()
         .catch((error) =>
-          log.warn({ err: error }, 'looking for tasks without a driver failed; it is tried again'),
+          log.warn(
+            { event: 'ownership.check_failed', err: error },
+            'checking for tasks without a driver failed; retrying',
+          ),
         )
         .finally(schedule);
     });
@@ -192,8 +199,8 @@ export function createOwnership<Driven extends { readonly task: Task }>(
         .passOn(message.tasks)
         .catch((error) =>
           log.warn(
-            { err: error },
-            'tasks that came late stay until this node has left, and are adopted then',
+            { event: 'ownership.handover_failed', err: error },
+            'cannot pass on tasks that were transferred to this node while it leaves; other nodes adopt them once it has left',
           ),
         );
       return;
@@ -203,7 +210,10 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       .then(resume)
       .catch((error) => {
         searchSoon = true;
-        log.warn({ err: error }, 'reading tasks that were given failed; they are found by the next search');
+        log.warn(
+          { event: 'ownership.transfer_unread', err: error },
+          'cannot read tasks that were transferred to this node; the next search finds them',
+        );
       });
   }
 

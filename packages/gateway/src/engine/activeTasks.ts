@@ -170,10 +170,10 @@ export function createActiveTasks({
           throw error;
         }
         log.error(
-          { err: error, task: active.task.id, event: event.type },
+          { event: 'task.write_failed', err: error, task: active.task.id, transition: event.type },
           error instanceof StoreRefused
-            ? 'the store refuses a transition for its values'
-            : 'a transition cannot be stored yet',
+            ? 'the store refuses the values of a transition'
+            : 'a transition cannot be stored',
         );
         const instead =
           options.retryUntilWritten && error instanceof StoreRefused ? fallbackFor(event) : undefined;
@@ -211,7 +211,13 @@ export function createActiveTasks({
       }
       if (moved) {
         log.info(
-          { task: active.task.id, event: event.type, phase: active.task.phase, version: active.task.version },
+          {
+            event: 'task.moved',
+            task: active.task.id,
+            transition: event.type,
+            phase: active.task.phase,
+            version: active.task.version,
+          },
           'task moved',
         );
         feed.publish({ task: active.task, transition: true });
@@ -220,7 +226,10 @@ export function createActiveTasks({
       }
       if (writeUnknown.length > 0) feed.changedRemotely([active.task.id]);
       if (!driven) {
-        log.warn({ task: active.task.id, event: event.type }, 'lost the task to another driver');
+        log.warn(
+          { event: 'task.driver_changed', task: active.task.id, transition: event.type },
+          'another node drives the task',
+        );
         return undefined;
       }
       // An earlier write was made although it seemed to fail, or somebody noted a wish: judged again on what is stored.
@@ -234,7 +243,10 @@ export function createActiveTasks({
         return await store.task(active.task.id);
       } catch (error) {
         if (settling) throw error;
-        log.warn({ err: error, task: active.task.id }, 'a task that another node changed cannot be read yet');
+        log.warn(
+          { event: 'task.read_failed', err: error, task: active.task.id },
+          'cannot read a task that another node changed; retrying',
+        );
         await sleep(STORE_RETRY_MS);
       }
     }

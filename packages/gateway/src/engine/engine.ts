@@ -116,7 +116,10 @@ export function createEngine(parts: EngineParts): Engine {
   /** Keeps a promise that drain waits for. */
   function keep(work: Promise<unknown>): void {
     const kept = work.catch((error) =>
-      log.error({ err: error }, 'driving a task stopped; the next start takes it up again'),
+      log.error(
+        { event: 'task.driver_failed', err: error },
+        'driving a task failed; the next start resumes it',
+      ),
     );
     calls.add(kept);
     void kept.finally(() => calls.delete(kept));
@@ -148,7 +151,12 @@ export function createEngine(parts: EngineParts): Engine {
     resume: (task) => resume(task),
     release,
     movable,
-    becomeLeader: () => void lateResults.start().catch((error) => log.warn({ err: error }, 'late results')),
+    becomeLeader: () =>
+      void lateResults
+        .start()
+        .catch((error) =>
+          log.warn({ event: 'task.late_results_failed', err: error }, 'following expired tasks failed'),
+        ),
   });
   const lateResults = createLateResults({ ...parts, accountStates });
   const progress = shareProgress(parts);
@@ -293,9 +301,13 @@ export function createEngine(parts: EngineParts): Engine {
     if (!cluster.shared) return;
     try {
       const given = await ownership.transferAll();
-      if (given > 0) log.info({ tasks: given }, 'gave tasks to the other nodes');
+      if (given > 0)
+        log.info({ event: 'ownership.handed_over', tasks: given }, 'handed tasks over to the other nodes');
     } catch (error) {
-      log.warn({ err: error }, 'tasks could not be given to the other nodes, which adopt them instead');
+      log.warn(
+        { event: 'ownership.handover_failed', err: error },
+        'cannot hand tasks over to the other nodes; they adopt them instead',
+      );
     }
   }
 
@@ -436,7 +448,10 @@ export function createEngine(parts: EngineParts): Engine {
         timer = setTimeout(() => resolve('late'), timeoutMs);
       });
       if ((await Promise.race([finished, late])) === 'late') {
-        log.warn({ calls: calls.size }, 'drain timed out; what is left is taken up by the next start');
+        log.warn(
+          { event: 'gateway.drain_timed_out', calls: calls.size },
+          'drain timed out; the next start resumes what is left',
+        );
         void activeTasks.settle();
       }
       clearTimeout(timer);

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
-import type { Logger } from 'pino';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { AccountShares } from '../limits/limits.ts';
 import type { ProbeVerdict } from '../media/inspect/probe.job.ts';
 import type { RemuxVerdict } from '../media/inspect/remux.job.ts';
 import type { MediaStorage } from '../media/media.ts';
+import type { Log } from '../observability/log.ts';
 import type { Account } from '../providers/account.ts';
 import type { Store } from '../store/store.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
@@ -79,6 +79,6 @@ export interface EngineParts {
   readonly timers: Timers;
   readonly feed: Feed;
   readonly scheduler: PollScheduler;
-  readonly log: Logger;
+  readonly log: Log;
   readonly settings: EngineSettings;
 }

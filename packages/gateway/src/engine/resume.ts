@@ -52,7 +52,10 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
     if (task.attempt) {
       // A failure shows in the next question about the job, which is not there then.
       await again(jobOf(task, task.attempt, parts)).catch((error) =>
-        log.warn({ task: task.id, err: error }, 'resuming a job of another node failed'),
+        log.warn(
+          { event: 'upstream.adopt_failed', task: task.id, err: error },
+          'cannot resume a job that another node started',
+        ),
       );
     }
     if (activeTasks.drives(active)) goOn(active);
@@ -61,8 +64,8 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
   /** Nobody can be asked what became of it; a start with the account back can, until the deadline. */
   function waitForAccount(active: ActiveTask): void {
     log.error(
-      { task: active.task.id, account: active.task.attempt?.accountId },
-      'the account that a task was being submitted to is not configured any more; configure it again or the task will fail',
+      { event: 'account.missing', task: active.task.id, account: active.task.attempt?.accountId },
+      'the account that a task was being submitted to is not configured; configure it again or the task will fail',
     );
     active.cancelTimer = timers.after(active.task.deadlineAt - clock.now(), () =>
       keep(loseSubmission(active)),

@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { Log } from '../observability/log.ts';
 import { WHOLE_RATE } from '../store/shares.ts';
 import type { AccountGrant, AccountTrouble, Store } from '../store/store.ts';
 import { isReason, REASONS } from '../tasks/reasons.ts';
@@ -21,7 +21,7 @@ interface SharesParts {
   readonly store: Pick<Store, 'shareAccounts'>;
   readonly cluster: Cluster;
   readonly timers: Timers;
-  readonly log: Pick<Logger, 'warn' | 'info'>;
+  readonly log: Pick<Log, 'warn' | 'info'>;
   readonly random?: () => number;
 }
 
@@ -138,7 +138,10 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
       grants = await store.shareAccounts(cluster.node, reports);
     } catch (error) {
       if (session !== mine) return [];
-      log.warn({ err: error }, 'sharing the limits of accounts with other nodes failed; trying again');
+      log.warn(
+        { event: 'limits.report_failed', err: error },
+        'cannot share the limits of accounts with other nodes; retrying',
+      );
       for (const entry of due) {
         entry.holding.lost();
         entry.reportedAt = Number.NEGATIVE_INFINITY;

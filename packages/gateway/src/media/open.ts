@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ProxySettings } from '../net/proxies.ts';
+import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import type { DiskSpace } from './diskSpace.ts';
@@ -38,7 +39,7 @@ export interface OpenMediaParts {
   readonly clock: Clock;
   readonly proxies?: ProxySettings | undefined;
   readonly space?: DiskSpace | undefined;
-  readonly log: { warn(facts: object, message: string): void };
+  readonly log: Pick<Log, 'warn'>;
 }
 
 export interface OpenedMedia {
@@ -71,7 +72,10 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   } catch (error) {
     // Queries need no storage, and a node that is needed must not wait for it: /readyz says what is missing.
     if (!(error instanceof OnetakeError) || error.code !== 'storage_unavailable') throw error;
-    log.warn({ err: error }, 'the media storage cannot be used yet; starting without it');
+    log.warn(
+      { event: 'media.unavailable', err: error },
+      'the media storage cannot be used yet; starting without it',
+    );
   }
   if (settings.mediaLinks === 'gateway') return { storage, linksBeside: (gateway) => gateway };
 
@@ -86,7 +90,10 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
         ttlMs: settings.linkTtlHours * HOUR_MS,
         clock,
         onFailure: (err) =>
-          log.warn({ err }, 'no link to the bucket could be signed; one to the gateway is given'),
+          log.warn(
+            { event: 'media.sign_failed', err },
+            'cannot sign a link to the bucket; the link leads to the gateway instead',
+          ),
       }),
   };
 }

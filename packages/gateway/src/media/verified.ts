@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import pLimit from 'p-limit';
+import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { checkedStream, type Mismatch, measureStream } from './checkedStream.ts';
 import { MissingObject } from './key.ts';
@@ -44,7 +45,7 @@ interface VerifiedMediaParts<Row> {
   readonly storage: MediaStorage;
   /** Told of what has been read again, and is damaged. */
   readonly damaged: (row: Row, damage: Damage) => void;
-  readonly log: { warn(facts: object, message: string): void };
+  readonly log: Pick<Log, 'warn'>;
 }
 
 /** Objects read in the background at a time, and how many may wait for it: what is passed over is asked for again. */

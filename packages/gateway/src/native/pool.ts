@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../observability/log.ts';
 import { NativeCrash, NativeJobError, NativePoolClosed, NativeTimeout } from './errors.ts';
 import type { ChildMessage, JobMessage } from './protocol.ts';
 import { type NativeChild, spawnChild } from './spawn.ts';
@@ -44,7 +44,7 @@ interface Worker {
 /** A pool of at most `concurrency` children; jobs beyond that wait, first come first served. */
 export function createNativePool(options: {
   readonly concurrency: number;
-  readonly log?: Pick<Logger, 'warn'>;
+  readonly log?: Pick<Log, 'warn'>;
 }): NativePool {
   const workers = new Set<Worker>();
   const queue: Queued[] = [];
@@ -154,7 +154,10 @@ export function createNativePool(options: {
     const job = worker.current;
     finish(worker);
     if (reason instanceof NativeCrash) {
-      options.log?.warn({ err: reason, stderr: reason.stderr, job: job?.message.job }, 'native child died');
+      options.log?.warn(
+        { event: 'native.child_exited', err: reason, stderr: reason.stderr, job: job?.message.job },
+        'a native child process exited',
+      );
     }
     job?.reject(reason);
     dispatch();

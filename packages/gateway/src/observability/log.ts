@@ -1,8 +1,21 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import type { LogEvent } from './logEvents.ts';
 import { createLogOutput, standardOutput } from './logOutput.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What is logged of an event: its name, and whatever identifies what it happened to (`task`, `account`, `err` …). */
+type LogFields = { readonly event: LogEvent } & Readonly<Record<string, unknown>>;
+type Write = (fields: LogFields, message: string) => void;
+
+/** The log as the gateway's parts write it: each line names its event. Any pino logger is one. */
+export interface Log {
+  readonly error: Write;
+  readonly warn: Write;
+  readonly info: Write;
+  readonly debug: Write;
+}
 
 /** Members that may hold a secret, wherever a careless caller puts them. */
 const SECRET_PATHS = ['authorization', 'apiKey', 'api_key', 'key', 'secret', 'token', 'signature'].flatMap(

@@ -1,4 +1,5 @@
-import type { FastifyBaseLogger } from 'fastify';
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import type { Log } from './log.ts';
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
@@ -32,6 +33,9 @@ const PROTOTYPE = {
     ]),
   ),
 };
+
+/** The log of a request; every line carries the request's id. */
+export const logOf = (request: FastifyRequest): Log => request.log;
 
 /** Fastify's `childLoggerFactory`: a child of `parent` that costs nothing until it is used. */
 export function createRequestLog(parent: FastifyBaseLogger, bindings: object): FastifyBaseLogger {

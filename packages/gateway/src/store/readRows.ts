@@ -1,3 +1,4 @@
+import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import {
   type KeyColumns,
@@ -28,11 +29,6 @@ export const KEY: RowKind<KeyColumns, ReturnType<typeof keyFromColumns>> = {
   parse: keyFromColumns,
 };
 
-/** Where rows that cannot be read are told. */
-export interface RowLog {
-  error(facts: object, message: string): void;
-}
-
 /** The one way from rows to what they mean: a row that cannot be read is set aside, and all others go on. */
 export interface RowReader {
   /** Rows that were set aside since the start, each counted once. */
@@ -55,7 +51,7 @@ export interface RowReader {
 /** Rows whose names are remembered, so that each is told and counted once. */
 const MOST_REMEMBERED = 10_000;
 
-export function createRowReader(log?: RowLog): RowReader {
+export function createRowReader(log?: Pick<Log, 'error'>): RowReader {
   const known = new Set<string>();
 
   function setAside({ table }: RowKind<never, unknown>, id: string, reason: unknown): void {

@@ -37,7 +37,7 @@ export type Event =
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
   /** What is stored of the video has changed: damaged bytes were fetched again, or its poster was made later. */
   | {
-      readonly type: 'media_mended';
+      readonly type: 'media_repaired';
       readonly result: Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
     }
   /** The caller deleted a finished task: its words and inputs are erased, its ledger stays. */
@@ -64,7 +64,7 @@ export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
   running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
   storing: ['stored', 'failed', 'cancel_refused'],
-  succeeded: ['media_mended', 'deleted'],
+  succeeded: ['media_repaired', 'deleted'],
   failed: ['deleted', 'finished_late'],
 };
 
@@ -163,7 +163,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
         ? to({ attempt: { ...task.attempt, outcome: 'late', upstreamResult: event.result } })
         : undefined;
 
-    case 'media_mended':
+    case 'media_repaired':
       return task.result && task.deletedAt === undefined
         ? to({ result: { ...task.result, ...event.result } })
         : undefined;

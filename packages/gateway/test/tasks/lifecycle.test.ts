@@ -200,7 +200,7 @@ describe('what is stored of a finished video', () => {
     expiresAt: 1,
     costMicros: 5,
   };
-  const repaired = { type: 'media_mended', result: { bytes: 2, sha256: 'e', posterId: 'p' } } as const;
+  const repaired = { type: 'media_repaired', result: { bytes: 2, sha256: 'e', posterId: 'p' } } as const;
 
   it('may be mended: its bytes, digest and poster, at no cost, and nothing else changes', () => {
     const task = aTask({ phase: 'succeeded', completedAt: 3, result });

@@ -1,6 +1,7 @@
 import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { logOf } from '../../observability/requestLog.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
@@ -111,7 +112,11 @@ export function contentRoutes(app: App, context: ApiContext): void {
     };
     const out = new PassThrough();
     pipeline(Readable.from(pieces()), out, (error) => {
-      if (error) request.log.warn({ err: error, task: task.id }, 'a download was cut short');
+      if (error)
+        logOf(request).warn(
+          { event: 'request.download_aborted', err: error, task: task.id },
+          'sending a video was cut short',
+        );
     });
     return reply.send(out);
   }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireScope } from '../../auth/keyring.ts';
 import { checkRequest } from '../../catalogue/validate/request.ts';
+import { logOf } from '../../observability/requestLog.ts';
 import type { IdempotencyRecord } from '../../store/store.ts';
 import { draining, invalidRequest, OnetakeError } from '../../tasks/errors.ts';
 import type { Task } from '../../tasks/task.ts';
@@ -90,7 +91,10 @@ export function submitRoute(app: App, context: ApiContext): void {
 
   /** Told with the request's id, so that a caller's complaint leads to the task's own lines. */
   function told({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
-    request.log.info({ task: id, model, project: projectId, key: keyId }, 'task accepted');
+    logOf(request).info(
+      { event: 'task.accepted', task: id, model, project: projectId, key: keyId },
+      'task accepted',
+    );
     metrics.accepted.inc({ model });
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import { reasonOf } from '../../store/postgres/errors.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import type { Cluster, LeaseEvent, Message } from '../cluster.ts';
@@ -10,7 +10,7 @@ import { LEASE_TIMINGS, type LeaseTimings } from './timings.ts';
 export interface ClusterOptions {
   /** Of a direct connection to PostgreSQL, not through a pooler in transaction mode. */
   readonly url: string;
-  readonly log: Logger;
+  readonly log: Log;
   /** Milliseconds of a clock that never jumps. */
   readonly now?: () => number;
   /** 0 to 1. */
@@ -35,7 +35,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
     throw unreachable(error);
   });
   follow(session);
-  log.info({ node: session.node }, 'joined the cluster');
+  log.info({ event: 'lease.acquired', node: session.node }, 'joined the cluster');
   let joining: Promise<void> | undefined;
 
   /** A listener that throws keeps nothing from the others, and no session from going on. */
@@ -44,7 +44,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
       try {
         listener(...args);
       } catch (error) {
-        log.error({ err: error }, 'a listener of the cluster failed');
+        log.error({ event: 'cluster.listener_failed', err: error }, 'a listener to cluster messages threw');
       }
     }
   }
@@ -53,14 +53,20 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
     if (signal.aborted) return;
     const told = decodeMessage(payload);
     if (!told)
-      log.debug({ payload: payload.slice(0, 200) }, 'passed over a message that this version does not know');
+      log.debug(
+        { event: 'cluster.message_unknown', payload: payload.slice(0, 200) },
+        'ignored a message that this version does not know',
+      );
     else if (told.from !== session.node) emit(messageListeners, told.message, told.from);
   }
 
   function follow(current: Session): void {
     void current.ended.then((why) => {
       if (signal.aborted) return;
-      log.warn({ node: current.node, why }, 'lost the session with the other nodes');
+      log.warn(
+        { event: 'lease.lost', node: current.node, why },
+        'lost the lease; this node drives nothing until it has joined again',
+      );
       emit(sessionListeners, 'lost');
       joining = joinAgain();
     });
@@ -77,12 +83,15 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
         const next = await open();
         if (signal.aborted) return await next.close();
         session = next;
-        log.info({ node: session.node }, 'joined the cluster again');
+        log.info({ event: 'lease.acquired', node: session.node }, 'joined the cluster again');
         emit(sessionListeners, 'joined');
         follow(session);
         return;
       } catch (error) {
-        log.warn({ err: error, tries: tries + 1 }, 'cannot join the cluster yet');
+        log.warn(
+          { event: 'lease.acquire_failed', err: error, tries: tries + 1 },
+          'cannot join the cluster; retrying',
+        );
       }
     }
   }
@@ -105,7 +114,10 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
       try {
         session.notify(encodeMessage(session.node, message));
       } catch (error) {
-        log.debug({ err: error, kind: message.kind }, 'a message to other nodes cannot be told');
+        log.debug(
+          { event: 'cluster.message_dropped', err: error, kind: message.kind },
+          'cannot encode a message to other nodes',
+        );
       }
     },
     onMessage(listener) {

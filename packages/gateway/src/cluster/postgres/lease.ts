@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { Client } from 'pg';
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import { LOCK_CLASS, nodeName } from '../../store/postgres/nodeLock.ts';
 import { connectionTo } from '../../store/postgres/url.ts';
 import { CHANNEL } from '../messages.ts';
@@ -24,7 +24,7 @@ export interface Session {
 export interface SessionParts {
   /** Of a direct connection to the server. */
   readonly url: string;
-  readonly log: Logger;
+  readonly log: Log;
   /** Milliseconds of a clock that never jumps. */
   readonly now: () => number;
   readonly timings: LeaseTimings;
@@ -115,7 +115,7 @@ export async function openLease(parts: SessionParts): Promise<Session> {
       try {
         await send(outbox.splice(0, NOTIFY_BATCH));
       } catch (error) {
-        log.debug({ err: error }, 'messages to other nodes were not sent');
+        log.debug({ event: 'cluster.message_dropped', err: error }, 'messages to other nodes were not sent');
       }
     }
     sending = undefined;

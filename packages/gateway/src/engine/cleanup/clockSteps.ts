@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import { type Clock, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 
 /** Notices that the wall clock was set forward while this process ran. */
@@ -10,7 +10,7 @@ export interface ClockSteps {
 interface ClockStepsParts {
   readonly clock: Clock;
   readonly timers: MonotonicClock;
-  readonly log: Pick<Logger, 'error' | 'warn'>;
+  readonly log: Pick<Log, 'error' | 'warn'>;
 }
 
 /** Corrections of a time service are seconds; a machine that slept for less loses nothing by it. Milliseconds. */

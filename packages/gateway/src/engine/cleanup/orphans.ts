@@ -31,7 +31,10 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
     const removed = await eachAlone(
       unknown,
       async ({ key, bytes }) => {
-        log.warn({ key, bytes }, 'an object that the database does not know is removed');
+        log.warn(
+          { event: 'retention.orphan_removed', key, bytes },
+          'removed an object that no row refers to',
+        );
         await storage.remove(key);
       },
       ({ key }, err) =>

@@ -84,8 +84,12 @@ export function createRetention({
     const cancel = timers.after(delayMs, () => {
       // The others would find the same work, and be in each other's way.
       (here() && clockSteps.warning() === undefined ? work() : Promise.resolve(0))
-        .then((removed) => removed > 0 && log.info({ removed }, `${name} removed`))
-        .catch((error) => log.error({ err: error }, `removing ${name} failed; it is tried again`))
+        .then(
+          (removed) => removed > 0 && log.info({ event: 'retention.removed', removed }, `removed ${name}`),
+        )
+        .catch((error) =>
+          log.error({ event: 'retention.sweep_failed', err: error }, `removing ${name} failed; retrying`),
+        )
         .finally(() => stopping.signal.aborted || repeat(name, everyMs, everyMs, work, here));
     });
     cancels.set(name, cancel);

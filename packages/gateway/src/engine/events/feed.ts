@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import type { Task } from '../../tasks/task.ts';
 import { createRemoteReads, type TaskReader } from './remoteReads.ts';
 
@@ -37,7 +37,7 @@ interface Watched {
 /** How tasks are read that other nodes changed. */
 interface Others {
   readonly reader: TaskReader;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** Without others on the store, nothing is ever told of them. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import type { Task } from '../../tasks/task.ts';
 
 /** Reads those of the tasks that exist, as they are now. */
@@ -16,7 +16,7 @@ interface RemoteReadsParts {
   /** Whether anybody waits for the task. */
   wanted(taskId: string): boolean;
   done(task: Task): void;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** Tasks in one read. */
@@ -44,8 +44,8 @@ export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsPart
         for (const task of tasks) notify(task);
       } catch (error) {
         log.debug(
-          { err: error, tasks: batch.length },
-          'tasks that other nodes changed could not be read yet',
+          { event: 'task.read_failed', err: error, tasks: batch.length },
+          'cannot read tasks that other nodes changed; retrying',
         );
         // Who waits still waits; those who gave up are left out by the next batch.
         for (const taskId of batch) waiting.add(taskId);
@@ -58,7 +58,10 @@ export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsPart
     try {
       done(task);
     } catch (error) {
-      log.error({ err: error, task: task.id }, 'a listener to changes of a task failed');
+      log.error(
+        { event: 'task.listener_failed', err: error, task: task.id },
+        'a listener to the changes of a task threw',
+      );
     }
   }
 

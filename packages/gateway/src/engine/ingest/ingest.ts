@@ -143,8 +143,8 @@ export function createIngest(parts: IngestParts): Ingest {
       // It may have it all the same, which matters once the upstream does not.
       memory.earlier = 'unknown';
       log.warn(
-        { task: video.taskId, err: error },
-        'the storage does not give back a video that it may have; it is fetched',
+        { event: 'media.read_failed', task: video.taskId, err: error },
+        'cannot read a video that the storage may already have; it is downloaded',
       );
       return undefined;
     }
@@ -172,7 +172,10 @@ export function createIngest(parts: IngestParts): Ingest {
       const isOther = (video.sha256 ?? sha256) !== sha256;
       if (!verdict.ok || isOther || verdict.probe.container !== 'mp4') {
         const problem = verdict.ok ? 'its bytes are not those that were measured' : verdict.problem;
-        log.warn({ key: video.storageKey, problem }, 'a stored video is damaged; it is fetched again');
+        log.warn(
+          { event: 'media.damaged', key: video.storageKey, problem },
+          'a stored video is damaged; it is downloaded again',
+        );
         return undefined;
       }
       const posterWrite = await stagePoster(path, poster, memory);
@@ -200,7 +203,7 @@ export function createIngest(parts: IngestParts): Ingest {
       memory.posterTries += 1;
       // The job itself found no frame, or the machine has had its chances.
       if (!(error instanceof NativeJobError) && memory.posterTries < POSTER_TRIES) throw error;
-      log.warn({ task: taskId, err: error }, 'no poster could be made');
+      log.warn({ event: 'media.poster_failed', task: taskId, err: error }, 'cannot make a poster');
       await write.abandon().catch(() => undefined);
       return undefined;
     }

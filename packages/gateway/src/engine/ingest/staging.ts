@@ -124,7 +124,10 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
         return { write, note: { total } };
     } else if (isOther(opened, write.partial, note)) drop(opened.stream);
     else return receive(key, write, opened);
-    log.info({ key, staged: write.partial }, 'a download cannot be resumed; it begins anew');
+    log.info(
+      { event: 'download.restarted', key, staged: write.partial },
+      'a download cannot be resumed; it starts again',
+    );
     await write.abandon();
     const anew = await openAt(0, open);
     if (anew.offset === 0) return receive(key, await storage.write(key), anew);

@@ -62,7 +62,10 @@ export function createLateResults(parts: LateParts): LateResults {
       if (answer.state === 'succeeded') await note(task, answer.result);
     } catch (error) {
       if (stopped) return;
-      log.debug({ task: task.id, err: error }, 'asking about an expired task failed');
+      log.debug(
+        { event: 'upstream.poll_failed', task: task.id, err: error },
+        'polling an expired task failed',
+      );
       again();
     }
   }
@@ -72,8 +75,8 @@ export function createLateResults(parts: LateParts): LateResults {
     if (!noted || !(await store.commit(noted))) return;
     const { accountId, upstreamId } = task.attempt ?? {};
     log.warn(
-      { task: task.id, account: accountId, upstreamId },
-      'the upstream finished, and may bill, a video whose task had expired; raise ONETAKE_TASK_DEADLINE_MINUTES if this recurs',
+      { event: 'task.finished_late', task: task.id, account: accountId, upstreamId },
+      'the upstream finished a video after its task had expired, and may bill it; raise ONETAKE_TASK_DEADLINE_MINUTES if this recurs',
     );
   }
 
@@ -85,7 +88,10 @@ export function createLateResults(parts: LateParts): LateResults {
     try {
       await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs));
     } catch (error) {
-      log.info({ task: task.id, err: error }, 'an expired task could not be cancelled upstream');
+      log.info(
+        { event: 'upstream.cancel_failed', task: task.id, err: error },
+        'cannot cancel an expired task upstream',
+      );
     }
   }
 

@@ -32,7 +32,7 @@ export function createRepair(parts: RepairParts): Repair {
 
   /** Makes it the truth that `row` is what is stored. False where the task was changed meanwhile: then the object is not ours to keep. */
   async function swap(task: Task, before: MediaRow, row: MediaRow, result: Mended): Promise<void> {
-    const repaired = move(task, { type: 'media_mended', result }, clock.now());
+    const repaired = move(task, { type: 'media_repaired', result }, clock.now());
     const isSame = row.storageKey === before.storageKey;
     if (!repaired || !(await store.commit(repaired, [{ ...row, state: 'present' }]))) {
       if (!isSame) await storage.remove(row.storageKey);
@@ -43,8 +43,8 @@ export function createRepair(parts: RepairParts): Repair {
     if (isSame) return;
     await storage.remove(before.storageKey).catch((error) => {
       log.warn(
-        { key: before.storageKey, err: error },
-        'a damaged object cannot be removed; the sweep tries again',
+        { event: 'retention.remove_failed', key: before.storageKey, err: error },
+        'cannot remove a damaged object; the sweep tries again',
       );
     });
   }

@@ -73,7 +73,10 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
     log,
     damaged: (row, damage) =>
       void note(row, damage).catch((error) =>
-        log.error({ ...namesOf(row), err: error }, 'that a stored file is damaged could not be noted'),
+        log.error(
+          { event: 'media.mark_failed', ...namesOf(row), err: error },
+          'cannot record that a stored file is damaged',
+        ),
       ),
   });
   const repair = createRepair({ ...parts, media });
@@ -97,10 +100,13 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
       tries.delete(row.id);
       if (outcome === 'settled') return;
       count.repaired += 1;
-      log.warn({ event: 'media.mended', ...namesOf(row) }, 'a stored file is whole again');
+      log.warn({ event: 'media.repaired', ...namesOf(row) }, 'a stored file is whole again');
     } catch (error) {
       if (stopping.signal.aborted) return;
-      log.warn({ ...namesOf(row), tries: before + 1, err: error }, 'mending a stored file failed');
+      log.warn(
+        { event: 'media.repair_failed', ...namesOf(row), tries: before + 1, err: error },
+        'repairing a stored file failed',
+      );
       if (before + 1 >= MAX_TRIES) return giveUp(row, 'every try failed');
       tries.set(row.id, { tries: before + 1, at: timers.monotonic(), waitMs: RETRY_MS * 2 ** before });
     }
@@ -137,7 +143,9 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
       // The others would find the same work.
       (leads() ? work() : Promise.resolve())
         .catch(
-          (error) => stopping.signal.aborted || log.warn({ err: error }, `${name} failed; it is tried again`),
+          (error) =>
+            stopping.signal.aborted ||
+            log.warn({ event: 'media.scrub_failed', err: error }, `${name} failed; retrying`),
         )
         .finally(() => stopping.signal.aborted || every(ms, name, work));
     });

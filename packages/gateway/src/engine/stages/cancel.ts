@@ -105,8 +105,8 @@ export function createCancellation({
         await again(active, true);
       } catch (error) {
         log.info(
-          { task: active.task.id, err: error },
-          'a cancellation came too late upstream; the task goes on',
+          { event: 'upstream.cancel_refused', task: active.task.id, err: error },
+          'the upstream did not cancel; the task goes on',
         );
         // Whoever waits for the wish to be carried out, at whatever node, learns that it is off.
         await activeTasks.apply(active, { type: 'cancel_refused' }, { retryUntilWritten: true });

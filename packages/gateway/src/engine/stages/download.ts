@@ -109,7 +109,10 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         if (!(await activeTasks.apply(active, event, { media, retryUntilWritten: true }))) return;
         // The video is ours now: whether the upstream forgets its copy is its own affair.
         await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
-          log.warn({ task: active.task.id, err: error }, 'the upstream would not forget a collected video');
+          log.warn(
+            { event: 'upstream.discard_failed', task: active.task.id, err: error },
+            'the upstream did not delete a downloaded video',
+          );
         });
         return;
       }
@@ -122,8 +125,15 @@ export function createDownloads(parts: DownloadsParts): Downloads {
       }
       const failure = asUpstreamError(error instanceof FetchFailed ? error.cause : error);
       log.warn(
-        { task: active.task.id, ...count, ours: isOurs(error), detail: failure.detail, err: error },
-        'collecting a video failed',
+        {
+          event: 'download.failed',
+          task: active.task.id,
+          ...count,
+          ours: isOurs(error),
+          detail: failure.detail,
+          err: error,
+        },
+        'downloading a video failed',
       );
       result = tried.fresh ?? result;
       const expired =
@@ -160,7 +170,10 @@ export function createDownloads(parts: DownloadsParts): Downloads {
 
   async function lose(active: ActiveTask, error: unknown, detail: string): Promise<void> {
     if (error instanceof TooLarge) {
-      log.error({ task: active.task.id, detail }, 'a video is larger than it may be, and is not kept');
+      log.error(
+        { event: 'download.too_large', task: active.task.id, detail },
+        'a video is larger than allowed and is not stored',
+      );
     }
     // What ends too soon may be whole elsewhere: it was lost on its way. What is something else altogether was never a video of ours.
     const isUnusable = error instanceof DamagedVideo && error.problem !== 'truncated';
@@ -184,8 +197,8 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     start(active, { resumed = false } = {}) {
       const work = run(active, resumed).catch((error) =>
         log.error(
-          { task: active.task.id, err: error },
-          'collecting stopped; the next start takes it up again',
+          { event: 'download.stopped', task: active.task.id, err: error },
+          'downloading stopped; the next start resumes it',
         ),
       );
       underWay.add(work);

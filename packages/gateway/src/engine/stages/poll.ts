@@ -184,12 +184,13 @@ export function createPolling(parts: PollingParts): Polling {
       else settled(asker);
       log.warn(
         {
+          event: 'upstream.poll_failed',
           account: asker.state.account.id,
           tasks: asked.length,
           reason: failure.reason,
           detail: failure.detail,
         },
-        'asking upstream failed',
+        'polling upstream failed',
       );
       // A limit is the account's, not the task's: no other question fares better.
       if (failure.reason === 'rate_limited')
@@ -303,12 +304,15 @@ export function createPolling(parts: PollingParts): Polling {
       if (asker) scheduleNext(active, asker);
       else {
         log.error(
-          { task: active.task.id, account: active.task.attempt?.accountId },
-          'the account of a running task is not configured any more; configure it again or the task will expire',
+          { event: 'account.missing', task: active.task.id, account: active.task.attempt?.accountId },
+          'the account of a running task is not configured; configure it again or the task will expire',
         );
         active.cancelTimer = timers.after(msBetween(timers.monotonic(), active.deadline), () => {
           expire(active).catch((error) =>
-            log.error({ task: active.task.id, err: error }, 'expiring a task failed; the next start does it'),
+            log.error(
+              { event: 'task.expire_failed', task: active.task.id, err: error },
+              'cannot expire a task; the next start does',
+            ),
           );
         });
       }

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import { LONG_AGO, later, latest, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 
 /** How the questions about one account's jobs are doing. */
@@ -32,7 +32,7 @@ interface PollWatchParts {
   readonly polls: () => Iterable<AccountPolls>;
   /** Longer than any question may take, in milliseconds. */
   readonly callTimeoutMs: number;
-  readonly log: Pick<Logger, 'error' | 'info'>;
+  readonly log: Pick<Log, 'error' | 'info'>;
   /** Does `work` every so many milliseconds. Not by the engine's timers, which may be what stands still. */
   readonly every?: (ms: number, work: () => void) => () => void;
 }

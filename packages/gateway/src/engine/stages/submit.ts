@@ -113,7 +113,15 @@ export function createSubmission(parts: SubmissionParts): Submission {
   ): Promise<void> {
     const { reason, created, detail } = failure;
     log.warn(
-      { task: active.task.id, account: account.account.id, reason, created, detail, err: failure },
+      {
+        event: 'upstream.submit_failed',
+        task: active.task.id,
+        account: account.account.id,
+        reason,
+        created,
+        detail,
+        err: failure,
+      },
       'submitting upstream failed',
     );
     if (failure instanceof SendRefused) {
@@ -202,23 +210,32 @@ export function createSubmission(parts: SubmissionParts): Submission {
         if (!stored || !waits) {
           if (stored?.attempt?.upstreamId === event.upstreamId) return;
           log.error(
-            about,
-            'an upstream took a task that was given up meanwhile; it may bill a job that nobody follows',
+            { event: 'upstream.job_abandoned', ...about },
+            'the upstream accepted a task that had ended meanwhile; it may bill a job that nobody follows',
           );
           return;
         }
         const next = move(stored, confirmed, clock.now());
         const outcome = next ? await store.claim(next) : 'lost';
         if (outcome === 'taken') {
-          log.error(about, 'the job of a task that another node drives was taken for that of a task like it');
+          log.error(
+            { event: 'upstream.job_taken', ...about },
+            'upstream job already belongs to another task',
+          );
           return;
         }
         if (!next || outcome === 'lost') continue;
-        log.info(about, 'confirmed a submission for the node that has taken it over');
+        log.info(
+          { event: 'task.confirmed_late', ...about },
+          'recorded the upstream id of a task for the node that drives it now',
+        );
         feed.publish({ task: next.task, transition: true });
         return;
       } catch (error) {
-        log.warn({ ...about, err: error }, 'confirming a submission failed; it is tried again');
+        log.warn(
+          { event: 'task.confirm_failed', ...about, err: error },
+          'cannot record the upstream id of a task; retrying',
+        );
         await pause(timers, CONFIRM_AGAIN_MS, stopping.signal);
       }
     }
@@ -307,8 +324,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
         told += 1;
       } catch (error) {
         log.warn(
-          { task: lost.taskId, account: account.id, err: error },
-          'looking for a lost submission failed',
+          { event: 'upstream.find_failed', task: lost.taskId, account: account.id, err: error },
+          'searching for a lost submission failed',
         );
         // An error says nothing about the submission: only the task's deadline ends the asking.
         if (timers.monotonic() > active.deadline) return unknown;
@@ -368,7 +385,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
       'It was not repeated, so that it cannot be billed twice; submit a new task if you want another try.';
     if (settings.resubmitUnknown) {
       log.warn(
-        { task: id, account: account.account.id },
+        { event: 'upstream.resubmitted', task: id, account: account.account.id },
         'submitting again after an unknown outcome, as configured',
       );
       await refused(

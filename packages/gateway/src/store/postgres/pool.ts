@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type CustomTypesConfig, Pool, type PoolClient, types } from 'pg';
+import type { Log } from '../../observability/log.ts';
 import { asStoreError, isAnswer, isStalePlan, wasCut } from './errors.ts';
 import { connectionTo } from './url.ts';
 
@@ -31,14 +32,9 @@ export interface ConnectionOptions {
   readonly usesPerConnection?: number;
   /** Longest wait for an answer, milliseconds. */
   readonly answerTimeoutMs?: number;
-  readonly log?: StoreLog;
+  readonly log?: Pick<Log, 'warn'>;
   /** Told what a statement failed with, as the driver threw it. */
   readonly onError?: (error: unknown) => void;
-}
-
-/** Where a store tells what it has met and mended. */
-export interface StoreLog {
-  warn(facts: object, message: string): void;
 }
 
 /** Longest wait for a connection, milliseconds: a caller is told to try again rather than held. */
@@ -73,7 +69,9 @@ export function openConnections(options: ConnectionOptions): Connections {
   });
   // A server that goes away tells idle connections too; the pool has dropped them, and unheard the event would end the process.
   // Its words alone are logged: the error carries the whole client, and with it the way to the database.
-  pool.on('error', ({ message }) => log?.warn({ reason: message }, 'a database connection was lost'));
+  pool.on('error', ({ message }) =>
+    log?.warn({ event: 'store.connection_lost', reason: message }, 'a database connection was lost'),
+  );
   pool.on('connect', (client) => client.on('error', () => undefined));
 
   const queryOf = ({ name, text }: Statement, values: readonly unknown[]) => ({
@@ -115,7 +113,10 @@ export function openConnections(options: ConnectionOptions): Connections {
       return await attempt(work).catch((error: unknown) => {
         // Nothing of the work was done, or the server has rolled it back: once more, where the plans are made anew.
         if (!isStalePlan(error)) throw error;
-        log?.warn({ err: error }, 'the database was altered; its connections are opened anew');
+        log?.warn(
+          { event: 'store.schema_changed', err: error },
+          'the database schema was altered; reconnecting',
+        );
         return attempt(work);
       });
     } catch (error) {

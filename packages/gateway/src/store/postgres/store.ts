@@ -1,6 +1,7 @@
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
+import type { Log } from '../../observability/log.ts';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
-import { createRowReader, KEY, MEDIA, type RowLog, TASK } from '../readRows.ts';
+import { createRowReader, KEY, MEDIA, TASK } from '../readRows.ts';
 import {
   type KeyColumns,
   keyColumns,
@@ -17,7 +18,7 @@ import { shareAccounts } from './accountShares.ts';
 import { checkWrites, createSpaceWatch } from './check.ts';
 import { isBadValue, unusableDatabase } from './errors.ts';
 import { migratePostgres } from './migrations.ts';
-import { openConnections, type StoreLog } from './pool.ts';
+import { openConnections } from './pool.ts';
 import { SQL, TASKS_IN_MESSAGE } from './statements.ts';
 import { jsonRows } from './text.ts';
 import { createWrites, mediaRows } from './writes.ts';
@@ -35,7 +36,7 @@ export interface PostgresOptions {
   readonly usesPerConnection?: number;
   /** Longest wait for an answer, milliseconds. Default: 15 seconds. */
   readonly answerTimeoutMs?: number;
-  readonly log?: StoreLog & RowLog;
+  readonly log?: Pick<Log, 'warn' | 'error'>;
 }
 
 /** Batches of one kind on their way at a time, at most. More would only be smaller. */

@@ -1,12 +1,13 @@
 import type { Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
+import type { Log } from '../../observability/log.ts';
 import type { Move } from '../../tasks/lifecycle.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
 import { watchFiles } from '../folder/files.ts';
 import { explainedFolder, lockFolder } from '../folder/lock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from '../folder/marks.ts';
-import { createRowReader, KEY, MEDIA, type RowLog, TASK } from '../readRows.ts';
+import { createRowReader, KEY, MEDIA, TASK } from '../readRows.ts';
 import {
   type KeyColumns,
   keyColumns,
@@ -35,7 +36,7 @@ export interface SqliteOptions {
   readonly foreignChangeMs?: number;
   /** How long a write waits for another process that has the file locked, milliseconds. */
   readonly lockPatienceMs?: number;
-  readonly log?: RowLog;
+  readonly log?: Pick<Log, 'error'>;
 }
 
 /** The embedded store: one SQLite file, WAL, `synchronous=FULL`, group commit. */
