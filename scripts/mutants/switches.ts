@@ -29,7 +29,7 @@ interface Switches {
 /** The variables that children must have, whatever environment their parent makes for them. */
 const HANDED_DOWN = [
   'ONETAKE_MUTANTS_LANE',
-  'ONETAKE_MUTANTS_FILE',
+  'MUTANTS_FILE',
   'ONETAKE_MUTANTS_TEST',
   'NODE_OPTIONS',
   'TMPDIR',

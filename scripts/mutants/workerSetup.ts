@@ -17,7 +17,7 @@ let file = '';
 beforeEach(({ task }) => {
   file = path.relative(ROOT, task.file.filepath);
   switches.currentTestId = task.fullTestName;
-  process.env.ONETAKE_MUTANTS_FILE = file;
+  process.env.MUTANTS_FILE = file;
   process.env.ONETAKE_MUTANTS_TEST = switches.currentTestId;
 });
 
