@@ -14,7 +14,7 @@ import { openStore } from '../store/postgres/openStore.ts';
 import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
 import { sums } from '../support/engineWorld.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
-import { createNodes } from '../support/nodes/nodesWorld.ts';
+import { createNodes } from '../support/nodes/world.ts';
 import { onetake } from '../support/processes/commandLine.ts';
 import { copyDatabase, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';

@@ -4,7 +4,7 @@ import type { EngineParts } from '../../../src/engine/parts.ts';
 import { createAccountShares } from '../../../src/limits/shared.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { eventually } from '../../support/eventually.ts';
-import { createNodes } from '../../support/nodes/nodesWorld.ts';
+import { createNodes } from '../../support/nodes/world.ts';
 import { onetake } from '../../support/processes/commandLine.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 

@@ -4,7 +4,7 @@ import { move } from '../../../src/tasks/lifecycle.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { sums } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
-import { createNodes, type Node } from '../../support/nodes/nodesWorld.ts';
+import { createNodes, type Node } from '../../support/nodes/world.ts';
 
 const WORKING = () => ({ answers: ['in_progress'] }) as const;
 const phase =

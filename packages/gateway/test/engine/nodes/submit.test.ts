@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { lookedUp } from '../../../src/providers/http/judge.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { eventually } from '../../support/eventually.ts';
-import { createNodes, type Node } from '../../support/nodes/nodesWorld.ts';
+import { createNodes, type Node } from '../../support/nodes/world.ts';
 
 const phase =
   (...phases: Task['phase'][]) =>

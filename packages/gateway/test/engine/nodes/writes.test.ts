@@ -4,7 +4,7 @@ import { OnetakeError } from '../../../src/tasks/errors.ts';
 import { type Move, move } from '../../../src/tasks/lifecycle.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { eventually } from '../../support/eventually.ts';
-import { createNodes } from '../../support/nodes/nodesWorld.ts';
+import { createNodes } from '../../support/nodes/world.ts';
 
 const WORKING = () => ({ answers: ['in_progress'] }) as const;
 const away = () => new OnetakeError('store_unavailable', 503, 'The database is away.');

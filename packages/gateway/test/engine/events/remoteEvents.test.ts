@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { createFeed } from '../../src/engine/events/feed.ts';
-import { connectRemoteEvents } from '../../src/engine/events/remoteEvents.ts';
-import { createManualCluster } from '../support/manualCluster.ts';
+import { createFeed } from '../../../src/engine/events/feed.ts';
+import { connectRemoteEvents } from '../../../src/engine/events/remoteEvents.ts';
+import { createManualCluster } from '../../support/manualCluster.ts';
 
 function connected() {
   const cluster = createManualCluster();

@@ -1,0 +1,66 @@
+// The rules of the layout that no other tool checks; CONTRIBUTING.md says why they are there.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+
+/** Files in one folder, without its subfolders: as many as a reader takes in at a glance. */
+const MAX_FILES = 20;
+/** A file with fewer lines and one importer belongs into its importer. */
+const MIN_LINES = 40;
+
+/** Short files with one importer that stay by themselves, and why. */
+const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
+  { files: /\/store\/migrations\//, why: 'a migration is a file, and is never edited once it has shipped' },
+  { files: /\/catalogue\/entries\//, why: 'a table: the models of one family' },
+];
+
+const files = execFileSync('git', ['ls-files', 'packages', 'bench', 'chaos', 'scripts'], { encoding: 'utf8' })
+  .split('\n')
+  .filter((file) => /\.(?:ts|mjs)$/.test(file));
+const texts = new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
+const problems: string[] = [];
+
+for (const [folder, count] of countBy(files.map((file) => dirname(file))))
+  if (count > MAX_FILES)
+    problems.push(`${folder} has ${count} files; at most ${MAX_FILES}: make folders of them`);
+
+for (const file of files) {
+  const folder = basename(dirname(file));
+  const name = basename(file);
+  if (name.startsWith(folder) && /^[A-Z]/.test(name.slice(folder.length)))
+    problems.push(`${file}: the folder carries the prefix already`);
+}
+
+const importers = new Map<string, Set<string>>();
+for (const [file, text] of texts)
+  for (const [, specifier = ''] of text.matchAll(/(?:\bfrom|\bimport|\bURL\()\s*\(?'(\.[^']+)'/g)) {
+    const target = join(dirname(file), specifier);
+    importers.set(target, (importers.get(target) ?? new Set()).add(file));
+  }
+const short = files.filter((file) => {
+  const by = [...(importers.get(file) ?? [])].filter((from) => isSource(from));
+  const lines = texts.get(file)?.split('\n').length ?? 0;
+  return isSource(file) && by.length === 1 && lines <= MIN_LINES;
+});
+for (const file of short)
+  if (!SHORT.some(({ files: some }) => some.test(file)))
+    problems.push(
+      `${file} has under ${MIN_LINES} lines and one importer: put it there, or give a reason in ${relative('.', import.meta.filename)}`,
+    );
+for (const { files: some } of SHORT)
+  if (!short.some((file) => some.test(file)))
+    problems.push(`${some} fits no short file any more in ${relative('.', import.meta.filename)}`);
+
+function isSource(file: string): boolean {
+  return /^packages\/[^/]+\/src\//.test(file);
+}
+
+function countBy(keys: readonly string[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
+
+for (const problem of problems) console.error(problem);
+console.log(`${files.length} files, ${problems.length} problems`);
+process.exitCode = problems.length > 0 ? 1 : 0;
