@@ -15,8 +15,9 @@ import {
 } from '../provider.ts';
 import { createPreviewFiles, type PreviewFiles, type RenderFailure, videoName } from './files.ts';
 import { removeLeftovers } from './leftovers.ts';
-import type { RenderInput } from './render.job.ts';
-import { type RenderSpec, specOf } from './spec.ts';
+import type { RenderInput } from './render.ts';
+import { specOf } from './request.ts';
+import type { RenderSpec } from './spec.ts';
 
 const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
 

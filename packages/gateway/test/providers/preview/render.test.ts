@@ -7,7 +7,7 @@ import { shapesOf } from '../../../src/catalogue/sizes.ts';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
 import { probeVideo } from '../../../src/media/inspect/probe.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
-import type { RenderInput } from '../../../src/providers/preview/render.job.ts';
+import type { RenderInput } from '../../../src/providers/preview/render.ts';
 import type { RenderSpec } from '../../../src/providers/preview/spec.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 

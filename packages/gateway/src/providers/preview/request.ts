@@ -1,0 +1,21 @@
+import type { VideoRequest } from '../../tasks/request.ts';
+import type { RenderSpec } from './spec.ts';
+
+/** What to draw for a request. Without a seed of its own a job gets one from its key, so that a resumed render is the same. */
+export function specOf(
+  request: VideoRequest,
+  idempotencyKey: string,
+  images: { readonly firstFrame?: string; readonly lastFrame?: string },
+): RenderSpec {
+  return {
+    prompt: request.prompt,
+    duration: request.duration,
+    width: request.width,
+    height: request.height,
+    audio: request.generateAudio ?? false,
+    cameraFixed: request.cameraFixed ?? false,
+    seed: request.seed ?? Number.parseInt(idempotencyKey.slice(-8), 16),
+    ...(request.style === undefined ? {} : { style: request.style }),
+    ...images,
+  };
+}
