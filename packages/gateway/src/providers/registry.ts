@@ -6,7 +6,7 @@ import { invalidSettings, OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
 import { type ConfiguredAccount, modelsOf } from './accounts.ts';
-import { createPreviewProvider } from './preview/preview.ts';
+import { createPreviewProvider } from './preview/provider.ts';
 import type { MaySend } from './provider.ts';
 import type { CallbackAddress, CommonAccount } from './providerKind.ts';
 import type { RateShare } from './rateShare.ts';

@@ -1,5 +1,5 @@
+import type { RenderSpec } from '@onetake/renderer';
 import type { VideoRequest } from '../../tasks/request.ts';
-import type { RenderSpec } from './spec.ts';
 
 /** What to draw for a request. Without a seed of its own a job gets one from its key, so that a resumed render is the same. */
 export function specOf(

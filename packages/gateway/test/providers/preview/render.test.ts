@@ -1,14 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCanvas } from '@napi-rs/canvas';
+import type { RenderInput, RenderSpec } from '@onetake/renderer';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { shapesOf } from '../../../src/catalogue/sizes.ts';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
 import { probeVideo } from '../../../src/media/inspect/probe.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
-import type { RenderInput } from '../../../src/providers/preview/render.ts';
-import type { RenderSpec } from '../../../src/providers/preview/spec.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 async function probed(path: string) {

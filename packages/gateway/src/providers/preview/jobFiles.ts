@@ -1,0 +1,123 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { RenderSpec } from '@onetake/renderer';
+import type { Reason } from '../../tasks/reasons.ts';
+
+/** Why a render ended without a video. */
+export interface RenderFailure {
+  readonly reason: Reason;
+  readonly message: string;
+  readonly detail?: string;
+}
+
+/**
+ * The durable state of preview jobs: the files of a job say where it stands. A spec alone is a job to do; beside it
+ * a video is a job done, a failure a job over. Each appears whole or not at all.
+ */
+export interface PreviewFiles {
+  saveSpec(key: string, spec: RenderSpec): Promise<void>;
+  readSpec(key: string): Promise<RenderSpec | undefined>;
+  /** Keeps an input image; resolves with its file name. */
+  saveImage(key: string, role: 'first' | 'last', image: Readable): Promise<string>;
+  saveFailure(key: string, failure: RenderFailure): Promise<void>;
+  readFailure(key: string): Promise<RenderFailure | undefined>;
+  /** Length of the finished video in bytes. */
+  videoBytes(key: string): Promise<number | undefined>;
+  openVideo(key: string, offset: number): Readable;
+  /** Makes a rendered file the job's video. */
+  publishVideo(key: string): Promise<void>;
+  /** Where a render writes before its video is published. */
+  draftPath(key: string): string;
+  path(name: string): string;
+  /** Removes all files of a job. */
+  remove(key: string): Promise<void>;
+}
+
+/** File name of a job's video, also its result reference. */
+export const videoName = (key: string): string => `${key}.mp4`;
+
+export function createPreviewFiles(dir: string): PreviewFiles {
+  const path = (name: string): string => join(dir, name);
+  const specPath = (key: string): string => path(`${key}.json`);
+  const failurePath = (key: string): string => path(`${key}.failed.json`);
+  const imageName = (key: string, role: string): string => `${key}.${role}`;
+  const draftPath = (key: string): string => path(`${key}.draft.mp4`);
+
+  /** Writes beside, syncs, renames, syncs the folder: after this a power loss does not undo it. */
+  async function writeDurably(target: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+    await mkdir(dir, { recursive: true });
+    const draft = `${target}.part`;
+    const file = await open(draft, 'w');
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await publish(draft, target);
+  }
+
+  async function publish(draft: string, target: string): Promise<void> {
+    await rename(draft, target);
+    const folder = await open(dir, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  return {
+    path,
+    draftPath,
+    saveSpec: (key, spec) => writeDurably(specPath(key), (file) => file.writeFile(JSON.stringify(spec))),
+    readSpec: (key) => readJson<RenderSpec>(specPath(key)),
+    async saveImage(key, role, image) {
+      const name = imageName(key, role);
+      await writeDurably(path(name), (file) => file.writeFile(image));
+      return name;
+    },
+    async saveFailure(key, failure) {
+      await writeDurably(failurePath(key), (file) => file.writeFile(JSON.stringify(failure)));
+      // Half a video, of a render that was killed.
+      await rm(draftPath(key), { force: true });
+    },
+    readFailure: (key) => readJson<RenderFailure>(failurePath(key)),
+    async videoBytes(key) {
+      return (await unlessMissing(stat(path(videoName(key)))))?.size;
+    },
+    openVideo: (key, offset) => createReadStream(path(videoName(key)), { start: offset }),
+    async publishVideo(key) {
+      const file = await open(draftPath(key), 'r+');
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await publish(draftPath(key), path(videoName(key)));
+    },
+    async remove(key) {
+      // The spec goes last: while it is there, the job can still be told.
+      const names = [imageName(key, 'first'), imageName(key, 'last'), videoName(key)];
+      const all = [draftPath(key), failurePath(key), ...names.map(path), specPath(key)];
+      for (const one of all) await rm(one, { force: true });
+    },
+  };
+}
+
+/** The files are ours alone, so their content is what was written. */
+async function readJson<T>(path: string): Promise<T | undefined> {
+  const text = await unlessMissing(readFile(path, 'utf8'));
+  return text === undefined ? undefined : (JSON.parse(text) as T);
+}
+
+async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,71 @@
+import { createCanvas, type Image } from '@napi-rs/canvas';
+import { FPS } from './encode.ts';
+import { createRandom, hashText, pick, type Random } from './maths.ts';
+import { createCamera } from './picture/camera.ts';
+import { createCaption } from './picture/caption.ts';
+import { applyLook } from './picture/grading.ts';
+import { createFinish } from './picture/grain.ts';
+import { createKeyFrames } from './picture/keyframes.ts';
+import { paletteFor } from './picture/palette.ts';
+import type { CameraMove, Direction } from './prompt/direction.ts';
+import { createWeather } from './scenes/elements/weather.ts';
+import { SCENES } from './scenes/registry.ts';
+import type { Stage } from './scenes/scene.ts';
+import type { RenderSpec } from './spec.ts';
+
+/** The pictures of a video, drawn one after the other. */
+export interface Film {
+  readonly frames: number;
+  /** The pixels of a frame: RGBA, opaque, in memory of their own; the caller may release it. */
+  draw(frame: number): Buffer;
+}
+
+/** Prepares a film: paints what does not move. The same spec gives the same pixels. */
+export function createFilm(
+  spec: RenderSpec,
+  direction: Direction,
+  images: { readonly first: Image | undefined; readonly last: Image | undefined },
+): Film {
+  const { width, height, duration } = spec;
+  const frames = Math.max(1, Math.round(duration * FPS));
+  const random = createRandom(spec.seed ^ hashText(spec.prompt));
+  const stage: Stage = {
+    width,
+    height,
+    unit: Math.sqrt(width * height) / 100,
+    duration,
+    direction,
+    palette: paletteFor(direction, random),
+    random,
+  };
+  const camera = createCamera(moveOf(spec, direction, random), duration, direction.pace);
+  const scene = SCENES[direction.kind](stage);
+  const weather = createWeather(stage);
+  const keyFrames = createKeyFrames({ width, height, duration, lastTime: (frames - 1) / FPS }, images);
+  const finish = createFinish(width, height, spec.seed);
+  const caption = createCaption({ width, height }, spec.prompt);
+  const canvas = createCanvas(width, height);
+  const context = canvas.getContext('2d', { alpha: false });
+
+  return {
+    frames,
+    draw(frame) {
+      const time = frame / FPS;
+      scene.draw(context, time, camera(time));
+      weather?.(context, time);
+      applyLook(context, direction.look, width, height);
+      finish(context, frame);
+      keyFrames(context, time);
+      caption(context, time);
+      return canvas.data();
+    },
+  };
+}
+
+/** Moves that suit any scene, for prompts that ask for none. */
+const USUAL_MOVES: readonly [CameraMove, ...CameraMove[]] = ['in', 'in', 'left', 'right', 'out'];
+
+function moveOf({ cameraFixed }: RenderSpec, { camera }: Direction, random: Random): CameraMove {
+  const usual = pick(random, USUAL_MOVES);
+  return cameraFixed ? 'still' : (camera ?? usual);
+}

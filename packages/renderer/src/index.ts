@@ -1,0 +1,2 @@
+export { type RenderInput, render } from './render.ts';
+export type { RenderSpec } from './spec.ts';

@@ -1,0 +1,28 @@
+import type { SKRSContext2D } from '@napi-rs/canvas';
+import type { Random } from '../maths.ts';
+import type { View } from '../picture/camera.ts';
+import type { Palette } from '../picture/palette.ts';
+import type { Direction } from '../prompt/direction.ts';
+
+/** Everything a scene is made from. */
+export interface Stage {
+  /** Pixels of the frame. */
+  readonly width: number;
+  readonly height: number;
+  /** A length that looks alike at every size and ratio: 1/100 of the geometric mean of width and height. */
+  readonly unit: number;
+  /** Seconds. */
+  readonly duration: number;
+  readonly direction: Direction;
+  readonly palette: Palette;
+  readonly random: Random;
+}
+
+/** A scene that is ready to draw: what does not move has been painted already. */
+export interface Scene {
+  /** Paints the whole frame at `time` seconds of scene time. */
+  draw(context: SKRSContext2D, time: number, view: View): void;
+}
+
+/** Paints what does not move and returns how to draw the rest. One per kind of scene; `registry.ts` lists them. */
+export type SceneMaker = (stage: Stage) => Scene;
