@@ -63,7 +63,21 @@ const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
   severity: 'error',
   from: { path: part(name) },
   // A dependency of one package alone is installed below it, and is none of our rooms.
-  to: { path: '^packages/', pathNot: [part(name, ...allowed), '/node_modules/'] },
+  to: { path: '^packages/gateway/', pathNot: [part(name, ...allowed), '/node_modules/'] },
+}));
+
+/** Which packages the code of each package may import, tests apart. */
+const PACKAGES = { gateway: ['renderer'], renderer: ['video'], simulators: ['video'], video: [] };
+
+const packages = Object.entries(PACKAGES).map(([name, allowed]) => ({
+  name: `${name}-imports-packages`,
+  comment: `@onetake/${name} may import ${allowed.join(', ') || 'no package of ours'}.`,
+  severity: 'error',
+  from: { path: `^packages/${name}/src/` },
+  to: {
+    path: '^packages/',
+    pathNot: [`^packages/(?:${[name, ...allowed].join('|')})/`, '/node_modules/'],
+  },
 }));
 
 /** A room's drivers, and who may know them beside `gateway.ts`, `index.ts`, `cli/`, `config/` and the room itself: everyone else sees the interface. */
@@ -86,6 +100,25 @@ export default {
   forbidden: [
     ...directions,
     ...drivers,
+    ...packages,
+    {
+      name: 'renderer-behind-its-adapter',
+      comment: 'To the rest of the gateway the renderer is a provider like any other.',
+      severity: 'error',
+      from: { path: `${SRC}/`, pathNot: `${SRC}/providers/preview/` },
+      to: { path: '^packages/renderer/' },
+    },
+    {
+      name: 'native-code-in-children',
+      comment:
+        'A crash of native code ends its process. Import types only, and run the code in a child: a *.job.ts of the gateway, child.ts of the simulators.',
+      severity: 'error',
+      from: {
+        path: '^packages/(?:gateway|simulators)/src/',
+        pathNot: ['\\.job\\.ts$', '^packages/simulators/src/video/(?:child|encode|stills)\\.ts$'],
+      },
+      to: { path: '^packages/(?:renderer|video)/', dependencyTypesNot: ['type-only'] },
+    },
     {
       name: 'only-judge-says-absent',
       comment: 'Adapters tell what a list holds; what follows from it, providers/http/judge.ts says.',

@@ -41,7 +41,7 @@ export async function render(
     const pixels = film.draw(frame);
     await encoding;
     progress((DRAWN * frame) / film.frames);
-    encoding = mp4.video(pixels).finally(() => release(pixels));
+    encoding = mp4.write(pixels).finally(() => release(pixels));
   }
   await encoding;
   progress(DRAWN);

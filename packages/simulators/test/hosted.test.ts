@@ -1,6 +1,6 @@
+import { probe } from '@onetake/video';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Simulators, startSimulators } from '../src/index.ts';
-import { probe } from './support/probe.ts';
 
 interface Call {
   readonly path: string;

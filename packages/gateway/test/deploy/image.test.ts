@@ -28,6 +28,22 @@ it('copies what is there, and what the build context lets through', () => {
   for (const path of copied) expect(existsSync(join(ROOT, path)), path).toBe(true);
 });
 
+it('holds the source of every package of ours that the gateway depends on, and of no other', () => {
+  const needed = new Set<string>();
+  const need = (name: string): void => {
+    needed.add(name);
+    const { dependencies } = z
+      .object({ dependencies: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(read(`packages/${name}/package.json`)));
+    for (const dependency of Object.keys(dependencies)) {
+      if (dependency.startsWith('@onetake/')) need(dependency.slice('@onetake/'.length));
+    }
+  };
+  need('gateway');
+  const copied = instructions('COPY').flatMap((line) => /^packages\/(\w+)\/src /.exec(line)?.[1] ?? []);
+  expect(copied.toSorted()).toEqual([...needed].toSorted());
+});
+
 it('starts the gateway without a shell, as a user that is not root, on the default port', () => {
   expect(instructions('ENTRYPOINT')).toEqual(['["node", "packages/gateway/src/cli/main.ts"]']);
   expect(instructions('CMD').at(-1)).toBe('["serve"]');

@@ -1,16 +1,6 @@
 import { encodeVideo } from './encode.ts';
-import type { MadeMessage, MakeMessage } from './maker.ts';
-import { encodeJpeg, encodePng, encodeSprites, encodeWebp } from './stills.ts';
-
-const MAKE = {
-  mp4: encodeVideo,
-  mov: encodeVideo,
-  webm: encodeVideo,
-  webp: encodeWebp,
-  jpeg: encodeJpeg,
-  png: encodePng,
-  sprites: encodeSprites,
-};
+import type { MadeMessage, MakeMessage, MakeRequest } from './maker.ts';
+import { encodeLastFrame, encodeSprites } from './stills.ts';
 
 // The simulators went away: nobody waits for the result.
 process.on('disconnect', () => process.exit(0));
@@ -28,11 +18,25 @@ process.on('message', (message: MakeMessage) => {
 
 async function make(message: MakeMessage): Promise<MadeMessage> {
   try {
-    return { id: message.id, bytes: await MAKE[message.kind](message) };
+    return { id: message.id, bytes: await encode(message) };
   } catch (error) {
     return {
       id: message.id,
       failure: error instanceof Error ? (error.stack ?? error.message) : String(error),
     };
+  }
+}
+
+function encode(request: MakeRequest): Promise<Buffer> {
+  const { kind } = request;
+  switch (kind) {
+    case 'sprites':
+      return encodeSprites(request);
+    case 'webp':
+    case 'jpeg':
+    case 'png':
+      return encodeLastFrame({ ...request, kind });
+    default:
+      return encodeVideo({ ...request, kind });
   }
 }

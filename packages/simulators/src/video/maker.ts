@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-
-export type StillFormat = 'webp' | 'jpeg' | 'png';
+import type { StillFormat } from '@onetake/video';
 
 export type Container = 'mp4' | 'mov' | 'webm';
 

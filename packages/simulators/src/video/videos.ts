@@ -1,6 +1,7 @@
+import type { StillFormat } from '@onetake/video';
 import type { VideoSpec } from '../core/job.ts';
 import type { Form } from '../core/markers.ts';
-import { createMaker, type MakeRequest, type StillFormat } from './maker.ts';
+import { createMaker, type MakeRequest } from './maker.ts';
 
 /** How many colours there are: each costs one encoding of every size and length. */
 const HUES = 4;

@@ -1,8 +1,8 @@
 import { createByteDance } from '@ai-sdk/bytedance';
+import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, startSimulators } from '../../src/index.ts';
 import { png } from '../support/png.ts';
-import { probe } from '../support/probe.ts';
 
 // A client that was not written here: @ai-sdk/bytedance, unchanged but for its base URL and key.
 let simulators: Simulators;

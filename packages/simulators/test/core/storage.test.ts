@@ -1,5 +1,5 @@
+import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { probe } from '../support/probe.ts';
 import { startToyWorld, type ToyWorld } from '../support/toyWorld.ts';
 
 let world: ToyWorld;

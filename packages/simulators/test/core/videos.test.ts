@@ -1,6 +1,6 @@
+import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createVideos, type Videos } from '../../src/video/videos.ts';
-import { probe } from '../support/probe.ts';
 
 const SPEC = { width: 640, height: 360, seconds: 3, audio: true };
 

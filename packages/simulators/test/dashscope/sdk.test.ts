@@ -1,8 +1,8 @@
 import { createAlibaba } from '@ai-sdk/alibaba';
+import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, startSimulators } from '../../src/index.ts';
 import { png } from '../support/png.ts';
-import { probe } from '../support/probe.ts';
 
 let simulators: Simulators;
 let alibaba: ReturnType<typeof createAlibaba>;

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGoogle } from '@ai-sdk/google';
 import { GoogleGenAI as GoogleGenAI3 } from '@google/genai';
+import { probe } from '@onetake/video';
 import { type GenerateVideosConfig, type GenerateVideosOperation, GoogleGenAI } from 'google-genai-2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, startSimulators } from '../../src/index.ts';
 import { png } from '../support/png.ts';
-import { probe } from '../support/probe.ts';
 
 const MODEL = 'veo-3.1-fast-generate-preview';
 

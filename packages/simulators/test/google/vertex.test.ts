@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { type GenerateVideosConfig, GenerateVideosOperation, GoogleGenAI } from '@google/genai';
+import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, serviceAccountKey, startSimulators } from '../../src/index.ts';
 import { png } from '../support/png.ts';
-import { probe } from '../support/probe.ts';
 
 const MODEL = 'veo-3.1-fast-generate-001';
 

@@ -1,7 +1,7 @@
+import { probe } from '@onetake/video';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, startSimulators } from '../../src/index.ts';
-import { probe } from '../support/probe.ts';
 
 let simulators: Simulators;
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { probe } from '@onetake/video';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, startSimulators } from '../../src/index.ts';
 import { png } from '../support/png.ts';
-import { probe } from '../support/probe.ts';
 
 let simulators: Simulators;
 let client: OpenAI;

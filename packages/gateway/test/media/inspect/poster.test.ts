@@ -1,11 +1,12 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCanvas, loadImage } from '@napi-rs/canvas';
+import type { Container } from '@onetake/video';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
 import { makePoster } from '../../../src/media/inspect/poster.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
-import { type Muxer, makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
+import { makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 const native = createNativePool({ concurrency: 1 });
@@ -37,8 +38,8 @@ describe('a poster', () => {
     expect([width, height]).toEqual([1280, 720]);
   });
 
-  it.each<Muxer>(['mp4', 'webm', 'mpegts', 'avi'])('is made of %s', async (muxer) => {
-    expect(await posterOf({ muxer })).toMatchObject({ width: 64, height: 48 });
+  it.each<Container>(['mp4', 'webm', 'mpegts', 'avi'])('is made of %s', async (container) => {
+    expect(await posterOf({ container })).toMatchObject({ width: 64, height: 48 });
   });
 
   it('shows the frame a third in, in its true brightness', async () => {
@@ -95,7 +96,7 @@ describe('a decoded frame', () => {
 
   it('is counted from where the video begins, which in MPEG-TS is not zero', async () => {
     // Seeking in MPEG-TS does not look for key frames, so it may be the first that can be decoded after the place.
-    expect([2, 3]).toContain(await secondAt(0.6, { muxer: 'mpegts' }));
+    expect([2, 3]).toContain(await secondAt(0.6, { container: 'mpegts' }));
   });
 
   it('is not there where there is no video', async () => {

@@ -19,9 +19,9 @@ async function made(options: VideoOptions) {
 
 describe('a video of another container', () => {
   it.each<VideoOptions>([
-    { muxer: 'mpegts', seconds: 2, audioSeconds: 2 },
-    { muxer: 'mpegts', seconds: 2 },
-    { muxer: 'mp4', seconds: 2, audioSeconds: 2, faststart: false },
+    { container: 'mpegts', seconds: 2, audioSeconds: 2 },
+    { container: 'mpegts', seconds: 2 },
+    { container: 'mp4', seconds: 2, audioSeconds: 2, index: 'end' },
   ])('becomes an MP4 with its index in front: %j', async (options) => {
     const { path, outPath } = await made(options);
     expect(await remuxVideo(native, path, outPath)).toEqual({ ok: true });
@@ -39,14 +39,14 @@ describe('a video of another container', () => {
   });
 
   it('always becomes the same bytes', async () => {
-    const { path, outPath } = await made({ muxer: 'mpegts', audioSeconds: 1 });
+    const { path, outPath } = await made({ container: 'mpegts', audioSeconds: 1 });
     await remuxVideo(native, path, outPath);
     await remuxVideo(native, path, `${outPath}2`);
     expect((await readFile(outPath)).equals(await readFile(`${outPath}2`))).toBe(true);
   });
 
   it('of a codec that no player takes in an MP4 is told so', async () => {
-    const { path, outPath } = await made({ muxer: 'webm' });
+    const { path, outPath } = await made({ container: 'webm' });
     const verdict = await remuxVideo(native, path, outPath);
     expect(verdict).toMatchObject({ ok: false, problem: 'not_mp4', detail: expect.stringContaining('vp8') });
   });
@@ -58,7 +58,7 @@ describe('a video of another container', () => {
   });
 
   it('that cannot be read, or not be written, is trouble of the machine', async () => {
-    const { path, outPath } = await made({ muxer: 'mpegts' });
+    const { path, outPath } = await made({ container: 'mpegts' });
     await expect(remuxVideo(native, `${path}-missing`, outPath)).rejects.toThrow('Could not');
     await expect(remuxVideo(native, path, join(path, 'no-folder'))).rejects.toThrow('Could not');
   });
