@@ -2,20 +2,20 @@ import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { App } from './api/context.ts';
 import { createDraining } from './api/draining.ts';
-import { createReadiness, type ReadinessCheck, type ReadinessWarning } from './api/readiness.ts';
 import { createServer } from './api/server.ts';
 import { IDLE_GRACE_MS, shutDown } from './api/shutdown.ts';
 import { createSnapshots } from './api/views/snapshots.ts';
 import { createKeyring } from './auth/keyring.ts';
 import { createKeys } from './auth/keys.ts';
-import { createCatalogue } from './catalogue/catalogue.ts';
-import type { Cluster } from './cluster/cluster.ts';
+import { type Catalogue, createCatalogue } from './catalogue/catalogue.ts';
 import { openStore } from './cluster/open.ts';
 import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { createFeed } from './engine/events/feed.ts';
 import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
+import type { EngineParts, VideoInspector } from './engine/parts.ts';
 import { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
+import { createGatewayMetrics, createGatewayReadiness } from './health.ts';
 import { createAccountShares } from './limits/shared.ts';
 import { digestOf } from './media/digest.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
@@ -26,12 +26,11 @@ import { probeVideo } from './media/inspect/probe.ts';
 import { remuxVideo } from './media/inspect/remux.ts';
 import { createLinks } from './media/links/links.ts';
 import { openMedia } from './media/open.ts';
-import { createNativePool } from './native/pool.ts';
+import { createNativePool, type NativePool } from './native/pool.ts';
 import { createGuardedFetch } from './net/guardedFetch.ts';
 import { proxiesOf } from './net/proxies.ts';
 import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
-import { createMetrics } from './observability/metrics.ts';
 import { InputGone } from './providers/provider.ts';
 import { checkAccounts, createRegistry } from './providers/registry.ts';
 import type { Store } from './store/store.ts';
@@ -59,8 +58,6 @@ const IDEMPOTENCY_MS = 24 * HOUR_MS;
 const DOWNLOAD_PATIENCE_MS = 48 * HOUR_MS;
 /** Results fetched at a time from one account: more would share the same bandwidth. */
 const DOWNLOAD_CONCURRENCY = 8;
-/** Each check of the store is a durable write. */
-const STORE_CHECK_MS = 1000;
 /** Children that check videos and images: each check takes a fraction of a second. */
 const INSPECTORS = 2;
 
@@ -78,18 +75,25 @@ export async function startGateway(
 ): Promise<Gateway> {
   const opened = new AsyncDisposableStack();
   try {
-    return await open(config, { logger: log, clock, logOutput }, opened);
+    const parts = await openParts(config, { logger: log, clock, logOutput }, opened);
+    return await serve(config, parts, opened);
   } catch (error) {
     await opened.disposeAsync();
     throw error;
   }
 }
 
-async function open(
-  config: Config,
-  { logger, clock, logOutput }: { logger: Logger; clock: Clock; logOutput: LogOutput | undefined },
-  opened: AsyncDisposableStack,
-): Promise<Gateway> {
+interface Surroundings {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly logOutput: LogOutput | undefined;
+}
+
+type OpenedParts = Awaited<ReturnType<typeof openParts>>;
+
+/** Everything behind the API, from the store to the engine, which does not drive anything yet. */
+async function openParts(config: Config, surroundings: Surroundings, opened: AsyncDisposableStack) {
+  const { logger, clock, logOutput } = surroundings;
   const log: Log = logger;
   // Before anything is made: what is wrong with the settings leaves no trace.
   await checkAccounts(config.accounts);
@@ -141,46 +145,18 @@ async function open(
 
   const feed = createFeed({ reader: store.tasks, log });
   connectRemoteEvents(cluster, feed, { forgetKeys });
-  const engine = createEngine({
+  const engine = createGatewayEngine(config, {
     store,
     cluster,
     shares,
     storage,
-    inspector: {
-      probe: (path) => probeVideo(native, path),
-      remux: (path, outPath) => remuxVideo(native, path, outPath),
-      digest: digestOf,
-      poster: (videoPath, use) => withPosterFile(native, videoPath, use),
-    },
-    openInput: async (input) => {
-      const row = await store.media(input.mediaId);
-      if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
-      // Read twice by now, and nobody else has it. What was read wrong once is tried again.
-      if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
-      return engine.mediaScrub.media.read(row);
-    },
+    inspector: createInspector(native),
     accounts: registry.accounts,
-    facts: (task) => catalogue.facts(task.request),
-    servedBy: (account, task) => catalogue.servedBy(account, task.request),
-    upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
-    upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
-    deliveredRate: (task, delivered) => catalogue.deliveredRate(task.request, delivered),
+    catalogue,
     clock,
     timers,
     feed,
-    scheduler: typicalTimeScheduler,
     log,
-    settings: {
-      maxVideoBytes: config.maxVideoMb === undefined ? undefined : config.maxVideoMb * 2 ** 20,
-      taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
-      maxAttempts: config.maxAttempts,
-      resubmitUnknown: config.resubmitUnknown,
-      callTimeoutMs: config.callTimeoutSeconds * 1000,
-      downloadConcurrency: DOWNLOAD_CONCURRENCY,
-      scrubIntervalMs: config.scrubSeconds * 1000,
-      retentionMs: config.retentionHours * HOUR_MS,
-      downloadPatienceMs: DOWNLOAD_PATIENCE_MS,
-    },
   });
 
   store.onExternalChange(() => {
@@ -189,6 +165,32 @@ async function open(
     );
   });
 
+  const observed = { engine, store, storage, cluster, space, logOutput, problem, log };
+  return {
+    logger,
+    clock,
+    store,
+    cluster,
+    proxies,
+    storage,
+    linksBeside,
+    shares,
+    native,
+    accounts: registry.accounts,
+    catalogue,
+    keys,
+    keyring,
+    feed,
+    engine,
+    metrics: createGatewayMetrics(observed, feed),
+    readiness: createGatewayReadiness(observed),
+  };
+}
+
+/** Listens, and drives what the last process left. */
+async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposableStack): Promise<Gateway> {
+  const { store, cluster, engine, catalogue, clock, feed, keys, native, proxies, storage } = parts;
+  const log: Log = parts.logger;
   let server: App | undefined;
   const draining = createDraining();
   opened.defer(async () => {
@@ -207,60 +209,6 @@ async function open(
     });
   });
 
-  const metrics = createMetrics(() => engine.unfinished, engine.accounts);
-  feed.onChange(({ task, transition }) => transition && metrics.moved(task));
-
-  metrics.watch(
-    'counter',
-    'onetake_media_damaged_total',
-    'Stored files that this node has found damaged or missing',
-    () => engine.mediaScrub.found,
-  );
-  metrics.watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
-    problem() === undefined ? 0 : 1,
-  );
-  metrics.watch(
-    'counter',
-    'onetake_media_repaired_total',
-    'Stored files that this node has made whole again, and posters made later',
-    () => engine.mediaScrub.repaired,
-  );
-  if (logOutput) {
-    const help = 'Log lines that could not be written';
-    metrics.watch('counter', 'onetake_log_lines_dropped_total', help, () => logOutput.dropped);
-  }
-  metrics.watch(
-    'counter',
-    'onetake_store_rows_unreadable_total',
-    'Stored rows that cannot be read and were set aside, each counted once',
-    () => store.unreadable(),
-  );
-
-  metrics.watch(
-    'gauge',
-    'onetake_poll_stalled_seconds',
-    'For how long questions to upstreams have been due that this node itself could not send; 0 while it can',
-    () => engine.pollWatch.stalledMs() / 1000,
-  );
-
-  metrics.watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () =>
-    space.freeBytes(),
-  );
-
-  const readiness = createReadiness({
-    checks: [
-      { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
-      { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster, problem()) },
-      { part: 'upstreams', name: 'Asking upstreams', check: async () => requirePolling(engine) },
-      { part: 'storage', name: 'The media storage', check: () => storage.check() },
-    ] satisfies ReadinessCheck[],
-    warnings: [
-      { part: 'clock', warning: () => engine.clockSteps.warning() },
-      ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
-    ] satisfies ReadinessWarning[],
-    onFailure: (part, err) => log.error({ event: 'gateway.not_ready', part, err }, 'not ready'),
-  });
-
   // Where clients reach us is known for sure only once a free port was taken.
   let address = '';
   const publicUrl = () => config.publicUrl ?? address;
@@ -271,14 +219,9 @@ async function open(
     clock,
   });
   server = await createServer({
-    engine,
-    feed,
-    store,
-    cluster,
+    ...parts,
     draining,
     media: engine.mediaScrub.media,
-    catalogue,
-    accounts: registry.accounts,
     inputs: createInputReader({
       guardedFetch: createGuardedFetch({
         allowHosts: config.allowPrivateHosts,
@@ -291,8 +234,6 @@ async function open(
       clock,
     }),
     links: gatewayLinks,
-    keys,
-    keyring,
     snapshots: createSnapshots({
       readTask: engine.current,
       live: engine.live,
@@ -300,16 +241,13 @@ async function open(
       held: cluster.hasLease,
       feed,
       clock,
-      links: linksBeside(gatewayLinks, async (mediaId) => {
+      links: parts.linksBeside(gatewayLinks, async (mediaId) => {
         const row = await store.media(mediaId);
         return row?.state === 'present' ? row.storageKey : undefined;
       }),
       givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
     }),
-    metrics,
-    readiness,
-    clock,
-    log: logger,
+    log: parts.logger,
     settings: {
       publicUrl: config.publicUrl,
       version: VERSION,
@@ -323,7 +261,7 @@ async function open(
       'ONETAKE_PUBLIC_URL is not set: links in answers lead to the node that gave them, not to the load balancer',
     );
   }
-  await shares.start();
+  await parts.shares.start();
   await engine.start();
   address = await listen(server, config);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
@@ -349,18 +287,48 @@ async function open(
   };
 }
 
-function requireLease(cluster: Cluster, problem: string | undefined): void {
-  if (cluster.hasLease()) return;
-  const message = problem ?? 'This node is cut off from the others and is joining them again; see the log.';
-  throw new OnetakeError('not_ready', 503, message);
+type GatewayEngineParts = Pick<
+  EngineParts,
+  'store' | 'cluster' | 'shares' | 'storage' | 'inspector' | 'accounts' | 'clock' | 'timers' | 'feed' | 'log'
+> & { readonly catalogue: Catalogue };
+
+function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEngineParts): Engine {
+  const engine = createEngine({
+    ...parts,
+    openInput: async (input) => {
+      const row = await parts.store.media(input.mediaId);
+      if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
+      // It was read twice by now, and there is no other copy. A single wrong reading is retried.
+      if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
+      return engine.mediaScrub.media.read(row);
+    },
+    facts: (task) => catalogue.facts(task.request),
+    servedBy: (account, task) => catalogue.servedBy(account, task.request),
+    upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
+    upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
+    deliveredRate: (task, delivered) => catalogue.deliveredRate(task.request, delivered),
+    scheduler: typicalTimeScheduler,
+    settings: {
+      maxVideoBytes: config.maxVideoMb === undefined ? undefined : config.maxVideoMb * 2 ** 20,
+      taskDeadlineMs: config.taskDeadlineMinutes * 60_000,
+      maxAttempts: config.maxAttempts,
+      resubmitUnknown: config.resubmitUnknown,
+      callTimeoutMs: config.callTimeoutSeconds * 1000,
+      downloadConcurrency: DOWNLOAD_CONCURRENCY,
+      scrubIntervalMs: config.scrubSeconds * 1000,
+      retentionMs: config.retentionHours * HOUR_MS,
+      downloadPatienceMs: DOWNLOAD_PATIENCE_MS,
+    },
+  });
+  return engine;
 }
 
-function requirePolling({ pollWatch: polling }: Engine): void {
-  if (!polling.stalled) return;
-  const seconds = Math.round(polling.stalledMs() / 1000);
-  const message = `This node has not been able to ask upstreams about its tasks for ${seconds} s; see the log.`;
-  throw new OnetakeError('not_ready', 503, message);
-}
+const createInspector = (native: NativePool): VideoInspector => ({
+  probe: (path) => probeVideo(native, path),
+  remux: (path, outPath) => remuxVideo(native, path, outPath),
+  digest: digestOf,
+  poster: (videoPath, use) => withPosterFile(native, videoPath, use),
+});
 
 async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<string> {
   try {

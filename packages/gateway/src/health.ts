@@ -1,0 +1,100 @@
+import { createReadiness, type Readiness } from './api/readiness.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import type { Engine } from './engine/engine.ts';
+import type { Feed } from './engine/events/feed.ts';
+import type { DiskSpace } from './media/diskSpace.ts';
+import type { MediaStorage } from './media/media.ts';
+import type { Log } from './observability/log.ts';
+import type { LogOutput } from './observability/logOutput.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
+import type { Store } from './store/store.ts';
+import { OnetakeError } from './tasks/errors.ts';
+
+/** The parts of a gateway that `/metrics` and `/readyz` tell of. */
+export interface ObservedParts {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly storage: MediaStorage;
+  readonly cluster: Cluster;
+  readonly space: DiskSpace;
+  readonly logOutput: LogOutput | undefined;
+  /** Why nothing more may be submitted on what is stored, in a sentence that anybody may read. */
+  readonly problem: () => string | undefined;
+  readonly log: Log;
+}
+
+/** Each check of the store is a durable write. Milliseconds. */
+const STORE_CHECK_MS = 1000;
+
+export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics {
+  const { engine, store, space, logOutput, problem } = parts;
+  const metrics = createMetrics(() => engine.unfinished, engine.accounts);
+  feed.onChange(({ task, transition }) => transition && metrics.moved(task));
+  const { watch } = metrics;
+  watch(
+    'counter',
+    'onetake_media_damaged_total',
+    'Stored files that this node found damaged or missing',
+    () => engine.mediaScrub.found,
+  );
+  watch(
+    'counter',
+    'onetake_media_repaired_total',
+    'Stored files that this node repaired, and posters that it made later',
+    () => engine.mediaScrub.repaired,
+  );
+  watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
+    problem() === undefined ? 0 : 1,
+  );
+  watch(
+    'counter',
+    'onetake_store_rows_unreadable_total',
+    'Stored rows that cannot be read and were set aside, each counted once',
+    () => store.unreadable(),
+  );
+  watch(
+    'gauge',
+    'onetake_poll_stalled_seconds',
+    'For how long polls have been due that this node itself could not send; 0 while it can',
+    () => engine.pollWatch.stalledMs() / 1000,
+  );
+  watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () => space.freeBytes());
+  if (logOutput)
+    watch(
+      'counter',
+      'onetake_log_lines_dropped_total',
+      'Log lines that could not be written',
+      () => logOutput.dropped,
+    );
+  return metrics;
+}
+
+export function createGatewayReadiness(parts: ObservedParts): Readiness {
+  const { engine, store, storage, cluster, logOutput, problem, log } = parts;
+  return createReadiness({
+    checks: [
+      { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
+      { part: 'feed', name: 'The feed of changes', check: async () => requireLease(cluster, problem()) },
+      { part: 'upstreams', name: 'Polling upstreams', check: async () => requirePolling(engine) },
+      { part: 'storage', name: 'The media storage', check: () => storage.check() },
+    ],
+    warnings: [
+      { part: 'clock', warning: () => engine.clockSteps.warning() },
+      ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
+    ],
+    onFailure: (part, err) => log.error({ event: 'gateway.not_ready', part, err }, 'not ready'),
+  });
+}
+
+function requireLease(cluster: Cluster, problem: string | undefined): void {
+  if (cluster.hasLease()) return;
+  const message = problem ?? 'This node is cut off from the others and is joining them again; see the log.';
+  throw new OnetakeError('not_ready', 503, message);
+}
+
+function requirePolling({ pollWatch }: Engine): void {
+  if (!pollWatch.stalled) return;
+  const seconds = Math.round(pollWatch.stalledMs() / 1000);
+  const message = `This node has not been able to poll upstreams for ${seconds} s; see the log.`;
+  throw new OnetakeError('not_ready', 503, message);
+}
