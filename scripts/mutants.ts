@@ -79,7 +79,7 @@ async function coverageFor(
   );
   const before = asked.fresh ? [] : loadCoverage(COVERAGE).filter(({ file }) => hashes.has(file));
   const current = new Set(
-    before.filter(({ file, hash }) => hashes.get(file) === hash).map(({ file }) => file),
+    before.filter(({ file, hash, failed }) => hashes.get(file) === hash && !failed).map(({ file }) => file),
   );
   const missing = wanted.filter((file) => !current.has(file));
   let all = before;

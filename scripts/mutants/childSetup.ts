@@ -5,7 +5,7 @@ import { writeCoverage } from './switches.ts';
 /** Some are killed before they can say what they covered. */
 const WRITE_EVERY_MS = 200;
 
-const { MUTANTS_FILE: file = '', ONETAKE_MUTANTS_TEST: test = '' } = process.env;
+const { MUTANTS_FILE: file = '', MUTANTS_TEST: test = '' } = process.env;
 const write = (): void => writeCoverage(file, test);
 setInterval(write, WRITE_EVERY_MS).unref();
 process.on('exit', write);

@@ -14,6 +14,8 @@ export interface TestFile {
   readonly overheadMs: number;
   /** The tests that pass without a mutant: in ms, by full name. */
   readonly tests: Readonly<Record<string, number>>;
+  /** A test failed without a mutant: it is given another chance the next time. */
+  readonly failed: boolean;
   /** Keys of mutants by test; those under '' are reached by the imports or the set-up, so by all tests. */
   readonly reached: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -52,11 +54,12 @@ export function coverageOf(
       }
     }
   }
-  return tested.map(({ file, overheadMs, passed }) => ({
+  return tested.map(({ file, overheadMs, passed, failed }) => ({
     file,
     hash: hashes.get(file) ?? '',
     overheadMs,
     tests: passed,
+    failed: failed.length > 0,
     reached: reached.get(file) ?? new Map(),
   }));
 }

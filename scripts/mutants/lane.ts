@@ -44,8 +44,8 @@ export type LaneAnswer =
 
 /** A worker that hangs does not close. */
 const CLOSE_MS = 5_000;
-const LANE = process.env.ONETAKE_MUTANTS_LANE ?? '';
-const PROJECT = process.env.ONETAKE_MUTANTS_PROJECT ?? '';
+const LANE = process.env.MUTANTS_LANE ?? '';
+const PROJECT = process.env.MUTANTS_PROJECT ?? '';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const COVERAGE = path.join(LANE, 'coverage');
 

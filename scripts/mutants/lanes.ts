@@ -37,8 +37,8 @@ export function createLane(sandbox: string, logFile: string): Lane {
       env: {
         ...process.env,
         TMPDIR: folder,
-        ONETAKE_MUTANTS_LANE: folder,
-        ONETAKE_MUTANTS_PROJECT: PROJECT,
+        MUTANTS_LANE: folder,
+        MUTANTS_PROJECT: PROJECT,
       },
       execPath: process.execPath,
       // Leads a group of its own, which ends as one.

@@ -27,15 +27,9 @@ interface Switches {
 }
 
 /** The variables that children must have, whatever environment their parent makes for them. */
-const HANDED_DOWN = [
-  'ONETAKE_MUTANTS_LANE',
-  'MUTANTS_FILE',
-  'ONETAKE_MUTANTS_TEST',
-  'NODE_OPTIONS',
-  'TMPDIR',
-];
+const HANDED_DOWN = ['MUTANTS_LANE', 'MUTANTS_FILE', 'MUTANTS_TEST', 'NODE_OPTIONS', 'TMPDIR'];
 
-export const lane = process.env.ONETAKE_MUTANTS_LANE ?? '';
+export const lane = process.env.MUTANTS_LANE ?? '';
 export const run: Run = JSON.parse(readFileSync(path.join(lane, 'run.json'), 'utf8'));
 export const switches: Switches = {};
 Reflect.set(globalThis, '__stryker__', switches);
@@ -61,11 +55,11 @@ interface SpawnOptions {
 const prototype = ChildProcess.prototype as unknown as { spawn(options: SpawnOptions): unknown };
 const { spawn } = prototype;
 prototype.spawn = function (options) {
-  const pairs = (options.envPairs ?? []).filter((pair) => !/^(?:ONETAKE_MUTANTS_|NODE_OPTIONS=)/.test(pair));
+  const pairs = (options.envPairs ?? []).filter((pair) => !/^(?:MUTANTS_|NODE_OPTIONS=)/.test(pair));
   // A child that takes jobs over a channel outlives the test that happened to start it.
   const lasting = Array.isArray(options.stdio) && options.stdio.includes('ipc');
   for (const name of HANDED_DOWN) {
-    const value = lasting && name === 'ONETAKE_MUTANTS_TEST' ? '' : process.env[name];
+    const value = lasting && name === 'MUTANTS_TEST' ? '' : process.env[name];
     if (value !== undefined && !pairs.some((pair) => pair.startsWith(`${name}=`)))
       pairs.push(`${name}=${value}`);
   }

@@ -18,12 +18,12 @@ beforeEach(({ task }) => {
   file = path.relative(ROOT, task.file.filepath);
   switches.currentTestId = task.fullTestName;
   process.env.MUTANTS_FILE = file;
-  process.env.ONETAKE_MUTANTS_TEST = switches.currentTestId;
+  process.env.MUTANTS_TEST = switches.currentTestId;
 });
 
 afterEach(() => {
   switches.currentTestId = undefined;
-  process.env.ONETAKE_MUTANTS_TEST = '';
+  process.env.MUTANTS_TEST = '';
 });
 
 afterAll(() => {

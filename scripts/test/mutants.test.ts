@@ -66,6 +66,7 @@ const testFile = (
   file,
   hash: '',
   overheadMs: 0,
+  failed: false,
   tests,
   reached: new Map(
     Object.entries(reached).map(([name, keys]) => [name, new Set(keys.map((key) => `${FILE}|${key}`))]),
