@@ -60,11 +60,13 @@ const BACK_AGAIN_MS = 5000;
 const SPREAD_EVERY = 4;
 const SEARCH_EVERY = 60;
 
-export function createOwnership<Driven extends { readonly task: Task }>(
+export function createOwnership<Driven extends { readonly task: Task; writeUnknown: boolean }>(
   parts: OwnershipParts<Driven>,
 ): Ownership {
   const { store, cluster, timers, log, activeTasks } = parts;
   const onTheWay = new Set<string>();
+  /** Tasks whose transfer got no answer: they were given away, or may be yet. */
+  const perhapsGiven = new Set<string>();
   const leaving = createHandover({ ...parts, isDriven: (id) => !!activeTasks.get(id) || onTheWay.has(id) });
   let stopped = false;
   let leader = false;
@@ -73,6 +75,7 @@ export function createOwnership<Driven extends { readonly task: Task }>(
   let adoptsFrom = LONG_AGO;
   let looking: Promise<void> | undefined;
   let searchSoon = false;
+  let adopting = false;
 
   function resume(tasks: readonly Task[]): void {
     for (const task of tasks) {
@@ -81,6 +84,9 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       if (activeTasks.get(task.id) || onTheWay.has(task.id)) continue;
       try {
         parts.resume(task);
+        const active = activeTasks.get(task.id);
+        // Until a write of this node succeeds, another node may own the task, and what is stored may be newer.
+        if (perhapsGiven.delete(task.id) && active) active.writeUnknown = true;
       } catch (error) {
         // One task that cannot be driven must not keep the others from it.
         log.error(
@@ -93,11 +99,17 @@ export function createOwnership<Driven extends { readonly task: Task }>(
 
   async function adopt(): Promise<void> {
     for (let found = BATCH; found === BATCH && !stopped && cluster.hasLease(); ) {
-      const orphans = await store.adopt(cluster.node, BATCH).catch((error: unknown) => {
-        // Adopted or not, the database knows.
-        searchSoon = true;
-        throw error;
-      });
+      adopting = true;
+      const orphans = await store
+        .adopt(cluster.node, BATCH)
+        .catch((error: unknown) => {
+          // Adopted or not, the database knows.
+          searchSoon = true;
+          throw error;
+        })
+        .finally(() => {
+          adopting = false;
+        });
       found = orphans.length;
       resume(orphans);
       if (found > 0)
@@ -117,9 +129,29 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       found = owned.length;
       after = owned.at(-1)?.id;
       // Read again: between the first reading and now it may have been finished and dropped.
-      const missing = owned.filter(({ id }) => !activeTasks.get(id) && !onTheWay.has(id));
-      if (missing.length > 0) resume(await store.tasks(missing.map(({ id }) => id)));
+      await readAndResume(owned.map(({ id }) => id));
     }
+  }
+
+  /**
+   * Resumes tasks that are missing from memory. Each is read once at a time, and for one lease: a second answer that arrives after the
+   * task has ended would make it active again in an earlier state.
+   */
+  async function readAndResume(ids: readonly string[]): Promise<void> {
+    const { node } = cluster;
+    const missing = ids.filter((id) => !activeTasks.get(id) && !onTheWay.has(id));
+    if (missing.length === 0) return;
+    for (const id of missing) onTheWay.add(id);
+    let tasks: readonly Task[];
+    try {
+      tasks = await store.tasks(missing);
+    } catch (error) {
+      searchSoon = true;
+      throw error;
+    } finally {
+      for (const id of missing) onTheWay.delete(id);
+    }
+    if (cluster.node === node) resume(tasks);
   }
 
   async function spread(all: readonly string[]): Promise<void> {
@@ -141,19 +173,19 @@ export function createOwnership<Driven extends { readonly task: Task }>(
       onTheWay.add(active.task.id);
       parts.release(active);
     }
+    let given: ReadonlySet<string>;
     try {
-      const given = new Set(await store.transfer(node, to, tasks));
-      for (const { id } of tasks) onTheWay.delete(id);
-      const kept = tasks.filter(({ id }) => !given.has(id));
-      if (kept.length > 0) resume(await store.tasks(kept.map(({ id }) => id)));
-      return given.size;
+      given = new Set(await store.transfer(node, to, tasks));
     } catch (error) {
       // Given or not, the database knows: what is still ours is found by the next search.
       searchSoon = true;
+      for (const { id } of tasks) perhapsGiven.add(id);
       throw error;
     } finally {
       for (const { id } of tasks) onTheWay.delete(id);
     }
+    await readAndResume(tasks.flatMap(({ id }) => (given.has(id) ? [] : id)));
+    return given.size;
   }
 
   async function look(): Promise<void> {
@@ -205,20 +237,21 @@ export function createOwnership<Driven extends { readonly task: Task }>(
         );
       return;
     }
-    store
-      .tasks(message.tasks)
-      .then(resume)
-      .catch((error) => {
-        searchSoon = true;
-        log.warn(
-          { event: 'ownership.transfer_unread', err: error },
-          'cannot read tasks that were transferred to this node; the next search finds them',
-        );
-      });
+    // Which tasks an adoption will answer with is not known yet.
+    if (adopting || message.tasks.some((id) => onTheWay.has(id))) searchSoon = true;
+    if (adopting) return;
+    readAndResume(message.tasks).catch((error) =>
+      log.warn(
+        { event: 'ownership.transfer_unread', err: error },
+        'cannot read tasks that were transferred to this node; the next search finds them',
+      ),
+    );
   }
 
   function sessionLost(): void {
     leader = false;
+    // A late transfer in the name of this lease writes nothing any more.
+    perhapsGiven.clear();
     for (const active of [...activeTasks]) parts.release(active);
   }
 

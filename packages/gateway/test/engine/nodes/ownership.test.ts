@@ -65,6 +65,74 @@ describe('tasks that are given', () => {
     expect(second.engine.unfinished).toBe(20);
   });
 
+  it('are read once, however often it is told', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    const former = await nodes.join();
+    const answer = Promise.withResolvers<void>();
+    const reading = Promise.withResolvers<void>();
+    let reads = 0;
+    const next = await nodes.join(({ store }) => ({
+      store: {
+        ...store,
+        async tasks(ids) {
+          if (ids.includes(id)) {
+            reads += 1;
+            reading.resolve();
+            await answer.promise;
+          }
+          return store.tasks(ids);
+        },
+      },
+    }));
+    const { id } = await former.submit();
+    const task = await former.store.task(id);
+    await former.store.give(former.cluster.node, next.cluster.node, task ? [task] : []);
+    await reading.promise;
+    const toldAgain = new Promise<void>((resolve) => {
+      next.cluster.onMessage(({ kind }) => kind === 'given' && resolve());
+    });
+    former.cluster.tell({ kind: 'given', to: next.cluster.node, tasks: [id] });
+    await toldAgain;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toBe(1);
+    answer.resolve();
+    await eventually(() => expect(next.engine.unfinished).toBe(1));
+  });
+
+  it('after their node was told nothing are not answered by it from memory', async () => {
+    const nodes = await createNodes({ limits: { inFlight: 0 } });
+    let late: (() => Promise<readonly string[]>) | undefined;
+    const former = await nodes.join(({ store, cluster }) => ({
+      store: {
+        ...store,
+        async give(...given) {
+          if (late) return [];
+          // On its way for longer than its answer is waited for.
+          late = () => store.give(...given);
+          throw new Error('no answer in time');
+        },
+      },
+      cluster: {
+        ...cluster,
+        get node() {
+          return cluster.node;
+        },
+        onMessage: () => () => undefined,
+      },
+    }));
+    const next = await nodes.join();
+    await Promise.all(Array.from({ length: 40 }, () => former.submit()));
+    await eventually(() => {
+      expect(late).toBeDefined();
+      expect(former.engine.unfinished).toBe(40);
+    });
+    const [id = ''] = (await late?.()) ?? [];
+    const task = await nodes.until(id, ({ owner }) => owner === next.cluster.node);
+    await eventually(() => expect(next.engine.unfinished).toBeGreaterThan(0));
+    await next.engine.cancel(task);
+    expect(await former.engine.read(id)).toMatchObject({ phase: 'failed', error: { reason: 'cancelled' } });
+  });
+
   it('to a node that leaves go on to those who stay', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const leaving = await nodes.join();
