@@ -175,7 +175,8 @@ export interface UnknownSubmission {
 }
 
 export type FindOutcome =
-  | { readonly found: true; readonly upstreamId: string }
+  /** `isCertain`: it is known by the attempt's own key, and no other's. */
+  | { readonly found: true; readonly upstreamId: string; readonly isCertain?: boolean }
   | { readonly found: false; readonly certainty: 'unknown' }
   | Absent;
 

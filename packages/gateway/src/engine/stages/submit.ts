@@ -1,4 +1,5 @@
 import type { AccountState } from '../../limits/account.ts';
+import { SETTLED_MS } from '../../providers/http/judge.ts';
 import {
   type FindOutcome,
   type Job,
@@ -292,6 +293,9 @@ export function createSubmission(parts: SubmissionParts): Submission {
     return duplicates.searching(likenessOf(active), async () => {
       const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? unknown;
       if (!outcome.found) return outcome;
+      // Another task that asks for the same may have lost this job, and would be submitted again, while the own request arrives yet.
+      const mayBeAnothers = !outcome.isCertain && lost.sinceGivenUp() < SETTLED_MS;
+      if (mayBeAnothers && (await store.submittingLike(active.task)).length > 0) return unknown;
       // Again, for one that was submitted elsewhere since: its intent was stored before the job could be found.
       if (!(await elsewhere.absent(active.task, stopping.signal))) return unknown;
       try {

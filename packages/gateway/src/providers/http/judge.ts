@@ -30,7 +30,7 @@ const ROUNDING_MS = 2_000;
 /** A job that looks like the lost one may be it, even if the clocks say that it is older by this much. Milliseconds. */
 export const DOUBT_MS = 60_000;
 /** A request on its way, or one that a server is still busy with, may show in the list only later. Milliseconds. */
-const SETTLED_MS = 90_000;
+export const SETTLED_MS = 90_000;
 /** How far our idea of the upstream's clock may be off where it was not read at the intent. Milliseconds. */
 const GUESS_MS = 15 * 60_000;
 
@@ -98,4 +98,4 @@ export const guessedIntent = (lost: UnknownSubmission, listedAt?: number): numbe
 
 /** For upstreams that name a job by the attempt's own key: what is not there under it was never made. */
 export const lookedUp = (upstreamId: string | undefined): FindOutcome =>
-  upstreamId === undefined ? new Absent() : { found: true, upstreamId };
+  upstreamId === undefined ? new Absent() : { found: true, upstreamId, isCertain: true };

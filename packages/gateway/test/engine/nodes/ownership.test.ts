@@ -86,12 +86,12 @@ describe('tasks that are given', () => {
     }));
     const { id } = await former.submit();
     const task = await former.store.task(id);
-    await former.store.give(former.cluster.node, next.cluster.node, task ? [task] : []);
+    await former.store.transfer(former.cluster.node, next.cluster.node, task ? [task] : []);
     await reading.promise;
     const toldAgain = new Promise<void>((resolve) => {
       next.cluster.onMessage(({ kind }) => kind === 'given' && resolve());
     });
-    former.cluster.tell({ kind: 'given', to: next.cluster.node, tasks: [id] });
+    former.cluster.broadcast({ kind: 'given', to: next.cluster.node, tasks: [id] });
     await toldAgain;
     await new Promise((resolve) => setImmediate(resolve));
     expect(reads).toBe(1);
@@ -105,10 +105,10 @@ describe('tasks that are given', () => {
     const former = await nodes.join(({ store, cluster }) => ({
       store: {
         ...store,
-        async give(...given) {
+        async transfer(...given) {
           if (late) return [];
           // On its way for longer than its answer is waited for.
-          late = () => store.give(...given);
+          late = () => store.transfer(...given);
           throw new Error('no answer in time');
         },
       },

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { lookedUp, SETTLED_MS } from '../../../src/providers/http/judge.ts';
 import { SendRefused } from '../../../src/providers/provider.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 
@@ -49,6 +50,37 @@ describe('a submission whose answer was lost', () => {
     const task = await world.ends((await world.submit()).id);
     expect(task.error?.reason).toBe('submission_unknown');
     expect(world.upstream.count('find')).toBe(6);
+  });
+
+  it('does not take the job of one like it that is lost too, while its own may arrive yet', async () => {
+    let first = '';
+    const world = await createWorld({
+      behaviour: (_prompt, id) => ({ start: [id === first ? 'answer_lost' : 'request_lost', 'accepted'] }),
+    });
+    const jobs = () =>
+      world.upstream.records.flatMap(({ call, upstreamId }) => (call === 'start' && upstreamId) || []);
+    let looks = 0;
+    // An upstream that tells jobs apart by what they ask for alone.
+    world.provider.find = async ({ taskId, isKnown, sinceGivenUp }) => {
+      looks += 1;
+      if (taskId === first && looks < 2) return { found: false, certainty: 'unknown' };
+      if (taskId !== first && sinceGivenUp() > 50_000 && !jobs().includes('late'))
+        world.upstream.record({
+          call: 'start',
+          account: 'one',
+          taskId,
+          key: 'late',
+          upstreamId: 'late',
+          outcome: 'accepted',
+        });
+      for (const upstreamId of jobs()) if (!(await isKnown(upstreamId))) return { found: true, upstreamId };
+      return sinceGivenUp() < SETTLED_MS ? { found: false, certainty: 'unknown' } : lookedUp(undefined);
+    };
+    const tasks = [await world.submit(), await world.submit()];
+    first = tasks[0]?.id ?? '';
+    const ended = await Promise.all(tasks.map(({ id }) => world.ends(id)));
+    expect(ended.map(({ attempt }) => attempt?.number)).toEqual([1, 1]);
+    expect(new Set(ended.map(({ attempt }) => attempt?.upstreamId)).size).toBe(2);
   });
 
   it('waits for an upstream that cannot be asked, for as long as the task may take', async () => {
