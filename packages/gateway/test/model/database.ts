@@ -1,0 +1,93 @@
+import type { Guards } from './guards.ts';
+import {
+  type Answer,
+  isTerminal,
+  type Name,
+  type Row,
+  type Statement,
+  sameRow,
+  type Told,
+  type World,
+} from './world.ts';
+
+/** Carries out a statement, all at once, as `store/postgresStatements.ts` has it. */
+export function execute(world: World, statement: Statement, guards: Guards): Answer {
+  switch (statement.kind) {
+    case 'accept':
+      // `accept`: `on conflict do nothing`; the same task twice is the same as once.
+      world.rows[statement.task] ??= statement.row;
+      return 'written';
+    case 'move':
+      return move(world, statement, guards);
+    case 'adopt':
+      return adopt(world, statement.name, guards);
+    case 'give': {
+      const { task, from, to, version } = statement;
+      const row = world.rows[task];
+      if (!row || isTerminal(row) || row.owner !== from || row.version !== version) return 'lost';
+      write(world, task, { ...row, owner: to, version: row.version + 1 });
+      // The message goes out with the transaction, to a session that lives.
+      if (world.locked.includes(to))
+        world.nodes.find(({ name }) => name === to)?.inbox.push({ task, to, row: undefined });
+      return 'written';
+    }
+    case 'read':
+      return [{ task: statement.task, to: 0, row: world.rows[statement.task] }];
+  }
+}
+
+/** `commit`, and `claim` in `store/postgres.ts`. */
+function move(world: World, statement: Extract<Statement, { kind: 'move' }>, guards: Guards): Answer {
+  const { task, from, to, isClaim } = statement;
+  if (isClaim && guards.jobIsOfOneAttempt && isAnothers(world, task, to.job)) return 'taken';
+  if (!passes(world.rows[task], from, guards)) return 'lost';
+  write(world, task, to);
+  return 'written';
+}
+
+function passes(row: Row | undefined, from: Row, guards: Guards): row is Row {
+  if (!row) return false;
+  if (guards.casOnVersion && row.version !== from.version) return false;
+  if (guards.casOnOwner && row.owner !== from.owner) return false;
+  return !guards.casOnPhase || row.phase === from.phase;
+}
+
+/** Whether a late statement may still write: versions only grow, so one whose version has passed never will. */
+export function mayStillWrite(world: World, statement: Statement, guards: Guards): boolean {
+  switch (statement.kind) {
+    case 'accept':
+      return !world.rows[statement.task];
+    case 'move':
+      return !guards.casOnVersion || world.rows[statement.task]?.version === statement.from.version;
+    case 'give':
+      return world.rows[statement.task]?.version === statement.version;
+    case 'adopt':
+      return world.rows.some((row) => !row || !isTerminal(row));
+    case 'read':
+      return false;
+  }
+}
+
+const isAnothers = (world: World, task: number, job: number): boolean =>
+  world.rows.some((row, other) => other !== task && row?.job === job);
+
+/** `adopt`: one statement for all tasks of owners without a lock. */
+function adopt(world: World, name: Name, guards: Guards): Answer {
+  const adopted: Told[] = [];
+  for (const [task, row] of world.rows.entries()) {
+    if (!row || isTerminal(row) || row.owner === name) continue;
+    if (guards.adoptsOfTheDeadAlone && world.locked.includes(row.owner)) continue;
+    const next = { ...row, owner: name, version: row.version + (guards.adoptionMovesTheVersion ? 1 : 0) };
+    write(world, task, next);
+    adopted.push({ task, to: name, row: next });
+  }
+  return adopted;
+}
+
+function write(world: World, task: number, row: Row): void {
+  const before = world.rows[task];
+  if (before && isTerminal(before) && !sameRow(before, row)) {
+    world.broken ??= `task ${task + 1} was ${before.phase} and became ${row.phase}`;
+  }
+  world.rows[task] = row;
+}

@@ -1,0 +1,353 @@
+import { execute, mayStillWrite } from './database.ts';
+import { create, createDrivers, isDriven, nameOf, newDriver, type Take } from './driver.ts';
+import type { Model, Step } from './explorer.ts';
+import { ALL_GUARDS, type Guards } from './guards.ts';
+import { type Budget, copy, isTerminal, keyOf, type Node, type Row, type World } from './world.ts';
+
+interface Options {
+  readonly tasks: number;
+  /** The faults that may happen, each at any moment. */
+  readonly faults: Partial<Budget>;
+  /** Guards to be taken out. */
+  readonly without?: readonly (keyof Guards)[];
+}
+
+const NO_FAULTS: Budget = {
+  crashes: 0,
+  losses: 0,
+  storeAnswers: 0,
+  requests: 0,
+  refusals: 0,
+  reusedIds: 0,
+  gifts: 0,
+  drains: 0,
+};
+
+export function ownershipModel({ tasks, faults, without = [] }: Options): Model<World> {
+  const guards: Guards = { ...ALL_GUARDS, ...Object.fromEntries(without.map((name) => [name, false])) };
+  const drivers = createDrivers(guards);
+  const nodes = createNodes(guards, drivers);
+  return {
+    start: startOf(tasks, { ...NO_FAULTS, ...faults }),
+    keyOf,
+    steps(world) {
+      const steps: Step<World>[] = [];
+      const take: Take = (name, kind, change) => {
+        const next = copy(world);
+        change(next);
+        next.late = next.late.filter(
+          (thing) => thing.kind === 'create' || mayStillWrite(next, thing, guards),
+        );
+        steps.push({ name, isFair: kind === 'fair', next });
+      };
+      for (const index of world.nodes.keys()) nodes.steps(world, index, take);
+      for (const index of world.drivers.keys()) drivers.steps(world, index, take);
+      others(world, take, guards);
+      return steps;
+    },
+    violation: (world) => world.broken ?? violationOf(world, guards),
+    isDone: ({ rows }) => rows.every((row) => !row || isTerminal(row)),
+  };
+}
+
+function startOf(tasks: number, left: Budget): World {
+  const names = [1, 2];
+  const node = (name: number): Node => ({
+    isUp: true,
+    name,
+    lease: 'held',
+    isDraining: false,
+    asking: undefined,
+    inbox: [],
+    perhapsGiven: [],
+  });
+  return {
+    rows: Array.from({ length: tasks }, () => undefined),
+    locked: names,
+    lastName: 2,
+    nodes: names.map(node),
+    drivers: [],
+    late: [],
+    jobs: [],
+    left,
+    broken: undefined,
+  };
+}
+
+/** What is wrong with a state, beside what a step into it has broken. */
+function violationOf({ rows, drivers, nodes }: World, guards: Guards): string | undefined {
+  const jobs = rows.flatMap((row) => row?.job || []);
+  if (new Set(jobs).size < jobs.length) return 'two tasks have one job';
+  for (const task of rows.keys()) {
+    const row = rows[task];
+    const its = drivers.filter((driver) => driver.task === task && nodes[driver.node]?.isUp);
+    const senders = its.filter(
+      ({ node, at, isCurrent }) => at === 'connecting' && isCurrent && nodes[node]?.lease === 'held',
+    );
+    if (senders.length > 1) return `two drivers of task ${task + 1} may both send`;
+    const stale = its.find(
+      ({ isCurrent, write, isUnsure, node }) =>
+        isCurrent && !write && !isUnsure && (!guards.readsUnderLease || nodes[node]?.lease === 'held'),
+    );
+    if (row && isTerminal(row) && stale)
+      return `${nameOf(stale.node)} answers that task ${task + 1} goes on, which has ${row.phase}`;
+  }
+  return undefined;
+}
+
+/** What a node does beside driving: `engine/ownership.ts`, `store/postgresSession.ts`, `store/postgresCluster.ts`. */
+function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof createDrivers>) {
+  type StepOf = (name: string, kind: 'fair' | 'may fail', change: (next: World, its: Node) => void) => void;
+
+  function steps(world: World, index: number, take: Take): void {
+    const node = world.nodes[index];
+    if (!node) return;
+    const step: StepOf = (name, kind, change) =>
+      take(`${nameOf(index)}: ${name}`, kind, (next) => {
+        const its = next.nodes[index];
+        if (its) change(next, its);
+      });
+    if (!node.isUp) {
+      step('starts anew', 'fair', (next, its) => {
+        its.isUp = true;
+        join(next, its);
+      });
+      return;
+    }
+    session(world, index, node, step);
+    gifts(world, index, node, step);
+    hints(world, index, step);
+    if (node.asking) answers(world, index, node, step);
+    if (node.lease !== 'held') return;
+    accepts(world, index, node, step);
+    if (node.asking) return;
+    adopts(world, node, step);
+    searches(world, index, node, step);
+    gives(world, index, node, step);
+  }
+
+  function join(world: World, node: Node): void {
+    world.lastName += 1;
+    world.locked.push(world.lastName);
+    node.name = world.lastName;
+    node.lease = 'held';
+  }
+
+  function session(world: World, index: number, node: Node, step: StepOf): void {
+    const { left } = world;
+    if (left.crashes > 0)
+      step('dies', 'may fail', (next) => {
+        next.left.crashes -= 1;
+        die(next, index);
+      });
+    if (node.isDraining) step('has drained, and exits', 'fair', (next) => die(next, index));
+    else if (left.drains > 0)
+      step('is told to drain', 'may fail', (next, its) => {
+        next.left.drains -= 1;
+        its.isDraining = true;
+      });
+    if (node.lease === 'held' && left.losses > 0)
+      step('its lease is over, by its own watch', 'may fail', (next, its) => {
+        next.left.losses -= 1;
+        its.lease = 'over';
+      });
+    // A frozen process hears of it when it wakes: any step of its drivers may come before.
+    if (node.lease === 'over')
+      step('hears that its session is lost, and lets go of everything', 'fair', (next, its) => {
+        its.lease = 'none';
+        its.perhapsGiven = [];
+        for (const driver of next.drivers.filter((one) => one.node === index && one.isCurrent))
+          letGo(next, driver);
+      });
+    if (node.lease === 'none') step('joins again', 'fair', join);
+  }
+
+  /** Whatever it had sent is on its way all the same. */
+  function die(world: World, index: number): void {
+    const node = world.nodes[index];
+    if (!node) return;
+    for (const { at, task, attempt, write } of world.drivers.filter((driver) => driver.node === index)) {
+      if (at === 'sent') world.late.push({ kind: 'create', task, attempt });
+      if (write && write.answer === undefined) world.late.push(write.statement);
+    }
+    if (node.asking && node.asking.answer === undefined) world.late.push(node.asking.statement);
+    world.drivers = world.drivers.filter((driver) => driver.node !== index);
+    Object.assign(node, {
+      isUp: false,
+      name: 0,
+      lease: 'none',
+      isDraining: false,
+      asking: undefined,
+      inbox: [],
+      perhapsGiven: [],
+    });
+  }
+
+  function accepts(world: World, index: number, node: Node, step: StepOf): void {
+    const task = world.rows.findIndex((row) => !row);
+    const isUnderWay =
+      world.drivers.some((driver) => driver.task === task && driver.at === 'accepting') ||
+      world.late.some((thing) => thing.kind === 'accept' && thing.task === task);
+    if (task < 0 || isUnderWay || node.isDraining) return;
+    const row: Row = { phase: 'accepted', version: 1, owner: node.name, attempt: 0, job: 0 };
+    step(`is asked for task ${task + 1}; it is sent to the store`, 'may fail', (next) => {
+      next.drivers.push({
+        ...newDriver(index, task, row, 'accepting'),
+        isCurrent: false,
+        write: { statement: { kind: 'accept', task, row } },
+      });
+    });
+  }
+
+  /** `adopt` in `engine/ownership.ts`. */
+  function adopts(world: World, { isDraining, name }: Node, step: StepOf): void {
+    const hasOrphans = world.rows.some(
+      (row) =>
+        row &&
+        !isTerminal(row) &&
+        row.owner !== name &&
+        (!guards.adoptsOfTheDeadAlone || !world.locked.includes(row.owner)),
+    );
+    if (!guards.adopts || isDraining || !hasOrphans) return;
+    step('asks the store for tasks of dead nodes', 'fair', (_next, its) => {
+      its.asking = { statement: { kind: 'adopt', name } };
+    });
+  }
+
+  /** `give` in `engine/ownership.ts`, of what can be moved, and `giveRest` in `engine/leaving.ts`. */
+  function gives(world: World, index: number, { isDraining, name }: Node, step: StepOf): void {
+    const to = world.nodes.find((other, place) => place !== index && world.locked.includes(other.name))?.name;
+    if (to === undefined || (!isDraining && world.left.gifts === 0)) return;
+    for (const [task, row] of world.rows.entries()) {
+      const driver = world.drivers.find((one) => one.node === index && one.task === task && one.isCurrent);
+      const isMovable =
+        driver && !driver.write && (isDraining || ['waiting', 'tracking'].includes(driver.at));
+      const isRest = isDraining && row?.owner === name && !isTerminal(row) && !isDriven(world, index, task);
+      if (!isMovable && !isRest) continue;
+      const version = driver?.row.version ?? row?.version ?? 0;
+      step(
+        `lets go of task ${task + 1}, to give it to the other`,
+        isDraining ? 'fair' : 'may fail',
+        (next, its) => {
+          if (!isDraining) next.left.gifts -= 1;
+          its.asking = { statement: { kind: 'give', task, from: name, to, version } };
+          const going = next.drivers.find((one) => one.node === index && one.task === task && one.isCurrent);
+          if (going) letGo(next, going);
+        },
+      );
+    }
+  }
+
+  function answers(world: World, index: number, { asking }: Node, step: StepOf): void {
+    if (!asking) return;
+    const { statement } = asking;
+    const what = { adopt: 'the adoption', give: 'the gift', read: 'the reading', accept: '', move: '' }[
+      statement.kind
+    ];
+    if (asking.answer === undefined) {
+      step(`the store carries out ${what}`, 'fair', (next, its) => {
+        its.asking = { ...asking, answer: execute(next, asking.statement, guards) };
+      });
+    } else {
+      step(`hears of the store about ${what}`, 'fair', (next, its) => {
+        its.asking = undefined;
+        if (typeof asking.answer === 'object')
+          for (const { task, row } of asking.answer) if (row) takeUp(next, index, task, row);
+        // What could not be given is driven on, as it is stored by now.
+        if (asking.answer === 'lost' && statement.kind === 'give')
+          its.asking = { statement: { kind: 'read', task: statement.task } };
+      });
+    }
+    if (world.left.storeAnswers === 0) return;
+    step(`the answer of the store about ${what} is lost`, 'may fail', (next, its) => {
+      next.left.storeAnswers -= 1;
+      if (asking.answer === undefined) next.late.push(statement);
+      if (statement.kind === 'give') its.perhapsGiven.push(statement.task);
+      its.asking = undefined;
+    });
+  }
+
+  /** `search` in `engine/ownership.ts`. */
+  function searches(world: World, index: number, { isDraining, name, inbox }: Node, step: StepOf): void {
+    if (!guards.searchesOwned || isDraining) return;
+    for (const [task, row] of world.rows.entries()) {
+      if (!row || row.owner !== name || isTerminal(row) || isDriven(world, index, task)) continue;
+      if (inbox.some((told) => told.task === task && told.row)) continue;
+      step(`finds task ${task + 1}, which is its own and in no hand, and reads it`, 'fair', (_next, its) => {
+        its.asking = { statement: { kind: 'read', task } };
+      });
+    }
+  }
+
+  /** `hear` in `engine/ownership.ts`, beside whatever is under way. */
+  function gifts(world: World, index: number, { inbox, name, asking }: Node, step: StepOf): void {
+    const [told] = inbox;
+    if (!told) return;
+    const { task, to, row } = told;
+    if (row) {
+      step(`looks at task ${task + 1}, as it was read`, 'fair', (next, its) => {
+        its.inbox.shift();
+        takeUp(next, index, task, row);
+      });
+      return;
+    }
+    const { statement } = asking ?? {};
+    const isOnTheWay = statement?.kind === 'adopt' || (statement?.kind === 'read' && statement.task === task);
+    if (to === name && !isOnTheWay && !isDriven(world, index, task))
+      step(`is told that task ${task + 1} was given to it, and reads it`, 'may fail', (_next, its) => {
+        its.inbox[0] = { task, to, row: world.rows[task] };
+      });
+    step(
+      `is never told that task ${task + 1} was given to it`,
+      'may fail',
+      (_next, its) => void its.inbox.shift(),
+    );
+  }
+
+  /** `reread` in `engine/engine.ts`: what another node has written is told, sooner or later or not at all. */
+  function hints(world: World, index: number, step: StepOf): void {
+    for (const [place, driver] of world.drivers.entries()) {
+      const row = world.rows[driver.task];
+      if (driver.node !== index || !driver.isCurrent || driver.write || !row) continue;
+      if (row.version <= driver.row.version) continue;
+      step(`is told that task ${driver.task + 1} was moved elsewhere`, 'may fail', (next) => {
+        const its = next.drivers[place];
+        if (!its) return;
+        const { owner } = its.row;
+        its.row = row;
+        if (row.owner !== owner || isTerminal(row)) letGo(next, its);
+      });
+    }
+  }
+
+  return { steps };
+}
+
+/** What happens to nobody in particular. */
+function others(world: World, take: Take, guards: Guards): void {
+  for (const [place, thing] of world.late.entries()) {
+    const arrive = (next: World) => void next.late.splice(place, 1);
+    if (thing.kind !== 'create') {
+      take(`late, the store carries out: ${thing.kind}`, 'fair', (next) => {
+        arrive(next);
+        execute(next, thing, guards);
+      });
+      continue;
+    }
+    take(`late, the creating request of task ${thing.task + 1} arrives upstream`, 'fair', (next) => {
+      arrive(next);
+      create(next, thing.task, thing.attempt);
+    });
+    take(`the creating request of task ${thing.task + 1} is lost on its way`, 'fair', arrive);
+  }
+  for (const name of world.locked) {
+    const isCountedOn = world.nodes.some((node) => node.name === name && node.lease === 'held');
+    if (isCountedOn && guards.nodeStopsFirst) continue;
+    const lost = !isCountedOn || world.left.losses > 0;
+    if (lost)
+      take(`the server lets go of session ${name}`, isCountedOn ? 'may fail' : 'fair', (next) => {
+        next.locked = next.locked.filter((other) => other !== name);
+        if (isCountedOn) next.left.losses -= 1;
+      });
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * The state of the model in `ownership.ts`: a database, an upstream, two nodes, and whatever is on its way between them. Everything that
+ * travels is a value of its own, so that it may arrive at any later time, or never.
+ */
+export interface World {
+  /** The tasks as they are stored; undefined before they are accepted. A row is replaced, never changed. */
+  rows: (Row | undefined)[];
+  /** Sessions whose lock the server holds. */
+  locked: Name[];
+  lastName: Name;
+  nodes: Node[];
+  drivers: Driver[];
+  /** What nobody waits for any more, and may arrive all the same. */
+  late: (Statement | CreateRequest)[];
+  /** The jobs that the upstream has made. */
+  jobs: Job[];
+  /** Faults, and moves to other nodes, that may still happen. */
+  left: Budget;
+  /** An invariant that a step has broken. */
+  broken: string | undefined;
+}
+
+/** Names a session (`store/sessionLock.ts`); 0 names none. */
+export type Name = number;
+
+export interface Row {
+  readonly phase: 'accepted' | 'submitting' | 'running' | 'succeeded' | 'failed';
+  readonly version: number;
+  readonly owner: Name;
+  readonly attempt: number;
+  /** The upstream id of the attempt; 0 for none. */
+  readonly job: Job;
+}
+
+/** An upstream id, which says for which attempt the job was made. */
+export type Job = number;
+export const jobOf = (task: number, attempt: number): Job => 1 + task * 10 + attempt;
+export const taskOf = (job: Job): number => Math.floor((job - 1) / 10);
+
+export interface Node {
+  isUp: boolean;
+  name: Name;
+  /** `held` and `over` by the node's own watch (`held()` of the session); `none` once it has let go of everything. */
+  lease: 'held' | 'over' | 'none';
+  isDraining: boolean;
+  /** The look for tasks that is under way: one thing after the other. */
+  asking: Asking | undefined;
+  /** Tasks that it was told are its own by now; with the row once that is read. */
+  inbox: Told[];
+  /** Tasks that may be given away yet: the answer was lost. */
+  perhapsGiven: number[];
+}
+
+export interface Told {
+  readonly task: number;
+  /** To whom it was told. */
+  readonly to: Name;
+  readonly row: Row | undefined;
+}
+
+export interface Asking {
+  readonly statement: Statement;
+  readonly answer?: Answer;
+}
+
+/** Where a driver's program stands: the `await` of `engine/submission.ts` or `tracking.ts` that it is in. */
+export type At =
+  | 'accepting'
+  | 'waiting'
+  | 'intending'
+  | 'deciding'
+  | 'connecting'
+  | 'sent'
+  | 'answered'
+  | 'refused'
+  | 'confirming'
+  | 'telling'
+  | 'searching'
+  | 'refusing'
+  | 'giving up'
+  | 'tracking'
+  | 'finishing'
+  | 'idle';
+
+/** A task in a node's hands, with the work under way for it. The work may outlive the hand. */
+export interface Driver {
+  readonly node: number;
+  readonly task: number;
+  /** `Hands.drives`. */
+  isCurrent: boolean;
+  /** `Hand.task`: what this driver believes to be stored. */
+  row: Row;
+  at: At;
+  /** The attempt that it submits, or looks for. */
+  attempt: number;
+  /** A write under way. */
+  write: Asking | undefined;
+  /** Writes whose answer was lost. */
+  tried: Row[];
+  /** The id that an answer has told, or a search has found. */
+  job: Job;
+  isFound: boolean;
+  /** `Hand.unsure`. */
+  isUnsure: boolean;
+}
+
+export type Statement =
+  | { readonly kind: 'accept'; readonly task: number; readonly row: Row }
+  | {
+      readonly kind: 'move';
+      readonly task: number;
+      readonly from: Row;
+      readonly to: Row;
+      readonly isClaim: boolean;
+    }
+  | { readonly kind: 'adopt'; readonly name: Name }
+  | { readonly kind: 'read'; readonly task: number }
+  | {
+      readonly kind: 'give';
+      readonly task: number;
+      readonly from: Name;
+      readonly to: Name;
+      readonly version: number;
+    };
+
+/** What the database answers: whether it wrote, or the tasks that were read. */
+export type Answer = 'written' | 'lost' | 'taken' | readonly Told[];
+
+export interface CreateRequest {
+  readonly kind: 'create';
+  readonly task: number;
+  readonly attempt: number;
+}
+
+export interface Budget {
+  /** Processes that die, sessions that are lost. */
+  crashes: number;
+  losses: number;
+  /** Answers of the database that are lost, whether the statement was carried out, will be, or never is. */
+  storeAnswers: number;
+  /** Creating requests that are lost on their way, answers that are, and those that arrive after the caller has given up. */
+  requests: number;
+  refusals: number;
+  /** Answers with the id of another job. */
+  reusedIds: number;
+  gifts: number;
+  drains: number;
+}
+
+export const isTerminal = ({ phase }: Row): boolean => phase === 'succeeded' || phase === 'failed';
+
+export const sameRow = (a: Row | undefined, b: Row | undefined): boolean =>
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.phase === b.phase &&
+    a.version === b.version &&
+    a.owner === b.owner &&
+    a.attempt === b.attempt &&
+    a.job === b.job);
+
+/** A copy to change. Rows and statements are shared: they never change. */
+export const copy = (world: World): World => ({
+  ...world,
+  rows: [...world.rows],
+  locked: [...world.locked],
+  nodes: world.nodes.map((node) => ({
+    ...node,
+    inbox: [...node.inbox],
+    perhapsGiven: [...node.perhapsGiven],
+  })),
+  drivers: world.drivers.map((driver) => ({ ...driver, tried: [...driver.tried] })),
+  late: [...world.late],
+  jobs: [...world.jobs],
+  left: { ...world.left },
+});
+
+/**
+ * The state as text. Alike are states that differ in the numbers of sessions alone, or in which node is which, since nothing in the
+ * model goes by either.
+ */
+export function keyOf(world: World): string {
+  const [first = ''] = [textOf(world, [0, 1]), textOf(world, [1, 0])].sort();
+  return first;
+}
+
+function textOf(world: World, order: readonly number[]): string {
+  const names = new Map<Name, number>([[0, 0]]);
+  const name = (of: Name): number => {
+    const known = names.get(of);
+    if (known !== undefined) return known;
+    names.set(of, names.size);
+    return names.size - 1;
+  };
+  const row = (of: Row | undefined): string =>
+    of ? `${of.phase.charAt(1)}${of.version}.${name(of.owner)}.${of.attempt}.${of.job}` : '-';
+  const statement = (of: Statement | CreateRequest): string => {
+    switch (of.kind) {
+      case 'accept':
+        return `i${of.task}${row(of.row)}`;
+      case 'move':
+        return `m${of.task}${row(of.from)}>${row(of.to)}${of.isClaim ? '!' : ''}`;
+      case 'adopt':
+        return `a${name(of.name)}`;
+      case 'read':
+        return `r${of.task}`;
+      case 'give':
+        return `g${of.task}.${name(of.from)}.${name(of.to)}.${of.version}`;
+      case 'create':
+        return `c${of.task}.${of.attempt}`;
+    }
+  };
+  const rowsOf = (of: readonly Told[]): string =>
+    of.map((read) => `${read.task}${name(read.to)}${row(read.row)}`).join();
+  const asking = (of: Asking | undefined): string => {
+    if (!of) return '';
+    const { answer = '?' } = of;
+    return `${statement(of.statement)}=${typeof answer === 'string' ? answer : rowsOf(answer)}`;
+  };
+  const nodes = order.map((index) => {
+    const of = world.nodes[index];
+    if (!of) return '';
+    const flags = `${of.isUp ? 'u' : 'd'}${of.lease.charAt(0)}${of.isDraining ? 'l' : ''}`;
+    return `${flags}${name(of.name)}[${asking(of.asking)}][${rowsOf(of.inbox)}]${of.perhapsGiven.join()}`;
+  });
+  const rows = world.rows.map(row);
+  const drivers = world.drivers
+    .map(
+      (of) =>
+        `${order[of.node]}${of.task}${of.isCurrent ? '+' : '-'}${of.at}${of.attempt}${row(of.row)}[${asking(of.write)}]` +
+        `${of.tried.map(row).join()}.${of.job}${of.isFound ? 'f' : ''}${of.isUnsure ? 'u' : ''}`,
+    )
+    .sort();
+  const late = world.late.map(statement).sort();
+  const locked = world.locked.map(name).sort();
+  const jobs = [...world.jobs].sort();
+  const { left } = world;
+  return [
+    ...nodes,
+    ...rows,
+    drivers.join(';'),
+    late.join(),
+    locked.join(),
+    jobs.join(),
+    `${left.crashes}${left.losses}${left.storeAnswers}${left.requests}${left.refusals}${left.reusedIds}${left.gifts}${left.drains}`,
+    world.broken ?? '',
+  ].join('|');
+}
