@@ -3,14 +3,14 @@ import {
   type Answer,
   isTerminal,
   type Name,
+  type Received,
   type Row,
   type Statement,
   sameRow,
-  type Told,
   type World,
 } from './world.ts';
 
-/** Carries out a statement, all at once, as `store/postgresStatements.ts` has it. */
+/** Carries out a statement, all at once, as `store/postgres/statements.ts` has it. */
 export function execute(world: World, statement: Statement, guards: Guards): Answer {
   switch (statement.kind) {
     case 'accept':
@@ -21,12 +21,12 @@ export function execute(world: World, statement: Statement, guards: Guards): Ans
       return move(world, statement, guards);
     case 'adopt':
       return adopt(world, statement.name, guards);
-    case 'give': {
+    case 'transfer': {
       const { task, from, to, version } = statement;
       const row = world.rows[task];
       if (!row || isTerminal(row) || row.owner !== from || row.version !== version) return 'lost';
       write(world, task, { ...row, owner: to, version: row.version + 1 });
-      // The message goes out with the transaction, to a session that lives.
+      // The message goes out with the transaction, to a node that lives.
       if (world.locked.includes(to))
         world.nodes.find(({ name }) => name === to)?.inbox.push({ task, to, row: undefined });
       return 'written';
@@ -36,7 +36,7 @@ export function execute(world: World, statement: Statement, guards: Guards): Ans
   }
 }
 
-/** `commit`, and `claim` in `store/postgres.ts`. */
+/** `commit`, and `claim` in `store/postgres/store.ts`. */
 function move(world: World, statement: Extract<Statement, { kind: 'move' }>, guards: Guards): Answer {
   const { task, from, to, isClaim } = statement;
   if (isClaim && guards.jobIsOfOneAttempt && isAnothers(world, task, to.job)) return 'taken';
@@ -59,7 +59,7 @@ export function mayStillWrite(world: World, statement: Statement, guards: Guards
       return !world.rows[statement.task];
     case 'move':
       return !guards.casOnVersion || world.rows[statement.task]?.version === statement.from.version;
-    case 'give':
+    case 'transfer':
       return world.rows[statement.task]?.version === statement.version;
     case 'adopt':
       return world.rows.some((row) => !row || !isTerminal(row));
@@ -73,7 +73,7 @@ const isAnothers = (world: World, task: number, job: number): boolean =>
 
 /** `adopt`: one statement for all tasks of owners without a lock. */
 function adopt(world: World, name: Name, guards: Guards): Answer {
-  const adopted: Told[] = [];
+  const adopted: Received[] = [];
   for (const [task, row] of world.rows.entries()) {
     if (!row || isTerminal(row) || row.owner === name) continue;
     if (guards.adoptsOfTheDeadAlone && world.locked.includes(row.owner)) continue;

@@ -46,7 +46,7 @@ function move(row: Row, at: Writing, job: Job, guards: Guards): Row | undefined 
   }
 }
 
-/** What the drivers of tasks do: `engine/submission.ts`, `engine/hand.ts`, `engine/tracking.ts`. */
+/** What the drivers of tasks do: `engine/stages/submit.ts`, `engine/activeTasks.ts`, `engine/stages/poll.ts`. */
 export function createDrivers(guards: Guards) {
   function end(world: World, driver: Driver): void {
     world.drivers = world.drivers.filter((other) => other !== driver);
@@ -58,9 +58,9 @@ export function createDrivers(guards: Guards) {
 
   /** `maySend` in `submit`. */
   const maySend = (world: World, { node, isCurrent }: Driver): boolean =>
-    world.nodes[node]?.lease === 'held' && (isCurrent || !guards.fenceAsksForTheHand);
+    world.nodes[node]?.lease === 'held' && (isCurrent || !guards.fenceAsksForTheTask);
 
-  /** `apply` in `engine/hand.ts`, always with `insist`. */
+  /** `apply` in `engine/activeTasks.ts`, always with `insist`. */
   function apply(world: World, driver: Driver, at: Writing): void {
     driver.at = at;
     const to = driver.isCurrent ? move(driver.row, at, driver.job, guards) : undefined;
@@ -73,7 +73,7 @@ export function createDrivers(guards: Guards) {
   }
 
   /** The rest of `applyNow`, once the store has answered. */
-  function heard(world: World, driver: Driver): void {
+  function written(world: World, driver: Driver): void {
     const { write, at, tried } = driver;
     if (write?.statement.kind !== 'move') return;
     driver.write = undefined;
@@ -90,7 +90,7 @@ export function createDrivers(guards: Guards) {
     const isOurs = driver.isCurrent;
     const isDriven = isOurs && stored.owner === driver.row.owner;
     driver.row = stored;
-    driver.isUnsure = false;
+    driver.isWriteUnknown = false;
     if (!isDriven || isTerminal(stored)) driver.isCurrent = false;
     if (isMoved || !isDriven || !isWriting(at)) {
       driver.tried = [];
@@ -105,7 +105,8 @@ export function createDrivers(guards: Guards) {
     if (at === 'intending' && has) {
       driver.at = 'deciding';
       driver.attempt = driver.row.attempt;
-    } else if (at === 'confirming' && !driver.isCurrent && guards.tellsTheOwner) driver.at = 'telling';
+    } else if (at === 'confirming' && !driver.isCurrent && guards.confirmsForTheOwner)
+      driver.at = 'confirming for the owner';
     else if (at === 'refusing' && has) driver.at = 'waiting';
     else rest(world, driver);
   }
@@ -127,15 +128,15 @@ export function createDrivers(guards: Guards) {
     else end(world, driver);
   }
 
-  /** `letGo`: nothing that is still under way is written in this driver's name. */
-  function letGo(world: World, driver: Driver): void {
+  /** `release`: nothing that is still under way is written in this driver's name. */
+  function release(world: World, driver: Driver): void {
     driver.isCurrent = false;
     const isAtRest = ['waiting', 'tracking', 'searching', 'idle'].includes(driver.at) && !driver.write;
     if (isAtRest) end(world, driver);
   }
 
-  /** `takeUp` in `engine/ownership.ts`, and `createTakingUp`. */
-  function takeUp(world: World, index: number, task: number, row: Row): void {
+  /** `resume` in `cluster/ownership.ts`, and `engine/resume.ts`. */
+  function resume(world: World, index: number, task: number, row: Row): void {
     const node = world.nodes[index];
     if (!node || node.isDraining || node.lease !== 'held' || row.owner !== node.name || isTerminal(row))
       return;
@@ -146,8 +147,8 @@ export function createDrivers(guards: Guards) {
     const driver = world.drivers.at(-1);
     if (!driver) return;
     if (driver.at === 'searching' && !guards.searchFirst) driver.at = 'deciding';
-    driver.isUnsure = node.perhapsGiven.includes(task);
-    node.perhapsGiven = node.perhapsGiven.filter((other) => other !== task);
+    driver.isWriteUnknown = node.perhapsTransferred.includes(task);
+    node.perhapsTransferred = node.perhapsTransferred.filter((other) => other !== task);
   }
 
   function steps(world: World, index: number, take: Take): void {
@@ -180,20 +181,20 @@ export function createDrivers(guards: Guards) {
           });
         return;
       case 'deciding':
-        // `twins.submitting`: waits for searches of this node.
+        // `duplicates.submitting`: waits for searches of this node.
         if (world.drivers.some((other) => other.node === driver.node && isSearch(other))) return;
         if (maySend(world, driver))
           step('decides to send', 'fair', (_next, its) => {
             its.at = 'connecting';
           });
-        else if (hasHeard(node, driver)) step('may not send', 'fair', refuse);
+        else if (knowsOfLoss(node, driver)) step('may not send', 'fair', refuse);
         return;
       case 'connecting':
         if (!guards.fence || maySend(world, driver))
           step(`sends the creating request of attempt ${attempt}`, 'fair', (_next, its) => {
             its.at = 'sent';
           });
-        else if (hasHeard(node, driver)) step('the fence lets nothing out', 'fair', refuse);
+        else if (knowsOfLoss(node, driver)) step('the lease guard lets nothing out', 'fair', refuse);
         return;
       case 'sent':
         onTheWire(world, driver, step);
@@ -209,8 +210,8 @@ export function createDrivers(guards: Guards) {
       case 'refused':
         step('learns that the upstream refused', 'fair', refuse);
         return;
-      case 'telling':
-        step('reads the task, to tell the id to its driver', 'fair', tell);
+      case 'confirming for the owner':
+        step('reads the task, to write the id for its driver', 'fair', confirmForOwner);
         return;
       case 'searching':
         if (!node.isDraining) search(world, driver, step);
@@ -234,10 +235,10 @@ export function createDrivers(guards: Guards) {
         if (its.write) its.write = { ...its.write, answer: execute(next, its.write.statement, guards) };
       });
     } else {
-      step(`hears of the store: ${what} ${String(write.answer)}`, 'fair', (next, its) => {
+      step(`receives the answer of the store: ${what} ${String(write.answer)}`, 'fair', (next, its) => {
         if (at === 'accepting') accepted(next, its);
-        else if (at === 'telling') told(next, its);
-        else heard(next, its);
+        else if (at === 'confirming for the owner') confirmedForOwner(next, its);
+        else written(next, its);
       });
     }
     if (world.left.storeAnswers === 0) return;
@@ -248,8 +249,8 @@ export function createDrivers(guards: Guards) {
     if (write.answer !== undefined) {
       step(`the answer of the store is lost: ${what}`, 'may fail', loseAnswer);
     } else {
-      step(`the store never hears: ${what}`, 'may fail', loseAnswer);
-      step(`no answer in time, though the store may hear yet: ${what}`, 'may fail', (next, its) => {
+      step(`the statement never arrives: ${what}`, 'may fail', loseAnswer);
+      step(`no answer in time, and the statement may arrive yet: ${what}`, 'may fail', (next, its) => {
         next.late.push(write.statement);
         loseAnswer(next, its);
       });
@@ -278,7 +279,7 @@ export function createDrivers(guards: Guards) {
   }
 
   /** `confirmForOwner`. */
-  function tell(world: World, driver: Driver): void {
+  function confirmForOwner(world: World, driver: Driver): void {
     const stored = world.rows[driver.task];
     if (stored?.phase !== 'submitting' || stored.attempt !== driver.attempt) {
       end(world, driver);
@@ -289,7 +290,7 @@ export function createDrivers(guards: Guards) {
     driver.write = { statement: { kind: 'move', task, from: stored, to, isClaim: true } };
   }
 
-  function told(world: World, driver: Driver): void {
+  function confirmedForOwner(world: World, driver: Driver): void {
     const answer = driver.write?.answer;
     driver.write = undefined;
     if (answer === 'taken') driver.job = 0;
@@ -336,7 +337,7 @@ export function createDrivers(guards: Guards) {
       return;
     }
     step('looks upstream: it cannot be told', 'fair', (next, its) => apply(next, its, 'giving up'));
-    // All tasks of the model look alike: `twins.searching` here, `twinsElsewhere.ts` there.
+    // All tasks of the model look alike: `recovery/duplicateGuard.ts` on this node, `remoteDuplicateGuard.ts` on the others.
     const isAlone = !world.drivers.some((other) => other.task !== task && isSubmitting(world, other));
     if (!isAlone) return;
     const known = new Set(world.rows.map((other) => other?.job));
@@ -359,11 +360,11 @@ export function createDrivers(guards: Guards) {
     return (driver.at === 'deciding' || driver.at === 'connecting') && maySend(world, driver);
   };
 
-  return { steps, takeUp, letGo, end };
+  return { steps, resume, release, end };
 }
 
-/** `notSent` waits until the node has heard that its session is lost. */
-const hasHeard = (node: Node, { isCurrent }: Driver): boolean => !isCurrent || node.lease !== 'over';
+/** `notSent` waits until the node has learnt that its lease is lost. */
+const knowsOfLoss = (node: Node, { isCurrent }: Driver): boolean => !isCurrent || node.lease !== 'over';
 
 const isWriting = (at: At): at is Writing => at in EVENTS;
 const isSearch = ({ at, isFound }: Driver): boolean => isFound && at === 'confirming';
@@ -398,16 +399,16 @@ export function create(world: World, task: number, attempt: number): void {
 
 export const nameOf = (node: number): string => `node ${'AB'.charAt(node)}`;
 
-/** Whether a node has a task in hand, or on its way into or out of its hands. */
+/** Whether a task is active at a node, or about to be, or being transferred. */
 export const isDriven = (world: World, node: number, task: number): boolean =>
   world.drivers.some(
     (driver) =>
       driver.node === node && driver.task === task && (driver.isCurrent || driver.at === 'accepting'),
-  ) || isGiving(world, node, task);
+  ) || isTransferring(world, node, task);
 
-function isGiving(world: World, node: number, task: number): boolean {
+function isTransferring(world: World, node: number, task: number): boolean {
   const statement = world.nodes[node]?.asking?.statement;
-  return statement?.kind === 'give' && statement.task === task;
+  return statement?.kind === 'transfer' && statement.task === task;
 }
 
 export const newDriver = (node: number, task: number, row: Row, at: At): Driver => ({
@@ -421,5 +422,5 @@ export const newDriver = (node: number, task: number, row: Row, at: At): Driver 
   tried: [],
   job: 0,
   isFound: false,
-  isUnsure: false,
+  isWriteUnknown: false,
 });

@@ -21,23 +21,25 @@ const EXPLORED: readonly (readonly [tasks: number, faults: Partial<Budget>, stat
   [1, { losses: 1, crashes: 1 }, 30_000],
   [1, { losses: 1, requests: 2 }, 15_000],
   [1, { losses: 1, storeAnswers: 1 }, 10_000],
-  [1, { losses: 1, gifts: 1 }, 15_000],
+  [1, { losses: 1, transfers: 1 }, 15_000],
   [1, { drains: 1, requests: 1, storeAnswers: 1 }, 10_000],
   [1, { crashes: 2, storeAnswers: 1, refusals: 1 }, 5_000],
   [2, { crashes: 1 }, 20_000],
   [2, { requests: 3 }, 10_000],
   [2, { reusedIds: 1, requests: 1 }, 3_000],
-  [2, { gifts: 1, requests: 1 }, 30_000],
+  [2, { transfers: 1, requests: 1 }, 30_000],
 ];
 
-const told: string[] = [];
-afterAll(() => console.info(told.join('\n')));
+const explored: string[] = [];
+afterAll(() => console.info(explored.join('\n')));
 
 describe('ownership, in every order of the steps of two nodes', () => {
   it.each(EXPLORED)('keeps its promises: %i task(s), %o', (tasks, faults, statesAtLeast) => {
     const { counterexample, states, steps, depth } = check(tasks, faults);
     expect(counterexample && written(counterexample)).toBeUndefined();
-    told.push(`${states} states, ${steps} steps, ${depth} deep: ${tasks} task(s), ${JSON.stringify(faults)}`);
+    explored.push(
+      `${states} states, ${steps} steps, ${depth} deep: ${tasks} task(s), ${JSON.stringify(faults)}`,
+    );
     expect(states).toBeGreaterThan(statesAtLeast);
   });
 });
@@ -45,24 +47,24 @@ describe('ownership, in every order of the steps of two nodes', () => {
 const TRACE = `\
   1. node A: is asked for task 1; it is sent to the store
   2. node A, task 1: the store carries out: acceptance
-  3. node A, task 1: hears of the store: acceptance written
+  3. node A, task 1: receives the answer of the store: acceptance written
   4. node A, task 1: its turn comes; the intent is sent to the store
   5. node A, task 1: the store carries out: submit_intended
-  6. node A, task 1: hears of the store: submit_intended written
+  6. node A, task 1: receives the answer of the store: submit_intended written
   7. node A, task 1: decides to send
   8. node A: its lease is over, by its own watch
-  9. the server lets go of session 1
+  9. the server releases the lock of lease 1
  10. node B: asks the store for tasks of dead nodes
  11. node B: the store carries out the adoption
- 12. node B: hears of the store about the adoption
+ 12. node B: receives the answer of the store: the adoption
  13. node B, task 1: looks upstream: certainly absent
  14. node A, task 1: sends the creating request of attempt 1
  15. node A, task 1: the creating request arrives upstream
  16. node B, task 1: the store carries out: submit_refused
- 17. node B, task 1: hears of the store: submit_refused written
+ 17. node B, task 1: receives the answer of the store: submit_refused written
  18. node B, task 1: its turn comes; the intent is sent to the store
  19. node B, task 1: the store carries out: submit_intended
- 20. node B, task 1: hears of the store: submit_intended written
+ 20. node B, task 1: receives the answer of the store: submit_intended written
  21. node B, task 1: decides to send
  22. node B, task 1: sends the creating request of attempt 2
  23. node B, task 1: the creating request arrives upstream
@@ -81,7 +83,7 @@ const TAKEN_OUT: readonly (readonly [
   broken: RegExp,
 ])[] = [
   [['fence'], 1, { losses: 1 }, TWO_BILLS],
-  [['fenceAsksForTheHand'], 1, { losses: 1 }, TWO_BILLS],
+  [['fenceAsksForTheTask'], 1, { losses: 1 }, TWO_BILLS],
   [['intentFirst'], 1, { crashes: 1 }, TWICE],
   [['searchFirst'], 1, { crashes: 1 }, TWICE],
   [['absentWaits'], 1, { requests: 1 }, TWO_BILLS],
@@ -94,9 +96,9 @@ const TAKEN_OUT: readonly (readonly [
   [['adoptsOfTheDeadAlone'], 1, {}, OLDER],
   [['nodeStopsFirst'], 1, { losses: 1 }, OLDER],
   [['readsUnderLease'], 1, { losses: 1 }, OLDER],
-  [['tellsTheOwner'], 1, { losses: 1 }, /was learnt, and is written nowhere/],
+  [['confirmsForTheOwner'], 1, { losses: 1 }, /was learnt, and is written nowhere/],
   [['adopts'], 1, { crashes: 1 }, STUCK],
-  [['searchesOwned'], 1, { gifts: 1 }, STUCK],
+  [['searchesOwned'], 1, { transfers: 1 }, STUCK],
 ];
 
 describe('ownership without a guard', () => {
@@ -106,7 +108,7 @@ describe('ownership without a guard', () => {
     expect(counterexample?.trace.length).toBeGreaterThan(2);
   });
 
-  it('is told as a trace of steps, the shortest there is', () => {
+  it('is shown as a trace of steps, the shortest there is', () => {
     const { counterexample } = check(1, { losses: 1 }, ['fence']);
     expect(counterexample && written(counterexample)).toBe(TRACE);
   });

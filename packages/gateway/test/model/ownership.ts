@@ -19,7 +19,7 @@ const NO_FAULTS: Budget = {
   requests: 0,
   refusals: 0,
   reusedIds: 0,
-  gifts: 0,
+  transfers: 0,
   drains: 0,
 };
 
@@ -59,7 +59,7 @@ function startOf(tasks: number, left: Budget): World {
     isDraining: false,
     asking: undefined,
     inbox: [],
-    perhapsGiven: [],
+    perhapsTransferred: [],
   });
   return {
     rows: Array.from({ length: tasks }, () => undefined),
@@ -86,8 +86,8 @@ function violationOf({ rows, drivers, nodes }: World, guards: Guards): string | 
     );
     if (senders.length > 1) return `two drivers of task ${task + 1} may both send`;
     const stale = its.find(
-      ({ isCurrent, write, isUnsure, node }) =>
-        isCurrent && !write && !isUnsure && (!guards.readsUnderLease || nodes[node]?.lease === 'held'),
+      ({ isCurrent, write, isWriteUnknown, node }) =>
+        isCurrent && !write && !isWriteUnknown && (!guards.readsUnderLease || nodes[node]?.lease === 'held'),
     );
     if (row && isTerminal(row) && stale)
       return `${nameOf(stale.node)} answers that task ${task + 1} goes on, which has ${row.phase}`;
@@ -95,8 +95,8 @@ function violationOf({ rows, drivers, nodes }: World, guards: Guards): string | 
   return undefined;
 }
 
-/** What a node does beside driving: `engine/ownership.ts`, `store/postgresSession.ts`, `store/postgresCluster.ts`. */
-function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof createDrivers>) {
+/** What a node does beside driving: `cluster/ownership.ts`, `cluster/postgres/lease.ts`, `cluster/postgres/cluster.ts`. */
+function createNodes(guards: Guards, { resume, release }: ReturnType<typeof createDrivers>) {
   type StepOf = (name: string, kind: 'fair' | 'may fail', change: (next: World, its: Node) => void) => void;
 
   function steps(world: World, index: number, take: Take): void {
@@ -115,7 +115,7 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
       return;
     }
     session(world, index, node, step);
-    gifts(world, index, node, step);
+    receives(world, index, node, step);
     hints(world, index, step);
     if (node.asking) answers(world, index, node, step);
     if (node.lease !== 'held') return;
@@ -123,7 +123,7 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
     if (node.asking) return;
     adopts(world, node, step);
     searches(world, index, node, step);
-    gives(world, index, node, step);
+    transfers(world, index, node, step);
   }
 
   function join(world: World, node: Node): void {
@@ -151,13 +151,13 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
         next.left.losses -= 1;
         its.lease = 'over';
       });
-    // A frozen process hears of it when it wakes: any step of its drivers may come before.
+    // A frozen process learns of it when it wakes: any step of its drivers may come before.
     if (node.lease === 'over')
-      step('hears that its session is lost, and lets go of everything', 'fair', (next, its) => {
+      step('learns that its lease is lost, and releases everything', 'fair', (next, its) => {
         its.lease = 'none';
-        its.perhapsGiven = [];
+        its.perhapsTransferred = [];
         for (const driver of next.drivers.filter((one) => one.node === index && one.isCurrent))
-          letGo(next, driver);
+          release(next, driver);
       });
     if (node.lease === 'none') step('joins again', 'fair', join);
   }
@@ -179,7 +179,7 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
       isDraining: false,
       asking: undefined,
       inbox: [],
-      perhapsGiven: [],
+      perhapsTransferred: [],
     });
   }
 
@@ -199,7 +199,7 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
     });
   }
 
-  /** `adopt` in `engine/ownership.ts`. */
+  /** `adopt` in `cluster/ownership.ts`. */
   function adopts(world: World, { isDraining, name }: Node, step: StepOf): void {
     const hasOrphans = world.rows.some(
       (row) =>
@@ -214,10 +214,10 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
     });
   }
 
-  /** `give` in `engine/ownership.ts`, of what can be moved, and `giveRest` in `engine/leaving.ts`. */
-  function gives(world: World, index: number, { isDraining, name }: Node, step: StepOf): void {
+  /** `transferTo` in `cluster/ownership.ts`, of what is movable, and `transferRest` in `cluster/handover.ts`. */
+  function transfers(world: World, index: number, { isDraining, name }: Node, step: StepOf): void {
     const to = world.nodes.find((other, place) => place !== index && world.locked.includes(other.name))?.name;
-    if (to === undefined || (!isDraining && world.left.gifts === 0)) return;
+    if (to === undefined || (!isDraining && world.left.transfers === 0)) return;
     for (const [task, row] of world.rows.entries()) {
       const driver = world.drivers.find((one) => one.node === index && one.task === task && one.isCurrent);
       const isMovable =
@@ -226,13 +226,13 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
       if (!isMovable && !isRest) continue;
       const version = driver?.row.version ?? row?.version ?? 0;
       step(
-        `lets go of task ${task + 1}, to give it to the other`,
+        `releases task ${task + 1}, to transfer it to the other node`,
         isDraining ? 'fair' : 'may fail',
         (next, its) => {
-          if (!isDraining) next.left.gifts -= 1;
-          its.asking = { statement: { kind: 'give', task, from: name, to, version } };
+          if (!isDraining) next.left.transfers -= 1;
+          its.asking = { statement: { kind: 'transfer', task, from: name, to, version } };
           const going = next.drivers.find((one) => one.node === index && one.task === task && one.isCurrent);
-          if (going) letGo(next, going);
+          if (going) release(next, going);
         },
       );
     }
@@ -241,82 +241,94 @@ function createNodes(guards: Guards, { takeUp, letGo }: ReturnType<typeof create
   function answers(world: World, index: number, { asking }: Node, step: StepOf): void {
     if (!asking) return;
     const { statement } = asking;
-    const what = { adopt: 'the adoption', give: 'the gift', read: 'the reading', accept: '', move: '' }[
-      statement.kind
-    ];
+    const what = {
+      adopt: 'the adoption',
+      transfer: 'the transfer',
+      read: 'the reading',
+      accept: '',
+      move: '',
+    }[statement.kind];
     if (asking.answer === undefined) {
       step(`the store carries out ${what}`, 'fair', (next, its) => {
         its.asking = { ...asking, answer: execute(next, asking.statement, guards) };
       });
     } else {
-      step(`hears of the store about ${what}`, 'fair', (next, its) => {
+      step(`receives the answer of the store: ${what}`, 'fair', (next, its) => {
         its.asking = undefined;
         if (typeof asking.answer === 'object')
-          for (const { task, row } of asking.answer) if (row) takeUp(next, index, task, row);
-        // What could not be given is driven on, as it is stored by now.
-        if (asking.answer === 'lost' && statement.kind === 'give')
+          for (const { task, row } of asking.answer) if (row) resume(next, index, task, row);
+        // What could not be transferred is driven on, as it is stored by now.
+        if (asking.answer === 'lost' && statement.kind === 'transfer')
           its.asking = { statement: { kind: 'read', task: statement.task } };
       });
     }
     if (world.left.storeAnswers === 0) return;
-    step(`the answer of the store about ${what} is lost`, 'may fail', (next, its) => {
+    step(`the answer of the store is lost: ${what}`, 'may fail', (next, its) => {
       next.left.storeAnswers -= 1;
       if (asking.answer === undefined) next.late.push(statement);
-      if (statement.kind === 'give') its.perhapsGiven.push(statement.task);
+      if (statement.kind === 'transfer') its.perhapsTransferred.push(statement.task);
       its.asking = undefined;
     });
   }
 
-  /** `search` in `engine/ownership.ts`. */
+  /** `search` in `cluster/ownership.ts`. */
   function searches(world: World, index: number, { isDraining, name, inbox }: Node, step: StepOf): void {
     if (!guards.searchesOwned || isDraining) return;
     for (const [task, row] of world.rows.entries()) {
       if (!row || row.owner !== name || isTerminal(row) || isDriven(world, index, task)) continue;
-      if (inbox.some((told) => told.task === task && told.row)) continue;
-      step(`finds task ${task + 1}, which is its own and in no hand, and reads it`, 'fair', (_next, its) => {
+      if (inbox.some((received) => received.task === task && received.row)) continue;
+      step(`finds task ${task + 1}, which it owns and does not drive, and reads it`, 'fair', (_next, its) => {
         its.asking = { statement: { kind: 'read', task } };
       });
     }
   }
 
-  /** `hear` in `engine/ownership.ts`, beside whatever is under way. */
-  function gifts(world: World, index: number, { inbox, name, asking }: Node, step: StepOf): void {
-    const [told] = inbox;
-    if (!told) return;
-    const { task, to, row } = told;
+  /** `receive` in `cluster/ownership.ts`, beside whatever is under way. */
+  function receives(world: World, index: number, { inbox, name, asking }: Node, step: StepOf): void {
+    const [received] = inbox;
+    if (!received) return;
+    const { task, to, row } = received;
     if (row) {
       step(`looks at task ${task + 1}, as it was read`, 'fair', (next, its) => {
         its.inbox.shift();
-        takeUp(next, index, task, row);
+        resume(next, index, task, row);
       });
       return;
     }
     const { statement } = asking ?? {};
     const isOnTheWay = statement?.kind === 'adopt' || (statement?.kind === 'read' && statement.task === task);
     if (to === name && !isOnTheWay && !isDriven(world, index, task))
-      step(`is told that task ${task + 1} was given to it, and reads it`, 'may fail', (_next, its) => {
-        its.inbox[0] = { task, to, row: world.rows[task] };
-      });
+      step(
+        `receives the message that task ${task + 1} was transferred to it, and reads it`,
+        'may fail',
+        (_next, its) => {
+          its.inbox[0] = { task, to, row: world.rows[task] };
+        },
+      );
     step(
-      `is never told that task ${task + 1} was given to it`,
+      `never receives the message that task ${task + 1} was transferred to it`,
       'may fail',
       (_next, its) => void its.inbox.shift(),
     );
   }
 
-  /** `reread` in `engine/engine.ts`: what another node has written is told, sooner or later or not at all. */
+  /** `reread` in `engine/engine.ts`: what another node has written is broadcast, and received sooner or later or not at all. */
   function hints(world: World, index: number, step: StepOf): void {
     for (const [place, driver] of world.drivers.entries()) {
       const row = world.rows[driver.task];
       if (driver.node !== index || !driver.isCurrent || driver.write || !row) continue;
       if (row.version <= driver.row.version) continue;
-      step(`is told that task ${driver.task + 1} was moved elsewhere`, 'may fail', (next) => {
-        const its = next.drivers[place];
-        if (!its) return;
-        const { owner } = its.row;
-        its.row = row;
-        if (row.owner !== owner || isTerminal(row)) letGo(next, its);
-      });
+      step(
+        `receives the message that task ${driver.task + 1} was moved by another node`,
+        'may fail',
+        (next) => {
+          const its = next.drivers[place];
+          if (!its) return;
+          const { owner } = its.row;
+          its.row = row;
+          if (row.owner !== owner || isTerminal(row)) release(next, its);
+        },
+      );
     }
   }
 
@@ -345,7 +357,7 @@ function others(world: World, take: Take, guards: Guards): void {
     if (isCountedOn && guards.nodeStopsFirst) continue;
     const lost = !isCountedOn || world.left.losses > 0;
     if (lost)
-      take(`the server lets go of session ${name}`, isCountedOn ? 'may fail' : 'fair', (next) => {
+      take(`the server releases the lock of lease ${name}`, isCountedOn ? 'may fail' : 'fair', (next) => {
         next.locked = next.locked.filter((other) => other !== name);
         if (isCountedOn) next.left.losses -= 1;
       });

@@ -5,7 +5,7 @@
 export interface World {
   /** The tasks as they are stored; undefined before they are accepted. A row is replaced, never changed. */
   rows: (Row | undefined)[];
-  /** Sessions whose lock the server holds. */
+  /** Leases whose lock the server holds. */
   locked: Name[];
   lastName: Name;
   nodes: Node[];
@@ -14,13 +14,13 @@ export interface World {
   late: (Statement | CreateRequest)[];
   /** The jobs that the upstream has made. */
   jobs: Job[];
-  /** Faults, and moves to other nodes, that may still happen. */
+  /** Faults, and transfers to other nodes, that may still happen. */
   left: Budget;
   /** An invariant that a step has broken. */
   broken: string | undefined;
 }
 
-/** Names a session (`store/sessionLock.ts`); 0 names none. */
+/** Names a lease (`store/postgres/nodeLock.ts`); 0 names none. */
 export type Name = number;
 
 export interface Row {
@@ -40,20 +40,20 @@ export const taskOf = (job: Job): number => Math.floor((job - 1) / 10);
 export interface Node {
   isUp: boolean;
   name: Name;
-  /** `held` and `over` by the node's own watch (`held()` of the session); `none` once it has let go of everything. */
+  /** `held` and `over` by the node's own watch (`hasLease()`); `none` once it has released everything. */
   lease: 'held' | 'over' | 'none';
   isDraining: boolean;
-  /** The look for tasks that is under way: one thing after the other. */
+  /** What the loop over ownership is waiting for: it does one thing after the other. */
   asking: Asking | undefined;
-  /** Tasks that it was told are its own by now; with the row once that is read. */
-  inbox: Told[];
-  /** Tasks that may be given away yet: the answer was lost. */
-  perhapsGiven: number[];
+  /** Messages that a task was transferred to this node, with the row once that is read. */
+  inbox: Received[];
+  /** Tasks whose transfer got no answer. */
+  perhapsTransferred: number[];
 }
 
-export interface Told {
+export interface Received {
   readonly task: number;
-  /** To whom it was told. */
+  /** The name that the message is for. */
   readonly to: Name;
   readonly row: Row | undefined;
 }
@@ -63,7 +63,7 @@ export interface Asking {
   readonly answer?: Answer;
 }
 
-/** Where a driver's program stands: the `await` of `engine/submission.ts` or `tracking.ts` that it is in. */
+/** Where a driver's program stands: the `await` of `engine/stages/submit.ts` or `poll.ts` that it is in. */
 export type At =
   | 'accepting'
   | 'waiting'
@@ -74,7 +74,7 @@ export type At =
   | 'answered'
   | 'refused'
   | 'confirming'
-  | 'telling'
+  | 'confirming for the owner'
   | 'searching'
   | 'refusing'
   | 'giving up'
@@ -82,13 +82,13 @@ export type At =
   | 'finishing'
   | 'idle';
 
-/** A task in a node's hands, with the work under way for it. The work may outlive the hand. */
+/** An active task of a node, with the work under way for it. The work may outlive it. */
 export interface Driver {
   readonly node: number;
   readonly task: number;
-  /** `Hands.drives`. */
+  /** `ActiveTasks.drives`. */
   isCurrent: boolean;
-  /** `Hand.task`: what this driver believes to be stored. */
+  /** `ActiveTask.task`: what this driver believes to be stored. */
   row: Row;
   at: At;
   /** The attempt that it submits, or looks for. */
@@ -100,8 +100,8 @@ export interface Driver {
   /** The id that an answer has told, or a search has found. */
   job: Job;
   isFound: boolean;
-  /** `Hand.unsure`. */
-  isUnsure: boolean;
+  /** `ActiveTask.writeUnknown`. */
+  isWriteUnknown: boolean;
 }
 
 export type Statement =
@@ -116,7 +116,7 @@ export type Statement =
   | { readonly kind: 'adopt'; readonly name: Name }
   | { readonly kind: 'read'; readonly task: number }
   | {
-      readonly kind: 'give';
+      readonly kind: 'transfer';
       readonly task: number;
       readonly from: Name;
       readonly to: Name;
@@ -124,7 +124,7 @@ export type Statement =
     };
 
 /** What the database answers: whether it wrote, or the tasks that were read. */
-export type Answer = 'written' | 'lost' | 'taken' | readonly Told[];
+export type Answer = 'written' | 'lost' | 'taken' | readonly Received[];
 
 export interface CreateRequest {
   readonly kind: 'create';
@@ -133,7 +133,7 @@ export interface CreateRequest {
 }
 
 export interface Budget {
-  /** Processes that die, sessions that are lost. */
+  /** Processes that die, leases that are lost. */
   crashes: number;
   losses: number;
   /** Answers of the database that are lost, whether the statement was carried out, will be, or never is. */
@@ -143,7 +143,7 @@ export interface Budget {
   refusals: number;
   /** Answers with the id of another job. */
   reusedIds: number;
-  gifts: number;
+  transfers: number;
   drains: number;
 }
 
@@ -167,7 +167,7 @@ export const copy = (world: World): World => ({
   nodes: world.nodes.map((node) => ({
     ...node,
     inbox: [...node.inbox],
-    perhapsGiven: [...node.perhapsGiven],
+    perhapsTransferred: [...node.perhapsTransferred],
   })),
   drivers: world.drivers.map((driver) => ({ ...driver, tried: [...driver.tried] })),
   late: [...world.late],
@@ -176,7 +176,7 @@ export const copy = (world: World): World => ({
 });
 
 /**
- * The state as text. Alike are states that differ in the numbers of sessions alone, or in which node is which, since nothing in the
+ * The state as text. Alike are states that differ in the numbers of leases alone, or in which node is which, since nothing in the
  * model goes by either.
  */
 export function keyOf(world: World): string {
@@ -204,13 +204,13 @@ function textOf(world: World, order: readonly number[]): string {
         return `a${name(of.name)}`;
       case 'read':
         return `r${of.task}`;
-      case 'give':
+      case 'transfer':
         return `g${of.task}.${name(of.from)}.${name(of.to)}.${of.version}`;
       case 'create':
         return `c${of.task}.${of.attempt}`;
     }
   };
-  const rowsOf = (of: readonly Told[]): string =>
+  const rowsOf = (of: readonly Received[]): string =>
     of.map((read) => `${read.task}${name(read.to)}${row(read.row)}`).join();
   const asking = (of: Asking | undefined): string => {
     if (!of) return '';
@@ -221,14 +221,14 @@ function textOf(world: World, order: readonly number[]): string {
     const of = world.nodes[index];
     if (!of) return '';
     const flags = `${of.isUp ? 'u' : 'd'}${of.lease.charAt(0)}${of.isDraining ? 'l' : ''}`;
-    return `${flags}${name(of.name)}[${asking(of.asking)}][${rowsOf(of.inbox)}]${of.perhapsGiven.join()}`;
+    return `${flags}${name(of.name)}[${asking(of.asking)}][${rowsOf(of.inbox)}]${of.perhapsTransferred.join()}`;
   });
   const rows = world.rows.map(row);
   const drivers = world.drivers
     .map(
       (of) =>
         `${order[of.node]}${of.task}${of.isCurrent ? '+' : '-'}${of.at}${of.attempt}${row(of.row)}[${asking(of.write)}]` +
-        `${of.tried.map(row).join()}.${of.job}${of.isFound ? 'f' : ''}${of.isUnsure ? 'u' : ''}`,
+        `${of.tried.map(row).join()}.${of.job}${of.isFound ? 'f' : ''}${of.isWriteUnknown ? 'u' : ''}`,
     )
     .sort();
   const late = world.late.map(statement).sort();
@@ -242,7 +242,7 @@ function textOf(world: World, order: readonly number[]): string {
     late.join(),
     locked.join(),
     jobs.join(),
-    `${left.crashes}${left.losses}${left.storeAnswers}${left.requests}${left.refusals}${left.reusedIds}${left.gifts}${left.drains}`,
+    `${left.crashes}${left.losses}${left.storeAnswers}${left.requests}${left.refusals}${left.reusedIds}${left.transfers}${left.drains}`,
     world.broken ?? '',
   ].join('|');
 }
