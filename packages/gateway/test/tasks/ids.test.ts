@@ -14,6 +14,7 @@ describe('ids', () => {
       '',
       newId(),
       `video_${newId()}x`,
+      `x${newTaskId()}`,
       `video_${newId().toUpperCase()}`,
       `${newTaskId()}\n`,
     ]) {

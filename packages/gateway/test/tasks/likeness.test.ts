@@ -20,6 +20,9 @@ describe('a prompt in a list', () => {
     ['cut with an ellipsis', 'a paper boat at night', 'a paper bo…'],
     ['cut with three dots', 'a paper boat at night', 'a paper bo...'],
     ['cut within an escape', 'fish & chips', 'fish &am'],
+    ['cut within an escape for JSON', 'får', 'f\\u00'],
+    ['cut within an escape for JSON, made twice', 'får', 'f\\\\u00'],
+    ['without its spaces', 'a boat', 'aboat'],
     ['escaped for HTML', 'fish & "chips"', 'fish &amp; &quot;chips&quot;'],
     ['escaped twice', 'fish & chips', 'fish &amp;amp; chips'],
     ['escaped by number', 'l’été 中', 'l&#8217;&#xe9;t&#233; &#20013;'],
@@ -37,8 +40,21 @@ describe('a prompt in a list', () => {
     ['a paper boat', 'a paper plane'],
     ['a boat in the morning', 'a boat in the evening'],
     ['一只纸船', '一架纸飞机'],
+    ['a boat', 'a "plane'],
   ])('is different for other words: %s, %s', (ours, listed) => {
     expect(matchPrompt(ours, listed)).toBe('different');
+  });
+
+  it.each([
+    ['f\\u00e5r', 'får'],
+    ['f\\\\u00e5r', 'får'],
+    ['a\\nb', 'a\nb'],
+    ['l&#8217;&#xe9;t&#233;', 'l’été'],
+    ['a&amp;amp;lt;b', 'a<b'],
+    ['a&#x110000;b', 'ab'],
+    ['ＡＢ ① 🚤', 'AB 1'],
+  ])('shares its key with what %s stands for', (listed, ours) => {
+    expect(promptKey(listed)).toBe(promptKey(ours));
   });
 
   it('is never different for what an upstream may change', () => {

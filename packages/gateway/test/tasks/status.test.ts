@@ -6,6 +6,8 @@ describe('the public status', () => {
   const cases: [Phase, number | undefined, Status][] = [
     ['accepted', undefined, 'queued'],
     ['submitting', undefined, 'queued'],
+    // A task does not go back to this; if it did, no work would be under way.
+    ['submitting', 1, 'queued'],
     ['running', undefined, 'queued'],
     ['running', 0, 'in_progress'],
     ['storing', 1, 'in_progress'],

@@ -1,0 +1,257 @@
+import { describe, expect, it } from 'vitest';
+import { type Event, LEGAL, type LedgerRow, move } from '../../src/tasks/lifecycle.ts';
+import { taskError } from '../../src/tasks/reasons.ts';
+import type { Attempt, Task } from '../../src/tasks/task.ts';
+import { aTask } from '../support/builders.ts';
+
+// lifecycle.test.ts has what holds whatever happens; here is what each event makes of a task, field by field.
+
+const NOW = 5000;
+
+const attempt: Attempt = {
+  number: 1,
+  accountId: 'account-a',
+  idempotencyKey: 'k1',
+  upstreamModel: 'm',
+  intendedAt: 1000,
+};
+
+const accepted = aTask({ version: 7 });
+const submitting = aTask({ phase: 'submitting', version: 7, attempt });
+const running = aTask({
+  phase: 'running',
+  version: 7,
+  attempt: { ...attempt, upstreamId: 'u', submittedAt: 2000 },
+});
+const storing = aTask({ ...running, phase: 'storing', startedAt: 3000 });
+
+const result = {
+  videoId: 'v',
+  bytes: 1,
+  sha256: 'd',
+  duration: 4,
+  width: 2,
+  height: 2,
+  videoCodec: 'h264',
+  expiresAt: 9,
+};
+
+/** Checks that an event makes these changes, and no other. */
+function expectMove(
+  from: Task,
+  event: Event,
+  changes: Partial<Task>,
+  ledger: readonly LedgerRow[] = [],
+): void {
+  expect(move(from, event, NOW)).toStrictEqual({
+    at: NOW,
+    from: { phase: from.phase, version: 7 },
+    task: { ...from, ...changes, version: 8 },
+    ledger,
+  });
+}
+
+it('a phase admits these events and no other', () => {
+  expect(LEGAL).toEqual({
+    accepted: ['submit_intended', 'failed', 'cancel_requested'],
+    submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
+    running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
+    storing: ['stored', 'failed', 'cancel_refused'],
+    succeeded: ['media_repaired', 'deleted'],
+    failed: ['deleted', 'finished_late'],
+  });
+});
+
+describe('a submission', () => {
+  const intent = {
+    type: 'submit_intended',
+    accountId: 'account-b',
+    idempotencyKey: 'k2',
+    upstreamModel: 'm2',
+  } as const;
+  const intended = { accountId: 'account-b', idempotencyKey: 'k2', upstreamModel: 'm2', intendedAt: NOW };
+
+  it('that is intended is written down with all that it is made with', () => {
+    expectMove(accepted, intent, { phase: 'submitting', attempt: { number: 1, ...intended } });
+  });
+
+  it("carries the upstream's time where it is known", () => {
+    expectMove(
+      accepted,
+      { ...intent, intendedThereAt: 4999 },
+      { phase: 'submitting', attempt: { number: 1, ...intended, intendedThereAt: 4999 } },
+    );
+  });
+
+  it('after a refused one counts on, and has nothing of it', () => {
+    const refused = aTask({ version: 7, attempt: { ...attempt, number: 2, outcome: 'refused', endedAt: 2 } });
+    expectMove(refused, intent, { phase: 'submitting', attempt: { number: 3, ...intended } });
+  });
+
+  it('that is confirmed runs, and waits upstream or works already', () => {
+    const confirmed = { ...attempt, upstreamId: 'u', submittedAt: NOW };
+    const event = { type: 'submit_confirmed', upstreamId: 'u' } as const;
+    expectMove(submitting, { ...event, working: false }, { phase: 'running', attempt: confirmed });
+    expectMove(
+      submitting,
+      { ...event, working: true },
+      { phase: 'running', attempt: confirmed, startedAt: NOW },
+    );
+  });
+
+  it('that is refused leaves the task accepted, perhaps not before some time', () => {
+    const refused = { ...attempt, outcome: 'refused', endedAt: NOW } as const;
+    expectMove(submitting, { type: 'submit_refused' }, { phase: 'accepted', attempt: refused });
+    expectMove(
+      submitting,
+      { type: 'submit_refused', detail: 'busy', notBefore: 9000 },
+      { phase: 'accepted', attempt: { ...refused, detail: 'busy' }, notBefore: 9000 },
+    );
+  });
+
+  it('of a task that lost its attempt is an error, and not a task without one', () => {
+    const { attempt: _, ...lost } = submitting;
+    expect(() => move(lost, { type: 'submit_refused' }, NOW)).toThrow('submitting without an attempt');
+  });
+});
+
+describe('a job upstream', () => {
+  it('starts to work once', () => {
+    expectMove(running, { type: 'work_started' }, { startedAt: NOW });
+    expect(move({ ...running, startedAt: 1 }, { type: 'work_started' }, NOW)).toBeUndefined();
+  });
+
+  it('that succeeded is to be fetched; it has started at the latest now', () => {
+    const event: Event = { type: 'upstream_succeeded', result: { ref: 'r', duration: 4 } };
+    const fetched = { ...running.attempt, upstreamResult: event.result } as Attempt;
+    expectMove(running, event, { phase: 'storing', startedAt: NOW, attempt: fetched });
+    expectMove({ ...running, startedAt: 3000 }, event, {
+      phase: 'storing',
+      startedAt: 3000,
+      attempt: fetched,
+    });
+  });
+});
+
+describe('a video that is stored', () => {
+  const ended = { ...storing.attempt, outcome: 'succeeded', endedAt: NOW } as Attempt;
+  const succeeded = (costMicros: number): Partial<Task> => ({
+    phase: 'succeeded',
+    completedAt: NOW,
+    attempt: ended,
+    result: { ...result, costMicros },
+  });
+
+  it('costs the whole hold where all of it was delivered', () => {
+    expectMove(storing, { type: 'stored', result }, succeeded(400_000), [
+      { kind: 'capture', amountMicros: 400_000 },
+    ]);
+  });
+
+  it('costs less where less was delivered, and the rest is released', () => {
+    const shorter = { ...result, duration: 3 };
+    expectMove(
+      storing,
+      { type: 'stored', result: shorter },
+      { ...succeeded(300_000), result: { ...shorter, costMicros: 300_000 } },
+      [
+        { kind: 'capture', amountMicros: 300_000 },
+        { kind: 'release', amountMicros: 100_000 },
+      ],
+    );
+  });
+
+  it('costs a lower price where its kind has one, and never a higher one', () => {
+    expectMove(storing, { type: 'stored', result, microsPerSecond: 50_000 }, succeeded(200_000), [
+      { kind: 'capture', amountMicros: 200_000 },
+      { kind: 'release', amountMicros: 200_000 },
+    ]);
+    // A hold with room for it, so that the rate alone forbids it.
+    const roomy = { ...storing, price: { ...storing.price, holdMicros: 1_000_000 } };
+    expectMove(roomy, { type: 'stored', result, microsPerSecond: 200_000 }, succeeded(400_000), [
+      { kind: 'capture', amountMicros: 400_000 },
+      { kind: 'release', amountMicros: 600_000 },
+    ]);
+  });
+});
+
+describe('a failure', () => {
+  const error = taskError('upstream_failed', 'words');
+  const failed = { type: 'failed', error, outcome: 'failed' } as const;
+  const release: readonly LedgerRow[] = [{ kind: 'release', amountMicros: 400_000 }];
+
+  it('before any attempt has no attempt to end', () => {
+    expectMove(accepted, failed, { phase: 'failed', completedAt: NOW, error }, release);
+  });
+
+  it.each([submitting, running, storing])('ends the attempt of a task that is $phase', (task) => {
+    const ended = { ...task.attempt, outcome: 'failed', endedAt: NOW, detail: 'theirs' } as Attempt;
+    expectMove(
+      task,
+      { ...failed, detail: 'theirs' },
+      { phase: 'failed', completedAt: NOW, error, attempt: ended },
+      release,
+    );
+  });
+
+  it('leaves an attempt that has ended as it ended', () => {
+    const refused = aTask({
+      version: 7,
+      attempt: { ...attempt, outcome: 'refused', endedAt: 2, detail: 'busy' },
+    });
+    expectMove(refused, { ...failed, detail: 'x' }, { phase: 'failed', completedAt: NOW, error }, release);
+  });
+
+  it('without words of the upstream keeps none', () => {
+    const made = move(running, failed, NOW);
+    expect(made?.task.attempt).toStrictEqual({ ...running.attempt, outcome: 'failed', endedAt: NOW });
+  });
+
+  it('keeps words that every store can hold, and not too many of them', () => {
+    const told = `${'x'.repeat(2000)}\0`;
+    const made = move(
+      running,
+      { ...failed, error: { ...error, message: `\0${told}` }, detail: `\0${told}` },
+      NOW,
+    );
+    const kept = `\ufffd${'x'.repeat(1999)}`;
+    expect(made?.task.error).toEqual({ ...error, message: kept });
+    expect(made?.task.attempt?.detail).toBe(kept);
+    const confirmed = move(submitting, { type: 'submit_confirmed', upstreamId: 'a\0b', working: false }, NOW);
+    expect(confirmed?.task.attempt?.upstreamId).toBe('a\ufffdb');
+  });
+});
+
+describe('a result that came late', () => {
+  const late: Event = { type: 'finished_late', result: { ref: 'r' } };
+
+  it('is kept with an attempt that had expired', () => {
+    const expired = { ...attempt, outcome: 'expired', endedAt: 2 } as const;
+    expectMove(aTask({ phase: 'failed', version: 7, attempt: expired }), late, {
+      attempt: { ...expired, outcome: 'late', upstreamResult: { ref: 'r' } },
+    });
+  });
+
+  it('changes no attempt that ended in another way, and no task without one', () => {
+    const failed = aTask({ phase: 'failed', version: 7 });
+    expect(move(failed, late, NOW)).toBeUndefined();
+    expect(move({ ...failed, attempt: { ...attempt, outcome: 'failed' } }, late, NOW)).toBeUndefined();
+  });
+});
+
+describe('a wish of the caller', () => {
+  it.each([accepted, submitting, running])('to cancel a task that is $phase is written down', (task) => {
+    expectMove(task, { type: 'cancel_requested' }, { cancelRequestedAt: NOW });
+  });
+
+  it('to delete keeps what the books need of the request', () => {
+    const { request } = accepted;
+    const { model, duration, resolution, aspectRatio, width, height } = request;
+    const kept = { model, prompt: '', duration, resolution, aspectRatio, width, height };
+    expectMove(
+      aTask({ phase: 'failed', version: 7 }),
+      { type: 'deleted' },
+      { deletedAt: NOW, request: kept },
+    );
+  });
+});

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { bounded, storable } from '../../src/tasks/text.ts';
+
+const BOAT = '🚤';
+
+describe('text for a store', () => {
+  it('has a sign in place of what no store can hold', () => {
+    expect(storable('a\0b')).toBe('a\ufffdb');
+    expect(storable(`a${BOAT.charAt(0)}b`)).toBe('a\ufffdb');
+    expect(storable(`as it was ${BOAT}`)).toBe(`as it was ${BOAT}`);
+  });
+
+  it.each([
+    ['shorter than the limit', 'ab', 3, 'ab'],
+    ['as long as the limit', 'abc', 3, 'abc'],
+    ['longer', 'abcd', 3, 'abc'],
+    ['as long as the limit, with a character of two units at its end', `a${BOAT}`, 3, `a${BOAT}`],
+    ['cut behind a character of two units', `a${BOAT}b`, 3, `a${BOAT}`],
+    ['cut within a character of two units: without its half', `ab${BOAT}`, 3, 'ab'],
+    ['cut, and cleaned', 'a\0bc', 3, 'a\ufffdb'],
+    ['short, and cleaned', '\0', 3, '\ufffd'],
+  ])('that is bounded, %s', (_what, text, limit, kept) => {
+    expect(bounded(text, limit)).toBe(kept);
+  });
+});
