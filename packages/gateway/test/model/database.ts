@@ -1,4 +1,3 @@
-import type { Guards } from './guards.ts';
 import {
   type Answer,
   isTerminal,
@@ -11,16 +10,16 @@ import {
 } from './world.ts';
 
 /** Carries out a statement, all at once, as `store/postgres/statements.ts` has it. */
-export function execute(world: World, statement: Statement, guards: Guards): Answer {
+export function execute(world: World, statement: Statement): Answer {
   switch (statement.kind) {
     case 'accept':
       // `accept`: `on conflict do nothing`; the same task twice is the same as once.
       world.rows[statement.task] ??= statement.row;
       return 'written';
     case 'move':
-      return move(world, statement, guards);
+      return move(world, statement);
     case 'adopt':
-      return adopt(world, statement.name, guards);
+      return adopt(world, statement.name);
     case 'transfer': {
       const { task, from, to, version } = statement;
       const row = world.rows[task];
@@ -37,15 +36,15 @@ export function execute(world: World, statement: Statement, guards: Guards): Ans
 }
 
 /** `commit`, and `claim` in `store/postgres/store.ts`. */
-function move(world: World, statement: Extract<Statement, { kind: 'move' }>, guards: Guards): Answer {
+function move(world: World, statement: Extract<Statement, { kind: 'move' }>): Answer {
   const { task, from, to, isClaim } = statement;
-  if (isClaim && guards.jobIsOfOneAttempt && isAnothers(world, task, to.job)) return 'taken';
-  if (!passes(world.rows[task], from, guards)) return 'lost';
+  if (isClaim && world.guards.jobIsOfOneAttempt && isAnothers(world, task, to.job)) return 'taken';
+  if (!passes(world, world.rows[task], from)) return 'lost';
   write(world, task, to);
   return 'written';
 }
 
-function passes(row: Row | undefined, from: Row, guards: Guards): row is Row {
+function passes({ guards }: World, row: Row | undefined, from: Row): row is Row {
   if (!row) return false;
   if (guards.casOnVersion && row.version !== from.version) return false;
   if (guards.casOnOwner && row.owner !== from.owner) return false;
@@ -53,12 +52,12 @@ function passes(row: Row | undefined, from: Row, guards: Guards): row is Row {
 }
 
 /** Whether a late statement may still write: versions only grow, so one whose version has passed never will. */
-export function mayStillWrite(world: World, statement: Statement, guards: Guards): boolean {
+export function mayStillWrite(world: World, statement: Statement): boolean {
   switch (statement.kind) {
     case 'accept':
       return !world.rows[statement.task];
     case 'move':
-      return !guards.casOnVersion || world.rows[statement.task]?.version === statement.from.version;
+      return !world.guards.casOnVersion || world.rows[statement.task]?.version === statement.from.version;
     case 'transfer':
       return world.rows[statement.task]?.version === statement.version;
     case 'adopt':
@@ -72,12 +71,16 @@ const isAnothers = (world: World, task: number, job: number): boolean =>
   world.rows.some((row, other) => other !== task && row?.job === job);
 
 /** `adopt`: one statement for all tasks of owners without a lock. */
-function adopt(world: World, name: Name, guards: Guards): Answer {
+function adopt(world: World, name: Name): Answer {
   const adopted: Received[] = [];
   for (const [task, row] of world.rows.entries()) {
     if (!row || isTerminal(row) || row.owner === name) continue;
-    if (guards.adoptsOfTheDeadAlone && world.locked.includes(row.owner)) continue;
-    const next = { ...row, owner: name, version: row.version + (guards.adoptionMovesTheVersion ? 1 : 0) };
+    if (world.guards.adoptsOfTheDeadAlone && world.locked.includes(row.owner)) continue;
+    const next = {
+      ...row,
+      owner: name,
+      version: row.version + (world.guards.adoptionMovesTheVersion ? 1 : 0),
+    };
     write(world, task, next);
     adopted.push({ task, to: name, row: next });
   }

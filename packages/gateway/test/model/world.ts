@@ -1,8 +1,11 @@
+import type { Guards } from './guards.ts';
+
 /**
  * The state of the model in `ownership.ts`: a database, an upstream, two nodes, and whatever is on its way between them. Everything that
  * travels is a value of its own, so that it may arrive at any later time, or never.
  */
 export interface World {
+  readonly guards: Guards;
   /** The tasks as they are stored; undefined before they are accepted. A row is replaced, never changed. */
   rows: (Row | undefined)[];
   /** Leases whose lock the server holds. */

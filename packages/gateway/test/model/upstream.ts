@@ -1,0 +1,29 @@
+import { jobOf, type World } from './world.ts';
+
+/**
+ * `SETTLED_MS` in `providers/http/judge.ts`, longer than a call may take and a request may be on its way: nothing of the task is on
+ * the wire, and no node that runs is about to send it. A node that is frozen runs no more once its lease is over.
+ */
+export function isSettled(world: World, task: number): boolean {
+  const isOnTheWay = world.late.some((thing) => thing.kind === 'create' && thing.task === task);
+  return (
+    !isOnTheWay &&
+    !world.drivers.some((driver) => {
+      if (driver.task !== task) return false;
+      if (driver.at === 'sent') return true;
+      const isAboutTo = driver.at === 'deciding' || driver.at === 'connecting';
+      return isAboutTo && world.nodes[driver.node]?.lease === 'held';
+    })
+  );
+}
+
+/** A creating request reaches the upstream. */
+export function create(world: World, task: number, attempt: number): void {
+  const job = jobOf(task, attempt);
+  if (world.jobs.includes(job))
+    world.broken ??= `attempt ${attempt} of task ${task + 1} reached the upstream twice`;
+  // Of tasks that ask for the same, one may have taken the job of another: they are counted together.
+  else if (world.jobs.length === world.rows.filter((row) => row).length)
+    world.broken ??= `attempt ${attempt} of task ${task + 1} makes one more job than there are tasks, and all are paid`;
+  world.jobs.push(job);
+}
