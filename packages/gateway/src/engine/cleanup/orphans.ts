@@ -6,8 +6,8 @@ import { eachAlone } from './eachAlone.ts';
 
 /** Removes objects that no media row knows: those of a database that was restored from an older copy, or of a failed removal. */
 export interface Orphans {
-  /** One pass over the whole storage; resolves with how many objects were removed. */
-  sweep(signal?: AbortSignal): Promise<number>;
+  /** One pass over the whole storage, unless `isOver` before its end; resolves with how many objects were removed. */
+  sweep(isOver?: () => boolean): Promise<number>;
   /** Removes what is staged on this node, or half uploaded, for no task that goes on. Resolves with how many. */
   leftovers(): Promise<number>;
 }
@@ -44,12 +44,12 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
   }
 
   return {
-    async sweep(signal) {
+    async sweep(isOver = () => false) {
       const before = clock.now() - AGE_MS;
       let removed = 0;
       let batch: MediaObject[] = [];
       for await (const object of storage.list()) {
-        if (signal?.aborted) return removed;
+        if (isOver()) return removed;
         if (object.modifiedAt >= before || !isOurs(object.key)) continue;
         batch.push(object);
         if (batch.length < BATCH) continue;

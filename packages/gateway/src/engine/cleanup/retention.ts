@@ -39,6 +39,8 @@ export function createRetention({
   const orphans = createOrphans({ store, storage, clock, log });
   const stopping = new AbortController();
   const cancels = new Map<string, () => void>();
+  /** The next leader does the rest, and this one would be in its way. */
+  const isOver = () => stopping.signal.aborted || !leads();
   let told: ReadonlySet<string> = new Set();
 
   async function sweep(): Promise<number> {
@@ -55,12 +57,12 @@ export function createRetention({
       );
       await store.removeMedia(gone.map((row) => row.id));
       removed += gone.length;
-      if (rows.length < BATCH) break;
+      if (rows.length < BATCH || isOver()) break;
       // Where the storage itself is away, every row would only fail like these.
       if (gone.length === 0) await storage.check();
     }
     tellFailed(failed);
-    while ((await store.removeExpiredIdempotency(clock.now(), BATCH)) === BATCH);
+    while (!isOver() && (await store.removeExpiredIdempotency(clock.now(), BATCH)) === BATCH);
     return removed;
   }
 
@@ -99,7 +101,7 @@ export function createRetention({
     sweep,
     start() {
       repeat('expired media', SWEEP_MS, SWEEP_MS, sweep);
-      repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(stopping.signal));
+      repeat('orphans', FIRST_ORPHANS_MS, ORPHANS_MS, () => orphans.sweep(isOver));
       // Each node has a disk of its own.
       repeat('leftovers', FIRST_ORPHANS_MS, ORPHANS_MS, orphans.leftovers, () => true);
     },

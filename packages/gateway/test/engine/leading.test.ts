@@ -1,0 +1,205 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { newId } from '../../src/tasks/ids.ts';
+import { type Event, move } from '../../src/tasks/lifecycle.ts';
+import { aMediaRow, anAcceptance, aTask } from '../support/builders.ts';
+import { createWorld, type WorldOptions } from '../support/engineWorld.ts';
+import { createManualCluster } from '../support/manualCluster.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+/** Until a node has seen who leads. */
+const LOOKED = 2000;
+
+/** A node beside one that joined before it, and so leads; and how often it asked for what only the leader does. */
+async function follower(options: WorldOptions = {}) {
+  const cluster = createManualCluster();
+  cluster.living = ['first', 'node-1'];
+  const asked = { expired: 0, late: 0, toMend: 0, toCheck: 0, objects: 0, leftovers: 0 };
+  const world = await createWorld({
+    ...options,
+    settings: { scrubIntervalMs: 10 * MINUTE, ...options.settings },
+    parts(parts) {
+      const { store, storage } = parts;
+      const counted: ReturnType<NonNullable<WorldOptions['parts']>> = {
+        cluster,
+        store: {
+          ...store,
+          adopt: async () => [],
+          sweepable(...given) {
+            asked.expired += 1;
+            return store.sweepable(...given);
+          },
+          expiredSince(...given) {
+            asked.late += 1;
+            return store.expiredSince(...given);
+          },
+          mediaToMend(...given) {
+            asked.toMend += 1;
+            return store.mediaToMend(...given);
+          },
+          mediaToCheck(...given) {
+            asked.toCheck += 1;
+            return store.mediaToCheck(...given);
+          },
+        },
+        storage: {
+          ...storage,
+          async *list() {
+            asked.objects += 1;
+            // The files are of today, which the world's clock is not.
+            for await (const object of storage.list()) yield { ...object, modifiedAt: 0 };
+          },
+          removeLeftovers(...given) {
+            asked.leftovers += 1;
+            return storage.removeLeftovers(...given);
+          },
+        },
+      };
+      return { ...counted, ...options.parts?.({ ...parts, ...counted }) };
+    },
+  });
+  return {
+    world,
+    cluster,
+    asked,
+    async leads() {
+      cluster.living = ['node-1'];
+      await world.advance(LOOKED);
+    },
+  };
+}
+
+/** What happens to a task that expires while its job is still going. */
+const LATE: readonly Event[] = [
+  { type: 'submit_intended', accountId: 'one', idempotencyKey: 'f'.repeat(32), upstreamModel: 'm' },
+  { type: 'submit_confirmed', upstreamId: 'one-1', working: true },
+  {
+    type: 'failed',
+    outcome: 'expired',
+    error: { code: 504, reason: 'expired', message: 'The task expired.' },
+  },
+];
+
+/** Inputs whose time is over. */
+const expired = (count: number) =>
+  Array.from({ length: count }, () => {
+    const id = newId();
+    return aMediaRow({ id, kind: 'input', storageKey: `input/${id}.png`, expiresAt: 1 });
+  });
+
+describe('a node that does not lead', () => {
+  it('removes, mends and follows nothing for all, but clears its own disk; once it leads it does it all', async () => {
+    const { world, asked, leads } = await follower();
+    await world.advance(HOUR + 2 * MINUTE);
+    expect(asked).toEqual({ expired: 0, late: 0, toMend: 0, toCheck: 0, objects: 0, leftovers: 1 });
+    await leads();
+    expect(asked.late).toBe(1);
+    await world.advance(11 * MINUTE);
+    expect(asked.expired).toBeGreaterThanOrEqual(10);
+    expect(asked.toMend).toBeGreaterThanOrEqual(10);
+    expect(asked.toCheck).toBe(1);
+    expect(asked.objects).toBe(0);
+    await world.advance(24 * HOUR);
+    expect(asked.objects).toBe(1);
+    expect(asked.leftovers).toBe(2);
+    expect(asked.late).toBe(1);
+  });
+
+  it('leaves videos whose time is over to the one that does', async () => {
+    const { world, leads } = await follower({ settings: { retentionMs: MINUTE } });
+    const { id } = await world.ends((await world.submit()).id);
+    await world.advance(10 * MINUTE);
+    expect(await world.store.mediaOf(id)).toHaveLength(2);
+    await leads();
+    await world.advance(MINUTE);
+    expect(await world.store.mediaOf(id)).toEqual([]);
+    expect(await Array.fromAsync(world.storage.list())).toEqual([]);
+  });
+
+  it('leaves jobs of expired tasks to the one that does, and follows them once it leads', async () => {
+    const { world, leads } = await follower({ abilities: [] });
+    const task = aTask({ owner: 'first' });
+    await world.store.accept(anAcceptance(task));
+    for (const event of LATE) {
+      const stored = await world.task(task.id);
+      const next = move(stored, event, world.timers.now());
+      expect(next && (await world.store.commit(next))).toBe(true);
+    }
+    // A job of the one before it, which has finished all the same.
+    world.upstream.record({
+      call: 'start',
+      account: 'one',
+      taskId: task.id,
+      key: '',
+      upstreamId: 'one-1',
+      outcome: 'accepted',
+    });
+    await world.advance(5 * MINUTE);
+    expect(world.upstream.count('ask')).toBe(0);
+    expect((await world.task(task.id)).attempt?.outcome).toBe('expired');
+    await leads();
+    await world.advance(2 * MINUTE);
+    expect((await world.task(task.id)).attempt?.outcome).toBe('late');
+  });
+});
+
+describe('a leader whose lease is lost', () => {
+  it('does nothing for all any more, from that moment on', async () => {
+    const { world, cluster, asked, leads } = await follower();
+    await leads();
+    await world.advance(2 * MINUTE);
+    const before = { ...asked };
+    expect(before.expired).toBeGreaterThan(0);
+    cluster.freeze();
+    await world.advance(HOUR);
+    expect(asked).toEqual({ ...before, leftovers: 1 });
+    cluster.freeze(false);
+    await world.advance(2 * MINUTE);
+    expect(asked.expired).toBeGreaterThan(before.expired);
+  });
+
+  it('stops in the middle of removing what is past its time', async () => {
+    const { world, cluster, asked, leads } = await follower({
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async removeMedia(ids) {
+            await store.removeMedia(ids);
+            cluster.freeze();
+          },
+        },
+      }),
+    });
+    await world.store.accept(anAcceptance(aTask({ phase: 'accepted' }), { media: expired(250) }));
+    await leads();
+    await world.advance(MINUTE);
+    expect(asked.expired).toBe(1);
+    expect(await world.store.sweepable(world.timers.now(), 0, 1000)).toHaveLength(150);
+    cluster.freeze(false);
+    await world.advance(MINUTE);
+    expect(await world.store.sweepable(world.timers.now(), 0, 1000)).toHaveLength(50);
+  });
+
+  it('stops in the middle of removing orphans', async () => {
+    const { world, cluster, leads } = await follower({
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          async remove(key) {
+            await storage.remove(key);
+            cluster.freeze();
+          },
+        },
+      }),
+    });
+    for (let n = 0; n < 150; n++) {
+      const write = await world.storage.write(`video/${newId()}-1v.mp4`);
+      await write.append(Readable.from([Buffer.from('bytes')]), 0);
+      await write.commit();
+    }
+    await leads();
+    await world.advance(HOUR);
+    expect(await Array.fromAsync(world.storage.list())).toHaveLength(50);
+  });
+});
