@@ -15,7 +15,7 @@ const LOOKED = 2000;
 async function follower(options: WorldOptions = {}) {
   const cluster = createManualCluster();
   cluster.living = ['first', 'node-1'];
-  const asked = { expired: 0, late: 0, toMend: 0, toCheck: 0, objects: 0, leftovers: 0 };
+  const asked = { expired: 0, late: 0, toRepair: 0, toCheck: 0, objects: 0, leftovers: 0 };
   const world = await createWorld({
     ...options,
     settings: { scrubIntervalMs: 10 * MINUTE, ...options.settings },
@@ -34,9 +34,9 @@ async function follower(options: WorldOptions = {}) {
             asked.late += 1;
             return store.expiredSince(...given);
           },
-          mediaToMend(...given) {
-            asked.toMend += 1;
-            return store.mediaToMend(...given);
+          mediaToRepair(...given) {
+            asked.toRepair += 1;
+            return store.mediaToRepair(...given);
           },
           mediaToCheck(...given) {
             asked.toCheck += 1;
@@ -92,12 +92,12 @@ describe('a node that does not lead', () => {
   it('removes, mends and follows nothing for all, but clears its own disk; once it leads it does it all', async () => {
     const { world, asked, leads } = await follower();
     await world.advance(HOUR + 2 * MINUTE);
-    expect(asked).toEqual({ expired: 0, late: 0, toMend: 0, toCheck: 0, objects: 0, leftovers: 1 });
+    expect(asked).toEqual({ expired: 0, late: 0, toRepair: 0, toCheck: 0, objects: 0, leftovers: 1 });
     await leads();
     expect(asked.late).toBe(1);
     await world.advance(11 * MINUTE);
     expect(asked.expired).toBeGreaterThanOrEqual(10);
-    expect(asked.toMend).toBeGreaterThanOrEqual(10);
+    expect(asked.toRepair).toBeGreaterThanOrEqual(10);
     expect(asked.toCheck).toBe(1);
     expect(asked.objects).toBe(0);
     await world.advance(24 * HOUR);

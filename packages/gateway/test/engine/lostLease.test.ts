@@ -336,3 +336,79 @@ describe('an id that becomes known elsewhere while a lost submission is looked f
     expect(world.upstream.count('start')).toBe(1);
   });
 });
+
+describe('a lost submission that another node’s may be taken for', () => {
+  /** At the looks that `twin` names, another node's submission looks like this one. */
+  async function searching(twin: (look: number) => boolean, options: WorldOptions = {}) {
+    let looks = 0;
+    const { world } = await nodeOfSeveral({
+      behaviour: () => ({ start: ['answer_lost'], answers: ['in_progress'] }),
+      settings: { callTimeoutMs: 10_000 },
+      ...options,
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async submittingLike() {
+            looks += 1;
+            return twin(looks) ? [{ id: `twin ${looks}`, version: 1, owner: 'another' }] : [];
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    return { world, id };
+  }
+
+  it('is not looked for before that one’s job is known', async () => {
+    const { world, id } = await searching((look) => look <= 3);
+    await world.idle();
+    expect(world.upstream.count('find')).toBe(0);
+    await world.advance(3000);
+    expect(world.upstream.count('find')).toBe(1);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('is given up without a look where there is ever another one: nobody can tell', async () => {
+    const { world, id } = await searching(() => true);
+    await world.advance(60_000);
+    expect(world.upstream.count('find')).toBe(0);
+    expect((await world.task(id)).error?.reason).toBe('submission_unknown');
+  });
+
+  it('does not get a job that was found before one came, for as long as there is one', async () => {
+    const { world, id } = await searching((look) => look >= 2 && look < 70);
+    await world.idle();
+    expect(world.upstream.count('find')).toBe(1);
+    await world.advance(49_000);
+    expect((await world.task(id)).attempt?.upstreamId).toBeUndefined();
+    // Looked for once more, with no other one any more.
+    await world.advance(60_000);
+    expect(world.upstream.count('find')).toBeGreaterThan(1);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('does not get a job that turns out to be another task’s, and goes on looking', async () => {
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: (prompt) => ({
+        start: [prompt === 'lost' ? 'answer_lost' : 'accepted'],
+        answers: ['in_progress'],
+      }),
+      provider: (provider) => ({
+        ...provider,
+        async find(...given) {
+          const outcome = await provider.find?.(...given);
+          if (!outcome) throw new UpstreamError('upstream_unavailable');
+          return world.upstream.count('find') === 1 ? { found: true, upstreamId: 'one-1' } : outcome;
+        },
+      }),
+    });
+    const other = await world.submit('other');
+    await world.idle();
+    const lost = await world.submit('lost');
+    await world.advance(3000);
+    expect(await world.task(other.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+    expect(await world.task(lost.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-2' } });
+    expect(world.upstream.count('find')).toBe(2);
+    expect(cluster.hasLease()).toBe(true);
+  });
+});

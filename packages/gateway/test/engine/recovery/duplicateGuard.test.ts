@@ -1,6 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { soloCluster } from '../../../src/cluster/cluster.ts';
 import { createDuplicateGuard } from '../../../src/engine/recovery/duplicateGuard.ts';
+import { createRemoteDuplicateGuard } from '../../../src/engine/recovery/remoteDuplicateGuard.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { aTask } from '../../support/builders.ts';
+import { SETTINGS } from '../../support/engineWorld.ts';
+import { createManualCluster } from '../../support/manualCluster.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
 
 /** Work that goes on until it is let go, and what has happened so far. */
 function stage() {
@@ -66,4 +73,99 @@ it('work that fails holds up nobody', async () => {
   await expect(duplicates.submitting('boat', fails)).rejects.toThrow('lost');
   await expect(duplicates.searching('boat', fails)).rejects.toThrow('lost');
   await expect(duplicates.submitting('boat', async () => 'through')).resolves.toBe('through');
+});
+
+describe('submissions of other nodes that look like a lost one', () => {
+  const CALL_MS = 10_000;
+
+  /** What the store tells at each look; the last answer for ever. */
+  function seeing(...looks: { id: string; version?: number; owner?: string }[][]) {
+    const timers = createManualTimers();
+    const stopping = new AbortController();
+    let looked = 0;
+    const twins = createRemoteDuplicateGuard({
+      cluster: createManualCluster('me'),
+      timers,
+      settings: { ...SETTINGS, callTimeoutMs: CALL_MS },
+      store: {
+        ...({} as Store),
+        async submittingLike() {
+          const seen = looks[Math.min(looked, looks.length - 1)] ?? [];
+          looked += 1;
+          return seen.map(({ id, version = 1, owner = 'another' }) => ({ id, version, owner }));
+        },
+      },
+    });
+    let outcome: boolean | undefined;
+    void twins.absent(aTask(), stopping.signal).then((absent) => {
+      outcome = absent;
+    });
+    return {
+      stopping,
+      looked: () => looked,
+      /** What is known after so long. */
+      async after(ms: number) {
+        const until = timers.now() + ms;
+        await turn();
+        while (timers.now() < until) {
+          timers.moveTo(timers.now() + 500);
+          await turn();
+        }
+        return outcome;
+      },
+    };
+  }
+
+  it('are waited for until the id of each is stored', async () => {
+    const search = seeing([{ id: 'a' }, { id: 'b' }], [{ id: 'b' }], []);
+    expect(await search.after(0)).toBeUndefined();
+    expect(await search.after(1500)).toBeUndefined();
+    expect(await search.after(500)).toBe(true);
+    expect(search.looked()).toBe(3);
+  });
+
+  it('are none where this node makes them itself, or where there is no other node', async () => {
+    expect(await seeing([{ id: 'a', owner: 'me' }]).after(0)).toBe(true);
+    let asked = 0;
+    const alone = createRemoteDuplicateGuard({
+      cluster: soloCluster('me'),
+      timers: createManualTimers(),
+      settings: SETTINGS,
+      store: {
+        ...({} as Store),
+        async submittingLike() {
+          asked += 1;
+          return [{ id: 'a', version: 1, owner: 'one before' }];
+        },
+      },
+    });
+    expect(await alone.absent(aTask(), new AbortController().signal)).toBe(true);
+    expect(asked).toBe(0);
+  });
+
+  it('are lost too once they have been seen for longer than a call may take', async () => {
+    const search = seeing([{ id: 'a' }]);
+    expect(await search.after(CALL_MS - 1000)).toBeUndefined();
+    expect(await search.after(1000)).toBe(true);
+  });
+
+  it('are others where an attempt is another one', async () => {
+    const search = seeing(...Array.from({ length: 8 }, () => [{ id: 'a' }]), [{ id: 'a', version: 3 }]);
+    expect(await search.after(CALL_MS + 5000)).toBeUndefined();
+    expect(await search.after(5000)).toBe(true);
+  });
+
+  it('make the search be given up where there are ever new ones', async () => {
+    const search = seeing(...Array.from({ length: 1000 }, (_, n) => [{ id: `${n}` }]));
+    expect(await search.after(5 * CALL_MS - 1000)).toBeUndefined();
+    expect(await search.after(1000)).toBe(false);
+  });
+
+  it('are waited for no longer once the node stops', async () => {
+    const search = seeing([{ id: 'a' }]);
+    expect(await search.after(0)).toBeUndefined();
+    search.stopping.abort();
+    expect(await search.after(0)).toBe(false);
+    expect(search.looked()).toBe(1);
+  });
 });

@@ -1,8 +1,16 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { lookedUp, SETTLED_MS } from '../../../src/providers/http/judge.ts';
-import { SendRefused } from '../../../src/providers/provider.ts';
-import { createWorld } from '../../support/engineWorld.ts';
+import { SendRefused, type UnknownSubmission, UpstreamError } from '../../../src/providers/provider.ts';
+import { type Event, move } from '../../../src/tasks/lifecycle.ts';
+import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
+import { eventually } from '../../support/eventually.ts';
+
+const CANCELLED: Event = {
+  type: 'failed',
+  outcome: 'cancelled',
+  error: { code: 499, reason: 'cancelled', message: 'The task was cancelled.' },
+};
 
 describe('a submission whose answer was lost', () => {
   it('is found by its key and goes on; it is not submitted again', async () => {
@@ -154,6 +162,205 @@ describe('a submission that this node may not send at the moment', () => {
     expect((await world.task(id)).phase).toBe('running');
     expect(world.upstream.count('start')).toBe(2);
     expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+});
+
+describe('what a submission leaves of its account', () => {
+  const BUSY = { start: [{ refuse: 'upstream_unavailable' }, 'accepted'] } as const;
+
+  it.each(['notSent', 'cancelled', 'inputs'] as const)(
+    'is the turn to feel the way, where it was not made: %s',
+    async (how) => {
+      let tried = 0;
+      const world: World = await createWorld({
+        limits: { inFlight: 1 },
+        behaviour: (prompt) => (prompt === 'first' ? BUSY : { answers: ['in_progress'] }),
+        provider: (provider) => ({
+          ...provider,
+          async start(job, sending) {
+            if (job.request.prompt === 'second' && tried++ === 0) {
+              if (how === 'notSent') throw new SendRefused();
+              throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'inputs' });
+            }
+            return provider.start(job, sending);
+          },
+        }),
+        parts: ({ store }) => ({
+          store: {
+            ...store,
+            async commit(given, media) {
+              if (how !== 'cancelled' || tried > 0 || given.task.request.prompt !== 'second')
+                return store.commit(given, media);
+              tried += 1;
+              // Somebody has cancelled it in between.
+              const stored = await store.task(given.task.id);
+              const failed = stored && move(stored, CANCELLED, stored.createdAt);
+              if (failed) await store.commit(failed);
+              return false;
+            },
+          },
+        }),
+      });
+      const first = await world.submit('first', { keyId: 'a' });
+      await world.idle();
+      // Refused for the moment: the next one feels the way alone.
+      expect(world.engine.accounts()).toMatchObject([{ blocked: true }]);
+      await world.engine.cancel(await world.task(first.id));
+      await world.submit('second', { keyId: 'b' });
+      const third = await world.submit('third', { keyId: 'c' });
+      await world.advance(how === 'cancelled' ? 3000 : 10_000);
+      const running = (await world.task(third.id)).phase === 'running' ? 1 : 0;
+      expect(running + world.upstream.count('start')).toBeGreaterThanOrEqual(2);
+      expect(tried).toBeGreaterThanOrEqual(1);
+      expect(world.engine.accounts()).toMatchObject([{ inFlight: 1, blocked: false }]);
+    },
+  );
+
+  it('is that it works, where it refused the request alone', async () => {
+    const world = await createWorld({
+      behaviour: (prompt) => ({
+        start: [{ refuse: prompt === 'first' ? 'upstream_unavailable' : 'content_rejected' }],
+      }),
+    });
+    const first = await world.submit('first');
+    await world.idle();
+    await world.engine.cancel(await world.task(first.id));
+    await world.submit('second');
+    await world.advance(2000);
+    expect(world.upstream.count('start')).toBe(2);
+    expect(world.engine.accounts()).toMatchObject([{ blocked: false, inFlight: 0 }]);
+  });
+
+  it('is a pause for all, where its outcome is unknown', async () => {
+    const world = await createWorld({ behaviour: () => ({ start: ['answer_lost'] }) });
+    const held = world.provider.hold('find');
+    await world.submit();
+    await world.idle();
+    expect(world.engine.accounts()).toMatchObject([{ blocked: true, inFlight: 1 }]);
+    held.release();
+  });
+});
+
+describe('a job that the upstream begins at once', () => {
+  it.each(['in_progress', 'queued'] as const)('says so from the start: %s', async (state) => {
+    const world = await createWorld({
+      behaviour: () => ({ answers: ['queued'] }),
+      provider: (provider) => ({
+        ...provider,
+        start: async (...given) => ({ ...(await provider.start(...given)), state }),
+      }),
+    });
+    const task = await world.reaches((await world.submit()).id, 'running');
+    expect(task.startedAt !== undefined).toBe(state === 'in_progress');
+  });
+});
+
+describe('what a lost submission is looked for by', () => {
+  async function looking() {
+    const asked: UnknownSubmission[] = [];
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'], find: ['unknown', 'look'] }),
+      provider: (provider) => ({
+        ...provider,
+        upstreamTime: () => 12_345.6,
+        find(lost, signal) {
+          asked.push(lost);
+          return provider.find?.(lost, signal) ?? Promise.reject(new Error('cannot'));
+        },
+      }),
+      parts: () => ({ upstreamRequest: ({ request }) => ({ ...request, duration: 5 }) }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    const [lost] = asked;
+    if (!lost) throw new Error('nobody looked');
+    return { world, id, lost, asked };
+  }
+
+  it('is what was asked for, by the clocks of both sides', async () => {
+    const { world, id, lost } = await looking();
+    const { attempt } = await world.task(id);
+    expect(lost).toMatchObject({
+      taskId: id,
+      idempotencyKey: attempt?.idempotencyKey,
+      upstreamModel: 'upstream-model',
+      intendedAt: attempt?.intendedAt,
+      intendedThereAt: 12_345,
+      request: { duration: 5 },
+    });
+    expect(await lost.isKnown('one-1')).toBe(false);
+    await world.ends(id);
+    expect(await lost.isKnown('one-1')).toBe(true);
+  });
+
+  it('is how long ago it was: the longer of what both clocks say, and never shorter than what has passed', async () => {
+    const { world, lost } = await looking();
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([0, 0]);
+    await world.advance(1500);
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([1500, 1500]);
+    world.timers.setWallClock(-3_600_000);
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([1500, 1500]);
+    world.timers.setWallClock(7_200_000);
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([3_601_500, 1500]);
+  });
+
+  it('is not how long ago it was where another process made it', async () => {
+    const { world, asked } = await looking();
+    const next = await world.crash({
+      provider: (provider) => ({
+        ...provider,
+        find(lost, signal) {
+          asked.push(lost);
+          return provider.find?.(lost, signal) ?? Promise.reject(new Error('cannot'));
+        },
+      }),
+    });
+    await next.idle();
+    expect(asked).toHaveLength(2);
+    expect(asked[1]?.sinceIntent).toBeUndefined();
+    expect(asked[1]?.intendedThereAt).toBe(12_345);
+  });
+});
+
+describe('an upstream that does not answer', () => {
+  it('is given up after the time that a call may take: a submission, and a look for it', async () => {
+    const world = await createWorld({ settings: { callTimeoutMs: 30 } });
+    world.provider.hold('start');
+    const finds = world.provider.hold('find');
+    let looks = 0;
+    const { find } = world.provider;
+    world.provider.find = (...given) => {
+      looks += 1;
+      return find?.(...given) ?? Promise.reject(new Error('cannot'));
+    };
+    const { id } = await world.submit();
+    await eventually(async () => {
+      await world.advance(2000);
+      expect(looks).toBeGreaterThan(1);
+    });
+    finds.release();
+    await eventually(async () => {
+      await world.advance(2000);
+      expect((await world.task(id)).attempt?.number).toBeGreaterThan(1);
+    });
+  });
+});
+
+describe('a task whose lost submission may be made again', () => {
+  it('is made as often as the settings allow, over restarts too', async () => {
+    const options: WorldOptions = {
+      behaviour: () => ({ start: ['answer_lost'] }),
+      abilities: [],
+      settings: { resubmitUnknown: true, maxAttempts: 3 },
+    };
+    const world = await createWorld(options);
+    const { id } = await world.submit();
+    await world.idle();
+    expect(world.upstream.count('start')).toBe(1);
+    const next = await world.crash();
+    const task = await next.ends(id);
+    expect(task).toMatchObject({ phase: 'failed', attempt: { number: 3 } });
+    expect(next.upstream.count('start')).toBe(3);
   });
 });
 
