@@ -21,7 +21,7 @@ const SEARCH = 60 * LOOK;
 
 type Override = (store: Store) => Partial<Store>;
 
-/** What decides which tasks a node drives, over a real store and real hands; the other nodes are in the test's hands. */
+/** What decides which tasks a node drives, over a real store and real active tasks; the other nodes are in the test's hands. */
 async function aNode({ solo = false, override = () => ({}) }: { solo?: boolean; override?: Override } = {}) {
   const cluster = createManualCluster('me');
   const timers = createManualTimers();
@@ -204,7 +204,7 @@ describe('tasks without a living driver', () => {
 });
 
 describe('a task that is taken up', () => {
-  it('is this node’s, unfinished, and in no hand already', async () => {
+  it('is this node’s, unfinished, and not active already', async () => {
     const [mine, theirs, over, held] = [
       aTask({ owner: 'me' }),
       aTask({ owner: 'another' }),
@@ -227,7 +227,7 @@ describe('a task that is taken up', () => {
   });
 });
 
-describe('tasks of this node that are in no hand', () => {
+describe('tasks of this node that are not active', () => {
   it('are found at the start, however many, and every thirty seconds', async () => {
     const node = await aNode();
     await node.accept(501);
@@ -240,7 +240,7 @@ describe('tasks of this node that are in no hand', () => {
     expect(node.activeTasks.size).toBe(502);
   });
 
-  it('are left alone while they are on their way into a hand', async () => {
+  it('are left alone while they are about to become active', async () => {
     const node = await aNode();
     await node.ownership.start();
     const [task] = await node.accept(1);
@@ -419,7 +419,7 @@ describe('the load of several nodes', () => {
     expect([node.activeTasks.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([21, 21, 19]);
   });
 
-  it('leaves tasks in no hand while they are given, and finds what was not given after all', async () => {
+  it('drives no task while it is transferred, and finds what was not given after all', async () => {
     const given = Promise.withResolvers<void>();
     let gives = 0;
     const node = await aNode({
@@ -518,7 +518,7 @@ describe('a node that leaves', () => {
     expect(Object.fromEntries(await node.store.loads())).toEqual({ me: 2, second: 601, third: 600 });
   });
 
-  it('gives also what is its own and in no hand, but for what is on its way into one', async () => {
+  it('gives also what it owns and does not drive, but for what is about to become active', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'second', 'third'];
     await node.ownership.start();

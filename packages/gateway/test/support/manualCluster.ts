@@ -19,11 +19,11 @@ export interface ManualCluster extends Cluster {
 export function createManualCluster(name = 'node-1'): ManualCluster {
   const told: Message[] = [];
   const messages = new Set<(message: Message, from: string) => void>();
-  const sessions = new Set<(event: LeaseEvent) => void>();
+  const leases = new Set<(event: LeaseEvent) => void>();
   let node = name;
   let held = true;
   const happens = (event: LeaseEvent) => {
-    for (const listener of [...sessions]) listener(event);
+    for (const listener of [...leases]) listener(event);
   };
   return {
     shared: true,
@@ -42,8 +42,8 @@ export function createManualCluster(name = 'node-1'): ManualCluster {
       return () => messages.delete(listener);
     },
     onLease(listener) {
-      sessions.add(listener);
-      return () => sessions.delete(listener);
+      leases.add(listener);
+      return () => leases.delete(listener);
     },
     close: async () => undefined,
     freeze(frozen = true) {

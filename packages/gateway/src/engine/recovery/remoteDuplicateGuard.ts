@@ -4,7 +4,7 @@ import { pause } from '../../time/pause.ts';
 import type { EngineParts } from '../parts.ts';
 
 /**
- * The other nodes' side of `twins.ts`: their submissions that look like a lost one. Their intents are in the store before
+ * The other nodes' side of `duplicateGuard.ts`: their submissions that look like a lost one. Their intents are in the store before
  * their calls go out; a job of theirs whose id is not stored yet must not be mistaken for the lost one.
  */
 export interface RemoteDuplicateGuard {

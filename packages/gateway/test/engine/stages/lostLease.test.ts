@@ -1,11 +1,11 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../src/providers/provider.ts';
-import type { Store } from '../../src/store/store.ts';
-import { type Event, move } from '../../src/tasks/lifecycle.ts';
-import { openUpstream } from '../providers/openai/support.ts';
-import { createWorld, type World, type WorldOptions } from '../support/engineWorld.ts';
-import { createManualCluster } from '../support/manualCluster.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { type Event, move } from '../../../src/tasks/lifecycle.ts';
+import { openUpstream } from '../../providers/openai/support.ts';
+import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
+import { createManualCluster } from '../../support/manualCluster.ts';
 
 /** A world whose node is one of several; what another node owns is left with it. */
 async function nodeOfSeveral(options: WorldOptions = {}) {

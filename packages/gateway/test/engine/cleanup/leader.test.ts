@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { newId } from '../../src/tasks/ids.ts';
-import { type Event, move } from '../../src/tasks/lifecycle.ts';
-import { aMediaRow, anAcceptance, aTask } from '../support/builders.ts';
-import { createWorld, type WorldOptions } from '../support/engineWorld.ts';
-import { createManualCluster } from '../support/manualCluster.ts';
+import { newId } from '../../../src/tasks/ids.ts';
+import { type Event, move } from '../../../src/tasks/lifecycle.ts';
+import { aMediaRow, anAcceptance, aTask } from '../../support/builders.ts';
+import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
+import { createManualCluster } from '../../support/manualCluster.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
