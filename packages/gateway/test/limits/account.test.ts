@@ -6,7 +6,8 @@ import { UpstreamError } from '../../src/providers/provider.ts';
 import type { AccountTrouble } from '../../src/store/store.ts';
 import { LIMITS } from '../support/engineWorld.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
-import { createRecordingProvider, createRecordingUpstream } from '../support/recordingProvider.ts';
+import { createRecordingProvider } from '../support/recordingProvider.ts';
+import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 
 /** An account of which this node has a part, as the test says. */
 function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimits>; random?: number } = {}) {
