@@ -1,13 +1,13 @@
 import { createCanvas, type Image } from '@napi-rs/canvas';
 import { FPS } from './encode.ts';
-import { createRandom, hashText, pick, type Random } from './maths.ts';
 import { createCamera } from './picture/camera.ts';
 import { createCaption } from './picture/caption.ts';
 import { applyLook } from './picture/grading.ts';
-import { createFinish } from './picture/grain.ts';
-import { createKeyFrames } from './picture/keyframes.ts';
+import { createGrain } from './picture/grain.ts';
+import { createKeyframes } from './picture/keyframes.ts';
 import { paletteFor } from './picture/palette.ts';
 import type { CameraMove, Direction } from './prompt/direction.ts';
+import { createRandom, hashOf, pick, type Random } from './random.ts';
 import { createWeather } from './scenes/elements/weather.ts';
 import { SCENES } from './scenes/registry.ts';
 import type { Stage } from './scenes/scene.ts';
@@ -28,7 +28,7 @@ export function createFilm(
 ): Film {
   const { width, height, duration } = spec;
   const frames = Math.max(1, Math.round(duration * FPS));
-  const random = createRandom(spec.seed ^ hashText(spec.prompt));
+  const random = createRandom(spec.seed ^ hashOf(spec.prompt));
   const stage: Stage = {
     width,
     height,
@@ -39,10 +39,10 @@ export function createFilm(
     random,
   };
   const camera = createCamera(moveOf(spec, direction, random), duration, direction.pace);
-  const scene = SCENES[direction.kind](stage);
+  const scene = SCENES[direction.scene](stage);
   const weather = createWeather(stage);
-  const keyFrames = createKeyFrames({ width, height, duration, lastTime: (frames - 1) / FPS }, images);
-  const finish = createFinish(width, height, spec.seed);
+  const keyFrames = createKeyframes({ width, height, duration, lastTime: (frames - 1) / FPS }, images);
+  const finish = createGrain(width, height, spec.seed);
   const caption = createCaption({ width, height }, spec.prompt);
   const canvas = createCanvas(width, height);
   const context = canvas.getContext('2d', { alpha: false });

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { Image } from '@napi-rs/canvas';
 import { createMp4 } from './encode.ts';
 import { createFilm } from './film.ts';
-import { direct } from './prompt/direction.ts';
-import { createSound } from './sound/soundtrack.ts';
+import { interpretPrompt } from './prompt/direction.ts';
+import { createSoundtrack } from './sound/soundtrack.ts';
 import type { RenderSpec } from './spec.ts';
 
 export interface RenderInput {
@@ -28,12 +28,12 @@ export async function render(
 ): Promise<void> {
   const load = (name: string | undefined): Promise<Image> | undefined =>
     name === undefined ? undefined : loadImage(join(dir, name));
-  const direction = direct(spec.prompt, spec.style);
+  const direction = interpretPrompt(spec.prompt, spec.style);
   const film = createFilm(spec, direction, {
     first: await load(spec.firstFrame),
     last: await load(spec.lastFrame),
   });
-  const sound = spec.audio ? createSound(direction, spec.duration, spec.seed) : undefined;
+  const sound = spec.audio ? createSoundtrack(direction, spec.duration, spec.seed) : undefined;
   const mp4 = await createMp4(outPath, spec, sound);
   // A frame is drawn while the one before is encoded on other threads.
   let encoding = Promise.resolve();

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { smoothstep, wrap } from '../src/easing.ts';
 import { createFilm } from '../src/film.ts';
-import { createNoise, createRandom, smoothStep, wrap } from '../src/maths.ts';
 import { createCamera, OVERSCAN } from '../src/picture/camera.ts';
 import { luma } from '../src/picture/colour.ts';
 import { typeset } from '../src/picture/fonts.ts';
 import { paletteFor } from '../src/picture/palette.ts';
-import { type CameraMove, direct } from '../src/prompt/direction.ts';
-import { CAMERAS, KINDS } from '../src/prompt/lexicon.ts';
+import { type CameraMove, interpretPrompt } from '../src/prompt/direction.ts';
+import { CAMERAS, SCENE_WORDS } from '../src/prompt/lexicon.ts';
+import { createNoise, createRandom } from '../src/random.ts';
 import type { RenderSpec } from '../src/spec.ts';
 
 function film(prompt: string, changes: Partial<RenderSpec> = {}) {
@@ -21,13 +22,13 @@ function film(prompt: string, changes: Partial<RenderSpec> = {}) {
     seed: 1,
     ...changes,
   };
-  return createFilm(spec, direct(prompt, spec.style), { first: undefined, last: undefined });
+  return createFilm(spec, interpretPrompt(prompt, spec.style), { first: undefined, last: undefined });
 }
 
 const digest = (pixels: Buffer): string => createHash('sha256').update(pixels).digest('hex');
 
 /** The first word of each kind, and one that no kind knows. */
-const PROMPTS = [...Object.values(KINDS).map((words) => words.split(', ')[0] ?? ''), 'justice'];
+const PROMPTS = [...Object.values(SCENE_WORDS).map((words) => words.split(', ')[0] ?? ''), 'justice'];
 
 describe('the pictures of a film', () => {
   it.each(PROMPTS)('are drawn, move and fill the frame: "%s"', (prompt) => {
@@ -83,7 +84,7 @@ describe('the camera', () => {
 });
 
 describe('a palette', () => {
-  const skyOf = (prompt: string) => paletteFor(direct(prompt), createRandom(1)).sky[1];
+  const skyOf = (prompt: string) => paletteFor(interpretPrompt(prompt), createRandom(1)).sky[1];
 
   it('is darker by night than by day, and in a storm than in the sun', () => {
     expect(luma(skyOf('sea at night'))).toBeLessThan(luma(skyOf('sea at noon')));
@@ -93,7 +94,7 @@ describe('a palette', () => {
   it('leans to the first colour of the prompt, and accents with the second', () => {
     const green = skyOf('green sea at noon');
     expect(green.g - green.b).toBeGreaterThan(skyOf('sea at noon').g - skyOf('sea at noon').b);
-    const { accent } = paletteFor(direct('blue sea, red sail'), createRandom(1));
+    const { accent } = paletteFor(interpretPrompt('blue sea, red sail'), createRandom(1));
     expect(accent.r).toBeGreaterThan(accent.b * 2);
   });
 });
@@ -129,6 +130,6 @@ describe('seeded randomness', () => {
   it('wraps and steps as drawing needs', () => {
     expect(wrap(-1, 10)).toBe(9);
     expect(wrap(21, 10)).toBe(1);
-    expect([smoothStep(2, 4, 1), smoothStep(2, 4, 3), smoothStep(2, 4, 5)]).toEqual([0, 0.5, 1]);
+    expect([smoothstep(2, 4, 1), smoothstep(2, 4, 3), smoothstep(2, 4, 5)]).toEqual([0, 0.5, 1]);
   });
 });

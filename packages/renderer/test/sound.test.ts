@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { SAMPLE_RATE } from '../src/encode.ts';
-import { direct } from '../src/prompt/direction.ts';
-import { KINDS } from '../src/prompt/lexicon.ts';
-import { createSound } from '../src/sound/soundtrack.ts';
+import { interpretPrompt } from '../src/prompt/direction.ts';
+import { SCENE_WORDS } from '../src/prompt/lexicon.ts';
+import { createSoundtrack } from '../src/sound/soundtrack.ts';
 
-const soundOf = (prompt: string, seed = 1) => createSound(direct(prompt), 2, seed);
+const soundOf = (prompt: string, seed = 1) => createSoundtrack(interpretPrompt(prompt), 2, seed);
 
 /** Root mean square of a part of a channel. */
 function loudness(samples: Float32Array, from = 0, to = samples.length): number {
@@ -18,7 +18,7 @@ const crossings = (samples: Float32Array): number =>
   (samples.length / SAMPLE_RATE);
 
 describe('the sound of a film', () => {
-  it.each([...Object.values(KINDS).map((words) => words.split(', ')[0] ?? ''), 'justice'])(
+  it.each([...Object.values(SCENE_WORDS).map((words) => words.split(', ')[0] ?? ''), 'justice'])(
     'can be heard, never clips, and fades at both ends: "%s"',
     (prompt) => {
       for (const channel of soundOf(prompt)) {

@@ -1,4 +1,4 @@
-import { lerp, smoothStep } from '../maths.ts';
+import { lerp, smoothstep } from '../easing.ts';
 import type { CameraMove } from '../prompt/direction.ts';
 
 /** Where the camera looks at a moment; layers follow it the more the nearer they are. */
@@ -24,7 +24,7 @@ export function createCamera(move: CameraMove, duration: number, pace: number): 
     if (move === 'still') return STILL;
     // Mostly even, with soft ends: a move that neither starts nor stops with a jerk.
     const linear = time / duration;
-    const part = lerp(linear, smoothStep(0, 1, linear), 0.5);
+    const part = lerp(linear, smoothstep(0, 1, linear), 0.5);
     const sway = Math.sin(time * 0.7) * 0.003;
     switch (move) {
       case 'in':

@@ -1,5 +1,5 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
-import { smoothStep } from '../maths.ts';
+import { smoothstep } from '../easing.ts';
 import { typeset } from './fonts.ts';
 
 /** Lines of the prompt at most; what is longer ends in an ellipsis. */
@@ -53,7 +53,7 @@ export function createCaption(
   );
 
   return (target, time) => {
-    target.globalAlpha = smoothStep(-0.25, FADE_IN, time);
+    target.globalAlpha = smoothstep(-0.25, FADE_IN, time);
     target.drawImage(canvas, 0, height - canvas.height);
     target.globalAlpha = 1;
   };

@@ -1,5 +1,5 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
-import { between, createRandom } from '../maths.ts';
+import { between, createRandom } from '../random.ts';
 
 /** Film grain: variants that alternate, each held for two frames. More would only cost memory and bits. */
 const VARIANTS = 3;
@@ -10,7 +10,7 @@ const GRAIN = 0.045;
 const GRAINS = 8192;
 
 /** Darkened corners and film grain, laid over every frame: what makes plain gradients look photographed. */
-export function createFinish(
+export function createGrain(
   width: number,
   height: number,
   seed: number,

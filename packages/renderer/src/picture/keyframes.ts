@@ -1,5 +1,5 @@
 import { type Canvas, createCanvas, type Image, type SKRSContext2D } from '@napi-rs/canvas';
-import { clamp, lerp, smoothStep } from '../maths.ts';
+import { clamp, lerp, smoothstep } from '../easing.ts';
 
 /** How far an image is magnified while it fades: it moves, and does not sit there like a slide. */
 const PUSH = 0.07;
@@ -10,7 +10,7 @@ const SHORTEST = 0.4;
 const LONGEST = 3;
 
 /** Draws the first frame over the beginning of a scene and the last frame over its end, cropped to the frame. */
-export function createKeyFrames(
+export function createKeyframes(
   frame: {
     readonly width: number;
     readonly height: number;
@@ -26,8 +26,8 @@ export function createKeyFrames(
     const fromStart = time / length;
     const toEnd = (frame.lastTime - time) / length;
     // The image stands alone for a moment before it gives way.
-    if (first && fromStart < 1) draw(context, first, 1 - smoothStep(0.2, 1, fromStart), fromStart);
-    if (last && toEnd < 1) draw(context, last, 1 - smoothStep(0.2, 1, toEnd), toEnd);
+    if (first && fromStart < 1) draw(context, first, 1 - smoothstep(0.2, 1, fromStart), fromStart);
+    if (last && toEnd < 1) draw(context, last, 1 - smoothstep(0.2, 1, toEnd), toEnd);
   };
 }
 

@@ -1,5 +1,5 @@
-import { between, type Random } from '../maths.ts';
 import type { ColourWord, Direction, Light } from '../prompt/direction.ts';
+import { between, type Random } from '../random.ts';
 import { type Colour, darken, hex, luma, mix } from './colour.ts';
 
 /** The colours of a scene. */

@@ -1,16 +1,16 @@
 import {
   CAMERAS,
   COLOURS,
-  KINDS,
   type Lexicon,
   LIGHTS,
   LOOKS,
   PACES,
+  SCENE_WORDS,
   SUBJECTS,
   WEATHERS,
 } from './lexicon.ts';
 
-export type Kind = keyof typeof KINDS | 'abstract';
+export type SceneKind = keyof typeof SCENE_WORDS | 'abstract';
 export type Light = keyof typeof LIGHTS;
 export type Weather = keyof typeof WEATHERS | 'clear';
 export type Subject = keyof typeof SUBJECTS;
@@ -20,7 +20,7 @@ export type CameraMove = keyof typeof CAMERAS;
 
 /** What a prompt asks to see, in the renderer's own terms. */
 export interface Direction {
-  readonly kind: Kind;
+  readonly scene: SceneKind;
   readonly light: Light;
   readonly weather: Weather;
   /** In the order in which the prompt names them. */
@@ -34,7 +34,7 @@ export interface Direction {
 }
 
 /** The light a scene looks best in where the prompt does not say. */
-const USUAL_LIGHT: Readonly<Record<Kind, Light>> = {
+const USUAL_LIGHT: Readonly<Record<SceneKind, Light>> = {
   city: 'night',
   sea: 'dusk',
   mountains: 'dawn',
@@ -48,7 +48,7 @@ const USUAL_LIGHT: Readonly<Record<Kind, Light>> = {
 };
 
 /** Scenes that a subject brings along where the prompt names no place. */
-const HOME_OF: Readonly<Partial<Record<Subject, Kind>>> = {
+const HOME_SCENE: Readonly<Partial<Record<Subject, SceneKind>>> = {
   boat: 'sea',
   lighthouse: 'sea',
   car: 'city',
@@ -71,15 +71,15 @@ const HOME_OF: Readonly<Partial<Record<Subject, Kind>>> = {
 };
 
 /** Reads a prompt, and a style where there is one, in English or Chinese; words it does not know count for nothing. */
-export function direct(prompt: string, style = ''): Direction {
+export function interpretPrompt(prompt: string, style = ''): Direction {
   const text = normalise(`${prompt} ${style}`);
   const subjects = found(text, SUBJECTS);
   const weather = found(text, WEATHERS)[0] ?? 'clear';
-  const kind = kindOf(text, subjects, weather);
+  const scene = sceneOf(text, subjects, weather);
   const pace = found(text, PACES)[0];
   return {
-    kind,
-    light: found(text, LIGHTS)[0] ?? lightOf(kind, subjects, weather),
+    scene,
+    light: found(text, LIGHTS)[0] ?? lightOf(scene, subjects, weather),
     weather,
     subjects,
     colours: found(text, COLOURS),
@@ -92,23 +92,23 @@ export function direct(prompt: string, style = ''): Direction {
 /** Multipliers of natural speed. */
 const PACE_OF: Readonly<Record<keyof typeof PACES, number>> = { slow: 0.6, fast: 1.8 };
 
-function kindOf(text: string, subjects: readonly Subject[], weather: Weather): Kind {
-  const places = found(text, KINDS);
-  const most = Math.max(0, ...places.map((kind) => mentions(text, KINDS[kind])));
-  const named = places.find((kind) => mentions(text, KINDS[kind]) === most);
+function sceneOf(text: string, subjects: readonly Subject[], weather: Weather): SceneKind {
+  const places = found(text, SCENE_WORDS);
+  const most = Math.max(0, ...places.map((scene) => mentions(text, SCENE_WORDS[scene])));
+  const named = places.find((scene) => mentions(text, SCENE_WORDS[scene]) === most);
   if (named) return named;
   for (const subject of subjects) {
-    const home = HOME_OF[subject];
+    const home = HOME_SCENE[subject];
     if (home) return home;
   }
   if (weather === 'clear') return 'abstract';
   return weather === 'snow' ? 'snow' : weather === 'rain' ? 'city' : 'mountains';
 }
 
-function lightOf(kind: Kind, subjects: readonly Subject[], weather: Weather): Light {
+function lightOf(scene: SceneKind, subjects: readonly Subject[], weather: Weather): Light {
   if (subjects.includes('moon')) return 'night';
-  if (weather !== 'clear' && USUAL_LIGHT[kind] === 'dusk') return kind === 'sea' ? 'day' : 'dusk';
-  return USUAL_LIGHT[kind];
+  if (weather !== 'clear' && USUAL_LIGHT[scene] === 'dusk') return scene === 'sea' ? 'day' : 'dusk';
+  return USUAL_LIGHT[scene];
 }
 
 /** Lower case, one space between words and at both ends, so that ` word ` finds whole words. */

@@ -2,7 +2,7 @@
 export type Lexicon<K extends string> = Readonly<Record<K, string>>;
 
 /** Where it plays. */
-export const KINDS = {
+export const SCENE_WORDS = {
   city:
     'city, street, downtown, tokyo, new york, skyline, skyscraper, urban, cyberpunk, neon, ' +
     'alley, building, traffic, taxi, rooftop, london, shanghai, paris, metropolis, 城市, 街, 都市, ' +

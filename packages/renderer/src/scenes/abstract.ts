@@ -1,14 +1,14 @@
 import { type Canvas, createCanvas } from '@napi-rs/canvas';
-import { between } from '../maths.ts';
 import { type Colour, css, darken, lighten, mix } from '../picture/colour.ts';
-import type { SceneMaker } from './scene.ts';
+import { between } from '../random.ts';
+import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
 /** How much smaller the colour field is painted; scaling it up is its softness. */
 const SHRINK = 16;
 
 /** For prompts that name nothing the renderer can draw: slow fields of colour, and fine rings turning in them. */
 export const createAbstract: SceneMaker = (stage) => {
-  const { width, height, unit, palette, direction, random } = stage;
+  const { width, height, palette, direction, random } = stage;
   const field = createCanvas(Math.ceil(width / SHRINK), Math.ceil(height / SHRINK));
   const inner = field.getContext('2d');
   const colours = [
@@ -29,14 +29,7 @@ export const createAbstract: SceneMaker = (stage) => {
     speed: between(random, 0.25, 0.6) * (random() < 0.5 ? -1 : 1),
     phase: random() * 7,
   }));
-  const rings = Array.from({ length: 13 }, (_, index) => ({
-    radius: unit * (9 + index * 3.1),
-    start: random() * Math.PI * 2,
-    length: between(random, 0.5, 3.6),
-    speed: between(random, 0.12, 0.5) * (index % 2 === 0 ? 1 : -1),
-    width: unit * (random() < 0.25 ? 0.5 : 0.12),
-    alpha: between(random, 0.22, 0.7),
-  }));
+  const rings = createRings(stage);
   const centre = { x: width * 0.5, y: height * 0.46 };
 
   return {
@@ -56,31 +49,40 @@ export const createAbstract: SceneMaker = (stage) => {
       context.translate(centre.x - view.x * width * 0.5, centre.y - view.y * height * 0.5);
       context.scale(view.zoom, view.zoom * 0.94);
       context.rotate(moving * 0.05);
-      context.lineCap = 'round';
-      context.strokeStyle = css(lighten(palette.glow, 0.6));
-      for (const { radius, start, length, speed, width: line, alpha } of rings) {
-        context.globalAlpha = alpha;
-        context.lineWidth = line;
-        context.beginPath();
-        const from = start + moving * speed;
-        context.arc(0, 0, radius, from, from + length);
-        context.stroke();
-        context.globalAlpha = alpha * 0.9;
-        context.fillStyle = css(palette.accent);
-        context.beginPath();
-        context.arc(
-          Math.cos(from) * radius,
-          Math.sin(from) * radius,
-          line * 1.7 + unit * 0.14,
-          0,
-          Math.PI * 2,
-        );
-        context.fill();
-      }
+      rings(context, moving);
       context.restore();
     },
   };
 };
+
+/** Arcs around one centre, each with a dot at its end, that turn at speeds of their own. */
+function createRings({ unit, palette, random }: Stage): Drawing {
+  const rings = Array.from({ length: 13 }, (_, index) => ({
+    radius: unit * (9 + index * 3.1),
+    start: random() * Math.PI * 2,
+    length: between(random, 0.5, 3.6),
+    speed: between(random, 0.12, 0.5) * (index % 2 === 0 ? 1 : -1),
+    width: unit * (random() < 0.25 ? 0.5 : 0.12),
+    alpha: between(random, 0.22, 0.7),
+  }));
+  return (context, moving) => {
+    context.lineCap = 'round';
+    context.strokeStyle = css(lighten(palette.glow, 0.6));
+    for (const { radius, start, length, speed, width: line, alpha } of rings) {
+      context.globalAlpha = alpha;
+      context.lineWidth = line;
+      context.beginPath();
+      const from = start + moving * speed;
+      context.arc(0, 0, radius, from, from + length);
+      context.stroke();
+      context.globalAlpha = alpha * 0.9;
+      context.fillStyle = css(palette.accent);
+      context.beginPath();
+      context.arc(Math.cos(from) * radius, Math.sin(from) * radius, line * 1.7 + unit * 0.14, 0, Math.PI * 2);
+      context.fill();
+    }
+  };
+}
 
 /** A patch of colour as a picture: gradients are dithered, and magnified the dots would show as a grid. */
 function paintBlob(colour: Colour): Canvas {

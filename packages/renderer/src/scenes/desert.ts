@@ -1,11 +1,12 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, lerp, wrap } from '../maths.ts';
+import { lerp, wrap } from '../easing.ts';
 import { type Colour, css, darken, hex, lighten, mix } from '../picture/colour.ts';
+import { between } from '../random.ts';
 import { litColour, paintRidge } from './elements/land.ts';
 import { atDepth, drawLayer, marginX } from './elements/layer.ts';
 import { createSky } from './elements/sky.ts';
 import { createSubjects } from './elements/subjects.ts';
-import type { SceneMaker, Stage } from './scene.ts';
+import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
 const SAND = hex('#e3a565');
 
@@ -156,11 +157,7 @@ function paintCactus(context: SKRSContext2D, x: number, y: number, size: number)
 }
 
 /** Sand carried by the wind, low over the ground. */
-function createDust(
-  stage: Stage,
-  colour: Colour,
-  horizon: number,
-): (context: SKRSContext2D, time: number) => void {
+function createDust(stage: Stage, colour: Colour, horizon: number): Drawing {
   const { width, height, unit, direction, random } = stage;
   const grains = Array.from({ length: 150 }, () => ({
     x: random() * width * 1.2,

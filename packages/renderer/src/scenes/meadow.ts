@@ -1,12 +1,13 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, lerp, pick } from '../maths.ts';
+import { lerp } from '../easing.ts';
 import { type Colour, css, darken, hex, lighten, mix } from '../picture/colour.ts';
+import { between, pick } from '../random.ts';
 import { litColour, paintRidge } from './elements/land.ts';
 import { atDepth, drawLayer, type Layer, marginX, marginY, paintBand } from './elements/layer.ts';
 import * as silhouettes from './elements/silhouettes.ts';
 import { createSky } from './elements/sky.ts';
 import { createSubjects, figureAt } from './elements/subjects.ts';
-import type { SceneMaker, Stage } from './scene.ts';
+import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
 /** Rolling green, a field of flowers that comes closer, grass in the wind before it. */
 export const createMeadow: SceneMaker = (stage) => {
@@ -141,7 +142,7 @@ function paintFlower(context: SKRSContext2D, x: number, y: number, size: number,
 }
 
 /** Blades and flowers at the viewer's feet, bending in gusts. */
-function createGrass(stage: Stage, green: Colour): (context: SKRSContext2D, time: number) => void {
+function createGrass(stage: Stage, green: Colour): Drawing {
   const { width, height, unit, direction, random } = stage;
   const own = petals(stage);
   const gust = direction.weather === 'storm' ? 2.2 : direction.weather === 'rain' ? 1.4 : 1;
@@ -193,7 +194,7 @@ function createGrass(stage: Stage, green: Colour): (context: SKRSContext2D, time
   };
 }
 
-function createButterflies(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createButterflies(stage: Stage): Drawing {
   const { width, height, unit, palette, direction, random } = stage;
   if (direction.light === 'night' || direction.weather === 'rain' || direction.weather === 'storm')
     return createFireflies(stage);
@@ -224,7 +225,7 @@ function createButterflies(stage: Stage): (context: SKRSContext2D, time: number)
   };
 }
 
-function createFireflies(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createFireflies(stage: Stage): Drawing {
   const { width, height, unit, direction, random } = stage;
   if (direction.weather !== 'clear') return () => {};
   const flies = Array.from({ length: 34 }, () => ({

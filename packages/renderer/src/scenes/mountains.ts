@@ -1,5 +1,5 @@
-import { between } from '../maths.ts';
 import { css, darken, mix } from '../picture/colour.ts';
+import { between } from '../random.ts';
 import { hazed, paintFir, paintRidge } from './elements/land.ts';
 import { drawLayer, marginX, paintSoft } from './elements/layer.ts';
 import { createSky } from './elements/sky.ts';

@@ -1,8 +1,9 @@
-import type { Kind } from '../prompt/direction.ts';
+import type { SceneKind } from '../prompt/direction.ts';
 import { createAbstract } from './abstract.ts';
 import { createCity } from './city/city.ts';
 import { createDesert } from './desert.ts';
-import { createFire } from './fire/fire.ts';
+import { createCampfire } from './fire/campfire.ts';
+import { createVolcano } from './fire/volcano.ts';
 import { createMeadow } from './meadow.ts';
 import { createMountains } from './mountains.ts';
 import type { SceneMaker } from './scene.ts';
@@ -11,8 +12,8 @@ import { createSnow } from './snow.ts';
 import { createSpace } from './space/space.ts';
 import { createUnderwater } from './underwater/underwater.ts';
 
-/** A scene for each kind of place. A new kind is its words in `lexicon.ts`, a file here and a line below. */
-export const SCENES: Readonly<Record<Kind, SceneMaker>> = {
+/** A scene for each kind of place. To add one: its words in `prompt/lexicon.ts`, its sound in `sound/ambience.ts`, a file here and a line below. */
+export const SCENES: Readonly<Record<SceneKind, SceneMaker>> = {
   mountains: createMountains,
   abstract: createAbstract,
   city: createCity,
@@ -21,6 +22,7 @@ export const SCENES: Readonly<Record<Kind, SceneMaker>> = {
   space: createSpace,
   snow: createSnow,
   meadow: createMeadow,
-  fire: createFire,
+  fire: (stage) =>
+    stage.direction.subjects.includes('volcano') ? createVolcano(stage) : createCampfire(stage),
   underwater: createUnderwater,
 };

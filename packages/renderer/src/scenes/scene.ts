@@ -1,8 +1,8 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import type { Random } from '../maths.ts';
 import type { View } from '../picture/camera.ts';
 import type { Palette } from '../picture/palette.ts';
 import type { Direction } from '../prompt/direction.ts';
+import type { Random } from '../random.ts';
 
 /** Everything a scene is made from. */
 export interface Stage {
@@ -26,3 +26,12 @@ export interface Scene {
 
 /** Paints what does not move and returns how to draw the rest. One per kind of scene; `registry.ts` lists them. */
 export type SceneMaker = (stage: Stage) => Scene;
+
+/** Draws what moves, at `time` seconds of scene time. */
+export type Drawing = (context: SKRSContext2D, time: number) => void;
+
+/** A place in the frame, in pixels. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}

@@ -1,12 +1,13 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, lerp } from '../maths.ts';
-import { css, darken, hex, lighten, mix } from '../picture/colour.ts';
+import { lerp } from '../easing.ts';
+import { type Colour, css, darken, hex, lighten, mix } from '../picture/colour.ts';
+import { between } from '../random.ts';
 import { hazed, litColour, paintRidge, traceCrest } from './elements/land.ts';
 import { atDepth, drawLayer, type Layer, marginX, marginY, paintBand } from './elements/layer.ts';
 import * as silhouettes from './elements/silhouettes.ts';
 import { createSky } from './elements/sky.ts';
 import { createSubjects, figureAt, needsGround } from './elements/subjects.ts';
-import type { SceneMaker, Stage } from './scene.ts';
+import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
 /** Rows of waves between the horizon and the viewer. */
 const ROWS = 8;
@@ -146,11 +147,7 @@ function paintFoam(context: SKRSContext2D, stage: Stage, crest: (x: number) => n
 }
 
 /** Sparks under the sun or moon. Four paths, one for each brightness: fills are dear, path points cheap. */
-function createGlitter(
-  stage: Stage,
-  horizon: number,
-  centre: number,
-): (context: SKRSContext2D, time: number) => void {
+function createGlitter(stage: Stage, horizon: number, centre: number): Drawing {
   const { height, unit, palette, direction, random } = stage;
   const strength = direction.weather === 'clear' ? 1 : direction.weather === 'snow' ? 0.7 : 0.25;
   const sparks = Array.from({ length: 340 }, () => {
@@ -190,11 +187,7 @@ function createGlitter(
 }
 
 /** What swims: a boat with its reflection, a whale that breaches. */
-function createAfloat(
-  stage: Stage,
-  horizon: number,
-  rough: number,
-): (context: SKRSContext2D, time: number) => void {
+function createAfloat(stage: Stage, horizon: number, rough: number): Drawing {
   const { width, unit, palette, direction } = stage;
   const line = rowY(stage, horizon, 3.9 / ROWS);
   const boats = direction.subjects.includes('boat') ? [{ x: 0.4, size: 17 }] : [];
@@ -226,33 +219,35 @@ function createAfloat(
         drawBoat(context, time);
       });
     }
-    if (whale) drawBreach(context, time);
+    if (whale) drawBreach(context, stage, line, hull, time);
   };
+}
 
-  function drawBreach(context: SKRSContext2D, time: number): void {
-    const part = ((time * 0.28 * direction.pace + 0.22) % 1) * 2 - 1;
-    const at = { x: width * 0.52 + part * unit * 17, y: line - (1 - part * part) * unit * 13 + unit * 7 };
-    context.save();
-    context.beginPath();
-    context.rect(-width, -stage.height, width * 3, stage.height + line);
-    context.clip();
-    context.fillStyle = css(mix(hull, palette.sky[1], 0.16));
-    figureAt(context, at.x, at.y, unit * 12, () => {
-      context.rotate(part * 0.75);
-      silhouettes.whale(context, time);
-    });
-    context.restore();
-    // Foam where it leaves and enters the water.
-    context.fillStyle = css(lighten(palette.sky[2], 0.6), 0.55);
-    context.beginPath();
-    for (let i = 0; i < 40; i++) {
-      const side = ((i * 0.618) % 1) * 2 - 1;
-      const size = unit * (0.35 + 0.4 * Math.abs(Math.sin(i * 7.3 + time * 2.2)));
-      const x = at.x + side * unit * 12;
-      const y = line + Math.sin(i * 3.1) * unit * 0.35;
-      context.moveTo(x + size, y);
-      context.ellipse(x, y, size * 1.8, size * 0.3, 0, 0, Math.PI * 2);
-    }
-    context.fill();
+/** A whale that breaches, above the waterline `line`. */
+function drawBreach(context: SKRSContext2D, stage: Stage, line: number, hull: Colour, time: number): void {
+  const { width, unit, palette, direction } = stage;
+  const part = ((time * 0.28 * direction.pace + 0.22) % 1) * 2 - 1;
+  const at = { x: width * 0.52 + part * unit * 17, y: line - (1 - part * part) * unit * 13 + unit * 7 };
+  context.save();
+  context.beginPath();
+  context.rect(-width, -stage.height, width * 3, stage.height + line);
+  context.clip();
+  context.fillStyle = css(mix(hull, palette.sky[1], 0.16));
+  figureAt(context, at.x, at.y, unit * 12, () => {
+    context.rotate(part * 0.75);
+    silhouettes.whale(context, time);
+  });
+  context.restore();
+  // Foam where it leaves and enters the water.
+  context.fillStyle = css(lighten(palette.sky[2], 0.6), 0.55);
+  context.beginPath();
+  for (let i = 0; i < 40; i++) {
+    const side = ((i * 0.618) % 1) * 2 - 1;
+    const size = unit * (0.35 + 0.4 * Math.abs(Math.sin(i * 7.3 + time * 2.2)));
+    const x = at.x + side * unit * 12;
+    const y = line + Math.sin(i * 3.1) * unit * 0.35;
+    context.moveTo(x + size, y);
+    context.ellipse(x, y, size * 1.8, size * 0.3, 0, 0, Math.PI * 2);
   }
+  context.fill();
 }

@@ -1,72 +1,25 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
-import { between } from '../maths.ts';
 import { type Colour, css, darken, hex, lighten, mix, WHITE } from '../picture/colour.ts';
+import { between } from '../random.ts';
 import { createGlow, drawGlow } from './elements/glow.ts';
-import { hazed, paintFir, paintRidge } from './elements/land.ts';
+import { hazed, type PaintedRidge, paintFir, paintRidge } from './elements/land.ts';
 import { atDepth, drawLayer } from './elements/layer.ts';
 import * as silhouettes from './elements/silhouettes.ts';
 import { createSky } from './elements/sky.ts';
 import { createSubjects, figureAt } from './elements/subjects.ts';
-import type { SceneMaker, Stage } from './scene.ts';
+import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
 /** Snowed-in hills and firs, a cabin with its windows lit, northern lights at night. */
 export const createSnow: SceneMaker = (stage) => {
-  const { width, height, unit, palette, direction, random } = stage;
+  const { width, height, unit, palette, direction } = stage;
   const horizon = height * 0.6;
   const sky = createSky(stage, horizon);
   const aurora =
     direction.light === 'night' && direction.weather !== 'storm' ? createAurora(stage, horizon) : undefined;
   const shaded = direction.light === 'night' ? 0.62 : direction.light === 'day' ? 0.14 : 0.34;
   const snow = mix(WHITE, mix(palette.sky[1], hex('#2f4f94'), 0.4), shaded);
-  const peaks = paintRidge(
-    stage,
-    {
-      depth: 0.14,
-      base: horizon - unit * 8,
-      swing: unit * 11,
-      bumps: 2.4,
-      octaves: 5,
-      sharp: true,
-      top: mix(snow, palette.haze, 0.4),
-      foot: mix(hazed(stage, 0.6), snow, 0.35),
-    },
-    (context, crest) => paintRock(context, stage, crest, hazed(stage, 0.55)),
-  );
-  const hills = [0, 1, 2].map((index) => {
-    const near = index / 2;
-    return paintRidge(
-      stage,
-      {
-        depth: 0.28 + near * 0.56,
-        base: horizon + unit * (1 + near * 18),
-        swing: unit * (3.4 + near * 1.4),
-        bumps: 1.8 - near * 0.5,
-        octaves: 2,
-        top: mix(lighten(snow, 0.16), palette.haze, 0.4 * (1 - near)),
-        foot: mix(darken(snow, 0.2 + near * 0.1), palette.sky[0], 0.14),
-      },
-      (context, crest) => {
-        const count = [46, 34, 15][index] ?? 0;
-        const size = unit * (3.2 + near * 10);
-        for (let i = 0; i < count; i++) {
-          const x = between(random, -0.11, 1.11) * width;
-          // Room in the middle for the cabin and for figures.
-          const clear = index > 0 && Math.abs(x / width - 0.47) < 0.24;
-          if (clear) continue;
-          const down = unit * between(random, 0, 3 + near * 5);
-          const dark = mix(darken(palette.near, 0.1), palette.haze, 0.45 * (1 - near));
-          paintSnowyFir(
-            context,
-            x,
-            crest(x) + down,
-            size * between(random, 0.6, 1.15),
-            dark,
-            lighten(snow, 0.22),
-          );
-        }
-      },
-    );
-  });
+  const peaks = paintPeaks(stage, horizon, snow);
+  const hills = [0, 1, 2].map((index) => paintHill(stage, horizon, snow, index));
   const ground = hills[2];
   const middle = hills[1];
   const cabinX = width * 0.52;
@@ -96,6 +49,62 @@ export const createSnow: SceneMaker = (stage) => {
     },
   };
 };
+
+function paintPeaks(stage: Stage, horizon: number, snow: Colour): PaintedRidge {
+  const { unit, palette } = stage;
+  return paintRidge(
+    stage,
+    {
+      depth: 0.14,
+      base: horizon - unit * 8,
+      swing: unit * 11,
+      bumps: 2.4,
+      octaves: 5,
+      sharp: true,
+      top: mix(snow, palette.haze, 0.4),
+      foot: mix(hazed(stage, 0.6), snow, 0.35),
+    },
+    (context, crest) => paintRock(context, stage, crest, hazed(stage, 0.55)),
+  );
+}
+
+/** One of three hills with firs on it; the third is the nearest. */
+function paintHill(stage: Stage, horizon: number, snow: Colour, index: number): PaintedRidge {
+  const { width, unit, palette, random } = stage;
+  const near = index / 2;
+  return paintRidge(
+    stage,
+    {
+      depth: 0.28 + near * 0.56,
+      base: horizon + unit * (1 + near * 18),
+      swing: unit * (3.4 + near * 1.4),
+      bumps: 1.8 - near * 0.5,
+      octaves: 2,
+      top: mix(lighten(snow, 0.16), palette.haze, 0.4 * (1 - near)),
+      foot: mix(darken(snow, 0.2 + near * 0.1), palette.sky[0], 0.14),
+    },
+    (context, crest) => {
+      const count = [46, 34, 15][index] ?? 0;
+      const size = unit * (3.2 + near * 10);
+      for (let i = 0; i < count; i++) {
+        const x = between(random, -0.11, 1.11) * width;
+        // Room in the middle for the cabin and for figures.
+        const clear = index > 0 && Math.abs(x / width - 0.47) < 0.24;
+        if (clear) continue;
+        const down = unit * between(random, 0, 3 + near * 5);
+        const dark = mix(darken(palette.near, 0.1), palette.haze, 0.45 * (1 - near));
+        paintSnowyFir(
+          context,
+          x,
+          crest(x) + down,
+          size * between(random, 0.6, 1.15),
+          dark,
+          lighten(snow, 0.22),
+        );
+      }
+    },
+  );
+}
 
 /** Bare rock where the slopes are too steep for snow. */
 function paintRock(context: SKRSContext2D, stage: Stage, crest: (x: number) => number, rock: Colour): void {
@@ -183,7 +192,7 @@ function paintCabin(
 /** How much smaller the northern lights are painted; scaling them up is their softness. */
 const SHRINK = 8;
 
-function createAurora(stage: Stage, horizon: number): (context: SKRSContext2D, time: number) => void {
+function createAurora(stage: Stage, horizon: number): Drawing {
   const { width, palette, direction, random } = stage;
   const canvas = createCanvas(Math.ceil(width / SHRINK), Math.ceil(horizon / SHRINK));
   const inner = canvas.getContext('2d');

@@ -1,4 +1,4 @@
-import type { Kind, Weather } from '../prompt/direction.ts';
+import type { SceneKind, Weather } from '../prompt/direction.ts';
 
 /** Filtered noise that swells: wind, surf, rain. */
 export interface Hiss {
@@ -42,7 +42,7 @@ const hiss = (from: number, to: number, level: number, swell: number, depth: num
 const BELLS: Blips = { perSecond: 0.7, pitch: [660, 1760], glide: 1, length: 2.2, level: 0.028, times: 1 };
 
 /** What a place sounds like. */
-export const PLACES: Readonly<Record<Kind, Ambience>> = {
+export const PLACES: Readonly<Record<SceneKind, Ambience>> = {
   city: {
     hisses: [hiss(30, 220, 0.16, 5.3, 0.4), hiss(250, 1400, 0.03, 3.1, 0.7)],
     blips: [{ perSecond: 0.25, pitch: [320, 480], glide: 0.98, length: 0.5, level: 0.012, times: 2 }],

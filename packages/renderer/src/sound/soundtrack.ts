@@ -1,6 +1,7 @@
+import { smoothstep } from '../easing.ts';
 import { SAMPLE_RATE, type Samples } from '../encode.ts';
-import { between, createRandom, type Random, smoothStep } from '../maths.ts';
 import type { Direction, Light } from '../prompt/direction.ts';
+import { between, createRandom, type Random } from '../random.ts';
 import { type Blips, type Hiss, PLACES, WEATHERS } from './ambience.ts';
 
 /** Hertz of the root of the pad, and the steps of its chord in semitones. */
@@ -16,12 +17,12 @@ const FADE_IN = 0.35;
 const FADE_OUT = 0.6;
 
 /** The sound track of a direction: what its place and weather sound like, over a quiet chord. */
-export function createSound(direction: Direction, duration: number, seed: number): Samples {
+export function createSoundtrack(direction: Direction, duration: number, seed: number): Samples {
   const random = createRandom(seed ^ 0x2545f491);
   const length = Math.round(duration * SAMPLE_RATE);
   const samples: Samples = [new Float32Array(length), new Float32Array(length)];
   addPad(samples, direction, random);
-  for (const { hisses, blips } of [PLACES[direction.kind], WEATHERS[direction.weather]]) {
+  for (const { hisses, blips } of [PLACES[direction.scene], WEATHERS[direction.weather]]) {
     for (const hiss of hisses) addHiss(samples, hiss, random);
     for (const blip of blips) addBlips(samples, blip, random, duration);
   }
@@ -119,7 +120,7 @@ function master(channel: Float32Array): void {
   const { length } = channel;
   for (let i = 0; i < length; i++) {
     const fade =
-      smoothStep(0, FADE_IN * SAMPLE_RATE, i) * smoothStep(0, FADE_OUT * SAMPLE_RATE, length - 1 - i);
+      smoothstep(0, FADE_IN * SAMPLE_RATE, i) * smoothstep(0, FADE_OUT * SAMPLE_RATE, length - 1 - i);
     channel[i] = Math.tanh((channel[i] ?? 0) * 1.6) * fade * 0.9;
   }
 }

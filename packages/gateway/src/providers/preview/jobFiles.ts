@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { RenderSpec } from '@onetake/renderer';
@@ -16,7 +16,7 @@ export interface RenderFailure {
  * The durable state of preview jobs: the files of a job say where it stands. A spec alone is a job to do; beside it
  * a video is a job done, a failure a job over. Each appears whole or not at all.
  */
-export interface PreviewFiles {
+export interface JobFiles {
   saveSpec(key: string, spec: RenderSpec): Promise<void>;
   readSpec(key: string): Promise<RenderSpec | undefined>;
   /** Keeps an input image; resolves with its file name. */
@@ -30,7 +30,6 @@ export interface PreviewFiles {
   publishVideo(key: string): Promise<void>;
   /** Where a render writes before its video is published. */
   draftPath(key: string): string;
-  path(name: string): string;
   /** Removes all files of a job. */
   remove(key: string): Promise<void>;
 }
@@ -38,7 +37,7 @@ export interface PreviewFiles {
 /** File name of a job's video, also its result reference. */
 export const videoName = (key: string): string => `${key}.mp4`;
 
-export function createPreviewFiles(dir: string): PreviewFiles {
+export function createJobFiles(dir: string): JobFiles {
   const path = (name: string): string => join(dir, name);
   const specPath = (key: string): string => path(`${key}.json`);
   const failurePath = (key: string): string => path(`${key}.failed.json`);
@@ -70,7 +69,6 @@ export function createPreviewFiles(dir: string): PreviewFiles {
   }
 
   return {
-    path,
     draftPath,
     saveSpec: (key, spec) => writeDurably(specPath(key), (file) => file.writeFile(JSON.stringify(spec))),
     readSpec: (key) => readJson<RenderSpec>(specPath(key)),
@@ -119,5 +117,21 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** Longer than any task may take (`ONETAKE_TASK_DEADLINE_MINUTES` is a week at most). Milliseconds. */
+const OLD_MS = 8 * 86_400_000;
+
+/** Files of a job: its key, then what it is. */
+const JOB_FILE = /^[0-9a-f]{32}\./;
+
+/** Removes the files of jobs that another node took over, or that a crash left behind. */
+export async function removeLeftovers(dir: string, now: number): Promise<void> {
+  for (const name of await readdir(dir).catch(() => [])) {
+    if (!JOB_FILE.test(name)) continue;
+    const path = join(dir, name);
+    const age = now - (await stat(path).catch(() => ({ mtimeMs: now }))).mtimeMs;
+    if (age > OLD_MS) await rm(path, { force: true });
   }
 }

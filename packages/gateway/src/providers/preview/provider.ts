@@ -1,7 +1,5 @@
 import { Readable } from 'node:stream';
-import type { RenderInput, RenderSpec } from '@onetake/renderer';
 import type { Logger } from 'pino';
-import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
 import { readInput } from '../http/inputs.ts';
@@ -14,25 +12,12 @@ import {
   SendRefused,
   UpstreamError,
 } from '../provider.ts';
-import { createPreviewFiles, type PreviewFiles, type RenderFailure, videoName } from './jobFiles.ts';
-import { removeLeftovers } from './leftovers.ts';
+import { createJobFiles, type JobFiles, removeLeftovers, videoName } from './jobFiles.ts';
+import { createRenders, type Render } from './renders.ts';
 import { specOf } from './request.ts';
-
-const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
-
-/** A render that crashes its child is tried once more: the crash may have been the machine's (memory, a kill). */
-const TRIES = 2;
 
 /** Keys become file names, so only what our keys look like is one. */
 const KEY = /^[0-9a-f]{32}$/;
-
-/** A render that waits for a child or runs in one. */
-interface Render {
-  progress: number;
-  started: boolean;
-  readonly abort: AbortController;
-  ended: Promise<void> | undefined;
-}
 
 /**
  * The built-in renderer as a provider: draws from the prompt with plain graphics, free and on this machine. Its
@@ -44,68 +29,22 @@ export function createPreviewProvider(options: {
   readonly clock?: Clock;
   readonly log?: Pick<Logger, 'warn'>;
 }): Provider {
-  const { clock = systemClock } = options;
-  const files = createPreviewFiles(options.dir);
-  const renders = new Map<string, Render>();
-  const starting = new Map<string, Promise<void>>();
+  const { dir, native, log, clock = systemClock } = options;
+  const files = createJobFiles(dir);
   const listeners = new Set<(upstreamId: string) => void>();
-  let closed = false;
-  void removeLeftovers(options.dir, clock.now()).catch((error: unknown) =>
-    options.log?.warn({ err: error }, 'old preview files could not be removed'),
+  const renders = createRenders({
+    dir,
+    files,
+    native,
+    log,
+    onChange(key) {
+      for (const listener of listeners) listener(key);
+    },
+  });
+  const starting = new Map<string, Promise<void>>();
+  void removeLeftovers(dir, clock.now()).catch((error: unknown) =>
+    log?.warn({ err: error }, 'old preview files could not be removed'),
   );
-
-  const hint = (key: string): void => {
-    for (const listener of listeners) listener(key);
-  };
-
-  /** Puts a job on the pool, unless it is there. */
-  function enqueue(key: string, spec: RenderSpec): Render | undefined {
-    const known = renders.get(key);
-    if (closed || known) return known;
-    const render: Render = { progress: 0, started: false, abort: new AbortController(), ended: undefined };
-    renders.set(key, render);
-    render.ended = work(key, spec, render).finally(() => {
-      renders.delete(key);
-      hint(key);
-    });
-    return render;
-  }
-
-  /** Renders and records the outcome. Never rejects. */
-  async function work(key: string, spec: RenderSpec, render: Render): Promise<void> {
-    try {
-      await renderWithRetry(key, spec, render);
-      await files.publishVideo(key);
-    } catch (error) {
-      // Aborted: the canceller records it. Closed: the next start of the gateway goes on.
-      if (render.abort.signal.aborted || error instanceof NativePoolClosed) return;
-      options.log?.warn({ err: error, key }, 'preview render failed');
-      await files.saveFailure(key, failureOf(error)).catch((cause: unknown) => {
-        // The spec stays, so the job is rendered again when it is next asked about.
-        options.log?.warn({ err: cause, key }, 'preview failure could not be recorded');
-      });
-    }
-  }
-
-  async function renderWithRetry(key: string, spec: RenderSpec, render: Render): Promise<void> {
-    const input: RenderInput = { spec, dir: options.dir, outPath: files.draftPath(key) };
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await options.native.run<RenderInput, void>(RENDER_JOB, input, {
-          signal: render.abort.signal,
-          onProgress(percent) {
-            render.progress = percent;
-            if (render.started) return;
-            render.started = true;
-            hint(key);
-          },
-        });
-        return;
-      } catch (error) {
-        if (!(error instanceof NativeCrash) || attempt === TRIES) throw error;
-      }
-    }
-  }
 
   async function accept(job: Job, maySend: MaySend): Promise<void> {
     const key = job.idempotencyKey;
@@ -122,7 +61,7 @@ export function createPreviewProvider(options: {
     // What makes the job: as with any upstream, nothing is made that this node may no longer make.
     if (!maySend()) throw new SendRefused();
     await files.saveSpec(key, spec);
-    enqueue(key, spec);
+    renders.enqueue(key, spec);
   }
 
   /** Accepts a job once, however often it is asked for at a time. */
@@ -166,7 +105,7 @@ export function createPreviewProvider(options: {
       }
       const failure = await files.readFailure(key);
       if (failure) return { state: 'failed', ...failure };
-      const resumed = enqueue(key, spec);
+      const resumed = renders.enqueue(key, spec);
       return resumed ? stateOf(resumed) : { state: 'queued' };
     },
 
@@ -190,17 +129,13 @@ export function createPreviewProvider(options: {
       if ((await files.videoBytes(key)) !== undefined || (await files.readFailure(key))) return 'too_late';
       // Before the render ends, which makes somebody ask: a job without an end would be drawn again.
       await files.saveFailure(key, { reason: 'cancelled', message: 'The render was cancelled.' });
-      const render = renders.get(key);
-      render?.abort.abort(new Error('cancelled'));
-      await render?.ended;
+      await renders.abort(key, new Error('cancelled'));
       return (await files.videoBytes(key)) === undefined ? 'cancelled' : 'too_late';
     },
 
     async discard({ upstreamId: key }) {
       if (!KEY.test(key)) return;
-      const render = renders.get(key);
-      render?.abort.abort(new Error('discarded'));
-      await render?.ended;
+      await renders.abort(key, new Error('discarded'));
       await files.remove(key);
     },
 
@@ -209,22 +144,12 @@ export function createPreviewProvider(options: {
       return () => listeners.delete(listener);
     },
 
-    async close() {
-      closed = true;
-      const ending = [...renders.values()];
-      for (const { abort } of ending) abort.abort(new NativePoolClosed());
-      await Promise.all(ending.map(({ ended }) => ended));
-    },
+    close: () => renders.close(),
   };
 }
 
 const stateOf = ({ started, progress }: Render) =>
   started ? ({ state: 'in_progress', progress } as const) : ({ state: 'queued' } as const);
 
-const exists = async (files: PreviewFiles, key: string): Promise<boolean> =>
+const exists = async (files: JobFiles, key: string): Promise<boolean> =>
   KEY.test(key) && (await files.readSpec(key)) !== undefined;
-
-function failureOf(error: unknown): RenderFailure {
-  const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { reason: 'upstream_failed', message: 'The built-in renderer could not make this video.', detail };
-}

@@ -1,6 +1,6 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, pick, type Random } from '../../maths.ts';
 import { type Colour, css, darken, hex, mix } from '../../picture/colour.ts';
+import { between, pick, type Random } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
 import { hazed } from '../elements/land.ts';
 import { type Layer, marginX, paintBand } from '../elements/layer.ts';

@@ -1,5 +1,5 @@
-import { between } from '../../maths.ts';
 import { css, darken, hex, mix } from '../../picture/colour.ts';
+import { between } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
 import { atDepth, drawLayer, type Layer, marginX, marginY, paintBand } from '../elements/layer.ts';
 import { createSky } from '../elements/sky.ts';

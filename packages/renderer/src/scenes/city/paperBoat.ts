@@ -1,7 +1,7 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
 import { css, darken, hex, mix } from '../../picture/colour.ts';
 import { figureAt } from '../elements/subjects.ts';
-import type { Stage } from '../scene.ts';
+import type { Drawing, Stage } from '../scene.ts';
 
 const PAPER = hex('#f6f0e2');
 /** Length of the boat in units. */
@@ -10,10 +10,7 @@ const LENGTH = 17;
 const DRIFT = 1.5;
 
 /** A folded paper boat that drifts along a wet street, its mirror image under it. */
-export function createPaperBoat(
-  stage: Stage,
-  waterline: number,
-): (context: SKRSContext2D, time: number) => void {
+export function createPaperBoat(stage: Stage, waterline: number): Drawing {
   const { width, unit, palette, direction, random } = stage;
   const paper = direction.colours.length > 0 ? mix(PAPER, palette.accent, 0.75) : PAPER;
   const lit = direction.light === 'night' ? mix(paper, palette.sky[1], 0.22) : paper;

@@ -1,10 +1,11 @@
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, wrap } from '../../maths.ts';
+import type { Canvas, SKRSContext2D } from '@napi-rs/canvas';
+import { wrap } from '../../easing.ts';
 import { type Colour, css, darken, hex, lighten, mix } from '../../picture/colour.ts';
+import { between } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
 import * as silhouettes from '../elements/silhouettes.ts';
 import { figureAt } from '../elements/subjects.ts';
-import type { Stage } from '../scene.ts';
+import type { Drawing, Point, Stage } from '../scene.ts';
 
 interface Vehicle {
   readonly x: number;
@@ -17,7 +18,7 @@ interface Vehicle {
 }
 
 /** Cars in both directions with their lights on; a large one in front where the prompt names a car. */
-export function createTraffic(stage: Stage, street: number): (context: SKRSContext2D, time: number) => void {
+export function createTraffic(stage: Stage, street: number): Drawing {
   const { width, unit, palette, direction, random } = stage;
   const dark = direction.light !== 'day';
   const span = width * 1.5;
@@ -47,40 +48,51 @@ export function createTraffic(stage: Stage, street: number): (context: SKRSConte
         },
       ]
     : [];
-  const head = createGlow(hex('#fff1cf'));
-  const tail = createGlow(hex('#ff2a22'));
+  const lamps: Lamps = { head: createGlow(hex('#fff1cf')), tail: createGlow(hex('#ff2a22')) };
 
   return (context, time) => {
     for (const car of [...far, ...near, ...star]) {
       const x = wrap(car.x + time * car.speed * direction.pace, span) - width * 0.25;
-      const ahead = Math.sign(car.speed);
       const y = car.y + Math.sin(time * 9 + car.x) * unit * 0.04;
-      context.fillStyle = 'rgba(0,0,0,0.4)';
-      context.beginPath();
-      context.ellipse(x, car.y + car.size * 0.02, car.size * 1.06, car.size * 0.1, 0, 0, Math.PI * 2);
-      context.fill();
-      figureAt(context, x, y, car.size, () => {
-        context.scale(ahead, 1);
-        context.fillStyle = css(car.colour);
-        silhouettes.car(context, time);
-        paintDetails(context, stage, car.colour);
-      });
-      if (!dark) continue;
-      const front = { x: x + ahead * car.size * 0.97, y: y - car.size * 0.27 };
-      const rear = { x: x - ahead * car.size * 0.97, y: y - car.size * 0.32 };
-      drawGlow(context, head, front, car.size * 0.62, 0.9);
-      drawGlow(context, head, { x: front.x + ahead * car.size * 0.9, y: car.y }, car.size * 1.3, 0.5, 0.16);
-      drawGlow(context, tail, rear, car.size * 0.42, 0.95);
-      drawGlow(
-        context,
-        tail,
-        { x: rear.x - ahead * car.size * 0.3, y: car.y + unit * 0.4 },
-        car.size * 0.9,
-        0.5,
-        0.18,
-      );
+      drawCar(context, stage, car, { x, y }, time);
+      if (dark) drawLights(context, stage, car, { x, y }, lamps);
     }
   };
+}
+
+interface Lamps {
+  readonly head: Canvas;
+  readonly tail: Canvas;
+}
+
+function drawCar(context: SKRSContext2D, stage: Stage, car: Vehicle, { x, y }: Point, time: number): void {
+  context.fillStyle = 'rgba(0,0,0,0.4)';
+  context.beginPath();
+  context.ellipse(x, car.y + car.size * 0.02, car.size * 1.06, car.size * 0.1, 0, 0, Math.PI * 2);
+  context.fill();
+  figureAt(context, x, y, car.size, () => {
+    context.scale(Math.sign(car.speed), 1);
+    context.fillStyle = css(car.colour);
+    silhouettes.car(context, time);
+    paintDetails(context, stage, car.colour);
+  });
+}
+
+/** The lamps at both ends, and what they throw on the street. */
+function drawLights(
+  context: SKRSContext2D,
+  { unit }: Stage,
+  { y: street, size, speed }: Vehicle,
+  { x, y }: Point,
+  { head, tail }: Lamps,
+): void {
+  const ahead = Math.sign(speed);
+  const front = { x: x + ahead * size * 0.97, y: y - size * 0.27 };
+  const rear = { x: x - ahead * size * 0.97, y: y - size * 0.32 };
+  drawGlow(context, head, front, size * 0.62, 0.9);
+  drawGlow(context, head, { x: front.x + ahead * size * 0.9, y: street }, size * 1.3, 0.5, 0.16);
+  drawGlow(context, tail, rear, size * 0.42, 0.95);
+  drawGlow(context, tail, { x: rear.x - ahead * size * 0.3, y: street + unit * 0.4 }, size * 0.9, 0.5, 0.18);
 }
 
 function paintDetails(context: SKRSContext2D, { palette, direction }: Stage, colour: Colour): void {

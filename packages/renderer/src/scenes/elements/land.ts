@@ -1,7 +1,7 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { createNoise } from '../../maths.ts';
 import { type Colour, css, mix } from '../../picture/colour.ts';
 import type { Light } from '../../prompt/direction.ts';
+import { createNoise } from '../../random.ts';
 import type { Stage } from '../scene.ts';
 import { type Layer, marginX, marginY, paintBand } from './layer.ts';
 

@@ -1,7 +1,8 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, clamp, wrap } from '../../maths.ts';
+import { clamp, wrap } from '../../easing.ts';
 import type { View } from '../../picture/camera.ts';
 import { type Colour, css, lighten, mix, WHITE } from '../../picture/colour.ts';
+import { between } from '../../random.ts';
 import type { Stage } from '../scene.ts';
 import { drawLayer, marginX, marginY, paintFull, paintSoft } from './layer.ts';
 

@@ -1,9 +1,10 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, wrap } from '../../maths.ts';
+import { wrap } from '../../easing.ts';
 import type { View } from '../../picture/camera.ts';
 import { type Colour, css, darken, lighten, mix } from '../../picture/colour.ts';
 import type { Direction, Subject } from '../../prompt/direction.ts';
-import type { Stage } from '../scene.ts';
+import { between } from '../../random.ts';
+import type { Drawing, Stage } from '../scene.ts';
 import { atDepth } from './layer.ts';
 import * as silhouettes from './silhouettes.ts';
 
@@ -62,45 +63,14 @@ export function createSubjects(stage: Stage, places: Places): Subjects {
     })
     .slice(0, SPOTS.length)
     .map((figure, index) => ({ ...figure, x: width * (SPOTS[index] ?? 0.5), phase: random() * 6 }));
-  const flock = direction.subjects.includes('birds')
-    ? Array.from({ length: 9 }, (_, index) => ({
-        x: (index % 2 === 0 ? 1 : -1) * Math.ceil(index / 2) * unit * 4.2 - Math.ceil(index / 2) * unit * 2,
-        y: Math.ceil(index / 2) * unit * 1.8 + between(random, -1, 1) * unit,
-        size: unit * between(random, 2.6, 3.6),
-        phase: random() * 5,
-      }))
-    : [];
-  const balloons = direction.subjects.includes('balloon')
-    ? [0.3, 0.55, 0.8].map((part, index) => ({
-        x: width * part,
-        y: places.sky + unit * between(random, -6, 14),
-        size: unit * (index === 0 ? 22 : between(random, 8, 13)),
-        colour: index === 0 ? palette.accent : mix(palette.accent, palette.sky[1], 0.45),
-      }))
-    : [];
+  const birds = createBirds(stage, places.sky, ink);
+  const balloons = createBalloons(stage, places.sky);
 
   return {
     drawSky(context, time, view) {
       atDepth(context, stage, view, 0.3, () => {
-        for (const { x, y, size, colour } of balloons) {
-          const lift = Math.sin(time * 0.4 + x) * unit * 1.2 - time * unit * 0.5 * direction.pace;
-          figureAt(context, x + time * unit * 0.7, y + lift + size * 0.5, size, () => {
-            context.fillStyle = css(colour);
-            context.strokeStyle = css(darken(colour, 0.5));
-            silhouettes.balloon(context, time);
-            context.fillStyle = css(lighten(colour, 0.45), 0.5);
-            context.beginPath();
-            context.ellipse(-0.06, -0.66, 0.09, 0.3, 0, 0, Math.PI * 2);
-            context.fill();
-          });
-        }
-        context.fillStyle = css(ink, 0.85);
-        const lead = wrap(width * 0.3 + time * unit * 7 * direction.pace, width * 1.3) - width * 0.1;
-        for (const { x, y, size, phase } of flock) {
-          figureAt(context, lead + x, places.sky + y + Math.sin(time * 0.8 + phase) * unit * 0.6, size, () =>
-            silhouettes.bird(context, time * direction.pace + phase),
-          );
-        }
+        balloons(context, time);
+        birds(context, time);
       });
     },
 
@@ -128,6 +98,53 @@ export function createSubjects(stage: Stage, places: Places): Subjects {
         }
       });
     },
+  };
+}
+
+/** A flock in the shape of a V that crosses the frame again and again, at a height in frame pixels. */
+function createBirds({ width, unit, direction, random }: Stage, height: number, ink: Colour): Drawing {
+  const flock = direction.subjects.includes('birds')
+    ? Array.from({ length: 9 }, (_, index) => ({
+        x: (index % 2 === 0 ? 1 : -1) * Math.ceil(index / 2) * unit * 4.2 - Math.ceil(index / 2) * unit * 2,
+        y: Math.ceil(index / 2) * unit * 1.8 + between(random, -1, 1) * unit,
+        size: unit * between(random, 2.6, 3.6),
+        phase: random() * 5,
+      }))
+    : [];
+  return (context, time) => {
+    context.fillStyle = css(ink, 0.85);
+    const lead = wrap(width * 0.3 + time * unit * 7 * direction.pace, width * 1.3) - width * 0.1;
+    for (const { x, y, size, phase } of flock) {
+      figureAt(context, lead + x, height + y + Math.sin(time * 0.8 + phase) * unit * 0.6, size, () =>
+        silhouettes.bird(context, time * direction.pace + phase),
+      );
+    }
+  };
+}
+
+/** Hot-air balloons, one near and two far. */
+function createBalloons({ width, unit, palette, direction, random }: Stage, height: number): Drawing {
+  const balloons = direction.subjects.includes('balloon')
+    ? [0.3, 0.55, 0.8].map((part, index) => ({
+        x: width * part,
+        y: height + unit * between(random, -6, 14),
+        size: unit * (index === 0 ? 22 : between(random, 8, 13)),
+        colour: index === 0 ? palette.accent : mix(palette.accent, palette.sky[1], 0.45),
+      }))
+    : [];
+  return (context, time) => {
+    for (const { x, y, size, colour } of balloons) {
+      const lift = Math.sin(time * 0.4 + x) * unit * 1.2 - time * unit * 0.5 * direction.pace;
+      figureAt(context, x + time * unit * 0.7, y + lift + size * 0.5, size, () => {
+        context.fillStyle = css(colour);
+        context.strokeStyle = css(darken(colour, 0.5));
+        silhouettes.balloon(context, time);
+        context.fillStyle = css(lighten(colour, 0.45), 0.5);
+        context.beginPath();
+        context.ellipse(-0.06, -0.66, 0.09, 0.3, 0, 0, Math.PI * 2);
+        context.fill();
+      });
+    }
   };
 }
 

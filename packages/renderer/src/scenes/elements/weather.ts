@@ -1,14 +1,14 @@
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, wrap } from '../../maths.ts';
+import { wrap } from '../../easing.ts';
 import { css, mix, WHITE } from '../../picture/colour.ts';
-import type { Stage } from '../scene.ts';
+import { between } from '../../random.ts';
+import type { Drawing, Stage } from '../scene.ts';
 
 /** Draws rain, snow, fog or lightning over a finished scene. */
-export type Weather = (context: SKRSContext2D, time: number) => void;
+export type Weather = Drawing;
 
 /** The weather of a direction; undefined where it is clear. Scenes under water and in space have none. */
 export function createWeather(stage: Stage): Weather | undefined {
-  const { kind, weather } = stage.direction;
+  const { scene: kind, weather } = stage.direction;
   if (kind === 'space' || kind === 'underwater') return undefined;
   switch (weather) {
     case 'rain':

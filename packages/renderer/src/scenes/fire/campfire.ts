@@ -1,8 +1,8 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
-import { between } from '../../maths.ts';
 import { type Colour, css, darken, hex, lighten, mix } from '../../picture/colour.ts';
+import { between } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
-import { hazed, paintFir, paintRidge } from '../elements/land.ts';
+import { hazed, type PaintedRidge, paintFir, paintRidge } from '../elements/land.ts';
 import { atDepth, drawLayer, marginX } from '../elements/layer.ts';
 import { createSky } from '../elements/sky.ts';
 import { createSubjects } from '../elements/subjects.ts';
@@ -11,36 +11,11 @@ import { createSparks } from './sparks.ts';
 
 /** A fire in a forest clearing: flames, embers, and the light they throw. */
 export const createCampfire: SceneMaker = (stage) => {
-  const { width, height, unit, palette, direction, random } = stage;
+  const { width, height, unit, palette, direction } = stage;
   const horizon = height * 0.62;
   const sky = createSky(stage, horizon);
   const hearth = { x: width * 0.5, y: height * 0.79 };
-  const rows = [0, 1, 2].map((index) => {
-    const near = index / 2;
-    const colour = mix(hazed(stage, 0.5 - near * 0.42), hex('#3a1a0c'), 0.1 + near * 0.12);
-    return paintRidge(
-      stage,
-      {
-        depth: 0.14 + near * 0.36,
-        base: horizon + unit * (-1 + near * 6),
-        swing: unit * 2,
-        bumps: 1.6,
-        octaves: 2,
-        headroom: unit * 38,
-        top: colour,
-        foot: darken(colour, 0.3),
-      },
-      (context, crest) => {
-        context.fillStyle = css(colour);
-        const step = unit * (1.8 + near * 3.4);
-        for (let x = -marginX(stage); x < width + marginX(stage); x += step * between(random, 0.5, 1.3)) {
-          // The clearing opens towards the viewer.
-          const open = Math.min(1, 0.34 + Math.abs(x / width - 0.5) * (1.2 + near * 1.1));
-          paintFir(context, x, crest(x) + unit, unit * between(random, 10, 19) * (0.75 + near * 1.05) * open);
-        }
-      },
-    );
-  });
+  const rows = [0, 1, 2].map((index) => paintFirs(stage, horizon, index));
   const ground = paintRidge(stage, {
     depth: 0.62,
     base: height * 0.76,
@@ -88,6 +63,35 @@ export const createCampfire: SceneMaker = (stage) => {
   };
 };
 
+/** One of three rows of firs around the clearing; the third is the nearest. */
+function paintFirs(stage: Stage, horizon: number, index: number): PaintedRidge {
+  const { width, unit, random } = stage;
+  const near = index / 2;
+  const colour = mix(hazed(stage, 0.5 - near * 0.42), hex('#3a1a0c'), 0.1 + near * 0.12);
+  return paintRidge(
+    stage,
+    {
+      depth: 0.14 + near * 0.36,
+      base: horizon + unit * (-1 + near * 6),
+      swing: unit * 2,
+      bumps: 1.6,
+      octaves: 2,
+      headroom: unit * 38,
+      top: colour,
+      foot: darken(colour, 0.3),
+    },
+    (context, crest) => {
+      context.fillStyle = css(colour);
+      const step = unit * (1.8 + near * 3.4);
+      for (let x = -marginX(stage); x < width + marginX(stage); x += step * between(random, 0.5, 1.3)) {
+        // The clearing opens towards the viewer.
+        const open = Math.min(1, 0.34 + Math.abs(x / width - 0.5) * (1.2 + near * 1.1));
+        paintFir(context, x, crest(x) + unit, unit * between(random, 10, 19) * (0.75 + near * 1.05) * open);
+      }
+    },
+  );
+}
+
 /** How much smaller flames are painted; scaling them up is their softness. */
 const SHRINK = 3;
 
@@ -125,43 +129,58 @@ function createFlames(
       gradient.addColorStop(0.25, css(colour, alpha));
       gradient.addColorStop(1, css(colour, 0));
       inner.fillStyle = gradient;
-      for (const { place, phase, speed } of tongues) {
-        const beat = time * 3.4 * speed * pace + phase;
-        const rise =
-          unit *
-          height *
-          (1 - 0.5 * place * place) *
-          (0.72 + 0.2 * Math.sin(beat) + 0.1 * Math.sin(beat * 2.7 + 1));
-        const x = place * unit * width;
-        const half = unit * width * (0.62 - 0.2 * Math.abs(place));
-        const sway = (Math.sin(beat * 0.8 + 2) + 0.5 * Math.sin(beat * 1.9)) * unit * 1.5;
-        const tip = { x: x * 0.35 + sway, y: -rise };
-        inner.beginPath();
-        inner.moveTo(x - half, unit);
-        inner.bezierCurveTo(
-          x - half * 1.5,
-          -rise * 0.32,
-          tip.x - half * 0.2 - sway * 0.7,
-          -rise * 0.58,
-          tip.x,
-          tip.y,
-        );
-        inner.bezierCurveTo(
-          tip.x + half * 0.5 - sway * 0.3,
-          -rise * 0.55,
-          x + half * 1.5,
-          -rise * 0.3,
-          x + half,
-          unit,
-        );
-        inner.closePath();
-        inner.fill();
-      }
+      for (const tongue of tongues) drawTongue(inner, unit, { width, height }, tongue, time * pace);
     }
     context.globalCompositeOperation = 'lighter';
     context.drawImage(canvas, at.x - size.width / 2, at.y - size.height + unit * 3, size.width, size.height);
     context.globalCompositeOperation = 'source-over';
   };
+}
+
+interface Tongue {
+  /** -1 at the left end of the fire, 1 at the right. */
+  readonly place: number;
+  readonly phase: number;
+  readonly speed: number;
+}
+
+function drawTongue(
+  context: SKRSContext2D,
+  unit: number,
+  { width, height }: { readonly width: number; readonly height: number },
+  { place, phase, speed }: Tongue,
+  time: number,
+): void {
+  const beat = time * 3.4 * speed + phase;
+  const rise =
+    unit *
+    height *
+    (1 - 0.5 * place * place) *
+    (0.72 + 0.2 * Math.sin(beat) + 0.1 * Math.sin(beat * 2.7 + 1));
+  const x = place * unit * width;
+  const half = unit * width * (0.62 - 0.2 * Math.abs(place));
+  const sway = (Math.sin(beat * 0.8 + 2) + 0.5 * Math.sin(beat * 1.9)) * unit * 1.5;
+  const tip = { x: x * 0.35 + sway, y: -rise };
+  context.beginPath();
+  context.moveTo(x - half, unit);
+  context.bezierCurveTo(
+    x - half * 1.5,
+    -rise * 0.32,
+    tip.x - half * 0.2 - sway * 0.7,
+    -rise * 0.58,
+    tip.x,
+    tip.y,
+  );
+  context.bezierCurveTo(
+    tip.x + half * 0.5 - sway * 0.3,
+    -rise * 0.55,
+    x + half * 1.5,
+    -rise * 0.3,
+    x + half,
+    unit,
+  );
+  context.closePath();
+  context.fill();
 }
 
 function paintLogs(context: SKRSContext2D, { unit }: Stage, { x, y }: { x: number; y: number }): void {

@@ -1,13 +1,12 @@
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between } from '../../maths.ts';
-import type { Stage } from '../scene.ts';
+import { between } from '../../random.ts';
+import type { Drawing, Stage } from '../scene.ts';
 
 /** Embers that rise from a place, sway, cool from yellow to red, and go out. */
 export function createSparks(
   { unit, direction, random }: Stage,
   from: { readonly x: number; readonly y: number; readonly spread: number; readonly rise: number },
   count: number,
-): (context: SKRSContext2D, time: number) => void {
+): Drawing {
   const sparks = Array.from({ length: count }, () => ({
     x: from.x + (random() + random() - 1) * from.spread,
     life: between(random, 1.6, 3.8),

@@ -1,12 +1,11 @@
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, createNoise } from '../../maths.ts';
 import { css, darken, hex, mix } from '../../picture/colour.ts';
+import { between, createNoise } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
 import { hazed, paintFir, paintRidge } from '../elements/land.ts';
 import { atDepth, drawLayer, type Layer, marginX, marginY, paintBand } from '../elements/layer.ts';
 import { createSky } from '../elements/sky.ts';
 import { createSubjects } from '../elements/subjects.ts';
-import type { SceneMaker, Stage } from '../scene.ts';
+import type { Drawing, Point, SceneMaker, Stage } from '../scene.ts';
 import { createSparks } from './sparks.ts';
 
 /** A cone that throws fire: a fountain, streams of lava, a plume lit from below. */
@@ -15,7 +14,9 @@ export const createVolcano: SceneMaker = (stage) => {
   const horizon = height * 0.74;
   const sky = createSky(stage, horizon);
   const crater = { x: width * 0.5, y: height * 0.36 };
-  const { cone, streams } = paintCone(stage, crater, horizon);
+  const slope = coneSlope(stage, crater, horizon);
+  const cone = paintCone(stage, crater, horizon, slope);
+  const lava = createLava(stage, crater, horizon, slope);
   const front = paintRidge(
     stage,
     {
@@ -52,7 +53,7 @@ export const createVolcano: SceneMaker = (stage) => {
       });
       drawLayer(context, stage, view, cone);
       atDepth(context, stage, view, 0.3, () => {
-        streams(context, time);
+        lava(context, time);
         drawGlow(context, hot, crater, unit * 12 * flicker, 0.8);
         fountain(context, time);
         sparks(context, time);
@@ -64,16 +65,16 @@ export const createVolcano: SceneMaker = (stage) => {
   };
 };
 
-function paintCone(
-  stage: Stage,
-  crater: { x: number; y: number },
-  horizon: number,
-): { cone: Layer; streams: (context: SKRSContext2D, time: number) => void } {
-  const { width, height, unit, random } = stage;
+/** Half the width of the cone at its foot. */
+const reachOf = ({ width, unit }: Stage): number => Math.min(width * 0.62, unit * 62);
+
+/** The height of the cone's side at each x. */
+function coneSlope(stage: Stage, crater: Point, horizon: number): (x: number) => number {
+  const { unit, random } = stage;
   const noise = createNoise(random, 4);
   const rim = unit * 5;
-  const reach = Math.min(width * 0.62, unit * 62);
-  const slope = (x: number): number => {
+  const reach = reachOf(stage);
+  return (x) => {
     const away = Math.max(0, Math.abs(x - crater.x) - rim);
     const part = Math.min(1.2, away / reach);
     return (
@@ -82,34 +83,39 @@ function paintCone(
       noise(x / unit / 9) * unit * (0.6 + part * 2.4)
     );
   };
+}
+
+function paintCone(stage: Stage, crater: Point, horizon: number, slope: (x: number) => number): Layer {
+  const { width, height, unit, random } = stage;
+  const reach = reachOf(stage);
   const rock = mix(hazed(stage, 0.22), hex('#3d1c18'), 0.4);
-  const cone = paintBand(
-    stage,
-    0.3,
-    { top: crater.y - unit * 6, bottom: height + marginY(stage) },
-    (context) => {
-      const gradient = context.createLinearGradient(0, crater.y, 0, horizon);
-      gradient.addColorStop(0, css(mix(rock, hex('#ff6a2a'), 0.42)));
-      gradient.addColorStop(0.22, css(rock));
-      gradient.addColorStop(1, css(darken(rock, 0.5)));
-      context.fillStyle = gradient;
+  return paintBand(stage, 0.3, { top: crater.y - unit * 6, bottom: height + marginY(stage) }, (context) => {
+    const gradient = context.createLinearGradient(0, crater.y, 0, horizon);
+    gradient.addColorStop(0, css(mix(rock, hex('#ff6a2a'), 0.42)));
+    gradient.addColorStop(0.22, css(rock));
+    gradient.addColorStop(1, css(darken(rock, 0.5)));
+    context.fillStyle = gradient;
+    context.beginPath();
+    context.moveTo(-marginX(stage), height + marginY(stage));
+    for (let x = -marginX(stage); x <= width + marginX(stage); x += unit * 0.5) context.lineTo(x, slope(x));
+    context.lineTo(width + marginX(stage), height + marginY(stage));
+    context.fill();
+    context.strokeStyle = 'rgba(0,0,0,0.2)';
+    context.lineWidth = unit * 0.3;
+    for (let i = 0; i < 60; i++) {
+      const x = crater.x + (random() + random() - 1) * reach;
+      const y = slope(x) + unit * between(random, 1, 12);
       context.beginPath();
-      context.moveTo(-marginX(stage), height + marginY(stage));
-      for (let x = -marginX(stage); x <= width + marginX(stage); x += unit * 0.5) context.lineTo(x, slope(x));
-      context.lineTo(width + marginX(stage), height + marginY(stage));
-      context.fill();
-      context.strokeStyle = 'rgba(0,0,0,0.2)';
-      context.lineWidth = unit * 0.3;
-      for (let i = 0; i < 60; i++) {
-        const x = crater.x + (random() + random() - 1) * reach;
-        const y = slope(x) + unit * between(random, 1, 12);
-        context.beginPath();
-        context.moveTo(x, y);
-        context.lineTo(x + (x - crater.x) * 0.05, y + unit * between(random, 2, 7));
-        context.stroke();
-      }
-    },
-  );
+      context.moveTo(x, y);
+      context.lineTo(x + (x - crater.x) * 0.05, y + unit * between(random, 2, 7));
+      context.stroke();
+    }
+  });
+}
+
+/** Streams of lava down the cone. */
+function createLava(stage: Stage, crater: Point, horizon: number, slope: (x: number) => number): Drawing {
+  const { unit, random } = stage;
   const paths = [-0.32, 0.06, 0.4, 0.72].map((lean, index) => {
     const points: { x: number; y: number }[] = [];
     const bend = createNoise(random, 2);
@@ -122,7 +128,7 @@ function paintCone(
   });
   const narrow = (step: number, { length }: { length: number }): number =>
     unit * (1 - step / length) * (0.8 + 0.3 * Math.sin(step * 0.9));
-  const streams = (context: SKRSContext2D, time: number): void => {
+  return (context, time) => {
     context.globalCompositeOperation = 'lighter';
     for (const [index, points] of paths.entries()) {
       const pulse = 0.82 + 0.18 * Math.sin(time * 1.8 + index * 2);
@@ -153,14 +159,10 @@ function paintCone(
     }
     context.globalCompositeOperation = 'source-over';
   };
-  return { cone, streams };
 }
 
 /** Ash and steam, red below and dark above. */
-function createPlume(
-  stage: Stage,
-  crater: { x: number; y: number },
-): (context: SKRSContext2D, time: number) => void {
+function createPlume(stage: Stage, crater: Point): Drawing {
   const { height, unit, palette, direction, random } = stage;
   const puffs = Array.from({ length: 30 }, (_, index) => ({
     phase: index / 30,
@@ -189,10 +191,7 @@ function createPlume(
 }
 
 /** Lumps of lava on their curves through the air. */
-function createFountain(
-  stage: Stage,
-  crater: { x: number; y: number },
-): (context: SKRSContext2D, time: number) => void {
+function createFountain(stage: Stage, crater: Point): Drawing {
   const { unit, direction, random } = stage;
   const lumps = Array.from({ length: 120 }, () => ({
     sideways: (random() + random() + random() - 1.5) * unit * 15,

@@ -1,14 +1,11 @@
 import { type Canvas, createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
-import { between, createNoise, wrap } from '../../maths.ts';
+import { wrap } from '../../easing.ts';
 import { type Colour, css, darken, hex, lighten, mix } from '../../picture/colour.ts';
-import type { Stage } from '../scene.ts';
+import { between, createNoise } from '../../random.ts';
+import type { Drawing, Stage } from '../scene.ts';
 
 /** A banded planet that turns, half in shadow, with a ring and a rim of air. */
-export function createPlanet(
-  stage: Stage,
-  colour: Colour,
-  air: Colour,
-): (context: SKRSContext2D, time: number) => void {
+export function createPlanet(stage: Stage, colour: Colour, air: Colour): Drawing {
   const { width, height, unit, direction, random } = stage;
   const radius = unit * (direction.subjects.includes('planet') ? 20 : 14);
   const centre = { x: width * 0.68, y: height * 0.38 };

@@ -1,12 +1,13 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, wrap } from '../../maths.ts';
+import { wrap } from '../../easing.ts';
 import { type Colour, css, darken, hex, lighten, mix, WHITE } from '../../picture/colour.ts';
+import { between } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
 import { atDepth, drawLayer, type Layer, marginX, marginY, paintFull, paintSoft } from '../elements/layer.ts';
 import * as silhouettes from '../elements/silhouettes.ts';
 import { ditherSky } from '../elements/sky.ts';
 import { figureAt } from '../elements/subjects.ts';
-import type { SceneMaker, Stage } from '../scene.ts';
+import type { Drawing, SceneMaker, Stage } from '../scene.ts';
 import { createPlanet } from './planet.ts';
 
 const DEEP = hex('#03040d');
@@ -87,7 +88,7 @@ function paintStars(context: SKRSContext2D, stage: Stage, hue: Colour): void {
 }
 
 /** Nearer stars that drift past and twinkle; the brightest have rays. */
-function createDrift(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createDrift(stage: Stage): Drawing {
   const { width, height, unit, direction, random } = stage;
   const glow = createGlow(hex('#cfe0ff'));
   const stars = Array.from({ length: 56 }, () => {
@@ -120,7 +121,7 @@ function createDrift(stage: Stage): (context: SKRSContext2D, time: number) => vo
 }
 
 /** A shooting star every few seconds. */
-function createComets(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createComets(stage: Stage): Drawing {
   const { width, height, unit, random } = stage;
   const period = between(random, 2.6, 3.6);
   const starts = Array.from({ length: 8 }, () => ({
@@ -148,7 +149,7 @@ function createComets(stage: Stage): (context: SKRSContext2D, time: number) => v
 }
 
 /** A rocket under thrust, a person afloat. */
-function createTravellers(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createTravellers(stage: Stage): Drawing {
   const { width, height, unit, palette, direction, random } = stage;
   const rocket = direction.subjects.includes('rocket');
   const person = direction.subjects.includes('person');

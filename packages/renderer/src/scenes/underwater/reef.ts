@@ -1,10 +1,10 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, pick } from '../../maths.ts';
 import type { View } from '../../picture/camera.ts';
 import { type Colour, css, darken, hex, mix } from '../../picture/colour.ts';
+import { between, pick } from '../../random.ts';
 import { paintRidge } from '../elements/land.ts';
 import { atDepth, drawLayer } from '../elements/layer.ts';
-import type { Stage } from '../scene.ts';
+import type { Drawing, Stage } from '../scene.ts';
 
 /** The sea bed in front: corals in many shapes, and weeds that sway. */
 export function createReef(
@@ -44,11 +44,22 @@ export function createReef(
       }
     },
   );
+  const weeds = createWeeds(stage, deep, bed.crest);
+
+  return (context, time, view) => {
+    atDepth(context, stage, view, depth, () => weeds(context, time));
+    drawLayer(context, stage, view, bed.layer);
+  };
+}
+
+/** Weeds that sway, more at their tips. */
+function createWeeds(stage: Stage, deep: Colour, crest: (x: number) => number): Drawing {
+  const { width, unit, direction, random } = stage;
   const weeds = Array.from({ length: 26 }, () => {
     const x = between(random, -0.06, 1.06) * width;
     return {
       x,
-      y: bed.crest(x) + unit * 2,
+      y: crest(x) + unit * 2,
       length: unit * between(random, 8, 21) * (0.4 + Math.abs(x / width - 0.5) * 1.4),
       wide: unit * between(random, 0.5, 0.95),
       phase: random() * 7,
@@ -56,26 +67,23 @@ export function createReef(
     };
   });
 
-  return (context, time, view) => {
-    atDepth(context, stage, view, depth, () => {
-      for (const { x, y, length, wide, phase, colour } of weeds) {
-        const sway = (part: number): number =>
-          Math.sin(time * 1.1 * direction.pace + phase - part * 2.6) * unit * 2.6 * part * part;
-        context.fillStyle = colour;
-        context.beginPath();
-        context.moveTo(x - wide, y);
-        for (let part = 0.1; part <= 1; part += 0.1) {
-          const edge = wide * (1 - part) * (1 + 0.35 * Math.sin(part * 20));
-          context.lineTo(x - edge + sway(part), y - length * part);
-        }
-        for (let part = 0.9; part >= 0; part -= 0.1) {
-          const edge = wide * (1 - part) * (1 + 0.35 * Math.sin(part * 20 + 1.5));
-          context.lineTo(x + edge + sway(part), y - length * part);
-        }
-        context.fill();
+  return (context, time) => {
+    for (const { x, y, length, wide, phase, colour } of weeds) {
+      const sway = (part: number): number =>
+        Math.sin(time * 1.1 * direction.pace + phase - part * 2.6) * unit * 2.6 * part * part;
+      context.fillStyle = colour;
+      context.beginPath();
+      context.moveTo(x - wide, y);
+      for (let part = 0.1; part <= 1; part += 0.1) {
+        const edge = wide * (1 - part) * (1 + 0.35 * Math.sin(part * 20));
+        context.lineTo(x - edge + sway(part), y - length * part);
       }
-    });
-    drawLayer(context, stage, view, bed.layer);
+      for (let part = 0.9; part >= 0; part -= 0.1) {
+        const edge = wide * (1 - part) * (1 + 0.35 * Math.sin(part * 20 + 1.5));
+        context.lineTo(x + edge + sway(part), y - length * part);
+      }
+      context.fill();
+    }
   };
 }
 

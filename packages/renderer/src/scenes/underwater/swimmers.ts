@@ -1,12 +1,13 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, pick, wrap } from '../../maths.ts';
+import { wrap } from '../../easing.ts';
 import type { View } from '../../picture/camera.ts';
 import { type Colour, css, hex, lighten, mix } from '../../picture/colour.ts';
+import { between, pick } from '../../random.ts';
 import { createGlow, drawGlow } from '../elements/glow.ts';
 import { atDepth } from '../elements/layer.ts';
 import * as silhouettes from '../elements/silhouettes.ts';
 import { figureAt } from '../elements/subjects.ts';
-import type { Stage } from '../scene.ts';
+import type { Drawing, Stage } from '../scene.ts';
 
 /** The colours of the water, from the surface down. */
 export interface Water {
@@ -75,7 +76,7 @@ export function createSwimmers(stage: Stage, water: Water): Swimmers {
 function createShoal(
   stage: Stage,
   options: { count: number; size: number; y: number; speed: number; colour: () => Colour },
-): (context: SKRSContext2D, time: number) => void {
+): Drawing {
   const { width, height, unit, direction, random } = stage;
   const span = width * 1.4;
   const start = between(random, 0.15, 0.4) * width;
@@ -110,7 +111,7 @@ function createShoal(
 }
 
 /** Bells that pulse and rise, their arms trailing. */
-function createJellies(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createJellies(stage: Stage): Drawing {
   const { width, height, unit, palette, direction, random } = stage;
   const hue = direction.colours.length > 0 ? palette.accent : hex('#ff9fd8');
   const light = createGlow(hue);

@@ -1,49 +1,18 @@
-import type { SKRSContext2D } from '@napi-rs/canvas';
-import { between, wrap } from '../../maths.ts';
+import { wrap } from '../../easing.ts';
 import { type Colour, css, darken, hex, lighten, mix } from '../../picture/colour.ts';
+import { between } from '../../random.ts';
 import { paintRidge } from '../elements/land.ts';
 import { drawLayer, type Layer, marginX, marginY, paintFull, paintSoft } from '../elements/layer.ts';
 import { ditherSky } from '../elements/sky.ts';
-import type { SceneMaker, Stage } from '../scene.ts';
+import type { Drawing, SceneMaker, Stage } from '../scene.ts';
 import { createReef } from './reef.ts';
 import { createSwimmers, type Water } from './swimmers.ts';
 
 /** Shafts of light from the surface, a reef with its weeds, and what swims there. */
 export const createUnderwater: SceneMaker = (stage) => {
-  const { width, height, unit, direction } = stage;
+  const { height, unit, direction } = stage;
   const water = waterColours(stage);
-  const back = paintFull(stage, 0.03, (context) => {
-    const gradient = context.createLinearGradient(0, -marginY(stage), 0, height + marginY(stage));
-    gradient.addColorStop(0, css(water.top));
-    gradient.addColorStop(0.4, css(water.middle));
-    gradient.addColorStop(1, css(water.deep));
-    context.fillStyle = gradient;
-    context.fillRect(
-      -marginX(stage),
-      -marginY(stage),
-      width + 2 * marginX(stage),
-      height + 2 * marginY(stage),
-    );
-    const surface = context.createRadialGradient(
-      width * 0.56,
-      -unit * 8,
-      0,
-      width * 0.56,
-      -unit * 8,
-      unit * 78,
-    );
-    surface.addColorStop(0, css(lighten(water.top, 0.6), 0.75));
-    surface.addColorStop(0.4, css(lighten(water.top, 0.3), 0.25));
-    surface.addColorStop(1, css(water.top, 0));
-    context.fillStyle = surface;
-    context.fillRect(
-      -marginX(stage),
-      -marginY(stage),
-      width + 2 * marginX(stage),
-      height + 2 * marginY(stage),
-    );
-    ditherSky(context, stage);
-  });
+  const back = paintBack(stage, water);
   const shafts = [0, 1].map((index) => paintShafts(stage, water.top, index));
   const rocks = [0, 1].map((index) =>
     paintRidge(stage, {
@@ -88,6 +57,43 @@ function waterColours({ palette, direction }: Stage): Water {
   return { top: tone('#4cc9dc'), middle: tone('#137fae'), deep: darken(tone('#06385f'), 0.3) };
 }
 
+/** Open water: bright below the surface, dark in the deep. */
+function paintBack(stage: Stage, water: Water): Layer {
+  const { width, height, unit } = stage;
+  return paintFull(stage, 0.03, (context) => {
+    const gradient = context.createLinearGradient(0, -marginY(stage), 0, height + marginY(stage));
+    gradient.addColorStop(0, css(water.top));
+    gradient.addColorStop(0.4, css(water.middle));
+    gradient.addColorStop(1, css(water.deep));
+    context.fillStyle = gradient;
+    context.fillRect(
+      -marginX(stage),
+      -marginY(stage),
+      width + 2 * marginX(stage),
+      height + 2 * marginY(stage),
+    );
+    const surface = context.createRadialGradient(
+      width * 0.56,
+      -unit * 8,
+      0,
+      width * 0.56,
+      -unit * 8,
+      unit * 78,
+    );
+    surface.addColorStop(0, css(lighten(water.top, 0.6), 0.75));
+    surface.addColorStop(0.4, css(lighten(water.top, 0.3), 0.25));
+    surface.addColorStop(1, css(water.top, 0));
+    context.fillStyle = surface;
+    context.fillRect(
+      -marginX(stage),
+      -marginY(stage),
+      width + 2 * marginX(stage),
+      height + 2 * marginY(stage),
+    );
+    ditherSky(context, stage);
+  });
+}
+
 /** Light that falls through the waves in slanted shafts. */
 function paintShafts(stage: Stage, top: Colour, index: number): Layer {
   const { width, height, unit, random } = stage;
@@ -114,7 +120,7 @@ function paintShafts(stage: Stage, top: Colour, index: number): Layer {
 }
 
 /** Plankton in the light, and bubbles in strings. */
-function createSpecks(stage: Stage): (context: SKRSContext2D, time: number) => void {
+function createSpecks(stage: Stage): Drawing {
   const { width, height, unit, direction, random } = stage;
   const specks = Array.from({ length: 130 }, () => ({
     x: random() * width,

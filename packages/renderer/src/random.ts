@@ -1,3 +1,5 @@
+import { lerp, smoothstep } from './easing.ts';
+
 /** A seeded source of numbers in [0, 1). */
 export type Random = () => number;
 
@@ -20,27 +22,13 @@ export function pick<T>(random: Random, items: readonly [T, ...T[]]): T {
   return items[Math.floor(random() * items.length)] ?? items[0];
 }
 
-export const clamp = (value: number, low: number, high: number): number =>
-  Math.min(high, Math.max(low, value));
-
-export const lerp = (from: number, to: number, part: number): number => from + (to - from) * part;
-
-/** 0 before `from`, 1 after `to`, smooth in between. */
-export function smoothStep(from: number, to: number, value: number): number {
-  const part = clamp((value - from) / (to - from), 0, 1);
-  return part * part * (3 - 2 * part);
-}
-
-/** The remainder that is never negative, for things that leave at one edge and come back at the other. */
-export const wrap = (value: number, length: number): number => ((value % length) + length) % length;
-
 /** Smooth noise along a line: about -1 to 1, a bump per unit of `x`, finer detail per octave. */
 export function createNoise(random: Random, octaves: number): (x: number) => number {
   const values = Array.from({ length: 256 }, () => random() * 2 - 1);
   const at = (index: number): number => values[index & 255] ?? 0;
   const smooth = (x: number): number => {
     const cell = Math.floor(x);
-    return lerp(at(cell), at(cell + 1), smoothStep(0, 1, x - cell));
+    return lerp(at(cell), at(cell + 1), smoothstep(0, 1, x - cell));
   };
   return (x) => {
     let sum = 0;
@@ -56,7 +44,7 @@ export function createNoise(random: Random, octaves: number): (x: number) => num
 }
 
 /** FNV-1a, 32 bits: turns a text into a seed. */
-export function hashText(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return hash >>> 0;

@@ -1,0 +1,120 @@
+import type { RenderInput, RenderSpec } from '@onetake/renderer';
+import type { Logger } from 'pino';
+import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
+import type { NativePool } from '../../native/pool.ts';
+import type { JobFiles, RenderFailure } from './jobFiles.ts';
+
+const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
+
+/** A render that crashes its child is tried once more: the crash may have been the machine's (memory, a kill). */
+const TRIES = 2;
+
+/** A render that waits for a child or runs in one. */
+export interface Render {
+  /** 0-100. */
+  readonly progress: number;
+  /** Whether a child has taken it. */
+  readonly started: boolean;
+  /** Resolves once its outcome is in the files, or it was aborted. Never rejects. */
+  readonly ended: Promise<void>;
+}
+
+/** The renders of this process, by the key of their job. */
+export interface Renders {
+  get(key: string): Render | undefined;
+  /** Puts a job on the pool, unless it is there; undefined once closed. */
+  enqueue(key: string, spec: RenderSpec): Render | undefined;
+  /** Kills the child of a render and waits for its end. Nothing is recorded. */
+  abort(key: string, reason: Error): Promise<void>;
+  close(): Promise<void>;
+}
+
+type RunningRender = { -readonly [K in keyof Render]: Render[K] } & { readonly abort: AbortController };
+
+/** Runs renders on the native pool and records their outcome in `files`. `onChange` is called when one begins and when it is over. */
+export function createRenders(parts: {
+  readonly dir: string;
+  readonly files: JobFiles;
+  readonly native: NativePool;
+  readonly log: Pick<Logger, 'warn'> | undefined;
+  readonly onChange: (key: string) => void;
+}): Renders {
+  const { dir, files, native, log, onChange } = parts;
+  const renders = new Map<string, RunningRender>();
+  let closed = false;
+
+  /** Renders and records the outcome. Never rejects. */
+  async function run(key: string, spec: RenderSpec, render: RunningRender): Promise<void> {
+    try {
+      await renderWithRetry(key, spec, render);
+      await files.publishVideo(key);
+    } catch (error) {
+      // Aborted: the canceller records it. Closed: the next start of the gateway goes on.
+      if (render.abort.signal.aborted || error instanceof NativePoolClosed) return;
+      log?.warn({ err: error, key }, 'preview render failed');
+      await files.saveFailure(key, failureOf(error)).catch((cause: unknown) => {
+        // The spec stays, so the job is rendered again when it is next asked about.
+        log?.warn({ err: cause, key }, 'preview failure could not be recorded');
+      });
+    }
+  }
+
+  async function renderWithRetry(key: string, spec: RenderSpec, render: RunningRender): Promise<void> {
+    const input: RenderInput = { spec, dir, outPath: files.draftPath(key) };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await native.run<RenderInput, void>(RENDER_JOB, input, {
+          signal: render.abort.signal,
+          onProgress(percent) {
+            render.progress = percent;
+            if (render.started) return;
+            render.started = true;
+            onChange(key);
+          },
+        });
+        return;
+      } catch (error) {
+        if (!(error instanceof NativeCrash) || attempt === TRIES) throw error;
+      }
+    }
+  }
+
+  return {
+    get: (key) => renders.get(key),
+
+    enqueue(key, spec) {
+      const known = renders.get(key);
+      if (closed || known) return known;
+      const render: RunningRender = {
+        progress: 0,
+        started: false,
+        abort: new AbortController(),
+        ended: Promise.resolve(),
+      };
+      renders.set(key, render);
+      render.ended = run(key, spec, render).finally(() => {
+        renders.delete(key);
+        onChange(key);
+      });
+      return render;
+    },
+
+    async abort(key, reason) {
+      const render = renders.get(key);
+      render?.abort.abort(reason);
+      await render?.ended;
+    },
+
+    async close() {
+      closed = true;
+      const ending = [...renders.values()];
+      for (const { abort } of ending) abort.abort(new NativePoolClosed());
+      await Promise.all(ending.map(({ ended }) => ended));
+    },
+  };
+}
+
+function failureOf(error: unknown): RenderFailure {
+  const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { reason: 'upstream_failed', message: 'The built-in renderer could not make this video.', detail };
+}

@@ -1,0 +1,64 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { probe } from '@onetake/video';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RenderSpec, render } from '../src/index.ts';
+
+const SPEC: RenderSpec = {
+  prompt: 'a sailing boat at sunset',
+  duration: 1,
+  width: 480,
+  height: 480,
+  audio: false,
+  cameraFixed: false,
+  seed: 1,
+};
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'onetake-renderer-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function rendered(changes: Partial<RenderSpec>, progress = (_percent: number): void => {}) {
+  const outPath = join(dir, 'out.mp4');
+  await render({ spec: { ...SPEC, ...changes }, dir, outPath }, progress);
+  return readFile(outPath);
+}
+
+describe('a rendered video', () => {
+  it('is the same to the byte for the same spec, and another for another seed', async () => {
+    const first = await rendered({ audio: true });
+    expect((await rendered({ audio: true })).equals(first)).toBe(true);
+    expect((await rendered({ audio: true, seed: 2 })).equals(first)).toBe(false);
+  });
+
+  it.each([0.5, 3])('lasts as long as the spec says: %d s', async (duration) => {
+    expect(await probe(await rendered({ duration }))).toMatchObject({
+      width: 480,
+      height: 480,
+      fps: 24,
+      seconds: duration,
+    });
+  });
+
+  it('has sound where the spec asks for it, and no sound track otherwise', async () => {
+    expect((await probe(await rendered({ audio: true }))).codecs).toEqual(['h264', 'aac']);
+    expect((await probe(await rendered({}))).codecs).toEqual(['h264']);
+  });
+
+  it('begins to play before it is whole: the index stands at the front', async () => {
+    const bytes = await rendered({});
+    expect(bytes.indexOf('moov')).toBeGreaterThan(0);
+    expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
+  });
+
+  it('reports its progress, never backwards, up to the end', async () => {
+    const reported: number[] = [];
+    await rendered({}, (percent) => reported.push(percent));
+    expect(reported).toEqual(reported.toSorted((a, b) => a - b));
+    expect(reported.at(-1)).toBe(100);
+    expect(reported.length).toBeGreaterThan(12);
+  });
+});
