@@ -127,6 +127,21 @@ export default {
       to: { path: `${SRC}/providers/absent\\.ts$` },
     },
     {
+      name: 'adapters-send-through-the-registry',
+      comment:
+        'An adapter sends through the client that the registry hands it, which refuses to without the lease. (`fetch` and its like: see biome.json.)',
+      severity: 'error',
+      from: { path: `${SRC}/providers/[^/]+/`, pathNot: `${SRC}/providers/http/` },
+      to: { path: ['^(?:node:)?(?:https?|http2|net|tls|dgram)$', '/undici/', `${SRC}/net/`] },
+    },
+    {
+      name: 'only-the-registry-opens-http',
+      comment: 'An adapter gets `openHttp` from the registry, bound to the lease.',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: `${SRC}/providers/(?:registry\\.ts$|http/)` },
+      to: { path: `${SRC}/providers/http/upstreamHttp\\.ts$`, dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'no-cycles',
       comment: 'Move what both need into a file of its own.',
       severity: 'error',

@@ -125,7 +125,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     clock,
     share: (accountId) => shares.rates(accountId),
     proxies,
-    maySend: () => cluster.hasLease(),
+    hasLease: () => cluster.hasLease(),
     callback: (accountId) =>
       config.publicUrl === undefined
         ? undefined

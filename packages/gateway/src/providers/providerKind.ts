@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { ProxySettings } from '../net/proxies.ts';
 import type { Clock } from '../time/clock.ts';
 import type { AccountLimits } from './account.ts';
-import type { Abilities, MaySend, Provider } from './provider.ts';
+import type { OpenHttp } from './http/upstreamHttp.ts';
+import type { Abilities, Provider } from './provider.ts';
 import type { RateShare } from './rateShare.ts';
 
 /** Environment variables, by name. */
@@ -26,10 +26,8 @@ export interface OpenParts {
   readonly callback: CallbackAddress | undefined;
   /** This node's part of the account's rates, for an adapter that keeps a pace of its own. All of them unless told. */
   readonly share?: RateShare | undefined;
-  /** False once this node may no longer speak for its tasks: see `http/fence.ts`. True unless told. */
-  readonly maySend?: MaySend | undefined;
-  /** The operator's proxies, through which everything is sent. */
-  readonly proxies?: ProxySettings | undefined;
+  /** The only way out: what it opens sends while this node holds its lease, and through the operator's proxies. */
+  readonly openHttp: OpenHttp;
 }
 
 /** Where an upstream can call back about an account. */

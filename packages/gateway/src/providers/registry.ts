@@ -6,8 +6,8 @@ import { invalidSettings, OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
 import { type ConfiguredAccount, modelsOf } from './accounts.ts';
+import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
-import type { MaySend } from './provider.ts';
 import type { CallbackAddress, CommonAccount } from './providerKind.ts';
 import type { RateShare } from './rateShare.ts';
 
@@ -32,8 +32,8 @@ interface RegistryParts {
   readonly callback?: (accountId: string) => CallbackAddress | undefined;
   /** This node's part of an account's rates; all of them unless told. */
   readonly share?: (accountId: string) => RateShare;
-  /** Whether this node may speak to upstreams for its tasks at this moment. */
-  readonly maySend?: MaySend;
+  /** Whether this node may speak to upstreams for its tasks at this moment; always, unless told. */
+  readonly hasLease?: () => boolean;
   readonly proxies?: ProxySettings | undefined;
 }
 
@@ -53,8 +53,10 @@ export async function checkAccounts(accounts: readonly ConfiguredAccount[]): Pro
 
 /** Opens every configured account, and the built-in one. */
 export async function createRegistry(parts: RegistryParts): Promise<Registry> {
+  const { settings, hasLease = () => true, clock = systemClock, proxies } = parts;
+  const openHttp = createOpenHttp({ hasLease, clock, proxies });
   const accounts = [...openPreview(parts)];
-  for (const account of parts.settings.accounts) accounts.push(await openAccount(account, parts));
+  for (const account of settings.accounts) accounts.push(await openAccount(account, parts, openHttp));
   return {
     accounts,
     async close() {
@@ -65,7 +67,8 @@ export async function createRegistry(parts: RegistryParts): Promise<Registry> {
 
 async function openAccount(
   { id, kind, account }: ConfiguredAccount,
-  { log, clock = systemClock, callback, share, maySend, proxies }: RegistryParts,
+  { log, clock = systemClock, callback, share }: RegistryParts,
+  openHttp: OpenHttp,
 ): Promise<Account> {
   const opened = await kind.open(account, {
     id,
@@ -73,8 +76,7 @@ async function openAccount(
     clock,
     callback: callback?.(id),
     share: share?.(id),
-    maySend,
-    proxies,
+    openHttp,
   });
   const models = modelsOf(account);
   return {

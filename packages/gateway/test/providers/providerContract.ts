@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Provider, SendRefused } from '../../src/providers/provider.ts';
 import { REASONS } from '../../src/tasks/reasons.ts';
 import { readAll } from '../support/http/readAll.ts';
+import { openHttpWhile } from '../support/openHttp.ts';
 import { sending } from '../support/sending.ts';
 import { describeAbilities } from './contract/abilities.ts';
 import {
@@ -22,6 +23,7 @@ import {
   started,
   unknownHandle,
 } from './contract/fixture.ts';
+import { describeLease } from './contract/lease.ts';
 
 const PIXELS = Buffer.from('as good as an image here');
 const AN_IMAGE = {
@@ -38,8 +40,8 @@ export function describeProviderContract(contract: ProviderContract): void {
   const suite: Suite = {
     ...contract,
     abilities,
-    async open() {
-      const fixture = await contract.create();
+    async open(hasLease) {
+      const fixture = await contract.create(openHttpWhile(hasLease));
       onTestFinished(() => fixture.end());
       return fixture;
     },
@@ -47,6 +49,7 @@ export function describeProviderContract(contract: ProviderContract): void {
   describeJobs(suite);
   describeAbilities(suite);
   describeCondition(suite);
+  if (!suite.local) describeLease(suite);
   if (!suite.local) describeTrouble(suite);
   describeEnd(suite);
 }

@@ -39,7 +39,7 @@ const INLINE = 'inline';
  */
 export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, log }: AiSdkParts): Provider {
   const exchangeOf = ({ signal, maySend }: Sending): Exchange =>
-    createExchange({ row, dispatcher: http.dispatcherFor(maySend), baseUrl, signal });
+    createExchange({ row, http, maySend, baseUrl, signal });
   const toldVersions = new Set<string>();
 
   async function status(ref: OperationRef, signal: AbortSignal) {

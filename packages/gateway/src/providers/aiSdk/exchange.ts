@@ -1,5 +1,6 @@
-import { type Dispatcher, request } from 'undici';
-import { readBounded } from '../http/boundedBody.ts';
+import { partsOf, responseOf } from '../http/sdkFetch.ts';
+import type { RawAnswer, UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { MaySend } from '../provider.ts';
 import type { PackageRow } from './packageRow.ts';
 import type { Fetch } from './videoModel.ts';
 
@@ -16,21 +17,20 @@ export interface Exchange {
 
 export interface WireAnswer {
   readonly status: number;
-  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly headers: RawAnswer['headers'];
   /** Parsed JSON, or the text where it is none. */
   readonly body: unknown;
 }
 
 interface ExchangeOptions {
   readonly row: PackageRow;
-  readonly dispatcher: Dispatcher;
+  readonly http: Pick<UpstreamHttp, 'raw'>;
+  readonly maySend: MaySend;
   /** Where the account's service is, where it is not where the package thinks. */
   readonly baseUrl: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Statuses whose answers have no body (Fetch standard, "null body status"). */
-const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 /** A video may come as base64 inside the JSON of a package that is not in the table. */
 const MAX_BYTES = 64 * 2 ** 20;
 /** All that another origin than the account's own is told about us. */
@@ -40,7 +40,7 @@ const HARMLESS: ReadonlySet<string> = new Set(['accept', 'user-agent']);
  * A `fetch` for one call of a package: kept-alive connections, bounded answers, no redirects of its own, credentials
  * for the account's origin alone, and a single request that could create anything.
  */
-export function createExchange({ row, dispatcher, baseUrl, signal }: ExchangeOptions): Exchange {
+export function createExchange({ row, http, maySend, baseUrl, signal }: ExchangeOptions): Exchange {
   const own = baseUrl ?? row.baseUrl;
   const home = own === undefined ? undefined : new URL(own).origin;
   let answer: WireAnswer | undefined;
@@ -53,23 +53,21 @@ export function createExchange({ row, dispatcher, baseUrl, signal }: ExchangeOpt
     const headers = [...sent.headers].filter(
       ([name]) => home === undefined || new URL(url).origin === home || HARMLESS.has(name),
     );
-    const body = sent.body === null ? undefined : Buffer.from(await sent.arrayBuffer());
-    const received = await request(url, {
-      // Any verb that a package may use; undici checks it.
-      method: sent.method as Dispatcher.HttpMethod,
-      dispatcher,
+    const received = await http.raw({
+      ...(await partsOf(sent)),
+      url,
       signal: AbortSignal.any([signal, sent.signal]),
       headers: Object.fromEntries(headers),
-      ...(body === undefined ? {} : { body }),
+      maySend,
+      maxBytes: MAX_BYTES,
+      // A package goes on after its write where that was answered well: what fails then says nothing about the job.
+      answered(status) {
+        if (sent.method !== 'GET' && status < 300) created = true;
+      },
     });
-    // A package goes on after its write where that was answered well: what fails then says nothing about the job.
-    if (sent.method !== 'GET' && received.statusCode < 300) created = true;
-    const text = repaired((await readBounded(received.body, MAX_BYTES)).toString('utf8'));
-    answer = { status: received.statusCode, headers: received.headers, body: parsed(text) };
-    return new Response(NO_BODY.has(received.statusCode) ? null : text, {
-      status: received.statusCode,
-      headers: plainHeaders(received.headers),
-    });
+    const text = repaired(received.body.toString('utf8'));
+    answer = { status: received.status, headers: received.headers, body: parsed(text) };
+    return responseOf({ ...received, body: text });
   }
 
   /** A package without a base URL for videos is made to call the account's. */
@@ -110,15 +108,4 @@ function parsed(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-/** Without those that speak of the bytes on the wire: the body is whole and decoded. */
-function plainHeaders(headers: Dispatcher.ResponseData['headers']): Headers {
-  const plain = new Headers();
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || ['content-length', 'content-encoding', 'transfer-encoding'].includes(name))
-      continue;
-    for (const one of [value].flat()) plain.append(name, one);
-  }
-  return plain;
 }

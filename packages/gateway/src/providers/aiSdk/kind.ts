@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
-import { createUpstreamHttp } from '../http/upstreamHttp.ts';
 import type { Abilities } from '../provider.ts';
 import {
   baseUrl,
@@ -91,17 +90,14 @@ export const aiSdkKind: ProviderKind<AiSdkAccount> = {
     await loadPackage(row, { apiKey, baseUrl: url, headers }, id);
   },
 
-  async open({ row, apiKey, baseUrl: url, headers }, { id, log, clock, maySend, proxies }) {
+  async open({ row, apiKey, baseUrl: url, headers }, { id, log, clock, openHttp }) {
     const loaded = await loadPackage(row, { apiKey, baseUrl: url, headers }, id);
     const secrets = [apiKey, ...Object.values(headers).filter((value) => value.length >= SECRET_LENGTH)];
-    const http = createUpstreamHttp({
+    const http = openHttp({
       baseUrl: url ?? row.baseUrl ?? '',
       // The package authenticates by itself, and results are fetched without credentials.
       headers: () => ({}),
       secrets,
-      clock,
-      maySend,
-      proxies,
       refusal: () => ({}),
       error: (refusal) => refusalError(row.errors, refusal),
     });

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../time/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
@@ -8,15 +7,8 @@ import { createScrub } from '../http/secrets.ts';
 import { createShared } from '../http/shared.ts';
 import { createStatusReader } from '../http/statusTable.ts';
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
-import { createUpstreamHttp } from '../http/upstreamHttp.ts';
-import {
-  type Answer,
-  type CancelOutcome,
-  type Handle,
-  type MaySend,
-  type Provider,
-  UpstreamError,
-} from '../provider.ts';
+import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { type Answer, type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import type { CallbackAddress } from '../providerKind.ts';
 import type { RateShare } from '../rateShare.ts';
 import { createBody } from './body.ts';
@@ -39,9 +31,7 @@ interface ArkOptions {
   readonly callback: CallbackAddress | undefined;
   /** This node's part of the account's rates. */
   readonly share?: RateShare | undefined;
-  /** As in `OpenParts`. */
-  readonly maySend?: MaySend | undefined;
-  readonly proxies?: ProxySettings | undefined;
+  readonly openHttp: OpenHttp;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -56,18 +46,15 @@ const Created = z.object({ id: z.string().min(1) });
 
 /** Seedance by the video generation API of Volcengine Ark and BytePlus ModelArk. */
 export function createArkProvider(options: ArkOptions): Provider {
-  const { apiKey, log, clock, callback } = options;
+  const { apiKey, log, callback } = options;
   const closing = new AbortController();
   const secrets = [apiKey, ...(callback ? [callback.token] : [])];
   const scrub = createScrub(secrets);
   const meaningOf = createStatusReader(STATUSES, log);
-  const http = createUpstreamHttp({
+  const http = options.openHttp({
     baseUrl: options.baseUrl,
     headers: () => ({ authorization: `Bearer ${apiKey}` }),
     secrets,
-    clock,
-    maySend: options.maySend,
-    proxies: options.proxies,
     refusal: refusalOf,
     error: (refusal) => refusalError(ERRORS, refusal),
   });

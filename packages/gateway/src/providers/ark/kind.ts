@@ -85,7 +85,7 @@ export const arkKind: ProviderKind<ArkAccount> = {
       ...(region ? { region: REGION_ALIASES[region] ?? region } : {}),
     };
   },
-  open(account, { log, clock, callback, share, maySend, proxies }) {
+  open(account, { log, clock, callback, share, openHttp }) {
     const { hostname } = new URL(account.baseUrl ?? REGIONS.volcengine.baseUrl);
     const region = account.region ?? regionAt(hostname) ?? 'volcengine';
     const batch = Math.min(account.limits?.askBatch ?? LIMITS.askBatch, LARGEST_BATCH);
@@ -98,8 +98,7 @@ export const arkKind: ProviderKind<ArkAccount> = {
         discards: account.discards,
         callback,
         share,
-        maySend,
-        proxies,
+        openHttp,
         log,
         clock,
       }),

@@ -1,12 +1,11 @@
 import type { Logger } from 'pino';
-import type { ProxySettings } from '../../net/proxies.ts';
 import type { Clock } from '../../time/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
 import { createPace } from '../http/pace.ts';
 import { createScrub } from '../http/secrets.ts';
-import { createUpstreamHttp } from '../http/upstreamHttp.ts';
-import { type CancelOutcome, type Handle, type MaySend, type Provider, UpstreamError } from '../provider.ts';
+import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import type { RateShare } from '../rateShare.ts';
 import { createAnswerReader } from './answers.ts';
 import { createAskMany } from './askMany.ts';
@@ -23,9 +22,7 @@ interface DashscopeOptions {
   readonly questionsPerSecond: number;
   /** This node's part of it. */
   readonly share?: RateShare | undefined;
-  /** As in `OpenParts`. */
-  readonly maySend?: MaySend | undefined;
-  readonly proxies?: ProxySettings | undefined;
+  readonly openHttp: OpenHttp;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -37,13 +34,10 @@ const ROOM = 1.05;
 export function createDashscopeProvider(options: DashscopeOptions): Provider {
   const { baseUrl, apiKey, log, clock } = options;
   const secrets = [apiKey];
-  const http = createUpstreamHttp({
+  const http = options.openHttp({
     baseUrl,
     headers: () => ({ authorization: `Bearer ${apiKey}` }),
     secrets,
-    clock,
-    maySend: options.maySend,
-    proxies: options.proxies,
     refusal: refusalOf,
     error: (refusal) => refusalError(CALL_ERRORS, refusal),
   });

@@ -45,7 +45,7 @@ export const dashscopeKind: ProviderKind<DashscopeAccount> = {
     const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
     return { api_key: { env: 'DASHSCOPE_API_KEY' }, ...(url ? { base_url: url } : {}) };
   },
-  open(account, { log, clock, share, maySend, proxies }) {
+  open(account, { log, clock, share, openHttp }) {
     const place = placeOf({ region: account.region, baseUrl: account.base_url });
     return {
       provider: createDashscopeProvider({
@@ -53,8 +53,7 @@ export const dashscopeKind: ProviderKind<DashscopeAccount> = {
         apiKey: account.api_key,
         questionsPerSecond: account.limits?.asksPerSecond ?? QUESTIONS_PER_SECOND,
         share,
-        maySend,
-        proxies,
+        openHttp,
         log,
         clock,
       }),

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { GoogleAuth } from 'google-auth-library';
-import { fetch, type RequestInit as UndiciRequestInit } from 'undici';
 import { z } from 'zod';
-import { createConnections, type ProxySettings } from '../../net/proxies.ts';
+import { ownErrorIn } from '../http/lostCall.ts';
+import { partsOf, responseOf } from '../http/sdkFetch.ts';
 import type { Scrub } from '../http/secrets.ts';
-import { UpstreamError } from '../provider.ts';
+import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import { MAKES_NOTHING, SendRefused, UpstreamError } from '../provider.ts';
 
 /** The headers that a Google Cloud service knows the caller by. */
 export type AuthHeaders = (signal: AbortSignal) => Promise<Readonly<Record<string, string>>>;
@@ -15,6 +16,7 @@ const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 const LIBRARY_TOKEN_URL = 'https://oauth2.googleapis.com/token';
 /** A token endpoint that takes longer is out of order. Milliseconds. */
 const TOKEN_MS = 20_000;
+const MAX_TOKEN_BYTES = 2 ** 20;
 
 const KeyFile = z.looseObject({ type: z.string(), token_uri: z.url().optional() });
 
@@ -26,19 +28,22 @@ const KeyFile = z.looseObject({ type: z.string(), token_uri: z.url().optional() 
 export function createAccessTokens(
   credentialsFile: string | undefined,
   scrub: Scrub,
-  proxies?: ProxySettings,
+  http: Pick<UpstreamHttp, 'raw'>,
 ): AuthHeaders {
   let auth: Promise<GoogleAuth> | undefined;
-  // A token is asked for once an hour: no connection is kept for it.
-  const { dispatcher } = createConnections(proxies, { connect: { timeout: TOKEN_MS }, pipelining: 0 });
 
-  /** The library's own is global and knows none of our proxies; one request and answer type stands for the other. */
-  const ask = async (url: string, init: object | undefined): Promise<Response> =>
-    (await fetch(url, {
-      ...(init as UndiciRequestInit),
-      dispatcher,
-      signal: AbortSignal.timeout(TOKEN_MS),
-    })) as unknown as Response;
+  /** The library's own `fetch` is global: it knows neither our proxies nor the lease. */
+  async function ask(url: string, init: RequestInit | undefined): Promise<Response> {
+    const asked = new Request(url, init);
+    const answer = await http.raw({
+      ...(await partsOf(asked)),
+      headers: Object.fromEntries(asked.headers),
+      signal: AbortSignal.any([asked.signal, AbortSignal.timeout(TOKEN_MS)]),
+      maySend: MAKES_NOTHING,
+      maxBytes: MAX_TOKEN_BYTES,
+    });
+    return responseOf(answer);
+  }
 
   async function open(): Promise<GoogleAuth> {
     if (credentialsFile === undefined)
@@ -75,6 +80,8 @@ export function createAccessTokens(
 
 /** The library's errors carry its request, signed assertion and all: only their words go further. */
 function failureOf(error: unknown, signal: AbortSignal, scrub: Scrub): UpstreamError {
+  const refusedHere = ownErrorIn(error);
+  if (refusedHere instanceof SendRefused) return refusedHere;
   const words = scrub(error instanceof Error ? error.message : String(error)).slice(0, 300);
   const status = error instanceof Error && 'status' in error ? Number(error.status) : undefined;
   const asked = status !== undefined || (error instanceof Error && error.cause !== undefined);

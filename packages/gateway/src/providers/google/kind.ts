@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import type { ProxySettings } from '../../net/proxies.ts';
 import type { AccountLimits } from '../account.ts';
 import { refusalError } from '../http/errorTable.ts';
-import { createScrub } from '../http/secrets.ts';
-import { createUpstreamHttp } from '../http/upstreamHttp.ts';
+import { createScrub, type Scrub } from '../http/secrets.ts';
+import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import type { Abilities } from '../provider.ts';
 import {
   baseUrl,
@@ -119,21 +118,19 @@ export const googleKind: ProviderKind<GoogleAccount> = {
 
   fromEnvironment: (env) => (usesVertex(env) ? vertexFrom(env) : geminiFrom(env)),
 
-  open(account, { clock, maySend, proxies }) {
+  open(account, { openHttp }) {
     const secrets = account.api === 'gemini' ? [account.api_key] : [];
     const scrub = createScrub(secrets);
-    const { base, service, headers } =
-      account.api === 'gemini' ? openGemini(account) : openVertex(account, proxies);
-    const http = createUpstreamHttp({
+    const { base, service, headers } = account.api === 'gemini' ? openGemini(account) : openVertex(account);
+    const http: UpstreamHttp = openHttp({
       baseUrl: base,
-      headers: headers(scrub),
+      // Access tokens are asked for through the same client.
+      headers: (signal) => authorise(signal),
       secrets,
-      clock,
-      maySend,
-      proxies,
       refusal: refusalOf,
       error: (refusal) => refusalError(REFUSALS, refusal),
     });
+    const authorise = headers(scrub, http);
     return {
       provider: createGoogleProvider({ service, http, scrub }),
       region: account.api,
@@ -155,14 +152,14 @@ function openGemini({ api_key: key, base_url: base = GEMINI_URL }: GeminiAccount
   return { base, service: geminiService(base), headers };
 }
 
-function openVertex(account: VertexAccount, proxies: ProxySettings | undefined) {
+function openVertex(account: VertexAccount) {
   const { project, location, storage_uri: storageUri, credentials_file: file } = account;
   const { base_url: base = vertexUrl(location), storage_url: storageUrl = STORAGE_URL } = account;
   const service = vertexService({ project, location, storageUri, storageUrl });
   return {
     base,
     service,
-    headers: (scrub: (text: string) => string) => createAccessTokens(file, scrub, proxies),
+    headers: (scrub: Scrub, http: UpstreamHttp) => createAccessTokens(file, scrub, http),
   };
 }
 

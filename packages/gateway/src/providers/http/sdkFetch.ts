@@ -1,15 +1,17 @@
-import { type Dispatcher, request } from 'undici';
-import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
+import type { MaySend } from '../provider.ts';
+import { MAX_ANSWER_BYTES } from './boundedBody.ts';
 import { encodeForm } from './multipart.ts';
+import type { RawAnswer, UpstreamHttp } from './upstreamHttp.ts';
 
 interface SdkFetchOptions {
-  readonly dispatcher: Dispatcher;
+  readonly http: Pick<UpstreamHttp, 'raw'>;
+  readonly maySend: MaySend;
   /** The account's credentials: what an SDK picked up from the environment belongs to some other account. */
   readonly headers: () => Readonly<Record<string, string>>;
   /** Bytes of an answer, at most; 4 MiB unless told. */
   readonly maxBytes?: number;
   /** Verbs that may go through it. */
-  readonly methods: readonly Dispatcher.HttpMethod[];
+  readonly methods: readonly string[];
 }
 
 /** What an SDK may say of a request; the rest (credentials, headers from environment variables) is the account's to say. */
@@ -20,39 +22,52 @@ const FROM_SDK: ReadonlySet<string> = new Set(['accept', 'content-type', 'idempo
  * bounded answers, and no redirect followed. The answer is read whole before it is given: never for video bytes.
  */
 export function createSdkFetch({
-  dispatcher,
+  http,
+  maySend,
   headers,
   maxBytes = MAX_ANSWER_BYTES,
   methods,
-}: SdkFetchOptions): typeof fetch {
+}: SdkFetchOptions): typeof globalThis.fetch {
   return async (input, init) => {
     const form = init?.body instanceof FormData ? await encodeForm(init.body) : undefined;
     const asked = new Request(input, form ? { ...init, body: new Uint8Array(form.body) } : init);
-    if (!methods.some((method) => method === asked.method)) {
-      throw new Error(`${asked.method} is not sent from here`);
-    }
-    const body = asked.body === null ? undefined : Buffer.from(await asked.arrayBuffer());
-    const answer = await request(asked.url, {
-      dispatcher,
-      method: asked.method as Dispatcher.HttpMethod,
-      signal: asked.signal,
+    if (!methods.includes(asked.method)) throw new Error(`${asked.method} is not sent from here`);
+    const answer = await http.raw({
+      ...(await partsOf(asked)),
       headers: {
         ...Object.fromEntries([...asked.headers].filter(([name]) => FROM_SDK.has(name))),
         ...(form ? { 'content-type': form.contentType } : {}),
         ...headers(),
       },
-      ...(body === undefined ? {} : { body }),
+      maySend,
+      maxBytes,
     });
-    const bytes = await readBounded(answer.body, maxBytes);
-    return new Response(bytes.length === 0 ? null : new Uint8Array(bytes), {
-      status: answer.statusCode,
-      headers: headerPairs(answer.headers),
-    });
+    return responseOf(answer);
   };
 }
 
-function headerPairs(headers: Dispatcher.ResponseData['headers']): [string, string][] {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    [value ?? []].flat().map((one): [string, string] => [name, one]),
+/** What a `Request` asks for, as `UpstreamHttp.raw` takes it. */
+export async function partsOf(asked: Request): Promise<{
+  readonly url: string;
+  readonly method: string;
+  readonly signal: AbortSignal;
+  readonly body?: Uint8Array;
+}> {
+  const { url, method, signal } = asked;
+  if (asked.body === null) return { url, method, signal };
+  return { url, method, signal, body: new Uint8Array(await asked.arrayBuffer()) };
+}
+
+/** Statuses whose answers have no body (Fetch standard, "null body status"). */
+const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
+/** Headers that speak of the bytes on the wire: the body is whole here. */
+const OF_THE_WIRE: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'transfer-encoding']);
+
+/** An answer as an SDK reads it. */
+export function responseOf({ status, headers, body }: Omit<RawAnswer, 'body'> & { body: Buffer | string }) {
+  const pairs = Object.entries(headers).flatMap(([name, value]) =>
+    OF_THE_WIRE.has(name) ? [] : [value ?? []].flat().map((one): [string, string] => [name, one]),
   );
+  const content = typeof body === 'string' ? body : new Uint8Array(body);
+  return new Response(NO_BODY.has(status) || body.length === 0 ? null : content, { status, headers: pairs });
 }

@@ -7,7 +7,7 @@ import { MAKES_NOTHING, type MaySend, type OpenedResult, UpstreamError } from '.
 import type { Json } from './body.ts';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
 import type { UpstreamRefusal } from './errorTable.ts';
-import { createFence } from './fence.ts';
+import { createLeaseGuard } from './leaseGuard.ts';
 import { lostCall } from './lostCall.ts';
 import { openResult } from './openResult.ts';
 import { retryAfterMs } from './retryAfter.ts';
@@ -22,8 +22,11 @@ export interface UpstreamHttp {
   stream(call: UpstreamCall): Promise<Readable>;
   /** Opens finished bytes, over redirects. The account's headers go along where `authorised`, and to the first origin alone. */
   open(url: string, options: OpenOptions): Promise<OpenedResult>;
-  /** The same connections for SDKs that bring their own client: what goes through it leaves only while `maySend` is true. */
-  dispatcherFor(maySend: MaySend): Dispatcher;
+  /**
+   * Sends one request to any address, for SDKs that bring their own client, and reads the answer whole whatever its status. No
+   * header is added, no redirect followed, and errors are undici's own.
+   */
+  raw(call: RawCall): Promise<RawAnswer>;
   /** What the upstream's own clock says, as far as its answers have told. */
   upstreamTime(): number | undefined;
   close(): Promise<void>;
@@ -50,13 +53,33 @@ export interface UpstreamAnswer {
   readonly body: unknown;
 }
 
+export interface RawCall {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+  readonly signal: AbortSignal;
+  readonly maySend: MaySend;
+  /** Bytes of the answer, at most. */
+  readonly maxBytes: number;
+  /** Called with the status, before the body is read. */
+  readonly answered?: (status: number) => void;
+}
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
 export interface OpenOptions {
   readonly offset: number;
   readonly signal: AbortSignal;
   readonly authorised: boolean;
 }
 
-interface HttpOptions {
+/** What an adapter says of its account. */
+export interface HttpOptions {
   /** Without a slash at the end. */
   readonly baseUrl: string;
   /** Sent with every call: the credentials. Asked for each time, since tokens expire; throws only `UpstreamError`. */
@@ -65,14 +88,21 @@ interface HttpOptions {
   ) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   /** Blanked in whatever an upstream says. */
   readonly secrets: readonly string[];
-  readonly clock: Clock;
-  /** As in `OpenParts`. */
-  readonly maySend?: MaySend | undefined;
-  readonly proxies?: ProxySettings | undefined;
   /** What a body says of why a call was refused; `status` and `Retry-After` are known already. */
   readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
   /** The error of a refusal. */
   readonly error: (refusal: UpstreamRefusal) => UpstreamError;
+}
+
+/** Opens an account's HTTP client, which sends only while this node holds its lease. An adapter has no other way out. */
+export type OpenHttp = (options: HttpOptions) => UpstreamHttp;
+
+interface HttpEnvironment {
+  /** False once this node may no longer speak for its tasks. */
+  readonly hasLease: () => boolean;
+  readonly clock: Clock;
+  /** The operator's proxies, through which everything is sent. */
+  readonly proxies?: ProxySettings | undefined;
 }
 
 const CONNECTIONS = 64;
@@ -81,19 +111,27 @@ const CONNECT_MS = 10_000;
 /** Bytes that do not come for so long do not come at all. Milliseconds. */
 const STALL_MS = 60_000;
 
-export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
-  const connections = createConnections(options.proxies, {
+/** What the registry hands to adapters. */
+export const createOpenHttp =
+  (environment: HttpEnvironment): OpenHttp =>
+  (options) =>
+    createUpstreamHttp(options, environment);
+
+function createUpstreamHttp(
+  options: HttpOptions,
+  { hasLease, clock, proxies }: HttpEnvironment,
+): UpstreamHttp {
+  const connections = createConnections(proxies, {
     connections: CONNECTIONS,
     connect: { timeout: CONNECT_MS },
     headersTimeout: STALL_MS,
     bodyTimeout: STALL_MS,
   });
-  const { maySend: leaseHolds = MAKES_NOTHING } = options;
   const upstreamClock = createUpstreamClock(new URL(options.baseUrl).origin);
   const dispatcherFor = (maySend: MaySend): Dispatcher =>
     connections.dispatcher.compose(
       upstreamClock.listen,
-      createFence(() => leaseHolds() && maySend()),
+      createLeaseGuard(() => hasLease() && maySend()),
     );
   const dispatcher = dispatcherFor(MAKES_NOTHING);
   const scrub = createScrub(options.secrets);
@@ -119,7 +157,7 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
   function refused({ statusCode: status, headers }: Dispatcher.ResponseData, text: string): UpstreamError {
     const body = parse(text);
     const refusal = options.refusal(body === UNREADABLE ? undefined : body, status);
-    const wait = refusal.retryAfterMs ?? retryAfterMs(headers, options.clock.now());
+    const wait = refusal.retryAfterMs ?? retryAfterMs(headers, clock.now());
     return options.error({
       ...refusal,
       status,
@@ -160,10 +198,25 @@ export function createUpstreamHttp(options: HttpOptions): UpstreamHttp {
   return {
     call,
     stream,
-    dispatcherFor,
+    async raw({ url, method, headers, body, signal, maySend, maxBytes, answered }) {
+      const answer = await request(url, {
+        dispatcher: dispatcherFor(maySend),
+        // Any verb that an SDK uses; undici checks it.
+        method: method as Dispatcher.HttpMethod,
+        headers,
+        signal,
+        ...(body === undefined ? {} : { body }),
+      });
+      answered?.(answer.statusCode);
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        body: await readBounded(answer.body, maxBytes),
+      };
+    },
     async open(url, { offset, signal, authorised }) {
       const headers = authorised ? await options.headers(signal) : {};
-      return openResult(url, { dispatcher, headers, offset, signal, scrub, clock: options.clock });
+      return openResult(url, { dispatcher, headers, offset, signal, scrub, clock });
     },
     upstreamTime: () => upstreamClock.now(),
     close: () => connections.destroy(),

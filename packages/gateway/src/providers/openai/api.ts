@@ -1,5 +1,4 @@
 import OpenAI, { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
-import type { Dispatcher } from 'undici';
 import type { z } from 'zod';
 import type { Reason } from '../../tasks/reasons.ts';
 import type { Clock } from '../../time/clock.ts';
@@ -24,7 +23,7 @@ export interface VideosApi {
 
 interface ApiParts {
   readonly baseUrl: string;
-  readonly http: Pick<UpstreamHttp, 'dispatcherFor'>;
+  readonly http: Pick<UpstreamHttp, 'raw'>;
   readonly headers: () => Readonly<Record<string, string>>;
   readonly scrub: Scrub;
   readonly clock: Clock;
@@ -58,13 +57,8 @@ export function createVideosApi({ baseUrl, http, headers, scrub, clock }: ApiPar
     fetch: fetchFor(MAKES_NOTHING, ['GET', 'DELETE']),
   });
 
-  function fetchFor(maySend: MaySend, methods: readonly Dispatcher.HttpMethod[]): typeof fetch {
-    return createSdkFetch({
-      dispatcher: http.dispatcherFor(maySend),
-      headers,
-      maxBytes: MAX_BYTES,
-      methods,
-    });
+  function fetchFor(maySend: MaySend, methods: readonly string[]): typeof globalThis.fetch {
+    return createSdkFetch({ http, maySend, headers, maxBytes: MAX_BYTES, methods });
   }
 
   function translated(error: unknown): UpstreamError {

@@ -63,7 +63,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
     };
   },
 
-  open(account, { log, clock, maySend, proxies }) {
+  open(account, { log, clock, openHttp }) {
     const flavour = FLAVOURS[flavourOf(account)];
     const base = baseOf(account, flavour);
     const provider = createOpenaiProvider({
@@ -79,8 +79,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
       deleteAfterCollect: account.delete_after_collect,
       jsonCreate: account.json_create,
       clock,
-      maySend,
-      proxies,
+      openHttp,
       log,
     });
     return { provider, retiresModels: hasRetired(flavour, base, clock.now()), limits: flavour.limits };

@@ -1,21 +1,13 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { ProxySettings } from '../../net/proxies.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import type { Clock } from '../../time/clock.ts';
 import { failureWords, refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createStatusReader } from '../http/statusTable.ts';
-import { createUpstreamHttp } from '../http/upstreamHttp.ts';
-import {
-  type Answer,
-  type Callback,
-  type Handle,
-  type MaySend,
-  type Provider,
-  UpstreamError,
-} from '../provider.ts';
+import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { type Answer, type Callback, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import { createVideosApi, NotFound } from './api.ts';
 import { type ListPage, readList } from './find.ts';
 import { VideoList, VideoResource } from './resource.ts';
@@ -37,9 +29,7 @@ export interface OpenaiOptions {
   /** See `creationOf`. */
   readonly jsonCreate: boolean;
   readonly clock: Clock;
-  /** As in `OpenParts`. */
-  readonly maySend?: MaySend | undefined;
-  readonly proxies?: ProxySettings | undefined;
+  readonly openHttp: OpenHttp;
   readonly log: Logger;
 }
 
@@ -55,13 +45,10 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
   const { baseUrl, clock, log, webhookSecret: secret } = options;
   const headers = () => options.headers;
   const scrub = createScrub(options.secrets);
-  const http = createUpstreamHttp({
+  const http = options.openHttp({
     baseUrl,
     headers,
     secrets: options.secrets,
-    clock,
-    maySend: options.maySend,
-    proxies: options.proxies,
     // Bytes alone are fetched past the SDK, and what hinders that is told by the status.
     refusal: () => ({}),
     error: (refusal) => refusalError(ERRORS, refusal),

@@ -4,10 +4,10 @@ import { createAiSdkProvider } from '../../../src/providers/aiSdk/aiSdk.ts';
 import { loadPackage } from '../../../src/providers/aiSdk/loadPackage.ts';
 import { unknownPackage } from '../../../src/providers/aiSdk/packageRow.ts';
 import type { ResumableModel, StartOptions } from '../../../src/providers/aiSdk/videoModel.ts';
-import { createUpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import { type Provider, UpstreamError } from '../../../src/providers/provider.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { readAll } from '../../support/http/readAll.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { anImage, handleOf, soon, starting } from './world.ts';
@@ -33,11 +33,10 @@ async function bridgeTo(
   { baseUrl = credentials.baseUrl, log = [] as string[] } = {},
 ): Promise<Provider> {
   const row = packageOf(model);
-  const http = createUpstreamHttp({
+  const http = openHttpWhile()({
     baseUrl,
     headers: () => ({}),
     secrets: [],
-    clock: systemClock,
     refusal: () => ({}),
     error: () => new UpstreamError('upstream_failed'),
   });

@@ -8,13 +8,13 @@ for (const name of NAMES) {
     name: `the AI SDK bridge to ${name}`,
     abilities: aiSdkKind.abilities[name],
     startTwice: 'two_jobs',
-    async create() {
-      const { provider, simulators, passTime } = await startWorld(name);
+    async create(openHttp) {
+      const { provider, simulators, passTime } = await startWorld(name, openHttp);
       let marker = '';
       return {
         provider,
         jobsMade: () => simulators.ledger.jobs().length,
-        reopen: () => openWith(name, simulators.environment),
+        reopen: () => openWith(name, simulators.environment, [], openHttp),
         job(job) {
           const prompt = `${job.request.prompt} ${marker}`;
           marker = '';

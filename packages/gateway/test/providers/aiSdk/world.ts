@@ -10,6 +10,7 @@ import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 
 /** The services that the bridge is tried with, by the names of their stand-ins, and the smallest job of each. */
@@ -47,11 +48,11 @@ export interface World {
   passTime(): void;
 }
 
-export async function startWorld(service: Service): Promise<World> {
+export async function startWorld(service: Service, openHttp = openHttpWhile()): Promise<World> {
   const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });
   onTestFinished(() => simulators.close());
   const log: string[] = [];
-  const provider = await openWith(service, simulators.environment, log);
+  const provider = await openWith(service, simulators.environment, log, openHttp);
   return {
     simulators,
     key: simulators.keys[service] ?? '',
@@ -70,8 +71,13 @@ export async function startWorld(service: Service): Promise<World> {
 }
 
 /** The provider of the account that these variables make, closed with the test. */
-export async function openWith(service: Service, env: Environment, log: string[] = []): Promise<Provider> {
-  const { provider } = await openAccount(service, env, log);
+export async function openWith(
+  service: Service,
+  env: Environment,
+  log: string[] = [],
+  openHttp = openHttpWhile(),
+): Promise<Provider> {
+  const { provider } = await openAccount(service, env, log, openHttp);
   onTestFinished(() => provider.close());
   return provider;
 }
@@ -80,6 +86,7 @@ export async function openAccount(
   service: Service,
   env: Environment,
   log: string[] = [],
+  openHttp = openHttpWhile(),
 ): Promise<OpenedAccount> {
   const { accounts, problems } = readAccounts({ file: {}, env, kinds: [aiSdkKind] });
   const account = accounts.find(({ id }) => id === service);
@@ -89,6 +96,7 @@ export async function openAccount(
     log: createLog('debug', { write: (line: string) => void log.push(line) }),
     clock: systemClock,
     callback: undefined,
+    openHttp,
   });
 }
 

@@ -9,13 +9,14 @@ describeProviderContract({
   abilities: arkKind.abilities.ark,
   // No key that would make a second start the first one's is documented.
   startTwice: 'two_jobs',
-  async create() {
+  async create(openHttp) {
     const simulators = await startSimulators({ only: ['ark'], limits: false });
     const callbacks = await receiveCallbacks();
     const open = () =>
       arkAt(`${simulators.urls.ark}/api/v3`, {
         apiKey: simulators.keys.ark ?? '',
         discards: true,
+        openHttp,
         callback: { url: callbacks.url, token: 'a-token-that-cannot-be-guessed' },
       });
     let marker = '';

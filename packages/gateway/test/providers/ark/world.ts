@@ -6,6 +6,7 @@ import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/prov
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 
 export const MODEL = 'doubao-seedance-1-0-pro-250528';
 
@@ -22,6 +23,7 @@ export function arkAt(baseUrl: string, options: ArkOptions = {}): Provider {
     callback: undefined,
     log: pino({ level: 'silent' }),
     clock: systemClock,
+    openHttp: openHttpWhile(),
     ...options,
   });
   onTestFinished(() => provider.close());

@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { expect, onTestFinished } from 'vitest';
+import type { OpenHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import {
   type Abilities,
   type Answer,
@@ -58,7 +59,8 @@ export interface ProviderContract {
   readonly abilities: Abilities | undefined;
   /** Nothing is sent anywhere: the upstream is a part of the process. */
   readonly local?: boolean;
-  create(): Promise<ProviderFixture>;
+  /** The provider's HTTP client comes from `openHttp`; a local one has none. */
+  create(openHttp: OpenHttp): Promise<ProviderFixture>;
   /** What a second start with the same key makes. The engine never makes one; where it is `one_job` a retry is free. */
   readonly startTwice: 'one_job' | 'two_jobs';
 }
@@ -66,7 +68,8 @@ export interface ProviderContract {
 /** What a suite runs with: the contract, and how it opens a fixture that ends with the test. */
 export interface Suite extends Omit<ProviderContract, 'abilities'> {
   readonly abilities: Abilities;
-  open(): Promise<ProviderFixture>;
+  /** On a node that has its lease unless told otherwise. */
+  open(hasLease?: () => boolean): Promise<ProviderFixture>;
 }
 
 /** Answers after which a job that was to finish quickly counts as stuck. */
@@ -189,14 +192,19 @@ export function expectUpstreamError(outcome: unknown): void {
   if (outcome instanceof UpstreamError) expect(Object.keys(REASONS)).toContain(outcome.reason);
 }
 
+/** Where stand-ins call back. */
+export const CALLBACKS = '/callbacks';
+
 /** Published by undici, that of Node itself included, and by `node:http` when the first bytes of a request go out. */
 const SENDING = ['undici:client:sendHeaders', 'http.client.request.start'] as const;
 
 /** How many requests leave this process, by whatever client, while the work goes on. */
 export async function requestsDuring(work: () => Promise<unknown>): Promise<number> {
   let requests = 0;
-  const count = () => {
-    requests += 1;
+  const count = (message: unknown) => {
+    // Callbacks are sent by the stand-in, which lives in this process as well.
+    const { path } = (message as { request: { path: string } }).request;
+    if (!path.startsWith(CALLBACKS)) requests += 1;
   };
   for (const channel of SENDING) subscribe(channel, count);
   try {

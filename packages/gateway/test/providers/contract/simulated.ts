@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Simulators } from '@onetake/simulators';
 import type { Callback, Handle } from '../../../src/providers/provider.ts';
 import { serve } from '../../support/servers/httpServer.ts';
-import type { NetworkFaults } from './fixture.ts';
+import { CALLBACKS, type NetworkFaults } from './fixture.ts';
 
 /** Network trouble of a simulated upstream. */
 export const networkOf = ({ faults }: Pick<Simulators, 'faults'>): NetworkFaults => ({
@@ -28,7 +28,7 @@ export async function receiveCallbacks(): Promise<{
     arrivals.dispatchEvent(new Event('callback'));
   });
   return {
-    url: `${origin}/callbacks`,
+    url: `${origin}${CALLBACKS}`,
     async about({ upstreamId }) {
       for (;;) {
         const found = received.find(({ rawBody }) => rawBody.includes(upstreamId));

@@ -8,10 +8,10 @@ describeProviderContract({
   name: 'DashScope',
   abilities: dashscopeKind.abilities.dashscope,
   startTwice: 'two_jobs',
-  async create() {
+  async create(openHttp) {
     const simulators = await startSimulators({ only: ['dashscope'], scale: 0.001, limits: false });
     const upstream = simulators.upstream('dashscope');
-    const open = () => providerAt(upstream.url, { apiKey: upstream.key });
+    const open = () => providerAt(upstream.url, { apiKey: upstream.key, openHttp });
     const provider = open();
     let marker = '[instant]';
     return {

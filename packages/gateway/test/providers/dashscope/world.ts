@@ -2,10 +2,12 @@ import { type Simulators, startSimulators } from '@onetake/simulators';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { createDashscopeProvider } from '../../../src/providers/dashscope/dashscope.ts';
+import type { OpenHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { aRequest } from '../../support/builders.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 
 export const KEY = 'sk-of-the-operator';
@@ -13,7 +15,7 @@ export const KEY = 'sk-of-the-operator';
 /** What a provider is opened with where a test says nothing else; simulated time makes the pace of questions needless. */
 export function providerAt(
   baseUrl: string,
-  changes: { apiKey?: string; questionsPerSecond?: number } = {},
+  changes: { apiKey?: string; questionsPerSecond?: number; openHttp?: OpenHttp } = {},
 ): Provider {
   return createDashscopeProvider({
     baseUrl,
@@ -21,6 +23,7 @@ export function providerAt(
     questionsPerSecond: 10_000,
     log: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
+    openHttp: openHttpWhile(),
     ...changes,
   });
 }

@@ -19,14 +19,14 @@ for (const { service, name, more } of VARIANTS) {
     name,
     abilities: googleKind.abilities[service],
     startTwice: 'two_jobs',
-    async create() {
+    async create(openHttp) {
       const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });
-      const { provider } = await openAccount(simulators.environment, more);
+      const { provider } = await openAccount(simulators.environment, more, openHttp);
       let marker = '';
       return {
         provider,
         jobsMade: () => simulators.ledger.jobs().length,
-        reopen: async () => (await openAccount(simulators.environment, more)).provider,
+        reopen: async () => (await openAccount(simulators.environment, more, openHttp)).provider,
         job(job) {
           const { request } = job;
           const prompt = `${request.prompt}${marker}`;

@@ -10,6 +10,7 @@ import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 
 /** Google's two services, by the names of their simulators. */
 export type Service = 'gemini' | 'vertex';
@@ -25,6 +26,7 @@ export const signal = (): AbortSignal => AbortSignal.timeout(30_000);
 export async function openAccount(
   env: Environment,
   more: Record<string, unknown> = {},
+  openHttp = openHttpWhile(),
 ): Promise<OpenedAccount> {
   const members = { ...googleKind.fromEnvironment(env), ...more };
   const { accounts, problems } = readAccounts({
@@ -39,6 +41,7 @@ export async function openAccount(
     log: pino({ level: 'silent' }),
     clock: systemClock,
     callback: undefined,
+    openHttp,
   });
 }
 

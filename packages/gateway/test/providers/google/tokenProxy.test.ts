@@ -1,8 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { createAccessTokens } from '../../../src/providers/google/accessToken.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { startProxy } from '../../support/servers/proxyServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
@@ -26,7 +28,15 @@ it('the access token of a service account is asked for through the proxy', async
       token_uri: `${service.origin}/token`,
     }),
   );
-  const headers = createAccessTokens(file, (text) => text, { httpProxy: proxy.url, noProxy: [] });
+  const http = openHttpWhile(undefined, { httpProxy: proxy.url, noProxy: [] })({
+    baseUrl: service.origin,
+    headers: () => ({}),
+    secrets: [],
+    refusal: () => ({}),
+    error: () => new UpstreamError('upstream_failed'),
+  });
+  onTestFinished(() => http.close());
+  const headers = createAccessTokens(file, (text) => text, http);
   expect(await headers(signal())).toMatchObject({ authorization: 'Bearer a-token' });
   expect(proxy.asked).toEqual([`POST ${service.origin}/token`]);
 });

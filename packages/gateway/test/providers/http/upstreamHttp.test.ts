@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { refusalError } from '../../../src/providers/http/errorTable.ts';
-import { createUpstreamHttp, type UpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
+import type { UpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import { NotResumable, UpstreamError } from '../../../src/providers/provider.ts';
-import { systemClock } from '../../../src/time/clock.ts';
 import { readAll } from '../../support/http/readAll.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 
@@ -19,11 +19,10 @@ async function client(
 }
 
 function clientOf(baseUrl: string): UpstreamHttp {
-  const http = createUpstreamHttp({
+  const http = openHttpWhile()({
     baseUrl,
     headers: () => ({ authorization: `Bearer ${SECRET}` }),
     secrets: [SECRET],
-    clock: systemClock,
     refusal(body) {
       const { code, message } = (body ?? {}) as { code?: string; message?: string };
       return { ...(code ? { code } : {}), ...(message ? { message } : {}) };

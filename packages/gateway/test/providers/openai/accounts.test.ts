@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { openaiKind } from '../../../src/providers/openai/kind.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 
 const read = (file: unknown, env: Record<string, string> = {}) =>
   readAccounts({ file, env, kinds: [openaiKind] });
@@ -17,6 +18,7 @@ async function opened(members: Record<string, unknown>, at = '2026-11-25') {
     log: createLog('silent'),
     clock,
     callback: undefined,
+    openHttp: openHttpWhile(),
   });
   await account.provider.close();
   return account;

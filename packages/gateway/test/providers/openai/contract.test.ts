@@ -8,8 +8,8 @@ for (const service of Object.keys(SERVICES) as Service[]) {
     name: service,
     abilities: openaiKind.abilities[SERVICES[service].flavour],
     startTwice: 'two_jobs',
-    async create() {
-      const { simulators, open } = await openUpstream(service);
+    async create(openHttp) {
+      const { simulators, open } = await openUpstream(service, {}, openHttp);
       const callbacks = await receiveCallbacks();
       simulators.upstream(service).configure({ webhookUrl: callbacks.url });
       const { webhookSecret: secret } = simulators.upstream(service).settings();

@@ -6,6 +6,7 @@ import type { Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { type Clock, systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 
 /** A minute of the upstream's time lasts 0.6 s. */
@@ -24,10 +25,14 @@ export const signal = (): AbortSignal => AbortSignal.timeout(15_000);
 type Account = Partial<Parameters<typeof openaiKind.open>[0]>;
 
 /** An adapter as the registry opens it, closed with the test. */
-export async function openAccount(account: Account, clock: Clock = systemClock): Promise<Provider> {
+export async function openAccount(
+  account: Account,
+  clock: Clock = systemClock,
+  openHttp = openHttpWhile(),
+): Promise<Provider> {
   const { provider } = await openaiKind.open(
     { delete_after_collect: false, json_create: false, ...account },
-    { id: 'openai', log: createLog('silent'), clock, callback: undefined },
+    { id: 'openai', log: createLog('silent'), clock, callback: undefined, openHttp },
   );
   onTestFinished(() => provider.close());
   return provider;
@@ -45,13 +50,14 @@ export interface Upstream {
 export async function openUpstream(
   service: Service = 'openai',
   options: SimulatorsOptions = {},
+  openHttp = openHttpWhile(),
 ): Promise<Upstream> {
   const simulators = await startSimulators({ only: [service], scale: SCALE, limits: false, ...options });
   onTestFinished(() => simulators.close());
   const key = simulators.keys[service] ?? '';
   const { flavour, path } = SERVICES[service];
   const account = { flavour, base_url: `${simulators.urls[service]}${path}`, api_key: key };
-  const open = (changes: Account = {}) => openAccount({ ...account, ...changes });
+  const open = (changes: Account = {}) => openAccount({ ...account, ...changes }, systemClock, openHttp);
   return { simulators, key, open, provider: await open() };
 }
 

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { Agent, request } from 'undici';
 import { expect, it, onTestFinished } from 'vitest';
-import { createFence } from '../../../src/providers/http/fence.ts';
+import { createLeaseGuard } from '../../../src/providers/http/leaseGuard.ts';
 import { SendRefused } from '../../../src/providers/provider.ts';
 
-/** A server that answers its first request when it is told to, and one connection to it, behind a fence. */
-async function fenced(maySend: () => boolean) {
+/** A server that answers its first request when it is told to, and one connection to it, behind a lease guard. */
+async function guarded(maySend: () => boolean) {
   const paths: (string | undefined)[] = [];
   let first: ServerResponse | undefined;
   const server = createServer((asked, answer) => {
@@ -26,7 +26,7 @@ async function fenced(maySend: () => boolean) {
   const url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
   const sendWhile = (condition: () => boolean, path: string) =>
     request(`${url}${path}`, {
-      dispatcher: agent.compose(createFence(() => maySend() && condition())),
+      dispatcher: agent.compose(createLeaseGuard(() => maySend() && condition())),
       method: 'POST',
       body: '{}',
     });
@@ -41,7 +41,7 @@ async function fenced(maySend: () => boolean) {
 
 it('lets nothing out once the node may not send, also what has waited for a free connection since before', async () => {
   let may = true;
-  const { paths, asked, send, answerFirst } = await fenced(() => may);
+  const { paths, asked, send, answerFirst } = await guarded(() => may);
   const reached = asked();
   const first = send('/first');
   await reached;
@@ -58,7 +58,7 @@ it('lets nothing out once the node may not send, also what has waited for a free
 });
 
 it('lets nothing out that depends on more than that, and holds up no other request', async () => {
-  const { paths, asked, send, sendWhile, answerFirst } = await fenced(() => true);
+  const { paths, asked, send, sendWhile, answerFirst } = await guarded(() => true);
   let ours = true;
   const reached = asked();
   const first = sendWhile(() => ours, '/first');
@@ -75,7 +75,7 @@ it('lets nothing out that depends on more than that, and holds up no other reque
 });
 
 it('leaves nothing behind in what a request sets in motion', async () => {
-  const { paths, asked, send, sendWhile, answerFirst } = await fenced(() => true);
+  const { paths, asked, send, sendWhile, answerFirst } = await guarded(() => true);
   let ours = true;
   const reached = asked();
   const first = sendWhile(() => ours, '/first');

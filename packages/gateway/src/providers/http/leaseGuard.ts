@@ -2,12 +2,12 @@ import type { Dispatcher } from 'undici';
 import { type MaySend, SendRefused } from '../provider.ts';
 
 /**
- * Lets no byte of a request out once `maySend` is false, at the last moment before it would go: between a decision to send and a
- * free connection the whole process may have stood still, and another node may have taken its tasks over. The request fails with
- * `SendRefused`. The condition belongs to the dispatcher that is made here and to nothing else: what a request happens to set in
- * motion (a timer, a pool, a listener) does not inherit it.
+ * Sends no byte of a request once `maySend` is false. It is asked at the last moment before the first byte: between the decision
+ * to send and a free connection the process may have stood still, and another node may have adopted its tasks. The request fails
+ * with `SendRefused`. The condition belongs to the dispatcher that is composed here: timers, pools and listeners that a request
+ * sets in motion do not inherit it.
  */
-export function createFence(maySend: MaySend): Dispatcher.DispatcherComposeInterceptor {
+export function createLeaseGuard(maySend: MaySend): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) =>
     dispatch(options, {
       onRequestStart(controller, context) {
