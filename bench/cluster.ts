@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
 import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
 import { type Measured, measureLevel } from './cluster/level.ts';
 
@@ -22,6 +26,9 @@ if (first === 'level') {
   process.exit();
 }
 
+const { signal } = catchInterruption();
+/** Where the levels put their temporary files: one that is ended leaves some. */
+const temporary = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
 const postgres = await startPostgres({ durable: true });
 try {
   const width = [9, 11, 11, 11, 11, 13, 12, 9, 7, 6, 14];
@@ -61,8 +68,12 @@ try {
       `${measured.stallAdopting.toFixed(0)}, ${measured.stall.toFixed(0)}`,
     ]);
   }
+} catch (error) {
+  if (!(signal.reason instanceof Interrupted)) throw error;
+  process.exitCode = signal.reason.exitCode;
 } finally {
   await postgres.close();
+  await rm(temporary, { recursive: true, force: true });
 }
 
 /** Each level has a process of its own, so that its memory is its own. */
@@ -70,8 +81,9 @@ async function inChild(url: string, level: string): Promise<Measured> {
   const child = spawn(
     process.execPath,
     ['--expose-gc', fileURLToPath(import.meta.url), 'level', url, level],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TMPDIR: temporary }, signal },
   );
+  child.on('error', () => undefined);
   const output = await text(child.stdout);
   return JSON.parse(output.trim().split('\n').at(-1) ?? '');
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'undici';
+import { catchInterruption, Interrupted, type Interruption } from '../scripts/interruption.ts';
 
 /**
  * Status queries per second over loopback: the gateway beside a bare `node:http` server that answers the same bytes with
@@ -27,6 +28,16 @@ else if (process.argv[2] === 'load') await load(process.argv[3] ?? '', process.a
 else await main();
 
 async function main(): Promise<void> {
+  const interruption = catchInterruption();
+  try {
+    await compare(interruption);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    process.exitCode = error.exitCode;
+  }
+}
+
+async function compare({ signal, within }: Interruption): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
   const cli = fileURLToPath(new URL('../packages/gateway/src/cli/main.ts', import.meta.url));
   const gateway = spawn(process.execPath, [cli, 'serve'], {
@@ -42,33 +53,41 @@ async function main(): Promise<void> {
   const bare = spawn(process.execPath, [fileURLToPath(import.meta.url), 'bare'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = Promise.all([gateway, bare].map((child) => once(child, 'exit')));
   try {
-    const base = await outputMatch(gateway, 'stderr', /listening on (\S+)/);
-    const path = await finishedTask(base);
-    const answer = await fetch(`${base}${path}`, { headers: { authorization: `Bearer ${KEY}` } });
-    const body = await answer.text();
-    const bareBase = await outputMatch(bare, 'stdout', /(http:\S+)/);
-    await fetch(`${bareBase}/`, { method: 'PUT', body });
-
-    const rates: { bare: number; gateway: number }[] = [];
-    await measure(bareBase, path);
-    await measure(base, path);
-    for (let round = 1; round <= ROUNDS; round++) {
-      const rate = { bare: await measure(bareBase, path), gateway: await measure(base, path) };
-      rates.push(rate);
-      print(`round ${round}`, rate.bare, rate.gateway);
-    }
-    const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
-    print('median', median(rates.map((r) => r.bare)), median(rates.map((r) => r.gateway)));
-    console.log(
-      `ratio (median of rounds)  ${median(rates.map((r) => r.gateway / r.bare)).toFixed(2)}   body ${body.length} bytes`,
-    );
+    await within(rounds(gateway, bare, signal));
   } finally {
     bare.kill();
     gateway.kill();
-    await once(gateway, 'exit');
+    await ended;
     await rm(dataDir, { recursive: true, force: true });
   }
+}
+
+async function rounds(gateway: ChildProcess, bare: ChildProcess, signal: AbortSignal): Promise<void> {
+  const base = await outputMatch(gateway, 'stderr', /listening on (\S+)/);
+  const path = await finishedTask(base);
+  const answer = await fetch(`${base}${path}`, { headers: { authorization: `Bearer ${KEY}` } });
+  const body = await answer.text();
+  const bareBase = await outputMatch(bare, 'stdout', /(http:\S+)/);
+  await fetch(`${bareBase}/`, { method: 'PUT', body });
+
+  const rates: { bare: number; gateway: number }[] = [];
+  await measure(bareBase, path, signal);
+  await measure(base, path, signal);
+  for (let round = 1; round <= ROUNDS; round++) {
+    const rate = {
+      bare: await measure(bareBase, path, signal),
+      gateway: await measure(base, path, signal),
+    };
+    rates.push(rate);
+    print(`round ${round}`, rate.bare, rate.gateway);
+  }
+  const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+  print('median', median(rates.map((r) => r.bare)), median(rates.map((r) => r.gateway)));
+  console.log(
+    `ratio (median of rounds)  ${median(rates.map((r) => r.gateway / r.bare)).toFixed(2)}   body ${body.length} bytes`,
+  );
 }
 
 function print(label: string, bare: number, gateway: number): void {
@@ -79,10 +98,13 @@ function print(label: string, bare: number, gateway: number): void {
 }
 
 /** Each measurement is made by a process of its own, so that the client does not share the servers' event loop. */
-async function measure(base: string, path: string): Promise<number> {
+async function measure(base: string, path: string, signal: AbortSignal): Promise<number> {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'load', base, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    signal,
   });
+  // Its end tells whoever waits.
+  child.on('error', () => undefined);
   return Number(await outputMatch(child, 'stdout', /rate (\S+)/));
 }
 

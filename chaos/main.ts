@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
 import { type ClientLog, lookOnceMore, planClients, runClient } from './clients/client.ts';
 import { createApiClient } from './clients/http.ts';
 import { createFaults } from './faults/faults.ts';
 import { endOf, LONG, planFaults, SHORT } from './plan.ts';
 import { optionsOf } from './shared/optionsOf.ts';
-import { createWorld, PREFIX } from './system/system.ts';
+import { createSystem, PREFIX } from './system/system.ts';
 import { watchOwnership } from './verdict/ownership.ts';
 import { countUnfinished, readTasks } from './verdict/records.ts';
 import { report } from './verdict/report.ts';
 import { unreadableOf } from './verdict/sample.ts';
-import { judge, type Remains, WRONGS } from './verdict/verdict.ts';
+import { type Evidence, judge, VIOLATION_KINDS } from './verdict/verdict.ts';
 
 /**
  * Three gateways on one PostgreSQL and one bucket, clients behind a load balancer, and everything that can fail failing: no
@@ -35,7 +36,7 @@ const pace = { ...usual, cycles: Number(values.cycles ?? usual.cycles) };
 const tasks = Number(values.tasks ?? (short ? 320 : 5000));
 /** How long tasks may take to end once nothing fails any more. Looking for a lost submission takes six minutes at most. */
 const PATIENCE_MS = 900_000;
-/** A short run looks at what there is after so long: it is to be over within four minutes, whatever happens. */
+/** After so long a short run waits no longer for lost submissions that are still looked for. */
 const SHORT_MS = 215_000;
 const PROGRESS_MS = 10_000;
 
@@ -43,32 +44,28 @@ const started = performance.now();
 const seconds = () => (performance.now() - started) / 1000;
 const say = (line: string) => console.log(`${seconds().toFixed(1).padStart(7)} s  ${line}`);
 
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => interrupted.abort(new Error(`interrupted by ${signal}`)));
-}
+const { within } = catchInterruption();
 
-const world = await createWorld(Number(values.nodes), seed);
+const system = await createSystem(Number(values.nodes), seed);
 let clean = false;
 try {
   clean = await run();
 } catch (error) {
-  if (!interrupted.signal.aborted) throw error;
-  console.error(String(interrupted.signal.reason));
+  if (!(error instanceof Interrupted)) throw error;
+  console.error(error.message);
 } finally {
-  if (!clean) console.error(`The nodes' logs are in ${world.logs}`);
-  await world.close(!clean);
+  if (!clean) console.error(`The nodes' logs are in ${system.logs}`);
+  await system.close(!clean);
 }
 process.exit(clean ? 0 : 1);
 
 async function run(): Promise<boolean> {
-  await within(Promise.all(world.slots.map((slot) => world.fill(slot, true))));
-  say(`${world.slots.length} nodes listen; logs in ${world.logs}`);
-
-  const ownership = watchOwnership(world.servers.databaseUrl, world.slots);
-  const api = createApiClient(world.balancer.address, world.key);
-  const faults = createFaults(world, pace, { parted: ownership.parted, log: say });
-  const plan = planFaults(pace, world.slots.length, seed);
+  const ownership = watchOwnership(system.servers.databaseUrl, system.slots);
+  const api = createApiClient(system.balancer.address, system.key);
+  const faults = createFaults(system, pace, { parted: ownership.parted, log: say });
+  await within(faults.startNodes());
+  say(`${system.slots.length} nodes listen; logs in ${system.logs}`);
+  const plan = planFaults(pace, system.slots.length, seed);
   const clients = planClients(tasks, endOf(plan) * pace.busyShare, seed);
   const over = new AbortController();
   const progress = setInterval(() => say(progressOf(clients, ownership.loads)), PROGRESS_MS);
@@ -88,42 +85,45 @@ async function run(): Promise<boolean> {
     );
     await within(trouble);
     say('nothing fails any more');
-    const patience = short ? Math.max(0, SHORT_MS - seconds() * 1000) : PATIENCE_MS;
-    await within(Promise.race([load.then(settled), sleep(patience)]));
+    await within(Promise.race([load.then(() => settled(false)), searchedTooLong(), sleep(PATIENCE_MS)]));
     over.abort();
     await within(load);
 
     say('all clients are done; looking at every task once more');
     // The rows first: what ends in between is told to its client, and counts as what was still looked for.
-    const rows = await readTasks(world.servers.databaseUrl);
+    const rows = await readTasks(system.servers.databaseUrl);
     for (const client of clients) await within(lookOnceMore(client, api));
-    const remains: Remains = {
+    const evidence: Evidence = {
       clients,
       tasks: rows,
-      jobs: await world.upstreams.call('jobs'),
-      objects: await world.machine.call('objects', PREFIX),
+      jobs: await system.upstreams.call('jobs'),
+      objects: await system.machine.call('objects', PREFIX),
       faults: faults.made,
     };
-    const verdict = judge(remains, { short });
-    const unplayable = await unreadableOf(remains, world.servers.storage, seed);
-    const wrongs = { ...verdict.wrongs, unreadable: [...verdict.wrongs.unreadable, ...unplayable] };
+    const verdict = judge(evidence, { short });
+    const unplayable = await unreadableOf(evidence, system.servers.storage, seed);
+    const violations = {
+      ...verdict.violations,
+      unreadable: [...verdict.violations.unreadable, ...unplayable],
+    };
     console.log(
       report(
-        remains,
-        { ...verdict, wrongs },
+        evidence,
+        { ...verdict, violations },
         {
           adoptions: ownership.adoptions,
           troubles: api.troubles,
-          balancerFailures: world.balancer.failures,
-          crashes: world.crashes,
-          failedStarts: world.failedStarts,
+          hangUps: api.hangUps,
+          balancerFailures: system.balancer.failures,
+          crashes: system.crashes,
+          failedStarts: system.failedStarts,
           skipped: faults.skipped,
-          upstreamRequests: await world.upstreams.call('requests'),
+          upstreamRequests: await system.upstreams.call('requests'),
           seconds: seconds(),
         },
       ),
     );
-    return WRONGS.every((wrong) => wrongs[wrong].length === 0);
+    return VIOLATION_KINDS.every((violation) => violations[violation].length === 0);
   } finally {
     clearInterval(progress);
     over.abort();
@@ -132,17 +132,15 @@ async function run(): Promise<boolean> {
 }
 
 /** Every task has ended in the database too: a client is told a moment earlier than it is asked to stop. */
-async function settled(): Promise<void> {
-  while ((await countUnfinished(world.servers.databaseUrl)) > 0) await sleep(250);
+async function settled(butSearched: boolean): Promise<void> {
+  while ((await countUnfinished(system.servers.databaseUrl, { butSearched })) > 0) await sleep(250);
 }
 
-/** The work, or the error of an interruption. */
-function within<T>(work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    interrupted.signal.addEventListener('abort', () => reject(interrupted.signal.reason), { once: true });
-    if (interrupted.signal.aborted) reject(interrupted.signal.reason);
-    work.then(resolve, reject);
-  });
+/** A short run has waited for long enough, and nothing but searches for lost submissions goes on. */
+async function searchedTooLong(): Promise<void> {
+  if (!short) return new Promise(() => undefined);
+  await sleep(Math.max(0, SHORT_MS - seconds() * 1000));
+  await settled(true);
 }
 
 function progressOf(clients: readonly ClientLog[], loads: ReadonlyMap<string, number>): string {

@@ -2,10 +2,14 @@ import { draw, pick } from './shared/random.ts';
 
 /** What can befall the nodes and what they stand on. */
 export const FAULT_KINDS = [
+  /** Nodes migrate a fresh database together, and the one at it is killed in the middle. Before the load begins. */
+  'migration_killed',
   /** SIGKILL to a node, and another one is started in its place. */
   'kill',
   /** SIGSTOP for longer than detection takes, then SIGCONT: it wakes up and believes that its tasks are its own. */
   'pause',
+  /** SIGTERM to each node in turn, and another one is started in its place. */
+  'rolling_restart',
   /** One node's connections to the database are reset, and new ones refused. */
   'database_cut',
   /** One node's connections to the database stand, and nothing passes. */
@@ -16,14 +20,41 @@ export const FAULT_KINDS = [
   'database_crash',
   /** The object storage refuses connections. */
   'storage_away',
+  /** The object storage refuses connections, and meanwhile upstreams drop the results that were fetched from them. */
+  'results_expired',
   /** Every upstream refuses connections. */
   'upstream_away',
   /** Every upstream answers 503. */
   'upstream_errors',
-  /** SIGTERM to each node in turn, and another one is started in its place. */
-  'rolling_restart',
+  /** One node's wall clock is set forward, and back again. */
+  'clock_forward',
+  /** One node's wall clock is set back, and forward again. */
+  'clock_back',
+  /** SIGKILL to every child of one node, as soon as it is seen: those that check videos, and those that render. */
+  'children_killed',
+  /** SIGSTOP to every child of one node, then SIGCONT. */
+  'children_frozen',
+  /** No byte is left on the disk that one node writes its log to. */
+  'log_disk_full',
+  /** No byte is left on the disk of one node's data folder. */
+  'data_disk_full',
+  /** One node can open no file and no connection. */
+  'descriptors_used_up',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Faults that break no request to a node, and none of a node to an upstream. */
+export const BREAKS_NO_REQUEST: ReadonlySet<FaultKind> = new Set([
+  'migration_killed',
+  'storage_away',
+  'results_expired',
+  'clock_forward',
+  'clock_back',
+  'children_killed',
+  'children_frozen',
+  'log_disk_full',
+  'data_disk_full',
+]);
 
 /** One fault, at its time. Milliseconds since the load began. */
 export interface PlannedFault {
@@ -33,16 +64,24 @@ export interface PlannedFault {
   readonly ms: number;
   /** The node that is hit, or the first one asked: another one where that is down already. */
   readonly slot: number;
+  /** By how much a clock is set. */
+  readonly stepMs: number;
 }
+
+type Entry = readonly [kind: FaultKind, ms: number, stepMs?: number];
 
 /** How much of each fault, and how close together. Milliseconds. */
 export interface Pace {
+  /** How often a migration is killed, each time at another of its statements. */
+  readonly migrationKills: number;
   /** Between two kills, on average. */
   readonly killEveryMs: number;
-  /** Between the end of a fault and the start of the next one; kills come in between. */
+  /** Between the end of a fault and the start of the next one of its cycle. */
   readonly calmMs: number;
   /** How long each fault lasts; a kind may come more than once. The first cycle goes in this order, others in one of their own. */
-  readonly cycle: readonly (readonly [Exclude<FaultKind, 'kill'>, ms: number])[];
+  readonly cycle: readonly Entry[];
+  /** What befalls a node's machine while the cycle and the kills go on. Begins again with each cycle. */
+  readonly machineCycle: readonly Entry[];
   readonly cycles: number;
   /** In which part of the whole time, from its beginning, tasks are submitted and nodes killed. */
   readonly busyShare: number;
@@ -55,13 +94,19 @@ const PAST_DETECTION_MS = 9_000;
 /** What the planner allows for what is over when it is over. */
 const RESTART_MS = 3_000;
 const ROLLING_MS = 15_000;
+/** Beside its own time `results_expired` waits for calm, and for what was fetched to be stored. */
+const SETTLING_MS = 12_000;
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /**
- * Every kind once, in a minute and a half. First what leaves submissions of unknown outcome: they are looked for
+ * Every kind at least once, in two minutes. First what leaves submissions of unknown outcome: they are looked for
  * upstream for two minutes, anew whenever their node dies. DashScope, which tells a prompt only once its task has ended, is
  * searched for longer.
  */
 export const SHORT: Pace = {
+  migrationKills: 2,
   killEveryMs: 8_000,
   calmMs: 2_000,
   cycles: 1,
@@ -76,16 +121,28 @@ export const SHORT: Pace = {
     ['database_restart', 0],
     ['database_cut', 5_000],
     ['database_black_hole', 8_000],
+    ['results_expired', 8_000],
     ['database_crash', 0],
-    ['storage_away', 8_000],
+  ],
+  machineCycle: [
+    ['clock_forward', 6_000, HOUR_MS],
+    ['children_killed', 4_000],
+    ['data_disk_full', 5_000],
+    ['clock_back', 6_000, -HOUR_MS],
+    ['log_disk_full', 5_000],
+    ['children_frozen', 5_000],
+    ['descriptors_used_up', 3_000],
+    ['clock_forward', 6_000, DAY_MS],
+    ['clock_back', 6_000, -DAY_MS],
   ],
 };
 
 /** An hour: every kind many times, the outages a minute long. */
 export const LONG: Pace = {
+  migrationKills: 6,
   killEveryMs: 11_000,
   calmMs: 6_000,
-  cycles: 9,
+  cycles: 8,
   busyShare: 1,
   sparedSubmits: [],
   cycle: [
@@ -96,30 +153,53 @@ export const LONG: Pace = {
     ['rolling_restart', 0],
     ['database_black_hole', 15_000],
     ['upstream_away', 60_000],
+    ['results_expired', 30_000],
     ['database_crash', 0],
     ['pause', 2 * PAST_DETECTION_MS],
     ['storage_away', 60_000],
     ['upstream_errors', 60_000],
     ['database_cut', 2_000],
   ],
+  machineCycle: [
+    ['clock_forward', 30_000, HOUR_MS],
+    ['children_killed', 15_000],
+    ['data_disk_full', 30_000],
+    ['clock_back', 30_000, -HOUR_MS],
+    ['log_disk_full', 30_000],
+    ['children_frozen', 20_000],
+    ['descriptors_used_up', 8_000],
+    ['clock_forward', 60_000, DAY_MS],
+    ['data_disk_full', 5_000],
+    ['clock_back', 20_000, -DAY_MS],
+  ],
 };
 
-/** The faults of a run in the order of their times, the same for the same seed. */
+/** The faults of a run in the order of their times, the same for the same seed. Kills of migrations come before the load. */
 export function planFaults(pace: Pace, nodes: number, seed: string): PlannedFault[] {
   const slots = Array.from({ length: nodes }, (_, slot) => slot);
   const faults: PlannedFault[] = [];
   let at = pace.calmMs;
-  for (let cycle = 0; cycle < pace.cycles; cycle++) {
-    const order = cycle === 0 ? pace.cycle : shuffled(pace.cycle, `${seed} cycle ${cycle}`);
-    for (const [index, [kind, ms]] of order.entries()) {
-      faults.push({ kind, at, ms, slot: pick(slots, seed, 'slot', cycle, index) });
-      at += lasts(kind, ms) + pace.calmMs * (0.5 + draw(seed, 'calm', cycle, index));
+
+  /** Plans one cycle from a time on, and tells when it is over. */
+  function planCycle(name: string, entries: readonly Entry[], cycle: number, from: number): number {
+    let next = from;
+    const order = cycle === 0 ? entries : shuffled(entries, `${seed} ${name} ${cycle}`);
+    for (const [index, [kind, ms, stepMs = 0]] of order.entries()) {
+      const slot = pick(slots, seed, `${name} slot`, cycle, index);
+      faults.push({ kind, at: next, ms, slot, stepMs });
+      next += lasts(kind, ms) + pace.calmMs * (0.5 + draw(seed, `${name} calm`, cycle, index));
     }
+    return next;
+  }
+
+  for (let cycle = 0; cycle < pace.cycles; cycle++) {
+    planCycle('machine', pace.machineCycle, cycle, at);
+    at = planCycle('cycle', pace.cycle, cycle, at);
   }
   const end = at;
   let kill = 0;
   for (let next = pace.killEveryMs / 2; next < end * pace.busyShare; kill++) {
-    faults.push({ kind: 'kill', at: Math.round(next), ms: 0, slot: pick(slots, seed, 'killed', kill) });
+    faults.push({ kind: 'kill', at: next, ms: 0, slot: pick(slots, seed, 'killed', kill), stepMs: 0 });
     next += pace.killEveryMs * (0.5 + draw(seed, 'kill', kill));
   }
   return faults.map((fault) => ({ ...fault, at: Math.round(fault.at) })).sort((a, b) => a.at - b.at);
@@ -131,12 +211,13 @@ export const endOf = (faults: readonly PlannedFault[]): number =>
 
 function lasts(kind: FaultKind, ms: number): number {
   if (kind === 'rolling_restart') return ROLLING_MS;
+  if (kind === 'results_expired') return ms + SETTLING_MS;
   return kind === 'database_restart' || kind === 'database_crash' ? RESTART_MS : ms;
 }
 
 function shuffled<T>(items: readonly T[], seed: string): T[] {
   return items
-    .map((item, index) => ({ item, turn: draw(seed, index) }))
-    .sort((a, b) => a.turn - b.turn)
+    .map((item, index) => ({ item, place: draw(seed, index) }))
+    .sort((a, b) => a.place - b.place)
     .map(({ item }) => item);
 }

@@ -1,6 +1,7 @@
 import { asksFor, readWords, VERSION, withoutNpm } from '@onetake/gateway';
 import { showAll } from './demo/all.ts';
 import { showOne } from './demo/one.ts';
+import { Interrupted } from './interruption.ts';
 
 /**
  * The main job, end to end, as a client does it: a gateway on a free port, a submit through HTTP with a real key,
@@ -34,9 +35,9 @@ const prompt = words.join(' ') || 'a paper boat on a rainy street';
 const delivered = await run().catch((error: unknown) => {
   // Of the gateway, or of a file that cannot be written: in words that say what to do.
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  return false;
+  return error;
 });
-process.exit(delivered ? 0 : 1);
+process.exit(delivered === true ? 0 : delivered instanceof Interrupted ? delivered.exitCode : 1);
 
 function understood() {
   try {

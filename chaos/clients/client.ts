@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FAMILIES } from '../shared/families.ts';
+import { BUILT_IN, FAMILIES } from '../shared/families.ts';
 import { type PlannedTask, planTasks } from '../shared/plannedTasks.ts';
 import { draw } from '../shared/random.ts';
 import type { ApiClient, Downloaded, Reply } from './http.ts';
@@ -35,6 +35,7 @@ export interface ClientLog {
 /** Who submits what and when, the same for the same seed; arrivals are spread over `spanMs`. */
 export function planClients(count: number, spanMs: number, seed: string): ClientLog[] {
   return planTasks(count, FAMILIES, seed)
+    .map((task, index) => (index % RENDERED_EVERY === 0 ? rendered(index) : task))
     .map((planned, index) => ({
       // Short and small: what is tested is not the codec.
       planned: { ...planned, body: { ...planned.body, ...SMALLEST[planned.family.upstream] } },
@@ -52,11 +53,20 @@ export function planClients(count: number, spanMs: number, seed: string): Client
     .sort((a, b) => a.submitAt - b.submitAt);
 }
 
+/** One task in so many is for the built-in renderer, which takes the machine seconds. */
+const RENDERED_EVERY = 30;
+
+function rendered(index: number): PlannedTask {
+  const prompt = `boat number ${index} in a drawing`;
+  return { family: BUILT_IN, prompt, ending: undefined, body: { model: BUILT_IN.model, prompt } };
+}
+
 const SMALLEST: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   openai: { duration: 4 },
   gemini: { duration: 4 },
   dashscope: { duration: 2 },
   ark: { duration: 4, resolution: '480p' },
+  preview: { duration: 1, resolution: '480p' },
 };
 
 /** Which part of the clients asks again with the key of a task that was accepted long ago. */
@@ -65,6 +75,9 @@ const REPEATERS = 0.2;
 const WAITERS = 0.5;
 const WAIT_SECONDS = 8;
 const POLL_MS = 700;
+/** Which part of the requests is given up in the middle, and after how long at most. Milliseconds. */
+const HANG_UPS = 0.05;
+const HANG_UP_MS = 40;
 /** Between two tries of what failed; longer where the answer says so, within reason. Milliseconds. */
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 3000;
@@ -79,8 +92,8 @@ export async function runClient(client: ClientLog, api: ApiClient, seed: string,
   const waits = draw(seed, 'waits', client.key) < WAITERS;
   const repeats = draw(seed, 'repeats', client.key) < REPEATERS;
   let url: string | undefined;
-  while (!signal.aborted) {
-    const reply = await look(client, api, id, waits ? WAIT_SECONDS : 0);
+  for (let time = 0; !signal.aborted; time++) {
+    const reply = await look(client, api, id, waits ? WAIT_SECONDS : 0, hangUpOf(client, 'look', time));
     if (client.end !== undefined) {
       url = reply.body?.url;
       break;
@@ -94,9 +107,10 @@ export async function runClient(client: ClientLog, api: ApiClient, seed: string,
 
 /** Asks until the gateway answers; the key makes that safe. */
 async function submit(client: ClientLog, api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
-  while (!signal.aborted) {
+  for (let time = 0; !signal.aborted; time++) {
     const { body } = client.planned;
-    const reply = await api.call('POST', '/v1/video/generations', { body, key: client.key });
+    const hangUpMs = hangUpOf(client, 'submit', time);
+    const reply = await api.call('POST', '/v1/video/generations', { body, key: client.key, hangUpMs });
     if (reply.status === 200) {
       const id = String(reply.body.task_id);
       client.ids.add(id);
@@ -112,9 +126,15 @@ async function submit(client: ClientLog, api: ApiClient, signal: AbortSignal): P
 }
 
 /** One look at the task, and what it says beside what was said before. */
-async function look(client: ClientLog, api: ApiClient, id: string, waitSeconds: number): Promise<Reply> {
+async function look(
+  client: ClientLog,
+  api: ApiClient,
+  id: string,
+  waitSeconds: number,
+  hangUpMs?: number,
+): Promise<Reply> {
   const path = `/v1/video/generations/${id}${waitSeconds > 0 ? `?wait=${waitSeconds}` : ''}`;
-  const reply = await api.call('GET', path, { timeoutMs: waitSeconds * 1000 + 15_000 });
+  const reply = await api.call('GET', path, { timeoutMs: waitSeconds * 1000 + 15_000, hangUpMs });
   if (reply.status === 404) client.missing += 1;
   if (reply.status === 200) note(client, reply);
   return reply;
@@ -148,14 +168,20 @@ export async function lookOnceMore(client: ClientLog, api: ApiClient): Promise<v
 }
 
 async function download(client: ClientLog, api: ApiClient, path: string, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const got = await api.download(path);
+  for (let time = 0; !signal.aborted; time++) {
+    const got = await api.download(path, hangUpOf(client, 'download', time));
     if ('sha256' in got) {
       client.video = got;
       return;
     }
     await pause(got, signal);
   }
+}
+
+/** When this client gives a request up; undefined where it waits for the answer. */
+function hangUpOf({ key }: ClientLog, what: string, time: number): number | undefined {
+  if (draw('hangs up', key, what, time) >= HANG_UPS) return undefined;
+  return Math.ceil(draw('hangs up after', key, what, time) * HANG_UP_MS);
 }
 
 function pause({ retryAfterMs }: Reply, signal: AbortSignal): Promise<void> {

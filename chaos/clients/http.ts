@@ -26,12 +26,20 @@ export interface ApiClient {
   call(
     method: 'GET' | 'POST',
     path: string,
-    options?: { readonly body?: unknown; readonly key?: string; readonly timeoutMs?: number },
+    options?: {
+      readonly body?: unknown;
+      readonly key?: string;
+      readonly timeoutMs?: number;
+      /** Gives up after so long, as a client does that is closed. */
+      readonly hangUpMs?: number | undefined;
+    },
   ): Promise<Reply>;
   /** The bytes behind a path or URL; the answer instead where there are none, or not all of them. */
-  download(path: string): Promise<Downloaded | Reply>;
+  download(path: string, hangUpMs?: number): Promise<Downloaded | Reply>;
   /** How often what was seen: `POST 503 draining`. */
   readonly troubles: ReadonlyMap<string, number>;
+  /** Requests that were given up in the middle. */
+  readonly hangUps: number;
   close(): Promise<void>;
 }
 
@@ -41,6 +49,7 @@ const DOWNLOAD_TIMEOUT_MS = 60_000;
 export function createApiClient(base: string, apiKey: string): ApiClient {
   const agent = new Agent({ connections: 256 });
   const troubles = new Map<string, number>();
+  let hangUps = 0;
   const authorization = `Bearer ${apiKey}`;
 
   function note(method: string, { status, trouble }: Pick<Reply, 'status' | 'trouble'>): void {
@@ -55,13 +64,16 @@ export function createApiClient(base: string, apiKey: string): ApiClient {
 
   return {
     troubles,
-    async call(method, path, { body, key, timeoutMs = TIMEOUT_MS } = {}) {
+    get hangUps() {
+      return hangUps;
+    },
+    async call(method, path, { body, key, timeoutMs = TIMEOUT_MS, hangUpMs } = {}) {
       const sentAt = performance.now();
       const none = { retryAfterMs: undefined, body: undefined };
       let reply: Reply;
       try {
         const answer = await send(method, path, {
-          signal: AbortSignal.timeout(timeoutMs),
+          signal: AbortSignal.timeout(hangUpMs ?? timeoutMs),
           headers: {
             authorization,
             ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -82,17 +94,18 @@ export function createApiClient(base: string, apiKey: string): ApiClient {
       } catch (error) {
         reply = { sentAt, at: performance.now(), status: undefined, trouble: nameOf(error), ...none };
       }
-      if (reply.trouble !== undefined) note(method, reply);
+      if (hangUpMs !== undefined && reply.trouble === 'TimeoutError') hangUps += 1;
+      else if (reply.trouble !== undefined) note(method, reply);
       return reply;
     },
 
-    async download(path) {
+    async download(path, hangUpMs) {
       const sentAt = performance.now();
       let status: number | undefined;
       let trouble: string;
       try {
         const answer = await send('GET', path, {
-          signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS),
+          signal: AbortSignal.timeout(hangUpMs ?? DOWNLOAD_TIMEOUT_MS),
           // A signed link needs no key; a key beside it must do no harm.
           headers: { authorization },
         });
@@ -123,7 +136,8 @@ export function createApiClient(base: string, apiKey: string): ApiClient {
         retryAfterMs: undefined,
         body: undefined,
       };
-      note('download', { status, trouble: status === 200 ? `broken off (${trouble})` : trouble });
+      if (hangUpMs !== undefined && trouble === 'TimeoutError') hangUps += 1;
+      else note('download', { status, trouble: status === 200 ? `broken off (${trouble})` : trouble });
       return reply;
     },
 

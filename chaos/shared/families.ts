@@ -23,6 +23,9 @@ export const FAMILIES: readonly Family[] = [
   { upstream: 'ark', model: 'seedance-2.0-fast', endings: ENDINGS },
 ];
 
+/** The renderer in the gateway itself: no upstream keeps books of it. */
+export const BUILT_IN: Family = { upstream: 'preview', model: 'onetake-preview', endings: {} };
+
 export const UPSTREAMS = FAMILIES.map(({ upstream }) => upstream);
 
 const LIMITS = `limits: { in_flight: 400, starts_per_minute: 60000 }`;

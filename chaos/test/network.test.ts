@@ -3,6 +3,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
+import { createApiClient } from '../clients/http.ts';
 import { startLoadBalancer } from '../system/loadBalancer.ts';
 import { createTcpSwitch } from '../system/tcpSwitch.ts';
 
@@ -139,4 +140,15 @@ it('gives a POST that was never sent to the next node', async () => {
     expect(await answer.text()).toBe('got x');
   }
   expect(working.seen.length).toBe(4);
+});
+
+it('gives a request up in the middle, and counts that apart from what went wrong', async () => {
+  const silent = await node(() => undefined);
+  const api = createApiClient(silent.origin, 'sk-test');
+  onTestFinished(() => api.close());
+  const reply = await api.call('POST', '/v1/video/generations', { body: {}, hangUpMs: 20 });
+  expect(reply.status).toBeUndefined();
+  await api.download('/content', 20);
+  expect(api.hangUps).toBe(2);
+  expect([...api.troubles]).toEqual([]);
 });

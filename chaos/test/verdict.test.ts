@@ -4,10 +4,10 @@ import type { Fault } from '../faults/faults.ts';
 import { FAULT_KINDS, LONG, planFaults, SHORT } from '../plan.ts';
 import { FAMILIES } from '../shared/families.ts';
 import type { TaskRecord } from '../verdict/records.ts';
-import { judge, type Remains, WRONGS } from '../verdict/verdict.ts';
+import { type Evidence, judge, VIOLATION_KINDS } from '../verdict/verdict.ts';
 
 const [openai, gemini] = FAMILIES.filter(({ upstream }) => upstream === 'openai' || upstream === 'gemini');
-const KILLED: Fault = { kind: 'kill', slot: 'a', from: 10_000, until: 12_000 };
+const KILLED: Fault = { kind: 'kill', slot: 'a', from: 10_000, until: 12_000, stepMs: 0, hits: undefined };
 
 const TASK: TaskRecord = {
   id: 'video_1',
@@ -37,12 +37,12 @@ const OBJECT = { key: 'video/v.mp4', bytes: 9, sha256: 'ab' };
 interface Change {
   readonly client?: Partial<ClientLog>;
   readonly task?: Partial<TaskRecord>;
-  readonly remains?: Partial<Remains>;
+  readonly evidence?: Partial<Evidence>;
   readonly family?: (typeof FAMILIES)[number] | undefined;
   readonly short?: boolean;
 }
 
-function wrongsOf({ client, task, remains, family = openai, short = false }: Change) {
+function violationsOf({ client, task, evidence, family = openai, short = false }: Change) {
   if (!family) throw new Error('the family is not there any more');
   const one: ClientLog = {
     planned: { family, prompt: 'boat 1', body: {}, ending: undefined },
@@ -58,27 +58,27 @@ function wrongsOf({ client, task, remains, family = openai, short = false }: Cha
     video: { bytes: 9, sha256: 'ab' },
     ...client,
   };
-  const { wrongs, lookedFor } = judge(
+  const { violations, lookedFor } = judge(
     {
       clients: [one],
       tasks: [{ ...TASK, ...task }],
       jobs: [JOB],
       objects: [OBJECT],
       faults: [KILLED],
-      ...remains,
+      ...evidence,
     },
     { short },
   );
-  const kinds = WRONGS.filter((wrong) => wrongs[wrong].length > 0).join(' ');
+  const kinds = VIOLATION_KINDS.filter((violation) => violations[violation].length > 0).join(' ');
   return lookedFor > 0 ? `${kinds} looked for`.trim() : kinds;
 }
 
 it('finds nothing wrong where nothing is', () => {
-  expect(wrongsOf({})).toBe('');
+  expect(violationsOf({})).toBe('');
 });
 
 it.each<[string, Change, string]>([
-  ['an accepted task that is not stored', { remains: { tasks: [] } }, 'lost'],
+  ['an accepted task that is not stored', { evidence: { tasks: [] } }, 'lost'],
   ['a task that never ended', { client: { end: undefined }, task: { phase: 'running' } }, 'lost'],
   ['an end that the client was never told', { client: { end: undefined } }, 'lost'],
   [
@@ -88,29 +88,33 @@ it.each<[string, Change, string]>([
   ],
   ['a request that was never accepted', { client: { ids: new Set() } }, 'lost'],
   ['a 404 for an accepted task', { client: { missing: 1 } }, 'lost'],
-  ['two jobs of one task', { remains: { jobs: [JOB, { ...JOB, id: 'other', bills: 0 }] } }, 'twice'],
-  ['two bills of one job', { remains: { jobs: [{ ...JOB, bills: 2 }] } }, 'lost twice'],
-  ['two tasks of one key', { client: { ids: new Set(['video_1', 'video_2']) } }, 'twice'],
-  ['two stored tasks of one prompt', { remains: { tasks: [TASK, { ...TASK, id: 'video_2' }] } }, 'twice'],
-  ['a hold that was never given back', { task: { ledger: { hold: 400, capture: 300 } } }, 'drift'],
-  ['a charge beside the cost', { task: { ledger: { hold: 400, capture: 400 } } }, 'drift'],
-  ['a video that is not in the storage', { remains: { objects: [] } }, 'unreadable'],
-  ['a stored video of other bytes', { remains: { objects: [{ ...OBJECT, sha256: 'cd' }] } }, 'unreadable'],
-  ['a short stored video', { remains: { objects: [{ ...OBJECT, bytes: 8 }] } }, 'unreadable'],
+  ['two jobs of one task', { evidence: { jobs: [JOB, { ...JOB, id: 'other', bills: 0 }] } }, 'duplicate'],
+  ['two bills of one job', { evidence: { jobs: [{ ...JOB, bills: 2 }] } }, 'lost duplicate'],
+  ['two tasks of one key', { client: { ids: new Set(['video_1', 'video_2']) } }, 'duplicate'],
+  [
+    'two stored tasks of one prompt',
+    { evidence: { tasks: [TASK, { ...TASK, id: 'video_2' }] } },
+    'duplicate',
+  ],
+  ['a hold that was never given back', { task: { ledger: { hold: 400, capture: 300 } } }, 'imbalance'],
+  ['a charge beside the cost', { task: { ledger: { hold: 400, capture: 400 } } }, 'imbalance'],
+  ['a video that is not in the storage', { evidence: { objects: [] } }, 'unreadable'],
+  ['a stored video of other bytes', { evidence: { objects: [{ ...OBJECT, sha256: 'cd' }] } }, 'unreadable'],
+  ['a short stored video', { evidence: { objects: [{ ...OBJECT, bytes: 8 }] } }, 'unreadable'],
   ['another download than was stored', { client: { video: { bytes: 9, sha256: 'cd' } } }, 'unreadable'],
   ['a download that never came', { client: { video: undefined } }, 'unreadable'],
   ['a status that went back', { client: { backwards: ['succeeded, then queued'] } }, 'backwards'],
   ['an end that is told otherwise than stored', { client: { end: 'failed' } }, 'backwards'],
-])('tells %s', (_, change, wrong) => {
-  expect(wrongsOf(change)).toBe(wrong);
+])('tells %s', (_, change, violation) => {
+  expect(violationsOf(change)).toBe(violation);
 });
 
 it('excuses a lost submission only where a fault met it and the upstream cannot tell', () => {
-  const lost = { client: { end: 'failed' as const }, task: FAILED, remains: { jobs: [] } };
-  expect(wrongsOf({ ...lost, family: gemini })).toBe('');
-  expect(wrongsOf({ ...lost, family: openai }), 'OpenAI can tell').toBe('lost');
+  const lost = { client: { end: 'failed' as const }, task: FAILED, evidence: { jobs: [] } };
+  expect(violationsOf({ ...lost, family: gemini })).toBe('');
+  expect(violationsOf({ ...lost, family: openai }), 'OpenAI can tell').toBe('lost');
   const later = { ...lost, task: { ...FAILED, intendedAt: 30_000 } };
-  expect(wrongsOf({ ...later, family: gemini }), 'no fault met it').toBe('lost');
+  expect(violationsOf({ ...later, family: gemini }), 'no fault met it').toBe('lost');
 });
 
 it('lets a short run end while a lost submission is looked for, and tells it', () => {
@@ -118,13 +122,14 @@ it('lets a short run end while a lost submission is looked for, and tells it', (
     client: { end: undefined },
     task: { ...FAILED, phase: 'submitting', reason: undefined },
   };
-  expect(wrongsOf({ ...searching, short: true })).toBe('looked for');
-  expect(wrongsOf({ ...searching, short: false })).toBe('lost');
+  expect(violationsOf({ ...searching, short: true })).toBe('looked for');
+  expect(violationsOf({ ...searching, short: false })).toBe('lost');
 });
 
 it.each([SHORT, LONG])('plans every kind of fault, the same for the same seed', (pace) => {
   const faults = planFaults(pace, 3, 'seed');
-  expect(new Set(faults.map(({ kind }) => kind))).toEqual(new Set(FAULT_KINDS));
+  expect(pace.migrationKills).toBeGreaterThan(0);
+  expect(new Set(faults.map(({ kind }) => kind)).add('migration_killed')).toEqual(new Set(FAULT_KINDS));
   expect(planFaults(pace, 3, 'seed')).toEqual(faults);
   expect(planFaults(pace, 3, 'another')).not.toEqual(faults);
 });

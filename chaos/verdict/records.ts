@@ -73,21 +73,34 @@ export async function readTasks(databaseUrl: string): Promise<TaskRecord[]> {
   }));
 }
 
-/** How many tasks have not ended. */
-export async function countUnfinished(databaseUrl: string): Promise<number> {
+/** How many tasks have not ended: of all, of those with these prompts, of those whose submission is not looked for. */
+export async function countUnfinished(
+  databaseUrl: string,
+  {
+    prompts,
+    butSearched = false,
+  }: { readonly prompts?: readonly string[]; readonly butSearched?: boolean } = {},
+): Promise<number> {
   const { rows } = await query<{ count: string }>(
     databaseUrl,
-    `select count(*) from tasks where phase not in ('succeeded', 'failed')`,
+    `select count(*) from tasks where phase not in ('succeeded', 'failed')
+      and ($1::text[] is null or request::json->>'prompt' = any($1))
+      and not ($2 and phase = 'submitting')`,
+    [prompts, butSearched],
   );
   return Number(rows[0]?.count);
 }
 
-async function query<R extends object>(databaseUrl: string, text: string): Promise<{ rows: R[] }> {
+async function query<R extends object>(
+  databaseUrl: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<{ rows: R[] }> {
   const client = new Client({ connectionString: databaseUrl });
   client.on('error', () => undefined);
   await client.connect();
   try {
-    return await client.query<R>(text);
+    return await client.query<R>(text, [...values]);
   } finally {
     await client.end();
   }

@@ -1,37 +1,40 @@
 import type { ApiClient } from '../clients/http.ts';
 import type { Fault } from '../faults/faults.ts';
-import { FAULT_KINDS } from '../plan.ts';
+import { BREAKS_NO_REQUEST, FAULT_KINDS } from '../plan.ts';
 import type { BalancerFailure } from '../system/loadBalancer.ts';
 import type { Adoption } from './ownership.ts';
-import type { Remains, Verdict } from './verdict.ts';
-import { WRONGS } from './verdict.ts';
+import { type Evidence, type Verdict, VIOLATION_KINDS, VIOLATIONS } from './verdict.ts';
 
 /** What is told beside the verdict. */
 export interface Circumstances {
   readonly adoptions: readonly Adoption[];
   readonly troubles: ApiClient['troubles'];
+  readonly hangUps: number;
   readonly balancerFailures: readonly BalancerFailure[];
   readonly crashes: readonly string[];
   readonly failedStarts: number;
-  readonly skipped: number;
+  /** Planned faults that came to nothing, by why. */
+  readonly skipped: ReadonlyMap<string, number>;
   readonly upstreamRequests: number;
   readonly seconds: number;
 }
 
-/** Wrongs of each kind that are told in full. */
+/** Violations of each kind that are told in full. */
 const SHOWN = 20;
 
 /** The report, its last line the verdict in numbers. */
-export function report(remains: Remains, verdict: Verdict, circumstances: Circumstances): string {
-  const { wrongs, lookedFor } = verdict;
+export function report(evidence: Evidence, verdict: Verdict, circumstances: Circumstances): string {
+  const { violations, lookedFor } = verdict;
   const { adoptions, troubles, balancerFailures, crashes, failedStarts, skipped, seconds } = circumstances;
   const lines = [
     `duration   ${seconds.toFixed(0)} s`,
-    `faults     ${faultCounts(remains.faults)}${skipped > 0 ? `; ${skipped} had no node to hit` : ''}`,
-    `tasks      ${outcomes(remains)}`,
-    `upstream   ${remains.jobs.length} jobs, ${sum(remains.jobs.map((job) => job.bills))} bills, ${circumstances.upstreamRequests} requests`,
+    `faults     ${faultCounts(evidence.faults)}`,
+    ...[...skipped].map(([what, count]) => `skipped    ${count} × ${what}`),
+    `hang-ups   ${circumstances.hangUps} requests that clients gave up in the middle`,
+    `tasks      ${outcomes(evidence)}`,
+    `upstream   ${evidence.jobs.length} jobs, ${sum(evidence.jobs.map((job) => job.bills))} bills, ${circumstances.upstreamRequests} requests`,
     `adoption   ${adoptionTimes(adoptions)}`,
-    ...rolling(remains.faults, balancerFailures),
+    ...rolling(evidence.faults, balancerFailures),
     'clients    were answered, beside what they asked for:',
     ...[...troubles]
       .sort((a, b) => b[1] - a[1])
@@ -43,25 +46,26 @@ export function report(remains: Remains, verdict: Verdict, circumstances: Circum
       : []),
     `starts     ${failedStarts} failed since the database or the storage was away, and were tried again`,
     ...crashes.map((crash) => `crash      ${crash}`),
-    ...WRONGS.flatMap((wrong) => [
-      ...wrongs[wrong].slice(0, SHOWN).map((what) => `${wrong.padEnd(10)} ${what}`),
-      ...(wrongs[wrong].length > SHOWN
-        ? [`${wrong.padEnd(10)} … and ${wrongs[wrong].length - SHOWN} more`]
+    ...VIOLATION_KINDS.flatMap((violation) => [
+      ...violations[violation].slice(0, SHOWN).map((what) => `${VIOLATIONS[violation].padEnd(10)} ${what}`),
+      ...(violations[violation].length > SHOWN
+        ? [`${VIOLATIONS[violation].padEnd(10)} … and ${violations[violation].length - SHOWN} more`]
         : []),
     ]),
-    WRONGS.map((wrong) => `${wrong} ${wrongs[wrong].length}`).join(', '),
+    VIOLATION_KINDS.map((violation) => `${VIOLATIONS[violation]} ${violations[violation].length}`).join(', '),
   ];
   return lines.join('\n');
 }
 
 function faultCounts(faults: readonly Fault[]): string {
-  const counts = FAULT_KINDS.map(
-    (kind) => [kind, faults.filter((fault) => fault.kind === kind).length] as const,
-  );
-  return counts.map(([kind, count]) => `${count} ${kind}`).join(', ');
+  return FAULT_KINDS.map((kind) => {
+    const made = faults.filter((fault) => fault.kind === kind);
+    const hits = made.flatMap((fault) => fault.hits ?? []);
+    return `${made.length} ${kind}${hits.length > 0 ? ` (${sum(hits)} hit)` : ''}`;
+  }).join(', ');
 }
 
-function outcomes({ clients, tasks }: Remains): string {
+function outcomes({ clients, tasks }: Evidence): string {
   const reasons = new Map<string, number>();
   for (const { phase, reason } of tasks) {
     const how = phase === 'failed' ? `failed: ${reason}` : phase;
@@ -88,7 +92,7 @@ function quantiles(values: readonly number[]): string {
 /** Requests that broke while nodes were restarted politely, and nothing else was going on. */
 function rolling(faults: readonly Fault[], failures: readonly BalancerFailure[]): string[] {
   const restarts = faults.filter(({ kind }) => kind === 'rolling_restart');
-  const others = faults.filter(({ kind }) => kind !== 'rolling_restart');
+  const others = faults.filter(({ kind }) => kind !== 'rolling_restart' && !BREAKS_NO_REQUEST.has(kind));
   const within = ({ from, until = Number.POSITIVE_INFINITY }: Fault, at: number) => at >= from && at <= until;
   const dropped = failures.filter(
     ({ at }) => restarts.some((fault) => within(fault, at)) && !others.some((fault) => within(fault, at)),

@@ -3,19 +3,19 @@ import { createLog, createNativePool, probeVideo } from '@onetake/gateway';
 import type { S3Server } from '../../scripts/servers/s3.ts';
 import { draw } from '../shared/random.ts';
 import { PREFIX } from '../system/system.ts';
-import type { Remains } from './verdict.ts';
+import type { Evidence } from './verdict.ts';
 
 /** Videos that are played: their bytes have all been compared, so a few show that they are videos. */
 const SAMPLE = 12;
 
 /** Plays a sample of the stored videos from the storage's disk, and tells what is wrong with them. */
 export async function unreadableOf(
-  { tasks }: Remains,
+  { tasks }: Evidence,
   { directory, bucket }: Pick<S3Server, 'directory' | 'bucket'>,
   seed: string,
 ): Promise<string[]> {
   const native = createNativePool({ concurrency: 1, log: createLog('silent') });
-  const wrongs: string[] = [];
+  const violations: string[] = [];
   try {
     const sample = tasks
       .filter(({ phase, storageKey }) => phase === 'succeeded' && storageKey !== undefined)
@@ -27,14 +27,14 @@ export async function unreadableOf(
       const path = join(directory, bucket, PREFIX, `${task.storageKey}._S3rver_object`);
       try {
         const verdict = await probeVideo(native, path);
-        if (!verdict.ok) wrongs.push(`${task.id}: ${verdict.problem}, ${verdict.detail}`);
-        else if (!(verdict.probe.duration > 0)) wrongs.push(`${task.id}: a video of no length`);
+        if (!verdict.ok) violations.push(`${task.id}: ${verdict.problem}, ${verdict.detail}`);
+        else if (!(verdict.probe.duration > 0)) violations.push(`${task.id}: a video of no length`);
       } catch (error) {
-        wrongs.push(`${task.id}: ${error instanceof Error ? error.message : String(error)}`);
+        violations.push(`${task.id}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
   } finally {
     await native.close();
   }
-  return wrongs;
+  return violations;
 }

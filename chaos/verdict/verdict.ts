@@ -1,11 +1,13 @@
 import type { ClientLog } from '../clients/client.ts';
 import type { Fault } from '../faults/faults.ts';
+import { BREAKS_NO_REQUEST } from '../plan.ts';
+import { BUILT_IN } from '../shared/families.ts';
 import type { StoredObject } from '../system/children/servers.ts';
 import type { UpstreamJob } from '../system/children/upstreams.ts';
 import type { TaskRecord } from './records.ts';
 
 /** What a run left behind. */
-export interface Remains {
+export interface Evidence {
   readonly clients: readonly ClientLog[];
   readonly tasks: readonly TaskRecord[];
   readonly jobs: readonly UpstreamJob[];
@@ -13,12 +15,20 @@ export interface Remains {
   readonly faults: readonly Fault[];
 }
 
-export const WRONGS = ['lost', 'twice', 'drift', 'unreadable', 'backwards'] as const;
-export type Wrong = (typeof WRONGS)[number];
+/** What may be violated, and the word for it in the report's last line. */
+export const VIOLATIONS = {
+  lost: 'lost',
+  duplicate: 'twice',
+  imbalance: 'drift',
+  unreadable: 'unreadable',
+  backwards: 'backwards',
+} as const;
+export type Violation = keyof typeof VIOLATIONS;
+export const VIOLATION_KINDS = Object.keys(VIOLATIONS) as readonly Violation[];
 
 export interface Verdict {
-  /** Each wrong, in words. */
-  readonly wrongs: Readonly<Record<Wrong, readonly string[]>>;
+  /** Each violation, in words. */
+  readonly violations: Readonly<Record<Violation, readonly string[]>>;
   /** Tasks whose lost submission is still looked for upstream, by a run too short to wait for it. */
   readonly lookedFor: number;
 }
@@ -32,29 +42,37 @@ const CANNOT_TELL: ReadonlySet<string> = new Set(['gemini', 'dashscope', 'ark'])
 const CALL_MS = 6_000;
 
 /** Holds what clients were told, the database, the upstreams' own books and the storage beside each other. */
-export function judge(remains: Remains, { short }: { readonly short: boolean }): Verdict {
-  const wrongs: Record<Wrong, string[]> = { lost: [], twice: [], drift: [], unreadable: [], backwards: [] };
-  const byId = new Map(remains.tasks.map((task) => [task.id, task]));
-  const byPrompt = Map.groupBy(remains.tasks, ({ prompt }) => prompt);
-  const jobsOf = Map.groupBy(remains.jobs, ({ prompt }) => prompt);
-  const objects = new Map(remains.objects.map((object) => [object.key, object]));
+export function judge(evidence: Evidence, { short }: { readonly short: boolean }): Verdict {
+  const violations: Record<Violation, string[]> = {
+    lost: [],
+    duplicate: [],
+    imbalance: [],
+    unreadable: [],
+    backwards: [],
+  };
+  const byId = new Map(evidence.tasks.map((task) => [task.id, task]));
+  const byPrompt = Map.groupBy(evidence.tasks, ({ prompt }) => prompt);
+  const jobsOf = Map.groupBy(evidence.jobs, ({ prompt }) => prompt);
+  const objects = new Map(evidence.objects.map((object) => [object.key, object]));
   let lookedFor = 0;
 
-  for (const client of remains.clients) {
+  for (const client of evidence.clients) {
     const { planned, ids } = client;
     const [id] = ids;
     const task = id === undefined ? undefined : byId.get(id);
-    const complain = (wrong: Wrong, what: string) =>
-      wrongs[wrong].push(`${planned.family.upstream} ${id ?? client.key} "${planned.prompt}": ${what}`);
+    const complain = (violation: Violation, what: string) =>
+      violations[violation].push(
+        `${planned.family.upstream} ${id ?? client.key} "${planned.prompt}": ${what}`,
+      );
 
-    if (ids.size > 1) complain('twice', `one key, ${ids.size} tasks: ${[...ids].join(', ')}`);
+    if (ids.size > 1) complain('duplicate', `one key, ${ids.size} tasks: ${[...ids].join(', ')}`);
     const rows = byPrompt.get(planned.prompt)?.length ?? 0;
-    if (rows > 1) complain('twice', `${rows} tasks in the database`);
+    if (rows > 1) complain('duplicate', `${rows} tasks in the database`);
     const jobs = jobsOf.get(planned.prompt) ?? [];
     if (jobs.length > 1)
-      complain('twice', `${jobs.length} jobs upstream: ${jobs.map((job) => job.id).join(', ')}`);
+      complain('duplicate', `${jobs.length} jobs upstream: ${jobs.map((job) => job.id).join(', ')}`);
     const bills = jobs.reduce((sum, job) => sum + job.bills, 0);
-    if (bills > 1) complain('twice', `billed ${bills} times`);
+    if (bills > 1) complain('duplicate', `billed ${bills} times`);
 
     for (const what of client.backwards) complain('backwards', what);
     if (client.missing > 0) complain('lost', `${client.missing} answers said that there is no such task`);
@@ -70,7 +88,7 @@ export function judge(remains: Remains, { short }: { readonly short: boolean }):
       if (
         short &&
         task.phase === 'submitting' &&
-        isExcused(task, planned.family.upstream, remains.faults, true)
+        isExcused(task, planned.family.upstream, evidence.faults, true)
       ) {
         lookedFor += 1;
       } else complain('lost', `still ${task.phase}, owned by ${task.owner}`);
@@ -90,22 +108,28 @@ export function judge(remains: Remains, { short }: { readonly short: boolean }):
   function judgeEnd({ planned }: ClientLog, task: TaskRecord, bills: number): void {
     const { upstream } = planned.family;
     const complain = (what: string) =>
-      wrongs.lost.push(
+      violations.lost.push(
         `${upstream} ${task.id} "${planned.prompt}": ${what} (${task.phase} ${task.reason ?? ''})`,
       );
     if (task.phase === 'succeeded') {
       if (planned.ending !== undefined) complain(`should have failed as ${planned.ending}`);
-      if (bills !== 1) complain(`succeeded, billed ${bills} times`);
+      if (bills !== 1 && upstream !== BUILT_IN.upstream) complain(`succeeded, billed ${bills} times`);
       return;
     }
     if (task.reason === planned.ending) return;
-    if (task.reason === 'submission_unknown' && isExcused(task, upstream, remains.faults, false)) return;
+    if (task.reason === 'submission_unknown' && isExcused(task, upstream, evidence.faults, false)) return;
+    if (
+      task.reason === 'upstream_failed' &&
+      upstream === BUILT_IN.upstream &&
+      lostItsRenderer(task, evidence.faults)
+    )
+      return;
     complain(
       planned.ending === undefined ? 'should have succeeded' : `should have failed as ${planned.ending}`,
     );
   }
 
-  return { wrongs, lookedFor };
+  return { violations, lookedFor };
 }
 
 /** Whether nobody can know what became of the submission: a fault met it, and the upstream has no way to tell (or not yet). */
@@ -118,26 +142,41 @@ function isExcused(
   if (!searching && !CANNOT_TELL.has(upstream)) return false;
   const { intendedAt } = task;
   if (intendedAt === undefined) return false;
-  return faults.some(
-    ({ kind, from, until = Number.POSITIVE_INFINITY }) =>
-      kind !== 'storage_away' && intendedAt >= from - CALL_MS && intendedAt <= until,
+  const breaking = faults.filter(({ kind }) => !BREAKS_NO_REQUEST.has(kind));
+  return machineTimes(intendedAt, faults).some((at) => breaking.some((fault) => overlaps(fault, at, at)));
+}
+
+/** Whether the task was being made while renderers were killed: one that is killed twice is given up. */
+function lostItsRenderer({ intendedAt, endedAt }: TaskRecord, faults: readonly Fault[]): boolean {
+  if (intendedAt === undefined || endedAt === undefined) return false;
+  const kills = faults.filter(({ kind }) => kind === 'children_killed');
+  return machineTimes(intendedAt, faults).some((from) =>
+    machineTimes(endedAt, faults).some((until) => kills.some((fault) => overlaps(fault, from, until))),
   );
 }
 
-function judgeMoney(task: TaskRecord, complain: (wrong: Wrong, what: string) => void): void {
+/** What a time of a node's wall clock may have been by the machine's: some nodes' clocks were set. */
+const machineTimes = (at: number, faults: readonly Fault[]): readonly number[] => [
+  ...new Set(faults.map(({ stepMs }) => at - stepMs).concat(at)),
+];
+
+const overlaps = ({ from, until = Number.POSITIVE_INFINITY }: Fault, start: number, end: number): boolean =>
+  end >= from - CALL_MS && start <= until;
+
+function judgeMoney(task: TaskRecord, complain: (violation: Violation, what: string) => void): void {
   const { hold = 0, capture = 0, release = 0 } = task.ledger;
   const sums = `hold ${hold}, capture ${capture}, release ${release}`;
-  if (hold !== task.holdMicros) complain('drift', `${sums}, but ${task.holdMicros} were to be held`);
-  if (hold !== capture + release) complain('drift', sums);
+  if (hold !== task.holdMicros) complain('imbalance', `${sums}, but ${task.holdMicros} were to be held`);
+  if (hold !== capture + release) complain('imbalance', sums);
   const due = task.phase === 'succeeded' ? (task.result?.costMicros ?? Number.NaN) : 0;
-  if (capture !== due) complain('drift', `${task.phase}, ${sums}, but ${due} were due`);
+  if (capture !== due) complain('imbalance', `${task.phase}, ${sums}, but ${due} were due`);
 }
 
 function judgeVideo(
   client: ClientLog,
   task: TaskRecord,
   objects: ReadonlyMap<string, StoredObject>,
-  complain: (wrong: Wrong, what: string) => void,
+  complain: (violation: Violation, what: string) => void,
 ): void {
   const { result, storageKey } = task;
   if (!result || storageKey === undefined) {

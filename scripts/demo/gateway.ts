@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog, readConfig, startGateway } from '@onetake/gateway';
+import { catchInterruption } from '../interruption.ts';
 import { createClient, type DemoClient } from './client.ts';
 
 /**
- * Runs `work` against a gateway of its own on a free port, with no data from before and none left behind. `settings`: the text
+ * Runs `work` against a gateway of its own on a free port, with no data from before and none left behind, also where the process is asked to end. `settings`: the text
  * of its onetake.yaml.
  */
 export async function withGateway<T>(
@@ -14,6 +15,7 @@ export async function withGateway<T>(
   work: (client: DemoClient) => Promise<T>,
   settings?: string,
 ): Promise<T> {
+  const { within } = catchInterruption();
   const dataDir = await mkdtemp(join(tmpdir(), 'onetake-demo-'));
   const key = `sk-${randomBytes(24).toString('base64url')}`;
   const config = readConfig(
@@ -27,11 +29,14 @@ export async function withGateway<T>(
     // An onetake.yaml in this folder is the operator's, not the demonstration's.
     () => settings,
   );
-  const gateway = await startGateway(config, createLog(config.logLevel));
   try {
-    return await work(createClient(gateway.address, key));
+    const gateway = await startGateway(config, createLog(config.logLevel));
+    try {
+      return await within(work(createClient(gateway.address, key)));
+    } finally {
+      await gateway.close();
+    }
   } finally {
-    await gateway.close();
     await rm(dataDir, { recursive: true, force: true });
   }
 }

@@ -1,12 +1,16 @@
-// Ends what is left when the harness dies, however it dies: each node is the leader of a process group of its own, which no
-// terminal reaches.
+// Tidies up when the harness dies, however it dies: each node is the leader of a process group of its own, which no terminal
+// reaches, and a mounted disk outlives everybody.
 import { serveParent } from '../rpc.ts';
+import { unmount } from '../smallDisk.ts';
 
 const groups = new Set<number>();
+const disks = new Set<string>();
 
 const calls = {
   watch: (pid: number): void => void groups.add(pid),
   forget: (pid: number): void => void groups.delete(pid),
+  watchDisk: (path: string): void => void disks.add(path),
+  forgetDisk: (path: string): void => void disks.delete(path),
 };
 export type GuardCalls = typeof calls;
 
@@ -18,4 +22,5 @@ serveParent(calls, async () => {
       // It has ended by itself.
     }
   }
+  for (const path of disks) await unmount(path).catch(() => undefined);
 });

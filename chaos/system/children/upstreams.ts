@@ -41,6 +41,24 @@ const calls = {
       .ledger.jobs()
       .map(({ upstream, id, prompt, bills }) => ({ upstream, id, prompt, bills: bills.length })),
   requests: (): number => simulators().ledger.count(),
+  /**
+   * Drops the results that were fetched between two times (milliseconds UTC), as where their links have died; resolves with the
+   * prompts of their jobs.
+   */
+  expireFetched(from: number, until: number): string[] {
+    const { ledger, upstreams } = simulators();
+    const fetched = ledger
+      .requests({ operation: 'download' })
+      .filter(({ at, status }) => at >= from && at < until && (status === 200 || status === 206));
+    const jobs = new Map(fetched.map(({ upstream, job }) => [`${upstream} ${job}`, { upstream, job }]));
+    return [...jobs.values()].flatMap(({ upstream, job: id = '' }) => {
+      const { jobs } = upstreams.find(({ name }) => name === upstream) ?? {};
+      const job = jobs?.find(id);
+      if (!jobs || !job) return [];
+      jobs.loseResult(job);
+      return [job.prompt];
+    });
+  },
 };
 export type UpstreamCalls = typeof calls;
 

@@ -17,6 +17,8 @@ export interface Jobs<Details = unknown> {
   cancel(job: Job<Details>): boolean;
   /** Ends a job now, as its markers say; false where it is over. Held ones too. */
   finish(job: Job<Details>): boolean;
+  /** From here on its result cannot be fetched, as if it had been kept for long enough. */
+  loseResult(job: Job<Details>): void;
   /** Forgets a job; one that is not over is cancelled first. */
   remove(job: Job<Details>): void;
 }
@@ -207,6 +209,10 @@ export function createJobs<Details>(options: {
       }
       end(entry, now);
       return true;
+    },
+    loseResult(job) {
+      const entry = known(job);
+      if (entry) entry.plan = { ...entry.plan, lost: true };
     },
     remove(job) {
       const entry = known(job);

@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultKind, PlannedFault } from '../plan.ts';
+import type { Slot } from '../system/system.ts';
+import type { FaultContext, MakeFault } from './faults.ts';
+
+type NodeFault = Extract<
+  FaultKind,
+  'kill' | 'pause' | 'rolling_restart' | 'database_cut' | 'database_black_hole'
+>;
+
+/** What parts one node from its tasks. */
+export function nodeFaults(context: FaultContext): Record<NodeFault, MakeFault> {
+  const { system, parted } = context;
+
+  async function restart(slot: Slot): Promise<void> {
+    system.expectEnd(slot);
+    slot.node?.terminate();
+    await slot.node?.ended;
+    slot.address = undefined;
+    await system.fill(slot, false);
+  }
+
+  const cable = (planned: PlannedFault, mode: 'cut' | 'black_hole') =>
+    context.onSlot(planned, async (slot) => {
+      parted(slot, planned.kind);
+      await slot.database.set(mode);
+      await sleep(planned.ms);
+      await slot.database.set('open');
+    });
+
+  return {
+    kill: (planned) =>
+      context.onSlot(planned, async (slot) => {
+        system.expectEnd(slot);
+        parted(slot, 'kill');
+        slot.node?.signal('SIGKILL');
+        await slot.node?.ended;
+        slot.address = undefined;
+        await system.fill(slot, true);
+      }),
+    pause: (planned) =>
+      context.onSlot(planned, async (slot) => {
+        parted(slot, 'pause');
+        slot.node?.signal('SIGSTOP');
+        await sleep(planned.ms);
+        slot.node?.signal('SIGCONT');
+      }),
+    async rolling_restart(planned) {
+      const fault = context.begin(planned.kind);
+      for (const index of system.slots.keys()) {
+        const slot = await context.takeSlot(index, { exactly: true });
+        if (!slot) {
+          context.skip(planned.kind, 'a node, or all others, were down');
+          continue;
+        }
+        context.log(`rolling_restart ${slot.name}`);
+        try {
+          await restart(slot);
+        } finally {
+          slot.busy = false;
+        }
+      }
+      fault.until = Date.now();
+    },
+    database_cut: (planned) => cable(planned, 'cut'),
+    database_black_hole: (planned) => cable(planned, 'black_hole'),
+  };
+}

@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FaultKind, PlannedFault } from '../plan.ts';
+import { UPSTREAMS } from '../shared/families.ts';
+import { countUnfinished } from '../verdict/records.ts';
+import type { Fault, FaultContext, MakeFault } from './faults.ts';
+
+type ServiceFault = Extract<
+  FaultKind,
+  | 'database_restart'
+  | 'database_crash'
+  | 'storage_away'
+  | 'results_expired'
+  | 'upstream_away'
+  | 'upstream_errors'
+>;
+
+/** How long the database stays down: a restart by a careful operator, and the failover of a managed one. Milliseconds. */
+const DATABASE_DOWN_MS = 1_000;
+/** What is asked of upstreams beside submits. */
+const QUESTIONS = ['poll', 'list', 'download'] as const;
+/** Until nodes that were parted from their tasks know it, and others have fetched what those had begun to. Milliseconds. */
+const SETTLE_MS = 8_000;
+/** A result that was fetched so long ago is on its node's disk, whatever the machine does. Milliseconds. */
+const ON_DISK_MS = 3_000;
+/** How long what was fetched may take to be stored once the storage is back. Milliseconds. */
+const STORED_MS = 60_000;
+
+/** What befalls the things that all nodes stand on. */
+export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeFault> {
+  const { system, pace } = context;
+  /** One fault of these at a time: two outages of one thing would end each other. */
+  const chains = new Map<string, Promise<void>>();
+
+  /** Waits for an earlier fault of the same thing, then does `work`. */
+  function inTurn(
+    planned: PlannedFault,
+    resource: string,
+    work: (fault: Fault) => Promise<void>,
+  ): Promise<void> {
+    const before = chains.get(resource) ?? Promise.resolve();
+    const now = before.then(async () => {
+      const fault = context.begin(planned.kind);
+      await work(fault);
+      fault.until = Date.now();
+    });
+    chains.set(
+      resource,
+      now.catch(() => undefined),
+    );
+    return now;
+  }
+
+  const database = (planned: PlannedFault, how: 'fast' | 'crash') =>
+    inTurn(planned, 'database', async () => {
+      await system.machine.call('stopDatabase', how);
+      await sleep(DATABASE_DOWN_MS);
+      await system.machine.call('startDatabase');
+    });
+
+  async function answerErrors(): Promise<number[]> {
+    const ids: number[] = [];
+    for (const upstream of UPSTREAMS) {
+      const operations = pace.sparedSubmits.includes(upstream) ? QUESTIONS : ['submit', ...QUESTIONS];
+      for (const operation of operations) {
+        ids.push(await system.upstreams.call('addFault', { kind: 'server_error', upstream, operation }));
+      }
+    }
+    return ids;
+  }
+
+  /** The storage is away for longer than upstreams keep results: what was fetched must never be needed from them again. */
+  async function expireResults(planned: PlannedFault): Promise<void> {
+    await sleep(SETTLE_MS);
+    await inTurn(planned, 'storage', async (fault) => {
+      const away = Date.now();
+      await system.storage.set('cut');
+      await sleep(planned.ms);
+      const prompts = await system.upstreams.call('expireFetched', away, Date.now() - ON_DISK_MS);
+      fault.hits = prompts.length;
+      await system.storage.set('open');
+      const until = performance.now() + STORED_MS;
+      while ((await countUnfinished(system.servers.databaseUrl, { prompts })) > 0) {
+        if (performance.now() > until) {
+          context.log('results_expired: not everything that was fetched has been stored yet');
+          break;
+        }
+        await sleep(250);
+      }
+    });
+  }
+
+  return {
+    database_restart: (planned) => database(planned, 'fast'),
+    database_crash: (planned) => database(planned, 'crash'),
+    storage_away: (planned) =>
+      inTurn(planned, 'storage', async () => {
+        await system.storage.set('cut');
+        await sleep(planned.ms);
+        await system.storage.set('open');
+      }),
+    results_expired: expireResults,
+    upstream_away: (planned) =>
+      inTurn(planned, 'upstreams', async () => {
+        await system.upstreams.call('refuse', UPSTREAMS);
+        await sleep(planned.ms);
+        await system.upstreams.call('accept', UPSTREAMS);
+      }),
+    upstream_errors: (planned) =>
+      inTurn(planned, 'upstreams', async () => {
+        const ids = await answerErrors();
+        await sleep(planned.ms);
+        for (const id of ids) await system.upstreams.call('removeFault', id);
+      }),
+  };
+}
