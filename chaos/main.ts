@@ -54,18 +54,18 @@ try {
   if (!(error instanceof Interrupted)) throw error;
   console.error(error.message);
 } finally {
-  if (!clean) console.error(`The nodes' logs are in ${system.logs}`);
+  if (!clean) console.error(`The nodes' logs are in ${system.nodes.logs}`);
   await system.close(!clean);
 }
 process.exit(clean ? 0 : 1);
 
 async function run(): Promise<boolean> {
-  const ownership = watchOwnership(system.servers.databaseUrl, system.slots);
+  const ownership = watchOwnership(system.servers.databaseUrl, system.nodes.slots);
   const api = createApiClient(system.balancer.address, system.key);
   const faults = createFaults(system, pace, { parted: ownership.parted, log: say });
   await within(faults.startNodes());
-  say(`${system.slots.length} nodes listen; logs in ${system.logs}`);
-  const plan = planFaults(pace, system.slots.length, seed);
+  say(`${system.nodes.slots.length} nodes listen; logs in ${system.nodes.logs}`);
+  const plan = planFaults(pace, system.nodes.slots.length, seed);
   const clients = planClients(tasks, endOf(plan) * pace.busyShare, seed);
   const over = new AbortController();
   const progress = setInterval(() => say(progressOf(clients, ownership.loads)), PROGRESS_MS);
@@ -115,8 +115,8 @@ async function run(): Promise<boolean> {
           troubles: api.troubles,
           hangUps: api.hangUps,
           balancerFailures: system.balancer.failures,
-          crashes: system.crashes,
-          failedStarts: system.failedStarts,
+          crashes: system.nodes.crashes,
+          failedStarts: system.nodes.failedStarts,
           skipped: faults.skipped,
           upstreamRequests: await system.upstreams.call('requests'),
           seconds: seconds(),

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultKind, PlannedFault } from '../plan.ts';
 import type { GatewayProcess } from '../system/gatewayProcess.ts';
-import type { Slot } from '../system/system.ts';
-import type { Fault, FaultContext, MakeFault } from './faults.ts';
+import type { Slot } from '../system/nodes.ts';
+import type { Fault, FaultContext, MakeFault } from './fault.ts';
 
 type MachineFault = Extract<
   FaultKind,
@@ -32,7 +32,7 @@ export function machineFaults(context: FaultContext): Record<MachineFault, MakeF
     planned: PlannedFault,
     hit: (node: GatewayProcess, slot: Slot, fault: Fault) => Promise<void>,
   ): Promise<void> {
-    const slot = system.slots[planned.slot];
+    const slot = system.nodes.slots[planned.slot];
     if (!slot?.node?.running) return context.skip(planned.kind, 'the node was down');
     const fault = context.begin(planned.kind, slot, planned.stepMs);
     try {
@@ -64,7 +64,7 @@ export function machineFaults(context: FaultContext): Record<MachineFault, MakeF
     });
 
   const fullDisk = async (planned: PlannedFault, which: 'data' | 'log'): Promise<void> => {
-    if (system.noDisks !== undefined) return context.skip(planned.kind, system.noDisks);
+    if (system.nodes.noDisks !== undefined) return context.skip(planned.kind, system.nodes.noDisks);
     await onNode(planned, async (_node, { disks }) => {
       await disks?.[which].fill();
       await sleep(planned.ms);

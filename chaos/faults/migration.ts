@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import type { Slot, System } from '../system/system.ts';
-import type { FaultContext } from './faults.ts';
+import type { Slot } from '../system/nodes.ts';
+import type { System } from '../system/system.ts';
+import type { FaultContext } from './fault.ts';
 
 /** Chosen at will; no lock of the gateway has this number. */
 const LOCK = 0x0c4a_0001;
@@ -37,9 +38,11 @@ export async function killMigrations(context: FaultContext): Promise<void> {
     await client.query(SET_UP);
     await stopAt(client, 1);
     let listening = false;
-    const everybody = Promise.all(system.slots.map((slot) => system.fill(slot, true))).then(() => {
-      listening = true;
-    });
+    const everybody = Promise.all(system.nodes.slots.map((slot) => system.nodes.fill(slot, true))).then(
+      () => {
+        listening = true;
+      },
+    );
     for (let kill = 1; kill <= pace.migrationKills; kill++) {
       const slot = await heldUp(client, system, () => listening);
       if (!slot) {
@@ -47,7 +50,7 @@ export async function killMigrations(context: FaultContext): Promise<void> {
         continue;
       }
       const fault = context.begin('migration_killed', slot);
-      system.expectEnd(slot);
+      system.nodes.expectEnd(slot);
       slot.node?.signal('SIGKILL');
       await slot.node?.ended;
       fault.until = Date.now();
@@ -74,7 +77,9 @@ async function stopAt(client: Client, statements: number): Promise<void> {
 async function heldUp(client: Client, system: System, over: () => boolean): Promise<Slot | undefined> {
   while (!over()) {
     const { rows } = await client.query<{ port: number }>(HELD_UP);
-    const slot = system.slots.find(({ database }) => rows.some(({ port }) => database.outgoing.has(port)));
+    const slot = system.nodes.slots.find(({ database }) =>
+      rows.some(({ port }) => database.outgoing.has(port)),
+    );
     if (slot) return slot;
     await sleep(LOOK_MS);
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultKind, PlannedFault } from '../plan.ts';
-import type { Slot } from '../system/system.ts';
-import type { FaultContext, MakeFault } from './faults.ts';
+import type { Slot } from '../system/nodes.ts';
+import type { FaultContext, MakeFault } from './fault.ts';
 
 type NodeFault = Extract<
   FaultKind,
@@ -13,11 +13,11 @@ export function nodeFaults(context: FaultContext): Record<NodeFault, MakeFault> 
   const { system, parted } = context;
 
   async function restart(slot: Slot): Promise<void> {
-    system.expectEnd(slot);
+    system.nodes.expectEnd(slot);
     slot.node?.terminate();
     await slot.node?.ended;
     slot.address = undefined;
-    await system.fill(slot, false);
+    await system.nodes.fill(slot, false);
   }
 
   const cable = (planned: PlannedFault, mode: 'cut' | 'black_hole') =>
@@ -31,12 +31,12 @@ export function nodeFaults(context: FaultContext): Record<NodeFault, MakeFault> 
   return {
     kill: (planned) =>
       context.onSlot(planned, async (slot) => {
-        system.expectEnd(slot);
+        system.nodes.expectEnd(slot);
         parted(slot, 'kill');
         slot.node?.signal('SIGKILL');
         await slot.node?.ended;
         slot.address = undefined;
-        await system.fill(slot, true);
+        await system.nodes.fill(slot, true);
       }),
     pause: (planned) =>
       context.onSlot(planned, async (slot) => {
@@ -47,7 +47,7 @@ export function nodeFaults(context: FaultContext): Record<NodeFault, MakeFault> 
       }),
     async rolling_restart(planned) {
       const fault = context.begin(planned.kind);
-      for (const index of system.slots.keys()) {
+      for (const index of system.nodes.slots.keys()) {
         const slot = await context.takeSlot(index, { exactly: true });
         if (!slot) {
           context.skip(planned.kind, 'a node, or all others, were down');

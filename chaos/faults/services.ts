@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultKind, PlannedFault } from '../plan.ts';
 import { UPSTREAMS } from '../shared/families.ts';
 import { countUnfinished } from '../verdict/records.ts';
-import type { Fault, FaultContext, MakeFault } from './faults.ts';
+import type { Fault, FaultContext, MakeFault } from './fault.ts';
 
 type ServiceFault = Extract<
   FaultKind,

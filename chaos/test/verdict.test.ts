@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ClientLog } from '../clients/client.ts';
-import type { Fault } from '../faults/faults.ts';
+import type { Fault } from '../faults/fault.ts';
 import { FAULT_KINDS, LONG, planFaults, SHORT } from '../plan.ts';
 import { FAMILIES } from '../shared/families.ts';
 import type { TaskRecord } from '../verdict/records.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { FaultKind } from '../plan.ts';
-import type { Slot } from '../system/system.ts';
+import type { Slot } from '../system/nodes.ts';
 
 /** A task of a node that was parted from it, and how long it took until another node had it (or it had ended). */
 export interface Adoption {

@@ -1,5 +1,5 @@
 import type { ApiClient } from '../clients/http.ts';
-import type { Fault } from '../faults/faults.ts';
+import type { Fault } from '../faults/fault.ts';
 import { BREAKS_NO_REQUEST, FAULT_KINDS } from '../plan.ts';
 import type { BalancerFailure } from '../system/loadBalancer.ts';
 import type { Adoption } from './ownership.ts';

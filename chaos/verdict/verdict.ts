@@ -1,5 +1,5 @@
 import type { ClientLog } from '../clients/client.ts';
-import type { Fault } from '../faults/faults.ts';
+import type { Fault } from '../faults/fault.ts';
 import { BREAKS_NO_REQUEST } from '../plan.ts';
 import { BUILT_IN } from '../shared/families.ts';
 import type { StoredObject } from '../system/children/servers.ts';
