@@ -22,6 +22,8 @@ const QUESTIONS = ['poll', 'list', 'download'] as const;
 const SETTLE_MS = 8_000;
 /** A result that was fetched so long ago is on its node's disk, whatever the machine does. Milliseconds. */
 const ON_DISK_MS = 3_000;
+/** How much longer the storage stays away where nothing was fetched yet. Milliseconds. */
+const FETCHED_MS = 20_000;
 /** How long what was fetched may take to be stored once the storage is back. Milliseconds. */
 const STORED_MS = 60_000;
 
@@ -75,7 +77,13 @@ export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeF
       const away = Date.now();
       await system.storage.set('cut');
       await sleep(planned.ms);
-      const prompts = await system.upstreams.call('expireFetched', away, Date.now() - ON_DISK_MS);
+      const latest = performance.now() + FETCHED_MS;
+      const expire = () => system.upstreams.call('expireFetched', away, Date.now() - ON_DISK_MS);
+      let prompts = await expire();
+      while (prompts.length === 0 && performance.now() < latest) {
+        await sleep(250);
+        prompts = await expire();
+      }
       fault.hits = prompts.length;
       await system.storage.set('open');
       const until = performance.now() + STORED_MS;
