@@ -219,7 +219,9 @@ const bounded =
 
 /** The opened bytes; throws `TooLarge` in the stream where the whole has more than `maxBytes`. */
 export function atMost(maxBytes: number, { stream, offset }: OpenedResult): Readable {
-  return Readable.from(
+  // It may break before it is read, and be dropped unread: a generator that never began handles neither.
+  stream.on('error', () => undefined);
+  const bounded = Readable.from(
     (async function* () {
       let length = offset;
       for await (const piece of stream) {
@@ -229,6 +231,7 @@ export function atMost(maxBytes: number, { stream, offset }: OpenedResult): Read
       }
     })(),
   );
+  return bounded.once('close', () => stream.destroy());
 }
 
 /** A stream whose errors are told from those of our own disk, which may look the same. */

@@ -66,6 +66,17 @@ async function stored(world: World, videoId = ''): Promise<Buffer> {
 
 const broken = giving(VIDEO, { upTo: 5000, version: '"a"' });
 
+/** All bytes, and then an error in the place of the end. */
+const resetAtEnd: Answer = (offset) => ({
+  stream: Readable.from(
+    (function* () {
+      yield VIDEO.subarray(offset);
+      throw new Error('reset');
+    })(),
+  ),
+  offset,
+});
+
 describe('an upstream that cannot go on', () => {
   it.each<[string, Answer[], number[]]>([
     ['says nothing of the length', [broken, notResumable(), giving(VIDEO)], [0, 5000, 0]],
@@ -82,22 +93,30 @@ describe('an upstream that cannot go on', () => {
   });
 
   it('because all of it is here already is not asked again', async () => {
-    const { world, task, asked } = await answering(
-      // All bytes, and then an error in the place of the end.
-      (offset) => ({
-        stream: Readable.from(
-          (function* () {
-            yield VIDEO.subarray(offset);
-            throw new Error('reset');
-          })(),
-        ),
-        offset,
-      }),
-      notResumable(),
-    );
+    const { world, task, asked } = await answering(resetAtEnd, notResumable());
     expect(task.error).toBeUndefined();
     expect(asked).toEqual([0, VIDEO.length]);
     expect((await stored(world, task.result?.videoId)).equals(VIDEO)).toBe(true);
+  });
+
+  it.each([
+    ['longer', VIDEO.length + 1],
+    ['shorter', VIDEO.length - 1],
+  ])(
+    'and says that its video is %s than the whole one that is here is asked for it',
+    async (_what, total) => {
+      const { world, task, asked } = await answering(resetAtEnd, notResumable(total), giving(OTHER));
+      expect(asked).toEqual([0, VIDEO.length, 0]);
+      expect((await stored(world, task.result?.videoId)).equals(OTHER)).toBe(true);
+    },
+  );
+
+  it('and says that all is here which is no whole video is asked for one at once', async () => {
+    const { world, task, asked } = await answering(broken, notResumable(5000), giving(VIDEO));
+    expect(asked).toEqual([0, 5000, 0]);
+    expect((await stored(world, task.result?.videoId)).equals(VIDEO)).toBe(true);
+    // In the same try: what is staged was never taken for the video.
+    expect((task.completedAt ?? 0) - (task.startedAt ?? 0)).toBeLessThan(10_000);
   });
 
   it('begins anew where it gives other bytes from the start', async () => {
@@ -109,6 +128,95 @@ describe('an upstream that cannot go on', () => {
     const { task, asked } = await answering(broken, notResumable());
     expect(task.error?.reason).toBe('result_lost');
     expect(asked.filter((offset) => offset > 0)).toEqual([5000]);
+  });
+});
+
+describe('the rest of a video', () => {
+  it.each<[string, Answer[], number[]]>([
+    ['is what goes on where it was told to', [broken, giving(VIDEO, { version: '"a"' })], [0, 5000]],
+    ['needs no name of its bytes', [broken, giving(VIDEO)], [0, 5000]],
+    ['needs no length', [broken, giving(VIDEO, { told: false })], [0, 5000]],
+    [
+      'may begin before its place',
+      [broken, first((at) => giving(VIDEO)(at - 1000), giving(VIDEO))],
+      [0, 5000],
+    ],
+    ['may be the whole', [broken, () => giving(VIDEO, { version: '"b"' })(0)], [0, 5000]],
+    [
+      'is asked for again where more came than was told',
+      [(offset) => ({ ...giving(VIDEO)(offset), bytes: VIDEO.length - 1 }), giving(VIDEO)],
+      [0, 0],
+    ],
+    [
+      'is asked for again where less came than was told',
+      [(offset) => ({ ...giving(VIDEO.subarray(0, 9000))(offset), bytes: VIDEO.length }), giving(VIDEO)],
+      [0, 9000],
+    ],
+  ])('%s', async (_what, answers, asked) => {
+    const ended = await answering(...answers);
+    expect(ended.task.error).toBeUndefined();
+    expect(ended.asked).toEqual(asked);
+    expect((await stored(ended.world, ended.task.result?.videoId)).equals(VIDEO)).toBe(true);
+  });
+
+  it('that begins somewhere else is never put behind nothing', async () => {
+    const { world, task } = await answering((offset) => giving(VIDEO)(offset + 10));
+    expect(task.error?.reason).toBe('result_lost');
+    expect(await Array.fromAsync(world.storage.list())).toEqual([]);
+  });
+
+  it('is let go of, whatever becomes of it', async () => {
+    const streams: Readable[] = [];
+    const kept =
+      (answer: Answer): Answer =>
+      (offset) => {
+        const opened = answer(offset);
+        streams.push(opened.stream);
+        return opened;
+      };
+    const { task } = await answering(
+      kept(broken),
+      kept(first(giving(OTHER.subarray(0, 9000)), giving(VIDEO))),
+      kept((offset) => giving(VIDEO)(offset + 10)),
+      kept((offset) => giving(VIDEO)(offset + 10)),
+      kept(giving(VIDEO)),
+    );
+    expect(task.error).toBeUndefined();
+    expect(streams.map(({ destroyed }) => destroyed)).toEqual(streams.map(() => true));
+    expect(streams).toHaveLength(5);
+  });
+
+  it('is asked for again where its connection breaks before the first byte is read', async () => {
+    const { task, asked } = await answering((offset) => {
+      const stream = new Readable({ read: () => undefined });
+      process.nextTick(() => stream.destroy(new Error('reset')));
+      return { stream, offset, bytes: VIDEO.length };
+    }, giving(VIDEO));
+    expect(task.error).toBeUndefined();
+    expect(asked).toEqual([0, 0]);
+  });
+
+  it('is not asked for by a process that finds all bytes here, though nobody told how many they are', async () => {
+    let asked = 0;
+    const provider: WorldOptions['provider'] = (recording) => ({
+      ...recording,
+      async open(_handle, _result, offset) {
+        asked += 1;
+        return giving(VIDEO, { told: false })(offset);
+      },
+    });
+    const world = await createWorld({
+      provider,
+      parts: ({ inspector }) => ({
+        inspector: { ...inspector, probe: () => Promise.reject(new Error('no descriptors')) },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    const next = await world.crash({ provider });
+    expect((await next.ends(id)).error).toBeUndefined();
+    expect(asked).toBe(1);
   });
 });
 
