@@ -99,6 +99,8 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toBeUndefined();
     expect(opens(world)).toBe(1);
+    // Nor is it asked anything: its word says nothing about our disk.
+    expect(world.upstream.count('ask')).toBe(1);
     expect(task.completedAt).toBeGreaterThan(START_OF_TIME + 60_000);
   });
 

@@ -1,12 +1,17 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { EngineParts } from '../../../src/engine/parts.ts';
 import { mediaIdOf } from '../../../src/media/key.ts';
 import { type MediaStorage, StoredWrong } from '../../../src/media/media.ts';
+import { NativeCrash } from '../../../src/native/errors.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
 import { OnetakeError } from '../../../src/tasks/errors.ts';
+import type { Task } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { createWorld, SETTINGS, type World } from '../../support/engineWorld.ts';
+import { eventually } from '../../support/eventually.ts';
 import { fakeInspector } from '../../support/fakeVideo.ts';
 import { readAll } from '../../support/http/readAll.ts';
+import { createManualCluster } from '../../support/manualCluster.ts';
 import { videoOf } from '../../support/recordingProvider.ts';
 
 const offsets = ({ upstream }: World) =>
@@ -147,6 +152,7 @@ describe('fetching a video', () => {
     expect(task.error).toMatchObject(LOST);
     expect(task.error?.message).toContain('not charged');
     expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(7_200_000);
+    expect((task.completedAt ?? 0) - task.createdAt).toBeLessThan(7_200_000 + 180_000);
   });
 
   it('frees the place on the account: a slow download holds no submission up', async () => {
@@ -313,5 +319,399 @@ describe('a poster', () => {
     const { id } = await world.submit();
     await expectWhole(world, id);
     expect((await world.task(id)).result?.posterId).toBeUndefined();
+  });
+});
+
+/** What a driver that is none any more must not have done: the video is as it was, for the next one. */
+async function expectUntouched(world: World, id: string): Promise<void> {
+  const asked = world.upstream.count('ask');
+  await world.advance(3_600_000);
+  expect(await world.task(id)).toMatchObject({ phase: 'storing', owner: 'node-1' });
+  expect(await world.ledger(id)).toEqual({ hold: 400_000 });
+  expect(await world.store.mediaOf(id)).toEqual([]);
+  expect(await Array.fromAsync(world.storage.list())).toEqual([]);
+  expect(world.upstream.count('discard')).toBe(0);
+  expect(world.upstream.count('ask')).toBe(asked);
+}
+
+/** A node that has no others, and whose lease a test takes away. */
+function alone() {
+  const cluster = { ...createManualCluster(), shared: false };
+  return { cluster, lose: cluster.lose, freeze: cluster.freeze };
+}
+
+describe('a driver that loses its task', () => {
+  it('while the bytes come leaves the upstream alone', async () => {
+    const { cluster, lose } = alone();
+    const signals: AbortSignal[] = [];
+    const world = await createWorld({
+      parts: () => ({ cluster }),
+      provider: (provider) => ({
+        ...provider,
+        open(handle, result, offset, signal) {
+          signals.push(signal);
+          return provider.open(handle, result, offset, signal);
+        },
+      }),
+    });
+    world.provider.hold('open');
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    lose();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    await expectUntouched(world, id);
+    expect(signals).toHaveLength(1);
+  });
+
+  it('in the moment in which its result is announced fetches nothing', async () => {
+    const { cluster, lose } = alone();
+    const world = await createWorld({ parts: () => ({ cluster }) });
+    world.feed.onChange(({ task }) => task.phase === 'storing' && lose());
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await expectUntouched(world, id);
+    expect(world.upstream.count('open')).toBe(0);
+  });
+
+  it.each([
+    ['while the bytes are looked at', 'probe', 'lose'],
+    ['while they are measured', 'digest', 'lose'],
+    ['while the poster is made', 'poster', 'lose'],
+    ['before it was told so', 'poster', 'freeze'],
+  ] as const)('%s keeps nothing, and what it has fetched is the next one’s', async (_when, step, how) => {
+    const mortal = alone();
+    const world = await createWorld({
+      parts: ({ inspector }) => ({
+        cluster: mortal.cluster,
+        inspector: {
+          ...inspector,
+          [step](...given: [string, never]) {
+            mortal[how]();
+            return inspector[step](...given);
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await expectUntouched(world, id);
+    const next = await world.crash({});
+    await expectWhole(next, id);
+    expect(offsets(next)).toEqual([0]);
+  });
+
+  it.each([
+    [
+      'to another driver before',
+      (store: EngineParts['store'], task: Task) => store.transfer('node-1', 'node-9', [task]),
+    ],
+    ['and does not know how it went', () => Promise.reject(new Error('no connection'))],
+  ])('as it stores the video, %s, announces nothing, and leaves both copies', async (_how, happens) => {
+    const mortal = alone();
+    const stored = Promise.withResolvers<void>();
+    const world = await createWorld({
+      parts: ({ store }) => ({
+        cluster: mortal.cluster,
+        store: {
+          ...store,
+          async commit(move, media) {
+            if (move.task.phase !== 'succeeded') return store.commit(move, media);
+            const task = await store.task(move.task.id);
+            try {
+              await happens(store, task as Task);
+              return await store.commit(move, media);
+            } finally {
+              stored.resolve();
+              mortal.lose();
+            }
+          },
+        },
+      }),
+    });
+    const announced: string[] = [];
+    world.feed.onChange(({ task }) => announced.push(task.phase));
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await stored.promise;
+    await world.advance(3_600_000);
+    expect(announced).not.toContain('succeeded');
+    expect(await world.ledger(id)).toEqual({ hold: 400_000 });
+    expect(world.upstream.count('discard')).toBe(0);
+    expect(await Array.fromAsync(world.storage.list())).toHaveLength(2);
+    const next = await world.crash({});
+    await expectWhole(next, id);
+    expect(offsets(next)).toEqual([0]);
+    expect(next.upstream.count('discard')).toBe(1);
+  });
+
+  it('because the gateway stops, keeps nothing either', async () => {
+    let drained: Promise<void> | undefined;
+    const world: World = await createWorld({
+      parts: ({ inspector }) => ({
+        inspector: {
+          ...inspector,
+          async poster(...given) {
+            drained ??= world.engine.drain(10_000);
+            return inspector.poster(...given);
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    await drained;
+    expect(await Array.fromAsync(world.storage.list())).toEqual([]);
+    expect(await world.store.mediaOf(id)).toEqual([]);
+    const next = await world.restart({});
+    await expectWhole(next, id);
+    expect(offsets(next)).toEqual([0]);
+  });
+
+  it('after its move was written does not ask the upstream to forget anything', async () => {
+    const { cluster, lose } = alone();
+    const world = await createWorld({
+      parts: ({ store }) => ({
+        cluster,
+        store: {
+          ...store,
+          async commit(move, media) {
+            const done = await store.commit(move, media);
+            if (move.task.phase === 'succeeded') lose();
+            return done;
+          },
+        },
+      }),
+    });
+    await expectWhole(world, (await world.submit()).id);
+    await world.idle();
+    expect(world.upstream.count('discard')).toBe(0);
+  });
+});
+
+describe('what is put into the storage', () => {
+  it('has its row first, with what its bytes must be, still pending', async () => {
+    const rows: unknown[] = [];
+    const world: World = await createWorld({
+      parts: ({ storage, store }) => ({
+        storage: {
+          ...storage,
+          async write(key) {
+            const write = await storage.write(key);
+            return {
+              ...write,
+              async commit(under = key) {
+                const [row] = (await store.mediaOf((await taskOf(world)).id)).filter(
+                  ({ storageKey }) => storageKey === under,
+                );
+                rows.push([row?.kind, row?.state, row?.bytes, row?.sha256]);
+                return write.commit(under);
+              },
+            };
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    const { result } = await world.ends(id);
+    expect(rows).toEqual([
+      ['poster', 'pending', undefined, undefined],
+      ['video', 'pending', result?.bytes, result?.sha256],
+    ]);
+  });
+
+  it('is announced as soon as a store that was away takes it, and not fetched again', async () => {
+    let away = 2;
+    const world = await createWorld({
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async commit(move, media) {
+            if (move.task.phase === 'succeeded' && away-- > 0) throw new Error('no connection');
+            return store.commit(move, media);
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await eventually(async () => expect((await world.task(id)).phase).toBe('succeeded'));
+    expect(offsets(world)).toEqual([0]);
+  });
+});
+
+const taskOf = async ({ upstream, task }: World): Promise<Task> => task(upstream.records[0]?.taskId ?? '');
+
+describe('tries for a video', () => {
+  /** A world whose upstream opens videos as told, and the times at which it was asked to. */
+  async function opening(
+    open: (tries: number) => void | Promise<void>,
+    options: Partial<Parameters<typeof createWorld>[0]> = {},
+  ) {
+    const times: number[] = [];
+    const world: World = await createWorld({
+      ...options,
+      provider: (provider) => ({
+        ...provider,
+        async open(...given) {
+          times.push(world.timers.now());
+          await open(times.length);
+          return provider.open(...given);
+        },
+      }),
+    });
+    const waits = () => times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    return { world, waits, tries: () => times.length };
+  }
+
+  it('are a second apart and more, up to a minute', async () => {
+    const { world, waits } = await opening((tries) => {
+      if (tries <= 8) throw new UpstreamError('upstream_unavailable');
+    });
+    await expectWhole(world, (await world.submit()).id);
+    expect(waits()).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+  });
+
+  it('are as far apart as the upstream wants', async () => {
+    const { world, waits } = await opening((tries) => {
+      if (tries === 1) throw new UpstreamError('rate_limited', { retryAfterMs: 90_000 });
+      if (tries === 2) throw new UpstreamError('rate_limited', { retryAfterMs: 10 });
+    });
+    await expectWhole(world, (await world.submit()).id);
+    expect(waits()).toEqual([90_000, 2000]);
+  });
+
+  it.each([
+    ['three, however long they take', [700_000, 700_000]],
+    ['ten minutes, however many there are', Array.from({ length: 9 }, () => 60_000)],
+  ])('of a link that is past its time are at least %s', async (_what, retryAfter) => {
+    const { world, waits } = await opening(
+      (tries) => {
+        const retryAfterMs = retryAfter[tries - 1];
+        if (retryAfterMs !== undefined) throw new UpstreamError('upstream_unavailable', { retryAfterMs });
+      },
+      { behaviour: () => ({ resultExpiresAt: START_OF_TIME }) },
+    );
+    await expectWhole(world, (await world.submit()).id);
+    expect(waits()).toEqual(retryAfter);
+  });
+
+  it('of a link that is past its time end after three in ten minutes', async () => {
+    const { world, tries } = await opening(
+      () => {
+        throw new UpstreamError('upstream_unavailable', { retryAfterMs: 300_000 });
+      },
+      { behaviour: () => ({ resultExpiresAt: START_OF_TIME }) },
+    );
+    expect((await world.ends((await world.submit()).id)).error).toMatchObject(LOST);
+    expect(tries()).toBe(3);
+  });
+
+  it('of bytes that are no video are ten seconds apart and more', async () => {
+    const { world, waits } = await opening(() => undefined, {
+      behaviour: () => ({ open: ['damaged', 'damaged', 'whole'] }),
+    });
+    await expectWhole(world, (await world.submit()).id);
+    expect(waits()).toEqual([10_000, 20_000]);
+  });
+
+  it('of a file that ends its checker are up to ten minutes apart', async () => {
+    const times: number[] = [];
+    const world: World = await createWorld({
+      parts: ({ inspector }) => ({
+        inspector: {
+          ...inspector,
+          async probe(path) {
+            times.push(world.timers.now());
+            if (times.length <= 12) throw new NativeCrash(null, 'SIGSEGV', '');
+            return inspector.probe(path);
+          },
+        },
+      }),
+    });
+    await expectWhole(world, (await world.submit()).id);
+    const waits = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600].map((seconds) => seconds * 1000));
+  });
+
+  it('leave one that trickles for another after half an hour, from the bytes that are there', async () => {
+    const long = new AbortController();
+    const usual = AbortSignal.timeout;
+    vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => (ms === 1_800_000 ? long.signal : usual(ms)));
+    onTestFinished(() => void vi.restoreAllMocks());
+    const { world, tries } = await opening((tries) => {
+      if (tries > 1) vi.restoreAllMocks();
+    });
+    world.provider.hold('open');
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.idle();
+    expect(tries()).toBe(1);
+    long.abort();
+    await world.advance(1000);
+    expect(tries()).toBe(2);
+  });
+
+  it('are as many at a time as the settings say, for each account by itself', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { world, tries } = await opening(() => gate.promise, {
+      settings: { downloadConcurrency: 2 },
+      limits: { inFlight: 3 },
+      accounts: ['one', 'two'],
+    });
+    const tasks = await Promise.all(Array.from({ length: 6 }, () => world.submit()));
+    for (const { id } of tasks) await world.reaches(id, 'storing');
+    await world.idle();
+    expect(tries()).toBe(4);
+    gate.resolve();
+    for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+
+  it('that wait for their turn as the gateway stops are not begun', async () => {
+    const { world, tries } = await opening(() => undefined, { settings: { downloadConcurrency: 1 } });
+    world.provider.hold('open');
+    const tasks = await Promise.all([1, 2].map(() => world.submit()));
+    for (const { id } of tasks) await world.reaches(id, 'storing');
+    await world.idle();
+    await world.engine.drain(10_000);
+    expect(tries()).toBe(1);
+  });
+
+  it('ask nobody but the upstream where no process has been at it before', async () => {
+    const stats: string[] = [];
+    const world = await createWorld({
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          stat(key) {
+            stats.push(key);
+            return storage.stat(key);
+          },
+        },
+      }),
+    });
+    await expectWhole(world, (await world.submit()).id);
+    expect(stats).toEqual([]);
+  });
+
+  it('end in a failure that is told as soon as a store that was away takes it', async () => {
+    let away = 1;
+    const world = await createWorld({
+      behaviour: () => ({ open: ['damaged'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async commit(move, media) {
+            if (move.task.phase === 'failed' && away-- > 0) throw new Error('no connection');
+            return store.commit(move, media);
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.reaches(id, 'storing');
+    await world.advance(120_000);
+    await eventually(async () => expect((await world.task(id)).error).toMatchObject(LOST));
   });
 });
