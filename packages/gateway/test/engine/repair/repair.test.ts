@@ -5,6 +5,9 @@ import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 import { readAll } from '../../support/http/readAll.ts';
 
+/** An upstream that is never asked to forget a video. */
+const KEEPS = ['askMany', 'find', 'cancel'] as const;
+
 const flipped = (bytes: Buffer): Buffer => {
   const other = Buffer.from(bytes);
   other.writeUInt8(other.readUInt8(bytes.length / 2) ^ 1, bytes.length / 2);
@@ -69,7 +72,7 @@ describe('a stored video whose bytes have changed', () => {
 
   it('is fetched by a new link where the old one has expired', async () => {
     const open = ['whole', { error: 'upstream_unavailable' }, 'whole'] as const;
-    const world = await createWorld({ behaviour: () => ({ open }) });
+    const world = await createWorld({ abilities: KEEPS, behaviour: () => ({ open }) });
     const { task, bytes } = await damaged(world);
     await expect(readVideo(world, task)).rejects.toThrow();
     await eventually(async () => expect(await readVideo(world, task)).toEqual(bytes));
@@ -113,6 +116,7 @@ describe('a stored video whose bytes have changed', () => {
 
   it('counts again once somebody has put its bytes back', async () => {
     const world = await createWorld({
+      abilities: KEEPS,
       behaviour: () => ({ open: ['whole', { error: 'upstream_unavailable' }] }),
     });
     const { task, row, bytes } = await damaged(world);
