@@ -14,7 +14,7 @@ export interface TestFile {
   readonly overheadMs: number;
   /** The tests that pass without a mutant: in ms, by full name. */
   readonly tests: Readonly<Record<string, number>>;
-  /** A test failed without a mutant: it is given another chance the next time. */
+  /** A test failed without a mutant. */
   readonly failed: boolean;
   /** Keys of mutants by test; those under '' are reached by the imports or the set-up, so by all tests. */
   readonly reached: ReadonlyMap<string, ReadonlySet<string>>;

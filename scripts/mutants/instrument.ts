@@ -12,6 +12,8 @@ export interface Mutant {
   /** From the root of the repository. */
   readonly file: string;
   readonly line: number;
+  /** The whole text of that line. */
+  readonly code: string;
   readonly mutator: string;
   readonly original: string;
   readonly replacement: string;
@@ -65,7 +67,8 @@ export async function instrument(sources: ReadonlyMap<string, string>): Promise<
     files: new Map(files.map(({ name, content }) => [name, content])),
     ignored: mutants.length - counted.length,
     mutants: counted.map(({ id, fileName: file, location, mutatorName: mutator, replacement }) => {
-      const original = textAt(sources.get(file) ?? '', location);
+      const source = sources.get(file) ?? '';
+      const original = textAt(source, location);
       const same = `${file}|${mutator}|${original}|${replacement}`;
       const before = keys.get(same) ?? 0;
       keys.set(same, before + 1);
@@ -74,6 +77,7 @@ export async function instrument(sources: ReadonlyMap<string, string>): Promise<
         key: `${same}|${before}`,
         file,
         line: location.start.line + 1,
+        code: source.split('\n')[location.start.line] ?? '',
         mutator,
         original,
         replacement,

@@ -15,7 +15,7 @@ export type LaneRequest =
   | { readonly type: 'test'; readonly mutant: string; readonly batch: Batch }
   | { readonly type: 'end' };
 
-/** Tests of one file. */
+/** Tests of one file, or all of them where none is named. */
 export interface Batch {
   readonly file: string;
   readonly tests: readonly string[];
@@ -112,7 +112,7 @@ async function cover(opened: Vitest, filters: readonly string[]): Promise<void> 
 
 async function test(opened: Vitest, { file, tests }: Batch): Promise<void> {
   const found: TestSpecification[] = opened.projects.map((project) =>
-    project.createSpecification(path.join(ROOT, file), { testNames: [...tests] }),
+    project.createSpecification(path.join(ROOT, file), tests.length > 0 ? { testNames: [...tests] } : {}),
   );
   const { unhandledErrors } = await opened.runTestSpecifications(found);
   if (unhandledErrors.length > 0) {

@@ -13,6 +13,8 @@ export interface PlannedBatch extends Batch {
   /** What it took without a mutant. */
   readonly costMs: number;
   readonly limitMs: number;
+  /** No test of the file fails without a mutant. */
+  readonly isSound: boolean;
 }
 
 export interface Plan {
@@ -63,6 +65,7 @@ export function createPlanner(coverage: readonly TestFile[], budgetMs: number) {
           {
             file: testFile.file,
             tests,
+            isSound: !testFile.failed,
             testTimeout,
             costMs,
             limitMs: PATIENCE * costMs + testTimeout,

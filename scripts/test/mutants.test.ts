@@ -53,6 +53,7 @@ const mutant = (key: string): Mutant => ({
   key: `${FILE}|${key}`,
   file: FILE,
   line: 1,
+  code: 'true',
   mutator: 'BooleanLiteral',
   original: 'true',
   replacement: 'false',

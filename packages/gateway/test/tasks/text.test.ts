@@ -18,6 +18,7 @@ describe('text for a store', () => {
     ['cut behind a character of two units', `a${BOAT}b`, 3, `a${BOAT}`],
     ['cut within a character of two units: without its half', `ab${BOAT}`, 3, 'ab'],
     ['cut, and cleaned', 'a\0bc', 3, 'a\ufffdb'],
+    ['as long as the limit, and ending in half a character', `a${BOAT.charAt(0)}`, 2, 'a\ufffd'],
     ['short, and cleaned', '\0', 3, '\ufffd'],
   ])('that is bounded, %s', (_what, text, limit, kept) => {
     expect(bounded(text, limit)).toBe(kept);
