@@ -34,8 +34,12 @@ export function createDuplicateGuard(): DuplicateGuard {
 
   return {
     async submitting(likeness, work) {
-      const group = groupOf(likeness);
-      while (group.search) await group.search;
+      let group = groupOf(likeness);
+      while (group.search) {
+        await group.search;
+        // The search may have forgotten the group with its end: the next one would not see this submission in it.
+        group = groupOf(likeness);
+      }
       const running = work();
       const settled = running.catch(() => undefined);
       group.submissions.add(settled);

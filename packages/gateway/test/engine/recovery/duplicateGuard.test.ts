@@ -65,6 +65,65 @@ it('searches run one after the other; what looks different is not held up', asyn
   expect(happened.indexOf('two begins')).toBeGreaterThan(happened.indexOf('one ends'));
 });
 
+it('a search waits for a submission that has waited for the search before it', async () => {
+  const duplicates = createDuplicateGuard();
+  const { happened, work } = stage();
+  const [one, late, two] = [work('one'), work('late'), work('two')];
+  const first = duplicates.searching('boat', one.run);
+  const submitted = duplicates.submitting('boat', late.run);
+  one.release();
+  await first;
+  await turn();
+  expect(happened.at(-1)).toBe('late begins');
+  const second = duplicates.searching('boat', two.run);
+  two.release();
+  await turn();
+  expect(happened.at(-1)).toBe('late begins');
+  late.release();
+  await Promise.all([submitted, second]);
+  expect(happened.slice(-3)).toEqual(['late ends', 'two begins', 'two ends']);
+});
+
+it('a submission waits for every search that was asked for before its turn came', async () => {
+  const duplicates = createDuplicateGuard();
+  const { happened, work } = stage();
+  const [one, late, two] = [work('one'), work('late'), work('two')];
+  const first = duplicates.searching('boat', one.run);
+  const submitted = duplicates.submitting('boat', late.run);
+  const second = duplicates.searching('boat', two.run);
+  one.release();
+  await first;
+  await turn();
+  expect(happened.at(-1)).toBe('two begins');
+  two.release();
+  late.release();
+  await Promise.all([submitted, second]);
+  expect(happened.slice(-3)).toEqual(['two ends', 'late begins', 'late ends']);
+});
+
+it('a search waits for the submissions that are left when others have ended', async () => {
+  const duplicates = createDuplicateGuard();
+  const { happened, work } = stage();
+  const [first, second, search, late] = [work('first'), work('second'), work('search'), work('late')];
+  const ended = duplicates.submitting('boat', first.run);
+  const goesOn = duplicates.submitting('boat', second.run);
+  first.release();
+  await ended;
+  const searched = duplicates.searching('boat', search.run);
+  await turn();
+  expect(happened).not.toContain('search begins');
+  second.release();
+  await goesOn;
+  // Comes when the last submission has ended, and the search is under way.
+  const submitted = duplicates.submitting('boat', late.run);
+  await turn();
+  expect(happened.at(-1)).toBe('search begins');
+  search.release();
+  late.release();
+  await Promise.all([searched, submitted]);
+  expect(happened.slice(-3)).toEqual(['search ends', 'late begins', 'late ends']);
+});
+
 it('work that fails holds up nobody', async () => {
   const duplicates = createDuplicateGuard();
   const fails = async () => {
