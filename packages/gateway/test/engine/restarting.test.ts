@@ -105,6 +105,50 @@ describe('starting', () => {
     expect(next.upstream.count('start')).toBe(2);
   });
 
+  it('counts what was being submitted against them too, until it is known what became of it', async () => {
+    const behaviour = () => ({ start: ['answer_lost'] as const, answers: ['in_progress'] as const });
+    const world = await createWorld({ limits: { inFlight: 1 }, behaviour });
+    world.provider.hold('find');
+    const { id } = await world.submit();
+    await world.upstream.seen(({ call }) => call === 'start');
+    await world.idle();
+    const finds: PromiseWithResolvers<void> = Promise.withResolvers();
+    const next = await world.crash({
+      limits: { inFlight: 1 },
+      provider: (provider) => ({
+        ...provider,
+        async find(...given) {
+          await finds.promise;
+          return provider.find?.(...given) ?? Promise.reject(new Error('cannot'));
+        },
+      }),
+    });
+    await next.submit('another');
+    await next.advance(10_000);
+    expect(next.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+    expect(next.upstream.count('start')).toBe(1);
+    finds.resolve();
+    await next.advance(10_000);
+    expect((await next.task(id)).phase).toBe('running');
+    expect(next.upstream.count('start')).toBe(1);
+  });
+
+  it('counts nothing that is being fetched: the upstream is done with it', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: (prompt) =>
+        prompt === 'storing' ? { open: [{ error: 'upstream_unavailable' }] } : { answers: ['in_progress'] },
+    });
+    const { id } = await world.submit('storing');
+    await world.reaches(id, 'storing');
+    const next = await world.crash();
+    expect(next.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
+    const other = await next.submit('running');
+    await next.reaches(other.id, 'running');
+    expect(next.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+    expect((await next.task(id)).phase).toBe('storing');
+  });
+
   it('answers a repeated submit with the task of the life before', async () => {
     const idempotency = { key: 'k', bodyHash: 'h', expiresAt: Number.MAX_SAFE_INTEGER };
     const world = await createWorld();

@@ -2,9 +2,11 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { lookedUp, SETTLED_MS } from '../../../src/providers/http/judge.ts';
 import { SendRefused, type UnknownSubmission, UpstreamError } from '../../../src/providers/provider.ts';
-import { type Event, move } from '../../../src/tasks/lifecycle.ts';
+import { type Event, type Move, move } from '../../../src/tasks/lifecycle.ts';
+import type { Task } from '../../../src/tasks/task.ts';
 import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
+import type { Behaviour } from '../../support/servers/recordingUpstream.ts';
 
 const CANCELLED: Event = {
   type: 'failed',
@@ -434,5 +436,100 @@ describe('an upstream that gives an id twice', () => {
     // Also when the first is long over.
     const third = await world.ends((await world.submit('a train')).id);
     expect(third.error?.reason).toBe('submission_unknown');
+  });
+});
+
+describe('what this process alone knows of a submission', () => {
+  type Start = Exclude<NonNullable<Behaviour['start']>[number], 'accepted'>;
+  const refused = (reason: 'content_rejected' | 'rate_limited'): Start => ({ refuse: reason });
+
+  it.each<[string, (move: Move) => boolean, Start | 'accepted' | 'ours' | 'notSent', Task['phase']]>([
+    ['the intent', ({ task }) => task.phase === 'submitting', 'accepted', 'running'],
+    ['the id', ({ task }) => task.phase === 'running', 'accepted', 'running'],
+    ['a refusal for good', ({ task }) => task.phase === 'failed', refused('content_rejected'), 'failed'],
+    ['a refusal for the moment', ({ task }) => task.phase === 'accepted', refused('rate_limited'), 'running'],
+    ['that it could not be sent', ({ task }) => task.phase === 'accepted', 'notSent', 'running'],
+    ['trouble of this machine', ({ task }) => task.phase === 'accepted', 'ours', 'running'],
+    ['that nobody can tell', ({ task }) => task.phase === 'failed', 'answer_lost', 'failed'],
+  ])('is written once the store is back: %s', async (_what, isIt, first, phase) => {
+    let away = 2;
+    let starts = 0;
+    const failing =
+      <Given extends readonly [Move, ...unknown[]], Outcome>(write: (...given: Given) => Promise<Outcome>) =>
+      async (...given: Given): Promise<Outcome> => {
+        if (isIt(given[0]) && away-- > 0) throw new Error('no connection');
+        return write(...given);
+      };
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      abilities: ['cancel'],
+      behaviour: () => ({
+        start: [typeof first === 'object' || first === 'answer_lost' ? first : 'accepted', 'accepted'],
+        answers: ['in_progress'],
+      }),
+      provider: (provider) => ({
+        ...provider,
+        async start(...given) {
+          starts += 1;
+          if (starts === 1 && first === 'notSent') throw new SendRefused();
+          if (starts === 1 && first === 'ours')
+            throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'machine' });
+          return provider.start(...given);
+        },
+      }),
+      parts: ({ store }) => ({
+        store: { ...store, commit: failing(store.commit), claim: failing(store.claim) },
+      }),
+    });
+    const { id } = await world.submit();
+    await eventually(async () => {
+      await world.advance(1000);
+      expect((await world.task(id)).phase).toBe(phase);
+    });
+    expect(away).toBeLessThanOrEqual(0);
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: phase === 'running' ? 1 : 0 }]);
+  });
+});
+
+describe('trouble of this machine', () => {
+  it('is tried again after twice as long each time, two minutes at most, and not past the deadline', async () => {
+    const tries: number[] = [];
+    const world: World = await createWorld({
+      limits: { inFlight: 1 },
+      settings: { taskDeadlineMs: 600_000 },
+      provider: (provider) => ({
+        ...provider,
+        async start() {
+          tries.push(world.timers.now());
+          throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'inputs' });
+        },
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error?.reason).toBe('expired');
+    const waits = tries.slice(1).map((at, n) => Math.round((at - (tries[n] ?? 0)) / 1000));
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 120, 120, 120]);
+    expect(task.completedAt).toBe(task.deadlineAt);
+  });
+
+  it.each([
+    ['was cancelled', async (world: World, task: Task) => void (await world.engine.cancel(task))],
+    ['is stopped', async (world: World) => world.engine.drain(1000)],
+  ])('is not tried again where the task %s meanwhile', async (_what, happens) => {
+    let tries = 0;
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        async start() {
+          tries += 1;
+          throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'inputs' });
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    await happens(world, await world.task(id));
+    await world.advance(10_000);
+    expect(tries).toBe(1);
   });
 });
