@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyError } from 'fastify';
 import { ACCOUNT_STATES, type AccountState } from './core/accounts.ts';
-import type { FaultRule } from './core/faults.ts';
+import type { FaultRule } from './core/faults/faults.ts';
 import type { LedgerFilter } from './core/ledger.ts';
 import type { Simulators } from './simulators.ts';
 

@@ -1,8 +1,8 @@
-import type { FaultRule, Faults } from './core/faults.ts';
+import type { FaultRule, Faults } from './core/faults/faults.ts';
 import type { Ledger } from './core/ledger.ts';
+import { createWorld, type WorldOptions } from './core/shared.ts';
 import type { RunningUpstream, Upstream } from './core/upstream.ts';
 import type { DeliveryRecord } from './core/webhooks.ts';
-import { createWorld, type WorldOptions } from './core/world.ts';
 import { UPSTREAMS } from './upstreams.ts';
 
 export interface SimulatorsOptions extends WorldOptions {

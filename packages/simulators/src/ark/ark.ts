@@ -1,9 +1,9 @@
-import { defineUpstream } from '../core/serve.ts';
-import { signedLinks } from '../core/signedLinks.ts';
-import type { StorageStyle } from '../core/storage.ts';
+import { defineUpstream } from '../core/defineUpstream.ts';
+import { signedLinks } from '../core/storage/signedLinks.ts';
+import type { StorageStyle } from '../core/storage/storage.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
+import { CHOICES } from './assumptions.ts';
 import { announce } from './callback.ts';
-import { CHOICES } from './choices.ts';
 import type { ArkSettings, TaskDetails } from './context.ts';
 import { errorAnswer } from './errors.ts';
 import type { Region } from './models.ts';

@@ -1,4 +1,4 @@
-import { CHOICES } from './choices.ts';
+import { CHOICES } from './assumptions.ts';
 import type { ArkContext, Task } from './context.ts';
 import { statusOf, taskObject } from './task.ts';
 

@@ -1,4 +1,4 @@
-import type { Job } from '../core/job.ts';
+import type { Job } from '../core/jobs/job.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
 import type { Parameters } from './checks.ts';
 import type { Region, SeedanceModel } from './models.ts';

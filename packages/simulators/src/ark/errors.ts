@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type Answer, Refusal } from '../core/answer.ts';
-import { CHOICES } from './choices.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
+import { CHOICES } from './assumptions.ts';
 
 /** The word under `type`, by status (Ark, "Error codes"). */
 const TYPES: Readonly<Record<number, string>> = {

@@ -1,4 +1,4 @@
-import type { Pace } from '../core/job.ts';
+import type { Pace } from '../core/jobs/job.ts';
 import { SIZES_1_0, SIZES_2_0, SIZES_2_5, type Sizes } from './sizes.ts';
 
 export type Region = 'volcengine' | 'byteplus';

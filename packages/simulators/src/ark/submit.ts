@@ -1,8 +1,8 @@
 import type { Account } from '../core/accounts.ts';
-import { planOf } from '../core/markers.ts';
+import { planOf } from '../core/jobs/markers.ts';
 import type { Random } from '../core/random.ts';
+import { CHOICES } from './assumptions.ts';
 import { readParameters } from './checks.ts';
-import { CHOICES } from './choices.ts';
 import { type Content, readContent } from './content.ts';
 import type { ArkContext, Task } from './context.ts';
 import { refusals } from './errors.ts';

@@ -1,4 +1,4 @@
-import type { Job } from './job.ts';
+import type { Job } from './jobs/job.ts';
 
 /** What was done to an upstream, by name. Upstreams may add words of their own. */
 export type Operation = 'submit' | 'poll' | 'list' | 'download' | 'cancel' | 'delete' | (string & {});

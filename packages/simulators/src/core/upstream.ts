@@ -1,14 +1,14 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account, Accounts } from './accounts.ts';
-import type { Answer } from './answer.ts';
-import type { TroubleAnswers } from './faultHooks.ts';
-import type { Job } from './job.ts';
-import type { Jobs } from './jobs.ts';
+import type { TroubleAnswers } from './faults/hooks.ts';
+import type { Answer } from './http/answer.ts';
+import type { RequestNotes } from './http/requestNotes.ts';
+import type { Job } from './jobs/job.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import type { Ending } from './jobs/markers.ts';
 import type { Bill } from './ledger.ts';
-import type { Ending } from './markers.ts';
-import type { RequestNotes } from './requestNotes.ts';
-import type { Storage, StorageStyle } from './storage.ts';
-import type { World } from './world.ts';
+import type { World } from './shared.ts';
+import type { Storage, StorageStyle } from './storage/storage.ts';
 
 /** Switches of an upstream, changed while it runs: plain values with a default each. */
 export type Settings = Readonly<Record<string, string | number | boolean>>;

@@ -1,5 +1,5 @@
-import type { Agenda } from './agenda.ts';
 import type { Clock } from './clock.ts';
+import type { Agenda } from './jobs/schedule.ts';
 
 /** An announcement to a client's address. */
 export interface Delivery {

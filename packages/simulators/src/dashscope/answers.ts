@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Answer, Refusal } from '../core/answer.ts';
-import { NO_MODEL } from './choices.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
+import { NO_MODEL } from './assumptions.ts';
 
 /** An error of DashScope: `{code, message, request_id}` ("Error messages", Model Studio). */
 export function dashscopeError(status: number, code: string, message: string): Answer {

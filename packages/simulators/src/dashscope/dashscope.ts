@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { defineUpstream } from '../core/serve.ts';
+import { defineUpstream } from '../core/defineUpstream.ts';
 import { dashscopeError, ERRORS } from './answers.ts';
 import { MODELS } from './models.ts';
 import { OSS } from './oss.ts';

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { invalidParameter } from './answers.ts';
+import { MAX_PAGE_SIZE } from './assumptions.ts';
 import { fromCompact } from './beijingTime.ts';
-import { MAX_PAGE_SIZE } from './choices.ts';
 import { MODELS } from './models.ts';
 import { isForgotten, statusOf, type WanContext, type WanJob } from './tasks.ts';
 

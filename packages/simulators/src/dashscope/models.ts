@@ -1,5 +1,5 @@
-import type { Pace } from '../core/job.ts';
-import { LONG, USUAL, WAN_3_SIZES } from './choices.ts';
+import type { Pace } from '../core/jobs/job.ts';
+import { LONG, USUAL, WAN_3_SIZES } from './assumptions.ts';
 import type { Tier } from './tier.ts';
 
 /** How a model wants to be asked, and what it answers with. */

@@ -1,5 +1,5 @@
-import type { Answer } from '../core/answer.ts';
-import type { StorageStyle } from '../core/storage.ts';
+import type { Answer } from '../core/http/answer.ts';
+import type { StorageStyle } from '../core/storage/storage.ts';
 
 /** "Object Storage Service, Error responses": XML, whatever was asked for. */
 const ossError = (status: number, code: string, message: string): Answer => ({

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { Refusal } from '../core/answer.ts';
+import { Refusal } from '../core/http/answer.ts';
 import { ERRORS } from './answers.ts';
-import { QUESTIONS } from './choices.ts';
+import { QUESTIONS } from './assumptions.ts';
 import { identityOf } from './identity.ts';
+import { takeTurn } from './limitRate.ts';
 import { type ListQuery, listBody } from './list.ts';
 import { submit } from './submit.ts';
-import { takeTurn } from './takeTurn.ts';
 import { isForgotten, taskBody, unknownBody, type WanContext, type WanJob } from './tasks.ts';
 
 type OfTask = { Params: { id: string } };

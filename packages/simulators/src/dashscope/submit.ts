@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { type Answer, Refusal } from '../core/answer.ts';
-import type { JobRequest } from '../core/job.ts';
-import { planOf } from '../core/markers.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
+import type { JobRequest } from '../core/jobs/job.ts';
+import { planOf } from '../core/jobs/markers.ts';
 import { BILLING_ERRORS, ERRORS, invalidParameter } from './answers.ts';
-import { OSS_UNRESOLVED } from './choices.ts';
+import { OSS_UNRESOLVED } from './assumptions.ts';
 import { identityOf } from './identity.ts';
+import { takeTurn } from './limitRate.ts';
 import { MODELS, type Path, type WanModel } from './models.ts';
-import { takeTurn } from './takeTurn.ts';
 import type { WanContext, WanTask } from './tasks.ts';
 import { type Asked, InvalidRequest, readRequest } from './validate.ts';
 

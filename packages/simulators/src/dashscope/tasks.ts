@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Job } from '../core/job.ts';
+import type { Job } from '../core/jobs/job.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
 import { beijingTime } from './beijingTime.ts';
 import { MODELS, type UsageStyle } from './models.ts';

@@ -1,5 +1,5 @@
 import type { Account } from '../core/accounts.ts';
-import { Refusal } from '../core/answer.ts';
+import { Refusal } from '../core/http/answer.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
 import { quotaAnswer } from './errors.ts';
 import type { Service } from './models.ts';

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { sendBytes } from '../core/sendBytes.ts';
+import { sendBytes } from '../core/http/sendBytes.ts';
 import { refusals } from './errors.ts';
 import { samplesOf, type VeoContext, type VeoJob } from './veoJob.ts';
 

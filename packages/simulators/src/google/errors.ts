@@ -1,4 +1,4 @@
-import { type Answer, Refusal } from '../core/answer.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
 import type { Service } from './models.ts';
 
 /** google.rpc.Code, with the HTTP status that "Errors" (AIP-193) maps it to. */

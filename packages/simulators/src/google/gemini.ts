@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { sendBytes } from '../core/sendBytes.ts';
-import { defineUpstream } from '../core/serve.ts';
-import { signedLinks } from '../core/signedLinks.ts';
-import type { StorageStyle } from '../core/storage.ts';
+import { defineUpstream } from '../core/defineUpstream.ts';
+import { sendBytes } from '../core/http/sendBytes.ts';
+import { signedLinks } from '../core/storage/signedLinks.ts';
+import type { StorageStyle } from '../core/storage/storage.ts';
 import { takeTurn } from './admit.ts';
+import { CHOICES, FILE_KEPT_MS } from './assumptions.ts';
 import { isObject, readBody } from './body.ts';
-import { CHOICES, FILE_KEPT_MS } from './choices.ts';
 import { EXCEEDED, quotaAnswer, refusals, rpcAnswer, unavailableAnswer } from './errors.ts';
 import { GONE, MODELS } from './models.ts';
 import { filteredOf, operationView } from './operation.ts';

@@ -1,4 +1,4 @@
-import type { Pace } from '../core/job.ts';
+import type { Pace } from '../core/jobs/job.ts';
 
 /** Google serves Veo twice; the two services share neither paths nor names nor the shape of a result. */
 export type Service = 'gemini' | 'vertex';

@@ -1,4 +1,4 @@
-import { CHOICES } from './choices.ts';
+import { CHOICES } from './assumptions.ts';
 import { FILTERS, OPERATION_ERRORS } from './errors.ts';
 import { operationName, samplesOf, type VeoJob } from './veoJob.ts';
 

@@ -1,12 +1,12 @@
 import type { Account } from '../core/accounts.ts';
-import { Refusal } from '../core/answer.ts';
-import { planOf } from '../core/markers.ts';
+import { Refusal } from '../core/http/answer.ts';
+import { planOf } from '../core/jobs/markers.ts';
 import type { Random } from '../core/random.ts';
 import { type Fields, isObject } from './body.ts';
 import { FILTERS, refusals } from './errors.ts';
 import { PIXELS, type Service, type VeoModel } from './models.ts';
+import { type Wanted, wantedOf } from './parseRequest.ts';
 import type { VeoContext, VeoJob } from './veoJob.ts';
-import { type Wanted, wantedOf } from './wanted.ts';
 
 interface Submission {
   readonly service: Service;

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
+import { CHOICES } from './assumptions.ts';
 import { isObject } from './body.ts';
-import { CHOICES } from './choices.ts';
 import { refusals } from './errors.ts';
 import { issueToken, verifyAssertion } from './serviceAccount.ts';
 import type { VeoContext } from './veoJob.ts';

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { defineUpstream } from '../core/serve.ts';
+import { defineUpstream } from '../core/defineUpstream.ts';
 import { takeTurn } from './admit.ts';
+import { VERTEX_REQUESTS_PER_MINUTE } from './assumptions.ts';
 import { isObject, readBody } from './body.ts';
 import { bucketRoutes, objectUri } from './bucket.ts';
-import { VERTEX_REQUESTS_PER_MINUTE } from './choices.ts';
 import { quotaAnswer, refusals, rpcAnswer, unavailableAnswer } from './errors.ts';
 import { EXTENSION, MODELS } from './models.ts';
 import { filteredOf, operationView } from './operation.ts';

@@ -1,6 +1,6 @@
-import type { Job } from '../core/job.ts';
-import { signedLinks } from '../core/signedLinks.ts';
-import type { Storage, StorageStyle } from '../core/storage.ts';
+import type { Job } from '../core/jobs/job.ts';
+import { signedLinks } from '../core/storage/signedLinks.ts';
+import type { Storage, StorageStyle } from '../core/storage/storage.ts';
 import type { Settings, UpstreamContext } from '../core/upstream.ts';
 
 /** Object storage with presigned links, after Amazon S3's "Authenticating requests: query parameters". */

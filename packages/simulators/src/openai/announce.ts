@@ -1,5 +1,5 @@
 import { Webhook } from 'standardwebhooks';
-import { CHOICES } from './choices.ts';
+import { CHOICES } from './assumptions.ts';
 import type { OpenAiContext } from './context.ts';
 import type { VideoJob } from './video.ts';
 

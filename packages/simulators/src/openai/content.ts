@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { sendBytes } from '../core/sendBytes.ts';
-import type { StorageStyle } from '../core/storage.ts';
-import { CHOICES } from './choices.ts';
+import { sendBytes } from '../core/http/sendBytes.ts';
+import type { StorageStyle } from '../core/storage/storage.ts';
+import { CHOICES } from './assumptions.ts';
 import type { OpenAiContext } from './context.ts';
 import { refusals } from './errors.ts';
 import { expiresAt, type VideoJob } from './video.ts';

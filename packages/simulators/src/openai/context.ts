@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import type { Answer, Refusal } from '../core/answer.ts';
+import type { Answer, Refusal } from '../core/http/answer.ts';
 import type { Random } from '../core/random.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
 import type { VideoDetails, VideoJob } from './video.ts';

@@ -1,5 +1,5 @@
-import { type Answer, Refusal } from '../core/answer.ts';
-import { CHOICES } from './choices.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
+import { CHOICES } from './assumptions.ts';
 
 export interface ErrorFields {
   readonly message: string;

@@ -1,6 +1,6 @@
-import type { Answer } from '../core/answer.ts';
-import { Refusal } from '../core/answer.ts';
-import { CHOICES } from './choices.ts';
+import type { Answer } from '../core/http/answer.ts';
+import { Refusal } from '../core/http/answer.ts';
+import { CHOICES } from './assumptions.ts';
 import type { Flavour } from './context.ts';
 import { errorAnswer, refusals } from './errors.ts';
 import { SECONDS } from './models.ts';

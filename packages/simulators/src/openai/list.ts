@@ -1,4 +1,4 @@
-import { CHOICES } from './choices.ts';
+import { CHOICES } from './assumptions.ts';
 import { refusals } from './errors.ts';
 import type { VideoJob } from './video.ts';
 

@@ -1,4 +1,4 @@
-import type { Pace } from '../core/job.ts';
+import type { Pace } from '../core/jobs/job.ts';
 
 /** What a Sora model takes and costs. */
 export interface SoraModel {

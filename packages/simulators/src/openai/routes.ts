@@ -1,11 +1,11 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { Refusal } from '../core/answer.ts';
-import { isOver } from '../core/job.ts';
+import { Refusal } from '../core/http/answer.ts';
+import { isOver } from '../core/jobs/job.ts';
+import { CHOICES } from './assumptions.ts';
 import { readBody } from './body.ts';
 import { createCharacter, findCharacter } from './characters.ts';
-import { CHOICES } from './choices.ts';
 import { sendContent } from './content.ts';
 import type { OpenAiContext } from './context.ts';
 import { refusals } from './errors.ts';

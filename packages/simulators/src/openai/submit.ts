@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import type { JobRequest } from '../core/job.ts';
+import type { JobRequest } from '../core/jobs/job.ts';
+import { planOf } from '../core/jobs/markers.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
-import { planOf } from '../core/markers.ts';
+import { CHOICES } from './assumptions.ts';
 import { type Body, isObject, isUpload, readBody } from './body.ts';
 import { checkCharacters } from './characters.ts';
 import { checkReference, choiceOf, onlyFields, promptOf, textOf } from './checks.ts';
-import { CHOICES } from './choices.ts';
 import type { OpenAiContext } from './context.ts';
 import { refusals } from './errors.ts';
 import { findVideo } from './find.ts';

@@ -1,4 +1,4 @@
-import { defineUpstream } from '../core/serve.ts';
+import { defineUpstream } from '../core/defineUpstream.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
 import { announce } from './announce.ts';
 import { blobStorage } from './content.ts';

@@ -1,5 +1,5 @@
-import { type Job, progressOf } from '../core/job.ts';
-import { CHOICES } from './choices.ts';
+import { type Job, progressOf } from '../core/jobs/job.ts';
+import { CHOICES } from './assumptions.ts';
 
 /** What OpenAI knows of a job beside what every upstream knows. */
 export interface VideoDetails {

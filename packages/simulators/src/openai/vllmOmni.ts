@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { type Answer, Refusal } from '../core/answer.ts';
-import type { Pace } from '../core/job.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
+import type { Pace } from '../core/jobs/job.ts';
 import { readBody } from './body.ts';
 import type { OpenAiContext } from './context.ts';
 import { errorAnswer } from './errors.ts';

@@ -1,12 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
-import { type Answer, Refusal } from '../core/answer.ts';
-import type { Job } from '../core/job.ts';
+import { defineUpstream } from '../core/defineUpstream.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
+import type { Job } from '../core/jobs/job.ts';
+import { planOf } from '../core/jobs/markers.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
-import { planOf } from '../core/markers.ts';
-import { defineUpstream } from '../core/serve.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
-import { CHOICES } from '../hosted/choices.ts';
+import { CHOICES } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 

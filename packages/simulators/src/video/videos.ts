@@ -1,6 +1,6 @@
 import type { StillFormat } from '@onetake/video';
-import type { VideoSpec } from '../core/job.ts';
-import type { Form } from '../core/markers.ts';
+import type { VideoSpec } from '../core/jobs/job.ts';
+import type { Form } from '../core/jobs/markers.ts';
 import { createMaker, type MakeRequest } from './maker.ts';
 
 /** How many colours there are: each costs one encoding of every size and length. */

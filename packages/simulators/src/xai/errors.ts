@@ -1,4 +1,4 @@
-import { type Answer, Refusal } from '../core/answer.ts';
+import { type Answer, Refusal } from '../core/http/answer.ts';
 
 /** xAI answers errors as `{code, error}`, the code in the words of gRPC's statuses (docs.x.ai, "Debugging errors"). */
 export const errorAnswer = (status: number, code: string, error: string, headers = {}): Answer => ({

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startToyWorld, type ToyWorld } from '../support/toyWorld.ts';
+import { startToyWorld, type ToyWorld } from '../support/toyShared.ts';
 
 let world: ToyWorld;
 

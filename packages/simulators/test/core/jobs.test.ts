@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { startToyWorld, type ToyWorld } from '../support/toyWorld.ts';
+import { startToyWorld, type ToyWorld } from '../support/toyShared.ts';
 
 const MINUTE = 60_000;
 const worlds: ToyWorld[] = [];

@@ -1,6 +1,6 @@
 import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startToyWorld, type ToyWorld } from '../support/toyWorld.ts';
+import { startToyWorld, type ToyWorld } from '../support/toyShared.ts';
 
 let world: ToyWorld;
 

@@ -1,4 +1,4 @@
-import { defineUpstream } from '../../src/core/serve.ts';
+import { defineUpstream } from '../../src/core/defineUpstream.ts';
 import type { Upstream } from '../../src/core/upstream.ts';
 
 /** The smallest upstream: what the core does for every one of them is tested on it. */

@@ -1,9 +1,9 @@
-import type { Agenda } from './agenda.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
+import { createRandom } from '../random.ts';
 import type { Failure, Job, JobRequest, JobState } from './job.ts';
 import type { Ending } from './markers.ts';
 import { planOf } from './markers.ts';
-import { createRandom } from './random.ts';
+import type { Agenda } from './schedule.ts';
 
 /** The tasks of one upstream. Every method settles the clock first. */
 export interface Jobs<Details = unknown> {

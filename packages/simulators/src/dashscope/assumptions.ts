@@ -1,4 +1,4 @@
-import type { Pace } from '../core/job.ts';
+import type { Pace } from '../core/jobs/job.ts';
 import type { Tier } from './tier.ts';
 
 /** What no document says; everything else has its source beside it. */

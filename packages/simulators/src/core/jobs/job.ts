@@ -1,5 +1,5 @@
+import type { Random } from '../random.ts';
 import type { Plan } from './markers.ts';
-import type { Random } from './random.ts';
 
 /** The picture and sound that a job asks for. */
 export interface VideoSpec {

@@ -1,5 +1,5 @@
-import type { Operation } from './ledger.ts';
-import { createRandom } from './random.ts';
+import type { Operation } from '../ledger.ts';
+import { createRandom } from '../random.ts';
 import { REWORDINGS, type Rewording } from './rewordings.ts';
 
 /** What can go wrong, and when in the life of a request. README.md shows this table to users. */

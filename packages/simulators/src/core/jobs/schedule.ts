@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 
 /**
  * Everything that will happen, in order of time. One timer serves all of it, however many jobs there are, and whoever reads a

@@ -1,4 +1,4 @@
-import { Refusal } from '../core/answer.ts';
+import { Refusal } from '../core/http/answer.ts';
 import { ERRORS } from './answers.ts';
 import type { WanContext } from './tasks.ts';
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { give, hookFaults } from '../faults/hooks.ts';
 import { type Answer, Refusal } from './answer.ts';
-import { give, hookFaults } from './faultHooks.ts';
 import { log } from './log.ts';
 
 /** Ark takes requests of 64 MB, the largest of all (upstreams' documents); images travel inside the JSON. */

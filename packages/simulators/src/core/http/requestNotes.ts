@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import type { FaultRule } from './faults.ts';
-import type { Job } from './job.ts';
-import type { LedgerWriter, Operation, RequestRecord } from './ledger.ts';
+import type { FaultRule } from '../faults/faults.ts';
+import type { Job } from '../jobs/job.ts';
+import type { LedgerWriter, Operation, RequestRecord } from '../ledger.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,7 +1,7 @@
 import { createVideos, type Videos } from '../video/videos.ts';
-import { type Agenda, createAgenda } from './agenda.ts';
 import { type Clock, createClock } from './clock.ts';
-import { createFaults, type FaultsInForce } from './faults.ts';
+import { createFaults, type FaultsInForce } from './faults/faults.ts';
+import { type Agenda, createAgenda } from './jobs/schedule.ts';
 import { createLedger, type LedgerWriter } from './ledger.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
 import { createWebhooks, type Webhooks } from './webhooks.ts';

@@ -1,10 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import { type Answer, Refusal } from './answer.ts';
-import type { Clock } from './clock.ts';
-import type { Job } from './job.ts';
-import type { RequestNotes } from './requestNotes.ts';
-import { sendBytes } from './sendBytes.ts';
+import type { Clock } from '../clock.ts';
+import { type Answer, Refusal } from '../http/answer.ts';
+import type { RequestNotes } from '../http/requestNotes.ts';
+import { sendBytes } from '../http/sendBytes.ts';
+import type { Job } from '../jobs/job.ts';
 
 /** The manners of the storage where an upstream keeps its results: a host of its own, opened by signed links. */
 export interface StorageStyle {

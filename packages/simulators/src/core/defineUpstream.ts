@@ -1,10 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import { createAccounts } from './accounts.ts';
-import type { Job } from './job.ts';
-import { createJobs } from './jobs.ts';
-import { createRequestNotes } from './requestNotes.ts';
-import { createServer, type Server } from './server.ts';
-import { serveStorage } from './storage.ts';
+import { createRequestNotes } from './http/requestNotes.ts';
+import { createServer, type Server } from './http/server.ts';
+import type { Job } from './jobs/job.ts';
+import { createJobs } from './jobs/jobs.ts';
+import type { World } from './shared.ts';
+import { serveStorage } from './storage/storage.ts';
 import type {
   RunningUpstream,
   ServeOptions,
@@ -13,7 +14,6 @@ import type {
   UpstreamContext,
   UpstreamDefinition,
 } from './upstream.ts';
-import type { World } from './world.ts';
 
 /** Makes an upstream of its definition. */
 export function defineUpstream<S extends Settings, Details>(

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { Answer } from './answer.ts';
-import type { Clock } from './clock.ts';
-import { type Payload, spoil } from './faultBodies.ts';
+import type { Clock } from '../clock.ts';
+import type { Answer } from '../http/answer.ts';
+import type { LedgerWriter } from '../ledger.ts';
+import { type Payload, spoil } from './bodies.ts';
 import { FAULTS, type FaultRule, type FaultsInForce } from './faults.ts';
-import type { LedgerWriter } from './ledger.ts';
 
 /** The upstream's own answers to troubles that the core makes. */
 export interface TroubleAnswers {
