@@ -6,7 +6,7 @@ export type { Job, JobState, VideoSpec } from './core/jobs/job.ts';
 export type { Jobs } from './core/jobs/jobs.ts';
 export { type Ending, MARKERS, type Plan } from './core/jobs/markers.ts';
 export type { Bill, JobRecord, Ledger, LedgerFilter, Operation, RequestRecord } from './core/ledger.ts';
-export { createWorld, type World, type WorldOptions } from './core/shared.ts';
+export { createSharedState, type SharedOptions, type SharedState } from './core/shared.ts';
 export type { RunningUpstream, ServeOptions, Settings, Upstream } from './core/upstream.ts';
 export type { DeliveryRecord } from './core/webhooks.ts';
 export { serviceAccountKey } from './google/serviceAccount.ts';

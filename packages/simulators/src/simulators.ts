@@ -1,11 +1,11 @@
 import type { FaultRule, Faults } from './core/faults/faults.ts';
 import type { Ledger } from './core/ledger.ts';
-import { createWorld, type WorldOptions } from './core/shared.ts';
+import { createSharedState, type SharedOptions } from './core/shared.ts';
 import type { RunningUpstream, Upstream } from './core/upstream.ts';
 import type { DeliveryRecord } from './core/webhooks.ts';
 import { UPSTREAMS } from './upstreams.ts';
 
-export interface SimulatorsOptions extends WorldOptions {
+export interface SimulatorsOptions extends SharedOptions {
   /** Names of the upstreams to start; all by default. */
   readonly only?: readonly string[];
   /** The first of a row of ports: two for each upstream, in the order of `UPSTREAMS`. Free ones by default. */
@@ -39,16 +39,16 @@ export interface Simulators {
 /** Starts the simulators. Rejects where an upstream is unknown or a port is taken. */
 export async function startSimulators(options: SimulatorsOptions = {}): Promise<Simulators> {
   const chosen = choose(options.only);
-  const world = createWorld(options);
+  const shared = createSharedState(options);
   const upstreams: RunningUpstream[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(upstreams.map((upstream) => upstream.close()));
-    await world.close();
+    await shared.close();
   };
   try {
     for (const upstream of chosen) {
       upstreams.push(
-        await upstream.serve(world, {
+        await upstream.serve(shared, {
           ...portsOf(upstream, options.portBase),
           settings: options.settings?.[upstream.name] ?? {},
         }),
@@ -63,12 +63,12 @@ export async function startSimulators(options: SimulatorsOptions = {}): Promise<
     urls: Object.fromEntries(upstreams.map(({ name, url }) => [name, url])),
     keys: Object.fromEntries(upstreams.map(({ name, key }) => [name, key])),
     environment: Object.assign({}, ...upstreams.map(({ environment }) => environment)),
-    ledger: world.ledger,
+    ledger: shared.ledger,
     faults: {
-      add: (rule: FaultRule) => world.faults.add(rule),
-      list: () => world.faults.list(),
-      remove: (id) => world.faults.remove(id),
-      clear: () => world.faults.clear(),
+      add: (rule: FaultRule) => shared.faults.add(rule),
+      list: () => shared.faults.list(),
+      remove: (id) => shared.faults.remove(id),
+      clear: () => shared.faults.clear(),
     },
     upstreams,
     upstream(name) {
@@ -76,10 +76,10 @@ export async function startSimulators(options: SimulatorsOptions = {}): Promise<
       if (!found) throw new TypeError(`no upstream ${name} was started`);
       return found;
     },
-    deliveries: () => world.webhooks.records(),
+    deliveries: () => shared.webhooks.records(),
     advance(ms) {
-      world.clock.advance(ms);
-      world.agenda.settle();
+      shared.clock.advance(ms);
+      shared.schedule.settle();
     },
     finishAll(name) {
       let count = 0;

@@ -2,7 +2,7 @@ import { defineUpstream } from '../core/defineUpstream.ts';
 import { signedLinks } from '../core/storage/signedLinks.ts';
 import type { StorageStyle } from '../core/storage/storage.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { announce } from './callback.ts';
 import type { ArkSettings, TaskDetails } from './context.ts';
 import { errorAnswer } from './errors.ts';
@@ -13,7 +13,7 @@ import { pricePerMillion, statusOf, tokensOf } from './task.ts';
 const SETTINGS: ArkSettings = {
   concurrency: 10,
   requestsPerMinute: 600,
-  queued: CHOICES.queued,
+  queued: ASSUMPTIONS.queued,
   retiredModels: false,
 };
 

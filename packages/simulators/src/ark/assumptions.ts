@@ -2,7 +2,7 @@
  * What ByteDance does not document, and what the simulator does there. What others report to have seen is marked as such: an
  * adapter should not depend on any of it.
  */
-export const CHOICES = {
+export const ASSUMPTIONS = {
   /** An id that is not there, or another account's; seen by others. */
   taskNotFound: { status: 404, code: 'ResourceNotFound', message: 'The specified resource is not found.' },
   /** `DELETE` of a running task ("not supported"); seen by others. */

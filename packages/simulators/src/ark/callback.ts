@@ -1,4 +1,4 @@
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import type { ArkContext, Task } from './context.ts';
 import { statusOf, taskObject } from './task.ts';
 
@@ -12,12 +12,12 @@ const TERMINAL: readonly string[] = ['succeeded', 'failed', 'expired'];
 export function announce(context: ArkContext, task: Task): void {
   const { callbackUrl } = task.details;
   if (callbackUrl === undefined || task.state === 'cancelled') return;
-  context.world.webhooks.send({
+  context.shared.webhooks.send({
     upstream: context.name,
     url: callbackUrl,
     body: JSON.stringify(taskObject(context, task)),
     headers: () => ({}),
-    retryMs: TERMINAL.includes(statusOf(task)) ? CHOICES.callbackRetryMs : [],
+    retryMs: TERMINAL.includes(statusOf(task)) ? ASSUMPTIONS.callbackRetryMs : [],
     timeoutMs: TIMEOUT_MS,
   });
 }

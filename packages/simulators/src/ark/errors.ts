@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Answer, Refusal } from '../core/http/answer.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 
 /** The word under `type`, by status (Ark, "Error codes"). */
 const TYPES: Readonly<Record<number, string>> = {
@@ -92,15 +92,15 @@ export const refusals = {
       `The request failed because the input image 'content[${index}]' may contain real person.`,
     ),
   noTask: () => {
-    const { status, code, message } = CHOICES.taskNotFound;
+    const { status, code, message } = ASSUMPTIONS.taskNotFound;
     return refusal(status, code, message);
   },
   deleteRunning: (id: string) => {
-    const { status, code, message } = CHOICES.deleteRunning;
+    const { status, code, message } = ASSUMPTIONS.deleteRunning;
     return refusal(status, code, message(id));
   },
   deleteCancelled: (id: string) => {
-    const { status, code, message } = CHOICES.deleteCancelled;
+    const { status, code, message } = ASSUMPTIONS.deleteCancelled;
     return refusal(status, code, message(id));
   },
 };

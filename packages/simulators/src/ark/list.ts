@@ -13,8 +13,8 @@ const DEFAULT_PAGE_SIZE = 20;
 export type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Whether the service still has it. */
-export function isKept({ world }: ArkContext, task: Task): boolean {
-  const { clock } = world;
+export function isKept({ shared }: ArkContext, task: Task): boolean {
+  const { clock } = shared;
   if (clock.now() - task.createdAt > clock.scaled(KEPT_MS)) return false;
   return task.state !== 'cancelled' || clock.now() - (task.endedAt ?? 0) <= clock.scaled(CANCELLED_KEPT_MS);
 }

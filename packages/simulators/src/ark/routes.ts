@@ -19,7 +19,7 @@ const operation = (name: string) => ({ config: { operation: name } });
 
 /** The four calls of the video generation API; every success is 200. */
 export function routes(app: FastifyInstance, context: ArkContext): void {
-  const { jobs, notes, world } = context;
+  const { jobs, notes, shared } = context;
 
   function authenticate(request: FastifyRequest): Account {
     const account = context.accountOf(request);
@@ -29,7 +29,7 @@ export function routes(app: FastifyInstance, context: ArkContext): void {
 
   function limit(account: Account, call: keyof typeof PER_SECOND): void {
     const name = `${context.name} ${account.name} ${call}`;
-    if (world.limiter.take(name, { requests: PER_SECOND[call], perMs: 1000 }) > 0) {
+    if (shared.limiter.take(name, { requests: PER_SECOND[call], perMs: 1000 }) > 0) {
       throw refusals.tooFrequent();
     }
   }

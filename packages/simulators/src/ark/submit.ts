@@ -1,7 +1,7 @@
 import type { Account } from '../core/accounts.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import type { Random } from '../core/random.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { readParameters } from './checks.ts';
 import { type Content, readContent } from './content.ts';
 import type { ArkContext, Task } from './context.ts';
@@ -26,14 +26,14 @@ export function submit(context: ArkContext, account: Account, body: unknown): Ta
   const { resolution, ratio, duration, frames, seed } = parameters;
   const shownRatio = ratio === 'adaptive' ? adapted(model, resolution, content) : ratio;
   const [width, height] = model.sizes[resolution]?.[shownRatio] ?? [1280, 720];
-  const asked = duration === -1 ? CHOICES.chosenSeconds : duration;
+  const asked = duration === -1 ? ASSUMPTIONS.chosenSeconds : duration;
   return context.jobs.submit({
     account: account.name,
     model: id,
     prompt: content.text,
     video: { width, height, seconds: frames === undefined ? asked : frames / 24, audio: parameters.audio },
     pace: model.pace,
-    newId: (random) => taskId(random, context.world.clock.now()),
+    newId: (random) => taskId(random, context.shared.clock.now()),
     seed: seed === -1 ? undefined : seed,
     // "Maximum concurrency" counts per model, all versions and keys of an account together; 4k has a place of its own.
     pool: {
@@ -60,14 +60,14 @@ function admit(context: ArkContext, account: Account, fields: object): [id: stri
   if (account.state === 'forbidden') throw refusals.forbidden();
   if (account.state === 'quota_exhausted') throw refusals.freeQuota(account.name, model.name);
   const limit = { requests: context.settings.requestsPerMinute, perMs: 60_000 };
-  if (context.world.limiter.take(`${context.name} ${account.name} ${model.name}`, limit) > 0) {
+  if (context.shared.limiter.take(`${context.name} ${account.name} ${model.name}`, limit) > 0) {
     throw refusals.modelRate();
   }
   return [id, model];
 }
 
 const adapted = (model: SeedanceModel, resolution: string, { picture }: Content): string =>
-  (picture && nearestRatio(model.sizes, resolution, picture)) ?? CHOICES.adaptiveRatio;
+  (picture && nearestRatio(model.sizes, resolution, picture)) ?? ASSUMPTIONS.adaptiveRatio;
 
 /** `cgt-20260514183217-t8rzv`: Beijing's date and time, and five characters. */
 function taskId(random: Random, now: number): string {

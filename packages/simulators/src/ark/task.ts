@@ -23,7 +23,7 @@ export function pricePerMillion({ details: { model, tier, resolution } }: Task):
 /** The task object of query, list and callback; the members of an unfinished or failed one as in the documents' examples. */
 export function taskObject(context: ArkContext, task: Task): Record<string, unknown> {
   const { details } = task;
-  const seconds = (ms: number): number => Math.floor(context.told(ms) / 1000);
+  const seconds = (ms: number): number => Math.floor(context.timeShown(ms) / 1000);
   const status = statusOf(task);
   return {
     id: task.id,
@@ -60,10 +60,10 @@ function resultOf(context: ArkContext, task: Task): Record<string, unknown> {
   const { details, delivered } = task;
   const tokens = tokensOf(task);
   const base = `/${details.model.name}/${task.id}`;
-  const expiresAt = (task.endedAt ?? task.createdAt) + context.world.clock.scaled(LINK_MS);
+  const expiresAt = (task.endedAt ?? task.createdAt) + context.shared.clock.scaled(LINK_MS);
   const link = (suffix: string, contentType: string, bytes: () => Promise<Buffer | undefined>): string =>
     context.storage.link({ job: task, path: `${base}${suffix}`, contentType, bytes }, expiresAt);
-  const { videos } = context.world;
+  const { videos } = context.shared;
   return {
     content: {
       video_url: link('.mp4', 'video/mp4', () => context.resultOf(task)),

@@ -4,7 +4,7 @@ import { createRequestNotes } from './http/requestNotes.ts';
 import { createServer, type Server } from './http/server.ts';
 import type { Job } from './jobs/job.ts';
 import { createJobs } from './jobs/jobs.ts';
-import type { World } from './shared.ts';
+import type { SharedState } from './shared.ts';
 import { serveStorage } from './storage/storage.ts';
 import type {
   RunningUpstream,
@@ -20,12 +20,12 @@ export function defineUpstream<S extends Settings, Details>(
   definition: UpstreamDefinition<S, Details>,
 ): Upstream {
   const { name, title } = definition;
-  return { name, title, serve: (world, options = {}) => serve(definition, world, options) };
+  return { name, title, serve: (shared, options = {}) => serve(definition, shared, options) };
 }
 
 async function serve<S extends Settings, Details>(
   definition: UpstreamDefinition<S, Details>,
-  world: World,
+  shared: SharedState,
   options: ServeOptions,
 ): Promise<RunningUpstream> {
   const { name, title } = definition;
@@ -34,14 +34,14 @@ async function serve<S extends Settings, Details>(
   const { key } = accounts.set('default');
   const jobs = createJobs<Details>({
     upstream: name,
-    seed: world.seed,
-    clock: world.clock,
-    agenda: world.agenda,
+    seed: shared.seed,
+    clock: shared.clock,
+    agenda: shared.schedule,
     endings: definition.endings ?? {},
     onChange: (job, at) => {
-      if (job.state === 'queued') world.ledger.created(job);
+      if (job.state === 'queued') shared.ledger.created(job);
       const bill = job.state === 'succeeded' ? definition.bill(job) : undefined;
-      if (bill) world.ledger.billed(job, bill);
+      if (bill) shared.ledger.billed(job, bill);
       definition.changed?.(context, job, at);
     },
   });
@@ -49,13 +49,13 @@ async function serve<S extends Settings, Details>(
     accounts.byKey(definition.credentialOf(headers, query));
   const common = {
     upstream: name,
-    faults: world.faults,
-    ledger: world.ledger,
-    clock: world.clock,
+    faults: shared.faults,
+    ledger: shared.ledger,
+    clock: shared.clock,
     answers: definition.answers,
     accountOf: (headers: Record<string, unknown>, query: unknown) => accountOf(headers, query)?.name,
   };
-  const notes = createRequestNotes(world.ledger);
+  const notes = createRequestNotes(shared.ledger);
   const front = createServer(common);
   const back = definition.storage && createServer(common);
   const storage =
@@ -63,8 +63,8 @@ async function serve<S extends Settings, Details>(
     back &&
     serveStorage(back.app, {
       style: definition.storage,
-      secret: `${world.seed} ${name}`,
-      clock: world.clock,
+      secret: `${shared.seed} ${name}`,
+      clock: shared.clock,
       origin: () => back.origin(),
       notes,
     });
@@ -74,7 +74,7 @@ async function serve<S extends Settings, Details>(
     get settings() {
       return settings;
     },
-    world,
+    shared,
     jobs,
     accounts,
     notes,
@@ -84,12 +84,12 @@ async function serve<S extends Settings, Details>(
     },
     origin: () => front.origin(),
     accountOf: (request: FastifyRequest) => accountOf(request.headers, request.query),
-    told: (ms) => ms + world.faults.skewMs(name),
-    toldPrompt: (prompt) => world.faults.reworded(name, prompt),
+    timeShown: (ms) => ms + shared.faults.skewMs(name),
+    promptShown: (prompt) => shared.faults.reworded(name, prompt),
     resultOf: async (job: Job<Details>, part = 0) =>
       job.plan.lost
         ? undefined
-        : world.videos.bytes(job.delivered, {
+        : shared.videos.bytes(job.delivered, {
             seed: job.seed + part,
             label: `${job.id} ${part}`,
             form: job.plan.form,

@@ -1,12 +1,12 @@
 import { createVideos, type Videos } from '../video/videos.ts';
 import { type Clock, createClock } from './clock.ts';
 import { createFaults, type FaultsInForce } from './faults/faults.ts';
-import { type Agenda, createAgenda } from './jobs/schedule.ts';
+import { createSchedule, type Schedule } from './jobs/schedule.ts';
 import { createLedger, type LedgerWriter } from './ledger.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
 import { createWebhooks, type Webhooks } from './webhooks.ts';
 
-export interface WorldOptions {
+export interface SharedOptions {
   /** Decides every job's times, ids and pictures, and which requests a fault with a probability meets. */
   readonly seed?: string;
   /** How long things take, as part of what they take upstream: 0.01 makes a minute 0.6 s. */
@@ -16,10 +16,10 @@ export interface WorldOptions {
 }
 
 /** What all upstreams share. */
-export interface World {
+export interface SharedState {
   readonly seed: string;
   readonly clock: Clock;
-  readonly agenda: Agenda;
+  readonly schedule: Schedule;
   readonly ledger: LedgerWriter;
   readonly faults: FaultsInForce;
   readonly limiter: Limiter;
@@ -28,23 +28,23 @@ export interface World {
   close(): Promise<void>;
 }
 
-export function createWorld(options: WorldOptions = {}): World {
+export function createSharedState(options: SharedOptions = {}): SharedState {
   const seed = options.seed ?? 'onetake';
   const clock = createClock(options.scale ?? 1);
-  const agenda = createAgenda(clock);
-  const webhooks = createWebhooks(clock, agenda);
+  const schedule = createSchedule(clock);
+  const webhooks = createWebhooks(clock, schedule);
   const videos = createVideos();
   return {
     seed,
     clock,
-    agenda,
+    schedule: schedule,
     ledger: createLedger(),
     faults: createFaults(seed),
     limiter: createLimiter(clock, options.limits ?? true),
     webhooks,
     videos,
     async close() {
-      agenda.close();
+      schedule.close();
       await Promise.all([webhooks.close(), videos.close()]);
     },
   };

@@ -7,7 +7,7 @@ import type { Job } from './jobs/job.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Ending } from './jobs/markers.ts';
 import type { Bill } from './ledger.ts';
-import type { World } from './shared.ts';
+import type { SharedState } from './shared.ts';
 import type { Storage, StorageStyle } from './storage/storage.ts';
 
 /** Switches of an upstream, changed while it runs: plain values with a default each. */
@@ -51,7 +51,7 @@ export interface UpstreamContext<S extends Settings, Details> {
   readonly name: string;
   /** As they are now. */
   readonly settings: S;
-  readonly world: World;
+  readonly shared: SharedState;
   readonly jobs: Jobs<Details>;
   readonly accounts: Accounts;
   readonly notes: RequestNotes;
@@ -62,9 +62,9 @@ export interface UpstreamContext<S extends Settings, Details> {
   /** The account whose key the request carries, in whatever state it is. */
   accountOf(request: FastifyRequest): Account | undefined;
   /** A time (milliseconds UTC) as this upstream tells it: a clock-skew fault moves it. */
-  told(ms: number): number;
+  timeShown(ms: number): number;
   /** A prompt as this upstream tells it: a fault rewords it. */
-  toldPrompt(prompt: string): string;
+  promptShown(prompt: string): string;
   /**
    * The job's video, unlike that of any other job; undefined where it is lost. `part` counts from 0 where a job makes several.
    */
@@ -83,7 +83,7 @@ export interface ServeOptions {
 export interface Upstream {
   readonly name: string;
   readonly title: string;
-  serve(world: World, options?: ServeOptions): Promise<RunningUpstream>;
+  serve(shared: SharedState, options?: ServeOptions): Promise<RunningUpstream>;
 }
 
 /** An upstream that listens. */

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import type { Agenda } from './jobs/schedule.ts';
+import type { Schedule } from './jobs/schedule.ts';
 
 /** An announcement to a client's address. */
 export interface Delivery {
@@ -34,7 +34,7 @@ export interface Webhooks {
   close(): Promise<void>;
 }
 
-export function createWebhooks(clock: Clock, agenda: Agenda): Webhooks {
+export function createWebhooks(clock: Clock, agenda: Schedule): Webhooks {
   const records: DeliveryRecord[] = [];
   const underWay = new Set<Promise<void>>();
   const stop = new AbortController();

@@ -3,8 +3,8 @@ import { ERRORS } from './answers.ts';
 import type { WanContext } from './tasks.ts';
 
 /** Takes one of so many turns a second; refuses where there is none left. */
-export function takeTurn({ name, world }: WanContext, bucket: string, perSecond: number): void {
-  if (world.limiter.take(`${name} ${bucket}`, { requests: perSecond, perMs: 1000 }) > 0) {
+export function limitRate({ name, shared }: WanContext, bucket: string, perSecond: number): void {
+  if (shared.limiter.take(`${name} ${bucket}`, { requests: perSecond, perMs: 1000 }) > 0) {
     throw new Refusal(ERRORS.tooFast());
   }
 }

@@ -43,7 +43,7 @@ export function listBody(query: ListQuery, owner: string, context: WanContext): 
 function itemOf(job: WanJob, context: WanContext): unknown {
   const path = MODELS[job.model]?.path ?? 'video-generation';
   const owner = numberOf(job.account);
-  const told = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(context.told(ms)));
+  const told = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(context.timeShown(ms)));
   return {
     api_key_id: numberOf(job.details.key).slice(0, 6),
     caller_parent_id: owner,
@@ -67,7 +67,7 @@ const numberOf = (name: string): string =>
 function windowOf(query: ListQuery, context: WanContext): { from: number; to: number } {
   const start = timeOf(query, 'start_time');
   const end = timeOf(query, 'end_time');
-  const to = end ?? (start === undefined ? context.told(context.world.clock.now()) : start + DAY_MS);
+  const to = end ?? (start === undefined ? context.timeShown(context.shared.clock.now()) : start + DAY_MS);
   const from = start ?? to - DAY_MS;
   if (to - from > DAY_MS || to < from) {
     throw invalidParameter('The interval between start_time and end_time must be within 24 hours.');

@@ -5,7 +5,7 @@ import { Refusal } from '../core/http/answer.ts';
 import { ERRORS } from './answers.ts';
 import { QUESTIONS } from './assumptions.ts';
 import { identityOf } from './identity.ts';
-import { takeTurn } from './limitRate.ts';
+import { limitRate } from './limitRate.ts';
 import { type ListQuery, listBody } from './list.ts';
 import { submit } from './submit.ts';
 import { isForgotten, taskBody, unknownBody, type WanContext, type WanJob } from './tasks.ts';
@@ -67,7 +67,7 @@ function answered<T>(request: FastifyRequest, context: WanContext, work: (accoun
 
 const asked = <T>(request: FastifyRequest, context: WanContext, work: (account: Account) => T): T =>
   answered(request, context, (account) => {
-    takeTurn(context, `${QUESTIONS} ${identityOf(account.name).owner}`, context.settings.queriesPerSecond);
+    limitRate(context, `${QUESTIONS} ${identityOf(account.name).owner}`, context.settings.queriesPerSecond);
     return work(account);
   });
 

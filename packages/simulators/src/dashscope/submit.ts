@@ -7,10 +7,10 @@ import { planOf } from '../core/jobs/markers.ts';
 import { BILLING_ERRORS, ERRORS, invalidParameter } from './answers.ts';
 import { OSS_UNRESOLVED } from './assumptions.ts';
 import { identityOf } from './identity.ts';
-import { takeTurn } from './limitRate.ts';
+import { limitRate } from './limitRate.ts';
 import { MODELS, type Path, type WanModel } from './models.ts';
 import type { WanContext, WanTask } from './tasks.ts';
-import { type Asked, InvalidRequest, readRequest } from './validate.ts';
+import { InvalidRequest, parseRequest, type WanRequest } from './validate.ts';
 
 /** What an account in a state other than active is told when it submits. */
 const STATES: Readonly<Partial<Record<Account['state'], (context: WanContext) => Answer>>> = {
@@ -27,7 +27,7 @@ export function submit(path: Path, request: FastifyRequest, account: Account, co
   const model = modelOf(name, path, context);
   // "Rate limits": of an Alibaba account and a model.
   const { owner } = identityOf(account.name);
-  takeTurn(context, `submit ${owner} ${name}`, context.settings.submitsPerSecond);
+  limitRate(context, `submit ${owner} ${name}`, context.settings.submitsPerSecond);
   const state = STATES[account.state];
   if (state) throw new Refusal(state(context));
   const input = fieldsOf(body.input, 'input');
@@ -60,7 +60,7 @@ type Checked = Pick<WanTask, 'asked' | 'invalid'>;
 
 function check(model: WanModel, input: Fields, parameters: Fields): Checked {
   try {
-    return { asked: readRequest(model, input, parameters), invalid: undefined };
+    return { asked: parseRequest(model, input, parameters), invalid: undefined };
   } catch (error) {
     if (error instanceof InvalidRequest) return { asked: undefined, invalid: error.message };
     throw error;
@@ -86,13 +86,13 @@ function jobOf(
     newId: (random) => random.uuid(),
     seed: asked?.seed,
     // "Tasks processed at the same time": those beyond wait as PENDING.
-    ...(context.world.limiter.enabled
+    ...(context.shared.limiter.enabled
       ? { pool: { name: `${owner} ${name}`, places: context.settings.concurrency } }
       : {}),
   };
 }
 
-const videoOf = ({ width, height, seconds, audio }: Asked) => ({ width, height, seconds, audio });
+const videoOf = ({ width, height, seconds, audio }: WanRequest) => ({ width, height, seconds, audio });
 
 type Fields = Readonly<Record<string, unknown>>;
 

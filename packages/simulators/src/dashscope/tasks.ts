@@ -4,11 +4,11 @@ import type { UpstreamContext } from '../core/upstream.ts';
 import { beijingTime } from './beijingTime.ts';
 import { MODELS, type UsageStyle } from './models.ts';
 import type { WanSettings } from './settings.ts';
-import type { Asked } from './validate.ts';
+import type { WanRequest } from './validate.ts';
 
 /** What only DashScope knows of a task. */
 export interface WanTask {
-  readonly asked: Asked | undefined;
+  readonly asked: WanRequest | undefined;
   /** What is wrong with the request: such a task is accepted, and fails as soon as somebody looks at it. */
   readonly invalid: string | undefined;
   /** The name of the key that made it. */
@@ -50,7 +50,7 @@ export function statusOf(job: WanJob): TaskStatus {
 }
 
 export const isForgotten = (job: WanJob, context: WanContext): boolean => {
-  const { clock } = context.world;
+  const { clock } = context.shared;
   return clock.now() > job.createdAt + clock.scaled(LIFETIME_MS);
 };
 
@@ -63,7 +63,8 @@ export function failureOf(job: WanJob): readonly [code: string, message: string]
 /** The answer to a question about a task. Failed and unknown ones are answered with 200 as well. */
 export function taskBody(job: WanJob, context: WanContext): unknown {
   const status = statusOf(job);
-  const time = (ms: number | undefined) => (ms === undefined ? undefined : beijingTime(context.told(ms)));
+  const time = (ms: number | undefined) =>
+    ms === undefined ? undefined : beijingTime(context.timeShown(ms));
   const [code, message] = (status === 'FAILED' && failureOf(job)) || [];
   const succeeded = status === 'SUCCEEDED';
   return {
@@ -89,7 +90,7 @@ export const unknownBody = (id: string): unknown => ({
 
 function resultOf(job: WanJob, context: WanContext) {
   const { asked } = job.details;
-  const { world, storage } = context;
+  const { shared, storage } = context;
   const link = storage.link(
     {
       job,
@@ -97,18 +98,18 @@ function resultOf(job: WanJob, context: WanContext) {
       contentType: 'video/mp4',
       bytes: () => context.resultOf(job),
     },
-    (job.endedAt ?? job.createdAt) + world.clock.scaled(LIFETIME_MS),
+    (job.endedAt ?? job.createdAt) + shared.clock.scaled(LIFETIME_MS),
   );
   const rewritten = MODELS[job.model]?.tellsActualPrompt && asked?.promptExtend;
   return {
     video_url: link,
-    orig_prompt: context.toldPrompt(job.prompt),
+    orig_prompt: context.promptShown(job.prompt),
     ...(rewritten ? { actual_prompt: `${job.prompt} Fine detail, natural light, steady camera.` } : {}),
   };
 }
 
 /** The usage blocks of the API references: 2.1-2.5, the first-and-last-frame models of 2.2, 2.6, and 2.7 with 3.0. */
-const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: Asked) => object>> = {
+const USAGE: Readonly<Record<UsageStyle, (seconds: number, asked: WanRequest) => object>> = {
   video_ratio: (seconds, { width, height }) => ({
     video_duration: seconds,
     video_ratio: `${width}*${height}`,

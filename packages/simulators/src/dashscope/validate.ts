@@ -2,7 +2,7 @@ import { RATIOS, SIZES, TIER_SIZES, type WanModel } from './models.ts';
 import type { Tier } from './tier.ts';
 
 /** What a request asks for, as far as it concerns the result. */
-export interface Asked {
+export interface WanRequest {
   readonly prompt: string;
   readonly width: number;
   readonly height: number;
@@ -23,7 +23,7 @@ type Check = (fields: Fields, model: WanModel) => void;
 export class InvalidRequest extends Error {}
 
 /** Checks a request as the API reference of its model's generation documents it. Throws `InvalidRequest`. */
-export function readRequest(model: WanModel, input: Fields, parameters: Fields): Asked {
+export function parseRequest(model: WanModel, input: Fields, parameters: Fields): WanRequest {
   for (const name of Object.keys(parameters)) {
     if (!PARAMETERS[model.generation].has(name)) fail(`Unexpected parameter: parameters.${name}`);
   }
@@ -172,7 +172,7 @@ function secondsOf({ seconds, generation }: WanModel, { duration }: Fields): num
   return duration;
 }
 
-type Shape = Pick<Asked, 'width' | 'height' | 'tier' | 'ratio'>;
+type Shape = Pick<WanRequest, 'width' | 'height' | 'tier' | 'ratio'>;
 
 function legacyShape(model: WanModel, parameters: Fields): Shape {
   const bySize = model.mode === 't2v' || model.mode === 'r2v';

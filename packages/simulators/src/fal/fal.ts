@@ -6,7 +6,7 @@ import { type Answer, Refusal } from '../core/http/answer.ts';
 import type { Job } from '../core/jobs/job.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
-import { CHOICES } from '../hosted/assumptions.ts';
+import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 
@@ -169,7 +169,7 @@ function submit(context: Context, account: Account, model: string, request: Fast
       seconds: Number.parseInt(String(duration), 10) || 8,
       audio: rest.generate_audio !== false,
     },
-    pace: CHOICES.fal.pace,
+    pace: ASSUMPTIONS.fal.pace,
     pool: { name: account.name, places: PLACES },
     newId: (random) => random.uuid(),
     // "The app id is the first two parts; the rest is a path of the app."
@@ -196,7 +196,7 @@ function sendResult(context: Context, job: Job<Details>, reply: FastifyReply): F
     case 'running':
       return give(reply, requestError(400, 'Request is still in progress'));
     case 'succeeded': {
-      const url = linkTo(context, job, CHOICES.fal.keptMs);
+      const url = linkTo(context, job, ASSUMPTIONS.fal.keptMs);
       return { video: { url, content_type: 'video/mp4', file_name: 'output.mp4' } };
     }
     case 'cancelled':
@@ -206,7 +206,7 @@ function sendResult(context: Context, job: Job<Details>, reply: FastifyReply): F
   }
 }
 
-const { status: cancelled, detail, type } = CHOICES.fal.cancelled;
+const { status: cancelled, detail, type } = ASSUMPTIONS.fal.cancelled;
 const CANCELLED = requestError(cancelled, detail, type);
 
 const FAILURES = {

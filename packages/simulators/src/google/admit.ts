@@ -17,7 +17,7 @@ export function takeTurn(
     readonly quotaId: string;
   },
 ): void {
-  const wait = context.world.limiter.take(`${context.name} ${account.name} ${limit.name}`, {
+  const wait = context.shared.limiter.take(`${context.name} ${account.name} ${limit.name}`, {
     requests: limit.perMinute,
     perMs: 60_000,
   });

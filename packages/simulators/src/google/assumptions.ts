@@ -2,7 +2,7 @@
  * What Google does not document for Veo, and what the simulator does there. Nothing here was seen on the wire: an adapter should
  * not depend on any of it.
  */
-export const CHOICES = {
+export const ASSUMPTIONS = {
   /** Submits a minute and model on the Gemini API; the real figure depends on the usage tier. */
   geminiRequestsPerMinute: 10,
   /** How long an operation can be asked about: as long as its video is kept. Milliseconds. */

@@ -5,7 +5,7 @@ import { sendBytes } from '../core/http/sendBytes.ts';
 import { signedLinks } from '../core/storage/signedLinks.ts';
 import type { StorageStyle } from '../core/storage/storage.ts';
 import { takeTurn } from './admit.ts';
-import { CHOICES, FILE_KEPT_MS } from './assumptions.ts';
+import { ASSUMPTIONS, FILE_KEPT_MS } from './assumptions.ts';
 import { isObject, readBody } from './body.ts';
 import { EXCEEDED, quotaAnswer, refusals, rpcAnswer, unavailableAnswer } from './errors.ts';
 import { GONE, MODELS } from './models.ts';
@@ -62,7 +62,7 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
       takeTurn(context, account, {
         service: 'gemini',
         name: modelName,
-        perMinute: CHOICES.geminiRequestsPerMinute,
+        perMinute: ASSUMPTIONS.geminiRequestsPerMinute,
         message: EXCEEDED,
         quotaId: PER_MINUTE,
       });
@@ -89,7 +89,7 @@ function routes(app: FastifyInstance, context: VeoContext & { readonly settings:
       const account = authenticate(request);
       const { model, id } = request.params;
       const job = context.jobs.find(id);
-      const kept = job && context.world.clock.now() < keptUntil(context, job, CHOICES.operationKeptMs);
+      const kept = job && context.shared.clock.now() < keptUntil(context, job, ASSUMPTIONS.operationKeptMs);
       if (!job || !kept || job.account !== account.name || job.model !== model) {
         throw refusals.operation(`models/${model}/operations/${id}`);
       }
@@ -136,7 +136,7 @@ function responseOf(context: VeoContext, job: VeoJob): Record<string, unknown> {
 }
 
 const keptUntil = (context: VeoContext, job: VeoJob, keptMs: number): number =>
-  job.endedAt === undefined ? Number.POSITIVE_INFINITY : job.endedAt + context.world.clock.scaled(keptMs);
+  job.endedAt === undefined ? Number.POSITIVE_INFINITY : job.endedAt + context.shared.clock.scaled(keptMs);
 
 function fileOf(
   context: VeoContext,
@@ -147,7 +147,7 @@ function fileOf(
   const job = context.jobs.find(id);
   if (job?.state !== 'succeeded' || job.account !== account.name) return undefined;
   if (Number(index) >= samplesOf(job) || job.plan.lost) return undefined;
-  if (context.world.clock.now() >= keptUntil(context, job, FILE_KEPT_MS)) return undefined;
+  if (context.shared.clock.now() >= keptUntil(context, job, FILE_KEPT_MS)) return undefined;
   return { job, index: Number(index) };
 }
 

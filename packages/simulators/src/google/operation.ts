@@ -1,4 +1,4 @@
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { FILTERS, OPERATION_ERRORS } from './errors.ts';
 import { operationName, samplesOf, type VeoJob } from './veoJob.ts';
 
@@ -17,7 +17,7 @@ export function operationView(
 function errorOf(job: VeoJob, failureCode: number): { code: number; message: string } | undefined {
   const failed = (code: number) => ({ code, message: OPERATION_ERRORS[code] ?? 'Unknown error.' });
   if (job.state === 'succeeded') return undefined;
-  if (job.state === 'expired') return failed(CHOICES.expiredCode);
+  if (job.state === 'expired') return failed(ASSUMPTIONS.expiredCode);
   switch (job.failure) {
     case 'moderation':
       return { code: 3, message: FILTERS.input };

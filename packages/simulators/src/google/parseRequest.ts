@@ -13,7 +13,7 @@ import {
 } from './models.ts';
 
 /** A checked request. */
-export interface Wanted {
+export interface VeoRequest {
   readonly prompt: string;
   /** Of the whole video; a bill counts what this request adds. */
   readonly seconds: number;
@@ -46,12 +46,12 @@ type Feature = 'text_to_video' | 'image_to_video' | 'reference_to_video' | 'vide
  * generation API"). `source` are the seconds of the video to extend. Members that neither service knows are passed over, as the
  * services do.
  */
-export function wantedOf(
+export function parseRequest(
   service: Service,
   model: VeoModel,
   { instance, parameters }: { readonly instance: Fields; readonly parameters: Fields },
   source: number | undefined,
-): Wanted {
+): VeoRequest {
   const feature = featureOf(service, model, instance, source);
   if (service === 'gemini') refuseForeign(parameters);
   const resolution = choiceOf(parameters, 'resolution', model.resolutions, '720p');

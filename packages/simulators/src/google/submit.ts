@@ -5,7 +5,7 @@ import type { Random } from '../core/random.ts';
 import { type Fields, isObject } from './body.ts';
 import { FILTERS, refusals } from './errors.ts';
 import { PIXELS, type Service, type VeoModel } from './models.ts';
-import { type Wanted, wantedOf } from './parseRequest.ts';
+import { parseRequest, type VeoRequest } from './parseRequest.ts';
 import type { VeoContext, VeoJob } from './veoJob.ts';
 
 interface Submission {
@@ -24,35 +24,35 @@ interface Submission {
 /** `predictLongRunning`: makes the job. */
 export function submit(context: VeoContext, submission: Submission): VeoJob {
   const { model, modelName, body } = submission;
-  const { wanted, complaint } = checked(context, submission);
-  if (planOf(wanted.prompt).ending === 'refused') throw refusals.invalid(FILTERS.prompt);
-  const { width, height } = PIXELS[wanted.resolution];
-  const prices = wanted.audio ? model.usdPerSecond : model.usdPerSilentSecond;
+  const { request, complaint } = checked(context, submission);
+  if (planOf(request.prompt).ending === 'refused') throw refusals.invalid(FILTERS.prompt);
+  const { width, height } = PIXELS[request.resolution];
+  const prices = request.audio ? model.usdPerSecond : model.usdPerSilentSecond;
   return context.jobs.submit({
     account: submission.account.name,
     model: modelName,
     prompt: textual(body.instance.prompt),
     video: {
-      width: wanted.portrait ? height : width,
-      height: wanted.portrait ? width : height,
-      seconds: wanted.seconds,
-      audio: wanted.audio,
+      width: request.portrait ? height : width,
+      height: request.portrait ? width : height,
+      seconds: request.seconds,
+      audio: request.audio,
     },
     pace: model.pace,
     newId: submission.newId,
-    seed: wanted.seed,
+    seed: request.seed,
     details: {
       parent: submission.parent,
-      samples: wanted.samples,
-      storageUri: wanted.storageUri,
-      billedSeconds: wanted.billedSeconds,
-      usdPerSecond: prices[wanted.resolution] ?? 0,
+      samples: request.samples,
+      storageUri: request.storageUri,
+      billedSeconds: request.billedSeconds,
+      usdPerSecond: prices[request.resolution] ?? 0,
       complaint,
     },
   });
 }
 
-const ANYTHING: Wanted = {
+const ANYTHING: VeoRequest = {
   prompt: '',
   seconds: 8,
   billedSeconds: 8,
@@ -68,12 +68,12 @@ const ANYTHING: Wanted = {
 function checked(
   context: VeoContext,
   { service, model, body, source }: Submission,
-): { wanted: Wanted; complaint: string | undefined } {
+): { request: VeoRequest; complaint: string | undefined } {
   try {
-    return { wanted: wantedOf(service, model, body, source), complaint: undefined };
+    return { request: parseRequest(service, model, body, source), complaint: undefined };
   } catch (error) {
     if (!(error instanceof Refusal) || !context.settings.lateChecks) throw error;
-    return { wanted: ANYTHING, complaint: messageOf(error.answer.body) };
+    return { request: ANYTHING, complaint: messageOf(error.answer.body) };
   }
 }
 

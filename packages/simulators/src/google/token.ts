@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { isObject } from './body.ts';
 import { refusals } from './errors.ts';
 import { issueToken, verifyAssertion } from './serviceAccount.ts';
@@ -21,7 +21,7 @@ export function tokenRoutes(app: FastifyInstance, context: VeoContext): void {
     if (grantType !== GRANT_TYPE || typeof assertion !== 'string') {
       throw refusals.grant('Bad Request: grant_type and assertion are required.');
     }
-    const now = context.world.clock.now();
+    const now = context.shared.clock.now();
     const claims = verifyAssertion(assertion);
     if (!claims) throw refusals.grant('Invalid JWT Signature.');
     // A minute of leeway for clocks that differ.
@@ -30,8 +30,8 @@ export function tokenRoutes(app: FastifyInstance, context: VeoContext): void {
     const account = context.accounts.byKey(claims.email);
     if (!account || account.state === 'revoked') throw refusals.grant('Invalid grant: account not found');
     return {
-      access_token: issueToken(claims.email, now + CHOICES.tokenLifeMs),
-      expires_in: CHOICES.tokenLifeMs / 1000,
+      access_token: issueToken(claims.email, now + ASSUMPTIONS.tokenLifeMs),
+      expires_in: ASSUMPTIONS.tokenLifeMs / 1000,
       token_type: 'Bearer',
     };
   });

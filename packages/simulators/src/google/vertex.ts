@@ -50,7 +50,7 @@ function routes(app: FastifyInstance, context: VeoContext): void {
     if (!claims || !account || account.state === 'revoked') {
       throw refusals.wrongToken('ACCESS_TOKEN_TYPE_UNSUPPORTED');
     }
-    if (claims.expiresAtMs < context.world.clock.now()) throw refusals.wrongToken('ACCESS_TOKEN_EXPIRED');
+    if (claims.expiresAtMs < context.shared.clock.now()) throw refusals.wrongToken('ACCESS_TOKEN_EXPIRED');
     return account;
   }
 

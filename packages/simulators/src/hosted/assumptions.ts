@@ -2,7 +2,7 @@
  * What the documents of xAI, MiniMax, fal and Replicate leave open, and what their stand-ins do there: an adapter should not
  * depend on any of it. Times are milliseconds, and how long jobs take is our reading of the words in quotes.
  */
-export const CHOICES = {
+export const ASSUMPTIONS = {
   xai: {
     /** "Rate limits" leaves the numbers to the console; sixty a minute is what others report for video. */
     requestsPerMinute: 60,

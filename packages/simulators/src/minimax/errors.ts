@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Answer, Refusal } from '../core/http/answer.ts';
-import { CHOICES } from '../hosted/assumptions.ts';
+import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 
 /** MiniMax, "Video generation v2", the examples of its error answers: the number in brackets is the platform's error code. */
 export const errorAnswer = (status: number, type: string, message: string, headers = {}): Answer => ({
@@ -32,7 +32,7 @@ export const refusals = {
       'retry-after': String(retryAfter),
     }),
   noTask: () => {
-    const { status, type, message } = CHOICES.minimax.taskNotFound;
+    const { status, type, message } = ASSUMPTIONS.minimax.taskNotFound;
     return refusal(status, type, message);
   },
 };

@@ -5,7 +5,7 @@ import type { Job } from '../core/jobs/job.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
-import { CHOICES } from '../hosted/assumptions.ts';
+import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 import { readContent } from './content.ts';
@@ -28,7 +28,7 @@ const RATIOS = ['21:9', '16:9', '4:3', '1:1', '3:4', '9:16'];
 /** MiniMax, "Rate limits": video generation, five requests a minute. */
 const REQUESTS_PER_MINUTE = 5;
 /** "Time-limited URL of the generated MP4. Query again for a refreshed URL." */
-const KEPT_MS = CHOICES.minimax.keptMs;
+const KEPT_MS = ASSUMPTIONS.minimax.keptMs;
 
 /** MiniMax's video API, version 2: `POST /v2/video_generation`, `GET /v2/query/video_generation/{task_id}`. */
 export const minimax: Upstream = defineUpstream<Record<string, never>, Details>({
@@ -65,7 +65,7 @@ function routes(app: FastifyInstance, context: Context): void {
     const account = authenticate(context, request);
     if (account.state !== 'active') throw refusals.noBalance();
     const limit = { requests: REQUESTS_PER_MINUTE, perMs: 60_000 };
-    const wait = context.world.limiter.take(`minimax ${account.name}`, limit);
+    const wait = context.shared.limiter.take(`minimax ${account.name}`, limit);
     if (wait > 0) throw refusals.rateLimited(retryAfterSeconds(wait));
     const job = submit(context, account, request);
     context.notes.about(request, job);
@@ -113,7 +113,7 @@ function submit(context: Context, account: Account, request: FastifyRequest): Jo
     model: String(name),
     prompt,
     video: { ...sizeOf(shape, tier.shorter), seconds: duration, audio: true },
-    pace: CHOICES.minimax.pace,
+    pace: ASSUMPTIONS.minimax.pace,
     newId: (random) => `4${random.text(14, '0123456789')}`,
     details: { resolution: String(resolution), ratio: shape },
     ...(plan.ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),
@@ -134,7 +134,7 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
     type: 'video_generation',
     model,
     status: state,
-    created_at: Math.floor(context.told(job.createdAt) / 1000),
+    created_at: Math.floor(context.timeShown(job.createdAt) / 1000),
     ...(state === 'succeeded'
       ? {
           content: { url: linkTo(context, job, KEPT_MS) },

@@ -1,5 +1,5 @@
 import { Webhook } from 'standardwebhooks';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import type { OpenAiContext } from './context.ts';
 import type { VideoJob } from './video.ts';
 
@@ -15,17 +15,17 @@ export function announce(context: OpenAiContext, job: VideoJob, at: number): voi
   const body = JSON.stringify({
     id,
     object: 'event',
-    created_at: Math.floor(context.told(at) / 1000),
+    created_at: Math.floor(context.timeShown(at) / 1000),
     type,
     data: { id: job.id },
   });
   const webhook = new Webhook(webhookSecret);
-  context.world.webhooks.send({
+  context.shared.webhooks.send({
     upstream: context.name,
     url: webhookUrl,
     body,
     headers: (attemptAt) => {
-      const timestamp = new Date(context.told(attemptAt));
+      const timestamp = new Date(context.timeShown(attemptAt));
       return {
         'user-agent': 'OpenAI/1.0 (+https://platform.openai.com/docs/webhooks)',
         'webhook-id': id,
@@ -33,8 +33,8 @@ export function announce(context: OpenAiContext, job: VideoJob, at: number): voi
         'webhook-signature': webhook.sign(id, timestamp, body),
       };
     },
-    retryMs: CHOICES.webhookRetryMs,
-    timeoutMs: CHOICES.webhookTimeoutMs,
+    retryMs: ASSUMPTIONS.webhookRetryMs,
+    timeoutMs: ASSUMPTIONS.webhookTimeoutMs,
   });
 }
 

@@ -2,7 +2,7 @@
  * What OpenAI does not document for videos, and what the simulator does there. Nothing here was seen on the wire: an adapter
  * should not depend on any of it.
  */
-export const CHOICES = {
+export const ASSUMPTIONS = {
   /** `GET /videos/{id}/content` before the job is done. */
   contentNotReady: {
     status: 404,

@@ -34,8 +34,8 @@ export function createCharacter(context: OpenAiContext, account: Account, body: 
   const name = textOf(body, 'name', '');
   if (name.length > LONGEST_NAME) throw refusals.tooLong('name', LONGEST_NAME, name.length);
   const characters = charactersOf(context);
-  const random = createRandom(`${context.world.seed} character ${characters.size}`);
-  const now = context.told(context.world.clock.now());
+  const random = createRandom(`${context.shared.seed} character ${characters.size}`);
+  const now = context.timeShown(context.shared.clock.now());
   const character = { id: `char_${random.hex(48)}`, name, created_at: Math.floor(now / 1000) };
   characters.set(character.id, { ...character, account: account.name });
   return character;

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sendBytes } from '../core/http/sendBytes.ts';
 import type { StorageStyle } from '../core/storage/storage.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import type { OpenAiContext } from './context.ts';
 import { refusals } from './errors.ts';
 import { expiresAt, type VideoJob } from './video.ts';
@@ -23,10 +23,10 @@ export async function sendContent(
   { request, reply }: { request: FastifyRequest; reply: FastifyReply },
 ): Promise<FastifyReply> {
   if (!isVariant(variant)) throw refusals.invalidValue('variant', variant, Object.keys(VARIANTS));
-  if (job.state === 'queued' || job.state === 'running') throw refusals.choice(CHOICES.contentNotReady);
-  if (job.state !== 'succeeded') throw refusals.choice(CHOICES.contentOfFailed);
-  if (job.plan.lost || context.world.clock.now() >= expiresAt(job)) {
-    throw refusals.choice(CHOICES.contentExpired);
+  if (job.state === 'queued' || job.state === 'running') throw refusals.choice(ASSUMPTIONS.contentNotReady);
+  if (job.state !== 'succeeded') throw refusals.choice(ASSUMPTIONS.contentOfFailed);
+  if (job.plan.lost || context.shared.clock.now() >= expiresAt(job)) {
+    throw refusals.choice(ASSUMPTIONS.contentExpired);
   }
   const { contentType, extension } = VARIANTS[variant];
   if (context.settings.redirectContent) {
@@ -35,12 +35,12 @@ export async function sendContent(
     return reply.redirect(context.storage.link({ job, path, contentType, bytes }, expiresAt(job)), 302);
   }
   const bytes = await bytesOf(context, job, variant);
-  if (!bytes) throw refusals.choice(CHOICES.contentExpired);
+  if (!bytes) throw refusals.choice(ASSUMPTIONS.contentExpired);
   return sendBytes(request, reply, bytes, { contentType, ranges: true });
 }
 
 async function bytesOf(context: OpenAiContext, job: VideoJob, variant: Variant): Promise<Buffer | undefined> {
-  const { videos } = context.world;
+  const { videos } = context.shared;
   switch (variant) {
     case 'video':
       return context.resultOf(job);

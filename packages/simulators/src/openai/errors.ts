@@ -1,5 +1,5 @@
 import { type Answer, Refusal } from '../core/http/answer.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 
 export interface ErrorFields {
   readonly message: string;
@@ -95,16 +95,16 @@ export const refusals = {
     }),
   extensionLimit: (message: string) => refusal(400, { message, param: 'seconds', code: 'invalid_value' }),
   moderation: () =>
-    refusal(CHOICES.moderationAtCreate.status, {
+    refusal(ASSUMPTIONS.moderationAtCreate.status, {
       message: 'Your request was blocked by our moderation system.',
-      code: CHOICES.moderationAtCreate.code,
+      code: ASSUMPTIONS.moderationAtCreate.code,
     }),
   characterNotFound: (id: string) =>
-    refusal(CHOICES.videoNotFound.status, { message: `Character with id '${id}' not found.` }),
+    refusal(ASSUMPTIONS.videoNotFound.status, { message: `Character with id '${id}' not found.` }),
   tooManyCharacters: (most: number) =>
     refusal(400, { message: `At most ${most} characters can be used in a video.`, param: 'characters' }),
   videoNotFound: (id: string) =>
-    refusal(CHOICES.videoNotFound.status, { message: CHOICES.videoNotFound.message(id) }),
+    refusal(ASSUMPTIONS.videoNotFound.status, { message: ASSUMPTIONS.videoNotFound.message(id) }),
   choice: (choice: { readonly status: number; readonly message: string }) =>
     refusal(choice.status, { message: choice.message }),
   rateLimited: (model: string, limit: number, retryAfter: number) =>
@@ -124,6 +124,8 @@ export function rateLimitAnswer(message: string, retryAfter: number | undefined)
     type: 'requests',
     code: 'rate_limit_exceeded',
     headers:
-      retryAfter === undefined || !CHOICES.retryAfterOnRateLimit ? {} : { 'retry-after': String(retryAfter) },
+      retryAfter === undefined || !ASSUMPTIONS.retryAfterOnRateLimit
+        ? {}
+        : { 'retry-after': String(retryAfter) },
   });
 }

@@ -1,6 +1,6 @@
 import type { Answer } from '../core/http/answer.ts';
 import { Refusal } from '../core/http/answer.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import type { Flavour } from './context.ts';
 import { errorAnswer, refusals } from './errors.ts';
 import { SECONDS } from './models.ts';
@@ -18,7 +18,7 @@ const SORA: Omit<Flavour, 'name' | 'title' | 'environment'> = {
   sizes: undefined,
   seconds: SECONDS,
   concurrent: undefined,
-  keptMs: CHOICES.contentKeptMs,
+  keptMs: ASSUMPTIONS.contentKeptMs,
   deleteCancels: false,
   newId: (random) => `video_${random.hex(48)}`,
   refuses: refusals,

@@ -1,4 +1,4 @@
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { refusals } from './errors.ts';
 import type { VideoJob } from './video.ts';
 
@@ -12,7 +12,7 @@ export function listVideos(
 ): { jobs: readonly VideoJob[]; more: boolean } {
   const order = query.order ?? 'desc';
   if (order !== 'asc' && order !== 'desc') throw refusals.invalidValue('order', order, ['asc', 'desc']);
-  const limit = Number(query.limit ?? CHOICES.listLimit);
+  const limit = Number(query.limit ?? ASSUMPTIONS.listLimit);
   if (!Number.isInteger(limit) || limit < 0 || limit > LARGEST_LIMIT) {
     throw refusals.invalidType('limit', `an integer from 0 to ${LARGEST_LIMIT}`, `'${query.limit}'`);
   }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import { Refusal } from '../core/http/answer.ts';
 import { isOver } from '../core/jobs/job.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { readBody } from './body.ts';
 import { createCharacter, findCharacter } from './characters.ts';
 import { sendContent } from './content.ts';
@@ -22,7 +22,7 @@ const operation = (name: string) => ({ config: { operation: name } });
 
 /** OpenAI's public API description, the paths under `/videos`. Every success is 200. */
 export async function routes(app: FastifyInstance, context: OpenAiContext): Promise<void> {
-  await app.register(multipart, { limits: { fileSize: CHOICES.largestUpload } });
+  await app.register(multipart, { limits: { fileSize: ASSUMPTIONS.largestUpload } });
   // Handlers in a scope of their own, so that their refusals pass through the flavour first.
   await app.register(async (scope) => {
     scope.setErrorHandler((error) => {
@@ -93,7 +93,7 @@ function reads(app: FastifyInstance, context: OpenAiContext): void {
   app.delete<ById>(`${path}/:id`, operation('delete'), async (request) => {
     const job = named(request);
     if (!isOver(job)) {
-      if (!flavour.deleteCancels) throw refusals.choice(CHOICES.deleteUnfinished);
+      if (!flavour.deleteCancels) throw refusals.choice(ASSUMPTIONS.deleteUnfinished);
       jobs.cancel(job);
     }
     jobs.remove(job);
@@ -128,9 +128,9 @@ function authenticate(context: OpenAiContext, request: FastifyRequest): Account 
 
 function view(context: OpenAiContext, job: VideoJob): Record<string, unknown> {
   const resource = videoResource(job, {
-    now: context.world.clock.now(),
-    told: context.told,
-    toldPrompt: context.toldPrompt,
+    now: context.shared.clock.now(),
+    told: context.timeShown,
+    toldPrompt: context.promptShown,
     sparse: context.settings.sparse,
   });
   return context.flavour.extend(resource, job);

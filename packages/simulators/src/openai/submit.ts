@@ -3,7 +3,7 @@ import type { Account } from '../core/accounts.ts';
 import type { JobRequest } from '../core/jobs/job.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 import { type Body, isObject, isUpload, readBody } from './body.ts';
 import { checkCharacters } from './characters.ts';
 import { checkReference, choiceOf, onlyFields, promptOf, textOf } from './checks.ts';
@@ -22,7 +22,7 @@ import {
 } from './models.ts';
 import type { VideoDetails, VideoJob } from './video.ts';
 
-type Wanted = Pick<VideoDetails, 'size' | 'seconds' | 'remixedFrom' | 'extensions'> & {
+type NewVideo = Pick<VideoDetails, 'size' | 'seconds' | 'remixedFrom' | 'extensions'> & {
   readonly prompt: string;
   readonly model: string;
   readonly billedSeconds: number;
@@ -40,8 +40,8 @@ export async function create(context: OpenAiContext, request: FastifyRequest, ac
   const size = choiceOf(body, 'size', sizes, DEFAULT_SIZE);
   checkReference(body, dimensions(size));
   checkCharacters(context, account, body);
-  const wanted = { prompt, model: name, size, seconds, billedSeconds: seconds, remixedFrom: null };
-  return submit(context, account, { ...wanted, extensions: 0 });
+  const video = { prompt, model: name, size, seconds, billedSeconds: seconds, remixedFrom: null };
+  return submit(context, account, { ...video, extensions: 0 });
 }
 
 /** `POST /videos/{id}/remix` (CreateVideoRemixBody): the same video again, changed as the prompt says. */
@@ -95,7 +95,7 @@ function admit(context: OpenAiContext, account: Account, name: string): SoraMode
   if (account.state === 'overdue') throw refusals.hardLimit();
   if (account.state === 'forbidden') throw refusals.unverified(name);
   const limit = model.requestsPerMinute[Math.min(5, Math.max(1, context.settings.tier)) - 1] ?? 1;
-  const wait = context.world.limiter.take(`${context.name} ${account.name} ${name}`, {
+  const wait = context.shared.limiter.take(`${context.name} ${account.name} ${name}`, {
     requests: limit,
     perMs: 60_000,
   });
@@ -107,26 +107,26 @@ function admit(context: OpenAiContext, account: Account, name: string): SoraMode
   return model;
 }
 
-function submit(context: OpenAiContext, account: Account, wanted: Wanted): VideoJob {
-  if (planOf(wanted.prompt).ending === 'refused') throw refusals.moderation();
-  const model = MODELS[wanted.model];
-  if (!model) throw context.flavour.refuses.modelNotFound(wanted.model);
-  const { prompt, seconds, size } = wanted;
+function submit(context: OpenAiContext, account: Account, request: NewVideo): VideoJob {
+  if (planOf(request.prompt).ending === 'refused') throw refusals.moderation();
+  const model = MODELS[request.model];
+  if (!model) throw context.flavour.refuses.modelNotFound(request.model);
+  const { prompt, seconds, size } = request;
   return context.jobs.submit({
     account: account.name,
-    model: wanted.model,
+    model: request.model,
     prompt,
     // Sora 2 always makes sound.
     video: { ...dimensions(size), seconds, audio: true },
-    pace: paceOf(model, wanted.billedSeconds),
+    pace: paceOf(model, request.billedSeconds),
     newId: context.flavour.newId,
     details: {
       size,
       seconds,
-      remixedFrom: wanted.remixedFrom,
-      billedSeconds: wanted.billedSeconds,
+      remixedFrom: request.remixedFrom,
+      billedSeconds: request.billedSeconds,
       usdPerSecond: model.sizes[size] ?? 0,
-      extensions: wanted.extensions,
+      extensions: request.extensions,
       keptMs: keptMs(context),
     },
   } satisfies JobRequest<VideoDetails>);
@@ -142,16 +142,16 @@ function sourceOf(context: OpenAiContext, account: Account, body: Body): VideoJo
 
 function completed(context: OpenAiContext, account: Account, id: string): VideoJob {
   const source = findVideo(context, account, id);
-  if (source.state !== 'succeeded') throw refusals.choice(CHOICES.sourceNotReady);
+  if (source.state !== 'succeeded') throw refusals.choice(ASSUMPTIONS.sourceNotReady);
   return source;
 }
 
-function like({ model, details }: VideoJob): Omit<Wanted, 'prompt'> {
+function like({ model, details }: VideoJob): Omit<NewVideo, 'prompt'> {
   const { size, seconds, extensions } = details;
   return { model, size, seconds, billedSeconds: seconds, remixedFrom: null, extensions };
 }
 
-function uploaded(): Omit<Wanted, 'prompt'> {
+function uploaded(): Omit<NewVideo, 'prompt'> {
   const seconds = Number(DEFAULT_SECONDS);
   return {
     model: DEFAULT_MODEL,
@@ -163,10 +163,10 @@ function uploaded(): Omit<Wanted, 'prompt'> {
   };
 }
 
-/** How long a result is kept, in this world's time. */
+/** How long a result is kept, in the simulated time. */
 export function keptMs(context: OpenAiContext): number {
   const { keptMs: ms } = context.flavour;
-  return ms === undefined ? Number.POSITIVE_INFINITY : context.world.clock.scaled(ms);
+  return ms === undefined ? Number.POSITIVE_INFINITY : context.shared.clock.scaled(ms);
 }
 
 export function dimensions(size: string): { width: number; height: number } {

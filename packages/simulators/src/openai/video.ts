@@ -1,5 +1,5 @@
 import { type Job, progressOf } from '../core/jobs/job.ts';
-import { CHOICES } from './assumptions.ts';
+import { ASSUMPTIONS } from './assumptions.ts';
 
 /** What OpenAI knows of a job beside what every upstream knows. */
 export interface VideoDetails {
@@ -10,7 +10,7 @@ export interface VideoDetails {
   readonly billedSeconds: number;
   readonly usdPerSecond: number;
   readonly extensions: number;
-  /** How long the result is kept, milliseconds of this world's time. */
+  /** How long the result is kept, milliseconds of the simulated time. */
   readonly keptMs: number;
 }
 
@@ -59,7 +59,7 @@ export function videoResource(
     created_at: seconds(job.createdAt),
     status,
     model: job.model,
-    progress: status === 'failed' ? CHOICES.progressOfFailed : progressOf(job, options.now),
+    progress: status === 'failed' ? ASSUMPTIONS.progressOfFailed : progressOf(job, options.now),
     prompt: options.toldPrompt(job.prompt),
     seconds: String(job.details.seconds),
     size: job.details.size,

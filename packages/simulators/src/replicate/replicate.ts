@@ -6,7 +6,7 @@ import type { Job } from '../core/jobs/job.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
-import { CHOICES } from '../hosted/assumptions.ts';
+import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 
@@ -120,7 +120,7 @@ function authenticate(context: Context, request: FastifyRequest): Account {
 
 function admitOther(context: Context, account: Account): void {
   const limit = { requests: OTHERS_PER_MINUTE, perMs: 60_000 };
-  const wait = context.world.limiter.take(`replicate other ${account.name}`, limit);
+  const wait = context.shared.limiter.take(`replicate other ${account.name}`, limit);
   if (wait > 0) throw new Refusal(throttled(retryAfterSeconds(wait)));
 }
 
@@ -130,7 +130,7 @@ function list(context: Context, account: Account, cursor: string | undefined): R
   const told = Buffer.from(cursor ?? '', 'base64url').toString();
   const at = cursor === undefined ? mine.length : mine.findIndex(({ id }) => id === told) + 1;
   if (at < 1 && cursor !== undefined) {
-    const { status, title, detail } = CHOICES.replicate.badCursor;
+    const { status, title, detail } = ASSUMPTIONS.replicate.badCursor;
     throw refusal(status, title, detail);
   }
   // A page ends with the prediction that its cursor names, so new ones do not shift it.
@@ -156,7 +156,7 @@ function create(context: Context, request: FastifyRequest, model: string, versio
   if (account.state !== 'active') {
     throw refusal(402, 'Insufficient credit', 'You have insufficient credit to run this model.');
   }
-  const wait = context.world.limiter.take(`replicate ${account.name}`, {
+  const wait = context.shared.limiter.take(`replicate ${account.name}`, {
     requests: CREATES_PER_MINUTE,
     perMs: 60_000,
   });
@@ -202,7 +202,7 @@ function submit(
       seconds: duration,
       audio: input.generate_audio === true,
     },
-    pace: CHOICES.replicate.pace,
+    pace: ASSUMPTIONS.replicate.pace,
     newId: (random) => random.text(26, ID_LETTERS),
     details: { input, version },
     ...(plan.ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),
@@ -222,10 +222,10 @@ const STATUSES = {
 function view(context: Context, job: Job<Details>): Record<string, unknown> {
   const { id, model, state, details, startedAt, endedAt } = job;
   const removed =
-    endedAt !== undefined && context.world.clock.now() > endedAt + context.world.clock.scaled(KEPT_MS);
+    endedAt !== undefined && context.shared.clock.now() > endedAt + context.shared.clock.scaled(KEPT_MS);
   const url = state === 'succeeded' && !removed ? linkTo(context, job, KEPT_MS) : null;
   const time = (ms: number | undefined) =>
-    ms === undefined ? null : new Date(context.told(ms)).toISOString();
+    ms === undefined ? null : new Date(context.timeShown(ms)).toISOString();
   const address = `${context.origin()}/v1/predictions/${id}`;
   return {
     id,
@@ -235,7 +235,7 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
     logs: '',
     output: url !== null && context.settings.listOutput ? [url] : url,
     data_removed: removed,
-    error: job.failure ? CHOICES.replicate.failures[job.failure] : null,
+    error: job.failure ? ASSUMPTIONS.replicate.failures[job.failure] : null,
     status: STATUSES[state],
     created_at: time(job.createdAt),
     started_at: time(startedAt),

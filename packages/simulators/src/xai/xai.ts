@@ -6,7 +6,7 @@ import { type Job, progressOf } from '../core/jobs/job.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import { retryAfterSeconds } from '../core/limiter.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
-import { CHOICES } from '../hosted/assumptions.ts';
+import { ASSUMPTIONS } from '../hosted/assumptions.ts';
 import { linkTo, presigned } from '../hosted/links.ts';
 import { type Body, bodyOf, credential, operation, sizeOf } from '../hosted/request.ts';
 import { errorAnswer, refusals } from './errors.ts';
@@ -78,8 +78,8 @@ function authenticate(context: Context, request: FastifyRequest): Account {
 function admit(context: Context, account: Account): void {
   if (account.state === 'forbidden') throw refusals.forbidden();
   if (account.state !== 'active') throw refusals.noCredits();
-  const limit = { requests: CHOICES.xai.requestsPerMinute, perMs: 60_000 };
-  const wait = context.world.limiter.take(`xai ${account.name}`, limit);
+  const limit = { requests: ASSUMPTIONS.xai.requestsPerMinute, perMs: 60_000 };
+  const wait = context.shared.limiter.take(`xai ${account.name}`, limit);
   if (wait === 0) return;
   const answer = errorAnswer(429, RATE_LIMITED, 'Too many requests for your team; slow down.', {
     'retry-after': String(retryAfterSeconds(wait)),
@@ -113,10 +113,10 @@ function submit(context: Context, account: Account, body: Body): Job<Details> {
       seconds: duration,
       audio: body.generate_audio !== false,
     },
-    pace: CHOICES.xai.pace,
+    pace: ASSUMPTIONS.xai.pace,
     newId: (random) => random.uuid(),
     details: { usd: usd * duration },
-    ...(planOf(prompt).ending === 'expiry' ? { expiresAfterMs: CHOICES.xai.keptMs } : {}),
+    ...(planOf(prompt).ending === 'expiry' ? { expiresAfterMs: ASSUMPTIONS.xai.keptMs } : {}),
   });
 }
 
@@ -144,11 +144,11 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
   switch (state) {
     case 'queued':
     case 'running':
-      return { status: 'pending', model, progress: progressOf(job, context.world.clock.now()) };
+      return { status: 'pending', model, progress: progressOf(job, context.shared.clock.now()) };
     case 'expired':
       return { status: 'expired', model };
     case 'succeeded': {
-      const url = linkTo(context, job, CHOICES.xai.keptMs);
+      const url = linkTo(context, job, ASSUMPTIONS.xai.keptMs);
       const video = { url, duration: delivered.seconds, respect_moderation: true };
       return { status: 'done', model, progress: 100, video, usage };
     }

@@ -1,22 +1,25 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { startToyWorld, type ToyWorld } from '../support/toyShared.ts';
+import { type RunningToy, startToy } from '../support/runningToy.ts';
 
 const MINUTE = 60_000;
-const worlds: ToyWorld[] = [];
+const started: RunningToy[] = [];
 
-async function start(options: Parameters<typeof startToyWorld>[0] = {}): Promise<ToyWorld> {
-  const world = await startToyWorld(options);
-  worlds.push(world);
-  return world;
+async function start(options: Parameters<typeof startToy>[0] = {}): Promise<RunningToy> {
+  const running = await startToy(options);
+  started.push(running);
+  return running;
 }
 
-afterEach(() => Promise.all(worlds.splice(0).map((world) => world.close())));
+afterEach(() => Promise.all(started.splice(0).map((running) => running.close())));
 
 /** When each state was reached, counted from the creation. */
-async function course(world: ToyWorld, prompt: string): Promise<{ id: string; waited: number; ran: number }> {
-  const id = await world.submit(prompt);
-  world.advance(60 * MINUTE);
-  const job = world.toy.jobs.find(id);
+async function course(
+  running: RunningToy,
+  prompt: string,
+): Promise<{ id: string; waited: number; ran: number }> {
+  const id = await running.submit(prompt);
+  running.advance(60 * MINUTE);
+  const job = running.toy.jobs.find(id);
   const { createdAt = 0, startedAt = 0, endedAt = 0 } = job ?? {};
   return { id, waited: Math.round(startedAt - createdAt), ran: Math.round(endedAt - startedAt) };
 }
@@ -41,31 +44,31 @@ describe('jobs', () => {
   });
 
   it('move by themselves as time goes by', async () => {
-    const world = await start({ scale: 0.001 });
-    const id = await world.submit('a boat');
+    const running = await start({ scale: 0.001 });
+    const id = await running.submit('a boat');
     const seen = new Set<string>();
     let state = '';
     while (state !== 'succeeded') {
-      state = (await world.poll(id)).state;
+      state = (await running.poll(id)).state;
       seen.add(state);
     }
     expect([...seen].every((word) => ['queued', 'running', 'succeeded'].includes(word))).toBe(true);
   });
 
   it('wait for one another in a pool, and start in order as places become free', async () => {
-    const world = await start({ places: 2 });
+    const running = await start({ places: 2 });
     const ids: string[] = [];
-    for (const name of ['one', 'two', 'three']) ids.push(await world.submit(`${name} [hold]`));
-    world.advance(10 * MINUTE);
-    const states = async () => Promise.all(ids.map(async (id) => (await world.poll(id)).state));
+    for (const name of ['one', 'two', 'three']) ids.push(await running.submit(`${name} [hold]`));
+    running.advance(10 * MINUTE);
+    const states = async () => Promise.all(ids.map(async (id) => (await running.poll(id)).state));
     expect(await states()).toEqual(['running', 'running', 'queued']);
-    const first = world.toy.jobs.find(ids[0] ?? '');
-    if (first) world.toy.jobs.cancel(first);
+    const first = running.toy.jobs.find(ids[0] ?? '');
+    if (first) running.toy.jobs.cancel(first);
     expect(await states()).toEqual(['cancelled', 'running', 'running']);
   });
 
   it('end as their markers say, and are billed for success alone', async () => {
-    const world = await start();
+    const running = await start();
     const endings = {
       '[fail]': 'failed',
       '[moderation]': 'failed',
@@ -73,38 +76,41 @@ describe('jobs', () => {
       '[short]': 'succeeded',
     };
     for (const [marker, state] of Object.entries(endings)) {
-      const { id } = await course(world, `a boat ${marker}`);
-      expect([marker, world.toy.jobs.find(id)?.state]).toEqual([marker, state]);
-      expect(world.world.ledger.job('toy', id)?.bills).toHaveLength(state === 'succeeded' ? 1 : 0);
+      const { id } = await course(running, `a boat ${marker}`);
+      expect([marker, running.toy.jobs.find(id)?.state]).toEqual([marker, state]);
+      expect(running.shared.ledger.job('toy', id)?.bills).toHaveLength(state === 'succeeded' ? 1 : 0);
     }
   });
 
   it('are held by a marker until they are finished or cancelled', async () => {
-    const world = await start();
-    const queued = await world.submit('a boat [queued]');
-    const held = await world.submit('a boat [hold]');
-    world.advance(1000 * MINUTE);
-    expect((await world.poll(queued)).state).toBe('queued');
-    expect((await world.poll(held)).state).toBe('running');
-    for (const job of world.toy.jobs.all()) world.toy.jobs.finish(job);
-    expect((await world.poll(queued)).state).toBe('succeeded');
-    expect((await world.poll(held)).state).toBe('succeeded');
-    expect(world.world.ledger.bills()).toBe(2);
+    const running = await start();
+    const queued = await running.submit('a boat [queued]');
+    const held = await running.submit('a boat [hold]');
+    running.advance(1000 * MINUTE);
+    expect((await running.poll(queued)).state).toBe('queued');
+    expect((await running.poll(held)).state).toBe('running');
+    for (const job of running.toy.jobs.all()) running.toy.jobs.finish(job);
+    expect((await running.poll(queued)).state).toBe('succeeded');
+    expect((await running.poll(held)).state).toBe('succeeded');
+    expect(running.shared.ledger.bills()).toBe(2);
   });
 
   it('are counted: submits, polls, downloads and bills, by upstream and by job', async () => {
-    const world = await start();
-    const { id } = await course(world, 'a boat');
-    const { url } = await world.poll(id);
-    await world.poll(id);
+    const running = await start();
+    const { id } = await course(running, 'a boat');
+    const { url } = await running.poll(id);
+    await running.poll(id);
     await (await fetch(url ?? '')).arrayBuffer();
-    expect(world.world.ledger.job('toy', id)).toMatchObject({
+    expect(running.shared.ledger.job('toy', id)).toMatchObject({
       account: 'default',
       prompt: 'a boat',
       operations: { submit: 1, poll: 2, download: 1 },
       bills: [{ quantity: 2, unit: 'seconds' }],
     });
-    expect(world.world.ledger.count({ upstream: 'toy', operation: 'poll' })).toBe(2);
-    expect(world.world.ledger.requests({ operation: 'download' })[0]).toMatchObject({ job: id, status: 200 });
+    expect(running.shared.ledger.count({ upstream: 'toy', operation: 'poll' })).toBe(2);
+    expect(running.shared.ledger.requests({ operation: 'download' })[0]).toMatchObject({
+      job: id,
+      status: 200,
+    });
   });
 });

@@ -1,18 +1,18 @@
 import { probe } from '@onetake/video';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startToyWorld, type ToyWorld } from '../support/toyShared.ts';
+import { type RunningToy, startToy } from '../support/runningToy.ts';
 
-let world: ToyWorld;
+let running: RunningToy;
 
 beforeEach(async () => {
-  world = await startToyWorld();
+  running = await startToy();
 });
-afterEach(() => world.close());
+afterEach(() => running.close());
 
 async function linkOf(prompt: string): Promise<string> {
-  const id = await world.submit(prompt);
-  world.advance(3_600_000);
-  return (await world.poll(id)).url ?? '';
+  const id = await running.submit(prompt);
+  running.advance(3_600_000);
+  return (await running.poll(id)).url ?? '';
 }
 
 describe('results', () => {
@@ -54,7 +54,7 @@ describe('results', () => {
     expect((await fetch(forged)).status).toBe(403);
     expect((await fetch(url, { headers: { authorization: 'Bearer x' } })).status).toBe(400);
     expect((await fetch(url)).status).toBe(200);
-    world.advance(86_400_000);
+    running.advance(86_400_000);
     expect(await (await fetch(url)).text()).toBe('expired');
   });
 

@@ -70,10 +70,10 @@ export function toyUpstream(options: { places?: number } = {}): Upstream {
                   contentType: 'video/mp4',
                   bytes: () => context.resultOf(job),
                 },
-                (endedAt ?? 0) + context.world.clock.scaled(86_400_000),
+                (endedAt ?? 0) + context.shared.clock.scaled(86_400_000),
               )
             : null;
-        return { id, state, created_at: context.told(job.createdAt), startedAt, endedAt, url };
+        return { id, state, created_at: context.timeShown(job.createdAt), startedAt, endedAt, url };
       });
     },
   });

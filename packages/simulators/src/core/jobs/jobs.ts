@@ -3,7 +3,7 @@ import { createRandom } from '../random.ts';
 import type { Failure, Job, JobRequest, JobState } from './job.ts';
 import type { Ending } from './markers.ts';
 import { planOf } from './markers.ts';
-import type { Agenda } from './schedule.ts';
+import type { Schedule } from './schedule.ts';
 
 /** The tasks of one upstream. Every method settles the clock first. */
 export interface Jobs<Details = unknown> {
@@ -52,7 +52,7 @@ export function createJobs<Details>(options: {
   readonly upstream: string;
   readonly seed: string;
   readonly clock: Clock;
-  readonly agenda: Agenda;
+  readonly agenda: Schedule;
   /** Endings that the upstream does not know, and what it makes of them. */
   readonly endings: Partial<Readonly<Record<Ending, Ending>>>;
   /** Called after every change of state, creation included. */

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
  * Everything that will happen, in order of time. One timer serves all of it, however many jobs there are, and whoever reads a
  * job settles the agenda first: what a client sees depends on the clock alone, never on how late the timer was.
  */
-export interface Agenda {
+export interface Schedule {
   /** Plans `run` for `at` (milliseconds UTC, unscaled). `run` gets the planned time. */
   plan(at: number, run: (at: number) => void): void;
   /** Runs all that is due, in order. */
@@ -23,7 +23,7 @@ interface Entry {
 /** setTimeout fires at once for delays beyond this; waking early to look again is harmless. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
-export function createAgenda(clock: Clock): Agenda {
+export function createSchedule(clock: Clock): Schedule {
   const heap: Entry[] = [];
   let planned = 0;
   let timer: NodeJS.Timeout | undefined;

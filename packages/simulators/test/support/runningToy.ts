@@ -1,4 +1,9 @@
-import { createWorld, type RunningUpstream, type World, type WorldOptions } from '../../src/index.ts';
+import {
+  createSharedState,
+  type RunningUpstream,
+  type SharedOptions,
+  type SharedState,
+} from '../../src/index.ts';
 import { toyUpstream } from './toyUpstream.ts';
 
 export interface ToyJob {
@@ -9,8 +14,8 @@ export interface ToyJob {
 }
 
 /** A toy upstream that listens, and a client of it. */
-export interface ToyWorld {
-  readonly world: World;
+export interface RunningToy {
+  readonly shared: SharedState;
   readonly toy: RunningUpstream;
   submit(prompt: string): Promise<string>;
   poll(id: string): Promise<ToyJob>;
@@ -19,14 +24,14 @@ export interface ToyWorld {
   close(): Promise<void>;
 }
 
-export async function startToyWorld(
-  options: WorldOptions & { readonly places?: number } = {},
-): Promise<ToyWorld> {
-  const world = createWorld(options);
-  const toy = await toyUpstream(options).serve(world);
+export async function startToy(
+  options: SharedOptions & { readonly places?: number } = {},
+): Promise<RunningToy> {
+  const shared = createSharedState(options);
+  const toy = await toyUpstream(options).serve(shared);
   const json = async (response: Response) => (await response.json()) as ToyJob;
   return {
-    world,
+    shared,
     toy,
     async submit(prompt) {
       const response = await fetch(`${toy.url}/jobs`, {
@@ -38,12 +43,12 @@ export async function startToyWorld(
     },
     poll: async (id) => json(await fetch(`${toy.url}/jobs/${id}`)),
     advance(ms) {
-      world.clock.advance(ms);
-      world.agenda.settle();
+      shared.clock.advance(ms);
+      shared.schedule.settle();
     },
     async close() {
       await toy.close();
-      await world.close();
+      await shared.close();
     },
   };
 }
