@@ -12,6 +12,10 @@ const MIN_LINES = 40;
 const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
   { files: /\/store\/migrations\//, why: 'a migration is a file, and is never edited once it has shipped' },
   { files: /\/catalogue\/entries\//, why: 'a table: the models of one family' },
+  {
+    files: /\/simulators\/src\/\w+\/(?:errors|models)\.ts$/,
+    why: "a table from an upstream's documents, of the same name for each upstream",
+  },
   { files: /\/scenes\/registry\.ts$/, why: 'a table: the scene of each kind of place' },
   {
     files: /\/preview\/render\.job\.ts$/,

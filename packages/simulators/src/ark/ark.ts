@@ -3,12 +3,11 @@ import { signedLinks } from '../core/storage/signedLinks.ts';
 import type { StorageStyle } from '../core/storage/storage.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
 import { ASSUMPTIONS } from './assumptions.ts';
-import { announce } from './callback.ts';
-import type { ArkSettings, TaskDetails } from './context.ts';
+import type { ArkContext, ArkSettings, Task, TaskDetails } from './context.ts';
 import { errorAnswer } from './errors.ts';
 import type { Region } from './models.ts';
 import { routes } from './routes.ts';
-import { pricePerMillion, statusOf, tokensOf } from './task.ts';
+import { pricePerMillion, statusOf, taskObject, tokensOf } from './task.ts';
 
 const SETTINGS: ArkSettings = {
   concurrency: 10,
@@ -106,3 +105,23 @@ export const arkByteplus = arkUpstream(
   'BytePlus ModelArk (Seedance)',
   'BYTEPLUS_',
 );
+
+/** "No acknowledgement within 5 seconds": how long a receiver may take, milliseconds. */
+const TIMEOUT_MS = 5_000;
+
+/** The retried ones; a cancelled task is not announced at all. */
+const TERMINAL: readonly string[] = ['succeeded', 'failed', 'expired'];
+
+/** `callback_url`: the task object, posted on every change of status, unsigned. Ends are tried three times more. */
+function announce(context: ArkContext, task: Task): void {
+  const { callbackUrl } = task.details;
+  if (callbackUrl === undefined || task.state === 'cancelled') return;
+  context.shared.webhooks.send({
+    upstream: context.name,
+    url: callbackUrl,
+    body: JSON.stringify(taskObject(context, task)),
+    headers: () => ({}),
+    retryMs: TERMINAL.includes(statusOf(task)) ? ASSUMPTIONS.callbackRetryMs : [],
+    timeoutMs: TIMEOUT_MS,
+  });
+}

@@ -8,9 +8,8 @@ import { bucketRoutes, objectUri } from './bucket.ts';
 import { quotaAnswer, refusals, rpcAnswer, unavailableAnswer } from './errors.ts';
 import { EXTENSION, MODELS } from './models.ts';
 import { filteredOf, operationView } from './operation.ts';
-import { emailOf, PROJECT, readToken, removeKeyFile, writeKeyFile } from './serviceAccount.ts';
+import { emailOf, PROJECT, readToken, removeKeyFile, tokenRoutes, writeKeyFile } from './serviceAccount.ts';
 import { submit } from './submit.ts';
-import { tokenRoutes } from './token.ts';
 import {
   billOf,
   type GoogleSettings,

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { pino } from 'pino';
 import { give, hookFaults } from '../faults/hooks.ts';
 import { type Answer, Refusal } from './answer.ts';
-import { log } from './log.ts';
+
+/** Standard error: standard output belongs to the lines that point a client at the simulators. */
+const log = pino({ name: 'simulators', level: 'warn' }, pino.destination({ dest: 2, sync: true }));
 
 /** Ark takes requests of 64 MB, the largest of all (upstreams' documents); images travel inside the JSON. */
 const BODY_LIMIT = 64 * 1024 * 1024;
