@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import fastify, { type FastifyError } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { ACCOUNT_STATES, type AccountState } from './core/accounts.ts';
 import type { FaultRule } from './core/faults/faults.ts';
 import type { LedgerFilter } from './core/ledger.ts';
@@ -36,6 +36,25 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
     faults: simulators.faults.list(),
   }));
 
+  ledgerRoutes(app, simulators);
+  faultRoutes(app, simulators);
+  upstreamRoutes(app, simulators);
+  app.post<{ Body: { ms?: unknown } | undefined }>('/advance', async ({ body }) => {
+    simulators.advance(Number(body?.ms));
+    return {};
+  });
+  app.post<{ Querystring: { upstream?: string } }>('/finish', async ({ query }) => ({
+    finished: simulators.finishAll(query.upstream),
+  }));
+
+  await app.listen({ host: '127.0.0.1', port });
+  return {
+    url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+    close: () => app.close(),
+  };
+}
+
+function ledgerRoutes(app: FastifyInstance, simulators: Simulators): void {
   app.get<{ Querystring: LedgerFilter & { prompt?: string } }>('/ledger', async ({ query }) => ({
     requests: simulators.ledger.count(query),
     bills: simulators.ledger.bills(query),
@@ -47,7 +66,9 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
     simulators.ledger.reset();
     return reply.code(204).send();
   });
+}
 
+function faultRoutes(app: FastifyInstance, simulators: Simulators): void {
   app.post<{ Body: FaultRule | undefined }>('/faults', async ({ body }) => {
     if (!body) throw new TypeError('the body must be a fault rule as JSON');
     if (body.upstream !== undefined) simulators.upstream(body.upstream);
@@ -60,14 +81,9 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
   app.delete<{ Params: { id: string } }>('/faults/:id', async ({ params }, reply) => {
     return reply.code(simulators.faults.remove(Number(params.id)) ? 204 : 404).send();
   });
+}
 
-  app.post<{ Body: { ms?: unknown } | undefined }>('/advance', async ({ body }) => {
-    simulators.advance(Number(body?.ms));
-    return {};
-  });
-  app.post<{ Querystring: { upstream?: string } }>('/finish', async ({ query }) => ({
-    finished: simulators.finishAll(query.upstream),
-  }));
+function upstreamRoutes(app: FastifyInstance, simulators: Simulators): void {
   app.post<{ Params: { name: string; id: string } }>(
     '/upstreams/:name/jobs/:id/finish',
     async ({ params }, reply) => {
@@ -108,10 +124,4 @@ export async function serveAdmin(simulators: Simulators, port = 0): Promise<Admi
       return simulators.upstream(params.name).accounts.set(params.account, state);
     },
   );
-
-  await app.listen({ host: '127.0.0.1', port });
-  return {
-    url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
-    close: () => app.close(),
-  };
 }

@@ -36,7 +36,7 @@ async function serve<S extends Settings, Details>(
     upstream: name,
     seed: shared.seed,
     clock: shared.clock,
-    agenda: shared.schedule,
+    schedule: shared.schedule,
     endings: definition.endings ?? {},
     onChange: (job, at) => {
       if (job.state === 'queued') shared.ledger.created(job);

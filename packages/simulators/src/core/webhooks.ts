@@ -34,7 +34,7 @@ export interface Webhooks {
   close(): Promise<void>;
 }
 
-export function createWebhooks(clock: Clock, agenda: Schedule): Webhooks {
+export function createWebhooks(clock: Clock, schedule: Schedule): Webhooks {
   const records: DeliveryRecord[] = [];
   const underWay = new Set<Promise<void>>();
   const stop = new AbortController();
@@ -48,7 +48,7 @@ export function createWebhooks(clock: Clock, agenda: Schedule): Webhooks {
     const delivered = typeof outcome === 'number' && outcome >= 200 && outcome < 300;
     const pause = delivery.retryMs[number - 1];
     if (delivered || pause === undefined) return;
-    agenda.plan(clock.now() + clock.scaled(pause), () => start(delivery, number + 1));
+    schedule.plan(clock.now() + clock.scaled(pause), () => start(delivery, number + 1));
   }
 
   function start(delivery: Delivery, number: number): void {

@@ -53,7 +53,7 @@ export function writeKeyFile(origin: string, email: string): string {
 export const removeKeyFile = (origin: string): void => rmSync(keyFileOf(origin), { force: true });
 
 /** The account that a signed assertion speaks for (RFC 7523); undefined where the signature is not ours. */
-export function verifyAssertion(assertion: string): { email: string; expiresAtMs: number } | undefined {
+function verifyAssertion(assertion: string): { email: string; expiresAtMs: number } | undefined {
   const [head = '', payload = '', signature = ''] = assertion.split('.');
   const genuine = createVerify('RSA-SHA256')
     .update(`${head}.${payload}`)
@@ -68,7 +68,7 @@ const mac = (payload: string): string =>
   createHmac('sha256', tokenSecret).update(payload).digest('base64url');
 
 /** An access token: opaque to clients, and it holds all that the simulator must know of it. */
-export function issueToken(email: string, expiresAtMs: number): string {
+function issueToken(email: string, expiresAtMs: number): string {
   const payload = Buffer.from(JSON.stringify({ email, expiresAtMs })).toString('base64url');
   return `ya29.${payload}.${mac(payload)}`;
 }

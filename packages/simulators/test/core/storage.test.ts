@@ -64,8 +64,8 @@ describe('results', () => {
 
   it('are gone where their job has lost them, and no others', async () => {
     const [kept, lost] = [await linkOf('a boat'), await linkOf('a ship')];
-    const job = world.toy.jobs.all().find(({ prompt }) => prompt === 'a ship');
-    if (job) world.toy.jobs.loseResult(job);
+    const job = running.toy.jobs.all().find(({ prompt }) => prompt === 'a ship');
+    if (job) running.toy.jobs.loseResult(job);
     expect([(await fetch(kept)).status, (await fetch(lost)).status]).toEqual([200, 404]);
   });
 });

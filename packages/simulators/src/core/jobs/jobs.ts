@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.ts';
-import { createRandom } from '../random.ts';
+import { createRandom, type Random } from '../random.ts';
 import type { Failure, Job, JobRequest, JobState } from './job.ts';
-import type { Ending } from './markers.ts';
-import { planOf } from './markers.ts';
+import { type Ending, type Plan, planOf } from './markers.ts';
 import type { Schedule } from './schedule.ts';
 
 /** The tasks of one upstream. Every method settles the clock first. */
@@ -52,13 +51,13 @@ export function createJobs<Details>(options: {
   readonly upstream: string;
   readonly seed: string;
   readonly clock: Clock;
-  readonly agenda: Schedule;
+  readonly schedule: Schedule;
   /** Endings that the upstream does not know, and what it makes of them. */
   readonly endings: Partial<Readonly<Record<Ending, Ending>>>;
   /** Called after every change of state, creation included. */
   readonly onChange: (job: Job<Details>, at: number) => void;
 }): Jobs<Details> {
-  const { clock, agenda } = options;
+  const { clock, schedule } = options;
   const entries = new Map<string, Entry<Details>>();
   const pools = new Map<string, Pool<Details>>();
   const active = new Map<string, number>();
@@ -72,11 +71,9 @@ export function createJobs<Details>(options: {
       pool.waiting.push(entry);
       return;
     }
-    if (pool) pool.running++;
-    entry.state = 'running';
-    entry.startedAt = at;
+    start(entry, at);
     entry.endsAt = at + entry.runMs;
-    if (Number.isFinite(entry.endsAt)) agenda.plan(entry.endsAt, (due) => end(entry, due));
+    if (Number.isFinite(entry.endsAt)) schedule.plan(entry.endsAt, (due) => end(entry, due));
     options.onChange(entry, at);
   }
 
@@ -103,121 +100,156 @@ export function createJobs<Details>(options: {
     }
   }
 
-  function poolOf({ pool }: JobRequest<Details>): Pool<Details> | undefined {
-    if (!pool) return undefined;
-    const known = pools.get(pool.name) ?? { places: pool.places, running: 0, waiting: [] };
-    pools.set(pool.name, known);
-    return known;
-  }
-
   function entryOf(request: JobRequest<Details>): Entry<Details> {
-    const { account, model, prompt, video, pace } = request;
-    const kind = `${model} ${prompt}`;
-    const times = occurrences.get(kind) ?? 0;
-    occurrences.set(kind, times + 1);
-    const random = createRandom(`${options.seed} ${options.upstream} ${kind} ${times}`);
-    const marked = planOf(prompt);
-    const plan = { ...marked, ending: options.endings[marked.ending] ?? marked.ending };
-    const factor = typeof plan.pace === 'number' ? plan.pace : 1;
-    const queueMs = plan.pace === 'waits' ? Number.POSITIVE_INFINITY : pace.queueMs * factor;
-    const runMs =
-      plan.pace === 'runs'
-        ? Number.POSITIVE_INFINITY
-        : clock.scaled(random.logNormal(pace.runMs, pace.sigma) * factor);
-    const createdAt = clock.now();
-    const seed = request.seed ?? random.integer(2 ** 31);
+    const { model, prompt } = request;
+    const text = `${model} ${prompt}`;
+    const occurrence = occurrences.get(text) ?? 0;
+    occurrences.set(text, occurrence + 1);
+    const random = createRandom(`${options.seed} ${options.upstream} ${text} ${occurrence}`);
+    const { queueMs, ...drawn } = draw(request, random, options.endings, clock);
     let id = request.newId(random);
     while (entries.has(id)) id = request.newId(random);
     const entry: Entry<Details> = {
+      ...newJob(request, drawn),
       id,
       upstream: options.upstream,
-      account,
-      model,
-      prompt,
-      plan,
-      video,
-      delivered: {
-        ...video,
-        seconds: Math.max(1, video.seconds * plan.delivered),
-        audio: video.audio && !plan.silent,
-      },
+      createdAt: clock.now(),
       random,
-      seed,
-      details: request.details,
-      createdAt,
-      state: 'queued',
-      failure: undefined,
-      startedAt: undefined,
-      endsAt: undefined,
-      endedAt: undefined,
-      pool: poolOf(request),
-      runMs,
+      pool: poolOf(request, pools),
+      runMs: drawn.runMs,
     };
-    const admitAt = createdAt + clock.scaled(random.logNormal(1, pace.sigma) * queueMs);
-    if (Number.isFinite(admitAt)) agenda.plan(admitAt, (at) => admit(entry, at));
+    const admitAt = entry.createdAt + clock.scaled(random.logNormal(1, request.pace.sigma) * queueMs);
+    if (Number.isFinite(admitAt)) schedule.plan(admitAt, (at) => admit(entry, at));
     if (request.expiresAfterMs !== undefined) {
-      agenda.plan(createdAt + clock.scaled(request.expiresAfterMs), (at) => end(entry, at, 'expired'));
+      schedule.plan(entry.createdAt + clock.scaled(request.expiresAfterMs), (at) =>
+        end(entry, at, 'expired'),
+      );
     }
     return entry;
   }
 
-  const known = (job: Job<Details>): Entry<Details> | undefined => {
-    agenda.settle();
-    return entries.get(job.id);
+  const find = (id: string): Entry<Details> | undefined => {
+    schedule.settle();
+    return entries.get(id);
+  };
+  const findUnfinished = ({ id }: Job<Details>): Entry<Details> | undefined => {
+    const entry = find(id);
+    return entry?.endedAt === undefined ? entry : undefined;
   };
 
   return {
     submit(request) {
-      agenda.settle();
+      schedule.settle();
       const entry = entryOf(request);
       entries.set(entry.id, entry);
       active.set(entry.account, (active.get(entry.account) ?? 0) + 1);
       options.onChange(entry, entry.createdAt);
       return entry;
     },
-    find(id) {
-      agenda.settle();
-      return entries.get(id);
-    },
+    find,
     all() {
-      agenda.settle();
+      schedule.settle();
       return [...entries.values()];
     },
     unfinished(account) {
-      agenda.settle();
+      schedule.settle();
       if (account !== undefined) return active.get(account) ?? 0;
       let sum = 0;
       for (const count of active.values()) sum += count;
       return sum;
     },
     cancel(job) {
-      const entry = known(job);
-      if (!entry || entry.endedAt !== undefined) return false;
+      const entry = findUnfinished(job);
+      if (!entry) return false;
       end(entry, clock.now(), 'cancelled');
       return true;
     },
     finish(job) {
-      const entry = known(job);
-      if (!entry || entry.endedAt !== undefined) return false;
+      const entry = findUnfinished(job);
+      if (!entry) return false;
       const now = clock.now();
       if (entry.state === 'queued') {
         // Beyond the pool's places, if need be: whoever finishes by hand knows.
-        if (entry.pool) entry.pool.running++;
-        entry.state = 'running';
-        entry.startedAt = now;
+        start(entry, now);
         options.onChange(entry, now);
       }
       end(entry, now);
       return true;
     },
     loseResult(job) {
-      const entry = known(job);
+      const entry = find(job.id);
       if (entry) entry.plan = { ...entry.plan, lost: true };
     },
     remove(job) {
-      const entry = known(job);
+      const entry = find(job.id);
       if (entry) end(entry, clock.now(), 'cancelled');
       entries.delete(job.id);
     },
+  };
+}
+
+function start(entry: Entry<unknown>, at: number): void {
+  if (entry.pool) entry.pool.running++;
+  entry.state = 'running';
+  entry.startedAt = at;
+}
+
+/** The pool that a request names, the same for all that name it. */
+function poolOf<Details>(
+  { pool }: JobRequest<Details>,
+  pools: Map<string, Pool<Details>>,
+): Pool<Details> | undefined {
+  if (!pool) return undefined;
+  const known = pools.get(pool.name) ?? { places: pool.places, running: 0, waiting: [] };
+  pools.set(pool.name, known);
+  return known;
+}
+
+interface Drawn {
+  readonly plan: Plan;
+  readonly seed: number;
+  readonly runMs: number;
+}
+
+/** What becomes of a job, and how long it takes. The order of the draws decides what every seed comes to. */
+function draw<Details>(
+  { prompt, pace, seed }: JobRequest<Details>,
+  random: Random,
+  endings: Partial<Readonly<Record<Ending, Ending>>>,
+  clock: Clock,
+): Drawn & { readonly queueMs: number } {
+  const marked = planOf(prompt);
+  const plan = { ...marked, ending: endings[marked.ending] ?? marked.ending };
+  const factor = typeof plan.pace === 'number' ? plan.pace : 1;
+  const queueMs = plan.pace === 'waits' ? Number.POSITIVE_INFINITY : pace.queueMs * factor;
+  const runMs =
+    plan.pace === 'runs'
+      ? Number.POSITIVE_INFINITY
+      : clock.scaled(random.logNormal(pace.runMs, pace.sigma) * factor);
+  return { plan, queueMs, runMs, seed: seed ?? random.integer(2 ** 31) };
+}
+
+function newJob<Details>(
+  { account, model, prompt, video, details }: JobRequest<Details>,
+  { plan, seed }: Drawn,
+): Omit<Mutable<Job<Details>>, 'id' | 'upstream' | 'createdAt' | 'random'> {
+  return {
+    account,
+    model,
+    prompt,
+    plan,
+    video,
+    delivered: {
+      ...video,
+      seconds: Math.max(1, video.seconds * plan.delivered),
+      audio: video.audio && !plan.silent,
+    },
+    seed,
+    details,
+    state: 'queued',
+    failure: undefined,
+    startedAt: undefined,
+    endsAt: undefined,
+    endedAt: undefined,
   };
 }
