@@ -139,7 +139,7 @@ export const LONG: Pace = {
   migrationKills: 6,
   killEveryMs: 11_000,
   calmMs: 6_000,
-  cycles: 8,
+  cycles: 9,
   busyShare: 1,
   sparedSubmits: [],
   cycle: [

@@ -13,6 +13,8 @@ export interface Fault {
   readonly stepMs: number;
   /** How many things it met, where that can be more than one: children, results. */
   hits: number | undefined;
+  /** Prompts of results that are gone although the node that had fetched them may have lost its tasks meanwhile. */
+  disturbed: readonly string[];
 }
 
 /** Makes faults of one kind. */

@@ -48,7 +48,15 @@ export function createFaults(system: System, pace: Pace, hooks: Hooks): Faults {
     ...hooks,
     begin(kind, slot, stepMs = 0) {
       const from = Date.now();
-      const fault: Fault = { kind, slot: slot?.name, from, until: undefined, stepMs, hits: undefined };
+      const fault: Fault = {
+        kind,
+        slot: slot?.name,
+        from,
+        until: undefined,
+        stepMs,
+        hits: undefined,
+        disturbed: [],
+      };
       made.push(fault);
       hooks.log(slot ? `${kind} ${slot.name}` : kind);
       return fault;

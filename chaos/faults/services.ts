@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultKind, PlannedFault } from '../plan.ts';
 import { UPSTREAMS } from '../shared/families.ts';
-import { countUnfinished } from '../verdict/records.ts';
+import { countUnfinished, leaseHolders } from '../verdict/records.ts';
 import type { Fault, FaultContext, MakeFault } from './fault.ts';
 
 type ServiceFault = Extract<
@@ -74,6 +74,8 @@ export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeF
   async function expireResults(planned: PlannedFault): Promise<void> {
     await sleep(SETTLE_MS);
     await inTurn(planned, 'storage', async (fault) => {
+      const { databaseUrl } = system.servers;
+      const before = await leaseHolders(databaseUrl);
       const away = Date.now();
       await system.storage.set('cut');
       await sleep(planned.ms);
@@ -87,13 +89,18 @@ export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeF
       fault.hits = prompts.length;
       await system.storage.set('open');
       const until = performance.now() + STORED_MS;
-      while ((await countUnfinished(system.servers.databaseUrl, { prompts })) > 0) {
+      while ((await countUnfinished(databaseUrl, { prompts })) > 0) {
         if (performance.now() > until) {
           context.log('results_expired: not everything that was fetched has been stored yet');
           break;
         }
         await sleep(250);
       }
+      // On a machine that is too busy nodes lose their leases by themselves, and what they had fetched is on their disks.
+      const after = await leaseHolders(databaseUrl);
+      if (before.symmetricDifference(after).size === 0) return;
+      fault.disturbed = prompts;
+      context.log('results_expired: a node lost its lease meanwhile');
     });
   }
 

@@ -7,7 +7,15 @@ import type { TaskRecord } from '../verdict/records.ts';
 import { type Evidence, judge, VIOLATION_KINDS } from '../verdict/verdict.ts';
 
 const [openai, gemini] = FAMILIES.filter(({ upstream }) => upstream === 'openai' || upstream === 'gemini');
-const KILLED: Fault = { kind: 'kill', slot: 'a', from: 10_000, until: 12_000, stepMs: 0, hits: undefined };
+const KILLED: Fault = {
+  kind: 'kill',
+  slot: 'a',
+  from: 10_000,
+  until: 12_000,
+  stepMs: 0,
+  hits: undefined,
+  disturbed: [],
+};
 
 const TASK: TaskRecord = {
   id: 'video_1',
@@ -115,6 +123,17 @@ it('excuses a lost submission only where a fault met it and the upstream cannot 
   expect(violationsOf({ ...lost, family: openai }), 'OpenAI can tell').toBe('lost');
   const later = { ...lost, task: { ...FAILED, intendedAt: 30_000 } };
   expect(violationsOf({ ...later, family: gemini }), 'no fault met it').toBe('lost');
+});
+
+it('excuses a lost result only where its node may have lost the task while the upstream dropped it', () => {
+  const lost = {
+    client: { end: 'failed' as const },
+    task: { ...FAILED, reason: 'result_lost' },
+  };
+  const expired: Fault = { ...KILLED, kind: 'results_expired' };
+  expect(violationsOf({ ...lost, evidence: { faults: [expired] } })).toBe('lost');
+  const disturbed = { ...expired, disturbed: ['boat 1'] };
+  expect(violationsOf({ ...lost, evidence: { faults: [disturbed] } })).toBe('');
 });
 
 it('lets a short run end while a lost submission is looked for, and tells it', () => {

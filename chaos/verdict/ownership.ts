@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { FaultKind } from '../plan.ts';
 import type { Slot } from '../system/nodes.ts';
+import { SESSIONS } from './records.ts';
 
 /** A task of a node that was parted from it, and how long it took until another node had it (or it had ended). */
 export interface Adoption {
@@ -28,15 +29,8 @@ interface Case {
 }
 
 const LOOK_MS = 250;
-/** The class of the session locks (packages/gateway/src/store/postgres/nodeLock.ts): restated, so that an error there shows here. */
-const LOCK_CLASS = 0x0e7a;
 
 const OWNERS = `select id, owner from tasks where phase in ('accepted', 'submitting', 'running', 'storing')`;
-/** Which node's session comes from which port. */
-const SESSIONS = `
-  select 'node-' || l.objid as node, a.client_port as port
-  from pg_locks l join pg_stat_activity a on a.pid = l.pid
-  where l.locktype = 'advisory' and l.classid = ${LOCK_CLASS} and l.granted`;
 
 export function watchOwnership(databaseUrl: string, slots: readonly Slot[]): Ownership {
   const adoptions: Adoption[] = [];

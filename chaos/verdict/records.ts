@@ -91,6 +91,20 @@ export async function countUnfinished(
   return Number(rows[0]?.count);
 }
 
+/** The class of the session locks (packages/gateway/src/store/postgres/nodeLock.ts): restated, so that an error there shows here. */
+const LOCK_CLASS = 0x0e7a;
+/** Which node's session comes from which port. */
+export const SESSIONS = `
+  select 'node-' || l.objid as node, a.client_port as port
+  from pg_locks l join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'advisory' and l.classid = ${LOCK_CLASS} and l.granted`;
+
+/** Names of the nodes that hold a lease. */
+export async function leaseHolders(databaseUrl: string): Promise<ReadonlySet<string>> {
+  const { rows } = await query<{ node: string }>(databaseUrl, SESSIONS);
+  return new Set(rows.map(({ node }) => node));
+}
+
 async function query<R extends object>(
   databaseUrl: string,
   text: string,

@@ -117,6 +117,11 @@ export function judge(evidence: Evidence, { short }: { readonly short: boolean }
       return;
     }
     if (task.reason === planned.ending) return;
+    if (
+      task.reason === 'result_lost' &&
+      evidence.faults.some(({ disturbed }) => disturbed.includes(planned.prompt))
+    )
+      return;
     if (task.reason === 'submission_unknown' && isExcused(task, upstream, evidence.faults, false)) return;
     if (
       task.reason === 'upstream_failed' &&
