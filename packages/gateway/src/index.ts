@@ -18,7 +18,7 @@ export { NativeJobError } from './native/errors.ts';
 export { createNativePool } from './native/pool.ts';
 export { createLog } from './observability/log.ts';
 export { LOG_EVENTS } from './observability/logEvents.ts';
-export { ABILITIES } from './providers/kinds.ts';
+export { ABILITIES } from './providers/definitions.ts';
 export type { Abilities, Answer, Handle, Provider } from './providers/provider.ts';
 export { openPostgresStore } from './store/postgres/store.ts';
 export type { Store } from './store/store.ts';

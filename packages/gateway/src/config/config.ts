@@ -3,7 +3,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearest } from '../catalogue/validate/nearest.ts';
 import { type ConfiguredAccount, readAccounts } from '../providers/accounts.ts';
-import { KINDS } from '../providers/kinds.ts';
+import { KINDS } from '../providers/definitions.ts';
 import { invalidSettings } from '../tasks/errors.ts';
 import { problemsTogether } from './crossField.ts';
 import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';

@@ -1,4 +1,4 @@
-import { createAllowance } from '../providers/allowance.ts';
+import { createAllowance } from '../providers/rateSchedule.ts';
 import { type MonotonicClock, msBetween } from '../time/clock.ts';
 
 /** A rate limit: `perSecond` tokens, of which up to `burst` may be saved. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { CommonAccount, Environment, EnvironmentAccount, ProviderKind } from './providerKind.ts';
+import type { CommonAccount, Environment, EnvironmentAccount, ProviderKind } from './definition.ts';
 
 /** An account as configured: checked by its own kind, secrets read. */
 export interface ConfiguredAccount {

@@ -8,7 +8,7 @@ import type { Account, AccountLimits } from './account.ts';
 import { type ConfiguredAccount, modelsOf } from './accounts.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
-import type { CallbackAddress, CommonAccount } from './providerKind.ts';
+import type { CallbackAddress, CommonAccount } from './definition.ts';
 import type { RateShare } from './rateShare.ts';
 
 /** The upstream accounts of this installation. */

@@ -6,7 +6,7 @@ import {
   COMMON_ACCOUNT,
   type CommonAccount,
   type ProviderKind,
-} from '../../src/providers/providerKind.ts';
+} from '../../src/providers/definition.ts';
 
 /** A kind as adapters define them. */
 const kind = (id: string, variable: string): ProviderKind<CommonAccount> => ({

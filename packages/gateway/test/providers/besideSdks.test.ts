@@ -10,7 +10,7 @@ import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLog } from '../../src/observability/log.ts';
 import { readAccounts } from '../../src/providers/accounts.ts';
-import { KINDS } from '../../src/providers/kinds.ts';
+import { KINDS } from '../../src/providers/definitions.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';
 import { systemClock } from '../../src/time/clock.ts';

@@ -3,7 +3,7 @@ import { lostCall } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
-import type { Exchange, WireAnswer } from './exchange.ts';
+import type { Exchange, WireAnswer } from './recordingFetch.ts';
 import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
 

@@ -1,7 +1,7 @@
 import { type Candidate, guessedIntent, type Listing } from '../http/judge.ts';
 import type { UnknownSubmission } from '../provider.ts';
-import { markOf } from './mark.ts';
-import type { ArkTask } from './task.ts';
+import { markOf } from './correlationMarker.ts';
+import type { ArkTask } from './wire.ts';
 
 interface Pages {
   /** One page of the list, newest first as far as seen; the order is not documented. */

@@ -1,5 +1,5 @@
 import type { Json } from '../http/body.ts';
-import type { Pace } from '../http/pace.ts';
+import type { Pace } from '../http/rateLimiter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamCall, UpstreamHttp } from '../http/upstreamHttp.ts';
 import { MAKES_NOTHING, type Sending, UpstreamError } from '../provider.ts';

@@ -1,9 +1,9 @@
 import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
 import { guessedIntent, type Listing } from '../http/judge.ts';
 import { type UnknownSubmission, UpstreamError } from '../provider.ts';
-import type { AnswerReader } from './answers.ts';
-import { PAGE_SIZE, SKEW_MS, windowOf } from './askMany.ts';
-import { promptSent } from './body.ts';
+import type { AnswerReader } from './wire.ts';
+import { PAGE_SIZE, SKEW_MS, windowOf } from './statusBatcher.ts';
+import { promptSent } from './request.ts';
 import type { DashscopeClient, ListItem, TaskAnswer } from './client.ts';
 
 /** How long after the intent a submission can still have arrived, unless its call was given up later. Milliseconds. */

@@ -1,4 +1,4 @@
-import { GEMINI_PARAMETERS } from './parameters.ts';
+import { GEMINI_PARAMETERS } from './request.ts';
 import type { VeoService } from './service.ts';
 
 export const GEMINI_URL = 'https://generativelanguage.googleapis.com';

@@ -1,4 +1,4 @@
-import type { PaceTime } from './pace.ts';
+import type { PaceTime } from './rateLimiter.ts';
 
 /** One answer for everybody who asks the same within a while. */
 export interface Shared<T> {

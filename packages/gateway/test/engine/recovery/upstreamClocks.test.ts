@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { aJob, openUpstream, signal } from '../../providers/openai/support.ts';
+import { aJob, openUpstream, signal } from '../../providers/openai/world.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 import { sending } from '../../support/sending.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type Event, move } from '../../../src/tasks/lifecycle.ts';
-import { openUpstream } from '../../providers/openai/support.ts';
+import { openUpstream } from '../../providers/openai/world.ts';
 import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
 import { createManualCluster } from '../../support/manualCluster.ts';
 

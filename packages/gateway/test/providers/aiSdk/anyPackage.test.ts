@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
-import { createAiSdkProvider } from '../../../src/providers/aiSdk/aiSdk.ts';
+import { createAiSdkProvider } from '../../../src/providers/aiSdk/provider.ts';
 import { loadPackage } from '../../../src/providers/aiSdk/loadPackage.ts';
 import { unknownPackage } from '../../../src/providers/aiSdk/packageRow.ts';
 import type { ResumableModel, StartOptions } from '../../../src/providers/aiSdk/videoModel.ts';

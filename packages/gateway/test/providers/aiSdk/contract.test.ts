@@ -1,4 +1,4 @@
-import { aiSdkKind } from '../../../src/providers/aiSdk/kind.ts';
+import { aiSdkKind } from '../../../src/providers/aiSdk/definition.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { NAMES, openWith, SERVICES, startWorld } from './world.ts';

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { refusalOf } from '../../../src/providers/ark/errors.ts';
-import { STATUSES } from '../../../src/providers/ark/task.ts';
+import { STATUSES } from '../../../src/providers/ark/wire.ts';
 import { type Answer, type Provider, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
 import { sending } from '../../support/sending.ts';

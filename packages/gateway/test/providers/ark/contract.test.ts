@@ -1,5 +1,5 @@
 import { startSimulators } from '@onetake/simulators';
-import { arkKind } from '../../../src/providers/ark/kind.ts';
+import { arkKind } from '../../../src/providers/ark/definition.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { arkAt, MODEL } from './world.ts';

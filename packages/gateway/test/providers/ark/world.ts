@@ -1,7 +1,7 @@
 import { type Simulators, startSimulators } from '@onetake/simulators';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { createArkProvider } from '../../../src/providers/ark/ark.ts';
+import { createArkProvider } from '../../../src/providers/ark/provider.ts';
 import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { systemClock } from '../../../src/time/clock.ts';

@@ -1,5 +1,5 @@
 import { startSimulators } from '@onetake/simulators';
-import { dashscopeKind } from '../../../src/providers/dashscope/kind.ts';
+import { dashscopeKind } from '../../../src/providers/dashscope/definition.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { providerAt } from './world.ts';

@@ -1,7 +1,7 @@
 import { type Simulators, startSimulators } from '@onetake/simulators';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { createDashscopeProvider } from '../../../src/providers/dashscope/dashscope.ts';
+import { createDashscopeProvider } from '../../../src/providers/dashscope/provider.ts';
 import type { OpenHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';

@@ -1,10 +1,10 @@
 import type { AccountState } from '@onetake/simulators';
 import { describe, expect, it } from 'vitest';
-import { answerOf } from '../../../src/providers/google/operation.ts';
+import { answerOf } from '../../../src/providers/google/wire.ts';
 import { type Answer, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
 import { sending } from '../../support/sending.ts';
-import { aJob, handleOf, open, type Service, signal } from './support.ts';
+import { aJob, handleOf, open, type Service, signal } from './world.ts';
 
 const SERVICES = ['gemini', 'vertex'] as const;
 

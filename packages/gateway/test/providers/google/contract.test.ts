@@ -1,8 +1,8 @@
 import { startSimulators } from '@onetake/simulators';
-import { googleKind } from '../../../src/providers/google/kind.ts';
+import { googleKind } from '../../../src/providers/google/definition.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
-import { MODELS, openAccount, type Service } from './support.ts';
+import { MODELS, openAccount, type Service } from './world.ts';
 
 const VARIANTS: readonly { service: Service; name: string; more?: Record<string, unknown> }[] = [
   { service: 'gemini', name: 'Veo on the Gemini API' },

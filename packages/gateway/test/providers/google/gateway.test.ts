@@ -1,7 +1,7 @@
 import { type Simulators, startSimulators } from '@onetake/simulators';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
-import type { Service } from './support.ts';
+import type { Service } from './world.ts';
 
 /** Veo as quick as its stand-in here. */
 const QUICK_VEO = `

@@ -4,7 +4,7 @@ import type { UpstreamResult } from '../../../src/tasks/task.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
-import { aJob, handleOf, open, openAccount, type Service, signal } from './support.ts';
+import { aJob, handleOf, open, openAccount, type Service, signal } from './world.ts';
 
 const TWO_DAYS_MS = 2 * 24 * 3_600_000;
 

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { googleKind } from '../../../src/providers/google/kind.ts';
+import { googleKind } from '../../../src/providers/google/definition.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
-import { aJob, handleOf, open, openAccount, signal } from './support.ts';
+import { aJob, handleOf, open, openAccount, signal } from './world.ts';
 
 const KEY = 'a-key-that-nobody-may-see';
 

@@ -8,7 +8,7 @@ import { openHttpWhile } from '../../support/openHttp.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { startProxy } from '../../support/servers/proxyServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
-import { signal } from './support.ts';
+import { signal } from './world.ts';
 
 it('the access token of a service account is asked for through the proxy', async () => {
   const service = await serve((_request, response) =>

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { STATUSES } from '../../../src/providers/openai/tables.ts';
+import { STATUSES } from '../../../src/providers/openai/errors.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { REASONS } from '../../../src/tasks/reasons.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
-import { aJob, ended, handleOf, openAccount, openUpstream, type Service, signal } from './support.ts';
+import { aJob, ended, handleOf, openAccount, openUpstream, type Service, signal } from './world.ts';
 
 /** An upstream that gives every call the same answer. */
 async function answering(status: number, body: unknown, headers: Record<string, string> = {}) {

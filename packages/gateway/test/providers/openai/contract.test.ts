@@ -1,7 +1,7 @@
-import { openaiKind } from '../../../src/providers/openai/kind.ts';
+import { openaiKind } from '../../../src/providers/openai/definition.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
-import { openUpstream, SERVICES, type Service } from './support.ts';
+import { openUpstream, SERVICES, type Service } from './world.ts';
 
 for (const service of Object.keys(SERVICES) as Service[]) {
   describeProviderContract({

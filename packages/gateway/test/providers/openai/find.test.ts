@@ -8,7 +8,7 @@ import type { Clock } from '../../../src/time/clock.ts';
 import { aPromptText } from '../../support/perturbed.ts';
 import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
-import { aJob, openAccount, openUpstream, SERVICES, signal } from './support.ts';
+import { aJob, openAccount, openUpstream, SERVICES, signal } from './world.ts';
 
 const ABSENT = { found: false, certainty: 'absent' };
 const UNKNOWN = { found: false, certainty: 'unknown' };

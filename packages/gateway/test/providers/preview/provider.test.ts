@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createNativePool } from '../../../src/native/pool.ts';
-import { ABILITIES } from '../../../src/providers/kinds.ts';
+import { ABILITIES } from '../../../src/providers/definitions.ts';
 import { createPreviewProvider } from '../../../src/providers/preview/provider.ts';
 import type { Answer, Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';

@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { refusalError } from '../http/errorTable.ts';
+import { createScrub } from '../http/secrets.ts';
+import type { Abilities } from '../provider.ts';
+import {
+  baseUrl,
+  COMMON_ACCOUNT,
+  type CommonAccount,
+  type EnvironmentAccount,
+  type ProviderKind,
+} from '../definition.ts';
+import { createAiSdkProvider } from './provider.ts';
+import { isInstalled, loadPackage, notInstalled } from './loadPackage.ts';
+import { type PackageRow, unknownPackage } from './packageRow.ts';
+import { PACKAGES } from './packages.ts';
+
+interface AiSdkAccount extends CommonAccount {
+  readonly row: PackageRow;
+  readonly apiKey: string;
+  readonly baseUrl: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A package starts a job and tells about it, and nothing else. */
+const ABILITIES: Abilities = {
+  cancel: 'none',
+  find: 'none',
+  resumeDownload: true,
+  batchPolling: false,
+  callbacks: false,
+  hints: false,
+  progress: false,
+  discard: false,
+  resumeJob: false,
+  upstreamTime: false,
+};
+
+/** A name as npm has it: an account can never name a file or an address. */
+const PACKAGE_NAME = /^(?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/;
+/** Shorter header values are words that stand in many texts, and no secrets. */
+const SECRET_LENGTH = 12;
+
+/** Accounts of every service that has a package of the Vercel AI SDK with resumable video models. */
+export const aiSdkKind: ProviderKind<AiSdkAccount> = {
+  id: 'ai-sdk',
+  abilities: {
+    xai: { ...ABILITIES, progress: true },
+    minimax: ABILITIES,
+    fal: ABILITIES,
+    replicate: ABILITIES,
+  },
+
+  schema: (secret) =>
+    z
+      .strictObject({
+        ...COMMON_ACCOUNT,
+        package: z.string().regex(PACKAGE_NAME, 'must be the name of an npm package'),
+        factory: z
+          .string()
+          .regex(/^[A-Za-z_$][\w$]*$/, 'must be the name of an export')
+          .optional(),
+        api_key: secret,
+        base_url: baseUrl.optional(),
+        headers: z.record(z.string(), z.union([z.string(), secret])).optional(),
+      })
+      .transform((members, context) => {
+        const { package: name, factory, api_key: apiKey, base_url: url, headers = {}, ...common } = members;
+        const row = rowOf(name, factory);
+        if (row && !isInstalled(name)) context.addIssue(notInstalled(row));
+        if (row) return { ...common, row, apiKey, baseUrl: url, headers };
+        const known = PACKAGES.map((one) => one.package).join(', ');
+        context.addIssue({
+          code: 'custom',
+          path: ['factory'],
+          message: `names the export of ${name} that makes its provider; it can be left out for ${known}`,
+        });
+        return z.NEVER;
+      }),
+
+  fromEnvironment: (env) =>
+    PACKAGES.flatMap(({ id, package: name, environment }): EnvironmentAccount<AiSdkAccount>[] => {
+      const key = environment.keys.find((variable) => env[variable]);
+      if (key === undefined) return [];
+      const url = env[environment.baseUrl];
+      const members = { package: name, api_key: { env: key }, ...(url ? { base_url: url } : {}) };
+      return [{ id, members, replacedBy: ({ row }) => row.package === name }];
+    }),
+
+  async check({ row, apiKey, baseUrl: url, headers }, id) {
+    await loadPackage(row, { apiKey, baseUrl: url, headers }, id);
+  },
+
+  async open({ row, apiKey, baseUrl: url, headers }, { id, log, clock, openHttp }) {
+    const loaded = await loadPackage(row, { apiKey, baseUrl: url, headers }, id);
+    const secrets = [apiKey, ...Object.values(headers).filter((value) => value.length >= SECRET_LENGTH)];
+    const http = openHttp({
+      baseUrl: url ?? row.baseUrl ?? '',
+      // The package authenticates by itself, and results are fetched without credentials.
+      headers: () => ({}),
+      secrets,
+      refusal: () => ({}),
+      error: (refusal) => refusalError(row.errors, refusal),
+    });
+    return {
+      provider: createAiSdkProvider({
+        row,
+        loaded,
+        baseUrl: url,
+        http,
+        scrub: createScrub(secrets),
+        clock,
+        log: log.child({ account: id }),
+      }),
+      providerId: row.id,
+      retiresModels: url === undefined,
+      limits: row.limits,
+    };
+  },
+};
+
+function rowOf(name: string, factory: string | undefined): PackageRow | undefined {
+  const known = PACKAGES.find((row) => row.package === name);
+  if (known) return factory === undefined ? known : { ...known, factory };
+  return factory === undefined ? undefined : unknownPackage(name, factory);
+}

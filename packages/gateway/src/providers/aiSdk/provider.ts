@@ -1,0 +1,160 @@
+import { Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { Clock } from '../../time/clock.ts';
+import type { Scrub } from '../http/secrets.ts';
+import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import {
+  type Answer,
+  MAKES_NOTHING,
+  type OpenedResult,
+  type Provider,
+  type Sending,
+  UpstreamError,
+} from '../provider.ts';
+import { callOptions } from './request.ts';
+import { askFailure, doneWithoutVideo, failedAnswer, startError } from './errors.ts';
+import { createExchange, type Exchange } from './recordingFetch.ts';
+import { valueAt } from './jsonPath.ts';
+import { type OperationRef, readRef, writeRef } from './operationRef.ts';
+import type { PackageRow } from './packageRow.ts';
+import type { LoadedPackage, StatusResult } from './videoModel.ts';
+
+interface AiSdkParts {
+  readonly row: PackageRow;
+  readonly loaded: LoadedPackage;
+  /** Where the account's service is, where it is not where the package thinks. */
+  readonly baseUrl: string | undefined;
+  readonly http: UpstreamHttp;
+  readonly scrub: Scrub;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The result of a job whose video comes inside the package's answer: asked for again when it is opened. */
+const INLINE = 'inline';
+
+/**
+ * A provider out of any package of the AI SDK whose video models can be resumed. It asks a package two things only:
+ * start a job, and tell about a job. There is no list to find a lost submission in, and no cancelling.
+ */
+export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, log }: AiSdkParts): Provider {
+  const exchangeOf = ({ signal, maySend }: Sending): Exchange =>
+    createExchange({ row, http, maySend, baseUrl, signal });
+  const toldVersions = new Set<string>();
+
+  async function status(ref: OperationRef, signal: AbortSignal) {
+    noteVersion(ref.version);
+    const exchange = exchangeOf({ signal, maySend: MAKES_NOTHING });
+    const situation = { exchange, row, scrub, now: clock.now() };
+    try {
+      const model = loaded.model(ref.modelId, exchange.fetch);
+      const result = await model.doStatus({ operation: ref.operation, abortSignal: signal });
+      return { result, situation };
+    } catch (error) {
+      return { answer: askFailure(error, situation) };
+    }
+  }
+
+  /** The reference of a handle; throws where another package made it. */
+  function refOf(upstreamId: string): OperationRef | undefined {
+    const ref = readRef(upstreamId);
+    if (ref === undefined || ref.package === row.package) return ref;
+    throw new UpstreamError('upstream_unavailable', {
+      detail: `the job was started with ${ref.package}, and the account uses ${row.package} now`,
+    });
+  }
+
+  /** A package may change what it keeps of a job: said once, so that trouble after an update can be understood. */
+  function noteVersion(version: string): void {
+    if (version === loaded.version || toldVersions.has(version)) return;
+    toldVersions.add(version);
+    log.warn(
+      { package: row.package, startedWith: version, now: loaded.version },
+      'a job was started with another version of its package',
+    );
+  }
+
+  return {
+    async start(job, sending) {
+      const options = await callOptions(row, job);
+      const exchange = exchangeOf(sending);
+      const modelId = job.upstreamModel;
+      try {
+        const { operation, warnings } = await loaded
+          .model(modelId, exchange.fetch)
+          .doStart({ ...options, abortSignal: sending.signal });
+        // The catalogue lets through what the package sends on; a warning means that an entry promises too much.
+        if (warnings.length > 0) {
+          log.warn({ task: job.taskId, model: modelId, warnings }, 'a package left a parameter out');
+        }
+        const upstreamId = writeRef({ package: row.package, version: loaded.version, modelId, operation });
+        if (upstreamId !== undefined) return { upstreamId, state: 'queued' };
+      } catch (error) {
+        throw startError(error, { exchange, row, scrub, now: clock.now() });
+      }
+      throw new UpstreamError('upstream_failed', {
+        detail: `${row.package} names the job at such a length that it cannot be kept`,
+      });
+    },
+
+    async ask({ upstreamId }, signal) {
+      const ref = refOf(upstreamId);
+      if (!ref) return { state: 'missing', detail: 'the upstream id is not one of the AI SDK bridge' };
+      const { answer, result, situation } = await status(ref, signal);
+      if (answer) return answer;
+      switch (result.status) {
+        case 'completed':
+          return finished(result);
+        case 'error':
+          return failedAnswer(result.error, situation);
+        default:
+          return underWay(row, situation.exchange.answer()?.body);
+      }
+    },
+
+    async open({ upstreamId }, { ref }, offset, signal) {
+      if (ref !== INLINE) return http.open(ref, { offset, signal, authorised: false });
+      const job = refOf(upstreamId);
+      const { result } = job ? await status(job, signal) : {};
+      const bytes = result?.status === 'completed' ? inlineBytes(result) : undefined;
+      if (!bytes) throw new UpstreamError('result_lost', { detail: 'the answer holds no video any more' });
+      return opened(bytes, offset);
+    },
+
+    close: () => http.close(),
+  };
+}
+
+type Completed = Extract<StatusResult, { status: 'completed' }>;
+
+function finished(result: Completed): Answer {
+  const [video] = result.videos;
+  if (video?.type === 'url' && /^https?:/.test(video.url)) {
+    return { state: 'succeeded', result: { ref: video.url } };
+  }
+  if (inlineBytes(result)) return { state: 'succeeded', result: { ref: INLINE } };
+  return doneWithoutVideo(video ? `the video came as ${video.type}, not as bytes or a link` : 'no video');
+}
+
+function inlineBytes({ videos: [video] }: Completed): Buffer | undefined {
+  if (video?.type === 'base64') return Buffer.from(video.data, 'base64');
+  return video?.type === 'binary' ? Buffer.from(video.data) : undefined;
+}
+
+const opened = (bytes: Buffer, offset: number): OpenedResult => ({
+  // A byte stream, not a stream of one object; an empty piece would not end it.
+  stream: Readable.from(offset < bytes.length ? [bytes.subarray(offset)] : [], { objectMode: false }),
+  bytes: bytes.length,
+  offset,
+});
+
+/** How far a job is, where the service tells it beside what the AI SDK passes on. */
+function underWay({ told }: PackageRow, body: unknown): Answer {
+  const word = told?.state === undefined ? undefined : valueAt(body, told.state);
+  const progress = told?.progress === undefined ? undefined : valueAt(body, told.progress);
+  const waits = typeof word === 'string' && (told?.queued ?? []).includes(word);
+  return {
+    state: waits ? 'queued' : 'in_progress',
+    ...(typeof progress === 'number' && progress >= 0 && progress <= 100 ? { progress } : {}),
+  };
+}

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import type { AccountLimits } from '../account.ts';
+import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
+import { createArkProvider } from './provider.ts';
+
+/** The two services, which speak one protocol and share no model id. `at`: hosts that belong to each. */
+const REGIONS = {
+  volcengine: { baseUrl: 'https://ark.cn-beijing.volces.com/api/v3', at: /\.volces\.com$/ },
+  byteplus: { baseUrl: 'https://ark.ap-southeast.bytepluses.com/api/v3', at: /\.bytepluses\.com$/ },
+} as const;
+
+type Region = keyof typeof REGIONS;
+
+/** Their own names for where they are, as people may have them in `ARK_REGION`. */
+const REGION_ALIASES: Readonly<Record<string, Region>> = {
+  'cn-beijing': 'volcengine',
+  'ap-southeast': 'byteplus',
+  'ap-southeast-1': 'byteplus',
+};
+
+interface ArkAccount extends CommonAccount {
+  readonly apiKey: string;
+  readonly region: Region | undefined;
+  readonly baseUrl: string | undefined;
+  readonly discards: boolean;
+}
+
+/**
+ * BytePlus "Model list" and "Video generation tutorial", "Limitations". Ten tasks of a model run at a time (three for a
+ * personal account) and what is more is queued by Ark, of five models that are alive; 180 creates a minute are what a personal
+ * account has. A page may have 500 tasks; their ids fit into the 8 kB that servers take for an address up to 180.
+ */
+const LIMITS: AccountLimits = {
+  inFlight: 50,
+  startsPerMinute: 180,
+  asksPerSecond: 20,
+  askBatch: 180,
+  minAskIntervalMs: 2000,
+};
+
+/** "page_size: 1 to 500." */
+const LARGEST_BATCH = 500;
+
+/** Seedance at Volcengine Ark and BytePlus ModelArk; docs/providers/ark.md. */
+export const arkKind: ProviderKind<ArkAccount> = {
+  id: 'ark',
+  abilities: {
+    ark: {
+      // `DELETE` of a running task is refused.
+      cancel: 'queued',
+      // The order of the list is not documented.
+      find: 'unique',
+      resumeDownload: true,
+      batchPolling: true,
+      callbacks: true,
+      hints: false,
+      progress: false,
+      discard: true,
+      resumeJob: false,
+      upstreamTime: true,
+    },
+  },
+  schema: (secret) =>
+    z
+      .strictObject({
+        ...COMMON_ACCOUNT,
+        api_key: secret,
+        region: z.enum(['volcengine', 'byteplus']).optional(),
+        base_url: baseUrl.optional(),
+        delete_after_collect: z.boolean().default(false),
+      })
+      .transform(({ api_key, base_url, delete_after_collect, ...rest }) => ({
+        ...rest,
+        region: rest.region,
+        apiKey: api_key,
+        baseUrl: base_url,
+        discards: delete_after_collect,
+      })),
+  fromEnvironment(env) {
+    const { ARK_API_KEY: key, ARK_BASE_URL: url, ARK_REGION: region } = env;
+    if (!key) return undefined;
+    return {
+      api_key: { env: 'ARK_API_KEY' },
+      ...(url ? { base_url: url } : {}),
+      ...(region ? { region: REGION_ALIASES[region] ?? region } : {}),
+    };
+  },
+  open(account, { log, clock, callback, share, openHttp }) {
+    const { hostname } = new URL(account.baseUrl ?? REGIONS.volcengine.baseUrl);
+    const region = account.region ?? regionAt(hostname) ?? 'volcengine';
+    const batch = Math.min(account.limits?.askBatch ?? LIMITS.askBatch, LARGEST_BATCH);
+    return {
+      provider: createArkProvider({
+        apiKey: account.apiKey,
+        baseUrl: account.baseUrl ?? REGIONS[region].baseUrl,
+        batch,
+        queriesPerSecond: account.limits?.asksPerSecond ?? LIMITS.asksPerSecond,
+        discards: account.discards,
+        callback,
+        share,
+        openHttp,
+        log,
+        clock,
+      }),
+      region,
+      // Whoever else speaks the protocol may still have them.
+      retiresModels: account.baseUrl === undefined || regionAt(hostname) !== undefined,
+      limits: LIMITS,
+    };
+  },
+};
+
+function regionAt(hostname: string): Region | undefined {
+  if (REGIONS.byteplus.at.test(hostname)) return 'byteplus';
+  return REGIONS.volcengine.at.test(hostname) ? 'volcengine' : undefined;
+}

@@ -1,0 +1,35 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { type Callback, UpstreamError } from '../provider.ts';
+import type { CallbackAddress } from '../definition.ts';
+
+/** Where Ark posts a task on each change of its status. It signs nothing, so the address itself is the secret. */
+export function callbackUrl({ url, token }: CallbackAddress): string {
+  const address = new URL(url);
+  address.searchParams.set('token', token);
+  return address.href;
+}
+
+const Notice = z.object({ id: z.string().min(1) });
+
+/** The task that a callback is about; its status is not believed but asked for. Throws where the token is not ours. */
+export function readCallback({ rawBody, query }: Callback, { token }: CallbackAddress): string[] {
+  if (typeof query.token !== 'string' || !isSame(query.token, token)) {
+    throw new UpstreamError('auth_failed', { detail: 'a callback without the token of this account' });
+  }
+  let body: unknown;
+  try {
+    body = JSON.parse(rawBody.toString('utf8'));
+  } catch {
+    // Genuine, but about no task that could be named.
+    return [];
+  }
+  const notice = Notice.safeParse(body);
+  return notice.success ? [notice.data.id] : [];
+}
+
+/** Compares digests: of equal length, whatever was sent. */
+function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

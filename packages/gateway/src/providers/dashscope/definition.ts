@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
+import { PAGE_SIZE } from './statusBatcher.ts';
+import { createDashscopeProvider } from './provider.ts';
+import { placeOf, REGION_NAMES, type Region } from './regions.ts';
+
+interface DashscopeAccount extends CommonAccount {
+  readonly api_key: string;
+  readonly region?: Region | undefined;
+  /** A workspace host, or a proxy. */
+  readonly base_url?: string | undefined;
+}
+
+/** "20 QPS per Alibaba Cloud account (includes all RAM users)": all keys and callers together. */
+const QUESTIONS_PER_SECOND = 20;
+
+export const dashscopeKind: ProviderKind<DashscopeAccount> = {
+  id: 'dashscope',
+  abilities: {
+    dashscope: {
+      // "Only tasks in PENDING can be cancelled."
+      cancel: 'queued',
+      // Lists lag and hold no prompts.
+      find: 'unique',
+      resumeDownload: true,
+      batchPolling: true,
+      callbacks: false,
+      hints: false,
+      progress: false,
+      discard: false,
+      resumeJob: false,
+      upstreamTime: true,
+    },
+  },
+  schema: (secret) =>
+    z.strictObject({
+      ...COMMON_ACCOUNT,
+      api_key: secret,
+      region: z.enum(REGION_NAMES).optional(),
+      base_url: baseUrl.optional(),
+    }),
+  // DashScope's SDKs read the second name, other clients the first.
+  fromEnvironment({ DASHSCOPE_API_KEY, DASHSCOPE_BASE_URL, DASHSCOPE_HTTP_BASE_URL }) {
+    if (!DASHSCOPE_API_KEY) return undefined;
+    const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
+    return { api_key: { env: 'DASHSCOPE_API_KEY' }, ...(url ? { base_url: url } : {}) };
+  },
+  open(account, { log, clock, share, openHttp }) {
+    const place = placeOf({ region: account.region, baseUrl: account.base_url });
+    return {
+      provider: createDashscopeProvider({
+        baseUrl: place.baseUrl,
+        apiKey: account.api_key,
+        questionsPerSecond: account.limits?.asksPerSecond ?? QUESTIONS_PER_SECOND,
+        share,
+        openHttp,
+        log,
+        clock,
+      }),
+      ...(place.region === undefined ? {} : { region: place.region }),
+      retiresModels: place.own,
+      limits: {
+        // "Rate limits": five tasks of a model at a time, five submissions a second.
+        inFlight: 5,
+        startsPerMinute: 300,
+        asksPerSecond: QUESTIONS_PER_SECOND,
+        askBatch: PAGE_SIZE,
+        // The documents suggest 15 s; DashScope's own SDKs ask every 1 to 5 s.
+        minAskIntervalMs: 2_000,
+      },
+    };
+  },
+};

@@ -1,0 +1,91 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../time/clock.ts';
+import { refusalError } from '../http/errorTable.ts';
+import { judge } from '../http/judge.ts';
+import { createPace } from '../http/rateLimiter.ts';
+import { createScrub } from '../http/secrets.ts';
+import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import type { RateShare } from '../rateShare.ts';
+import { createAnswerReader } from './wire.ts';
+import { createAskMany } from './statusBatcher.ts';
+import { submissionOf } from './request.ts';
+import { createDashscopeClient } from './client.ts';
+import { CALL_ERRORS, refusalOf } from './errors.ts';
+import { createListReader } from './find.ts';
+
+interface DashscopeOptions {
+  /** Without a slash at the end. */
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  /** What the Alibaba account allows, lists, questions and cancellations together. */
+  readonly questionsPerSecond: number;
+  /** This node's part of it. */
+  readonly share?: RateShare | undefined;
+  readonly openHttp: OpenHttp;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Requests are not all equally long on their way: without room between them, a second upstream would now and then hold one more. */
+const ROOM = 1.05;
+
+/** Wan on Alibaba DashScope (Model Studio). Sources: "Asynchronous task management API" and the API references of Wan. */
+export function createDashscopeProvider(options: DashscopeOptions): Provider {
+  const { baseUrl, apiKey, log, clock } = options;
+  const secrets = [apiKey];
+  const http = options.openHttp({
+    baseUrl,
+    headers: () => ({ authorization: `Bearer ${apiKey}` }),
+    secrets,
+    refusal: refusalOf,
+    error: (refusal) => refusalError(CALL_ERRORS, refusal),
+  });
+  const client = createDashscopeClient({
+    http,
+    scrub: createScrub(secrets),
+    questions: createPace({
+      perSecond: options.questionsPerSecond / ROOM,
+      burst: 1,
+      share: options.share,
+    }),
+  });
+  const reader = createAnswerReader(log, clock);
+  const asking = { client, reader, clock };
+  const readList = createListReader(asking);
+
+  async function cancel(handle: Handle, signal: AbortSignal): Promise<CancelOutcome> {
+    try {
+      await client.cancel(handle.upstreamId, signal);
+      return 'cancelled';
+    } catch (error) {
+      // "Only tasks in PENDING can be cancelled": the refusal is the same for one that an earlier, lost call cancelled.
+      if (!(error instanceof UpstreamError) || error.reason !== 'invalid_request') throw error;
+      const { output } = await client.task(handle.upstreamId, signal);
+      const meaning = reader.meaningOf(output.status, handle.upstreamId);
+      if (meaning === 'queued') throw error;
+      return meaning === 'cancelled' ? 'cancelled' : 'too_late';
+    }
+  }
+
+  return {
+    async start(job, sending) {
+      const { path, body } = await submissionOf(job);
+      const { id, status } = await client.submit(path, body, sending);
+      return {
+        upstreamId: id,
+        state: reader.meaningOf(status, id) === 'in_progress' ? 'in_progress' : 'queued',
+      };
+    },
+    async ask(handle, signal) {
+      return reader.answerOf(await client.task(handle.upstreamId, signal), handle);
+    },
+    askMany: createAskMany(asking),
+    // A link signed by OSS: the key stays at home.
+    open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
+    cancel,
+    find: async (lost, signal) => judge(await readList(lost, signal), lost),
+    upstreamTime: http.upstreamTime,
+    close: () => http.close(),
+  };
+}

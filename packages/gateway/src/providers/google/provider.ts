@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import type { SourceVideo } from '../../tasks/request.ts';
+import type { Json } from '../http/body.ts';
+import { refusalError } from '../http/errorTable.ts';
+import { lostCall } from '../http/lostCall.ts';
+import { excerpt, type Scrub } from '../http/secrets.ts';
+import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import { type Answer, type Handle, type Job, type Provider, UpstreamError } from '../provider.ts';
+import { isNotFound, REFUSALS, refusalOf } from './errors.ts';
+import { inlineVideo, readOperation } from './inlineVideo.ts';
+import { answerOf, INLINE, succeeded } from './wire.ts';
+import { bodyFor } from './request.ts';
+import type { VeoService } from './service.ts';
+
+interface GoogleParts {
+  readonly service: VeoService;
+  readonly http: UpstreamHttp;
+  readonly scrub: Scrub;
+}
+
+/** Bytes of a video that is sent back to be extended: "input videos up to 141 seconds" at 720p. */
+const MAX_SOURCE_BYTES = 100 * 2 ** 20;
+
+const Started = z.object({ name: z.string().regex(/^[\w./-]+\/operations\/[\w-]+$/) });
+const Refused = z.object({ error: z.object({ code: z.number() }) });
+
+/**
+ * Veo, on either service. There is no list of operations, no way to stop one and no idempotency key: a submission whose answer
+ * was lost stays unknown, so `find` and `cancel` are absent.
+ */
+export function createGoogleProvider({ service, http, scrub }: GoogleParts): Provider {
+  async function operation({ upstreamId, intendedAt }: Handle, signal: AbortSignal): Promise<Answer> {
+    const expiresAt = service.keptMs === undefined ? undefined : intendedAt + service.keptMs;
+    const body = await http.stream({ ...service.operationCall(upstreamId), signal });
+    const read = await readOperation(body).catch((error: unknown) => {
+      throw error instanceof UpstreamError ? error : lostCall(error, scrub);
+    });
+    if (read.inline) return succeeded(INLINE, expiresAt);
+    return answerOf(parse(read.text, scrub), expiresAt, scrub);
+  }
+
+  /** The bytes that stand inside an operation. */
+  async function openInline(name: string, offset: number, signal: AbortSignal) {
+    const body = await http.stream({ ...service.operationCall(name), signal });
+    const video = inlineVideo(body, offset);
+    // A video that is given up before it is read would leave its connection waiting for a reader.
+    body.on('error', () => undefined);
+    video.once('close', () => body.destroy());
+    return video;
+  }
+
+  async function videoOf({ request }: Job, signal: AbortSignal): Promise<Json | undefined> {
+    const { source, videoUrl } = request;
+    if (source) return service.sourceVideo(source) ?? (await sourceBytes(source, signal));
+    if (videoUrl === undefined) return undefined;
+    throw refusedHere(
+      'Veo extends only videos that it made itself: video_url must name one of your own finished Veo tasks.',
+    );
+  }
+
+  async function sourceBytes(source: SourceVideo, signal: AbortSignal): Promise<Json> {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const piece of await openInline(source.upstreamId, 0, signal)) {
+        length += piece.length;
+        if (length > MAX_SOURCE_BYTES) throw refusedHere('The video to extend is too large.');
+        pieces.push(piece);
+      }
+    } catch (error) {
+      throw beforeSubmit(error);
+    }
+    return { bytesBase64Encoded: Buffer.concat(pieces).toString('base64'), mimeType: 'video/mp4' };
+  }
+
+  return {
+    async start(job, sending) {
+      const { parameters: rows, fixed } = service;
+      const json = await bodyFor(job, { rows, fixed, video: await videoOf(job, sending.signal) });
+      const { body } = await http.call({
+        method: 'POST',
+        path: service.submitPath(job.upstreamModel),
+        json,
+        ...sending,
+      });
+      const started = Started.safeParse(body);
+      if (started.success) return { upstreamId: started.data.name, state: 'in_progress' };
+      // An error inside a success: its code is the status that was meant.
+      const refused = Refused.safeParse(body);
+      if (refused.success) {
+        const status = refused.data.error.code;
+        throw refusalError(REFUSALS, { ...refusalOf(body, status), status });
+      }
+      throw new UpstreamError('upstream_unavailable', {
+        detail: `a start without an operation: ${excerpt(JSON.stringify(body) ?? 'nothing', scrub)}`,
+      });
+    },
+
+    async ask(handle, signal) {
+      try {
+        return await operation(handle, signal);
+      } catch (error) {
+        if (isNotFound(error)) return { state: 'missing', ...detailOf(error) };
+        throw error;
+      }
+    },
+
+    async open(handle, result, offset, signal) {
+      if (result.ref !== INLINE) {
+        const { url, authorised } = service.place(result.ref);
+        return http.open(url, { offset, signal, authorised });
+      }
+      try {
+        return { stream: await openInline(handle.upstreamId, offset, signal), offset };
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+        throw new UpstreamError('result_lost', detailOf(error));
+      }
+    },
+
+    close: () => http.close(),
+  };
+}
+
+function parse(text: string, scrub: Scrub): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UpstreamError('upstream_unavailable', {
+      detail: `a body that is not JSON: ${excerpt(text, scrub)}`,
+    });
+  }
+}
+
+const refusedHere = (message: string): UpstreamError =>
+  new UpstreamError('invalid_request', { message, created: 'no' });
+
+/** A failure while the request is still being put together: nothing was submitted, whatever it was. */
+function beforeSubmit(error: unknown): UpstreamError {
+  if (isNotFound(error)) return refusedHere('The video to extend is no longer there.');
+  const { reason, message, retryAfterMs, detail } =
+    error instanceof UpstreamError
+      ? error
+      : new UpstreamError('upstream_unavailable', { detail: String(error) });
+  return new UpstreamError(reason, {
+    message,
+    created: 'no',
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(detail === undefined ? {} : { detail }),
+  });
+}
+
+const detailOf = (error: unknown): { detail?: string } =>
+  error instanceof UpstreamError && error.detail !== undefined ? { detail: error.detail } : {};

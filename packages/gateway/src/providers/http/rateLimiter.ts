@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createAllowance } from '../rateSchedule.ts';
+import { UpstreamError } from '../provider.ts';
+import type { RateShare } from '../rateShare.ts';
+
+/** Keeps calls within a rate that an upstream allows. */
+export interface Pace {
+  /** Whether so many calls may go now; they are counted then. */
+  take(calls?: number): boolean;
+  /**
+   * Resolves when the next call may go, which is counted at once. Throws `UpstreamError` when the signal comes before: nothing
+   * was sent.
+   */
+  turn(signal: AbortSignal): Promise<void>;
+}
+
+interface Rate {
+  readonly perSecond: number;
+  /** How many may go at once after a rest; the others are spaced out evenly. */
+  readonly burst: number;
+  /** This node's part of the rate; all of it unless told. */
+  readonly share?: RateShare | undefined;
+  /** The rate is too low to be divided: nodes take turns, so that two never call at the same time. */
+  readonly undivided?: boolean;
+}
+
+/** How long a turn is waited for without looking whether this node's part has grown. Milliseconds. */
+const LOOK_MS = 250;
+
+/** What a pace is measured by. */
+export interface PaceTime {
+  /** Milliseconds; never goes back: a clock that is set must neither open a limit nor close it. */
+  now(): number;
+  /** Waits so many milliseconds; throws when the signal comes before. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const REAL_TIME: PaceTime = { now: () => performance.now(), wait: waitFor };
+
+export function createPace(
+  { perSecond, burst, share, undivided = false }: Rate,
+  { now, wait }: PaceTime = REAL_TIME,
+): Pace {
+  const allowance = createAllowance({ perSecond, burst, now, share: undivided ? undefined : share?.rate });
+  const waiting = new Set<() => void>();
+  let nobodyWaits = new AbortController();
+  let waking = false;
+
+  function earliest(calls = 1): number {
+    const at = allowance.earliest(calls);
+    if (!share || !undivided) return at;
+    const turn = share.turnIn(1000 / perSecond, Math.max(0, at - now()));
+    return turn === 0 ? at : now() + turn;
+  }
+
+  function take(calls = 1): boolean {
+    if (waiting.size > 0 || earliest(calls) > now()) return false;
+    allowance.spend(allowance.earliest(), calls);
+    return true;
+  }
+
+  /** Lets those who wait go one by one, in the order of coming. */
+  async function wake(): Promise<void> {
+    if (waking) return;
+    waking = true;
+    while (waiting.size > 0) {
+      const at = earliest();
+      const ms = at - now();
+      const slice = share && ms > LOOK_MS;
+      nobodyWaits = new AbortController();
+      const waited = await wait(slice ? LOOK_MS : ms, nobodyWaits.signal).then(
+        () => true,
+        () => false,
+      );
+      const [go] = waiting;
+      // Given up by all: somebody who came since has their own time to wait.
+      if (!waited || !go || slice) continue;
+      waiting.delete(go);
+      allowance.spend(at);
+      go();
+    }
+    waking = false;
+  }
+
+  return {
+    take,
+    turn(signal) {
+      if (signal.aborted) return Promise.reject(givenUp(signal.reason));
+      if (take()) return Promise.resolve();
+      return new Promise((resolve, reject) => {
+        const go = () => {
+          signal.removeEventListener('abort', giveUp);
+          resolve();
+        };
+        // A turn that is given up is nobody's: it must not be lost to those behind.
+        const giveUp = () => {
+          waiting.delete(go);
+          if (waiting.size === 0) nobodyWaits.abort();
+          reject(givenUp(signal.reason));
+        };
+        signal.addEventListener('abort', giveUp, { once: true });
+        waiting.add(go);
+        void wake();
+      });
+    },
+  };
+}
+
+const givenUp = (cause: unknown): UpstreamError =>
+  new UpstreamError('upstream_timeout', {
+    created: 'no',
+    detail: 'given up while it waited for its turn within the rate limit',
+    cause,
+  });
+
+/** Throws where the signal comes before. */
+async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  // A timer may fire a millisecond early.
+  await sleep(Math.ceil(Math.max(0, ms)) + 1, undefined, { signal });
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
+import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, hasRetired } from './flavours.ts';
+import { createOpenaiProvider } from './provider.ts';
+
+interface OpenaiAccount extends CommonAccount {
+  readonly api_key?: string | undefined;
+  readonly base_url?: string | undefined;
+  readonly flavour?: FlavourId | undefined;
+  readonly organization?: string | undefined;
+  readonly project?: string | undefined;
+  readonly webhook_secret?: string | undefined;
+  readonly delete_after_collect: boolean;
+  readonly json_create: boolean;
+}
+
+/** Accounts of OpenAI, of Azure OpenAI, and of servers that speak OpenAI's Videos protocol. */
+export const openaiKind: ProviderKind<OpenaiAccount> = {
+  id: 'openai',
+  abilities: Object.fromEntries(FLAVOUR_IDS.map((id) => [id, FLAVOURS[id].abilities])),
+
+  schema: (secret) =>
+    z
+      .strictObject({
+        /** Required, except for a server of one's own that asks for none. */
+        api_key: secret.optional(),
+        /** Up to and without `/videos`. Default: OpenAI itself. */
+        base_url: baseUrl.optional(),
+        /** Default: told by the host of `base_url`. */
+        flavour: z.enum(FLAVOUR_IDS).optional(),
+        organization: z.string().optional(),
+        project: z.string().optional(),
+        /** Of the project's webhook (`whsec_…`) that points to this account's callback address. */
+        webhook_secret: secret.optional(),
+        /** Whether the upstream's copy of a video is deleted once the gateway has its own. */
+        delete_after_collect: z.boolean().default(false),
+        /** For servers that take a request without an image as JSON alone (SGLang Diffusion). */
+        json_create: z.boolean().default(false),
+        ...COMMON_ACCOUNT,
+      })
+      .superRefine((account, context) => {
+        const flavour = flavourOf(account);
+        if (account.api_key === undefined && flavour !== 'compatible') {
+          context.addIssue({ code: 'custom', path: ['api_key'], message: 'is required' });
+        }
+        if (account.base_url === undefined && FLAVOURS[flavour].baseUrl === undefined) {
+          context.addIssue({
+            code: 'custom',
+            path: ['base_url'],
+            message: `is required for the flavour ${flavour}`,
+          });
+        }
+      }),
+
+  fromEnvironment(env) {
+    if (!env.OPENAI_API_KEY) return undefined;
+    return {
+      api_key: { env: 'OPENAI_API_KEY' },
+      ...(env.OPENAI_BASE_URL ? { base_url: env.OPENAI_BASE_URL } : {}),
+      ...(env.OPENAI_ORG_ID ? { organization: env.OPENAI_ORG_ID } : {}),
+      ...(env.OPENAI_PROJECT_ID ? { project: env.OPENAI_PROJECT_ID } : {}),
+      ...(env.OPENAI_WEBHOOK_SECRET ? { webhook_secret: { env: 'OPENAI_WEBHOOK_SECRET' } } : {}),
+    };
+  },
+
+  open(account, { log, clock, openHttp }) {
+    const flavour = FLAVOURS[flavourOf(account)];
+    const base = baseOf(account, flavour);
+    const provider = createOpenaiProvider({
+      baseUrl: base,
+      headers: {
+        ...(account.api_key === undefined ? {} : flavour.keyHeader(account.api_key)),
+        ...(account.organization === undefined ? {} : { 'openai-organization': account.organization }),
+        ...(account.project === undefined ? {} : { 'openai-project': account.project }),
+      },
+      secrets: [account.api_key, account.webhook_secret].filter((secret) => secret !== undefined),
+      webhookSecret: account.webhook_secret,
+      deleteCancels: flavour.abilities.cancel === 'any',
+      deleteAfterCollect: account.delete_after_collect,
+      jsonCreate: account.json_create,
+      clock,
+      openHttp,
+      log,
+    });
+    return { provider, retiresModels: hasRetired(flavour, base, clock.now()), limits: flavour.limits };
+  },
+};
+
+const flavourOf = ({ flavour, base_url: url }: Pick<OpenaiAccount, 'flavour' | 'base_url'>): FlavourId =>
+  flavour ?? flavourAt(url);
+
+function baseOf({ base_url: given }: OpenaiAccount, { baseUrl: own, path = '' }: Flavour): string {
+  const base = given ?? own;
+  if (base === undefined) throw new Error('an account without a base URL was let through');
+  return new URL(base).pathname === '/' ? `${base}${path}` : base;
+}

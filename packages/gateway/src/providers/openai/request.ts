@@ -1,0 +1,74 @@
+import type OpenAI from 'openai';
+import type { VideoRequest } from '../../tasks/request.ts';
+import { bodyOf, type Json, withOptions } from '../http/body.ts';
+import { readInput } from '../http/inputs.ts';
+import { type Job, UpstreamError } from '../provider.ts';
+import { OPERATION_OPTION, OPERATIONS, type Operation, PARAMETERS, RESERVED } from './errors.ts';
+
+/** What is sent to make a job; `send` makes it. */
+export interface Creation {
+  send(client: OpenAI, options: OpenAI.RequestOptions): Promise<unknown>;
+}
+
+/**
+ * Reads what a job needs and decides on the endpoint. `json`: a request without an image goes as JSON, for servers that take
+ * multipart with an image alone. Throws `UpstreamError`; nothing has been sent then.
+ */
+export async function creationOf(job: Job, json: boolean): Promise<Creation> {
+  const { request } = job;
+  const operation = operationOf(request);
+  if (request.source && operation) return fromSource(request, request.source.upstreamId, operation);
+
+  const body = withOptions(
+    { model: job.upstreamModel, ...bodyOf(PARAMETERS, request) },
+    request.providerOptions,
+    RESERVED,
+  );
+  if (!request.image) return json ? asJson(body) : asForm(body);
+  const bytes = await readInput(job, request.image);
+  const { contentType: type } = request.image;
+  const file = new File([new Uint8Array(bytes)], `reference.${type.split('/')[1]}`, { type });
+  return asForm({ ...body, input_reference: file });
+}
+
+type Body = Readonly<Record<string, Json | File | undefined>>;
+
+// The SDK's parameter types know no parameters of compatible servers.
+const asForm = (body: Body): Creation => ({
+  send: (client, options) => client.videos.create(body as unknown as OpenAI.VideoCreateParams, options),
+});
+
+const asJson = (body: Body): Creation => ({
+  send: (client, options) => client.post('/videos', { ...options, body }),
+});
+
+function fromSource(request: VideoRequest, id: string, operation: Operation): Creation {
+  const fields: readonly string[] = OPERATIONS[operation];
+  const taken = PARAMETERS.filter(({ to }) => fields.includes(to));
+  const body = withOptions(bodyOf(taken, request), request.providerOptions, RESERVED);
+  const withVideo = { ...body, video: { id } };
+  // As above, and the tables hold what each of the three requires.
+  const params = {
+    remix: (client: OpenAI, options: OpenAI.RequestOptions) =>
+      client.videos.remix(id, body as unknown as OpenAI.VideoRemixParams, options),
+    edit: (client: OpenAI, options: OpenAI.RequestOptions) =>
+      client.videos.edit(withVideo as unknown as OpenAI.VideoEditParams, options),
+    extend: (client: OpenAI, options: OpenAI.RequestOptions) =>
+      client.videos.extend(withVideo as unknown as OpenAI.VideoExtendParams, options),
+  };
+  return { send: params[operation] };
+}
+
+/** Undefined for a video from nothing. */
+function operationOf({ source, providerOptions }: VideoRequest): Operation | undefined {
+  const wanted = providerOptions?.[OPERATION_OPTION];
+  if (source === undefined && wanted === undefined) return undefined;
+  const known = Object.keys(OPERATIONS).find((name): name is Operation => name === (wanted ?? 'remix'));
+  if (source && known) return known;
+  throw new UpstreamError('invalid_request', {
+    created: 'no',
+    message: known
+      ? `${OPERATION_OPTION} in provider_options needs a video_url to start from.`
+      : `${OPERATION_OPTION} in provider_options must be ${Object.keys(OPERATIONS).join(', ')}.`,
+  });
+}

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
+import { createLog } from '../../../src/observability/log.ts';
+import { readAccounts } from '../../../src/providers/accounts.ts';
+import { aiSdkKind } from '../../../src/providers/aiSdk/definition.ts';
+import { createRegistry } from '../../../src/providers/registry.ts';
+
+const ENV = { XAI_API_KEY: 'k1', MINIMAX_API_KEY: 'k2', FAL_KEY: 'k3', REPLICATE_API_TOKEN: 'k4' };
+
+const read = (env: Record<string, string>, file: unknown = {}) =>
+  readAccounts({ file, env, kinds: [aiSdkKind] });
+
+/** Which models some account serves, and through which. */
+async function served(env: Record<string, string>, file: unknown = {}): Promise<Record<string, string[]>> {
+  const { accounts, problems } = read(env, file);
+  expect(problems).toEqual([]);
+  const registry = await createRegistry({
+    settings: { dataDir: '/nowhere', previewConcurrency: 0, accounts },
+    log: createLog('silent'),
+  });
+  const catalogue = createCatalogue({ servers: registry.accounts });
+  await registry.close();
+  return Object.fromEntries(
+    registry.accounts.map((account) => [
+      account.id,
+      catalogue
+        .list()
+        .filter(({ provider }) => provider === account.providerId)
+        .filter(({ id }) => account.models?.has(id) ?? true)
+        .filter(({ id }) => catalogue.available(id))
+        .map(({ id }) => id),
+    ]),
+  );
+}
+
+describe('accounts of the AI SDK bridge', () => {
+  it('are made of the variables that people already have, one a service, each with its own models', async () => {
+    const models = await served(ENV);
+    expect(Object.keys(models)).toEqual(['xai', 'minimax', 'fal', 'replicate']);
+    expect(models.xai).toContain('grok-imagine-video-1.5');
+    expect(models.minimax).toEqual(['minimax-h3', 'minimax-h3-max']);
+    expect(models.fal).toContain('fal-veo3.1');
+    expect(models.replicate).toContain('replicate-seedance-1-pro');
+    expect(models.xai?.some((id) => id.startsWith('fal-'))).toBe(false);
+  });
+
+  it('are none where no variable is set, and fal takes either of its two names', () => {
+    expect(read({}).accounts).toEqual([]);
+    expect(read({ FAL_API_KEY: 'k' }).accounts).toMatchObject([{ id: 'fal', account: { apiKey: 'k' } }]);
+  });
+
+  it('of the file replace the one of the same package, and leave the others of the environment', () => {
+    const file = { grok: { provider: 'ai-sdk', package: '@ai-sdk/xai', api_key: { env: 'OTHER' } } };
+    const { accounts, problems } = read({ ...ENV, OTHER: 'k9' }, file);
+    expect(problems).toEqual([]);
+    expect(accounts.map(({ id }) => id)).toEqual(['grok', 'minimax', 'fal', 'replicate']);
+    expect(accounts[0]?.account).toMatchObject({ apiKey: 'k9' });
+  });
+
+  it('may have headers of their own, a base URL, and models by the names that the service gives them', () => {
+    const { accounts, problems } = read(ENV, {
+      proxy: {
+        provider: 'ai-sdk',
+        package: '@ai-sdk/replicate',
+        api_key: { env: 'REPLICATE_API_TOKEN' },
+        base_url: 'http://127.0.0.1:9/v1/',
+        headers: { 'x-team': 'video', 'x-pass': { env: 'FAL_KEY' } },
+        models: { 'replicate-seedance-1-pro': 'bytedance/seedance-1-pro:abc' },
+        limits: { in_flight: 2 },
+      },
+    });
+    expect(problems).toEqual([]);
+    expect(accounts[0]?.account).toMatchObject({
+      baseUrl: 'http://127.0.0.1:9/v1',
+      headers: { 'x-team': 'video', 'x-pass': 'k3' },
+      models: { 'replicate-seedance-1-pro': 'bytedance/seedance-1-pro:abc' },
+      limits: { inFlight: 2 },
+    });
+  });
+
+  it.each([
+    [{ package: '@ai-sdk/luma', api_key: { env: 'XAI_API_KEY' } }, /accounts\.a\.factory: names the export/],
+    [
+      { package: '../evil', api_key: { env: 'XAI_API_KEY' } },
+      /accounts\.a\.package: must be the name of an npm/,
+    ],
+    [{ package: 'file:///x.mjs', factory: 'x', api_key: { env: 'XAI_API_KEY' } }, /accounts\.a\.package/],
+    [{ package: '@ai-sdk/xai', api_key: 'plain' }, /accounts\.a\.api_key: must be \{env: NAME\}/],
+  ])('%j is refused with a reason', (members, message) => {
+    const { problems } = read(ENV, { a: { provider: 'ai-sdk', ...members } });
+    expect(problems.join('\n')).toMatch(message);
+  });
+
+  it('of the environment cannot take a name that the file gave to something else', () => {
+    const file = { xai: { provider: 'ai-sdk', package: '@ai-sdk/fal', api_key: { env: 'FAL_KEY' } } };
+    expect(read(ENV, file).problems).toEqual([expect.stringContaining('accounts.xai has this name already')]);
+  });
+});

@@ -1,0 +1,177 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { withoutFlags } from '../../../src/providers/ark/request.ts';
+import { markOf } from '../../../src/providers/ark/correlationMarker.ts';
+import type { Job } from '../../../src/providers/provider.ts';
+import { newId } from '../../../src/tasks/ids.ts';
+import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
+import { aRequest } from '../../support/builders.ts';
+import { sending } from '../../support/sending.ts';
+import { type Json, scripted } from './scripted.ts';
+import { type ArkOptions, arkAt, arkJob, signal } from './world.ts';
+
+const IMAGE: InputRef = { mediaId: 'first', contentType: 'image/png', bytes: 3, width: 300, height: 300 };
+const input = (mediaId: string): InputRef => ({ ...IMAGE, mediaId });
+const dataUrl = (mediaId: string): string =>
+  `data:image/png;base64,${Buffer.from(mediaId).toString('base64')}`;
+
+/** What is posted for a request. */
+async function posted(
+  upstreamModel: string,
+  request: Partial<VideoRequest> = {},
+  options: ArkOptions & { job?: Partial<Job> } = {},
+): Promise<Json> {
+  const { job, ...rest } = options;
+  const upstream = await scripted(() => ({ body: { id: 'cgt-1' } }));
+  const provider = arkAt(upstream.baseUrl, rest);
+  const started = await provider.start(
+    arkJob({
+      upstreamModel,
+      request: aRequest(request),
+      openInput: async ({ mediaId }) => Readable.from([Buffer.from(mediaId)]),
+      ...job,
+    }),
+    sending(signal()),
+  );
+  expect(started).toEqual({ upstreamId: 'cgt-1', state: 'queued' });
+  expect(upstream.received).toHaveLength(1);
+  expect(upstream.received[0]).toMatchObject({
+    method: 'POST',
+    url: '/api/v3/contents/generations/tasks',
+    headers: { authorization: 'Bearer ark-key-of-the-test', 'content-type': 'application/json' },
+  });
+  return upstream.received[0]?.body;
+}
+
+describe('a request', () => {
+  it('carries every parameter as a field, and the text alone in the content', async () => {
+    const body = await posted('dreamina-seedance-2-0-260128', {
+      prompt: 'a paper boat',
+      duration: 6,
+      resolution: '1080p',
+      aspectRatio: '9:16',
+      seed: 7,
+      watermark: false,
+      generateAudio: true,
+    });
+    const { execution_expires_after, ...rest } = body;
+    expect(rest).toEqual({
+      model: 'dreamina-seedance-2-0-260128',
+      content: [{ type: 'text', text: 'a paper boat' }],
+      resolution: '1080p',
+      ratio: '9:16',
+      duration: 6,
+      seed: 7,
+      watermark: false,
+      generate_audio: true,
+    });
+  });
+
+  it('of the 1.0 family says nothing of audio, which its models refuse', async () => {
+    const request = { generateAudio: false, cameraFixed: true };
+    const body = await posted('doubao-seedance-1-0-pro-250528', request);
+    expect(body).not.toHaveProperty('generate_audio');
+    expect(body.camera_fixed).toBe(true);
+  });
+
+  it('of the 2 families says nothing of the camera, which its models refuse', async () => {
+    expect(await posted('doubao-seedance-2-0-260128', { cameraFixed: true })).not.toHaveProperty(
+      'camera_fixed',
+    );
+  });
+
+  it('through an endpoint id is known by the model of the catalogue', async () => {
+    const request = { model: 'seedance-1.0-pro', generateAudio: false };
+    expect(await posted('ep-20261101-abcde', request)).not.toHaveProperty('generate_audio');
+  });
+
+  it('gives each image its role', async () => {
+    const frames = await posted('doubao-seedance-2-0-260128', {
+      image: input('first'),
+      lastFrame: input('last'),
+    });
+    expect(frames.content.slice(1)).toEqual([
+      { type: 'image_url', image_url: { url: dataUrl('first') }, role: 'first_frame' },
+      { type: 'image_url', image_url: { url: dataUrl('last') }, role: 'last_frame' },
+    ]);
+    const references = await posted('doubao-seedance-2-0-260128', {
+      referenceImages: [input('one'), input('two')],
+    });
+    expect(references.content.slice(1)).toEqual([
+      { type: 'image_url', image_url: { url: dataUrl('one') }, role: 'reference_image' },
+      { type: 'image_url', image_url: { url: dataUrl('two') }, role: 'reference_image' },
+    ]);
+  });
+
+  it('of 2.5 with a first frame leaves the shape to it, and of the others does not', async () => {
+    const request = { image: input('first'), aspectRatio: '16:9' } as const;
+    expect((await posted('doubao-seedance-2-5-260628', request)).ratio).toBe('adaptive');
+    expect((await posted('doubao-seedance-2-0-260128', request)).ratio).toBe('16:9');
+    expect((await posted('doubao-seedance-2-5-260628', { aspectRatio: '1:1' })).ratio).toBe('1:1');
+  });
+
+  it('has where to call back, with the token of the account', async () => {
+    const callback = { url: 'https://video.example.com/callbacks/ark', token: 'abc-_1' };
+    const body = await posted('doubao-seedance-2-0-260128', {}, { callback });
+    expect(body.callback_url).toBe('https://video.example.com/callbacks/ark?token=abc-_1');
+  });
+
+  it('takes raw parameters of the caller, but none that would change what is paid for', async () => {
+    const body = await posted('doubao-seedance-2-0-260128', {
+      duration: 5,
+      resolution: '480p',
+      providerOptions: {
+        return_last_frame: true,
+        priority: 3,
+        model: 'doubao-seedance-2-5-260628',
+        content: [{ type: 'text', text: 'a boat --rs 4k' }],
+        callback_url: 'https://elsewhere.example.com',
+        resolution: '4k',
+        duration: 15,
+        frames: 289,
+        generate_audio: true,
+        draft: true,
+        output_format: 'mov',
+      },
+    });
+    expect(body).toMatchObject({
+      return_last_frame: true,
+      priority: 3,
+      model: 'doubao-seedance-2-0-260128',
+      resolution: '480p',
+      duration: 5,
+      content: [{ type: 'text', text: 'a paper boat' }],
+    });
+    for (const name of ['callback_url', 'generate_audio', 'frames', 'draft', 'output_format']) {
+      expect(body).not.toHaveProperty(name);
+    }
+  });
+
+  it('bears the mark of its attempt, never the default', async () => {
+    const idempotencyKey = newId();
+    const body = await posted('doubao-seedance-2-0-260128', {}, { job: { idempotencyKey } });
+    expect(body.execution_expires_after).toBe(markOf(idempotencyKey));
+  });
+});
+
+describe('the mark of an attempt', () => {
+  it('lies within what Ark takes, above the default, and differs from key to key', () => {
+    const marks = Array.from({ length: 1000 }, () => markOf(newId()));
+    expect(Math.min(...marks)).toBeGreaterThan(172_800);
+    expect(Math.max(...marks)).toBeLessThanOrEqual(259_200);
+    expect(new Set(marks).size).toBeGreaterThan(980);
+    expect(markOf('0'.repeat(32))).toBe(172_801);
+    expect(markOf(BigInt(86_399).toString(16).padStart(32, '0'))).toBe(259_200);
+  });
+});
+
+describe('flags in a prompt', () => {
+  it.each([
+    ['a boat --rs 4k --dur 15', 'a boat —rs 4k —dur 15'],
+    ['--ratio 1:1', '—ratio 1:1'],
+    ['a boat---resolution 4k', 'a boat—resolution 4k'],
+    ['a well-known boat - at sea', 'a well-known boat - at sea'],
+  ])('%s are no flags any more', (prompt, text) => {
+    expect(withoutFlags(prompt)).toBe(text);
+  });
+});

@@ -1,0 +1,233 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createQuestions, type Questions, type Told } from '../../../src/providers/ark/statusBatcher.ts';
+import type { ArkTask } from '../../../src/providers/ark/wire.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import { createManualTimers, type ManualTimers } from '../../support/manualTimers.ts';
+import { sending } from '../../support/sending.ts';
+import { aPrompt, arkWorld, handle, signal } from './world.ts';
+
+const BATCH = 180;
+
+let timers: ManualTimers;
+let closing: AbortController;
+let gets: { id: string; at: number }[];
+let lists: { ids: readonly string[]; at: number }[];
+/** What the list leaves out. */
+let unlisted: Set<string>;
+let listFails: UpstreamError | undefined;
+let questions: Questions;
+
+beforeEach(() => {
+  timers = createManualTimers();
+  closing = new AbortController();
+  gets = [];
+  lists = [];
+  unlisted = new Set();
+  listFails = undefined;
+  questions = ask();
+});
+
+function ask({ queriesPerSecond = 20 } = {}): Questions {
+  return createQuestions({
+    async get(id) {
+      gets.push({ id, at: timers.now() });
+      return task(id);
+    },
+    async list(ids) {
+      lists.push({ ids, at: timers.now() });
+      if (listFails) throw listFails;
+      return ids.filter((id) => !unlisted.has(id)).map(task);
+    },
+    batch: BATCH,
+    closing: closing.signal,
+    queriesPerSecond,
+    log: { warn: () => undefined },
+    time: {
+      now: () => timers.now(),
+      wait: (ms, given) =>
+        new Promise((resolve, reject) => {
+          timers.after(ms, resolve);
+          given.addEventListener('abort', () =>
+            reject(new UpstreamError('upstream_timeout', { cause: given.reason })),
+          );
+        }),
+    },
+  });
+}
+
+const task = (id: string): ArkTask => ({ id, status: 'running' });
+const ids = (count: number, from = 0): string[] =>
+  Array.from({ length: count }, (_, index) => `cgt-${from + index}`);
+
+/** Lets everything run that waits for no timer. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+async function move(ms: number): Promise<void> {
+  const end = timers.now() + ms;
+  for (let next = timers.nextAt(); next !== undefined && next <= end; next = timers.nextAt()) {
+    timers.moveTo(next);
+    await settle();
+  }
+  timers.moveTo(end);
+  await settle();
+}
+
+describe('a few questions', () => {
+  it('are asked one by one, at once', async () => {
+    expect(await questions.one('cgt-1', signal())).toEqual(task('cgt-1'));
+    expect((await questions.many(ids(3), signal())).size).toBe(3);
+    expect(gets).toHaveLength(4);
+    expect(lists).toHaveLength(0);
+  });
+});
+
+describe('a share of the queries', () => {
+  it('is all that is used', async () => {
+    questions = ask({ queriesPerSecond: 4 });
+    await questions.many(ids(20), signal());
+    const asked = ids(8).map((id) => questions.one(id, signal()));
+    await settle();
+    expect(gets).toHaveLength(2);
+    await move(2000);
+    await Promise.all(asked);
+    expect(gets).toHaveLength(2);
+    expect(lists).toHaveLength(2);
+  });
+});
+
+describe('many questions', () => {
+  it('are one list where its turn is now', async () => {
+    const told = await questions.many(ids(BATCH), signal());
+    expect(told.size).toBe(BATCH);
+    expect(lists).toHaveLength(1);
+    expect(gets).toHaveLength(0);
+  });
+
+  it('share the next list, whoever asked, where the queries are used up', async () => {
+    for (const id of ids(10)) await questions.one(id, signal());
+    // The list's turn is taken now.
+    await questions.many(ids(20), signal());
+    const asked = [
+      ...ids(30, 100).map((id) => questions.one(id, signal())),
+      questions.many(ids(40, 200), signal()),
+    ];
+    await settle();
+    expect(lists).toHaveLength(1);
+    await move(1100);
+    expect(await Promise.all(asked)).toHaveLength(31);
+    expect(lists.map((list) => list.ids.length)).toEqual([20, 70]);
+    expect(gets).toHaveLength(10);
+  });
+
+  it('are all told within seconds, within both limits, and no later where they are more', async () => {
+    const start = timers.now();
+    const waits: number[] = [];
+    const asked: Promise<unknown>[] = [];
+    // A hundred a second, as several hundred tasks in flight make them.
+    for (let n = 0; n < 2000; n++) {
+      const at = timers.now();
+      asked.push(questions.one(`cgt-${n}`, signal()).then(() => waits.push(timers.now() - at)));
+      await move(10);
+    }
+    await move(3000);
+    await Promise.all(asked);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(1200);
+    for (let second = 0; second < 23; second++) {
+      const within = ({ at }: { at: number }) =>
+        at >= start + second * 1000 && at < start + (second + 1) * 1000;
+      expect(gets.filter(within).length).toBeLessThanOrEqual(20);
+      expect(lists.filter(within).length).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('beyond one list wait for the next', async () => {
+    await questions.many(ids(BATCH), signal());
+    const asked = questions.many(ids(BATCH + 20, 1000), signal());
+    await move(1100);
+    expect(lists.map((list) => list.ids.length)).toEqual([BATCH, BATCH]);
+    await move(1100);
+    expect((await asked).size).toBe(BATCH + 20);
+    expect(lists.map((list) => list.ids.length)).toEqual([BATCH, BATCH, 20]);
+  });
+
+  it('that the list leaves out are asked one by one, as far as that goes, and the others stay untold', async () => {
+    unlisted = new Set(ids(15));
+    const told = await questions.many(ids(20), signal());
+    expect(gets).toHaveLength(10);
+    expect([...told.keys()].sort()).toEqual([...ids(10), ...ids(5, 15)].sort());
+  });
+
+  it('are asked one by one, as far as that goes, where the key may not list', async () => {
+    listFails = new UpstreamError('auth_failed');
+    expect((await questions.many(ids(8), signal())).size).toBe(8);
+    expect(gets).toHaveLength(8);
+  });
+
+  it('fail together where the list fails', async () => {
+    listFails = new UpstreamError('rate_limited');
+    await expect(questions.many(ids(20), signal())).rejects.toBe(listFails);
+    const asked = [questions.many(ids(20, 30), signal()), questions.many(ids(20, 60), signal())];
+    const outcomes = Promise.allSettled(asked);
+    await move(1100);
+    for (const outcome of await outcomes) expect(outcome).toMatchObject({ reason: listFails });
+  });
+});
+
+describe('a success without its link in the list', () => {
+  it('is asked for by itself before it is believed', async () => {
+    const done = (id: string, url?: string): ArkTask => ({
+      id,
+      status: 'succeeded',
+      ...(url ? { content: { video_url: url } } : {}),
+    });
+    questions = createQuestions({
+      get: async (id): Promise<Told> => done(id, 'https://example.com/a.mp4'),
+      list: async (asked) => asked.map((id) => done(id)),
+      batch: BATCH,
+      closing: closing.signal,
+      queriesPerSecond: 20,
+      log: { warn: () => undefined },
+      time: { now: () => timers.now(), wait: async () => undefined },
+    });
+    const told = await questions.many(ids(5), signal());
+    expect([...told.values()]).toEqual(ids(5).map((id) => done(id, 'https://example.com/a.mp4')));
+  });
+});
+
+describe('a question that waits', () => {
+  it('ends when its caller gives up', async () => {
+    await questions.many(ids(20), signal());
+    for (const id of ids(10)) await questions.one(id, signal());
+    const caller = new AbortController();
+    const asked = questions.one('cgt-77', caller.signal);
+    caller.abort();
+    await expect(asked).rejects.toMatchObject({ reason: 'upstream_timeout' });
+  });
+
+  it('ends when the provider is closed', async () => {
+    await questions.many(ids(20), signal());
+    for (const id of ids(10)) await questions.one(id, signal());
+    const asked = questions.one('cgt-77', signal());
+    await settle();
+    closing.abort();
+    await expect(asked).rejects.toBeInstanceOf(UpstreamError);
+  });
+});
+
+describe('the adapter at a service with limits', () => {
+  it('asks about a hundred tasks in one request, and is not refused', async () => {
+    const { simulators, provider } = await arkWorld({ limits: true });
+    simulators.upstream('ark').configure({ requestsPerMinute: 1000 });
+    const handles = [];
+    for (let n = 0; n < 100; n++) {
+      const { upstreamId } = await provider.start(aPrompt('a boat [hold]'), sending(signal()));
+      handles.push(handle(upstreamId));
+    }
+    const told = await provider.askMany?.(handles, signal());
+    expect(told?.size).toBe(100);
+    expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
+    // No turn of the list: each of these has one of the twenty queries.
+    await Promise.all(handles.slice(0, 10).map((one) => provider.ask(one, signal())));
+    expect(simulators.ledger.requests().every(({ status }) => status === 200)).toBe(true);
+  });
+});

@@ -1,0 +1,85 @@
+import { Readable } from 'node:stream';
+import { type Simulators, startSimulators } from '@onetake/simulators';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { readAccounts } from '../../../src/providers/accounts.ts';
+import { googleKind } from '../../../src/providers/google/definition.ts';
+import type { Job, Provider } from '../../../src/providers/provider.ts';
+import type { Environment, OpenedAccount } from '../../../src/providers/definition.ts';
+import { newId, newTaskId } from '../../../src/tasks/ids.ts';
+import type { VideoRequest } from '../../../src/tasks/request.ts';
+import { systemClock } from '../../../src/time/clock.ts';
+import { aRequest } from '../../support/builders.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
+
+/** Google's two services, by the names of their simulators. */
+export type Service = 'gemini' | 'vertex';
+
+export const MODELS: Readonly<Record<Service, string>> = {
+  gemini: 'veo-3.1-fast-generate-preview',
+  vertex: 'veo-3.1-fast-generate-001',
+};
+
+export const signal = (): AbortSignal => AbortSignal.timeout(30_000);
+
+/** Opens the account that plain environment variables, and what a file would add to them, describe. */
+export async function openAccount(
+  env: Environment,
+  more: Record<string, unknown> = {},
+  openHttp = openHttpWhile(),
+): Promise<OpenedAccount> {
+  const members = { ...googleKind.fromEnvironment(env), ...more };
+  const { accounts, problems } = readAccounts({
+    file: { google: { provider: 'google', ...members } },
+    env,
+    kinds: [googleKind],
+  });
+  const [configured] = accounts;
+  if (!configured || problems.length > 0) throw new Error(problems.join('\n'));
+  return configured.kind.open(configured.account, {
+    id: 'google',
+    log: pino({ level: 'silent' }),
+    clock: systemClock,
+    callback: undefined,
+    openHttp,
+  });
+}
+
+/** A simulated service, at the pace of the real one, and an account there; both gone when the test is over. */
+export async function open(
+  service: Service,
+  more: Record<string, unknown> = {},
+): Promise<{ simulators: Simulators; provider: Provider; env: Environment }> {
+  const simulators = await startSimulators({ only: [service] });
+  onTestFinished(() => simulators.close());
+  const env = simulators.environment;
+  const { provider } = await openAccount(env, more);
+  onTestFinished(() => provider.close());
+  return { simulators, provider, env };
+}
+
+export function aJob(
+  service: Service,
+  changes: Partial<VideoRequest> = {},
+  images: Record<string, Buffer> = {},
+): Job {
+  return {
+    taskId: newTaskId(),
+    attempt: 1,
+    idempotencyKey: newId(),
+    upstreamModel: MODELS[service],
+    request: aRequest({ generateAudio: false, ...changes }),
+    async openInput({ mediaId }) {
+      const bytes = images[mediaId];
+      if (!bytes) throw new Error(`no input ${mediaId}`);
+      return Readable.from([bytes]);
+    },
+  };
+}
+
+export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: string) => ({
+  upstreamId,
+  upstreamModel,
+  idempotencyKey,
+  intendedAt: Date.now(),
+});

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { createPace } from '../../../src/providers/http/rateLimiter.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
+
+const signal = () => AbortSignal.timeout(10_000);
+
+function paced(rate: { perSecond: number; burst: number }) {
+  const timers = createManualTimers();
+  const waits: number[] = [];
+  const pace = createPace(rate, {
+    now: () => timers.now(),
+    wait: async (ms) => void waits.push(ms),
+  });
+  return { timers, waits, pace };
+}
+
+describe('a pace', () => {
+  it('lets a call that comes alone go at once, and spaces out those that come together', async () => {
+    const { pace, timers, waits } = paced({ perSecond: 10, burst: 1 });
+    for (let call = 0; call < 3; call++) await pace.turn(signal());
+    expect(waits).toEqual([100, 200]);
+    timers.moveTo(timers.now() + 300);
+    await pace.turn(signal());
+    expect(waits).toHaveLength(2);
+  });
+
+  it('lets a burst go after a rest, and never more in a second than rate and burst together', () => {
+    const { pace, timers } = paced({ perSecond: 10, burst: 10 });
+    let taken = 0;
+    for (let ms = 0; ms < 1000; ms += 10) {
+      while (pace.take()) taken += 1;
+      timers.moveTo(timers.now() + 10);
+    }
+    expect(taken).toBe(19);
+  });
+
+  it('counts many calls at once, or none of them', () => {
+    const { pace } = paced({ perSecond: 10, burst: 10 });
+    expect([pace.take(11), pace.take(8), pace.take(3), pace.take(2)]).toEqual([false, true, false, true]);
+  });
+
+  it('gives up with its caller: nothing was sent', async () => {
+    const pace = createPace({ perSecond: 0.1, burst: 1 });
+    await pace.turn(signal());
+    const givenUp = new AbortController();
+    const waiting = pace.turn(givenUp.signal);
+    givenUp.abort();
+    const nothingSent = { reason: 'upstream_timeout', created: 'no' };
+    await expect(waiting).rejects.toMatchObject(nothingSent);
+    await expect(pace.turn(AbortSignal.abort())).rejects.toMatchObject(nothingSent);
+  });
+
+  it('loses no turn to those who gave up, however many: the next in the row has it', async () => {
+    const pace = createPace({ perSecond: 20, burst: 1 });
+    await pace.turn(signal());
+    const givenUp = new AbortController();
+    const lost = Array.from({ length: 1000 }, () =>
+      pace.turn(givenUp.signal).catch((error: unknown) => error),
+    );
+    const next = pace.turn(signal());
+    givenUp.abort();
+    // A thousand turns would take fifty seconds.
+    await next;
+    for (const outcome of await Promise.all(lost)) expect(outcome).toMatchObject({ created: 'no' });
+  });
+
+  it('serves those who wait in the order of coming, before anyone who would take at once', async () => {
+    const { pace, timers } = paced({ perSecond: 10, burst: 1 });
+    const order: number[] = [];
+    const all = [1, 2, 3].map((n) => pace.turn(signal()).then(() => order.push(n)));
+    timers.moveTo(timers.now() + 1000);
+    expect(pace.take()).toBe(false);
+    await Promise.all(all);
+    expect(order).toEqual([1, 2, 3]);
+  });
+
+  it('goes by the part of the rate that this node has, and sees while it waits that the part has grown', async () => {
+    const timers = createManualTimers();
+    const waits: number[] = [];
+    let share = 0.1;
+    const pace = createPace(
+      { perSecond: 1, burst: 1, share: { rate: () => share, turnIn: (_every, after) => after } },
+      {
+        now: () => timers.now(),
+        async wait(ms) {
+          waits.push(ms);
+          timers.moveTo(timers.now() + ms);
+          if (waits.length === 2) share = 1;
+        },
+      },
+    );
+    const begun = timers.now();
+    for (let call = 0; call < 2; call++) await pace.turn(signal());
+    // Ten seconds would have been its tenth; half a second of that saved a twentieth of a call.
+    expect(timers.now() - begun).toBeCloseTo(500 + 950, -1);
+  });
+
+  it('waits for its turn where the rate cannot be divided, and has one call in it', async () => {
+    const timers = createManualTimers(0);
+    // Every third turn of a second, from the second one on.
+    const turnIn = (every: number, after: number) => {
+      const at = timers.now() + after;
+      const turns = Math.ceil((at - every) / (3 * every));
+      return after + every + turns * 3 * every - at;
+    };
+    const pace = createPace(
+      { perSecond: 1, burst: 1, undivided: true, share: { rate: () => 1 / 3, turnIn } },
+      { now: () => timers.now(), wait: async (ms) => timers.moveTo(timers.now() + ms) },
+    );
+    const went: number[] = [];
+    expect(pace.take()).toBe(false);
+    for (let call = 0; call < 3; call++) {
+      await pace.turn(signal());
+      went.push(timers.now());
+    }
+    expect(went).toEqual([1000, 4000, 7000]);
+    timers.moveTo(10_000);
+    expect([pace.take(), pace.take()]).toEqual([true, false]);
+  });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { createLog } from '../../../src/observability/log.ts';
+import { readAccounts } from '../../../src/providers/accounts.ts';
+import { openaiKind } from '../../../src/providers/openai/definition.ts';
+import { openHttpWhile } from '../../support/openHttp.ts';
+
+const read = (file: unknown, env: Record<string, string> = {}) =>
+  readAccounts({ file, env, kinds: [openaiKind] });
+
+/** The account of these members as the registry opens it, at a time of its choice. */
+async function opened(members: Record<string, unknown>, at = '2026-11-25') {
+  const { accounts, problems } = read({ one: { provider: 'openai', ...members } }, { KEY: 'sk-k1' });
+  const [only] = accounts;
+  if (!only) throw new Error(problems.join());
+  const clock = { now: () => Date.parse(at) };
+  const account = await only.kind.open(only.account, {
+    id: 'one',
+    log: createLog('silent'),
+    clock,
+    callback: undefined,
+    openHttp: openHttpWhile(),
+  });
+  await account.provider.close();
+  return account;
+}
+
+const api_key = { env: 'KEY' };
+
+describe('an account of the environment', () => {
+  it('is made from the variables of the SDK', () => {
+    const { accounts, problems } = read(undefined, {
+      OPENAI_API_KEY: 'sk-k1',
+      OPENAI_BASE_URL: 'http://127.0.0.1:8000/v1/',
+      OPENAI_ORG_ID: 'org-1',
+      OPENAI_PROJECT_ID: 'proj_1',
+      OPENAI_WEBHOOK_SECRET: 'whsec_s',
+    });
+    expect(problems).toEqual([]);
+    expect(accounts).toMatchObject([
+      {
+        id: 'openai',
+        account: {
+          api_key: 'sk-k1',
+          base_url: 'http://127.0.0.1:8000/v1',
+          organization: 'org-1',
+          project: 'proj_1',
+          webhook_secret: 'whsec_s',
+          delete_after_collect: false,
+        },
+      },
+    ]);
+  });
+
+  it('is not made by a base URL alone, which other programs use too', () => {
+    expect(read(undefined, { OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1' }).accounts).toEqual([]);
+  });
+});
+
+describe('an account of the file', () => {
+  it.each([
+    ['without a key at OpenAI', {}, 'accounts.one.api_key: is required'],
+    [
+      'of Azure without its address',
+      { flavour: 'azure', api_key },
+      'accounts.one.base_url: is required for the flavour azure',
+    ],
+    [
+      'of a server without its address',
+      { flavour: 'compatible' },
+      'accounts.one.base_url: is required for the flavour compatible',
+    ],
+  ])('%s is a problem that says what is missing', (_what, members, problem) => {
+    expect(read({ one: { provider: 'openai', ...members } }, { KEY: 'k' }).problems).toEqual([problem]);
+  });
+
+  it('needs no key at a server of one’s own', () => {
+    const file = { one: { provider: 'openai', base_url: 'http://127.0.0.1:8091/v1' } };
+    expect(read(file).problems).toEqual([]);
+  });
+});
+
+describe('the service', () => {
+  it.each([
+    [{ api_key }, 100, false],
+    [{ api_key, base_url: 'https://eu.api.openai.com/v1' }, 100, false],
+    [{ api_key, base_url: 'https://res.openai.azure.com' }, 2, false],
+    [{ api_key, base_url: 'https://res.services.ai.azure.com/openai/v1' }, 2, false],
+    [{ base_url: 'http://127.0.0.1:8091/v1' }, 8, true],
+    [{ api_key, base_url: 'https://api.openai.com.example.com/v1' }, 8, true],
+    [{ api_key, base_url: 'http://127.0.0.1:9100/openai/v1', flavour: 'azure' }, 2, false],
+  ])(
+    'of %j is told by its address, with its limits and whether it cancels',
+    async (members, inFlight, cancels) => {
+      const { limits, provider } = await opened(members);
+      expect([limits.inFlight, provider.cancel !== undefined]).toEqual([inFlight, cancels]);
+    },
+  );
+
+  it.each([
+    [{ api_key }, '2026-09-23', false],
+    [{ api_key }, '2026-09-24', true],
+    [{ api_key, base_url: 'https://us.api.openai.com/v1' }, '2026-11-25', true],
+    [{ api_key, base_url: 'https://res.openai.azure.com' }, '2026-09-14', false],
+    [{ api_key, base_url: 'https://res.openai.azure.com' }, '2026-09-15', true],
+    // Somebody else's address, whatever it speaks.
+    [{ api_key, base_url: 'http://127.0.0.1:9100/v1', flavour: 'openai' }, '2026-11-25', false],
+    [{ base_url: 'http://127.0.0.1:8091/v1' }, '2026-11-25', false],
+  ])('of %j has on %s given up its models: %s', async (members, at, gone) => {
+    expect((await opened(members, at)).retiresModels).toBe(gone);
+  });
+});
