@@ -1,10 +1,10 @@
 import { aiSdkKind } from './aiSdk/definition.ts';
 import { arkKind } from './ark/definition.ts';
 import { dashscopeKind } from './dashscope/definition.ts';
+import type { CommonAccount, ProviderKind } from './definition.ts';
 import { googleKind } from './google/definition.ts';
 import { openaiKind } from './openai/definition.ts';
 import type { Abilities } from './provider.ts';
-import type { CommonAccount, ProviderKind } from './definition.ts';
 
 /** Every provider that accounts can be configured for. A new one is a line here. */
 export const KINDS: readonly ProviderKind<CommonAccount>[] = [

@@ -6,9 +6,9 @@ import { invalidSettings, OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
 import { type ConfiguredAccount, modelsOf } from './accounts.ts';
+import type { CallbackAddress, CommonAccount } from './definition.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
-import type { CallbackAddress, CommonAccount } from './definition.ts';
 import type { RateShare } from './rateShare.ts';
 
 /** The upstream accounts of this installation. */

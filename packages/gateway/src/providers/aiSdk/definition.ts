@@ -1,7 +1,4 @@
 import { z } from 'zod';
-import { refusalError } from '../http/errorTable.ts';
-import { createScrub } from '../http/secrets.ts';
-import type { Abilities } from '../provider.ts';
 import {
   baseUrl,
   COMMON_ACCOUNT,
@@ -9,10 +6,13 @@ import {
   type EnvironmentAccount,
   type ProviderKind,
 } from '../definition.ts';
-import { createAiSdkProvider } from './provider.ts';
+import { refusalError } from '../http/errorTable.ts';
+import { createScrub } from '../http/secrets.ts';
+import type { Abilities } from '../provider.ts';
 import { isInstalled, loadPackage, notInstalled } from './loadPackage.ts';
 import { type PackageRow, unknownPackage } from './packageRow.ts';
 import { PACKAGES } from './packages.ts';
+import { createAiSdkProvider } from './provider.ts';
 
 interface AiSdkAccount extends CommonAccount {
   readonly row: PackageRow;

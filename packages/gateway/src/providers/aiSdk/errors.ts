@@ -3,9 +3,9 @@ import { lostCall } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
-import type { Exchange, WireAnswer } from './recordingFetch.ts';
 import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
+import type { Exchange, WireAnswer } from './recordingFetch.ts';
 
 /** What every package's failures have in common: they come as words, in a task or with a status. */
 const COMMON_ERRORS: readonly ErrorRow[] = [

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import type { Clock } from '../../time/clock.ts';
 import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
@@ -11,13 +12,12 @@ import {
   type Sending,
   UpstreamError,
 } from '../provider.ts';
-import { callOptions } from './request.ts';
 import { askFailure, doneWithoutVideo, failedAnswer, startError } from './errors.ts';
-import { createExchange, type Exchange } from './recordingFetch.ts';
 import { valueAt } from './jsonPath.ts';
-import { type OperationRef, readRef, writeRef } from './operationRef.ts';
 import type { PackageRow } from './packageRow.ts';
-import type { LoadedPackage, StatusResult } from './videoModel.ts';
+import { createExchange, type Exchange } from './recordingFetch.ts';
+import { callOptions } from './request.ts';
+import type { LoadedPackage, Operation, StatusResult } from './videoModel.ts';
 
 interface AiSdkParts {
   readonly row: PackageRow;
@@ -157,4 +157,39 @@ function underWay({ told }: PackageRow, body: unknown): Answer {
     state: waits ? 'queued' : 'in_progress',
     ...(typeof progress === 'number' && progress >= 0 && progress <= 100 ? { progress } : {}),
   };
+}
+
+/** A job as the bridge knows it: what its package needs to ask about it, and which package that is. */
+const Ref = z.object({
+  package: z.string(),
+  version: z.string(),
+  modelId: z.string(),
+  operation: z.json(),
+});
+
+interface OperationRef {
+  readonly package: string;
+  readonly version: string;
+  readonly modelId: string;
+  readonly operation: Operation;
+}
+
+/** Characters. Packages keep an id or a URL or two; a row of the store should not carry more. */
+const MAX_REF_LENGTH = 4096;
+
+/** The upstream id of a job; undefined where it would be too long to keep. */
+function writeRef(ref: OperationRef): string | undefined {
+  const text = JSON.stringify(ref);
+  return text.length > MAX_REF_LENGTH ? undefined : text;
+}
+
+/** What an upstream id stands for; undefined where it is none of the bridge's. */
+function readRef(upstreamId: string): OperationRef | undefined {
+  try {
+    const { data } = Ref.safeParse(JSON.parse(upstreamId));
+    // JSON by the schema above, whose type is the stricter one.
+    return data && { ...data, operation: data.operation as Operation };
+  } catch {
+    return undefined;
+  }
 }

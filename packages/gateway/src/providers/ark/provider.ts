@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Clock } from '../../time/clock.ts';
+import type { CallbackAddress } from '../definition.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
@@ -9,13 +10,12 @@ import { createStatusReader } from '../http/statusTable.ts';
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { type Answer, type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
-import type { CallbackAddress } from '../definition.ts';
 import type { RateShare } from '../rateShare.ts';
-import { createBody } from './request.ts';
-import { callbackUrl, readCallback } from './webhook.ts';
 import { ERRORS, refusalOf, UNKNOWN_TASK } from './errors.ts';
 import { readList } from './find.ts';
+import { createBody } from './request.ts';
 import { createQuestions, type Told } from './statusBatcher.ts';
+import { callbackUrl, readCallback } from './webhook.ts';
 import { answerOf, readPage, readTask, STATUSES, unreadable } from './wire.ts';
 
 interface ArkOptions {

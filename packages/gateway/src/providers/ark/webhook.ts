@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { type Callback, UpstreamError } from '../provider.ts';
 import type { CallbackAddress } from '../definition.ts';
+import { type Callback, UpstreamError } from '../provider.ts';
 
 /** Where Ark posts a task on each change of its status. It signs nothing, so the address itself is the secret. */
 export function callbackUrl({ url, token }: CallbackAddress): string {

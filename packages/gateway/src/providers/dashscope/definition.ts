@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
-import { PAGE_SIZE } from './statusBatcher.ts';
 import { createDashscopeProvider } from './provider.ts';
 import { placeOf, REGION_NAMES, type Region } from './regions.ts';
+import { PAGE_SIZE } from './statusBatcher.ts';
 
 interface DashscopeAccount extends CommonAccount {
   readonly api_key: string;

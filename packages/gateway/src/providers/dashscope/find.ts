@@ -1,10 +1,10 @@
 import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
 import { guessedIntent, type Listing } from '../http/judge.ts';
 import { type UnknownSubmission, UpstreamError } from '../provider.ts';
-import type { AnswerReader } from './wire.ts';
-import { PAGE_SIZE, SKEW_MS, windowOf } from './statusBatcher.ts';
-import { promptSent } from './request.ts';
 import type { DashscopeClient, ListItem, TaskAnswer } from './client.ts';
+import { promptSent } from './request.ts';
+import { PAGE_SIZE, SKEW_MS, windowOf } from './statusBatcher.ts';
+import type { AnswerReader } from './wire.ts';
 
 /** How long after the intent a submission can still have arrived, unless its call was given up later. Milliseconds. */
 const ARRIVES_WITHIN_MS = 180_000;

@@ -7,12 +7,12 @@ import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import type { RateShare } from '../rateShare.ts';
-import { createAnswerReader } from './wire.ts';
-import { createAskMany } from './statusBatcher.ts';
-import { submissionOf } from './request.ts';
 import { createDashscopeClient } from './client.ts';
 import { CALL_ERRORS, refusalOf } from './errors.ts';
 import { createListReader } from './find.ts';
+import { submissionOf } from './request.ts';
+import { createAskMany } from './statusBatcher.ts';
+import { createAnswerReader } from './wire.ts';
 
 interface DashscopeOptions {
   /** Without a slash at the end. */

@@ -1,8 +1,7 @@
 import type { Clock } from '../../time/clock.ts';
 import { type Answer, type Handle, UpstreamError } from '../provider.ts';
-import { type AnswerReader, KEPT_MS } from './wire.ts';
-import { compactBeijingTime } from './beijingTime.ts';
 import type { DashscopeClient } from './client.ts';
+import { type AnswerReader, KEPT_MS } from './wire.ts';
 
 interface Asking {
   readonly client: DashscopeClient;
@@ -94,3 +93,10 @@ function modelOf([first, ...others]: readonly Handle[]): { model_name?: string }
   const one = first && others.every(({ upstreamModel }) => upstreamModel === first.upstreamModel);
   return one ? { model_name: first.upstreamModel } : {};
 }
+
+/** Times are told and taken as they are in Beijing, which has no summer time, without saying so. */
+const AHEAD_MS = 8 * 3_600_000;
+
+/** Milliseconds UTC as `YYYYMMDDhhmmss`, the way the list of tasks wants its window. */
+const compactBeijingTime = (ms: number): string =>
+  new Date(ms + AHEAD_MS).toISOString().replace(/\D/g, '').slice(0, 14);

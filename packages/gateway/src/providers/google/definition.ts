@@ -1,9 +1,5 @@
 import { z } from 'zod';
 import type { AccountLimits } from '../account.ts';
-import { refusalError } from '../http/errorTable.ts';
-import { createScrub, type Scrub } from '../http/secrets.ts';
-import type { UpstreamHttp } from '../http/upstreamHttp.ts';
-import type { Abilities } from '../provider.ts';
 import {
   baseUrl,
   COMMON_ACCOUNT,
@@ -11,11 +7,14 @@ import {
   type Environment,
   type ProviderKind,
 } from '../definition.ts';
+import { refusalError } from '../http/errorTable.ts';
+import { createScrub, type Scrub } from '../http/secrets.ts';
+import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { Abilities } from '../provider.ts';
 import { type AuthHeaders, createAccessTokens } from './accessToken.ts';
 import { REFUSALS, refusalOf } from './errors.ts';
-import { GEMINI_URL, geminiService } from './gemini.ts';
 import { createGoogleProvider } from './provider.ts';
-import { STORAGE_URL, vertexService, vertexUrl } from './services.ts';
+import { GEMINI_URL, geminiService, STORAGE_URL, vertexService, vertexUrl } from './services.ts';
 
 interface GeminiAccount extends CommonAccount {
   readonly api: 'gemini';

@@ -8,9 +8,9 @@ import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import { type Answer, type Handle, type Job, type Provider, UpstreamError } from '../provider.ts';
 import { isNotFound, REFUSALS, refusalOf } from './errors.ts';
 import { inlineVideo, readOperation } from './inlineVideo.ts';
-import { answerOf, INLINE, succeeded } from './wire.ts';
 import { bodyFor } from './request.ts';
-import type { VeoService } from './service.ts';
+import type { VeoService } from './services.ts';
+import { answerOf, INLINE, succeeded } from './wire.ts';
 
 interface GoogleParts {
   readonly service: VeoService;

@@ -1,7 +1,53 @@
-import { MAKES_NOTHING, UpstreamError } from '../provider.ts';
+import type { SourceVideo } from '../../tasks/request.ts';
+import type { Json, ParameterRow } from '../http/body.ts';
+import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
+import { GEMINI_PARAMETERS, VERTEX_PARAMETERS } from './request.ts';
 import { INLINE } from './wire.ts';
-import { VERTEX_PARAMETERS } from './request.ts';
-import type { VeoService } from './service.ts';
+
+/** A question about an operation, which makes nothing, whatever its verb. */
+type OperationCall =
+  | { readonly method: 'GET'; readonly path: string }
+  | { readonly method: 'POST'; readonly path: string; readonly json: Json; readonly maySend: MaySend };
+
+/** Where Google's two services for Veo differ: paths, parameters and how a result is named. Nothing here asks anybody. */
+export interface VeoService {
+  readonly parameters: readonly ParameterRow[];
+  /** Parameters that every request carries. */
+  readonly fixed: Readonly<Record<string, Json>>;
+  /** Where a model takes requests, behind the base URL. */
+  submitPath(model: string): string;
+  /** How to ask about an operation of this name. */
+  operationCall(name: string): OperationCall;
+  /** Where the bytes of a result are, and whether the account's credentials may go there. */
+  place(uri: string): { readonly url: string; readonly authorised: boolean };
+  /** How a request names the finished video of an earlier task; undefined where it must bring the bytes. */
+  sourceVideo(source: SourceVideo): Json | undefined;
+  /** How long a result is kept from the submission on, milliseconds; undefined where nobody says. */
+  readonly keptMs: number | undefined;
+}
+
+export const GEMINI_URL = 'https://generativelanguage.googleapis.com';
+
+/** "Generated videos are stored on the server for 2 days" (Gemini API, Veo, limitations). Milliseconds. */
+const KEPT_MS = 2 * 24 * 3_600_000;
+
+/** Veo on the Gemini API. `base` is without the version. */
+export function geminiService(base: string): VeoService {
+  return {
+    parameters: GEMINI_PARAMETERS,
+    fixed: {},
+    keptMs: KEPT_MS,
+    submitPath: (model) => `/v1beta/models/${encodeURIComponent(model)}:predictLongRunning`,
+    operationCall: (name) => ({ method: 'GET', path: `/v1beta/${name}` }),
+    place(uri) {
+      // The key goes to the account's own base URL alone: files are asked for there by their name, as the SDK does.
+      const [, file] = /\/files\/([\w-]+)(?::download)?(?:\?|$)/.exec(uri) ?? [];
+      if (file === undefined) return { url: uri, authorised: new URL(uri).origin === new URL(base).origin };
+      return { url: `${base}/v1beta/files/${file}:download?alt=media`, authorised: true };
+    },
+    sourceVideo: ({ ref }) => ({ uri: ref }),
+  };
+}
 
 export const STORAGE_URL = 'https://storage.googleapis.com';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAllowance } from '../rateSchedule.ts';
 import { UpstreamError } from '../provider.ts';
+import { createAllowance } from '../rateSchedule.ts';
 import type { RateShare } from '../rateShare.ts';
 
 /** Keeps calls within a rate that an upstream allows. */

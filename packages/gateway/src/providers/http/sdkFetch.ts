@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { MaySend } from '../provider.ts';
 import { MAX_ANSWER_BYTES } from './boundedBody.ts';
-import { encodeForm } from './multipart.ts';
 import type { RawAnswer, UpstreamHttp } from './upstreamHttp.ts';
 
 interface SdkFetchOptions {
@@ -71,3 +71,36 @@ export function responseOf({ status, headers, body }: Omit<RawAnswer, 'body'> & 
   const content = typeof body === 'string' ? body : new Uint8Array(body);
   return new Response(NO_BODY.has(status) || body.length === 0 ? null : content, { status, headers: pairs });
 }
+
+interface EncodedForm {
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+/**
+ * A form as `multipart/form-data`, its texts as they are: `fetch` turns every line end in them into CRLF, as browsers do, and the
+ * upstream would take the longer text for the prompt.
+ */
+async function encodeForm(form: FormData): Promise<EncodedForm> {
+  const boundary = `onetake-${randomUUID()}`;
+  const parts: Buffer[] = [];
+  for (const [name, value] of form) {
+    const head = `--${boundary}\r\ncontent-disposition: form-data; name="${quoted(name)}"`;
+    if (typeof value === 'string') {
+      parts.push(Buffer.from(`${head}\r\n\r\n${value}\r\n`));
+      continue;
+    }
+    const file = `; filename="${quoted(value.name)}"\r\ncontent-type: ${value.type || 'application/octet-stream'}`;
+    parts.push(
+      Buffer.from(`${head}${file}\r\n\r\n`),
+      Buffer.from(await value.arrayBuffer()),
+      Buffer.from('\r\n'),
+    );
+  }
+  parts.push(Buffer.from(`--${boundary}--\r\n`));
+  return { contentType: `multipart/form-data; boundary=${boundary}`, body: Buffer.concat(parts) };
+}
+
+/** HTML Standard, "Multipart form data": what would end the value of a parameter. */
+const quoted = (value: string): string =>
+  value.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A');

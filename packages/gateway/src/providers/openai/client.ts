@@ -9,8 +9,7 @@ import { createSdkFetch } from '../http/sdkFetch.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
-import { ErrorBody } from './wire.ts';
-import { ERRORS } from './errors.ts';
+import { ERRORS, ErrorBody } from './errors.ts';
 
 /** The SDK's client over the account's connections, whose calls throw `UpstreamError` alone and give checked answers. */
 export interface VideosApi {

@@ -1,14 +1,5 @@
-import type { ParameterRow } from '../http/body.ts';
+import { z } from 'zod';
 import type { ErrorRow } from '../http/errorTable.ts';
-import type { StatusTable } from '../http/statusTable.ts';
-
-/** openapi.yaml, VideoResource `status`; vLLM-Omni and SGLang Diffusion have the same four words. */
-export const STATUSES: StatusTable = {
-  queued: 'queued',
-  in_progress: 'in_progress',
-  completed: 'succeeded',
-  failed: 'failed',
-};
 
 /**
  * Refusals and failures. OpenAI types no error response of the videos endpoints; the codes are those of "Error codes" and of
@@ -36,36 +27,9 @@ export const ERRORS: readonly ErrorRow[] = [
   },
 ];
 
-/**
- * openapi.yaml, CreateVideoMultipartBody: `seconds` is text. `negative_prompt` and `seed` are vLLM-Omni's and SGLang's, and
- * in a request only where the catalogue says that the model takes them.
- */
-export const PARAMETERS: readonly ParameterRow[] = [
-  { from: 'prompt', to: 'prompt' },
-  { from: 'duration', to: 'seconds', as: String },
-  { from: 'width', to: 'size', as: (width, { height }) => `${width}x${height}` },
-  { from: 'negativePrompt', to: 'negative_prompt' },
-  { from: 'seed', to: 'seed' },
-];
-
-/** What starts from a video that is there, and the parameters that it takes beside `video` (openapi.yaml, …RemixBody, …EditBody, …ExtendBody). */
-export const OPERATIONS = {
-  remix: ['prompt'],
-  edit: ['prompt'],
-  extend: ['prompt', 'seconds'],
-} as const;
-export type Operation = keyof typeof OPERATIONS;
-
-/** The member of `provider_options` that chooses among them; ours, never sent. */
-export const OPERATION_OPTION = 'operation';
-
-/** What a caller's `provider_options` must not reach: what is paid for, what was checked already, and the member that is ours. */
-export const RESERVED: readonly string[] = [
-  'model',
-  'prompt',
-  'seconds',
-  'size',
-  'input_reference',
-  'video',
-  OPERATION_OPTION,
-];
+/** An error that stands where an answer should be, or in the body of a refusal. `detail` is FastAPI's, which vLLM-Omni and SGLang use. */
+export const ErrorBody = z.object({
+  code: z.union([z.string(), z.number()]).nullish().catch(undefined),
+  message: z.string().nullish().catch(undefined),
+  detail: z.unknown().optional(),
+});

@@ -7,12 +7,13 @@ import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
 import { createStatusReader } from '../http/statusTable.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
-import { type Answer, type Callback, type Handle, type Provider, UpstreamError } from '../provider.ts';
+import { type Answer, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import { createVideosApi, NotFound } from './client.ts';
+import { ERRORS } from './errors.ts';
 import { type ListPage, readList } from './find.ts';
-import { VideoList, VideoResource } from './wire.ts';
 import { creationOf } from './request.ts';
-import { ERRORS, STATUSES } from './errors.ts';
+import { readWebhook } from './webhook.ts';
+import { STATUSES, VideoList, VideoResource } from './wire.ts';
 
 /** An account of a service that speaks the Videos protocol, as its adapter needs it. */
 export interface OpenaiOptions {
@@ -126,13 +127,6 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     });
   }
 
-  async function verified({ headers: given, rawBody }: Callback, key: string): Promise<string[]> {
-    const flat = Object.entries(given).map(([name, value]) => [name, String(value ?? '')]);
-    const event = await client.webhooks.unwrap(rawBody.toString('utf8'), Object.fromEntries(flat), key);
-    const video = VideoEvent.safeParse(event);
-    return video.success ? [video.data.data.id] : [];
-  }
-
   return {
     async start(job, { signal, maySend }) {
       const creation = await creationOf(job, options.jsonCreate);
@@ -196,7 +190,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
         }
       : {}),
 
-    ...(secret === undefined ? {} : { verifyCallback: (callback) => verified(callback, secret) }),
+    ...(secret === undefined ? {} : { verifyCallback: (callback) => readWebhook(client, callback, secret) }),
 
     upstreamTime: http.upstreamTime,
     close: () => http.close(),
@@ -204,9 +198,6 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
 }
 
 const ListAnswer = z.object({ body: VideoList, date: z.string().nullable() });
-
-/** OpenAI, "Webhooks": `video.completed`, `video.failed`. A project's other events come to the same address. */
-const VideoEvent = z.object({ type: z.string().startsWith('video.'), data: z.object({ id: z.string() }) });
 
 function resultOf({ id, expires_at: expires, seconds }: VideoResource): UpstreamResult {
   const duration = Number(seconds ?? Number.NaN);

@@ -1,9 +1,42 @@
 import type OpenAI from 'openai';
 import type { VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, type Json, withOptions } from '../http/body.ts';
+import { bodyOf, type Json, type ParameterRow, withOptions } from '../http/body.ts';
 import { readInput } from '../http/inputs.ts';
 import { type Job, UpstreamError } from '../provider.ts';
-import { OPERATION_OPTION, OPERATIONS, type Operation, PARAMETERS, RESERVED } from './errors.ts';
+
+/**
+ * openapi.yaml, CreateVideoMultipartBody: `seconds` is text. `negative_prompt` and `seed` are vLLM-Omni's and SGLang's, and
+ * in a request only where the catalogue says that the model takes them.
+ */
+const PARAMETERS: readonly ParameterRow[] = [
+  { from: 'prompt', to: 'prompt' },
+  { from: 'duration', to: 'seconds', as: String },
+  { from: 'width', to: 'size', as: (width, { height }) => `${width}x${height}` },
+  { from: 'negativePrompt', to: 'negative_prompt' },
+  { from: 'seed', to: 'seed' },
+];
+
+/** What starts from a video that is there, and the parameters that it takes beside `video` (openapi.yaml, …RemixBody, …EditBody, …ExtendBody). */
+const OPERATIONS = {
+  remix: ['prompt'],
+  edit: ['prompt'],
+  extend: ['prompt', 'seconds'],
+} as const;
+type Operation = keyof typeof OPERATIONS;
+
+/** The member of `provider_options` that chooses among them; ours, never sent. */
+const OPERATION_OPTION = 'operation';
+
+/** What a caller's `provider_options` must not reach: what is paid for, what was checked already, and the member that is ours. */
+const RESERVED: readonly string[] = [
+  'model',
+  'prompt',
+  'seconds',
+  'size',
+  'input_reference',
+  'video',
+  OPERATION_OPTION,
+];
 
 /** What is sent to make a job; `send` makes it. */
 export interface Creation {

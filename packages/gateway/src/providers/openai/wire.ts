@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { StatusTable } from '../http/statusTable.ts';
 
 const text = z.string().nullish().catch(undefined);
 const number = z.number().nullish().catch(undefined);
@@ -31,9 +32,10 @@ export const VideoList = z.object({
   has_more: z.boolean().nullish().catch(undefined),
 });
 
-/** An error that stands where an answer should be, or in the body of a refusal. `detail` is FastAPI's, which vLLM-Omni and SGLang use. */
-export const ErrorBody = z.object({
-  code: z.union([z.string(), z.number()]).nullish().catch(undefined),
-  message: text,
-  detail: z.unknown().optional(),
-});
+/** openapi.yaml, VideoResource `status`; vLLM-Omni and SGLang Diffusion have the same four words. */
+export const STATUSES: StatusTable = {
+  queued: 'queued',
+  in_progress: 'in_progress',
+  completed: 'succeeded',
+  failed: 'failed',
+};

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
-import { createAiSdkProvider } from '../../../src/providers/aiSdk/provider.ts';
 import { loadPackage } from '../../../src/providers/aiSdk/loadPackage.ts';
 import { unknownPackage } from '../../../src/providers/aiSdk/packageRow.ts';
+import { createAiSdkProvider } from '../../../src/providers/aiSdk/provider.ts';
 import type { ResumableModel, StartOptions } from '../../../src/providers/aiSdk/videoModel.ts';
 import { type Provider, UpstreamError } from '../../../src/providers/provider.ts';
 import { systemClock } from '../../../src/time/clock.ts';

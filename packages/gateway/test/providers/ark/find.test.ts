@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readList } from '../../../src/providers/ark/find.ts';
 import { markOf } from '../../../src/providers/ark/correlationMarker.ts';
+import { readList } from '../../../src/providers/ark/find.ts';
 import type { ArkTask } from '../../../src/providers/ark/wire.ts';
 import { judge } from '../../../src/providers/http/judge.ts';
 import { aRequest } from '../../support/builders.ts';

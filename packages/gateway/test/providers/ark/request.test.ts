@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { withoutFlags } from '../../../src/providers/ark/request.ts';
 import { markOf } from '../../../src/providers/ark/correlationMarker.ts';
+import { withoutFlags } from '../../../src/providers/ark/request.ts';
 import type { Job } from '../../../src/providers/provider.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';

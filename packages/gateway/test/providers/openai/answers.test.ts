@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { STATUSES } from '../../../src/providers/openai/errors.ts';
+import { STATUSES } from '../../../src/providers/openai/wire.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { REASONS } from '../../../src/tasks/reasons.ts';
 import { readAll } from '../../support/http/readAll.ts';
