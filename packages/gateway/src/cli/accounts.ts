@@ -16,7 +16,7 @@ export async function accountsCommand([action, ...rest]: readonly string[]): Pro
   try {
     await act(
       store,
-      config.accounts.map(({ id, kind }) => ({ id, provider: kind.id })),
+      config.accounts.map(({ id, definition }) => ({ id, provider: definition.id })),
     );
     return 0;
   } finally {

@@ -3,7 +3,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearest } from '../catalogue/validate/nearest.ts';
 import { type ConfiguredAccount, readAccounts } from '../providers/accounts.ts';
-import { KINDS } from '../providers/definitions.ts';
+import { DEFINITIONS } from '../providers/definitions.ts';
 import { invalidSettings } from '../tasks/errors.ts';
 import { problemsTogether } from './crossField.ts';
 import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';
@@ -43,7 +43,11 @@ export function readConfig(
     ...fileSettings
   } = readYaml(path, readFile, Boolean(env.ONETAKE_CONFIG), problems);
   const models = changes ?? {};
-  const { accounts, problems: accountProblems } = readAccounts({ file: fileAccounts, env, kinds: KINDS });
+  const { accounts, problems: accountProblems } = readAccounts({
+    file: fileAccounts,
+    env,
+    definitions: DEFINITIONS,
+  });
   problems.push(...accountProblems);
 
   const variables = new Set<string>(Object.values(SETTINGS).map(({ env: name }) => name));

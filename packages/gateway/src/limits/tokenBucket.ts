@@ -1,4 +1,4 @@
-import { createAllowance } from '../providers/rateSchedule.ts';
+import { createRateSchedule } from '../providers/rateSchedule.ts';
 import { type MonotonicClock, msBetween } from '../time/clock.ts';
 
 /** A rate limit: `perSecond` tokens, of which up to `burst` may be saved. */
@@ -21,9 +21,9 @@ export function createTokenBucket(
 ): TokenBucket {
   const start = clock.monotonic();
   const now = (): number => msBetween(start, clock.monotonic());
-  const allowance = createAllowance({ perSecond, burst, now, share });
+  const allowance = createRateSchedule({ perSecond, burst, now, share });
   return {
     readyIn: () => Math.max(0, allowance.earliest() - now()),
-    take: () => allowance.spend(allowance.earliest()),
+    take: () => allowance.reserve(allowance.earliest()),
   };
 }

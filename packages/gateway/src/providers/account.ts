@@ -20,6 +20,6 @@ export interface AccountLimits {
   readonly asksPerSecond: number;
   /** Handles in one batched query, where the adapter has one. */
   readonly askBatch: number;
-  /** The shortest time between two questions about one task, in milliseconds. */
+  /** The shortest time between two polls of one task, in milliseconds. */
   readonly minAskIntervalMs: number;
 }

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { CommonAccount, Environment, EnvironmentAccount, ProviderKind } from './definition.ts';
+import type { CommonAccount, Environment, EnvironmentAccount, ProviderDefinition } from './definition.ts';
 
-/** An account as configured: checked by its own kind, secrets read. */
+/** An account as configured: checked by its definition, secrets read. */
 export interface ConfiguredAccount {
   readonly id: string;
-  readonly kind: ProviderKind<CommonAccount>;
+  readonly definition: ProviderDefinition<CommonAccount>;
   readonly account: CommonAccount;
 }
 
@@ -13,7 +13,7 @@ interface Reading {
   /** `accounts` of onetake.yaml. */
   readonly file: unknown;
   readonly env: Environment;
-  readonly kinds: readonly ProviderKind<CommonAccount>[];
+  readonly definitions: readonly ProviderDefinition<CommonAccount>[];
   readonly readFile?: (path: string) => string;
 }
 
@@ -21,9 +21,9 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
  * The accounts of onetake.yaml, and for each provider that it names none of, those that plain environment variables
- * make. Everything wrong is told at once in `problems`.
+ * make. Everything wrong is listed in `problems`.
  */
-export function readAccounts({ file, env, kinds, readFile = readText }: Reading): {
+export function readAccounts({ file, env, definitions, readFile = readText }: Reading): {
   accounts: ConfiguredAccount[];
   problems: string[];
 } {
@@ -31,9 +31,14 @@ export function readAccounts({ file, env, kinds, readFile = readText }: Reading)
   const accounts: ConfiguredAccount[] = [];
   const secret = secretType(env, readFile);
 
-  function add(id: string, kind: ProviderKind<CommonAccount>, members: unknown, where: string): void {
-    const parsed = kind.schema(secret).safeParse(members);
-    if (parsed.success) accounts.push({ id, kind, account: parsed.data });
+  function add(
+    id: string,
+    definition: ProviderDefinition<CommonAccount>,
+    members: unknown,
+    where: string,
+  ): void {
+    const parsed = definition.schema(secret).safeParse(members);
+    if (parsed.success) accounts.push({ id, definition, account: parsed.data });
     else
       problems.push(
         ...parsed.error.issues.map((issue) => `${[where, ...issue.path].join('.')}: ${issue.message}`),
@@ -44,18 +49,19 @@ export function readAccounts({ file, env, kinds, readFile = readText }: Reading)
   if (!named.success) problems.push('accounts: must be a mapping from names to accounts.');
   for (const [id, { provider, ...members }] of Object.entries(named.data ?? {})) {
     const where = `accounts.${id}`;
-    const kind = kinds.find((candidate) => candidate.id === provider);
+    const definition = definitions.find((candidate) => candidate.id === provider);
     if (!NAME.test(id)) problems.push(`${where}: a name may hold lower case letters, digits, - and _ only.`);
-    if (kind) add(id, kind, members, where);
-    else problems.push(`${where}.provider: must be one of ${kinds.map((known) => known.id).join(', ')}.`);
+    if (definition) add(id, definition, members, where);
+    else
+      problems.push(`${where}.provider: must be one of ${definitions.map((known) => known.id).join(', ')}.`);
   }
   const ofFile = [...accounts];
-  for (const kind of kinds) {
-    const named = ofFile.filter((account) => account.kind === kind);
-    for (const { id, members, replacedBy } of environmentAccounts(kind, env)) {
+  for (const definition of definitions) {
+    const named = ofFile.filter((account) => account.definition === definition);
+    for (const { id, members, replacedBy } of environmentAccounts(definition, env)) {
       if (named.some(({ account }) => replacedBy(account))) continue;
       const where = `the ${id} account of the environment`;
-      if (!ofFile.some((account) => account.id === id)) add(id, kind, members, where);
+      if (!ofFile.some((account) => account.id === id)) add(id, definition, members, where);
       else problems.push(`${where}: accounts.${id} has this name already; give that account another one.`);
     }
   }
@@ -71,14 +77,14 @@ export function modelsOf({ models }: CommonAccount): ReadonlyMap<string, string 
 }
 
 function environmentAccounts(
-  kind: ProviderKind<CommonAccount>,
+  definition: ProviderDefinition<CommonAccount>,
   env: Environment,
 ): readonly EnvironmentAccount<CommonAccount>[] {
-  const made = kind.fromEnvironment(env);
+  const made = definition.fromEnvironment(env);
   if (made === undefined) return [];
   // An array's type guard does not narrow a readonly one.
   if (Array.isArray(made)) return made as readonly EnvironmentAccount<CommonAccount>[];
-  return [{ id: kind.id, members: { ...made }, replacedBy: () => true }];
+  return [{ id: definition.id, members: { ...made }, replacedBy: () => true }];
 }
 
 /** A secret is never written into the file itself, which is copied and shown around: it names where the secret is. */

@@ -24,7 +24,7 @@ export interface OpenParts {
   readonly clock: Clock;
   /** Undefined where the gateway has no public URL. */
   readonly callback: CallbackAddress | undefined;
-  /** This node's part of the account's rates, for an adapter that keeps a pace of its own. All of them unless told. */
+  /** This node's part of the account's rates, for an adapter with a rate limiter of its own. All of them by default. */
   readonly share?: RateShare | undefined;
   /** The only way out: what it opens sends while this node holds its lease, and through the operator's proxies. */
   readonly openHttp: OpenHttp;
@@ -40,7 +40,7 @@ export interface CallbackAddress {
 /** An adapter bound to an account, and what the catalogue and the engine must know of the account. */
 export interface OpenedAccount {
   readonly provider: Provider;
-  /** The `provider` of the catalogue entries that it serves, where one kind opens accounts of several providers. Default: the kind's id. */
+  /** The `provider` of the catalogue entries that it serves, where one definition opens accounts of several providers. Default: the definition's id. */
   readonly providerId?: string;
   /** Which of the provider's regions or services it is at, where they name models differently. */
   readonly region?: string;
@@ -60,7 +60,7 @@ export interface EnvironmentAccount<A extends CommonAccount> {
 }
 
 /** How accounts of one provider are described and opened. A new provider is a file of its own and a line in the registry. */
-export interface ProviderKind<A extends CommonAccount> {
+export interface ProviderDefinition<A extends CommonAccount> {
   /** As in `provider` of catalogue entries and of accounts. */
   readonly id: string;
   /** What its adapters can do, by the service that an account is at. */
@@ -69,7 +69,7 @@ export interface ProviderKind<A extends CommonAccount> {
   schema(secret: z.ZodType<string>): z.ZodType<A>;
   /**
    * The account that plain environment variables make, as it would be written in the file; undefined where they make
-   * none. A kind whose variables can make several tells each with its name.
+   * none. A definition whose variables can make several names each.
    */
   fromEnvironment(env: Environment): Record<string, unknown> | readonly EnvironmentAccount<A>[] | undefined;
   /** Throws an `OnetakeError` that says what is wrong with the account and `schema` cannot tell; before anything is opened. */
@@ -79,7 +79,7 @@ export interface ProviderKind<A extends CommonAccount> {
 
 const positive = z.number().positive();
 
-/** The members that all accounts share, for the schemas of kinds. */
+/** The members that all accounts share, for the schemas of definitions. */
 export const COMMON_ACCOUNT = {
   models: z.union([z.array(z.string()).min(1), z.record(z.string(), z.string())]).optional(),
   limits: z

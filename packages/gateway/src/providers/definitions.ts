@@ -1,18 +1,18 @@
-import { aiSdkKind } from './aiSdk/definition.ts';
-import { arkKind } from './ark/definition.ts';
-import { dashscopeKind } from './dashscope/definition.ts';
-import type { CommonAccount, ProviderKind } from './definition.ts';
-import { googleKind } from './google/definition.ts';
-import { openaiKind } from './openai/definition.ts';
+import { aiSdkDefinition } from './aiSdk/definition.ts';
+import { arkDefinition } from './ark/definition.ts';
+import { dashscopeDefinition } from './dashscope/definition.ts';
+import type { CommonAccount, ProviderDefinition } from './definition.ts';
+import { googleDefinition } from './google/definition.ts';
+import { openaiDefinition } from './openai/definition.ts';
 import type { Abilities } from './provider.ts';
 
 /** Every provider that accounts can be configured for. A new one is a line here. */
-export const KINDS: readonly ProviderKind<CommonAccount>[] = [
-  openaiKind,
-  googleKind,
-  dashscopeKind,
-  arkKind,
-  aiSdkKind,
+export const DEFINITIONS: readonly ProviderDefinition<CommonAccount>[] = [
+  openaiDefinition,
+  googleDefinition,
+  dashscopeDefinition,
+  arkDefinition,
+  aiSdkDefinition,
 ];
 
 /** What each adapter can do, the built-in renderer first. */
@@ -29,5 +29,5 @@ export const ABILITIES: Readonly<Record<string, Abilities>> = {
     resumeJob: true,
     upstreamTime: false,
   },
-  ...Object.assign({}, ...KINDS.map(({ abilities }) => abilities)),
+  ...Object.assign({}, ...DEFINITIONS.map(({ abilities }) => abilities)),
 };

@@ -21,7 +21,7 @@ export interface Provider {
   /** Asks about one job. A thrown error is never a verdict on the job: the engine asks again later. */
   ask(handle: Handle, signal: AbortSignal): Promise<Answer>;
 
-  /** Asks about many jobs in one upstream request, where there is such a call; absent handles mean "not told". */
+  /** Asks about many jobs in one upstream request, where there is such a call; handles without an answer are left out. */
   askMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
 
   /**
@@ -51,7 +51,7 @@ export interface Provider {
   /** Calls `listener` with an upstream id when a job may have changed: a hint to ask now. Returns the unsubscriber. */
   onHint?(listener: (upstreamId: string) => void): () => void;
 
-  /** What the upstream's own clock says at this moment, milliseconds UTC, as far as its answers have told. */
+  /** What the upstream's own clock says at this moment, milliseconds UTC, as far as its answers show. */
   upstreamTime?(): number | undefined;
 
   /** Releases connections and children. Jobs go on upstream, or are resumed by the next start. */

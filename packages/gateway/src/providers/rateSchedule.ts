@@ -1,21 +1,21 @@
 /** Counts calls within a rate, of which one node may have a changing part. */
-export interface Allowance {
+export interface RateSchedule {
   /**
-   * When the last of the next `calls` may go (of one unless told), in the past if it could have gone already; infinitely late
+   * When the last of the next `calls` may go (of one by default), in the past if it could have gone already; infinitely late
    * while there is no part at all.
    */
   earliest(calls?: number): number;
   /** Counts `calls` of which the first goes at `from`, which is no earlier than `earliest()`. */
-  spend(from: number, calls?: number): void;
+  reserve(from: number, calls?: number): void;
 }
 
-export interface AllowanceOptions {
+export interface RateScheduleOptions {
   readonly perSecond: number;
   /** How many may go at once after a rest; the others are spaced out evenly. */
   readonly burst: number;
   /** Milliseconds. */
   readonly now: () => number;
-  /** This node's part of the rate at the moment: 0 … 1. All of it unless told. */
+  /** This node's part of the rate at the moment: 0 … 1. All of it by default. */
   readonly share?: (() => number) | undefined;
 }
 
@@ -23,7 +23,12 @@ export interface AllowanceOptions {
  * What was saved stays saved when the part changes, as far as the new part may save, and what was spent stays spent: a part that
  * comes and goes never lets a burst through. One call may always be saved: a small part is slow, not nothing.
  */
-export function createAllowance({ perSecond, burst, now, share = () => 1 }: AllowanceOptions): Allowance {
+export function createRateSchedule({
+  perSecond,
+  burst,
+  now,
+  share = () => 1,
+}: RateScheduleOptions): RateSchedule {
   const part = (): number => Math.min(1, Math.max(0, share()));
   let held = part();
   // Counted as a time: what is saved is how far it lies in the past.
@@ -48,7 +53,7 @@ export function createAllowance({ perSecond, burst, now, share = () => 1 }: Allo
       follow();
       return held === 0 ? Number.POSITIVE_INFINITY : soonest() + (calls - 1) * every();
     },
-    spend(from, calls = 1) {
+    reserve(from, calls = 1) {
       follow();
       if (held === 0) idle -= calls;
       else nextAt = from + calls * every();

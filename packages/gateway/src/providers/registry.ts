@@ -30,9 +30,9 @@ interface RegistryParts {
   readonly clock?: Clock;
   /** Where an upstream can call back about an account; undefined where the gateway has no public URL. */
   readonly callback?: (accountId: string) => CallbackAddress | undefined;
-  /** This node's part of an account's rates; all of them unless told. */
+  /** This node's part of an account's rates; all of them by default. */
   readonly share?: (accountId: string) => RateShare;
-  /** Whether this node may speak to upstreams for its tasks at this moment; always, unless told. */
+  /** Whether this node may speak to upstreams for its tasks at this moment; always, by default. */
   readonly hasLease?: () => boolean;
   readonly proxies?: ProxySettings | undefined;
 }
@@ -40,9 +40,9 @@ interface RegistryParts {
 /** Checks of accounts what only a look at their packages can tell. Throws one `OnetakeError` that lists everything wrong. */
 export async function checkAccounts(accounts: readonly ConfiguredAccount[]): Promise<void> {
   const problems: string[] = [];
-  for (const { id, kind, account } of accounts) {
+  for (const { id, definition, account } of accounts) {
     try {
-      await kind.check?.(account, id);
+      await definition.check?.(account, id);
     } catch (error) {
       if (!(error instanceof OnetakeError)) throw error;
       problems.push(error.message);
@@ -66,11 +66,11 @@ export async function createRegistry(parts: RegistryParts): Promise<Registry> {
 }
 
 async function openAccount(
-  { id, kind, account }: ConfiguredAccount,
+  { id, definition, account }: ConfiguredAccount,
   { log, clock = systemClock, callback, share }: RegistryParts,
   openHttp: OpenHttp,
 ): Promise<Account> {
-  const opened = await kind.open(account, {
+  const opened = await definition.open(account, {
     id,
     log,
     clock,
@@ -81,7 +81,7 @@ async function openAccount(
   const models = modelsOf(account);
   return {
     id,
-    providerId: opened.providerId ?? kind.id,
+    providerId: opened.providerId ?? definition.id,
     provider: opened.provider,
     retiresModels: opened.retiresModels,
     limits: limitsOf(opened.limits, account),

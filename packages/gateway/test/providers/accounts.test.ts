@@ -5,11 +5,11 @@ import {
   baseUrl,
   COMMON_ACCOUNT,
   type CommonAccount,
-  type ProviderKind,
+  type ProviderDefinition,
 } from '../../src/providers/definition.ts';
 
-/** A kind as adapters define them. */
-const kind = (id: string, variable: string): ProviderKind<CommonAccount> => ({
+/** A definition as adapters write them. */
+const definitionOf = (id: string, variable: string): ProviderDefinition<CommonAccount> => ({
   id,
   abilities: {},
   schema: (secret) => z.strictObject({ ...COMMON_ACCOUNT, api_key: secret, base_url: baseUrl.optional() }),
@@ -19,12 +19,12 @@ const kind = (id: string, variable: string): ProviderKind<CommonAccount> => ({
   },
 });
 
-const KINDS = [kind('sky', 'SKY_KEY'), kind('sea', 'SEA_KEY')];
+const DEFINITIONS = [definitionOf('sky', 'SKY_KEY'), definitionOf('sea', 'SEA_KEY')];
 const read = (file: unknown, env: Record<string, string> = {}, files: Record<string, string> = {}) =>
   readAccounts({
     file,
     env,
-    kinds: KINDS,
+    definitions: DEFINITIONS,
     readFile(path) {
       const text = files[path];
       if (text === undefined) throw new Error(`ENOENT: no such file, open '${path}'`);
@@ -69,8 +69,8 @@ describe('accounts', () => {
   });
 
   it('of the environment may be several of one kind, each with a name of its own', () => {
-    const several: ProviderKind<CommonAccount> = {
-      ...kind('wind', 'UNUSED'),
+    const several: ProviderDefinition<CommonAccount> = {
+      ...definitionOf('wind', 'UNUSED'),
       fromEnvironment: (env) =>
         ['NORTH', 'SOUTH'].flatMap((name) =>
           env[name]
@@ -86,9 +86,11 @@ describe('accounts', () => {
         ),
     };
     const names = (file: unknown) =>
-      readAccounts({ file, env: { NORTH: 'k1', SOUTH: 'k2' }, kinds: [several, ...KINDS] }).accounts.map(
-        ({ id }) => id,
-      );
+      readAccounts({
+        file,
+        env: { NORTH: 'k1', SOUTH: 'k2' },
+        definitions: [several, ...DEFINITIONS],
+      }).accounts.map(({ id }) => id);
     expect(names({})).toEqual(['north', 'south']);
     const mine = { provider: 'wind', api_key: { env: 'SOUTH' }, models: ['SOUTH'] };
     expect(names({ mine })).toEqual(['mine', 'north']);

@@ -10,7 +10,7 @@ import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLog } from '../../src/observability/log.ts';
 import { readAccounts } from '../../src/providers/accounts.ts';
-import { KINDS } from '../../src/providers/definitions.ts';
+import { DEFINITIONS } from '../../src/providers/definitions.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';
 import { systemClock } from '../../src/time/clock.ts';
@@ -77,11 +77,11 @@ const ours =
     const { accounts, problems } = readAccounts({
       file: { a: { provider, base_url: `${origin}${path}`, ...members } },
       env: { KEY },
-      kinds: KINDS,
+      definitions: DEFINITIONS,
     });
     const [account] = accounts;
     if (!account) throw new Error(problems.join());
-    const opened = await account.kind.open(account.account, {
+    const opened = await account.definition.open(account.account, {
       id: 'a',
       log: createLog('silent'),
       clock: systemClock,

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createAllowance } from '../../src/providers/rateSchedule.ts';
+import { createRateSchedule } from '../../src/providers/rateSchedule.ts';
 
 /** An allowance with a clock and a share in the test's hands. */
 function held({ perSecond = 10, burst = 10, share = 1 } = {}) {
   let now = 1_000_000;
   let part = share;
-  const allowance = createAllowance({ perSecond, burst, now: () => now, share: () => part });
+  const allowance = createRateSchedule({ perSecond, burst, now: () => now, share: () => part });
   return {
     allowance,
     pass(ms: number) {
@@ -18,7 +18,7 @@ function held({ perSecond = 10, burst = 10, share = 1 } = {}) {
     /** Takes whatever may go now. */
     drain(): number {
       let taken = 0;
-      for (; allowance.earliest() <= now; taken++) allowance.spend(allowance.earliest());
+      for (; allowance.earliest() <= now; taken++) allowance.reserve(allowance.earliest());
       return taken;
     },
     wait: () => allowance.earliest() - now,

@@ -4,7 +4,7 @@ import {
   COMMON_ACCOUNT,
   type CommonAccount,
   type EnvironmentAccount,
-  type ProviderKind,
+  type ProviderDefinition,
 } from '../definition.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
@@ -41,7 +41,7 @@ const PACKAGE_NAME = /^(?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/;
 const SECRET_LENGTH = 12;
 
 /** Accounts of every service that has a package of the Vercel AI SDK with resumable video models. */
-export const aiSdkKind: ProviderKind<AiSdkAccount> = {
+export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
   id: 'ai-sdk',
   abilities: {
     xai: { ...ABILITIES, progress: true },

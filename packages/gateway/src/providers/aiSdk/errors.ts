@@ -5,7 +5,7 @@ import { excerpt, type Scrub } from '../http/secrets.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
 import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
-import type { Exchange, WireAnswer } from './recordingFetch.ts';
+import type { RecordingFetch, WireAnswer } from './recordingFetch.ts';
 
 /** What every package's failures have in common: they come as words, in a task or with a status. */
 const COMMON_ERRORS: readonly ErrorRow[] = [
@@ -28,7 +28,7 @@ const ENDINGS: readonly ErrorRow[] = [
 const WITHOUT_VIDEO = /no video (?:url|data|was)/i;
 
 interface Situation {
-  readonly exchange: Exchange;
+  readonly recording: RecordingFetch;
   readonly row: PackageRow;
   readonly scrub: Scrub;
   /** Milliseconds UTC. */
@@ -36,12 +36,12 @@ interface Situation {
 }
 
 /** The error of a start that a package threw out of. A status that says "refused" is the only sure sign that nothing was made. */
-export function startError(error: unknown, { exchange, row, scrub, now }: Situation): UpstreamError {
-  const failure = exchange.failure();
+export function startError(error: unknown, { recording, row, scrub, now }: Situation): UpstreamError {
+  const failure = recording.failure();
   const message = scrub(wordsOfError(error));
-  if (exchange.mayHaveCreated()) return new UpstreamError('upstream_unavailable', { detail: message });
+  if (recording.mayHaveCreated()) return new UpstreamError('upstream_unavailable', { detail: message });
   if (failure !== undefined) return failure instanceof UpstreamError ? failure : lostCall(failure, scrub);
-  const answer = exchange.answer();
+  const answer = recording.answer();
   if (!answer) {
     return new UpstreamError('invalid_request', { created: 'no', detail: message });
   }
@@ -49,12 +49,12 @@ export function startError(error: unknown, { exchange, row, scrub, now }: Situat
   return refused(answer, row, scrub, now);
 }
 
-/** What a question that a package threw out of means: an answer where the service gave one, else an error. */
+/** What it means that a package threw during a poll: an answer where the service gave one, else an error. */
 export function askFailure(error: unknown, situation: Situation): Answer {
-  const { exchange, row, scrub, now } = situation;
-  const failure = exchange.failure();
+  const { recording, row, scrub, now } = situation;
+  const failure = recording.failure();
   if (failure !== undefined) throw failure instanceof UpstreamError ? failure : lostCall(failure, scrub);
-  const answer = exchange.answer();
+  const answer = recording.answer();
   const message = scrub(wordsOfError(error));
   if (answer?.status === 404) return { state: 'missing', detail: message };
   if (answer && !isOk(answer)) throw refused(answer, row, scrub, now);
@@ -64,8 +64,8 @@ export function askFailure(error: unknown, situation: Situation): Answer {
 
 /** What a package calls a failed job: a verdict where the service itself gave it, trouble on the way where it did not. */
 export function failedAnswer(words: string, situation: Situation): Answer {
-  const { exchange, row, scrub } = situation;
-  const answer = exchange.answer();
+  const { recording, row, scrub } = situation;
+  const answer = recording.answer();
   const errors = [...row.errors, ...COMMON_ERRORS, ...ENDINGS];
   if (row.isVerdict) {
     if (!answer || !row.isVerdict(answer.body)) return askFailure(new Error(words), situation);

@@ -37,7 +37,7 @@ export interface PackageRow {
   /** Reasons of refusals and failures; see also `COMMON_ERRORS`. */
   readonly errors: readonly ErrorRow[];
   /** Where an answer of the service tells how far a job is, which the AI SDK does not pass on. */
-  readonly told?: {
+  readonly reports?: {
     readonly state?: string;
     /** Words of `state` for a job that waits. */
     readonly queued?: readonly string[];

@@ -15,7 +15,7 @@ import {
 import { askFailure, doneWithoutVideo, failedAnswer, startError } from './errors.ts';
 import { valueAt } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
-import { createExchange, type Exchange } from './recordingFetch.ts';
+import { createRecordingFetch, type RecordingFetch } from './recordingFetch.ts';
 import { callOptions } from './request.ts';
 import type { LoadedPackage, Operation, StatusResult } from './videoModel.ts';
 
@@ -38,16 +38,16 @@ const INLINE = 'inline';
  * start a job, and tell about a job. There is no list to find a lost submission in, and no cancelling.
  */
 export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, log }: AiSdkParts): Provider {
-  const exchangeOf = ({ signal, maySend }: Sending): Exchange =>
-    createExchange({ row, http, maySend, baseUrl, signal });
+  const recordingFor = ({ signal, maySend }: Sending): RecordingFetch =>
+    createRecordingFetch({ row, http, maySend, baseUrl, signal });
   const toldVersions = new Set<string>();
 
   async function status(ref: OperationRef, signal: AbortSignal) {
     noteVersion(ref.version);
-    const exchange = exchangeOf({ signal, maySend: MAKES_NOTHING });
-    const situation = { exchange, row, scrub, now: clock.now() };
+    const recording = recordingFor({ signal, maySend: MAKES_NOTHING });
+    const situation = { recording, row, scrub, now: clock.now() };
     try {
-      const model = loaded.model(ref.modelId, exchange.fetch);
+      const model = loaded.model(ref.modelId, recording.fetch);
       const result = await model.doStatus({ operation: ref.operation, abortSignal: signal });
       return { result, situation };
     } catch (error) {
@@ -77,11 +77,11 @@ export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, 
   return {
     async start(job, sending) {
       const options = await callOptions(row, job);
-      const exchange = exchangeOf(sending);
+      const recording = recordingFor(sending);
       const modelId = job.upstreamModel;
       try {
         const { operation, warnings } = await loaded
-          .model(modelId, exchange.fetch)
+          .model(modelId, recording.fetch)
           .doStart({ ...options, abortSignal: sending.signal });
         // The catalogue lets through what the package sends on; a warning means that an entry promises too much.
         if (warnings.length > 0) {
@@ -90,7 +90,7 @@ export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, 
         const upstreamId = writeRef({ package: row.package, version: loaded.version, modelId, operation });
         if (upstreamId !== undefined) return { upstreamId, state: 'queued' };
       } catch (error) {
-        throw startError(error, { exchange, row, scrub, now: clock.now() });
+        throw startError(error, { recording, row, scrub, now: clock.now() });
       }
       throw new UpstreamError('upstream_failed', {
         detail: `${row.package} names the job at such a length that it cannot be kept`,
@@ -108,7 +108,7 @@ export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, 
         case 'error':
           return failedAnswer(result.error, situation);
         default:
-          return underWay(row, situation.exchange.answer()?.body);
+          return underWay(row, situation.recording.answer()?.body);
       }
     },
 
@@ -149,10 +149,10 @@ const opened = (bytes: Buffer, offset: number): OpenedResult => ({
 });
 
 /** How far a job is, where the service tells it beside what the AI SDK passes on. */
-function underWay({ told }: PackageRow, body: unknown): Answer {
-  const word = told?.state === undefined ? undefined : valueAt(body, told.state);
-  const progress = told?.progress === undefined ? undefined : valueAt(body, told.progress);
-  const waits = typeof word === 'string' && (told?.queued ?? []).includes(word);
+function underWay({ reports }: PackageRow, body: unknown): Answer {
+  const word = reports?.state === undefined ? undefined : valueAt(body, reports.state);
+  const progress = reports?.progress === undefined ? undefined : valueAt(body, reports.progress);
+  const waits = typeof word === 'string' && (reports?.queued ?? []).includes(word);
   return {
     state: waits ? 'queued' : 'in_progress',
     ...(typeof progress === 'number' && progress >= 0 && progress <= 100 ? { progress } : {}),

@@ -5,7 +5,7 @@ import type { PackageRow } from './packageRow.ts';
 import type { Fetch } from './videoModel.ts';
 
 /** What one call of a package really did on the wire: packages report answers in words, and some of them wrongly. */
-export interface Exchange {
+export interface RecordingFetch {
   readonly fetch: Fetch;
   /** The last answer; undefined where there was none. */
   answer(): WireAnswer | undefined;
@@ -40,7 +40,13 @@ const HARMLESS: ReadonlySet<string> = new Set(['accept', 'user-agent']);
  * A `fetch` for one call of a package: kept-alive connections, bounded answers, no redirects of its own, credentials
  * for the account's origin alone, and a single request that could create anything.
  */
-export function createExchange({ row, http, maySend, baseUrl, signal }: ExchangeOptions): Exchange {
+export function createRecordingFetch({
+  row,
+  http,
+  maySend,
+  baseUrl,
+  signal,
+}: ExchangeOptions): RecordingFetch {
   const own = baseUrl ?? row.baseUrl;
   const home = own === undefined ? undefined : new URL(own).origin;
   let answer: WireAnswer | undefined;

@@ -1,7 +1,7 @@
 import type { Experimental_VideoModelV4 as VideoModelV4 } from '@ai-sdk/provider';
 import { z } from 'zod';
 
-/** The resumable half of a video model of the AI SDK: a start, and questions about what was started. */
+/** The resumable half of a video model of the AI SDK: it starts a job and reports its status. */
 export type ResumableModel = Required<Pick<VideoModelV4, 'doStart' | 'doStatus'>>;
 
 export type StartOptions = Parameters<ResumableModel['doStart']>[0];

@@ -1,4 +1,4 @@
-/** "execution_expires_after: 3600 to 259200 seconds, 172800 unless told." */
+/** "execution_expires_after: 3600 to 259200 seconds, 172800 by default." */
 const DEFAULT_SECONDS = 172_800;
 const LONGEST_SECONDS = 259_200;
 
@@ -8,7 +8,7 @@ const LONGEST_SECONDS = 259_200;
  * the tasks of others, which have the default, and from all but one in 86,400 of our own. All of it is far beyond any deadline
  * of ours.
  */
-export function markOf(idempotencyKey: string): number {
+export function correlationMarkerOf(idempotencyKey: string): number {
   const span = BigInt(LONGEST_SECONDS - DEFAULT_SECONDS);
   return DEFAULT_SECONDS + 1 + Number(BigInt(`0x${idempotencyKey}`) % span);
 }

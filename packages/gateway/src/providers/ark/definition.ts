@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AccountLimits } from '../account.ts';
-import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
+import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { createArkProvider } from './provider.ts';
 
 /** The two services, which speak one protocol and share no model id. `at`: hosts that belong to each. */
@@ -42,7 +42,7 @@ const LIMITS: AccountLimits = {
 const LARGEST_BATCH = 500;
 
 /** Seedance at Volcengine Ark and BytePlus ModelArk; docs/providers/ark.md. */
-export const arkKind: ProviderKind<ArkAccount> = {
+export const arkDefinition: ProviderDefinition<ArkAccount> = {
   id: 'ark',
   abilities: {
     ark: {

@@ -1,6 +1,6 @@
 import { type Candidate, guessedIntent, type Listing } from '../http/judge.ts';
 import type { UnknownSubmission } from '../provider.ts';
-import { markOf } from './correlationMarker.ts';
+import { correlationMarkerOf } from './correlationMarker.ts';
 import type { ArkTask } from './wire.ts';
 
 interface Pages {
@@ -9,7 +9,7 @@ interface Pages {
 }
 
 const PAGE_SIZE = 500;
-/** Each page costs a second of the list's allowance. */
+/** Each page costs a second of the list's rate. */
 const MAX_PAGES = 5;
 /** How far the clocks of the two sides may differ, and how long a submission may be on its way. Milliseconds. */
 const EARLY_MS = 5 * 60_000;
@@ -17,7 +17,7 @@ const LATE_MS = 15 * 60_000;
 
 /**
  * Reads the tasks that may be a lost submission. The list shows no prompt: what is there to know a task by is its model, its
- * time, and the mark that this attempt has for its expiry. It never proves that there is none: its order is not documented, and
+ * time, and the correlation marker that this attempt has for its expiry. It never proves that there is none: its order is not documented, and
  * what another tier has is not in it.
  */
 export async function readList(lost: UnknownSubmission, { page }: Pages): Promise<Listing> {
@@ -30,7 +30,7 @@ export async function readList(lost: UnknownSubmission, { page }: Pages): Promis
     slackMs: EARLY_MS,
   };
   const { providerOptions = {} } = lost.request;
-  // The caller's own expiry is no mark of ours.
+  // The caller's own expiry is no marker of ours.
   if ('execution_expires_after' in providerOptions) return listing;
   const tier = providerOptions.service_tier;
   const filter = {
@@ -57,7 +57,7 @@ function isAlike(task: ArkTask, createdAt: number, lost: UnknownSubmission): boo
   const { idempotencyKey, request } = lost;
   const intent = guessedIntent(lost);
   return (
-    task.execution_expires_after === markOf(idempotencyKey) &&
+    task.execution_expires_after === correlationMarkerOf(idempotencyKey) &&
     createdAt >= intent - EARLY_MS &&
     createdAt <= intent + LATE_MS &&
     (task.resolution ?? request.resolution) === request.resolution

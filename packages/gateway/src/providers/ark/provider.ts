@@ -5,7 +5,7 @@ import type { CallbackAddress } from '../definition.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
-import { createShared } from '../http/shared.ts';
+import { createSharedAnswers } from '../http/shared.ts';
 import { createStatusReader } from '../http/statusTable.ts';
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
@@ -14,7 +14,7 @@ import type { RateShare } from '../rateShare.ts';
 import { ERRORS, refusalOf, UNKNOWN_TASK } from './errors.ts';
 import { readList } from './find.ts';
 import { createBody } from './request.ts';
-import { createQuestions, type Told } from './statusBatcher.ts';
+import { createStatusBatcher, type TaskOrMissing } from './statusBatcher.ts';
 import { callbackUrl, readCallback } from './webhook.ts';
 import { answerOf, readPage, readTask, STATUSES, unreadable } from './wire.ts';
 
@@ -58,9 +58,9 @@ export function createArkProvider(options: ArkOptions): Provider {
     refusal: refusalOf,
     error: (refusal) => refusalError(ERRORS, refusal),
   });
-  const pages = createShared<ReturnType<typeof readPage>>(PAGE_FRESH_MS);
+  const pages = createSharedAnswers<ReturnType<typeof readPage>>(PAGE_FRESH_MS);
   const pathOf = (id: string): string => `${TASKS}/${encodeURIComponent(id)}`;
-  const questions = createQuestions({
+  const batcher = createStatusBatcher({
     get,
     async list(ids, signal) {
       const query = new URLSearchParams([
@@ -81,11 +81,11 @@ export function createArkProvider(options: ArkOptions): Provider {
   const page = (path: string) =>
     pages.of(path, async () => {
       const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(PAGE_MS)]);
-      await questions.lists.turn(signal);
+      await batcher.lists.turn(signal);
       return readPage((await http.call({ method: 'GET', path, signal })).body);
     });
 
-  async function get(id: string, signal: AbortSignal): Promise<Told> {
+  async function get(id: string, signal: AbortSignal): Promise<TaskOrMissing> {
     try {
       const { body } = await http.call({ method: 'GET', path: pathOf(id), signal });
       return readTask(body);
@@ -95,13 +95,13 @@ export function createArkProvider(options: ArkOptions): Provider {
     }
   }
 
-  function answer(told: Told): Answer {
-    if (told === 'missing') return { state: 'missing', detail: 'Ark knows no task of this id' };
-    const heard = answerOf(told, meaningOf(told.status, told.id), scrub);
-    if (heard.state === 'succeeded') {
-      log.info({ upstreamId: told.id, tokens: told.usage?.total_tokens }, 'tokens billed by Ark');
+  function answer(task: TaskOrMissing): Answer {
+    if (task === 'missing') return { state: 'missing', detail: 'Ark knows no task of this id' };
+    const reply = answerOf(task, meaningOf(task.status, task.id), scrub);
+    if (reply.state === 'succeeded') {
+      log.info({ upstreamId: task.id, tokens: task.usage?.total_tokens }, 'tokens billed by Ark');
     }
-    return heard;
+    return reply;
   }
 
   /**
@@ -109,7 +109,7 @@ export function createArkProvider(options: ArkOptions): Provider {
    * task was queued a moment ago, and what it did is looked up.
    */
   async function cancel({ upstreamId }: Handle, signal: AbortSignal): Promise<CancelOutcome> {
-    const before = await questions.now(upstreamId, signal);
+    const before = await batcher.now(upstreamId, signal);
     const meaning = before === 'missing' ? 'missing' : meaningOf(before.status, upstreamId);
     if (meaning === 'cancelled') return 'cancelled';
     if (meaning !== 'queued') return 'too_late';
@@ -121,7 +121,7 @@ export function createArkProvider(options: ArkOptions): Provider {
         return 'too_late';
       throw error;
     }
-    const after = await questions.now(upstreamId, signal);
+    const after = await batcher.now(upstreamId, signal);
     if (after === 'missing') {
       log.warn({ upstreamId }, 'a task finished while it was being cancelled, and Ark erased it');
       return 'cancelled';
@@ -138,14 +138,14 @@ export function createArkProvider(options: ArkOptions): Provider {
       return { upstreamId: created.data.id, state: 'queued' };
     },
     async ask({ upstreamId }, signal) {
-      return answer(await questions.one(upstreamId, signal));
+      return answer(await batcher.one(upstreamId, signal));
     },
     async askMany(handles, signal) {
-      const told = await questions.many(
+      const task = await batcher.many(
         handles.map(({ upstreamId }) => upstreamId),
         signal,
       );
-      return new Map([...told].map(([id, task]) => [id, answer(task)]));
+      return new Map([...task].map(([id, task]) => [id, answer(task)]));
     },
     // The link is signed: TOS refuses a request that shows a key as well.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),

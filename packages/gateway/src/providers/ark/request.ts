@@ -2,7 +2,7 @@ import type { VideoRequest } from '../../tasks/request.ts';
 import { bodyOf, type Json, type ParameterRow, withOptions } from '../http/body.ts';
 import { readDataUrl } from '../http/inputs.ts';
 import type { Job } from '../provider.ts';
-import { markOf } from './correlationMarker.ts';
+import { correlationMarkerOf } from './correlationMarker.ts';
 
 /** Source of the fields: "Create a video generation task" of Volcengine Ark and BytePlus ModelArk. */
 const PARAMETERS: readonly ParameterRow[] = [
@@ -56,7 +56,7 @@ export async function createBody(job: Job, callbackUrl: string | undefined): Pro
   const body = {
     ...parameters,
     ...(family?.framesDecideRatio && request.image ? { ratio: 'adaptive' } : {}),
-    execution_expires_after: markOf(job.idempotencyKey),
+    execution_expires_after: correlationMarkerOf(job.idempotencyKey),
   };
   return {
     ...withOptions(body, request.providerOptions, RESERVED),

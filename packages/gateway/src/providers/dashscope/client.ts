@@ -1,5 +1,5 @@
 import type { Json } from '../http/body.ts';
-import type { Pace } from '../http/rateLimiter.ts';
+import type { RateLimiter } from '../http/rateLimiter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamCall, UpstreamHttp } from '../http/upstreamHttp.ts';
 import { MAKES_NOTHING, type Sending, UpstreamError } from '../provider.ts';
@@ -25,7 +25,7 @@ export interface TaskOutput {
 
 export interface TaskAnswer {
   readonly output: TaskOutput;
-  /** Seconds of video made, where told. */
+  /** Seconds of video made, where stated. */
   readonly seconds: number | undefined;
 }
 
@@ -46,10 +46,10 @@ export interface ListItem {
 export function createDashscopeClient(parts: {
   readonly http: UpstreamHttp;
   readonly scrub: Scrub;
-  /** Spaces the questions of the account out. */
-  readonly questions: Pace;
+  /** Keeps the polls of the account within its rate. */
+  readonly pollLimiter: RateLimiter;
 }): DashscopeClient {
-  const { http, scrub, questions } = parts;
+  const { http, scrub, pollLimiter } = parts;
 
   /** `whole` tells an answer from an error that came with status 200. */
   async function call(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
@@ -67,8 +67,8 @@ export function createDashscopeClient(parts: {
     });
   }
 
-  async function question(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
-    await questions.turn(wanted.signal);
+  async function poll(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
+    await pollLimiter.turn(wanted.signal);
     return call(wanted, whole);
   }
 
@@ -97,12 +97,12 @@ export function createDashscopeClient(parts: {
     },
     async task(id, signal) {
       const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
-      const body = await question({ method: 'GET', path, signal }, (told) => outputOf(told).status !== '');
+      const body = await poll({ method: 'GET', path, signal }, (told) => outputOf(told).status !== '');
       return { output: outputOf(body), seconds: secondsOf(body) };
     },
     async list(query, signal) {
       const path = `/api/v1/tasks/?${new URLSearchParams(query)}`;
-      const body = await question({ method: 'GET', path, signal }, ({ data }) => Array.isArray(data));
+      const body = await poll({ method: 'GET', path, signal }, ({ data }) => Array.isArray(data));
       return {
         items: (body.data as readonly unknown[]).map(itemOf),
         totalPages: numberOf(body.total_page) ?? 1,
@@ -111,7 +111,7 @@ export function createDashscopeClient(parts: {
     async cancel(id, signal) {
       const path = `/api/v1/tasks/${encodeURIComponent(id)}/cancel`;
       const post = { method: 'POST', path, signal, maySend: MAKES_NOTHING } as const;
-      await question(post, ({ code }) => textOf(code) === undefined);
+      await poll(post, ({ code }) => textOf(code) === undefined);
     },
   };
 }

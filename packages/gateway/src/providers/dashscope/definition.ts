@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
+import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { createDashscopeProvider } from './provider.ts';
 import { placeOf, REGION_NAMES, type Region } from './regions.ts';
 import { PAGE_SIZE } from './statusBatcher.ts';
@@ -14,7 +14,7 @@ interface DashscopeAccount extends CommonAccount {
 /** "20 QPS per Alibaba Cloud account (includes all RAM users)": all keys and callers together. */
 const QUESTIONS_PER_SECOND = 20;
 
-export const dashscopeKind: ProviderKind<DashscopeAccount> = {
+export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
   id: 'dashscope',
   abilities: {
     dashscope: {

@@ -8,7 +8,7 @@ import type { AnswerReader } from './wire.ts';
 
 /** How long after the intent a submission can still have arrived, unless its call was given up later. Milliseconds. */
 const ARRIVES_WITHIN_MS = 180_000;
-/** Beyond so many strangers in a few minutes, asking about each costs more of the allowance than the answer is worth. */
+/** Beyond so many strangers in a few minutes, asking about each costs more of the rate than the answer is worth. */
 const MAX_CANDIDATES = 60;
 const MAX_PAGES = 10;
 
@@ -21,12 +21,12 @@ const NOTHING_TOLD: Listing = {
   slackMs: SKEW_MS,
 };
 
-/** Prompts of ended tasks that are kept: they never change, and one question that fails must not cost all the others again. */
+/** Prompts of ended tasks that are kept: they never change, and one failed poll must not cost all the others again. */
 const KEPT = 1000;
 
 /**
  * Reads what may be a lost submission: the tasks of its minutes and model that nobody of ours has. The list holds no prompts, and a
- * task tells its own only when it has succeeded: while any candidate is on its way the question stays open, which is thrown
+ * task tells its own only when it has succeeded: while any candidate is on its way the outcome stays open, which is thrown
  * (`upstream_unavailable`), so that the engine goes on asking. Nothing is ever certainly absent: lists lag.
  */
 export function createListReader({

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../time/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
-import { createPace } from '../http/rateLimiter.ts';
+import { createRateLimiter } from '../http/rateLimiter.ts';
 import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
@@ -18,7 +18,7 @@ interface DashscopeOptions {
   /** Without a slash at the end. */
   readonly baseUrl: string;
   readonly apiKey: string;
-  /** What the Alibaba account allows, lists, questions and cancellations together. */
+  /** What the Alibaba account allows, lists, polls and cancellations together. */
   readonly questionsPerSecond: number;
   /** This node's part of it. */
   readonly share?: RateShare | undefined;
@@ -44,7 +44,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
   const client = createDashscopeClient({
     http,
     scrub: createScrub(secrets),
-    questions: createPace({
+    pollLimiter: createRateLimiter({
       perSecond: options.questionsPerSecond / ROOM,
       burst: 1,
       share: options.share,

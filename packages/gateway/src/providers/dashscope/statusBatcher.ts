@@ -20,7 +20,7 @@ type AskMany = (handles: readonly Handle[], signal: AbortSignal) => Promise<Read
 
 /**
  * Asks about many tasks: by pages of the list, which tells statuses alone, then one by one about those that have ended or were
- * not listed. Pages are read only for as long as they are fewer than the questions they save.
+ * not listed. Pages are read only for as long as they are fewer than the polls they save.
  */
 export function createAskMany({ client, reader, clock }: Asking): AskMany {
   let listFailures = 0;
@@ -72,7 +72,7 @@ export function createAskMany({ client, reader, clock }: Asking): AskMany {
       }),
     );
     const failure = asked.find((one) => one.status === 'rejected');
-    // What was told is told; whoever is left out is asked again. A key that is refused is refused for all of them.
+    // Answers that came are kept; tasks that are left out are polled again. A key that is refused is refused for all of them.
     if (failure && (answers.size === 0 || isAboutTheKey(failure.reason))) throw failure.reason;
     return answers;
   };
@@ -94,7 +94,7 @@ function modelOf([first, ...others]: readonly Handle[]): { model_name?: string }
   return one ? { model_name: first.upstreamModel } : {};
 }
 
-/** Times are told and taken as they are in Beijing, which has no summer time, without saying so. */
+/** Times are in Beijing time (no summer time), without an offset. */
 const AHEAD_MS = 8 * 3_600_000;
 
 /** Milliseconds UTC as `YYYYMMDDhhmmss`, the way the list of tasks wants its window. */

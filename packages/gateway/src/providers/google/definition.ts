@@ -5,7 +5,7 @@ import {
   COMMON_ACCOUNT,
   type CommonAccount,
   type Environment,
-  type ProviderKind,
+  type ProviderDefinition,
 } from '../definition.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { createScrub, type Scrub } from '../http/secrets.ts';
@@ -80,7 +80,7 @@ const project = z
   .pipe(name);
 
 /** Accounts of Google: Veo on the Gemini API, with a key, or on Vertex AI, with a project. */
-export const googleKind: ProviderKind<GoogleAccount> = {
+export const googleDefinition: ProviderDefinition<GoogleAccount> = {
   id: 'google',
   abilities: { gemini: ABILITIES, vertex: ABILITIES },
 
@@ -166,7 +166,7 @@ function openVertex(account: VertexAccount) {
 const usesVertex = (env: Environment): boolean =>
   /^(true|1)$/i.test(env.GOOGLE_GENAI_USE_ENTERPRISE || env.GOOGLE_GENAI_USE_VERTEXAI || '');
 
-/** Whoever asks for Vertex AI and names no project has an account that lacks it: that is told, not passed over. */
+/** Whoever asks for Vertex AI and names no project has an account that lacks it: that is reported, not ignored. */
 function vertexFrom(env: Environment): Record<string, unknown> {
   return {
     api: 'vertex',

@@ -4,7 +4,7 @@ import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
 import { GEMINI_PARAMETERS, VERTEX_PARAMETERS } from './request.ts';
 import { INLINE } from './wire.ts';
 
-/** A question about an operation, which makes nothing, whatever its verb. */
+/** Polls an operation: creates nothing, whatever its verb. */
 type OperationCall =
   | { readonly method: 'GET'; readonly path: string }
   | { readonly method: 'POST'; readonly path: string; readonly json: Json; readonly maySend: MaySend };

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpstreamError } from '../provider.ts';
-import { createAllowance } from '../rateSchedule.ts';
+import { createRateSchedule } from '../rateSchedule.ts';
 import type { RateShare } from '../rateShare.ts';
 
 /** Keeps calls within a rate that an upstream allows. */
-export interface Pace {
+export interface RateLimiter {
   /** Whether so many calls may go now; they are counted then. */
   take(calls?: number): boolean;
   /**
@@ -18,7 +18,7 @@ interface Rate {
   readonly perSecond: number;
   /** How many may go at once after a rest; the others are spaced out evenly. */
   readonly burst: number;
-  /** This node's part of the rate; all of it unless told. */
+  /** This node's part of the rate; all of it by default. */
   readonly share?: RateShare | undefined;
   /** The rate is too low to be divided: nodes take turns, so that two never call at the same time. */
   readonly undivided?: boolean;
@@ -27,27 +27,27 @@ interface Rate {
 /** How long a turn is waited for without looking whether this node's part has grown. Milliseconds. */
 const LOOK_MS = 250;
 
-/** What a pace is measured by. */
-export interface PaceTime {
+/** The clock of a rate limiter. */
+export interface RateLimiterTime {
   /** Milliseconds; never goes back: a clock that is set must neither open a limit nor close it. */
   now(): number;
   /** Waits so many milliseconds; throws when the signal comes before. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-const REAL_TIME: PaceTime = { now: () => performance.now(), wait: waitFor };
+const REAL_TIME: RateLimiterTime = { now: () => performance.now(), wait: waitFor };
 
-export function createPace(
+export function createRateLimiter(
   { perSecond, burst, share, undivided = false }: Rate,
-  { now, wait }: PaceTime = REAL_TIME,
-): Pace {
-  const allowance = createAllowance({ perSecond, burst, now, share: undivided ? undefined : share?.rate });
+  { now, wait }: RateLimiterTime = REAL_TIME,
+): RateLimiter {
+  const schedule = createRateSchedule({ perSecond, burst, now, share: undivided ? undefined : share?.rate });
   const waiting = new Set<() => void>();
   let nobodyWaits = new AbortController();
   let waking = false;
 
   function earliest(calls = 1): number {
-    const at = allowance.earliest(calls);
+    const at = schedule.earliest(calls);
     if (!share || !undivided) return at;
     const turn = share.turnIn(1000 / perSecond, Math.max(0, at - now()));
     return turn === 0 ? at : now() + turn;
@@ -55,7 +55,7 @@ export function createPace(
 
   function take(calls = 1): boolean {
     if (waiting.size > 0 || earliest(calls) > now()) return false;
-    allowance.spend(allowance.earliest(), calls);
+    schedule.reserve(schedule.earliest(), calls);
     return true;
   }
 
@@ -76,7 +76,7 @@ export function createPace(
       // Given up by all: somebody who came since has their own time to wait.
       if (!waited || !go || slice) continue;
       waiting.delete(go);
-      allowance.spend(at);
+      schedule.reserve(at);
       go();
     }
     waking = false;

@@ -8,7 +8,7 @@ interface SdkFetchOptions {
   readonly maySend: MaySend;
   /** The account's credentials: what an SDK picked up from the environment belongs to some other account. */
   readonly headers: () => Readonly<Record<string, string>>;
-  /** Bytes of an answer, at most; 4 MiB unless told. */
+  /** Bytes of an answer, at most; 4 MiB by default. */
   readonly maxBytes?: number;
   /** Verbs that may go through it. */
   readonly methods: readonly string[];

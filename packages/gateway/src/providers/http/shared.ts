@@ -1,13 +1,16 @@
-import type { PaceTime } from './rateLimiter.ts';
+import type { RateLimiterTime } from './rateLimiter.ts';
 
 /** One answer for everybody who asks the same within a while. */
-export interface Shared<T> {
+export interface SharedAnswers<T> {
   /** What `ask` gives, or gave less than the freshness ago to somebody who asked under the same key. Failures are not kept. */
   of(key: string, ask: () => Promise<T>): Promise<T>;
 }
 
 /** Shares answers for `freshMs` milliseconds from when they were asked for. */
-export function createShared<T>(freshMs: number, now: PaceTime['now'] = () => performance.now()): Shared<T> {
+export function createSharedAnswers<T>(
+  freshMs: number,
+  now: RateLimiterTime['now'] = () => performance.now(),
+): SharedAnswers<T> {
   const answers = new Map<string, { readonly askedAt: number; readonly answer: Promise<T> }>();
 
   return {

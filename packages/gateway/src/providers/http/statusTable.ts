@@ -11,12 +11,12 @@ export function createStatusReader(
   table: StatusTable,
   log: Pick<Logger, 'warn'>,
 ): (word: string, about: string) => Meaning {
-  const told = new Set<string>();
+  const reported = new Set<string>();
   return (word, about) => {
     const meaning = Object.hasOwn(table, word) ? table[word] : undefined;
     if (meaning) return meaning;
-    if (!told.has(word)) {
-      told.add(word);
+    if (!reported.has(word)) {
+      reported.add(word);
       log.warn(
         { word, upstreamId: about },
         'an upstream status word that is not documented; taken for running',

@@ -1,9 +1,9 @@
 import type { Dispatcher } from 'undici';
 import { type Moment, msBetween, systemClock } from '../../time/clock.ts';
 
-/** What an upstream's own clock says, as far as its answers have told. */
+/** What an upstream's own clock says, as far as its answers show. */
 export interface UpstreamClock {
-  /** Milliseconds UTC by the upstream's clock, at most a second behind it; undefined where it has not told of late. */
+  /** Milliseconds UTC by the upstream's clock, at most a second behind it; undefined where no answer of late showed it. */
   now(): number | undefined;
   /** Reads the `Date` header of every answer from `origin`. */
   readonly listen: Dispatcher.DispatcherComposeInterceptor;
@@ -12,15 +12,15 @@ export interface UpstreamClock {
 /** Monotonic clocks drift apart too, by seconds a day. Milliseconds. */
 const LASTS_MS = 24 * 3_600_000;
 
-/** Our own wall clock has no part in it: that may be set between an answer and the question. */
+/** Does not use our own wall clock, which may be set meanwhile. */
 export function createUpstreamClock(origin: string, { monotonic } = systemClock): UpstreamClock {
-  let told: { readonly time: number; readonly at: Moment } | undefined;
+  let shown: { readonly time: number; readonly at: Moment } | undefined;
 
   return {
     now() {
-      if (!told) return undefined;
-      const age = msBetween(told.at, monotonic());
-      return age > LASTS_MS ? undefined : told.time + age;
+      if (!shown) return undefined;
+      const age = msBetween(shown.at, monotonic());
+      return age > LASTS_MS ? undefined : shown.time + age;
     },
     listen: (dispatch) => (options, handler) =>
       dispatch(options, {
@@ -29,7 +29,7 @@ export function createUpstreamClock(origin: string, { monotonic } = systemClock)
         onResponseStart(controller, status, headers, text) {
           // Results may lie on another host, with another clock.
           const time = options.origin === origin ? Date.parse(String(headers.date)) : Number.NaN;
-          if (!Number.isNaN(time)) told = { time, at: monotonic() };
+          if (!Number.isNaN(time)) shown = { time, at: monotonic() };
           handler.onResponseStart?.(controller, status, headers, text);
         },
         onResponseData: (...given) => handler.onResponseData?.(...given),

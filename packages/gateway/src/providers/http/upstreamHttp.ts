@@ -27,7 +27,7 @@ export interface UpstreamHttp {
    * header is added, no redirect followed, and errors are undici's own.
    */
   raw(call: RawCall): Promise<RawAnswer>;
-  /** What the upstream's own clock says, as far as its answers have told. */
+  /** What the upstream's own clock says, as far as its answers show. */
   upstreamTime(): number | undefined;
   close(): Promise<void>;
 }
@@ -42,7 +42,7 @@ interface CallParts {
   readonly json?: Json;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** Bytes of the answer, at most; 4 MiB unless told. */
+  /** Bytes of the answer, at most; 4 MiB by default. */
   readonly maxBytes?: number;
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderKind } from '../definition.ts';
+import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, hasRetired } from './flavours.ts';
 import { createOpenaiProvider } from './provider.ts';
 
@@ -15,7 +15,7 @@ interface OpenaiAccount extends CommonAccount {
 }
 
 /** Accounts of OpenAI, of Azure OpenAI, and of servers that speak OpenAI's Videos protocol. */
-export const openaiKind: ProviderKind<OpenaiAccount> = {
+export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
   id: 'openai',
   abilities: Object.fromEntries(FLAVOUR_IDS.map((id) => [id, FLAVOURS[id].abilities])),
 
@@ -26,7 +26,7 @@ export const openaiKind: ProviderKind<OpenaiAccount> = {
         api_key: secret.optional(),
         /** Up to and without `/videos`. Default: OpenAI itself. */
         base_url: baseUrl.optional(),
-        /** Default: told by the host of `base_url`. */
+        /** Default: by the host of `base_url`. */
         flavour: z.enum(FLAVOUR_IDS).optional(),
         organization: z.string().optional(),
         project: z.string().optional(),

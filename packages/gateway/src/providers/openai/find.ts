@@ -50,11 +50,11 @@ export async function readList(
   return { candidates, listedAt, completeSince: undefined, tellsAll: true };
 }
 
-/** `near`: nothing speaks against it, but the prompt, which alone speaks for it, is not told, or not quite ours. */
+/** `near`: nothing speaks against it, but the prompt, which alone speaks for it, is missing, or not quite ours. */
 function likenessOf(video: VideoResource, { request, upstreamModel }: UnknownSubmission): PromptMatch {
   const { source } = request;
   const differs =
-    // A job from a source has the model, the size and (remixed) the seconds of that, and is told by its prompt.
+    // A job from a source has the model, the size and (remixed) the seconds of that, and is known by its prompt.
     (!source &&
       ((video.model != null && !isModel(video.model, upstreamModel)) ||
         (video.seconds != null && Number(video.seconds) !== request.duration) ||

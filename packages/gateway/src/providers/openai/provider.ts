@@ -50,7 +50,7 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     baseUrl,
     headers,
     secrets: options.secrets,
-    // Bytes alone are fetched past the SDK, and what hinders that is told by the status.
+    // Bytes alone are fetched past the SDK, and what hinders that is shown by the status.
     refusal: () => ({}),
     error: (refusal) => refusalError(ERRORS, refusal),
   });
@@ -96,11 +96,11 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
       const response = await sdk.videos.list(query, { signal, timeout: ASK_MS }).asResponse();
       return { body: await response.json(), date: response.headers.get('date') };
     });
-    const told = Date.parse(date ?? '');
+    const listedAt = Date.parse(date ?? '');
     return {
       videos: body.data,
       more: body.has_more ?? undefined,
-      listedAt: Number.isNaN(told) ? undefined : told,
+      listedAt: Number.isNaN(listedAt) ? undefined : listedAt,
     };
   }
 

@@ -1,4 +1,4 @@
-import { aiSdkKind } from '../../../src/providers/aiSdk/definition.ts';
+import { aiSdkDefinition } from '../../../src/providers/aiSdk/definition.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { NAMES, openWith, SERVICES, startWorld } from './world.ts';
@@ -6,7 +6,7 @@ import { NAMES, openWith, SERVICES, startWorld } from './world.ts';
 for (const name of NAMES) {
   describeProviderContract({
     name: `the AI SDK bridge to ${name}`,
-    abilities: aiSdkKind.abilities[name],
+    abilities: aiSdkDefinition.abilities[name],
     startTwice: 'two_jobs',
     async create(openHttp) {
       const { provider, simulators, passTime } = await startWorld(name, openHttp);

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { aiSdkKind } from '../../../src/providers/aiSdk/definition.ts';
+import { aiSdkDefinition } from '../../../src/providers/aiSdk/definition.ts';
 import { createRegistry } from '../../../src/providers/registry.ts';
 
 const ENV = { XAI_API_KEY: 'k1', MINIMAX_API_KEY: 'k2', FAL_KEY: 'k3', REPLICATE_API_TOKEN: 'k4' };
 
 const read = (env: Record<string, string>, file: unknown = {}) =>
-  readAccounts({ file, env, kinds: [aiSdkKind] });
+  readAccounts({ file, env, definitions: [aiSdkDefinition] });
 
 /** Which models some account serves, and through which. */
 async function served(env: Record<string, string>, file: unknown = {}): Promise<Record<string, string[]>> {

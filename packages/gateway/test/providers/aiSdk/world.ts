@@ -3,7 +3,7 @@ import { type Simulators, startSimulators } from '@onetake/simulators';
 import { onTestFinished } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { aiSdkKind } from '../../../src/providers/aiSdk/definition.ts';
+import { aiSdkDefinition } from '../../../src/providers/aiSdk/definition.ts';
 import type { OpenedAccount } from '../../../src/providers/definition.ts';
 import type { Answer, Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
@@ -88,10 +88,10 @@ export async function openAccount(
   log: string[] = [],
   openHttp = openHttpWhile(),
 ): Promise<OpenedAccount> {
-  const { accounts, problems } = readAccounts({ file: {}, env, kinds: [aiSdkKind] });
+  const { accounts, problems } = readAccounts({ file: {}, env, definitions: [aiSdkDefinition] });
   const account = accounts.find(({ id }) => id === service);
   if (!account) throw new Error(`no account of ${service}: ${problems.join('; ')}`);
-  return aiSdkKind.open(account.account as Parameters<typeof aiSdkKind.open>[0], {
+  return aiSdkDefinition.open(account.account as Parameters<typeof aiSdkDefinition.open>[0], {
     id: service,
     log: createLog('debug', { write: (line: string) => void log.push(line) }),
     clock: systemClock,

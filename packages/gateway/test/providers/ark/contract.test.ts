@@ -1,12 +1,12 @@
 import { startSimulators } from '@onetake/simulators';
-import { arkKind } from '../../../src/providers/ark/definition.ts';
+import { arkDefinition } from '../../../src/providers/ark/definition.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { arkAt, MODEL } from './world.ts';
 
 describeProviderContract({
   name: 'Ark',
-  abilities: arkKind.abilities.ark,
+  abilities: arkDefinition.abilities.ark,
   // No key that would make a second start the first one's is documented.
   startTwice: 'two_jobs',
   async create(openHttp) {

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { arkKind } from '../../../src/providers/ark/definition.ts';
+import { arkDefinition } from '../../../src/providers/ark/definition.ts';
 import type { Environment } from '../../../src/providers/definition.ts';
 import { createRegistry } from '../../../src/providers/registry.ts';
 import { aRequest } from '../../support/builders.ts';
@@ -10,7 +10,7 @@ import { aRequest } from '../../support/builders.ts';
 const BYTEPLUS_URL = 'https://ark.ap-southeast.bytepluses.com/api/v3';
 
 async function opened(env: Environment, file?: unknown) {
-  const { accounts, problems } = readAccounts({ file, env, kinds: [arkKind] });
+  const { accounts, problems } = readAccounts({ file, env, definitions: [arkDefinition] });
   expect(problems).toEqual([]);
   const registry = await createRegistry({
     settings: { dataDir: '/nowhere', previewConcurrency: 0, accounts },
@@ -21,7 +21,7 @@ async function opened(env: Environment, file?: unknown) {
 }
 
 const problemsOf = (account: unknown) =>
-  readAccounts({ file: { main: account }, env: { KEY: 'k' }, kinds: [arkKind] }).problems;
+  readAccounts({ file: { main: account }, env: { KEY: 'k' }, definitions: [arkDefinition] }).problems;
 
 describe('an Ark account', () => {
   it('is there as soon as the key is in the environment, at Volcengine', async () => {

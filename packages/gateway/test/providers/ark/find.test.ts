@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { markOf } from '../../../src/providers/ark/correlationMarker.ts';
+import { correlationMarkerOf } from '../../../src/providers/ark/correlationMarker.ts';
 import { readList } from '../../../src/providers/ark/find.ts';
 import type { ArkTask } from '../../../src/providers/ark/wire.ts';
 import { judge } from '../../../src/providers/http/judge.ts';
@@ -76,7 +76,7 @@ describe('a task of the list', () => {
     id: 'cgt-1',
     status: 'running',
     created_at: seconds,
-    execution_expires_after: markOf(job.idempotencyKey),
+    execution_expires_after: correlationMarkerOf(job.idempotencyKey),
   };
   const find = async (tasks: readonly ArkTask[]) =>
     judge(await readList(submission, { page: async () => ({ total: tasks.length, tasks }) }), submission);

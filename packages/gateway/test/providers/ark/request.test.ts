@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { markOf } from '../../../src/providers/ark/correlationMarker.ts';
+import { correlationMarkerOf } from '../../../src/providers/ark/correlationMarker.ts';
 import { withoutFlags } from '../../../src/providers/ark/request.ts';
 import type { Job } from '../../../src/providers/provider.ts';
 import { newId } from '../../../src/tasks/ids.ts';
@@ -150,18 +150,18 @@ describe('a request', () => {
   it('bears the mark of its attempt, never the default', async () => {
     const idempotencyKey = newId();
     const body = await posted('doubao-seedance-2-0-260128', {}, { job: { idempotencyKey } });
-    expect(body.execution_expires_after).toBe(markOf(idempotencyKey));
+    expect(body.execution_expires_after).toBe(correlationMarkerOf(idempotencyKey));
   });
 });
 
 describe('the mark of an attempt', () => {
   it('lies within what Ark takes, above the default, and differs from key to key', () => {
-    const marks = Array.from({ length: 1000 }, () => markOf(newId()));
+    const marks = Array.from({ length: 1000 }, () => correlationMarkerOf(newId()));
     expect(Math.min(...marks)).toBeGreaterThan(172_800);
     expect(Math.max(...marks)).toBeLessThanOrEqual(259_200);
     expect(new Set(marks).size).toBeGreaterThan(980);
-    expect(markOf('0'.repeat(32))).toBe(172_801);
-    expect(markOf(BigInt(86_399).toString(16).padStart(32, '0'))).toBe(259_200);
+    expect(correlationMarkerOf('0'.repeat(32))).toBe(172_801);
+    expect(correlationMarkerOf(BigInt(86_399).toString(16).padStart(32, '0'))).toBe(259_200);
   });
 });
 

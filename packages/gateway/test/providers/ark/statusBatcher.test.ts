@@ -1,5 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createQuestions, type Questions, type Told } from '../../../src/providers/ark/statusBatcher.ts';
+import {
+  createStatusBatcher,
+  type StatusBatcher,
+  type TaskOrMissing,
+} from '../../../src/providers/ark/statusBatcher.ts';
 import type { ArkTask } from '../../../src/providers/ark/wire.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { createManualTimers, type ManualTimers } from '../../support/manualTimers.ts';
@@ -15,7 +19,7 @@ let lists: { ids: readonly string[]; at: number }[];
 /** What the list leaves out. */
 let unlisted: Set<string>;
 let listFails: UpstreamError | undefined;
-let questions: Questions;
+let questions: StatusBatcher;
 
 beforeEach(() => {
   timers = createManualTimers();
@@ -27,8 +31,8 @@ beforeEach(() => {
   questions = ask();
 });
 
-function ask({ queriesPerSecond = 20 } = {}): Questions {
-  return createQuestions({
+function ask({ queriesPerSecond = 20 } = {}): StatusBatcher {
+  return createStatusBatcher({
     async get(id) {
       gets.push({ id, at: timers.now() });
       return task(id);
@@ -180,8 +184,8 @@ describe('a success without its link in the list', () => {
       status: 'succeeded',
       ...(url ? { content: { video_url: url } } : {}),
     });
-    questions = createQuestions({
-      get: async (id): Promise<Told> => done(id, 'https://example.com/a.mp4'),
+    questions = createStatusBatcher({
+      get: async (id): Promise<TaskOrMissing> => done(id, 'https://example.com/a.mp4'),
       list: async (asked) => asked.map((id) => done(id)),
       batch: BATCH,
       closing: closing.signal,

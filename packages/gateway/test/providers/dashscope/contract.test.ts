@@ -1,12 +1,12 @@
 import { startSimulators } from '@onetake/simulators';
-import { dashscopeKind } from '../../../src/providers/dashscope/definition.ts';
+import { dashscopeDefinition } from '../../../src/providers/dashscope/definition.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { providerAt } from './world.ts';
 
 describeProviderContract({
   name: 'DashScope',
-  abilities: dashscopeKind.abilities.dashscope,
+  abilities: dashscopeDefinition.abilities.dashscope,
   startTwice: 'two_jobs',
   async create(openHttp) {
     const simulators = await startSimulators({ only: ['dashscope'], scale: 0.001, limits: false });

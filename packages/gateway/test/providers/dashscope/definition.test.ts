@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { dashscopeKind } from '../../../src/providers/dashscope/definition.ts';
+import { dashscopeDefinition } from '../../../src/providers/dashscope/definition.ts';
 import { placeOf } from '../../../src/providers/dashscope/regions.ts';
-import { KINDS } from '../../../src/providers/definitions.ts';
+import { DEFINITIONS } from '../../../src/providers/definitions.ts';
 
 const read = (env: Record<string, string>, file?: unknown) =>
-  readAccounts({ file, env, kinds: [dashscopeKind] });
+  readAccounts({ file, env, definitions: [dashscopeDefinition] });
 
 describe('an account', () => {
   it('is one of the known kinds', () => {
-    expect(KINDS).toContain(dashscopeKind);
+    expect(DEFINITIONS).toContain(dashscopeDefinition);
   });
 
   it('comes from the variables of other clients', () => {

@@ -1,5 +1,5 @@
 import { startSimulators } from '@onetake/simulators';
-import { googleKind } from '../../../src/providers/google/definition.ts';
+import { googleDefinition } from '../../../src/providers/google/definition.ts';
 import { networkOf } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { MODELS, openAccount, type Service } from './world.ts';
@@ -17,7 +17,7 @@ const VARIANTS: readonly { service: Service; name: string; more?: Record<string,
 for (const { service, name, more } of VARIANTS) {
   describeProviderContract({
     name,
-    abilities: googleKind.abilities[service],
+    abilities: googleDefinition.abilities[service],
     startTwice: 'two_jobs',
     async create(openHttp) {
       const simulators = await startSimulators({ only: [service], scale: 0.001, limits: false });

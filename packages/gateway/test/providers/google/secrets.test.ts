@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { googleKind } from '../../../src/providers/google/definition.ts';
+import { googleDefinition } from '../../../src/providers/google/definition.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
@@ -122,7 +122,7 @@ describe('access tokens of Vertex AI', () => {
 
 describe('an account of the environment', () => {
   const accountOf = (env: Record<string, string>) => {
-    const { accounts, problems } = readAccounts({ file: undefined, env, kinds: [googleKind] });
+    const { accounts, problems } = readAccounts({ file: undefined, env, definitions: [googleDefinition] });
     expect(problems).toEqual([]);
     return accounts[0]?.account;
   };
@@ -175,7 +175,7 @@ describe('an account of the environment', () => {
       readAccounts({
         file: { veo: { provider: 'google', ...members } },
         env: { KEY: 'k' },
-        kinds: [googleKind],
+        definitions: [googleDefinition],
       });
     expect(ofFile({ api_key: { env: 'KEY' } }).accounts[0]?.account).toMatchObject({ api: 'gemini' });
     expect(ofFile({ project: 'p', storage_uri: 'gs://videos' }).accounts[0]?.account).toMatchObject({
@@ -197,7 +197,11 @@ describe('an account of the environment', () => {
     'that asks for Vertex AI without a project is a problem that names the variable: %o',
     (env) => {
       const read = (file: unknown) =>
-        readAccounts({ file, env: { GOOGLE_GENAI_USE_VERTEXAI: 'true', ...env }, kinds: [googleKind] });
+        readAccounts({
+          file,
+          env: { GOOGLE_GENAI_USE_VERTEXAI: 'true', ...env },
+          definitions: [googleDefinition],
+        });
       expect(read(undefined)).toMatchObject({
         accounts: [],
         problems: [expect.stringContaining('GOOGLE_CLOUD_PROJECT')],

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import type { Environment, OpenedAccount } from '../../../src/providers/definition.ts';
-import { googleKind } from '../../../src/providers/google/definition.ts';
+import { googleDefinition } from '../../../src/providers/google/definition.ts';
 import type { Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
@@ -28,15 +28,15 @@ export async function openAccount(
   more: Record<string, unknown> = {},
   openHttp = openHttpWhile(),
 ): Promise<OpenedAccount> {
-  const members = { ...googleKind.fromEnvironment(env), ...more };
+  const members = { ...googleDefinition.fromEnvironment(env), ...more };
   const { accounts, problems } = readAccounts({
     file: { google: { provider: 'google', ...members } },
     env,
-    kinds: [googleKind],
+    definitions: [googleDefinition],
   });
   const [configured] = accounts;
   if (!configured || problems.length > 0) throw new Error(problems.join('\n'));
-  return configured.kind.open(configured.account, {
+  return configured.definition.open(configured.account, {
     id: 'google',
     log: pino({ level: 'silent' }),
     clock: systemClock,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPace } from '../../../src/providers/http/rateLimiter.ts';
+import { createRateLimiter } from '../../../src/providers/http/rateLimiter.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
 const signal = () => AbortSignal.timeout(10_000);
@@ -7,7 +7,7 @@ const signal = () => AbortSignal.timeout(10_000);
 function paced(rate: { perSecond: number; burst: number }) {
   const timers = createManualTimers();
   const waits: number[] = [];
-  const pace = createPace(rate, {
+  const pace = createRateLimiter(rate, {
     now: () => timers.now(),
     wait: async (ms) => void waits.push(ms),
   });
@@ -40,7 +40,7 @@ describe('a pace', () => {
   });
 
   it('gives up with its caller: nothing was sent', async () => {
-    const pace = createPace({ perSecond: 0.1, burst: 1 });
+    const pace = createRateLimiter({ perSecond: 0.1, burst: 1 });
     await pace.turn(signal());
     const givenUp = new AbortController();
     const waiting = pace.turn(givenUp.signal);
@@ -51,7 +51,7 @@ describe('a pace', () => {
   });
 
   it('loses no turn to those who gave up, however many: the next in the row has it', async () => {
-    const pace = createPace({ perSecond: 20, burst: 1 });
+    const pace = createRateLimiter({ perSecond: 20, burst: 1 });
     await pace.turn(signal());
     const givenUp = new AbortController();
     const lost = Array.from({ length: 1000 }, () =>
@@ -78,7 +78,7 @@ describe('a pace', () => {
     const timers = createManualTimers();
     const waits: number[] = [];
     let share = 0.1;
-    const pace = createPace(
+    const pace = createRateLimiter(
       { perSecond: 1, burst: 1, share: { rate: () => share, turnIn: (_every, after) => after } },
       {
         now: () => timers.now(),
@@ -103,7 +103,7 @@ describe('a pace', () => {
       const turns = Math.ceil((at - every) / (3 * every));
       return after + every + turns * 3 * every - at;
     };
-    const pace = createPace(
+    const pace = createRateLimiter(
       { perSecond: 1, burst: 1, undivided: true, share: { rate: () => 1 / 3, turnIn } },
       { now: () => timers.now(), wait: async (ms) => timers.moveTo(timers.now() + ms) },
     );

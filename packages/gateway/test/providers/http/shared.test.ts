@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { createShared } from '../../../src/providers/http/shared.ts';
+import { createSharedAnswers } from '../../../src/providers/http/shared.ts';
 
 function sharing() {
   let now = 0;
   let asked = 0;
-  const shared = createShared<number>(3000, () => now);
+  const shared = createSharedAnswers<number>(3000, () => now);
   return {
     of: (key: string, fails = false) =>
       shared.of(key, async () => {

@@ -1,4 +1,4 @@
-import { openaiKind } from '../../../src/providers/openai/definition.ts';
+import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
 import { openUpstream, SERVICES, type Service } from './world.ts';
@@ -6,7 +6,7 @@ import { openUpstream, SERVICES, type Service } from './world.ts';
 for (const service of Object.keys(SERVICES) as Service[]) {
   describeProviderContract({
     name: service,
-    abilities: openaiKind.abilities[SERVICES[service].flavour],
+    abilities: openaiDefinition.abilities[SERVICES[service].flavour],
     startTwice: 'two_jobs',
     async create(openHttp) {
       const { simulators, open } = await openUpstream(service, {}, openHttp);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
-import { openaiKind } from '../../../src/providers/openai/definition.ts';
+import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
 import { openHttpWhile } from '../../support/openHttp.ts';
 
 const read = (file: unknown, env: Record<string, string> = {}) =>
-  readAccounts({ file, env, kinds: [openaiKind] });
+  readAccounts({ file, env, definitions: [openaiDefinition] });
 
 /** The account of these members as the registry opens it, at a time of its choice. */
 async function opened(members: Record<string, unknown>, at = '2026-11-25') {
@@ -13,7 +13,7 @@ async function opened(members: Record<string, unknown>, at = '2026-11-25') {
   const [only] = accounts;
   if (!only) throw new Error(problems.join());
   const clock = { now: () => Date.parse(at) };
-  const account = await only.kind.open(only.account, {
+  const account = await only.definition.open(only.account, {
     id: 'one',
     log: createLog('silent'),
     clock,

@@ -1,7 +1,7 @@
 import { type Simulators, type SimulatorsOptions, startSimulators } from '@onetake/simulators';
 import { onTestFinished } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
-import { openaiKind } from '../../../src/providers/openai/definition.ts';
+import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
 import type { Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { type Clock, systemClock } from '../../../src/time/clock.ts';
@@ -22,7 +22,7 @@ export type Service = keyof typeof SERVICES;
 
 export const signal = (): AbortSignal => AbortSignal.timeout(15_000);
 
-type Account = Partial<Parameters<typeof openaiKind.open>[0]>;
+type Account = Partial<Parameters<typeof openaiDefinition.open>[0]>;
 
 /** An adapter as the registry opens it, closed with the test. */
 export async function openAccount(
@@ -30,7 +30,7 @@ export async function openAccount(
   clock: Clock = systemClock,
   openHttp = openHttpWhile(),
 ): Promise<Provider> {
-  const { provider } = await openaiKind.open(
+  const { provider } = await openaiDefinition.open(
     { delete_after_collect: false, json_create: false, ...account },
     { id: 'openai', log: createLog('silent'), clock, callback: undefined, openHttp },
   );

@@ -36,9 +36,9 @@ export const MINIMAX: PackageRow = {
     { code: 'insufficient_balance_error', reason: 'quota_exhausted' },
     { code: 'authorized_error', reason: 'auth_failed' },
   ],
-  told: { state: 'task.status', queued: ['queued'] },
+  reports: { state: 'task.status', queued: ['queued'] },
   limits: {
-    // "Video generation: 5 RPM", told for the models before H3 and not for H3 itself; ten seconds between questions.
+    // "Video generation: 5 RPM", stated for the models before H3 and not for H3 itself; ten seconds between polls.
     inFlight: 20,
     startsPerMinute: 5,
     asksPerSecond: 5,

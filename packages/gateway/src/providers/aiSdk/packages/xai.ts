@@ -29,7 +29,7 @@ export const XAI: PackageRow = {
     { message: /credits|spending limit|billing/i, reason: 'quota_exhausted' },
   ],
   // "GET /v1/videos/{request_id}": 202 with `status: pending` and `progress` while it runs.
-  told: { progress: 'progress' },
+  reports: { progress: 'progress' },
   limits: {
     // xAI tells limits on the page of a team's own models alone; 60 a minute is what others report for video.
     inFlight: 20,
