@@ -1,11 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { MediaStorage } from '../../src/media/media.ts';
 import { createVerifiedMedia, type Damage } from '../../src/media/verified.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { readAll } from '../support/http/readAll.ts';
+import { recordDiskSteps } from '../support/diskSteps.ts';
 
 /** A storage, and a way to open the same one again as the next process would. */
 export interface OpenStorage {
@@ -235,6 +237,27 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
         else await write[ending]();
         expect(await (await storage.write(key)).readNote()).toBeUndefined();
       }
+    });
+
+    it('survives a power loss, and never speaks of bytes that do not', async () => {
+      const { storage } = await open();
+      const key = newKey();
+      const write = await storage.write(key);
+      const steps = recordDiskSteps(dirname(write.path));
+      await write.append(streamOf('bytes'), 0);
+      const [part, note] = [basename(write.path), `${basename(write.path)}.note`];
+      steps.length = 0;
+      await write.writeNote({ total: 5 });
+      expect(steps).toEqual([
+        `sync ${part}`,
+        `write ${note}.new`,
+        `sync ${note}.new`,
+        `rename ${note}.new to ${note}`,
+        'sync .',
+      ]);
+      steps.length = 0;
+      await write.abandon();
+      expect(steps).toEqual([`rm ${note}`, `rm ${part}`]);
     });
 
     it('that cannot be read is none', async () => {

@@ -10,6 +10,7 @@ import { explained } from '../../../src/media/files/disk.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeStorageContract, put } from '../storageContract.ts';
+import { recordDiskSteps } from '../../support/diskSteps.ts';
 
 const KEY = 'video/0123.mp4';
 
@@ -75,6 +76,52 @@ describe('files', () => {
     const root = await tempFolder();
     await createFileStorage({ root }).check();
     expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe('what survives a power loss', () => {
+  it('is a committed object: its bytes before its name, its name before the answer', async () => {
+    const root = await tempFolder();
+    const steps = recordDiskSteps(root);
+    const write = await createFileStorage({ root }).write(KEY);
+    await write.append(Readable.from([Buffer.from('bytes')]), 0);
+    steps.length = 0;
+    await write.commit();
+    expect(steps.slice(0, 3)).toEqual([`sync ${KEY}.part`, `rename ${KEY}.part to ${KEY}`, 'sync video']);
+    expect(steps.slice(3)).toEqual([`rm ${KEY}.part.note`]);
+  });
+
+  it('is every folder that was made for it', async () => {
+    const dir = await tempFolder();
+    const root = join(dir, 'data', 'media');
+    const steps = recordDiskSteps(dir);
+    await createFileStorage({ root }).write(KEY);
+    expect(steps).toEqual(['mkdir data/media/video', 'sync data/media', 'sync data', 'sync .']);
+    steps.length = 0;
+    // The folder was there.
+    await createFileStorage({ root }).write(KEY);
+    expect(steps).toEqual(['mkdir data/media/video']);
+  });
+
+  it('is a removal: no object comes back under a row that is gone', async () => {
+    const root = await tempFolder();
+    const storage = createFileStorage({ root });
+    await put(storage, KEY, 'bytes');
+    const steps = recordDiskSteps(root);
+    await storage.remove(KEY);
+    expect(steps).toEqual([`rm ${KEY}.part.note`, `rm ${KEY}.part`, `rm ${KEY}`, 'sync video']);
+  });
+
+  it('is what a check writes: a disk that takes bytes and loses them is found out', async () => {
+    const root = await tempFolder();
+    const steps = recordDiskSteps(root);
+    await createFileStorage({ root }).check();
+    expect(steps.map((step) => step.replace(/check-\S+/, 'check'))).toEqual([
+      'mkdir .',
+      'write .check',
+      'sync .check',
+      'rm .check',
+    ]);
   });
 });
 

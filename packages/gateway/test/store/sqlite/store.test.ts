@@ -12,6 +12,7 @@ import { tempFolder } from '../../support/tempFolder.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
+import { migrateSqlite } from '../../../src/store/sqlite/migrations.ts';
 
 async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<Store> {
   const store = await openSqliteStore({ dir, exclusive: true, ...options });
@@ -92,6 +93,30 @@ describe('group commit', () => {
     await store.close();
     expect(await accepting).toEqual({ outcome: 'accepted' });
     expect(await (await openStore(dir)).task(task.id)).toStrictEqual(task);
+  });
+});
+
+describe('every connection that writes', () => {
+  const { prepare } = Database.prototype;
+
+  it.each<[string, (dir: string) => Promise<unknown>]>([
+    ['of a gateway', (dir) => openStore(dir)],
+    ['of the command line', (dir) => openStore(dir, { exclusive: false })],
+    ['of a migration', (dir) => migrateSqlite(dir)],
+  ])('%s waits for the disk at each commit, and keeps what rows refer to', async (_whose, work) => {
+    const dir = await tempFolder();
+    const settings = new Set<string>();
+    vi.spyOn(Database.prototype, 'prepare').mockImplementation(function (this: Database.Database, source) {
+      if (this.name === join(dir, 'onetake.db')) {
+        const asked = ['synchronous', 'journal_mode', 'foreign_keys'];
+        settings.add(asked.map((name) => `${name} ${this.pragma(name, { simple: true })}`).join(', '));
+      }
+      return Reflect.apply(prepare, this, [source]);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    await work(dir);
+    // 2 is FULL: the log is synced before a commit is answered, which alone survives a power loss.
+    expect([...settings]).toEqual(['synchronous 2, journal_mode wal, foreign_keys 1']);
   });
 });
 
