@@ -1,11 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { backupCommand } from '../../src/cli/backup.ts';
 import { createFileStorage } from '../../src/media/files/storage.ts';
-import { MOVED, markFolder } from '../../src/store/folder/marks.ts';
+import { BACKUP, MOVED, markFolder } from '../../src/store/folder/marks.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { accepted } from '../store/contract/steps.ts';
+import { recordDiskSteps } from '../support/diskSteps.ts';
 import { type Json, QUICK } from '../support/gateway.ts';
 import { readAll } from '../support/http/readAll.ts';
 import { onetake } from '../support/processes/commandLine.ts';
@@ -74,6 +76,35 @@ it('a backup made beside a gateway at work starts as a gateway of its own, once 
     );
   }
   expect(await second.ended(await second.submit({ seed: 99 }))).toMatchObject({ status: 'succeeded' });
+});
+
+it('is on the disk, in an order that leaves no half of one, when the command ends', async () => {
+  const [dir, to] = [await tempFolder(), await tempFolder()];
+  const { media } = await fillFolder(dir);
+  vi.stubEnv('ONETAKE_DATA_DIR', dir);
+  const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    said.mockRestore();
+  });
+  const steps = recordDiskSteps(to);
+  expect(await backupCommand(['--to', to])).toBe(0);
+  const [mark, draft, final] = [BACKUP, 'onetake.db.new', 'onetake.db'];
+  // The mark before anything that could be taken for a data folder.
+  expect(steps.slice(0, 3)).toEqual([`write ${mark}`, `sync ${mark}`, 'sync .']);
+  expect(steps.slice(3, 5)).toEqual([`rm ${draft}`, `sync ${draft}`]);
+  expect(steps.slice(-4)).toEqual([
+    `rm ${final}-wal`,
+    `rm ${final}-shm`,
+    `rename ${draft} to ${final}`,
+    'sync .',
+  ]);
+  const published = steps.indexOf(`rename ${draft} to ${final}`);
+  for (const { storageKey } of media) {
+    const copied = steps.indexOf(`rename media/${storageKey}.part to media/${storageKey}`);
+    expect(copied).toBeGreaterThan(0);
+    expect(copied).toBeLessThan(published);
+  }
 });
 
 it('is of one moment, whatever is written meanwhile', async () => {

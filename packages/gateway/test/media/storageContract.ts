@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import type { MediaStorage } from '../../src/media/media.ts';
 import { createVerifiedMedia, type Damage } from '../../src/media/verified.ts';
 import { newId } from '../../src/tasks/ids.ts';
-import { readAll } from '../support/http/readAll.ts';
 import { recordDiskSteps } from '../support/diskSteps.ts';
+import { readAll } from '../support/http/readAll.ts';
 
 /** A storage, and a way to open the same one again as the next process would. */
 export interface OpenStorage {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { aMediaRow } from '../../support/builders.ts';
-import { createWorld, type World } from '../../support/engineWorld.ts';
+import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
 
 /** The rows and the bytes that are left of a task's media. */
 async function leftOf(world: World, id: string) {
@@ -9,6 +9,66 @@ async function leftOf(world: World, id: string) {
   for (const { storageKey } of rows) if (await world.storage.stat(storageKey)) bytes.push(storageKey);
   return { rows: rows.length, bytes: bytes.length };
 }
+
+/** A storage and a store that say in which order bytes and rows of media go. */
+function inOrder(order: string[]): NonNullable<WorldOptions['parts']> {
+  return ({ storage, store }) => ({
+    storage: {
+      ...storage,
+      async remove(key) {
+        await storage.remove(key);
+        order.push('bytes');
+      },
+    },
+    store: {
+      ...store,
+      removeMedia(ids) {
+        order.push(...ids.map(() => 'row'));
+        return store.removeMedia(ids);
+      },
+    },
+  });
+}
+
+describe('bytes go before the row that knows them, which a crash in between leaves to the sweep', () => {
+  it('when a task is deleted', async () => {
+    const order: string[] = [];
+    const world = await createWorld({ parts: inOrder(order) });
+    await world.engine.remove(await world.ends((await world.submit()).id));
+    expect(order).toEqual(['bytes', 'bytes', 'row', 'row']);
+  });
+
+  it('when their time is over', async () => {
+    const order: string[] = [];
+    const world = await createWorld({ parts: inOrder(order) });
+    await world.store.putMedia([1, 2].map(() => aMediaRow({ expiresAt: world.timers.now() })));
+    await world.advance(61_000);
+    expect(order).toEqual(['bytes', 'bytes', 'row', 'row']);
+  });
+});
+
+it('a row whose bytes cannot be removed stays, for as long as they do', async () => {
+  let broken = true;
+  const world = await createWorld({
+    parts: ({ storage }) => ({
+      storage: {
+        ...storage,
+        async remove(key) {
+          if (broken) throw new Error('the storage is away');
+          await storage.remove(key);
+        },
+      },
+    }),
+  });
+  const task = await world.ends((await world.submit()).id);
+  await expect(world.engine.remove(task)).rejects.toThrow('the storage is away');
+  expect(await leftOf(world, task.id)).toEqual({ rows: 2, bytes: 2 });
+  await world.advance(61_000);
+  expect(await leftOf(world, task.id)).toEqual({ rows: 2, bytes: 2 });
+  broken = false;
+  await world.advance(61_000);
+  expect(await leftOf(world, task.id)).toEqual({ rows: 0, bytes: 0 });
+});
 
 describe('deleting a task', () => {
   it('erases its words, its video and its poster, and keeps its ledger', async () => {

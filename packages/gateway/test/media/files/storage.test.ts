@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { explained } from '../../../src/media/files/disk.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
+import { recordDiskSteps } from '../../support/diskSteps.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeStorageContract, put } from '../storageContract.ts';
-import { recordDiskSteps } from '../../support/diskSteps.ts';
 
 const KEY = 'video/0123.mp4';
 

@@ -111,6 +111,42 @@ describe('an upload', () => {
     },
   );
 
+  it.each<[string, Fate, object]>([
+    ['and its own error is told', 'pass', { cause: { name: 'AccessDenied' } }],
+    [
+      'which is not what is told where it fails too',
+      { answer: (response) => response.writeHead(404).end('<Error><Code>NoSuchUpload</Code></Error>') },
+      { cause: { name: 'AccessDenied' } },
+    ],
+  ])('in parts that is refused gives its parts back, %s', async (_what, removal, told) => {
+    const { storage, flaky } = await between();
+    const write = await staged(storage, randomBytes(17 * MIB));
+    const denied = '<Error><Code>AccessDenied</Code></Error>';
+    let parts = 0;
+    flaky.fate = (request) => {
+      if (request.method === 'DELETE') return removal;
+      if (!isPart(request) || ++parts === 1) return 'pass';
+      return { answer: (response) => response.writeHead(403).end(denied) };
+    };
+    await expect(write.commit()).rejects.toMatchObject(told);
+    const uploadOf = ({ url = '' }: IncomingMessage) =>
+      new URL(url, 'http://localhost').searchParams.get('uploadId');
+    const begun = new Set(flaky.requests.filter(isPart).map(uploadOf));
+    expect(begun.size).toBe(1);
+    const ended = flaky.requests.filter(({ method }) => method === 'DELETE').map(uploadOf);
+    expect(ended).toEqual([...begun]);
+  });
+
+  it('in parts that never began has none to give back', async () => {
+    const { storage, flaky } = await between();
+    const write = await staged(storage, randomBytes(9 * MIB));
+    flaky.fate = () => ({
+      answer: (response) => response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>'),
+    });
+    await expect(write.commit()).rejects.toMatchObject({ cause: { name: 'AccessDenied' } });
+    expect(flaky.requests.filter(({ method }) => method === 'DELETE')).toEqual([]);
+  });
+
   it('that was stored short is removed, and may be tried again', async () => {
     const { storage, flaky, direct } = await between();
     flaky.fate = storingShort(direct, 'pass');

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Store } from '../../../src/store/store.ts';
-import { newTaskId } from '../../../src/tasks/ids.ts';
+import { newId, newTaskId } from '../../../src/tasks/ids.ts';
+import { taskError } from '../../../src/tasks/reasons.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { aRequest, START_OF_TIME } from '../../support/builders.ts';
-import { accepted, moved } from './steps.ts';
+import { accepted, INTENT, intended, moved } from './steps.ts';
 
 /** Lists of tasks. */
 export function describeLists(name: string, open: () => Promise<Store>): void {
@@ -30,6 +31,28 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
         if (page.length < 10) break;
       }
       expect(seen).toEqual(mine.reverse());
+    });
+
+    it('has each task once and whole, with the attempt that it is at', async () => {
+      const store = await open();
+      const first = await intended(store, { accountId: 'first' });
+      const refused = moved(first, { type: 'submit_refused', detail: 'busy' });
+      const second = moved(refused.task, { ...INTENT, accountId: 'second', idempotencyKey: newId() });
+      const confirmed = moved(second.task, { type: 'submit_confirmed', upstreamId: 'job', working: true });
+      const ended = moved(confirmed.task, {
+        type: 'upstream_succeeded',
+        result: { ref: 'https://upstream/video', duration: 4 },
+      });
+      for (const step of [refused, second, confirmed, ended]) expect(await store.commit(step)).toBe(true);
+      const failed = moved(await intended(store), {
+        type: 'failed',
+        error: taskError('upstream_failed', 'no'),
+        outcome: 'failed',
+        detail: 'why not',
+      });
+      expect(await store.commit(failed)).toBe(true);
+      const listed = await store.listTasks({ projectId: 'project', limit: 10 });
+      expect(listed).toStrictEqual([failed.task, ended.task]);
     });
 
     it('can be asked for one status', async () => {

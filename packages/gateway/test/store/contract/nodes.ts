@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Store } from '../../../src/store/store.ts';
-import { newTaskId } from '../../../src/tasks/ids.ts';
+import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { Event } from '../../../src/tasks/lifecycle.ts';
+import { taskError } from '../../../src/tasks/reasons.ts';
 import { isTerminal, PHASES, type Task } from '../../../src/tasks/task.ts';
 import { aRequest } from '../../support/builders.ts';
 import { accepted, INTENT, intended, moved } from './steps.ts';
 
-const CONFIRMED: Event = { type: 'submit_confirmed', upstreamId: 'job', working: false };
+const CONFIRMED = { type: 'submit_confirmed', upstreamId: 'job', working: false } as const satisfies Event;
 
 const byId = (tasks: readonly Task[]) => [...tasks].sort((one, other) => (one.id < other.id ? -1 : 1));
 
@@ -49,6 +50,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       const second = await store.owned('one', 3, first.at(-1)?.id);
       const third = await store.owned('one', 3, second.at(-1)?.id);
       expect([...first, ...second, ...third]).toStrictEqual(mine);
+      expect((await store.owned('other', 100)).map(({ owner }) => owner)).toEqual(Array(7).fill('other'));
     });
   });
 
@@ -98,6 +100,30 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.task(confirmed.task.id)).toStrictEqual(confirmed.task);
       const elsewhere = moved(await intended(store, { accountId: 'other' }), CONFIRMED);
       expect(await store.claim(elsewhere)).toBe('claimed');
+      const another = moved(await intended(store), { ...CONFIRMED, upstreamId: 'another job' });
+      expect(await store.claim(another)).toBe('claimed');
+    });
+
+    it('takes what its own attempt has already for its own, and what an earlier attempt had for taken', async () => {
+      const store = await open();
+      const task = await intended(store);
+      const confirmed = moved(task, CONFIRMED);
+      expect(await store.claim(confirmed)).toBe('claimed');
+      const again = moved(confirmed.task, { type: 'work_started' });
+      expect(await store.claim(again)).toBe('claimed');
+
+      const { phase, version, attempt } = again.task;
+      if (!attempt) throw new Error('there is no attempt');
+      const next = { ...attempt, number: attempt.number + 1, idempotencyKey: newId() };
+      const from = { phase, version };
+      const repeated = {
+        at: 1,
+        from,
+        task: { ...again.task, version: version + 1, attempt: next },
+        ledger: [],
+      };
+      expect(await store.claim(repeated)).toBe('taken');
+      expect(await store.task(task.id)).toStrictEqual(again.task);
     });
 
     it('writes nothing where one has it', async () => {
@@ -132,6 +158,45 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     });
   });
 
+  describe(`${name}: a job of an upstream`, () => {
+    it('is known by its account and id together', async () => {
+      const store = await open();
+      await store.commit(moved(await intended(store), CONFIRMED));
+      await store.commit(
+        moved(await intended(store, { accountId: 'other' }), { ...CONFIRMED, upstreamId: 'its' }),
+      );
+      expect(await store.isKnownUpstream('account', 'job')).toBe(true);
+      expect(await store.isKnownUpstream('other', 'job')).toBe(false);
+      expect(await store.isKnownUpstream('account', 'its')).toBe(false);
+    });
+
+    it('that expired is looked at again since a moment, the latest first, where it had an id', async () => {
+      const store = await open();
+      const end = async (outcome: 'expired' | 'failed', at: number, upstream = true) => {
+        let task = await intended(store);
+        const confirmed = moved(task, { ...CONFIRMED, upstreamId: task.id });
+        if (upstream) {
+          await store.commit(confirmed);
+          task = confirmed.task;
+        }
+        const error = taskError('expired', 'too late');
+        const ended = moved(task, { type: 'failed', error, outcome }, at);
+        expect(await store.commit(ended)).toBe(true);
+        return ended.task;
+      };
+      const [early, middle, late] = [
+        await end('expired', 100),
+        await end('expired', 200),
+        await end('expired', 300),
+      ];
+      await end('failed', 300);
+      await end('expired', 300, false);
+      expect(await store.expiredSince(100, 10)).toStrictEqual([late, middle, early]);
+      expect(await store.expiredSince(101, 10)).toStrictEqual([late, middle]);
+      expect(await store.expiredSince(100, 1)).toStrictEqual([late]);
+    });
+  });
+
   describe(`${name}: submissions that look like a task's`, () => {
     it('are of the same account, model and words, under way, and not the task itself', async () => {
       const store = await open();
@@ -148,6 +213,10 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       await submit({ upstreamModel: 'other' });
       await submit({}, `${prompt} and more`);
       await submit({}, 'a boat');
+      // Refused there, and sent to another account since.
+      const refused = moved(await submit(), { type: 'submit_refused' });
+      await store.commit(refused);
+      await store.commit(moved(refused.task, { ...INTENT, accountId: 'other', idempotencyKey: newId() }));
       await accepted(store, { request: aRequest({ prompt }) });
       await store.commit(moved(await submit(), CONFIRMED));
       const found = await store.submittingLike(task);

@@ -14,7 +14,16 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       const row = aMediaRow({ state: 'pending' });
       await store.putMedia([row]);
       expect(await store.media(row.id)).toStrictEqual(row);
-      const present = { ...row, state: 'present', bytes: 1, sha256: 'x', taskId: 't', expiresAt: 5 } as const;
+      const present = {
+        ...row,
+        state: 'present',
+        storageKey: `video/${row.id}_1.mp4`,
+        contentType: 'video/webm',
+        bytes: 1,
+        sha256: 'x',
+        taskId: 't',
+        expiresAt: 5,
+      } as const;
       await store.putMedia([present]);
       expect(await store.media(row.id)).toStrictEqual(present);
       expect(await store.mediaOf('t')).toStrictEqual([present]);
@@ -104,6 +113,8 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       const due = await store.sweepable(100, 50, 10);
       expect(due.map(({ id }) => id).sort()).toEqual([expired.id, abandoned.id].sort());
       expect(await store.sweepable(100, 50, 1)).toHaveLength(1);
+      expect(await store.sweepable(100, 50, 10, [expired.id])).toStrictEqual([abandoned]);
+      expect(await store.sweepable(100, 50, 10, [expired.id, abandoned.id])).toEqual([]);
       await store.removeMedia(due.map(({ id }) => id));
       expect(await store.sweepable(100, 50, 10)).toEqual([]);
       expect(await store.media(kept.id)).toBeDefined();

@@ -34,6 +34,39 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       );
     });
 
+    it('has everything that a move changes, and keeps what it was accepted with', async () => {
+      const store = await open();
+      await fc.assert(
+        fc.asyncProperty(anyTask, anyTask, async (before, generated) => {
+          const { attempt: _, ...first } = { ...before, id: newTaskId() };
+          const { id, projectId, keyId, owner, createdAt, deadlineAt, price } = first;
+          const kept = { id, projectId, keyId, owner, createdAt, deadlineAt, price };
+          const { attempt: tried, ...next } = { ...generated, ...kept, version: first.version + 1 };
+          await store.accept(anAcceptance(first));
+          const from = { phase: first.phase, version: first.version };
+          expect(await store.commit({ at: START_OF_TIME, from, task: next, ledger: [] })).toBe(true);
+          expect(await store.task(id)).toStrictEqual(next);
+          if (!tried) return;
+
+          // The attempt as it begins, and then with all that is learnt of it.
+          const { number, accountId, upstreamModel, intendedAt } = tried;
+          const begun = { number, accountId, upstreamModel, intendedAt, idempotencyKey: newId() };
+          const there = tried.intendedThereAt === undefined ? {} : { intendedThereAt: tried.intendedThereAt };
+          for (const attempt of [
+            { ...begun, ...there },
+            { ...tried, ...begun },
+          ]) {
+            const { version = 0 } = (await store.task(id)) ?? {};
+            const task = { ...next, attempt, version: version + 1 };
+            const since = { phase: next.phase, version };
+            expect(await store.commit({ at: START_OF_TIME, from: since, task, ledger: [] })).toBe(true);
+            expect(await store.task(id)).toStrictEqual(task);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+
     it('is undefined where there is none', async () => {
       expect(await (await open()).task(newTaskId())).toBeUndefined();
     });
@@ -155,6 +188,14 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
         unfinished.map((task) => ({ ...task, owner: 'heir', version: task.version + 1 })),
       );
       expect(await store.adopt('heir', 3)).toEqual([]);
+    });
+
+    it('takes no more than it was asked for, of however many owners', async () => {
+      const store = await open();
+      const owners = ['first', 'second', 'third'];
+      for (const owner of [...owners, ...owners]) await accepted(store, { owner });
+      expect(await store.adopt('heir', 4)).toHaveLength(4);
+      expect((await store.loads()).get('heir')).toBe(4);
     });
 
     it('leaves what the adopter has already', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { migrateSqlite } from '../../../src/store/sqlite/migrations.ts';
 import { openSqliteStore, type SqliteOptions } from '../../../src/store/sqlite/store.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
@@ -12,7 +13,6 @@ import { tempFolder } from '../../support/tempFolder.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
-import { migrateSqlite } from '../../../src/store/sqlite/migrations.ts';
 
 async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<Store> {
   const store = await openSqliteStore({ dir, exclusive: true, ...options });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { BACKUP, isMarked, MOVED, markFolder, unmarkFolder } from '../../src/store/folderMarks.ts';
-import { recordDiskSteps } from '../support/diskSteps.ts';
-import { tempFolder } from '../support/tempFolder.ts';
+import { BACKUP, isMarked, MOVED, markFolder, unmarkFolder } from '../../../src/store/folder/marks.ts';
+import { recordDiskSteps } from '../../support/diskSteps.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
 
-describe.each([MOVED, BACKUP])('the mark %s', (mark) => {
+describe.each([MOVED, BACKUP] as const)('the mark %s', (mark) => {
   it('is on the disk, its words and its name, when the call returns', async () => {
     const dir = await tempFolder();
     const steps = recordDiskSteps(dir);
