@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { createFileStorage } from '../../src/media/files/storage.ts';
+import { createFileStorage } from '../../../src/media/files/storage.ts';
 
 /** A process to be killed: writes the object `key` below `root` without an end, and says so as it goes. */
 const [root = '', key = ''] = process.argv.slice(2);
