@@ -1,10 +1,11 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import fastify from 'fastify';
+import fastify, { type FastifyReply } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { ApiContext, App } from '../../../src/api/context.ts';
 import { createDraining } from '../../../src/api/draining.ts';
+import { hangUpSignal } from '../../../src/api/http/hangUp.ts';
 import { eventRoute } from '../../../src/api/routes/events.ts';
 import { queryRoute } from '../../../src/api/routes/query.ts';
 import { createFeed, type Feed } from '../../../src/engine/events/feed.ts';
@@ -183,4 +184,173 @@ it('a client that does not read, and then goes, leaves no listener', async () =>
   for (let i = 0; i < 20; i++) w.change({});
   socket.destroy();
   await w.unheard();
+});
+
+/** What waits with a timer set for so long, from here on, and has not been cleared. */
+function watchTimers(ms: number) {
+  const set = new Set<unknown>();
+  const {
+    setTimeout: timeout,
+    setInterval: interval,
+    clearTimeout: clear,
+    clearInterval: clearInt,
+  } = globalThis;
+  onTestFinished(() => void vi.unstubAllGlobals());
+  vi.stubGlobal('setTimeout', (work: () => void, delay: number) => {
+    const timer = timeout(work, delay);
+    if (delay === ms) set.add(timer);
+    return timer;
+  });
+  vi.stubGlobal('setInterval', (work: () => void, delay: number) => {
+    // What comes every fifteen seconds comes soon in a test.
+    const timer = interval(work, 5);
+    if (delay === ms) set.add(timer);
+    return timer;
+  });
+  vi.stubGlobal('clearTimeout', (timer: NodeJS.Timeout) => {
+    set.delete(timer);
+    clear(timer);
+  });
+  vi.stubGlobal('clearInterval', (timer: NodeJS.Timeout) => {
+    set.delete(timer);
+    clearInt(timer);
+  });
+  return set;
+}
+
+describe.each([
+  ['a held query', '?wait=60', 60_000],
+  ['an event stream', '/events', 15_000],
+] as const)('%s', (_what, suffix, ms) => {
+  it.each([
+    ['the client goes away', 'hang up'],
+    ['the gateway stops', 'drain'],
+    ['the task ends', 'end'],
+  ] as const)('leaves no timer where %s', async (_how, how) => {
+    const timers = watchTimers(ms);
+    const w = await world();
+    const socket = await w.ask('GET', `${w.path}${suffix}`);
+    await w.heard();
+    expect(timers.size).toBe(1);
+    if (how === 'hang up') socket.destroy();
+    if (how === 'drain') w.draining.release();
+    if (how === 'end') w.change({ phase: 'failed' });
+    await w.unheard();
+    await eventually(() => expect(timers.size).toBe(0));
+  });
+});
+
+it('a stream without news says so now and then, so that proxies keep it', async () => {
+  watchTimers(15_000);
+  const w = await world();
+  const socket = await w.ask('GET', `${w.path}/events`);
+  let text = '';
+  socket.on('data', (data) => {
+    text += String(data);
+  });
+  await eventually(() => expect(text).toContain('\n:\n\n'));
+});
+
+it('a held query goes on where the status stays as it was', async () => {
+  const w = await world();
+  const response = fetch(`${w.origin}${w.path}?wait=60`);
+  await w.heard();
+  w.change({ cancelRequestedAt: 1 });
+  await fetch(`${w.origin}/none`);
+  expect(w.listening()).toBe(2);
+  w.change({ phase: 'failed' });
+  expect((await response).headers.get('etag')).toBe('"3"');
+});
+
+it.each<[string, string, Record<string, string>, Partial<Task>]>([
+  ['nothing was said of waiting', '', {}, {}],
+  ['no time is to be waited', '?wait=0', {}, {}],
+  ['the task is over', '?wait=60', {}, { phase: 'failed' }],
+  ['the client has another answer', '?wait=60', { 'if-none-match': '"other"' }, {}],
+  ['a preference cannot be read', '', { prefer: 'wait=soon' }, {}],
+])('a query is answered at once where %s', async (_when, suffix, headers, changes) => {
+  const w = await world();
+  if (Object.keys(changes).length > 0) w.change(changes);
+  const response = await fetch(`${w.origin}${w.path}${suffix}`, { headers });
+  expect(response.status).toBe(200);
+  expect(w.listening()).toBe(0);
+});
+
+it.each([
+  ['wait=600', 60_000],
+  ['respond-async, wait=30', 30_000],
+])('a preference is waited for within a minute: %s', async (prefer, ms) => {
+  const timers = watchTimers(ms);
+  const w = await world();
+  const response = fetch(`${w.origin}${w.path}`, { headers: { prefer } });
+  await w.heard();
+  expect(timers.size).toBe(1);
+  w.change({ phase: 'failed' });
+  await response;
+});
+
+it('a client that has the answer waits for the next one', async () => {
+  const w = await world();
+  const response = fetch(`${w.origin}${w.path}?wait=60`, { headers: { 'if-none-match': '"1"' } });
+  await w.heard();
+  w.change({ phase: 'failed' });
+  expect((await response).status).toBe(200);
+});
+
+describe('a gateway that stops', () => {
+  it('tells so from the first moment, and lets go of who waits when it says so', () => {
+    const draining = createDraining();
+    let told = 0;
+    const stop = draining.onRelease(() => {
+      told += 1;
+    });
+    draining.onRelease(() => {
+      told += 10;
+      stop();
+    });
+    expect(draining.begun).toBe(false);
+    draining.begin();
+    expect([draining.begun, told]).toEqual([true, 0]);
+    draining.release();
+    expect(told).toBe(11);
+  });
+
+  it('at once lets go of who comes too late, but not before that one is ready', async () => {
+    const draining = createDraining();
+    draining.release();
+    expect(draining.begun).toBe(true);
+    let told = false;
+    draining.onRelease(() => {
+      told = true;
+    });
+    expect(told).toBe(false);
+    await Promise.resolve();
+    expect(told).toBe(true);
+  });
+});
+
+describe('the signal of a client that hangs up', () => {
+  const answer = (state: { destroyed: boolean; writableFinished: boolean }) => {
+    const raw = Object.assign(new EventEmitter(), state);
+    return { raw, reply: { raw } as unknown as FastifyReply };
+  };
+
+  it.each([
+    ['has gone already', true, false, true],
+    ['has had its whole answer', true, true, false],
+  ])('that %s', (_what, destroyed, writableFinished, aborted) => {
+    expect(hangUpSignal(answer({ destroyed, writableFinished }).reply).aborted).toBe(aborted);
+  });
+
+  it.each([
+    ['in the middle of its answer', false, true],
+    ['after it', true, false],
+  ])('%s', (_when, writableFinished, aborted) => {
+    const { raw, reply } = answer({ destroyed: false, writableFinished: false });
+    const signal = hangUpSignal(reply);
+    expect(signal.aborted).toBe(false);
+    raw.writableFinished = writableFinished;
+    raw.emit('close');
+    expect(signal.aborted).toBe(aborted);
+  });
 });

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { typicalTimeScheduler } from '../../../src/engine/stages/pollScheduler.ts';
+
+const SECOND = 1000;
+const typical = { medianSeconds: 100, p90Seconds: 200 };
+const { nextDelay, remaining } = typicalTimeScheduler;
+
+describe('what a task is expected to take', () => {
+  it.each<[string, number, number | undefined, number]>([
+    ['at first the median', 0, undefined, 100],
+    ['later what is left of it', 60, undefined, 40],
+    ['at the median a tenth of it', 100, undefined, 10],
+    ['soon after it no less', 119, undefined, 10],
+    ['in the tail half of what it is late', 140, undefined, 20],
+    ['by the upstream’s percentage', 30, 50, 30],
+    ['by that also in the tail', 300, 75, 100],
+    ['from five percent on', 30, 5, 570],
+    ['not by less, which is too little to reckon with', 30, 4, 70],
+    ['nothing more where the upstream says that all is done', 30, 100, 0],
+  ])('is %s', (_what, age, progress, seconds) => {
+    expect(remaining({ ageMs: age * SECOND, typical, ...(progress === undefined ? {} : { progress }) })).toBe(
+      seconds * SECOND,
+    );
+  });
+});
+
+describe('the next question', () => {
+  it.each<[string, number, number | undefined, number]>([
+    ['is rare while nothing can be finished', 0, undefined, 30],
+    ['is frequent from half the median on', 50, undefined, 5],
+    ['and around it', 100, undefined, 5],
+    ['and until lateness stretches it', 150, undefined, 5],
+    ['by a tenth of the lateness', 200, undefined, 10],
+    ['never comes later than half a minute', 4000, undefined, 30],
+  ])('%s', (_what, age, progress, seconds) => {
+    const delay = nextDelay({
+      ageMs: age * SECOND,
+      typical,
+      ...(progress === undefined ? {} : { progress }),
+      minIntervalMs: 1000,
+    });
+    expect(delay).toBe(seconds * SECOND);
+  });
+
+  it('comes early where an early failure may be found, and no later than a third of what is left', () => {
+    const short = { medianSeconds: 40, p90Seconds: 80 };
+    const early = (ageMs: number, progress?: number) =>
+      nextDelay({
+        ageMs,
+        typical: short,
+        ...(progress === undefined ? {} : { progress }),
+        minIntervalMs: 1000,
+      });
+    expect(early(0)).toBeCloseTo(40_000 / 3);
+    // A quarter of the median where less is left by the upstream's word.
+    expect(early(10_000, 90)).toBe(10_000);
+    expect(early(10_000, 20)).toBeCloseTo(40_000 / 3);
+    expect(early(20_000)).toBe(2000);
+  });
+
+  it('keeps the distance that the account asks for, within half a minute', () => {
+    const asked = (minIntervalMs: number) => nextDelay({ ageMs: 100 * SECOND, typical, minIntervalMs });
+    expect(asked(7000)).toBe(7000);
+    expect(asked(60_000)).toBe(30_000);
+  });
+});
