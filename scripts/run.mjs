@@ -29,7 +29,8 @@ const USAGES = {
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
-  mutants: '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--lanes 1] [--fresh]',
+  mutants:
+    '[path[:from-to] …] [--sample 300 --seed 7] [--tests filter] [--budget 60] [--minutes 30] [--lanes 1] [--fresh]',
   docs: '[--check]         writes the generated documents, or tells which are stale',
 };
 

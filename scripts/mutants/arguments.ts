@@ -7,6 +7,8 @@ export interface Asked {
   readonly seed: number;
   readonly tests: readonly string[];
   readonly budgetMs: number;
+  /** After which no further mutant is begun. */
+  readonly limitMs: number;
   readonly lanes: number;
   readonly fresh: boolean;
 }
@@ -29,7 +31,7 @@ export function parseArguments(args: readonly string[]): Asked {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
   const { values, positionals } = parsed;
-  const number = (name: 'sample' | 'seed' | 'budget' | 'lanes'): number | undefined => {
+  const number = (name: 'sample' | 'seed' | 'budget' | 'minutes' | 'lanes'): number | undefined => {
     const text = values[name];
     if (text === undefined) return undefined;
     if (!/^\d+$/.test(text)) throw new UsageError(`--${name} takes a whole number, not "${text}"`);
@@ -41,6 +43,7 @@ export function parseArguments(args: readonly string[]): Asked {
     seed: number('seed') ?? 1,
     tests: values.tests ?? [],
     budgetMs: (number('budget') ?? 60) * 1000 || Number.POSITIVE_INFINITY,
+    limitMs: (number('minutes') ?? 0) * 60_000 || Number.POSITIVE_INFINITY,
     lanes: Math.max(1, number('lanes') ?? 1),
     fresh: values.fresh ?? false,
   };
@@ -55,6 +58,7 @@ const parse = (args: readonly string[]) =>
       seed: { type: 'string' },
       tests: { type: 'string', multiple: true },
       budget: { type: 'string' },
+      minutes: { type: 'string' },
       lanes: { type: 'string' },
       fresh: { type: 'boolean' },
     },
