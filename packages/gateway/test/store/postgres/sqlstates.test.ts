@@ -12,6 +12,9 @@ describe('SQLSTATE', () => {
     const codes = await knownSqlstates();
     expect(codes.length).toBeGreaterThan(250);
     expect(codes.filter((code) => !isClassified(code))).toEqual([]);
+    expect(
+      codes.filter((code) => !['unavailable', 'refused', 'conflict'].includes(classify(code).verdict)),
+    ).toEqual([]);
   });
 
   it('is answered with 503 and a time to try again, but for what is about the values', async () => {
