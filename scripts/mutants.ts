@@ -119,7 +119,10 @@ async function testAll(
       for (const mutant of queue) {
         // A sample is in random order: those that there was time for are one too.
         if (performance.now() - started > asked.limitMs) return;
-        const verdict = await judge(mutant, planner, lane);
+        const verdict = await judge(mutant, planner, lane).catch(
+          // Counts against the tests: nobody has seen one fail.
+          (error): Verdict => ({ mutant, status: 'survived', by: `could not be judged: ${error}` }),
+        );
         verdicts.push(verdict);
         const seconds = ((performance.now() - started) / 1000).toFixed(0);
         say(`[${verdicts.length}/${mutants.length} ${seconds}s] ${lineOf(verdict)}`);

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { Client } from 'pg';
 import { createVitest, type TestModule, type TestSpecification, type Vitest } from 'vitest/node';
 import type { Covered, Run } from './switches.ts';
@@ -116,7 +117,7 @@ async function test(opened: Vitest, { file, tests }: Batch): Promise<void> {
   );
   const { unhandledErrors } = await opened.runTestSpecifications(found);
   if (unhandledErrors.length > 0) {
-    const failed = unhandledErrors.map((error) => ({ test: '', message: String(error) }));
+    const failed = unhandledErrors.map((error) => ({ test: '', message: inspect(error) }));
     say({ type: 'tested', tested: { file, overheadMs: 0, passed: {}, failed } });
   }
   opened.state.clearErrors();
