@@ -9,3 +9,12 @@ const { MUTANTS_FILE: file = '', MUTANTS_TEST: test = '' } = process.env;
 const write = (): void => writeCoverage(file, test);
 setInterval(write, WRITE_EVERY_MS).unref();
 process.on('exit', write);
+
+// A child that has answered may be killed at once.
+const { send } = process;
+if (send) {
+  process.send = (...args: unknown[]): boolean => {
+    write();
+    return Reflect.apply(send, process, args);
+  };
+}
