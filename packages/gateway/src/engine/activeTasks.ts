@@ -9,56 +9,56 @@ import { fallbackFor } from './fallbackEvent.ts';
 import { isSameWrite } from './isSameWrite.ts';
 import type { EngineParts } from './parts.ts';
 
-/** An unfinished task in this node's hands: the stored task, and what need not be stored. */
+/** An unfinished task that this node drives: the stored task, and the state that is kept in memory only. */
 export interface ActiveTask {
   task: Task;
   /** 0-100, never falling. */
   progress: number | undefined;
   /** When the task is expected to be done, milliseconds UTC. */
   expectedAt: number | undefined;
-  /** The place taken on an account, given back when the upstream is done with the task. */
+  /** The slot taken on an account. It is released when the upstream is done with the task. */
   slot: AccountState | undefined;
-  /** Submissions that failed by trouble of this gateway's own: they count against nobody. */
+  /** Submissions that failed because of this gateway itself. They do not count towards `maxAttempts`. */
   ownTries: number;
-  /** Refusals that count towards the task's last attempt: not those for a trouble of the account, or of this gateway. */
+  /** Refusals that count towards `maxAttempts`. Refusals caused by the account or by this gateway are not counted. */
   refusals: number;
-  /** Questions in a row that failed, or found no such job. */
+  /** Consecutive polls that failed or did not find the job. */
   askFailures: number;
   missingSince: Moment | undefined;
-  /** When the task expires: what was left of its time when it was taken into hand. */
+  /** When the task expires, computed from the time that was left when this node took it over. */
   readonly deadline: Moment;
-  /** The stored time that the age of the upstream's work is counted from, and when that was by the monotonic clock. */
+  /** The stored time from which the age of the upstream job is counted, and the same moment on the monotonic clock. */
   ageFrom: { readonly at: number; readonly moment: Moment } | undefined;
-  /** When the next question about it is due; undefined while one is under way. */
+  /** When the next poll is due; undefined while a poll is in flight. */
   dueAt: Moment | undefined;
   /** Cancels whatever the task waits for. */
   cancelTimer: (() => void) | undefined;
-  /** Its video is being fetched at this moment, rather than waiting for a place or a better time. */
+  /** True while its video is being fetched; false while the download waits for a slot or a retry. */
   fetching: boolean;
-  /** Interrupts what is under way for it here, once it is no longer this node's. */
+  /** Aborts the work in progress once another node drives the task. */
   interrupt: (() => void) | undefined;
-  /** Whether a move is being written: what is in memory may be older than what others can read. */
+  /** True while a transition is being written: the stored task may be newer than `task`. */
   moving: boolean;
-  /** Whether a move was given up that may have been made all the same: what is in memory may be older than what is stored. */
+  /** True after a write whose outcome is unknown: the stored task may be newer than `task`. */
   writeUnknown: boolean;
-  /** Moves of one task are written one after the other, each judged on the outcome of the one before. */
+  /** The last queued transition. Transitions of one task are written one at a time, each based on the result of the one before. */
   lastMove: Promise<unknown>;
 }
 
-/** What a task that is upstream has left at least when it is taken into hand: as long as a last look may take. Milliseconds. */
+/** The least time that a submitted task has before it expires when a node takes it over: enough for a last poll. Milliseconds. */
 const LEAST_LEFT_MS = 600_000;
-/** Waits between tries of a write that must not be given up, in milliseconds. */
+/** Delay between tries of a write that is retried until it succeeds, in milliseconds. */
 const STORE_RETRY_MS = 250;
 
 interface MoveOptions {
   readonly media?: readonly MediaRow[];
   readonly retryUntilWritten?: boolean;
   readonly only?: Phase;
-  /** The move gives the attempt its upstream id, which must not be another attempt's. */
+  /** The transition records the upstream id, which must not belong to another attempt. */
   readonly claim?: boolean;
 }
 
-/** The upstream id was claimed for another attempt first. */
+/** The upstream id already belongs to another attempt. */
 export class UpstreamIdTaken extends Error {}
 
 /** The unfinished tasks that this node drives, and the one way to change them. */
@@ -72,27 +72,27 @@ export interface ActiveTasks {
   readonly size: number;
   [Symbol.iterator](): Iterator<ActiveTask>;
   /**
-   * Makes a move durable, then announces it. Undefined where the move is not legal (any more): somebody else was first.
-   * `insist` tries again for as long as the store is down: for facts that only this process knows. Where the store refuses
-   * the values of the move, something plainer is written instead.
-   * `only` makes the move illegal in any other phase: for decisions that a move still under way may overtake.
-   * With `claim`, throws `UpstreamIdTaken`.
+   * Writes a transition and then publishes it. Resolves with undefined if the transition is not legal, or no longer.
+   * `retryUntilWritten` retries for as long as the store is down, for facts that only this process knows. If the store
+   * rejects the values of the transition, a fallback event is written instead.
+   * `only` makes the transition illegal in any other phase, for decisions that a queued transition may overtake.
+   * With `claim`, throws `UpstreamIdTaken` if the upstream id belongs to another attempt.
    */
   apply(active: ActiveTask, event: Event, options?: MoveOptions): Promise<Task | undefined>;
-  /** Reads what somebody else wrote: a wish to cancel, or the end. */
+  /** Reloads the task after another node has written it: a cancel request, an upstream id, or its end. */
   refresh(active: ActiveTask): Promise<void>;
   /** Tells the feed that progress moved. */
   report(active: ActiveTask, progress: number | undefined, expectedAt: number): void;
-  /** Drives a task no more: whatever is still under way for it is not written in this driver's name. */
+  /** Stops driving a task. Work that is still in progress for it is not written any more. */
   release(active: ActiveTask): void;
-  /** Moves under way are finished when this resolves; insisting ends. */
+  /** Stops retrying failed writes. Resolves when no transition is being written. */
   settle(): Promise<void>;
 }
 
 interface ActiveTasksParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
   /**
-   * Somebody else's change came to light, by being told or as a move was written: a wish to cancel, or an id that was known
-   * elsewhere alone. Whichever comes second has nothing new to say.
+   * Called when the stored task turns out to have been changed by another node: a cancel request, or an upstream id that only
+   * that node knew. It may be found by a message or by a failed write, and is reported once.
    */
   readonly changed: (active: ActiveTask, before: Task) => void;
 }
@@ -110,9 +110,9 @@ export function createActiveTasks({
   let settling = false;
 
   /**
-   * Stored times are another process's, perhaps, by a clock that was set since: they are turned into what is left, once, and a clock
-   * that was set back does not lengthen it beyond the whole. One that was set forward leaves time to ask about what is upstream: a
-   * start with a wrong clock must not expire what was paid for. What was never submitted is not submitted past its time.
+   * Stored times may come from another process, and the clock may have been set since. They are converted to the time left, once.
+   * A clock that was set back cannot extend it beyond the whole task deadline. If the clock was set forward, a submitted task still
+   * gets `LEAST_LEFT_MS` to be polled, since it is paid for. A task that was never submitted expires at once.
    */
   function deadlineOf({ createdAt, deadlineAt, phase }: Task): Moment {
     const least = phase === 'accepted' ? Number.NEGATIVE_INFINITY : LEAST_LEFT_MS;
@@ -131,17 +131,17 @@ export function createActiveTasks({
   function drop(active: ActiveTask): void {
     active.cancelTimer?.();
     active.interrupt?.();
-    // Its place may be another hand's by now: the task was let go and came back.
+    // The task may have been released and taken again: the entry is then a newer one.
     if (activeTasks.get(active.task.id) === active) activeTasks.delete(active.task.id);
     const job = jobOf(active.task);
     if (job !== undefined && upstream.get(job) === active) upstream.delete(job);
     releaseSlot(active);
   }
 
-  /** What was lost to another driver must not be written again, not even in that driver's name. */
+  /** A task that another node drives must not be written here any more. */
   const drives = (active: ActiveTask): boolean => activeTasks.get(active.task.id) === active;
 
-  /** What is stored once a move was tried: the task after it, or what somebody else made of it. */
+  /** Tries to write a transition. Resolves with the stored task: after the transition, or as another writer left it. */
   async function write(move: Move, { media = [], claim = false }: MoveOptions): Promise<Task | undefined> {
     const outcome = claim ? await store.claim(move) : await store.commit(move, media);
     if (outcome === 'taken') throw new UpstreamIdTaken(`${move.task.attempt?.upstreamId} is another task's`);
@@ -152,7 +152,7 @@ export function createActiveTasks({
     const { owner } = active.task;
     let event = wanted;
     let options = given;
-    // Writes whose answer was lost: each may have been made, with the time it was tried at.
+    // Writes whose outcome is unknown. Each may have been committed.
     const writeUnknown: Task[] = [];
     for (;;) {
       if (!drives(active) || (options.only !== undefined && active.task.phase !== options.only))
@@ -178,7 +178,7 @@ export function createActiveTasks({
         const instead =
           options.retryUntilWritten && error instanceof StoreRefused ? fallbackFor(event) : undefined;
         if (instead) {
-          // What came with the transition that is given up (an id to claim, media) goes with it.
+          // The media and the claim belong to the transition that is given up.
           if (instead.type !== event.type) options = { ...given, media: [], claim: false };
           event = instead;
           continue;
@@ -186,7 +186,7 @@ export function createActiveTasks({
         if (!options.retryUntilWritten || settling || error instanceof StoreRefused) {
           active.moving = false;
           active.writeUnknown = true;
-          // Nobody else tells whoever waits here, if it was made.
+          // If the write was committed, nobody else notifies the listeners of this node.
           feed.changedRemotely([active.task.id]);
           throw error;
         }
@@ -202,11 +202,11 @@ export function createActiveTasks({
       const driven = ours && stored?.owner === owner;
       const before = active.task;
       if (stored) active.task = stored;
-      // A finished task leaves our hands before it is announced: who is woken reads the stored truth.
+      // A finished task is dropped before it is published, so that listeners read it from the store.
       if (!driven || isTerminal(active.task.phase)) drop(active);
       else {
         index(active);
-        // Or a wish on top of a write whose answer was lost.
+        // With an unknown write, a cancel request may have been stored on top of it.
         if (!moved || writeUnknown.length > 0) changed(active, before);
       }
       if (moved) {
@@ -221,7 +221,7 @@ export function createActiveTasks({
           'task moved',
         );
         feed.publish({ task: active.task, transition: true });
-        // Let go while it was written: it is true, but what follows from it is the next driver's.
+        // If the task was released during the write, the next driver does what follows from the transition.
         return ours && event.type === wanted.type ? active.task : undefined;
       }
       if (writeUnknown.length > 0) feed.changedRemotely([active.task.id]);
@@ -232,11 +232,11 @@ export function createActiveTasks({
         );
         return undefined;
       }
-      // An earlier write was made although it seemed to fail, or somebody noted a wish: judged again on what is stored.
+      // An earlier write was committed although it seemed to fail, or a cancel request was stored: try again on the stored task.
     }
   }
 
-  /** As it is stored, however long the store is away: what was heard of it once is not told again. */
+  /** Reads the stored task and retries while the store is down, because the change is not announced again. */
   async function readOn(active: ActiveTask): Promise<Task | undefined> {
     while (drives(active)) {
       try {
@@ -253,7 +253,7 @@ export function createActiveTasks({
     return undefined;
   }
 
-  /** One after the other, each on the outcome of the one before. */
+  /** Runs the work of one task in order, each after the one before has ended. */
   function inTurn<T>(active: ActiveTask, work: () => Promise<T>): Promise<T> {
     const done = active.lastMove.then(work);
     active.lastMove = done.catch(() => undefined);
@@ -288,7 +288,7 @@ export function createActiveTasks({
       }),
     report(active, progress, expectedAt) {
       const before = active.progress;
-      // 100 is said by `succeeded` alone: the bytes are ours only then.
+      // 100 is reserved for `succeeded`: only then is the video stored here.
       if (progress !== undefined) active.progress = Math.max(before ?? 0, Math.min(99, Math.floor(progress)));
       const moved = active.progress !== before || active.expectedAt === undefined;
       active.expectedAt = expectedAt;
@@ -302,7 +302,7 @@ export function createActiveTasks({
   };
 }
 
-/** A task as it is taken into a hand. */
+/** The initial state of a task that this node starts to drive. */
 export const newActiveTask = (task: Task, deadline: Moment): ActiveTask => ({
   task,
   progress: undefined,
@@ -323,7 +323,7 @@ export const newActiveTask = (task: Task, deadline: Moment): ActiveTask => ({
   lastMove: Promise.resolve(),
 });
 
-/** Gives the account its place back, once. */
+/** Releases the task's slot on its account. Does nothing the second time. */
 export function releaseSlot(active: ActiveTask): void {
   active.slot?.release();
   active.slot = undefined;

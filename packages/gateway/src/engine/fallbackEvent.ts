@@ -3,7 +3,7 @@ import { taskError } from '../tasks/reasons.ts';
 
 const WORDS = 'The upstream gave a reason that could not be stored; see the log of the gateway.';
 
-/** How a task ends that the store would not let go on. */
+/** How a task ends if the store rejects every form of its transition. */
 const STUCK: Event = {
   type: 'failed',
   error: taskError(
@@ -13,7 +13,7 @@ const STUCK: Event = {
   outcome: 'unknown',
 };
 
-/** Without these a task would stay where it is for ever. */
+/** Without one of these transitions a task would stay in its phase for ever. */
 const ESSENTIAL: readonly Event['type'][] = [
   'submit_intended',
   'submit_confirmed',
@@ -24,8 +24,8 @@ const ESSENTIAL: readonly Event['type'][] = [
 ];
 
 /**
- * What is written instead of a transition that the store refuses for its values: the same without words that it can do
- * without, else the end of the task. Undefined where nothing plainer is left.
+ * The event to write instead of one whose values the store rejects: the same without its optional texts, or else the
+ * failure of the task. Undefined if there is no simpler event.
  */
 export function fallbackFor(event: Event): Event | undefined {
   if (event === STUCK || !ESSENTIAL.includes(event.type)) return undefined;

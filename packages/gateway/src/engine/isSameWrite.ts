@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Task } from '../tasks/task.ts';
 
-/** Whether a write was made: what is stored is that write, or that write with a wish to cancel noted since. */
+/** Whether the stored task is the result of the write that was tried, with or without a cancel request stored after it. */
 export function isSameWrite(stored: Task, tried: Task): boolean {
   if (stored.version <= tried.version) return isDeepStrictEqual(stored, tried);
   const { version: _stored, cancelRequestedAt: _noted, ...is } = stored;

@@ -14,7 +14,7 @@ import type { Timers } from '../time/timers.ts';
 import type { Feed } from './events/feed.ts';
 import type { PollScheduler, TypicalTime } from './stages/pollScheduler.ts';
 
-/** What the engine needs to know of a task's model; the catalogue tells. */
+/** What the engine needs to know about a task's model, from the catalogue. */
 export interface ModelFacts {
   readonly typical: TypicalTime;
 }
@@ -23,36 +23,36 @@ export interface ModelFacts {
 export interface EngineSettings {
   /** From acceptance to `expired`. */
   readonly taskDeadlineMs: number;
-  /** Tries at an upstream that refuses for a while, before the task fails with that reason. */
+  /** Attempts at an upstream that keeps refusing temporarily, before the task fails with that reason. */
   readonly maxAttempts: number;
-  /** Submit again where the outcome of a submission cannot be established: a video more, perhaps a bill more. */
+  /** Submit again if the outcome of a submission cannot be established. This may create, and bill, a second video. */
   readonly resubmitUnknown: boolean;
-  /** One call upstream. */
+  /** Timeout of one upstream call. */
   readonly callTimeoutMs: number;
-  /** Videos fetched at a time from one account. */
+  /** Videos fetched concurrently from one account. */
   readonly downloadConcurrency: number;
-  /** The most bytes that a fetched video may have; by what was asked for unless told. */
+  /** Maximum size of a fetched video in bytes. By default it is derived from the request. */
   readonly maxVideoBytes?: number | undefined;
   /** How long a finished video is kept. */
   readonly retentionMs: number;
-  /** Time between two stored files that are compared with their digest; 0: none is. */
+  /** Interval between two stored files whose digest is verified; 0 disables the verification. */
   readonly scrubIntervalMs: number;
-  /** How long a result may take to be fetched before it counts as lost. */
+  /** How long fetching a result is retried before the result counts as lost. */
   readonly downloadPatienceMs: number;
 }
 
-/** Looks at a fetched file. What it throws is trouble of this machine, and says nothing about the file. */
+/** Inspects a fetched file. It throws for problems of this machine only; a bad file is a verdict. */
 export interface VideoInspector {
   probe(path: string): Promise<ProbeVerdict>;
-  /** Writes the video of another container as an MP4, without encoding anything anew. The same bytes always give the same. */
+  /** Copies the streams of a video in another container into an MP4, without re-encoding. Deterministic: equal input gives equal output. */
   remux(path: string, outPath: string): Promise<RemuxVerdict>;
   /** Hex SHA-256. */
   digest(path: string): Promise<string>;
-  /** Makes a poster frame, a JPEG, and lends it as a file until `use` has ended. */
+  /** Extracts a poster frame as a JPEG file. The file exists until `use` has ended. */
   poster(videoPath: string, use: (posterPath: string) => Promise<void>): Promise<void>;
 }
 
-/** Everything the engine is made of, passed in. */
+/** The dependencies of the engine. */
 export interface EngineParts {
   readonly store: Store;
   readonly cluster: Cluster;
@@ -65,16 +65,16 @@ export interface EngineParts {
   readonly servedBy: (account: Account, task: Task) => boolean;
   /** What the account calls the model that serves the task. */
   readonly upstreamModel: (account: Account, task: Task) => string;
-  /** The task's request with every value one that the upstream takes; undefined where its model has left the catalogue. */
+  /** The task's request with all values mapped to ones that the upstream accepts; undefined if its model is no longer in the catalogue. */
   readonly upstreamRequest: (task: Task) => VideoRequest | undefined;
-  /** Micro-units for a second of what was delivered, where that has a price of its own; undefined: that of what was asked for. */
+  /** Price per second of the delivered format in micro-units; undefined if the price of the requested format applies. */
   readonly deliveredRate: (
     task: Task,
     delivered: { readonly width: number; readonly height: number; readonly audio: boolean },
   ) => number | undefined;
-  /** How the limits of accounts are shared with other nodes; everything is this node's unless told. */
+  /** How account limits are divided between nodes. By default this node has all of them. */
   readonly shares?: AccountShares;
-  /** For what is stored and shown; what is waited for is measured by the timers. */
+  /** For times that are stored or shown. Durations are measured by `timers`. */
   readonly clock: Clock;
   readonly timers: Timers;
   readonly feed: Feed;

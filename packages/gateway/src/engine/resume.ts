@@ -18,11 +18,11 @@ interface ResumeParts extends EngineParts {
   readonly cancellation: Cancellation;
   /** Puts an accepted task in its queue. */
   readonly enqueue: (active: ActiveTask) => void;
-  /** Keeps work that a drain waits for. */
+  /** Tracks work that a drain waits for. */
   readonly keep: (work: Promise<unknown>) => void;
 }
 
-/** Takes a task up where its last driver left it. What its attempt says is enough, whatever became of its model. */
+/** Resumes a task where its last driver left it. The stored attempt is sufficient, even if the model is no longer in the catalogue. */
 export function createResume(parts: ResumeParts): (task: Task) => void {
   const {
     activeTasks,
@@ -50,7 +50,7 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
   async function resume(active: ActiveTask, again: NonNullable<Provider['resume']>): Promise<void> {
     const { task } = active;
     if (task.attempt) {
-      // A failure shows in the next question about the job, which is not there then.
+      // If it fails, the next poll reports the job as missing.
       await again(jobOf(task, task.attempt, parts)).catch((error) =>
         log.warn(
           { event: 'upstream.adopt_failed', task: task.id, err: error },
@@ -61,7 +61,7 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
     if (activeTasks.drives(active)) goOn(active);
   }
 
-  /** Nobody can be asked what became of it; a start with the account back can, until the deadline. */
+  /** Without its account the submission cannot be looked up. A restart with the account configured can do so until the deadline. */
   function waitForAccount(active: ActiveTask): void {
     log.error(
       { event: 'account.missing', task: active.task.id, account: active.task.attempt?.accountId },
@@ -78,7 +78,7 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
     await activeTasks.apply(
       active,
       { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
-      // Its node may have told the id in the meantime.
+      // The node that submitted it may have recorded the upstream id in the meantime.
       { retryUntilWritten: true, only: 'submitting' },
     );
   }

@@ -1,9 +1,9 @@
 import type { Log } from '../../observability/log.ts';
 import { type Clock, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 
-/** Notices that the wall clock was set forward while this process ran. */
+/** Detects that the wall clock was set forward while this process was running. */
 export interface ClockSteps {
-  /** What to tell an operator; undefined while the wall clock can be believed. */
+  /** A warning for the operator; undefined while the wall clock is trusted. */
   warning(): string | undefined;
 }
 
@@ -13,19 +13,19 @@ interface ClockStepsParts {
   readonly log: Pick<Log, 'error' | 'warn'>;
 }
 
-/** Corrections of a time service are seconds; a machine that slept for less loses nothing by it. Milliseconds. */
+/** Larger steps than this are suspicious: a time service corrects by seconds. Milliseconds. */
 const BOUND_MS = 900_000;
-/** How long an operator has to notice before the new time is believed, as that of a machine that has slept must be. Milliseconds. */
+/** After this time a new wall clock time is trusted, as it must be on a machine that was suspended. Milliseconds. */
 const HOLD_MS = 24 * 3_600_000;
 
 /**
- * A clock that is set forward by mistake makes everything stored look old, and what is removed by age is gone for good. So while the
- * wall clock is ahead of what has passed by the monotonic clock since the start, nothing is removed: until it is set back, a day has
- * passed, or the gateway is restarted with it. One that is set back only makes things be kept longer.
+ * If the wall clock is set forward by mistake, all stored media looks expired, and removal cannot be undone. So nothing is removed
+ * while the wall clock is ahead of the monotonic clock since the start: until it is set back, a day has passed, or the gateway is
+ * restarted. A clock that is set back only delays removal.
  */
 export function createClockSteps({ clock, timers, log }: ClockStepsParts): ClockSteps {
   const start = timers.monotonic();
-  /** What the wall clock showed at the start, as far as it is believed. */
+  /** The trusted wall clock time at the start. */
   let origin = clock.now();
   let believedFrom: Moment | undefined;
 
@@ -33,7 +33,7 @@ export function createClockSteps({ clock, timers, log }: ClockStepsParts): Clock
     warning() {
       const now = timers.monotonic();
       const aheadMs = clock.now() - (origin + msBetween(start, now));
-      // Set back: believed at once, so that setting it right again later is no step forward.
+      // A step back is trusted at once, so that a later correction does not count as a step forward.
       if (aheadMs < -BOUND_MS) origin += aheadMs;
       if (aheadMs <= BOUND_MS) {
         believedFrom = undefined;
@@ -54,7 +54,7 @@ export function createClockSteps({ clock, timers, log }: ClockStepsParts): Clock
       believedFrom = undefined;
       log.warn(
         { event: 'clock.believed', minutes },
-        'the wall clock stayed as it was set for a day; it is believed now',
+        'the wall clock was set forward a day ago and was not set back; it is trusted again',
       );
       return undefined;
     },

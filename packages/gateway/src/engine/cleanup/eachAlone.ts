@@ -1,4 +1,4 @@
-/** Does `work` with one item after the other; those that throw keep no other from it. Resolves with those that did not. */
+/** Runs `work` for each item in order. A failure does not stop the rest. Resolves with the items that succeeded. */
 export async function eachAlone<T>(
   items: readonly T[],
   work: (item: T) => Promise<void>,

@@ -4,22 +4,22 @@ import { isStagedForUnfinished } from '../ingest/ingest.ts';
 import type { EngineParts } from '../parts.ts';
 import { eachAlone } from './eachAlone.ts';
 
-/** Removes objects that no media row knows: those of a database that was restored from an older copy, or of a failed removal. */
+/** Removes objects that no media row refers to, as after a restored older database or a failed removal. */
 export interface Orphans {
-  /** One pass over the whole storage, unless `isOver` before its end; resolves with how many objects were removed. */
+  /** One pass over the whole storage, which stops early once `isOver` returns true. Resolves with the number of removed objects. */
   sweep(isOver?: () => boolean): Promise<number>;
-  /** Removes what is staged on this node, or half uploaded, for no task that goes on. Resolves with how many. */
+  /** Removes staged files and incomplete uploads of tasks that are finished or unknown. Resolves with their number. */
   leftovers(): Promise<number>;
 }
 
 /**
- * Younger ones are left alone. Rows are written before their bytes, so a minute would do; a day is time to notice that a
- * gateway was started with the wrong database. Milliseconds.
+ * Younger objects are kept. Rows are written before their bytes, so a minute would be enough; a day gives an operator time to
+ * notice that the gateway was started with the wrong database. Milliseconds.
  */
 const AGE_MS = 86_400_000;
-/** Objects that one question to the store is about. */
+/** Objects per query to the store. */
 const BATCH = 100;
-/** Names of ours begin with a UUID, as `newId` makes it: whatever else lies in the same place is somebody's. */
+/** Our object names begin with a UUID as made by `newId`. Other objects in the same place belong to somebody else. */
 const OWN_ID = /^[0-9a-f]{32}(?:$|-)/;
 
 type OrphanParts = Pick<EngineParts, 'store' | 'storage' | 'clock' | 'log'>;
@@ -64,7 +64,7 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
   };
 }
 
-/** Of a row that is known, what its bytes were under before they were written anew goes as well; not where its key is damaged. */
+/** An object is also an orphan if its row has moved to another key, unless that key is invalid. */
 const isUnknown = (key: string, keyOfRow: string | undefined): boolean =>
   keyOfRow === undefined || (keyOfRow !== key && isMediaKey(keyOfRow));
 

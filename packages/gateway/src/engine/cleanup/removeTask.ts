@@ -4,7 +4,7 @@ import type { EngineParts } from '../parts.ts';
 import { tooLate } from '../stages/cancel.ts';
 import { eachAlone } from './eachAlone.ts';
 
-/** Deletes a finished task's words, inputs and video; its ledger stays. Throws a 409 where it is not finished. */
+/** Deletes a finished task's prompt, inputs and video. Its ledger entries stay. Throws a 409 if it is not finished. */
 export async function removeTask(
   parts: Pick<EngineParts, 'store' | 'storage' | 'feed' | 'clock'>,
   task: Task,
@@ -15,10 +15,10 @@ export async function removeTask(
   const deleted = move(task, { type: 'deleted' }, now);
   if (!deleted) return;
   const rows = await store.mediaOf(task.id);
-  // Expired with the same write: what is not removed below, the sweep removes.
+  // The same write expires the media, so that the sweep removes what cannot be removed below.
   const expired = rows.map((row) => ({ ...row, expiresAt: now }));
   if (!(await store.commit(deleted, expired))) {
-    // Deleted at another node meanwhile, or noted as finished late.
+    // Meanwhile another node deleted the task or recorded a late result.
     const stored = await store.task(task.id);
     return stored && removeTask(parts, stored);
   }
@@ -30,6 +30,6 @@ export async function removeTask(
     (_row, error) => errors.push(error),
   );
   await store.removeMedia(gone.map((row) => row.id));
-  // The caller is told; the sweep goes on.
+  // The caller gets the error; the sweep retries the removal.
   if (errors.length > 0) throw errors[0];
 }

@@ -3,9 +3,9 @@ import type { ClockSteps } from './clockSteps.ts';
 import { eachAlone } from './eachAlone.ts';
 import { createOrphans } from './orphans.ts';
 
-/** Removes what is past its time, in small batches. */
+/** Removes expired media and idempotency records, in small batches. */
 export interface Retention {
-  /** One sweep over everything due; resolves with the number of media objects removed. */
+  /** Removes everything that has expired. Resolves with the number of removed media objects. */
   sweep(): Promise<number>;
   start(): void;
   stop(): void;
@@ -13,16 +13,16 @@ export interface Retention {
 
 /** Time between sweeps, milliseconds. */
 const SWEEP_MS = 60_000;
-/** From the start to the first look for orphans: a process that is restarted often gets there all the same. Milliseconds. */
+/** Delay of the first search for orphans: short, so that a process that is restarted often gets there too. Milliseconds. */
 const FIRST_ORPHANS_MS = 3_600_000;
 const ORPHANS_MS = 86_400_000;
-/** Rows of a batch: small, so that no batch holds up the hot path. */
+/** Rows per batch: small, so that a batch does not delay requests. */
 const BATCH = 100;
-/** A row whose bytes never came was left by a crash, once its task can no longer be at work on it. Milliseconds. */
+/** A pending row older than this was left behind by a crash. Milliseconds. */
 const PENDING_MS = 86_400_000;
 
 interface RetentionParts extends Pick<EngineParts, 'store' | 'storage' | 'clock' | 'timers' | 'log'> {
-  /** One node sweeps for all. */
+  /** Whether this node is the leader, which sweeps for all nodes. */
   readonly leads: () => boolean;
   readonly clockSteps: ClockSteps;
 }
@@ -39,7 +39,7 @@ export function createRetention({
   const orphans = createOrphans({ store, storage, clock, log });
   const stopping = new AbortController();
   const cancels = new Map<string, () => void>();
-  /** The next leader does the rest, and this one would be in its way. */
+  /** After a change of leader the new one goes on. */
   const isOver = () => stopping.signal.aborted || !leads();
   let told: ReadonlySet<string> = new Set();
 
@@ -49,7 +49,7 @@ export function createRetention({
     for (;;) {
       const now = clock.now();
       const rows = await store.sweepable(now, now - PENDING_MS, BATCH, [...failed.keys()]);
-      // Bytes first: a row without bytes is swept again, bytes without a row would stay for ever.
+      // Bytes first: a row without bytes is swept again, but bytes without a row would be found by no later sweep.
       const gone = await eachAlone(
         rows,
         ({ storageKey }) => storage.remove(storageKey),
@@ -58,7 +58,7 @@ export function createRetention({
       await store.removeMedia(gone.map((row) => row.id));
       removed += gone.length;
       if (rows.length < BATCH || isOver()) break;
-      // Where the storage itself is away, every row would only fail like these.
+      // If the storage itself is down, stop here: every further row would fail too.
       if (gone.length === 0) await storage.check();
     }
     tellFailed(failed);
@@ -66,7 +66,7 @@ export function createRetention({
     return removed;
   }
 
-  /** What cannot be removed is tried again by every sweep, and told once. */
+  /** Every sweep retries what cannot be removed, but it is logged only once. */
   function tellFailed(failed: ReadonlyMap<string, unknown>): void {
     for (const [id, err] of failed) {
       if (told.has(id)) continue;
@@ -75,7 +75,7 @@ export function createRetention({
     told = new Set(failed.keys());
   }
 
-  /** Does `work` after `delayMs`, and then again and again. */
+  /** Runs `work` after `delayMs`, and then every `everyMs`. */
   function repeat(
     name: string,
     delayMs: number,
@@ -84,7 +84,7 @@ export function createRetention({
     here: () => boolean = leads,
   ): void {
     const cancel = timers.after(delayMs, () => {
-      // The others would find the same work, and be in each other's way.
+      // Other nodes would find the same work and conflict with this one.
       (here() && clockSteps.warning() === undefined ? work() : Promise.resolve(0))
         .then(
           (removed) => removed > 0 && log.info({ event: 'retention.removed', removed }, `removed ${name}`),

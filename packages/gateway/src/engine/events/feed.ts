@@ -2,45 +2,45 @@ import type { Log } from '../../observability/log.ts';
 import type { Task } from '../../tasks/task.ts';
 import { createRemoteReads, type TaskReader } from './remoteReads.ts';
 
-/** Something about a task changed: a transition that is durable by now, or its progress. */
+/** A change of a task: a transition that has been stored, or its progress. */
 export interface Change {
   readonly task: Task;
-  /** False where only the progress moved. */
+  /** False if only the progress changed. */
   readonly transition: boolean;
 }
 
-/** The one change feed of the process: it wakes long-polls and keeps caches true. No one polls the store. */
+/** The change feed of the process. It wakes long-polls and invalidates caches, so that nothing polls the store. */
 export interface Feed {
   publish(change: Change): void;
-  /** Every change that this node made. Returns the unsubscriber. */
+  /** Subscribes to every change that this node made. Returns a function that unsubscribes. */
   onChange(listener: (change: Change) => void): () => void;
-  /** Changes of one task, whichever node made them; never an older version after a newer one. Returns the unsubscriber. */
+  /** Subscribes to the changes of one task by any node. An older version never follows a newer one. Returns a function that unsubscribes. */
   onTask(taskId: string, listener: (change: Change) => void): () => void;
 
-  /** A write of this node is about to begin: until it is published, others may know more of the task than our caches. */
+  /** This node is about to write the task. Until the write is published, the stored task may be newer than cached copies. */
   invalidate(taskId: string): void;
-  /** Other nodes changed these tasks: caches are told at once, listeners as soon as the tasks are read. */
+  /** Other nodes changed these tasks. Caches are invalidated at once; listeners are notified once the tasks have been read. */
   changedRemotely(taskIds: readonly string[]): void;
-  /** Other nodes may have changed any task, and it was not told. */
+  /** Other nodes may have changed any task without a message reaching this node. */
   invalidateAll(): void;
-  /** What was read of a task before may be out of date; of any task where there is no id. Returns the unsubscriber. */
+  /** Subscribes to invalidations. Earlier reads of the task, or of all tasks without an id, may be stale. Returns a function that unsubscribes. */
   onInvalidate(listener: (taskId: string | undefined) => void): () => void;
 }
 
 /** Listeners of one task. */
 interface Watched {
   readonly listeners: Set<(change: Change) => void>;
-  /** The newest version they were told. */
+  /** The newest version they were notified of. */
   version: number;
 }
 
-/** How tasks are read that other nodes changed. */
+/** How tasks that other nodes changed are read. */
 interface Others {
   readonly reader: TaskReader;
   readonly log: Log;
 }
 
-/** Without others on the store, nothing is ever told of them. */
+/** Omit `others` if this node is the only one on its store. */
 export function createFeed(others?: Others): Feed {
   const everyone = new Set<(change: Change) => void>();
   const caches = new Set<(taskId: string | undefined) => void>();
@@ -51,7 +51,7 @@ export function createFeed(others?: Others): Feed {
         ...others,
         wanted: (taskId) => watched.has(taskId),
         done(task) {
-          // What the listeners have been told already is no change to them.
+          // The listeners may have been notified of this version already.
           if (task.version > (watched.get(task.id)?.version ?? 0)) notify({ task, transition: true });
         },
       })
@@ -61,7 +61,7 @@ export function createFeed(others?: Others): Feed {
     const of = watched.get(change.task.id);
     if (!of || change.task.version < of.version) return;
     of.version = change.task.version;
-    // A copy: listeners unsubscribe while they run.
+    // A copy, because listeners may unsubscribe while they run.
     for (const listener of [...of.listeners]) listener(change);
   }
   function notifyCaches(taskId: string | undefined): void {

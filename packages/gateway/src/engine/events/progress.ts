@@ -1,6 +1,6 @@
 import type { EngineParts } from '../parts.ts';
 
-/** What is known of an unfinished task beside its stored state. */
+/** The state of an unfinished task that is not stored. */
 export interface LiveProgress {
   /** 0-100. */
   readonly percent: number | undefined;
@@ -8,20 +8,20 @@ export interface LiveProgress {
   readonly expectedAt: number | undefined;
 }
 
-/** How far the tasks of other nodes are, as far as they have told: a hint, kept in memory alone. */
+/** Progress of tasks on other nodes, as last broadcast by them. A hint that is kept in memory only. */
 export interface ProgressElsewhere {
   of(taskId: string): LiveProgress | undefined;
 }
 
-/** Progress is told this often, and no more tasks at a time than this: it may wait, transitions may not. */
+/** Interval between progress broadcasts in milliseconds, and tasks per broadcast: progress must not delay transitions. */
 const TELL_MS = 500;
 const TOLD_AT_A_TIME = 500;
-/** Tasks remembered; the ones heard of longest ago go first. */
+/** Maximum number of remembered tasks. The least recently updated are dropped first. */
 const REMEMBERED = 50_000;
 
 /**
- * Tells the other nodes how far this node's tasks are, and remembers what they tell, so that a client sees the same progress
- * whichever node it asks. What is still expected travels as a duration: no clock is compared with another.
+ * Broadcasts the progress of this node's tasks and remembers what other nodes broadcast, so that a client sees the same progress
+ * at every node. The expected time is sent as a remaining duration, because the nodes' clocks may differ.
  */
 export function shareProgress({
   cluster,
@@ -29,9 +29,9 @@ export function shareProgress({
   clock,
   timers,
 }: Pick<EngineParts, 'cluster' | 'feed' | 'clock' | 'timers'>): ProgressElsewhere & {
-  /** A task of this node has moved on. */
+  /** The progress of a task on this node has changed. */
   tell(taskId: string, progress: LiveProgress): void;
-  /** A task of this node goes to another, which has yet to tell. */
+  /** A task moves to another node: its progress is remembered until that node broadcasts. */
   left(taskId: string, progress: LiveProgress): void;
 } {
   const untold = new Map<string, LiveProgress>();
@@ -59,7 +59,7 @@ export function shareProgress({
 
   function remember(id: string, percent: number | undefined, expectedAt: number | undefined): void {
     const before = elsewhere.get(id)?.percent;
-    // Deleted first, so that it goes to the end of the order in which they are forgotten.
+    // Deleted first, so that the entry moves to the end of the map's order.
     elsewhere.delete(id);
     elsewhere.set(id, { percent: further(before, percent), expectedAt });
     if (elsewhere.size > REMEMBERED) elsewhere.delete(elsewhere.keys().next().value ?? '');
@@ -74,7 +74,7 @@ export function shareProgress({
   });
   feed.onInvalidate((id) => {
     if (id !== undefined) return;
-    // The session was lost or is new: what was told may be long ago.
+    // The lease was lost or is new: earlier broadcasts may be outdated.
     elsewhere.clear();
     untold.clear();
   });
@@ -92,6 +92,6 @@ export function shareProgress({
   };
 }
 
-/** Progress never falls, whoever tells it. */
+/** The larger of two percentages: progress never decreases. */
 export const further = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Feed } from './feed.ts';
 
-/** Brings what other nodes change into this node's feed and caches. Returns what ends it. */
+/** Forwards changes of other nodes to this node's feed and caches. Returns a function that disconnects. */
 export function connectRemoteEvents(
   cluster: Pick<Cluster, 'onMessage' | 'onLease'>,
   feed: Feed,
@@ -16,8 +16,8 @@ export function connectRemoteEvents(
         forgetKeys();
     }
   });
-  // While the session is lost nothing is told, so nothing is kept. Once joined again the node hears of all that comes;
-  // whatever came in between is found by reading again what anybody waits for.
+  // Without a lease this node receives no messages, so nothing may stay cached. After the lease is back, changes from the
+  // gap are found by reading every task that somebody waits for again.
   const stopSession = cluster.onLease(() => {
     forgetKeys();
     feed.invalidateAll();

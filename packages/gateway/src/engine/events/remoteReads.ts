@@ -2,36 +2,36 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Log } from '../../observability/log.ts';
 import type { Task } from '../../tasks/task.ts';
 
-/** Reads those of the tasks that exist, as they are now. */
+/** Reads the current state of the tasks that exist. */
 export type TaskReader = (taskIds: readonly string[]) => Promise<readonly Task[]>;
 
-/** Reads tasks that other nodes changed, for those here who wait for them. */
+/** Reads tasks that other nodes changed, for the listeners on this node. */
 export interface RemoteReads {
-  /** Reads those of the tasks that are wanted. What changes while it is being read is read again. */
+  /** Reads the tasks that have listeners. A task that changes during its read is read again. */
   read(taskIds: readonly string[]): void;
 }
 
 interface RemoteReadsParts {
   readonly reader: TaskReader;
-  /** Whether anybody waits for the task. */
+  /** Whether the task has listeners. */
   wanted(taskId: string): boolean;
   done(task: Task): void;
   readonly log: Log;
 }
 
-/** Tasks in one read. */
+/** Tasks per read. */
 const BATCH = 500;
-/** Wait after a read that failed, in milliseconds. */
+/** Delay after a failed read, in milliseconds. */
 const RETRY_MS = 250;
 
-/** One read is under way at a time: a task is never read twice at once, and what changes meanwhile gathers for the next. */
+/** Only one read is in flight at a time. Changes that arrive meanwhile are collected for the next one. */
 export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsParts): RemoteReads {
   const waiting = new Set<string>();
   let reading = false;
 
   async function readOn(): Promise<void> {
     for (;;) {
-      // Between turns nobody is about to go from one wait to the next, as a query does from its read to holding its answer.
+      // Lets pending promise callbacks run first: a request between its read of the task and its subscription would miss the change.
       await turn();
       const batch = takeBatch();
       if (batch.length === 0) {
@@ -47,7 +47,7 @@ export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsPart
           { event: 'task.read_failed', err: error, tasks: batch.length },
           'cannot read tasks that other nodes changed; retrying',
         );
-        // Who waits still waits; those who gave up are left out by the next batch.
+        // The next batch leaves out tasks that have no listeners any more.
         for (const taskId of batch) waiting.add(taskId);
         await sleep(RETRY_MS, undefined, { ref: false });
       }

@@ -13,15 +13,15 @@ import { storeMeasured } from './store.ts';
 /** Brings one video into our storage: rows, bytes, poster. */
 export interface Ingest {
   /**
-   * Fetches with `open` whatever is missing, measures it on this machine, and puts it into the storage; nothing but the upstream is
-   * asked before the bytes are here. Once the signal is aborted nothing is put into the storage any more. Throws as `Staging` does.
+   * Fetches the missing bytes with `open`, probes the file on this machine, and moves it into the storage. Neither the database nor
+   * the storage is needed before the bytes are here. After the signal is aborted nothing is stored. Throws the errors of `Staging`.
    */
   ingest(task: Task, open: OpenVideo, memory: IngestMemory, signal: AbortSignal): Promise<Ingested>;
 }
 
-/** What one process remembers between its tries for a video. */
+/** What one process remembers between its tries to ingest a video. */
 export interface IngestMemory extends StagingMemory {
-  /** An earlier process drove the task: the storage may have the video already. `unknown`: it could not be asked. */
+  /** `some`: an earlier driver may have stored the video already. `unknown`: the storage could not be read. */
   earlier: 'none' | 'some' | 'unknown';
   posterTries: number;
   posterStored: boolean;
@@ -29,13 +29,13 @@ export interface IngestMemory extends StagingMemory {
 
 export interface Ingested {
   readonly result: Omit<TaskResult, 'costMicros'>;
-  /** A second of what was delivered, where that is less than what was asked for and has a price of its own. */
+  /** Price per second of the delivered format in micro-units, if it differs from the requested one and has its own price. */
   readonly microsPerSecond?: number;
   readonly media: readonly MediaRow[];
 }
 
 interface Measured {
-  /** Its row, with the key that it is under. */
+  /** The row of the stored object, with its final key. */
   readonly stored: MediaRow;
   readonly bytes: number;
   readonly probe: Probe;
@@ -43,9 +43,9 @@ interface Measured {
   readonly hasPoster: boolean;
 }
 
-/** How long a storage may take to say whether it has the video, before that is fetched instead. Milliseconds. */
+/** How long to wait for the storage to say whether it has the video, before the video is downloaded. Milliseconds. */
 const STAT_MS = 5000;
-/** Tries to make a poster where trouble of this machine prevents it. */
+/** Tries to make a poster if this machine fails to. */
 const POSTER_TRIES = 3;
 
 type IngestParts = Pick<
@@ -106,16 +106,16 @@ export function createIngest(parts: IngestParts): Ingest {
     const staged = await staging.fetch(video.storageKey, open, maxBytes, memory);
     const { write, ...measured } = await asMp4(parts, video.storageKey, staged);
     const posterWrite = memory.posterStored ? undefined : await stagePoster(write.path, poster, memory);
-    // After a pause of this process, or in another session, the object may be there, and announced, by the work of another node.
+    // If this process was paused or lost its lease, another node may have stored and announced the video already.
     signal.throwIfAborted();
-    if (!cluster.hasLease()) throw new Error('the session was lost before the video was kept');
+    if (!cluster.hasLease()) throw new Error('the lease was lost before the video was stored');
     if (posterWrite) {
-      // The row before its object: what a crash leaves in between, the sweep finds.
+      // The row before its object, so that the sweep finds what a crash leaves behind.
       await store.putMedia([poster]);
       await posterWrite.commit();
       memory.posterStored = true;
     } else if (!memory.posterStored) {
-      // A pending row is what it is made by later, from the stored video.
+      // The repair makes the poster later, from the stored video, for a row that is still pending.
       await store.putMedia([poster]);
     }
     const { bytes, sha256 } = measured;
@@ -123,7 +123,7 @@ export function createIngest(parts: IngestParts): Ingest {
     return { stored, ...measured, hasPoster: memory.posterStored };
   }
 
-  /** A crash came between the bytes and the transition: the object is there. */
+  /** Looks for a video that an earlier driver stored without recording the transition. */
   async function keptBefore(
     video: MediaRow,
     poster: MediaRow,
@@ -131,7 +131,7 @@ export function createIngest(parts: IngestParts): Ingest {
     signal: AbortSignal,
   ): Promise<Measured | undefined> {
     if (memory.earlier === 'none') return undefined;
-    // What is staged was not committed, or may be committed again.
+    // A staged file was not committed yet, or can be committed again.
     if ((await storage.write(video.storageKey)).partial > 0) return undefined;
     try {
       const row = (await soon(() => store.media(video.id), signal)) ?? video;
@@ -140,7 +140,7 @@ export function createIngest(parts: IngestParts): Ingest {
       if (!measured) memory.earlier = 'none';
       return measured;
     } catch (error) {
-      // It may have it all the same, which matters once the upstream does not.
+      // The storage may have the video, which matters once the upstream does not have it any more.
       memory.earlier = 'unknown';
       log.warn(
         { event: 'media.read_failed', task: video.taskId, err: error },
@@ -150,7 +150,7 @@ export function createIngest(parts: IngestParts): Ingest {
     }
   }
 
-  /** A database or a storage that is away must not hold a download up. */
+  /** Rejects after `STAT_MS`: a database or a storage that is down must not delay a download. */
   async function soon<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const asked = new AbortController();
     const late = pause(timers, STAT_MS, AbortSignal.any([signal, asked.signal])).then(() => {
@@ -164,7 +164,7 @@ export function createIngest(parts: IngestParts): Ingest {
     }
   }
 
-  /** Undefined where the object is no whole video, and is fetched again in its place. */
+  /** Undefined if the object is damaged; then the video is downloaded again. */
   function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: IngestMemory) {
     return storage.withLocalFile(video.storageKey, async (path): Promise<Measured | undefined> => {
       const sha256 = await inspector.digest(path);
@@ -185,7 +185,7 @@ export function createIngest(parts: IngestParts): Ingest {
     });
   }
 
-  /** A video without a poster still is the video that was paid for: undefined where there is none to be had. */
+  /** Stages a poster. Undefined if none can be made: a video is delivered without one, too. */
   async function stagePoster(
     videoPath: string,
     { storageKey, taskId }: MediaRow,
@@ -201,7 +201,7 @@ export function createIngest(parts: IngestParts): Ingest {
       return write;
     } catch (error) {
       memory.posterTries += 1;
-      // The job itself found no frame, or the machine has had its chances.
+      // The video has no usable frame, or this machine has failed too often.
       if (!(error instanceof NativeJobError) && memory.posterTries < POSTER_TRIES) throw error;
       log.warn({ event: 'media.poster_failed', task: taskId, err: error }, 'cannot make a poster');
       await write.abandon().catch(() => undefined);
@@ -248,7 +248,7 @@ const FORMS = {
   poster: { letter: 'p', extension: 'jpg', contentType: 'image/jpeg' },
 } as const;
 
-/** The same names for the same attempt: after a crash the rows and the bytes are found again, not made twice. */
+/** Ids and keys are derived from the attempt, so that after a crash the same rows and bytes are found again. */
 function rowOf(task: Task, kind: 'video' | 'poster', now: number): MediaRow {
   const { letter, extension, contentType } = FORMS[kind];
   const id = `${task.id.slice('video_'.length)}-${task.attempt?.number ?? 0}${letter}`;
@@ -264,7 +264,7 @@ function rowOf(task: Task, kind: 'video' | 'poster', now: number): MediaRow {
   };
 }
 
-/** Whether the task that a staged file is for goes on: then its bytes may be the only ones. */
+/** Whether a staged file belongs to an unfinished task. Its bytes may then be the only copy. */
 export async function isStagedForUnfinished(
   store: Pick<EngineParts['store'], 'task'>,
   key: string,

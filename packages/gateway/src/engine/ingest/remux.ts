@@ -4,18 +4,18 @@ import type { MediaWrite, Probe } from '../../media/media.ts';
 import type { EngineParts } from '../parts.ts';
 import { DamagedVideo, PROBE, type StagedVideo } from './staging.ts';
 
-/** What is noted beside an MP4 that was made here and is whole. */
+/** The note stored beside a complete remuxed MP4. */
 const NOTE = z.object({ total: z.number(), sha256: z.string(), probe: PROBE });
 
-/** Seconds by which containers may count the same packets differently. */
+/** Tolerated difference between the durations that two containers give for the same packets, in seconds. */
 const TOLERANCE = 0.25;
 
 type RemuxingParts = Pick<EngineParts, 'storage' | 'inspector' | 'log'>;
 
 /**
- * The staged video as the MP4 that callers are promised: itself, or what it becomes in another container, staged beside it. The
- * bytes of the upstream stay until the MP4 is in the storage, so that a crash in between costs nothing. Throws `DamagedVideo` where
- * there is no MP4 to be had from them.
+ * Returns the staged video as an MP4: itself if it is one, otherwise a remuxed copy that is staged beside it. The upstream's bytes
+ * stay until the MP4 is in the storage, so that a crash in between loses nothing. Throws `DamagedVideo` if the video cannot be
+ * remuxed.
  */
 export async function asMp4(parts: RemuxingParts, key: string, staged: StagedVideo): Promise<StagedVideo> {
   if (staged.probe.container === 'mp4') return staged;
@@ -33,12 +33,12 @@ export async function asMp4(parts: RemuxingParts, key: string, staged: StagedVid
   await beside.abandon();
   const made = await remux(parts, staged, beside);
   if (made instanceof DamagedVideo) {
-    // Going on from these bytes would end the same way.
+    // Resuming from these bytes would fail in the same way.
     await beside.abandon();
     await staged.write.abandon();
     throw made;
   }
-  // Opened again: its length is what is there now.
+  // Opened again to get the current length.
   const write = await storage.write(besideKey);
   const sha256 = await inspector.digest(write.path);
   await write.writeNote({ total: write.partial, sha256, probe: made });
@@ -50,7 +50,7 @@ export async function asMp4(parts: RemuxingParts, key: string, staged: StagedVid
   return { write: replacing(staged.write, write, key), bytes: write.partial, sha256, probe: made };
 }
 
-/** Measures of the MP4, which must be those of the original. */
+/** Probes the remuxed MP4, which must have the same properties as the original. */
 async function remux(
   { inspector }: RemuxingParts,
   { write, probe }: StagedVideo,
@@ -77,7 +77,7 @@ const isSame = (from: Probe, made: Probe): boolean =>
   made.audioCodec === from.audioCodec &&
   Math.abs(made.duration - from.duration) <= TOLERANCE;
 
-/** The MP4, to be stored in the original's place, which goes once that is done. */
+/** A write that stores the MP4 under the original's key and then removes the staged original. */
 const replacing = (original: MediaWrite, made: MediaWrite, key: string): MediaWrite => ({
   ...made,
   async commit(under = key) {

@@ -7,14 +7,14 @@ import { NotResumable, type OpenedResult } from '../../providers/provider.ts';
 import type { EngineParts } from '../parts.ts';
 
 /**
- * Brings a video onto this node's own disk and looks at it there. It asks nobody but the upstream, so that neither a database nor
- * a bucket that is away keeps a link from being used while it lives. What is known of the bytes is noted beside them: the next
- * process goes on from there, without the upstream where they are whole.
+ * Downloads a video to this node's disk and probes it there. It needs only the upstream, so that a link can be used before it expires
+ * even while the database or the bucket is down. A note beside the bytes says what is known about them, so that the next process
+ * resumes the download, or uses a complete file without calling the upstream.
  */
 export interface Staging {
   /**
-   * Throws `DamagedVideo` where the bytes are bad, `TooLarge` where they are more than `maxBytes`, `FetchFailed` where the upstream did not give them; whatever else it throws
-   * is trouble of our own, which says nothing about the video: the bytes stay.
+   * Throws `DamagedVideo` if the bytes are bad, `TooLarge` if there are more than `maxBytes`, and `FetchFailed` if the upstream did not
+   * deliver them. Any other error is a problem of this gateway; the staged bytes are kept.
    */
   fetch(key: string, open: OpenVideo, maxBytes: number, memory: StagingMemory): Promise<StagedVideo>;
 }
@@ -22,9 +22,9 @@ export interface Staging {
 /** Opens the upstream's bytes from `offset` on. */
 export type OpenVideo = (offset: number) => Promise<OpenedResult>;
 
-/** What one process remembers between its tries. */
+/** What one process remembers between its tries to fetch a video. */
 export interface StagingMemory {
-  /** The bytes are those that the note speaks of. */
+  /** The digest of the bytes was found to match the note. */
   verified?: boolean;
 }
 
@@ -36,7 +36,7 @@ export interface StagedVideo {
   readonly probe: Probe;
 }
 
-/** The fetched bytes were looked at, and are not a whole video that can be given as an MP4. */
+/** The fetched bytes were probed and are not a complete video that can be delivered as an MP4. */
 export class DamagedVideo extends Error {
   readonly problem: VideoProblem;
   constructor({ problem, detail }: BadVerdict) {
@@ -46,7 +46,7 @@ export class DamagedVideo extends Error {
   }
 }
 
-/** The upstream gives more bytes than a video may have, or has no end. */
+/** The upstream sends more bytes than allowed, or an endless stream. */
 export class TooLarge extends Error {
   constructor(maxBytes: number) {
     super(
@@ -56,7 +56,7 @@ export class TooLarge extends Error {
   }
 }
 
-/** The upstream did not give the bytes, or not all of them. */
+/** The upstream did not deliver all of the bytes. */
 export class FetchFailed extends Error {
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
@@ -64,7 +64,7 @@ export class FetchFailed extends Error {
   }
 }
 
-/** Nobody can be asked for the video: its account is not in the configuration. */
+/** The video cannot be fetched because its account is not configured. */
 export class NoAccount extends Error {}
 
 export const PROBE = z.object({
@@ -77,10 +77,10 @@ export const PROBE = z.object({
   fps: z.number(),
 });
 const NOTE = z.object({
-  /** Length of the whole video, once it is known, and what the upstream calls these bytes. */
+  /** Length of the complete video, once known, and the upstream's version of it (such as an ETag). */
   total: z.number().optional(),
   version: z.string().optional(),
-  /** Of bytes that are whole and good. */
+  /** Set once the bytes are complete and valid. */
   sha256: z.string().optional(),
   probe: PROBE.optional(),
 });
@@ -101,7 +101,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     const { write, note } = whole
       ? { write: found, note: noted }
       : await download(key, found, noted, bounded(open, maxBytes)).catch(async (error) => {
-          // Going on would fetch what is not wanted.
+          // A resumed download would exceed the limit too.
           if (error instanceof TooLarge) await found.abandon();
           throw error;
         });
@@ -111,7 +111,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     return { write, bytes: write.partial, sha256: note.sha256, probe: note.probe };
   }
 
-  /** The whole video, from where an earlier try ended if the upstream's bytes are still the same. */
+  /** Downloads the video. Resumes an earlier try if the upstream still has the same bytes. */
   async function download(key: string, write: MediaWrite, note: Note, open: OpenVideo) {
     const opened = await openAt(write.partial, open).catch((error: unknown) => {
       if (write.partial > 0 && error instanceof FetchFailed && error.cause instanceof NotResumable)
@@ -140,10 +140,10 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
       ...(bytes === undefined ? {} : { total: bytes }),
       ...(version === undefined ? {} : { version }),
     };
-    // An error before the first read finds no other listener, and would end the process.
+    // An error before the first read would have no other listener and would end the process.
     stream.on('error', () => undefined);
     try {
-      // Before the bytes: a process that finds them needs to know whether they are all.
+      // Written before the bytes, so that a later process can tell whether they are complete.
       await write.writeNote(about);
       const total = await write.append(Readable.from(fromUpstream(stream)), offset);
       if (bytes === undefined) await write.writeNote({ ...about, total });
@@ -151,18 +151,18 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
         if (total > bytes) await write.abandon();
         throw new FetchFailed(new Error(`${total} of ${bytes} bytes arrived`));
       }
-      // Opened again: its length is what is there now.
+      // Opened again to get the current length.
       return { write: await storage.write(key), note: { ...about, total } };
     } finally {
       stream.destroy();
     }
   }
 
-  /** The verdict, the measures and the digest of bytes that are all here. */
+  /** Probes a complete file and computes its digest. */
   async function look(write: MediaWrite, note: Note, memory: StagingMemory): Promise<StagedVideo> {
     const verdict = await inspector.probe(write.path);
     if (!verdict.ok) {
-      // Going on from damaged bytes would keep the damage.
+      // A resumed download would keep the damage.
       await write.abandon();
       throw new DamagedVideo(verdict);
     }
@@ -173,7 +173,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     return { write, bytes: write.partial, sha256, probe };
   }
 
-  /** After a power loss the file may be another than the note speaks of. */
+  /** After a power loss the file may not match its note. */
   async function verify(write: MediaWrite, sha256: string): Promise<void> {
     if ((await inspector.digest(write.path)) === sha256) return;
     await write.abandon();
@@ -183,7 +183,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
   return { fetch };
 }
 
-/** Whether what was opened is not the rest of what is staged. */
+/** Whether the opened stream is not a continuation of the staged bytes. */
 function isOther({ offset, bytes, version }: OpenedResult, partial: number, note: Note): boolean {
   if (offset > partial) return true;
   return offset > 0 && (differ(version, note.version) || differ(bytes, note.total));
@@ -205,7 +205,7 @@ async function openAt(offset: number, open: OpenVideo): Promise<OpenedResult> {
   }
 }
 
-/** Opens no more bytes than a video may have: an upstream that has no end must not fill the disk. */
+/** Limits the size of what `open` returns, so that an endless stream cannot fill the disk. */
 const bounded =
   (open: OpenVideo, maxBytes: number): OpenVideo =>
   async (offset) => {
@@ -217,9 +217,9 @@ const bounded =
     return { ...opened, stream: atMost(maxBytes, opened) };
   };
 
-/** The opened bytes; throws `TooLarge` in the stream where the whole has more than `maxBytes`. */
+/** The opened stream, which fails with `TooLarge` once the video exceeds `maxBytes`. */
 export function atMost(maxBytes: number, { stream, offset }: OpenedResult): Readable {
-  // It may break before it is read, and be dropped unread: a generator that never began handles neither.
+  // The stream may fail or be destroyed before it is read, which a generator that has not started does not handle.
   stream.on('error', () => undefined);
   const bounded = Readable.from(
     (async function* () {
@@ -234,7 +234,7 @@ export function atMost(maxBytes: number, { stream, offset }: OpenedResult): Read
   return bounded.once('close', () => stream.destroy());
 }
 
-/** A stream whose errors are told from those of our own disk, which may look the same. */
+/** Marks errors of the upstream's stream, which may look like errors of the local disk. */
 async function* fromUpstream(stream: Readable): AsyncGenerator<Buffer> {
   try {
     yield* stream;

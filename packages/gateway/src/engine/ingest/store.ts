@@ -3,12 +3,12 @@ import { type MediaWrite, StoredWrong } from '../../media/media.ts';
 import type { MediaRow } from '../../store/store.ts';
 import type { EngineParts } from '../parts.ts';
 
-/** Keys tried for one object, before its storage counts as one that cannot be used. */
+/** Keys tried for one object before the write fails. */
 const MAX_KEYS = 3;
 
 /**
- * Puts what was measured into the storage: under another key where something else is under its own, and stays. The row is written first,
- * with what its bytes must be. Resolves with the row as it is then, still pending.
+ * Moves a staged file into the storage. If another object is stored under its key and cannot be replaced, another key is used. The
+ * row is written first, with the expected size and digest. Resolves with that row, which is still pending.
  */
 export async function storeMeasured(
   { store, log }: Pick<EngineParts, 'store' | 'log'>,
@@ -26,7 +26,7 @@ export async function storeMeasured(
       const next = anotherKey(at.storageKey);
       log.error(
         { event: 'media.stored_wrong', media: at.id, task: at.taskId, key: at.storageKey, next, err: error },
-        'the storage has kept something else than was written; it is written under another key',
+        'the storage holds other bytes than were written; they are written under another key',
       );
       at = { ...at, storageKey: next };
     }

@@ -1,17 +1,17 @@
 /**
- * Keeps submissions that look alike apart. A lost submission is found in its upstream's list by what it asked for; a
- * twin whose own answer is still on its way would look the same there, and must not be mistaken for it.
+ * Keeps identical submissions apart. A lost submission is searched in the upstream's list by its request. A duplicate whose
+ * response is still outstanding looks the same there and must not be mistaken for it.
  */
 export interface DuplicateGuard {
-  /** Runs a submission, from the call to the durable id. Any number of twins may run at a time. */
+  /** Runs a submission, from the call until its upstream id is stored. Duplicates may run concurrently. */
   submitting<T>(likeness: string, work: () => Promise<T>): Promise<T>;
-  /** Runs a search and what follows from it, while no twin is on its way. */
+  /** Runs a search, and what follows from it, while no duplicate is being submitted. */
   searching<T>(likeness: string, work: () => Promise<T>): Promise<T>;
 }
 
 interface Group {
   readonly submissions: Set<Promise<unknown>>;
-  /** The last of the searches, which run one after the other. */
+  /** The last queued search. Searches run one at a time. */
   search: Promise<unknown> | undefined;
 }
 
@@ -37,7 +37,7 @@ export function createDuplicateGuard(): DuplicateGuard {
       let group = groupOf(likeness);
       while (group.search) {
         await group.search;
-        // The search may have forgotten the group with its end: the next one would not see this submission in it.
+        // The search may have removed the group when it ended; a later search would not see a submission in the old one.
         group = groupOf(likeness);
       }
       const running = work();

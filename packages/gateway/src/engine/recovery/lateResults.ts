@@ -6,11 +6,11 @@ import type { EngineParts } from '../parts.ts';
 import { handleOf } from '../stages/poll.ts';
 
 /**
- * Follows jobs that were still going when their task was failed as expired. The task stays failed and free, but the
- * upstream may finish, and bill, all the same: that is stopped where it can be, and otherwise told and kept.
+ * Follows upstream jobs that were still running when their task expired. The task stays failed and is not charged, but the
+ * upstream may still finish and bill the job: it is cancelled if possible, and otherwise a late result is logged and stored.
  */
 export interface LateResults {
-  /** Takes up what other processes were following: those of the past, and those of nodes that may have died. */
+  /** Resumes following the jobs of earlier processes and of nodes that may have died. */
   start(): Promise<void>;
   watch(task: Task): void;
   stop(): void;
@@ -20,12 +20,12 @@ interface LateParts extends EngineParts {
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
-/** Nobody waits any more: first soon, then ever more rarely. Milliseconds. */
+/** Delay of the first poll, and the maximum that it doubles up to: no client waits any more. Milliseconds. */
 const FIRST_LOOK_MS = 60_000;
 const MAX_LOOK_MS = 3_600_000;
 /** Upstreams forget jobs and links after two days at most (Gemini API); most after one. Milliseconds. */
 const FOLLOW_MS = 48 * 3_600_000;
-/** Tasks taken up at a start: more would be a flood of questions about what nobody waits for. */
+/** Maximum number of tasks resumed at a start, to limit polls that no client waits for. */
 const MAX_TAKEN_UP = 1000;
 
 export function createLateResults(parts: LateParts): LateResults {
@@ -33,7 +33,7 @@ export function createLateResults(parts: LateParts): LateResults {
   const pending = new Map<string, () => void>();
   let stopped = false;
 
-  /** What is left of the time that a task is followed; a clock that was set back since does not lengthen it. */
+  /** Until when a task is followed. A clock that was set back does not extend it. */
   function untilWhen({ completedAt }: Task): Moment {
     const now = clock.now();
     return later(timers.monotonic(), Math.min(FOLLOW_MS, (completedAt ?? now) + FOLLOW_MS - now));
@@ -56,7 +56,7 @@ export function createLateResults(parts: LateParts): LateResults {
     if (!provider || !handle) return;
     try {
       const answer = await provider.ask(handle, AbortSignal.timeout(settings.callTimeoutMs));
-      // One that is missing may be known again once an incident upstream is over.
+      // A missing job may reappear after an incident upstream.
       if (answer.state === 'queued' || answer.state === 'in_progress' || answer.state === 'missing')
         return again();
       if (answer.state === 'succeeded') await note(task, answer.result);
@@ -80,7 +80,7 @@ export function createLateResults(parts: LateParts): LateResults {
     );
   }
 
-  /** What nobody waits for should not be paid for either. */
+  /** Cancels the job upstream, so that it is not billed. */
   async function stopUpstream(task: Task): Promise<void> {
     const provider = accountStates.get(task.attempt?.accountId ?? '')?.account.provider;
     const handle = handleOf(task.attempt);

@@ -4,20 +4,20 @@ import { pause } from '../../time/pause.ts';
 import type { EngineParts } from '../parts.ts';
 
 /**
- * The other nodes' side of `duplicateGuard.ts`: their submissions that look like a lost one. Their intents are in the store before
- * their calls go out; a job of theirs whose id is not stored yet must not be mistaken for the lost one.
+ * As `duplicateGuard.ts`, for submissions of other nodes. Their intents are stored before their calls are sent. A job of theirs whose
+ * id is not stored yet must not be mistaken for the lost one.
  */
 export interface RemoteDuplicateGuard {
   /**
-   * Resolves with true when no call of another node that looks like this task's can still be on its way. With false where there
-   * always was one for so long that the search must be given up, or where the signal came first.
+   * Resolves with true once no other node can have a call in flight that is identical to this task's. Resolves with false if that
+   * takes longer than `PATIENCE` call timeouts, or if the signal is aborted.
    */
   absent(task: Task, signal: AbortSignal): Promise<boolean>;
 }
 
-/** Time between looks. Milliseconds. */
+/** Interval between checks. Milliseconds. */
 const LOOK_MS = 1000;
-/** Calls' times to wait for an end of ever new twins. */
+/** How long to wait in total, in call timeouts: new duplicates may keep arriving. */
 const PATIENCE = 5;
 
 export function createRemoteDuplicateGuard({
@@ -29,7 +29,7 @@ export function createRemoteDuplicateGuard({
   return {
     async absent(task, signal) {
       if (!cluster.shared) return true;
-      // By this node's own watch: a submission seen for longer than any call may take is lost too, and takes what it finds.
+      // Measured by this node's clock. A submission seen for longer than the call timeout is lost too and no longer counts.
       const seenSince = new Map<string, Moment>();
       const until = later(timers.monotonic(), PATIENCE * settings.callTimeoutMs);
       while (!signal.aborted && timers.monotonic() < until) {

@@ -12,9 +12,9 @@ import { atMost, type StagedVideo } from '../ingest/staging.ts';
 import type { EngineParts } from '../parts.ts';
 import { handleOf } from '../stages/poll.ts';
 
-/** Makes stored files whole again: videos from the upstream that made them, posters from their videos. */
+/** Repairs stored files: videos from the upstream that made them, posters from their videos. */
 export interface Repair {
-  /** One try. `hopeless`: no other can do better. Throws where one later may. */
+  /** One try. `hopeless`: no later try can succeed. Throws if a later try may. */
   mend(row: MediaRow, signal: AbortSignal): Promise<'mended' | 'settled' | 'hopeless'>;
 }
 
@@ -30,7 +30,7 @@ type Result = Task & { readonly result: TaskResult };
 export function createRepair(parts: RepairParts): Repair {
   const { store, storage, inspector, feed, clock, settings, log, media, accountStates } = parts;
 
-  /** Makes it the truth that `row` is what is stored. False where the task was changed meanwhile: then the object is not ours to keep. */
+  /** Replaces the stored row with `row`. If the task was changed meanwhile, removes the new object and throws. */
   async function swap(task: Task, before: MediaRow, row: MediaRow, result: Mended): Promise<void> {
     const repaired = move(task, { type: 'media_repaired', result }, clock.now());
     const isSame = row.storageKey === before.storageKey;
@@ -38,7 +38,7 @@ export function createRepair(parts: RepairParts): Repair {
       if (!isSame) await storage.remove(row.storageKey);
       throw new Error(`task ${task.id} was changed while its media was mended`);
     }
-    // No transition of the task: its answer is made anew, and that is all.
+    // Not a transition: only the task's cached answer changes.
     feed.publish({ task: repaired.task, transition: false });
     if (isSame) return;
     await storage.remove(before.storageKey).catch((error) => {
@@ -65,8 +65,8 @@ export function createRepair(parts: RepairParts): Repair {
           ? { ...received, write }
           : await remuxed(storageKey, { ...received, write });
       write = whole;
-      // Another file may be another video: an id that is used again, or a page that says so.
-      if (facts.sha256 !== row.sha256) throw new Error('the upstream gives other bytes than it once did');
+      // Other bytes may be another video, as when the upstream reuses an id, or an error page.
+      if (facts.sha256 !== row.sha256) throw new Error('the upstream delivers other bytes than before');
       signal.throwIfAborted();
       await write.commit();
       await swap(task, row, { ...row, storageKey, ...facts }, facts);
@@ -76,7 +76,7 @@ export function createRepair(parts: RepairParts): Repair {
     }
   }
 
-  /** The bytes by the link that is known, or by the one that the upstream gives now; undefined where it has the video no more. */
+  /** Opens the video by its stored link, or by a fresh one from the upstream. Undefined if the upstream no longer has the video. */
   async function openAnyhow(
     provider: Provider,
     handle: Handle,
@@ -95,7 +95,7 @@ export function createRepair(parts: RepairParts): Repair {
     }
   }
 
-  /** As it was stored where it came in another container than MP4. */
+  /** Remuxes the staged file if it is not an MP4, as was done before it was stored. */
   async function remuxed(storageKey: string, staged: Omit<StagedVideo, 'probe'>) {
     const verdict = await inspector.probe(staged.write.path);
     if (!verdict.ok) return staged;
@@ -103,7 +103,7 @@ export function createRepair(parts: RepairParts): Repair {
     return { write, bytes, sha256 };
   }
 
-  /** What is longer by far than what was stored is not that. */
+  /** Reads the stream into `write`. A stream much longer than the stored file is not the same video. */
   async function receive(write: MediaWrite, opened: OpenedResult, maxBytes: number) {
     const total = await write.append(atMost(maxBytes, opened), 0);
     const { bytes } = opened;
@@ -144,7 +144,7 @@ export function createRepair(parts: RepairParts): Repair {
         return posterId === undefined || posterId === id ? mendPoster(task, row) : 'hopeless';
       }
       if (row.kind !== 'video' || videoId !== id) return 'hopeless';
-      // Perhaps an operator has put the file back.
+      // An operator may have restored the file.
       if (!(await media.verify(row))) {
         await swap(task, row, row, {});
         return 'mended';
@@ -154,7 +154,7 @@ export function createRepair(parts: RepairParts): Repair {
   };
 }
 
-/** Another container may need more bytes for the same packets. */
+/** The maximum download size: another container may need more bytes for the same packets. */
 const most = (bytes: number): number => Math.ceil(bytes * 1.25) + 65_536;
 
 const isFinished = (task: Task | undefined): task is Result =>

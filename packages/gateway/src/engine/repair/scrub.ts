@@ -7,15 +7,15 @@ import { type Moment, msBetween } from '../../time/clock.ts';
 import type { EngineParts } from '../parts.ts';
 import { createRepair } from './repair.ts';
 
-/** Looks after what is stored: finds what is damaged, and makes it whole again where that is possible. */
+/** Finds damaged files in the storage and repairs them where that is possible. */
 export interface MediaScrub {
-  /** Reads what is stored, and tells this part of what is damaged. */
+  /** Reads stored files, and reports damage to the scrub. */
   readonly media: VerifiedMedia<MediaRow>;
-  /** Files that this node has found damaged, and made whole or made later. */
+  /** Number of files that this node has found damaged, and that it has repaired. */
   readonly found: number;
   readonly repaired: number;
   start(): void;
-  /** Interrupts what is under way; resolves when nothing is. */
+  /** Aborts repairs in progress. Resolves when none is running. */
   stop(): Promise<void>;
 }
 
@@ -25,31 +25,31 @@ interface MediaScrubParts
     'store' | 'storage' | 'inspector' | 'feed' | 'clock' | 'timers' | 'settings' | 'log'
   > {
   readonly accountStates: ReadonlyMap<string, AccountState>;
-  /** One node looks for what is to be done; each does what it finds while it serves. */
+  /** Whether this node is the leader, which searches for damage. Every node repairs the damage it finds while serving files. */
   readonly leads: () => boolean;
 }
 
-/** Between two looks for what is to be mended. Milliseconds. */
+/** Interval between searches for files to repair. Milliseconds. */
 const LOOK_MS = 60_000;
-/** Rows of one look; the next goes on behind them. */
+/** Rows per search; the next one continues after them. */
 const BATCH = 100;
-/** A poster is missing, rather than about to be made, when its row is this old. Milliseconds. */
+/** A poster whose row has been pending for longer than this is missing. Milliseconds. */
 const POSTER_MS = 300_000;
-/** No file is compared with its digest more often than this. Milliseconds. */
+/** Minimum interval between two verifications of the same file. Milliseconds. */
 const CHECK_MS = 86_400_000;
-/** Files mended at a time, tries for one, and the wait after the first, doubling. Milliseconds. */
+/** Files repaired concurrently, tries per file, and the delay after the first try, which doubles (milliseconds). */
 const AT_A_TIME = 2;
 const MAX_TRIES = 6;
 const RETRY_MS = 60_000;
-/** What was given up is tried once more a day later: its account may be configured again. Milliseconds. */
+/** A file that was given up is tried once more after this time: its account may be configured again. Milliseconds. */
 const GIVEN_UP_MS = 86_400_000;
-/** One try. Milliseconds. */
+/** Timeout of one try. Milliseconds. */
 const TRY_MS = 1_800_000;
 
 export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   const { store, storage, clock, timers, settings, log, leads } = parts;
   const count = { found: 0, repaired: 0 };
-  /** By row, what this process has tried: and when it may be tried again. */
+  /** By row id: this process's tries, and when the next one is allowed. */
   const tries = new Map<string, { tries: number; at: Moment; waitMs: number }>();
   const underWay = new Map<string, Promise<void>>();
   const cancels = new Set<() => void>();
@@ -58,12 +58,12 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   let after = '';
 
   async function note(row: MediaRow, { problem, detail }: Damage): Promise<void> {
-    // Deleted meanwhile, or fetched again: then what was read is nobody's any more.
+    // False if the row was meanwhile deleted or got new bytes: the damaged ones are then obsolete.
     if (!(await store.markDamaged(row.id, row.storageKey, clock.now()))) return;
     count.found += 1;
     log.error(
       { event: 'media.damaged', ...namesOf(row), problem, detail },
-      'a stored file is damaged; it is made whole again where that is possible',
+      'a stored file is damaged; it is repaired if possible',
     );
     mend(row);
   }
@@ -81,7 +81,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   });
   const repair = createRepair({ ...parts, media });
 
-  /** Unless it is under way, or was in vain too often. */
+  /** Starts a repair, unless one is running or the file has to wait for its next try. */
   function mend(row: MediaRow): void {
     if (stopping.signal.aborted || underWay.has(row.id)) return;
     const last = tries.get(row.id);
@@ -96,11 +96,11 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
     try {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(TRY_MS)]);
       const outcome = await repair.mend(row, signal);
-      if (outcome === 'hopeless') return giveUp(row, 'nobody has its bytes any more');
+      if (outcome === 'hopeless') return giveUp(row, 'its bytes are not available any more');
       tries.delete(row.id);
       if (outcome === 'settled') return;
       count.repaired += 1;
-      log.warn({ event: 'media.repaired', ...namesOf(row) }, 'a stored file is whole again');
+      log.warn({ event: 'media.repaired', ...namesOf(row) }, 'a damaged file was repaired');
     } catch (error) {
       if (stopping.signal.aborted) return;
       log.warn(
@@ -114,10 +114,10 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
 
   function giveUp(row: MediaRow, why: string): void {
     tries.set(row.id, { tries: MAX_TRIES, at: timers.monotonic(), waitMs: GIVEN_UP_MS });
-    log.error({ event: 'media.lost', ...namesOf(row), why }, 'a stored file cannot be made whole again');
+    log.error({ event: 'media.lost', ...namesOf(row), why }, 'a damaged file cannot be repaired');
   }
 
-  /** A part of what is to be mended: what damage others have found, and posters that could not be stored. */
+  /** Searches the next rows to repair: damage that other nodes found, and posters that could not be stored. */
   async function look(): Promise<void> {
     const rows = await store.mediaToRepair(clock.now() - POSTER_MS, after, BATCH);
     after = rows.length === BATCH ? (rows.at(-1)?.id ?? '') : '';
@@ -131,7 +131,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
     const now = clock.now();
     const row = await store.mediaToCheck(now - CHECK_MS);
     if (!row) return;
-    // First, so that one that cannot be read does not keep all others from their turn.
+    // Marked first, so that an unreadable file does not block all others.
     await store.markChecked(row.id, now);
     const damage = await media.verify(row);
     if (damage) await note(row, damage);
@@ -140,7 +140,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   function every(ms: number, name: string, work: () => Promise<void>): void {
     const cancel = timers.after(ms, () => {
       cancels.delete(cancel);
-      // The others would find the same work.
+      // Other nodes would find the same work.
       (leads() ? work() : Promise.resolve())
         .catch(
           (error) =>
