@@ -62,6 +62,7 @@ const DOWNLOAD_CONCURRENCY = 8;
 const INSPECTORS = 2;
 
 export interface GatewayOptions {
+  /** The wall clock. By default this machine's, or that of the database which many nodes share. */
   readonly clock?: Clock;
   /** Where `log` goes, to be told of on /readyz and in the metrics. */
   readonly logOutput?: LogOutput;
@@ -71,7 +72,7 @@ export interface GatewayOptions {
 export async function startGateway(
   config: Config,
   log: Logger,
-  { clock = systemClock, logOutput }: GatewayOptions = {},
+  { clock, logOutput }: GatewayOptions = {},
 ): Promise<Gateway> {
   const opened = new AsyncDisposableStack();
   try {
@@ -85,7 +86,7 @@ export async function startGateway(
 
 interface Surroundings {
   readonly logger: Logger;
-  readonly clock: Clock;
+  readonly clock: Clock | undefined;
   readonly logOutput: LogOutput | undefined;
 }
 
@@ -93,11 +94,12 @@ type OpenedParts = Awaited<ReturnType<typeof openParts>>;
 
 /** Everything behind the API, from the store to the engine, which does not drive anything yet. */
 async function openParts(config: Config, surroundings: Surroundings, opened: AsyncDisposableStack) {
-  const { logger, clock, logOutput } = surroundings;
+  const { logger, logOutput } = surroundings;
   const log: Log = logger;
   // Before anything is made: what is wrong with the settings leaves no trace.
   await checkAccounts(config.accounts);
-  const { store, cluster, problem } = await openStore(config, log);
+  const { store, cluster, problem, ...opening } = await openStore(config, log);
+  const clock = surroundings.clock ?? opening.clock;
   opened.defer(() => store.close());
   opened.defer(() => cluster.close());
   const proxies = proxiesOf(config);

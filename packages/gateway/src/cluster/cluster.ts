@@ -39,7 +39,7 @@ export type LeaseEvent =
 
 /**
  * The nodes that share a store. A node owns tasks under a name that is its own for one session; a session that ended
- * never comes back. No clock of one node is compared with another's.
+ * never comes back.
  */
 export interface Cluster {
   /** Whether there may be other nodes at all. */

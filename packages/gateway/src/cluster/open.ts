@@ -6,6 +6,7 @@ import { makeFolder } from '../store/sqlite/file.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../store/store.ts';
 import { newId } from '../tasks/ids.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
 import { type Cluster, soloCluster } from './cluster.ts';
 import { guardHistory } from './historyGuard.ts';
 import { joinCluster } from './postgres/cluster.ts';
@@ -22,6 +23,8 @@ export interface StoreSettings {
 export interface OpenedStore {
   readonly store: Store;
   readonly cluster: Cluster;
+  /** The wall clock by which everything is stored: this machine's, or that of the database which many share. */
+  readonly clock: Clock;
   /** Why nothing more may be submitted on what is stored, in a sentence that anybody may read. */
   problem(): string | undefined;
 }
@@ -34,7 +37,7 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Open
   const { databaseUrl: url, databaseSessionUrl, databasePool: poolSize } = settings;
   if (url === undefined) {
     const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
-    return { store, cluster: soloCluster(`solo-${newId()}`), problem: () => undefined };
+    return { store, cluster: soloCluster(`solo-${newId()}`), clock: systemClock, problem: () => undefined };
   }
   // Two nodes in one folder would mix up the bytes that they stage there.
   makeFolder(settings.dataDir);
@@ -52,6 +55,7 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Open
     const guarded = guardHistory({ store, cluster, log });
     return {
       ...guarded,
+      clock: cluster.clock,
       store: {
         ...guarded.store,
         async close() {

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../observability/log.ts';
 import { reasonOf } from '../../store/postgres/errors.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import type { Cluster, LeaseEvent, Message } from '../cluster.ts';
 import { decodeMessage, encodeMessage } from '../messages.ts';
+import { createDatabaseClock } from './databaseClock.ts';
 import { openLease, type Session } from './lease.ts';
 import { LEASE_TIMINGS, type LeaseTimings } from './timings.ts';
 
@@ -13,24 +15,33 @@ export interface ClusterOptions {
   readonly log: Log;
   /** Milliseconds of a clock that never jumps. */
   readonly now?: () => number;
+  /** The machine's wall clock, shown until the server has told its own. */
+  readonly machine?: Clock;
   /** 0 to 1. */
   readonly random?: () => number;
   readonly timings?: Partial<LeaseTimings>;
+}
+
+/** A node among the others. */
+export interface JoinedCluster extends Cluster {
+  /** The same for all nodes: the time of the database's server. */
+  readonly clock: Clock;
 }
 
 /**
  * Joins the nodes that share a database. Throws where the database cannot be reached, or cannot carry a cluster; once
  * joined, a lost session is followed by another for as long as it takes.
  */
-export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
+export async function joinCluster(options: ClusterOptions): Promise<JoinedCluster> {
   const { url, log, now = () => performance.now(), random = Math.random } = options;
   const timings = { ...LEASE_TIMINGS, ...options.timings };
   const messageListeners = new Set<(message: Message, from: string) => void>();
   const sessionListeners = new Set<(event: LeaseEvent) => void>();
   const closing = new AbortController();
   const { signal } = closing;
+  const clock = createDatabaseClock(now, options.machine ?? systemClock);
 
-  const open = () => openLease({ url, log, now, timings, onPayload });
+  const open = () => openLease({ url, log, now, timings, onPayload, onServerTime: clock.heard });
   let session = await open().catch((error: unknown) => {
     throw unreachable(error);
   });
@@ -98,6 +109,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
 
   return {
     shared: true,
+    clock,
     get node() {
       return session.node;
     },

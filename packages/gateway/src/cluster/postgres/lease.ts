@@ -29,13 +29,17 @@ export interface SessionParts {
   readonly now: () => number;
   readonly timings: LeaseTimings;
   onPayload(payload: string): void;
+  /** An answer has just arrived: the server's time (milliseconds UTC) was `at`, some time after `sentAt` by `now`. */
+  onServerTime(at: number, sentAt: number): void;
 }
 
 /** Payloads in one statement: what gathered while the one before was on its way, within bounds. */
 const NOTIFY_BATCH = 200;
 
+const SERVER_TIME = '(extract(epoch from clock_timestamp()) * 1000)::float8 as at';
+
 /** Proves the session, and tells what there is to tell. The process id shows whether a pooler gave us another's session. */
-const NOTIFY = `select pg_backend_pid() as pid, count(pg_notify('${CHANNEL}', payload)) from unnest($1::text[]) as payload`;
+const NOTIFY = `select pg_backend_pid() as pid, ${SERVER_TIME}, count(pg_notify('${CHANNEL}', payload)) from unnest($1::text[]) as payload`;
 
 /** The numbers of the nodes whose locks are held, in the order of joining. */
 const LIVING = `select objid::int8::text as number from pg_locks
@@ -45,7 +49,7 @@ const LIVING = `select objid::int8::text as number from pg_locks
 
 /** Opens a connection, takes a new number and its lock, and listens. */
 export async function openLease(parts: SessionParts): Promise<Session> {
-  const { url, log, now, timings, onPayload } = parts;
+  const { url, log, now, timings, onPayload, onServerTime } = parts;
   // Ours to destroy: the client itself would say goodbye to a server that does not answer, and wait.
   const socket = new Socket();
   const client = new Client({ ...connectionTo(url), stream: () => socket, keepAlive: true });
@@ -106,8 +110,10 @@ export async function openLease(parts: SessionParts): Promise<Session> {
   }
 
   async function send(payloads: readonly string[]): Promise<void> {
-    const [row] = await ask<{ pid: number }>(NOTIFY, [payloads]);
+    const sentAt = now();
+    const [row] = await ask<{ pid: number; at: number }>(NOTIFY, [payloads]);
     if (row?.pid !== pid) lose(sharedSession().message);
+    else onServerTime(row.at, sentAt);
   }
 
   async function sendOutbox(): Promise<void> {
@@ -137,7 +143,9 @@ export async function openLease(parts: SessionParts): Promise<Session> {
     ({ number, pid } = await setUpSession(client, url, timings));
     leaseEnds = now() + timings.leaseMs;
     // The first proof.
-    await client.query('select 1');
+    const sentAt = now();
+    const { rows } = await client.query<{ at: number }>(`select ${SERVER_TIME}`);
+    for (const { at } of rows) onServerTime(at, sentAt);
     if (over) throw new Error(await ended);
   } catch (error) {
     stop();

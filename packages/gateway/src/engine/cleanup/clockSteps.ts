@@ -1,3 +1,4 @@
+import type { Cluster } from '../../cluster/cluster.ts';
 import type { Log } from '../../observability/log.ts';
 import { type Clock, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 
@@ -11,6 +12,8 @@ interface ClockStepsParts {
   readonly clock: Clock;
   readonly timers: MonotonicClock;
   readonly log: Pick<Log, 'error' | 'warn'>;
+  /** Its `shared` tells whose clock it is. */
+  readonly cluster: Pick<Cluster, 'shared'>;
 }
 
 /** Larger steps than this are suspicious: a time service corrects by seconds. Milliseconds. */
@@ -23,7 +26,7 @@ const HOLD_MS = 24 * 3_600_000;
  * while the wall clock is ahead of the monotonic clock since the start: until it is set back, a day has passed, or the gateway is
  * restarted. A clock that is set back only delays removal.
  */
-export function createClockSteps({ clock, timers, log }: ClockStepsParts): ClockSteps {
+export function createClockSteps({ clock, timers, log, cluster }: ClockStepsParts): ClockSteps {
   const start = timers.monotonic();
   /** The trusted wall clock time at the start. */
   let origin = clock.now();
@@ -48,7 +51,7 @@ export function createClockSteps({ clock, timers, log }: ClockStepsParts): Clock
         );
       }
       if (now < believedFrom) {
-        return `The clock of this machine was set forward by ${minutes} minutes; until that is mended or confirmed by a restart, nothing is removed by its age.`;
+        return `The clock of ${cluster.shared ? 'the database server' : 'this machine'} was set forward by ${minutes} minutes; until that is mended or confirmed by a restart, nothing is removed by its age.`;
       }
       origin += aheadMs;
       believedFrom = undefined;

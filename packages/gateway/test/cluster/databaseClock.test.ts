@@ -1,0 +1,78 @@
+import { pino } from 'pino';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
+import { createDatabaseClock } from '../../src/cluster/postgres/databaseClock.ts';
+import { connect, openStore } from '../store/postgres/openStore.ts';
+import { QUICK, startTestGateway } from '../support/gateway.ts';
+import { STEADY } from '../support/nodes/clusters.ts';
+import { freshDatabase } from '../support/servers/database.ts';
+
+const DAY_MS = 86_400_000;
+/** What the server shows. */
+const NOON = Date.parse('2026-11-28T12:00:00Z');
+
+it('shows the time of the server, whatever the machine shows and however it is set afterwards', () => {
+  let monotonic = 5_000;
+  let machine = NOON - DAY_MS;
+  const clock = createDatabaseClock(() => monotonic, { now: () => machine });
+  monotonic += 20;
+  clock.heard(NOON, 5_000);
+  expect(Math.abs(clock.now() - NOON)).toBeLessThanOrEqual(20);
+  machine += 10 * DAY_MS;
+  monotonic += 60_000;
+  expect(Math.abs(clock.now() - (NOON + 60_000))).toBeLessThanOrEqual(20);
+});
+
+it('follows a server whose clock was set, and is not shaken by an answer that was slow to come', () => {
+  let monotonic = 0;
+  const clock = createDatabaseClock(() => monotonic, { now: () => NOON });
+  clock.heard(NOON, 0);
+  monotonic = 3_000;
+  // Told at once, and three seconds on its way.
+  clock.heard(NOON, 0);
+  expect(clock.now()).toBe(NOON + 3_000);
+  monotonic = 4_000;
+  clock.heard(NOON + 4_000 + DAY_MS, 4_000);
+  expect(clock.now()).toBe(NOON + 4_000 + DAY_MS);
+  clock.heard(NOON + 4_000, 4_000);
+  expect(clock.now()).toBe(NOON + 4_000);
+});
+
+it('is the clock of a node from the moment that it has joined, and follows the server by its pings', async () => {
+  const url = await freshDatabase();
+  await openStore(url);
+  const machine = { now: () => 0 };
+  const timings = { ...STEADY.timings, pingMs: 10 };
+  let monotonic = 0;
+  const log = pino({ level: 'silent' });
+  const cluster = await joinCluster({ ...STEADY, timings, url, log, machine, now: () => monotonic });
+  onTestFinished(() => cluster.close());
+  const client = await connect(url);
+  const { rows } = await client.query<{ at: number }>(
+    'select (extract(epoch from clock_timestamp()) * 1000)::float8 as at',
+  );
+  // The server told its time between the joining and now.
+  const passed = (rows[0]?.at ?? 0) - cluster.clock.now();
+  expect(passed).toBeGreaterThanOrEqual(0);
+  expect(passed).toBeLessThan(60_000);
+  // This node's own clock runs away.
+  monotonic = 1_000;
+  await vi.waitUntil(() => cluster.clock.now() < (rows[0]?.at ?? 0) + 1_000);
+});
+
+it('keeps a key where a node is asked whose machine is two days ahead', async () => {
+  const settings = { ONETAKE_DATABASE_URL: await freshDatabase() };
+  const init = { headers: { 'idempotency-key': 'once' } };
+  const first = await startTestGateway(settings);
+  onTestFinished(() => first.end());
+  const { body: submitted } = await first.submit(QUICK, init);
+
+  const machineNow = Date.now;
+  vi.spyOn(Date, 'now').mockImplementation(() => machineNow() + 2 * DAY_MS);
+  onTestFinished(() => void vi.restoreAllMocks());
+  const ahead = await startTestGateway(settings);
+  onTestFinished(() => ahead.end());
+  const { status, body } = await ahead.submit(QUICK, init);
+  expect(status).toBe(200);
+  expect(body.task_id).toBe(submitted.task_id);
+});
