@@ -301,6 +301,48 @@ describe('tasks of this node that are not active', () => {
 
 const EXPIRED = { code: 504, reason: 'expired', message: 'expired' } as const;
 
+describe('a search for tasks that are not active', () => {
+  it('reads nothing twice that is active', async () => {
+    const node = await aNode();
+    await node.drive(2);
+    await node.ownership.start();
+    await node.advance(SEARCH);
+    expect([node.count('owned'), node.count('tasks')]).toEqual([2, 0]);
+  });
+
+  it('ends with the lease, in the middle of many', async () => {
+    const node: Awaited<ReturnType<typeof aNode>> = await aNode({
+      override: (store) => ({
+        async owned(...given) {
+          const owned = await store.owned(...given);
+          if (owned.length > 0) node.cluster.freeze();
+          return owned;
+        },
+      }),
+    });
+    await node.accept(501);
+    await node.ownership.start();
+    expect([node.count('owned'), node.driven().size]).toEqual([1, 0]);
+  });
+});
+
+describe('a task that was accepted under the last lease', () => {
+  it('is not driven before it is known that it is stored, though it is adopted meanwhile', async () => {
+    const [task] = others(1);
+    let looks = 0;
+    const node = await aNode({
+      override: () => ({ adopt: async () => (++looks === 2 && task ? [task] : []) }),
+    });
+    await node.ownership.start();
+    const accepted = Promise.withResolvers<void>();
+    const work = node.ownership.during(task?.id ?? '', () => accepted.promise);
+    await node.advance(LOOK);
+    expect([looks, node.driven().size]).toEqual([2, 0]);
+    accepted.resolve();
+    await work;
+  });
+});
+
 describe('a node whose lease is lost', () => {
   it('lets go of everything, and leads no more', async () => {
     const node = await aNode();

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { UpstreamError } from '../../../src/providers/provider.ts';
+import { SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type Event, move } from '../../../src/tasks/lifecycle.ts';
 import { openUpstream } from '../../providers/openai/world.ts';
@@ -27,7 +27,7 @@ async function nodeOfSeveral(options: WorldOptions = {}) {
 }
 
 /** Writes moves of the task as its next driver does, which tells nobody. */
-async function asNextDriver({ store }: World, id: string, ...events: Event[]): Promise<void> {
+async function asNextDriver({ store }: Pick<World, 'store'>, id: string, ...events: Event[]): Promise<void> {
   for (const event of events) {
     const task = await store.task(id);
     const next = task && move(task, event, task.createdAt);
@@ -248,7 +248,7 @@ describe('an answer that comes after the lease was lost', () => {
         store: {
           ...store,
           async claim(given) {
-            if (!noted) await asNextDriver({ ...world, store }, given.task.id, { type: 'cancel_requested' });
+            if (!noted) await asNextDriver({ store }, given.task.id, { type: 'cancel_requested' });
             noted = true;
             return store.claim(given);
           },
@@ -410,5 +410,80 @@ describe('a lost submission that another node’s may be taken for', () => {
     expect(await world.task(lost.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-2' } });
     expect(world.upstream.count('find')).toBe(2);
     expect(cluster.hasLease()).toBe(true);
+  });
+});
+
+describe('a task that could not be sent', () => {
+  it('keeps its place, and is sent by nobody else, where its id has become known meanwhile', async () => {
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      provider: (provider) => ({
+        ...provider,
+        async start() {
+          throw new SendRefused();
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    await asNextDriver(world, id, confirmed('one-1'));
+    cluster.hear({ kind: 'moved', tasks: [[id, (await world.task(id)).version]] });
+    await world.advance(2000);
+    expect(await world.task(id)).toMatchObject({
+      phase: 'running',
+      attempt: { number: 1, upstreamId: 'one-1' },
+    });
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+  });
+});
+
+describe('an id that the upstream gave to another task already', () => {
+  it('fails no task that has got its own meanwhile', async () => {
+    const { world } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async claim(given) {
+            await asNextDriver({ store }, given.task.id, confirmed('one-7'));
+            return 'taken';
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.advance(1000);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-7' } });
+  });
+});
+
+describe('an account whose answer is lost together with the lease', () => {
+  it('has the next task of this node feel the way', async () => {
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: (prompt) => ({
+        start: [
+          prompt === 'first'
+            ? { refuse: 'upstream_unavailable' }
+            : prompt === 'second'
+              ? 'answer_lost'
+              : 'accepted',
+        ],
+        answers: ['in_progress'],
+      }),
+    });
+    const first = await world.submit('first');
+    await world.idle();
+    await world.engine.cancel(await world.task(first.id));
+    const held = world.provider.hold('start');
+    const second = await world.submit('second');
+    await world.reaches(second.id, 'submitting');
+    cluster.lose();
+    held.release();
+    await world.upstream.seen(({ call, taskId }) => call === 'start' && taskId === second.id);
+    await world.idle();
+    cluster.rejoin('node-2');
+    const third = await world.submit('third');
+    await world.advance(1000);
+    expect((await world.task(third.id)).phase).toBe('running');
   });
 });

@@ -443,13 +443,16 @@ describe('what this process alone knows of a submission', () => {
   type Start = Exclude<NonNullable<Behaviour['start']>[number], 'accepted'>;
   const refused = (reason: 'content_rejected' | 'rate_limited'): Start => ({ refuse: reason });
 
-  it.each<[string, (move: Move) => boolean, Start | 'accepted' | 'ours' | 'notSent', Task['phase']]>([
+  it.each<
+    [string, (move: Move) => boolean, Start | 'accepted' | 'ours' | 'notSent' | 'reused', Task['phase']]
+  >([
     ['the intent', ({ task }) => task.phase === 'submitting', 'accepted', 'running'],
     ['the id', ({ task }) => task.phase === 'running', 'accepted', 'running'],
     ['a refusal for good', ({ task }) => task.phase === 'failed', refused('content_rejected'), 'failed'],
     ['a refusal for the moment', ({ task }) => task.phase === 'accepted', refused('rate_limited'), 'running'],
     ['that it could not be sent', ({ task }) => task.phase === 'accepted', 'notSent', 'running'],
     ['trouble of this machine', ({ task }) => task.phase === 'accepted', 'ours', 'running'],
+    ['that its id is another’s', ({ task }) => task.phase === 'failed', 'reused', 'failed'],
     ['that nobody can tell', ({ task }) => task.phase === 'failed', 'answer_lost', 'failed'],
   ])('is written once the store is back: %s', async (_what, isIt, first, phase) => {
     let away = 2;
@@ -478,7 +481,11 @@ describe('what this process alone knows of a submission', () => {
         },
       }),
       parts: ({ store }) => ({
-        store: { ...store, commit: failing(store.commit), claim: failing(store.claim) },
+        store: {
+          ...store,
+          commit: failing(store.commit),
+          claim: first === 'reused' ? async () => 'taken' : failing(store.claim),
+        },
       }),
     });
     const { id } = await world.submit();
@@ -492,6 +499,21 @@ describe('what this process alone knows of a submission', () => {
 });
 
 describe('trouble of this machine', () => {
+  it.each([
+    ['with the inputs of one task says nothing against the account', 'inputs', false],
+    ['with its connections is a pause for all', 'machine', true],
+  ] as const)('%s', async (_what, ours, blocked) => {
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        start: () => Promise.reject(new UpstreamError('upstream_unavailable', { created: 'no', ours })),
+      }),
+    });
+    await world.submit();
+    await world.idle();
+    expect(world.engine.accounts()).toMatchObject([{ blocked, inFlight: 0 }]);
+  });
+
   it('is tried again after twice as long each time, two minutes at most, and not past the deadline', async () => {
     const tries: number[] = [];
     const world: World = await createWorld({
