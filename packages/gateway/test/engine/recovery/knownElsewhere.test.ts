@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest';
+import { SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
+import type { Event } from '../../../src/tasks/lifecycle.ts';
+import type { WorldOptions } from '../../support/engineWorld.ts';
+import { asNextDriver, nodeOfSeveral } from '../../support/nodes/oneOfSeveral.ts';
+
+const confirmed = (upstreamId: string): Event => ({ type: 'submit_confirmed', upstreamId, working: false });
+
+describe('an id that becomes known elsewhere while a lost submission is looked for', () => {
+  /** The look number `look` is answered when another node has told the id. */
+  async function toldDuring(look: number, answer: 'unknown' | 'absent') {
+    const { world, cluster } = await nodeOfSeveral({
+      limits: { inFlight: 1 },
+      behaviour: () => ({
+        start: ['answer_lost'],
+        answers: ['in_progress'],
+        find: [...Array.from({ length: look - 1 }, () => 'unknown' as const), answer],
+      }),
+      provider: (provider) => ({
+        ...provider,
+        async find(...given) {
+          const outcome = await provider.find?.(...given);
+          if (world.upstream.count('find') === look) {
+            const { id } = await submitted;
+            await asNextDriver(world, id, confirmed('one-1'));
+            const task = await world.task(id);
+            cluster.hear({ kind: 'moved', tasks: [[id, task.version]] });
+            while (world.engine.waiting(task) || (await world.engine.read(id))?.phase !== 'running')
+              await new Promise(setImmediate);
+          }
+          if (!outcome) throw new UpstreamError('upstream_unavailable');
+          return outcome;
+        },
+      }),
+    });
+    const submitted = world.submit();
+    const { id } = await submitted;
+    await world.submit('waits for its place');
+    await world.advance(120_000);
+    expect(world.upstream.count('find')).toBe(look);
+    return { world, id };
+  }
+
+  it('is not overwritten by the verdict that nobody can tell', async () => {
+    const { world, id } = await toldDuring(6, 'unknown');
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('ends the search', async () => {
+    const { world, id } = await toldDuring(2, 'unknown');
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('keeps its place though the upstream says that there is no such job', async () => {
+    const { world, id } = await toldDuring(1, 'absent');
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { number: 1 } });
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+    expect(world.upstream.count('start')).toBe(1);
+  });
+});
+
+describe('a lost submission that another node’s may be taken for', () => {
+  /** At the looks that `twin` names, another node's submission looks like this one. */
+  async function searching(twin: (look: number) => boolean, options: WorldOptions = {}) {
+    let looks = 0;
+    const { world } = await nodeOfSeveral({
+      behaviour: () => ({ start: ['answer_lost'], answers: ['in_progress'] }),
+      settings: { callTimeoutMs: 10_000 },
+      ...options,
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async submittingLike() {
+            looks += 1;
+            return twin(looks) ? [{ id: `twin ${looks}`, version: 1, owner: 'another' }] : [];
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    return { world, id };
+  }
+
+  it('is not looked for before that one’s job is known', async () => {
+    const { world, id } = await searching((look) => look <= 3);
+    await world.idle();
+    expect(world.upstream.count('find')).toBe(0);
+    await world.advance(3000);
+    expect(world.upstream.count('find')).toBe(1);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('is given up without a look where there is ever another one: nobody can tell', async () => {
+    const { world, id } = await searching(() => true);
+    await world.advance(60_000);
+    expect(world.upstream.count('find')).toBe(0);
+    expect((await world.task(id)).error?.reason).toBe('submission_unknown');
+  });
+
+  it('does not get a job that was found before one came, for as long as there is one', async () => {
+    const { world, id } = await searching((look) => look >= 2 && look < 70);
+    await world.idle();
+    expect(world.upstream.count('find')).toBe(1);
+    await world.advance(49_000);
+    expect((await world.task(id)).attempt?.upstreamId).toBeUndefined();
+    // Looked for once more, with no other one any more.
+    await world.advance(60_000);
+    expect(world.upstream.count('find')).toBeGreaterThan(1);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+  });
+
+  it('does not get a job that turns out to be another task’s, and goes on looking', async () => {
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: (prompt) => ({
+        start: [prompt === 'lost' ? 'answer_lost' : 'accepted'],
+        answers: ['in_progress'],
+      }),
+      provider: (provider) => ({
+        ...provider,
+        async find(...given) {
+          const outcome = await provider.find?.(...given);
+          if (!outcome) throw new UpstreamError('upstream_unavailable');
+          return world.upstream.count('find') === 1 ? { found: true, upstreamId: 'one-1' } : outcome;
+        },
+      }),
+    });
+    const other = await world.submit('other');
+    await world.idle();
+    const lost = await world.submit('lost');
+    await world.advance(3000);
+    expect(await world.task(other.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+    expect(await world.task(lost.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-2' } });
+    expect(world.upstream.count('find')).toBe(2);
+    expect(cluster.hasLease()).toBe(true);
+  });
+});
+
+describe('a task that could not be sent', () => {
+  it('keeps its place, and is sent by nobody else, where its id has become known meanwhile', async () => {
+    let over = false;
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
+      provider: (provider) => ({
+        ...provider,
+        async start() {
+          throw new SendRefused();
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    await asNextDriver(world, id, confirmed('one-1'));
+    const { attempt } = await world.task(id);
+    const key = attempt?.idempotencyKey ?? '';
+    const job = { account: 'one', taskId: id, key, upstreamId: 'one-1', outcome: 'accepted' };
+    world.upstream.record({ call: 'start', ...job });
+    cluster.hear({ kind: 'moved', tasks: [[id, (await world.task(id)).version]] });
+    await world.advance(2000);
+    expect(await world.task(id)).toMatchObject({
+      phase: 'running',
+      attempt: { number: 1, upstreamId: 'one-1' },
+    });
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
+    over = true;
+    await world.advance(60_000);
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
+  });
+});
+
+describe('an id that the upstream gave to another task already', () => {
+  it('fails no task that has got its own meanwhile', async () => {
+    const { world } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async claim(given) {
+            await asNextDriver({ store }, given.task.id, confirmed('one-7'));
+            return 'taken';
+          },
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    await world.advance(1000);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-7' } });
+  });
+});

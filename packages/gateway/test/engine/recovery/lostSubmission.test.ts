@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import type { UnknownSubmission } from '../../../src/providers/provider.ts';
+import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
+import { eventually } from '../../support/eventually.ts';
+
+describe('what a lost submission is looked for by', () => {
+  async function looking() {
+    const asked: UnknownSubmission[] = [];
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'], find: ['unknown', 'look'] }),
+      provider: (provider) => ({
+        ...provider,
+        upstreamTime: () => 12_345.6,
+        find(lost, signal) {
+          asked.push(lost);
+          return provider.find?.(lost, signal) ?? Promise.reject(new Error('cannot'));
+        },
+      }),
+      parts: () => ({ upstreamRequest: ({ request }) => ({ ...request, duration: 5 }) }),
+    });
+    const { id } = await world.submit();
+    await world.idle();
+    const [lost] = asked;
+    if (!lost) throw new Error('nobody looked');
+    return { world, id, lost, asked };
+  }
+
+  it('is what was asked for, by the clocks of both sides', async () => {
+    const { world, id, lost } = await looking();
+    const { attempt } = await world.task(id);
+    expect(lost).toMatchObject({
+      taskId: id,
+      idempotencyKey: attempt?.idempotencyKey,
+      upstreamModel: 'upstream-model',
+      intendedAt: attempt?.intendedAt,
+      intendedThereAt: 12_345,
+      request: { duration: 5 },
+    });
+    expect(await lost.isKnown('one-1')).toBe(false);
+    await world.ends(id);
+    expect(await lost.isKnown('one-1')).toBe(true);
+  });
+
+  it('is how long ago it was: the longer of what both clocks say, and never shorter than what has passed', async () => {
+    const { world, lost } = await looking();
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([0, 0]);
+    await world.advance(1500);
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([1500, 1500]);
+    world.timers.setWallClock(-3_600_000);
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([1500, 1500]);
+    world.timers.setWallClock(7_200_000);
+    expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([3_601_500, 1500]);
+  });
+
+  it('is not how long ago it was where another process made it', async () => {
+    const { world, asked } = await looking();
+    const next = await world.crash({
+      provider: (provider) => ({
+        ...provider,
+        find(lost, signal) {
+          asked.push(lost);
+          return provider.find?.(lost, signal) ?? Promise.reject(new Error('cannot'));
+        },
+      }),
+    });
+    await next.idle();
+    expect(asked).toHaveLength(2);
+    expect(asked[1]?.sinceIntent).toBeUndefined();
+    expect(asked[1]?.intendedThereAt).toBe(12_345);
+  });
+});
+
+describe('an upstream that does not answer', () => {
+  it('is given up after the time that a call may take: a submission, and a look for it', async () => {
+    const world = await createWorld({ settings: { callTimeoutMs: 30 } });
+    world.provider.hold('start');
+    const finds = world.provider.hold('find');
+    let looks = 0;
+    const { find } = world.provider;
+    world.provider.find = (...given) => {
+      looks += 1;
+      return find?.(...given) ?? Promise.reject(new Error('cannot'));
+    };
+    const { id } = await world.submit();
+    await eventually(async () => {
+      await world.advance(2000);
+      expect(looks).toBeGreaterThan(1);
+    });
+    finds.release();
+    await eventually(async () => {
+      await world.advance(2000);
+      expect((await world.task(id)).attempt?.number).toBeGreaterThan(1);
+    });
+  });
+});
+
+describe('a task whose lost submission may be made again', () => {
+  it('is made as often as the settings allow, over restarts too', async () => {
+    const options: WorldOptions = {
+      behaviour: () => ({ start: ['answer_lost'] }),
+      abilities: [],
+      settings: { resubmitUnknown: true, maxAttempts: 3 },
+    };
+    const world = await createWorld(options);
+    const { id } = await world.submit();
+    await world.idle();
+    expect(world.upstream.count('start')).toBe(1);
+    const next = await world.crash();
+    const task = await next.ends(id);
+    expect(task).toMatchObject({ phase: 'failed', attempt: { number: 3 } });
+    expect(next.upstream.count('start')).toBe(3);
+  });
+});
