@@ -99,10 +99,6 @@ describe('a node that does not lead', () => {
     expect(asked.expired).toBeGreaterThanOrEqual(10);
     expect(asked.toRepair).toBeGreaterThanOrEqual(10);
     expect(asked.toCheck).toBe(1);
-    expect(asked.objects).toBe(0);
-    await world.advance(24 * HOUR);
-    expect(asked.objects).toBe(1);
-    expect(asked.leftovers).toBe(2);
     expect(asked.late).toBe(1);
   });
 
@@ -182,10 +178,18 @@ describe('a leader whose lease is lost', () => {
   });
 
   it('stops in the middle of removing orphans', async () => {
+    const listed = Promise.withResolvers<void>();
     const { world, cluster, leads } = await follower({
       parts: ({ storage }) => ({
         storage: {
           ...storage,
+          async *list() {
+            try {
+              yield* storage.list();
+            } finally {
+              listed.resolve();
+            }
+          },
           async remove(key) {
             await storage.remove(key);
             cluster.freeze();
@@ -200,6 +204,8 @@ describe('a leader whose lease is lost', () => {
     }
     await leads();
     await world.advance(HOUR);
+    await listed.promise;
+    await world.idle();
     expect(await Array.fromAsync(world.storage.list())).toHaveLength(50);
   });
 });
