@@ -12,8 +12,9 @@ export const TESTS = 'packages/gateway/test/';
 type NodePath = babel.NodePath;
 
 const LOG_METHODS = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
+/** How statements and parts of them begin, and signs that no sentence has. */
 const SQL =
-  /\b(?:select|insert|update|delete|with|from|where|set|values|create|alter|drop|pragma|begin|commit|rollback|lock|listen|notify|order by|returning|not null|references|exists)\b/i;
+  /^\s*(?:select|insert|update|delete|with|from|where|and|or|set|values|create|alter|drop|pragma|begin|commit|rollback|lock|listen|notify|order|returning|references|on|primary|join|left|union|for|limit)\b|[=<>*]|\$\d|::/i;
 /** What variables and properties are called that hold a sentence for people. */
 const PROSE_NAMES = /^(?:message|detail|hint|advice|description)$/i;
 

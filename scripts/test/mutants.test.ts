@@ -36,6 +36,9 @@ test('words for people count for nothing, codes and SQL do', async () => {
     "'the file system is read-only'",
   );
   expect(await originals("db.prepare('select id from tasks');")).toContain("'select id from tasks'");
+  expect(await originals("const part = 'from tasks order by id';")).toContain("'from tasks order by id'");
+  expect(await originals("const part = 'id in (select id) = true';")).toContain("'id in (select id) = true'");
+  expect(await originals("const told = 'this is not sent from here';")).toEqual([]);
   expect(await originals('const DAY_MS = 24 * 60 * 60_000;')).toEqual([]);
   expect(await originals('const later = now + 60_000;')).toEqual(['now + 60_000']);
 });
