@@ -1,13 +1,15 @@
 import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
+import type { Task } from '../tasks/task.ts';
+import type { KeyRow, MediaRow } from './store.ts';
 import {
-  type KeyColumns,
-  keyFromColumns,
-  type MediaColumns,
-  mediaFromColumns,
+  type KeyTableRow,
+  keyFromRow,
+  type MediaTableRow,
+  mediaFromRow,
   type TaskWithAttempt,
-  taskFromColumns,
-} from './rows.ts';
+  taskFromRow,
+} from './tables.ts';
 
 /** A table, and how a row of it is read. */
 export interface RowKind<Row extends { readonly id: string }, T> {
@@ -16,17 +18,17 @@ export interface RowKind<Row extends { readonly id: string }, T> {
   readonly parse: (row: Row) => T;
 }
 
-export const TASK: RowKind<TaskWithAttempt, ReturnType<typeof taskFromColumns>> = {
+export const TASK: RowKind<TaskWithAttempt, Task> = {
   table: 'tasks',
-  parse: taskFromColumns,
+  parse: taskFromRow,
 };
-export const MEDIA: RowKind<MediaColumns, ReturnType<typeof mediaFromColumns>> = {
+export const MEDIA: RowKind<MediaTableRow, MediaRow> = {
   table: 'media',
-  parse: mediaFromColumns,
+  parse: mediaFromRow,
 };
-export const KEY: RowKind<KeyColumns, ReturnType<typeof keyFromColumns>> = {
+export const KEY: RowKind<KeyTableRow, KeyRow> = {
   table: 'keys',
-  parse: keyFromColumns,
+  parse: keyFromRow,
 };
 
 /** The one way from rows to what they mean: a row that cannot be read is set aside, and all others go on. */

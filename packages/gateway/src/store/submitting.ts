@@ -2,7 +2,7 @@ import type { Move } from '../tasks/lifecycle.ts';
 import { promptKey } from '../tasks/likeness.ts';
 import type { Task } from '../tasks/task.ts';
 import type { RowKind } from './readRows.ts';
-import { requestOf, type TaskColumns } from './rows.ts';
+import { requestFrom, type TaskRow } from './tables.ts';
 
 /** The job that a move claims for its attempt. */
 export function claimOf({ task }: Move): { accountId: string; upstreamId: string; number: number } {
@@ -14,11 +14,11 @@ export function claimOf({ task }: Move): { accountId: string; upstreamId: string
 
 /** As much of a stored task as says whether it may be taken for another one. */
 export const ASKED: RowKind<
-  Pick<TaskColumns, 'id' | 'version' | 'owner' | 'request'>,
+  Pick<TaskRow, 'id' | 'version' | 'owner' | 'request'>,
   { readonly id: string; readonly version: number; readonly owner: string; readonly prompt: string }
 > = {
   table: 'tasks',
-  parse: ({ id, version, owner, request }) => ({ id, version, owner, prompt: requestOf(request).prompt }),
+  parse: ({ id, version, owner, request }) => ({ id, version, owner, prompt: requestFrom(request).prompt }),
 };
 
 /** Whether it asks for words that an upstream's list may not tell from those of `task`. */

@@ -1,13 +1,13 @@
 import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from 'kysely';
 import { storable } from '../tasks/text.ts';
 import { ILLEGAL_ESCAPE } from './postgres/text.ts';
-import { type AttemptColumns, requestOf, type TaskColumns, type TaskWithAttempt } from './rows.ts';
 import type { TaskQuery } from './store.ts';
+import { type AttemptRow, requestFrom, type TaskRow, type TaskWithAttempt } from './tables.ts';
 
 /** The tables that lists read. */
 export interface Tables {
-  tasks: TaskColumns;
-  attempts: AttemptColumns;
+  tasks: TaskRow;
+  attempts: AttemptRow;
 }
 
 /** The value that a task `t` has under a name of its metadata, as an expression of one dialect. */
@@ -118,7 +118,7 @@ export async function scanMetadata(
 
 function hasMetadata(request: string, metadata: Readonly<Record<string, string>>): boolean {
   try {
-    const own = new Map(Object.entries(requestOf(request).metadata ?? {}));
+    const own = new Map(Object.entries(requestFrom(request).metadata ?? {}));
     return Object.entries(metadata).every(([name, value]) => own.get(name) === value);
   } catch {
     return true;

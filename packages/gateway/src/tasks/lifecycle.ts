@@ -14,8 +14,8 @@ export type Event =
       readonly intendedThereAt?: number;
     }
   | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
-  /** Certainly not created upstream: the task waits for another attempt, not before `notBefore`. */
-  | { readonly type: 'submit_refused'; readonly detail?: string; readonly notBefore?: number }
+  /** Certainly not created upstream: the task waits for another attempt. */
+  | { readonly type: 'submit_refused'; readonly detail?: string }
   | { readonly type: 'work_started' }
   | { readonly type: 'upstream_succeeded'; readonly result: UpstreamResult }
   /** The bytes are in our storage, whole and checked. `microsPerSecond`: what was delivered has a price of its own. */
@@ -110,7 +110,6 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
       return to({
         phase: 'accepted',
         attempt: ended(attemptOf(task), 'refused', now, event.detail),
-        ...(event.notBefore === undefined ? {} : { notBefore: event.notBefore }),
       });
 
     case 'work_started':

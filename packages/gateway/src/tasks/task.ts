@@ -28,8 +28,6 @@ export interface Task {
   readonly deadlineAt: number;
   /** A caller asked to cancel while the outcome could not be settled at once. */
   readonly cancelRequestedAt?: number;
-  /** Not to be submitted again before this time: the back-off after a refusal. */
-  readonly notBefore?: number;
   readonly price: Price;
   readonly attempt?: Attempt;
   readonly result?: TaskResult;

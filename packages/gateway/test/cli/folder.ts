@@ -84,7 +84,7 @@ export async function fill(store: Store): Promise<Contents> {
   const intent = () => ({ ...INTENT, idempotencyKey: newId() });
   const confirmed = () => ({ type: 'submit_confirmed', upstreamId: newId(), working: true }) as const;
   const upstream = { type: 'upstream_succeeded', result: { ref: ODD, duration: 4.04 } } as const;
-  const refused = { type: 'submit_refused', detail: ODD, notBefore: START_OF_TIME + 5 } as const;
+  const refused = { type: 'submit_refused', detail: ODD } as const;
   const stored = {
     type: 'stored',
     result: {

@@ -22,6 +22,14 @@ const partly = <T extends object, U extends object>(
     // Spread, since generated records may be without a prototype, which no real one is.
     .map(([always, sometimes]) => ({ ...always, ...sometimes }) as T & Partial<U>);
 
+type OptionalKeys<T> = { [K in keyof T]-?: Record<never, never> extends Pick<T, K> ? K : never }[keyof T];
+
+/** A record with every member of `T`, of which those that `T` may lack may be missing: a new member needs a generator to compile. */
+const wholly = <T extends object>(
+  required: { [K in Exclude<keyof T, OptionalKeys<T>>]: fc.Arbitrary<T[K]> },
+  optional: { [K in OptionalKeys<T>]-?: fc.Arbitrary<NonNullable<T[K]>> },
+): fc.Arbitrary<T> => partly<object, object>(required, optional) as fc.Arbitrary<T>;
+
 const inputRef = partly(
   { mediaId: hex32, contentType: fc.constant('image/png'), bytes: micros, width: side, height: side },
   { sourceUrl: fc.webUrl() },
@@ -60,7 +68,7 @@ const request = partly(
 
 const upstreamResult = partly({ ref: text }, { expiresAt: time, duration: seconds });
 
-const attempt: fc.Arbitrary<Attempt> = partly(
+const attempt = wholly<Attempt>(
   {
     number: fc.integer({ min: 1, max: 50 }),
     accountId: text,
@@ -79,7 +87,7 @@ const attempt: fc.Arbitrary<Attempt> = partly(
   },
 );
 
-const result: fc.Arbitrary<TaskResult> = partly(
+const result = wholly<TaskResult>(
   {
     videoId: hex32,
     bytes: micros,
@@ -104,7 +112,7 @@ const error = fc
   .map(([reason, message]) => taskError(reason, message));
 
 /** Any task with any of its members, whether or not the engine would make one like it. */
-export const anyTask: fc.Arbitrary<Task> = partly(
+export const anyTask = wholly<Task>(
   {
     id: fc.noShrink(fc.constant(null).map(newTaskId)),
     projectId: text,
@@ -121,7 +129,6 @@ export const anyTask: fc.Arbitrary<Task> = partly(
     startedAt: time,
     completedAt: time,
     cancelRequestedAt: time,
-    notBefore: time,
     attempt,
     result,
     error,

@@ -104,8 +104,8 @@ describe('a submission', () => {
     expectMove(submitting, { type: 'submit_refused' }, { phase: 'accepted', attempt: refused });
     expectMove(
       submitting,
-      { type: 'submit_refused', detail: 'busy', notBefore: 9000 },
-      { phase: 'accepted', attempt: { ...refused, detail: 'busy' }, notBefore: 9000 },
+      { type: 'submit_refused', detail: 'busy' },
+      { phase: 'accepted', attempt: { ...refused, detail: 'busy' } },
     );
   });
 

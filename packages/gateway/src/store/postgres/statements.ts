@@ -1,14 +1,16 @@
 import {
-  ATTEMPT_COLUMNS,
+  ATTEMPTS,
+  assign,
   JOIN_ATTEMPT,
-  KEY_COLUMNS,
-  LEDGER_COLUMNS,
+  KEYS,
+  LEDGER,
   listOf,
-  MEDIA_COLUMNS,
-  TASK_COLUMNS,
+  MEDIA,
   TASK_WITH_ATTEMPT,
+  TASKS,
+  typesOf,
   UNFINISHED,
-} from '../columns.ts';
+} from '../tables.ts';
 import { LIVING_NODES } from './nodeLock.ts';
 import type { Statement } from './pool.ts';
 
@@ -27,36 +29,20 @@ const rowsOf = (parameter: number, columns: Readonly<Record<string, string>>, al
     .join(', ')})`;
 
 const insertLedger = (parameter: number, written: string): string => `
-  insert into ledger (${listOf(LEDGER_COLUMNS)})
-  select ${listOf(LEDGER_COLUMNS, 'l.')} from ${rowsOf(parameter, LEDGER_COLUMNS, 'l')} join ${written} using (n)`;
+  insert into ledger (${listOf(LEDGER)})
+  select ${listOf(LEDGER, 'l.')} from ${rowsOf(parameter, typesOf(LEDGER), 'l')} join ${written} using (n)`;
 
 /** Bytes that are there stay: a driver that was paused may only now begin what another has finished for it. */
 const PUT_MEDIA = `
-  on conflict (id) do update set task_id = excluded.task_id, storage_key = excluded.storage_key, state = excluded.state, bytes = excluded.bytes,
-    sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
+  on conflict (id) do update set ${assign(MEDIA, 'excluded.')}
   where media.state = 'pending' or excluded.state = 'present'`;
 
 const insertMedia = (parameter: number, written: string): string => `
-  insert into media (${listOf(MEDIA_COLUMNS)})
-  select ${listOf(MEDIA_COLUMNS, 'm.')} from ${rowsOf(parameter, MEDIA_COLUMNS, 'm')} join ${written} using (n)
+  insert into media (${listOf(MEDIA)})
+  select ${listOf(MEDIA, 'm.')} from ${rowsOf(parameter, typesOf(MEDIA), 'm')} join ${written} using (n)
   ${PUT_MEDIA}`;
 
 const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
-
-/** What a move leaves as it was accepted is not among these. */
-const MOVED_COLUMNS = [
-  'phase',
-  'version',
-  'attempt',
-  'request',
-  'started_at',
-  'completed_at',
-  'cancel_requested_at',
-  'not_before',
-  'result',
-  'error',
-  'deleted_at',
-] as const satisfies readonly (keyof typeof TASK_COLUMNS)[];
 
 const FROM = { from_phase: 'text', from_version: 'bigint' };
 const IDEMPOTENCY = { idempotency_key: 'text', body_hash: 'text', remembered_until: 'bigint' };
@@ -69,7 +55,7 @@ const statements = {
    * order, so that two do not wait for each other.
    */
   accept: `
-    with given as materialized (select * from ${rowsOf(1, { ...TASK_COLUMNS, ...IDEMPOTENCY }, 'g')}),
+    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...IDEMPOTENCY }, 'g')}),
     claimed as (
       insert into idempotency as held (project_id, key, body_hash, task_id, expires_at)
       select project_id, idempotency_key, body_hash, id, remembered_until from given where idempotency_key is not null
@@ -85,7 +71,7 @@ const statements = {
       where g.idempotency_key is null or exists (select from claimed c where c.task_id = g.id)
     ),
     inserted as (
-      insert into tasks (${listOf(TASK_COLUMNS)}) select ${listOf(TASK_COLUMNS)} from free
+      insert into tasks (${listOf(TASKS)}) select ${listOf(TASKS)} from free
       on conflict (id) do nothing
       returning id
     ),
@@ -108,19 +94,17 @@ const statements = {
    * tells them to the other nodes when it commits.
    */
   commit: `
-    with given as materialized (select * from ${rowsOf(1, { ...TASK_COLUMNS, ...FROM }, 'g')}),
+    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM }, 'g')}),
     written as (
-      update tasks t set ${MOVED_COLUMNS.map((name) => `${name} = g.${name}`).join(', ')}
+      update tasks t set ${assign(TASKS, 'g.')}
       from given g
       where t.id = g.id and t.phase = g.from_phase and t.version = g.from_version and t.owner = g.owner
       returning g.n, t.id, t.version
     ),
     tried as (
-      insert into attempts (${listOf(ATTEMPT_COLUMNS)})
-      select ${listOf(ATTEMPT_COLUMNS, 'a.')} from ${rowsOf(2, ATTEMPT_COLUMNS, 'a')} join written using (n)
-      on conflict (task_id, number) do update set
-        upstream_id = excluded.upstream_id, submitted_at = excluded.submitted_at, ended_at = excluded.ended_at,
-        outcome = excluded.outcome, detail = excluded.detail, upstream_result = excluded.upstream_result
+      insert into attempts (${listOf(ATTEMPTS)})
+      select ${listOf(ATTEMPTS, 'a.')} from ${rowsOf(2, typesOf(ATTEMPTS), 'a')} join written using (n)
+      on conflict (task_id, number) do update set ${assign(ATTEMPTS, 'excluded.')}
     ),
     ledgered as (${insertLedger(3, 'written')}),
     filed as (${insertMedia(4, 'written')})
@@ -161,7 +145,7 @@ const statements = {
     t as (
       update tasks set owner = $1, version = version + 1
       where id = any(array(select id from orphans))
-      returning ${listOf(TASK_COLUMNS)}
+      returning ${listOf(TASKS)}
     )
     select ${TASK_WITH_ATTEMPT} from t ${JOIN_ATTEMPT} order by t.id`,
 
@@ -201,7 +185,7 @@ const statements = {
     select from attempts where account_id = $1 and upstream_id = $2 and not (task_id = $3 and number = $4) limit 1`,
   attemptByUpstream: `select from attempts where account_id = $1 and upstream_id = $2 limit 1`,
 
-  ledger: `select ${listOf(LEDGER_COLUMNS)} from ledger where task_id = $1 order by created_at, kind desc`,
+  ledger: `select ${listOf(LEDGER)} from ledger where task_id = $1 order by created_at, kind desc`,
   expired: `
     select ${TASK_WITH_ATTEMPT}
     from attempts e join tasks t on t.id = e.task_id ${JOIN_ATTEMPT}
@@ -209,14 +193,14 @@ const statements = {
     order by e.ended_at desc limit $2`,
 
   putMedia: `
-    insert into media (${listOf(MEDIA_COLUMNS)}) select ${listOf(MEDIA_COLUMNS)} from ${rowsOf(1, MEDIA_COLUMNS, 'm')}
+    insert into media (${listOf(MEDIA)}) select ${listOf(MEDIA)} from ${rowsOf(1, typesOf(MEDIA), 'm')}
     ${PUT_MEDIA}`,
-  media: `select ${listOf(MEDIA_COLUMNS)} from media where id = $1`,
+  media: `select ${listOf(MEDIA)} from media where id = $1`,
   mediaKeys: `select id, storage_key from media where id = any($1::text[])`,
-  mediaOf: `select ${listOf(MEDIA_COLUMNS)} from media where task_id = $1 order by id`,
+  mediaOf: `select ${listOf(MEDIA)} from media where task_id = $1 order by id`,
   /** The node's clock may be ahead of all others: what is due by it is due only where the database's own clock agrees. */
   sweepable: `
-    select ${listOf(MEDIA_COLUMNS)} from media
+    select ${listOf(MEDIA)} from media
     where (expires_at <= least($1::bigint, ${DATABASE_NOW})
         or (state = 'pending' and created_at <= least($2::bigint, $2::bigint - $1::bigint + ${DATABASE_NOW})
         and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
@@ -230,11 +214,11 @@ const statements = {
     where id = $1 and storage_key = $2 and state = 'present' and (expires_at is null or expires_at > $3) returning id`,
 
   mediaToRepair: `
-    select ${listOf(MEDIA_COLUMNS)} from media
+    select ${listOf(MEDIA)} from media
     where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= $1)) and id > $2
     order by id limit $3`,
   mediaToCheck: `
-    select ${listOf(MEDIA_COLUMNS)} from media
+    select ${listOf(MEDIA)} from media
     where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= $1
     order by (case when checked_at > created_at then checked_at else created_at end) limit 10`,
   markChecked: `update media set checked_at = $2 where id = $1`,
@@ -256,7 +240,7 @@ const statements = {
       insert into projects (id, name, created_at) values ($2, $2, $7) on conflict (id) do nothing
     ),
     made as (
-      insert into keys (${listOf(KEY_COLUMNS)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+      insert into keys (${listOf(KEYS)}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ),
     noted as (
       insert into audit (at, actor, action, subject)
@@ -313,9 +297,9 @@ const statements = {
   accountCounts: `
     select a.account_id, count(*)::int as n from tasks t join attempts a on a.task_id = t.id and a.number = t.attempt
     where t.phase in ('submitting', 'running') group by a.account_id order by a.account_id`,
-  keyByHash: `select ${listOf(KEY_COLUMNS)} from keys where hash = $1`,
-  keyById: `select ${listOf(KEY_COLUMNS)} from keys where id = $1`,
-  keys: `select ${listOf(KEY_COLUMNS)} from keys order by id`,
+  keyByHash: `select ${listOf(KEYS)} from keys where hash = $1`,
+  keyById: `select ${listOf(KEYS)} from keys where id = $1`,
+  keys: `select ${listOf(KEYS)} from keys order by id`,
 
   putSecret: `insert into secrets (name, value) values ($1, $2) on conflict (name) do nothing`,
   secret: `select value from secrets where name = $1`,

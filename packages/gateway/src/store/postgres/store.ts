@@ -2,17 +2,17 @@ import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQue
 import type { Log } from '../../observability/log.ts';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
 import { createRowReader, KEY, MEDIA, TASK } from '../readRows.ts';
-import {
-  type KeyColumns,
-  keyColumns,
-  type LedgerColumns,
-  ledgerFromColumns,
-  type MediaColumns,
-  type TaskColumns,
-  type TaskWithAttempt,
-} from '../rows.ts';
 import type { Store, TaskQuery } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
+import {
+  type KeyTableRow,
+  keyToRow,
+  type LedgerTableRow,
+  ledgerFromRow,
+  type MediaTableRow,
+  type TaskRow,
+  type TaskWithAttempt,
+} from '../tables.ts';
 import { behind, metadataInPostgres, scanMetadata, type Tables, taskList } from '../taskList.ts';
 import { shareAccounts } from './accountShares.ts';
 import { checkWrites, createSpaceWatch } from './check.ts';
@@ -144,7 +144,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
       const others = rows.all(
         ASKED,
-        await read<Pick<TaskColumns, 'id' | 'version' | 'owner' | 'request'>>(SQL.submittingLike, [
+        await read<Pick<TaskRow, 'id' | 'version' | 'owner' | 'request'>>(SQL.submittingLike, [
           accountId,
           upstreamModel,
           task.id,
@@ -154,7 +154,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
 
     async ledger(taskId) {
-      return (await read<LedgerColumns>(SQL.ledger, [taskId])).map(ledgerFromColumns);
+      return (await read<LedgerTableRow>(SQL.ledger, [taskId])).map(ledgerFromRow);
     },
     shareAccounts: (node, reports) =>
       transaction((inside) =>
@@ -181,7 +181,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       await run(SQL.putMedia, [jsonRows(mediaRows(0, media))]);
     },
     async media(id) {
-      const [row] = await read<MediaColumns>(SQL.media, [id]);
+      const [row] = await read<MediaTableRow>(SQL.media, [id]);
       return row && rows.one(MEDIA, row);
     },
     sweepable: (now, pendingBefore, limit, except = []) =>
@@ -192,15 +192,15 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       const found = await read<{ id: string; storage_key: string }>(SQL.mediaKeys, [ids]);
       return new Map(found.map(({ id, storage_key }) => [id, storage_key]));
     },
-    mediaOf: async (taskId) => rows.all(MEDIA, await read<MediaColumns>(SQL.mediaOf, [taskId])),
+    mediaOf: async (taskId) => rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaOf, [taskId])),
     async removeMedia(ids) {
       await run(SQL.removeMedia, [ids]);
     },
     markDamaged: async (id, storageKey, now) =>
       (await run(SQL.markDamaged, [id, storageKey, now])).length === 1,
     mediaToRepair: async (before, after, limit) =>
-      rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToRepair, [before, after, limit])),
-    mediaToCheck: async (before) => rows.all(MEDIA, await read<MediaColumns>(SQL.mediaToCheck, [before]))[0],
+      rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaToRepair, [before, after, limit])),
+    mediaToCheck: async (before) => rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaToCheck, [before]))[0],
     async markChecked(id, at) {
       await run(SQL.markChecked, [id, at]);
     },
@@ -210,19 +210,16 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     },
 
     async putKey(key, audit) {
-      const { id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at } =
-        keyColumns(key);
-      const values = [id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at];
-      await run(SQL.putKey, [...values, JSON.stringify(audit), options.cluster.node]);
+      await run(SQL.putKey, [...Object.values(keyToRow(key)), JSON.stringify(audit), options.cluster.node]);
     },
     async keyByHash(hash) {
-      const [row] = await read<KeyColumns>(SQL.keyByHash, [hash]);
+      const [row] = await read<KeyTableRow>(SQL.keyByHash, [hash]);
       return row && rows.one(KEY, row);
     },
-    listKeys: async () => rows.all(KEY, await read<KeyColumns>(SQL.keys)),
+    listKeys: async () => rows.all(KEY, await read<KeyTableRow>(SQL.keys)),
     async revokeKey(id, at, audit, { force = false } = {}) {
       await run(SQL.revokeKey, [id, at, JSON.stringify(audit), options.cluster.node, force]);
-      const [row] = await read<KeyColumns>(SQL.keyById, [id]);
+      const [row] = await read<KeyTableRow>(SQL.keyById, [id]);
       return row && rows.one(KEY, row);
     },
     async restoreKey(id, audit) {

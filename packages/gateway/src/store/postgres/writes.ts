@@ -3,8 +3,8 @@ import type { Move } from '../../tasks/lifecycle.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
 import { type RowReader, TASK } from '../readRows.ts';
-import { attemptColumns, mediaColumns, type TaskWithAttempt, taskColumns } from '../rows.ts';
 import type { Acceptance, Accepted, MediaRow } from '../store.ts';
+import { attemptToRow, mediaToRow, type TaskWithAttempt, taskToRow } from '../tables.ts';
 import { createBatches } from './batches.ts';
 import { isUnavailable, mayBeOneWrite } from './errors.ts';
 import type { Connections, Run } from './pool.ts';
@@ -75,14 +75,14 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
       jsonRows(
         writes.map(({ move: { task, from } }, n) => ({
           n,
-          ...taskColumns(task),
+          ...taskToRow(task),
           from_phase: from.phase,
           from_version: from.version,
         })),
       ),
       jsonRows(
         writes.flatMap(({ move: { task } }, n) =>
-          task.attempt ? [{ n, ...attemptColumns(task.id, task.attempt) }] : [],
+          task.attempt ? [{ n, ...attemptToRow(task.id, task.attempt) }] : [],
         ),
       ),
       jsonRows(writes.flatMap(({ move: { task, ledger, at } }, n) => ledgerRows(n, task, ledger, at))),
@@ -142,7 +142,7 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
 
 const acceptedColumns = ({ task, idempotency }: Acceptance, n: number): object => ({
   n,
-  ...taskColumns(task),
+  ...taskToRow(task),
   idempotency_key: idempotency?.key ?? null,
   body_hash: idempotency?.bodyHash ?? null,
   remembered_until: idempotency?.expiresAt ?? null,
@@ -162,4 +162,4 @@ const ledgerRows = (n: number, task: Task, rows: Move['ledger'], at: number): ob
 
 /** The last of those with one id: a statement writes a row once. */
 export const mediaRows = (n: number, rows: readonly MediaRow[]): object[] =>
-  [...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({ n, ...mediaColumns(row) }));
+  [...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({ n, ...mediaToRow(row) }));

@@ -2,35 +2,40 @@ import type { Database } from 'better-sqlite3';
 
 import type { Attempt, Phase, Task } from '../../tasks/task.ts';
 import {
-  ATTEMPT_COLUMNS,
+  ATTEMPTS,
+  assign,
+  attemptToRow,
   JOIN_ATTEMPT,
+  KEYS,
+  type KeyTableRow,
+  LEDGER,
+  type LedgerTableRow,
   listOf,
-  TASK_COLUMNS,
+  MEDIA,
+  type MediaTableRow,
   TASK_WITH_ATTEMPT,
+  TASKS,
+  type TaskWithAttempt,
+  taskToRow,
   UNFINISHED,
-} from '../columns.ts';
-import { attemptColumns, type LedgerColumns, type TaskWithAttempt, taskColumns } from '../rows.ts';
+} from '../tables.ts';
 
 /** Every statement of the embedded store's hot paths, prepared once. */
 export function prepareStatements(db: Database) {
   const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
 
   const insertTask = db.prepare(`
-    insert into tasks (${listOf(TASK_COLUMNS)}) values (${listOf(TASK_COLUMNS, '@')})
+    insert into tasks (${listOf(TASKS)}) values (${listOf(TASKS, '@')})
     on conflict (id) do nothing`);
 
   // Compare-and-set: a driver that lost the task (or came second) changes no row, and so writes nothing at all.
   const updateTask = db.prepare(`
-    update tasks set phase = @phase, version = @version, attempt = @attempt, request = @request, started_at = @started_at,
-      completed_at = @completed_at, cancel_requested_at = @cancel_requested_at, not_before = @not_before,
-      result = @result, error = @error, deleted_at = @deleted_at
+    update tasks set ${assign(TASKS, '@')}
     where id = @id and phase = @from_phase and version = @from_version and owner = @owner`);
 
   const putAttempt = db.prepare(`
-    insert into attempts (${listOf(ATTEMPT_COLUMNS)}) values (${listOf(ATTEMPT_COLUMNS, '@')})
-    on conflict (task_id, number) do update set
-      upstream_id = excluded.upstream_id, submitted_at = excluded.submitted_at, ended_at = excluded.ended_at,
-      outcome = excluded.outcome, detail = excluded.detail, upstream_result = excluded.upstream_result`);
+    insert into attempts (${listOf(ATTEMPTS)}) values (${listOf(ATTEMPTS, '@')})
+    on conflict (task_id, number) do update set ${assign(ATTEMPTS, 'excluded.')}`);
 
   return {
     task: db.prepare<[string], TaskWithAttempt>(`${selectTasks} where t.id = ?`),
@@ -51,11 +56,11 @@ export function prepareStatements(db: Database) {
       `${selectTasks} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
     ),
     /** False where a task with this id is there already. */
-    insertTask: (task: Task): boolean => insertTask.run(taskColumns(task)).changes === 1,
+    insertTask: (task: Task): boolean => insertTask.run(taskToRow(task)).changes === 1,
     updateTask: (task: Task, from: { phase: Phase; version: number }): boolean =>
-      updateTask.run({ ...taskColumns(task), from_phase: from.phase, from_version: from.version }).changes ===
+      updateTask.run({ ...taskToRow(task), from_phase: from.phase, from_version: from.version }).changes ===
       1,
-    putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptColumns(taskId, attempt)),
+    putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptToRow(taskId, attempt)),
 
     orphans: db.prepare<[string, number], { id: string }>(`
       select id from tasks
@@ -69,10 +74,9 @@ export function prepareStatements(db: Database) {
     ),
 
     insertLedger: db.prepare(`
-      insert into ledger (task_id, kind, project_id, key_id, amount_micros, currency, created_at)
-      values (@task_id, @kind, @project_id, @key_id, @amount_micros, @currency, @created_at)`),
-    ledger: db.prepare<[string], LedgerColumns>(
-      'select * from ledger where task_id = ? order by created_at, kind desc',
+      insert into ledger (${listOf(LEDGER)}) values (${listOf(LEDGER, '@')})`),
+    ledger: db.prepare<[string], LedgerTableRow>(
+      `select ${listOf(LEDGER)} from ledger where task_id = ? order by created_at, kind desc`,
     ),
 
     expired: db.prepare<[number, number], { task_id: string }>(`
@@ -87,30 +91,30 @@ export function prepareStatements(db: Database) {
       where account_id = ? and upstream_id = ? and not (task_id = ? and number = ?) limit 1`),
 
     putMedia: db.prepare(`
-      insert into media (id, project_id, task_id, kind, storage_key, content_type, state, bytes, sha256, created_at, expires_at)
-      values (@id, @project_id, @task_id, @kind, @storage_key, @content_type, @state, @bytes, @sha256, @created_at, @expires_at)
-      on conflict (id) do update set task_id = excluded.task_id, storage_key = excluded.storage_key, state = excluded.state, bytes = excluded.bytes,
-        sha256 = excluded.sha256, content_type = excluded.content_type, expires_at = excluded.expires_at
+      insert into media (${listOf(MEDIA)}) values (${listOf(MEDIA, '@')})
+      on conflict (id) do update set ${assign(MEDIA, 'excluded.')}
       where media.state = 'pending' or excluded.state = 'present'`),
-    media: db.prepare<[string]>('select * from media where id = ?'),
+    media: db.prepare<[string], MediaTableRow>(`select ${listOf(MEDIA)} from media where id = ?`),
     /** Ids as a JSON array. */
     mediaKeys: db.prepare<[string], { id: string; storage_key: string }>(
       'select id, storage_key from media where id in (select value from json_each(?))',
     ),
-    mediaOf: db.prepare<[string]>('select * from media where task_id = ? order by id'),
+    mediaOf: db.prepare<[string], MediaTableRow>(
+      `select ${listOf(MEDIA)} from media where task_id = ? order by id`,
+    ),
     /** The third is a JSON array of ids that are passed over. */
-    sweepable: db.prepare<[number, number, string, number]>(`
-      select * from media where (expires_at <= ? or (state = 'pending' and created_at <= ?
+    sweepable: db.prepare<[number, number, string, number], MediaTableRow>(`
+      select ${listOf(MEDIA)} from media where (expires_at <= ? or (state = 'pending' and created_at <= ?
         and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
         and id not in (select value from json_each(?)) limit ?`),
     markDamaged: db.prepare<[string, string, number]>(`
       update media set state = 'damaged'
       where id = ? and storage_key = ? and state = 'present' and (expires_at is null or expires_at > ?)`),
-    mediaToRepair: db.prepare<[number, string, number]>(`
-      select * from media where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= ?)) and id > ?
+    mediaToRepair: db.prepare<[number, string, number], MediaTableRow>(`
+      select ${listOf(MEDIA)} from media where state in ('pending', 'damaged') and (state = 'damaged' or (kind = 'poster' and created_at <= ?)) and id > ?
       order by id limit ?`),
-    mediaToCheck: db.prepare<[number]>(`
-      select * from media where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= ?
+    mediaToCheck: db.prepare<[number], MediaTableRow>(`
+      select ${listOf(MEDIA)} from media where state = 'present' and (case when checked_at > created_at then checked_at else created_at end) <= ?
       order by (case when checked_at > created_at then checked_at else created_at end) limit 10`),
     markChecked: db.prepare<[number, string]>('update media set checked_at = ? where id = ?'),
     removeMedia: db.prepare<[string]>('delete from media where id = ?'),
@@ -130,11 +134,10 @@ export function prepareStatements(db: Database) {
       'insert into projects (id, name, created_at) values (?, ?, ?) on conflict (id) do nothing',
     ),
     putKey: db.prepare(`
-      insert into keys (id, project_id, name, prefix, hash, scopes, created_at, expires_at, revoked_at)
-      values (@id, @project_id, @name, @prefix, @hash, @scopes, @created_at, @expires_at, @revoked_at)`),
-    keyByHash: db.prepare<[string]>('select * from keys where hash = ?'),
-    keyById: db.prepare<[string]>('select * from keys where id = ?'),
-    keys: db.prepare('select * from keys order by id'),
+      insert into keys (${listOf(KEYS)}) values (${listOf(KEYS, '@')})`),
+    keyByHash: db.prepare<[string], KeyTableRow>(`select ${listOf(KEYS)} from keys where hash = ?`),
+    keyById: db.prepare<[string], KeyTableRow>(`select ${listOf(KEYS)} from keys where id = ?`),
+    keys: db.prepare<[], KeyTableRow>(`select ${listOf(KEYS)} from keys order by id`),
     revokeKey: db.prepare<{ id: string; at: number; force: number }>(`
       update keys set revoked_at = @at where id = @id and revoked_at is null and (
         @force or scopes not like '%"admin"%' or expires_at <= @at or exists (

@@ -8,16 +8,9 @@ import { watchFiles } from '../folder/files.ts';
 import { explainedFolder, lockFolder } from '../folder/lock.ts';
 import { refuseBackupFolder, refuseMovedFolder } from '../folder/marks.ts';
 import { createRowReader, KEY, MEDIA, TASK } from '../readRows.ts';
-import {
-  type KeyColumns,
-  keyColumns,
-  ledgerFromColumns,
-  type MediaColumns,
-  mediaColumns,
-  type TaskWithAttempt,
-} from '../rows.ts';
 import type { Acceptance, Accepted, AuditRow, KeyRow, MediaRow, Store, TaskQuery } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
+import { keyToRow, ledgerFromRow, mediaToRow, type TaskWithAttempt } from '../tables.ts';
 import { behind, metadataInSqlite, type Tables, taskList } from '../taskList.ts';
 import { accountsInSqlite } from './accounts.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
@@ -115,7 +108,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
       return acceptedBefore(rows.one(TASK, row), task);
     }
     writeLedger(task, ledger, task.createdAt);
-    for (const row of media) sql.putMedia.run(mediaColumns(row));
+    for (const row of media) sql.putMedia.run(mediaToRow(row));
     return { outcome: 'accepted' };
   }
 
@@ -123,7 +116,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     if (!sql.updateTask(task, from)) return false;
     if (task.attempt) sql.putAttempt(task.id, task.attempt);
     writeLedger(task, ledger, at);
-    for (const row of media) sql.putMedia.run(mediaColumns(row));
+    for (const row of media) sql.putMedia.run(mediaToRow(row));
     return true;
   }
 
@@ -196,7 +189,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
         return tried;
       }),
     async ledger(taskId) {
-      return sql.ledger.all(taskId).map(ledgerFromColumns);
+      return sql.ledger.all(taskId).map(ledgerFromRow);
     },
 
     async expiredSince(since, limit) {
@@ -209,10 +202,10 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
 
     putMedia: (rows) =>
       inGroup(() => {
-        for (const row of rows) sql.putMedia.run(mediaColumns(row));
+        for (const row of rows) sql.putMedia.run(mediaToRow(row));
       }),
     async media(id) {
-      const row = sql.media.get(id) as MediaColumns | undefined;
+      const row = sql.media.get(id);
       return row && rows.one(MEDIA, row);
     },
     async mediaKeys(ids) {
@@ -221,10 +214,10 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     sweepable: (now, pendingBefore, limit, except = []) =>
       rows.page(MEDIA, limit, (count, before) => {
         const passedOver = JSON.stringify([...except, ...before.map(({ id }) => id)]);
-        return sql.sweepable.all(now, pendingBefore, passedOver, count) as MediaColumns[];
+        return sql.sweepable.all(now, pendingBefore, passedOver, count);
       }),
     async mediaOf(taskId) {
-      return rows.all(MEDIA, sql.mediaOf.all(taskId) as MediaColumns[]);
+      return rows.all(MEDIA, sql.mediaOf.all(taskId));
     },
     removeMedia: (ids) =>
       inGroup(() => {
@@ -233,10 +226,10 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     markDamaged: (id, storageKey, now) =>
       inGroup(() => sql.markDamaged.run(id, storageKey, now).changes === 1),
     async mediaToRepair(before, after, limit) {
-      return rows.all(MEDIA, sql.mediaToRepair.all(before, after, limit) as MediaColumns[]);
+      return rows.all(MEDIA, sql.mediaToRepair.all(before, after, limit));
     },
     async mediaToCheck(before) {
-      return rows.all(MEDIA, sql.mediaToCheck.all(before) as MediaColumns[])[0];
+      return rows.all(MEDIA, sql.mediaToCheck.all(before))[0];
     },
     markChecked: (id, at) => inGroup(() => void sql.markChecked.run(at, id)),
     removeExpiredIdempotency: (now, limit) => inGroup(() => sql.removeIdempotency.run(now, limit).changes),
@@ -244,20 +237,20 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     putKey: (key: KeyRow, audit: AuditRow) =>
       inGroup(() => {
         sql.ensureProject.run(key.projectId, key.projectId, key.createdAt);
-        sql.putKey.run(keyColumns(key));
+        sql.putKey.run(keyToRow(key));
         writeAudit(audit);
       }),
     async keyByHash(hash) {
-      const row = sql.keyByHash.get(hash) as KeyColumns | undefined;
+      const row = sql.keyByHash.get(hash);
       return row && rows.one(KEY, row);
     },
     async listKeys() {
-      return rows.all(KEY, sql.keys.all() as KeyColumns[]);
+      return rows.all(KEY, sql.keys.all());
     },
     revokeKey: (id, at, audit, { force = false } = {}) =>
       inGroup(() => {
         if (sql.revokeKey.run({ id, at, force: Number(force) }).changes > 0) writeAudit(audit);
-        const row = sql.keyById.get(id) as KeyColumns | undefined;
+        const row = sql.keyById.get(id);
         return row && rows.one(KEY, row);
       }),
     restoreKey: (id, audit) =>

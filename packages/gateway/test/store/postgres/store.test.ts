@@ -129,7 +129,8 @@ describe('a database that is away', () => {
     await client.query(others);
     // The idle connection hears of it; nobody asked, so nothing may come of it.
     await eventually(() => expect(log.warn).toHaveBeenCalled());
-    for (const [facts] of log.warn.mock.calls) expect(facts).toEqual({ reason: expect.any(String) });
+    for (const [facts] of log.warn.mock.calls)
+      expect(facts).toEqual({ event: 'store.connection_lost', reason: expect.any(String) });
     await expect(store.check()).resolves.toBeUndefined();
   });
 

@@ -1,0 +1,259 @@
+import type { VideoRequest } from '../tasks/request.ts';
+import { type Attempt, PHASES, type Task } from '../tasks/task.ts';
+import type { KeyRow, MediaRow, StoredLedgerRow } from './store.ts';
+
+/** Members that a stored JSON object must have, by their types: without them whoever uses it would fail later. */
+type Shape = Readonly<Record<string, 'string' | 'number'>>;
+
+/** One column of a table. What statements name, rows hold and objects are made of follows from it. */
+interface Column<T> {
+  readonly type: 'text' | 'integer' | 'bigint';
+  /** The member that it stores. A column without one is only written, with `of`. */
+  readonly member?: keyof T & string;
+  readonly of?: (stored: T) => string | number;
+  /** The member may be missing: NULL. */
+  readonly optional?: true;
+  /** Stored as JSON: an object of this shape, or an array of strings. */
+  readonly json?: Shape | 'strings';
+  /** Throws where the column holds a value that it must not. */
+  readonly check?: (value: string) => void;
+  /** Written again when the row changes; all others stay as they were inserted. */
+  readonly changes?: true;
+}
+
+type Columns<T> = Readonly<Record<string, Column<T>>>;
+type Stored<C> = { [K in keyof C]: C[K] extends { member: infer M } ? M : never }[keyof C];
+
+/** A table of rows that store a `T`: `never` where a member of `T` has no column. `Elsewhere` names those that are stored elsewhere. */
+const table =
+  <T, Elsewhere extends keyof T = never>() =>
+  <const C extends Columns<T>>(columns: C) =>
+    columns as [Exclude<keyof T, Stored<C> | Elsewhere>] extends [never] ? C : never;
+
+type Value<C> =
+  | (C extends { readonly type: 'text' } ? string : number)
+  | (C extends { readonly optional: true } ? null : never);
+/** A row as SQL has it. */
+type RowOf<C> = { [K in keyof C]: Value<C[K]> };
+
+const requireIn =
+  (words: readonly string[], name: string) =>
+  (value: string): void => {
+    if (!words.includes(value)) throw new TypeError(`${name} "${value}" is not known`);
+  };
+
+/** `video/<name>.mp4`: anything else leads out of the place where media is. */
+const STORAGE_KEY = /^[a-z]+\/[\w-]+\.\w+$/;
+
+export const TASKS = table<Task, 'attempt'>()({
+  id: { type: 'text', member: 'id' },
+  project_id: { type: 'text', member: 'projectId' },
+  key_id: { type: 'text', member: 'keyId' },
+  /** For lists by model. */
+  model: { type: 'text', of: ({ request }) => request.model },
+  request: {
+    type: 'text',
+    member: 'request',
+    json: { model: 'string', prompt: 'string', duration: 'number' },
+    changes: true,
+  },
+  phase: { type: 'text', member: 'phase', check: requireIn(PHASES, 'phase'), changes: true },
+  version: { type: 'bigint', member: 'version', changes: true },
+  owner: { type: 'text', member: 'owner' },
+  /** The number of the latest attempt; 0 before the first. */
+  attempt: { type: 'integer', of: ({ attempt }) => attempt?.number ?? 0, changes: true },
+  created_at: { type: 'bigint', member: 'createdAt' },
+  started_at: { type: 'bigint', member: 'startedAt', optional: true, changes: true },
+  completed_at: { type: 'bigint', member: 'completedAt', optional: true, changes: true },
+  deadline_at: { type: 'bigint', member: 'deadlineAt' },
+  cancel_requested_at: { type: 'bigint', member: 'cancelRequestedAt', optional: true, changes: true },
+  price: {
+    type: 'text',
+    member: 'price',
+    json: { currency: 'string', microsPerSecond: 'number', holdMicros: 'number' },
+  },
+  result: {
+    type: 'text',
+    member: 'result',
+    json: { videoId: 'string', duration: 'number', expiresAt: 'number', costMicros: 'number' },
+    optional: true,
+    changes: true,
+  },
+  error: {
+    type: 'text',
+    member: 'error',
+    json: { code: 'number', reason: 'string', message: 'string' },
+    optional: true,
+    changes: true,
+  },
+  deleted_at: { type: 'bigint', member: 'deletedAt', optional: true, changes: true },
+});
+
+/** An attempt and the task that it belongs to. */
+type StoredAttempt = Attempt & { readonly taskId: string };
+
+export const ATTEMPTS = table<StoredAttempt>()({
+  task_id: { type: 'text', member: 'taskId' },
+  number: { type: 'integer', member: 'number' },
+  account_id: { type: 'text', member: 'accountId' },
+  idempotency_key: { type: 'text', member: 'idempotencyKey' },
+  upstream_model: { type: 'text', member: 'upstreamModel' },
+  intended_at: { type: 'bigint', member: 'intendedAt' },
+  intended_there_at: { type: 'bigint', member: 'intendedThereAt', optional: true },
+  upstream_id: { type: 'text', member: 'upstreamId', optional: true, changes: true },
+  submitted_at: { type: 'bigint', member: 'submittedAt', optional: true, changes: true },
+  ended_at: { type: 'bigint', member: 'endedAt', optional: true, changes: true },
+  outcome: { type: 'text', member: 'outcome', optional: true, changes: true },
+  detail: { type: 'text', member: 'detail', optional: true, changes: true },
+  upstream_result: {
+    type: 'text',
+    member: 'upstreamResult',
+    json: { ref: 'string' },
+    optional: true,
+    changes: true,
+  },
+});
+
+export const MEDIA = table<MediaRow>()({
+  id: { type: 'text', member: 'id' },
+  project_id: { type: 'text', member: 'projectId' },
+  task_id: { type: 'text', member: 'taskId', optional: true, changes: true },
+  kind: { type: 'text', member: 'kind' },
+  storage_key: {
+    type: 'text',
+    member: 'storageKey',
+    check(value) {
+      if (!STORAGE_KEY.test(value)) throw new TypeError('storage_key is no key of media');
+    },
+    changes: true,
+  },
+  content_type: { type: 'text', member: 'contentType', changes: true },
+  state: { type: 'text', member: 'state', changes: true },
+  bytes: { type: 'bigint', member: 'bytes', optional: true, changes: true },
+  sha256: { type: 'text', member: 'sha256', optional: true, changes: true },
+  created_at: { type: 'bigint', member: 'createdAt' },
+  expires_at: { type: 'bigint', member: 'expiresAt', optional: true, changes: true },
+});
+
+export const KEYS = table<KeyRow>()({
+  id: { type: 'text', member: 'id' },
+  project_id: { type: 'text', member: 'projectId' },
+  name: { type: 'text', member: 'name' },
+  prefix: { type: 'text', member: 'prefix' },
+  hash: { type: 'text', member: 'hash' },
+  scopes: { type: 'text', member: 'scopes', json: 'strings' },
+  created_at: { type: 'bigint', member: 'createdAt' },
+  expires_at: { type: 'bigint', member: 'expiresAt', optional: true },
+  revoked_at: { type: 'bigint', member: 'revokedAt', optional: true },
+});
+
+export const LEDGER = table<StoredLedgerRow>()({
+  task_id: { type: 'text', member: 'taskId' },
+  kind: { type: 'text', member: 'kind' },
+  project_id: { type: 'text', member: 'projectId' },
+  key_id: { type: 'text', member: 'keyId' },
+  amount_micros: { type: 'bigint', member: 'amountMicros' },
+  currency: { type: 'text', member: 'currency' },
+  created_at: { type: 'bigint', member: 'createdAt' },
+});
+
+export type TaskRow = RowOf<typeof TASKS>;
+export type AttemptRow = RowOf<typeof ATTEMPTS>;
+export type MediaTableRow = RowOf<typeof MEDIA>;
+export type KeyTableRow = RowOf<typeof KEYS>;
+export type LedgerTableRow = RowOf<typeof LEDGER>;
+/** A task row joined with the columns of its latest attempt, which are NULL before the first. */
+export type TaskWithAttempt = TaskRow & { [K in keyof AttemptRow as `a_${K}`]: AttemptRow[K] | null };
+
+/** The row that stores an object. */
+function toRow<T, C extends Columns<T>>(columns: C, stored: T): RowOf<C> {
+  const row: Record<string, unknown> = {};
+  for (const [name, { member, of, json }] of Object.entries<Column<T>>(columns)) {
+    const value = member === undefined ? of?.(stored) : stored[member];
+    row[name] = value === undefined ? null : json ? JSON.stringify(value) : value;
+  }
+  return row as RowOf<C>;
+}
+
+/** The object that a row stores, from columns named with `prefix`. Throws what is wrong with the row. */
+function fromRow<T>(columns: Columns<T>, row: object, prefix = ''): T {
+  const stored: Record<string, unknown> = {};
+  for (const [name, column] of Object.entries(columns)) {
+    if (column.member === undefined) continue;
+    const value: unknown = Reflect.get(row, prefix + name);
+    // Missing in the object means no member at all.
+    if (value === null && column.optional) continue;
+    stored[column.member] = read(name, column, value);
+  }
+  return stored as T;
+}
+
+function read(name: string, { type, json, check }: Column<never>, value: unknown): unknown {
+  // SQLite keeps what it is given, whatever the type of the column.
+  const expected = type === 'text' ? 'string' : 'number';
+  if (typeof value !== expected) throw new TypeError(`${name} is not a ${expected}`);
+  check?.(value as string);
+  return json ? parse(name, json, value as string) : value;
+}
+
+function parse(name: string, shape: Shape | 'strings', text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  if (shape === 'strings') {
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+      throw new TypeError(`${name} is not a JSON array of strings`);
+    return value;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError(`${name} is not a JSON object`);
+  for (const [member, type] of Object.entries(shape))
+    if (typeof Reflect.get(value, member) !== type) throw new TypeError(`${name} has no ${type} "${member}"`);
+  return value;
+}
+
+export const taskToRow = (task: Task): TaskRow => toRow(TASKS, task);
+export const attemptToRow = (taskId: string, attempt: Attempt): AttemptRow =>
+  toRow(ATTEMPTS, { ...attempt, taskId });
+export const mediaToRow = (media: MediaRow): MediaTableRow => toRow(MEDIA, media);
+export const keyToRow = (key: KeyRow): KeyTableRow => toRow(KEYS, key);
+
+export function taskFromRow(row: TaskWithAttempt): Task {
+  const task = fromRow<Task>(TASKS, row);
+  if (row.a_number === null) return task;
+  const { taskId: _, ...attempt } = fromRow<StoredAttempt>(ATTEMPTS, row, 'a_');
+  return { ...task, attempt };
+}
+
+export const mediaFromRow = (row: MediaTableRow): MediaRow => fromRow(MEDIA, row);
+export const keyFromRow = (row: KeyTableRow): KeyRow => fromRow(KEYS, row);
+export const ledgerFromRow = (row: LedgerTableRow): StoredLedgerRow => fromRow(LEDGER, row);
+
+/** Throws where the text is no request. */
+export const requestFrom = (text: string): VideoRequest =>
+  read('request', TASKS.request, text) as VideoRequest;
+
+/** Names for a list in SQL, each behind `prefix`: `t.` makes `t.id, t.project_id, …`. Never `*`: a column that a newer version adds would change the type of prepared statements, which PostgreSQL refuses. */
+export const listOf = (columns: object, prefix = ''): string =>
+  Object.keys(columns)
+    .map((name) => `${prefix}${name}`)
+    .join(', ');
+
+/** `phase = excluded.phase, …`: assigns what changes, each from `source`. */
+export const assign = (columns: Columns<never>, source: string): string =>
+  Object.entries(columns)
+    .filter(([, { changes }]) => changes)
+    .map(([name]) => `${name} = ${source}${name}`)
+    .join(', ');
+
+/** SQL types by column. */
+export const typesOf = (columns: Columns<never>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(columns).map(([name, { type }]) => [name, type]));
+
+/** Columns of a task `t` joined with its latest attempt `a`: what `taskFromRow` reads. */
+export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${Object.keys(ATTEMPTS)
+  .map((name) => `a.${name} as a_${name}`)
+  .join(', ')}`;
+
+export const JOIN_ATTEMPT = 'left join attempts a on a.task_id = t.id and a.number = t.attempt';
+
+/** Word for word the condition of the partial indexes on unfinished tasks. */
+export const UNFINISHED = `phase in ('accepted', 'submitting', 'running', 'storing')`;
