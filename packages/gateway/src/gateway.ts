@@ -33,7 +33,7 @@ import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { InputGone } from './providers/provider.ts';
 import { checkAccounts, createRegistry } from './providers/registry.ts';
-import type { Store } from './store/store.ts';
+import type { LimitStore } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
 import { newId } from './tasks/ids.ts';
 import { type Clock, systemClock } from './time/clock.ts';
@@ -348,7 +348,7 @@ async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>
 }
 
 /** Accounts that the command line wants tried again: in trouble, and to be left alone no longer. */
-async function retryWanted(store: Store, engine: Engine): Promise<void> {
+async function retryWanted(store: LimitStore, engine: Engine): Promise<void> {
   for (const { account, failures, blockedUntil } of await store.accounts())
     if (failures > 0 && blockedUntil === 0) engine.retryAccounts(account);
 }

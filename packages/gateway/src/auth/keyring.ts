@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { KeyRow, Scope, Store } from '../store/store.ts';
+import type { KeyRow, KeyStore, Scope } from '../store/store.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { Clock } from '../time/clock.ts';
 import { hashKey } from './keys.ts';
@@ -20,7 +20,7 @@ export interface Keyring {
 const CACHE_SIZE = 10_000;
 
 /** `held` tells whether changes of keys are heard of at this moment. */
-export function createKeyring(store: Store, clock: Clock, held: () => boolean = () => true): Keyring {
+export function createKeyring(store: KeyStore, clock: Clock, held: () => boolean = () => true): Keyring {
   const cache = new LRUCache<string, KeyRow>({ max: CACHE_SIZE });
   let forgotten = 0;
 

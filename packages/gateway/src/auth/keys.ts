@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { AuditRow, KeyRow, Scope, Store } from '../store/store.ts';
+import type { AuditRow, KeyRow, KeyStore, Scope } from '../store/store.ts';
 import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import type { Clock } from '../time/clock.ts';
@@ -38,7 +38,7 @@ export interface Keys {
   revoke(id: string, actor: string, options?: { readonly force?: boolean }): Promise<KeyRow>;
 }
 
-export function createKeys(store: Store, clock: Clock): Keys {
+export function createKeys(store: KeyStore, clock: Clock): Keys {
   const rowFor = (key: string, { name, project, scopes, expiresAt }: NewKey): KeyRow => ({
     id: `key_${newId()}`,
     projectId: project ?? DEFAULT_PROJECT,

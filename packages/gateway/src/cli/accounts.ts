@@ -1,11 +1,11 @@
 import { readConfig } from '../config/config.ts';
-import type { AccountRow, Store } from '../store/store.ts';
+import type { AccountRow, LimitStore } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
 import { readOptions, readWords, usageError } from './arguments.ts';
 import { openStore } from './openStore.ts';
 
 type Configured = readonly { readonly id: string; readonly provider: string }[];
-type Action = (store: Store, configured: Configured) => Promise<void>;
+type Action = (store: LimitStore, configured: Configured) => Promise<void>;
 
 /** `onetake accounts list|retry`: works beside running gateways, which notice within a second. */
 export async function accountsCommand([action, ...rest]: readonly string[]): Promise<number> {
@@ -41,7 +41,7 @@ function actionOf(action: string | undefined, args: readonly string[]): Action {
   }
 }
 
-async function list(store: Store, configured: Configured): Promise<void> {
+async function list(store: LimitStore, configured: Configured): Promise<void> {
   const rows = new Map((await store.accounts()).map((row) => [row.account, row]));
   const providers = new Map(configured.map(({ id, provider }) => [id, provider]));
   for (const id of new Set([...providers.keys(), ...rows.keys()])) {
@@ -62,7 +62,7 @@ function stateOf(row: AccountRow | undefined): string {
   return `blocked${since}  ${reason}  ${next}${error === undefined ? '' : `  ${JSON.stringify(error)}`}`;
 }
 
-async function retry(store: Store, configured: Configured, id: string | undefined): Promise<void> {
+async function retry(store: LimitStore, configured: Configured, id: string | undefined): Promise<void> {
   const rows = await store.accounts();
   const known = new Set([...configured.map((account) => account.id), ...rows.map(({ account }) => account)]);
   if (id !== undefined && !known.has(id))

@@ -1,4 +1,4 @@
-import type { Store } from '../store/store.ts';
+import type { OwnershipStore, TaskStore } from '../store/store.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -18,7 +18,7 @@ export interface Handover {
 }
 
 interface HandoverParts {
-  readonly store: Store;
+  readonly store: OwnershipStore & Pick<TaskStore, 'tasks'>;
   readonly cluster: Cluster;
   /** Whether a task is in this node's hands, or on its way into them or out of them. */
   readonly isDriven: (taskId: string) => boolean;

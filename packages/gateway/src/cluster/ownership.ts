@@ -1,5 +1,5 @@
 import type { Log } from '../observability/log.ts';
-import type { Store } from '../store/store.ts';
+import type { OwnershipStore, TaskStore } from '../store/store.ts';
 import { isTerminal, type Task } from '../tasks/task.ts';
 import { LONG_AGO, later } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
@@ -30,7 +30,7 @@ interface DrivenTasks<Driven> extends Iterable<Driven> {
 }
 
 interface OwnershipParts<Driven> {
-  readonly store: Store;
+  readonly store: OwnershipStore & Pick<TaskStore, 'tasks'>;
   readonly cluster: Cluster;
   readonly timers: Timers;
   readonly log: Log;

@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Log } from '../observability/log.ts';
 import { WHOLE_RATE } from '../store/shares.ts';
-import type { AccountGrant, AccountTrouble, Store } from '../store/store.ts';
+import type { AccountGrant, AccountTrouble, LimitStore } from '../store/store.ts';
 import { isReason, REASONS } from '../tasks/reasons.ts';
 import { msBetween } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
@@ -18,7 +18,7 @@ export interface SharedAccounts extends AccountShares {
 }
 
 interface SharesParts {
-  readonly store: Pick<Store, 'shareAccounts'>;
+  readonly store: Pick<LimitStore, 'shareAccounts'>;
   readonly cluster: Cluster;
   readonly timers: Timers;
   readonly log: Pick<Log, 'warn' | 'info'>;

@@ -1,11 +1,8 @@
 import type { LedgerRow, Move } from '../tasks/lifecycle.ts';
 import type { Status, Task } from '../tasks/task.ts';
 
-/**
- * Durable state. A promise that resolves means that the write survives `kill -9` and power loss. Writes of one turn
- * of the event loop may share a transaction; each still succeeds or fails alone.
- */
-export interface Store {
+/** Tasks with their attempts, ledger and idempotency records. */
+export interface TaskStore {
   /** Task, hold, inputs and idempotency record in one transaction; the earlier task where the key was used before. */
   accept(acceptance: Acceptance): Promise<Accepted>;
   /** What `accept` would find under an idempotency key at `now` (milliseconds UTC), before anything is made for the request. */
@@ -15,19 +12,30 @@ export interface Store {
    * and media rows. False: another driver was first, and nothing was written.
    */
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
-
   /**
    * As `commit`, of a move that gives its attempt an upstream id, which an answer told or a search has found. `taken`: another attempt of the
    * account has that id, and nothing was written; of two that claim one id at once, on whatever nodes, one comes second.
    */
   claim(move: Move): Promise<'claimed' | 'taken' | 'lost'>;
-
   task(id: string): Promise<Task | undefined>;
   /** Those of the tasks that exist, in any order. */
   tasks(ids: readonly string[]): Promise<readonly Task[]>;
   /** The versions of those of the tasks that exist, of rows that cannot be read as well. */
   versions(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   listTasks(query: TaskQuery): Promise<readonly Task[]>;
+  /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt has the same `promptKey`. */
+  submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
+  /** Tasks that expired since `since` while their upstream was still at work; the latest first. */
+  expiredSince(since: number, limit: number): Promise<readonly Task[]>;
+  /** Whether some attempt of the account, of any task, has this upstream id. */
+  isKnownUpstream(accountId: string, upstreamId: string): Promise<boolean>;
+  ledger(taskId: string): Promise<readonly StoredLedgerRow[]>;
+  /** Forgets idempotency records past their time. */
+  removeExpiredIdempotency(now: number, limit: number): Promise<number>;
+}
+
+/** Which node drives which unfinished task. */
+export interface OwnershipStore {
   /** Makes `owner` the owner of up to `limit` unfinished tasks whose owner does not live any more, the oldest of an owner first. */
   adopt(owner: string, limit: number): Promise<readonly Task[]>;
   /** How many unfinished tasks each owner has. */
@@ -43,29 +51,17 @@ export interface Store {
     to: string,
     tasks: readonly Pick<Task, 'id' | 'version'>[],
   ): Promise<readonly string[]>;
-  /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt has the same `promptKey`. */
-  submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
-  /**
-   * One node's report on upstream accounts, answered with what it may use of each from now on; all nodes together stay
-   * within the limits. In the embedded store the one node has everything. Accounts are missing in the answer where the
-   * node does not live any more, or a later report of its own was first.
-   */
-  shareAccounts(node: string, reports: readonly AccountReport[]): Promise<readonly AccountGrant[]>;
-  /** What is known of accounts: those that ever failed, or have tasks upstream. */
-  accounts(): Promise<readonly AccountRow[]>;
-  /** Wants an account tried again that is left alone, by every node; false where it is not. */
-  retryAccount(id: string, audit: AuditRow): Promise<boolean>;
-  ledger(taskId: string): Promise<readonly StoredLedgerRow[]>;
-  /** Tasks that expired since `since` while their upstream was still at work; the latest first. */
-  expiredSince(since: number, limit: number): Promise<readonly Task[]>;
-  /** Whether some attempt of the account, of any task, has this upstream id. */
-  isKnownUpstream(accountId: string, upstreamId: string): Promise<boolean>;
+}
 
+/** What is stored of videos, posters and inputs. The bytes are in media storage. */
+export interface MediaIndex {
   /** Writes media rows: before their bytes (`pending`), and again when they are there. What is there, or damaged, never becomes pending again. */
   putMedia(rows: readonly MediaRow[]): Promise<void>;
   media(id: string): Promise<MediaRow | undefined>;
   /** Where the bytes of those media rows are that exist, by their ids. */
   mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Rows that belong to a task. */
+  mediaOf(taskId: string): Promise<readonly MediaRow[]>;
   /** Rows whose bytes may go, other than `except`: expired, or left pending by a crash since before `pendingBefore` and for no unfinished task. */
   sweepable(
     now: number,
@@ -73,8 +69,6 @@ export interface Store {
     limit: number,
     except?: readonly string[],
   ): Promise<readonly MediaRow[]>;
-  /** Rows that belong to a task. */
-  mediaOf(taskId: string): Promise<readonly MediaRow[]>;
   removeMedia(ids: readonly string[]): Promise<void>;
   /** Notes that what is under a row's key is damaged. False where the row is gone, past its time, not present, or has another key by now. */
   markDamaged(id: string, storageKey: string, now: number): Promise<boolean>;
@@ -84,9 +78,10 @@ export interface Store {
   mediaToCheck(before: number): Promise<MediaRow | undefined>;
   /** Notes that the bytes of a row were looked at. */
   markChecked(id: string, at: number): Promise<void>;
-  /** Forgets idempotency records past their time. */
-  removeExpiredIdempotency(now: number, limit: number): Promise<number>;
+}
 
+/** API keys. Each change writes a row of the audit log. */
+export interface KeyStore {
   putKey(key: KeyRow, audit: AuditRow): Promise<void>;
   keyByHash(hash: string): Promise<KeyRow | undefined>;
   listKeys(): Promise<readonly KeyRow[]>;
@@ -102,10 +97,29 @@ export interface Store {
   ): Promise<KeyRow | undefined>;
   /** Takes a revocation back. */
   restoreKey(id: string, audit: AuditRow): Promise<void>;
+}
 
+/** What is known of upstream accounts, and how nodes share their limits. */
+export interface LimitStore {
+  /**
+   * One node's report on upstream accounts, answered with what it may use of each from now on; all nodes together stay
+   * within the limits. In the embedded store the one node has everything. Accounts are missing in the answer where the
+   * node does not live any more, or a later report of its own was first.
+   */
+  shareAccounts(node: string, reports: readonly AccountReport[]): Promise<readonly AccountGrant[]>;
+  /** What is known of accounts: those that ever failed, or have tasks upstream. */
+  accounts(): Promise<readonly AccountRow[]>;
+  /** Wants an account tried again that is left alone, by every node; false where it is not. */
+  retryAccount(id: string, audit: AuditRow): Promise<boolean>;
+}
+
+/**
+ * Durable state. A promise that resolves means that the write survives `kill -9` and power loss. Writes of one turn
+ * of the event loop may share a transaction; each still succeeds or fails alone.
+ */
+export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, LimitStore {
   /** A named secret of this installation; `make` gives it its value the first time. */
   secret(name: string, make: () => string): Promise<string>;
-
   /** Calls `listener` when another process (the command line) may have changed keys, or wants an account tried again. Returns the unsubscriber. */
   onExternalChange(listener: () => void): () => void;
   /**

@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
 import { WHOLE_RATE } from '../shares.ts';
-import type { AccountGrant, AccountReport } from '../store.ts';
+import type { AccountGrant, AccountReport, LimitStore } from '../store.ts';
+import type { SqliteParts } from './parts.ts';
 
 interface StateColumns extends AccountColumns {
   readonly revision: number;
@@ -9,7 +10,7 @@ interface StateColumns extends AccountColumns {
 }
 
 /** What the one node of the embedded store learns of its accounts: kept for its next start and for the command line. */
-export function accountsInSqlite(db: Database) {
+function accountsIn(db: Database) {
   const state = db.prepare<[string], StateColumns>('select * from account_state where account_id = ?');
   const states = db.prepare<[], StateColumns>('select * from account_state order by account_id');
   const counts = db.prepare<[], AccountCount>(`
@@ -61,5 +62,22 @@ export function accountsInSqlite(db: Database) {
     },
     list: () => accountRows(states.all(), counts.all()),
     retry: (id: string): boolean => retry.run(id).changes > 0,
+  };
+}
+
+export function sqliteAccounts({ sql, inGroup }: SqliteParts, db: Database): LimitStore {
+  const accounts = accountsIn(db);
+  return {
+    shareAccounts: async (_node, reports) => {
+      const share = () => accounts.share(reports, Date.now());
+      return reports.some(({ trouble }) => trouble) ? inGroup(share) : share();
+    },
+    accounts: async () => accounts.list(),
+    retryAccount: (id, audit) =>
+      inGroup(() => {
+        const tried = accounts.retry(id);
+        if (tried) sql.insertAudit.run(audit);
+        return tried;
+      }),
   };
 }

@@ -1,0 +1,39 @@
+import { MEDIA } from '../readRows.ts';
+import type { MediaIndex } from '../store.ts';
+import type { MediaTableRow } from '../tables.ts';
+import type { PostgresParts } from './parts.ts';
+import { SQL } from './statements.ts';
+import { jsonRows } from './text.ts';
+import { mediaRows } from './writes.ts';
+
+export function postgresMedia({ connections: { run, read }, rows }: PostgresParts): MediaIndex {
+  return {
+    async putMedia(media) {
+      await run(SQL.putMedia, [jsonRows(mediaRows(0, media))]);
+    },
+    async media(id) {
+      const [row] = await read<MediaTableRow>(SQL.media, [id]);
+      return row && rows.one(MEDIA, row);
+    },
+    async mediaKeys(ids) {
+      const found = await read<{ id: string; storage_key: string }>(SQL.mediaKeys, [ids]);
+      return new Map(found.map(({ id, storage_key }) => [id, storage_key]));
+    },
+    mediaOf: async (taskId) => rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaOf, [taskId])),
+    sweepable: (now, pendingBefore, limit, except = []) =>
+      rows.page(MEDIA, limit, (count, before) =>
+        read(SQL.sweepable, [now, pendingBefore, [...except, ...before.map(({ id }) => id)], count]),
+      ),
+    async removeMedia(ids) {
+      await run(SQL.removeMedia, [ids]);
+    },
+    markDamaged: async (id, storageKey, now) =>
+      (await run(SQL.markDamaged, [id, storageKey, now])).length === 1,
+    mediaToRepair: async (before, after, limit) =>
+      rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaToRepair, [before, after, limit])),
+    mediaToCheck: async (before) => rows.all(MEDIA, await read<MediaTableRow>(SQL.mediaToCheck, [before]))[0],
+    async markChecked(id, at) {
+      await run(SQL.markChecked, [id, at]);
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import type { Database } from 'better-sqlite3';
+import { Kysely, SqliteDialect } from 'kysely';
+import type { Move } from '../../tasks/lifecycle.ts';
+import type { Task } from '../../tasks/task.ts';
+import { acceptedBefore } from '../accepting.ts';
+import { TASK } from '../readRows.ts';
+import type { Acceptance, Accepted, MediaRow, OwnershipStore, TaskStore } from '../store.ts';
+import { ASKED, asksLike, claimOf } from '../submitting.ts';
+import { ledgerFromRow, mediaToRow, type TaskWithAttempt } from '../tables.ts';
+import { behind, metadataInSqlite, type Tables, taskList } from '../taskList.ts';
+import type { SqliteParts } from './parts.ts';
+
+/** The writes of a task, each within a transaction. */
+function createTaskWrites({ sql, rows }: SqliteParts) {
+  function writeLedger(task: Task, rows: Move['ledger'], at: number): void {
+    for (const row of rows) {
+      sql.insertLedger.run({
+        task_id: task.id,
+        kind: row.kind,
+        project_id: task.projectId,
+        key_id: task.keyId,
+        amount_micros: row.amountMicros,
+        currency: task.price.currency,
+        created_at: at,
+      });
+    }
+  }
+
+  function accept({ task, ledger, media, idempotency }: Acceptance): Accepted {
+    if (idempotency) {
+      const earlier = sql.idempotency.get(task.projectId, idempotency.key, task.createdAt);
+      if (earlier && earlier.task_id !== task.id) {
+        if (earlier.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
+        const row = sql.task.get(earlier.task_id);
+        if (row) return { outcome: 'replayed', task: rows.one(TASK, row) };
+      }
+      sql.putIdempotency.run({
+        project_id: task.projectId,
+        key: idempotency.key,
+        body_hash: idempotency.bodyHash,
+        task_id: task.id,
+        expires_at: idempotency.expiresAt,
+      });
+    }
+    if (!sql.insertTask(task)) {
+      const row = sql.task.get(task.id);
+      if (!row) throw new Error(`task ${task.id} vanished inside a transaction`);
+      return acceptedBefore(rows.one(TASK, row), task);
+    }
+    writeLedger(task, ledger, task.createdAt);
+    for (const row of media) sql.putMedia.run(mediaToRow(row));
+    return { outcome: 'accepted' };
+  }
+
+  function commit({ at, from, task, ledger }: Move, media: readonly MediaRow[]): boolean {
+    if (!sql.updateTask(task, from)) return false;
+    if (task.attempt) sql.putAttempt(task.id, task.attempt);
+    writeLedger(task, ledger, at);
+    for (const row of media) sql.putMedia.run(mediaToRow(row));
+    return true;
+  }
+
+  function claim(move: Move): 'claimed' | 'taken' | 'lost' {
+    const { accountId, upstreamId, number } = claimOf(move);
+    if (sql.otherAttemptByUpstream.get(accountId, upstreamId, move.task.id, number)) return 'taken';
+    return commit(move, []) ? 'claimed' : 'lost';
+  }
+
+  return { accept, commit, claim };
+}
+
+export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
+  const { sql, rows, inGroup } = parts;
+  const { accept, commit, claim } = createTaskWrites(parts);
+  const kysely = new Kysely<Tables>({ dialect: new SqliteDialect({ database: db }) });
+  return {
+    accept: (acceptance) => inGroup(() => accept(acceptance)),
+    async acceptedUnder(projectId, key, now) {
+      const record = sql.idempotency.get(projectId, key, now);
+      const row = record && sql.task.get(record.task_id);
+      return record && row && { task: rows.one(TASK, row), bodyHash: record.body_hash };
+    },
+    commit: (move, media = []) => inGroup(() => commit(move, media)),
+    claim: (move) => inGroup(() => claim(move)),
+    async task(id) {
+      const row = sql.task.get(id);
+      return row && rows.one(TASK, row);
+    },
+    async tasks(ids) {
+      return rows.all(TASK, sql.tasks.all(JSON.stringify(ids)));
+    },
+    async versions(ids) {
+      return new Map(sql.versions.all(JSON.stringify(ids)).map(({ id, version }) => [id, version]));
+    },
+    listTasks: (query) =>
+      rows.page(TASK, query.limit, (limit, before) =>
+        taskList(kysely, { ...query, ...behind(before), limit }, metadataInSqlite).execute(),
+      ),
+    async submittingLike(task) {
+      const { accountId = '', upstreamModel = '' } = task.attempt ?? {};
+      const others = rows.all(ASKED, sql.submittingAt.all(accountId, upstreamModel, task.id));
+      return others.filter(asksLike(task)).map(({ id, version, owner }) => ({ id, version, owner }));
+    },
+    async expiredSince(since, limit) {
+      const expired = sql.expired.all(since, limit).flatMap(({ task_id }) => sql.task.get(task_id) ?? []);
+      return rows.all(TASK, expired);
+    },
+    async isKnownUpstream(accountId, upstreamId) {
+      return sql.attemptByUpstream.get(accountId, upstreamId) !== undefined;
+    },
+    async ledger(taskId) {
+      return sql.ledger.all(taskId).map(ledgerFromRow);
+    },
+    removeExpiredIdempotency: (now, limit) => inGroup(() => sql.removeIdempotency.run(now, limit).changes),
+  };
+}
+
+export function sqliteOwnership({ sql, rows, inGroup }: SqliteParts): OwnershipStore {
+  function takeOrphans(owner: string, limit: number): readonly TaskWithAttempt[] {
+    return sql.orphans.all(owner, limit).flatMap(({ id }) => {
+      sql.takeOver.run(owner, id);
+      return sql.task.get(id) ?? [];
+    });
+  }
+
+  return {
+    adopt: (owner, limit) => rows.page(TASK, limit, (count) => inGroup(() => takeOrphans(owner, count))),
+    async loads() {
+      return new Map(sql.loads.all().map(({ owner, load }) => [owner, load]));
+    },
+    async owned(owner, limit, after = '') {
+      return rows.page(TASK, limit, (count, before) =>
+        sql.owned.all(owner, before.at(-1)?.id ?? after, count),
+      );
+    },
+    transfer: (from, to, tasks) =>
+      inGroup(() =>
+        tasks.flatMap(({ id, version }) => (sql.give.run(to, from, id, version).changes === 1 ? [id] : [])),
+      ),
+  };
+}
