@@ -118,7 +118,8 @@ export function createLane(sandbox: string, logFile: string): Lane {
     },
     async close() {
       await end();
-      rmSync(folder, { recursive: true, force: true });
+      // The last of the group may still write.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
       if (statSync(logFile, { throwIfNoEntry: false })?.size === 0) rmSync(logFile, { force: true });
     },
   };
