@@ -93,8 +93,10 @@ function settingsPage(): string {
 Made from \`packages/gateway/src/config/settings.ts\` by \`npm run docs\`.
 
 Each is read from the environment, else from \`onetake.yaml\` in the working folder (or the file that \`ONETAKE_CONFIG\` names), else
-its default. In the file the name goes without \`ONETAKE_\` and in lower case: \`data_dir: /var/lib/onetake\`. Everything wrong is
-reported at once, and a name that is no setting is an error.
+its default. In the file the name goes without \`ONETAKE_\` and in lower case: \`data_dir: /var/lib/onetake\`. Everything is
+checked before a file is made or a server asked: accounts, their packages and secrets, changes of the catalogue, certificates, and settings
+that do not go together. Whatever is wrong is reported at once, with exit code 2. A name that is no setting is an error, and so is an
+\`onetake.yml\`, which is not read.
 
 | setting | default | meaning |
 | --- | --- | --- |

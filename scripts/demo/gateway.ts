@@ -27,7 +27,7 @@ export async function withGateway<T>(
       ONETAKE_LOG_LEVEL: 'error',
     },
     // An onetake.yaml in this folder is the operator's, not the demonstration's.
-    () => settings,
+    (path) => (path === 'onetake.yaml' ? settings : undefined),
   );
   try {
     const gateway = await startGateway(config, createLog(config.logLevel));

@@ -32,7 +32,7 @@ import { proxiesOf } from './net/proxies.ts';
 import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { InputGone } from './providers/provider.ts';
-import { checkAccounts, createRegistry } from './providers/registry.ts';
+import { createRegistry } from './providers/registry.ts';
 import type { LimitStore } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
 import { newId } from './tasks/ids.ts';
@@ -96,8 +96,6 @@ type OpenedParts = Awaited<ReturnType<typeof openParts>>;
 async function openParts(config: Config, surroundings: Surroundings, opened: AsyncDisposableStack) {
   const { logger, logOutput } = surroundings;
   const log: Log = logger;
-  // Before anything is made: what is wrong with the settings leaves no trace.
-  await checkAccounts(config.accounts);
   const { store, cluster, problem, ...opening } = await openStore(config, log);
   const clock = surroundings.clock ?? opening.clock;
   opened.defer(() => store.close());

@@ -8,6 +8,7 @@ import { providerSettings, providerTitle } from './providers.ts';
 import { type ModelServer, serves, upstreamModelAt } from './serving.ts';
 import { upstreamParameters, upstreamRequest } from './upstream.ts';
 import { contradictions } from './validate/entry.ts';
+import { plainWords } from './validate/plainWords.ts';
 import type { ModelLookup } from './validate/request.ts';
 import { withoutIdleRules } from './validate/rules.ts';
 import { list } from './words.ts';
@@ -137,7 +138,7 @@ function readModels(overrides: Readonly<Record<string, unknown>>): { models: Mod
 
   const models: Model[] = [];
   for (const [id, entry] of entries) {
-    const parsed = ModelSchema.safeParse(entry);
+    const parsed = ModelSchema.safeParse(entry, { error: plainWords });
     // An operator who takes a parameter away need not know which rules spoke of it.
     if (parsed.success)
       models.push(changesAllBut('rules', overrides[id]) ? withoutIdleRules(parsed.data) : parsed.data);

@@ -3,7 +3,7 @@ import { readConfig } from '../config/config.ts';
 import type { KeyRow } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions, readWords, usageError } from './arguments.ts';
-import { openStore } from './openStore.ts';
+import { openStore, openStoreThatIsThere } from './openStore.ts';
 
 const DAY_MS = 86_400_000;
 /** Ten years, as at the admin endpoint. */
@@ -20,7 +20,9 @@ export const KEYS_OPTIONS = {
 export async function keysCommand([action, ...rest]: readonly string[]): Promise<number> {
   // What was typed is understood before anything is opened.
   const act = actionOf(action, rest);
-  const store = await openStore(readConfig(process.env));
+  const config = readConfig(process.env);
+  // A key may be made before the first start; there is none to list before one was made.
+  const store = await (action === 'create' ? openStore(config) : openStoreThatIsThere(config));
   try {
     await act(createKeys(store, systemClock));
     return 0;

@@ -1,8 +1,12 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { soloCluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { openPostgresStore } from '../store/postgres/store.ts';
+import { sqlitePath } from '../store/sqlite/file.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../store/store.ts';
+import { invalidRequest } from '../tasks/errors.ts';
 
 /** Tells what a command cannot read, and goes on without. */
 export const storeLog = {
@@ -22,4 +26,15 @@ export function openStore({ databaseUrl, dataDir }: Config): Promise<Store> {
     namedStatements: false,
     log: storeLog,
   });
+}
+
+/** As `openStore`, for a command that has nothing to do where nothing is stored. Makes nothing. */
+export function openStoreThatIsThere(config: Config): Promise<Store> {
+  const { databaseUrl, dataDir } = config;
+  if (databaseUrl === undefined && !existsSync(sqlitePath(dataDir))) {
+    throw invalidRequest(
+      `There is no onetake.db in ${resolve(dataDir)}; set ONETAKE_DATA_DIR to the data folder of the gateway.`,
+    );
+  }
+  return openStore(config);
 }

@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty';
-import { type Config, readConfig } from '../config/config.ts';
+import { type Config, checkConfig } from '../config/config.ts';
 import { startGateway } from '../gateway.ts';
 import { createLog } from '../observability/log.ts';
 import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
@@ -14,7 +14,7 @@ const LOG_FLUSH_MS = 1000;
 
 /** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
 export async function serve(): Promise<never> {
-  const config = readConfig(process.env);
+  const config = await checkConfig(process.env);
   const pretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isatty(1));
   const output = createLogOutput({
     sink: standardOutput(),

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearest } from '../catalogue/validate/nearest.ts';
+import { plainWords } from '../catalogue/validate/plainWords.ts';
 import { type ConfiguredAccount, readAccounts } from '../providers/accounts.ts';
 import { DEFINITIONS } from '../providers/definitions.ts';
+import { accountProblems } from '../providers/registry.ts';
 import { invalidSettings } from '../tasks/errors.ts';
-import { problemsTogether } from './crossField.ts';
+import { type Known, problemsTogether, type Values } from './crossField.ts';
 import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIABLES } from './settings.ts';
 
 type Defaults = { [K in SettingName as (typeof SETTINGS)[K] extends { default: string } ? K : never]: K };
@@ -24,32 +26,84 @@ export type Config = {
 
 /** Where settings are read from, beside the environment, unless `ONETAKE_CONFIG` names another file. */
 const CONFIG_FILE = 'onetake.yaml';
+/** The same name with the other ending of YAML, which is not looked for. */
+const OTHER_FILE = 'onetake.yml';
+
+type ReadFile = (path: string) => string | undefined;
 
 /**
  * Reads every setting, from the environment first, then from `onetake.yaml`, then from a plain variable where it has one, then
- * its default. Throws one error that
- * lists everything wrong at once.
+ * its default. Throws one error that lists everything wrong at once.
  */
-export function readConfig(
-  env: NodeJS.ProcessEnv,
-  readFile: (path: string) => string | undefined = readIfThere,
-): Config {
+export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Config {
+  const { config, problems } = collect(env, readFile);
+  if (problems.length > 0) throw invalidSettings(problems);
+  // Each member was parsed by its own schema.
+  return config as Config;
+}
+
+/**
+ * As `readConfig`, for a process that opens everything: loads the packages of accounts, and looks for the bucket's region. Nothing
+ * is made or asked. Throws one error that lists everything wrong at once.
+ */
+export async function checkConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Promise<Config> {
+  const { config, problems } = collect(env, readFile);
+  problems.push(...(await accountProblems(config.accounts)), ...(await bucketProblems(config)));
+  if (problems.length > 0) throw invalidSettings(problems);
+  // As above.
+  return config as Config;
+}
+
+async function bucketProblems({ s3Bucket, s3Endpoint, s3Region }: Known): Promise<string[]> {
+  if (s3Bucket === undefined || s3Endpoint !== undefined || s3Region !== undefined) return [];
+  // The SDK takes a while to load; whoever has no bucket does without.
+  const { hasDefaultRegion } = await import('../media/s3/client.ts');
+  return (await hasDefaultRegion())
+    ? []
+    : [
+        'ONETAKE_S3_REGION: is missing, and neither AWS_REGION nor a shared file of the AWS SDK names a region.',
+      ];
+}
+
+/** What is right among the settings, and everything that is wrong with the others. */
+function collect(env: NodeJS.ProcessEnv, readFile: ReadFile): { config: Known; problems: string[] } {
   const problems: string[] = [];
   // An empty variable is the usual way to say "not set" in compose files.
   const path = env.ONETAKE_CONFIG || CONFIG_FILE;
-  const {
-    models: changes,
-    accounts: fileAccounts,
-    ...fileSettings
-  } = readYaml(path, readFile, Boolean(env.ONETAKE_CONFIG), problems);
-  const models = changes ?? {};
+  const file = readYaml(path, readFile, Boolean(env.ONETAKE_CONFIG), problems);
+  if (!env.ONETAKE_CONFIG && isThere(OTHER_FILE, readFile)) {
+    problems.push(`${OTHER_FILE}: is not read; rename it to ${CONFIG_FILE}, or name it with ONETAKE_CONFIG.`);
+  }
+  const { models: changes, accounts: fileAccounts, ...fileSettings } = file;
   const { accounts, problems: accountProblems } = readAccounts({
     file: fileAccounts,
     env,
     definitions: DEFINITIONS,
   });
-  problems.push(...accountProblems);
+  problems.push(...accountProblems, ...unknownNames(path, fileSettings, env));
+  const mapping = z.record(z.string(), z.unknown()).safeParse(changes ?? {});
+  if (!mapping.success) problems.push(`${path}: models must be a mapping from model ids to what changes.`);
+  const { values, problems: valueProblems } = readValues(path, fileSettings, env);
+  const config: Known = { ...values, models: mapping.data ?? {}, accounts };
+  problems.push(...valueProblems, ...problemsTogether(config));
+  return { config, problems };
+}
 
+function isThere(path: string, readFile: ReadFile): boolean {
+  try {
+    return readFile(path) !== undefined;
+  } catch {
+    // There, and not to be read.
+    return true;
+  }
+}
+
+function unknownNames(
+  path: string,
+  fileSettings: Readonly<Record<string, unknown>>,
+  env: NodeJS.ProcessEnv,
+): string[] {
+  const problems: string[] = [];
   const variables = new Set<string>(Object.values(SETTINGS).map(({ env: name }) => name));
   const fileNames = new Set([...variables].map(fileName));
   const known = new Set([...variables, 'ONETAKE_CONFIG', ...Object.keys(CLIENT_VARIABLES)]);
@@ -64,7 +118,17 @@ export function readConfig(
     problems.push(`${name}: there is no such setting; ${meant(name, [...known])}`);
   }
 
-  const config: Record<string, unknown> = { models, accounts };
+  return problems;
+}
+
+/** Each setting by itself: from the environment, the file, a plain variable, or its default. */
+function readValues(
+  path: string,
+  fileSettings: Readonly<Record<string, unknown>>,
+  env: NodeJS.ProcessEnv,
+): { values: Values; problems: string[] } {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries<Setting>(SETTINGS)) {
     const { env: variable, plainEnv, schema, default: fallback } = setting;
     const fromFile = asText(fileSettings[fileName(variable)], setting);
@@ -76,17 +140,15 @@ export function readConfig(
     const plain = ours ? undefined : plainEnv?.find((name) => env[name]);
     const raw = ours || (plain && env[plain]) || fallback;
     if (raw === undefined) continue;
-    const parsed = schema.safeParse(raw);
-    if (parsed.success) config[name] = parsed.data;
-    else
-      problems.push(`${plain ?? variable}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}.`);
+    const parsed = schema.safeParse(raw, { error: plainWords });
+    if (parsed.success) values[name] = parsed.data;
+    else {
+      const wrong = parsed.error.issues.map((issue) => issue.message);
+      problems.push(`${plain ?? variable}: ${wrong.join('; ')}.`);
+    }
   }
-  const mapping = z.record(z.string(), z.unknown()).safeParse(models);
-  if (!mapping.success) problems.push(`${path}: models must be a mapping from model ids to what changes.`);
-  problems.push(...problemsTogether({ ...config, models: mapping.data ?? {}, accounts }));
-  if (problems.length > 0) throw invalidSettings(problems);
   // Each member was parsed by its own schema above.
-  return config as Config;
+  return { values: values as Values, problems };
 }
 
 /** `ONETAKE_DATA_DIR` is `data_dir` in the file. */
@@ -111,7 +173,7 @@ function asText(value: unknown, { list }: Setting): string | undefined {
 
 function readYaml(
   path: string,
-  readFile: (path: string) => string | undefined,
+  readFile: ReadFile,
   required: boolean,
   problems: string[],
 ): Record<string, unknown> {

@@ -2,10 +2,13 @@ import type { z } from 'zod';
 import { catalogueProblems } from '../catalogue/catalogue.ts';
 import { createAddressPolicy } from '../net/allowList.ts';
 import { type ConfiguredAccount, modelsOf } from '../providers/accounts.ts';
-import type { SETTINGS, SettingName } from './settings.ts';
+import { SETTINGS, type SettingName } from './settings.ts';
 
 /** Settings of which some may be missing, because they were wrong by themselves. */
-type Known = { readonly [K in SettingName]?: z.output<(typeof SETTINGS)[K]['schema']> } & {
+export type Values = { readonly [K in SettingName]?: z.output<(typeof SETTINGS)[K]['schema']> };
+
+/** The same with what the file has beside them. */
+export type Known = Values & {
   readonly models: Readonly<Record<string, unknown>>;
   readonly accounts: readonly ConfiguredAccount[];
 };
@@ -25,6 +28,9 @@ export function problemsTogether(config: Known): string[] {
   ];
 }
 
+/** Settings that mean nothing without a bucket. */
+const OF_A_BUCKET = ['s3Endpoint', 's3PublicEndpoint', 's3Region', 's3AccessKeyId', 's3Sse'] as const;
+
 function mediaProblems(config: Known): string[] {
   const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse, s3SseKmsKeyId, mediaLinks } = config;
   const problems = [
@@ -39,8 +45,9 @@ function mediaProblems(config: Known): string[] {
       : []),
   ];
   // Videos would be kept in files, by an operator who believes them in a bucket.
-  if (s3Bucket === undefined && config.s3Endpoint !== undefined) {
-    problems.push('ONETAKE_S3_ENDPOINT: needs ONETAKE_S3_BUCKET.');
+  if (s3Bucket === undefined) {
+    const meant = OF_A_BUCKET.filter((name) => config[name] !== undefined);
+    problems.push(...meant.map((name) => `${SETTINGS[name].env}: needs ONETAKE_S3_BUCKET.`));
   }
   return problems;
 }

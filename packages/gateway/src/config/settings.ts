@@ -1,8 +1,9 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { CHOSEN_KEY_RULE, isChosenKey } from '../auth/keys.ts';
 import { isProxyRule } from '../net/proxies.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
-import { parseDatabaseUrl } from '../store/postgres/url.ts';
+import { checkDatabaseUrl } from '../store/postgres/url.ts';
 
 /** One setting: where it comes from, what it may be, and what it does. */
 export interface Setting {
@@ -25,15 +26,30 @@ const setting = <const T extends Setting>(definition: T): T => definition;
 const whole = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
 
+/** An address, or a name that an address is looked up by. */
+const listenHost = z
+  .string()
+  .refine(
+    (host) => isIP(host) > 0 || /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i.test(host),
+    'must be an address or a host name alone, such as 127.0.0.1, :: or localhost; the port is ONETAKE_PORT',
+  );
+
 const onOff = z.enum(['true', 'false']).transform((value) => value === 'true');
 
 const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((url) => url.replace(/\/+$/, ''));
 
+/** Paths are put behind it. */
+const linkBase = httpUrl.refine((url) => {
+  if (!URL.canParse(url)) return true;
+  const { username, password, search, hash } = new URL(url);
+  return username + password + search + hash === '';
+}, 'must be a URL without a user, a query or a fragment');
+
 const postgresUrl = z.string().superRefine((text, context) => {
   try {
-    parseDatabaseUrl(text);
+    checkDatabaseUrl(text);
   } catch (error) {
     context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
   }
@@ -67,7 +83,7 @@ const noProxyRules = z
 export const SETTINGS = {
   host: setting({
     env: 'ONETAKE_HOST',
-    schema: z.string().min(1),
+    schema: listenHost,
     default: '127.0.0.1',
     description: 'Address to listen on. `0.0.0.0` serves other machines too.',
   }),
@@ -79,13 +95,13 @@ export const SETTINGS = {
   }),
   publicUrl: setting({
     env: 'ONETAKE_PUBLIC_URL',
-    schema: httpUrl,
+    schema: linkBase,
     description:
       'Where clients reach the gateway: the base of links in answers. Default: the address it listens on.',
   }),
   mediaUrl: setting({
     env: 'ONETAKE_MEDIA_URL',
-    schema: httpUrl,
+    schema: linkBase,
     description:
       'Base of signed media links, where they have a domain of their own. Default: the public URL.',
   }),

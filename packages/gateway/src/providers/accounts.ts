@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { plainWords } from '../catalogue/validate/plainWords.ts';
 import type { CommonAccount, Environment, EnvironmentAccount, ProviderDefinition } from './definition.ts';
 
 /** An account as configured: checked by its definition, secrets read. */
@@ -17,6 +18,9 @@ interface Reading {
   readonly readFile?: (path: string) => string;
 }
 
+const MAPPING = z.record(z.string(), z.unknown());
+/** The account of the built-in renderer, which is there without being configured. */
+export const BUILT_IN = 'preview';
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
@@ -37,7 +41,7 @@ export function readAccounts({ file, env, definitions, readFile = readText }: Re
     members: unknown,
     where: string,
   ): void {
-    const parsed = definition.schema(secret).safeParse(members);
+    const parsed = definition.schema(secret).safeParse(members, { error: plainWords });
     if (parsed.success) accounts.push({ id, definition, account: parsed.data });
     else
       problems.push(
@@ -45,12 +49,20 @@ export function readAccounts({ file, env, definitions, readFile = readText }: Re
       );
   }
 
-  const named = z.record(z.string(), z.record(z.string(), z.unknown())).safeParse(file ?? {});
+  const named = MAPPING.safeParse(file ?? {});
   if (!named.success) problems.push('accounts: must be a mapping from names to accounts.');
-  for (const [id, { provider, ...members }] of Object.entries(named.data ?? {})) {
+  for (const [id, written] of Object.entries(named.data ?? {})) {
     const where = `accounts.${id}`;
+    const account = MAPPING.safeParse(written);
+    if (!account.success) {
+      problems.push(`${where}: must be a mapping, with provider and what that needs.`);
+      continue;
+    }
+    const { provider, ...members } = account.data;
     const definition = definitions.find((candidate) => candidate.id === provider);
     if (!NAME.test(id)) problems.push(`${where}: a name may hold lower case letters, digits, - and _ only.`);
+    if (id === BUILT_IN)
+      problems.push(`${where}: this is the name of the built-in renderer; choose another one.`);
     if (definition) add(id, definition, members, where);
     else
       problems.push(`${where}.provider: must be one of ${definitions.map((known) => known.id).join(', ')}.`);

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createNativePool } from '../native/pool.ts';
 import type { ProxySettings } from '../net/proxies.ts';
-import { invalidSettings, OnetakeError } from '../tasks/errors.ts';
+import { OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
-import { type ConfiguredAccount, modelsOf } from './accounts.ts';
+import { BUILT_IN, type ConfiguredAccount, modelsOf } from './accounts.ts';
 import type { CallbackAddress, CommonAccount } from './definition.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
@@ -37,8 +37,8 @@ interface RegistryParts {
   readonly proxies?: ProxySettings | undefined;
 }
 
-/** Checks of accounts what only a look at their packages can tell. Throws one `OnetakeError` that lists everything wrong. */
-export async function checkAccounts(accounts: readonly ConfiguredAccount[]): Promise<void> {
+/** What is wrong with accounts that only a look at their packages can tell. Opens nothing. */
+export async function accountProblems(accounts: readonly ConfiguredAccount[]): Promise<string[]> {
   const problems: string[] = [];
   for (const { id, definition, account } of accounts) {
     try {
@@ -48,7 +48,7 @@ export async function checkAccounts(accounts: readonly ConfiguredAccount[]): Pro
       problems.push(error.message);
     }
   }
-  if (problems.length > 0) throw invalidSettings(problems);
+  return problems;
 }
 
 /** Opens every configured account, and the built-in one. */
@@ -109,8 +109,8 @@ function openPreview({ settings, log, clock = systemClock }: RegistryParts): Acc
   const provider = createPreviewProvider({ dir: join(settings.dataDir, 'preview'), native, clock, log });
   return [
     {
-      id: 'preview',
-      providerId: 'preview',
+      id: BUILT_IN,
+      providerId: BUILT_IN,
       retiresModels: false,
       local: true,
       provider: {

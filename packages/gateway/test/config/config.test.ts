@@ -11,7 +11,8 @@ import { tempFolder } from '../support/tempFolder.ts';
 
 const SECRET = 'sk-config-0123456789abcdef';
 
-const read = (env: NodeJS.ProcessEnv, yaml?: string) => readConfig(env, () => yaml);
+const read = (env: NodeJS.ProcessEnv, yaml?: string) =>
+  readConfig(env, (path) => (path === (env.ONETAKE_CONFIG || 'onetake.yaml') ? yaml : undefined));
 
 /** What a start with these settings is refused with. */
 function refusal(env: NodeJS.ProcessEnv, yaml?: string): string {
@@ -167,6 +168,12 @@ describe('what is wrong', () => {
     ['ONETAKE_BOOTSTRAP_KEY', 'sk-short'],
     ['ONETAKE_RESUBMIT_UNKNOWN', 'yes'],
     ['ONETAKE_PUBLIC_URL', 'video.example.com'],
+    ['ONETAKE_PUBLIC_URL', 'https://video.example.com?a=1'],
+    ['ONETAKE_PUBLIC_URL', 'https://user:password@video.example.com'],
+    ['ONETAKE_MEDIA_URL', 'https://video.example.com/#media'],
+    ['ONETAKE_HOST', 'http://127.0.0.1'],
+    ['ONETAKE_HOST', '127.0.0.1:8787'],
+    ['ONETAKE_HOST', '[::1]'],
     ['ONETAKE_MEDIA_URL', 'javascript:alert(1)'],
   ])('%s=%s', (variable, value) => {
     expect(refusal({ [variable]: value })).toMatch(
@@ -189,6 +196,74 @@ describe('what is wrong', () => {
   });
 });
 
+describe('an address to listen on', () => {
+  it.each(['127.0.0.1', '0.0.0.0', '::', '::1', 'localhost', 'gateway-1.internal', 'my_host'])(
+    '%s',
+    (host) => {
+      expect(read({ ONETAKE_HOST: host }).host).toBe(host);
+    },
+  );
+});
+
+/** Of a validator, not of this gateway. */
+const VALIDATOR = /expected|received|Invalid|Too (?:big|small)|Unrecognized/;
+
+describe('what a value may be is told in plain sentences', () => {
+  it.each<[string, NodeJS.ProcessEnv, string, RegExp]>([
+    ['a number that is too large', { ONETAKE_PORT: '65536' }, '', /ONETAKE_PORT: must be at most 65535\./],
+    ['a number that is too small', { ONETAKE_MAX_ATTEMPTS: '0' }, '', /MAX_ATTEMPTS: must be at least 1\./],
+    ['a text that is too long', { ONETAKE_S3_PREFIX: 'a'.repeat(201) }, '', /at most 200 characters long\./],
+    [
+      'a word that is none of those',
+      { ONETAKE_S3_SSE: 'x' },
+      '',
+      /ONETAKE_S3_SSE: must be AES256 or aws:kms\./,
+    ],
+    [
+      'a member that is missing',
+      {},
+      'models: {mine: {title: Mine}}',
+      /models\.mine: upstreamModel: is missing/,
+    ],
+    ['a member of another kind', {}, 'models: {sora-2: {title: 5}}', /models\.sora-2: title: must be a text/],
+    [
+      'a member that there is not',
+      {},
+      'models: {sora-2: {tile: x}}',
+      /models\.sora-2: there is no "tile" here/,
+    ],
+    [
+      'a list that may not be empty',
+      { KEY: 'k' },
+      'accounts: {mine: {provider: openai, api_key: {env: KEY}, models: []}}',
+      /accounts\.mine\.models: must not be empty/,
+    ],
+    [
+      'a value that may be of two kinds',
+      { KEY: 'k' },
+      'accounts: {mine: {provider: openai, api_key: {env: KEY}, models: 5}}',
+      /accounts\.mine\.models: must be a list or a mapping/,
+    ],
+    [
+      'a limit',
+      { KEY: 'k' },
+      'accounts: {mine: {provider: openai, api_key: {env: KEY}, limits: {in_flight: 0}}}',
+      /accounts\.mine\.limits\.in_flight: must be more than 0/,
+    ],
+    ['an account that is no mapping', {}, 'accounts: {mine: 5}', /accounts\.mine: must be a mapping/],
+    [
+      'the name of the built-in account',
+      {},
+      'accounts: {preview: {provider: openai}}',
+      /preview: .*built-in/,
+    ],
+  ])('%s', (_what, env, yaml, message) => {
+    const told = refusal(env, yaml);
+    expect(told).toMatch(message);
+    expect(told).not.toMatch(VALIDATOR);
+  });
+});
+
 describe('the file', () => {
   it('may be missing, unless ONETAKE_CONFIG names it', () => {
     expect(read({}, undefined).port).toBe(8787);
@@ -200,6 +275,14 @@ describe('the file', () => {
     const path = join(await tempFolder(), 'mine.yaml');
     writeFileSync(path, 'port: 9000 # ours\n');
     expect(readConfig({ ONETAKE_CONFIG: path }).port).toBe(9000);
+  });
+
+  it('is not passed over in silence where its name ends in .yml', () => {
+    const files: Readonly<Record<string, string>> = { 'onetake.yml': 'port: 1', mine: 'port: 2' };
+    const readFile = (path: string) => files[path];
+    expect(() => readConfig({}, readFile)).toThrow(/onetake\.yml: is not read; rename it to onetake\.yaml/);
+    expect(readConfig({ ONETAKE_CONFIG: 'mine' }, readFile).port).toBe(2);
+    expect(readConfig({ ONETAKE_CONFIG: 'onetake.yml' }, readFile).port).toBe(1);
   });
 
   it('may be empty or comments alone', () => {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { readConfig } from '../../src/config/config.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { checkConfig } from '../../src/config/config.ts';
 import { onetake } from '../support/processes/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
@@ -35,6 +35,27 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   'a name': { env: { ONETAKE_PROT: '1' }, told: /ONETAKE_PROT: .*did you mean ONETAKE_PORT/ },
   'a name in the file': { file: { hots: '::1' }, told: /no setting "hots"; did you mean host/ },
   'an address': { env: { ONETAKE_PUBLIC_URL: 'example.com' }, told: /ONETAKE_PUBLIC_URL: must be an http/ },
+  'a number out of its range': {
+    env: { ONETAKE_MAX_ATTEMPTS: '101' },
+    told: /ONETAKE_MAX_ATTEMPTS: must be at most 100\./,
+  },
+  'a word that is none of those': {
+    env: { ONETAKE_LOG_LEVEL: 'loud' },
+    told: /ONETAKE_LOG_LEVEL: must be trace, debug/,
+  },
+  'a host with a port': { env: { ONETAKE_HOST: 'localhost:80' }, told: /ONETAKE_HOST: .*host name alone/ },
+  'a proxy': {
+    env: { ONETAKE_HTTPS_PROXY: 'socks5://127.0.0.1' },
+    told: /ONETAKE_HTTPS_PROXY: must be the URL of an HTTP proxy/,
+  },
+  'what needs no proxy': {
+    env: { ONETAKE_NO_PROXY: '10.0.0.0/99' },
+    told: /ONETAKE_NO_PROXY: must be hosts/,
+  },
+  'a certificate of the database': {
+    env: { ONETAKE_DATABASE_SESSION_URL: 'postgres://127.0.0.1/x?sslmode=verify-full&sslrootcert=/no/file' },
+    told: /ONETAKE_DATABASE_SESSION_URL: names the file \/no\/file as sslrootcert, which cannot be read/,
+  },
   'two that go together': {
     env: { ONETAKE_S3_ACCESS_KEY_ID: 'key' },
     told: /ONETAKE_S3_ACCESS_KEY_ID and ONETAKE_S3_SECRET_ACCESS_KEY: set both/,
@@ -63,6 +84,14 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     file: { accounts: { mine: { provider: 'nobody' } } },
     told: /accounts\.mine\.provider: must be one of/,
   },
+  'an account that is no mapping': {
+    file: { accounts: { five: 5 } },
+    told: /accounts\.five: must be a mapping/,
+  },
+  'the name of an account': {
+    file: { accounts: { preview: { provider: 'openai', api_key: { env: 'PATH' } } } },
+    told: /accounts\.preview: this is the name of the built-in renderer/,
+  },
   'a secret of an account': {
     file: { accounts: { ours: { provider: 'openai', api_key: { env: 'NOT_SET' } } } },
     told: /accounts\.ours\.api_key: the environment variable NOT_SET is not set/,
@@ -83,6 +112,14 @@ const WRONG: Readonly<Record<string, Wrong>> = {
       },
     },
     told: /accounts\.other.*npm install @ai-sdk\/none/,
+  },
+  'an export of a package': {
+    file: {
+      accounts: {
+        grok: { provider: 'ai-sdk', package: '@ai-sdk/xai', factory: 'createNone', api_key: { env: 'PATH' } },
+      },
+    },
+    told: /@ai-sdk\/xai of the account grok has no export createNone/,
   },
 };
 
@@ -113,18 +150,43 @@ async function refused(
 describe('a wrong setting', () => {
   it.each(Object.entries(WRONG))(
     '%s: is found by reading the settings alone',
-    (_kind, { env = {}, file = {}, told }) => {
-      expect(() => readConfig({ PATH: process.env.PATH, ...env }, () => JSON.stringify(file))).toThrow(told);
+    async (_kind, { env = {}, file = {}, told }) => {
+      const readFile = (path: string) => (path === 'onetake.yaml' ? JSON.stringify(file) : undefined);
+      await expect(checkConfig({ PATH: process.env.PATH, ...env }, readFile)).rejects.toThrow(told);
     },
   );
 
-  it.each([['keys', 'list'], ['migrate'], ['recover']])(
-    'is told by onetake %s %s too',
-    async (...command) => {
-      const words = command.filter((word) => word !== undefined);
-      expect(await refused({ ONETAKE_MEDIA_LINKS: 'bucket' }, {}, words)).toMatch(/ONETAKE_MEDIA_LINKS/);
-    },
-  );
+  it.each([
+    'keys list',
+    'keys create --name x',
+    'accounts list',
+    'migrate',
+    'recover',
+    'backup --to b',
+    'import --from .',
+  ])('is told by onetake %s too, beside all others', async (command) => {
+    const wrong = { ONETAKE_MEDIA_LINKS: 'bucket', ONETAKE_MAX_ATTEMPTS: '101' };
+    const said = await refused(wrong, { accounts: { five: 5 } }, command.split(' '));
+    for (const told of [/ONETAKE_MEDIA_LINKS/, /ONETAKE_MAX_ATTEMPTS/, /accounts\.five/])
+      expect(said).toMatch(told);
+  });
+
+  it('of a bucket without any region is told before the bucket is asked', async () => {
+    const folder = await tempFolder();
+    const env = { ONETAKE_S3_BUCKET: 'videos', AWS_CONFIG_FILE: join(folder, 'none'), HOME: folder };
+    expect(await refused(env, {})).toMatch(/ONETAKE_S3_REGION: is missing/);
+  });
+
+  it('is no region that the AWS SDK finds by itself, or that a server of another kind needs none of', async () => {
+    const nothing = () => undefined;
+    vi.stubEnv('AWS_REGION', 'eu-central-1');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const bucket = { ONETAKE_S3_BUCKET: 'videos' };
+    expect(await checkConfig(bucket, nothing)).toMatchObject({ s3Bucket: 'videos' });
+    vi.stubEnv('AWS_REGION', '');
+    expect(await checkConfig({ ...bucket, ONETAKE_S3_ENDPOINT: 'http://minio:9000' }, nothing)).toBeDefined();
+    expect(await checkConfig({ ...bucket, ONETAKE_S3_REGION: 'eu-central-1' }, nothing)).toBeDefined();
+  });
 
   it('of every kind is told beside all others, before anything is made or asked', async () => {
     const env = Object.assign({}, ...Object.values(WRONG).map((wrong) => wrong.env));
@@ -139,6 +201,36 @@ describe('a wrong setting', () => {
       // With an entry that is not well formed the entries are not compared; each is told of by itself.
       expect(said, kind).toMatch(told);
     }
+  });
+});
+
+describe('a data folder without a database', () => {
+  it.each(['keys list', 'keys revoke some-id', 'accounts list', 'accounts retry'])(
+    'is told of by onetake %s, which makes none',
+    async (command) => {
+      const dataDir = join(await tempFolder(), 'data');
+      const { code, stdout, stderr } = await onetake({ ONETAKE_DATA_DIR: dataDir }, ...command.split(' '));
+      expect(stderr).toBe(
+        `There is no onetake.db in ${dataDir}; set ONETAKE_DATA_DIR to the data folder of the gateway.\n`,
+      );
+      expect(code).toBe(2);
+      expect(stdout).toBe('');
+      expect(existsSync(dataDir)).toBe(false);
+    },
+  );
+
+  it('is made for the first key', async () => {
+    const dataDir = join(await tempFolder(), 'data');
+    const { code, stdout } = await onetake(
+      { ONETAKE_DATA_DIR: dataDir },
+      'keys',
+      'create',
+      '--name',
+      'first',
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^sk-/);
+    expect((await onetake({ ONETAKE_DATA_DIR: dataDir }, 'keys', 'list')).stdout).toContain('first');
   });
 });
 

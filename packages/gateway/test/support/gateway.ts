@@ -54,7 +54,7 @@ export async function startTestGateway(
         ONETAKE_LOG_LEVEL: 'debug',
         ...settings,
       },
-      () => file,
+      (path) => (path === 'onetake.yaml' ? file : undefined),
     ),
     createLog('debug', { write: (line: string) => void log.push(line) }),
     clock ? { clock } : {},

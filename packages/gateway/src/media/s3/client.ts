@@ -74,6 +74,19 @@ export interface Bucket extends ObjectKeys {
   readonly encryption: { ServerSideEncryption?: 'AES256' | 'aws:kms'; SSEKMSKeyId?: string };
 }
 
+/** Whether the SDK's own chain (`AWS_REGION`, shared files) names a region. Asks nobody. */
+export async function hasDefaultRegion(): Promise<boolean> {
+  const client = new S3Client({});
+  try {
+    await client.config.region();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    client.destroy();
+  }
+}
+
 export function openBucket(options: BucketOptions): Bucket {
   const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const { algorithm, kmsKeyId } = options.encryption ?? {};

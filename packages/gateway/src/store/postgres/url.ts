@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import type { ClientConfig } from 'pg';
 import { OnetakeError } from '../../tasks/errors.ts';
 
@@ -23,6 +25,7 @@ const WRITABLE = ['any', 'read-write', 'primary'];
 /** Where servers put their sockets: Debian and most packages, and PostgreSQL as it is built. */
 const SOCKET_FOLDERS = ['/var/run/postgresql', '/tmp'];
 const DEFAULT_PORT = 5432;
+const MAX_PORT = 65_535;
 
 const EXAMPLE = 'postgres://user:password@host:5432/onetake';
 const FORM = /^postgres(?:ql)?:\/\/(?:([^/?]*)@)?([^/?@]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
@@ -106,7 +109,8 @@ interface Parts {
 function withoutBlanks({ parameters, ...parts }: Parts): DatabaseAddress {
   const { host, hostaddr, port, user, password, dbname, ...others } = parameters;
   const portText = port || parts.port;
-  if (portText && !/^\d{1,5}$/.test(portText)) throw new TypeError('has a port that is not a number');
+  if (portText && !/^\d+$/.test(portText)) throw new TypeError('has a port that is not a number');
+  if (Number(portText) > MAX_PORT) throw new TypeError(`has a port above ${MAX_PORT}`);
   return {
     host: host || hostaddr || parts.host || undefined,
     port: portText ? Number(portText) : undefined,
@@ -125,10 +129,28 @@ function decoded(text: string): string {
   }
 }
 
+/** Throws, in words for whoever wrote it, what a URL cannot be, or what is wrong with the files of certificates that it names. */
+export function checkDatabaseUrl(url: string): void {
+  const tls = tlsOf(parseDatabaseUrl(url).parameters);
+  if (typeof tls !== 'object') return;
+  try {
+    const { ca, cert, key } = tls;
+    if (typeof ca === 'string') new X509Certificate(ca);
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new TypeError(`names a certificate or key that is not in PEM format, or does not fit (${why})`, {
+      cause,
+    });
+  }
+}
+
 /** As the driver wants it. Reads the files of certificates that it names. */
 export function connectionTo(url: string): ClientConfig {
-  const { host, port, user, password, database, parameters } = addressOf(url);
-  const ssl = tlsOf(parameters);
+  const { host, port, user, password, database, parameters, ssl } = explained(() => {
+    const address = parseDatabaseUrl(url);
+    return { ...address, ssl: tlsOf(address.parameters) };
+  });
   return {
     host: host ?? process.env.PGHOST ?? socketFolder(port) ?? 'localhost',
     ...(port === undefined ? {} : { port }),
@@ -146,12 +168,12 @@ export function connectionTo(url: string): ClientConfig {
   };
 }
 
-function addressOf(url: string): DatabaseAddress {
+function explained<T>(read: () => T): T {
   try {
-    return parseDatabaseUrl(url);
+    return read();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new OnetakeError('database_url', 503, `ONETAKE_DATABASE_URL ${why}.`);
+    throw new OnetakeError('database_url', 503, `ONETAKE_DATABASE_URL ${why}.`, {}, cause);
   }
 }
 
@@ -181,13 +203,7 @@ function read(name: string, path: string): string {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     const why = cause instanceof Error && 'code' in cause ? cause.code : String(cause);
-    throw new OnetakeError(
-      'database_url',
-      503,
-      `ONETAKE_DATABASE_URL names the file ${path} as ${name}, which cannot be read (${why}).`,
-      {},
-      cause,
-    );
+    throw new TypeError(`names the file ${path} as ${name}, which cannot be read (${why})`, { cause });
   }
 }
 

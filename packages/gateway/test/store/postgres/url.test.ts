@@ -1,8 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { Client } from 'pg';
 import { afterEach, describe, expect, inject, it, vi } from 'vitest';
-import { connectionTo, parseDatabaseUrl, whereabouts } from '../../../src/store/postgres/url.ts';
+import {
+  checkDatabaseUrl,
+  connectionTo,
+  parseDatabaseUrl,
+  whereabouts,
+} from '../../../src/store/postgres/url.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -59,6 +65,7 @@ describe('the address of a database', () => {
     ['postgres://u:a/b@h/d', /port that is not a number|%2F/],
     ['postgres://u:100%@h/d', /%25/],
     ['postgres://h:x/d', /port/],
+    ['postgres://h:65536/d', /port above 65535/],
     ['postgres://a:1,b:2/d', /several hosts.*primary/],
     ['postgres://h/d?sslmode=on', /sslmode.*verify-full/],
     ['postgres://h/d?sslmode=verify-ca', /sslrootcert/],
@@ -102,6 +109,34 @@ describe("libpq's words about TLS", () => {
       /\/nowhere\/root\.crt.*sslrootcert.*ENOENT/,
     );
   });
+});
+
+describe('the files of certificates that an address names, checked before anything is opened', () => {
+  const check = (query: string) => () => checkDatabaseUrl(`postgres://h/d?${query}`);
+
+  it('may be none, the system’s, or a certificate', async () => {
+    const [certificate = ''] = rootCertificates;
+    const file = join(await tempFolder(), 'root.crt');
+    await writeFile(file, certificate);
+    for (const query of [
+      '',
+      'sslmode=require',
+      'sslmode=verify-full',
+      'sslmode=verify-full&sslrootcert=system',
+    ])
+      expect(check(query), query).not.toThrow();
+    expect(check(`sslmode=verify-ca&sslrootcert=${encodeURIComponent(file)}`)).not.toThrow();
+  });
+
+  it.each(['sslrootcert', 'sslcert', 'sslkey'])(
+    '%s is refused where it is no such file, or missing',
+    async (name) => {
+      const file = join(await tempFolder(), 'file');
+      await writeFile(file, 'no certificate');
+      expect(check(`sslmode=verify-full&${name}=${encodeURIComponent(file)}`)).toThrow(/not in PEM format/);
+      expect(check(`sslmode=verify-full&${name}=/nowhere/file`)).toThrow(/\/nowhere\/file.*ENOENT/);
+    },
+  );
 });
 
 describe('a connection', () => {
