@@ -25,6 +25,10 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/preview\/render\.job\.ts$/,
     why: 'what a child process imports, and the gateway itself must not',
   },
+  {
+    files: /\/media\/videoLimit\.ts$/,
+    why: 'a formula and its sources, about media, not about how the engine downloads it',
+  },
   { files: /\/aiSdk\/packages\.ts$/, why: 'a table: the packages that are known' },
   { files: /\/providers\/http\/(?:leaseGuard|shared)\.ts$/, why: 'what adapters share is in no adapter' },
   {

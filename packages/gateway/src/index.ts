@@ -12,7 +12,7 @@ export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { VideoInspector } from './engine/parts.ts';
 export { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 export { startGateway } from './gateway.ts';
-export { probeVideo } from './media/inspect/probe.ts';
+export { probeVideo } from './media/inspect/video.ts';
 export type { MediaStorage } from './media/media.ts';
 export { NativeJobError } from './native/errors.ts';
 export { createNativePool } from './native/pool.ts';

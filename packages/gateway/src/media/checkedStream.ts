@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { pipeline, type Readable, Transform } from 'node:stream';
 
-/** What a stream must turn out to be. */
+/** The length and digest that a stream must have. */
 export interface ExpectedBytes {
   readonly bytes?: number | undefined;
   /** Hex SHA-256. */
@@ -11,8 +12,8 @@ export interface ExpectedBytes {
 export type Mismatch = 'length' | 'digest';
 
 /**
- * The same bytes, of which the last piece is withheld until length and digest are known to be right: whoever reads other ones gets an
- * error, never a clean end.
+ * Passes a stream through and checks its length and digest. The last chunk is held back until both match, so a reader of
+ * damaged bytes gets an error and never a clean end.
  */
 export function checkedStream(
   source: Readable,
@@ -37,12 +38,12 @@ export function checkedStream(
       done(null, withheld);
     },
   });
-  // An error of either destroys the other; the reader hears of it from the stream it was given.
+  // An error in either stream destroys the other. The reader sees it on the stream that it was given.
   pipeline(source, checked, () => undefined);
   return checked;
 }
 
-/** Length and hex SHA-256 of all that a stream brings. */
+/** Reads a stream to its end and returns its length and hex SHA-256. */
 export async function measureStream(source: Readable): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');
   let bytes = 0;
@@ -51,4 +52,9 @@ export async function measureStream(source: Readable): Promise<{ bytes: number; 
     bytes += piece.length;
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Hex SHA-256 of a file, in constant memory. */
+export async function digestOf(path: string): Promise<string> {
+  return (await measureStream(createReadStream(path))).sha256;
 }

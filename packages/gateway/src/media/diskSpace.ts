@@ -1,25 +1,25 @@
 import { statfs } from 'node:fs/promises';
 import { OnetakeError } from '../tasks/errors.ts';
 
-/** Keeps media from taking the last of a disk that the database may be on too. */
+/** Keeps a reserve free on the disk, so that media cannot fill it: the database may be on the same disk. */
 export interface DiskSpace {
-  /** Resolves where so many bytes may be written and the reserve stays free; throws a 503 that says what to do where not. */
+  /** Resolves if this many bytes can be written without touching the reserve; otherwise throws a 503 that says what to do. */
   requireRoom(bytes: number): Promise<void>;
-  /** Bytes that are free at this moment. */
+  /** The free bytes of the disk now. */
   freeBytes(): Promise<number>;
 }
 
 interface DiskSpaceOptions {
-  /** A folder of the disk, which is there. */
+  /** An existing folder on the disk. */
   readonly folder: string;
   readonly reserveBytes: number;
-  /** Free bytes of the disk that a folder is on. */
+  /** Returns the free bytes of the disk that holds a folder. */
   readonly freeOn?: (folder: string) => Promise<number>;
 }
 
 const MIB = 2 ** 20;
 
-/** As much as an unprivileged process may use. */
+/** The bytes that an unprivileged process may use. */
 async function freeBytesOn(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;

@@ -1,37 +1,38 @@
 import type { Readable } from 'node:stream';
 
-/** Where video and image bytes live. Keys are ours (`video/<id>.mp4`), never a caller's words. */
+/** Stores the bytes of videos and images. Keys are generated (`video/<id>.mp4`) and never come from a caller. */
 export interface MediaStorage {
   /**
-   * Opens a resumable write, on this machine alone: it works though the storage is away. Nothing is visible under `key` before
-   * `commit` has made it durable and whole. `partial` is how many bytes an interrupted earlier write left behind, to go on from there.
+   * Opens a resumable write. Bytes are staged on this machine, so it works while the storage is unavailable. Nothing is visible
+   * under `key` until `commit` has stored the complete object durably. `partial` is the number of bytes left by an interrupted
+   * write, from which this one can continue.
    */
   write(key: string): Promise<MediaWrite>;
-  /** Length and time of an object, or undefined where there is none. */
+  /** Length and modification time of an object; undefined if it does not exist. */
   stat(key: string): Promise<MediaStat | undefined>;
-  /** Bytes `start` to `end`, both inclusive, or all of them. Throws if there is no such object. */
+  /** Reads bytes `start` to `end`, both inclusive, or all of them. Throws if the object does not exist. */
   read(key: string, range?: { start: number; end: number }): Promise<Readable>;
-  /** Removes an object; removing what is not there is no error. */
+  /** Removes an object. It is no error if the object does not exist. */
   remove(key: string): Promise<void>;
-  /** Gives a local file with the object's bytes to `use`; a remote driver makes a temporary copy. */
+  /** Calls `use` with a local file that has the object's bytes. A remote driver makes a temporary copy. */
   withLocalFile<T>(key: string, use: (path: string) => Promise<T>): Promise<T>;
-  /** Every object, in the order of its key's bytes; those above `after` alone. */
+  /** Lists the objects in byte order of their keys; with `after`, only those after that key. */
   list(after?: string): AsyncIterable<MediaObject>;
   /**
-   * Removes what writes that nobody goes on with left behind, where it was last touched before `before` (milliseconds
-   * UTC), but for the keys that `isNeeded`. Resolves with how many files and uploads there were.
+   * Removes what abandoned writes left behind, if it was last modified before `before` (milliseconds UTC) and `isNeeded`
+   * is false for its key. Resolves with the number of files and uploads removed.
    */
   removeLeftovers(before: number, isNeeded?: IsNeeded): Promise<number>;
   /**
-   * Makes the place that the objects are in this installation's own. Throws where it is another's: each would remove
+   * Claims the storage for this installation. Throws if it belongs to another installation: each of them would remove
    * the other's videos as orphans.
    */
   claim(installation: string): Promise<void>;
-  /** Resolves if the storage can be written to; throws what is wrong otherwise. */
+  /** Resolves if the storage can be written to; otherwise throws an error that says why not. */
   check(): Promise<void>;
 }
 
-/** Whether somebody will go on with what was staged for a key. */
+/** Whether the bytes staged for a key are still needed. */
 export type IsNeeded = (key: string) => Promise<boolean>;
 
 export interface MediaStat {
@@ -40,7 +41,7 @@ export interface MediaStat {
   readonly modifiedAt: number;
 }
 
-/** Under the key is something else than was written, and it cannot be removed: what is written must go under another key. */
+/** The object under the key differs from what was written and cannot be removed. The write must use another key. */
 export class StoredWrong extends Error {}
 
 export interface MediaObject extends MediaStat {
@@ -52,22 +53,22 @@ export interface MediaWrite {
   readonly partial: number;
   /** Appends the stream after truncating to `offset`; resolves with the length written so far. */
   append(stream: Readable, offset: number): Promise<number>;
-  /** A local path of the bytes so far, for checking them before they count. */
+  /** The local path of the bytes written so far, for checking them before `commit`. */
   readonly path: string;
-  /** What was noted of the bytes so far, by this process or one before it; undefined where nothing can be read. */
+  /** Reads the note about the staged bytes, written by this process or an earlier one; undefined if there is none that can be read. */
   readNote(): Promise<unknown>;
-  /** Makes the bytes so far durable, and then a note of them beside: JSON, gone with the bytes once they are committed or dropped. */
+  /** Syncs the staged bytes, then writes a durable JSON note about them. The note is removed when the bytes are committed or dropped. */
   writeNote(note: object): Promise<void>;
   /**
-   * Makes the object durable under its key, or under another, as a whole; where this throws it is not there, and may be tried again.
-   * Throws `StoredWrong` where something else is there and stays.
+   * Stores the complete object durably under its key, or under another one. If this throws, the object was not stored, and the
+   * call may be repeated. Throws `StoredWrong` if a different object is under the key and cannot be removed.
    */
   commit(key?: string): Promise<MediaStat>;
-  /** Drops what was written, and its note. */
+  /** Removes the staged bytes and their note. */
   abandon(): Promise<void>;
 }
 
-/** What the container of a finished video says. */
+/** The facts that the container of a finished video declares. */
 export interface Probe {
   readonly container: string;
   /** Seconds. */

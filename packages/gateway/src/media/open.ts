@@ -10,12 +10,11 @@ import { stagedFileOf } from './files/write.ts';
 import { createBucketLinks, type KeyOf } from './links/bucket.ts';
 import type { GatewayLinks, MediaLinks } from './links/links.ts';
 import type { MediaStorage } from './media.ts';
-import type { BucketOptions } from './s3/client.ts';
-import { createPresigner } from './s3/presign.ts';
+import { type BucketOptions, createPresigner } from './s3/client.ts';
 import { createS3Storage } from './s3/storage.ts';
 import { withClaim } from './withClaim.ts';
 
-/** As much of the settings as says where media is. */
+/** The settings that say where media is stored. */
 export interface MediaSettings {
   readonly dataDir: string;
   readonly mediaLinks: 'gateway' | 'bucket';
@@ -44,15 +43,15 @@ export interface OpenMediaParts {
 
 export interface OpenedMedia {
   readonly storage: MediaStorage;
-  /** The links that answers carry. */
+  /** Creates the links for API responses. */
   readonly linksBeside: (gateway: GatewayLinks, keyOf: KeyOf) => MediaLinks;
 }
 
 const HOUR_MS = 3_600_000;
-/** Copies of objects older than this were left by a crash. Milliseconds. */
-const LENT_MS = 24 * HOUR_MS;
+/** Temporary copies of objects older than this were left by a crash. Milliseconds. */
+const TEMP_COPY_MS = 24 * HOUR_MS;
 
-/** Opens the storage that the settings name: a bucket, or files below the data folder. Throws what is wrong with them. */
+/** Opens the storage that the settings name: a bucket, or files below the data folder. Throws if they cannot be used. */
 export async function openMedia(settings: MediaSettings, parts: OpenMediaParts): Promise<OpenedMedia> {
   const bucket = bucketOf(settings);
   if (!bucket) {
@@ -61,8 +60,8 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   }
   const { clock, log } = parts;
   const scratch = join(settings.dataDir, 'scratch');
-  // Copies that a crash left. What is staged for a task stays: the engine knows for how long.
-  await removeOldFiles(scratch, clock.now() - LENT_MS, (path) => stagedFileOf(path) === undefined);
+  // Removes the temporary copies that a crash left. Staged bytes of a task stay: the engine decides when they go.
+  await removeOldFiles(scratch, clock.now() - TEMP_COPY_MS, (path) => stagedFileOf(path) === undefined);
   const storage = withClaim(
     createS3Storage({ ...bucket, proxies: parts.proxies, space: parts.space, scratch }),
     await parts.installation(),
@@ -70,7 +69,7 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   try {
     await storage.claim(await parts.installation());
   } catch (error) {
-    // Queries need no storage, and a node that is needed must not wait for it: /readyz says what is missing.
+    // Queries need no storage, so a node starts without it. /readyz reports what is missing.
     if (!(error instanceof OnetakeError) || error.code !== 'storage_unavailable') throw error;
     log.warn(
       { event: 'media.unavailable', err: error },
@@ -98,7 +97,7 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
   };
 }
 
-/** Undefined where media is in files. */
+/** Undefined if media is stored in files. */
 function bucketOf(settings: MediaSettings): BucketOptions | undefined {
   const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse } = settings;
   if (s3Bucket === undefined) return undefined;

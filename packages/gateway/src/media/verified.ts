@@ -7,7 +7,7 @@ import { checkedStream, type Mismatch, measureStream } from './checkedStream.ts'
 import { MissingObject } from './key.ts';
 import type { MediaStat, MediaStorage } from './media.ts';
 
-/** As much of a media row as says what its bytes must be. */
+/** The columns of a media row that say what its bytes must be. */
 export interface StoredObject {
   readonly id: string;
   readonly storageKey: string;
@@ -19,39 +19,39 @@ export interface StoredObject {
 
 export interface Damage {
   readonly problem: 'missing' | Mismatch;
-  /** For the operator. */
+  /** What is wrong, for the operator. */
   readonly detail: string;
 }
 
 /**
- * The one way to read what is stored. Bytes that are not those of the row are never served as right: length and digest are compared, and
- * what does not match is read once more in the background before it counts as damaged.
+ * The only way to read stored media. It compares length and digest with the media row, so wrong bytes are never served as
+ * correct. An object that does not match is read once more in the background before it counts as damaged.
  */
 export interface VerifiedMedia<Row extends StoredObject> {
-  /** Length and time of the bytes. Throws a 502 where they are not those of the row. */
+  /** Length and modification time of the object. Throws a 502 if it does not match the row. */
   stat(row: Row): Promise<MediaStat>;
   /**
-   * All bytes, or `start` to `end`, both inclusive. A stream of all of them ends in an error where their digest is another, before the
-   * last piece; a part is checked for its length, and makes the whole be verified in the background, once.
+   * Reads all bytes, or `start` to `end`, both inclusive. A stream of all bytes fails before its last chunk if the digest
+   * differs. A range is only checked for its length; it starts one verification of the whole object in the background.
    */
   read(row: Row, range?: { start: number; end: number }): Promise<Readable>;
-  /** Reads everything. Undefined: it is what it must be. Throws where the storage cannot tell. */
+  /** Reads the whole object. Resolves with undefined if it is intact. Throws if the storage cannot be read. */
   verify(row: Row): Promise<Damage | undefined>;
-  /** Ends what is read in the background. */
+  /** Stops the reads in the background. */
   close(): void;
 }
 
 interface VerifiedMediaParts<Row> {
   readonly storage: MediaStorage;
-  /** Told of what has been read again, and is damaged. */
+  /** Called for an object that was still damaged when it was read again. */
   readonly damaged: (row: Row, damage: Damage) => void;
   readonly log: Pick<Log, 'warn'>;
 }
 
-/** Objects read in the background at a time, and how many may wait for it: what is passed over is asked for again. */
+/** Concurrent reads in the background, and the length of their queue. A skipped object is verified after a later request. */
 const VERIFIED_AT_A_TIME = 2;
 const MAX_WAITING = 100;
-/** Objects that this process remembers as verified. */
+/** The size of the cache of verified objects. */
 const REMEMBERED = 20_000;
 
 export function createVerifiedMedia<Row extends StoredObject>({
@@ -59,7 +59,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
   damaged,
   log,
 }: VerifiedMediaParts<Row>): VerifiedMedia<Row> {
-  /** By key: when the object that was verified had been written. */
+  /** By key: the modification time of the object that was verified. */
   const verified = new LRUCache<string, number>({ max: REMEMBERED });
   const underWay = new Set<string>();
   const limit = pLimit(VERIFIED_AT_A_TIME);
@@ -83,14 +83,14 @@ export function createVerifiedMedia<Row extends StoredObject>({
       verified.set(row.storageKey, stat.modifiedAt);
       return undefined;
     }
-    // An answer that was cut short says nothing about what is stored.
+    // A truncated response does not mean that the stored object is damaged.
     if (bytes !== stat.bytes) throw new Error(`${bytes} of ${stat.bytes} bytes could be read`);
     return row.bytes === undefined || bytes === row.bytes
       ? { problem: 'digest', detail: `SHA-256 ${sha256} instead of ${row.sha256}` }
       : { problem: 'length', detail: `${bytes} bytes instead of ${row.bytes}` };
   }
 
-  /** Once per object, whoever asks for it meanwhile. */
+  /** Verifies an object once, however many requests ask for it meanwhile. */
   function verifyInBackground(row: Row): void {
     const key = row.storageKey;
     if (stopping.signal.aborted || underWay.has(key) || limit.pendingCount >= MAX_WAITING) return;
@@ -108,7 +108,7 @@ export function createVerifiedMedia<Row extends StoredObject>({
     });
   }
 
-  /** What one reading found is looked at again: a storage may have answered with something else this once. */
+  /** Reads a damaged object a second time, because a storage may return wrong bytes once. */
   function suspect(row: Row, problem: Damage['problem']): OnetakeError {
     verified.delete(row.storageKey);
     verifyInBackground(row);

@@ -1,8 +1,8 @@
 import type { MediaStorage } from './media.ts';
 
 /**
- * A storage in which nothing is committed, removed or listed before it is known to be this installation's. A storage that is away
- * when the gateway starts is claimed when it is back; until then what needs it fails as it would have anyway.
+ * Wraps a storage so that nothing is committed, removed or listed before this installation has claimed it. If the storage is
+ * unavailable at the start, it is claimed when it is back; until then these operations fail, as they would without the claim.
  */
 export function withClaim(storage: MediaStorage, installation: string): MediaStorage {
   let claimed: Promise<void> | undefined;
@@ -18,7 +18,7 @@ export function withClaim(storage: MediaStorage, installation: string): MediaSto
   return {
     ...storage,
     claim,
-    // What is staged on this machine is nobody else's; it needs no storage before its commit.
+    // Staged bytes are on this machine, so no claim is needed before the commit.
     async write(key) {
       const write = await storage.write(key);
       return {

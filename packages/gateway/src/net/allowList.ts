@@ -1,16 +1,15 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { isPublicAddress, parseAddress } from './publicAddress.ts';
 
-/** Where a connection may go. */
+/** Decides which addresses a connection may use. */
 export interface AddressPolicy {
-  /** Whether a connection to `address` is allowed, which `hostname` is or was resolved to. */
+  /** Whether a connection to `address` is allowed. `hostname` is the name that resolved to it, or the address itself. */
   allows(hostname: string, address: string): boolean;
 }
 
 /**
- * Public addresses, and those that the operator lists: host names, addresses, or ranges such as `10.0.0.0/8`. Throws
- * where an entry is none of these.
+ * Allows public addresses and those that the operator lists: host names, addresses, or ranges such as `10.0.0.0/8`. Throws
+ * if an entry is none of these.
  */
 export function createAddressPolicy(allowHosts: readonly string[]): AddressPolicy {
   const ranges: [ipaddr.IPv4 | ipaddr.IPv6, number][] = [];
@@ -29,7 +28,7 @@ export function createAddressPolicy(allowHosts: readonly string[]): AddressPolic
     allows(hostname, address) {
       if (isPublicAddress(address) || names.has(canonical(hostname))) return true;
       const parsed = parseAddress(address);
-      // Comparing addresses of different kinds is an error in ipaddr.js.
+      // ipaddr.js throws if the addresses are of different kinds.
       return (
         parsed !== undefined &&
         ranges.some(([base, bits]) => base.kind() === parsed.kind() && parsed.match(base, bits))
@@ -40,5 +39,39 @@ export function createAddressPolicy(allowHosts: readonly string[]): AddressPolic
 
 const HOST_NAME = /^(?!\d+(\.\d+)*\.?$)[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i;
 
-/** The same host whether or not its name ends in the dot of the root. */
+/** A host name in lower case, without the dot of the root zone at its end. */
 const canonical = (hostname: string): string => hostname.toLowerCase().replace(/\.$/, '');
+
+/** Azure's metadata and DNS service. Every virtual machine of Azure can reach it, and its address is in a public range. */
+const AZURE_WIRE_SERVER = '168.63.129.16';
+
+/** The range that IANA has assigned to global unicast so far (RFC 4291, section 2.4). */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
+
+/** NAT64's well-known prefix (RFC 6052): the last 32 bits are the IPv4 address that a host without IPv4 reaches through it. */
+const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
+
+/**
+ * Whether an IP address, in the form of a resolver or of `URL.hostname` without brackets, is on the public internet.
+ * False for private, local, reserved, documentation and tunnel addresses, and for anything that is not an address.
+ */
+export function isPublicAddress(address: string): boolean {
+  const parsed = parseAddress(address);
+  if (!parsed) return false;
+  if (parsed instanceof ipaddr.IPv4) return isPublicIPv4(parsed);
+  if (parsed.match(NAT64)) return isPublicIPv4(ipaddr.IPv4.parse(lastOctets(parsed).join('.')));
+  return parsed.range() === 'unicast' && parsed.match(GLOBAL_UNICAST);
+}
+
+/** Parses an address, with IPv4-mapped IPv6 (`::ffff:127.0.0.1`) as IPv4; undefined if it is not an address. */
+function parseAddress(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  // Only dotted IPv4 with four decimal parts: connections never use another form.
+  if (ipaddr.IPv4.isValidFourPartDecimal(address)) return ipaddr.IPv4.parse(address);
+  return ipaddr.IPv6.isValid(address) ? ipaddr.process(address) : undefined;
+}
+
+function isPublicIPv4(address: ipaddr.IPv4): boolean {
+  return address.range() === 'unicast' && address.toString() !== AZURE_WIRE_SERVER;
+}
+
+const lastOctets = (address: ipaddr.IPv6): number[] => address.toByteArray().slice(-4);

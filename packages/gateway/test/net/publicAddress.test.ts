@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isPublicAddress } from '../../src/net/publicAddress.ts';
+import { isPublicAddress } from '../../src/net/allowList.ts';
 
 describe('an address of the public internet is public', () => {
   it.each([

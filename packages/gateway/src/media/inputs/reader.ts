@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import pLimit from 'p-limit';
-import type { CheckedRequest } from '../../catalogue/validate/request.ts';
+import { wireName } from '../../catalogue/fields.ts';
+import type { CheckedRequest, DraftRequest } from '../../catalogue/validate/request.ts';
 import { createFairLimit } from '../../net/fairLimit.ts';
 import type { GuardedFetch } from '../../net/guardedFetch.ts';
 import type { OnetakeError } from '../../tasks/errors.ts';
@@ -13,7 +14,6 @@ import { BadImage } from '../inspect/image.ts';
 import type { ImageType } from '../inspect/imageHeader.ts';
 import type { MediaStorage } from '../media.ts';
 import { createImageSource, givenImage, imageTypeOf, refused } from './bytes.ts';
-import { imagesOf, type NamedImage, withStored } from './draft.ts';
 import type { GivenImage } from './inlineImage.ts';
 
 /** Takes in the images of a request: fetches or decodes them, checks that they are images, stores them. */
@@ -209,3 +209,35 @@ const tooSlow = (name: string, ms: number): OnetakeError =>
     name,
     `the images of this request could not be fetched within ${ms / 1000} seconds; send fewer at once, from a faster host, or as data URLs.`,
   );
+
+/** An image as the caller gave it, and its field: `last_frame`, `reference_images[2]`. */
+interface NamedImage {
+  readonly name: string;
+  readonly raw: string;
+}
+
+/** Lists the images of a request. */
+function imagesOf({ image, lastFrame, referenceImages = [] }: DraftRequest): NamedImage[] {
+  return [
+    ...(image === undefined ? [] : [{ name: wireName('image'), raw: image }]),
+    ...(lastFrame === undefined ? [] : [{ name: wireName('lastFrame'), raw: lastFrame }]),
+    ...referenceImages.map((raw, index) => ({ name: referenceName(index), raw })),
+  ];
+}
+
+/** The request with each image replaced by what `stored` returns for its field. */
+function withStored(draft: DraftRequest, stored: (name: string) => InputRef | undefined): VideoRequest {
+  const { image: _, lastFrame: __, referenceImages, ...rest } = draft;
+  const image = stored(wireName('image'));
+  const lastFrame = stored(wireName('lastFrame'));
+  return {
+    ...rest,
+    ...(image ? { image } : {}),
+    ...(lastFrame ? { lastFrame } : {}),
+    ...(referenceImages
+      ? { referenceImages: referenceImages.flatMap((_raw, index) => stored(referenceName(index)) ?? []) }
+      : {}),
+  };
+}
+
+const referenceName = (index: number): string => `${wireName('referenceImages')}[${index}]`;

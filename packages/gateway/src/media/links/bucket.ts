@@ -8,30 +8,30 @@ export type Presign = (
   validity: { readonly from: number; readonly until: number },
 ) => Promise<string>;
 
-/** Where the bytes of a media row are; undefined where they are not to be had from the bucket. */
+/** The storage key of a media row; undefined if its bytes cannot be served from the bucket. */
 export type KeyOf = (mediaId: string) => Promise<string | undefined>;
 
 export interface BucketLinksOptions {
   readonly presign: Presign;
   readonly keyOf: KeyOf;
-  /** Take over where a link cannot be signed, and honour those that were given before. */
+  /** The fallback when a link cannot be signed. It also keeps links valid that were issued before. */
   readonly gateway: GatewayLinks;
-  /** As of the gateway's links. Milliseconds, whole seconds. */
+  /** The same as for the gateway's links: milliseconds, in whole seconds. */
   readonly ttlMs: number;
   readonly clock: Clock;
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Signature Version 4 allows seven days, which two windows have to fit in. Milliseconds. */
+/** Signature Version 4 allows at most seven days, and a link can live for two windows. Milliseconds. */
 const MAX_TTL_MS = (7 * 86_400_000) / 2;
 
-/** Keys remembered, and for how long (milliseconds): a list has a hundred links, and bytes hardly ever move. */
+/** The size of the key cache, and its time to live in milliseconds: a list has a hundred links, and keys rarely change. */
 const KEYS = 10_000;
 const KEY_FRESH_MS = 60_000;
 
 /**
- * Links that lead to the bucket itself, so that no byte of a video passes the gateway. Valid like the gateway's own, and
- * the same for a whole window, but for seven days at most.
+ * Creates links that lead to the bucket itself, so that video bytes do not pass through the gateway. They have the same
+ * lifetime as the gateway's own links, capped at seven days, and stay the same for a whole window.
  */
 export function createBucketLinks({
   presign,
@@ -59,10 +59,10 @@ export function createBucketLinks({
       try {
         const key = await find(mediaId);
         if (key === undefined) return gateway.url(mediaId, extension, mediaExpiresAt);
-        // Signed as of the window's start: the time of signing is part of the link.
+        // The time of signing is part of the link, so the start of the window is used: the link stays the same.
         return await presign(key, { from: start, until });
       } catch (error) {
-        // A query must not fail because credentials cannot be had for the moment; the gateway can serve the bytes as well.
+        // A query must not fail because credentials are unavailable for a moment: the gateway can serve the bytes too.
         onFailure(error);
         return gateway.url(mediaId, extension, mediaExpiresAt);
       }

@@ -3,19 +3,19 @@ import type { Clock } from '../../time/clock.ts';
 
 /** Signed links to media, which need no key and expire. */
 export interface MediaLinks {
-  /** A link that is valid until its window ends, never longer than the media is kept (milliseconds UTC). */
+  /** A link that is valid until its window ends, but never longer than the media is stored (milliseconds UTC). */
   url(mediaId: string, extension: string, mediaExpiresAt: number): string | Promise<string>;
   verify(mediaId: string, extension: string, query: LinkQuery): LinkVerdict;
-  /** Where links lead to. */
+  /** The origins that links lead to. */
   readonly baseUrl: () => string;
 }
 
-/** Links that lead to the gateway itself: made at once. */
+/** Links that lead to the gateway itself. They are created synchronously. */
 export interface GatewayLinks extends MediaLinks {
   url(mediaId: string, extension: string, mediaExpiresAt: number): string;
 }
 
-/** The query of a link, as it came. */
+/** The query parameters of a link, as received. */
 export interface LinkQuery {
   readonly expires?: string | undefined;
   readonly signature?: string | undefined;
@@ -24,9 +24,9 @@ export interface LinkQuery {
 export type LinkVerdict = 'ok' | 'expired' | 'invalid';
 
 export interface LinksOptions {
-  /** Where links lead to, without a slash at the end: the media domain, or the gateway itself. */
+  /** The base URL of links, without a trailing slash: the media domain, or the gateway itself. */
   readonly baseUrl: () => string;
-  /** The first signs; the others are still honoured, so that a secret can be replaced without breaking links. */
+  /** The first secret signs. The others are still accepted, so that a secret can be rotated without breaking links. */
   readonly secrets: readonly [string, ...string[]];
   /** A link is valid for this long at least and twice as long at most. Milliseconds, whole seconds. */
   readonly ttlMs: number;
@@ -53,8 +53,8 @@ export function createLinks({ baseUrl, secrets, ttlMs, clock }: LinksOptions): G
 }
 
 /**
- * The window that links made now belong to: the same link for all of it, since an answer that differed with every query
- * would never match its ETag. A link is valid until `end`: one `ttlMs` at least, two at most.
+ * The time window of links created now. A link stays the same for a whole window: if it changed with every query, the
+ * response would never match its ETag. A link is valid until `end`, so for at least one `ttlMs` and at most two.
  */
 export function linkWindow(now: number, ttlMs: number): { readonly start: number; readonly end: number } {
   const start = Math.floor(now / ttlMs) * ttlMs;

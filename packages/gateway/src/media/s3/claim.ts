@@ -4,18 +4,18 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import type { Bucket } from './client.ts';
 import { explainedS3, isCode, isNoSuchKey, isNotImplemented, statusOf, webPage } from './errors.ts';
 
-/** Says whose the prefix of a bucket is. */
+/** The object that names the installation that owns a prefix of the bucket. */
 const CLAIM = 'installation.json';
 
 const Claim = z.object({ installation: z.string() });
 
-/** Writes whose the prefix is where nothing says so yet, and refuses where it is another's. */
+/** Claims the prefix for this installation if it has no owner yet. Throws if another installation owns it. */
 export async function claimBucket(bucket: Bucket, installation: string): Promise<void> {
   const key = bucket.objectKey(CLAIM);
   let owner = await explainedS3(() => ownerOf(bucket, key));
   if (owner === undefined) {
     await explainedS3(() => write(bucket, key, installation));
-    // Read back: of two that write at once, on a server without conditional writes, the later one has it.
+    // Read it back: without conditional writes, if two installations write at once, the last write wins.
     owner = await explainedS3(() => ownerOf(bucket, key));
   }
   if (owner === installation) return;
@@ -41,7 +41,7 @@ async function ownerOf(bucket: Bucket, Key: string): Promise<string | undefined>
     throw error;
   }
   const claim = Claim.safeParse(parsed(text));
-  // What cannot be read is nobody's that we know: not ours to overwrite.
+  // An owner that cannot be read is unknown, so it must not be overwritten.
   return claim.success ? claim.data.installation : '';
 }
 
@@ -64,9 +64,9 @@ async function write(bucket: Bucket, Key: string, installation: string): Promise
   try {
     await bucket.uploads.send(new PutObjectCommand({ ...put, IfNoneMatch: '*' }));
   } catch (error) {
-    // 412 and 409: somebody else was first. Whose it is now is read next.
+    // 412 and 409: another writer was first. The caller reads the owner next.
     if (statusOf(error) === 412 || statusOf(error) === 409) return;
-    // B2 and OSS do not know conditional writes. What else they refuse, they refuse without the condition as well.
+    // B2 and OSS do not support conditional writes. Any other refusal comes back on the write without the condition.
     if (!isNotImplemented(error) && !isCode(error, 'InvalidArgument', 'InvalidRequest')) throw error;
     await bucket.uploads.send(new PutObjectCommand(put));
   }

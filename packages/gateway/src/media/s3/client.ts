@@ -1,23 +1,26 @@
-import { S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { createProxyFor, type ProxySettings, proxyEnvironment } from '../../net/proxies.ts';
+import { contentTypeOf } from '../key.ts';
+import type { Presign } from '../links/bucket.ts';
 import { noteRequest } from './errors.ts';
 
-/** Where a bucket is, and how it is spoken to. */
+/** The address of a bucket, and how to access it. */
 export interface BucketOptions {
   readonly bucket: string;
-  /** `https://host[:port]` of a server that is not AWS's own. */
+  /** `https://host[:port]` of a server other than AWS. */
   readonly endpoint?: string | undefined;
-  /** Default: the SDK's own chain for AWS; `us-east-1` elsewhere, which servers without regions expect. */
+  /** Default: the SDK's provider chain for AWS; otherwise `us-east-1`, which servers without regions expect. */
   readonly region?: string | undefined;
-  /** Before each key, without slashes at its ends; may be empty. */
+  /** The prefix of every key, without leading or trailing slashes; may be empty. */
   readonly prefix: string;
   /** `https://host/bucket/key` instead of `https://bucket.host/key`. */
   readonly pathStyle: boolean;
-  /** Default: the SDK's own chain (environment, shared files, roles of container or machine). */
+  /** Default: the SDK's provider chain (environment, shared files, roles of container or machine). */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-  /** Encryption at rest that uploads ask for. */
+  /** The encryption at rest that uploads request. */
   readonly encryption?: Encryption | undefined;
-  /** CRC32 with each upload; servers that do not know it need `false`. */
+  /** Send a CRC32 with each upload. Servers that do not support it need `false`. */
   readonly checksums: boolean;
   readonly timeouts?: Partial<Timeouts>;
   readonly proxies?: ProxySettings | undefined;
@@ -25,38 +28,38 @@ export interface BucketOptions {
 
 export interface Encryption {
   readonly algorithm: 'AES256' | 'aws:kms';
-  /** Of `aws:kms`; default: the bucket's, or the account's own. */
+  /** For `aws:kms`; default: the key of the bucket, or of the account. */
   readonly kmsKeyId?: string | undefined;
 }
 
 /** All in milliseconds. */
 export interface Timeouts {
   readonly connectMs: number;
-  /** From a request without a body to the head of its answer. */
+  /** From sending a request without a body to receiving the response headers. */
   readonly answerMs: number;
-  /** Without a byte moving: of an upload, and of a read that somebody waits for. */
+  /** The idle time of an upload, and of a read while its reader is waiting. */
   readonly idleMs: number;
-  /** The whole of a check. */
+  /** For a whole check. */
   readonly checkMs: number;
 }
 
-/** S3 answers within tens of milliseconds; a server this slow is in trouble, and another try is better. */
+/** S3 responds within tens of milliseconds. If a server is this slow, a retry is better. */
 const TIMEOUTS: Timeouts = { connectMs: 5000, answerMs: 15_000, idleMs: 30_000, checkMs: 5000 };
 
-/** Reads hold a connection for as long as their client takes the bytes. */
+/** A read holds its connection until its client has received all bytes. */
 const READERS = 1024;
 
-/** First try and repetitions, with the SDK's jittered back-off between them. */
+/** The first attempt and its retries, with the SDK's jittered back-off between them. */
 const MAX_ATTEMPTS = 3;
 
 interface ObjectKeys {
-  /** A key of ours as the bucket has it. */
+  /** The object key in the bucket for a media key. */
   readonly objectKey: (key: string) => string;
-  /** Undefined where the object is not below our prefix. */
+  /** The media key of an object; undefined if the object is not below the prefix. */
   readonly ownKey: (objectKey: string) => string | undefined;
 }
 
-export function objectKeys(prefix: string): ObjectKeys {
+function objectKeys(prefix: string): ObjectKeys {
   const folder = prefix === '' ? '' : `${prefix}/`;
   return {
     objectKey: (key) => `${folder}${key}`,
@@ -64,13 +67,13 @@ export function objectKeys(prefix: string): ObjectKeys {
   };
 }
 
-/** Two clients: what bounds an upload would cut a read whose client has paused, and the other way round. */
+/** Two clients, because the timeout of an upload would end a read whose client has paused, and the other way round. */
 export interface Bucket extends ObjectKeys {
   readonly name: string;
   readonly requests: S3Client;
   readonly uploads: S3Client;
   readonly timeouts: Timeouts;
-  /** Of every upload. */
+  /** Parameters of every upload. */
   readonly encryption: { ServerSideEncryption?: 'AES256' | 'aws:kms'; SSEKMSKeyId?: string };
 }
 
@@ -98,7 +101,7 @@ export function openBucket(options: BucketOptions): Bucket {
       connectionTimeout: timeouts.connectMs,
       requestTimeout: timeouts.answerMs,
       throwOnRequestTimeout: true,
-      // Zero: none. The SDK's own default would cut reads whose client has paused.
+      // Zero means no timeout. The SDK's default would end reads whose client has paused.
       socketTimeout: 0,
       httpAgent: { maxSockets: READERS, ...proxied },
       httpsAgent: { maxSockets: READERS, ...proxied },
@@ -117,7 +120,7 @@ export function openBucket(options: BucketOptions): Bucket {
   };
 }
 
-/** What the agents of a client are made with where a proxy leads to the bucket. */
+/** The agent options of a client that reaches the bucket through a proxy. */
 function proxiedAgents({ bucket, endpoint, region, pathStyle, proxies }: BucketOptions): object {
   if (!proxies) return {};
   const host = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`);
@@ -125,8 +128,8 @@ function proxiedAgents({ bucket, endpoint, region, pathStyle, proxies }: BucketO
   return createProxyFor(proxies)(host) === undefined ? {} : { proxyEnv: proxyEnvironment(proxies) };
 }
 
-/** A client of a bucket; `requestHandler` has the options of the SDK's HTTP handler. */
-export function createClient(
+/** Creates a client of a bucket. `requestHandler` has the options of the SDK's HTTP handler. */
+function createClient(
   { endpoint, region, pathStyle, credentials, checksums, encryption }: BucketOptions,
   requestHandler: object = {},
 ): S3Client {
@@ -137,7 +140,7 @@ export function createClient(
     ...(credentials ? { credentials } : {}),
     forcePathStyle: pathStyle,
     requestChecksumCalculation: checksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED',
-    // Their check wraps the body in a stream, and a read that is given up would not end the request behind it.
+    // The SDK would wrap the response body to verify it, and aborting a read would then not end the request.
     responseChecksumValidation: 'WHEN_REQUIRED',
     retryMode: 'standard',
     maxAttempts: MAX_ATTEMPTS,
@@ -149,7 +152,7 @@ export function createClient(
     checksums,
     encrypted: encryption !== undefined,
   };
-  // An error does not say which request it is of, and what mends it depends on that.
+  // An SDK error does not name its request, but the advice to the operator depends on it.
   client.middlewareStack.add(
     (next, context) => async (args) => {
       try {
@@ -162,4 +165,28 @@ export function createClient(
     { step: 'initialize', priority: 'high', name: 'noteRequest' },
   );
   return client;
+}
+
+/** Signs links to objects of a bucket. Clients use `publicEndpoint` if the gateway's own endpoint is not reachable for them. */
+export function createPresigner(options: BucketOptions & { publicEndpoint?: string | undefined }): Presign {
+  // Checksums are off, because the SDK would put the checksum of an empty body into the link.
+  const client = createClient({
+    ...options,
+    endpoint: options.publicEndpoint ?? options.endpoint,
+    checksums: false,
+  });
+  const { objectKey } = objectKeys(options.prefix);
+  return (key, { from, until }) => {
+    const name = key.slice(key.indexOf('/') + 1);
+    const command = new GetObjectCommand({
+      Bucket: options.bucket,
+      Key: objectKey(key),
+      ResponseContentType: contentTypeOf(key),
+      ResponseContentDisposition: `inline; filename="${name}"`,
+    });
+    return getSignedUrl(client, command, {
+      signingDate: new Date(from),
+      expiresIn: Math.floor((until - from) / 1000),
+    });
+  };
 }

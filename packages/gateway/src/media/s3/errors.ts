@@ -5,16 +5,16 @@ import { type Refusal, rowOf, type SentRequest } from './refusals.ts';
 const UNREACHABLE = 'cannot be reached, or does not answer in time; see ONETAKE_S3_ENDPOINT and the network.';
 const BUSY = 'answers with errors of its own; see its health.';
 
-/** What Node and the SDK call a server that is away. */
+/** The error names of Node and the SDK for a server that cannot be reached. */
 const NETWORK = /^(?:E[A-Z]+|UND_ERR_\w+|TimeoutError|AbortError|NetworkingError|CERT_\w+|ERR_TLS\w*)$/;
 
-/** What the SDK calls answers without a code. */
+/** The names that the SDK gives to responses without an error code. */
 const NO_CODE = /^(?:Unknown|UnknownError|Error|NotFound|Forbidden|\d{3})?$/;
 
-/** As much as can be told to anybody: a server may write what it likes. */
+/** The form of an error code that is safe to show to callers: a server may send any text. */
 const PLAIN_NAME = /^[A-Za-z0-9._:-]{1,64}$/;
 
-/** An error of the SDK: beside these, the elements of the server's answer are its properties. */
+/** An error of the SDK. The elements of the server's response are further properties of it. */
 interface Answer {
   readonly name?: unknown;
   readonly message?: unknown;
@@ -39,28 +39,28 @@ export const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
     (given) => typeof given === 'string' && codes.includes(given),
   );
 
-/** Whether an answer says that there is no such object; of a HEAD, perhaps no such bucket. A web site's 404 says nothing about objects. */
+/** Whether a response says that the object does not exist; for a HEAD, possibly the bucket. A 404 from a web site does not count. */
 export const isNoSuchKey = (error: unknown): boolean =>
   isCode(error, 'NoSuchKey', 'NotFound') && !refusalOf(error).isPage;
 
-/** What a HEAD of a bucket that is not there has said without a body. */
+/** The error for a missing bucket. The response to its HEAD has no body that could say so. */
 export const noSuchBucket = (cause: unknown): Error =>
   Object.assign(new Error('no such bucket', { cause }), { name: 'NoSuchBucket', sent: asAnswer(cause).sent });
 
-/** What a page in the place of an object is taken for. */
+/** The error for an HTML page received instead of an object. */
 export const webPage = (): Error =>
   Object.assign(new Error('the answer is an HTML page'), { name: 'WebPage' });
 
-/** Whether the server does not know this kind of request. */
+/** Whether the server does not support this kind of request. */
 export const isNotImplemented = (error: unknown): boolean =>
   isCode(error, 'NotImplemented', 'MethodNotAllowed') || statusOf(error) === 501;
 
-/** Writes on an error what the request was, for whoever explains it, and for the log. */
+/** Records the request on its error, for the explanation and for the log. */
 export function noteRequest(error: unknown, sent: SentRequest): void {
   if (error instanceof Error) Object.assign(error, { sent });
 }
 
-/** Runs `work`; what the object storage answers becomes a 503 that says what to look at, with its own error as the cause. */
+/** Runs `work`. An error of the object storage becomes a 503 that says what to check, with the original error as its cause. */
 export async function explainedS3<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -92,7 +92,7 @@ function troubleOf(error: unknown): string {
   return `refused a request${named}${under}; the log has its answer.`;
 }
 
-/** What an error of the SDK says. */
+/** Extracts what is known from an error of the SDK. */
 export function refusalOf(error: unknown): Refusal {
   const answer = asAnswer(error);
   const { headers = {}, body } = answer.$response ?? {};
@@ -108,7 +108,7 @@ export function refusalOf(error: unknown): Refusal {
       .filter((word) => typeof word === 'string')
       .join(' ')
       .slice(0, 2000),
-    // Google sends answers without a body as HTML too.
+    // Google labels responses without a body as HTML too.
     isPage: isHtml && code === '' && !sent.operation.startsWith('Head'),
     region: typeof region === 'string' && PLAIN_NAME.test(region) ? region : undefined,
     location: headers.location,

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { OnetakeError } from '../../tasks/errors.ts';
 
 /**
- * The same bytes, ended with a 503 where they break off, or where none comes for `idleMs` (milliseconds) while somebody waits for them. A reader
- * that pauses may pause for ever. At most `limit` bytes: not every server keeps to the range that it was asked for.
+ * Passes a stream through. Fails with a 503 if the stream breaks off, or if no byte arrives for `idleMs` (milliseconds) while
+ * the reader is waiting; a reader may pause for any time. Passes at most `limit` bytes: not every server respects the range.
  */
 export function withIdleTimeout(body: Readable, idleMs: number, limit = Number.POSITIVE_INFINITY): Readable {
   let left = limit;

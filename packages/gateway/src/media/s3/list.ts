@@ -8,7 +8,7 @@ import type { MediaObject } from '../media.ts';
 import type { Bucket } from './client.ts';
 import { explainedS3, isCode, isNotImplemented } from './errors.ts';
 
-/** Every object of ours in the bucket, in the order of its key (S3 lists by the bytes of keys), a page at a time. */
+/** Lists the media objects in the bucket, page by page, in byte order of their keys (the order of S3). */
 export async function* listObjects(bucket: Bucket, after?: string): AsyncGenerator<MediaObject> {
   let token: string | undefined;
   do {
@@ -24,7 +24,7 @@ export async function* listObjects(bucket: Bucket, after?: string): AsyncGenerat
     );
     for (const { Key, Size, LastModified } of page.Contents ?? []) {
       const key = Key === undefined ? undefined : bucket.ownKey(Key);
-      // What others keep below the same prefix is none of ours.
+      // Other objects below the same prefix are not media.
       if (key === undefined || !isMediaKey(key) || !LastModified) continue;
       yield { key, bytes: Size ?? 0, modifiedAt: LastModified.getTime() };
     }
@@ -33,8 +33,8 @@ export async function* listObjects(bucket: Bucket, after?: string): AsyncGenerat
 }
 
 /**
- * Ends multipart uploads of ours that were begun before `before` (milliseconds UTC): their parts are paid for and never
- * seen. Resolves with how many; none where the server cannot tell.
+ * Aborts the gateway's multipart uploads that were started before `before` (milliseconds UTC): their parts cost money and
+ * are not visible. Resolves with their number; 0 if the server cannot list uploads.
  */
 export async function abortOldUploads(bucket: Bucket, before: number): Promise<number> {
   let aborted = 0;
@@ -72,7 +72,7 @@ async function abort(bucket: Bucket, Key: string | undefined, UploadId: string |
   try {
     await bucket.requests.send(new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId }));
   } catch (error) {
-    // Ended by somebody else in between.
+    // It was completed or aborted in the meantime.
     if (!isCode(error, 'NoSuchUpload')) throw error;
   }
 }

@@ -23,25 +23,24 @@ import { type BucketOptions, openBucket } from './client.ts';
 import { explainedS3, isNoSuchKey, noSuchBucket } from './errors.ts';
 import { withIdleTimeout } from './idleTimeout.ts';
 import { abortOldUploads, listObjects } from './list.ts';
-import { sharedCheck } from './sharedCheck.ts';
 import { uploadFile } from './upload.ts';
 
 export interface S3Options extends BucketOptions {
-  /** A folder of this process alone: bytes gather here, are checked, and then go to the bucket. */
+  /** A folder that only this process uses. Bytes are staged and checked here before they are uploaded. */
   readonly scratch: string;
   readonly space?: DiskSpace | undefined;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic?: () => number;
 }
 
-/** Uploads at a time: each has two parts of 8 MiB under way and one being read. */
+/** Concurrent uploads. Each holds three parts of 8 MiB in memory: two being sent, one being read. */
 const UPLOADS = 4;
-/** How long one check answers for all. Milliseconds. */
+/** How long the result of a check is reused. Milliseconds. */
 const CHECK_FRESH_MS = 5000;
 
 /**
- * Media as objects of a bucket: `<prefix>/video/<id>.mp4`. Whatever the storage answers that the operator must mend
- * surfaces as a 503 that names the setting to look at.
+ * Stores media as objects of a bucket: `<prefix>/video/<id>.mp4`. An error that the operator must fix becomes a 503 that
+ * names the setting to check.
  */
 export function createS3Storage(options: S3Options): MediaStorage {
   const bucket = openBucket(options);
@@ -54,7 +53,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
   const partOf = (key: string): string => join(scratch, `${key}.part`);
   const at = (key: string) => ({ Bucket: bucket.name, Key: objectKey(key) });
 
-  // Shared: that a video is not there yet is what every fetch begins with.
+  // Shared, because every ingest begins by asking for a video that does not exist yet.
   const bucketIsThere = sharedCheck(
     async () => {
       await requests.send(new HeadBucketCommand({ Bucket: bucket.name })).catch((cause: unknown) => {
@@ -73,7 +72,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
         return { bytes: ContentLength ?? 0, modifiedAt: LastModified?.getTime() ?? 0 };
       } catch (error) {
         if (!isNoSuchKey(error)) throw error;
-        // A bucket that is gone must not look like a video that is.
+        // A missing bucket must not be reported as a missing video.
         await bucketIsThere();
         return undefined;
       }
@@ -104,7 +103,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
       );
       if (!(Body instanceof Readable)) throw new Error(`${key} came without a body`);
       if (range && !ContentRange?.startsWith(`bytes ${range.start}-`)) {
-        // Without the range its bytes begin elsewhere, or are an error's.
+        // Without the requested range, the bytes start elsewhere or are an error page.
         Body.destroy();
         throw new Error(
           `${key} was asked for from ${range.start} on, and came as ${ContentRange ?? 'a whole'}`,
@@ -137,7 +136,7 @@ export function createS3Storage(options: S3Options): MediaStorage {
 
     async read(key, range) {
       requireMediaKey(key);
-      // The empty range that an empty object has: no `Range` header can ask for it.
+      // An empty object has only an empty range, and no `Range` header can express that.
       if (range && range.end < range.start) {
         if (await stat(key)) return Readable.from([]);
         throw new MissingObject(key);
@@ -197,4 +196,20 @@ export function createS3Storage(options: S3Options): MediaStorage {
     ),
   };
   return storage;
+}
+
+/**
+ * Shares the result of a check among all calls within `freshMs` (milliseconds), so that frequent calls cost one request.
+ * `now` is a monotonic clock in milliseconds.
+ */
+function sharedCheck(check: () => Promise<void>, freshMs: number, now: () => number): () => Promise<void> {
+  let latest: { readonly result: Promise<void>; readonly until: number } | undefined;
+  return () => {
+    if (latest && now() < latest.until) return latest.result;
+    const result = check();
+    // Callers get the rejection. This handler only keeps it from counting as unhandled.
+    result.catch(() => undefined);
+    latest = { result, until: now() + freshMs };
+    return result;
+  };
 }

@@ -4,12 +4,12 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { contentTypeOf } from '../key.ts';
 import type { Bucket } from './client.ts';
 
-/** Bytes of a part: at most 10,000 of them make an object, 80 GB then. */
+/** Bytes of a part. An object has at most 10,000 parts, so at most 80 GB. */
 const PART_BYTES = 8 * 2 ** 20;
-/** Parts of one upload under way at a time. */
+/** Concurrent parts of one upload. */
 const PARTS = 2;
 
-/** Sends a file as an object; several parts where it is large. A part is in memory, so that it can be sent again. */
+/** Uploads a file as an object, in several parts if it is large. Each part is in memory, so that it can be sent again. */
 export async function uploadFile(bucket: Bucket, key: string, file: FileHandle): Promise<void> {
   const { size } = await file.stat();
   const params = {
@@ -31,7 +31,7 @@ export async function uploadFile(bucket: Bucket, key: string, file: FileHandle):
     params: { ...params, Body: stream },
     partSize: PART_BYTES,
     queueSize: PARTS,
-    // Its own ending of a failed upload would put its error in the place of the one that matters.
+    // If the library aborted a failed upload itself, an error of the abort would replace the error of the upload.
     leavePartsOnError: true,
   });
   try {
@@ -44,7 +44,7 @@ export async function uploadFile(bucket: Bucket, key: string, file: FileHandle):
   }
 }
 
-/** Gives the parts back, where the server can; what stays is the sweep's, or a lifecycle rule's. */
+/** Aborts the upload, so that the server frees its parts. If this fails, the sweep or a lifecycle rule removes them. */
 async function abort(bucket: Bucket, Key: string, UploadId: string | undefined): Promise<void> {
   if (UploadId === undefined) return;
   const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId });

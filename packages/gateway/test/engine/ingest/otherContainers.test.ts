@@ -2,7 +2,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSimulators } from '@onetake/simulators';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { probeVideo } from '../../../src/media/inspect/probe.ts';
+import { probeVideo } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';

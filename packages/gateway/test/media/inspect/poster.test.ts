@@ -4,7 +4,7 @@ import { createCanvas, loadImage } from '@napi-rs/canvas';
 import type { Container } from '@onetake/video';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
-import { makePoster } from '../../../src/media/inspect/poster.ts';
+import { makePoster } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
 import { makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
 import { tempFolder } from '../../support/tempFolder.ts';

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCanvas } from '@napi-rs/canvas';
 import { afterAll, describe, expect, it } from 'vitest';
-import { probeVideo } from '../../../src/media/inspect/probe.ts';
+import { probeVideo } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
 import { makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
 import { tempFolder } from '../../support/tempFolder.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type BucketLinksOptions, createBucketLinks } from '../../../src/media/links/bucket.ts';
 import { createLinks } from '../../../src/media/links/links.ts';
-import { createPresigner } from '../../../src/media/s3/presign.ts';
+import { createPresigner } from '../../../src/media/s3/client.ts';
 import { createS3Storage } from '../../../src/media/s3/storage.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { bucketOf, closeBuckets, freshBucket, NAMED_SERVER } from '../../support/servers/bucket.ts';

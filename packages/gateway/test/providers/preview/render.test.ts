@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { shapesOf } from '../../../src/catalogue/sizes.ts';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
-import { probeVideo } from '../../../src/media/inspect/probe.ts';
+import { probeVideo } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
