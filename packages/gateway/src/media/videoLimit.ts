@@ -1,11 +1,11 @@
 import type { VideoRequest } from '../tasks/request.ts';
 
-/** Bytes a second for each pixel: 100 Mbit/s at 1080p, what editing formats take; providers deliver a tenth of it. */
+/** Bytes per pixel and second: 100 Mbit/s at 1080p, as in editing formats. Providers deliver a tenth of it. */
 const BYTES_PER_PIXEL_SECOND = 6;
-/** Whatever was asked for: an upstream may deliver more than it was asked. */
+/** Added to every limit, because an upstream may deliver more than was requested. */
 const BASE_BYTES = 256 * 2 ** 20;
 
-/** The most bytes that the video of a request may have, where no setting says so: far above all that providers deliver. */
+/** The default limit for the size of a requested video, in bytes: far above what providers deliver. */
 export const videoLimitOf = ({
   duration,
   width,

@@ -1,20 +1,20 @@
 import os from 'node:os';
 import type { ChildMessage, JobMessage, JobRun } from './protocol.ts';
 
-/** Below the gateway's own priority, so that its event loop stays quick while videos are encoded. */
+/** A lower priority than the gateway's, so that its event loop stays responsive while videos are encoded. */
 const PRIORITY = 10;
 
 try {
   os.setPriority(PRIORITY);
 } catch {
-  // A container may forbid it; the work is the same.
+  // A container may forbid it. The job runs all the same.
 }
 
-// The gateway went away: nobody waits for the result.
+// The gateway is gone, so nothing waits for the result.
 process.on('disconnect', () => process.exit(0));
 
 process.on('message', (message: JobMessage) => {
-  // What a job returns may be nothing that can be sent.
+  // The output of a job may not be serializable.
   void runJob(message)
     .then(tell)
     .catch((error) => tell(failed(error)));
@@ -29,7 +29,7 @@ async function runJob({ job, input }: JobMessage): Promise<ChildMessage> {
     tell({ type: 'progress', percent: whole });
   };
   try {
-    // The pool only names job modules of the gateway; each exports `run`.
+    // The pool only sends job modules of the gateway, and each of them exports `run`.
     const { run } = (await import(job)) as { run: JobRun<unknown, unknown> };
     return { type: 'done', output: await run(input, { progress }) };
   } catch (error) {
@@ -44,6 +44,6 @@ function failed(error: unknown): ChildMessage {
 }
 
 function tell(message: ChildMessage): void {
-  // The channel may close between the check and the write; 'disconnect' ends the process then.
+  // The channel may close between the check and the write. Then 'disconnect' ends the process.
   if (process.connected) process.send?.(message, () => {});
 }

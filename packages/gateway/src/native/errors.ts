@@ -1,4 +1,4 @@
-/** The child process died under its job: a crash in native code, out of memory, a kill. The gateway is unharmed. */
+/** The child process died during its job: a crash in native code, out of memory, or a kill. The gateway goes on. */
 export class NativeCrash extends Error {
   readonly exitCode: number | null;
   readonly exitSignal: NodeJS.Signals | null;
@@ -22,7 +22,7 @@ export class NativeTimeout extends Error {
   }
 }
 
-/** The job itself threw; the child lives on. `stack` is the child's. */
+/** The job threw an error; the child goes on. `stack` is from the child. */
 export class NativeJobError extends Error {
   constructor(message: string, stack?: string) {
     super(message);

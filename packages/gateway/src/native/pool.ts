@@ -3,7 +3,7 @@ import { NativeCrash, NativeJobError, NativePoolClosed, NativeTimeout } from './
 import type { ChildMessage, JobMessage } from './protocol.ts';
 import { type NativeChild, spawnChild } from './spawn.ts';
 
-/** An idle child is ended after this: it holds some 100 MB of native libraries. */
+/** An idle child ends after this time, because it holds about 100 MB of native libraries. */
 const IDLE_MS = 60_000;
 
 /** Runs native code in child processes, so that a crash there costs one job and never the gateway. */
@@ -36,7 +36,7 @@ interface Queued extends RunOptions {
 interface Worker {
   readonly child: NativeChild;
   current: Queued | undefined;
-  /** Why it is being killed; undefined where it dies by itself. */
+  /** The reason for killing it; undefined if it exits by itself. */
   killedFor: { readonly reason: unknown } | undefined;
   timer: NodeJS.Timeout | undefined;
 }
@@ -56,7 +56,7 @@ export function createNativePool(options: {
       try {
         worker = idleWorker() ?? (workers.size < options.concurrency ? startWorker() : undefined);
       } catch (error) {
-        // No memory for another process, say: this job hears of it, and nobody else.
+        // For instance, no memory for another process. Only this job fails.
         next.signal?.removeEventListener('abort', next.onAbort);
         next.reject(error);
         continue;
@@ -83,7 +83,7 @@ export function createNativePool(options: {
     workers.add(worker);
     const child = worker.child.process;
     child.on('message', (message: ChildMessage) => receive(worker, message));
-    // Spawning or sending failed; 'close' follows where there was a process at all.
+    // Spawning or sending failed. 'close' follows if the process had started.
     child.on('error', (error) => {
       if (child.pid === undefined) retire(worker, error);
     });
@@ -104,12 +104,12 @@ export function createNativePool(options: {
       const ms = job.timeoutMs;
       worker.timer = setTimeout(() => kill(worker, new NativeTimeout(ms)), ms);
     }
-    // It could not be started; 'error' is about to say why.
+    // It could not be started. The 'error' event that follows says why.
     if (worker.child.process.pid === undefined) return;
     try {
       worker.child.process.send(job.message, () => {});
     } catch (error) {
-      // The input is nothing that can be sent; the child never knew of it.
+      // The input is not serializable, so the child never received the job.
       rest(worker);
       job.reject(error);
       return;
@@ -182,7 +182,7 @@ export function createNativePool(options: {
         const queued: Queued = {
           ...runOptions,
           message: { job: job.href, input },
-          // The job module named by the caller is what decides the type.
+          // The type of the output depends on the job module that the caller names.
           resolve: (output) => resolve(output as O),
           reject,
           onAbort: () => abort(queued),

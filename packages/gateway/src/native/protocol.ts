@@ -1,4 +1,4 @@
-/** What the gateway and a native child say to each other. One job at a time per child. */
+/** The messages between the gateway and a native child. A child runs one job at a time. */
 export interface JobMessage {
   /** URL of the job module. */
   readonly job: string;
@@ -10,11 +10,11 @@ export type ChildMessage =
   | { readonly type: 'done'; readonly output: unknown }
   | { readonly type: 'failed'; readonly message: string; readonly stack?: string };
 
-/** What a job module may tell while it runs. */
+/** What a job module can report while it runs. */
 export interface JobContext {
   /** Reports how far the job is, 0-100. */
   progress(percent: number): void;
 }
 
-/** What a job module exports as `run`. Input and output are structured-clone values. */
+/** The `run` export of a job module. Input and output must be structured-cloneable. */
 export type JobRun<I, O> = (input: I, context: JobContext) => Promise<O>;

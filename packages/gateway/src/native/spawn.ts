@@ -3,10 +3,10 @@ import type { Readable } from 'node:stream';
 
 const CHILD = new URL('./child.ts', import.meta.url);
 
-/** Characters of a child's stderr kept to explain a crash. */
+/** Characters of a child's stderr that are stored to explain a crash. */
 const STDERR_KEPT = 4000;
 
-/** The only variables of the gateway's environment that a child sees: its keys and passwords stay out. */
+/** The only environment variables that a child inherits, so that it has no keys or passwords. */
 const INHERITED = ['PATH', 'TMPDIR', 'TMP', 'TEMP', 'HOME', 'LANG', 'TZ', 'SYSTEMROOT', 'LD_LIBRARY_PATH'];
 
 /**
@@ -17,9 +17,9 @@ const ALLOCATORS = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', MIMALLOC_ALLOW_LA
 
 export interface NativeChild {
   readonly process: ChildProcess;
-  /** The end of what it wrote to stderr so far. */
+  /** The last characters that it has written to stderr. */
   stderr(): string;
-  /** Whether this child alone keeps the gateway's process running. */
+  /** Whether this child keeps the gateway's process running. */
   hold(held: boolean): void;
 }
 
@@ -41,7 +41,7 @@ export function spawnChild(): NativeChild {
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     tail = (tail + text).slice(-STDERR_KEPT);
   });
-  // A child's stderr is a socket, which the type of the stream does not tell.
+  // A child's stderr is a socket, although its type says only that it is a stream.
   const stderr = child.stderr as (Readable & { ref(): void; unref(): void }) | null;
   return {
     process: child,

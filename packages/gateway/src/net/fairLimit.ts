@@ -7,8 +7,8 @@ interface FairLimitOptions {
 
 export interface FairLimit {
   /**
-   * Resolves, with what gives them back, once `units` are free for the tenant: tenants take turns, and none waits for what another has
-   * queued. More units than there are count as all of them. Rejects with the reason of an aborted signal.
+   * Resolves with a release function once `units` are free for the tenant. Tenants take turns, so the queue of one does not delay
+   * another. A request for more than `total` units takes all of them. Rejects with the reason of an aborted signal.
    */
   acquire(tenant: string, units: number, signal: AbortSignal): Promise<() => void>;
 }
@@ -18,9 +18,9 @@ interface Waiting {
   readonly grant: () => void;
 }
 
-/** Bounds what all tenants together use of something, and what one of them can take from the others. */
+/** Limits the concurrent use of a resource, over all tenants and per tenant. */
 export function createFairLimit({ total, perTenant }: FairLimitOptions): FairLimit {
-  /** In the order of turns: who was served last comes last. */
+  /** In the order of turns: the tenant served last is at the end. */
   const queues = new Map<string, Set<Waiting>>();
   const usedBy = new Map<string, number>();
   let used = 0;
@@ -42,17 +42,17 @@ export function createFairLimit({ total, perTenant }: FairLimitOptions): FairLim
     };
   }
 
-  /** Whoever has nothing yet is never held up by the tenant's own bound: it may be smaller than what is asked for. */
+  /** A tenant that uses nothing is always within its own limit, because one request may be larger than that limit. */
   const withinOwn = (tenant: string, units: number): boolean => {
     const own = usedBy.get(tenant) ?? 0;
     return own === 0 || own + units <= perTenant;
   };
 
-  /** Whose turn it is, where there is enough for them. */
+  /** The tenant whose turn it is, if enough units are free. */
   function next(): [string, Waiting] | undefined {
     for (const [tenant, [first]] of queues) {
       if (!first || !withinOwn(tenant, first.units)) continue;
-      // What is large must not wait for ever behind what is small: nobody overtakes it.
+      // Others do not overtake a large request, or smaller ones could delay it forever.
       return used + first.units <= total ? [tenant, first] : undefined;
     }
     return undefined;
@@ -62,7 +62,7 @@ export function createFairLimit({ total, perTenant }: FairLimitOptions): FairLim
     for (let turn = next(); turn; turn = next()) {
       const [tenant, waiting] = turn;
       const queue = remove(tenant, waiting);
-      // To the end of the turns.
+      // The tenant goes to the end of the turns.
       if (queue && queues.delete(tenant)) queues.set(tenant, queue);
       waiting.grant();
     }

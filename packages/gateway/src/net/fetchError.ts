@@ -1,8 +1,8 @@
-/** Each completes "the URL …", and says what to do; none tells where a name led to. */
+/** Each text continues "the URL …" and says what to do. None reveals what a name resolved to. */
 const MESSAGES = {
   bad_url: 'is not an absolute http or https URL without a user name; check it',
   bad_port: 'has a port that is not allowed; use 80, 443, or one from 1024 up',
-  // One message for a name that is not found and one that is internal, so that internal names cannot be probed.
+  // A name that is not found and an internal name have the same message, so that internal names cannot be probed.
   not_public: 'leads to a host without a public address; give one that the internet can reach',
   unreachable: 'did not give a valid HTTP answer; check that it works from the internet',
   timed_out: 'did not give its whole answer in time; use a faster host',
@@ -15,7 +15,7 @@ const MESSAGES = {
 
 export type FetchProblem = keyof typeof MESSAGES;
 
-/** Why a URL of a caller's could not be fetched. `message` is fit for the caller; `detail` and `cause` are not. */
+/** Why a caller's URL could not be fetched. `message` may be shown to the caller; `detail` and `cause` may not. */
 export class FetchError extends Error {
   readonly problem: FetchProblem;
   readonly detail: string | undefined;

@@ -12,9 +12,8 @@ export type Lookup = (
 ) => void;
 
 /**
- * A connector for undici that connects to allowed addresses only. The check sits between resolving and connecting, and
- * the very addresses that passed it are connected to, so that a name which resolves differently the next moment
- * changes nothing.
+ * A connector for undici that connects to allowed addresses only. It resolves the name, checks the addresses, and connects
+ * to exactly those addresses, so that DNS rebinding has no effect.
  */
 export function createGuardedConnector(
   policy: AddressPolicy,
@@ -37,7 +36,7 @@ export function createGuardedConnector(
   });
 
   return (options, callback) => {
-    // Node connects to a literal address without resolving, so without the check above.
+    // Node connects to a literal address without resolving it, so the check above does not run.
     if (isIP(options.hostname) && !policy.allows(options.hostname, options.hostname)) {
       return callback(notPublic(), null);
     }

@@ -8,14 +8,14 @@ import { createGuardedTunnel, type TunnelOptions } from './guardedTunnel.ts';
 import { createProxyFor, type ProxySettings } from './proxies.ts';
 
 export interface GuardedFetchOptions {
-  /** The operator's setting: host names, addresses and ranges that URLs may lead to although they are not public. */
+  /** Non-public host names, addresses and ranges that the operator allows in URLs. */
   readonly allowHosts?: readonly string[];
-  /** How names are resolved; the system's way unless a test says otherwise. */
+  /** Resolves names; default: the system's resolver. Tests replace it. */
   readonly lookup?: Lookup;
-  /** For the whole of a fetch: resolving, redirects, the last byte. Milliseconds. */
+  /** The timeout of a whole fetch, from resolving through redirects to the last byte. Milliseconds. */
   readonly timeoutMs?: number;
   readonly maxRedirects?: number;
-  /** The operator's proxies; the guard holds for what goes through them too. */
+  /** The operator's proxies. The guard also applies to requests through them. */
   readonly proxies?: ProxySettings | undefined;
   /** As in `TunnelOptions`. */
   readonly proxyResolves?: TunnelOptions['proxyResolves'];
@@ -25,9 +25,9 @@ export interface GuardedRequest {
   readonly method?: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
-  /** Bytes of the answer's body. */
+  /** The limit for the response body, in bytes. */
   readonly maxBytes: number;
-  /** Whether the body of a successful answer is wanted, by its content type (empty where there is none). */
+  /** Whether to read the body of a successful response, by its content type (empty if it has none). */
   readonly accept?: (contentType: string) => boolean;
   readonly signal?: AbortSignal;
 }
@@ -37,21 +37,21 @@ export interface GuardedAnswer {
   readonly headers: IncomingHttpHeaders;
   /** Empty unless the status is 2xx. */
   readonly body: Buffer;
-  /** Where redirects led to. */
+  /** The URL after all redirects. */
   readonly url: string;
 }
 
-/** Fetches a URL that a caller gave. Throws `FetchError`, or the reason of an aborted `signal`. */
+/** Fetches a URL from a caller. Throws `FetchError`, or the reason of an aborted `signal`. */
 export type GuardedFetch = (url: string, request: GuardedRequest) => Promise<GuardedAnswer>;
 
 const TIMEOUT_MS = 20_000;
 const MAX_REDIRECTS = 3;
-/** Redirects of RFC 9110, section 15.4, that have a `Location` to go to. */
+/** The redirects of RFC 9110, section 15.4, that are followed to their `Location`. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /**
- * Makes the one way out to URLs of callers: public addresses only (see `createGuardedConnector`), every hop checked
- * again, bounded in bytes, time and redirects, nothing decompressed. A POST is never redirected: its 3xx is the answer.
+ * Creates the only client for URLs from callers. It connects to public addresses only (see `createGuardedConnector`), checks
+ * every redirect again, limits bytes, time and redirects, and decompresses nothing. A POST is not redirected: it returns the 3xx.
  */
 export function createGuardedFetch({
   allowHosts = [],
@@ -66,11 +66,11 @@ export function createGuardedFetch({
   const tunnel = createGuardedTunnel({ policy, lookup, timeoutMs, proxyResolves });
   const agent = new Agent({
     connect: createGuardedConnector(policy, lookup, timeoutMs),
-    // Every request on a connection of its own: nothing stays open, nothing is shared between callers.
+    // Every request has its own connection, so nothing stays open and callers share nothing.
     pipelining: 0,
   });
 
-  /** Follows redirects to the first answer that is none. */
+  /** Follows redirects up to the first response that is not a redirect. */
   async function follow(first: string, asked: GuardedRequest, signal: AbortSignal) {
     const { method = 'GET', headers = {}, body = null } = asked;
     let url = checkedUrl(first);
@@ -88,7 +88,7 @@ export function createGuardedFetch({
         },
         body,
         signal,
-        // Connections to a proxy would be kept otherwise.
+        // Otherwise connections to a proxy would stay open.
         reset: true,
       });
       if (method !== 'GET' || !REDIRECTS.has(answer.statusCode)) return { answer, url };
@@ -127,7 +127,7 @@ function problemOf(error: unknown, timeout: AbortSignal) {
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && 'code' in error ? error.code : undefined;
 
-/** undici notices an abort only once it is connected; a resolver that does not answer must not hold us up. */
+/** Rejects at once on an abort. undici notices it only once it is connected, and a resolver may not respond. */
 function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
@@ -142,7 +142,7 @@ function checkedUrl(text: string, base?: URL): URL {
   if (!url || !['http:', 'https:'].includes(url.protocol) || url.username || url.password) {
     throw new FetchError('bad_url');
   }
-  // Below are mail, shells and other services that would mistake an HTTP request for something of their own.
+  // Lower ports belong to mail, shells and other services that could misread an HTTP request as their own protocol.
   if (url.port !== '' && Number(url.port) < 1024 && !['80', '443'].includes(url.port)) {
     throw new FetchError('bad_port');
   }
@@ -177,8 +177,8 @@ async function readBody(answer: Dispatcher.ResponseData, asked: GuardedRequest):
   }
 }
 
-/** Ends an answer whose body is not wanted, and its connection with it. */
+/** Discards a response without reading its body, and closes its connection. */
 function discard({ body }: Dispatcher.ResponseData): void {
-  // Destroying an unfinished body makes it emit an abort error, which is what we are asking for.
+  // Destroying an unfinished body makes it emit an abort error, which is expected here.
   body.on('error', () => undefined).destroy();
 }

@@ -9,19 +9,19 @@ export interface TunnelOptions {
   readonly lookup: Lookup;
   readonly timeoutMs: number;
   /**
-   * The operator's word that the proxy itself refuses private addresses: names are left to it, as where this machine can resolve
-   * none. Otherwise they are resolved here, and the proxy is asked for the address that was checked.
+   * The operator states that the proxy itself refuses private addresses. Then the proxy resolves names, which also works if this
+   * machine cannot. Otherwise names are resolved here, and the proxy is given the address that was checked.
    */
   readonly proxyResolves: boolean;
 }
 
-/** The way to a URL through a proxy: what to ask for there, and how. */
+/** How to request a URL through a proxy: the dispatcher, and the URL to request with it. */
 export interface Tunnel {
   readonly dispatcher: Dispatcher;
   readonly url: URL;
 }
 
-/** Makes ways through a proxy to allowed addresses only. Throws `FetchError`, or what resolving throws. */
+/** Creates tunnels through a proxy to allowed addresses only. Throws `FetchError`, or the error of the resolver. */
 export function createGuardedTunnel({ policy, lookup, timeoutMs, proxyResolves }: TunnelOptions) {
   async function addressOf(hostname: string): Promise<string> {
     if (isIP(hostname)) {
@@ -42,12 +42,12 @@ export function createGuardedTunnel({ policy, lookup, timeoutMs, proxyResolves }
     const address = leftToProxy ? hostname : await addressOf(hostname);
     const target = new URL(url);
     target.hostname = isIP(address) === 6 ? `[${address}]` : address;
-    // One for each request, as connections of callers' URLs are: nothing stays open, nothing is shared.
+    // One per request, as for direct connections, so nothing stays open and callers share nothing.
     const dispatcher = new ProxyAgent({
       uri: proxy,
       connectTimeout: timeoutMs,
       pipelining: 0,
-      // The certificate is the host's, whatever the proxy is asked for.
+      // The certificate is checked for the host name, even if the proxy is given an address.
       ...(isIP(hostname) ? {} : { requestTls: { servername: hostname } }),
     });
     return { dispatcher, url: target };

@@ -1,4 +1,4 @@
-/** What the machine or its network lacks; it says nothing about whoever is at the other end. */
+/** Error codes of this machine or its network. They say nothing about the remote server. */
 const MACHINE: ReadonlySet<string> = new Set([
   'EMFILE',
   'ENFILE',
@@ -10,13 +10,13 @@ const MACHINE: ReadonlySet<string> = new Set([
   'EAI_AGAIN',
 ]);
 
-/** Whether nothing but trouble of this machine kept a call from being made. */
+/** Whether a call failed only because of problems of this machine, before it was sent. */
 export function isMachineTrouble(error: unknown): boolean {
   const codes = errorCodes(error);
   return codes.length > 0 && codes.every((code) => MACHINE.has(code));
 }
 
-/** Error codes, also of the causes and of the addresses that were tried one after the other. */
+/** The error codes of an error, of its causes, and of each address that was tried. */
 export function errorCodes(error: unknown): string[] {
   if (!(error instanceof Error)) return [];
   const own = 'code' in error && typeof error.code === 'string' ? [error.code] : [];

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 
-/** The proxies that connections to the outside go through, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say. */
+/** The proxies for outgoing connections, from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. */
 export interface ProxySettings {
   /** For `http:` URLs. */
   readonly httpProxy?: string | undefined;
@@ -11,18 +11,18 @@ export interface ProxySettings {
   readonly noProxy: readonly string[];
 }
 
-/** The proxies of the settings; undefined where there are none. */
+/** Reads the proxies from the settings; undefined if there are none. */
 export const proxiesOf = ({ httpProxy, httpsProxy, noProxy }: ProxySettings): ProxySettings | undefined =>
   httpProxy === undefined && httpsProxy === undefined ? undefined : { httpProxy, httpsProxy, noProxy };
 
-/** The proxy that leads to a URL; undefined where it is reached without one. */
+/** Returns the proxy for a URL; undefined if it is reached directly. */
 export type ProxyFor = (url: URL) => string | undefined;
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
 /**
- * Reads the rules of curl and of most programs: `example.com` and `.example.com` mean the host and all below it, `*.example.com`
- * too, `*` means everything; a port may follow; addresses may be ranges (`10.0.0.0/8`).
+ * Follows the rules of curl and most other programs: `example.com`, `.example.com` and `*.example.com` match the host and its
+ * subdomains, and `*` matches everything. A port may follow. Addresses may be ranges (`10.0.0.0/8`).
  */
 export function createProxyFor({ httpProxy, httpsProxy, noProxy }: ProxySettings): ProxyFor {
   const rules = noProxy.map(readRule);
@@ -35,7 +35,7 @@ export function createProxyFor({ httpProxy, httpsProxy, noProxy }: ProxySettings
   };
 }
 
-/** Whether an entry of `NO_PROXY` can be read. */
+/** Whether an entry of `NO_PROXY` is valid. */
 export function isProxyRule(entry: string): boolean {
   try {
     readRule(entry);
@@ -65,13 +65,13 @@ function inRange(base: string, bits: number): Rule {
   return (host) => isIP(host) > 0 && list.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Connections of its own to wherever it is asked to go. */
+/** A dispatcher that opens its own connections to any origin. */
 export interface Connections {
   readonly dispatcher: Dispatcher;
   destroy(): Promise<void>;
 }
 
-/** Connections that go through the proxies where they say so. */
+/** Creates connections that use the proxies for the URLs that need them. */
 export function createConnections(
   proxies: ProxySettings | undefined,
   options: Agent.Options & { readonly connect: { readonly timeout: number } },
@@ -99,7 +99,7 @@ export function createConnections(
   };
 }
 
-/** What Node's own agents take as `proxyEnv`, for clients that bring their own connections; whom it is for was decided before. */
+/** The `proxyEnv` option of Node's agents, for clients that use those. The decision for a proxy was already made. */
 export const proxyEnvironment = ({
   httpProxy,
   httpsProxy,

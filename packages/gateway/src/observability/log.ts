@@ -5,11 +5,11 @@ import { createLogOutput, standardOutput } from './logOutput.ts';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** What is logged of an event: its name, and whatever identifies what it happened to (`task`, `account`, `err` …). */
+/** The fields of a log line: the name of its event, and what identifies its subject (`task`, `account`, `err` …). */
 type LogFields = { readonly event: LogEvent } & Readonly<Record<string, unknown>>;
 type Write = (fields: LogFields, message: string) => void;
 
-/** The log as the gateway's parts write it: each line names its event. Any pino logger is one. */
+/** The logger type of the gateway: each line must name its event. Any pino logger fits. */
 export interface Log {
   readonly error: Write;
   readonly warn: Write;
@@ -17,21 +17,21 @@ export interface Log {
   readonly debug: Write;
 }
 
-/** Members that may hold a secret, wherever a careless caller puts them. */
+/** Fields that may contain a secret, at any of the usual places. */
 const SECRET_PATHS = ['authorization', 'apiKey', 'api_key', 'key', 'secret', 'token', 'signature'].flatMap(
   (name) =>
-    // The id of a key is logged as `key` and is no secret.
+    // `key` holds the id of an API key, which is not a secret.
     name === 'key' ? [] : [name, `*.${name}`, `headers.${name}`, `*.headers.${name}`],
 );
 
-/** Keys and signatures that reach a text: an upstream's words, a URL, an error's message. */
+/** Keys and signatures inside text: messages of an upstream, URLs, error messages. */
 const SECRET_TEXT =
   /\bsk-[\w-]{8,}|(?<=\bBearer\s+)[^\s"']+|(?<=[?&](?:signature|key|token|Signature|OSSAccessKeyId)=)[^&\s"']+/g;
 
-/** Text without anything that looks like a key or a signature. */
+/** Replaces everything in a text that looks like a key or a signature. */
 const scrub = (text: string): string => text.replace(SECRET_TEXT, '[secret]');
 
-/** The structured log, one JSON object a line on standard output. No line holds a secret, whatever is logged. */
+/** Creates the structured log: one JSON object per line on standard output. Secrets are removed from every line. */
 export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
   return pino(
     {

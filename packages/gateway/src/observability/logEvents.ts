@@ -1,6 +1,6 @@
 /**
- * The `event` of each log line, and what it says. The words of a line may change from version to version, these names do not:
- * alerts go by them. `docs/operations.md` lists them; `npm run docs` writes the list.
+ * The `event` of each log line, and what it means. The text of a line may change between versions. These names do not, so alerts
+ * can rely on them. `docs/operations.md` lists them; `npm run docs` writes that list.
  */
 export const LOG_EVENTS = {
   'account.missing': 'A task needs an account that is not configured any more. Configure it again.',
@@ -93,5 +93,5 @@ export const LOG_EVENTS = {
   'video.remuxed': 'The upstream delivered another container than MP4; it was remuxed.',
 } as const;
 
-/** The name of what a log line tells. */
+/** The name of a log event. */
 export type LogEvent = keyof typeof LOG_EVENTS;

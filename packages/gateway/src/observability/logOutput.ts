@@ -1,57 +1,57 @@
 import { fstatSync, write, writeSync } from 'node:fs';
 import { isatty, type WriteStream } from 'node:tty';
 
-/** Where the log goes. Nothing ever waits for it: a line that cannot be written is dropped and counted. */
+/** The destination of the log. Writing never blocks: a line that cannot be written is dropped and counted. */
 export interface LogOutput {
   write(line: string): void;
-  /** Lines dropped since the start. */
+  /** The number of lines dropped since the start. */
   readonly dropped: number;
-  /** Why lines are not being written, in a sentence that anybody may read; undefined while they are. */
+  /** Why lines are not being written, as a sentence without secrets; undefined while they are. */
   warning(): string | undefined;
-  /** Resolves when everything was written, cannot be, or `timeoutMs` have passed. */
+  /** Resolves when everything is written, when writing fails, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
-  /** Tries what waits once more while the process ends, however it ends. */
+  /** Tries to write the queued lines once more while the process exits. */
   writeRest(): void;
 }
 
-/** Writes bytes somewhere without blocking the process; `done` is told how many arrived. */
+/** Writes bytes without blocking the process. `done` gets the number of bytes written. */
 export interface LogSink {
   write(bytes: Buffer, done: (error: Error | null, written: number) => void): void;
-  /** Tries once more while the process ends. */
+  /** Tries once more to write while the process exits. */
   writeAtExit(bytes: Buffer): void;
 }
 
 interface LogOutputParts {
   readonly sink: LogSink;
-  /** Changes a line on its way. */
+  /** Formats a line before it is written. */
   readonly format?: (line: string) => string;
 }
 
-/** Bytes that may wait: a few thousand lines, which a pipe takes up after a pause of its reader. */
+/** The size of the queue in bytes: a few thousand lines, enough for a reader of a pipe that pauses. */
 const QUEUE_BYTES = 2 ** 20;
-/** Bytes of one write. */
+/** The most bytes of one write. */
 const WRITE_BYTES = 2 ** 16;
-/** After a failure, until the next try. Milliseconds. */
+/** The delay of a retry after a failure. Milliseconds. */
 const RETRY_MS = 1000;
-/** A write that takes longer is told: nobody reads. Milliseconds. */
+/** A write that takes longer is reported as stalled: the log is not being read. Milliseconds. */
 const STALLED_MS = 5000;
 
-/** Lines that are missing at this place. */
+/** The number of lines dropped at this position. */
 interface Gap {
   missing: number;
 }
 type Entry = string | Gap;
 
 export function createLogOutput({ sink, format = (line) => line }: LogOutputParts): LogOutput {
-  /** Oldest first; a gap stands where lines are missing. */
+  /** Oldest line first. A gap marks where lines were dropped. */
   let queue: Entry[] = [];
   let queuedBytes = 0;
   let dropped = 0;
-  /** When the write under way began, on a monotonic clock. */
+  /** When the current write began, on a monotonic clock. */
   let writingSince: number | undefined;
   let retry: NodeJS.Timeout | undefined;
   let failure: string | undefined;
-  /** A failed write has left part of a line. */
+  /** Whether a failed write ended inside a line. */
   let torn = false;
   const waiters: (() => void)[] = [];
 
@@ -62,7 +62,7 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
     else queue[place]({ missing: count });
   }
 
-  /** Takes from the queue what one write holds, and a gap only as its first line. */
+  /** Takes the lines of one write from the queue. A gap can only be the first of them. */
   function take(): { text: string; missing: number } {
     const gap = queue[0];
     const missing = typeof gap === 'object' ? gap.missing : 0;
@@ -94,7 +94,7 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
     writeAll(Buffer.from(text), missing);
   }
 
-  /** Writes what is left of a chunk, whose first line tells of `missing` lines. */
+  /** Writes the rest of a chunk. If `missing` is not 0, the first line reports that many dropped lines. */
   function writeAll(bytes: Buffer, missing: number): void {
     sink.write(bytes, (error, written) => {
       const left = bytes.subarray(written);
@@ -116,7 +116,7 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
 
   function fail(error: Error | null, left: Buffer, missing: number): void {
     failure = error && 'code' in error ? String(error.code) : 'nothing was written';
-    // The line that told of a gap is no line of the log; the lines that it told of are still missing.
+    // The line that reports a gap is not a log line. The lines that it reports are still missing.
     const lines = countLines(left) - (missing > 0 ? 1 : 0);
     dropped -= missing;
     drop(lines + missing, 'unshift');
@@ -157,7 +157,7 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
     },
 
     async flush(timeoutMs) {
-      // Not waited for: what stands in the way may be gone.
+      // Retry now instead of waiting: the cause of the failure may be gone.
       clearTimeout(retry);
       retry = undefined;
       await new Promise<void>((resolve) => {
@@ -192,8 +192,8 @@ const gapLine = (dropped: number): string =>
   `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), dropped, msg: 'log lines that could not be written were dropped here' })}\n`;
 
 /**
- * Standard output. A pipe, a socket or a terminal is written through Node's stream, which polls; a thread of the pool that
- * blocked there would keep the process from ending. A file or a device is written by that pool.
+ * Standard output. For a pipe, a socket or a terminal, Node's stream is used, which polls: a thread of the pool that blocks in a
+ * write would keep the process from exiting. A file or a device is written by the thread pool.
  */
 export function standardOutput(): LogSink {
   return isFile(STDOUT) ? fileSink(STDOUT) : streamSink(process.stdout);
@@ -214,7 +214,7 @@ function fileSink(fd: number): LogSink {
       try {
         writeSync(fd, bytes);
       } catch {
-        // Nobody is left to tell.
+        // The process is exiting, so there is nowhere to report this.
       }
     },
   };
@@ -233,12 +233,12 @@ function streamSink(stream: WriteStream): LogSink {
 }
 
 /**
- * Lets a standard stream fail without an end of the process, and never hold it up: Node writes to a terminal synchronously, and
- * one that was stopped with Ctrl-S takes nothing for as long as its user likes.
+ * Keeps a standard stream from ending the process on an error, and from blocking it: Node writes to a terminal synchronously, and
+ * a terminal stopped with Ctrl-S accepts nothing until its user resumes it.
  */
 export function neverBlock(stream: WriteStream): void {
   if (stream.listenerCount('error') === 0) stream.on('error', () => undefined);
-  // No public name leads there; where it is gone one day, terminals block again and nothing else changes.
+  // There is no public API for this. If it disappears, only terminals block again.
   const { _handle: handle } = stream as { _handle?: { setBlocking?(on: boolean): void } };
   handle?.setBlocking?.(false);
 }

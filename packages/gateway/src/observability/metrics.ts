@@ -1,12 +1,12 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { isTerminal, type Task } from '../tasks/task.ts';
 
-/** What operators watch, in Prometheus' text format. */
+/** The metrics of the gateway, in the text format of Prometheus. */
 export interface Metrics {
   readonly accepted: Counter<'model'>;
-  /** To be told of every transition. */
+  /** Records a transition. Must be called for every one. */
   moved(task: Task): void;
-  /** Adds a value that is read whenever the metrics are; a `counter` never falls. */
+  /** Adds a value that is read at each scrape. A `counter` never decreases. */
   watch(type: 'gauge' | 'counter', name: string, help: string, read: () => number | Promise<number>): void;
   readonly contentType: string;
   text(): Promise<string>;
@@ -16,12 +16,12 @@ export interface Metrics {
 interface AccountUse {
   readonly id: string;
   readonly inFlight: number;
-  /** Its part of the account's rates: 0 … 1. */
+  /** The fraction of the account's rates that this node may use: 0 … 1. */
   readonly rate: number;
   readonly blocked: boolean;
 }
 
-/** `unfinished` counts the tasks that this node drives, `accounts` tells how it uses the upstream accounts. */
+/** `unfinished` counts the tasks that this node drives. `accounts` returns how it uses the upstream accounts. */
 export function createMetrics(unfinished: () => number, accounts: () => readonly AccountUse[]): Metrics {
   const registry = new Registry();
   const registers = [registry];

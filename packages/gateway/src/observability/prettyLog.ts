@@ -5,7 +5,7 @@ const Failure = z.looseObject({ stack: z.string() });
 
 const COLOURS: Readonly<Record<string, number>> = { debug: 36, info: 32, warn: 33, error: 31, fatal: 31 };
 
-/** Makes a line of the log, which is JSON, one that a person reads on a terminal. */
+/** Formats a JSON log line for reading on a terminal. */
 export function prettyLine(colour: boolean): (line: string) => string {
   return (line) => {
     const parsed = Line.safeParse(jsonOf(line));
@@ -42,7 +42,7 @@ function jsonOf(line: string): unknown {
 const painted = (text: string, code: number | undefined): string =>
   code === undefined ? text : `\x1b[${code}m${text}\x1b[0m`;
 
-/** The time of day where the reader is. */
+/** The time of day in the local time zone. */
 function clockTime(time: string): string {
   const date = new Date(time);
   if (Number.isNaN(date.getTime())) return printable(time);
@@ -56,7 +56,7 @@ function valueText(value: unknown): string {
     : printable(JSON.stringify(value));
 }
 
-/** What callers send must not move the cursor, nor pass for another line: their control characters are shown as escapes. */
+/** Escapes control characters, so that text from callers cannot move the cursor or look like another line. */
 const printable = (text: string): string =>
   text.replace(
     /[\p{Cc}\p{Cf}\u2028\u2029]/gu,

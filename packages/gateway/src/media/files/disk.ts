@@ -2,7 +2,7 @@ import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OnetakeError } from '../../tasks/errors.ts';
 
-/** Makes the names in a folder durable: what was created, renamed or removed in it. */
+/** Syncs a folder, so that files created, renamed or removed in it are durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
@@ -12,17 +12,17 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder and those above it; like a file's, a folder's name is durable once the folder above is synced. */
+/** Creates a folder and its parents. As with a file, a new folder is durable only once its parent is synced. */
 export async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true });
   if (first === undefined) return;
   for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
-/** Whether a file system error says that there is no such file. */
+/** Whether a file system error means that the file does not exist. */
 export const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT';
 
-/** Runs `work`; what the operator must mend becomes a 503 that says so, with the system's own error as its cause. */
+/** Runs `work`. An error that the operator must fix becomes a 503 that says how, with the system's error as its cause. */
 export async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -5,20 +5,20 @@ import { isMediaKey } from '../key.ts';
 import type { MediaObject } from '../media.ts';
 import { explained, isMissing } from './disk.ts';
 
-/** Every object below `root`, in the order of its key. */
+/** Lists the objects below `root` in the order of their keys. */
 export async function* listFiles(root: string, after = ''): AsyncGenerator<MediaObject> {
   for (const kind of await foldersIn(root)) {
     for (const name of await namesIn(join(root, kind))) {
       const key = `${kind}/${name}`;
       if (key <= after || !isMediaKey(key)) continue;
       const facts = await statOf(join(root, key));
-      // Removed since its folder was read.
+      // It was removed after its folder was read.
       if (facts) yield { key, bytes: facts.size, modifiedAt: Math.floor(facts.mtimeMs) };
     }
   }
 }
 
-/** Removes files one folder below `root` that were last written before `before`; resolves with how many. */
+/** Removes files, one folder below `root`, that were last modified before `before`. Resolves with their number. */
 export async function removeOldFiles(
   root: string,
   before: number,
@@ -43,7 +43,7 @@ const foldersIn = async (root: string): Promise<readonly string[]> =>
 const namesIn = async (folder: string): Promise<readonly string[]> =>
   (await entriesOf(folder)).map(({ name }) => name);
 
-/** In the order of their names' bytes: keys are ASCII, for which that of UTF-16 is the same. None where there is no such folder. */
+/** Entries in byte order of their names. Keys are ASCII, so the order of UTF-16 is the same. Empty if the folder does not exist. */
 function entriesOf(folder: string): Promise<readonly Dirent[]> {
   return explained(async () => {
     try {

@@ -9,12 +9,12 @@ import { explained, isMissing, makeFolder, syncFolder } from './disk.ts';
 import { listFiles, removeOldFiles } from './list.ts';
 import { openFileWrite, removeStaged, stagedFileOf } from './write.ts';
 
-/** What `check` writes: enough that a full disk refuses it. */
+/** The bytes that `check` writes: enough to fail on a full disk. */
 const PROBE = Buffer.alloc(4096, 1);
 
 /**
- * Media as files: `<root>/video/<id>.mp4`, and `….mp4.part` beside it while it is being written. A full disk and missing
- * permissions surface as a 503 that says what the operator must do.
+ * Stores media as files: `<root>/video/<id>.mp4`, and `….mp4.part` beside it during a write. A full disk or missing
+ * permissions become a 503 that says what the operator must do.
  */
 export function createFileStorage(options: { root: string; space?: DiskSpace | undefined }): MediaStorage {
   const root = resolve(options.root);
@@ -50,7 +50,7 @@ export function createFileStorage(options: { root: string; space?: DiskSpace | u
     async read(key, range) {
       const path = pathOf(key);
       const file = await explained(() => openObject(key, path));
-      // The empty range that an empty object has: a stream cannot be asked for it.
+      // An empty object has only an empty range, and `createReadStream` cannot express that.
       if (range && range.end < range.start) {
         await file.close();
         return Readable.from([]);
@@ -84,7 +84,7 @@ export function createFileStorage(options: { root: string; space?: DiskSpace | u
         return !busy.has(key) && !(await isNeeded?.(key));
       }),
 
-    // The folder is one gateway's already: the store beside it locks it.
+    // Nothing to do: the lock of the database in the same folder already keeps other gateways out.
     claim: async () => undefined,
 
     async check() {
@@ -116,7 +116,7 @@ async function openObject(key: string, path: string) {
   }
 }
 
-/** Makes the bytes, and then their name, durable. */
+/** Syncs the bytes, then renames the file and syncs its folder. */
 function moveInto(path: string, file: FileHandle, part: string): Promise<MediaStat> {
   return explained(async () => {
     await file.sync();

@@ -8,33 +8,33 @@ import { explained, isMissing, syncFolder } from './disk.ts';
 
 interface FileWriteParts {
   readonly key: string;
-  /** Makes the object `key` of the bytes that have gathered, and leaves no part behind; the file is open for as long. */
+  /** Turns the staged bytes into the object `key` and removes the staged file, which is open during the call. */
   readonly publish: (file: FileHandle, part: string, key: string) => Promise<MediaStat>;
-  /** Where its bytes gather: a name made from the key, so that they are found again after a crash. */
+  /** The path of the staged bytes. It is derived from the key, so that they are found again after a crash. */
   readonly part: string;
-  /** The keys whose bytes are being moved at this moment. */
+  /** The keys that a write is working on now. */
   readonly busy: Set<string>;
-  /** Room on the disk; as much as there is unless told. */
+  /** Checks the free space of the disk; without it, there is no check. */
   readonly space?: Pick<DiskSpace, 'requireRoom'> | undefined;
 }
 
-/** Bytes that are written between two looks at how much room is left. */
+/** Bytes written between two checks of the free space. */
 const ROOM_STEP = 64 * 2 ** 20;
 
-/** Where the note about staged bytes is. */
+/** The path of the note about staged bytes. */
 const noteOf = (part: string): string => `${part}.note`;
 
-/** Removes staged bytes and their note. The note first: it must never speak of other bytes. */
+/** Removes staged bytes and their note. The note goes first, so that it can never describe other bytes. */
 export async function removeStaged(part: string): Promise<void> {
   await rm(noteOf(part), { force: true });
   await rm(part, { force: true });
 }
 
-/** The file of staged bytes that a file belongs to: itself, or the one that it is the note of. Undefined where it is neither. */
+/** For a staged file, its own path; for a note, the path of its staged file; otherwise undefined. */
 export const stagedFileOf = (path: string): string | undefined =>
   /^(.*\.part)(?:\.note(?:\.new)?)?$/.exec(path)?.[1];
 
-/** Opens a resumable write whose bytes gather in a file of this machine. */
+/** Opens a resumable write that stages its bytes in a local file. */
 export async function openFileWrite({
   key,
   publish,
@@ -64,7 +64,7 @@ export async function openFileWrite({
     });
     length = offset;
     let room = 0;
-    // Only our own disk's errors are explained: the stream has its own, with codes that look the same.
+    // Only errors of the local disk are explained. Errors of the source stream can have the same codes.
     for await (const piece of stream) {
       if (space && room < piece.length) {
         room = Math.max(ROOM_STEP, piece.length);
@@ -82,11 +82,11 @@ export async function openFileWrite({
     path: part,
 
     async append(stream, offset) {
-      // An error before the first read finds no other listener, and would end the process.
+      // An error before the first read would have no listener and end the process.
       stream.on('error', () => undefined);
       try {
         return await alone(async () => {
-          // Not the `a` flag: on Linux it ignores positions.
+          // Not with the `a` flag: on Linux it ignores positions.
           const file = await explained(() => open(part, constants.O_RDWR | constants.O_CREAT));
           try {
             return await appendAt(file, stream, offset);
@@ -150,7 +150,7 @@ function refuseIfBusy(busy: ReadonlySet<string>, key: string): void {
   if (busy.has(key)) throw new Error(`${key} is being written already; wait until that has ended`);
 }
 
-/** A write may take fewer bytes than it was given, a nearly full disk's last one for instance. */
+/** Writes a whole chunk. A single write may take fewer bytes, for instance on a nearly full disk. */
 async function writeWhole(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   for (let written = 0; written < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);

@@ -5,7 +5,7 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import type { ImageType } from '../inspect/imageHeader.ts';
 import { base64Bytes, decodeBase64, type GivenImage, readGivenImage } from './inlineImage.ts';
 
-/** Gets the bytes of an image, of which nothing is known yet but its length. Throws a 400 that names its field, `name`. */
+/** Fetches or decodes the bytes of an image; only their length is checked. Throws a 400 that names the field, `name`. */
 export type ImageSource = (given: GivenImage, name: string, signal: AbortSignal) => Promise<Buffer>;
 
 const MIB = 2 ** 20;
@@ -15,7 +15,7 @@ const isImageType = (type: string): type is ImageType => IMAGE_TYPES.includes(ty
 
 const WANTED = 'give a public URL of a PNG, JPEG or WebP image, or the image itself as a data URL';
 
-/** A source of images from URLs and from requests themselves, of at most `maxBytes` each. */
+/** Creates a source of images from URLs and from data in the request, of at most `maxBytes` each. */
 export function createImageSource({
   guardedFetch,
   maxBytes,
@@ -64,14 +64,14 @@ export function createImageSource({
     given.kind === 'url' ? fetched(given.url, name, signal) : decoded(given.base64, name);
 }
 
-/** What the caller gave, or a 400. */
+/** Parses the value of an image field. Throws a 400 if it is neither a URL nor image data. */
 export function givenImage(raw: string, name: string): GivenImage {
   const given = readGivenImage(raw);
   if (given) return given;
   throw refused(name, `this is neither an http or https URL nor base64; ${WANTED}.`);
 }
 
-/** What the first bytes say that the file is, or a 400. */
+/** Detects the image type from the first bytes. Throws a 400 if it is not supported. */
 export async function imageTypeOf(bytes: Buffer, name: string): Promise<ImageType> {
   const type = (await fileTypeFromBuffer(bytes))?.mime ?? 'of no known type';
   if (isImageType(type)) return type;
@@ -82,6 +82,6 @@ export async function imageTypeOf(bytes: Buffer, name: string): Promise<ImageTyp
 export const refused = (name: string, message: string, cause?: unknown): OnetakeError =>
   new OnetakeError('invalid_request', 400, `${name}: ${message}`, { param: name }, cause);
 
-/** Many hosts do not know the type of what they serve, or say that it is just bytes. */
+/** Many hosts send no content type, or only `application/octet-stream`. */
 const mayBeImage = (contentType: string): boolean =>
   contentType === '' || /^(image\/|(application|binary)\/octet-stream)/i.test(contentType);

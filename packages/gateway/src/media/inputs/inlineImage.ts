@@ -1,17 +1,17 @@
-/** What a caller may give for an image. */
+/** The forms in which a caller may pass an image. */
 export type GivenImage =
   | { readonly kind: 'url'; readonly url: string }
   | { readonly kind: 'base64'; readonly base64: string };
 
-/** The longest `data:` URL header worth looking for a comma in: a type and a few parameters. */
+/** The longest `data:` URL header in which a comma is searched for: a type and a few parameters. */
 const DATA_HEADER_LENGTH = 256;
 
-/** Tells a URL from an image in the request itself; undefined where it is neither. */
+/** Distinguishes a URL from image data in the request; undefined if it is neither. */
 export function readGivenImage(raw: string): GivenImage | undefined {
   if (/^https?:/i.test(raw)) return { kind: 'url', url: raw };
   if (/^data:/i.test(raw)) {
     const comma = raw.slice(0, DATA_HEADER_LENGTH).indexOf(',');
-    // The type that it claims does not matter: the bytes tell.
+    // The declared type is ignored: the type is detected from the bytes.
     const isBase64 = comma > 0 && /;\s*base64$/i.test(raw.slice(0, comma));
     return isBase64 ? { kind: 'base64', base64: raw.slice(comma + 1) } : undefined;
   }
@@ -20,15 +20,15 @@ export function readGivenImage(raw: string): GivenImage | undefined {
     : undefined;
 }
 
-/** How many bytes base64 text decodes to, from its length alone. */
+/** The decoded length of base64 text in bytes, from the length of the text alone. */
 export function base64Bytes(base64: string): number {
   const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0;
   return Math.floor((base64.length * 3) / 4) - padding;
 }
 
-/** Decodes base64 with its padding and nothing else in it; undefined where it is not that. */
+/** Decodes strict base64, with padding and without other characters; undefined if it is anything else. */
 export function decodeBase64(base64: string): Buffer | undefined {
   const bytes = Buffer.from(base64, 'base64');
-  // Node skips what is not base64, which makes the result shorter than the text promised.
+  // Node skips invalid characters, so the result is then shorter than the text implies.
   return base64.length % 4 === 0 && bytes.length === base64Bytes(base64) ? bytes : undefined;
 }

@@ -16,18 +16,18 @@ import type { MediaStorage } from '../media.ts';
 import { createImageSource, givenImage, imageTypeOf, refused } from './bytes.ts';
 import type { GivenImage } from './inlineImage.ts';
 
-/** Takes in the images of a request: fetches or decodes them, checks that they are images, stores them. */
+/** Ingests the images of a request: fetches or decodes them, checks that they are images, and stores them. */
 export interface InputReader {
   /**
-   * The request with its images stored, and their media rows, to be marked present by whoever accepts the task. Throws
-   * a 400 that names the field, or the reason of an aborted signal; then nothing is left behind.
+   * Resolves with the request with its images stored, and with their media rows, which the caller marks as present when it
+   * accepts the task. Throws a 400 that names the field, or the reason of an aborted signal; then nothing stays stored.
    */
   readAll(
     checked: Pick<CheckedRequest, 'draft'>,
     projectId: string,
     signal: AbortSignal,
   ): Promise<ReadInputs>;
-  /** Removes stored images of a request that was not accepted. */
+  /** Removes the stored images of a request that was not accepted. */
   discard(media: readonly InputRow[]): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export interface ReadInputs {
   readonly media: readonly InputRow[];
 }
 
-/** The media row of an input, as the store keeps it. */
+/** The media row of an input. */
 export interface InputRow {
   readonly id: string;
   readonly projectId: string;
@@ -53,26 +53,26 @@ export interface InputRow {
 export interface InputReaderParts {
   readonly guardedFetch: GuardedFetch;
   readonly storage: MediaStorage;
-  /** Truly decodes an image; throws `BadImage`. */
+  /** Decodes an image completely; throws `BadImage`. */
   readonly inspectImage: (path: string) => Promise<ImageFacts>;
-  /** As much of the store as rows need. */
+  /** The part of the store that media rows need. */
   readonly store: {
     putMedia(rows: readonly InputRow[]): Promise<void>;
     removeMedia(ids: readonly string[]): Promise<void>;
   };
   readonly clock: Clock;
   readonly maxBytes?: number;
-  /** For all images of one request, milliseconds; a minute unless told. */
+  /** The timeout for all images of one request, in milliseconds; default: one minute. */
   readonly fetchAllMs?: number;
 }
 
-/** As much as any upstream takes (10 to 20 MB). */
+/** No upstream accepts larger images (10 to 20 MB). */
 const MAX_BYTES = 20 * 2 ** 20;
-/** Images fetched at a time, which bounds the memory that they take: over all projects, and for one, whose hosts may be slow. */
+/** Concurrent fetches, over all projects and per project. They bound memory, and slow hosts of one project do not block others. */
 const FETCHED = { total: 24, perTenant: 4 };
-/** Images in requests themselves that are decoded at a time. */
+/** Concurrent decodes of images from the request body. */
 const DECODED_AT_A_TIME = 4;
-/** For all images of a request, from the wait for a place to the last byte. Milliseconds. */
+/** The timeout for all images of a request, from queueing to the last byte. Milliseconds. */
 const FETCH_ALL_MS = 60_000;
 
 const EXTENSIONS: Readonly<Record<ImageType, string>> = {
@@ -131,7 +131,7 @@ export function createInputReader(parts: InputReaderParts): InputReader {
     return { ref, row };
   }
 
-  /** Images that are elsewhere wait for their project's turn; slow hosts hold up no inline image. */
+  /** Images to fetch wait for their project's turn. Inline images have a queue of their own, so slow hosts do not delay them. */
   async function inTurn<T>(
     { kind }: GivenImage,
     projectId: string,
@@ -147,7 +147,7 @@ export function createInputReader(parts: InputReaderParts): InputReader {
     }
   }
 
-  /** Row first, then bytes: what a crash leaves in between, the sweep finds. */
+  /** Stores the row first and then the bytes, so that the sweep finds what a crash in between leaves. */
   async function keep(row: InputRow, bytes: Buffer, name: string): Promise<ImageFacts> {
     await store.putMedia([row]);
     try {
@@ -157,7 +157,7 @@ export function createInputReader(parts: InputReaderParts): InputReader {
       await write.commit();
       return facts;
     } catch (error) {
-      // A failure to tidy up is the sweep's to mend; the caller hears of what went wrong first.
+      // If the removal fails, the sweep repeats it. The caller gets the original error.
       await discard([row]).catch(() => undefined);
       throw error instanceof BadImage ? refused(name, error.message, error) : error;
     }
@@ -182,7 +182,7 @@ export function createInputReader(parts: InputReaderParts): InputReader {
             await inTurn(given, projectId, signal, () => read(given, name, projectId, signal)),
           );
         } catch (error) {
-          // One bad image spoils the request: the others need not be fetched to their end.
+          // One bad image fails the request, so the other fetches are aborted.
           stop.abort(error === late.reason ? tooSlow(name, fetchAllMs) : error);
         }
       };

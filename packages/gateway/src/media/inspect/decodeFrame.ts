@@ -6,8 +6,8 @@ import { openVideo, videoStreamOf } from './openVideo.ts';
 const MICROSECONDS = 1_000_000;
 
 /**
- * Decodes the frame at `place` (0-1) of a video's duration, or the last one before the end; undefined where there is
- * none. The caller frees it.
+ * Decodes the frame at `place` (0-1) of a video's duration, or the last frame if the video ends before; undefined if no frame
+ * can be decoded. The caller frees it.
  */
 export async function decodeFrameAt(path: string, place: number): Promise<Frame | undefined> {
   const context = await openVideo(path);

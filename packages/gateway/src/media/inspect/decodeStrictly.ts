@@ -4,8 +4,8 @@ import { Codec, CodecContext, Dictionary, Frame, Log, Packet } from 'node-av/lib
 import type { ImageHeader } from './imageHeader.ts';
 
 /**
- * Whether an image is there to its last row. Decoders that show pictures to people paint over what is missing, so that they cannot tell;
- * only WebP's refuses by itself.
+ * Whether an image is complete to its last row. Decoders for display fill in missing rows and report no error, so they cannot
+ * be used; only the WebP decoder fails on its own.
  */
 export async function isIntact(bytes: Buffer, header: ImageHeader): Promise<boolean> {
   switch (header.contentType) {
@@ -18,9 +18,9 @@ export async function isIntact(bytes: Buffer, header: ImageHeader): Promise<bool
   }
 }
 
-/** FFmpeg stops at the first mistake where it is told to; what it cannot decode (arithmetic coding) is left to others. */
+/** Lets FFmpeg stop at the first error. Images that it cannot decode (arithmetic coding) pass this check. */
 async function isIntactJpeg(bytes: Buffer): Promise<boolean> {
-  // What is wrong with a caller's image is told to the caller.
+  // The caller is told what is wrong with the image, so FFmpeg need not log it.
   Log.setLevel(AV_LOG_FATAL);
   const codec = Codec.findDecoder(AV_CODEC_ID_MJPEG);
   if (!codec) return true;
@@ -37,9 +37,9 @@ async function isIntactJpeg(bytes: Buffer): Promise<boolean> {
   return (await decoder.receiveFrame(frame)) !== AVERROR_INVALIDDATA;
 }
 
-/** Samples of a pixel by colour type (PNG, section 11.2.1). */
+/** Samples per pixel, by colour type (PNG, section 11.2.1). */
 const SAMPLES: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
-/** Adam7 (section 8.2): the first pixel of each pass and the steps to the next, across and down. */
+/** Adam7 (section 8.2): per pass, the first pixel and the steps to the next one, horizontally and vertically. */
 const PASSES = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -50,7 +50,7 @@ const PASSES = [
   [0, 1, 1, 2],
 ] as const;
 
-/** The checksums of all that matters are right, and the compressed rows are as many bytes as the header promises. */
+/** Whether the checksums of all critical chunks match, and the compressed rows decode to the number of bytes that the header implies. */
 function isIntactPng(bytes: Buffer, { width, height }: ImageHeader): Promise<boolean> {
   const data = pngData(bytes);
   if (!data) return Promise.resolve(false);
@@ -59,7 +59,7 @@ function isIntactPng(bytes: Buffer, { width, height }: ImageHeader): Promise<boo
   let missing = 0;
   for (const [left, top, across, down] of passes) {
     const [columns, rows] = [Math.ceil((width - left) / across), Math.ceil((height - top) / down)];
-    // Each row begins with the byte that names its filter.
+    // Each row begins with a byte for its filter.
     if (columns > 0 && rows > 0) missing += rows * (1 + Math.ceil((columns * bits) / 8));
   }
   return new Promise((resolve) => {
@@ -78,7 +78,7 @@ function isIntactPng(bytes: Buffer, { width, height }: ImageHeader): Promise<boo
   });
 }
 
-/** The compressed rows; undefined where a chunk that is needed (its name begins with a capital) is cut off or has another checksum. */
+/** The compressed rows; undefined if a critical chunk (its name begins with a capital) is truncated or its checksum does not match. */
 function pngData(bytes: Buffer): readonly Buffer[] | undefined {
   const data: Buffer[] = [];
   for (let at = 8; at + 12 <= bytes.length; ) {

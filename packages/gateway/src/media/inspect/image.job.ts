@@ -6,7 +6,7 @@ import { type ImageHeader, type ImageType, readImageHeader } from './imageHeader
 /** `too_many_pixels`: beyond 50 megapixels, which is 200 MB once decoded. */
 export type ImageProblem = 'not_image' | 'too_many_pixels' | 'damaged';
 
-/** What an image is, in pixels as it is shown. */
+/** The facts of an image; width and height in pixels, as displayed. */
 export interface ImageFacts {
   readonly contentType: ImageType;
   readonly width: number;
@@ -39,15 +39,15 @@ export async function run({ path }: { path: string }): Promise<InspectImageOutpu
 }
 
 /**
- * Decoders fill in what is missing of a file cut short; each format says where it ends. Phones and editors append data of
- * their own, so the end is looked for, not expected last.
+ * Decoders fill in the missing part of a truncated file, so this searches for the end marker of the format. Phones and editors
+ * append data of their own, so the marker need not be last.
  */
 function isComplete(bytes: Buffer, { contentType, end }: ImageHeader): boolean {
   switch (contentType) {
     case 'image/png':
       return bytes.lastIndexOf('IEND', undefined, 'latin1') >= end;
     case 'image/jpeg':
-      // Before the picture there may be a thumbnail, which has an end of its own.
+      // A thumbnail before the picture has an end marker of its own.
       return bytes.lastIndexOf(Buffer.from([0xff, 0xd9])) >= end;
     case 'image/webp':
       return bytes.length >= bytes.readUInt32LE(4) + 8;

@@ -12,7 +12,7 @@ const MESSAGES: Readonly<Record<ImageProblem, string>> = {
   damaged: 'The image cannot be decoded; it is damaged or incomplete.',
 };
 
-/** A file that is not a usable image; `problem` says why, `message` is fit for the caller. */
+/** The file is not a usable image. `problem` says why; `message` may be shown to the caller. */
 export class BadImage extends Error {
   readonly problem: ImageProblem;
 
@@ -23,7 +23,7 @@ export class BadImage extends Error {
   }
 }
 
-/** Truly decodes an image, after checking that its declared size is bearable. Throws `BadImage`. */
+/** Decodes an image completely, after checking that its declared size is not too large. Throws `BadImage`. */
 export async function inspectImage(native: NativePool, path: string): Promise<ImageFacts> {
   const output = await native.run<{ path: string }, InspectImageOutput>(
     JOB,

@@ -6,11 +6,11 @@ export interface ImageHeader {
   /** Pixels, as the file declares them. */
   readonly width: number;
   readonly height: number;
-  /** Where what comes before the picture ends: names, times, thumbnails. Bytes. */
+  /** The offset in bytes at which the metadata before the picture ends, with any thumbnails. */
   readonly end: number;
 }
 
-/** Reads type and size from the first bytes of an image, before anything is decoded; undefined where it is none. */
+/** Reads type and size from the first bytes of an image, without decoding it; undefined if it is not a supported image. */
 export function readImageHeader(bytes: Buffer): ImageHeader | undefined {
   return readPng(bytes) ?? readJpeg(bytes) ?? readWebp(bytes);
 }
@@ -23,7 +23,7 @@ function readPng(bytes: Buffer): ImageHeader | undefined {
   return { contentType: 'image/png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), end: 24 };
 }
 
-/** Start-of-frame markers (ITU T.81, table B.1): C0-CF but for the tables DHT (C4), JPG (C8) and DAC (CC). */
+/** Start-of-frame markers (ITU T.81, table B.1): C0-CF except DHT (C4), JPG (C8) and DAC (CC). */
 const isFrameMarker = (marker: number): boolean =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 

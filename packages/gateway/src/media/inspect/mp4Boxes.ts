@@ -1,17 +1,17 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** Header of a box with a 64-bit length (ISO/IEC 14496-12, 4.2). */
+/** Bytes of the header of a box with a 64-bit length (ISO/IEC 14496-12, 4.2). */
 const HEADER_BYTES = 16;
 
 /** Boxes that an MP4 or QuickTime file may begin with. */
 const FIRST_BOXES = ['ftyp', 'styp', 'moov', 'mdat', 'free', 'skip', 'wide', 'pnot'];
 
-/** What the top-level boxes of an MP4 say about its completeness. */
+/** Whether an MP4 is complete, according to its top-level boxes. */
 export type BoxVerdict = 'whole' | 'truncated' | 'not_mp4';
 
 /**
- * Walks the top-level boxes of an MP4: a few small reads, whatever its length. A file that ends inside a box, or
- * has media data but no index (`moov`), was cut short.
+ * Walks the top-level boxes of an MP4 with a few small reads, whatever the length of the file. A file is truncated if it ends
+ * inside a box, or has media data but no index (`moov`).
  */
 export async function checkMp4Boxes(file: FileHandle): Promise<BoxVerdict> {
   const { size } = await file.stat();

@@ -3,18 +3,18 @@ import { AV_DISPOSITION_ATTACHED_PIC, AV_LOG_ERROR, AVMEDIA_TYPE_VIDEO } from 'n
 import { Dictionary, FFmpegError, FormatContext, Log, type Stream } from 'node-av/lib';
 
 /**
- * The containers a provider may answer with. FFmpeg also knows playlists and scripts that name other files and
- * addresses; a file that came from elsewhere must never reach those.
+ * The containers that a provider may send. FFmpeg also supports playlists and scripts that refer to other files and
+ * addresses; a file from outside must never reach those demuxers.
  */
 const FORMATS = 'mov,mp4,matroska,webm,mpegts,avi';
 
-// What FFmpeg says goes to the child's stderr, which explains a crash: errors alone are worth it.
+// FFmpeg logs to the child's stderr, which is used to explain a crash, so only errors are logged.
 Log.setLevel(AV_LOG_ERROR);
 
 const { errno } = constants;
 /**
- * Errors of the machine rather than of the bytes: FFmpeg passes on the system's numbers, negative. Those that demuxers also
- * use for odd bytes (EINVAL, ERANGE, EDOM, ENOSYS) are not among them.
+ * Errors of the machine, not of the bytes. FFmpeg returns the system's error numbers, negated. EINVAL, ERANGE, EDOM and ENOSYS
+ * are missing here because demuxers also use them for invalid bytes.
  */
 const MACHINE: ReadonlySet<number> = new Set(
   [
@@ -37,12 +37,12 @@ const MACHINE: ReadonlySet<number> = new Set(
   ].map((number) => -number),
 );
 
-/** Throws where an FFmpeg error says nothing about the bytes: memory, descriptors or the disk ran out. */
+/** Throws if an FFmpeg error is not about the bytes: out of memory, file descriptors or disk space. */
 export function throwIfMachine(code: number): void {
   if (MACHINE.has(code)) FFmpegError.throwIfError(code, 'Could not read the video');
 }
 
-/** Opens a video file for reading, local bytes only; undefined where FFmpeg sees none of our containers in it. */
+/** Opens a video file, with local bytes only; undefined if FFmpeg recognizes none of the allowed containers. */
 export async function openVideo(path: string): Promise<FormatContext | undefined> {
   const context = new FormatContext();
   const options = Dictionary.fromObject({ format_whitelist: FORMATS, protocol_whitelist: 'file' });
@@ -56,7 +56,7 @@ export async function openVideo(path: string): Promise<FormatContext | undefined
   return undefined;
 }
 
-/** The video stream, but for cover pictures. */
+/** The video stream; cover pictures do not count. */
 export function videoStreamOf(context: FormatContext): Stream | undefined {
   return context.streams.find(
     ({ codecpar, disposition }) =>

@@ -18,10 +18,10 @@ export interface PosterInput {
 const MAX_WIDTH = 1280;
 const QUALITY = 82;
 
-/** Places to look at, as parts of the duration, in the order of preference. */
+/** Positions to try, as fractions of the duration, in order of preference. */
 const PLACES = [1 / 3, 1 / 2, 1 / 6, 2 / 3];
 
-/** Mean luma (0-255) below which a frame counts as black. */
+/** A frame with a lower mean luma (0-255) counts as black. */
 const DARK = 20;
 
 interface Picture {
@@ -49,7 +49,7 @@ async function toPicture(frame: Frame): Promise<Picture> {
   const shrink = Math.min(1, MAX_WIDTH / frame.width);
   const width = Math.round(frame.width * shrink);
   const height = Math.round(frame.height * shrink);
-  // Players take untagged video of HD size as BT.709; FFmpeg alone would take it as BT.601.
+  // Players treat untagged HD video as BT.709; the default of FFmpeg is BT.601.
   if (frame.colorSpace === AVCOL_SPC_UNSPECIFIED && frame.height >= 720) frame.colorSpace = AVCOL_SPC_BT709;
   using rgb = new Frame();
   rgb.alloc();
@@ -66,7 +66,7 @@ async function toPicture(frame: Frame): Promise<Picture> {
   return { rgba, width, height, luma: meanLuma(rgba) };
 }
 
-/** Rec. 709 luma of every 16th pixel: enough to tell black from a picture. */
+/** Mean Rec. 709 luma of every 16th pixel, which is enough to detect a black frame. */
 function meanLuma(rgba: Buffer): number {
   let sum = 0;
   let count = 0;

@@ -3,23 +3,23 @@ import { avGetCodecName, type FormatContext, Packet, type Stream } from 'node-av
 import type { Probe } from '../media.ts';
 import { openVideo, throwIfMachine, videoStreamOf } from './openVideo.ts';
 
-/** `truncated`: the file ends before the container says it should. `not_mp4`: a whole video, which cannot become an MP4 without loss. */
+/** `truncated`: the file is shorter than its container declares. `not_mp4`: a complete video that cannot become an MP4 without loss. */
 export type VideoProblem = 'not_video' | 'no_video_stream' | 'truncated' | 'not_mp4';
 
-/** The file was looked at, and is no whole video. */
+/** The file was read and is not a complete video. */
 export interface BadVerdict {
   readonly ok: false;
   readonly problem: VideoProblem;
   readonly detail: string;
 }
 
-/** What a look at a file found. */
+/** The result of probing a file. */
 export type ProbeVerdict = { readonly ok: true; readonly probe: Probe } | BadVerdict;
 
-/** FFmpeg's demuxers serve families of containers; the first of these that the demuxer's name holds is the one (see `containerOf`). */
+/** An FFmpeg demuxer serves a family of containers. The first of these that its name contains is used (see `containerOf`). */
 const CONTAINERS = ['mp4', 'webm', 'mpegts', 'avi'];
 
-/** Containers round durations, and edit lists trim a few frames; what is cut short lacks more than this. */
+/** Containers round durations, and edit lists trim a few frames. More than this is missing from a truncated file. */
 const tolerance = (seconds: number): number => Math.max(0.5, seconds * 0.03);
 
 /** AVFormatContext.duration is in microseconds (AV_TIME_BASE). */
@@ -49,7 +49,7 @@ export async function run({ path }: { path: string }): Promise<ProbeVerdict> {
 const bad = (problem: VideoProblem, detail: string): BadVerdict => ({ ok: false, problem, detail });
 
 interface Extent {
-  /** Seconds from the first packet of each stream to the end of its last: of the longest, and of the video. */
+  /** Seconds from the first packet to the end of the last one: of the longest stream, and of the video stream. */
   readonly end: number;
   readonly videoEnd: number;
   readonly damage: string | undefined;
@@ -86,7 +86,7 @@ async function readAllPackets(context: FormatContext, video: Stream): Promise<Ex
   };
 }
 
-/** From the first packet of a stream to the end of its last, in the stream's own units: whole numbers, so that a second is one. */
+/** From the first packet of a stream to the end of its last, as integers in the stream's time base. Their difference is exact. */
 interface Span {
   readonly stream: Stream;
   readonly from: number;
@@ -99,7 +99,7 @@ function secondsOf(span: Span | undefined): number {
   return ((span.to - span.from) * num) / den;
 }
 
-/** QuickTime and MP4 are one family: the brand tells them apart, and a file without one is older than MP4 (ISO/IEC 14496-12, 4.3). */
+/** QuickTime and MP4 share a demuxer. The brand distinguishes them; a file without one is older than MP4 (ISO/IEC 14496-12, 4.3). */
 function containerOf(context: FormatContext): string {
   const names = context.iformat?.name ?? '';
   const container = CONTAINERS.find((name) => names.includes(name)) ?? names;

@@ -24,24 +24,24 @@ export interface RemuxInput {
   readonly outPath: string;
 }
 
-/** Whether the MP4 was made; else why these bytes cannot become one. */
+/** Whether the MP4 was written; otherwise, why these bytes cannot become one. */
 export type RemuxVerdict = { readonly ok: true } | BadVerdict;
 
-/** What players take in an MP4. FFmpeg would write more, which few can show. */
+/** The codecs that players support in an MP4. FFmpeg can write more, but few players can show them. */
 const VIDEO: readonly string[] = ['h264', 'hevc', 'av1', 'vp9', 'mpeg4'];
 const AUDIO: readonly string[] = ['aac', 'mp3', 'opus', 'ac3', 'eac3', 'flac', 'alac'];
 
-/** The index ahead of the data, and times from zero on: a transport stream begins anywhere. */
+/** Puts the index before the data and lets timestamps start at zero: those of a transport stream start anywhere. */
 const OPTIONS = { movflags: '+faststart', avoid_negative_ts: 'make_zero' };
 
-/** Errors that are about what is written. Any other, of the disk above all, says nothing about the video. */
+/** Errors about the data being written. Any other error, mostly of the disk, says nothing about the video. */
 const VERDICTS: ReadonlySet<number> = new Set([
   -constants.errno.EINVAL,
   AVERROR_INVALIDDATA,
   AVERROR_PATCHWELCOME,
 ]);
 
-/** FFmpeg would not write these bytes. */
+/** FFmpeg refused to write these bytes. */
 class Refused extends Error {}
 
 /** Runs in a native child: see `remuxVideo`. */
@@ -68,7 +68,7 @@ export async function run({ path, outPath }: RemuxInput): Promise<RemuxVerdict> 
 
 const unusable = (detail: string): BadVerdict => ({ ok: false, problem: 'not_mp4', detail });
 
-/** The picture and every sound track; timecodes, chapters and the like are not what was asked for. */
+/** The video stream and all audio streams. Timecodes, chapters and other data are left out. */
 function keptOf(input: FormatContext) {
   const video = videoStreamOf(input);
   const sounds = input.streams.filter(({ codecpar }) => codecpar.codecType === AVMEDIA_TYPE_AUDIO);
@@ -80,7 +80,7 @@ function keptOf(input: FormatContext) {
 
 const codecOf = ({ codecpar }: Stream): string => avGetCodecName(codecpar.codecId) ?? 'unknown';
 
-/** The same packets always give the same bytes: no times, no versions of libraries are written. */
+/** Writes neither times nor library versions, so that the same packets always give the same bytes. */
 async function write(input: FormatContext, kept: readonly Stream[], outPath: string): Promise<void> {
   const output = new FormatContext();
   check(output.allocOutputContext2(null, 'mp4', outPath), 'open the MP4 muxer');
@@ -100,7 +100,7 @@ async function write(input: FormatContext, kept: readonly Stream[], outPath: str
 function addStream(output: FormatContext, source: Stream): Stream {
   const target = output.newStream();
   check(source.codecpar.copy(target.codecpar), 'describe a stream');
-  // The tag is that of the old container. Apple's players take HEVC under one of its two names alone.
+  // The tag belongs to the old container. Apple's players accept only one of the two tags of HEVC.
   target.codecpar.codecTag = codecOf(source) === 'hevc' ? 'hvc1' : 0;
   target.timeBase = source.timeBase;
   const { num, den } = source.avgFrameRate;
@@ -128,13 +128,13 @@ async function copyPackets(
     if (packet.pts === AV_NOPTS_VALUE) packet.pts = packet.dts;
     packet.rescaleTs(source.timeBase, target.timeBase);
     packet.streamIndex = target.index;
-    // The place in the old file means nothing in the new one.
+    // The byte position in the old file does not apply to the new one.
     packet.pos = -1n;
     check(await output.interleavedWriteFrame(packet), 'write a packet');
   }
 }
 
-/** Throws what is wrong: with the bytes (`Refused`), or with the machine. */
+/** Throws for an FFmpeg error: `Refused` if it is about the bytes, otherwise an error of the machine. */
 function check(code: number, what: string): void {
   if (VERDICTS.has(code)) throw new Refused(`FFmpeg could not ${what} (error ${code})`);
   FFmpegError.throwIfError(code, `Could not ${what}`);
