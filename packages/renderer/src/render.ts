@@ -15,12 +15,12 @@ export interface RenderInput {
   readonly outPath: string;
 }
 
-/** Percent told while frames are drawn; the rest is flushing the encoders and moving the index. */
+/** Percent reported once all frames are drawn; the rest is flushing the encoders and moving the index. */
 const DRAWN = 98;
 
 /**
  * Draws and encodes a video. The same spec gives the same bytes. It uses native libraries and keeps two cores busy: run it
- * in a process of its own. `progress` is told how far it is, 0-100.
+ * in a process of its own. `progress` is called with the percentage done.
  */
 export async function render(
   { spec, dir, outPath }: RenderInput,

@@ -7,7 +7,7 @@ export interface VideoFormat {
   readonly container: Container;
   readonly picture?: PictureTrack;
   readonly sound?: SoundTrack;
-  /** MP4 and MOV: where the index is. In front, unless told, so that a player starts before it has the whole file. */
+  /** MP4 and MOV: where the index is. In front by default, so that a player starts before it has the whole file. */
   readonly index?: 'front' | 'end';
 }
 
@@ -25,7 +25,7 @@ export interface PictureTrack {
    * studio range.
    */
   readonly pixels: 'rgba' | 'yuv420p';
-  /** FFmpeg decides unless told; x264 gives the same bytes for the same number of threads only. */
+  /** FFmpeg decides by default; x264 gives the same bytes for the same number of threads only. */
   readonly threads?: number;
   /** FFmpeg's options of the encoder, such as `preset` and `crf`. */
   readonly options?: Readonly<Record<string, string>>;
@@ -38,6 +38,6 @@ export interface SoundTrack {
   readonly sampleRate: number;
   /** The samples of one or two channels, -1 to 1, of one length. */
   readonly channels: readonly Float32Array[];
-  /** FFmpeg decides unless told. */
+  /** FFmpeg decides by default. */
   readonly bitsPerSecond?: number;
 }

@@ -23,6 +23,6 @@ export const ASSUMPTIONS = {
   chosenSeconds: 5,
   /** The ratio that `adaptive` comes to without an image. */
   adaptiveRatio: '16:9',
-  /** Pauses between the attempts of a callback: three more are made, at times that are not told. Milliseconds. */
+  /** Pauses between the attempts of a callback: three more are made, at times that are not documented. Milliseconds. */
   callbackRetryMs: [5_000, 10_000, 20_000],
 } as const;

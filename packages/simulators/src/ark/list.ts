@@ -19,7 +19,7 @@ export function isKept({ shared }: ArkContext, task: Task): boolean {
   return task.state !== 'cancelled' || clock.now() - (task.endedAt ?? 0) <= clock.scaled(CANCELLED_KEPT_MS);
 }
 
-/** One page of an account's tasks, newest first (the order is not documented). `filter.service_tier` is `default` unless told. */
+/** One page of an account's tasks, newest first (the order is not documented). `filter.service_tier` is `default` unless given. */
 export function listTasks(
   tasks: readonly Task[],
   query: Query,

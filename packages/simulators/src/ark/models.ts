@@ -16,7 +16,7 @@ export interface SeedanceModel {
   readonly defaultSeconds: number;
   /** `ratio: adaptive` without an image. */
   readonly adaptiveText: boolean;
-  /** `ratio` must be `adaptive` where frames are given; told only when the task is run. */
+  /** `ratio` must be `adaptive` where frames are given; reported only when the task runs. */
   readonly framesAreAdaptive: boolean;
   readonly lastFrame: boolean;
   /** Reference images at most; 0: none, and no reference videos or audio. */

@@ -37,7 +37,7 @@ export const ERRORS = {
   ),
 } as const;
 
-/** What an account with unpaid bills is told; the three under 429 are not to be tried again. */
+/** The errors of an account with unpaid bills; the three under 429 must not be retried. */
 export const BILLING_ERRORS: Readonly<Record<string, () => Answer>> = {
   Arrearage: dashscopeErrorOf(
     400,

@@ -7,10 +7,10 @@ import type { Tier } from './tier.ts';
 export const MAX_PAGE_SIZE = 100;
 
 /**
- * The twenty questions a second are told of the query of a task; whether the list and the cancellation have twenty of their own
- * is not. Here all three share them, which is the harder for a client.
+ * Twenty requests a second are documented for the query of a task; whether the list and the cancellation have a limit of
+ * their own is not. Here all three share it, which is the hardest case for a client.
  */
-export const QUESTIONS = 'query';
+export const QUERY_BUCKET = 'query';
 
 /** Of a model that is not there. "Error messages" has `ModelNotFound` under 404; the video paths were seen to say this. */
 export const NO_MODEL = { status: 400, code: 'InvalidParameter', message: 'Model not exist.' } as const;

@@ -5,7 +5,7 @@ import { fromCompact } from './beijingTime.ts';
 import { MODELS } from './models.ts';
 import { isForgotten, statusOf, type WanContext, type WanJob } from './tasks.ts';
 
-/** "Asynchronous task management API": start and end at most 24 hours apart, ten to a page unless told. */
+/** "Asynchronous task management API": start and end at most 24 hours apart, ten to a page by default. */
 const DAY_MS = 24 * 3_600_000;
 const PAGE_SIZE = 10;
 
@@ -43,17 +43,18 @@ export function listBody(query: ListQuery, owner: string, context: WanContext): 
 function itemOf(job: WanJob, context: WanContext): unknown {
   const path = MODELS[job.model]?.path ?? 'video-generation';
   const owner = numberOf(job.account);
-  const told = (ms: number | undefined) => (ms === undefined ? undefined : Math.round(context.timeShown(ms)));
+  const shown = (ms: number | undefined) =>
+    ms === undefined ? undefined : Math.round(context.timeShown(ms));
   return {
     api_key_id: numberOf(job.details.key).slice(0, 6),
     caller_parent_id: owner,
     caller_uid: owner,
-    end_time: told(job.endedAt),
-    gmt_create: told(job.createdAt),
+    end_time: shown(job.endedAt),
+    gmt_create: shown(job.createdAt),
     model_name: job.model,
     region: context.settings.region,
     request_id: job.details.requestId,
-    start_time: told(job.startedAt),
+    start_time: shown(job.startedAt),
     status: statusOf(job),
     task_id: job.id,
     user_api_unique_key: `apikey:v1:aigc:${path}:video-synthesis:${job.model}`,

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import { Refusal } from '../core/http/answer.ts';
 import { ERRORS } from './answers.ts';
-import { QUESTIONS } from './assumptions.ts';
+import { QUERY_BUCKET } from './assumptions.ts';
 import { identityOf } from './identity.ts';
 import { limitRate } from './limitRate.ts';
 import { type ListQuery, listBody } from './list.ts';
@@ -67,7 +67,11 @@ function answered<T>(request: FastifyRequest, context: WanContext, work: (accoun
 
 const asked = <T>(request: FastifyRequest, context: WanContext, work: (account: Account) => T): T =>
   answered(request, context, (account) => {
-    limitRate(context, `${QUESTIONS} ${identityOf(account.name).owner}`, context.settings.queriesPerSecond);
+    limitRate(
+      context,
+      `${QUERY_BUCKET} ${identityOf(account.name).owner}`,
+      context.settings.queriesPerSecond,
+    );
     return work(account);
   });
 

@@ -9,11 +9,11 @@ export interface WanSettings extends Settings {
   readonly submitsPerSecond: number;
   /** Questions a second for one account, all its keys together. */
   readonly queriesPerSecond: number;
-  /** Wrong parameters are told at the submission, and not by the task. */
+  /** Wrong parameters fail the submission instead of the task. */
   readonly checksAtSubmit: boolean;
   /** Refusals come with status 200. */
   readonly errorsInOk: boolean;
-  /** What an account in the state `overdue` is told: `Arrearage`, or one of the three under 429. */
+  /** The error of an account in the state `overdue`: `Arrearage`, or one of the three under 429. */
   readonly billingError: string;
 }
 

@@ -12,7 +12,7 @@ import { MODELS, type Path, type WanModel } from './models.ts';
 import type { WanContext, WanTask } from './tasks.ts';
 import { InvalidRequest, parseRequest, type WanRequest } from './validate.ts';
 
-/** What an account in a state other than active is told when it submits. */
+/** The error of a submission by an account that is not active. */
 const STATES: Readonly<Partial<Record<Account['state'], (context: WanContext) => Answer>>> = {
   quota_exhausted: ERRORS.freeTier,
   forbidden: ERRORS.unpurchased,

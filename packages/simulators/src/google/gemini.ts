@@ -22,7 +22,7 @@ import {
 } from './veoJob.ts';
 
 type GeminiSettings = GoogleSettings & {
-  /** The models are gone, as a reseller told of 22 October 2026. */
+  /** The models are gone, as a reseller reported on 22 October 2026. */
   readonly retired: boolean;
   /** Downloads answer 302 to storage: the documents' `curl -L` says that they may. */
   readonly redirectDownloads: boolean;

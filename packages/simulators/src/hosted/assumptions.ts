@@ -14,7 +14,7 @@ export const ASSUMPTIONS = {
   minimax: {
     /** An id that is not there, or another account's. */
     taskNotFound: { status: 404, type: 'not_found_error', message: 'task not found' },
-    /** How long a "time-limited" link lasts; nine hours are told of the older video API. */
+    /** How long a "time-limited" link lasts; nine hours are documented for the older video API. */
     keptMs: 9 * 3_600_000,
     /** "One to five minutes". */
     pace: { queueMs: 5_000, runMs: 120_000, sigma: 0.4 },
@@ -22,7 +22,7 @@ export const ASSUMPTIONS = {
   fal: {
     /** Results are kept for "at least" this. */
     keptMs: 7 * 24 * 3_600_000,
-    /** The result of a cancelled request: the status and the type are told, the words are not. */
+    /** The result of a cancelled request: status and type are documented, the message is not. */
     cancelled: { status: 499, type: 'client_cancelled', detail: 'Request was cancelled' },
     pace: { queueMs: 3_000, runMs: 60_000, sigma: 0.4 },
   },

@@ -32,7 +32,7 @@ export const ASSUMPTIONS = {
   contentKeptMs: 3_600_000,
   /** Videos in a page of the list, where the request says nothing: the default of OpenAI's other lists. */
   listLimit: 20,
-  /** The largest upload, for edits and characters: no limit is told. Bytes. */
+  /** The largest upload, for edits and characters: no limit is documented. Bytes. */
   largestUpload: 512 * 1024 * 1024,
   /** The pauses of a webhook's retries: "exponential backoff, up to 72 hours" (webhooks guide). Milliseconds. */
   webhookRetryMs: backoff(5_000, 6 * 3_600_000, 72 * 3_600_000),

@@ -128,8 +128,8 @@ function authenticate(context: OpenAiContext, request: FastifyRequest): Account 
 function view(context: OpenAiContext, job: VideoJob): Record<string, unknown> {
   const resource = videoResource(job, {
     now: context.shared.clock.now(),
-    told: context.timeShown,
-    toldPrompt: context.promptShown,
+    timeShown: context.timeShown,
+    promptShown: context.promptShown,
     sparse: context.settings.sparse,
   });
   return context.flavour.extend(resource, job);

@@ -45,12 +45,12 @@ export function videoResource(
   job: VideoJob,
   options: {
     readonly now: number;
-    readonly told: (ms: number) => number;
-    readonly toldPrompt: (prompt: string) => string;
+    readonly timeShown: (ms: number) => number;
+    readonly promptShown: (prompt: string) => string;
     readonly sparse: boolean;
   },
 ): Record<string, unknown> {
-  const seconds = (ms: number): number => Math.floor(options.told(ms) / 1000);
+  const seconds = (ms: number): number => Math.floor(options.timeShown(ms) / 1000);
   const status = STATUS[job.state];
   const done = status === 'completed';
   const resource = {
@@ -60,7 +60,7 @@ export function videoResource(
     status,
     model: job.model,
     progress: status === 'failed' ? ASSUMPTIONS.progressOfFailed : progressOf(job, options.now),
-    prompt: options.toldPrompt(job.prompt),
+    prompt: options.promptShown(job.prompt),
     seconds: String(job.details.seconds),
     size: job.details.size,
     completed_at: done && job.endedAt !== undefined ? seconds(job.endedAt) : null,

@@ -127,8 +127,8 @@ function admitOther(context: Context, account: Account): void {
 /** A page of the account's predictions, latest first, with the addresses of its neighbours. The cursor is ours to read alone. */
 function list(context: Context, account: Account, cursor: string | undefined): Record<string, unknown> {
   const mine = context.jobs.all().filter((job) => job.account === account.name);
-  const told = Buffer.from(cursor ?? '', 'base64url').toString();
-  const at = cursor === undefined ? mine.length : mine.findIndex(({ id }) => id === told) + 1;
+  const after = Buffer.from(cursor ?? '', 'base64url').toString();
+  const at = cursor === undefined ? mine.length : mine.findIndex(({ id }) => id === after) + 1;
   if (at < 1 && cursor !== undefined) {
     const { status, title, detail } = ASSUMPTIONS.replicate.badCursor;
     throw refusal(status, title, detail);

@@ -9,7 +9,7 @@ const HUES = 4;
 interface VideoLook {
   readonly seed: number;
   readonly label: string;
-  /** An MP4 unless told. */
+  /** MP4 by default. */
   readonly form?: Form;
 }
 

@@ -146,12 +146,12 @@ export function createFaults(seed: string): FaultsInForce {
       return sum;
     },
     reworded(upstream, prompt) {
-      let told = prompt;
+      let reworded = prompt;
       for (const { rule } of active.values()) {
         const applies = rule.kind === 'reworded_prompt' && (rule.upstream ?? upstream) === upstream;
-        if (applies && rule.rewording) told = REWORDINGS[rule.rewording](told);
+        if (applies && rule.rewording) reworded = REWORDINGS[rule.rewording](reworded);
       }
-      return told;
+      return reworded;
     },
   };
 }

@@ -31,7 +31,7 @@ export function hookFaults(
     readonly ledger: LedgerWriter;
     readonly clock: Clock;
     readonly answers: TroubleAnswers;
-    /** The account of a request, told from its headers alone. */
+    /** The account of a request, known from its headers alone. */
     readonly accountOf: (headers: Record<string, unknown>, query: unknown) => string | undefined;
   },
 ): void {

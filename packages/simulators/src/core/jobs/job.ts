@@ -34,7 +34,7 @@ export interface Job<Details = unknown> {
   readonly delivered: VideoSpec;
   /** Its own stream, for whatever the upstream makes up about it. */
   readonly random: Random;
-  /** Colours the picture, and is told where the upstream tells a seed. */
+  /** Colours the picture, and is reported where the upstream reports a seed. */
   readonly seed: number;
   readonly details: Details;
   readonly createdAt: number;

@@ -154,9 +154,7 @@ export function createJobs<Details>(options: {
     unfinished(account) {
       schedule.settle();
       if (account !== undefined) return active.get(account) ?? 0;
-      let sum = 0;
-      for (const count of active.values()) sum += count;
-      return sum;
+      return [...active.values()].reduce((sum, count) => sum + count, 0);
     },
     cancel(job) {
       const entry = findUnfinished(job);

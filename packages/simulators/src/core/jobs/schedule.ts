@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
 
 /**
- * Everything that will happen, in order of time. One timer serves all of it, however many jobs there are, and whoever reads a
- * job settles the schedule first: what a client sees depends on the clock alone, never on how late the timer was.
+ * What will happen, in order of time. One timer serves all jobs, and each read of a job settles the schedule first, so that
+ * what a client sees depends on the clock alone and never on how late the timer was.
  */
 export interface Schedule {
   /** Plans `run` for `at` (milliseconds UTC, unscaled). `run` gets the planned time. */
