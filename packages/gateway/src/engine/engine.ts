@@ -33,7 +33,7 @@ export interface NewTask {
   readonly keyId: string;
   readonly request: VideoRequest;
   readonly price: Price;
-  /** Inputs stored for it already. */
+  /** Inputs that are already stored. */
   readonly media: readonly MediaRow[];
   readonly idempotency?: IdempotencyRecord;
 }
@@ -42,52 +42,52 @@ export interface NewTask {
 export interface AccountUse {
   readonly id: string;
   readonly inFlight: number;
-  /** Places that are this node's, and its part of the account's rates (0 … 1). */
+  /** This node's slots, and its share of the account's rates (0 … 1). */
   readonly places: number;
   readonly rate: number;
-  /** Left alone after a failure. */
+  /** Whether it is backing off after a failure. */
   readonly blocked: boolean;
 }
 
-/** Moves tasks from acceptance to their end: admit, submit, track, collect, announce. */
+/** Drives tasks from acceptance to their end: admission, submission, polling, download, publication. */
 export interface Engine {
-  /** Adopts every unfinished task that has no living driver, and starts driving. */
+  /** Adopts all unfinished tasks without a live driver, and starts driving. */
   start(): Promise<void>;
-  /** Accepts a task. When this resolves the task survives `kill -9` and power loss. */
+  /** Accepts a task. Once this resolves, the task survives `kill -9` and power loss. */
   submit(task: NewTask): Promise<{ task: Task; replayed: boolean }>;
   /**
-   * The task that was accepted under this idempotency key before, to be asked for ahead of everything that may change or fail
-   * between two tries. Throws a 422 where the key was used with another body.
+   * The task that was accepted earlier under this idempotency key. To be checked before anything that may change or fail between
+   * two tries of a client. Throws a 422 if the key was used with another body.
    */
   acceptedUnder(
     projectId: string,
     idempotency: Pick<IdempotencyRecord, 'key' | 'bodyHash'>,
   ): Promise<Task | undefined>;
   read(taskId: string): Promise<Task | undefined>;
-  /** As `read`, and whether the answer may be kept until the feed says that it is stale. */
+  /** As `read`, and whether the task may be cached until the feed invalidates it. */
   current(taskId: string): Promise<{ task: Task; keep: boolean } | undefined>;
   live(taskId: string): LiveProgress | undefined;
-  /** What a task waits for before it goes upstream, as far as this node knows. */
+  /** Why a task has not been submitted yet, as far as this node knows. */
   waiting(task: Task): Waiting | undefined;
-  /** Tries an account again that is left alone after failures; every one where there is no id. */
+  /** Ends the back-off of an account, or of all accounts if there is no id. */
   retryAccounts(id?: string): void;
   cancel(task: Task): Promise<Task>;
-  /** Deletes a finished task's words, inputs and video. */
+  /** Deletes a finished task's prompt, inputs and video. */
   remove(task: Task): Promise<void>;
   /** A job of an account may have changed upstream. */
   hint(accountId: string, upstreamId: string): void;
   readonly draining: boolean;
-  /** What is stored, and how it is. */
+  /** Verification and repair of the stored media. */
   readonly mediaScrub: MediaScrub;
   /** How this node uses each account. */
   accounts(): readonly AccountUse[];
-  /** Whether this node can ask upstreams about its tasks. */
+  /** Whether this node can poll upstreams for its tasks. */
   readonly pollWatch: Pick<PollWatch, 'stalled' | 'stalledMs'>;
-  /** Whether the wall clock can be believed. */
+  /** Whether the wall clock can be trusted. */
   readonly clockSteps: ClockSteps;
-  /** Tasks in hand. */
+  /** Number of tasks that this node drives. */
   readonly unfinished: number;
-  /** Stops accepting, finishes what must not be cut short, and leaves the rest for the next start. */
+  /** Stops accepting tasks, waits for work that must not be interrupted, and leaves the rest to other nodes or the next start. */
   drain(timeoutMs: number): Promise<void>;
 }
 
@@ -113,7 +113,7 @@ export function createEngine(parts: EngineParts): Engine {
   let draining = false;
   let settled = false;
 
-  /** Keeps a promise that drain waits for. */
+  /** Tracks work that `drain` waits for. */
   function keep(work: Promise<unknown>): void {
     const kept = work.catch((error) =>
       log.error(
@@ -125,7 +125,7 @@ export function createEngine(parts: EngineParts): Engine {
     void kept.finally(() => calls.delete(kept));
   }
 
-  /** A video made from another one is made by the account that has that one. */
+  /** A video made from another one must use the account that holds the source. */
   function mayUse({ task }: Pick<ActiveTask, 'task'>, { account }: AccountState): boolean {
     const { source } = task.request;
     return parts.servedBy(account, task) && (source === undefined || source.accountId === account.id);
@@ -218,7 +218,7 @@ export function createEngine(parts: EngineParts): Engine {
     if (task.phase !== 'accepted') return undefined;
     const active = activeTasks.get(task.id);
     const able = [...accountStates.values()].filter((state) => mayUse({ task }, state));
-    // With a place it is on its way.
+    // A task with a slot is already being submitted.
     return active?.slot ? undefined : waitingFor(able, active !== undefined);
   }
 
@@ -232,13 +232,13 @@ export function createEngine(parts: EngineParts): Engine {
 
   function movable({ task, moving, fetching }: ActiveTask): boolean {
     if (moving) return false;
-    // Nothing is under way any more, so everything can be continued elsewhere.
+    // No work is in progress any more, so any task can be continued on another node.
     if (settled) return true;
     const between =
       task.phase === 'accepted' ||
       (task.phase === 'running' && task.cancelRequestedAt === undefined) ||
       (task.phase === 'storing' && !fetching);
-    // What runs inside this process would have to begin anew elsewhere.
+    // A job that runs inside this process would have to start again on another node.
     return between && !accountStates.get(task.attempt?.accountId ?? '')?.account.local;
   }
 
@@ -246,11 +246,11 @@ export function createEngine(parts: EngineParts): Engine {
     admission.remove(active);
     activeTasks.release(active);
     progress.left(active.task.id, { percent: active.progress, expectedAt: active.expectedAt });
-    // Its next driver may move it before it is told.
+    // The next driver may change the task before this node receives a message.
     feed.invalidate(active.task.id);
   }
 
-  /** Somebody else wrote one of our tasks: a wish to cancel it, or an id that was known elsewhere alone. */
+  /** Another node wrote a task that this node drives: a cancel request, or an upstream id that only that node knew. */
   function changedElsewhere(active: ActiveTask, before: Task): void {
     const { phase, cancelRequestedAt } = active.task;
     if (before.phase === 'submitting' && phase === 'running') polling.track(active);
@@ -283,20 +283,20 @@ export function createEngine(parts: EngineParts): Engine {
     }
   }
 
-  /** False where the job is none of this node's. */
+  /** Polls a job at once; false if this node does not drive its task. */
   function askAbout(accountId: string, upstreamId: string): boolean {
     const active = activeTasks.byUpstream(accountId, upstreamId);
     if (active) polling.askNow(active);
     return active !== undefined;
   }
 
-  /** In memory, if that is the truth: nobody else drives the task, and nothing newer is being written. */
+  /** The task in memory, if it is current: this node drives it, and no newer state is being written. */
   function inMemory(taskId: string): Task | undefined {
     const active = activeTasks.get(taskId);
     return active && !active.moving && !active.writeUnknown && cluster.hasLease() ? active.task : undefined;
   }
 
-  /** Other nodes go on at once, instead of finding out that this one is gone. */
+  /** Transfers tasks to other nodes, so that they need not wait for this node's lease to expire. */
   async function handOver(): Promise<void> {
     if (!cluster.shared) return;
     try {
@@ -306,7 +306,7 @@ export function createEngine(parts: EngineParts): Engine {
     } catch (error) {
       log.warn(
         { event: 'ownership.handover_failed', err: error },
-        'cannot hand tasks over to the other nodes; they adopt them instead',
+        'cannot hand tasks over to the other nodes; they will adopt them',
       );
     }
   }
@@ -329,7 +329,7 @@ export function createEngine(parts: EngineParts): Engine {
 
     async submit({ projectId, keyId, request, price, media, idempotency }) {
       if (draining) throw drainingError();
-      // Nobody would drive it before others take this node for dead.
+      // Without a lease, nobody would drive the task until other nodes adopt it.
       if (!cluster.hasLease()) throw notConnected();
       const now = clock.now();
       const task: Task = {
@@ -353,7 +353,7 @@ export function createEngine(parts: EngineParts): Engine {
         });
         if (outcome.outcome === 'accepted') {
           feed.publish({ task, transition: true });
-          // While draining the task is durable and waits for another driver, as it does where the session was lost meanwhile.
+          // If this node is draining or has lost its lease, the stored task waits for another driver.
           if (!draining && cluster.hasLease() && cluster.node === task.owner) enqueue(activeTasks.take(task));
         }
         return outcome;
@@ -387,7 +387,7 @@ export function createEngine(parts: EngineParts): Engine {
       const active = activeTasks.get(taskId);
       const told = progress.of(taskId);
       if (!active) return told;
-      // What its driver before this one has told may be more than this one has heard yet.
+      // The previous driver may have broadcast more progress than this node has seen yet.
       return { percent: further(active.progress, told?.percent), expectedAt: active.expectedAt };
     },
 
@@ -439,7 +439,7 @@ export function createEngine(parts: EngineParts): Engine {
       submission.stop();
       for (const stop of unsubscribe) stop();
       await handOver();
-      // A submission under way is worth waiting for: cut short, its outcome would be unknown.
+      // Wait for submissions in progress: if interrupted, their outcome would be unknown.
       const finished = Promise.all([Promise.all(calls), downloads.stop(), mediaScrub.stop()]).then(() =>
         activeTasks.settle(),
       );

@@ -15,44 +15,44 @@ import {
 import { type AccountShare, wholeShare } from './limits.ts';
 import { createTokenBucket } from './tokenBucket.ts';
 
-/** What this node knows of an upstream account at the moment. */
+/** This node's current view of an upstream account: limits, back-off and circuit breaker. */
 export interface AccountState {
   readonly account: Account;
-  /** This node's part of its limits. */
+  /** This node's share of its limits. */
   readonly share: AccountShare;
-  /** Milliseconds until a task could be submitted: 0 means at once, undefined that a place must fall free first. */
+  /** Milliseconds until a task could be submitted: 0 means at once, undefined that a slot must become free first. */
   readyIn(): number | undefined;
-  /** Takes a place and a start. */
+  /** Takes a slot and a token of the start rate. */
   take(): void;
-  /** Takes a place for a task found running already, past the limit if need be. */
+  /** Takes a slot for a task that is already running, even beyond the limit. */
   occupy(): void;
   release(): void;
   readonly inUse: number;
-  /** Places in use, as a part of those that this node has. */
+  /** Slots in use, as a fraction of this node's slots. */
   load(): number;
-  /** Whether it is left alone after a failure, or one submit at a time feels the way. */
+  /** Whether the account is backing off after a failure, or only probed with one submission at a time. */
   blocked(): boolean;
-  /** Why it is left alone, as far as is known, and until when (milliseconds UTC); undefined where it is not. */
+  /** Why the account is blocked, if known, and until when (milliseconds UTC); undefined if it is not blocked. */
   trouble(): { readonly reason: Reason | undefined; readonly retryAt: number | undefined } | undefined;
-  /** Leaves it alone no longer: the next task feels the way at once. */
+  /** Ends the back-off: the next task probes the account at once. */
   retry(): void;
-  /** Notes a failure that is the account's rather than the task's: no more submits for a while. */
+  /** Records a failure of the account rather than of the task: no submissions for a while. */
   backOff(error: UpstreamError): void;
-  /** Notes that the upstream works. */
+  /** Records that the upstream works. */
   worked(): void;
-  /** Notes that a start was taken and not made: nothing is known of the upstream by that. */
+  /** Records that a submission was not sent, which says nothing about the upstream. */
   untried(): void;
-  /** Called whenever a place falls free or the account recovers. */
+  /** Called whenever a slot becomes free or the account recovers. */
   onReady(listener: () => void): void;
 }
 
-/** Back-off after the first failure in a row, doubling to the maximum. Milliseconds. */
+/** Back-off after the first of consecutive failures, doubling up to the maximum. Milliseconds. */
 const BACK_OFF_MS = 1000;
 const MAX_BACK_OFF_MS = 60_000;
-/** A refused credential or an empty balance is mended by a person, not by time: look again this often. */
+/** Back-off after a refused credential or an empty balance, which a person has to fix. Milliseconds. */
 const BROKEN_ACCOUNT_MS = 300_000;
 
-/** Limits, back-off and circuit breaker of one account. After a failure one submit at a time feels the way. */
+/** Limits, back-off and circuit breaker of one account. After a failure the account is probed with one submission at a time. */
 export function createAccountState(
   account: Account,
   clock: MonotonicClock,
@@ -69,13 +69,13 @@ export function createAccountState(
   let starting = 0;
   let failures = 0;
   let blockedUntil: Moment = LONG_AGO;
-  /** For what is shown: told once, so that it does not waver with two clocks. */
+  /** The end of the block for display, in milliseconds UTC: computed once, so that it does not jitter between two clocks. */
   let retryAt = 0;
   let reason: Reason | undefined;
   const announce = () => {
     for (const listener of listeners) listener();
   };
-  /** Never earlier than what is known already: of two refusals the longer one holds. */
+  /** Blocks the account. Of two blocks the longer one applies. */
   const block = (waitMs: number) => {
     const until = later(clock.monotonic(), waitMs);
     if (until > blockedUntil) retryAt = wall.now() + waitMs;
@@ -110,7 +110,7 @@ export function createAccountState(
     },
     release() {
       inUse -= 1;
-      // What this node holds beyond its share it has no use for any more: others wait for it.
+      // A slot beyond this node's share became free: other nodes may be waiting for it.
       if (inUse >= share.places()) share.note('released');
       announce();
     },
@@ -130,10 +130,10 @@ export function createAccountState(
       starting = Math.max(0, starting - 1);
       const own =
         error.retry === 'elsewhere' ? BROKEN_ACCOUNT_MS : BACK_OFF_MS * 2 ** Math.min(failures - 1, 10);
-      // Jitter keeps nodes that were refused together from coming back together.
+      // Jitter keeps nodes that were refused together from retrying together.
       const spread =
         Math.min(own, error.retry === 'elsewhere' ? own : MAX_BACK_OFF_MS) * (0.75 + random() / 2);
-      // Nothing but this holds back the tasks of a broken account, whatever shorter wait the upstream names.
+      // A broken account backs off at least this long, even if the upstream names a shorter delay.
       const wait =
         error.retry === 'elsewhere'
           ? Math.max(error.retryAfterMs ?? 0, spread)

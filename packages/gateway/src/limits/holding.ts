@@ -1,33 +1,33 @@
 import type { AccountGrant, AccountReport, AccountTrouble } from '../store/store.ts';
 import type { AccountUsage } from './limits.ts';
 
-/** What this node holds of one account, as the nodes divided it last. Starts with nothing. */
+/** This node's share of one account, as last granted by the store. Initially empty. */
 export interface Holding {
-  /** Tasks that may be started up to, and the part of the rates, in millionths. */
+  /** Maximum number of tasks in flight, and the share of the rates in millionths. */
   places(): number;
   rate(): number;
-  /** What the node says of itself: from here on it keeps within what it reports, so that others may have the rest. */
+  /** Makes the next report. From here on the node stays within the reported share, so that other nodes can use the rest. */
   report(usage: AccountUsage, now: number): AccountReport;
-  /** True where `places` or `rate` are others than before. */
+  /** Applies a grant; true if `places` or `rate` have changed. */
   granted(grant: AccountGrant): boolean;
-  /** The last report was given up, and may still arrive. */
+  /** The last report failed, but may still arrive at the store. */
   lost(): void;
-  /** The session is over, and all that it held. */
+  /** The lease is lost, and the whole share with it. */
   forfeit(): void;
-  /** Beyond its part, and free: what is worth giving back at once where others wait for it. */
+  /** Whether unused parts beyond the fair share are worth returning at once if other nodes wait. */
   hasSpare(inUse: number): boolean;
-  /** It has its part and no more than that, but for what is in use. */
+  /** Whether the node holds exactly its fair share, apart from slots in use. */
   isSettled(inUse: number): boolean;
-  /** The last report gave something back that is worth telling. */
+  /** Whether the last report returned enough to notify other nodes. */
   readonly gaveBack: boolean;
   readonly lastReport: AccountReport | undefined;
   readonly lastGrant: AccountGrant | undefined;
-  /** News of the account, to go with the next report. */
+  /** Attaches a problem or recovery of the account to the next report. */
   pend(trouble: AccountTrouble, now: number): void;
   readonly hasNews: boolean;
 }
 
-/** A rate that falls by less is nobody's concern: parts drift with every task that comes and goes. */
+/** A smaller decrease of the rate is not announced: shares drift with every task that comes and goes. */
 const WORTH_TELLING = 0.9;
 
 export function createHolding(account: string, limit: number): Holding {

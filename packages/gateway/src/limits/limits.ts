@@ -5,43 +5,43 @@ import type { AccountTrouble } from '../store/store.ts';
 /** How this node uses an account at the moment. */
 export interface AccountUsage {
   readonly inUse: number;
-  /** Tasks that wait for a place on it. */
+  /** Tasks that wait for a slot on it. */
   readonly waiting: number;
 }
 
-/** A task finds no place free, a place fell free that is beyond the share, or a task was taken over that is. */
+/** A task found no free slot; a slot beyond the share became free; or a task was adopted beyond the share. */
 export type Happened = 'lacking' | 'released' | 'occupied';
 
-/** This node's part of an account that all nodes use. */
+/** This node's share of an account that all nodes use. */
 export interface AccountShare {
-  /** Tasks that may be in flight from here. */
+  /** Maximum number of tasks in flight on this node. */
   places(): number;
-  /** Part of the account's rates: 0 … 1. */
+  /** Share of the account's rates: 0 … 1. */
   rate(): number;
-  /** Something happened here that may concern the division between nodes. Costs next to nothing. */
+  /** Reports an event that may affect how the account is divided between nodes. Cheap. */
   note(happened: Happened): void;
-  /** Tells all nodes that the account refused, or works again. */
+  /** Tells all nodes that the account was refused, or works again. */
   tell(trouble: AccountTrouble): void;
   /** Called when places or rate have changed. */
   onChange(listener: () => void): void;
-  /** Called with what other nodes learnt of the account. */
+  /** Called with problems and recoveries of the account that other nodes report. */
   onTrouble(listener: (trouble: AccountTrouble) => void): void;
 }
 
 export interface AccountShares {
-  /** `usage` is read whenever the node reports. */
+  /** The share of an account. `usage` is read whenever the node reports. */
   of(account: Account, usage: () => AccountUsage): AccountShare;
-  /** Of an account by its name: for adapters that keep a pace of their own. */
+  /** The rate share of an account by its id, for adapters that pace their own requests. */
   rates(accountId: string): RateShare;
 }
 
-/** One node alone, or an upstream that is this node's own: everything is here, and nobody is to be told. */
+/** Shares for a single node: it has all of every account. */
 export const WHOLE_SHARES: AccountShares = {
   of: (account) => wholeShare(account),
   rates: () => ALL_RATES,
 };
 
-/** Every turn is this node's. */
+/** The whole rate: this node has every turn. */
 export const ALL_RATES: RateShare = { rate: () => 1, turnIn: (_everyMs, afterMs) => afterMs };
 
 export function wholeShare({ limits }: Account): AccountShare {

@@ -9,11 +9,11 @@ import { createHolding, type Holding } from './holding.ts';
 import { type AccountShares, type AccountUsage, ALL_RATES, wholeShare } from './limits.ts';
 import { nextTurn } from './turns.ts';
 
-/** This node's parts of all accounts, kept up by reports to the store. */
+/** This node's shares of all accounts, kept up to date by reports to the store. */
 export interface SharedAccounts extends AccountShares {
-  /** The first report on every account. Where it fails it is tried again, and nothing starts before. */
+  /** Makes the first report on every account. If it fails it is retried, and no task is submitted before it succeeds. */
   start(): Promise<void>;
-  /** No report from now on; one that is under way is waited for. */
+  /** Stops reporting. Resolves when no report is in flight. */
   stop(): Promise<void>;
 }
 
@@ -25,22 +25,22 @@ interface SharesParts {
   readonly random?: () => number;
 }
 
-/** Between looks for what has changed, give or take a tenth: nodes must not all report at once. Milliseconds. */
+/** Interval between checks for changes, with a tenth of jitter so that nodes do not report together. Milliseconds. */
 const LOOK_MS = 1000;
-/** Reports that cannot wait for the next look are at least so far apart. Milliseconds. */
+/** Minimum interval between urgent reports. Milliseconds. */
 const APART_MS = 100;
-/** What has not changed here is reported so often all the same: what others told may have been lost. Milliseconds. */
+/** Interval between reports without changes: messages of other nodes may have been lost. Milliseconds. */
 const UNCHANGED_MS = 5000;
-/** After a report that failed. Milliseconds. */
+/** Delay after a failed report. Milliseconds. */
 const RETRY_MS = 500;
-/** What the column takes: 32 bits. */
+/** The maximum of the database column: 32 bits. */
 const MOST_PLACES = 2 ** 31 - 1;
 
-/** Mended by a person rather than by time. */
+/** Whether a person has to fix the problem. */
 const isForPeople = ({ reason }: AccountTrouble): boolean =>
   isReason(reason) && REASONS[reason].retry === 'elsewhere';
 
-/** One account at this node. */
+/** The state of one account on this node. */
 interface Entry {
   readonly account: string;
   readonly usage: () => AccountUsage;
@@ -48,24 +48,24 @@ interface Entry {
   readonly changed: (() => void)[];
   readonly troubled: ((trouble: AccountTrouble) => void)[];
   reportedAt: number;
-  /** The time of the database's clock, milliseconds UTC, when this began. */
+  /** What to add to `now()` to get the database's clock, in milliseconds UTC. */
   aheadMs: number;
   urgent: boolean;
-  /** The last change of the account's trouble that this node knows. */
+  /** The latest revision of the account's trouble that this node knows. */
   revision: number;
-  /** It was granted something since this node started. */
+  /** Whether this node has received a grant since it started. */
   heard: boolean;
 }
 
 /**
- * Divides the limits of accounts between the nodes. Starting a task or asking about one costs no round trip: each node has its
- * part, and about once a second tells the store what it uses and what waits, if that has changed; at once where a task finds
- * no place. Messages only make others look sooner: without them the next look finds out.
+ * Divides the limits of accounts between the nodes. Submitting or polling a task needs no round trip, because each node has its own
+ * share. About once a second, a node reports to the store what it uses and how many tasks wait, if that has changed; it reports at
+ * once if a task finds no free slot. Messages only make other nodes report sooner; a lost message delays but does not lose anything.
  */
 export function createAccountShares(parts: SharesParts): SharedAccounts {
   const { store, cluster, timers, log, random = Math.random } = parts;
   const entries = new Map<string, Entry>();
-  /** Counts sessions: what is answered to an earlier one is void. */
+  /** Counts leases: responses to reports under an earlier lease are ignored. */
   let session = 0;
   let underWay: Promise<void> | undefined;
   let lastAt = Number.NEGATIVE_INFINITY;
@@ -74,7 +74,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   let started = false;
   let stopped = false;
   const began = timers.monotonic();
-  /** Milliseconds of the monotonic clock since this began: what all times here are, but those of the database's clock. */
+  /** Monotonic milliseconds since the start. All times here use it, except those of the database's clock. */
   const now = (): number => msBetween(began, timers.monotonic());
 
   function wake(at: number): void {
@@ -102,7 +102,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     return inUse !== lastReport.inUse || waiting !== lastReport.waiting || !holding.isSettled(inUse);
   }
 
-  /** Reports what is due. One report at a time; what becomes due meanwhile has the next. */
+  /** Reports what is due. Only one report is in flight; changes meanwhile go into the next one. */
   function look(): Promise<void> {
     if (underWay) return underWay;
     const due = stopped || !cluster.hasLease() ? [] : [...entries.values()].filter(isDue);
@@ -110,7 +110,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     const work = (due.length > 0 ? report(due) : Promise.resolve()).finally(() => {
       if (session !== mine) return;
       underWay = undefined;
-      // Without a session there is nobody to report to: the next one begins with a report.
+      // Without a lease there is nothing to report; the next lease begins with a report.
       const urgent = cluster.hasLease() && [...entries.values()].some((entry) => entry.urgent);
       wake(urgent ? Math.max(now(), lastAt + APART_MS) : now() + LOOK_MS * (0.9 + random() / 5));
     });
@@ -120,11 +120,11 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
 
   async function report(due: readonly Entry[]): Promise<void> {
     const spare = await exchange(due);
-    // What others wait for is given back at once; they are told when it is there to be had.
+    // Return at once what other nodes wait for. They are notified when it is available.
     if (spare.length > 0) await exchange(spare);
   }
 
-  /** Resolves with those accounts of which this node now has to spare what others could use. */
+  /** Sends reports and applies the grants. Resolves with the accounts of which this node can return something that others wait for. */
   async function exchange(due: readonly Entry[]): Promise<readonly Entry[]> {
     const mine = session;
     lastAt = now();
@@ -153,13 +153,13 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     return due.filter((entry) => {
       const grant = grants.find(({ account }) => account === entry.account);
       if (grant) return take(entry, grant);
-      // The database does not know this node as one that lives, and gives what it held to others.
+      // The database considers this node dead and grants its share to others.
       forfeit(entry);
       return false;
     });
   }
 
-  /** True where something is to be given back. */
+  /** Applies a grant. True if this node can return something that others wait for. */
   function take(entry: Entry, grant: AccountGrant): boolean {
     const { holding, account } = entry;
     const isNews = grant.revision > entry.revision && !holding.lastReport?.trouble;
@@ -168,9 +168,9 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     const { gaveBack } = holding;
     const isFirst = holding.lastGrant === undefined;
     if (holding.granted(grant)) for (const listener of entry.changed) listener();
-    // What happened here since is newer than what was read.
+    // Unreported news of this node is newer than the grant.
     if (isNews && !holding.hasNews) {
-      // A credential that was refused before this node started may be mended by what it was started with: its first task feels the way.
+      // A credential refused before this node started may be fixed in its configuration, so its first task probes the account.
       const news = entry.heard || !isForPeople(grant) ? grant : { ...grant, waitMs: 0 };
       for (const listener of entry.troubled) listener(news);
     }
@@ -209,10 +209,10 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     }),
   ];
 
-  /** What is held is this node's only for as long as it is known to live. */
+  /** The share is only valid while this node has its lease. */
   const rateOf = ({ holding }: Entry): number => (cluster.hasLease() ? holding.rate() / WHOLE_RATE : 0);
 
-  /** By the database's clock, as far as the last answer tells it: the nodes' own clocks may differ. */
+  /** Turns follow the database's clock, estimated from the last response, because the nodes' clocks may differ. */
   function turnIn(entry: Entry, everyMs: number, afterMs: number): number {
     const rate = rateOf(entry);
     const { lastGrant } = entry.holding;
@@ -244,7 +244,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
         places: () => (cluster.hasLease() ? holding.places() : 0),
         rate: () => rateOf(entry),
         note(happened) {
-          // That tasks wait is known to the others already: they tell when there is something to be had.
+          // Other nodes already know that tasks wait here, and send a message when something is available.
           if (happened === 'lacking' && (holding.lastReport?.waiting ?? 0) > 0) return;
           if (happened === 'released' && !holding.lastGrant?.wanted) return;
           hurry(entry);

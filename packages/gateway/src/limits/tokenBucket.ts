@@ -1,16 +1,16 @@
 import { createRateSchedule } from '../providers/rateSchedule.ts';
 import { type MonotonicClock, msBetween } from '../time/clock.ts';
 
-/** A rate limit: `perSecond` tokens, of which up to `burst` may be saved. */
+/** A rate limit of `perSecond` tokens, of which up to `burst` can accumulate. */
 export interface TokenBucket {
-  /** Milliseconds until the next token is there: 0 where one is, infinity while there is no share. */
+  /** Milliseconds until a token is available: 0 if there is one, infinity while this node has no share. */
   readyIn(): number;
   take(): void;
 }
 
 export interface BucketOptions {
   readonly burst?: number;
-  /** This node's part of the rate at the moment: 0 … 1. */
+  /** This node's current share of the rate: 0 … 1. */
   readonly share?: () => number;
 }
 

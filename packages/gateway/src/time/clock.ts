@@ -1,6 +1,6 @@
 /**
- * The wall clock, passed in so that tests decide it. Milliseconds UTC. For what is shown and what is stored, never to measure how
- * long something takes: it can be set forward or back at any moment.
+ * The wall clock in milliseconds UTC, injectable for tests. Only for times that are shown or stored. It can be set at any moment, so
+ * it must not be used to measure durations.
  */
 export interface Clock {
   now(): number;
@@ -9,9 +9,9 @@ export interface Clock {
 declare const MOMENT: unique symbol;
 
 /**
- * A moment on this process's monotonic clock, which never goes back and which nobody sets. It is a number at run time and opaque to
- * the compiler: moments compare with moments (`<`, `>=`), and comparing one with the time of a wall clock, or subtracting them, does
- * not compile. It means nothing to another process, so it is never stored.
+ * A moment on this process's monotonic clock, which cannot be set and never goes back. It is a number at run time but opaque to the
+ * compiler: moments can be compared with each other (`<`, `>=`), while subtracting them or comparing them with wall clock times does
+ * not compile. It is meaningless in another process, so it is never stored.
  */
 export interface Moment {
   readonly [MOMENT]: true;
@@ -22,20 +22,20 @@ export interface MonotonicClock {
   monotonic(): Moment;
 }
 
-/** `ms` milliseconds on the scale of a monotonic clock. */
+/** The moment at which a monotonic clock shows `ms` milliseconds. */
 export const momentAt = (ms: number): Moment => ms as unknown as Moment;
 
 const msOf = (moment: Moment): number => moment as unknown as number;
 
-/** The moment `ms` milliseconds after another one. */
+/** The moment `ms` milliseconds after `moment`. */
 export const later = (moment: Moment, ms: number): Moment => momentAt(msOf(moment) + ms);
 
-/** Milliseconds from one moment to another; negative where the second came first. */
+/** Milliseconds from one moment to another; negative if `to` is earlier. */
 export const msBetween = (from: Moment, to: Moment): number => msOf(to) - msOf(from);
 
 export const latest = (...moments: readonly Moment[]): Moment => momentAt(Math.max(...moments.map(msOf)));
 
-/** Before every other moment. */
+/** Earlier than every other moment. */
 export const LONG_AGO: Moment = momentAt(Number.NEGATIVE_INFINITY);
 
 export const systemClock: Clock & MonotonicClock = {

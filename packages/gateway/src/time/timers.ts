@@ -1,11 +1,11 @@
 import TinyQueue from 'tinyqueue';
 import { type MonotonicClock, momentAt, msBetween } from './clock.ts';
 
-/** Timers for everything the engine waits for. Their clock is monotonic: setting the wall clock moves none of them. */
+/** Timers on a monotonic clock: setting the wall clock does not affect them. */
 export interface Timers extends MonotonicClock {
-  /** Runs `fire` after `ms` milliseconds or up to one slot later; at once where that is past. Returns the cancellation. */
+  /** Runs `fire` after `ms` milliseconds, or up to one slot later. Returns a function that cancels the timer. */
   after(ms: number, fire: () => void): () => void;
-  /** Fires nothing more. */
+  /** Cancels all timers. */
   close(): void;
 }
 
@@ -17,7 +17,7 @@ const SLOT_MS = 50;
 
 const ORIGIN = momentAt(0);
 
-/** Timers in slots of time, the slots in a heap: one `setTimeout` for all of them, and none while nothing waits. */
+/** Timers grouped in time slots, with the slots in a heap: a single `setTimeout` serves all of them. */
 export function createTimers(clock: MonotonicClock): Timers {
   const slots = new Map<number, Set<() => void>>();
   const order = new TinyQueue<number>();
@@ -30,7 +30,7 @@ export function createTimers(clock: MonotonicClock): Timers {
     if (slot >= wakesAt) return;
     clearTimeout(timer);
     wakesAt = slot;
-    // setTimeout fires at once for delays beyond 2^31 ms; waking early to look again is harmless.
+    // setTimeout fires at once for delays beyond 2^31 ms. Waking up early is harmless.
     timer = setTimeout(turn, Math.min(Math.max(0, slot * SLOT_MS - sinceStart()), 2 ** 31 - 1));
   }
 
@@ -61,7 +61,7 @@ export function createTimers(clock: MonotonicClock): Timers {
         slots.set(slot, waiting);
         order.push(slot);
       }
-      // Wrapped, so that the same function can wait twice in one slot.
+      // Wrapped, so that the same function can be scheduled twice in one slot.
       const entry = () => fire();
       waiting.add(entry);
       arm(slot);

@@ -2,28 +2,28 @@ import type { AccountState } from '../../limits/account.ts';
 import type { Timers } from '../../time/timers.ts';
 import type { ActiveTask } from '../activeTasks.ts';
 
-/** Accepted tasks wait here for a place on an account of their model's provider. */
+/** The queue of accepted tasks that wait for a slot on an account of their model's provider. */
 export interface Admission {
-  /** Puts a task in the queue of its key; `front` for one that has had its turn and was refused for the moment. */
+  /** Queues a task under its API key. `front` is for a task that had its turn and was refused temporarily. */
   enqueue(active: ActiveTask, front?: boolean): void;
-  /** Takes a task out; false if it was not waiting. */
+  /** Removes a task from the queue; false if it was not queued. */
   remove(active: ActiveTask): boolean;
-  /** How many tasks could go to the account if it had places. */
+  /** Number of queued tasks that could use the account if it had free slots. */
   waiting(account: AccountState): number;
-  /** No task leaves the queue from now on. */
+  /** Stops admitting tasks. */
   stop(): void;
 }
 
 interface AdmissionParts {
   readonly accounts: readonly AccountState[];
   readonly timers: Timers;
-  /** Whether a task may go to an account at all. */
+  /** Whether a task may use an account at all. */
   readonly mayUse: (active: ActiveTask, account: AccountState) => boolean;
-  /** Called with a place taken. */
+  /** Called after a slot on the account was taken. */
   readonly admit: (active: ActiveTask, account: AccountState) => void;
 }
 
-/** One key's waiting tasks by model: a model whose accounts are full must not hold up the key's other models. */
+/** One key's queued tasks by model: a model whose accounts are full must not block the key's other models. */
 type Waiting = Map<string, ActiveTask[]>;
 
 interface Choice {
@@ -42,7 +42,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
   let stopped = false;
   for (const state of accounts) state.onReady(pump);
 
-  /** The account that is ready first, the least loaded of those that are ready at once. */
+  /** The account that is ready first; among equals, the least loaded one. */
   function choose(active: ActiveTask): Choice | undefined {
     let best: Choice | undefined;
     for (const state of accounts) {
@@ -58,7 +58,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
     return best;
   }
 
-  /** Takes one task of a key that can go now; otherwise tells how long the first of its models waits. */
+  /** Takes a task of a key that can be admitted now. If there is none, returns the shortest wait of its models. */
   function next(waiting: Waiting): { active: ActiveTask; state: AccountState } | { waitMs: number } {
     let shortest = Number.POSITIVE_INFINITY;
     for (const [model, [active]] of waiting) {
@@ -73,7 +73,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
     return { waitMs: shortest };
   }
 
-  /** Takes a task out of its queue; false if it is not there. */
+  /** Removes a task from its queue; false if it is not in it. */
   function take(waiting: Waiting, model: string, active: ActiveTask): boolean {
     const queue = waiting.get(model) ?? [];
     const index = queue.indexOf(active);
@@ -88,7 +88,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
     cancelWake?.();
     cancelWake = undefined;
     let shortest = Number.POSITIVE_INFINITY;
-    // A key that was served goes to the end of the row, where this loop meets it again.
+    // A key that was served moves to the end of the map, where this loop reaches it again.
     for (const [keyId, waiting] of byKey) {
       const found = next(waiting);
       if ('waitMs' in found) {
@@ -110,7 +110,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       const queue = waiting.get(request.model) ?? [];
       if (front) {
         queue.unshift(active);
-        // Behind the key's other models: an account that refuses this one alone must be tried with the others too.
+        // The model moves behind the key's other models: an account that refuses only this model must be tried with the others too.
         waiting.delete(request.model);
       } else queue.push(active);
       waiting.set(request.model, queue);
@@ -130,7 +130,7 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       for (const models of byKey.values()) {
         for (const queue of models.values()) {
           const [first] = queue;
-          // The first stands for those behind it: they go after it, and are of the same model.
+          // All tasks of a queue have the same model, so the first one decides.
           if (first && mayUse(first, account)) waiting += queue.length;
         }
       }

@@ -7,14 +7,14 @@ import type { EngineParts } from '../parts.ts';
 import type { Admission } from './admit.ts';
 import { handleOf } from './poll.ts';
 
-/** Cancels tasks in any phase, as far as the upstream lets us. */
+/** Cancels tasks in any phase, as far as the upstream supports it. */
 export interface Cancellation {
   /**
-   * Cancels, or notes the wish where the outcome of the submission must be awaited first (the task then still is
-   * unfinished). Throws a 409 where it is too late or the upstream cannot.
+   * Cancels the task. While it is being submitted the cancel request is only recorded, and the returned task is unfinished.
+   * Throws a 409 if it is too late or the upstream cannot cancel.
    */
   cancel(active: ActiveTask): Promise<Task>;
-  /** Carries out a wish noted earlier, now that it is known whether the upstream has the task. */
+  /** Executes a recorded cancel request, once it is known whether the upstream has the task. */
   carryOut(active: ActiveTask): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export function createCancellation({
   settings,
   log,
 }: CancellationParts): Cancellation {
-  /** Only in the phase that the decision was made in: a submission under way must not be cancelled unseen. */
+  /** Applies only in the phase in which it was decided: a submission in progress must not be marked as cancelled. */
   function finish(active: ActiveTask, only: Phase, retryUntilWritten: boolean): Promise<Task | undefined> {
     const error = taskError('cancelled', 'The task was cancelled.');
     return activeTasks.apply(
@@ -55,7 +55,7 @@ export function createCancellation({
       case 'cancelled':
         return (await finish(active, 'running', retryUntilWritten)) ?? again(active, retryUntilWritten);
       case 'pending':
-        // The upstream will say so in an answer; tracking hears it.
+        // A later poll reports that the job was cancelled.
         return (
           (await activeTasks.apply(active, { type: 'cancel_requested' }, { retryUntilWritten })) ??
           active.task
@@ -65,10 +65,10 @@ export function createCancellation({
     }
   }
 
-  /** `insist`: nobody waits who could be told that the store is down, and nothing else would drive the task. */
+  /** `retryUntilWritten`: no client waits who could be told that the store is down, and nothing else would drive the task. */
   async function again(active: ActiveTask, retryUntilWritten: boolean): Promise<Task> {
     const { task } = active;
-    // Another driver has it by now: what the upstream was told, that driver will hear of.
+    // Another node drives the task by now and will see the result by polling.
     if (!isTerminal(task.phase) && !activeTasks.drives(active)) return task;
     switch (task.phase) {
       case 'accepted': {
@@ -108,14 +108,14 @@ export function createCancellation({
           { event: 'upstream.cancel_refused', task: active.task.id, err: error },
           'the upstream did not cancel; the task goes on',
         );
-        // Whoever waits for the wish to be carried out, at whatever node, learns that it is off.
+        // Tells clients that wait at any node that the cancel request was refused.
         await activeTasks.apply(active, { type: 'cancel_refused' }, { retryUntilWritten: true });
       }
     },
   };
 }
 
-/** 409: the state of the task does not admit what was asked. */
+/** The 409 for a request that the state of the task does not allow. */
 export function tooLate(task: Task, why: string): OnetakeError {
   return new OnetakeError('wrong_state', 409, `The task ${why}.`, { status: statusOf(task) });
 }

@@ -13,11 +13,11 @@ import type { EngineParts } from '../parts.ts';
 import { handleOf } from './poll.ts';
 import { asUpstreamError } from './submit.ts';
 
-/** Fetches finished videos into our storage, checks them, and only then lets the task succeed. */
+/** Downloads finished videos into the storage and verifies them before the task succeeds. */
 export interface Downloads {
-  /** `resumed`: an earlier process, or another node, was at it already. */
+  /** `resumed`: an earlier process or another node may have begun the download. */
   start(active: ActiveTask, options?: { readonly resumed?: boolean }): void;
-  /** Interrupts fetches; the next start goes on from the bytes that are there. Resolves when none runs. */
+  /** Aborts downloads, which the next start resumes from the bytes that are there. Resolves when none is running. */
   stop(): Promise<void>;
 }
 
@@ -26,22 +26,22 @@ interface DownloadsParts extends EngineParts {
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
-/** Wait after a failed fetch, doubling to the maximum. Milliseconds. */
+/** Delay after a failed download, doubling up to the maximum. Milliseconds. */
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
-/** The same where the checker died or hung. Milliseconds. */
+/** The maximum if the media checker crashed or hung. Milliseconds. */
 const MAX_CHECKER_MS = 600_000;
-/** Wait after bytes that are no whole video: a page in their place, while the upstream is in trouble, is soon gone. Milliseconds. */
+/** First delay after damaged bytes, such as an error page during an incident upstream. Milliseconds. */
 const DAMAGED_AGAIN_MS = 10_000;
-/** Whole fetches whose bytes turned out damaged before the video counts as lost. */
+/** Complete downloads with damaged bytes before the video counts as lost. */
 const MAX_DAMAGED = 3;
 /**
- * Fetches, and the time since the first that failed, before a video counts as expired upstream: when its link ends is told by
- * another clock, and ours may be wrong. Milliseconds.
+ * Minimum number of failed fetches, and minimum time since the first one (milliseconds), before a video counts as expired upstream:
+ * the expiry time comes from another clock, and this node's clock may be wrong.
  */
 const MIN_TRIES = 3;
 const MIN_TRIED_MS = 600_000;
-/** One fetch: an upstream that trickles is left for another try, which goes on from the bytes that are there. Milliseconds. */
+/** Timeout of one fetch. The next try resumes from the bytes that are there, so a slow upstream does not hold a slot for ever. Milliseconds. */
 const FETCH_MS = 1_800_000;
 
 export function createDownloads(parts: DownloadsParts): Downloads {
@@ -51,7 +51,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
   const stopping = new AbortController();
   const underWay = new Set<Promise<void>>();
 
-  /** Each account has its own places: an upstream whose storage hangs must not hold up the videos of the others. */
+  /** Each account has its own concurrency limit: an upstream whose storage hangs must not delay the videos of others. */
   function limitOf(accountId: string): LimitFunction {
     const limit = limits.get(accountId) ?? pLimit(settings.downloadConcurrency);
     limits.set(accountId, limit);
@@ -59,7 +59,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
   }
 
   async function run(active: ActiveTask, resumed: boolean): Promise<void> {
-    // Let go between its move and here: nothing would interrupt the fetch any more.
+    // Released since its transition: nothing would interrupt the download any more.
     if (!activeTasks.drives(active)) return;
     const accountId = active.task.attempt?.accountId ?? '';
     const provider = parts.accountStates.get(accountId)?.account.provider;
@@ -82,7 +82,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     let failedSince: Moment | undefined;
     while (!over.aborted) {
       const wanted: UpstreamResult = result;
-      // A place is held for a try alone, never between two: videos that cannot be fetched must not hold up those that can.
+      // A slot is held only during a try, not between tries: videos that cannot be fetched must not delay the others.
       const tried = await limit(async () => {
         if (over.aborted) return undefined;
         active.fetching = true;
@@ -96,7 +96,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         } catch (error) {
           if (over.aborted) return undefined;
           if (!provider || isOurs(error)) return { error };
-          // First a new link, if there is one: the video behind an expired one may well be there.
+          // The link may have expired while the video still exists, so ask for a fresh one.
           return { error, fresh: await freshResult(provider, handle) };
         } finally {
           active.fetching = false;
@@ -107,7 +107,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         const { media, ...kept } = tried.stored;
         const event = { type: 'stored', ...kept } as const;
         if (!(await activeTasks.apply(active, event, { media, retryUntilWritten: true }))) return;
-        // The video is ours now: whether the upstream forgets its copy is its own affair.
+        // The video is stored here. Deleting the upstream's copy is best effort.
         await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
           log.warn(
             { event: 'upstream.discard_failed', task: active.task.id, err: error },
@@ -140,12 +140,12 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         error instanceof FetchFailed &&
         count.fetches >= MIN_TRIES &&
         msBetween(failedSince ?? timers.monotonic(), timers.monotonic()) >= MIN_TRIED_MS &&
-        // A storage that cannot be asked may have it already.
+        // A storage that could not be read may have the video already.
         memory.earlier !== 'unknown' &&
         clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
       if (
         count.damaged >= MAX_DAMAGED ||
-        // The same bytes would come again.
+        // Another download would deliver the same bytes.
         (error instanceof DamagedVideo && error.problem === 'not_mp4') ||
         error instanceof TooLarge ||
         expired ||
@@ -157,13 +157,13 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     }
   }
 
-  /** Links upstream expire sooner than the videos behind them: asking again may give a new one. */
+  /** Polls for a fresh link: links expire sooner than the videos behind them. */
   async function freshResult(provider: Provider, handle: Handle): Promise<UpstreamResult | undefined> {
     try {
       const answer = await provider.ask(handle, AbortSignal.timeout(settings.callTimeoutMs));
       return answer.state === 'succeeded' ? answer.result : undefined;
     } catch {
-      // The loop around tells about the fetch that failed; this was only an attempt to help it.
+      // The caller logs the failed fetch; this is best effort.
       return undefined;
     }
   }
@@ -175,7 +175,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         'a video is larger than allowed and is not stored',
       );
     }
-    // What ends too soon may be whole elsewhere: it was lost on its way. What is something else altogether was never a video of ours.
+    // A truncated file may be complete upstream, so it was lost in transit. Any other damage means that the result is not a usable video.
     const isUnusable = error instanceof DamagedVideo && error.problem !== 'truncated';
     const what = isOurs(error)
       ? 'the gateway could not check and store it in time'
@@ -212,13 +212,13 @@ export function createDownloads(parts: DownloadsParts): Downloads {
 }
 
 /**
- * Only an upstream that does not give the bytes, or bytes that were looked at and are bad, say anything about a video. All else is
- * our own trouble: the checker, the disk, descriptors, memory, the database, the bucket, the configuration.
+ * Whether a failure is this gateway's own: the media checker, the disk, descriptors, memory, the database, the bucket or the
+ * configuration. Only failed fetches and bytes that were found to be bad say anything about the video.
  */
 const isOurs = (error: unknown): boolean =>
   !(error instanceof FetchFailed || error instanceof DamagedVideo || error instanceof TooLarge);
 
-/** A file that ends the checker again and again must not keep it from those of other tasks. */
+/** Delay before the next try. A file that keeps crashing the media checker backs off further, for the sake of other tasks. */
 function backOff(error: unknown, failures: number): number {
   const checkerDied = error instanceof NativeCrash || error instanceof NativeTimeout;
   const most = checkerDied ? MAX_CHECKER_MS : MAX_RETRY_MS;

@@ -10,12 +10,12 @@ import type { EngineParts } from '../parts.ts';
 import type { AccountPolls } from './pollWatch.ts';
 import { asUpstreamError } from './submit.ts';
 
-/** Asks upstream about running tasks, when the scheduler says. Questions live in memory; only moves are stored. */
+/** Polls upstreams for running tasks, when the scheduler says so. Polls are kept in memory; only transitions are stored. */
 export interface Polling {
   track(active: ActiveTask): void;
-  /** Asks now: a hint said that something happened. */
+  /** Polls at once, after a hint that the job has changed. */
   askNow(active: ActiveTask): void;
-  /** How the questions of each account are doing. */
+  /** The state of the polls of each account. */
   polls(): Iterable<AccountPolls>;
   stop(): void;
 }
@@ -23,26 +23,26 @@ export interface Polling {
 interface PollingParts extends EngineParts {
   readonly activeTasks: ActiveTasks;
   readonly accountStates: ReadonlyMap<string, AccountState>;
-  /** The upstream has finished: fetch the bytes. */
+  /** Called when the upstream has finished: the video can be downloaded. */
   readonly finished: (active: ActiveTask) => void;
-  /** The deadline has passed while the upstream was at work. */
+  /** Called when a task expired while its job was running upstream. */
   readonly expired: (task: Task) => void;
 }
 
-/** Questions under way at a time for one account; beyond it the account's rate limit is what bounds them. */
+/** Concurrent polls per account. Below this, only the account's rate limit bounds them. */
 const ASK_CONCURRENCY = 16;
-/** Wait after a failed question, doubling to the maximum. Milliseconds. */
+/** Delay after a failed poll, doubling up to the maximum. Milliseconds. */
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
-/** How long an upstream may not know a job that it was asked to cancel, before the job counts as gone. */
+/** How long a job with a cancel request may be unknown upstream before it counts as gone. Milliseconds. */
 const CANCELLED_GRACE_MS = 600_000;
-/** For the caller, where the deadline passes. */
+/** Error messages for a task that expires. */
 const EXPIRED = 'The upstream provider did not finish the task before its deadline; submit it again.';
 const MISSING = 'The upstream provider no longer knew this task when its deadline passed; submit it again.';
-/** How long past its deadline a task waits for an upstream that cannot be asked. */
+/** How long past its deadline a task waits for an upstream that cannot be polled. Milliseconds. */
 const LAST_LOOK_MS = 600_000;
 
-/** The questions of one account: what is due, and how fast it may go. */
+/** The polls of one account: what is due, and its rate limit. */
 interface Asker {
   readonly state: AccountState;
   readonly bucket: TokenBucket;
@@ -53,7 +53,7 @@ interface Asker {
   /** As in `AccountPolls`. */
   settledAt: Moment;
   askingSince: Moment | undefined;
-  /** Since when questions fail that never reached the upstream. */
+  /** Since when polls fail without reaching the upstream. */
   unsentSince: Moment | undefined;
 }
 
@@ -110,7 +110,7 @@ export function createPolling(parts: PollingParts): Polling {
     };
   }
 
-  /** Since the upstream began with it, or took it. The stored time is read once; from there on the monotonic clock counts. */
+  /** Milliseconds since the job started, or was submitted. The stored time is converted to the monotonic clock once. */
   function ageOf(active: ActiveTask): number {
     const at = active.task.startedAt ?? active.task.attempt?.submittedAt ?? active.task.createdAt;
     if (active.ageFrom?.at !== at) {
@@ -135,7 +135,7 @@ export function createPolling(parts: PollingParts): Polling {
     while (asker.due.size > 0 && asker.asking < ASK_CONCURRENCY && !stopping.signal.aborted) {
       const ms = Math.max(asker.bucket.readyIn(), msBetween(timers.monotonic(), asker.pausedUntil));
       if (ms > 0) {
-        // Without any share of the account there is no time to wait for, but a change.
+        // While this node has no share of the account, a change of the share calls `pump` again.
         if (ms < Number.POSITIVE_INFINITY) asker.cancelWake = timers.after(ms, () => pump(asker));
         return;
       }
@@ -170,7 +170,7 @@ export function createPolling(parts: PollingParts): Polling {
         signal,
       );
       settled(asker);
-      // Together, so that what is to be stored shares a transaction: the last of many must not wait for all the others.
+      // Concurrently, so that the writes share a transaction and the last task does not wait for all others.
       await Promise.all(
         asked.map(({ active, handle }) => {
           const answer = answers.get(handle.upstreamId);
@@ -192,7 +192,7 @@ export function createPolling(parts: PollingParts): Polling {
         },
         'polling upstream failed',
       );
-      // A limit is the account's, not the task's: no other question fares better.
+      // The rate limit applies to the account, so other polls would fail too.
       if (failure.reason === 'rate_limited')
         asker.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? RETRY_MS);
       for (const { active } of asked) await unheard(active, asker, failure);
@@ -204,7 +204,7 @@ export function createPolling(parts: PollingParts): Polling {
     asker.unsentSince = undefined;
   }
 
-  /** A question that failed is never a verdict on the task: ask again later. */
+  /** A failed poll says nothing about the task: poll again later. */
   async function unheard(
     active: ActiveTask,
     asker: Asker,
@@ -260,7 +260,7 @@ export function createPolling(parts: PollingParts): Polling {
     scheduleNext(active, asker);
   }
 
-  /** Replicas lag, and an incident upstream may last for hours: a job that is not known now may finish, and be billed, all the same. */
+  /** Keeps polling: upstream replicas lag and incidents last for hours, so a job that is unknown now may still finish and be billed. */
   async function missing(active: ActiveTask, asker: Asker, detail: string | undefined): Promise<void> {
     const now = timers.monotonic();
     if (active.missingSince === undefined) {
@@ -274,7 +274,7 @@ export function createPolling(parts: PollingParts): Polling {
           upstreamId: attempt?.upstreamId,
           detail,
         },
-        'the upstream does not know a job that it took; it is asked again until the deadline of the task',
+        'the upstream does not know a job that it took; it is polled until the deadline of the task',
       );
     }
     const isCancelled =
@@ -292,7 +292,7 @@ export function createPolling(parts: PollingParts): Polling {
         outcome: 'expired',
         ...(detail ? { detail } : {}),
       },
-      // Another question may have been answered meanwhile: a finished task is not failed any more.
+      // Another poll may have been answered meanwhile: a finished task must not fail.
       { retryUntilWritten: true, only: 'running' },
     );
     if (expired) parts.expired(expired);

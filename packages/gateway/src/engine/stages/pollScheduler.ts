@@ -4,31 +4,31 @@ export interface TypicalTime {
   readonly p90Seconds: number;
 }
 
-/** What is known when deciding the next question about a task. Times in milliseconds. */
+/** What the next poll of a task is scheduled by. Times in milliseconds. */
 export interface PollSituation {
-  /** Since the upstream took the task. */
+  /** Time since the upstream accepted the task. */
   readonly ageMs: number;
   readonly typical: TypicalTime;
-  /** 0-100, where the upstream tells. */
+  /** 0-100, if the upstream reports it. */
   readonly progress?: number;
   /** The shortest interval the account allows. */
   readonly minIntervalMs: number;
 }
 
-/** Decides when to ask next. The whole tracking policy sits behind this. */
+/** The polling policy: decides when to poll next. */
 export interface PollScheduler {
-  /** Milliseconds until the next question. */
+  /** Milliseconds until the next poll. */
   nextDelay(situation: PollSituation): number;
   /** Milliseconds the task is expected to take from now on. */
   remaining(situation: Omit<PollSituation, 'minIntervalMs'>): number;
 }
 
-/** Never longer than this between two questions: a finished video is known within half a minute at worst. */
+/** Longest interval between two polls: a finished video is noticed within half a minute. */
 const MAX_INTERVAL_MS = 30_000;
 
 /**
- * The default: ask rarely while nothing can be finished, often around the typical time, and thin out in the tail,
- * from the catalogue's figures alone.
+ * The default policy, based on the catalogue's figures: poll rarely while a task cannot be finished, often around the typical
+ * time, and less and less often after that.
  */
 export const typicalTimeScheduler: PollScheduler = {
   nextDelay({ ageMs, typical, progress, minIntervalMs }) {
@@ -38,17 +38,17 @@ export const typicalTimeScheduler: PollScheduler = {
       typical,
       ...(progress === undefined ? {} : { progress }),
     });
-    // Before half the typical time next to nothing finishes; a single question then catches an early failure.
+    // Almost nothing finishes before half the typical time; a single poll then catches an early failure.
     const early = ageMs < median / 2 ? Math.max(median / 4, remaining / 3) : 0;
-    // Around the typical time a twentieth of it is a delay that nobody notices; past it, age stretches the interval.
+    // Around the typical time, a twentieth of it is a delay that nobody notices. After that the interval grows with the age.
     const interval = Math.max(early, median / 20, (ageMs - median) / 10);
     return Math.min(MAX_INTERVAL_MS, Math.max(minIntervalMs, interval));
   },
   remaining({ ageMs, typical, progress }) {
     const median = medianMs(typical);
-    // An upstream's own percentage is better than an average once it has moved.
+    // Once it has moved, the upstream's own percentage is better than an average.
     if (progress !== undefined && progress >= 5) return (ageMs * (100 - progress)) / progress;
-    // A task that has outlived the median is expected to take as long again as the tail has shown so far.
+    // After the median, the expected remaining time is half of the excess so far.
     return ageMs < median ? median - ageMs : Math.max(median / 10, (ageMs - median) / 2);
   },
 };

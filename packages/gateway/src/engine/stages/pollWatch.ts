@@ -1,28 +1,28 @@
 import type { Log } from '../../observability/log.ts';
 import { LONG_AGO, later, latest, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 
-/** How the questions about one account's jobs are doing. */
+/** The state of the polls of one account. */
 export interface AccountPolls {
   readonly account: string;
-  /** Since when the question that is longest overdue should have gone out; undefined where none is overdue. */
+  /** When the longest overdue poll should have been sent; undefined if none is overdue. */
   readonly dueSince: Moment | undefined;
-  /** When a question last came back from the upstream, with an answer or with the upstream's own trouble. */
+  /** When a poll last returned from the upstream, with an answer or an upstream error. */
   readonly settledAt: Moment;
-  /** When the last of the questions under way began; undefined where none is. */
+  /** When the latest poll in flight was sent; undefined if none is in flight. */
   readonly askingSince: Moment | undefined;
-  /** The upstream wants to be left alone until then. */
+  /** Until when the upstream asked not to be polled. */
   readonly pausedUntil: Moment;
 }
 
 /**
- * Notices when this node cannot ask upstreams about its tasks because of something in this node: the lease guard refuses, timers stand
- * still, descriptors ran out, or a defect. An upstream that is down, or that limits the rate, is asked and answers badly: that is no
- * reason to take the node out of the load balancer, since no other node would fare better. It shows in the logs and the metrics.
+ * Detects that this node cannot poll upstreams because of a fault in this node: the lease guard refuses, timers have stopped, file
+ * descriptors have run out, or there is a bug. An upstream that is down or limits the rate does not count, because other nodes would
+ * fare no better if this one left the load balancer. The logs and the metrics show it.
  */
 export interface PollWatch {
-  /** For how long questions of some account have been due and could not go out because of this node. */
+  /** The longest time for which polls of an account have been overdue because of this node. */
   stalledMs(): number;
-  /** Whether that has lasted so long that the node is not ready. */
+  /** Whether that time is so long that the node is not ready. */
   readonly stalled: boolean;
   stop(): void;
 }
@@ -30,21 +30,21 @@ export interface PollWatch {
 interface PollWatchParts {
   readonly clock: MonotonicClock;
   readonly polls: () => Iterable<AccountPolls>;
-  /** Longer than any question may take, in milliseconds. */
+  /** The timeout of a poll, in milliseconds. */
   readonly callTimeoutMs: number;
   readonly log: Pick<Log, 'error' | 'info'>;
-  /** Does `work` every so many milliseconds. Not by the engine's timers, which may be what stands still. */
+  /** Runs `work` every `ms` milliseconds. It must not use the engine's timers, which may be what has stopped. */
   readonly every?: (ms: number, work: () => void) => () => void;
 }
 
-/** Several times what a question waits after a failure. Milliseconds. */
+/** Several times the longest delay after a failed poll. Milliseconds. */
 const STALLED_MS = 120_000;
 const LOOK_MS = 10_000;
 
 export function createPollWatch(parts: PollWatchParts): PollWatch {
   const { clock, polls, callTimeoutMs, log, every = everyInterval } = parts;
   let lookedAt = clock.monotonic();
-  /** Where the whole process stood still, what is overdue is about to be asked: time counts from its awakening. */
+  /** When the process was last resumed after a suspension: overdue polls are then about to be sent. */
   let countsFrom = LONG_AGO;
   let told = false;
 
@@ -72,10 +72,10 @@ export function createPollWatch(parts: PollWatchParts): PollWatch {
     if (stalled && !told) {
       log.error(
         { event: 'poll.stalled', account, seconds: Math.round(ms / 1000) },
-        'this node cannot ask upstreams about its tasks; if the lines before do not say why, restart it',
+        'this node cannot poll upstreams for its tasks; if the lines before do not say why, restart it',
       );
     }
-    if (!stalled && told) log.info({ event: 'poll.resumed' }, 'this node asks upstreams again');
+    if (!stalled && told) log.info({ event: 'poll.resumed' }, 'this node polls upstreams again');
     told = stalled;
   }
 

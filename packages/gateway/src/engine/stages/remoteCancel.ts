@@ -3,15 +3,14 @@ import { isTerminal, type Task } from '../../tasks/task.ts';
 import type { EngineParts } from '../parts.ts';
 import { tooLate } from './cancel.ts';
 
-/** How long a caller waits for the task's own driver to carry out the wish. Milliseconds. */
+/** How long a request waits for the node that drives the task to execute the cancel request. Milliseconds. */
 const PATIENCE_MS = 10_000;
-/** Tries to note the wish while the driver moves the task at the same time. */
+/** Tries to store the cancel request while the driver writes transitions concurrently. */
 const TRIES = 20;
 
 /**
- * Cancels a task that another node drives: the wish is written to the task, where its driver finds it whatever happens.
- * Resolves with the task once it is over, or as it is when the driver has not answered yet. Throws a 409 where the driver
- * could not cancel it.
+ * Cancels a task that another node drives. The cancel request is stored in the task, where any driver finds it. Resolves with
+ * the task once it has ended, or as it is after `PATIENCE_MS`. Throws a 409 if the driver could not cancel it.
  */
 export async function cancelRemotely(
   { store, feed, clock, timers }: Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers'>,
@@ -47,7 +46,7 @@ export async function cancelRemotely(
       };
       const stop = feed.onTask(task.id, (change) => look(change.task));
       const cancelTimer = timers.after(PATIENCE_MS, done);
-      // What happened between the write and the listening.
+      // Changes between the write and the subscription.
       store.task(task.id).then(
         (latest) => latest && look(latest),
         () => undefined,

@@ -21,37 +21,37 @@ import type { EngineParts } from '../parts.ts';
 import { createDuplicateGuard } from '../recovery/duplicateGuard.ts';
 import { createRemoteDuplicateGuard } from '../recovery/remoteDuplicateGuard.ts';
 
-/** Takes admitted tasks upstream: intent, call, id. */
+/** Submits admitted tasks upstream: stores the intent, calls the provider, stores the upstream id. */
 export interface Submission {
   submit(active: ActiveTask, account: AccountState): Promise<void>;
   /**
-   * Settles a submission whose outcome is unknown, without ever repeating it blindly. `adopted`: another process made it, which
-   * may live, and still be waiting for the answer.
+   * Resolves a submission whose outcome is unknown, without repeating it blindly. `adopted`: another process made it, which may
+   * still be alive and waiting for the response.
    */
   reconcile(active: ActiveTask, account: AccountState, how?: { readonly adopted?: boolean }): Promise<void>;
-  /** Ends waits for a lost submission: the next start looks for it. */
+  /** Stops searching for lost submissions; the next start continues. */
   stop(): void;
 }
 
 interface SubmissionParts extends EngineParts {
   readonly activeTasks: ActiveTasks;
-  /** The upstream has the task: track it. */
+  /** Called when the upstream has accepted the task: it is polled from now on. */
   readonly running: (active: ActiveTask) => void;
-  /** The upstream does not have it: it waits for another turn. */
+  /** Called when the upstream does not have the task: it goes back to the queue. */
   readonly waiting: (active: ActiveTask) => void;
 }
 
 type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
 
-/** Tries to write an id that this node alone knows, and the wait after one that failed, in milliseconds: half an hour in all. */
+/** Tries to store an upstream id that only this node knows, and the delay after a failed one (milliseconds): half an hour in total. */
 const CONFIRM_TRIES = 1800;
 const CONFIRM_AGAIN_MS = 1000;
-/** Until a node that could not send tries again, or has noticed that its lease is lost. Milliseconds. */
+/** Delay before a node that could not send tries again; enough to notice that its lease is lost. Milliseconds. */
 const NOT_SENT_MS = 1000;
-/** Wait before another try after trouble of this gateway's own, doubling to the maximum. Milliseconds. */
+/** Delay after a failure of this gateway itself, doubling up to the maximum. Milliseconds. */
 const OURS_MS = 1000;
 const MAX_OURS_MS = 120_000;
-/** Waits between looks for a lost submission: an upstream's list may lag behind its own accepting. Milliseconds. */
+/** Delays between searches for a lost submission: an upstream's list may lag behind. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
 export function createSubmission(parts: SubmissionParts): Submission {
@@ -63,7 +63,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
   async function submit(active: ActiveTask, account: AccountState): Promise<void> {
     active.slot = account;
     const upstreamModel = parts.upstreamModel(account.account, active.task);
-    // Read before the intent: a job that seems too young is found, one that seems too old is not.
+    // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
     const madeAt = timers.monotonic();
     const intendedThereAt = account.account.provider.upstreamTime?.();
     const intent = {
@@ -75,15 +75,15 @@ export function createSubmission(parts: SubmissionParts): Submission {
     } as const;
     const intended = await activeTasks.apply(active, intent, { retryUntilWritten: true });
     if (!intended?.attempt) {
-      // Cancelled or expired since its turn came.
+      // The task was cancelled or has expired since it was admitted.
       account.untried();
       releaseSlot(active);
       return;
     }
 
     const job = jobOf(intended, intended.attempt, parts);
-    // After a pause of this process, or in another session, the task may be another node's, which has looked for a job in vain
-    // and asks for one itself.
+    // If this process was paused or lost its lease, another node may drive the task, have found no job, and be submitting it
+    // itself.
     const maySend = () => cluster.hasLease() && activeTasks.drives(active);
     const failure = await duplicates.submitting(likenessOf(active), async () => {
       if (!maySend()) return new SendRefused();
@@ -126,17 +126,17 @@ export function createSubmission(parts: SubmissionParts): Submission {
       'submitting upstream failed',
     );
     if (failure instanceof SendRefused) {
-      // Nothing was sent, and nothing is known of the upstream by that.
+      // Nothing was sent, so this says nothing about the upstream.
       account.untried();
       await notSent(active, failure);
     } else if (created === 'unknown' && !activeTasks.drives(active)) {
-      // Whatever became of it, its next driver looks for it.
+      // The next driver searches for the job.
       account.untried();
     } else if (created === 'unknown') {
       account.backOff(failure);
       await reconcile(active, account, { madeAt });
     } else {
-      // A refusal of this very request says nothing against the account.
+      // A refusal of this request says nothing about the account.
       if (failure.ours === 'inputs') account.untried();
       else if (failure.retry === 'never') account.worked();
       else account.backOff(failure);
@@ -145,8 +145,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
   }
 
   /**
-   * This node could not send for a moment. Where the task has another driver by now, that one goes on; where it is still this node's,
-   * it waits for another turn, which is no attempt of the upstream's that could be the last.
+   * This node was temporarily not allowed to send. If another node drives the task by now, that node goes on. Otherwise the task
+   * goes back to the queue, and the try does not count as an attempt.
    */
   async function notSent(active: ActiveTask, { detail = '' }: SendRefused): Promise<void> {
     await pause(timers, NOT_SENT_MS, stopping.signal);
@@ -160,7 +160,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
     if (waiting) parts.waiting(active);
   }
 
-  /** Two tasks driven by one job would both get its video, and one of them that of another's words. */
+  /** Fails the task: if two tasks shared a job, one of them would get the video of the other's prompt. */
   async function refuseReused(active: ActiveTask, upstreamId: string): Promise<void> {
     const { id: task, attempt } = active.task;
     log.error(
@@ -192,17 +192,17 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const event = { type: 'submit_confirmed', upstreamId, working } as const;
     await activeTasks.apply(active, event, { retryUntilWritten: true, claim });
     if (!activeTasks.drives(active)) await confirmForOwner(task, event);
-    // Or somebody else has confirmed it, who knew the id too.
+    // Also true if another node that knew the id has stored it.
     else if (active.task.phase === 'running') parts.running(active);
   }
 
   /**
-   * This node's session was lost while the answer was on its way, and this node alone knows what it says. Whoever drives the
-   * task by now would search for the job, or give it up: the id is written to the task, for its driver to find there.
+   * Stores the upstream id for the node that drives the task now. This node lost its lease during the call and is the only one
+   * that knows the id; without it the driver would have to search for the job, or give up.
    */
   async function confirmForOwner(submitted: Task, event: SubmitConfirmed): Promise<void> {
     const about = { task: submitted.id, upstreamId: event.upstreamId };
-    // Whether it has begun is for the driver to say, who would answer with less until this is heard there.
+    // Whether work has started is left to the driver, which may still report an earlier state to clients.
     const confirmed = { ...event, working: false };
     for (let tries = 0; tries < CONFIRM_TRIES && !(tries > 0 && stopping.signal.aborted); tries++) {
       try {
@@ -243,8 +243,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
   }
 
   /**
-   * Certainly not created upstream. A trouble of the account (its credential, its balance) says nothing about the task: all tasks
-   * wait alike until the account works again or their deadline, or go to another account.
+   * The job was certainly not created. A problem of the account (credential, balance) says nothing about the task: tasks wait until
+   * the account works again or they expire, or they go to another account.
    */
   async function refused(active: ActiveTask, failure: UpstreamError, last = false): Promise<void> {
     const detail = failure.detail ?? failure.message;
@@ -264,12 +264,12 @@ export function createSubmission(parts: SubmissionParts): Submission {
       { type: 'submit_refused', detail },
       { retryUntilWritten: true },
     );
-    // Unless the upstream has it after all, as somebody knew who told it meanwhile.
+    // The task is running if another node meanwhile stored the id of its job.
     if (active.task.phase !== 'running') releaseSlot(active);
     if (waiting) parts.waiting(active);
   }
 
-  /** Trouble of our own is no verdict on the task: nothing but its deadline ends the tries. */
+  /** A failure of this gateway says nothing about the task: it is retried until its deadline. */
   async function tryLater(active: ActiveTask, detail: string): Promise<void> {
     const waiting = await activeTasks.apply(
       active,
@@ -282,26 +282,26 @@ export function createSubmission(parts: SubmissionParts): Submission {
     active.ownTries += 1;
     const left = active.task.deadlineAt - clock.now();
     await pause(timers, Math.max(0, Math.min(wait, left)), stopping.signal);
-    // Cancelled, given to another node, or left for the next start meanwhile.
+    // Meanwhile the task was cancelled or transferred, or the gateway is stopping.
     if (stopping.signal.aborted || !activeTasks.drives(active) || active.task.phase !== 'accepted') return;
     parts.waiting(active);
   }
 
-  /** One look, and the id made durable before any twin can be mistaken for the job. */
+  /** Searches once. A found id is stored before a duplicate submission can be mistaken for the job. */
   function lookOnce(active: ActiveTask, lost: UnknownSubmission, provider: Provider): Promise<FindOutcome> {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
     return duplicates.searching(likenessOf(active), async () => {
       const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? unknown;
       if (!outcome.found) return outcome;
-      // Another task that asks for the same may have lost this job, and would be submitted again, while the own request arrives yet.
+      // The job may belong to an identical task that lost its response too, while this task's own request may still arrive.
       const mayBeAnothers = !outcome.isCertain && lost.sinceGivenUp() < SETTLED_MS;
       if (mayBeAnothers && (await store.submittingLike(active.task)).length > 0) return unknown;
-      // Again, for one that was submitted elsewhere since: its intent was stored before the job could be found.
+      // Checked again for submissions of other nodes since the search began: their intents are stored before their jobs can be found.
       if (!(await elsewhere.absent(active.task, stopping.signal))) return unknown;
       try {
         await confirm(active, outcome.upstreamId, false, true);
       } catch (error) {
-        // Somebody else's after all: it was confirmed between the question and now.
+        // The job belongs to another task, whose id was stored after the search.
         if (error instanceof UpstreamIdTaken) return unknown;
         throw error;
       }
@@ -309,7 +309,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
     });
   }
 
-  /** Undefined where the gateway stops before the upstream has told. A job that is found is confirmed. */
+  /** Searches repeatedly, and stores the id of a job that is found. Undefined if the gateway stops first. */
   async function lookFor(active: ActiveTask, lost: UnknownSubmission, { account }: AccountState) {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
     const { provider } = account;
@@ -331,14 +331,14 @@ export function createSubmission(parts: SubmissionParts): Submission {
           { event: 'upstream.find_failed', task: lost.taskId, account: account.id, err: error },
           'searching for a lost submission failed',
         );
-        // An error says nothing about the submission: only the task's deadline ends the asking.
+        // An error says nothing about the submission: it is retried until the task's deadline.
         if (timers.monotonic() > active.deadline) return unknown;
       }
     }
     return unknown;
   }
 
-  /** False once the id has come from elsewhere, or the task has another driver. */
+  /** False once another node has stored the id or drives the task. */
   const searching = (active: ActiveTask): boolean =>
     activeTasks.drives(active) && active.task.phase === 'submitting';
 
@@ -358,25 +358,25 @@ export function createSubmission(parts: SubmissionParts): Submission {
       request: asked ?? active.task.request,
       intendedAt: attempt.intendedAt,
       ...(attempt.intendedThereAt === undefined ? {} : { intendedThereAt: attempt.intendedThereAt }),
-      // A process that was suspended counts too little, a wall clock that was set anything: the larger one is safe.
+      // The monotonic clock may stop during a suspension and the wall clock may be set: the larger value is safe.
       ...(madeAt === undefined
         ? {}
         : {
             sinceIntent: () =>
               Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt),
           }),
-      // After a restart the last process has certainly ended.
+      // After a restart, the process that submitted has certainly ended.
       sinceGivenUp: () => msBetween(givenUpAt, timers.monotonic()),
       isKnown: (upstreamId) => parts.store.isKnownUpstream(attempt.accountId, upstreamId),
     };
     if (adopted && cluster.shared && !account.account.provider.find) {
-      // Nobody can be asked, but the node that was submitting it may live, and tell the id as soon as it has it.
+      // The upstream has no search, but the node that submitted it may be alive and store the id when it gets it.
       await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, stopping.signal);
       if (stopping.signal.aborted || !searching(active)) return;
     }
     const outcome = await lookFor(active, lost, account);
     if (!outcome || outcome.found) return;
-    // Without its model nobody knows what exactly was asked for: what is not found may be there all the same.
+    // Without its model the exact request is unknown, so a job that was not found may still exist.
     if (outcome.certainty === 'absent' && asked) {
       return refused(
         active,
@@ -395,7 +395,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
       await refused(
         active,
         new UpstreamError('upstream_unavailable', { created: 'no', detail: 'unknown outcome, resubmitted' }),
-        // What may have been billed each time is counted over restarts too.
+        // Counted across restarts, because each attempt may have been billed.
         attempt.number - active.ownTries >= settings.maxAttempts,
       );
       return;
@@ -403,7 +403,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
     await activeTasks.apply(
       active,
       { type: 'failed', error: taskError('submission_unknown', message), outcome: 'unknown' },
-      // The node that was submitting it may have told the id in the meantime.
+      // The node that submitted it may have stored the id in the meantime.
       { retryUntilWritten: true, only: 'submitting' },
     );
   }
@@ -411,7 +411,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
   return { submit, reconcile, stop: () => stopping.abort() };
 }
 
-/** What is asked of the upstream in an attempt. */
+/** The job that an attempt submits upstream. */
 export function jobOf(
   task: Task,
   { number, idempotencyKey, upstreamModel }: Attempt,
@@ -421,11 +421,11 @@ export function jobOf(
   return { taskId: task.id, attempt: number, idempotencyKey, upstreamModel, request, openInput };
 }
 
-/** What a lost submission is searched by: two tasks that agree in it cannot be told apart in a list. */
+/** The key by which a lost submission is searched: two tasks with the same key cannot be told apart in a list. */
 const likenessOf = ({ task }: ActiveTask): string =>
   JSON.stringify([task.attempt?.accountId, task.attempt?.upstreamModel, promptKey(task.request.prompt)]);
 
-/** What an adapter throws beside its own error is a defect of ours or a lost connection: the outcome is unknown. */
+/** Any other error than an `UpstreamError` is a bug in the adapter or a lost connection: the outcome is unknown. */
 export function asUpstreamError(error: unknown): UpstreamError {
   if (error instanceof UpstreamError) return error;
   const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');

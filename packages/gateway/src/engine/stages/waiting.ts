@@ -5,11 +5,11 @@ import { REASONS, type Reason, type TaskError, taskError } from '../../tasks/rea
 /** Why a task has not been submitted yet, in words that any caller may read. */
 export interface Waiting {
   readonly for: 'account_limit' | 'account_blocked';
-  /** One sentence; nothing of the upstream's own words. */
+  /** One sentence, without any of the upstream's own text. */
   readonly reason: string;
-  /** Milliseconds UTC of the next try, where there is one. */
+  /** Time of the next try, if known, in milliseconds UTC. */
   readonly retryAt?: number;
-  /** What the account was refused for, as far as this node was told. */
+  /** Why the account was refused, if this node knows. */
   readonly trouble?: Reason;
 }
 
@@ -23,8 +23,8 @@ const BLOCKED_BY: Partial<Record<Reason, string>> = {
 };
 
 /**
- * What holds a task up, told by the accounts that could take it. `queued`: it waits at this node, so that a lack of places here is
- * what it waits for; of another node's task only a trouble of all accounts is known.
+ * Why a task waits, judging by the accounts that could serve it. `queued`: it is queued on this node, so it may be waiting for a free
+ * slot. For a task of another node, only a problem that affects all accounts is known.
  */
 export function waitingFor(accounts: readonly AccountState[], queued: boolean): Waiting | undefined {
   if (accounts.length === 0) return undefined;
@@ -39,7 +39,7 @@ export function waitingFor(accounts: readonly AccountState[], queued: boolean): 
   };
 }
 
-/** How a task ends that waited until its deadline: with the account's trouble, where that is what it waited for. */
+/** The error of a task that waited until its deadline: that of the account, if an account problem was the reason. */
 export function expiredWaiting(waiting: Waiting | undefined): TaskError {
   const { trouble } = waiting ?? {};
   if (trouble && REASONS[trouble].retry === 'elsewhere')
