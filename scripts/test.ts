@@ -23,6 +23,11 @@ const CHECKS: readonly Check[] = [
     keeps: 'who may import whom',
     command: ['depcruise', '--config', '.dependency-cruiser.mjs', '.'],
   },
+  {
+    name: 'layout',
+    keeps: 'full folders, repeated prefixes, scattered files',
+    command: ['node', 'scripts/check/layout.ts'],
+  },
   { name: 'unused', keeps: 'no unused file, export or dependency', command: ['knip', '--no-progress'] },
   {
     name: 'licences',

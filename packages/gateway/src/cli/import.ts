@@ -9,7 +9,7 @@ import { lockFolder } from '../store/folder/lock.ts';
 import { MOVED, markFolder, refuseBackupFolder } from '../store/folder/marks.ts';
 import { type FolderRows, readFolderRows } from '../store/folder/rows.ts';
 import { unusableDatabase } from '../store/postgres/errors.ts';
-import { importSqlite, refuseImport } from '../store/postgres/importSqlite.ts';
+import { importSqlite, refuseImport } from '../store/importSqlite.ts';
 import { migratePostgres } from '../store/postgres/migrations.ts';
 import { connectionTo } from '../store/postgres/url.ts';
 import { openSqliteFile, sqlitePath } from '../store/sqlite/file.ts';

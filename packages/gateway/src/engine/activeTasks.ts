@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { AccountState } from '../limits/account.ts';
 import { StoreRefused } from '../store/errors.ts';
 import type { MediaRow } from '../store/store.ts';
@@ -6,7 +7,6 @@ import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import { later, type Moment } from '../time/clock.ts';
 import { fallbackFor } from './fallbackEvent.ts';
-import { isSameWrite } from './isSameWrite.ts';
 import type { EngineParts } from './parts.ts';
 
 /** An unfinished task that this node drives: the stored task, and the state that is kept in memory only. */
@@ -327,4 +327,12 @@ export const newActiveTask = (task: Task, deadline: Moment): ActiveTask => ({
 export function releaseSlot(active: ActiveTask): void {
   active.slot?.release();
   active.slot = undefined;
+}
+
+/** Whether the stored task is the result of the write that was tried, with or without a cancel request stored after it. */
+function isSameWrite(stored: Task, tried: Task): boolean {
+  if (stored.version <= tried.version) return isDeepStrictEqual(stored, tried);
+  const { version: _stored, cancelRequestedAt: _noted, ...is } = stored;
+  const { version: _tried, cancelRequestedAt: _before, ...was } = tried;
+  return isDeepStrictEqual(is, was);
 }

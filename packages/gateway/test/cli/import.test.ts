@@ -11,7 +11,7 @@ import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
 import type { S3Options } from '../../src/media/s3/storage.ts';
 import { createS3Storage } from '../../src/media/s3/storage.ts';
 import { BACKUP, MOVED, markFolder } from '../../src/store/folder/marks.ts';
-import { IMPORTED_TABLES } from '../../src/store/postgres/importSqlite.ts';
+import { IMPORTED_TABLES } from '../../src/store/importSqlite.ts';
 import { migratePostgres } from '../../src/store/postgres/migrations.ts';
 import { migrateSqlite } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';

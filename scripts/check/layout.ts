@@ -15,6 +15,21 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/store\/(?:sqlite|postgres)\/(?:accounts|keys|media|parts)\.ts/,
     why: 'a part of the store, the same in each driver',
   },
+  {
+    files: /\/api\/http\/(?:base64|hangUp)\.ts$/,
+    why: 'about HTTP alone, and the route that uses it is long',
+  },
+  { files: /\/api\/reads\.ts$/, why: 'what every read of a task goes through, whichever route comes next' },
+  { files: /\/cli\/migrate\.ts$/, why: 'a file per subcommand' },
+  {
+    files: /\/cluster\/postgres\/(?:databaseClock|livingNodes)\.ts$/,
+    why: 'a question to the server of its own connection',
+  },
+  { files: /\/cluster\/rebalance\.ts$|\/limits\/turns\.ts$/, why: 'a pure function, tested by itself' },
+  {
+    files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents|ingest\/store)\.ts$/,
+    why: 'one step of its own, of a part that is long',
+  },
   { files: /\/catalogue\/entries\//, why: 'a table: the models of one family' },
   {
     files: /\/simulators\/src\/\w+\/(?:errors|models)\.ts$/,
