@@ -12,7 +12,7 @@ export function modelsDocument(models: readonly Model[]): string {
     '# Models',
     '',
     'What the catalogue holds; `GET /v1/models` tells the same, with what this installation changed and whether a model',
-    'can be used here. Made from `packages/gateway/src/models/catalogue/` by `npm run docs`.',
+    'can be used here. Made from `packages/gateway/src/catalogue/entries/` by `npm run docs`.',
     '',
     '| model | upstream | seconds | resolution | price a second | answers with | typical time (median, 90%) |',
     '| --- | --- | --- | --- | --- | --- | --- |',

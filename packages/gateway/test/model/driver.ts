@@ -165,7 +165,7 @@ function search(world: World, { task, row, isCurrent }: Driver, step: StepOf): v
     return;
   }
   step('looks upstream: it cannot be told', 'fair', (next, its) => apply(next, its, 'giving up'));
-  // All tasks of the model look alike: `recovery/duplicateGuard.ts` on this node, `remoteDuplicateGuard.ts` on the others.
+  // All tasks of the model look alike: `engine/recovery/duplicateGuard.ts` on this node, `remoteDuplicateGuard.ts` on the others.
   const isAlone = !world.drivers.some((other) => other.task !== task && isSubmitting(world, other));
   if (!isAlone) return;
   const known = new Set(world.rows.map((other) => other?.job));

@@ -1,6 +1,6 @@
 /** What keeps a task from having two drivers that both send, or none. A test takes each out. */
 export interface Guards {
-  /** createFence` in `providers/http/fence.ts`: whether a creation may go out is asked at the last moment before it would. */
+  /** createFence` in `providers/http/leaseGuard.ts`: whether a creation may go out is asked at the last moment before it would. */
   readonly fence: boolean;
   /** `maySend` in `engine/stages/submit.ts` asks for the very active task, not for the lease alone. */
   readonly fenceAsksForTheTask: boolean;

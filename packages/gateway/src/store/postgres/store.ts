@@ -68,7 +68,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       const [row] = await read<{ value: string }>(SQL.secret, [name]);
       return row?.value ?? '';
     },
-    // Other nodes tell that keys changed (`cluster.ts`); there is nothing to look for here.
+    // Other nodes tell that keys changed (`cluster/messages.ts`); there is nothing to look for here.
     onExternalChange: () => () => undefined,
     unreadable: () => rows.unreadable,
     check,
