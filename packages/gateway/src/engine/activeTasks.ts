@@ -19,11 +19,11 @@ export interface ActiveTask {
   /** The slot taken on an account. It is released when the upstream is done with the task. */
   slot: AccountState | undefined;
   /** Submissions that failed because of this gateway itself. They do not count towards `maxAttempts`. */
-  ownTries: number;
+  internalFailures: number;
   /** Refusals that count towards `maxAttempts`. Refusals caused by the account or by this gateway are not counted. */
   refusals: number;
   /** Consecutive polls that failed or did not find the job. */
-  askFailures: number;
+  pollFailures: number;
   missingSince: Moment | undefined;
   /** When the task expires, computed from the time that was left when this node took it over. */
   readonly deadline: Moment;
@@ -237,7 +237,7 @@ export function createActiveTasks({
   }
 
   /** Reads the stored task and retries while the store is down, because the change is not announced again. */
-  async function readOn(active: ActiveTask): Promise<Task | undefined> {
+  async function readWithRetry(active: ActiveTask): Promise<Task | undefined> {
     while (drives(active)) {
       try {
         return await store.task(active.task.id);
@@ -278,7 +278,7 @@ export function createActiveTasks({
     refresh: (active) =>
       inTurn(active, async () => {
         const before = active.task;
-        const stored = await readOn(active);
+        const stored = await readWithRetry(active);
         if (stored) active.writeUnknown = false;
         if (!stored || stored.version <= before.version || !drives(active)) return;
         active.task = stored;
@@ -308,9 +308,9 @@ export const newActiveTask = (task: Task, deadline: Moment): ActiveTask => ({
   progress: undefined,
   expectedAt: undefined,
   slot: undefined,
-  ownTries: 0,
+  internalFailures: 0,
   refusals: 0,
-  askFailures: 0,
+  pollFailures: 0,
   missingSince: undefined,
   deadline,
   ageFrom: undefined,

@@ -13,7 +13,7 @@ import { type ActiveTask, createActiveTasks } from './activeTasks.ts';
 import { type ClockSteps, createClockSteps } from './cleanup/clockSteps.ts';
 import { removeTask } from './cleanup/removeTask.ts';
 import { createRetention } from './cleanup/retention.ts';
-import { further, type LiveProgress, shareProgress } from './events/progress.ts';
+import { type LiveProgress, maxProgress, shareProgress } from './events/progress.ts';
 import type { EngineParts } from './parts.ts';
 import { createLateResults } from './recovery/lateResults.ts';
 import { createMediaScrub, type MediaScrub } from './repair/scrub.ts';
@@ -107,22 +107,22 @@ export function createEngine(parts: EngineParts): Engine {
       return [account.id, state];
     }),
   );
-  const activeTasks = createActiveTasks({ ...parts, changed: changedElsewhere });
+  const activeTasks = createActiveTasks({ ...parts, changed: changedRemotely });
   const calls = new Set<Promise<unknown>>();
   const unsubscribe: (() => void)[] = [];
   let draining = false;
   let settled = false;
 
   /** Tracks work that `drain` waits for. */
-  function keep(work: Promise<unknown>): void {
-    const kept = work.catch((error) =>
+  function trackWork(work: Promise<unknown>): void {
+    const tracked = work.catch((error) =>
       log.error(
         { event: 'task.driver_failed', err: error },
         'driving a task failed; the next start resumes it',
       ),
     );
-    calls.add(kept);
-    void kept.finally(() => calls.delete(kept));
+    calls.add(tracked);
+    void tracked.finally(() => calls.delete(tracked));
   }
 
   /** A video made from another one must use the account that holds the source. */
@@ -164,7 +164,7 @@ export function createEngine(parts: EngineParts): Engine {
     accounts: [...accountStates.values()],
     timers,
     mayUse,
-    admit: (active, account) => keep(submission.submit(active, account)),
+    admit: (active, account) => trackWork(submission.submit(active, account)),
   });
   const cancellation = createCancellation({ ...parts, activeTasks, admission, accountStates });
   const submission = createSubmission({
@@ -172,7 +172,7 @@ export function createEngine(parts: EngineParts): Engine {
     activeTasks,
     running(active) {
       polling.track(active);
-      if (active.task.cancelRequestedAt !== undefined) keep(cancellation.carryOut(active));
+      if (active.task.cancelRequestedAt !== undefined) trackWork(cancellation.executeRequest(active));
     },
     waiting: (active) => enqueue(active, true),
   });
@@ -188,21 +188,21 @@ export function createEngine(parts: EngineParts): Engine {
     downloads,
     cancellation,
     enqueue: (active) => enqueue(active),
-    keep,
+    trackWork,
   });
 
   function enqueue(active: ActiveTask, front = false): void {
     active.cancelTimer?.();
     if (active.task.cancelRequestedAt !== undefined) {
-      keep(cancellation.carryOut(active));
+      trackWork(cancellation.executeRequest(active));
       return;
     }
     if (timers.monotonic() >= active.deadline) {
-      keep(expireWaiting(active));
+      trackWork(expireWaiting(active));
       return;
     }
     active.cancelTimer = timers.after(msBetween(timers.monotonic(), active.deadline), () =>
-      keep(expireWaiting(active)),
+      trackWork(expireWaiting(active)),
     );
     admission.enqueue(active, front);
   }
@@ -226,7 +226,7 @@ export function createEngine(parts: EngineParts): Engine {
     for (const [accountId, state] of accountStates) if (id === undefined || id === accountId) state.retry();
     for (const active of [...activeTasks]) {
       const accountId = active.task.attempt?.accountId;
-      if (active.askFailures > 0 && (id === undefined || id === accountId)) polling.askNow(active);
+      if (active.pollFailures > 0 && (id === undefined || id === accountId)) polling.pollNow(active);
     }
   }
 
@@ -245,17 +245,17 @@ export function createEngine(parts: EngineParts): Engine {
   function release(active: ActiveTask): void {
     admission.remove(active);
     activeTasks.release(active);
-    progress.left(active.task.id, { percent: active.progress, expectedAt: active.expectedAt });
+    progress.transferred(active.task.id, { percent: active.progress, expectedAt: active.expectedAt });
     // The next driver may change the task before this node receives a message.
     feed.invalidate(active.task.id);
   }
 
   /** Another node wrote a task that this node drives: a cancel request, or an upstream id that only that node knew. */
-  function changedElsewhere(active: ActiveTask, before: Task): void {
+  function changedRemotely(active: ActiveTask, before: Task): void {
     const { phase, cancelRequestedAt } = active.task;
     if (before.phase === 'submitting' && phase === 'running') polling.track(active);
     if (before.cancelRequestedAt === undefined && cancelRequestedAt !== undefined) {
-      keep(cancellation.carryOut(active));
+      trackWork(cancellation.executeRequest(active));
     }
   }
 
@@ -269,11 +269,11 @@ export function createEngine(parts: EngineParts): Engine {
       case 'moved':
         for (const [id, version] of message.tasks) {
           const active = activeTasks.get(id);
-          if (active && version > active.task.version) keep(reread(active));
+          if (active && version > active.task.version) trackWork(reread(active));
         }
         break;
       case 'hint':
-        askAbout(message.account, message.upstreamId);
+        pollJob(message.account, message.upstreamId);
         break;
       case 'retry':
         retryAccounts(message.account);
@@ -284,9 +284,9 @@ export function createEngine(parts: EngineParts): Engine {
   }
 
   /** Polls a job at once; false if this node does not drive its task. */
-  function askAbout(accountId: string, upstreamId: string): boolean {
+  function pollJob(accountId: string, upstreamId: string): boolean {
     const active = activeTasks.byUpstream(accountId, upstreamId);
-    if (active) polling.askNow(active);
+    if (active) polling.pollNow(active);
     return active !== undefined;
   }
 
@@ -319,7 +319,7 @@ export function createEngine(parts: EngineParts): Engine {
       }
       feed.onChange(({ task, transition }) => {
         const active = transition ? undefined : activeTasks.get(task.id);
-        if (active) progress.tell(task.id, { percent: active.progress, expectedAt: active.expectedAt });
+        if (active) progress.update(task.id, { percent: active.progress, expectedAt: active.expectedAt });
       });
       cluster.onMessage(receive);
       await ownership.start();
@@ -388,7 +388,7 @@ export function createEngine(parts: EngineParts): Engine {
       const told = progress.of(taskId);
       if (!active) return told;
       // The previous driver may have broadcast more progress than this node has seen yet.
-      return { percent: further(active.progress, told?.percent), expectedAt: active.expectedAt };
+      return { percent: maxProgress(active.progress, told?.percent), expectedAt: active.expectedAt };
     },
 
     waiting: waitingOf,
@@ -407,7 +407,7 @@ export function createEngine(parts: EngineParts): Engine {
 
     remove: (task) => removeTask(parts, task),
     hint(accountId, upstreamId) {
-      if (!askAbout(accountId, upstreamId))
+      if (!pollJob(accountId, upstreamId))
         cluster.broadcast({ kind: 'hint', account: accountId, upstreamId });
     },
     get draining() {

@@ -19,7 +19,7 @@ interface ResumeParts extends EngineParts {
   /** Puts an accepted task in its queue. */
   readonly enqueue: (active: ActiveTask) => void;
   /** Tracks work that a drain waits for. */
-  readonly keep: (work: Promise<unknown>) => void;
+  readonly trackWork: (work: Promise<unknown>) => void;
 }
 
 /** Resumes a task where its last driver left it. The stored attempt is sufficient, even if the model is no longer in the catalogue. */
@@ -31,34 +31,34 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
     polling,
     downloads,
     cancellation,
-    keep,
+    trackWork,
     clock,
     timers,
     log,
   } = parts;
 
-  function goOn(active: ActiveTask): void {
+  function proceed(active: ActiveTask): void {
     if (active.task.phase === 'storing') {
       downloads.start(active, { resumed: true });
       return;
     }
     polling.track(active);
-    polling.askNow(active);
-    if (active.task.cancelRequestedAt !== undefined) keep(cancellation.carryOut(active));
+    polling.pollNow(active);
+    if (active.task.cancelRequestedAt !== undefined) trackWork(cancellation.executeRequest(active));
   }
 
-  async function resume(active: ActiveTask, again: NonNullable<Provider['resume']>): Promise<void> {
+  async function resume(active: ActiveTask, resumeJob: NonNullable<Provider['resume']>): Promise<void> {
     const { task } = active;
     if (task.attempt) {
       // If it fails, the next poll reports the job as missing.
-      await again(jobOf(task, task.attempt, parts)).catch((error) =>
+      await resumeJob(jobOf(task, task.attempt, parts)).catch((error) =>
         log.warn(
           { event: 'upstream.adopt_failed', task: task.id, err: error },
           'cannot resume a job that another node started',
         ),
       );
     }
-    if (activeTasks.drives(active)) goOn(active);
+    if (activeTasks.drives(active)) proceed(active);
   }
 
   /** Without its account the submission cannot be looked up. A restart with the account configured can do so until the deadline. */
@@ -68,7 +68,7 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
       'the account that a task was being submitted to is not configured; configure it again or the task will fail',
     );
     active.cancelTimer = timers.after(active.task.deadlineAt - clock.now(), () =>
-      keep(loseSubmission(active)),
+      trackWork(loseSubmission(active)),
     );
   }
 
@@ -95,13 +95,13 @@ export function createResume(parts: ResumeParts): (task: Task) => void {
         parts.enqueue(active);
         return;
       case 'submitting':
-        if (state) keep(submission.reconcile(active, state, { adopted: true }));
+        if (state) trackWork(submission.reconcile(active, state, { adopted: true }));
         else waitForAccount(active);
         return;
       case 'running':
       case 'storing':
-        if (state?.account.provider.resume) keep(resume(active, state.account.provider.resume));
-        else goOn(active);
+        if (state?.account.provider.resume) trackWork(resume(active, state.account.provider.resume));
+        else proceed(active);
     }
   };
 }

@@ -41,7 +41,7 @@ export interface AccountState {
   /** Records that the upstream works. */
   worked(): void;
   /** Records that a submission was not sent, which says nothing about the upstream. */
-  untried(): void;
+  cancelStart(): void;
   /** Called whenever a slot becomes free or the account recovers. */
   onReady(listener: () => void): void;
 }
@@ -149,7 +149,7 @@ export function createAccountState(
       failures = 0;
       announce();
     },
-    untried() {
+    cancelStart() {
       starting = Math.max(0, starting - 1);
       announce();
     },

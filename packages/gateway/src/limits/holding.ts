@@ -23,8 +23,8 @@ export interface Holding {
   readonly lastReport: AccountReport | undefined;
   readonly lastGrant: AccountGrant | undefined;
   /** Attaches a problem or recovery of the account to the next report. */
-  pend(trouble: AccountTrouble, now: number): void;
-  readonly hasNews: boolean;
+  attachTrouble(trouble: AccountTrouble, now: number): void;
+  readonly hasTrouble: boolean;
 }
 
 /** A smaller decrease of the rate is not announced: shares drift with every task that comes and goes. */
@@ -37,8 +37,8 @@ export function createHolding(account: string, limit: number): Holding {
   let gaveBack = false;
   let lastReport: AccountReport | undefined;
   let lastGrant: AccountGrant | undefined;
-  let news: { trouble: AccountTrouble; until: number } | undefined;
-  let sent: typeof news;
+  let pendingTrouble: { trouble: AccountTrouble; until: number } | undefined;
+  let sent: typeof pendingTrouble;
 
   const places = (): number => Math.min(held.places, fair.places);
   const rate = (): number => Math.min(held.rate, fair.rate);
@@ -48,7 +48,7 @@ export function createHolding(account: string, limit: number): Holding {
     held = { places: grant.places, rate: grant.rate };
     fair = { places: grant.fairPlaces, rate: grant.fairRate };
     lastGrant = grant;
-    if (news === sent) news = undefined;
+    if (pendingTrouble === sent) pendingTrouble = undefined;
     return before.places !== places() || before.rate !== rate();
   }
 
@@ -59,7 +59,7 @@ export function createHolding(account: string, limit: number): Holding {
       const kept = { places: Math.max(places(), Math.min(held.places, inUse)), rate: rate() };
       gaveBack = kept.places < held.places || kept.rate < held.rate * WORTH_TELLING;
       held = kept;
-      sent = news;
+      sent = pendingTrouble;
       lastReport = {
         account,
         limit,
@@ -67,7 +67,9 @@ export function createHolding(account: string, limit: number): Holding {
         inUse,
         waiting,
         generation,
-        ...(news ? { trouble: { ...news.trouble, waitMs: Math.max(0, news.until - now) } } : {}),
+        ...(pendingTrouble
+          ? { trouble: { ...pendingTrouble.trouble, waitMs: Math.max(0, pendingTrouble.until - now) } }
+          : {}),
       };
       return lastReport;
     },
@@ -93,11 +95,11 @@ export function createHolding(account: string, limit: number): Holding {
     get lastGrant() {
       return lastGrant;
     },
-    pend(trouble, now) {
-      news = { trouble, until: now + trouble.waitMs };
+    attachTrouble(trouble, now) {
+      pendingTrouble = { trouble, until: now + trouble.waitMs };
     },
-    get hasNews() {
-      return news !== undefined;
+    get hasTrouble() {
+      return pendingTrouble !== undefined;
     },
   };
 }

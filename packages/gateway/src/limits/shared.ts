@@ -54,7 +54,7 @@ interface Entry {
   /** The latest revision of the account's trouble that this node knows. */
   revision: number;
   /** Whether this node has received a grant since it started. */
-  heard: boolean;
+  hasGrant: boolean;
 }
 
 /**
@@ -87,7 +87,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     });
   }
 
-  const hurry = (entry: Entry) => {
+  const reportSoon = (entry: Entry) => {
     if (entry.urgent) return;
     entry.urgent = true;
     wake(Math.max(now(), lastAt + APART_MS));
@@ -96,7 +96,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   function isDue(entry: Entry): boolean {
     const { holding } = entry;
     const { lastReport } = holding;
-    if (entry.urgent || holding.hasNews || !lastReport) return true;
+    if (entry.urgent || holding.hasTrouble || !lastReport) return true;
     if (now() - entry.reportedAt >= UNCHANGED_MS) return true;
     const { inUse, waiting } = entry.usage();
     return inUse !== lastReport.inUse || waiting !== lastReport.waiting || !holding.isSettled(inUse);
@@ -119,13 +119,13 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
   }
 
   async function report(due: readonly Entry[]): Promise<void> {
-    const spare = await exchange(due);
+    const spare = await sendReports(due);
     // Return at once what other nodes wait for. They are notified when it is available.
-    if (spare.length > 0) await exchange(spare);
+    if (spare.length > 0) await sendReports(spare);
   }
 
   /** Sends reports and applies the grants. Resolves with the accounts of which this node can return something that others wait for. */
-  async function exchange(due: readonly Entry[]): Promise<readonly Entry[]> {
+  async function sendReports(due: readonly Entry[]): Promise<readonly Entry[]> {
     const mine = session;
     lastAt = now();
     const reports = due.map((entry) => {
@@ -169,12 +169,12 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     const isFirst = holding.lastGrant === undefined;
     if (holding.granted(grant)) for (const listener of entry.changed) listener();
     // Unreported news of this node is newer than the grant.
-    if (isNews && !holding.hasNews) {
+    if (isNews && !holding.hasTrouble) {
       // A credential refused before this node started may be fixed in its configuration, so its first task probes the account.
-      const news = entry.heard || !isForPeople(grant) ? grant : { ...grant, waitMs: 0 };
-      for (const listener of entry.troubled) listener(news);
+      const pendingTrouble = entry.hasGrant || !isForPeople(grant) ? grant : { ...grant, waitMs: 0 };
+      for (const listener of entry.troubled) listener(pendingTrouble);
     }
-    entry.heard = true;
+    entry.hasGrant = true;
     if (grant.lacking || (grant.wanted && gaveBack) || isFirst)
       cluster.broadcast({ kind: 'shares', account });
     return grant.wanted && holding.hasSpare(entry.usage().inUse);
@@ -197,14 +197,14 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
     cluster.onLease((event) => {
       if (event === 'lost') return forfeitAll();
       lastAt = Number.NEGATIVE_INFINITY;
-      for (const entry of entries.values()) hurry(entry);
+      for (const entry of entries.values()) reportSoon(entry);
       wake(now());
     }),
     cluster.onMessage((message) => {
       if (message.kind !== 'shares' && message.kind !== 'account') return;
       const entry = entries.get(message.account);
       if (!entry) return;
-      if (message.kind === 'shares') hurry(entry);
+      if (message.kind === 'shares') reportSoon(entry);
       else for (const listener of entry.troubled) listener(message);
     }),
   ];
@@ -236,7 +236,7 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
         aheadMs: 0,
         urgent: false,
         revision: 0,
-        heard: false,
+        hasGrant: false,
       };
       entries.set(account.id, entry);
       const { holding } = entry;
@@ -247,13 +247,13 @@ export function createAccountShares(parts: SharesParts): SharedAccounts {
           // Other nodes already know that tasks wait here, and send a message when something is available.
           if (happened === 'lacking' && (holding.lastReport?.waiting ?? 0) > 0) return;
           if (happened === 'released' && !holding.lastGrant?.wanted) return;
-          hurry(entry);
+          reportSoon(entry);
         },
         tell(trouble) {
           const { failures, waitMs, reason } = trouble;
           cluster.broadcast({ kind: 'account', account: account.id, failures, waitMs, reason });
-          holding.pend(trouble, now());
-          hurry(entry);
+          holding.attachTrouble(trouble, now());
+          reportSoon(entry);
         },
         onChange: (listener) => void entry.changed.push(listener),
         onTrouble: (listener) => void entry.troubled.push(listener),

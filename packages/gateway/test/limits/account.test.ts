@@ -172,7 +172,7 @@ describe('an account that refuses for the moment', () => {
 
   it.each([
     ['works', 'worked'],
-    ['was not tried', 'untried'],
+    ['was not tried', 'cancelStart'],
   ] as const)('has one task feel the way, until it is known what came of that one: it %s', (_what, how) => {
     const { state, ready, pass } = anAccount({ limits: { inFlight: 5 } });
     state.take();
@@ -184,12 +184,12 @@ describe('an account that refuses for the moment', () => {
     const before = ready();
     state[how]();
     expect(ready()).toBe(before + 1);
-    expect([state.blocked(), state.readyIn()]).toEqual([how === 'untried', 0]);
+    expect([state.blocked(), state.readyIn()]).toEqual([how === 'cancelStart', 0]);
   });
 
   it('is no worse for what was neither begun nor refused', () => {
     const { state } = anAccount({ limits: { inFlight: 5 } });
-    state.untried();
+    state.cancelStart();
     state.worked();
     state.backOff(refusal(0));
     state.take();

@@ -124,24 +124,24 @@ describe('news of an account', () => {
   it('goes with the next report, with what is left of its wait', () => {
     const holding = holdingOf(TEN);
     expect(holding.report({ inUse: 0, waiting: 0 }, 0).trouble).toBeUndefined();
-    holding.pend(trouble, 1000);
-    expect(holding.hasNews).toBe(true);
+    holding.attachTrouble(trouble, 1000);
+    expect(holding.hasTrouble).toBe(true);
     expect(holding.report({ inUse: 0, waiting: 0 }, 3000).trouble).toEqual({ ...trouble, waitMs: 3000 });
     expect(holding.report({ inUse: 0, waiting: 0 }, 9000).trouble).toEqual({ ...trouble, waitMs: 0 });
   });
 
   it('is told until it was heard, and what came in between is told next', () => {
     const holding = holdingOf(TEN);
-    holding.pend(trouble, 0);
+    holding.attachTrouble(trouble, 0);
     holding.report({ inUse: 0, waiting: 0 }, 0);
     holding.lost();
-    expect(holding.hasNews).toBe(true);
+    expect(holding.hasTrouble).toBe(true);
     holding.report({ inUse: 0, waiting: 0 }, 0);
-    holding.pend({ failures: 0, waitMs: 0 }, 0);
+    holding.attachTrouble({ failures: 0, waitMs: 0 }, 0);
     holding.granted(granted(TEN));
-    expect(holding.hasNews).toBe(true);
+    expect(holding.hasTrouble).toBe(true);
     expect(holding.report({ inUse: 0, waiting: 0 }, 0).trouble).toEqual({ failures: 0, waitMs: 0 });
     holding.granted(granted(TEN));
-    expect(holding.hasNews).toBe(false);
+    expect(holding.hasTrouble).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 /** Runs `work` for each item in order. A failure does not stop the rest. Resolves with the items that succeeded. */
-export async function eachAlone<T>(
+export async function tryEach<T>(
   items: readonly T[],
   work: (item: T) => Promise<void>,
   onFailure: (item: T, error: unknown) => void,

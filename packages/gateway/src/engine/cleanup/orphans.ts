@@ -2,7 +2,7 @@ import { isMediaKey, mediaIdOf } from '../../media/key.ts';
 import type { MediaObject } from '../../media/media.ts';
 import { isStagedForUnfinished } from '../ingest/ingest.ts';
 import type { EngineParts } from '../parts.ts';
-import { eachAlone } from './eachAlone.ts';
+import { tryEach } from './eachAlone.ts';
 
 /** Removes objects that no media row refers to, as after a restored older database or a failed removal. */
 export interface Orphans {
@@ -28,7 +28,7 @@ export function createOrphans({ store, storage, clock, log }: OrphanParts): Orph
   async function removeUnknown(objects: readonly MediaObject[]): Promise<number> {
     const known = await store.mediaKeys(objects.map(({ key }) => mediaIdOf(key)));
     const unknown = objects.filter(({ key }) => isUnknown(key, known.get(mediaIdOf(key))));
-    const removed = await eachAlone(
+    const removed = await tryEach(
       unknown,
       async ({ key, bytes }) => {
         log.warn(

@@ -2,7 +2,7 @@ import { move } from '../../tasks/lifecycle.ts';
 import { isTerminal, type Task } from '../../tasks/task.ts';
 import type { EngineParts } from '../parts.ts';
 import { tooLate } from '../stages/cancel.ts';
-import { eachAlone } from './eachAlone.ts';
+import { tryEach } from './eachAlone.ts';
 
 /** Deletes a finished task's prompt, inputs and video. Its ledger entries stay. Throws a 409 if it is not finished. */
 export async function removeTask(
@@ -24,7 +24,7 @@ export async function removeTask(
   }
   feed.publish({ task: deleted.task, transition: true });
   const errors: unknown[] = [];
-  const gone = await eachAlone(
+  const gone = await tryEach(
     rows,
     ({ storageKey }) => storage.remove(storageKey),
     (_row, error) => errors.push(error),

@@ -1,6 +1,6 @@
 import type { EngineParts } from '../parts.ts';
 import type { ClockSteps } from './clockSteps.ts';
-import { eachAlone } from './eachAlone.ts';
+import { tryEach } from './eachAlone.ts';
 import { createOrphans } from './orphans.ts';
 
 /** Removes expired media and idempotency records, in small batches. */
@@ -41,7 +41,7 @@ export function createRetention({
   const cancels = new Map<string, () => void>();
   /** After a change of leader the new one goes on. */
   const isOver = () => stopping.signal.aborted || !leads();
-  let told: ReadonlySet<string> = new Set();
+  let logged: ReadonlySet<string> = new Set();
 
   async function sweep(): Promise<number> {
     let removed = 0;
@@ -50,7 +50,7 @@ export function createRetention({
       const now = clock.now();
       const rows = await store.sweepable(now, now - PENDING_MS, BATCH, [...failed.keys()]);
       // Bytes first: a row without bytes is swept again, but bytes without a row would be found by no later sweep.
-      const gone = await eachAlone(
+      const gone = await tryEach(
         rows,
         ({ storageKey }) => storage.remove(storageKey),
         ({ id }, error) => failed.set(id, error),
@@ -61,18 +61,18 @@ export function createRetention({
       // If the storage itself is down, stop here: every further row would fail too.
       if (gone.length === 0) await storage.check();
     }
-    tellFailed(failed);
+    logFailed(failed);
     while (!isOver() && (await store.removeExpiredIdempotency(clock.now(), BATCH)) === BATCH);
     return removed;
   }
 
   /** Every sweep retries what cannot be removed, but it is logged only once. */
-  function tellFailed(failed: ReadonlyMap<string, unknown>): void {
+  function logFailed(failed: ReadonlyMap<string, unknown>): void {
     for (const [id, err] of failed) {
-      if (told.has(id)) continue;
+      if (logged.has(id)) continue;
       log.error({ event: 'retention.remove_failed', media: id, err }, 'removing expired media failed');
     }
-    told = new Set(failed.keys());
+    logged = new Set(failed.keys());
   }
 
   /** Runs `work` after `delayMs`, and then every `everyMs`. */

@@ -35,15 +35,15 @@ interface Watched {
 }
 
 /** How tasks that other nodes changed are read. */
-interface Others {
+interface RemoteReader {
   readonly reader: TaskReader;
   readonly log: Log;
 }
 
 /** Omit `others` if this node is the only one on its store. */
-export function createFeed(others?: Others): Feed {
-  const everyone = new Set<(change: Change) => void>();
-  const caches = new Set<(taskId: string | undefined) => void>();
+export function createFeed(others?: RemoteReader): Feed {
+  const changeListeners = new Set<(change: Change) => void>();
+  const cacheListeners = new Set<(taskId: string | undefined) => void>();
   const watched = new Map<string, Watched>();
 
   const reads = others
@@ -58,32 +58,32 @@ export function createFeed(others?: Others): Feed {
     : undefined;
 
   function notify(change: Change): void {
-    const of = watched.get(change.task.id);
-    if (!of || change.task.version < of.version) return;
-    of.version = change.task.version;
+    const entry = watched.get(change.task.id);
+    if (!entry || change.task.version < entry.version) return;
+    entry.version = change.task.version;
     // A copy, because listeners may unsubscribe while they run.
-    for (const listener of [...of.listeners]) listener(change);
+    for (const listener of [...entry.listeners]) listener(change);
   }
   function notifyCaches(taskId: string | undefined): void {
-    for (const listener of caches) listener(taskId);
+    for (const listener of cacheListeners) listener(taskId);
   }
 
   return {
     publish(change) {
-      for (const listener of everyone) listener(change);
+      for (const listener of changeListeners) listener(change);
       notify(change);
     },
     onChange(listener) {
-      everyone.add(listener);
-      return () => everyone.delete(listener);
+      changeListeners.add(listener);
+      return () => changeListeners.delete(listener);
     },
     onTask(taskId, listener) {
-      let of = watched.get(taskId);
-      if (!of) {
-        of = { listeners: new Set(), version: 0 };
-        watched.set(taskId, of);
+      let entry = watched.get(taskId);
+      if (!entry) {
+        entry = { listeners: new Set(), version: 0 };
+        watched.set(taskId, entry);
       }
-      const { listeners } = of;
+      const { listeners } = entry;
       listeners.add(listener);
       return () => {
         listeners.delete(listener);
@@ -100,8 +100,8 @@ export function createFeed(others?: Others): Feed {
       reads?.read([...watched.keys()]);
     },
     onInvalidate(listener) {
-      caches.add(listener);
-      return () => caches.delete(listener);
+      cacheListeners.add(listener);
+      return () => cacheListeners.delete(listener);
     },
   };
 }

@@ -9,15 +9,15 @@ export interface LiveProgress {
 }
 
 /** Progress of tasks on other nodes, as last broadcast by them. A hint that is kept in memory only. */
-export interface ProgressElsewhere {
+export interface RemoteProgress {
   of(taskId: string): LiveProgress | undefined;
 }
 
 /** Interval between progress broadcasts in milliseconds, and tasks per broadcast: progress must not delay transitions. */
-const TELL_MS = 500;
-const TOLD_AT_A_TIME = 500;
+const BROADCAST_MS = 500;
+const BROADCAST_TASKS = 500;
 /** Maximum number of remembered tasks. The least recently updated are dropped first. */
-const REMEMBERED = 50_000;
+const MAX_REMEMBERED = 50_000;
 
 /**
  * Broadcasts the progress of this node's tasks and remembers what other nodes broadcast, so that a client sees the same progress
@@ -28,41 +28,41 @@ export function shareProgress({
   feed,
   clock,
   timers,
-}: Pick<EngineParts, 'cluster' | 'feed' | 'clock' | 'timers'>): ProgressElsewhere & {
+}: Pick<EngineParts, 'cluster' | 'feed' | 'clock' | 'timers'>): RemoteProgress & {
   /** The progress of a task on this node has changed. */
-  tell(taskId: string, progress: LiveProgress): void;
+  update(taskId: string, progress: LiveProgress): void;
   /** A task moves to another node: its progress is remembered until that node broadcasts. */
-  left(taskId: string, progress: LiveProgress): void;
+  transferred(taskId: string, progress: LiveProgress): void;
 } {
-  const untold = new Map<string, LiveProgress>();
-  const elsewhere = new Map<string, LiveProgress>();
+  const pending = new Map<string, LiveProgress>();
+  const remote = new Map<string, LiveProgress>();
   let scheduled = false;
 
   function flush(): void {
     scheduled = false;
     const now = clock.now();
-    const batch = [...untold].slice(0, TOLD_AT_A_TIME);
-    for (const [id] of batch) untold.delete(id);
+    const batch = [...pending].slice(0, BROADCAST_TASKS);
+    for (const [id] of batch) pending.delete(id);
     const tasks = batch.map(
       ([id, { percent, expectedAt }]) =>
         [id, percent ?? null, Math.max(0, Math.round((expectedAt ?? now) - now))] as const,
     );
     if (tasks.length > 0) cluster.broadcast({ kind: 'progress', tasks });
-    if (untold.size > 0) schedule();
+    if (pending.size > 0) schedule();
   }
 
   function schedule(): void {
     if (scheduled) return;
     scheduled = true;
-    timers.after(TELL_MS, flush);
+    timers.after(BROADCAST_MS, flush);
   }
 
   function remember(id: string, percent: number | undefined, expectedAt: number | undefined): void {
-    const before = elsewhere.get(id)?.percent;
+    const before = remote.get(id)?.percent;
     // Deleted first, so that the entry moves to the end of the map's order.
-    elsewhere.delete(id);
-    elsewhere.set(id, { percent: further(before, percent), expectedAt });
-    if (elsewhere.size > REMEMBERED) elsewhere.delete(elsewhere.keys().next().value ?? '');
+    remote.delete(id);
+    remote.set(id, { percent: maxProgress(before, percent), expectedAt });
+    if (remote.size > MAX_REMEMBERED) remote.delete(remote.keys().next().value ?? '');
   }
 
   cluster.onMessage((message) => {
@@ -75,23 +75,23 @@ export function shareProgress({
   feed.onInvalidate((id) => {
     if (id !== undefined) return;
     // The lease was lost or is new: earlier broadcasts may be outdated.
-    elsewhere.clear();
-    untold.clear();
+    remote.clear();
+    pending.clear();
   });
 
   return {
-    of: (taskId) => elsewhere.get(taskId),
-    tell(taskId, progress) {
+    of: (taskId) => remote.get(taskId),
+    update(taskId, progress) {
       if (!cluster.shared) return;
-      untold.set(taskId, progress);
+      pending.set(taskId, progress);
       schedule();
     },
-    left(taskId, { percent, expectedAt }) {
+    transferred(taskId, { percent, expectedAt }) {
       if (cluster.shared && percent !== undefined) remember(taskId, percent, expectedAt);
     },
   };
 }
 
 /** The larger of two percentages: progress never decreases. */
-export const further = (a: number | undefined, b: number | undefined): number | undefined =>
+export const maxProgress = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);

@@ -29,7 +29,7 @@ export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsPart
   const waiting = new Set<string>();
   let reading = false;
 
-  async function readOn(): Promise<void> {
+  async function readWaiting(): Promise<void> {
     for (;;) {
       // Lets pending promise callbacks run first: a request between its read of the task and its subscription would miss the change.
       await turn();
@@ -80,7 +80,7 @@ export function createRemoteReads({ reader, wanted, done, log }: RemoteReadsPart
       for (const taskId of taskIds) if (wanted(taskId)) waiting.add(taskId);
       if (reading || waiting.size === 0) return;
       reading = true;
-      void readOn();
+      void readWaiting();
     },
   };
 }

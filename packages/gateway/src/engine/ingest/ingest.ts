@@ -66,7 +66,7 @@ export function createIngest(parts: IngestParts): Ingest {
     const video = rowOf(task, 'video', clock.now());
     const poster = rowOf(task, 'poster', clock.now());
     const measured =
-      (await keptBefore(video, poster, memory, signal)) ??
+      (await findStored(video, poster, memory, signal)) ??
       (await fetched(video, poster, { open, maxBytes: maxBytesOf(task) }, memory, signal));
     const { stored, bytes, probe, sha256, hasPoster } = measured;
     const { width, height, audioCodec } = probe;
@@ -124,7 +124,7 @@ export function createIngest(parts: IngestParts): Ingest {
   }
 
   /** Looks for a video that an earlier driver stored without recording the transition. */
-  async function keptBefore(
+  async function findStored(
     video: MediaRow,
     poster: MediaRow,
     memory: IngestMemory,
@@ -134,8 +134,8 @@ export function createIngest(parts: IngestParts): Ingest {
     // A staged file was not committed yet, or can be committed again.
     if ((await storage.write(video.storageKey)).partial > 0) return undefined;
     try {
-      const row = (await soon(() => store.media(video.id), signal)) ?? video;
-      const stat = await soon(() => storage.stat(row.storageKey), signal);
+      const row = (await withTimeout(() => store.media(video.id), signal)) ?? video;
+      const stat = await withTimeout(() => storage.stat(row.storageKey), signal);
       const measured = stat && (await measureStored(row, poster, stat, memory));
       if (!measured) memory.earlier = 'none';
       return measured;
@@ -151,7 +151,7 @@ export function createIngest(parts: IngestParts): Ingest {
   }
 
   /** Rejects after `STAT_MS`: a database or a storage that is down must not delay a download. */
-  async function soon<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  async function withTimeout<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const asked = new AbortController();
     const late = pause(timers, STAT_MS, AbortSignal.any([signal, asked.signal])).then(() => {
       throw new Error('no answer came in time');

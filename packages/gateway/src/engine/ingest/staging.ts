@@ -129,9 +129,9 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
       'a download cannot be resumed; it starts again',
     );
     await write.abandon();
-    const anew = await openAt(0, open);
-    if (anew.offset === 0) return receive(key, await storage.write(key), anew);
-    drop(anew.stream);
+    const restarted = await openAt(0, open);
+    if (restarted.offset === 0) return receive(key, await storage.write(key), restarted);
+    drop(restarted.stream);
     throw new FetchFailed(new Error('the upstream does not give the video from its beginning'));
   }
 

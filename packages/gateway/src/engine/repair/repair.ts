@@ -15,7 +15,7 @@ import { handleOf } from '../stages/poll.ts';
 /** Repairs stored files: videos from the upstream that made them, posters from their videos. */
 export interface Repair {
   /** One try. `hopeless`: no later try can succeed. Throws if a later try may. */
-  mend(row: MediaRow, signal: AbortSignal): Promise<'mended' | 'settled' | 'hopeless'>;
+  repairRow(row: MediaRow, signal: AbortSignal): Promise<'repaired' | 'settled' | 'hopeless'>;
 }
 
 interface RepairParts
@@ -24,14 +24,14 @@ interface RepairParts
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
-type Mended = Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
+type Repaired = Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
 type Result = Task & { readonly result: TaskResult };
 
 export function createRepair(parts: RepairParts): Repair {
   const { store, storage, inspector, feed, clock, settings, log, media, accountStates } = parts;
 
   /** Replaces the stored row with `row`. If the task was changed meanwhile, removes the new object and throws. */
-  async function swap(task: Task, before: MediaRow, row: MediaRow, result: Mended): Promise<void> {
+  async function swap(task: Task, before: MediaRow, row: MediaRow, result: Repaired): Promise<void> {
     const repaired = move(task, { type: 'media_repaired', result }, clock.now());
     const isSame = row.storageKey === before.storageKey;
     if (!repaired || !(await store.commit(repaired, [{ ...row, state: 'present' }]))) {
@@ -49,7 +49,7 @@ export function createRepair(parts: RepairParts): Repair {
     });
   }
 
-  async function mendVideo(task: Result, row: MediaRow, signal: AbortSignal) {
+  async function repairVideo(task: Result, row: MediaRow, signal: AbortSignal) {
     const provider = accountStates.get(task.attempt?.accountId ?? '')?.account.provider;
     const handle = handleOf(task.attempt);
     const result = task.attempt?.upstreamResult;
@@ -57,9 +57,9 @@ export function createRepair(parts: RepairParts): Repair {
     const storageKey = anotherKey(row.storageKey);
     let write = await storage.write(storageKey);
     try {
-      const opened = await openAnyhow(provider, handle, result, signal);
+      const opened = await openVideo(provider, handle, result, signal);
       if (!opened) return 'hopeless';
-      const received = await receive(write, opened, most(row.bytes ?? task.result.bytes));
+      const received = await receive(write, opened, maxDownloadBytes(row.bytes ?? task.result.bytes));
       const { write: whole, ...facts } =
         received.sha256 === row.sha256
           ? { ...received, write }
@@ -70,14 +70,14 @@ export function createRepair(parts: RepairParts): Repair {
       signal.throwIfAborted();
       await write.commit();
       await swap(task, row, { ...row, storageKey, ...facts }, facts);
-      return 'mended';
+      return 'repaired';
     } finally {
       await write.abandon().catch(() => undefined);
     }
   }
 
   /** Opens the video by its stored link, or by a fresh one from the upstream. Undefined if the upstream no longer has the video. */
-  async function openAnyhow(
+  async function openVideo(
     provider: Provider,
     handle: Handle,
     result: UpstreamResult,
@@ -111,7 +111,7 @@ export function createRepair(parts: RepairParts): Repair {
     return { bytes: total, sha256: await inspector.digest(write.path) };
   }
 
-  async function mendPoster(task: Result, row: MediaRow) {
+  async function repairPoster(task: Result, row: MediaRow) {
     const video = await store.media(task.result.videoId);
     if (video?.state !== 'present') return 'hopeless';
     const damage = await media.verify(video);
@@ -130,32 +130,32 @@ export function createRepair(parts: RepairParts): Repair {
     if (!facts) throw new Error('no poster was made');
     const kept = video.expiresAt === undefined ? {} : { expiresAt: video.expiresAt };
     await swap(task, row, { ...row, ...kept, storageKey, ...facts }, { posterId: row.id });
-    return 'mended';
+    return 'repaired';
   }
 
   return {
-    async mend({ id }, signal) {
+    async repairRow({ id }, signal) {
       const row = await store.media(id);
       if (!row || row.state === 'present') return 'settled';
       const task = row.taskId === undefined ? undefined : await store.task(row.taskId);
       if (!isFinished(task) || task.deletedAt !== undefined) return 'hopeless';
       const { videoId, posterId } = task.result;
       if (row.kind === 'poster') {
-        return posterId === undefined || posterId === id ? mendPoster(task, row) : 'hopeless';
+        return posterId === undefined || posterId === id ? repairPoster(task, row) : 'hopeless';
       }
       if (row.kind !== 'video' || videoId !== id) return 'hopeless';
       // An operator may have restored the file.
       if (!(await media.verify(row))) {
         await swap(task, row, row, {});
-        return 'mended';
+        return 'repaired';
       }
-      return mendVideo(task, row, signal);
+      return repairVideo(task, row, signal);
     },
   };
 }
 
 /** The maximum download size: another container may need more bytes for the same packets. */
-const most = (bytes: number): number => Math.ceil(bytes * 1.25) + 65_536;
+const maxDownloadBytes = (bytes: number): number => Math.ceil(bytes * 1.25) + 65_536;
 
 const isFinished = (task: Task | undefined): task is Result =>
   task?.phase === 'succeeded' && task.result !== undefined;

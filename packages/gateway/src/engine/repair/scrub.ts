@@ -65,7 +65,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
       { event: 'media.damaged', ...namesOf(row), problem, detail },
       'a stored file is damaged; it is repaired if possible',
     );
-    mend(row);
+    repairRow(row);
   }
 
   const media = createVerifiedMedia<MediaRow>({
@@ -82,7 +82,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   const repair = createRepair({ ...parts, media });
 
   /** Starts a repair, unless one is running or the file has to wait for its next try. */
-  function mend(row: MediaRow): void {
+  function repairRow(row: MediaRow): void {
     if (stopping.signal.aborted || underWay.has(row.id)) return;
     const last = tries.get(row.id);
     if (last && msBetween(last.at, timers.monotonic()) < last.waitMs) return;
@@ -95,7 +95,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
     const before = tries.get(row.id)?.tries ?? 0;
     try {
       const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(TRY_MS)]);
-      const outcome = await repair.mend(row, signal);
+      const outcome = await repair.repairRow(row, signal);
       if (outcome === 'hopeless') return giveUp(row, 'its bytes are not available any more');
       tries.delete(row.id);
       if (outcome === 'settled') return;
@@ -121,7 +121,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   async function look(): Promise<void> {
     const rows = await store.mediaToRepair(clock.now() - POSTER_MS, after, BATCH);
     after = rows.length === BATCH ? (rows.at(-1)?.id ?? '') : '';
-    for (const row of rows) mend(row);
+    for (const row of rows) repairRow(row);
     if (after !== '' || underWay.size > 0) return;
     const now = timers.monotonic();
     for (const [id, { at, waitMs }] of tries) if (msBetween(at, now) > waitMs + CHECK_MS) tries.delete(id);

@@ -15,7 +15,7 @@ export interface Cancellation {
    */
   cancel(active: ActiveTask): Promise<Task>;
   /** Executes a recorded cancel request, once it is known whether the upstream has the task. */
-  carryOut(active: ActiveTask): Promise<void>;
+  executeRequest(active: ActiveTask): Promise<void>;
 }
 
 interface CancellationParts extends EngineParts {
@@ -53,7 +53,9 @@ export function createCancellation({
     }
     switch (await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs))) {
       case 'cancelled':
-        return (await finish(active, 'running', retryUntilWritten)) ?? again(active, retryUntilWritten);
+        return (
+          (await finish(active, 'running', retryUntilWritten)) ?? cancelInPhase(active, retryUntilWritten)
+        );
       case 'pending':
         // A later poll reports that the job was cancelled.
         return (
@@ -66,14 +68,14 @@ export function createCancellation({
   }
 
   /** `retryUntilWritten`: no client waits who could be told that the store is down, and nothing else would drive the task. */
-  async function again(active: ActiveTask, retryUntilWritten: boolean): Promise<Task> {
+  async function cancelInPhase(active: ActiveTask, retryUntilWritten: boolean): Promise<Task> {
     const { task } = active;
     // Another node drives the task by now and will see the result by polling.
     if (!isTerminal(task.phase) && !activeTasks.drives(active)) return task;
     switch (task.phase) {
       case 'accepted': {
         const done = await finish(active, 'accepted', retryUntilWritten);
-        if (!done) return again(active, retryUntilWritten);
+        if (!done) return cancelInPhase(active, retryUntilWritten);
         admission.remove(active);
         return done;
       }
@@ -84,7 +86,7 @@ export function createCancellation({
           { only: 'submitting', retryUntilWritten },
         );
         if (noted || active.task.phase === 'submitting') return active.task;
-        return again(active, retryUntilWritten);
+        return cancelInPhase(active, retryUntilWritten);
       }
       case 'running':
         return cancelUpstream(active, retryUntilWritten);
@@ -99,10 +101,10 @@ export function createCancellation({
   }
 
   return {
-    cancel: (active) => again(active, false),
-    async carryOut(active) {
+    cancel: (active) => cancelInPhase(active, false),
+    async executeRequest(active) {
       try {
-        await again(active, true);
+        await cancelInPhase(active, true);
       } catch (error) {
         log.info(
           { event: 'upstream.cancel_refused', task: active.task.id, err: error },

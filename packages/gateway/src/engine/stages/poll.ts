@@ -14,7 +14,7 @@ import { asUpstreamError } from './submit.ts';
 export interface Polling {
   track(active: ActiveTask): void;
   /** Polls at once, after a hint that the job has changed. */
-  askNow(active: ActiveTask): void;
+  pollNow(active: ActiveTask): void;
   /** The state of the polls of each account. */
   polls(): Iterable<AccountPolls>;
   stop(): void;
@@ -30,7 +30,7 @@ interface PollingParts extends EngineParts {
 }
 
 /** Concurrent polls per account. Below this, only the account's rate limit bounds them. */
-const ASK_CONCURRENCY = 16;
+const POLL_CONCURRENCY = 16;
 /** Delay after a failed poll, doubling up to the maximum. Milliseconds. */
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 60_000;
@@ -40,66 +40,66 @@ const CANCELLED_GRACE_MS = 600_000;
 const EXPIRED = 'The upstream provider did not finish the task before its deadline; submit it again.';
 const MISSING = 'The upstream provider no longer knew this task when its deadline passed; submit it again.';
 /** How long past its deadline a task waits for an upstream that cannot be polled. Milliseconds. */
-const LAST_LOOK_MS = 600_000;
+const LAST_POLL_MS = 600_000;
 
 /** The polls of one account: what is due, and its rate limit. */
-interface Asker {
+interface Poller {
   readonly state: AccountState;
   readonly bucket: TokenBucket;
   readonly due: Set<ActiveTask>;
-  asking: number;
+  inFlight: number;
   pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
   /** As in `AccountPolls`. */
   settledAt: Moment;
-  askingSince: Moment | undefined;
+  inFlightSince: Moment | undefined;
   /** Since when polls fail without reaching the upstream. */
   unsentSince: Moment | undefined;
 }
 
 export function createPolling(parts: PollingParts): Polling {
   const { activeTasks, clock, timers, scheduler, settings, log } = parts;
-  const askers = new Map<string, Asker>();
+  const pollers = new Map<string, Poller>();
   const stopping = new AbortController();
 
-  function askerOf(active: ActiveTask): Asker | undefined {
+  function pollerOf(active: ActiveTask): Poller | undefined {
     const id = active.task.attempt?.accountId;
     const state = id === undefined ? undefined : parts.accountStates.get(id);
     if (!state) return undefined;
-    let asker = askers.get(state.account.id);
-    if (!asker) {
+    let poller = pollers.get(state.account.id);
+    if (!poller) {
       const bucket = createTokenBucket(state.account.limits.asksPerSecond, timers, {
         share: state.share.rate,
       });
-      const made: Asker = {
+      const made: Poller = {
         state,
         bucket,
         due: new Set(),
-        asking: 0,
+        inFlight: 0,
         pausedUntil: LONG_AGO,
         cancelWake: undefined,
         settledAt: LONG_AGO,
-        askingSince: undefined,
+        inFlightSince: undefined,
         unsentSince: undefined,
       };
-      askers.set(state.account.id, made);
+      pollers.set(state.account.id, made);
       state.share.onChange(() => pump(made));
-      asker = made;
+      poller = made;
     }
-    return asker;
+    return poller;
   }
 
-  const awaited = (active: ActiveTask): boolean =>
+  const isRunning = (active: ActiveTask): boolean =>
     active.task.phase === 'running' && activeTasks.drives(active);
 
-  function scheduleNext(active: ActiveTask, asker: Asker): void {
+  function scheduleNext(active: ActiveTask, poller: Poller): void {
     const situation = situationOf(active);
     activeTasks.report(active, active.progress, clock.now() + scheduler.remaining(situation));
     const delay = scheduler.nextDelay({
       ...situation,
-      minIntervalMs: asker.state.account.limits.minAskIntervalMs,
+      minIntervalMs: poller.state.account.limits.minAskIntervalMs,
     });
-    wait(active, asker, delay);
+    wait(active, poller, delay);
   }
 
   function situationOf(active: ActiveTask) {
@@ -119,73 +119,73 @@ export function createPolling(parts: PollingParts): Polling {
     return msBetween(active.ageFrom.moment, timers.monotonic());
   }
 
-  function wait(active: ActiveTask, asker: Asker, ms: number): void {
+  function wait(active: ActiveTask, poller: Poller, ms: number): void {
     active.cancelTimer?.();
     active.dueAt = later(timers.monotonic(), ms);
     active.cancelTimer = timers.after(ms, () => {
-      asker.due.add(active);
-      pump(asker);
+      poller.due.add(active);
+      pump(poller);
     });
   }
 
-  function pump(asker: Asker): void {
-    const { provider, limits } = asker.state.account;
-    asker.cancelWake?.();
-    asker.cancelWake = undefined;
-    while (asker.due.size > 0 && asker.asking < ASK_CONCURRENCY && !stopping.signal.aborted) {
-      const ms = Math.max(asker.bucket.readyIn(), msBetween(timers.monotonic(), asker.pausedUntil));
+  function pump(poller: Poller): void {
+    const { provider, limits } = poller.state.account;
+    poller.cancelWake?.();
+    poller.cancelWake = undefined;
+    while (poller.due.size > 0 && poller.inFlight < POLL_CONCURRENCY && !stopping.signal.aborted) {
+      const ms = Math.max(poller.bucket.readyIn(), msBetween(timers.monotonic(), poller.pausedUntil));
       if (ms > 0) {
         // While this node has no share of the account, a change of the share calls `pump` again.
-        if (ms < Number.POSITIVE_INFINITY) asker.cancelWake = timers.after(ms, () => pump(asker));
+        if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
         return;
       }
-      const batch = [...asker.due].slice(0, provider.askMany ? limits.askBatch : 1);
+      const batch = [...poller.due].slice(0, provider.askMany ? limits.askBatch : 1);
       for (const active of batch) {
-        asker.due.delete(active);
+        poller.due.delete(active);
         active.dueAt = undefined;
       }
-      asker.bucket.take();
-      asker.asking += 1;
-      asker.askingSince = timers.monotonic();
-      void ask(batch, asker).finally(() => {
-        asker.asking -= 1;
-        if (asker.asking === 0) asker.askingSince = undefined;
-        pump(asker);
+      poller.bucket.take();
+      poller.inFlight += 1;
+      poller.inFlightSince = timers.monotonic();
+      void poll(batch, poller).finally(() => {
+        poller.inFlight -= 1;
+        if (poller.inFlight === 0) poller.inFlightSince = undefined;
+        pump(poller);
       });
     }
   }
 
-  async function ask(batch: readonly ActiveTask[], asker: Asker): Promise<void> {
+  async function poll(batch: readonly ActiveTask[], poller: Poller): Promise<void> {
     const asked = batch.flatMap((active) => {
-      const handle = awaited(active) ? handleOf(active.task.attempt) : undefined;
+      const handle = isRunning(active) ? handleOf(active.task.attempt) : undefined;
       return handle ? [{ active, handle }] : [];
     });
     if (asked.length === 0) return;
-    const { provider } = asker.state.account;
+    const { provider } = poller.state.account;
     const signal = AbortSignal.any([AbortSignal.timeout(settings.callTimeoutMs), stopping.signal]);
     try {
-      const answers = await askAll(
+      const answers = await pollAll(
         provider,
         asked.map(({ handle }) => handle),
         signal,
       );
-      settled(asker);
+      settled(poller);
       // Concurrently, so that the writes share a transaction and the last task does not wait for all others.
       await Promise.all(
         asked.map(({ active, handle }) => {
           const answer = answers.get(handle.upstreamId);
-          return answer ? heard(active, asker, answer) : unheard(active, asker, undefined);
+          return answer ? handleAnswer(active, poller, answer) : pollLater(active, poller, undefined);
         }),
       );
     } catch (error) {
       if (stopping.signal.aborted) return;
       const failure = asUpstreamError(error);
-      if (isOwnTrouble(error)) asker.unsentSince ??= timers.monotonic();
-      else settled(asker);
+      if (isOwnTrouble(error)) poller.unsentSince ??= timers.monotonic();
+      else settled(poller);
       log.warn(
         {
           event: 'upstream.poll_failed',
-          account: asker.state.account.id,
+          account: poller.state.account.id,
           tasks: asked.length,
           reason: failure.reason,
           detail: failure.detail,
@@ -194,33 +194,33 @@ export function createPolling(parts: PollingParts): Polling {
       );
       // The rate limit applies to the account, so other polls would fail too.
       if (failure.reason === 'rate_limited')
-        asker.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? RETRY_MS);
-      for (const { active } of asked) await unheard(active, asker, failure);
+        poller.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? RETRY_MS);
+      for (const { active } of asked) await pollLater(active, poller, failure);
     }
   }
 
-  function settled(asker: Asker): void {
-    asker.settledAt = timers.monotonic();
-    asker.unsentSince = undefined;
+  function settled(poller: Poller): void {
+    poller.settledAt = timers.monotonic();
+    poller.unsentSince = undefined;
   }
 
   /** A failed poll says nothing about the task: poll again later. */
-  async function unheard(
+  async function pollLater(
     active: ActiveTask,
-    asker: Asker,
+    poller: Poller,
     failure: UpstreamError | undefined,
   ): Promise<void> {
-    if (!awaited(active)) return;
-    if (timers.monotonic() > later(active.deadline, LAST_LOOK_MS)) return expire(active);
-    active.askFailures += 1;
-    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(active.askFailures - 1, 10));
-    wait(active, asker, Math.max(failure?.retryAfterMs ?? 0, backOff));
+    if (!isRunning(active)) return;
+    if (timers.monotonic() > later(active.deadline, LAST_POLL_MS)) return expire(active);
+    active.pollFailures += 1;
+    const backOff = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(active.pollFailures - 1, 10));
+    wait(active, poller, Math.max(failure?.retryAfterMs ?? 0, backOff));
   }
 
-  async function heard(active: ActiveTask, asker: Asker, answer: Answer): Promise<void> {
+  async function handleAnswer(active: ActiveTask, poller: Poller, answer: Answer): Promise<void> {
     if (answer.state !== 'missing') {
       active.missingSince = undefined;
-      active.askFailures = 0;
+      active.pollFailures = 0;
     }
     switch (answer.state) {
       case 'succeeded':
@@ -246,22 +246,22 @@ export function createPolling(parts: PollingParts): Polling {
         return;
       }
       case 'missing':
-        return missing(active, asker, answer.detail);
+        return missing(active, poller, answer.detail);
       case 'in_progress':
         await activeTasks.apply(active, { type: 'work_started' }, { retryUntilWritten: true });
         break;
       case 'queued':
         break;
     }
-    if (!awaited(active)) return;
+    if (!isRunning(active)) return;
     if (timers.monotonic() > active.deadline) return expire(active);
     if (answer.progress !== undefined)
       activeTasks.report(active, answer.progress, active.expectedAt ?? clock.now());
-    scheduleNext(active, asker);
+    scheduleNext(active, poller);
   }
 
   /** Keeps polling: upstream replicas lag and incidents last for hours, so a job that is unknown now may still finish and be billed. */
-  async function missing(active: ActiveTask, asker: Asker, detail: string | undefined): Promise<void> {
+  async function missing(active: ActiveTask, poller: Poller, detail: string | undefined): Promise<void> {
     const now = timers.monotonic();
     if (active.missingSince === undefined) {
       active.missingSince = now;
@@ -280,7 +280,7 @@ export function createPolling(parts: PollingParts): Polling {
     const isCancelled =
       active.task.cancelRequestedAt !== undefined && msBetween(active.missingSince, now) > CANCELLED_GRACE_MS;
     if (isCancelled || now > active.deadline) return expire(active, MISSING, detail);
-    return unheard(active, asker, undefined);
+    return pollLater(active, poller, undefined);
   }
 
   async function expire(active: ActiveTask, message = EXPIRED, detail?: string): Promise<void> {
@@ -300,8 +300,8 @@ export function createPolling(parts: PollingParts): Polling {
 
   return {
     track(active) {
-      const asker = askerOf(active);
-      if (asker) scheduleNext(active, asker);
+      const poller = pollerOf(active);
+      if (poller) scheduleNext(active, poller);
       else {
         log.error(
           { event: 'account.missing', task: active.task.id, account: active.task.attempt?.accountId },
@@ -317,27 +317,27 @@ export function createPolling(parts: PollingParts): Polling {
         });
       }
     },
-    askNow(active) {
-      const asker = askerOf(active);
-      if (!asker || !awaited(active)) return;
+    pollNow(active) {
+      const poller = pollerOf(active);
+      if (!poller || !isRunning(active)) return;
       active.cancelTimer?.();
       active.dueAt = timers.monotonic();
-      asker.due.add(active);
-      pump(asker);
+      poller.due.add(active);
+      pump(poller);
     },
     *polls() {
       const now = timers.monotonic();
-      const overdue = new Map<Asker, Moment>();
+      const overdue = new Map<Poller, Moment>();
       for (const active of activeTasks) {
         const { dueAt } = active;
         if (dueAt === undefined || dueAt > now || active.task.phase !== 'running') continue;
-        const asker = askers.get(active.task.attempt?.accountId ?? '');
-        if (asker && dueAt < (overdue.get(asker) ?? now)) overdue.set(asker, dueAt);
+        const poller = pollers.get(active.task.attempt?.accountId ?? '');
+        if (poller && dueAt < (overdue.get(poller) ?? now)) overdue.set(poller, dueAt);
       }
-      for (const asker of askers.values()) {
-        const { settledAt, askingSince, pausedUntil, unsentSince } = asker;
-        const dueSince = unsentSince ?? overdue.get(asker);
-        yield { account: asker.state.account.id, dueSince, settledAt, askingSince, pausedUntil };
+      for (const poller of pollers.values()) {
+        const { settledAt, inFlightSince, pausedUntil, unsentSince } = poller;
+        const dueSince = unsentSince ?? overdue.get(poller);
+        yield { account: poller.state.account.id, dueSince, settledAt, inFlightSince, pausedUntil };
       }
     },
     stop() {
@@ -353,7 +353,7 @@ export function handleOf(attempt: Attempt | undefined): Handle | undefined {
   return { upstreamId, upstreamModel, idempotencyKey, intendedAt };
 }
 
-async function askAll(
+async function pollAll(
   provider: AccountState['account']['provider'],
   handles: readonly Handle[],
   signal: AbortSignal,

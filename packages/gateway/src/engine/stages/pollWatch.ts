@@ -9,7 +9,7 @@ export interface AccountPolls {
   /** When a poll last returned from the upstream, with an answer or an upstream error. */
   readonly settledAt: Moment;
   /** When the latest poll in flight was sent; undefined if none is in flight. */
-  readonly askingSince: Moment | undefined;
+  readonly inFlightSince: Moment | undefined;
   /** Until when the upstream asked not to be polled. */
   readonly pausedUntil: Moment;
 }
@@ -46,11 +46,14 @@ export function createPollWatch(parts: PollWatchParts): PollWatch {
   let lookedAt = clock.monotonic();
   /** When the process was last resumed after a suspension: overdue polls are then about to be sent. */
   let countsFrom = LONG_AGO;
-  let told = false;
+  let logged = false;
 
-  function stalledMsOf({ dueSince, settledAt, askingSince, pausedUntil }: AccountPolls, now: Moment): number {
+  function stalledMsOf(
+    { dueSince, settledAt, inFlightSince, pausedUntil }: AccountPolls,
+    now: Moment,
+  ): number {
     if (dueSince === undefined) return 0;
-    const over = askingSince === undefined ? LONG_AGO : later(askingSince, callTimeoutMs);
+    const over = inFlightSince === undefined ? LONG_AGO : later(inFlightSince, callTimeoutMs);
     return msBetween(latest(dueSince, settledAt, pausedUntil, over, countsFrom), now);
   }
 
@@ -69,14 +72,14 @@ export function createPollWatch(parts: PollWatchParts): PollWatch {
   function look(): void {
     const { account, ms } = worst();
     const stalled = ms >= STALLED_MS;
-    if (stalled && !told) {
+    if (stalled && !logged) {
       log.error(
         { event: 'poll.stalled', account, seconds: Math.round(ms / 1000) },
         'this node cannot poll upstreams for its tasks; if the lines before do not say why, restart it',
       );
     }
-    if (!stalled && told) log.info({ event: 'poll.resumed' }, 'this node polls upstreams again');
-    told = stalled;
+    if (!stalled && logged) log.info({ event: 'poll.resumed' }, 'this node polls upstreams again');
+    logged = stalled;
   }
 
   const cancel = every(LOOK_MS, look);

@@ -28,9 +28,9 @@ export async function cancelRemotely(
   }
   return outcomeOf(current);
 
-  function outcomeOf(wished: Task): Promise<Task> {
+  function outcomeOf(requested: Task): Promise<Task> {
     return new Promise((resolve, reject) => {
-      let seen = wished;
+      let seen = requested;
       const done = () => {
         stop();
         cancelTimer();

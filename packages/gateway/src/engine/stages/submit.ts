@@ -49,8 +49,8 @@ const CONFIRM_AGAIN_MS = 1000;
 /** Delay before a node that could not send tries again; enough to notice that its lease is lost. Milliseconds. */
 const NOT_SENT_MS = 1000;
 /** Delay after a failure of this gateway itself, doubling up to the maximum. Milliseconds. */
-const OURS_MS = 1000;
-const MAX_OURS_MS = 120_000;
+const INTERNAL_RETRY_MS = 1000;
+const MAX_INTERNAL_RETRY_MS = 120_000;
 /** Delays between searches for a lost submission: an upstream's list may lag behind. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
@@ -58,7 +58,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
   const { activeTasks, store, cluster, feed, settings, clock, timers, log } = parts;
   const stopping = new AbortController();
   const duplicates = createDuplicateGuard();
-  const elsewhere = createRemoteDuplicateGuard(parts);
+  const remoteDuplicates = createRemoteDuplicateGuard(parts);
 
   async function submit(active: ActiveTask, account: AccountState): Promise<void> {
     active.slot = account;
@@ -76,7 +76,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const intended = await activeTasks.apply(active, intent, { retryUntilWritten: true });
     if (!intended?.attempt) {
       // The task was cancelled or has expired since it was admitted.
-      account.untried();
+      account.cancelStart();
       releaseSlot(active);
       return;
     }
@@ -127,17 +127,17 @@ export function createSubmission(parts: SubmissionParts): Submission {
     );
     if (failure instanceof SendRefused) {
       // Nothing was sent, so this says nothing about the upstream.
-      account.untried();
+      account.cancelStart();
       await notSent(active, failure);
     } else if (created === 'unknown' && !activeTasks.drives(active)) {
       // The next driver searches for the job.
-      account.untried();
+      account.cancelStart();
     } else if (created === 'unknown') {
       account.backOff(failure);
       await reconcile(active, account, { madeAt });
     } else {
       // A refusal of this request says nothing about the account.
-      if (failure.ours === 'inputs') account.untried();
+      if (failure.ours === 'inputs') account.cancelStart();
       else if (failure.retry === 'never') account.worked();
       else account.backOff(failure);
       await refused(active, failure);
@@ -248,7 +248,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
    */
   async function refused(active: ActiveTask, failure: UpstreamError, last = false): Promise<void> {
     const detail = failure.detail ?? failure.message;
-    if (failure.ours) return tryLater(active, detail);
+    if (failure.ours) return retryLater(active, detail);
     if (failure.retry === 'later') active.refusals += 1;
     if (failure.retry === 'never' || last || active.refusals >= settings.maxAttempts) {
       const error = taskError(failure.reason, failure.message);
@@ -270,7 +270,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
   }
 
   /** A failure of this gateway says nothing about the task: it is retried until its deadline. */
-  async function tryLater(active: ActiveTask, detail: string): Promise<void> {
+  async function retryLater(active: ActiveTask, detail: string): Promise<void> {
     const waiting = await activeTasks.apply(
       active,
       { type: 'submit_refused', detail },
@@ -278,8 +278,11 @@ export function createSubmission(parts: SubmissionParts): Submission {
     );
     if (active.task.phase !== 'running') releaseSlot(active);
     if (!waiting) return;
-    const wait = Math.min(MAX_OURS_MS, OURS_MS * 2 ** Math.min(active.ownTries, 10));
-    active.ownTries += 1;
+    const wait = Math.min(
+      MAX_INTERNAL_RETRY_MS,
+      INTERNAL_RETRY_MS * 2 ** Math.min(active.internalFailures, 10),
+    );
+    active.internalFailures += 1;
     const left = active.task.deadlineAt - clock.now();
     await pause(timers, Math.max(0, Math.min(wait, left)), stopping.signal);
     // Meanwhile the task was cancelled or transferred, or the gateway is stopping.
@@ -288,7 +291,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
   }
 
   /** Searches once. A found id is stored before a duplicate submission can be mistaken for the job. */
-  function lookOnce(active: ActiveTask, lost: UnknownSubmission, provider: Provider): Promise<FindOutcome> {
+  function searchOnce(active: ActiveTask, lost: UnknownSubmission, provider: Provider): Promise<FindOutcome> {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
     return duplicates.searching(likenessOf(active), async () => {
       const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? unknown;
@@ -297,7 +300,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
       const mayBeAnothers = !outcome.isCertain && lost.sinceGivenUp() < SETTLED_MS;
       if (mayBeAnothers && (await store.submittingLike(active.task)).length > 0) return unknown;
       // Checked again for submissions of other nodes since the search began: their intents are stored before their jobs can be found.
-      if (!(await elsewhere.absent(active.task, stopping.signal))) return unknown;
+      if (!(await remoteDuplicates.absent(active.task, stopping.signal))) return unknown;
       try {
         await confirm(active, outcome.upstreamId, false, true);
       } catch (error) {
@@ -310,22 +313,22 @@ export function createSubmission(parts: SubmissionParts): Submission {
   }
 
   /** Searches repeatedly, and stores the id of a job that is found. Undefined if the gateway stops first. */
-  async function lookFor(active: ActiveTask, lost: UnknownSubmission, { account }: AccountState) {
+  async function findJob(active: ActiveTask, lost: UnknownSubmission, { account }: AccountState) {
     const unknown: FindOutcome = { found: false, certainty: 'unknown' };
     const { provider } = account;
-    let told = 0;
-    for (let look = 0; provider.find && told < LOOK_AGAIN_MS.length; look++) {
-      const wait = LOOK_AGAIN_MS[Math.min(look, LOOK_AGAIN_MS.length - 1)] ?? 0;
+    let searches = 0;
+    for (let delayIndex = 0; provider.find && searches < LOOK_AGAIN_MS.length; delayIndex++) {
+      const wait = LOOK_AGAIN_MS[Math.min(delayIndex, LOOK_AGAIN_MS.length - 1)] ?? 0;
       if (wait > 0) await pause(timers, wait, stopping.signal);
       if (stopping.signal.aborted || !searching(active)) return undefined;
       try {
-        const absent = await elsewhere.absent(active.task, stopping.signal);
+        const absent = await remoteDuplicates.absent(active.task, stopping.signal);
         if (stopping.signal.aborted || !searching(active)) return undefined;
         if (!absent) return unknown;
-        const outcome = await lookOnce(active, lost, provider);
+        const outcome = await searchOnce(active, lost, provider);
         if (stopping.signal.aborted && !outcome.found) return undefined;
         if (outcome.found || outcome.certainty === 'absent') return outcome;
-        told += 1;
+        searches += 1;
       } catch (error) {
         log.warn(
           { event: 'upstream.find_failed', task: lost.taskId, account: account.id, err: error },
@@ -374,7 +377,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
       await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, stopping.signal);
       if (stopping.signal.aborted || !searching(active)) return;
     }
-    const outcome = await lookFor(active, lost, account);
+    const outcome = await findJob(active, lost, account);
     if (!outcome || outcome.found) return;
     // Without its model the exact request is unknown, so a job that was not found may still exist.
     if (outcome.certainty === 'absent' && asked) {
@@ -396,7 +399,7 @@ export function createSubmission(parts: SubmissionParts): Submission {
         active,
         new UpstreamError('upstream_unavailable', { created: 'no', detail: 'unknown outcome, resubmitted' }),
         // Counted across restarts, because each attempt may have been billed.
-        attempt.number - active.ownTries >= settings.maxAttempts,
+        attempt.number - active.internalFailures >= settings.maxAttempts,
       );
       return;
     }

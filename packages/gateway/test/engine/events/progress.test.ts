@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createFeed } from '../../../src/engine/events/feed.ts';
-import { further, shareProgress } from '../../../src/engine/events/progress.ts';
+import { maxProgress, shareProgress } from '../../../src/engine/events/progress.ts';
 import { createManualCluster } from '../../support/manualCluster.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
@@ -24,11 +24,11 @@ describe('progress that is told to other nodes', () => {
   it('waits half a second, and is the newest of each task then', () => {
     const { progress, cluster, timers, pass } = sharing();
     const in10s = timers.now() + 10_000;
-    progress.tell('one', { percent: 10, expectedAt: in10s });
-    progress.tell('two', { percent: undefined, expectedAt: undefined });
+    progress.update('one', { percent: 10, expectedAt: in10s });
+    progress.update('two', { percent: undefined, expectedAt: undefined });
     pass(499);
     expect(cluster.told).toEqual([]);
-    progress.tell('one', { percent: 20, expectedAt: in10s });
+    progress.update('one', { percent: 20, expectedAt: in10s });
     pass(1);
     expect(cluster.told).toEqual([
       {
@@ -41,7 +41,7 @@ describe('progress that is told to other nodes', () => {
     ]);
     pass(10_000);
     expect(cluster.told).toHaveLength(1);
-    progress.tell('one', { percent: 30, expectedAt: in10s });
+    progress.update('one', { percent: 30, expectedAt: in10s });
     pass(500);
     // Overdue is nothing left, not less than nothing.
     expect(cluster.told[1]).toEqual({ kind: 'progress', tasks: [['one', 30, 0]] });
@@ -50,7 +50,7 @@ describe('progress that is told to other nodes', () => {
   it('goes in parts, so that transitions do not wait behind it', () => {
     const { progress, cluster, pass } = sharing();
     for (let index = 0; index < 1001; index++) {
-      progress.tell(`task ${index}`, { percent: 1, expectedAt: undefined });
+      progress.update(`task ${index}`, { percent: 1, expectedAt: undefined });
     }
     for (let times = 0; times < 4; times++) pass(500);
     expect(cluster.told.map((message) => ('tasks' in message ? message.tasks.length : 0))).toEqual([
@@ -60,8 +60,8 @@ describe('progress that is told to other nodes', () => {
 
   it('stays here where there are no others', () => {
     const { progress, cluster, timers } = sharing({ shared: false });
-    progress.tell('one', { percent: 10, expectedAt: undefined });
-    progress.left('one', { percent: 10, expectedAt: undefined });
+    progress.update('one', { percent: 10, expectedAt: undefined });
+    progress.transferred('one', { percent: 10, expectedAt: undefined });
     expect(timers.nextAt()).toBeUndefined();
     expect(cluster.told).toEqual([]);
     expect(progress.of('one')).toBeUndefined();
@@ -69,7 +69,7 @@ describe('progress that is told to other nodes', () => {
 
   it('is not told in a lease that came after', () => {
     const { progress, cluster, feed, pass } = sharing();
-    progress.tell('one', { percent: 10, expectedAt: undefined });
+    progress.update('one', { percent: 10, expectedAt: undefined });
     feed.invalidateAll();
     pass(500);
     expect(cluster.told).toEqual([]);
@@ -92,10 +92,10 @@ describe('progress that other nodes tell', () => {
     expect(progress.of('one')?.percent).toBe(40);
     hear('one', null);
     expect(progress.of('one')?.percent).toBe(40);
-    progress.left('one', { percent: 60, expectedAt: undefined });
+    progress.transferred('one', { percent: 60, expectedAt: undefined });
     hear('one', 50);
     expect(progress.of('one')?.percent).toBe(60);
-    progress.left('two', { percent: undefined, expectedAt: 5 });
+    progress.transferred('two', { percent: undefined, expectedAt: 5 });
     expect(progress.of('two')).toBeUndefined();
   });
 
@@ -132,6 +132,6 @@ it.each([
   [3, 4, 4],
   [4, 3, 4],
   [0, undefined, 0],
-])('the further of %s and %s is %s', (a, b, most) => {
-  expect(further(a, b)).toBe(most);
+])('the maxProgress of %s and %s is %s', (a, b, most) => {
+  expect(maxProgress(a, b)).toBe(most);
 });

@@ -83,7 +83,7 @@ describe('the watch over questions', () => {
     const watch = createPollWatch({
       clock: timers,
       polls: () => [
-        { account: 'one', dueSince, settledAt: LONG_AGO, askingSince: undefined, pausedUntil: LONG_AGO },
+        { account: 'one', dueSince, settledAt: LONG_AGO, inFlightSince: undefined, pausedUntil: LONG_AGO },
       ],
       callTimeoutMs: MINUTE,
       log: { error: (line: unknown) => lines.push(line), info: (line: unknown) => lines.push(line) },
