@@ -90,7 +90,7 @@ describe('without a gateway', () => {
     [['keys', 'list', 'mine'], /mine/],
     [['keys', 'revoke'], /Say which key/],
     [['keys', 'revoke', 'key_a', 'key_b'], /one key/],
-    [['keys', 'revoke', 'key_none'], /key_none/],
+    [['keys', 'revoke', 'key_none'], /There is no onetake\.db/],
     [['serve', '--port', '1'], /--port/],
     [['fly'], /There is no command "fly"/],
     [[], /Usage/],
@@ -103,6 +103,15 @@ describe('without a gateway', () => {
     const store = await openSqliteStore({ dir, exclusive: true });
     expect(await store.listKeys()).toEqual([]);
     await store.close();
+  });
+
+  it('revoking a key that there is not names it', async () => {
+    const dir = await tempFolder();
+    await onetake(dir, 'keys', 'create', '--name', 'a');
+    const failure: unknown = await onetake(dir, 'keys', 'revoke', 'key_none').catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/key_none/) });
   });
 
   it('help tells the commands', async () => {
