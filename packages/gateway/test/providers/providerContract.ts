@@ -49,7 +49,7 @@ export function describeProviderContract(contract: ProviderContract): void {
   describeJobs(suite);
   describeAbilities(suite);
   describeCondition(suite);
-  if (!suite.local) describeLease(suite);
+  if (!suite.local && !suite.inMemory) describeLease(suite);
   if (!suite.local) describeTrouble(suite);
   describeEnd(suite);
 }

@@ -5,6 +5,7 @@ import { describeProviderContract } from './providerContract.ts';
 // The stand-in that the engine is tested with keeps the contract that real providers keep.
 describeProviderContract({
   name: 'the recording provider',
+  inMemory: true,
   abilities: {
     cancel: 'any',
     find: 'full',

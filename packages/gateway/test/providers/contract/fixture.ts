@@ -59,6 +59,8 @@ export interface ProviderContract {
   readonly abilities: Abilities | undefined;
   /** Nothing is sent anywhere: the upstream is a part of the process. */
   readonly local?: boolean;
+  /** The upstream is in memory: there is no request that a node without its lease could be refused. */
+  readonly inMemory?: boolean;
   /** The provider's HTTP client comes from `openHttp`; a local one has none. */
   create(openHttp: OpenHttp): Promise<ProviderFixture>;
   /** What a second start with the same key makes. The engine never makes one; where it is `one_job` a retry is free. */
