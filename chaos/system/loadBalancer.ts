@@ -70,32 +70,7 @@ export async function startLoadBalancer(): Promise<LoadBalancer> {
     }
     tried.add(node);
     const repeatable = request.method === 'GET' || request.method === 'HEAD';
-    let settled = false;
-    const onward = send({
-      agent: node.agent,
-      host: node.url.hostname,
-      port: node.url.port,
-      method: request.method,
-      path: request.url,
-      headers: headersOf(request),
-      timeout: ANSWER_TIMEOUT_MS,
-    });
-    const giveUp = () => onward.destroy(new Error('the node does not answer'));
-    const settle = (): boolean => {
-      node.open.delete(giveUp);
-      response.off('close', abandon);
-      const first = !settled;
-      settled = true;
-      return first;
-    };
-    const abandon = () => {
-      if (settle()) onward.destroy();
-    };
-    if (repeatable) node.open.add(giveUp);
-    response.once('close', abandon);
-    onward.once('timeout', giveUp);
-    onward.once('error', (error: NodeJS.ErrnoException) => {
-      if (!settle()) return;
+    forward({ node, request, body, response, repeatable }, (error) => {
       const refused = error.code === 'ECONNREFUSED';
       if (refused) node.healthy = false;
       if (refused || repeatable) return pass(request, body, response, tried);
@@ -103,18 +78,6 @@ export async function startLoadBalancer(): Promise<LoadBalancer> {
       failures.push({ at: Date.now(), node: node.url.origin, method: request.method ?? '', why });
       fail(response, error.code === undefined ? 504 : 502, why);
     });
-    onward.once('response', (answer) => {
-      node.open.delete(giveUp);
-      response.writeHead(answer.statusCode ?? 502, headersOf(answer));
-      answer.pipe(response);
-      answer.once('end', settle);
-      // A body that breaks off must break off for the client too.
-      answer.once('close', () => {
-        if (settle() && !answer.complete) response.destroy();
-      });
-      answer.once('error', () => response.destroy());
-    });
-    onward.end(body);
   }
 
   async function check(node: Node): Promise<void> {
@@ -160,6 +123,61 @@ export async function startLoadBalancer(): Promise<LoadBalancer> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+interface Forwarded {
+  readonly node: Node;
+  readonly request: IncomingMessage;
+  readonly body: Buffer;
+  readonly response: ServerResponse;
+  /** It may be given up for another node. */
+  readonly repeatable: boolean;
+}
+
+/** Sends a request to a node and its answer to the client; `onError` where no answer began. */
+function forward(
+  { node, request, body, response, repeatable }: Forwarded,
+  onError: (error: NodeJS.ErrnoException) => void,
+): void {
+  let settled = false;
+  const onward = send({
+    agent: node.agent,
+    host: node.url.hostname,
+    port: node.url.port,
+    method: request.method,
+    path: request.url,
+    headers: headersOf(request),
+    timeout: ANSWER_TIMEOUT_MS,
+  });
+  const giveUp = () => onward.destroy(new Error('the node does not answer'));
+  const settle = (): boolean => {
+    node.open.delete(giveUp);
+    response.off('close', abandon);
+    const first = !settled;
+    settled = true;
+    return first;
+  };
+  const abandon = () => {
+    if (settle()) onward.destroy();
+  };
+  if (repeatable) node.open.add(giveUp);
+  response.once('close', abandon);
+  onward.once('timeout', giveUp);
+  onward.once('error', (error) => {
+    if (settle()) onError(error);
+  });
+  onward.once('response', (answer) => {
+    node.open.delete(giveUp);
+    response.writeHead(answer.statusCode ?? 502, headersOf(answer));
+    answer.pipe(response);
+    answer.once('end', settle);
+    // A body that breaks off must break off for the client too.
+    answer.once('close', () => {
+      if (settle() && !answer.complete) response.destroy();
+    });
+    answer.once('error', () => response.destroy());
+  });
+  onward.end(body);
 }
 
 /** Undefined where it does not answer. */
