@@ -9,6 +9,7 @@ import {
   createLog,
   createTimers,
   type Engine,
+  type EngineParts,
   type Feed,
   joinCluster,
   openPostgresStore,
@@ -95,38 +96,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
 
   const feed = createFeed();
   const timers = createTimers(systemClock);
-  const engine = createEngine({
-    store,
-    cluster,
-    storage: nullStorage(file),
-    inspector: nullInspector,
-    openInput: async () => {
-      throw new Error('no inputs here');
-    },
-    accounts: [
-      { id: ACCOUNT, providerId: 'bench', retiresModels: false, provider: upstream.provider, limits: LIMITS },
-    ],
-    deliveredRate: () => undefined,
-    facts: () => ({ typical: TYPICAL }),
-    servedBy: () => true,
-    upstreamModel: () => 'bench',
-    upstreamRequest: ({ request }) => request,
-    clock: systemClock,
-    timers,
-    feed,
-    scheduler: typicalTimeScheduler,
-    log: createLog('silent'),
-    settings: {
-      taskDeadlineMs: 86_400_000,
-      maxAttempts: 10,
-      resubmitUnknown: false,
-      callTimeoutMs: 60_000,
-      downloadConcurrency: 64,
-      retentionMs: 86_400_000,
-      scrubIntervalMs: 0,
-      downloadPatienceMs: 86_400_000,
-    },
-  });
+  const engine = engineOn({ store, cluster, upstream, feed, timers, storage: nullStorage(file) });
 
   const before = await heap();
   const stalls = monitorEventLoopDelay({ resolution: 5 });
@@ -153,6 +123,43 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
     stall,
     lostSessions,
   };
+}
+
+/** An engine with one account, and nothing but the store and the upstream that takes time. */
+function engineOn({
+  upstream,
+  ...parts
+}: Pick<EngineParts, 'store' | 'cluster' | 'feed' | 'timers' | 'storage'> & {
+  readonly upstream: Upstream;
+}): Engine {
+  return createEngine({
+    ...parts,
+    inspector: nullInspector,
+    openInput: async () => {
+      throw new Error('no inputs here');
+    },
+    accounts: [
+      { id: ACCOUNT, providerId: 'bench', retiresModels: false, provider: upstream.provider, limits: LIMITS },
+    ],
+    deliveredRate: () => undefined,
+    facts: () => ({ typical: TYPICAL }),
+    servedBy: () => true,
+    upstreamModel: () => 'bench',
+    upstreamRequest: ({ request }) => request,
+    clock: systemClock,
+    scheduler: typicalTimeScheduler,
+    log: createLog('silent'),
+    settings: {
+      taskDeadlineMs: 86_400_000,
+      maxAttempts: 10,
+      resubmitUnknown: false,
+      callTimeoutMs: 60_000,
+      downloadConcurrency: 64,
+      retentionMs: 86_400_000,
+      scrubIntervalMs: 0,
+      downloadPatienceMs: 86_400_000,
+    },
+  });
 }
 
 /** As many new tasks as end: what is in flight stays the same. */

@@ -9,7 +9,7 @@ export { SETTINGS, type Setting } from './config/settings.ts';
 // The engine on a store and an upstream of the caller's, for `npm run bench:cluster`.
 export { createEngine, type Engine, type NewTask } from './engine/engine.ts';
 export { createFeed, type Feed } from './engine/events/feed.ts';
-export type { VideoInspector } from './engine/parts.ts';
+export type { EngineParts, VideoInspector } from './engine/parts.ts';
 export { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 export { startGateway } from './gateway.ts';
 export { probeVideo } from './media/inspect/video.ts';
