@@ -46,6 +46,9 @@ export const LOG_EVENTS = {
     'Cannot read tasks that were transferred to this node; the next search finds them.',
   'poll.resumed': 'The node polls upstreams again.',
   'poll.stalled': 'The node itself has not been able to poll upstreams for two minutes.',
+  'preview.cleanup_failed': 'Files of old jobs of the built-in renderer cannot be removed.',
+  'preview.record_failed': 'Cannot record that a render failed; the job is rendered again at its next poll.',
+  'preview.render_failed': 'The built-in renderer could not make a video.',
   'request.completed': 'A request was answered.',
   'request.download_aborted': 'Sending a video to a client was cut short.',
   'request.failed': 'A request was answered with a 500. This is a bug, or the store is away.',
@@ -83,12 +86,21 @@ export const LOG_EVENTS = {
     'The upstream answered with the id of a job that another attempt has; the task fails.',
   'upstream.job_abandoned':
     'The upstream accepted a task that had ended meanwhile, and may bill a job that nobody follows.',
+  'upstream.job_erased':
+    'A job finished while it was being cancelled, and the upstream erased it. It may bill the job.',
   'upstream.job_missing':
     'The upstream does not know a job that it accepted; it is polled until the deadline.',
   'upstream.job_taken': 'An upstream job that looked like this task already belongs to another task.',
+  'upstream.list_refused': 'The upstream refuses to list jobs; they are polled one by one.',
+  'upstream.package_changed': 'A job was started with another version of its AI SDK package.',
+  'upstream.parameter_dropped':
+    'An AI SDK package did not send a parameter. The catalogue entry promises more than the package does.',
   'upstream.poll_failed': 'Polling an upstream failed; retrying.',
   'upstream.resubmitted': 'A task is submitted again after an unknown outcome, as configured.',
+  'upstream.status_unknown':
+    'The upstream answered with an undocumented status word; the job counts as running.',
   'upstream.submit_failed': 'Submitting to an upstream failed; `reason` and `created` say how.',
+  'upstream.usage_reported': 'The upstream reported the tokens that a job was billed.',
   'video.differs': 'The upstream delivered another size, length or sound than was asked for.',
   'video.remuxed': 'The upstream delivered another container than MP4; it was remuxed.',
 } as const;

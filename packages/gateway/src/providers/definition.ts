@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Log } from '../observability/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { AccountLimits } from './account.ts';
 import type { OpenHttp } from './http/upstreamHttp.ts';
@@ -20,7 +20,7 @@ export interface CommonAccount {
 export interface OpenParts {
   /** The account's name. */
   readonly id: string;
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock: Clock;
   /** Undefined where the gateway has no public URL. */
   readonly callback: CallbackAddress | undefined;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { Logger } from 'pino';
 import { createNativePool } from '../native/pool.ts';
 import type { ProxySettings } from '../net/proxies.ts';
+import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
@@ -26,7 +26,7 @@ export interface ProviderSettings {
 
 interface RegistryParts {
   readonly settings: ProviderSettings;
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock?: Clock;
   /** Where an upstream can call back about an account; undefined where the gateway has no public URL. */
   readonly callback?: (accountId: string) => CallbackAddress | undefined;

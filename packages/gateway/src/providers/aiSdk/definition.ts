@@ -103,13 +103,14 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
     });
     return {
       provider: createAiSdkProvider({
+        accountId: id,
         row,
         loaded,
         baseUrl: url,
         http,
         scrub: createScrub(secrets),
         clock,
-        log: log.child({ account: id }),
+        log,
       }),
       providerId: row.id,
       retiresModels: url === undefined,

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
@@ -20,6 +20,7 @@ import { callOptions } from './request.ts';
 import type { LoadedPackage, Operation, StatusResult } from './videoModel.ts';
 
 interface AiSdkParts {
+  readonly accountId: string;
   readonly row: PackageRow;
   readonly loaded: LoadedPackage;
   /** Where the account's service is, where it is not where the package thinks. */
@@ -27,7 +28,7 @@ interface AiSdkParts {
   readonly http: UpstreamHttp;
   readonly scrub: Scrub;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** The result of a job whose video comes inside the package's answer: asked for again when it is opened. */
@@ -37,7 +38,16 @@ const INLINE = 'inline';
  * A provider out of any package of the AI SDK whose video models can be resumed. It asks a package two things only:
  * start a job, and tell about a job. There is no list to find a lost submission in, and no cancelling.
  */
-export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, log }: AiSdkParts): Provider {
+export function createAiSdkProvider({
+  accountId,
+  row,
+  loaded,
+  baseUrl,
+  http,
+  scrub,
+  clock,
+  log,
+}: AiSdkParts): Provider {
   const recordingFor = ({ signal, maySend }: Sending): RecordingFetch =>
     createRecordingFetch({ row, http, maySend, baseUrl, signal });
   const toldVersions = new Set<string>();
@@ -69,7 +79,13 @@ export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, 
     if (version === loaded.version || toldVersions.has(version)) return;
     toldVersions.add(version);
     log.warn(
-      { package: row.package, startedWith: version, now: loaded.version },
+      {
+        event: 'upstream.package_changed',
+        account: accountId,
+        package: row.package,
+        startedWith: version,
+        now: loaded.version,
+      },
       'a job was started with another version of its package',
     );
   }
@@ -85,7 +101,16 @@ export function createAiSdkProvider({ row, loaded, baseUrl, http, scrub, clock, 
           .doStart({ ...options, abortSignal: sending.signal });
         // The catalogue lets through what the package sends on; a warning means that an entry promises too much.
         if (warnings.length > 0) {
-          log.warn({ task: job.taskId, model: modelId, warnings }, 'a package left a parameter out');
+          log.warn(
+            {
+              event: 'upstream.parameter_dropped',
+              account: accountId,
+              task: job.taskId,
+              model: modelId,
+              warnings,
+            },
+            'a package dropped a parameter',
+          );
         }
         const upstreamId = writeRef({ package: row.package, version: loaded.version, modelId, operation });
         if (upstreamId !== undefined) return { upstreamId, state: 'queued' };

@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { CallbackAddress } from '../definition.ts';
 import { refusalError } from '../http/errorTable.ts';
@@ -32,7 +32,7 @@ interface ArkOptions {
   /** This node's part of the account's rates. */
   readonly share?: RateShare | undefined;
   readonly openHttp: OpenHttp;
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock: Clock;
 }
 
@@ -99,7 +99,10 @@ export function createArkProvider(options: ArkOptions): Provider {
     if (task === 'missing') return { state: 'missing', detail: 'Ark knows no task of this id' };
     const reply = answerOf(task, meaningOf(task.status, task.id), scrub);
     if (reply.state === 'succeeded') {
-      log.info({ upstreamId: task.id, tokens: task.usage?.total_tokens }, 'tokens billed by Ark');
+      log.info(
+        { event: 'upstream.usage_reported', upstreamId: task.id, tokens: task.usage?.total_tokens },
+        'tokens billed by Ark',
+      );
     }
     return reply;
   }
@@ -123,7 +126,10 @@ export function createArkProvider(options: ArkOptions): Provider {
     }
     const after = await batcher.now(upstreamId, signal);
     if (after === 'missing') {
-      log.warn({ upstreamId }, 'a task finished while it was being cancelled, and Ark erased it');
+      log.warn(
+        { event: 'upstream.job_erased', upstreamId },
+        'a task finished while it was being cancelled, and Ark erased it',
+      );
       return 'cancelled';
     }
     return meaningOf(after.status, upstreamId) === 'cancelled' ? 'cancelled' : 'pending';

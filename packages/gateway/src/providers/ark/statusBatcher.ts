@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import type { Reason } from '../../tasks/reasons.ts';
 import { createRateLimiter, type RateLimiter, type RateLimiterTime } from '../http/rateLimiter.ts';
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
@@ -35,7 +35,7 @@ interface Parts {
   /** This node's part of both limits. */
   readonly share?: RateShare | undefined;
   readonly time?: RateLimiterTime;
-  readonly log: Pick<Logger, 'warn'>;
+  readonly log: Pick<Log, 'warn'>;
 }
 
 /** Somebody who waits for the list's turn; undefined: no answer. */
@@ -113,7 +113,10 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
       return await parts.list(ids, signal);
     } catch (error) {
       if (!(error instanceof UpstreamError) || !REFUSALS.has(error.reason)) throw error;
-      parts.log.warn({ detail: error.detail }, 'Ark refuses to list tasks; they are asked about one by one');
+      parts.log.warn(
+        { event: 'upstream.list_refused', detail: error.detail },
+        'Ark refuses to list tasks; they are polled one by one',
+      );
       return [];
     }
   }

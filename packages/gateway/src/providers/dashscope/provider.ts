@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import { refusalError } from '../http/errorTable.ts';
 import { judge } from '../http/judge.ts';
@@ -23,7 +23,7 @@ interface DashscopeOptions {
   /** This node's part of it. */
   readonly share?: RateShare | undefined;
   readonly openHttp: OpenHttp;
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock: Clock;
 }
 

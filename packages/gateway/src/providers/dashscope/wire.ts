@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import type { Clock } from '../../time/clock.ts';
 import { failureWords, type UpstreamRefusal } from '../http/errorTable.ts';
@@ -27,7 +27,7 @@ export interface AnswerReader {
   answerOf(answer: TaskAnswer, handle: Handle): Answer;
 }
 
-export function createAnswerReader(log: Pick<Logger, 'warn'>, clock: Clock): AnswerReader {
+export function createAnswerReader(log: Pick<Log, 'warn'>, clock: Clock): AnswerReader {
   const meaningOf = createStatusReader(STATUSES, log);
   return {
     meaningOf,

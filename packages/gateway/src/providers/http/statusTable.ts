@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../observability/log.ts';
 
 /** What an upstream's status word means to us. */
 export type Meaning = 'queued' | 'in_progress' | 'succeeded' | 'failed' | 'cancelled' | 'expired' | 'missing';
@@ -9,7 +9,7 @@ export type StatusTable = Readonly<Record<string, Meaning>>;
 /** What a status word means. A word that is not in the table means "still running": only a documented end is an end. */
 export function createStatusReader(
   table: StatusTable,
-  log: Pick<Logger, 'warn'>,
+  log: Pick<Log, 'warn'>,
 ): (word: string, about: string) => Meaning {
   const reported = new Set<string>();
   return (word, about) => {
@@ -18,8 +18,8 @@ export function createStatusReader(
     if (!reported.has(word)) {
       reported.add(word);
       log.warn(
-        { word, upstreamId: about },
-        'an upstream status word that is not documented; taken for running',
+        { event: 'upstream.status_unknown', word, upstreamId: about },
+        'the upstream answered with an undocumented status word; the job counts as running',
       );
     }
     return 'in_progress';

@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Log } from '../../observability/log.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import type { Clock } from '../../time/clock.ts';
 import { failureWords, refusalError } from '../http/errorTable.ts';
@@ -31,7 +31,7 @@ export interface OpenaiOptions {
   readonly jsonCreate: boolean;
   readonly clock: Clock;
   readonly openHttp: OpenHttp;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** Stages of a call end after this, whatever the engine allows. Milliseconds. */

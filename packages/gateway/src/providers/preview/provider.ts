@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import type { Logger } from 'pino';
 import type { NativePool } from '../../native/pool.ts';
+import type { Log } from '../../observability/log.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
 import { readInput } from '../http/inputs.ts';
 import { lookedUp } from '../http/judge.ts';
@@ -27,7 +27,7 @@ export function createPreviewProvider(options: {
   readonly dir: string;
   readonly native: NativePool;
   readonly clock?: Clock;
-  readonly log?: Pick<Logger, 'warn'>;
+  readonly log?: Pick<Log, 'warn'>;
 }): Provider {
   const { dir, native, log, clock = systemClock } = options;
   const files = createJobFiles(dir);
@@ -43,7 +43,7 @@ export function createPreviewProvider(options: {
   });
   const starting = new Map<string, Promise<void>>();
   void removeLeftovers(dir, clock.now()).catch((error: unknown) =>
-    log?.warn({ err: error }, 'old preview files could not be removed'),
+    log?.warn({ event: 'preview.cleanup_failed', err: error }, 'cannot remove old preview files'),
   );
 
   async function accept(job: Job, maySend: MaySend): Promise<void> {

@@ -1,7 +1,7 @@
 import type { RenderInput, RenderSpec } from '@onetake/renderer';
-import type { Logger } from 'pino';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
+import type { Log } from '../../observability/log.ts';
 import type { JobFiles, RenderFailure } from './jobFiles.ts';
 
 const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
@@ -36,7 +36,7 @@ export function createRenders(parts: {
   readonly dir: string;
   readonly files: JobFiles;
   readonly native: NativePool;
-  readonly log: Pick<Logger, 'warn'> | undefined;
+  readonly log: Pick<Log, 'warn'> | undefined;
   readonly onChange: (key: string) => void;
 }): Renders {
   const { dir, files, native, log, onChange } = parts;
@@ -51,10 +51,13 @@ export function createRenders(parts: {
     } catch (error) {
       // Aborted: the canceller records it. Closed: the next start of the gateway goes on.
       if (render.abort.signal.aborted || error instanceof NativePoolClosed) return;
-      log?.warn({ err: error, key }, 'preview render failed');
+      log?.warn({ event: 'preview.render_failed', err: error, key }, 'preview render failed');
       await files.saveFailure(key, failureOf(error)).catch((cause: unknown) => {
         // The spec stays, so the job is rendered again when it is next asked about.
-        log?.warn({ err: cause, key }, 'preview failure could not be recorded');
+        log?.warn(
+          { event: 'preview.record_failed', err: cause, key },
+          'cannot record that a preview render failed',
+        );
       });
     }
   }

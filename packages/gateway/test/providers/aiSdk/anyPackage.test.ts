@@ -44,6 +44,7 @@ async function bridgeTo(
   const loaded = await loadPackage(row, { ...credentials, baseUrl }, 'mine');
   const logger = createLog('debug', { write: (line: string) => void log.push(line) });
   return createAiSdkProvider({
+    accountId: 'mine',
     row,
     loaded,
     baseUrl,
@@ -230,7 +231,13 @@ describe('a package that is not in the table', () => {
       { log },
     );
     await provider.start(starting('xai'), sending(soon()));
-    expect(log.join()).toContain('"feature":"seed"');
+    expect(log.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({
+        event: 'upstream.parameter_dropped',
+        account: 'mine',
+        warnings: [{ type: 'unsupported', feature: 'seed' }],
+      }),
+    );
   });
 
   it('is refused at the start where its models cannot be resumed, or its factory is not there', async () => {

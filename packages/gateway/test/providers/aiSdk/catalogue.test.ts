@@ -63,7 +63,7 @@ describe('the catalogue promises nothing that is left out on the way', () => {
       });
       await world.provider.start(job, sending(soon()));
     }
-    expect(world.log.filter((line) => line.includes('left a parameter out'))).toEqual([]);
+    expect(world.log.filter((line) => line.includes('upstream.parameter_dropped'))).toEqual([]);
     // The stand-in of fal takes everything and finds the mistake later.
     expect(world.simulators.ledger.jobs().filter(({ prompt }) => prompt.includes('[invalid]'))).toEqual([]);
   });

@@ -93,7 +93,9 @@ describe('a success', () => {
     }));
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
     await arkAt(baseUrl, { log }).ask(handle('cgt-1'), signal());
-    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ upstreamId: 'cgt-1', tokens: 108_900 }]);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { event: 'upstream.usage_reported', upstreamId: 'cgt-1', tokens: 108_900 },
+    ]);
   });
 });
 

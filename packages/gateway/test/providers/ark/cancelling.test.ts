@@ -38,8 +38,11 @@ describe('cancelling', () => {
       if (status !== undefined) return { body: { id: 'cgt-1', status } };
       return { status: 404, body: { error: { code: 'ResourceNotFound', message: 'Not found.' } } };
     });
-    const outcome = await arkAt(upstream.baseUrl).cancel?.(handle('cgt-1'), signal());
-    return { outcome, calls: upstream.received.map(({ method }) => method) };
+    const events: string[] = [];
+    const write = ({ event }: { event: string }) => void events.push(event);
+    const log = { error: write, warn: write, info: write, debug: write };
+    const outcome = await arkAt(upstream.baseUrl, { log }).cancel?.(handle('cgt-1'), signal());
+    return { outcome, calls: upstream.received.map(({ method }) => method), events };
   }
 
   it('is too late where the task begins to run in between', async () => {
@@ -47,6 +50,7 @@ describe('cancelling', () => {
     expect(await racing('queued', { status: 409, body: { error } }, 'running')).toEqual({
       outcome: 'too_late',
       calls: ['GET', 'DELETE'],
+      events: [],
     });
   });
 
@@ -55,13 +59,17 @@ describe('cancelling', () => {
   });
 
   it('ends the task where the record was erased: no video will come of it', async () => {
-    expect(await racing('queued', { status: 200, body: {} })).toMatchObject({ outcome: 'cancelled' });
+    expect(await racing('queued', { status: 200, body: {} })).toMatchObject({
+      outcome: 'cancelled',
+      events: ['upstream.job_erased'],
+    });
   });
 
   it('of a task in a state that nobody documents sends no DELETE', async () => {
     expect(await racing('polishing', { status: 200, body: {} })).toEqual({
       outcome: 'too_late',
       calls: ['GET'],
+      events: ['upstream.status_unknown'],
     });
   });
 

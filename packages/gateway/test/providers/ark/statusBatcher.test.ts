@@ -19,6 +19,7 @@ let lists: { ids: readonly string[]; at: number }[];
 /** What the list leaves out. */
 let unlisted: Set<string>;
 let listFails: UpstreamError | undefined;
+let warnings: string[];
 let questions: StatusBatcher;
 
 beforeEach(() => {
@@ -28,6 +29,7 @@ beforeEach(() => {
   lists = [];
   unlisted = new Set();
   listFails = undefined;
+  warnings = [];
   questions = ask();
 });
 
@@ -45,7 +47,7 @@ function ask({ queriesPerSecond = 20 } = {}): StatusBatcher {
     batch: BATCH,
     closing: closing.signal,
     queriesPerSecond,
-    log: { warn: () => undefined },
+    log: { warn: ({ event }) => void warnings.push(event) },
     time: {
       now: () => timers.now(),
       wait: (ms, given) =>
@@ -165,6 +167,7 @@ describe('many questions', () => {
     listFails = new UpstreamError('auth_failed');
     expect((await questions.many(ids(8), signal())).size).toBe(8);
     expect(gets).toHaveLength(8);
+    expect(warnings).toEqual(['upstream.list_refused']);
   });
 
   it('fail together where the list fails', async () => {

@@ -79,17 +79,20 @@ describe('an error table', () => {
 });
 
 describe('a status word', () => {
-  it('that is not documented means running, and is told once', () => {
-    const told: unknown[] = [];
+  it('that is not documented means running, and is logged once', () => {
+    const logged: unknown[] = [];
     const read = createStatusReader(
       { DONE: 'succeeded' },
-      { warn: (...line: unknown[]) => void told.push(line) },
+      { warn: ({ event, word }) => void logged.push([event, word]) },
     );
     expect(read('DONE', 'a')).toBe('succeeded');
     expect(read('toString', 'b')).toBe('in_progress');
     expect(read('NEW', 'c')).toBe('in_progress');
     expect(read('NEW', 'd')).toBe('in_progress');
-    expect(told).toHaveLength(2);
+    expect(logged).toEqual([
+      ['upstream.status_unknown', 'toString'],
+      ['upstream.status_unknown', 'NEW'],
+    ]);
   });
 });
 
