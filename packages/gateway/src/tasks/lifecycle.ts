@@ -43,6 +43,8 @@ export type Event =
   /** The caller deleted a finished task: its words and inputs are erased, its ledger stays. */
   | { readonly type: 'deleted' };
 
+type StoredEvent = Extract<Event, { type: 'stored' }>;
+
 /** An append-only ledger row, unique per (task, kind). */
 export interface LedgerRow {
   readonly kind: 'hold' | 'capture' | 'release';
@@ -123,12 +125,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
       });
 
     case 'stored': {
-      const rate = Math.min(task.price.microsPerSecond, event.microsPerSecond ?? task.price.microsPerSecond);
-      const cost = costMicros(
-        { ...task.price, microsPerSecond: rate },
-        billableSeconds(task.request.duration, event.result.duration),
-      );
-      const rest = task.price.holdMicros - cost;
+      const cost = costOf(task, event);
       return to(
         {
           phase: 'succeeded',
@@ -136,11 +133,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
           attempt: ended(attemptOf(task), 'succeeded', now),
           result: { ...event.result, costMicros: cost },
         },
-        [
-          { kind: 'capture', amountMicros: cost },
-          // What was held beyond the cost goes back, so that every hold is matched to the micro-unit.
-          ...(rest > 0 ? [{ kind: 'release', amountMicros: rest } as const] : []),
-        ],
+        settlement(task.price.holdMicros, cost),
       );
     }
 
@@ -198,6 +191,21 @@ function inStorableWords(event: Event): Event {
     default:
       return event;
   }
+}
+
+/** The final price: never more than the price frozen on the task, less if the delivered format costs less. */
+function costOf({ price, request }: Task, { result, microsPerSecond: delivered }: StoredEvent): number {
+  const microsPerSecond = Math.min(price.microsPerSecond, delivered ?? price.microsPerSecond);
+  return costMicros({ ...price, microsPerSecond }, billableSeconds(request.duration, result.duration));
+}
+
+/** Captures the cost and releases the rest of the hold, so that every hold is matched to the micro-unit. */
+function settlement(holdMicros: number, cost: number): LedgerRow[] {
+  const rest = holdMicros - cost;
+  return [
+    { kind: 'capture', amountMicros: cost },
+    ...(rest > 0 ? [{ kind: 'release', amountMicros: rest } as const] : []),
+  ];
 }
 
 function attemptOf(task: Task): Attempt {

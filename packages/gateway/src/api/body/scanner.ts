@@ -34,7 +34,10 @@ export interface JsonScanner {
 const MEDIA_LENGTH = 16_384;
 /** A data URL or bare base64, by its first bytes. */
 const MEDIA_START = /^(?:data:[\w.+/\\-]{0,80}[;,]|[A-Za-z0-9+/\\]{64})/;
+/** Initial buffer size for a body of unknown length. */
 const FIRST_BYTES = 65_536;
+/** Upper bound of the length of a marker. */
+const MARKER_BYTES = 100;
 const MIB = 2 ** 20;
 
 const QUOTE = 0x22;
@@ -56,8 +59,7 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
   let length = 0;
   let position = 0;
   let plain = 0;
-  let values = 0;
-  const open: Container[] = [];
+  const structure = createStructureCheck(limits);
   const media: Span[] = [];
   /** Where the string begins that the position is inside of. */
   let stringStart: number | undefined;
@@ -97,57 +99,18 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
         break;
       }
       // What is neither space nor part of a name, a number or a literal.
-      if (byte === 0x7b || byte === 0x5b) enter(byte === 0x7b);
-      else if (byte === 0x7d || byte === 0x5d) open.pop();
-      else if (byte === 0x2c) count();
-      else if (byte === 0x3a) name();
+      if (byte === 0x7b || byte === 0x5b) structure.enter(byte === 0x7b);
+      else if (byte === 0x7d || byte === 0x5d) structure.leave();
+      else if (byte === 0x2c) structure.count();
+      else if (byte === 0x3a && lastString) structure.name(bytes.subarray(lastString.start, lastString.end));
     }
     spend(position - from);
-  }
-
-  function enter(isObject: boolean): void {
-    open.push({ names: isObject ? new Set() : undefined });
-    if (open.length > limits.depth) {
-      throw invalidRequest(
-        `The body is nested more than ${limits.depth} levels deep.`,
-        undefined,
-        'invalid_json',
-      );
-    }
-    count();
-  }
-
-  function count(): void {
-    values += 1;
-    if (values <= limits.values) return;
-    throw invalidRequest(
-      `The body has more than ${limits.values} values; send less.`,
-      undefined,
-      'invalid_json',
-    );
-  }
-
-  /** The string before a colon names a member: two of one name would leave it to chance which one counts. */
-  function name(): void {
-    const names = open.at(-1)?.names;
-    if (!names || !lastString) return;
-    const text = stringOf(bytes.subarray(lastString.start, lastString.end).toString('utf8'));
-    if (text === undefined) return;
-    if (names.has(text)) {
-      const shown = text.slice(0, 64).toWellFormed();
-      throw invalidRequest(
-        `The field ${JSON.stringify(shown)} is given twice; send it once.`,
-        shown,
-        'invalid_json',
-      );
-    }
-    names.add(text);
   }
 
   /** Up to the end of the string that begins at `start`. */
   function scanString(start: number): void {
     const from = position;
-    const end = endOfString(start);
+    const end = endOfString(bytes.subarray(0, length), start, position);
     position = end ?? length;
     if (!isMedia && position - start > MEDIA_LENGTH) {
       isMedia = MEDIA_START.test(bytes.toString('latin1', start, start + 128));
@@ -160,39 +123,91 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
     position = end + 1;
   }
 
-  function endOfString(start: number): number | undefined {
-    for (let at = position; ; ) {
-      const found = bytes.subarray(at, length).indexOf(QUOTE);
-      if (found < 0) return undefined;
-      const quote = at + found;
-      let slashes = 0;
-      while (quote - slashes > start && bytes[quote - slashes - 1] === BACKSLASH) slashes += 1;
-      if (slashes % 2 === 0) return quote;
-      at = quote + 1;
-    }
-  }
-
   return {
     write,
     get length() {
       return length;
     },
     end(marker) {
-      // Base64 is ASCII: whatever else is as long is text like any other.
+      const whole = bytes.subarray(0, length);
+      // Base64 is ASCII. Any other long string is ordinary text.
       const parts = media.filter(({ start, end }) => isAscii(bytes.subarray(start, end)));
-      const text: Buffer[] = [];
-      let from = 0;
-      for (const [place, { start, end }] of parts.entries()) {
-        text.push(bytes.subarray(from, start), Buffer.from(marker(place)));
-        from = end;
-      }
-      text.push(bytes.subarray(from, length));
-      const whole = text.length === 1 ? bytes.subarray(0, length) : Buffer.concat(text);
-      if (whole.length > limits.plainBytes + parts.length * 100) throw tooMuchText(limits.plainBytes);
-      return { text: whole, media: parts.map(({ start, end }) => bytes.subarray(start, end)) };
+      const text = withMarkers(whole, parts, marker);
+      if (text.length > limits.plainBytes + parts.length * MARKER_BYTES) throw tooMuchText(limits.plainBytes);
+      return { text, media: parts.map(({ start, end }) => bytes.subarray(start, end)) };
     },
   };
 }
+
+/** The text with each span replaced by its marker. */
+function withMarkers(text: Buffer, spans: readonly Span[], marker: (place: number) => string): Buffer {
+  if (spans.length === 0) return text;
+  const pieces: Buffer[] = [];
+  let from = 0;
+  for (const [place, { start, end }] of spans.entries()) {
+    pieces.push(text.subarray(from, start), Buffer.from(marker(place)));
+    from = end;
+  }
+  return Buffer.concat([...pieces, text.subarray(from)]);
+}
+
+/** Index of the quote that ends the string beginning at `start`, searched from `from`; undefined if it has not arrived yet. */
+function endOfString(text: Buffer, start: number, from: number): number | undefined {
+  for (let at = from; ; ) {
+    const quote = text.indexOf(QUOTE, at);
+    if (quote < 0) return undefined;
+    let slashes = 0;
+    while (quote - slashes > start && text[quote - slashes - 1] === BACKSLASH) slashes += 1;
+    if (slashes % 2 === 0) return quote;
+    at = quote + 1;
+  }
+}
+
+interface StructureCheck {
+  /** An object or an array begins. */
+  enter(isObject: boolean): void;
+  leave(): void;
+  /** Another member or element begins. */
+  count(): void;
+  /** The raw text of the string before a colon, which names a member of the current object. */
+  name(quoted: Buffer): void;
+}
+
+/** Refuses deep nesting, too many values, and duplicate names within an object: parsers disagree on which of the two counts. */
+function createStructureCheck({ depth, values }: Pick<JsonLimits, 'depth' | 'values'>): StructureCheck {
+  const open: Container[] = [];
+  let counted = 0;
+
+  function count(): void {
+    counted += 1;
+    if (counted > values) throw invalidJson(`The body has more than ${values} values; send less.`);
+  }
+
+  return {
+    count,
+    enter(isObject) {
+      open.push({ names: isObject ? new Set() : undefined });
+      if (open.length > depth) throw invalidJson(`The body is nested more than ${depth} levels deep.`);
+      count();
+    },
+    leave() {
+      open.pop();
+    },
+    name(quoted) {
+      const names = open.at(-1)?.names;
+      const text = names && stringOf(quoted.toString('utf8'));
+      if (text === undefined) return;
+      if (names?.has(text)) {
+        const shown = text.slice(0, 64).toWellFormed();
+        throw invalidJson(`The field ${JSON.stringify(shown)} is given twice; send it once.`, shown);
+      }
+      names?.add(text);
+    },
+  };
+}
+
+const invalidJson = (message: string, param?: string): OnetakeError =>
+  invalidRequest(message, param, 'invalid_json');
 
 /** What a JSON string says, from the text between its quotes; undefined where that is no JSON. */
 export function stringOf(quoted: string): string | undefined {

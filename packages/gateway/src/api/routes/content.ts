@@ -2,7 +2,7 @@ import { PassThrough, pipeline, Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { logOf } from '../../observability/requestLog.ts';
-import type { MediaRow } from '../../store/store.ts';
+import type { MediaIndex, MediaRow } from '../../store/store.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
 import { type ApiContext, type App, ownTask } from '../context.ts';
@@ -17,6 +17,7 @@ const Variant = z
   .enum(['video', 'thumbnail'])
   .default('video')
   .describe('`thumbnail` gives the poster frame, a JPEG');
+type Variant = z.output<typeof Variant>;
 
 const BYTES_ERRORS = {
   ...ERRORS,
@@ -32,8 +33,6 @@ const VIDEO_ANSWERS = {
 
 /** `GET …/{task_id}/content` and `GET …/download?id=`: the bytes, or JSON with base64 as the reference service answers. */
 export function contentRoutes(app: App, context: ApiContext): void {
-  const { media } = context;
-
   app.route({
     method: ['GET', 'HEAD'],
     url: '/v1/video/generations/:task_id/content',
@@ -49,7 +48,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
     },
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.params.task_id);
-      return sendBytes(request, reply, task, request.query.variant);
+      return sendBytes(context, request, reply, task, request.query.variant);
     },
   });
 
@@ -70,75 +69,79 @@ export function contentRoutes(app: App, context: ApiContext): void {
       reply.header('vary', 'accept');
       const bytes = prefers(request.headers.accept, 'video/mp4', 'application/json');
       if (bytes || request.query.variant === 'thumbnail') {
-        return sendBytes(request, reply, task, request.query.variant);
+        return sendBytes(context, request, reply, task, request.query.variant);
       }
-      return sendJson(request, reply, task);
+      return sendJson(context, request, reply, task);
     },
   });
+}
 
-  async function sendBytes(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    task: Task,
-    variant: z.infer<typeof Variant>,
-  ): Promise<FastifyReply> {
-    const row = await rowOf(task, variant);
-    const filename = variant === 'video' ? `${task.id}.mp4` : `${task.id}.jpg`;
-    return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
+/** The bytes themselves, as a file to save. */
+async function sendBytes(
+  { store, media, clock }: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  task: Task,
+  variant: Variant,
+): Promise<FastifyReply> {
+  const row = await mediaOf(task, variant, store, clock.now());
+  const filename = variant === 'video' ? `${task.id}.mp4` : `${task.id}.jpg`;
+  return serveBytes(request, reply, media, row, { filename, disposition: 'attachment' });
+}
+
+/** JSON with the video as base64, streamed: neither encoding of the video is ever in memory as a whole. */
+async function sendJson(
+  { store, media, clock }: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  task: Task,
+): Promise<FastifyReply> {
+  const row = await mediaOf(task, 'video', store, clock.now());
+  const stat = await media.stat(row);
+  const head = `{"success":true,"generation_id":${JSON.stringify(task.id)},"task_id":${JSON.stringify(task.id)},"format":"mp4","size":${stat.bytes},"base64":"`;
+  const middle = '","data_url":"data:video/mp4;base64,';
+  const tail = '"}';
+  const length = head.length + middle.length + tail.length + 2 * base64Length(stat.bytes);
+  const etag = `"${row.sha256 ?? row.id}-json"`;
+  reply.headers({ etag, 'cache-control': 'no-store' });
+  if (checkConditions(request.headers, request.method, { etag }) === 'not_modified') {
+    return reply.code(304).send();
   }
+  reply.headers({ 'content-type': 'application/json; charset=utf-8', 'content-length': length });
+  if (request.method === 'HEAD') return reply.send();
 
-  async function sendJson(request: FastifyRequest, reply: FastifyReply, task: Task): Promise<FastifyReply> {
-    const row = await rowOf(task, 'video');
-    const stat = await media.stat(row);
-    const head = `{"success":true,"generation_id":${JSON.stringify(task.id)},"task_id":${JSON.stringify(task.id)},"format":"mp4","size":${stat.bytes},"base64":"`;
-    const middle = '","data_url":"data:video/mp4;base64,';
-    const tail = '"}';
-    const length = head.length + middle.length + tail.length + 2 * base64Length(stat.bytes);
-    const etag = `"${row.sha256 ?? row.id}-json"`;
-    reply.headers({ etag, 'cache-control': 'no-store' });
-    if (checkConditions(request.headers, request.method, { etag }) === 'not_modified') {
-      return reply.code(304).send();
-    }
-    reply.headers({ 'content-type': 'application/json; charset=utf-8', 'content-length': length });
-    if (request.method === 'HEAD') return reply.send();
+  // The answer holds the video twice, so it is read twice.
+  const pieces = async function* () {
+    yield head;
+    yield* base64Of(await media.read(row));
+    yield middle;
+    yield* base64Of(await media.read(row));
+    yield tail;
+  };
+  const out = new PassThrough();
+  pipeline(Readable.from(pieces()), out, (error) => {
+    if (error)
+      logOf(request).warn(
+        { event: 'request.download_aborted', err: error, task: task.id },
+        'the download of a video was aborted',
+      );
+  });
+  return reply.send(out);
+}
 
-    // The video is read twice, so that neither encoding of it is ever in memory.
-    const pieces = async function* () {
-      yield head;
-      yield* base64Of(await media.read(row));
-      yield middle;
-      yield* base64Of(await media.read(row));
-      yield tail;
-    };
-    const out = new PassThrough();
-    pipeline(Readable.from(pieces()), out, (error) => {
-      if (error)
-        logOf(request).warn(
-          { event: 'request.download_aborted', err: error, task: task.id },
-          'sending a video was cut short',
-        );
-    });
-    return reply.send(out);
-  }
-
-  async function rowOf(task: Task, variant: z.infer<typeof Variant>): Promise<MediaRow> {
-    if (!task.result) throw notReady(task);
-    const id = variant === 'video' ? task.result.videoId : task.result.posterId;
-    const row = id === undefined ? undefined : await context.store.media(id);
+/** The stored file of a finished task. Throws a 409 before the task has succeeded and a 410 after its file was deleted. */
+async function mediaOf(task: Task, variant: Variant, store: MediaIndex, now: number): Promise<MediaRow> {
+  if (!task.result) throw notReady(task);
+  const id = variant === 'video' ? task.result.videoId : task.result.posterId;
+  const row = id === undefined ? undefined : await store.media(id);
+  if (task.result.expiresAt <= now) {
     const until = new Date(task.result.expiresAt).toISOString();
-    if (task.result.expiresAt <= context.clock.now()) {
-      throw gone(
-        `The video was kept until ${until} and is deleted now; submit the task again if you need it.`,
-      );
-    }
-    if (!row)
-      throw gone(
-        variant === 'video'
-          ? 'The video is no longer stored here.'
-          : 'There is no poster frame of this video.',
-      );
-    return row;
+    throw gone(`The video was kept until ${until} and is deleted now; submit the task again if you need it.`);
   }
+  if (row) return row;
+  throw gone(
+    variant === 'video' ? 'The video is no longer stored here.' : 'There is no poster frame of this video.',
+  );
 }
 
 function notReady(task: Task): OnetakeError {

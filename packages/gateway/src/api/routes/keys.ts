@@ -7,10 +7,36 @@ import { ERRORS, ErrorAnswer, KeyView } from '../schemas.ts';
 
 const SECONDS_PER_YEAR = 31_536_000;
 
+const CreateBody = z.strictObject({
+  name: z.string().meta({ pattern: NAME_PATTERN }),
+  project: z
+    .string()
+    .meta({ pattern: NAME_PATTERN })
+    .optional()
+    .describe('Tasks belong to a project and are invisible to others; default `default`'),
+  scopes: z
+    .array(z.enum(['generate', 'admin']))
+    .min(1)
+    .optional(),
+  expires_in: z
+    .int()
+    .min(1)
+    .max(10 * SECONDS_PER_YEAR)
+    .optional()
+    .describe('Seconds'),
+});
+
+const RevokeQuery = z.object({
+  force: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('`true` revokes it even if nobody can make another key over HTTP afterwards'),
+});
+
+const ADMIN_ERRORS = { ...ERRORS, 403: ErrorAnswer.describe('The key lacks the admin scope') };
+
 /** `/v1/admin/keys`: makes, lists and revokes API keys. Needs a key with admin scope. */
 export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void {
-  const forbidden = { 403: ErrorAnswer.describe('The key lacks the admin scope') };
-
   app.post(
     '/v1/admin/keys',
     {
@@ -19,25 +45,8 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         summary: 'Make an API key',
         description: 'The key is in this answer and nowhere else: only its SHA-256 is stored.',
         tags: ['Admin'],
-        body: z.strictObject({
-          name: z.string().meta({ pattern: NAME_PATTERN }),
-          project: z
-            .string()
-            .meta({ pattern: NAME_PATTERN })
-            .optional()
-            .describe('Tasks belong to a project and are invisible to others; default `default`'),
-          scopes: z
-            .array(z.enum(['generate', 'admin']))
-            .min(1)
-            .optional(),
-          expires_in: z
-            .int()
-            .min(1)
-            .max(10 * SECONDS_PER_YEAR)
-            .optional()
-            .describe('Seconds'),
-        }),
-        response: { 201: KeyView.extend({ key: z.string() }), ...ERRORS, ...forbidden },
+        body: CreateBody,
+        response: { 201: KeyView.extend({ key: z.string() }), ...ADMIN_ERRORS },
       },
     },
     async (request, reply) => {
@@ -67,11 +76,7 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         operationId: 'listKeys',
         summary: 'List API keys',
         tags: ['Admin'],
-        response: {
-          200: z.object({ object: z.literal('list'), data: z.array(KeyView) }),
-          ...ERRORS,
-          ...forbidden,
-        },
+        response: { 200: z.object({ object: z.literal('list'), data: z.array(KeyView) }), ...ADMIN_ERRORS },
       },
     },
     async (request) => {
@@ -89,16 +94,10 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         description: 'It stops working at once. Its tasks go on.',
         tags: ['Admin'],
         params: z.object({ id: z.string() }),
-        querystring: z.object({
-          force: z
-            .enum(['true', 'false'])
-            .optional()
-            .describe('`true` revokes it though nobody could make another key over HTTP then'),
-        }),
+        querystring: RevokeQuery,
         response: {
           200: KeyView,
-          ...ERRORS,
-          ...forbidden,
+          ...ADMIN_ERRORS,
           409: ErrorAnswer.describe('It is the last key with admin scope that works'),
         },
       },

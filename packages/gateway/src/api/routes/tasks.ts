@@ -36,20 +36,12 @@ export function taskRoutes(app: App, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const { limit, after, status, model, ...others } = request.query;
-      // What the schema library leaves out of every object.
-      if (/[?&]__proto__(?:[=&]|$)/.test(request.url)) throw notFilter('__proto__');
-      if (after !== undefined && !isTaskId(after)) {
-        throw invalidRequest('after must be a task id: the next_cursor of the page before.', 'after');
-      }
+      const { limit } = request.query;
       const tasks = await store.listTasks({
         projectId: keyOf(request).projectId,
-        // One more than asked for tells whether there are more.
+        // One more than asked for shows whether there are more.
         limit: limit + 1,
-        metadata: metadataFilter(others),
-        ...(after ? { before: after } : {}),
-        ...(status ? { status } : {}),
-        ...(model ? { model } : {}),
+        ...filtersOf(request.query, request.url),
       });
       const page = tasks.slice(0, limit);
       const last = page.at(-1);
@@ -118,7 +110,21 @@ export function taskRoutes(app: App, context: ApiContext): void {
   );
 }
 
-/** `metadata[name]=value`; any other parameter is unknown. */
+function filtersOf({ limit: _, after, status, model, ...others }: z.output<typeof ListQuery>, url: string) {
+  // The schema library drops this parameter instead of passing it on.
+  if (/[?&]__proto__(?:[=&]|$)/.test(url)) throw notFilter('__proto__');
+  if (after !== undefined && !isTaskId(after)) {
+    throw invalidRequest('after must be a task id: the next_cursor of the page before.', 'after');
+  }
+  return {
+    metadata: metadataFilter(others),
+    ...(after ? { before: after } : {}),
+    ...(status ? { status } : {}),
+    ...(model ? { model } : {}),
+  };
+}
+
+/** `metadata[name]=value`. Throws a 400 for any other parameter. */
 function metadataFilter(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
   // Without a prototype: `__proto__` is a name like any other.
   const filter: Record<string, string> = Object.create(null);

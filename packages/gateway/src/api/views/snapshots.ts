@@ -53,16 +53,8 @@ interface SnapshotParts extends ViewParts {
 }
 
 export function createSnapshots(parts: SnapshotParts): Snapshots {
-  const {
-    readTask,
-    live,
-    waiting: waitingOf,
-    held,
-    feed,
-    clock,
-    monotonic = () => performance.now(),
-    ...view
-  } = parts;
+  const { readTask, live, waiting: waitingOf, held, feed, clock, ...view } = parts;
+  const monotonic = parts.monotonic ?? (() => performance.now());
   const cache = new LRUCache<string, Snapshot>({
     maxSize: CACHE_BYTES,
     sizeCalculation: ({ body }) => body.length + OVERHEAD,
@@ -90,7 +82,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
     const waiting = waitingOf(task);
     const body = unpooled(JSON.stringify(taskView(task, { live: progress, waiting }, now, urls)));
     const { projectId, phase, version, startedAt, deletedAt } = task;
-    const finished = isTerminal(task.phase);
+    const finished = isTerminal(phase);
     return {
       task: {
         projectId,
@@ -100,10 +92,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
         ...(deletedAt === undefined ? {} : { deletedAt }),
       },
       body,
-      // Weak while unfinished: an `eta` that merely ticks is no news.
-      etag: finished
-        ? `"${hash('sha1', body, 'hex')}"`
-        : `W/"${task.version}-${progress?.percent ?? 0}${waiting ? `-${waitingTag(waiting)}` : ''}"`,
+      etag: finished ? strongEtag(body) : weakEtag(version, progress?.percent, waiting),
       retryAfter: finished ? undefined : String(retryAfter(progress?.expectedAt, now)),
       freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
@@ -150,9 +139,14 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
   };
 }
 
-/** What a task waits for is part of its answer: another state of it is news. */
-const waitingTag = ({ reason, retryAt = 0 }: Waiting): string =>
-  hash('sha1', `${reason} ${retryAt}`, 'hex').slice(0, 8);
+const strongEtag = (body: Buffer): string => `"${hash('sha1', body, 'hex')}"`;
+
+/** The tag of an unfinished task's answer. It does not change if only the `eta` does, so it is weak. */
+function weakEtag(version: number, percent = 0, waiting?: Waiting): string {
+  const { reason, retryAt = 0 } = waiting ?? {};
+  const suffix = waiting ? `-${hash('sha1', `${reason} ${retryAt}`, 'hex').slice(0, 8)}` : '';
+  return `W/"${version}-${percent}${suffix}"`;
+}
 
 /** Bytes of their own: those of `Buffer.from` are a slice of a pool of 64 KiB, all of which one kept slice keeps in memory. */
 function unpooled(text: string): Buffer {
