@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { isAllowed } from '../check/spdx.ts';
 import { findTraces } from '../check/traces.ts';
 
-const allowed = new Set(['MIT', 'Apache-2.0', 'CC0-1.0']);
+const allowed = ['MIT', 'Apache-2.0', 'CC0-1.0', 'MPL-2.0 WITH Bison-exception-2.2'];
 
 test.each([
   ['MIT', true],
@@ -13,7 +13,10 @@ test.each([
   ['GPL-2.0-only OR MIT AND Apache-2.0', true],
   ['MIT AND (GPL-2.0-only OR Apache-2.0)', true],
   ['(MIT OR Apache-2.0) AND GPL-2.0-only', false],
-  ['Apache-2.0 WITH LLVM-exception', true],
+  ['Apache-2.0 WITH LLVM-exception', false],
+  ['MPL-2.0 WITH Bison-exception-2.2', true],
+  ['MIT OR Apache-2.0 WITH LLVM-exception', true],
+  ['No-Such-Licence', false],
   ['SEE LICENSE IN LICENSE.md', false],
   ['MIT Apache-2.0', false],
   ['(MIT', false],
