@@ -7,6 +7,7 @@ import { sizeText } from './sizes.ts';
 import { upstreamParameters } from './upstream.ts';
 import type { CheckedRequest, DraftRequest } from './validate/request.ts';
 import { notesOn } from './validate/request.ts';
+import { list } from './words.ts';
 
 /** A finished video that another one is made from. */
 export interface FinishedSource {
@@ -48,7 +49,7 @@ export function fromSource(checked: CheckedRequest, from: FinishedSource): Check
     price: priceOf(model, draft.duration, upstreamParameters(model, draft)),
     notes: [
       ...notesOn(model, draft),
-      ...(differences.length > 0 ? [`As its source, the video is of ${differences.join(' and ')}.`] : []),
+      ...(differences.length > 0 ? [`As its source, the video is of ${list(differences, 'and')}.`] : []),
     ],
   };
 }

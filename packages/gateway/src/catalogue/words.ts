@@ -1,15 +1,18 @@
-/** `a`, `a or b`, `a, b or c`. */
-export function list(items: readonly unknown[], joiner: 'and' | 'or'): string {
-  const words = items.map(String);
-  const last = words.pop();
-  return words.length === 0 ? (last ?? '') : `${words.join(', ')} ${joiner} ${last}`;
-}
+/** British English has no comma before the last item. */
+const FORMATS = {
+  and: new Intl.ListFormat('en-GB', { type: 'conjunction' }),
+  or: new Intl.ListFormat('en-GB', { type: 'disjunction' }),
+};
 
-/** A caller's value in an error message: enough to recognise it, never a megabyte of it. */
+/** `a`, `a or b`, `a, b or c`. */
+export const list = (items: readonly unknown[], joiner: 'and' | 'or'): string =>
+  FORMATS[joiner].format(items.map(String));
+
+/** A caller's value for an error message, cut to a recognisable length. */
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';
-  // `1e400` is Infinity once parsed, which JSON would write as null.
+  // `1e400` parses to Infinity, which JSON.stringify would turn into null.
   if (typeof value === 'number') return String(value);
   const text = typeof value === 'string' ? value.slice(0, 60).toWellFormed() : value;
   return typeof value === 'string' && value.length > 60 ? `${JSON.stringify(text)}…` : JSON.stringify(text);

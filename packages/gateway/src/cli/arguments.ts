@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { list } from '../catalogue/words.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 
 export type Options = NonNullable<ParseArgsConfig['options']>;
@@ -67,7 +68,10 @@ export function withoutNpm(
   if (valueless.length === 1 && loose.length === 1 && value !== undefined) {
     return [...args.filter((arg) => arg !== value), `--${name}`, value, ...more];
   }
-  const taken = valueless.map((option) => `--${option}`).join(' and ');
+  const taken = list(
+    valueless.map((option) => `--${option}`),
+    'and',
+  );
   throw usageError(`npm has taken ${taken} for itself.\n${hintOf(args.slice(0, words), env)}`);
 }
 

@@ -17,11 +17,8 @@ export function errorAnswer(status: number, fields: ErrorFields): Answer {
 
 const refusal = (status: number, fields: ErrorFields): Refusal => new Refusal(errorAnswer(status, fields));
 
-const quoted = (values: readonly string[]): string => {
-  const names = values.map((value) => `'${value}'`);
-  if (names.length < 3) return names.join(' and ');
-  return `${names.slice(0, -1).join(', ')}, and ${names.at(-1)}`;
-};
+const quoted = (values: readonly string[]): string =>
+  new Intl.ListFormat('en-US').format(values.map((value) => `'${value}'`));
 
 /** The refusals of the videos endpoints. Messages in quotes were observed by others; see `choices.ts` for what was not. */
 export const refusals = {

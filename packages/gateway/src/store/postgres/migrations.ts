@@ -111,7 +111,7 @@ async function lockHolders(db: Kysely<unknown>): Promise<string> {
     ({ pid, name, address, state, since }) =>
       `process ${pid} (${name || 'no application_name'}${address === null ? '' : ` at ${address}`}, ${state ?? 'state unknown'}, since ${since})`,
   );
-  return `a lock of ${words.join(' and ')}`;
+  return `a lock of ${new Intl.ListFormat('en-GB').format(words)}`;
 }
 
 function stillLocked(holders: string, patienceMs: number): OnetakeError {
