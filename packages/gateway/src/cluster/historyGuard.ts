@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../observability/log.ts';
 import type { Store } from '../store/store.ts';
 import type { Cluster, LeaseEvent } from './cluster.ts';
+import { createListeners } from './listeners.ts';
 
 /** A store whose history is watched, and the cluster that stops this node where it went back. */
 export interface GuardedHistory {
@@ -33,50 +34,18 @@ const PROBLEM =
  * not come back, and tells the others, until an operator has seen to it.
  */
 export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHistory {
-  const versions = new Map<string, number>();
-  const listeners = new Set<(event: LeaseEvent) => void>();
+  const confirmed = createConfirmedWrites(store);
+  const { remember } = confirmed;
+  const listeners = createListeners<[LeaseEvent]>(log);
   let checks = 0;
   let checking = false;
   let wentBack = false;
-
-  function remember(id: string, version: number): void {
-    if ((versions.get(id) ?? 0) > version) return;
-    // The latest last: the first goes when there are too many.
-    versions.delete(id);
-    versions.set(id, version);
-    if (versions.size <= REMEMBERED) return;
-    for (const oldest of versions.keys()) {
-      versions.delete(oldest);
-      return;
-    }
-  }
-
-  function emit(event: LeaseEvent): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(event);
-      } catch (error) {
-        log.error({ event: 'cluster.listener_failed', err: error }, 'a listener to cluster messages threw');
-      }
-    }
-  }
 
   function stop(facts: object): void {
     if (wentBack) return;
     wentBack = true;
     log.error({ event: 'store.went_back', ...facts }, PROBLEM);
-    emit('lost');
-  }
-
-  /** Tasks that are missing, or older than this node has written them. */
-  async function lost(): Promise<string[]> {
-    const ids = [...versions.keys()];
-    const found = new Map<string, number>();
-    for (let at = 0; at < ids.length; at += BATCH) {
-      // A row that cannot be read is there all the same.
-      for (const [id, version] of await store.versions(ids.slice(at, at + BATCH))) found.set(id, version);
-    }
-    return ids.filter((id) => (found.get(id) ?? 0) < (versions.get(id) ?? 0));
+    listeners.emit('lost');
   }
 
   async function check(): Promise<void> {
@@ -86,7 +55,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
     checking = true;
     while (!isOver()) {
       try {
-        const tasks = await lost();
+        const tasks = await confirmed.findLost();
         if (isOver()) return;
         if (tasks.length > 0) {
           cluster.broadcast({ kind: 'went_back' });
@@ -94,7 +63,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
           return;
         }
         checking = false;
-        emit('joined');
+        listeners.emit('joined');
         return;
       } catch (error) {
         log.warn(
@@ -114,7 +83,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
     // Ends the check of a session that is over.
     checks += 1;
     checking = true;
-    emit('lost');
+    listeners.emit('lost');
   });
   cluster.onMessage((message, from) => {
     if (message.kind === 'went_back') stop({ noticedBy: from });
@@ -146,14 +115,40 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
         return cluster.node;
       },
       hasLease: () => !checking && !wentBack && cluster.hasLease(),
-      onLease(listener) {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
+      onLease: listeners.add,
       async close() {
         checks += 1;
         await cluster.close();
       },
+    },
+  };
+}
+
+/** Remembers the latest writes of this node that the database confirmed. */
+function createConfirmedWrites(store: Pick<Store, 'versions'>) {
+  /** Task versions in the order of their writes. */
+  const versions = new Map<string, number>();
+  return {
+    remember(id: string, version: number): void {
+      if ((versions.get(id) ?? 0) > version) return;
+      // Inserted again, so that the map stays in the order of writes.
+      versions.delete(id);
+      versions.set(id, version);
+      if (versions.size <= REMEMBERED) return;
+      for (const oldest of versions.keys()) {
+        versions.delete(oldest);
+        return;
+      }
+    },
+    /** Ids of the tasks that the database lacks, or has in an older version than it confirmed. */
+    async findLost(): Promise<string[]> {
+      const ids = [...versions.keys()];
+      const found = new Map<string, number>();
+      for (let at = 0; at < ids.length; at += BATCH) {
+        // `versions` also returns rows that cannot be parsed: they are not lost.
+        for (const [id, version] of await store.versions(ids.slice(at, at + BATCH))) found.set(id, version);
+      }
+      return ids.filter((id) => (found.get(id) ?? 0) < (versions.get(id) ?? 0));
     },
   };
 }

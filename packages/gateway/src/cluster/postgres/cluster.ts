@@ -4,6 +4,7 @@ import { reasonOf } from '../../store/postgres/errors.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
 import type { Cluster, LeaseEvent, Message } from '../cluster.ts';
+import { createListeners } from '../listeners.ts';
 import { decodeMessage, encodeMessage } from '../messages.ts';
 import { createDatabaseClock } from './databaseClock.ts';
 import { openLease, type Session } from './lease.ts';
@@ -35,8 +36,8 @@ export interface JoinedCluster extends Cluster {
 export async function joinCluster(options: ClusterOptions): Promise<JoinedCluster> {
   const { url, log, now = () => performance.now(), random = Math.random } = options;
   const timings = { ...LEASE_TIMINGS, ...options.timings };
-  const messageListeners = new Set<(message: Message, from: string) => void>();
-  const sessionListeners = new Set<(event: LeaseEvent) => void>();
+  const messageListeners = createListeners<[message: Message, from: string]>(log);
+  const leaseListeners = createListeners<[LeaseEvent]>(log);
   const closing = new AbortController();
   const { signal } = closing;
   const clock = createDatabaseClock(now, options.machine ?? systemClock);
@@ -49,17 +50,6 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
   log.info({ event: 'lease.acquired', node: session.node }, 'joined the cluster');
   let joining: Promise<void> | undefined;
 
-  /** A listener that throws keeps nothing from the others, and no session from going on. */
-  function emit<Args extends unknown[]>(listeners: Set<(...args: Args) => void>, ...args: Args): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(...args);
-      } catch (error) {
-        log.error({ event: 'cluster.listener_failed', err: error }, 'a listener to cluster messages threw');
-      }
-    }
-  }
-
   function onPayload(payload: string): void {
     if (signal.aborted) return;
     const told = decodeMessage(payload);
@@ -68,7 +58,7 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
         { event: 'cluster.message_unknown', payload: payload.slice(0, 200) },
         'ignored a message that this version does not know',
       );
-    else if (told.from !== session.node) emit(messageListeners, told.message, told.from);
+    else if (told.from !== session.node) messageListeners.emit(told.message, told.from);
   }
 
   function follow(current: Session): void {
@@ -78,7 +68,7 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
         { event: 'lease.lost', node: current.node, why },
         'lost the lease; this node drives nothing until it has joined again',
       );
-      emit(sessionListeners, 'lost');
+      leaseListeners.emit('lost');
       joining = joinAgain();
     });
   }
@@ -95,7 +85,7 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
         if (signal.aborted) return await next.close();
         session = next;
         log.info({ event: 'lease.acquired', node: session.node }, 'joined the cluster again');
-        emit(sessionListeners, 'joined');
+        leaseListeners.emit('joined');
         follow(session);
         return;
       } catch (error) {
@@ -132,14 +122,8 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
         );
       }
     },
-    onMessage(listener) {
-      messageListeners.add(listener);
-      return () => messageListeners.delete(listener);
-    },
-    onLease(listener) {
-      sessionListeners.add(listener);
-      return () => sessionListeners.delete(listener);
-    },
+    onMessage: messageListeners.add,
+    onLease: leaseListeners.add,
     async close() {
       if (signal.aborted) return;
       closing.abort();

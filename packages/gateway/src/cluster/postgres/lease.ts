@@ -60,15 +60,14 @@ export async function openLease(parts: SessionParts): Promise<Session> {
   let leaseTimer: NodeJS.Timeout | undefined;
   let pingTimer: NodeJS.Timeout | undefined;
   let last: Promise<unknown> = Promise.resolve();
-  let outbox: string[] = [];
-  let sending: Promise<void> | undefined;
+  const outbox = createOutbox(send, log);
 
   function stop(): void {
     open = false;
     over = true;
     clearTimeout(leaseTimer);
     clearTimeout(pingTimer);
-    outbox = [];
+    outbox.clear();
   }
   function lose(why: string): void {
     if (over) return;
@@ -116,17 +115,6 @@ export async function openLease(parts: SessionParts): Promise<Session> {
     else onServerTime(row.at, sentAt);
   }
 
-  async function sendOutbox(): Promise<void> {
-    while (outbox.length > 0) {
-      try {
-        await send(outbox.splice(0, NOTIFY_BATCH));
-      } catch (error) {
-        log.debug({ event: 'cluster.message_dropped', err: error }, 'messages to other nodes were not sent');
-      }
-    }
-    sending = undefined;
-  }
-
   function ping(): void {
     if (over) return;
     pingTimer = setTimeout(
@@ -167,19 +155,46 @@ export async function openLease(parts: SessionParts): Promise<Session> {
       return rows.map((row) => nodeName(Number(row.number)));
     },
     notify(payloads) {
-      if (over) return;
-      outbox.push(...payloads);
-      sending ??= sendOutbox();
+      if (!over) outbox.push(payloads);
     },
     async close() {
       if (over) return;
       // Where the server cannot be reached it ends the session by its own timeout.
       const late = setTimeout(() => socket.destroy(), timings.leaseMs);
-      await sending;
+      await outbox.sent();
       stop();
       await last;
       await client.end().catch(() => undefined);
       clearTimeout(late);
     },
+  };
+}
+
+/** Payloads to send. What is added while a batch is being sent goes into the next batch. A batch that fails is dropped. */
+function createOutbox(send: (batch: readonly string[]) => Promise<void>, log: Log) {
+  let queue: string[] = [];
+  let sending: Promise<void> | undefined;
+
+  async function sendQueue(): Promise<void> {
+    while (queue.length > 0) {
+      try {
+        await send(queue.splice(0, NOTIFY_BATCH));
+      } catch (error) {
+        log.debug({ event: 'cluster.message_dropped', err: error }, 'messages to other nodes were not sent');
+      }
+    }
+    sending = undefined;
+  }
+
+  return {
+    push(payloads: readonly string[]): void {
+      queue.push(...payloads);
+      sending ??= sendQueue();
+    },
+    clear(): void {
+      queue = [];
+    },
+    /** Resolves when nothing is queued or being sent. */
+    sent: () => sending,
   };
 }

@@ -56,23 +56,7 @@ const NUMBERS: CustomTypesConfig = {
 /** Connections to PostgreSQL without state of their own: what works here works through a pooler in transaction mode. */
 export function openConnections(options: ConnectionOptions): Connections {
   const { log } = options;
-  const pool = new Pool({
-    ...connectionTo(options.url),
-    max: options.size,
-    ...(options.usesPerConnection === undefined ? {} : { maxUses: options.usesPerConnection }),
-    application_name: 'onetake',
-    types: NUMBERS,
-    keepAlive: true,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
-    idleTimeoutMillis: IDLE_TIMEOUT_MS,
-  });
-  // A server that goes away tells idle connections too; the pool has dropped them, and unheard the event would end the process.
-  // Its words alone are logged: the error carries the whole client, and with it the way to the database.
-  pool.on('error', ({ message }) =>
-    log?.warn({ event: 'store.connection_lost', reason: message }, 'a database connection was lost'),
-  );
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  const pool = openPool(options);
 
   const queryOf = ({ name, text }: Statement, values: readonly unknown[]) => ({
     ...(name !== undefined && options.namedStatements ? { name } : {}),
@@ -156,4 +140,25 @@ export function openConnections(options: ConnectionOptions): Connections {
       }),
     close: () => pool.end(),
   };
+}
+
+function openPool({ url, size, usesPerConnection, answerTimeoutMs, log }: ConnectionOptions): Pool {
+  const pool = new Pool({
+    ...connectionTo(url),
+    max: size,
+    ...(usesPerConnection === undefined ? {} : { maxUses: usesPerConnection }),
+    application_name: 'onetake',
+    types: NUMBERS,
+    keepAlive: true,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: answerTimeoutMs ?? ANSWER_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+  });
+  // An idle connection that is lost emits an error, after the pool has dropped it. Without a listener the process would end.
+  // Only the message is logged: the error object includes the client and its connection settings.
+  pool.on('error', ({ message }) =>
+    log?.warn({ event: 'store.connection_lost', reason: message }, 'a database connection was lost'),
+  );
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
 }

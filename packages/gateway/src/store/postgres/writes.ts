@@ -58,40 +58,14 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
     },
   });
 
-  const committing = createBatches<{ move: Move; media: readonly MediaRow[] }, boolean>({
+  const committing = createBatches<MoveWrite, boolean>({
     ...shared,
     // A statement changes a row once: moves of one task are of different batches.
     nameOf: ({ move }) => move.task.id,
-    send: (writes) => sendMoves(run, writes),
+    send: (writes) => sendMoves(run, node(), writes),
   });
 
   let closing = false;
-
-  async function sendMoves(
-    through: Run,
-    writes: readonly { move: Move; media: readonly MediaRow[] }[],
-  ): Promise<boolean[]> {
-    const [written] = await through<{ places: number[] }>(SQL.commit, [
-      jsonRows(
-        writes.map(({ move: { task, from } }, n) => ({
-          n,
-          ...taskToRow(task),
-          from_phase: from.phase,
-          from_version: from.version,
-        })),
-      ),
-      jsonRows(
-        writes.flatMap(({ move: { task } }, n) =>
-          task.attempt ? [{ n, ...attemptToRow(task.id, task.attempt) }] : [],
-        ),
-      ),
-      jsonRows(writes.flatMap(({ move: { task, ledger, at } }, n) => ledgerRows(n, task, ledger, at))),
-      jsonRows(writes.flatMap(({ media }, n) => mediaRows(n, media))),
-      node(),
-    ]);
-    const places = new Set(written?.places);
-    return writes.map((_, n) => places.has(n));
-  }
 
   async function acceptOnce(acceptance: Acceptance): Promise<Accepted> {
     const { task, idempotency } = acceptance;
@@ -130,7 +104,7 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
     },
     commit: (move, media) => committing.add({ move, media }),
     async commitWith(through, move) {
-      const [written = false] = await sendMoves(through, [{ move, media: [] }]);
+      const [written = false] = await sendMoves(through, node(), [{ move, media: [] }]);
       return written;
     },
     async close() {
@@ -138,6 +112,35 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
       await Promise.all([accepting.idle(), committing.idle()]);
     },
   };
+}
+
+interface MoveWrite {
+  readonly move: Move;
+  readonly media: readonly MediaRow[];
+}
+
+/** Writes moves in one statement. Resolves with whether each was written. */
+async function sendMoves(run: Run, node: string, writes: readonly MoveWrite[]): Promise<boolean[]> {
+  const [written] = await run<{ places: number[] }>(SQL.commit, [
+    jsonRows(
+      writes.map(({ move: { task, from } }, n) => ({
+        n,
+        ...taskToRow(task),
+        from_phase: from.phase,
+        from_version: from.version,
+      })),
+    ),
+    jsonRows(
+      writes.flatMap(({ move: { task } }, n) =>
+        task.attempt ? [{ n, ...attemptToRow(task.id, task.attempt) }] : [],
+      ),
+    ),
+    jsonRows(writes.flatMap(({ move: { task, ledger, at } }, n) => ledgerRows(n, task, ledger, at))),
+    jsonRows(writes.flatMap(({ media }, n) => mediaRows(n, media))),
+    node,
+  ]);
+  const places = new Set(written?.places);
+  return writes.map((_, n) => places.has(n));
 }
 
 const acceptedColumns = ({ task, idempotency }: Acceptance, n: number): object => ({

@@ -22,8 +22,18 @@ import {
 
 /** Every statement of the embedded store's hot paths, prepared once. */
 export function prepareStatements(db: Database) {
-  const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
+  return {
+    ...taskStatements(db),
+    ...ownershipStatements(db),
+    ...mediaStatements(db),
+    ...keyStatements(db),
+    ...otherStatements(db),
+  };
+}
 
+const SELECT_TASKS = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
+
+function taskStatements(db: Database) {
   const insertTask = db.prepare(`
     insert into tasks (${listOf(TASKS)}) values (${listOf(TASKS, '@')})
     on conflict (id) do nothing`);
@@ -38,22 +48,16 @@ export function prepareStatements(db: Database) {
     on conflict (task_id, number) do update set ${assign(ATTEMPTS, 'excluded.')}`);
 
   return {
-    task: db.prepare<[string], TaskWithAttempt>(`${selectTasks} where t.id = ?`),
+    task: db.prepare<[string], TaskWithAttempt>(`${SELECT_TASKS} where t.id = ?`),
     /** Ids as a JSON array. */
     versions: db.prepare<[string], { id: string; version: number }>(
       'select id, version from tasks where id in (select value from json_each(?))',
     ),
     tasks: db.prepare<[string], TaskWithAttempt>(
-      `${selectTasks} where t.id in (select value from json_each(?))`,
-    ),
-    owned: db.prepare<[string, string, number], TaskWithAttempt>(
-      `${selectTasks} where ${UNFINISHED} and owner = ? and t.id > ? order by t.id limit ?`,
-    ),
-    loads: db.prepare<[], { owner: string; load: number }>(
-      `select owner, count(*) as load from tasks where ${UNFINISHED} group by owner`,
+      `${SELECT_TASKS} where t.id in (select value from json_each(?))`,
     ),
     submittingAt: db.prepare<[string, string, string], TaskWithAttempt>(
-      `${selectTasks} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
+      `${SELECT_TASKS} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
     ),
     /** False where a task with this id is there already. */
     insertTask: (task: Task): boolean => insertTask.run(taskToRow(task)).changes === 1,
@@ -61,17 +65,6 @@ export function prepareStatements(db: Database) {
       updateTask.run({ ...taskToRow(task), from_phase: from.phase, from_version: from.version }).changes ===
       1,
     putAttempt: (taskId: string, attempt: Attempt) => putAttempt.run(attemptToRow(taskId, attempt)),
-
-    orphans: db.prepare<[string, number], { id: string }>(`
-      select id from tasks
-      where ${UNFINISHED} and owner <> ?
-      order by id limit ?`),
-    // The version moves on, so that a late write of the former owner fails on its compare-and-set.
-    takeOver: db.prepare<[string, string]>('update tasks set owner = ?, version = version + 1 where id = ?'),
-
-    give: db.prepare<[string, string, string, number]>(
-      `update tasks set owner = ?, version = version + 1 where owner = ? and id = ? and version = ? and ${UNFINISHED}`,
-    ),
 
     insertLedger: db.prepare(`
       insert into ledger (${listOf(LEDGER)}) values (${listOf(LEDGER, '@')})`),
@@ -90,6 +83,41 @@ export function prepareStatements(db: Database) {
       select task_id from attempts
       where account_id = ? and upstream_id = ? and not (task_id = ? and number = ?) limit 1`),
 
+    idempotency: db.prepare<[string, string, number], { body_hash: string; task_id: string }>(
+      'select body_hash, task_id from idempotency where project_id = ? and key = ? and expires_at > ?',
+    ),
+    putIdempotency: db.prepare(`
+      insert into idempotency (project_id, key, body_hash, task_id, expires_at)
+      values (@project_id, @key, @body_hash, @task_id, @expires_at)
+      on conflict (project_id, key) do update set
+        body_hash = excluded.body_hash, task_id = excluded.task_id, expires_at = excluded.expires_at`),
+    removeIdempotency: db.prepare<[number, number]>(`
+      delete from idempotency where rowid in (select rowid from idempotency where expires_at <= ? limit ?)`),
+  };
+}
+
+function ownershipStatements(db: Database) {
+  return {
+    owned: db.prepare<[string, string, number], TaskWithAttempt>(
+      `${SELECT_TASKS} where ${UNFINISHED} and owner = ? and t.id > ? order by t.id limit ?`,
+    ),
+    loads: db.prepare<[], { owner: string; load: number }>(
+      `select owner, count(*) as load from tasks where ${UNFINISHED} group by owner`,
+    ),
+    orphans: db.prepare<[string, number], { id: string }>(`
+      select id from tasks
+      where ${UNFINISHED} and owner <> ?
+      order by id limit ?`),
+    // A new version, so that a late write of the former owner fails on its compare-and-set.
+    takeOver: db.prepare<[string, string]>('update tasks set owner = ?, version = version + 1 where id = ?'),
+    give: db.prepare<[string, string, string, number]>(
+      `update tasks set owner = ?, version = version + 1 where owner = ? and id = ? and version = ? and ${UNFINISHED}`,
+    ),
+  };
+}
+
+function mediaStatements(db: Database) {
+  return {
     putMedia: db.prepare(`
       insert into media (${listOf(MEDIA)}) values (${listOf(MEDIA, '@')})
       on conflict (id) do update set ${assign(MEDIA, 'excluded.')}
@@ -118,18 +146,11 @@ export function prepareStatements(db: Database) {
       order by (case when checked_at > created_at then checked_at else created_at end) limit 10`),
     markChecked: db.prepare<[number, string]>('update media set checked_at = ? where id = ?'),
     removeMedia: db.prepare<[string]>('delete from media where id = ?'),
+  };
+}
 
-    idempotency: db.prepare<[string, string, number], { body_hash: string; task_id: string }>(
-      'select body_hash, task_id from idempotency where project_id = ? and key = ? and expires_at > ?',
-    ),
-    putIdempotency: db.prepare(`
-      insert into idempotency (project_id, key, body_hash, task_id, expires_at)
-      values (@project_id, @key, @body_hash, @task_id, @expires_at)
-      on conflict (project_id, key) do update set
-        body_hash = excluded.body_hash, task_id = excluded.task_id, expires_at = excluded.expires_at`),
-    removeIdempotency: db.prepare<[number, number]>(`
-      delete from idempotency where rowid in (select rowid from idempotency where expires_at <= ? limit ?)`),
-
+function keyStatements(db: Database) {
+  return {
     ensureProject: db.prepare<[string, string, number]>(
       'insert into projects (id, name, created_at) values (?, ?, ?) on conflict (id) do nothing',
     ),
@@ -147,7 +168,11 @@ export function prepareStatements(db: Database) {
     restoreKey: db.prepare<[string]>(
       'update keys set revoked_at = null where id = ? and revoked_at is not null',
     ),
+  };
+}
 
+function otherStatements(db: Database) {
+  return {
     putSecret: db.prepare<[string, string]>(
       'insert into secrets (name, value) values (?, ?) on conflict (name) do nothing',
     ),
