@@ -91,7 +91,7 @@ export async function countUnfinished(
   return Number(rows[0]?.count);
 }
 
-/** The class of the session locks (packages/gateway/src/store/postgres/nodeLock.ts): restated, so that an error there shows here. */
+/** The class of the session locks (packages/gateway/src/store/postgres/nodes.ts): restated, so that an error there shows here. */
 const LOCK_CLASS = 0x0e7a;
 /** Which node's session comes from which port. */
 export const SESSIONS = `

@@ -1,9 +1,6 @@
 import { z } from 'zod';
 import type { Message } from './cluster.ts';
 
-/** The one channel of all nodes of a database. */
-export const CHANNEL = 'onetake';
-
 /** Bytes of one payload; PostgreSQL takes fewer than 8,000. */
 export const MAX_PAYLOAD_BYTES = 7900;
 

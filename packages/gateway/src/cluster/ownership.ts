@@ -60,6 +60,7 @@ const BACK_AGAIN_MS = 5000;
 const SPREAD_EVERY = 4;
 const SEARCH_EVERY = 60;
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state, which asynchronous adoption and transfers change together
 export function createOwnership<Driven extends { readonly task: Task; writeUnknown: boolean }>(
   parts: OwnershipParts<Driven>,
 ): Ownership {

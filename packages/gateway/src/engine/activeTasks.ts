@@ -97,6 +97,7 @@ interface ActiveTasksParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' 
   readonly changed: (active: ActiveTask, before: Task) => void;
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: every transition of an active task goes through here
 export function createActiveTasks({
   store,
   feed,

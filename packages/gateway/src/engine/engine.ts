@@ -91,6 +91,7 @@ export interface Engine {
   drain(timeoutMs: number): Promise<void>;
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: wires the parts of the engine to each other; the closures refer to each other in both directions
 export function createEngine(parts: EngineParts): Engine {
   const { store, accounts, cluster, feed, clock, timers, settings, log } = parts;
   const { shares = WHOLE_SHARES } = parts;

@@ -128,16 +128,7 @@ export function createAccountState(
     backOff(error) {
       failures += 1;
       starting = Math.max(0, starting - 1);
-      const own =
-        error.retry === 'elsewhere' ? BROKEN_ACCOUNT_MS : BACK_OFF_MS * 2 ** Math.min(failures - 1, 10);
-      // Jitter keeps nodes that were refused together from retrying together.
-      const spread =
-        Math.min(own, error.retry === 'elsewhere' ? own : MAX_BACK_OFF_MS) * (0.75 + random() / 2);
-      // A broken account backs off at least this long, even if the upstream names a shorter delay.
-      const wait =
-        error.retry === 'elsewhere'
-          ? Math.max(error.retryAfterMs ?? 0, spread)
-          : (error.retryAfterMs ?? spread);
+      const wait = backOffMs(error, failures, random);
       reason = error.reason;
       block(wait);
       share.tell({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
@@ -157,4 +148,13 @@ export function createAccountState(
       listeners.push(listener);
     },
   };
+}
+
+/** The back-off after a failure that is the last of `failures` consecutive ones. */
+function backOffMs({ retry, retryAfterMs }: UpstreamError, failures: number, random: () => number): number {
+  // Jitter keeps nodes that were refused together from retrying together.
+  const jitter = 0.75 + random() / 2;
+  // A broken account backs off at least this long, even if the upstream names a shorter delay.
+  if (retry === 'elsewhere') return Math.max(retryAfterMs ?? 0, BROKEN_ACCOUNT_MS * jitter);
+  return retryAfterMs ?? Math.min(MAX_BACK_OFF_MS, BACK_OFF_MS * 2 ** Math.min(failures - 1, 10)) * jitter;
 }

@@ -62,6 +62,7 @@ interface Entry {
  * share. About once a second, a node reports to the store what it uses and how many tasks wait, if that has changed; it reports at
  * once if a task finds no free slot. Messages only make other nodes report sooner; a lost message delays but does not lose anything.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the entries of all accounts and the one report in flight
 export function createAccountShares(parts: SharesParts): SharedAccounts {
   const { store, cluster, timers, log, random = Math.random } = parts;
   const entries = new Map<string, Entry>();

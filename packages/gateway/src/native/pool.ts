@@ -1,10 +1,6 @@
 import type { Log } from '../observability/log.ts';
-import { NativeCrash, NativeJobError, NativePoolClosed, NativeTimeout } from './errors.ts';
-import type { ChildMessage, JobMessage } from './protocol.ts';
-import { type NativeChild, spawnChild } from './spawn.ts';
-
-/** An idle child ends after this time, because it holds about 100 MB of native libraries. */
-const IDLE_MS = 60_000;
+import { NativeCrash, NativePoolClosed } from './errors.ts';
+import { createWorker, type Job, type Worker } from './worker.ts';
 
 /** Runs native code in child processes, so that a crash there costs one job and never the gateway. */
 export interface NativePool {
@@ -26,28 +22,13 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
-interface Queued extends RunOptions {
-  readonly message: JobMessage;
-  readonly resolve: (output: unknown) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly onAbort: () => void;
-}
-
-interface Worker {
-  readonly child: NativeChild;
-  current: Queued | undefined;
-  /** The reason for killing it; undefined if it exits by itself. */
-  killedFor: { readonly reason: unknown } | undefined;
-  timer: NodeJS.Timeout | undefined;
-}
-
 /** A pool of at most `concurrency` children; jobs beyond that wait, first come first served. */
 export function createNativePool(options: {
   readonly concurrency: number;
   readonly log?: Pick<Log, 'warn'>;
 }): NativePool {
   const workers = new Set<Worker>();
-  const queue: Queued[] = [];
+  const queue: Job[] = [];
   let closed: Promise<void> | undefined;
 
   function dispatch(): void {
@@ -57,7 +38,6 @@ export function createNativePool(options: {
         worker = idleWorker() ?? (workers.size < options.concurrency ? startWorker() : undefined);
       } catch (error) {
         // For instance, no memory for another process. Only this job fails.
-        next.signal?.removeEventListener('abort', next.onAbort);
         next.reject(error);
         continue;
       }
@@ -65,129 +45,61 @@ export function createNativePool(options: {
         queue.unshift(next);
         return;
       }
-      give(worker, next);
+      worker.run(next);
     }
   }
 
   function idleWorker(): Worker | undefined {
-    return [...workers].find((worker) => !worker.current && !worker.killedFor);
+    return [...workers].find((worker) => worker.isIdle);
   }
 
   function startWorker(): Worker {
-    const worker: Worker = {
-      child: spawnChild(),
-      current: undefined,
-      killedFor: undefined,
-      timer: undefined,
-    };
+    const worker = createWorker({
+      onFree: dispatch,
+      onGone(reason, job) {
+        workers.delete(worker);
+        if (reason instanceof NativeCrash) {
+          options.log?.warn(
+            { event: 'native.child_exited', err: reason, stderr: reason.stderr, job: job?.message.job },
+            'a native child process exited',
+          );
+        }
+        job?.reject(reason);
+        dispatch();
+      },
+    });
     workers.add(worker);
-    const child = worker.child.process;
-    child.on('message', (message: ChildMessage) => receive(worker, message));
-    // Spawning or sending failed. 'close' follows if the process had started.
-    child.on('error', (error) => {
-      if (child.pid === undefined) retire(worker, error);
-    });
-    child.on('close', (code, signal) => {
-      const { reason } = worker.killedFor ?? {
-        reason: new NativeCrash(code, signal, worker.child.stderr()),
-      };
-      retire(worker, reason);
-    });
     return worker;
   }
 
-  function give(worker: Worker, job: Queued): void {
-    clearTimeout(worker.timer);
-    worker.current = job;
-    worker.child.hold(true);
-    if (job.timeoutMs !== undefined) {
-      const ms = job.timeoutMs;
-      worker.timer = setTimeout(() => kill(worker, new NativeTimeout(ms)), ms);
-    }
-    // It could not be started. The 'error' event that follows says why.
-    if (worker.child.process.pid === undefined) return;
-    try {
-      worker.child.process.send(job.message, () => {});
-    } catch (error) {
-      // The input is not serializable, so the child never received the job.
-      rest(worker);
-      job.reject(error);
-      return;
-    }
-    job.onProgress?.(0);
-  }
-
-  function receive(worker: Worker, message: ChildMessage): void {
-    const job = worker.current;
-    if (!job || worker.killedFor) return;
-    if (message.type === 'progress') {
-      job.onProgress?.(message.percent);
-      return;
-    }
-    rest(worker);
-    if (message.type === 'done') job.resolve(message.output);
-    else job.reject(new NativeJobError(message.message, message.stack));
-    dispatch();
-  }
-
-  function rest(worker: Worker): void {
-    finish(worker);
-    worker.timer = setTimeout(() => kill(worker, undefined), IDLE_MS);
-    worker.timer.unref();
-  }
-
-  function finish(worker: Worker): void {
-    clearTimeout(worker.timer);
-    worker.current?.signal?.removeEventListener('abort', worker.current.onAbort);
-    worker.current = undefined;
-    worker.child.hold(false);
-  }
-
-  function kill(worker: Worker, reason: unknown): void {
-    worker.killedFor ??= { reason };
-    worker.child.hold(true);
-    worker.child.process.kill('SIGKILL');
-  }
-
-  function retire(worker: Worker, reason: unknown): void {
-    if (!workers.delete(worker)) return;
-    const job = worker.current;
-    finish(worker);
-    if (reason instanceof NativeCrash) {
-      options.log?.warn(
-        { event: 'native.child_exited', err: reason, stderr: reason.stderr, job: job?.message.job },
-        'a native child process exited',
-      );
-    }
-    job?.reject(reason);
-    dispatch();
-  }
-
-  function abort(job: Queued): void {
+  function abort(job: Job, reason: unknown): void {
     const waiting = queue.indexOf(job);
     if (waiting >= 0) {
       queue.splice(waiting, 1);
-      job.reject(job.signal?.reason);
+      job.reject(reason);
       return;
     }
-    const worker = [...workers].find((one) => one.current === job);
-    if (worker) kill(worker, job.signal?.reason);
+    [...workers].find((worker) => worker.job === job)?.kill(reason);
   }
 
   return {
-    run<I, O>(job: URL, input: I, runOptions: RunOptions = {}): Promise<O> {
+    run<I, O>(job: URL, input: I, { signal, ...runOptions }: RunOptions = {}): Promise<O> {
       if (closed) return Promise.reject(new NativePoolClosed());
-      if (runOptions.signal?.aborted) return Promise.reject(runOptions.signal.reason);
+      if (signal?.aborted) return Promise.reject(signal.reason);
       return new Promise<O>((resolve, reject) => {
-        const queued: Queued = {
+        const queued: Job = {
           ...runOptions,
           message: { job: job.href, input },
           // The type of the output depends on the job module that the caller names.
-          resolve: (output) => resolve(output as O),
-          reject,
-          onAbort: () => abort(queued),
+          resolve: (output) => settle(() => resolve(output as O)),
+          reject: (reason) => settle(() => reject(reason)),
         };
-        runOptions.signal?.addEventListener('abort', queued.onAbort, { once: true });
+        const onAbort = () => abort(queued, signal?.reason);
+        const settle = (how: () => void) => {
+          signal?.removeEventListener('abort', onAbort);
+          how();
+        };
+        signal?.addEventListener('abort', onAbort, { once: true });
         queue.push(queued);
         dispatch();
       });
@@ -196,17 +108,11 @@ export function createNativePool(options: {
     close() {
       closed ??= (async () => {
         const reason = new NativePoolClosed();
-        for (const job of queue.splice(0)) {
-          job.signal?.removeEventListener('abort', job.onAbort);
-          job.reject(reason);
-        }
+        for (const job of queue.splice(0)) job.reject(reason);
         await Promise.all(
           [...workers].map((worker) => {
-            const gone = new Promise<void>((resolve) => {
-              worker.child.process.once('close', () => resolve());
-            });
-            kill(worker, reason);
-            return gone;
+            worker.kill(reason);
+            return worker.gone;
           }),
         );
       })();

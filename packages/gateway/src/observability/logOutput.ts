@@ -1,5 +1,6 @@
 import { fstatSync, write, writeSync } from 'node:fs';
 import { isatty, type WriteStream } from 'node:tty';
+import { createLogQueue } from './logQueue.ts';
 
 /** The destination of the log. Writing never blocks: a line that cannot be written is dropped and counted. */
 export interface LogOutput {
@@ -27,26 +28,13 @@ interface LogOutputParts {
   readonly format?: (line: string) => string;
 }
 
-/** The size of the queue in bytes: a few thousand lines, enough for a reader of a pipe that pauses. */
-const QUEUE_BYTES = 2 ** 20;
-/** The most bytes of one write. */
-const WRITE_BYTES = 2 ** 16;
 /** The delay of a retry after a failure. Milliseconds. */
 const RETRY_MS = 1000;
 /** A write that takes longer is reported as stalled: the log is not being read. Milliseconds. */
 const STALLED_MS = 5000;
 
-/** The number of lines dropped at this position. */
-interface Gap {
-  missing: number;
-}
-type Entry = string | Gap;
-
 export function createLogOutput({ sink, format = (line) => line }: LogOutputParts): LogOutput {
-  /** Oldest line first. A gap marks where lines were dropped. */
-  let queue: Entry[] = [];
-  let queuedBytes = 0;
-  let dropped = 0;
+  const queue = createLogQueue(format);
   /** When the current write began, on a monotonic clock. */
   let writingSince: number | undefined;
   let retry: NodeJS.Timeout | undefined;
@@ -55,43 +43,15 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
   let torn = false;
   const waiters: (() => void)[] = [];
 
-  function drop(count: number, place: 'push' | 'unshift'): void {
-    dropped += count;
-    const neighbour = place === 'push' ? queue.at(-1) : queue[0];
-    if (typeof neighbour === 'object') neighbour.missing += count;
-    else queue[place]({ missing: count });
-  }
-
-  /** Takes the lines of one write from the queue. A gap can only be the first of them. */
-  function take(): { text: string; missing: number } {
-    const gap = queue[0];
-    const missing = typeof gap === 'object' ? gap.missing : 0;
-    let text = torn ? '\n' : '';
-    if (missing > 0) text += format(gapLine(missing));
-    let taken = missing > 0 ? 1 : 0;
-    let size = 0;
-    for (; taken < queue.length; taken++) {
-      const entry = queue[taken];
-      if (typeof entry !== 'string') break;
-      const bytes = Buffer.byteLength(entry);
-      if (size > 0 && size + bytes > WRITE_BYTES) break;
-      text += entry;
-      size += bytes;
-    }
-    queue = queue.slice(taken);
-    queuedBytes -= size;
-    return { text, missing };
-  }
-
   function writeNext(): void {
     if (writingSince !== undefined || retry !== undefined) return;
-    if (queue.length === 0) {
+    if (queue.isEmpty) {
       settle();
       return;
     }
-    const { text, missing } = take();
+    const { text, missing } = queue.take();
     writingSince = performance.now();
-    writeAll(Buffer.from(text), missing);
+    writeAll(Buffer.from(torn ? `\n${text}` : text), missing);
   }
 
   /** Writes the rest of a chunk. If `missing` is not 0, the first line reports that many dropped lines. */
@@ -116,10 +76,9 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
 
   function fail(error: Error | null, left: Buffer, missing: number): void {
     failure = error && 'code' in error ? String(error.code) : 'nothing was written';
-    // The line that reports a gap is not a log line. The lines that it reports are still missing.
+    // The line that reports a gap is not a log line.
     const lines = countLines(left) - (missing > 0 ? 1 : 0);
-    dropped -= missing;
-    drop(lines + missing, 'unshift');
+    queue.dropFirst(lines, missing);
     retry = setTimeout(() => {
       retry = undefined;
       writeNext();
@@ -134,23 +93,15 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
 
   return {
     get dropped() {
-      return dropped;
+      return queue.dropped;
     },
 
-    write(given) {
-      const line = format(given);
-      const bytes = Buffer.byteLength(line);
-      if (queuedBytes + bytes > QUEUE_BYTES) {
-        drop(1, 'push');
-        return;
-      }
-      queue.push(line);
-      queuedBytes += bytes;
-      writeNext();
+    write(line) {
+      if (queue.push(format(line))) writeNext();
     },
 
     warning() {
-      const lost = dropped === 0 ? '' : ` ${dropped} lines were dropped since the start.`;
+      const lost = queue.dropped === 0 ? '' : ` ${queue.dropped} lines were dropped since the start.`;
       if (failure !== undefined) return `The log cannot be written (${failure}).${lost}`;
       const stalled = writingSince !== undefined && performance.now() - writingSince > STALLED_MS;
       return stalled ? `The log is not being read: standard output takes no more.${lost}` : undefined;
@@ -171,9 +122,7 @@ export function createLogOutput({ sink, format = (line) => line }: LogOutputPart
     },
 
     writeRest() {
-      const rest = queue.filter((entry) => typeof entry === 'string').join('');
-      queue = [];
-      queuedBytes = 0;
+      const rest = queue.takeRest();
       if (rest !== '') sink.writeAtExit(Buffer.from(rest));
     },
   };
@@ -187,9 +136,6 @@ function countLines(bytes: Buffer): number {
   for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) lines += 1;
   return lines;
 }
-
-const gapLine = (dropped: number): string =>
-  `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), dropped, msg: 'log lines that could not be written were dropped here' })}\n`;
 
 /**
  * Standard output. For a pipe, a socket or a terminal, Node's stream is used, which polls: a thread of the pool that blocks in a

@@ -1,7 +1,7 @@
 import { type Client, DatabaseError } from 'pg';
 import { OnetakeError } from '../tasks/errors.ts';
 import type { FolderRow, FolderRows } from './folder/rows.ts';
-import { LIVING_NODES } from './postgres/nodeLock.ts';
+import { LIVING_NODES } from './postgres/nodes.ts';
 import { jsonRows } from './postgres/text.ts';
 
 /** Every table that is moved, parents before children, and what is done where the database has such a row already. */

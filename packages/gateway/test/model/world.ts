@@ -23,7 +23,7 @@ export interface World {
   broken: string | undefined;
 }
 
-/** Names a lease (`store/postgres/nodeLock.ts`); 0 names none. */
+/** Names a lease (`store/postgres/nodes.ts`); 0 names none. */
 export type Name = number;
 
 export interface Row {

@@ -1,9 +1,8 @@
 import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { Log } from '../../observability/log.ts';
-import { LOCK_CLASS, nodeName } from '../../store/postgres/nodeLock.ts';
+import { CHANNEL, LIVING_NODES, nodeName } from '../../store/postgres/nodes.ts';
 import { connectionTo } from '../../store/postgres/url.ts';
-import { CHANNEL } from '../messages.ts';
 import { sharedSession } from './ownSession.ts';
 import { setUpSession } from './setUp.ts';
 import type { LeaseTimings } from './timings.ts';
@@ -41,11 +40,8 @@ const SERVER_TIME = '(extract(epoch from clock_timestamp()) * 1000)::float8 as a
 /** Proves the session, and tells what there is to tell. The process id shows whether a pooler gave us another's session. */
 const NOTIFY = `select pg_backend_pid() as pid, ${SERVER_TIME}, count(pg_notify('${CHANNEL}', payload)) from unnest($1::text[]) as payload`;
 
-/** The numbers of the nodes whose locks are held, in the order of joining. */
-const LIVING = `select objid::int8::text as number from pg_locks
-  where locktype = 'advisory' and classid = ${LOCK_CLASS} and objsubid = 2 and granted
-    and database = (select oid from pg_database where datname = current_database())
-  order by objid`;
+/** The names of the living nodes in the order of joining: numbers only grow. */
+const MEMBERS = `${LIVING_NODES} order by objid`;
 
 /** Opens a connection, takes a new number and its lock, and listens. */
 export async function openLease(parts: SessionParts): Promise<Session> {
@@ -151,8 +147,8 @@ export async function openLease(parts: SessionParts): Promise<Session> {
     held,
     ended,
     async members() {
-      const rows = await ask<{ number: string }>(LIVING);
-      return rows.map((row) => nodeName(Number(row.number)));
+      const rows = await ask<{ name: string }>(MEMBERS);
+      return rows.map(({ name }) => name);
     },
     notify(payloads) {
       if (!over) outbox.push(payloads);

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { unusableDatabase } from '../../store/postgres/errors.ts';
-import { LIVING_NODES } from '../../store/postgres/nodeLock.ts';
+import { LIVING_NODES } from '../../store/postgres/nodes.ts';
 import { connectionTo } from '../../store/postgres/url.ts';
 
 /** Names of the gateways that run on a database at this moment. */

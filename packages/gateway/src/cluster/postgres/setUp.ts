@@ -1,9 +1,8 @@
 import type { Client } from 'pg';
-import { LOCK_CLASS, nodeName } from '../../store/postgres/nodeLock.ts';
+import { CHANNEL, LOCK_CLASS, nodeName } from '../../store/postgres/nodes.ts';
 import { assertUsable } from '../../store/postgres/server.ts';
 import { parseDatabaseUrl } from '../../store/postgres/url.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
-import { CHANNEL } from '../messages.ts';
 import { assertOwnSession, sharedSession } from './ownSession.ts';
 import { type LeaseTimings, sessionSettings } from './timings.ts';
 

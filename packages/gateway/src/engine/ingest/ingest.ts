@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs';
-import type { MediaStat, MediaWrite, Probe } from '../../media/media.ts';
+import type { Probe } from '../../media/media.ts';
 import { videoLimitOf } from '../../media/videoLimit.ts';
-import { NativeJobError } from '../../native/errors.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { isTerminal, type Task, type TaskResult } from '../../tasks/task.ts';
-import { pause } from '../../time/pause.ts';
 import type { EngineParts } from '../parts.ts';
+import { createStoredSearch, type Measured, type SearchMemory } from './findStored.ts';
+import { stagePoster } from './poster.ts';
 import { asMp4 } from './remux.ts';
 import { createStaging, type OpenVideo, type StagingMemory } from './staging.ts';
 import { storeMeasured } from './store.ts';
@@ -20,10 +19,7 @@ export interface Ingest {
 }
 
 /** What one process remembers between its tries to ingest a video. */
-export interface IngestMemory extends StagingMemory {
-  /** `some`: an earlier driver may have stored the video already. `unknown`: the storage could not be read. */
-  earlier: 'none' | 'some' | 'unknown';
-  posterTries: number;
+export interface IngestMemory extends StagingMemory, SearchMemory {
   posterStored: boolean;
 }
 
@@ -34,28 +30,15 @@ export interface Ingested {
   readonly media: readonly MediaRow[];
 }
 
-interface Measured {
-  /** The row of the stored object, with its final key. */
-  readonly stored: MediaRow;
-  readonly bytes: number;
-  readonly probe: Probe;
-  readonly sha256: string;
-  readonly hasPoster: boolean;
-}
-
-/** How long to wait for the storage to say whether it has the video, before the video is downloaded. Milliseconds. */
-const STAT_MS = 5000;
-/** Tries to make a poster if this machine fails to. */
-const POSTER_TRIES = 3;
-
 type IngestParts = Pick<
   EngineParts,
   'store' | 'cluster' | 'storage' | 'inspector' | 'deliveredRate' | 'clock' | 'timers' | 'settings' | 'log'
 >;
 
 export function createIngest(parts: IngestParts): Ingest {
-  const { store, cluster, storage, inspector, deliveredRate, clock, timers, settings, log } = parts;
+  const { store, cluster, deliveredRate, clock, settings, log } = parts;
   const staging = createStaging(parts);
+  const findStored = createStoredSearch(parts);
 
   async function ingest(
     task: Task,
@@ -71,7 +54,7 @@ export function createIngest(parts: IngestParts): Ingest {
     const { stored, bytes, probe, sha256, hasPoster } = measured;
     const { width, height, audioCodec } = probe;
     const microsPerSecond = deliveredRate(task, { width, height, audio: audioCodec !== undefined });
-    warnOfDifferences(task, probe, microsPerSecond);
+    warnOfDifferences(log, task, probe, microsPerSecond);
     const expiresAt = clock.now() + settings.retentionMs;
     return {
       ...(microsPerSecond === undefined ? {} : { microsPerSecond }),
@@ -105,7 +88,9 @@ export function createIngest(parts: IngestParts): Ingest {
   ): Promise<Measured> {
     const staged = await staging.fetch(video.storageKey, open, maxBytes, memory);
     const { write, ...measured } = await asMp4(parts, video.storageKey, staged);
-    const posterWrite = memory.posterStored ? undefined : await stagePoster(write.path, poster, memory);
+    const posterWrite = memory.posterStored
+      ? undefined
+      : await stagePoster(parts, write.path, poster, memory);
     // If this process was paused or lost its lease, another node may have stored and announced the video already.
     signal.throwIfAborted();
     if (!cluster.hasLease()) throw new Error('the lease was lost before the video was stored');
@@ -123,125 +108,42 @@ export function createIngest(parts: IngestParts): Ingest {
     return { stored, ...measured, hasPoster: memory.posterStored };
   }
 
-  /** Looks for a video that an earlier driver stored without recording the transition. */
-  async function findStored(
-    video: MediaRow,
-    poster: MediaRow,
-    memory: IngestMemory,
-    signal: AbortSignal,
-  ): Promise<Measured | undefined> {
-    if (memory.earlier === 'none') return undefined;
-    // A staged file was not committed yet, or can be committed again.
-    if ((await storage.write(video.storageKey)).partial > 0) return undefined;
-    try {
-      const row = (await withTimeout(() => store.media(video.id), signal)) ?? video;
-      const stat = await withTimeout(() => storage.stat(row.storageKey), signal);
-      const measured = stat && (await measureStored(row, poster, stat, memory));
-      if (!measured) memory.earlier = 'none';
-      return measured;
-    } catch (error) {
-      // The storage may have the video, which matters once the upstream does not have it any more.
-      memory.earlier = 'unknown';
-      log.warn(
-        { event: 'media.read_failed', task: video.taskId, err: error },
-        'cannot read a video that the storage may already have; it is downloaded',
-      );
-      return undefined;
-    }
-  }
-
-  /** Rejects after `STAT_MS`: a database or a storage that is down must not delay a download. */
-  async function withTimeout<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const asked = new AbortController();
-    const late = pause(timers, STAT_MS, AbortSignal.any([signal, asked.signal])).then(() => {
-      throw new Error('no answer came in time');
-    });
-    late.catch(() => undefined);
-    try {
-      return await Promise.race([ask(), late]);
-    } finally {
-      asked.abort();
-    }
-  }
-
-  /** Undefined if the object is damaged; then the video is downloaded again. */
-  function measureStored(video: MediaRow, poster: MediaRow, { bytes }: MediaStat, memory: IngestMemory) {
-    return storage.withLocalFile(video.storageKey, async (path): Promise<Measured | undefined> => {
-      const sha256 = await inspector.digest(path);
-      const verdict = await inspector.probe(path);
-      const isOther = (video.sha256 ?? sha256) !== sha256;
-      if (!verdict.ok || isOther || verdict.probe.container !== 'mp4') {
-        const problem = verdict.ok ? 'its bytes are not those that were measured' : verdict.problem;
-        log.warn(
-          { event: 'media.damaged', key: video.storageKey, problem },
-          'a stored video is damaged; it is downloaded again',
-        );
-        return undefined;
-      }
-      const posterWrite = await stagePoster(path, poster, memory);
-      await store.putMedia(posterWrite ? [video, poster] : [video]);
-      await posterWrite?.commit();
-      return { stored: video, bytes, sha256, probe: verdict.probe, hasPoster: posterWrite !== undefined };
-    });
-  }
-
-  /** Stages a poster. Undefined if none can be made: a video is delivered without one, too. */
-  async function stagePoster(
-    videoPath: string,
-    { storageKey, taskId }: MediaRow,
-    memory: IngestMemory,
-  ): Promise<MediaWrite | undefined> {
-    const write = await storage.write(storageKey);
-    const note = await write.readNote();
-    if (write.partial > 0 && isPosterNote(note) && note.bytes === write.partial) return write;
-    try {
-      await inspector.poster(videoPath, async (path) => {
-        await write.writeNote({ bytes: await write.append(createReadStream(path), 0) });
-      });
-      return write;
-    } catch (error) {
-      memory.posterTries += 1;
-      // The video has no usable frame, or this machine has failed too often.
-      if (!(error instanceof NativeJobError) && memory.posterTries < POSTER_TRIES) throw error;
-      log.warn({ event: 'media.poster_failed', task: taskId, err: error }, 'cannot make a poster');
-      await write.abandon().catch(() => undefined);
-      return undefined;
-    }
-  }
-
-  function warnOfDifferences(task: Task, probe: Probe, microsPerSecond: number | undefined): void {
-    const { width, height, duration, generateAudio } = task.request;
-    const isSilent = generateAudio === true && probe.audioCodec === undefined;
-    if (
-      !isSilent &&
-      probe.width === width &&
-      probe.height === height &&
-      Math.abs(probe.duration - duration) < 0.5
-    )
-      return;
-    log.warn(
-      {
-        event: 'video.differs',
-        task: task.id,
-        asked: { width, height, duration, generateAudio },
-        delivered: {
-          width: probe.width,
-          height: probe.height,
-          duration: probe.duration,
-          audioCodec: probe.audioCodec,
-        },
-        price: task.price.microsPerSecond,
-        ...(microsPerSecond === undefined ? {} : { charged: microsPerSecond }),
-      },
-      'the upstream delivered another size, duration or sound than asked for',
-    );
-  }
-
-  return { ingest: ingest };
+  return { ingest };
 }
 
-const isPosterNote = (note: unknown): note is { bytes: number } =>
-  typeof note === 'object' && note !== null && 'bytes' in note;
+/** Logs where the delivered video differs from the requested one. */
+function warnOfDifferences(
+  log: IngestParts['log'],
+  task: Task,
+  probe: Probe,
+  microsPerSecond: number | undefined,
+): void {
+  const { width, height, duration, generateAudio } = task.request;
+  const isSilent = generateAudio === true && probe.audioCodec === undefined;
+  if (
+    !isSilent &&
+    probe.width === width &&
+    probe.height === height &&
+    Math.abs(probe.duration - duration) < 0.5
+  )
+    return;
+  log.warn(
+    {
+      event: 'video.differs',
+      task: task.id,
+      asked: { width, height, duration, generateAudio },
+      delivered: {
+        width: probe.width,
+        height: probe.height,
+        duration: probe.duration,
+        audioCodec: probe.audioCodec,
+      },
+      price: task.price.microsPerSecond,
+      ...(microsPerSecond === undefined ? {} : { charged: microsPerSecond }),
+    },
+    'the upstream delivered another size, duration or sound than asked for',
+  );
+}
 
 const FORMS = {
   video: { letter: 'v', extension: 'mp4', contentType: 'video/mp4' },

@@ -57,13 +57,18 @@ export function createRepair(parts: RepairParts): Repair {
     const storageKey = anotherKey(row.storageKey);
     let write = await storage.write(storageKey);
     try {
-      const opened = await openVideo(provider, handle, result, signal);
+      const opened = await openVideo(provider, handle, result, signal, settings.callTimeoutMs);
       if (!opened) return 'hopeless';
-      const received = await receive(write, opened, maxDownloadBytes(row.bytes ?? task.result.bytes));
+      const received = await receive(
+        inspector,
+        write,
+        opened,
+        maxDownloadBytes(row.bytes ?? task.result.bytes),
+      );
       const { write: whole, ...facts } =
         received.sha256 === row.sha256
           ? { ...received, write }
-          : await remuxed(storageKey, { ...received, write });
+          : await remuxed(parts, storageKey, { ...received, write });
       write = whole;
       // Other bytes may be another video, as when the upstream reuses an id, or an error page.
       if (facts.sha256 !== row.sha256) throw new Error('the upstream delivers other bytes than before');
@@ -74,41 +79,6 @@ export function createRepair(parts: RepairParts): Repair {
     } finally {
       await write.abandon().catch(() => undefined);
     }
-  }
-
-  /** Opens the video by its stored link, or by a fresh one from the upstream. Undefined if the upstream no longer has the video. */
-  async function openVideo(
-    provider: Provider,
-    handle: Handle,
-    result: UpstreamResult,
-    signal: AbortSignal,
-  ): Promise<OpenedResult | undefined> {
-    try {
-      return await provider.open(handle, result, 0, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      const soon = AbortSignal.any([signal, AbortSignal.timeout(settings.callTimeoutMs)]);
-      const answer = await provider.ask(handle, soon);
-      if (answer.state === 'missing' || answer.state === 'failed') return undefined;
-      if (answer.state !== 'succeeded') throw error;
-      return provider.open(handle, answer.result, 0, signal);
-    }
-  }
-
-  /** Remuxes the staged file if it is not an MP4, as was done before it was stored. */
-  async function remuxed(storageKey: string, staged: Omit<StagedVideo, 'probe'>) {
-    const verdict = await inspector.probe(staged.write.path);
-    if (!verdict.ok) return staged;
-    const { write, bytes, sha256 } = await asMp4(parts, storageKey, { ...staged, probe: verdict.probe });
-    return { write, bytes, sha256 };
-  }
-
-  /** Reads the stream into `write`. A stream much longer than the stored file is not the same video. */
-  async function receive(write: MediaWrite, opened: OpenedResult, maxBytes: number) {
-    const total = await write.append(atMost(maxBytes, opened), 0);
-    const { bytes } = opened;
-    if (bytes !== undefined && bytes !== total) throw new Error(`${total} of ${bytes} bytes arrived`);
-    return { bytes: total, sha256: await inspector.digest(write.path) };
   }
 
   async function repairPoster(task: Result, row: MediaRow) {
@@ -152,6 +122,47 @@ export function createRepair(parts: RepairParts): Repair {
       return repairVideo(task, row, signal);
     },
   };
+}
+
+/** Opens the video by its stored link, or by a fresh one from the upstream. Undefined if the upstream no longer has the video. */
+async function openVideo(
+  provider: Provider,
+  handle: Handle,
+  result: UpstreamResult,
+  signal: AbortSignal,
+  callTimeoutMs: number,
+): Promise<OpenedResult | undefined> {
+  try {
+    return await provider.open(handle, result, 0, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]);
+    const answer = await provider.ask(handle, soon);
+    if (answer.state === 'missing' || answer.state === 'failed') return undefined;
+    if (answer.state !== 'succeeded') throw error;
+    return provider.open(handle, answer.result, 0, signal);
+  }
+}
+
+/** Remuxes the staged file if it is not an MP4, as was done before it was stored. */
+async function remuxed(parts: RepairParts, storageKey: string, staged: Omit<StagedVideo, 'probe'>) {
+  const verdict = await parts.inspector.probe(staged.write.path);
+  if (!verdict.ok) return staged;
+  const { write, bytes, sha256 } = await asMp4(parts, storageKey, { ...staged, probe: verdict.probe });
+  return { write, bytes, sha256 };
+}
+
+/** Reads the stream into `write`. A stream much longer than the stored file is not the same video. */
+async function receive(
+  inspector: RepairParts['inspector'],
+  write: MediaWrite,
+  opened: OpenedResult,
+  maxBytes: number,
+) {
+  const total = await write.append(atMost(maxBytes, opened), 0);
+  const { bytes } = opened;
+  if (bytes !== undefined && bytes !== total) throw new Error(`${total} of ${bytes} bytes arrived`);
+  return { bytes: total, sha256: await inspector.digest(write.path) };
 }
 
 /** The maximum download size: another container may need more bytes for the same packets. */

@@ -1,10 +1,9 @@
-import pLimit from 'p-limit';
 import type { AccountState } from '../../limits/account.ts';
 import type { Damage, VerifiedMedia } from '../../media/verified.ts';
 import { createVerifiedMedia } from '../../media/verified.ts';
 import type { MediaRow } from '../../store/store.ts';
-import { type Moment, msBetween } from '../../time/clock.ts';
 import type { EngineParts } from '../parts.ts';
+import { createRepairQueue, namesOf } from './queue.ts';
 import { createRepair } from './repair.ts';
 
 /** Finds damaged files in the storage and repairs them where that is possible. */
@@ -37,35 +36,22 @@ const BATCH = 100;
 const POSTER_MS = 300_000;
 /** Minimum interval between two verifications of the same file. Milliseconds. */
 const CHECK_MS = 86_400_000;
-/** Files repaired concurrently, tries per file, and the delay after the first try, which doubles (milliseconds). */
-const AT_A_TIME = 2;
-const MAX_TRIES = 6;
-const RETRY_MS = 60_000;
-/** A file that was given up is tried once more after this time: its account may be configured again. Milliseconds. */
-const GIVEN_UP_MS = 86_400_000;
-/** Timeout of one try. Milliseconds. */
-const TRY_MS = 1_800_000;
-
 export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   const { store, storage, clock, timers, settings, log, leads } = parts;
-  const count = { found: 0, repaired: 0 };
-  /** By row id: this process's tries, and when the next one is allowed. */
-  const tries = new Map<string, { tries: number; at: Moment; waitMs: number }>();
-  const underWay = new Map<string, Promise<void>>();
   const cancels = new Set<() => void>();
-  const limit = pLimit(AT_A_TIME);
   const stopping = new AbortController();
   let after = '';
+  let found = 0;
 
   async function note(row: MediaRow, { problem, detail }: Damage): Promise<void> {
     // False if the row was meanwhile deleted or got new bytes: the damaged ones are then obsolete.
     if (!(await store.markDamaged(row.id, row.storageKey, clock.now()))) return;
-    count.found += 1;
+    found += 1;
     log.error(
       { event: 'media.damaged', ...namesOf(row), problem, detail },
       'a stored file is damaged; it is repaired if possible',
     );
-    repairRow(row);
+    queue.add(row);
   }
 
   const media = createVerifiedMedia<MediaRow>({
@@ -79,52 +65,19 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
         ),
       ),
   });
-  const repair = createRepair({ ...parts, media });
-
-  /** Starts a repair, unless one is running or the file has to wait for its next try. */
-  function repairRow(row: MediaRow): void {
-    if (stopping.signal.aborted || underWay.has(row.id)) return;
-    const last = tries.get(row.id);
-    if (last && msBetween(last.at, timers.monotonic()) < last.waitMs) return;
-    const work = limit(() => tryOnce(row)).finally(() => underWay.delete(row.id));
-    underWay.set(row.id, work);
-  }
-
-  async function tryOnce(row: MediaRow): Promise<void> {
-    if (stopping.signal.aborted) return;
-    const before = tries.get(row.id)?.tries ?? 0;
-    try {
-      const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(TRY_MS)]);
-      const outcome = await repair.repairRow(row, signal);
-      if (outcome === 'hopeless') return giveUp(row, 'its bytes are not available any more');
-      tries.delete(row.id);
-      if (outcome === 'settled') return;
-      count.repaired += 1;
-      log.warn({ event: 'media.repaired', ...namesOf(row) }, 'a damaged file was repaired');
-    } catch (error) {
-      if (stopping.signal.aborted) return;
-      log.warn(
-        { event: 'media.repair_failed', ...namesOf(row), tries: before + 1, err: error },
-        'repairing a stored file failed',
-      );
-      if (before + 1 >= MAX_TRIES) return giveUp(row, 'every try failed');
-      tries.set(row.id, { tries: before + 1, at: timers.monotonic(), waitMs: RETRY_MS * 2 ** before });
-    }
-  }
-
-  function giveUp(row: MediaRow, why: string): void {
-    tries.set(row.id, { tries: MAX_TRIES, at: timers.monotonic(), waitMs: GIVEN_UP_MS });
-    log.error({ event: 'media.lost', ...namesOf(row), why }, 'a damaged file cannot be repaired');
-  }
+  const queue = createRepairQueue({
+    repair: createRepair({ ...parts, media }),
+    timers,
+    log,
+    signal: stopping.signal,
+  });
 
   /** Searches the next rows to repair: damage that other nodes found, and posters that could not be stored. */
   async function look(): Promise<void> {
     const rows = await store.mediaToRepair(clock.now() - POSTER_MS, after, BATCH);
     after = rows.length === BATCH ? (rows.at(-1)?.id ?? '') : '';
-    for (const row of rows) repairRow(row);
-    if (after !== '' || underWay.size > 0) return;
-    const now = timers.monotonic();
-    for (const [id, { at, waitMs }] of tries) if (msBetween(at, now) > waitMs + CHECK_MS) tries.delete(id);
+    for (const row of rows) queue.add(row);
+    if (after === '') queue.forgetOld(CHECK_MS);
   }
 
   async function scrub(): Promise<void> {
@@ -155,10 +108,10 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   return {
     media,
     get found() {
-      return count.found;
+      return found;
     },
     get repaired() {
-      return count.repaired;
+      return queue.repaired;
     },
     start() {
       every(LOOK_MS, 'looking for damaged media', look);
@@ -168,14 +121,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
       stopping.abort();
       media.close();
       for (const cancel of cancels) cancel();
-      await Promise.all(underWay.values());
+      await queue.idle();
     },
   };
 }
-
-const namesOf = ({ id, kind, taskId, storageKey }: MediaRow) => ({
-  media: id,
-  kind,
-  task: taskId,
-  key: storageKey,
-});

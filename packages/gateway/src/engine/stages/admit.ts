@@ -73,16 +73,6 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
     return { waitMs: shortest };
   }
 
-  /** Removes a task from its queue; false if it is not in it. */
-  function take(waiting: Waiting, model: string, active: ActiveTask): boolean {
-    const queue = waiting.get(model) ?? [];
-    const index = queue.indexOf(active);
-    if (index < 0) return false;
-    queue.splice(index, 1);
-    if (queue.length === 0) waiting.delete(model);
-    return true;
-  }
-
   function pump(): void {
     if (stopped) return;
     cancelWake?.();
@@ -140,4 +130,14 @@ export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionPa
       stopped = true;
     },
   };
+}
+
+/** Removes a task from its queue; false if it is not in it. */
+function take(waiting: Waiting, model: string, active: ActiveTask): boolean {
+  const queue = waiting.get(model) ?? [];
+  const index = queue.indexOf(active);
+  if (index < 0) return false;
+  queue.splice(index, 1);
+  if (queue.length === 0) waiting.delete(model);
+  return true;
 }

@@ -2,12 +2,12 @@ import pLimit, { type LimitFunction } from 'p-limit';
 import type { AccountState } from '../../limits/account.ts';
 import { NativeCrash, NativeTimeout } from '../../native/errors.ts';
 import type { Handle, Provider } from '../../providers/provider.ts';
-import { taskError } from '../../tasks/reasons.ts';
+import { type TaskError, taskError } from '../../tasks/reasons.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { later, type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
 import type { ActiveTask, ActiveTasks } from '../activeTasks.ts';
-import { createIngest, type IngestMemory } from '../ingest/ingest.ts';
+import { createIngest, type Ingested, type IngestMemory } from '../ingest/ingest.ts';
 import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo, TooLarge } from '../ingest/staging.ts';
 import type { EngineParts } from '../parts.ts';
 import { handleOf } from './poll.ts';
@@ -24,6 +24,13 @@ export interface Downloads {
 interface DownloadsParts extends EngineParts {
   readonly activeTasks: ActiveTasks;
   readonly accountStates: ReadonlyMap<string, AccountState>;
+}
+
+/** Where the video of a task is fetched from. `provider` is undefined if the account is not configured any more. */
+interface Source {
+  readonly accountId: string;
+  readonly provider: Provider | undefined;
+  readonly handle: Handle;
 }
 
 /** Delay after a failed download, doubling up to the maximum. Milliseconds. */
@@ -45,7 +52,7 @@ const MIN_TRIED_MS = 600_000;
 const FETCH_MS = 1_800_000;
 
 export function createDownloads(parts: DownloadsParts): Downloads {
-  const { activeTasks, clock, timers, settings, log } = parts;
+  const { activeTasks, timers, settings, log } = parts;
   const ingest = createIngest(parts);
   const limits = new Map<string, LimitFunction>();
   const stopping = new AbortController();
@@ -66,10 +73,9 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     const handle = handleOf(active.task.attempt);
     const first = active.task.attempt?.upstreamResult;
     if (!handle || !first) throw new Error(`task ${active.task.id} is storing without an upstream result`);
-    let result: UpstreamResult = first;
+    const source: Source = { accountId, provider, handle };
     const limit = limitOf(accountId);
-
-    const patientUntil = later(timers.monotonic(), settings.downloadPatienceMs);
+    const failures = createFailures(parts);
     const memory: IngestMemory = {
       earlier: resumed ? 'some' : 'none',
       posterTries: 0,
@@ -78,57 +84,21 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     const gone = new AbortController();
     active.interrupt = () => gone.abort();
     const over = AbortSignal.any([stopping.signal, gone.signal]);
-    const count = { failures: 0, fetches: 0, damaged: 0 };
-    let failedSince: Moment | undefined;
+    let result: UpstreamResult = first;
     while (!over.aborted) {
       const wanted: UpstreamResult = result;
       // A slot is held only during a try, not between tries: videos that cannot be fetched must not delay the others.
-      const tried = await limit(async () => {
-        if (over.aborted) return undefined;
-        active.fetching = true;
-        try {
-          const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
-          const open: OpenVideo = async (offset) => {
-            if (!provider) throw new NoAccount(`the account ${accountId} is not configured any more`);
-            return provider.open(handle, wanted, offset, signal);
-          };
-          return { stored: await ingest.ingest(active.task, open, memory, over) };
-        } catch (error) {
-          if (over.aborted) return undefined;
-          if (!provider || isOurs(error)) return { error };
-          // The link may have expired while the video still exists, so ask for a fresh one.
-          return { error, fresh: await freshResult(provider, handle) };
-        } finally {
-          active.fetching = false;
-        }
-      });
+      const tried = await limit(() => tryOnce(active, source, wanted, memory, over));
       if (!tried) return;
-      if ('stored' in tried) {
-        const { media, ...kept } = tried.stored;
-        const event = { type: 'stored', ...kept } as const;
-        if (!(await activeTasks.apply(active, event, { media, retryUntilWritten: true }))) return;
-        // The video is stored here. Deleting the upstream's copy is best effort.
-        await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
-          log.warn(
-            { event: 'upstream.discard_failed', task: active.task.id, err: error },
-            'the upstream did not delete a downloaded video',
-          );
-        });
-        return;
-      }
+      if ('stored' in tried) return succeed(active, source, tried.stored);
       const { error } = tried;
-      count.failures += 1;
-      if (error instanceof DamagedVideo) count.damaged += 1;
-      if (error instanceof FetchFailed) {
-        count.fetches += 1;
-        failedSince ??= timers.monotonic();
-      }
+      failures.add(error);
       const failure = asUpstreamError(error instanceof FetchFailed ? error.cause : error);
       log.warn(
         {
           event: 'download.failed',
           task: active.task.id,
-          ...count,
+          ...failures.count,
           ours: isOurs(error),
           detail: failure.detail,
           err: error,
@@ -136,25 +106,52 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         'downloading a video failed',
       );
       result = tried.fresh ?? result;
-      const expired =
-        error instanceof FetchFailed &&
-        count.fetches >= MIN_TRIES &&
-        msBetween(failedSince ?? timers.monotonic(), timers.monotonic()) >= MIN_TRIED_MS &&
-        // A storage that could not be read may have the video already.
-        memory.earlier !== 'unknown' &&
-        clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY);
-      if (
-        count.damaged >= MAX_DAMAGED ||
-        // Another download would deliver the same bytes.
-        (error instanceof DamagedVideo && error.problem === 'not_mp4') ||
-        error instanceof TooLarge ||
-        expired ||
-        timers.monotonic() >= patientUntil
-      ) {
+      if (failures.isLost(error, result, memory)) {
         return lose(active, error, failure.detail ?? failure.message);
       }
-      await pause(timers, Math.max(failure.retryAfterMs ?? 0, backOff(error, count.failures)), over);
+      const wait = Math.max(failure.retryAfterMs ?? 0, backOff(error, failures.count.failures));
+      await pause(timers, wait, over);
     }
+  }
+
+  /** Undefined if the download was interrupted. */
+  async function tryOnce(
+    active: ActiveTask,
+    { accountId, provider, handle }: Source,
+    result: UpstreamResult,
+    memory: IngestMemory,
+    over: AbortSignal,
+  ): Promise<{ stored: Ingested } | { error: unknown; fresh?: UpstreamResult | undefined } | undefined> {
+    if (over.aborted) return undefined;
+    active.fetching = true;
+    try {
+      const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
+      const open: OpenVideo = async (offset) => {
+        if (!provider) throw new NoAccount(`the account ${accountId} is not configured any more`);
+        return provider.open(handle, result, offset, signal);
+      };
+      return { stored: await ingest.ingest(active.task, open, memory, over) };
+    } catch (error) {
+      if (over.aborted) return undefined;
+      if (!provider || isOurs(error)) return { error };
+      // The link may have expired while the video still exists, so ask for a fresh one.
+      return { error, fresh: await freshResult(provider, handle) };
+    } finally {
+      active.fetching = false;
+    }
+  }
+
+  async function succeed(active: ActiveTask, { provider, handle }: Source, stored: Ingested): Promise<void> {
+    const { media, ...kept } = stored;
+    const event = { type: 'stored', ...kept } as const;
+    if (!(await activeTasks.apply(active, event, { media, retryUntilWritten: true }))) return;
+    // The video is stored here. Deleting the upstream's copy is best effort.
+    await provider?.discard?.(handle, AbortSignal.timeout(settings.callTimeoutMs)).catch((error) => {
+      log.warn(
+        { event: 'upstream.discard_failed', task: active.task.id, err: error },
+        'the upstream did not delete a downloaded video',
+      );
+    });
   }
 
   /** Polls for a fresh link: links expire sooner than the videos behind them. */
@@ -175,20 +172,9 @@ export function createDownloads(parts: DownloadsParts): Downloads {
         'a video is larger than allowed and is not stored',
       );
     }
-    // A truncated file may be complete upstream, so it was lost in transit. Any other damage means that the result is not a usable video.
-    const isUnusable = error instanceof DamagedVideo && error.problem !== 'truncated';
-    const what = isOurs(error)
-      ? 'the gateway could not check and store it in time'
-      : error instanceof TooLarge
-        ? 'it is larger than the gateway takes'
-        : 'it could not be fetched whole';
-    const message = isUnusable
-      ? 'The upstream delivered something that cannot be given as an MP4 video; you are not charged. Submit the task again, or use another model.'
-      : `The video was made upstream, but ${what}; you are not charged. Submit the task again.`;
-    const reason = isUnusable ? 'result_unusable' : 'result_lost';
     await activeTasks.apply(
       active,
-      { type: 'failed', error: taskError(reason, message), outcome: 'failed', detail },
+      { type: 'failed', error: lossOf(error), outcome: 'failed', detail },
       { retryUntilWritten: true },
     );
   }
@@ -209,6 +195,59 @@ export function createDownloads(parts: DownloadsParts): Downloads {
       await Promise.all(underWay);
     },
   };
+}
+
+/** Counts the failures of one download, and decides when its video counts as lost. */
+function createFailures({ clock, timers, settings }: Pick<EngineParts, 'clock' | 'timers' | 'settings'>) {
+  const patientUntil = later(timers.monotonic(), settings.downloadPatienceMs);
+  const count = { failures: 0, fetches: 0, damaged: 0 };
+  let failedSince: Moment | undefined;
+  return {
+    count,
+    add(error: unknown): void {
+      count.failures += 1;
+      if (error instanceof DamagedVideo) count.damaged += 1;
+      if (error instanceof FetchFailed) {
+        count.fetches += 1;
+        failedSince ??= timers.monotonic();
+      }
+    },
+    /** Whether another try is pointless after `error`. */
+    isLost(error: unknown, result: UpstreamResult, memory: IngestMemory): boolean {
+      if (error instanceof TooLarge || count.damaged >= MAX_DAMAGED) return true;
+      // Another download would deliver the same bytes.
+      if (error instanceof DamagedVideo && error.problem === 'not_mp4') return true;
+      if (timers.monotonic() >= patientUntil) return true;
+      return (
+        error instanceof FetchFailed &&
+        count.fetches >= MIN_TRIES &&
+        msBetween(failedSince ?? timers.monotonic(), timers.monotonic()) >= MIN_TRIED_MS &&
+        // A storage that could not be read may have the video already.
+        memory.earlier !== 'unknown' &&
+        clock.now() >= (result.expiresAt ?? Number.POSITIVE_INFINITY)
+      );
+    },
+  };
+}
+
+/** The error of a task whose video is lost. */
+function lossOf(error: unknown): TaskError {
+  // A truncated file may be complete upstream, so it was lost in transit. Any other damage means that the result is not a usable video.
+  if (error instanceof DamagedVideo && error.problem !== 'truncated') {
+    return taskError(
+      'result_unusable',
+      'The upstream delivered something that cannot be given as an MP4 video; you are not charged. Submit the task again, or use another model.',
+    );
+  }
+  const what = isOurs(error)
+    ? 'the gateway could not check and store it in time'
+    : error instanceof TooLarge
+      ? 'it is larger than the gateway takes'
+      : 'it could not be fetched whole';
+  return taskError(
+    'result_lost',
+    `The video was made upstream, but ${what}; you are not charged. Submit the task again.`,
+  );
 }
 
 /**

@@ -57,6 +57,7 @@ interface Poller {
   unsentSince: Moment | undefined;
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the schedule of polls, which polls, hints and cancels all change
 export function createPolling(parts: PollingParts): Polling {
   const { activeTasks, clock, timers, scheduler, settings, log } = parts;
   const pollers = new Map<string, Poller>();

@@ -92,8 +92,7 @@ export function createInputReader(parts: InputReaderParts): InputReader {
     fetchAllMs = FETCH_ALL_MS,
   } = parts;
   const bytesOf = createImageSource({ guardedFetch, maxBytes });
-  const fetching = createFairLimit(FETCHED);
-  const decoding = pLimit(DECODED_AT_A_TIME);
+  const inTurn = createTurns();
 
   /** Reads, checks and stores one image; `name` is its field, for errors. */
   async function read(
@@ -107,21 +106,10 @@ export function createInputReader(parts: InputReaderParts): InputReader {
     const contentType = await imageTypeOf(bytes, name);
     signal.throwIfAborted();
 
-    const id = newId();
-    const row: InputRow = {
-      id,
-      projectId,
-      kind: 'input',
-      storageKey: `input/${id}.${EXTENSIONS[contentType]}`,
-      contentType,
-      state: 'pending',
-      bytes: bytes.length,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-      createdAt: clock.now(),
-    };
+    const row = rowOf(bytes, contentType, projectId, clock.now());
     const { width, height } = await keep(row, bytes, name);
     const ref: InputRef = {
-      mediaId: id,
+      mediaId: row.id,
       contentType,
       bytes: bytes.length,
       width,
@@ -129,22 +117,6 @@ export function createInputReader(parts: InputReaderParts): InputReader {
       ...(given.kind === 'url' ? { sourceUrl: given.url } : {}),
     };
     return { ref, row };
-  }
-
-  /** Images to fetch wait for their project's turn. Inline images have a queue of their own, so slow hosts do not delay them. */
-  async function inTurn<T>(
-    { kind }: GivenImage,
-    projectId: string,
-    signal: AbortSignal,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    if (kind === 'base64') return decoding(work);
-    const release = await fetching.acquire(projectId, 1, signal);
-    try {
-      return await work();
-    } finally {
-      release();
-    }
   }
 
   /** Stores the row first and then the bytes, so that the sweep finds what a crash in between leaves. */
@@ -196,6 +168,43 @@ export function createInputReader(parts: InputReaderParts): InputReader {
       return { request: withStored(draft, (name) => stored.get(name)?.ref), media };
     },
     discard,
+  };
+}
+
+function rowOf(bytes: Buffer, contentType: ImageType, projectId: string, createdAt: number): InputRow {
+  const id = newId();
+  return {
+    id,
+    projectId,
+    kind: 'input',
+    storageKey: `input/${id}.${EXTENSIONS[contentType]}`,
+    contentType,
+    state: 'pending',
+    bytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    createdAt,
+  };
+}
+
+/** Limits how many images are fetched and decoded at a time. */
+function createTurns() {
+  const fetching = createFairLimit(FETCHED);
+  const decoding = pLimit(DECODED_AT_A_TIME);
+
+  /** Images to fetch wait for their project's turn. Inline images have a queue of their own, so slow hosts do not delay them. */
+  return async <T>(
+    { kind }: GivenImage,
+    projectId: string,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    if (kind === 'base64') return decoding(work);
+    const release = await fetching.acquire(projectId, 1, signal);
+    try {
+      return await work();
+    } finally {
+      release();
+    }
   };
 }
 

@@ -1,6 +1,6 @@
 import { type Stake, settle } from '../shares.ts';
 import type { AccountGrant, AccountReport, AccountTrouble } from '../store.ts';
-import { LIVING_NODES } from './nodeLock.ts';
+import { LIVING_NODES } from './nodes.ts';
 
 /** A connection to PostgreSQL within a transaction, as far as this needs one: pg's client is one. */
 export interface Queryable {

@@ -11,14 +11,12 @@ import {
   typesOf,
   UNFINISHED,
 } from '../tables.ts';
-import { LIVING_NODES } from './nodeLock.ts';
+import { CHANNEL, LIVING_NODES } from './nodes.ts';
 import type { Statement } from './pool.ts';
 
 /** Milliseconds UTC; the same within a statement, so that an index serves a comparison with it. */
 const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint';
 
-/** The channel on which nodes hear each other (`cluster/messages.ts`). */
-const CHANNEL = 'onetake';
 /** Tasks in one message: with 50 characters each it stays below the 8,000 bytes that a NOTIFY may hold. */
 export const TASKS_IN_MESSAGE = 150;
 

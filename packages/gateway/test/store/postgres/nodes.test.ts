@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { LOCK_CLASS, nodeName, nodeNumber } from '../../../src/store/postgres/nodeLock.ts';
+import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import { SQL } from '../../../src/store/postgres/statements.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
@@ -290,11 +290,6 @@ describe('what a store tells the other nodes', () => {
 describe('the name of a node', () => {
   it('holds the number of its lock', () => {
     expect(nodeName(12)).toBe('node-12');
-    expect(nodeNumber(nodeName(12))).toBe(12);
-  });
-
-  it.each(['node', 'node-', 'node-0', 'node-01', 'node-1x', 'Node-1', 'node-0198f'])('%s is none', (name) => {
-    expect(nodeNumber(name)).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 import { Client, Pool } from 'pg';
 import { onTestFinished } from 'vitest';
 import { migratePostgres } from '../../../src/store/postgres/migrations.ts';
-import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodeLock.ts';
+import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import { freshDatabase } from '../servers/database.ts';
 
 /** A database of the test's own with every table, and nodes that live in it by their locks alone. */

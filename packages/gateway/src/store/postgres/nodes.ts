@@ -1,0 +1,22 @@
+/**
+ * How nodes that share a PostgreSQL database know of each other. During a lease a node owns tasks under a name of its own, and its
+ * session holds the advisory lock (`LOCK_CLASS`, number). A name whose lock nobody holds belongs to a dead node, for good: the
+ * numbers come from a sequence and are never reused.
+ */
+
+/** The channel on which nodes send messages to each other with NOTIFY. */
+export const CHANNEL = 'onetake';
+
+/** The first key of the locks: an arbitrary number that keeps them apart from locks of other programs in the same database. */
+export const LOCK_CLASS = 0x0e7a;
+
+const PREFIX = 'node-';
+
+/** The name of the node whose session holds the lock with this number. */
+export const nodeName = (number: number): string => `${PREFIX}${number}`;
+
+/** SQL: the names of the living nodes, as rows with one column `name`. Locks in other databases of the server do not count. */
+export const LIVING_NODES = `
+  select '${PREFIX}' || objid as name from pg_locks
+  where locktype = 'advisory' and classid = ${LOCK_CLASS} and objsubid = 2 and granted
+    and database = (select oid from pg_database where datname = current_database())`;
