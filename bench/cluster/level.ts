@@ -142,7 +142,7 @@ function engineOn({
       { id: ACCOUNT, providerId: 'bench', retiresModels: false, provider: upstream.provider, limits: LIMITS },
     ],
     deliveredRate: () => undefined,
-    facts: () => ({ typical: TYPICAL }),
+    typicalTime: () => TYPICAL,
     servedBy: () => true,
     upstreamModel: () => 'bench',
     upstreamRequest: ({ request }) => request,

@@ -300,7 +300,7 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
       if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
       return engine.mediaScrub.media.read(row);
     },
-    facts: (task) => catalogue.facts(task.request),
+    typicalTime: (task) => catalogue.typicalTime(task.request),
     servedBy: (account, task) => catalogue.servedBy(account, task.request),
     upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
     upstreamRequest: (task) => catalogue.upstreamRequest(task.request),

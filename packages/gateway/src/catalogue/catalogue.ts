@@ -19,8 +19,8 @@ export interface Catalogue extends ModelLookup {
   available(id: string): boolean;
   /** Throws a 503 that names the settings to fill in, or says that the model is retired, where no account serves it. */
   requireAvailable(model: Model): void;
-  /** What the engine needs to know of a request's model; a guess where the catalogue has it no longer. */
-  facts(request: VideoRequest): ModelFacts;
+  /** How long the model of a request usually takes; a guess if the catalogue no longer has the model. */
+  typicalTime(request: VideoRequest): Model['typical'];
   /** Whether the account can serve the request; no account serves a model that is not in the catalogue any more. */
   servedBy(server: ModelServer, request: VideoRequest): boolean;
   /** What the account calls the model that serves the request. */
@@ -31,10 +31,6 @@ export interface Catalogue extends ModelLookup {
   deliveredRate(request: VideoRequest, delivered: Delivered): number | undefined;
 }
 
-interface ModelFacts {
-  readonly typical: { readonly medianSeconds: number; readonly p90Seconds: number };
-}
-
 interface CatalogueParts {
   /** Changes to the built-in entries, and new ones, by id: `models` of onetake.yaml. */
   readonly overrides?: Readonly<Record<string, unknown>>;
@@ -43,7 +39,7 @@ interface CatalogueParts {
 }
 
 /** Of a model that nothing is known of: most make a video in a minute or two. */
-const UNKNOWN_TYPICAL: ModelFacts['typical'] = { medianSeconds: 60, p90Seconds: 180 };
+const UNKNOWN_TYPICAL: Model['typical'] = { medianSeconds: 60, p90Seconds: 180 };
 
 /**
  * Everything wrong with changes to the catalogue, and with the models that accounts name, a sentence each. Pure: settings are
@@ -82,9 +78,7 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
     requireAvailable(model) {
       if (!isServed(model)) throw unavailable(model);
     },
-    facts(request) {
-      return { typical: modelOf(request)?.typical ?? UNKNOWN_TYPICAL };
-    },
+    typicalTime: (request) => modelOf(request)?.typical ?? UNKNOWN_TYPICAL,
     servedBy(server, request) {
       const model = modelOf(request);
       return model !== undefined && serves(server, model);

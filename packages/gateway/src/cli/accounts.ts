@@ -2,7 +2,7 @@ import { readConfig } from '../config/config.ts';
 import type { AccountRow, LimitStore } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
 import { readOptions, readWords, usageError } from './arguments.ts';
-import { openStoreThatIsThere } from './openStore.ts';
+import { openExistingStore } from './store.ts';
 
 type Configured = readonly { readonly id: string; readonly provider: string }[];
 type Action = (store: LimitStore, configured: Configured) => Promise<void>;
@@ -12,7 +12,7 @@ export async function accountsCommand([action, ...rest]: readonly string[]): Pro
   // What was typed is understood before anything is opened.
   const act = actionOf(action, rest);
   const config = readConfig(process.env);
-  const store = await openStoreThatIsThere(config);
+  const store = await openExistingStore(config);
   try {
     await act(
       store,

@@ -20,7 +20,7 @@ import { newId } from '../tasks/ids.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions, usageError } from './arguments.ts';
 import { type CopiedMedia, copyMedia } from './copyMedia.ts';
-import { storeLog } from './openStore.ts';
+import { commandLog } from './store.ts';
 
 /** Keys of missing objects that are told. */
 const TOLD = 5;
@@ -106,7 +106,7 @@ async function moveFolder({ from, target, config, allowMissing }: MoveParts): Pr
         markFolder(from, MOVED, `Moved into a PostgreSQL database on ${new Date().toISOString()}.`),
       onTable: (table, rows) => tell(rows, table),
       onSetAside: (table, { id, task_id, name }, reason) =>
-        storeLog.error(
+        commandLog.error(
           { event: 'store.row_unreadable', table, id: id ?? task_id ?? name, reason },
           'a row that the database cannot hold stays in the folder',
         ),

@@ -3,7 +3,7 @@ import { readConfig } from '../config/config.ts';
 import type { KeyRow } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions, readWords, usageError } from './arguments.ts';
-import { openStore, openStoreThatIsThere } from './openStore.ts';
+import { openCommandStore, openExistingStore } from './store.ts';
 
 const DAY_MS = 86_400_000;
 /** Ten years, as at the admin endpoint. */
@@ -22,7 +22,7 @@ export async function keysCommand([action, ...rest]: readonly string[]): Promise
   const act = actionOf(action, rest);
   const config = readConfig(process.env);
   // A key may be made before the first start; there is none to list before one was made.
-  const store = await (action === 'create' ? openStore(config) : openStoreThatIsThere(config));
+  const store = await (action === 'create' ? openCommandStore(config) : openExistingStore(config));
   try {
     await act(createKeys(store, systemClock));
     return 0;

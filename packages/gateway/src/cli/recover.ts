@@ -11,7 +11,7 @@ import { taskError } from '../tasks/reasons.ts';
 import type { Task } from '../tasks/task.ts';
 import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions } from './arguments.ts';
-import { openStore, storeLog } from './openStore.ts';
+import { commandLog, openCommandStore } from './store.ts';
 
 /** Tasks read, and written, at a time. */
 const BATCH = 500;
@@ -92,7 +92,7 @@ async function refuseRunning({ databaseUrl, databaseSessionUrl }: Config): Promi
 }
 
 async function openStopped(config: Config): Promise<Store> {
-  if (config.databaseUrl !== undefined) return openStore(config);
+  if (config.databaseUrl !== undefined) return openCommandStore(config);
   if (!existsSync(sqlitePath(config.dataDir))) {
     throw invalidRequest(
       isMarked(config.dataDir, BACKUP)
@@ -100,7 +100,7 @@ async function openStopped(config: Config): Promise<Store> {
         : `There is no onetake.db in ${config.dataDir}; set ONETAKE_DATA_DIR to the restored folder.`,
     );
   }
-  return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true, log: storeLog });
+  return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true, log: commandLog });
 }
 
 /** As the command does, on an open store that nobody drives; `now` in milliseconds UTC. May be repeated. */

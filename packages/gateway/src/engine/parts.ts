@@ -14,11 +14,6 @@ import type { Timers } from '../time/timers.ts';
 import type { Feed } from './events/feed.ts';
 import type { PollScheduler, TypicalTime } from './stages/pollScheduler.ts';
 
-/** What the engine needs to know about a task's model, from the catalogue. */
-export interface ModelFacts {
-  readonly typical: TypicalTime;
-}
-
 /** The engine's settings. Times in milliseconds. */
 export interface EngineSettings {
   /** From acceptance to `expired`. */
@@ -60,7 +55,8 @@ export interface EngineParts {
   readonly inspector: VideoInspector;
   readonly openInput: (input: InputRef) => Promise<Readable>;
   readonly accounts: readonly Account[];
-  readonly facts: (task: Task) => ModelFacts;
+  /** How long the task's model usually takes. */
+  readonly typicalTime: (task: Task) => TypicalTime;
   /** Whether an account serves the task's model. */
   readonly servedBy: (account: Account, task: Task) => boolean;
   /** What the account calls the model that serves the task. */

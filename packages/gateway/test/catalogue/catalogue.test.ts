@@ -383,7 +383,7 @@ describe('changes of the catalogue', () => {
     const { draft } = checkRequest({ model: 'onetake-preview', prompt: 'x' }, builtIn);
     const { image: _image, lastFrame: _lastFrame, referenceImages: _images, ...rest } = draft;
     const request = { ...rest, model: 'gone' };
-    expect(builtIn.facts(request).typical.medianSeconds).toBeGreaterThan(0);
+    expect(builtIn.typicalTime(request).medianSeconds).toBeGreaterThan(0);
     const server = { providerId: 'preview', retiresModels: false };
     expect(builtIn.servedBy(server, rest)).toBe(true);
     expect(builtIn.servedBy(server, request)).toBe(false);

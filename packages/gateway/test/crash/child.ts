@@ -143,7 +143,7 @@ const engine = createEngine({
     },
   ],
   deliveredRate: () => undefined,
-  facts: () => ({ typical: { medianSeconds: 1, p90Seconds: 2 } }),
+  typicalTime: () => ({ medianSeconds: 1, p90Seconds: 2 }),
   servedBy: () => true,
   upstreamModel: () => 'upstream-model',
   upstreamRequest: ({ request }) => request,

@@ -139,7 +139,7 @@ async function openWorld(
       };
     }),
     deliveredRate: () => undefined,
-    facts: () => ({ typical: { medianSeconds: 60, p90Seconds: 120 } }),
+    typicalTime: () => ({ medianSeconds: 60, p90Seconds: 120 }),
     servedBy: () => true,
     upstreamModel: () => 'upstream-model',
     upstreamRequest: ({ request }) => request,

@@ -106,7 +106,7 @@ export function createPolling(parts: PollingParts): Polling {
   function situationOf(active: ActiveTask) {
     return {
       ageMs: ageOf(active),
-      typical: parts.facts(active.task).typical,
+      typical: parts.typicalTime(active.task),
       ...(active.progress === undefined ? {} : { progress: active.progress }),
     };
   }

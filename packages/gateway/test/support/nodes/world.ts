@@ -127,7 +127,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
           },
         ],
         deliveredRate: () => undefined,
-        facts: () => ({ typical: { medianSeconds: 60, p90Seconds: 120 } }),
+        typicalTime: () => ({ medianSeconds: 60, p90Seconds: 120 }),
         servedBy: () => true,
         upstreamModel: () => 'upstream-model',
         upstreamRequest: ({ request }) => request,

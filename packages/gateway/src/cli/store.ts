@@ -8,33 +8,33 @@ import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { Store } from '../store/store.ts';
 import { invalidRequest } from '../tasks/errors.ts';
 
-/** Tells what a command cannot read, and goes on without. */
-export const storeLog = {
+/** Reports rows that a command cannot read and skips. */
+export const commandLog = {
   warn: () => undefined,
   error(facts: object, message: string): void {
     process.stderr.write(`${message}: ${JSON.stringify(facts)}\n`);
   },
 };
 
-/** The store that the settings name, for a command that works beside running gateways and owns no task. */
-export function openStore({ databaseUrl, dataDir }: Config): Promise<Store> {
-  if (databaseUrl === undefined) return openSqliteStore({ dir: dataDir, exclusive: false, log: storeLog });
+/** Opens the configured store for a command, which may run beside gateways and owns no task. */
+export function openCommandStore({ databaseUrl, dataDir }: Config): Promise<Store> {
+  if (databaseUrl === undefined) return openSqliteStore({ dir: dataDir, exclusive: false, log: commandLog });
   return openPostgresStore({
     url: databaseUrl,
     cluster: soloCluster('command-line'),
     poolSize: 1,
     namedStatements: false,
-    log: storeLog,
+    log: commandLog,
   });
 }
 
-/** As `openStore`, for a command that has nothing to do where nothing is stored. Makes nothing. */
-export function openStoreThatIsThere(config: Config): Promise<Store> {
+/** Like `openCommandStore`, but throws instead of creating an embedded store. */
+export function openExistingStore(config: Config): Promise<Store> {
   const { databaseUrl, dataDir } = config;
   if (databaseUrl === undefined && !existsSync(sqlitePath(dataDir))) {
     throw invalidRequest(
       `There is no onetake.db in ${resolve(dataDir)}; set ONETAKE_DATA_DIR to the data folder of the gateway.`,
     );
   }
-  return openStore(config);
+  return openCommandStore(config);
 }
