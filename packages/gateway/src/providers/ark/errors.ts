@@ -1,4 +1,5 @@
 import type { ErrorRow, UpstreamRefusal } from '../http/errorTable.ts';
+import { UpstreamError } from '../provider.ts';
 
 /**
  * Ark's refusals, those of calls and those inside a task that failed. Source: "Error codes" of Volcengine Ark and BytePlus
@@ -43,8 +44,19 @@ export const ERRORS: readonly ErrorRow[] = [
   { code: 'OutofContextError', reason: 'invalid_request' },
 ];
 
-/** "The specified resource is not found": what a query of an unknown id, or of one older than seven days, is answered with. */
-export const UNKNOWN_TASK = /^(?:ResourceNotFound|NotFound(?:\..+)?)$/;
+/** "The specified resource is not found": the answer for an unknown id, or one older than seven days. */
+const UNKNOWN_TASK = /^(?:ResourceNotFound|NotFound(?:\..+)?)$/;
+
+/** Whether Ark does not know the task. */
+export const isUnknownTask = (error: unknown): boolean => UNKNOWN_TASK.test(codeOf(error) ?? '');
+
+/** Whether Ark refused a `DELETE` because the task has begun to run (409). */
+export const isTaskRunning = (error: unknown): boolean =>
+  codeOf(error) === 'InvalidAction.RunningTaskDeletion';
+
+/** `refusalError` keeps Ark's code in `cause`. */
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof UpstreamError && typeof error.cause === 'string' ? error.cause : undefined;
 
 /** What an error body says: `{"error": {code, message, param, type}}`. */
 export function refusalOf(body: unknown): UpstreamRefusal {

@@ -4,29 +4,26 @@ import { createRateLimiter, type RateLimiter, type RateLimiterTime } from '../ht
 import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import { UpstreamError } from '../provider.ts';
 import type { RateShare } from '../rateShare.ts';
-import type { ArkTask } from './wire.ts';
-
-/** What Ark says of an id: its task, or that it knows none. */
-export type TaskOrMissing = ArkTask | 'missing';
+import type { ArkTask, TaskOrMissing } from './wire.ts';
 
 /**
- * Asks about tasks within Ark's two limits. A few tasks are queried one by one; what is more than the queries allow waits for
- * the list's next turn, a second at most, and is asked in one request: the wait does not grow with the number of tasks.
+ * Polls tasks within Ark's two limits. A few tasks are queried one by one. Tasks beyond the query limit wait for the list's next
+ * turn, at most about a second, and share one request. So the wait does not grow with the number of tasks.
  */
 export interface StatusBatcher {
   one(id: string, signal: AbortSignal): Promise<TaskOrMissing>;
   /** Ids without an answer are left out. */
   many(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, TaskOrMissing>>;
-  /** One query by itself, whatever else is asked: for decisions that hang on the very moment. */
+  /** Sends a query of its own, for decisions that need the status of this very moment. */
   now(id: string, signal: AbortSignal): Promise<TaskOrMissing>;
-  /** For other uses of the list. */
+  /** The rate limiter of the list, for its other uses. */
   readonly lists: RateLimiter;
 }
 
 interface Parts {
   get(id: string, signal: AbortSignal): Promise<TaskOrMissing>;
   list(ids: readonly string[], signal: AbortSignal): Promise<readonly ArkTask[]>;
-  /** Ids in one list request, at most. */
+  /** The most ids in one list request. */
   readonly batch: number;
   /** Aborted when the provider is closed. */
   readonly closing: AbortSignal;
@@ -38,81 +35,40 @@ interface Parts {
   readonly log: Pick<Log, 'warn'>;
 }
 
-/** Somebody who waits for the list's turn; undefined: no answer. */
-type Waiting = PromiseWithResolvers<TaskOrMissing | undefined>;
+type Answers = ReadonlyMap<string, TaskOrMissing>;
 
 /**
- * "Queries a second of an account: query 20, list 1" ("Video generation tutorial", "Limitations"). Lists keep a tenth of a second
- * more apart than they must, since two may travel at different speeds.
+ * "Queries a second of an account: query 20, list 1" ("Video generation tutorial", "Limitations"). Lists are spaced a tenth of a
+ * second further apart, because two requests may take different times to arrive.
  */
 const LISTS = { perSecond: 1 / 1.1, burst: 1 };
 
-/** From so many on, a list that may go now is better than queries. */
+/** From this many ids on, a list that may go now is better than queries. */
 const MANY = 4;
 
-/** Why a list may be refused although the tasks can be queried. */
-const REFUSALS: ReadonlySet<Reason> = new Set(['invalid_request', 'auth_failed']);
+/** Refusals of a list by a key that may still query the tasks. */
+const LIST_REFUSALS: ReadonlySet<Reason> = new Set(['invalid_request', 'auth_failed']);
 
-/** For one list request, which many wait for. Milliseconds. */
+/** Time limit for a list request that several callers wait for. Milliseconds. */
 const LIST_MS = 30_000;
 
 export function createStatusBatcher(parts: Parts): StatusBatcher {
-  const { closing, batch } = parts;
-  // Half is the rate and half the burst: no second sees more than both.
-  const half = parts.queriesPerSecond / 2;
-  const { share } = parts;
+  const { closing, batch, share, queriesPerSecond } = parts;
+  // Half is the rate and half the burst, so that no second sees more than the limit.
+  const half = queriesPerSecond / 2;
   const queries = createRateLimiter({ perSecond: half, burst: Math.max(1, half), share }, parts.time);
   const lists = createRateLimiter({ ...LISTS, share, undivided: true }, parts.time);
-  const waiting = new Map<string, Waiting>();
-  let turnTaken = false;
-
-  function queue(id: string): Promise<TaskOrMissing | undefined> {
-    let entry = waiting.get(id);
-    if (!entry) {
-      entry = Promise.withResolvers();
-      // Whoever asked may have given up.
-      entry.promise.catch(() => undefined);
-      waiting.set(id, entry);
-      void flush();
-    }
-    return entry.promise;
-  }
-
-  /** Asks for what waits, in the order of coming, whenever it is the list's turn. */
-  async function flush(): Promise<void> {
-    if (turnTaken) return;
-    turnTaken = true;
-    while (waiting.size > 0) {
-      let entries: [string, Waiting][] = [...waiting];
-      try {
-        await lists.turn(closing);
-        entries = [...waiting].slice(0, batch);
-        for (const [id] of entries) waiting.delete(id);
-        const signal = AbortSignal.any([closing, AbortSignal.timeout(LIST_MS)]);
-        const answers = await listed(
-          entries.map(([id]) => id),
-          signal,
-        );
-        for (const [id, entry] of entries) entry.resolve(answers.get(id));
-      } catch (error) {
-        for (const [id, entry] of entries) {
-          waiting.delete(id);
-          entry.reject(error);
-        }
-      }
-    }
-    turnTaken = false;
-  }
+  const queue = createListQueue({ lists, closing, batch, poll: listed });
 
   /**
-   * A key of custom permissions may query tasks and not list them ("filter.model is required" then): a refusal of the list
-   * itself says nothing of the tasks.
+   * A key with custom permissions may query tasks but not list them: Ark then answers "filter.model is required". So a refused
+   * list says nothing about the tasks.
    */
   async function list(ids: readonly string[], signal: AbortSignal): Promise<readonly ArkTask[]> {
     try {
       return await parts.list(ids, signal);
     } catch (error) {
-      if (!(error instanceof UpstreamError) || !REFUSALS.has(error.reason)) throw error;
+      if (!(error instanceof UpstreamError) || !LIST_REFUSALS.has(error.reason)) throw error;
       parts.log.warn(
         { event: 'upstream.list_refused', detail: error.detail },
         'Ark refuses to list tasks; they are polled one by one',
@@ -121,8 +77,8 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
     }
   }
 
-  /** What the list does not show is asked for by itself, as far as queries are left: it may filter more than it says. */
-  async function listed(ids: readonly string[], signal: AbortSignal): Promise<Map<string, TaskOrMissing>> {
+  /** Lists tasks, and queries those that the list leaves out as far as the query limit allows. */
+  async function listed(ids: readonly string[], signal: AbortSignal): Promise<Answers> {
     const wanted = new Set(ids);
     const answers = new Map<string, TaskOrMissing>();
     for (const task of await list(ids, signal)) {
@@ -130,11 +86,10 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
       if (wanted.has(task.id) && complete) answers.set(task.id, task);
     }
     const rest = ids.filter((id) => !answers.has(id) && queries.take());
-    for (const [id, answer] of await each(rest, signal)) answers.set(id, answer);
-    return answers;
+    return new Map([...answers, ...(await each(rest, signal))]);
   }
 
-  async function each(ids: readonly string[], signal: AbortSignal): Promise<Map<string, TaskOrMissing>> {
+  async function each(ids: readonly string[], signal: AbortSignal): Promise<Answers> {
     return new Map(
       await Promise.all(ids.map(async (id) => [id, await parts.get(id, signal)] as [string, TaskOrMissing])),
     );
@@ -150,18 +105,74 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
     now,
     async one(id, signal) {
       if (queries.take()) return parts.get(id, signal);
-      return (await unlessGivenUp(queue(id), signal)) ?? now(id, signal);
+      return (await unlessGivenUp(queue.add(id), signal)) ?? now(id, signal);
     },
     async many(ids, signal) {
       if (ids.length >= MANY && ids.length <= batch && lists.take()) return listed(ids, signal);
       if (queries.take(ids.length)) return each(ids, signal);
-      const answers = await unlessGivenUp(Promise.all(ids.map(queue)), signal);
+      const answers = await unlessGivenUp(Promise.all(ids.map(queue.add)), signal);
       return new Map(
         ids.flatMap((id, index) => {
           const answer = answers[index];
           return answer === undefined ? [] : [[id, answer]];
         }),
       );
+    },
+  };
+}
+
+interface QueueParts {
+  readonly lists: RateLimiter;
+  readonly closing: AbortSignal;
+  /** The most ids in one list request. */
+  readonly batch: number;
+  poll(ids: readonly string[], signal: AbortSignal): Promise<Answers>;
+}
+
+/** Collects ids and polls them together, in the order in which they came, whenever the list's turn comes. */
+function createListQueue({ lists, closing, batch, poll }: QueueParts): {
+  /** Resolves with undefined if the poll brought no answer for the id. */
+  add(id: string): Promise<TaskOrMissing | undefined>;
+} {
+  type Waiting = PromiseWithResolvers<TaskOrMissing | undefined>;
+  const waiting = new Map<string, Waiting>();
+  let flushing = false;
+
+  async function flush(): Promise<void> {
+    if (flushing) return;
+    flushing = true;
+    while (waiting.size > 0) {
+      let entries: [string, Waiting][] = [...waiting];
+      try {
+        await lists.turn(closing);
+        entries = [...waiting].slice(0, batch);
+        for (const [id] of entries) waiting.delete(id);
+        const signal = AbortSignal.any([closing, AbortSignal.timeout(LIST_MS)]);
+        const answers = await poll(
+          entries.map(([id]) => id),
+          signal,
+        );
+        for (const [id, entry] of entries) entry.resolve(answers.get(id));
+      } catch (error) {
+        for (const [id, entry] of entries) {
+          waiting.delete(id);
+          entry.reject(error);
+        }
+      }
+    }
+    flushing = false;
+  }
+
+  return {
+    add(id) {
+      const known = waiting.get(id);
+      if (known) return known.promise;
+      const entry: Waiting = Promise.withResolvers();
+      // The caller may have given up by then.
+      entry.promise.catch(() => undefined);
+      waiting.set(id, entry);
+      void flush();
+      return entry.promise;
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Meaning, StatusTable } from '../http/statusTable.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
 import { ERRORS } from './errors.ts';
 
-/** The task object of query, list and callback, as far as it is read. What is not there yet may be absent or null. */
+/** The task object of query, list and callback, as far as it is read. Members that have no value yet may be absent or null. */
 const Task = z.object({
   id: z.string(),
   status: z.string(),
@@ -23,6 +23,16 @@ const Task = z.object({
 
 export type ArkTask = z.output<typeof Task>;
 
+/** What Ark says of an id: its task, or that it knows none. */
+export type TaskOrMissing = ArkTask | 'missing';
+
+/** A page of the list of tasks. */
+export interface TaskPage {
+  /** Tasks on all pages. */
+  readonly total: number;
+  readonly tasks: readonly ArkTask[];
+}
+
 /** "Retrieve a video generation task", `status`, and "Cancel or delete …" for `expired`. */
 export const STATUSES: StatusTable = {
   queued: 'queued',
@@ -36,7 +46,7 @@ export const STATUSES: StatusTable = {
 /** "The URL is valid for 24 hours." Milliseconds. */
 const LINK_MS = 24 * 3_600_000;
 
-/** Reads a task. Throws `UpstreamError` for anything else: a 200 with an empty body has been seen, and says nothing. */
+/** Reads a task. Throws `UpstreamError` for anything else, such as the 200 with an empty body that has been seen. */
 export function readTask(body: unknown): ArkTask {
   const parsed = Task.safeParse(body);
   if (parsed.success) return parsed.data;
@@ -46,7 +56,7 @@ export function readTask(body: unknown): ArkTask {
 const Page = z.object({ total: z.number(), items: z.array(Task).nullish() });
 
 /** Reads a page of the list. Throws `UpstreamError` for anything else. */
-export function readPage(body: unknown): { readonly total: number; readonly tasks: readonly ArkTask[] } {
+export function readPage(body: unknown): TaskPage {
   const parsed = Page.safeParse(body);
   if (!parsed.success) throw unreadable('a list of tasks', body);
   return { total: parsed.data.total, tasks: parsed.data.items ?? [] };
@@ -54,7 +64,7 @@ export function readPage(body: unknown): { readonly total: number; readonly task
 
 export function unreadable(wanted: string, body: unknown): UpstreamError {
   const words = body === undefined ? 'an empty body' : excerpt(JSON.stringify(body), createScrub([]));
-  return new UpstreamError('upstream_unavailable', { detail: `${wanted} was expected, and came ${words}` });
+  return new UpstreamError('upstream_unavailable', { detail: `expected ${wanted}, but got ${words}` });
 }
 
 /** What a task says of itself. A success without a video is a failure. */
@@ -75,7 +85,7 @@ export function answerOf(task: ArkTask, meaning: Meaning, scrub: (text: string) 
       return {
         state: 'failed',
         reason: 'expired',
-        message: 'The upstream provider did not get round to the task in time; submit it again.',
+        message: 'The upstream provider did not finish the task in time; submit it again.',
       };
     case 'missing':
       return { state: 'missing' };
@@ -102,7 +112,7 @@ function resultOf({ content, updated_at, duration }: ArkTask): UpstreamResult | 
   };
 }
 
-/** When a signed link of TOS ends, milliseconds UTC: signed at `X-Tos-Date`, for `X-Tos-Expires` seconds. */
+/** When a signed link of TOS expires, milliseconds UTC: `X-Tos-Expires` seconds after `X-Tos-Date`. */
 function linkExpiry(link: string): number | undefined {
   if (!URL.canParse(link)) return undefined;
   const { searchParams } = new URL(link);

@@ -1,26 +1,28 @@
-import OpenAI, { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
-import type { z } from 'zod';
-import type { Reason } from '../../tasks/reasons.ts';
+import OpenAI from 'openai';
+import { z } from 'zod';
 import type { Clock } from '../../time/clock.ts';
-import { refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
-import { lostCall, ownErrorIn } from '../http/lostCall.ts';
-import { retryAfterMs } from '../http/retryAfter.ts';
 import { createSdkFetch } from '../http/sdkFetch.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
-import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
-import { ERRORS, ErrorBody } from './errors.ts';
+import { MAKES_NOTHING, type MaySend, type Sending, UpstreamError } from '../provider.ts';
+import { errorOf, hiddenError, NotFound } from './errors.ts';
+import type { ListPage } from './find.ts';
+import type { Creation } from './request.ts';
+import { VideoList, VideoResource } from './wire.ts';
 
-/** The SDK's client over the account's connections, whose calls throw `UpstreamError` alone and give checked answers. */
-export interface VideosApi {
-  /** Sends one request that makes nothing, once. An answer of another shape is an error: what it means nobody can tell. */
-  call<T>(shape: z.ZodType<T>, send: (client: OpenAI) => Promise<unknown>): Promise<T>;
-  /** As `call`, for a request that makes a job: it leaves only while `maySend` is true. No other client here can POST. */
-  create<T>(shape: z.ZodType<T>, maySend: MaySend, send: (client: OpenAI) => Promise<unknown>): Promise<T>;
-  readonly client: OpenAI;
+/** The calls of the Videos protocol, through the SDK. Each sends one request, checks the answer, and throws only `UpstreamError`. */
+export interface VideosClient {
+  /** Creates a job, if `maySend` is true when the request goes out. Every other call here can only GET or DELETE. */
+  create(creation: Creation, idempotencyKey: string, sending: Sending): Promise<VideoResource>;
+  retrieve(id: string, signal: AbortSignal): Promise<VideoResource | NotFound>;
+  /** Resolves with false if there is no such job. */
+  remove(id: string, signal: AbortSignal): Promise<boolean>;
+  /** The page behind the job `after`, or the first page. */
+  list(after: string | undefined, signal: AbortSignal): Promise<ListPage>;
+  readonly sdk: OpenAI;
 }
 
-interface ApiParts {
+interface ClientParts {
   readonly baseUrl: string;
   readonly http: Pick<UpstreamHttp, 'raw'>;
   readonly headers: () => Readonly<Record<string, string>>;
@@ -28,29 +30,28 @@ interface ApiParts {
   readonly clock: Clock;
 }
 
-/** A page of a hundred jobs, each with a prompt of 32,000 characters in four bytes each, fits. */
+/** Time limit of a call, whatever the engine allows. Milliseconds. */
+const CALL_MS = 30_000;
+/** Time limit of a creation: an upload of 20 MB over a slow line. Milliseconds. */
+const CREATE_MS = 120_000;
+/** openapi.yaml, listVideos: at most 100. */
+const PAGE_SIZE = 100;
+/** Bytes of an answer. Enough for a page of a hundred jobs, each with a prompt of 32,000 characters of four bytes. */
 const MAX_BYTES = 16 * 2 ** 20;
-/** Characters of an upstream's words kept for the operator. */
-const WORDS = 500;
 
-/** A 404: about a job it is an answer, not trouble. */
-export class NotFound extends UpstreamError {
-  constructor(reason: Reason, { message, detail }: UpstreamError) {
-    super(reason, { message, created: 'no', ...(detail ? { detail } : {}) });
-  }
-}
+const ListAnswer = z.object({ body: VideoList, date: z.string().nullable() });
 
-export function createVideosApi({ baseUrl, http, headers, scrub, clock }: ApiParts): VideosApi {
-  const client = new OpenAI({
+export function createVideosClient({ baseUrl, http, headers, scrub, clock }: ClientParts): VideosClient {
+  const sdk = new OpenAI({
     baseURL: baseUrl,
-    // The real credentials are set by `fetch`: a server of one's own may need none, which the SDK would refuse.
+    // `fetch` sets the real credentials. A server of one's own may need none, which the SDK would refuse.
     apiKey: 'set-by-fetch',
-    // Undefined would mean: from environment variables, which may be another account's.
+    // With undefined the SDK would read environment variables, which may belong to another account.
     organization: null,
     project: null,
     webhookSecret: null,
     adminAPIKey: null,
-    // The SDK repeats creates too. Whether to try again is the engine's to decide, which knows what a second try may cost.
+    // The SDK would repeat creations too. The engine decides on retries, because a second creation may be a second bill.
     maxRetries: 0,
     logLevel: 'off',
     fetch: fetchFor(MAKES_NOTHING, ['GET', 'DELETE']),
@@ -60,77 +61,70 @@ export function createVideosApi({ baseUrl, http, headers, scrub, clock }: ApiPar
     return createSdkFetch({ http, maySend, headers, maxBytes: MAX_BYTES, methods });
   }
 
-  function translated(error: unknown): UpstreamError {
-    const ours = ownErrorIn(error);
-    if (ours) return ours;
-    if (error instanceof APIUserAbortError) {
-      return new UpstreamError('upstream_timeout', { detail: 'given up before the answer came' });
-    }
-    if (error instanceof APIError && error.status !== undefined) return refused(error);
-    const lost = lostCall(error instanceof APIError ? (error.cause ?? error) : error, scrub);
-    if (!(error instanceof APIConnectionTimeoutError)) return lost;
-    return new UpstreamError('upstream_timeout', {
-      created: lost.created,
-      ...(lost.detail ? { detail: lost.detail } : {}),
-    });
-  }
-
-  function refused(error: APIError): UpstreamError {
-    const wait = retryAfterMs(
-      {
-        'retry-after': error.headers?.get('retry-after') ?? undefined,
-        'retry-after-ms': error.headers?.get('retry-after-ms') ?? undefined,
-      },
-      clock.now(),
-    );
-    const refusal = refusalOf(error.error, error.status, error.message);
-    const failure = refusalError(ERRORS, {
-      ...refusal,
-      ...(wait === undefined ? {} : { retryAfterMs: wait }),
-    });
-    return error.status === 404 ? new NotFound(failure.reason, failure) : failure;
-  }
-
-  function refusalOf(body: unknown, status: number | undefined, words: string): UpstreamRefusal {
-    const { code, message, detail } = ErrorBody.catch({}).parse(body);
-    const said = message ?? (typeof detail === 'string' ? detail : detail && JSON.stringify(detail)) ?? words;
-    return {
-      ...(status === undefined ? {} : { status }),
-      ...(code === undefined || code === null ? {} : { code: String(code) }),
-      message: withoutKeys(scrub(String(said))).slice(0, WORDS),
-    };
-  }
-
-  async function answerTo<T>(shape: z.ZodType<T>, sent: () => Promise<unknown>): Promise<T> {
+  /** Throws if the answer does not have this shape: nobody can tell what it means. */
+  async function call<T>(shape: z.ZodType<T>, send: () => Promise<unknown>): Promise<T> {
     let answer: unknown;
     try {
-      answer = await sent();
+      answer = await send();
     } catch (error) {
-      throw translated(error);
+      throw errorOf(error, scrub, clock);
     }
     const parsed = shape.safeParse(answer);
     if (parsed.success) return parsed.data;
-    // An error in an answer that calls itself a success is an error all the same.
-    const hidden = errorIn(answer);
-    if (hidden !== undefined) throw refusalError(ERRORS, refusalOf(hidden, undefined, ''));
-    throw new UpstreamError('upstream_unavailable', {
-      detail: `an answer that is no video: ${excerpt(JSON.stringify(answer) ?? 'nothing', scrub)}`,
-    });
+    throw (
+      hiddenError(answer, scrub) ??
+      new UpstreamError('upstream_unavailable', {
+        detail: `an answer that is not a video: ${excerpt(JSON.stringify(answer) ?? 'nothing', scrub)}`,
+      })
+    );
   }
 
   return {
-    client,
-    call: (shape, send) => answerTo(shape, () => send(client)),
-    create: (shape, maySend, send) =>
-      answerTo(shape, () => send(client.withOptions({ fetch: fetchFor(maySend, ['POST']) }))),
+    sdk,
+
+    create: (creation, idempotencyKey, { signal, maySend }) =>
+      call(VideoResource, () =>
+        creation.send(sdk.withOptions({ fetch: fetchFor(maySend, ['POST']) }), {
+          signal,
+          timeout: CREATE_MS,
+          maxRetries: 0,
+          // No document says that the key is honoured. Where it is, a lost answer costs nothing.
+          headers: { 'idempotency-key': idempotencyKey },
+        }),
+      ),
+
+    async retrieve(id, signal) {
+      try {
+        return await call(VideoResource, () => sdk.videos.retrieve(id, { signal, timeout: CALL_MS }));
+      } catch (error) {
+        if (error instanceof NotFound) return error;
+        throw error;
+      }
+    },
+
+    async remove(id, signal) {
+      try {
+        await call(z.unknown(), () => sdk.videos.delete(id, { signal, timeout: CALL_MS }));
+        return true;
+      } catch (error) {
+        if (error instanceof NotFound) return false;
+        throw error;
+      }
+    },
+
+    async list(after, signal) {
+      const { body, date } = await call(ListAnswer, async () => {
+        const query = { limit: PAGE_SIZE, order: 'desc' as const, ...(after === undefined ? {} : { after }) };
+        // Read without the SDK's page class, which turns an answer without a list into an empty page.
+        const response = await sdk.videos.list(query, { signal, timeout: CALL_MS }).asResponse();
+        return { body: await response.json(), date: response.headers.get('date') };
+      });
+      const listedAt = Date.parse(date ?? '');
+      return {
+        videos: body.data,
+        more: body.has_more ?? undefined,
+        listedAt: Number.isNaN(listedAt) ? undefined : listedAt,
+      };
+    },
   };
 }
-
-function errorIn(answer: unknown): unknown {
-  if (typeof answer !== 'object' || answer === null || !('error' in answer)) return undefined;
-  return answer.error ?? undefined;
-}
-
-/** OpenAI repeats the first and last characters of a wrong key: enough to recognise it by, and nobody's business. */
-const withoutKeys = (text: string): string =>
-  text.replace(/(API key provided: )\S+/gi, '$1[secret]').replace(/\bsk-[\w*-]+/g, '[secret]');

@@ -1,9 +1,16 @@
+import { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
 import { z } from 'zod';
-import type { ErrorRow } from '../http/errorTable.ts';
+import type { Reason } from '../../tasks/reasons.ts';
+import type { Clock } from '../../time/clock.ts';
+import { type ErrorRow, refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
+import { lostCall, ownErrorIn } from '../http/lostCall.ts';
+import { retryAfterMs } from '../http/retryAfter.ts';
+import type { Scrub } from '../http/secrets.ts';
+import { UpstreamError } from '../provider.ts';
 
 /**
- * Refusals and failures. OpenAI types no error response of the videos endpoints; the codes are those of "Error codes" and of
- * Azure's "Content filtering", and those that others saw in failed jobs (`moderation_blocked`, `video_generation_failed`,
+ * Refusals and failures. OpenAI does not document the errors of the videos endpoints. The codes come from "Error codes", from
+ * Azure's "Content filtering", and from failed jobs that others reported (`moderation_blocked`, `video_generation_failed`,
  * `processing_error`).
  */
 export const ERRORS: readonly ErrorRow[] = [
@@ -16,7 +23,7 @@ export const ERRORS: readonly ErrorRow[] = [
   { code: 'billing_not_active', reason: 'quota_exhausted' },
   { code: 'rate_limit_exceeded', reason: 'rate_limited' },
   { code: 'invalid_api_key', reason: 'auth_failed' },
-  // "Does not exist or you do not have access to it": this account's model name is wrong, its credentials are not.
+  // "Does not exist or you do not have access to it": the account's model name is wrong, not its credentials.
   { code: 'model_not_found', reason: 'invalid_request' },
   { code: 'video_generation_failed', reason: 'upstream_failed' },
   { code: 'processing_error', reason: 'upstream_failed' },
@@ -27,9 +34,71 @@ export const ERRORS: readonly ErrorRow[] = [
   },
 ];
 
-/** An error that stands where an answer should be, or in the body of a refusal. `detail` is FastAPI's, which vLLM-Omni and SGLang use. */
-export const ErrorBody = z.object({
+/** An error body, whether it comes with a status or in place of an answer. `detail` is FastAPI's; vLLM-Omni and SGLang use it. */
+const ErrorBody = z.object({
   code: z.union([z.string(), z.number()]).nullish().catch(undefined),
   message: z.string().nullish().catch(undefined),
   detail: z.unknown().optional(),
 });
+
+/** Characters of an upstream's message that are kept for the operator. */
+const MESSAGE_LENGTH = 500;
+
+/** A 404. For a call about one job it is an answer: the upstream does not know the job. */
+export class NotFound extends UpstreamError {
+  constructor(reason: Reason, { message, detail }: UpstreamError) {
+    super(reason, { message, created: 'no', ...(detail ? { detail } : {}) });
+  }
+}
+
+/** Translates what a call of the SDK threw. */
+export function errorOf(error: unknown, scrub: Scrub, clock: Clock): UpstreamError {
+  const ours = ownErrorIn(error);
+  if (ours) return ours;
+  if (error instanceof APIUserAbortError) {
+    return new UpstreamError('upstream_timeout', { detail: 'given up before the answer came' });
+  }
+  if (error instanceof APIError && error.status !== undefined) return refused(error, scrub, clock);
+  const lost = lostCall(error instanceof APIError ? (error.cause ?? error) : error, scrub);
+  if (!(error instanceof APIConnectionTimeoutError)) return lost;
+  return new UpstreamError('upstream_timeout', {
+    created: lost.created,
+    ...(lost.detail ? { detail: lost.detail } : {}),
+  });
+}
+
+function refused(error: APIError, scrub: Scrub, clock: Clock): UpstreamError {
+  const wait = retryAfterMs(
+    {
+      'retry-after': error.headers?.get('retry-after') ?? undefined,
+      'retry-after-ms': error.headers?.get('retry-after-ms') ?? undefined,
+    },
+    clock.now(),
+  );
+  const failure = refusalError(ERRORS, {
+    ...refusalOf(error.error, error.message, scrub),
+    ...(error.status === undefined ? {} : { status: error.status }),
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+  });
+  return error.status === 404 ? new NotFound(failure.reason, failure) : failure;
+}
+
+/** The error in an answer of status 200; undefined without one. */
+export function hiddenError(answer: unknown, scrub: Scrub): UpstreamError | undefined {
+  if (typeof answer !== 'object' || answer === null || !('error' in answer)) return undefined;
+  const error = answer.error ?? undefined;
+  return error === undefined ? undefined : refusalError(ERRORS, refusalOf(error, '', scrub));
+}
+
+function refusalOf(body: unknown, words: string, scrub: Scrub): UpstreamRefusal {
+  const { code, message, detail } = ErrorBody.catch({}).parse(body);
+  const said = message ?? (typeof detail === 'string' ? detail : detail && JSON.stringify(detail)) ?? words;
+  return {
+    ...(code === undefined || code === null ? {} : { code: String(code) }),
+    message: withoutKeys(scrub(String(said))).slice(0, MESSAGE_LENGTH),
+  };
+}
+
+/** OpenAI repeats the first and last characters of a wrong key, which is enough to recognise the key. */
+const withoutKeys = (text: string): string =>
+  text.replace(/(API key provided: )\S+/gi, '$1[secret]').replace(/\bsk-[\w*-]+/g, '[secret]');

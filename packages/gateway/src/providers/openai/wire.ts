@@ -1,12 +1,17 @@
 import { z } from 'zod';
-import type { StatusTable } from '../http/statusTable.ts';
+import type { UpstreamResult } from '../../tasks/task.ts';
+import { failureWords } from '../http/errorTable.ts';
+import type { Scrub } from '../http/secrets.ts';
+import type { Meaning, StatusTable } from '../http/statusTable.ts';
+import type { Answer } from '../provider.ts';
+import { ERRORS } from './errors.ts';
 
 const text = z.string().nullish().catch(undefined);
 const number = z.number().nullish().catch(undefined);
 
 /**
- * A video job (openapi.yaml, VideoResource). Only its id and status are needed: examples of the guide and servers that speak
- * the protocol leave out the rest as they like, and an odd value there must not hide how the job stands.
+ * A video job (openapi.yaml, VideoResource). Only the id and the status are required. The guide's examples and other servers
+ * leave out the rest freely, and an unexpected value there must not hide the status.
  */
 export const VideoResource = z.object({
   id: z.string().min(1),
@@ -26,7 +31,7 @@ export const VideoResource = z.object({
 });
 export type VideoResource = z.output<typeof VideoResource>;
 
-/** A page of jobs; servers without pages leave out `has_more`. */
+/** A page of jobs. Servers without pages leave out `has_more`. */
 export const VideoList = z.object({
   data: z.array(VideoResource),
   has_more: z.boolean().nullish().catch(undefined),
@@ -39,3 +44,37 @@ export const STATUSES: StatusTable = {
   completed: 'succeeded',
   failed: 'failed',
 };
+
+/** What a job says of itself. `meaning` is what its status means. */
+export function answerOf(video: VideoResource, meaning: Meaning, scrub: Scrub): Answer {
+  switch (meaning) {
+    case 'succeeded':
+      return { state: 'succeeded', result: resultOf(video) };
+    case 'failed':
+      return { state: 'failed', ...failureOf(video, scrub) };
+    case 'queued':
+    case 'in_progress':
+      return { state: meaning, ...(video.progress == null ? {} : { progress: percent(video.progress) }) };
+    default:
+      // `STATUSES` has no other meaning.
+      return { state: 'in_progress' };
+  }
+}
+
+function failureOf({ error }: VideoResource, scrub: Scrub): ReturnType<typeof failureWords> {
+  return failureWords(ERRORS, {
+    ...(error?.code == null ? {} : { code: String(error.code) }),
+    ...(error?.message == null ? {} : { message: scrub(error.message) }),
+  });
+}
+
+function resultOf({ id, expires_at: expires, seconds }: VideoResource): UpstreamResult {
+  const duration = Number(seconds ?? Number.NaN);
+  return {
+    ref: id,
+    ...(expires == null ? {} : { expiresAt: expires * 1000 }),
+    ...(duration > 0 ? { duration } : {}),
+  };
+}
+
+const percent = (progress: number): number => Math.min(100, Math.max(0, Math.round(progress)));

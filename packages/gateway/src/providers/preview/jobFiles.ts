@@ -13,13 +13,13 @@ export interface RenderFailure {
 }
 
 /**
- * The durable state of preview jobs: the files of a job say where it stands. A spec alone is a job to do; beside it
- * a video is a job done, a failure a job over. Each appears whole or not at all.
+ * The durable state of preview jobs: the files of a job are its state. A spec alone is a job to do. With a video the job has
+ * succeeded, with a failure it has failed. Each file appears whole or not at all.
  */
 export interface JobFiles {
   saveSpec(key: string, spec: RenderSpec): Promise<void>;
   readSpec(key: string): Promise<RenderSpec | undefined>;
-  /** Keeps an input image; resolves with its file name. */
+  /** Saves an input image and resolves with its file name. */
   saveImage(key: string, role: 'first' | 'last', image: Readable): Promise<string>;
   saveFailure(key: string, failure: RenderFailure): Promise<void>;
   readFailure(key: string): Promise<RenderFailure | undefined>;
@@ -44,7 +44,7 @@ export function createJobFiles(dir: string): JobFiles {
   const imageName = (key: string, role: string): string => `${key}.${role}`;
   const draftPath = (key: string): string => path(`${key}.draft.mp4`);
 
-  /** Writes beside, syncs, renames, syncs the folder: after this a power loss does not undo it. */
+  /** Writes to a draft, syncs it, renames it and syncs the folder, so that a power loss does not undo it. */
   async function writeDurably(target: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
     await mkdir(dir, { recursive: true });
     const draft = `${target}.part`;
@@ -79,7 +79,7 @@ export function createJobFiles(dir: string): JobFiles {
     },
     async saveFailure(key, failure) {
       await writeDurably(failurePath(key), (file) => file.writeFile(JSON.stringify(failure)));
-      // Half a video, of a render that was killed.
+      // A killed render leaves half a video.
       await rm(draftPath(key), { force: true });
     },
     readFailure: (key) => readJson<RenderFailure>(failurePath(key)),
@@ -97,7 +97,7 @@ export function createJobFiles(dir: string): JobFiles {
       await publish(draftPath(key), path(videoName(key)));
     },
     async remove(key) {
-      // The spec goes last: while it is there, the job can still be told.
+      // The spec goes last: the job is known as long as it exists.
       const names = [imageName(key, 'first'), imageName(key, 'last'), videoName(key)];
       const all = [draftPath(key), failurePath(key), ...names.map(path), specPath(key)];
       for (const one of all) await rm(one, { force: true });
@@ -105,7 +105,7 @@ export function createJobFiles(dir: string): JobFiles {
   };
 }
 
-/** The files are ours alone, so their content is what was written. */
+/** Only the gateway writes these files, so their content needs no check. */
 async function readJson<T>(path: string): Promise<T | undefined> {
   const text = await unlessMissing(readFile(path, 'utf8'));
   return text === undefined ? undefined : (JSON.parse(text) as T);
@@ -120,10 +120,10 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Longer than any task may take (`ONETAKE_TASK_DEADLINE_MINUTES` is a week at most). Milliseconds. */
+/** Longer than any task may take: `ONETAKE_TASK_DEADLINE_MINUTES` is at most a week. Milliseconds. */
 const OLD_MS = 8 * 86_400_000;
 
-/** Files of a job: its key, then what it is. */
+/** The name of a job's file: its key, then the kind of file. */
 const JOB_FILE = /^[0-9a-f]{32}\./;
 
 /** Removes the files of jobs that another node took over, or that a crash left behind. */

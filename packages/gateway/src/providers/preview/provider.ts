@@ -1,27 +1,18 @@
-import { Readable } from 'node:stream';
 import type { NativePool } from '../../native/pool.ts';
 import type { Log } from '../../observability/log.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
-import { readInput } from '../http/inputs.ts';
 import { lookedUp } from '../http/judge.ts';
-import {
-  type Job,
-  MAKES_NOTHING,
-  type MaySend,
-  type Provider,
-  SendRefused,
-  UpstreamError,
-} from '../provider.ts';
+import { MAKES_NOTHING, type Provider, SendRefused, UpstreamError } from '../provider.ts';
+import { createIntake } from './intake.ts';
 import { createJobFiles, type JobFiles, removeLeftovers, videoName } from './jobFiles.ts';
 import { createRenders, type Render } from './renders.ts';
-import { specOf } from './request.ts';
 
-/** Keys become file names, so only what our keys look like is one. */
+/** Keys become file names, so a key of any other form is refused. */
 const KEY = /^[0-9a-f]{32}$/;
 
 /**
- * The built-in renderer as a provider: draws from the prompt with plain graphics, free and on this machine. Its
- * jobs live in files under `dir`; what a crash interrupts is rendered again, to the same bytes, when it is next asked about.
+ * The built-in renderer as a provider. It draws from the prompt with plain graphics, free of charge and on this machine. Its jobs
+ * are files in `dir`. A render that a crash interrupts is repeated at the next poll, and gives the same bytes.
  */
 export function createPreviewProvider(options: {
   readonly dir: string;
@@ -41,36 +32,10 @@ export function createPreviewProvider(options: {
       for (const listener of listeners) listener(key);
     },
   });
-  const starting = new Map<string, Promise<void>>();
+  const intake = createIntake(files, renders);
   void removeLeftovers(dir, clock.now()).catch((error: unknown) =>
     log?.warn({ event: 'preview.cleanup_failed', err: error }, 'cannot remove old preview files'),
   );
-
-  async function accept(job: Job, maySend: MaySend): Promise<void> {
-    const key = job.idempotencyKey;
-    if (await files.readSpec(key)) return;
-    const { image, lastFrame } = job.request;
-    const save = async (role: 'first' | 'last', input: typeof image): Promise<string | undefined> =>
-      input && (await files.saveImage(key, role, Readable.from([await readInput(job, input)])));
-    const first = await save('first', image);
-    const last = await save('last', lastFrame);
-    const spec = specOf(job.request, key, {
-      ...(first === undefined ? {} : { firstFrame: first }),
-      ...(last === undefined ? {} : { lastFrame: last }),
-    });
-    // What makes the job: as with any upstream, nothing is made that this node may no longer make.
-    if (!maySend()) throw new SendRefused();
-    await files.saveSpec(key, spec);
-    renders.enqueue(key, spec);
-  }
-
-  /** Accepts a job once, however often it is asked for at a time. */
-  function acceptOnce(job: Job, maySend: MaySend): Promise<void> {
-    const key = job.idempotencyKey;
-    const pending = starting.get(key) ?? accept(job, maySend).finally(() => starting.delete(key));
-    starting.set(key, pending);
-    return pending;
-  }
 
   return {
     async start(job, { maySend }) {
@@ -79,19 +44,19 @@ export function createPreviewProvider(options: {
         throw new UpstreamError('invalid_request', { message: 'The job key is malformed.', created: 'no' });
       }
       try {
-        await acceptOnce(job, maySend);
+        await intake.accept(job, maySend);
       } catch (cause) {
         if (cause instanceof SendRefused) throw cause;
-        // The spec is what makes a job; the rename that publishes it is the last thing that can fail.
+        // The job exists once its spec does. The rename that publishes the spec is the last step that can fail.
         const created = (await exists(files, key)) ? 'unknown' : 'no';
         throw new UpstreamError('upstream_unavailable', { created, detail: String(cause), cause });
       }
       return { upstreamId: key, state: 'queued' };
     },
 
-    // The key is the job: drawn again from the same request, it comes out as the same bytes.
+    // Rendered again from the same request and key, a job gives the same bytes.
     async resume(job) {
-      if (KEY.test(job.idempotencyKey)) await acceptOnce(job, MAKES_NOTHING);
+      if (KEY.test(job.idempotencyKey)) await intake.accept(job, MAKES_NOTHING);
     },
 
     async ask({ upstreamId: key }) {
@@ -110,7 +75,7 @@ export function createPreviewProvider(options: {
     },
 
     async open({ upstreamId: key }, _result, offset) {
-      // A job of another node may be drawn again at this moment, for a video that is known to be finished.
+      // The video was finished on another node, and this node may be rendering it again.
       await renders.get(key)?.ended;
       const bytes = KEY.test(key) ? await files.videoBytes(key) : undefined;
       if (bytes === undefined) {
@@ -120,14 +85,14 @@ export function createPreviewProvider(options: {
     },
 
     async find({ idempotencyKey: key }) {
-      await starting.get(key)?.catch(() => {});
+      await intake.settled(key);
       return lookedUp((await exists(files, key)) ? key : undefined);
     },
 
     async cancel({ upstreamId: key }) {
       if (!(await exists(files, key))) return 'too_late';
       if ((await files.videoBytes(key)) !== undefined || (await files.readFailure(key))) return 'too_late';
-      // Before the render ends, which makes somebody ask: a job without an end would be drawn again.
+      // Recorded before the render ends: its end triggers a poll, and a poll renders a job without an outcome again.
       await files.saveFailure(key, { reason: 'cancelled', message: 'The render was cancelled.' });
       await renders.abort(key, new Error('cancelled'));
       return (await files.videoBytes(key)) === undefined ? 'cancelled' : 'too_late';

@@ -6,32 +6,32 @@ import type { JobFiles, RenderFailure } from './jobFiles.ts';
 
 const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
 
-/** A render that crashes its child is tried once more: the crash may have been the machine's (memory, a kill). */
+/** A render that crashes its child is tried once more: the machine may have caused the crash (out of memory, a kill). */
 const TRIES = 2;
 
 /** A render that waits for a child or runs in one. */
 export interface Render {
   /** 0-100. */
   readonly progress: number;
-  /** Whether a child has taken it. */
+  /** Whether a child has begun it. */
   readonly started: boolean;
-  /** Resolves once its outcome is in the files, or it was aborted. Never rejects. */
+  /** Resolves once the outcome is in the files, or the render was aborted. Never rejects. */
   readonly ended: Promise<void>;
 }
 
-/** The renders of this process, by the key of their job. */
+/** The renders of this process, by the key of the job. */
 export interface Renders {
   get(key: string): Render | undefined;
-  /** Puts a job on the pool, unless it is there; undefined once closed. */
+  /** Puts a job on the pool, unless it is there already. Returns undefined once closed. */
   enqueue(key: string, spec: RenderSpec): Render | undefined;
-  /** Kills the child of a render and waits for its end. Nothing is recorded. */
+  /** Kills the child of a render and waits for its end. Records nothing. */
   abort(key: string, reason: Error): Promise<void>;
   close(): Promise<void>;
 }
 
 type RunningRender = { -readonly [K in keyof Render]: Render[K] } & { readonly abort: AbortController };
 
-/** Runs renders on the native pool and records their outcome in `files`. `onChange` is called when one begins and when it is over. */
+/** Runs renders on the native pool and records their outcome in `files`. Calls `onChange` when a render begins and when it is over. */
 export function createRenders(parts: {
   readonly dir: string;
   readonly files: JobFiles;
@@ -49,11 +49,11 @@ export function createRenders(parts: {
       await renderWithRetry(key, spec, render);
       await files.publishVideo(key);
     } catch (error) {
-      // Aborted: the canceller records it. Closed: the next start of the gateway goes on.
+      // Aborted: the canceller records the outcome. Closed: the gateway renders the job again after its next start.
       if (render.abort.signal.aborted || error instanceof NativePoolClosed) return;
       log?.warn({ event: 'preview.render_failed', err: error, key }, 'preview render failed');
       await files.saveFailure(key, failureOf(error)).catch((cause: unknown) => {
-        // The spec stays, so the job is rendered again when it is next asked about.
+        // The spec stays, so the next poll renders the job again.
         log?.warn(
           { event: 'preview.record_failed', err: cause, key },
           'cannot record that a preview render failed',

@@ -1,7 +1,7 @@
 import type { RenderSpec } from '@onetake/renderer';
 import type { VideoRequest } from '../../tasks/request.ts';
 
-/** What to draw for a request. Without a seed of its own a job gets one from its key, so that a resumed render is the same. */
+/** What to draw for a request. A request without a seed gets one from the job's key, so that a resumed render is the same. */
 export function specOf(
   request: VideoRequest,
   idempotencyKey: string,

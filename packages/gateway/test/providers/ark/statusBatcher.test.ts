@@ -1,10 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import {
-  createStatusBatcher,
-  type StatusBatcher,
-  type TaskOrMissing,
-} from '../../../src/providers/ark/statusBatcher.ts';
-import type { ArkTask } from '../../../src/providers/ark/wire.ts';
+import { createStatusBatcher, type StatusBatcher } from '../../../src/providers/ark/statusBatcher.ts';
+import type { ArkTask, TaskOrMissing } from '../../../src/providers/ark/wire.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { createManualTimers, type ManualTimers } from '../../support/manualTimers.ts';
 import { sending } from '../../support/sending.ts';

@@ -1,104 +1,44 @@
 import type { Clock } from '../clock.ts';
 import { createRandom, type Random } from '../random.ts';
-import type { Failure, Job, JobRequest, JobState } from './job.ts';
+import type { Job, JobRequest } from './job.ts';
 import { type Ending, type Plan, planOf } from './markers.ts';
 import type { Schedule } from './schedule.ts';
+import { createStateMachine, type Entry, type Pool } from './stateMachine.ts';
 
-/** The tasks of one upstream. Every method settles the clock first. */
+/** The jobs of one upstream. Every method first runs what is due by the clock. */
 export interface Jobs<Details = unknown> {
   submit(request: JobRequest<Details>): Job<Details>;
   find(id: string): Job<Details> | undefined;
-  /** In the order of creation, without those that were removed. */
+  /** In the order of creation, without removed jobs. */
   all(): readonly Job<Details>[];
-  /** Jobs not yet over: of an account, or of all. */
+  /** How many jobs are not over, of one account or of all. */
   unfinished(account?: string): number;
-  /** Ends a job that is not over as `cancelled`; false where it is over. */
+  /** Cancels a job. Returns false if it is over. */
   cancel(job: Job<Details>): boolean;
-  /** Ends a job now, as its markers say; false where it is over. Held ones too. */
+  /** Ends a job now with the ending that its markers name, even a held one. Returns false if it is over. */
   finish(job: Job<Details>): boolean;
-  /** From here on its result cannot be fetched, as if it had been kept for long enough. */
+  /** From now on the result cannot be fetched, as after its retention time. */
   loseResult(job: Job<Details>): void;
-  /** Forgets a job; one that is not over is cancelled first. */
+  /** Forgets a job. One that is not over is cancelled first. */
   remove(job: Job<Details>): void;
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-interface Entry<Details> extends Mutable<Job<Details>> {
-  readonly pool: Pool<Details> | undefined;
-  readonly runMs: number;
-}
-
-interface Pool<Details> {
-  readonly places: number;
-  running: number;
-  readonly waiting: Entry<Details>[];
-}
-
-/** How each planned ending reads once the job is over. */
-const ENDINGS: Readonly<Record<Ending, { state: JobState; failure?: Failure }>> = {
-  success: { state: 'succeeded' },
-  filtered: { state: 'succeeded' },
-  partial: { state: 'succeeded' },
-  refused: { state: 'failed', failure: 'moderation' },
-  moderation: { state: 'failed', failure: 'moderation' },
-  failure: { state: 'failed', failure: 'internal' },
-  invalid: { state: 'failed', failure: 'invalid' },
-  expiry: { state: 'expired' },
-};
 
 export function createJobs<Details>(options: {
   readonly upstream: string;
   readonly seed: string;
   readonly clock: Clock;
   readonly schedule: Schedule;
-  /** Endings that the upstream does not know, and what it makes of them. */
+  /** Endings that this upstream does not have, each with the ending that it has instead. */
   readonly endings: Partial<Readonly<Record<Ending, Ending>>>;
   /** Called after every change of state, creation included. */
   readonly onChange: (job: Job<Details>, at: number) => void;
 }): Jobs<Details> {
   const { clock, schedule } = options;
+  const states = createStateMachine({ schedule, onChange: options.onChange });
   const entries = new Map<string, Entry<Details>>();
   const pools = new Map<string, Pool<Details>>();
-  const active = new Map<string, number>();
-  /** How often a prompt was submitted: what a job draws depends on that, not on what other clients do meanwhile. */
+  /** How often each prompt was submitted. The random numbers of a job depend on it, and not on other clients' jobs. */
   const occurrences = new Map<string, number>();
-
-  function admit(entry: Entry<Details>, at: number): void {
-    if (entry.state !== 'queued') return;
-    const { pool } = entry;
-    if (pool && pool.running >= pool.places) {
-      pool.waiting.push(entry);
-      return;
-    }
-    start(entry, at);
-    entry.endsAt = at + entry.runMs;
-    if (Number.isFinite(entry.endsAt)) schedule.plan(entry.endsAt, (due) => end(entry, due));
-    options.onChange(entry, at);
-  }
-
-  function end(entry: Entry<Details>, at: number, state?: JobState): void {
-    if (entry.state !== 'queued' && entry.state !== 'running') return;
-    const ran = entry.state === 'running';
-    const ending = ENDINGS[entry.plan.ending];
-    entry.state = state ?? ending.state;
-    entry.failure = state ? undefined : ending.failure;
-    entry.endedAt = at;
-    active.set(entry.account, (active.get(entry.account) ?? 1) - 1);
-    options.onChange(entry, at);
-    if (entry.pool && ran) {
-      entry.pool.running--;
-      next(entry.pool, at);
-    }
-  }
-
-  function next(pool: Pool<Details>, at: number): void {
-    while (pool.running < pool.places) {
-      const waiting = pool.waiting.shift();
-      if (!waiting) return;
-      admit(waiting, at);
-    }
-  }
 
   function entryOf(request: JobRequest<Details>): Entry<Details> {
     const { model, prompt } = request;
@@ -119,10 +59,10 @@ export function createJobs<Details>(options: {
       runMs: drawn.runMs,
     };
     const admitAt = entry.createdAt + clock.scaled(random.logNormal(1, request.pace.sigma) * queueMs);
-    if (Number.isFinite(admitAt)) schedule.plan(admitAt, (at) => admit(entry, at));
+    if (Number.isFinite(admitAt)) schedule.plan(admitAt, (at) => states.admit(entry, at));
     if (request.expiresAfterMs !== undefined) {
       schedule.plan(entry.createdAt + clock.scaled(request.expiresAfterMs), (at) =>
-        end(entry, at, 'expired'),
+        states.end(entry, at, 'expired'),
       );
     }
     return entry;
@@ -142,8 +82,7 @@ export function createJobs<Details>(options: {
       schedule.settle();
       const entry = entryOf(request);
       entries.set(entry.id, entry);
-      active.set(entry.account, (active.get(entry.account) ?? 0) + 1);
-      options.onChange(entry, entry.createdAt);
+      states.created(entry);
       return entry;
     },
     find,
@@ -153,25 +92,21 @@ export function createJobs<Details>(options: {
     },
     unfinished(account) {
       schedule.settle();
-      if (account !== undefined) return active.get(account) ?? 0;
-      return [...active.values()].reduce((sum, count) => sum + count, 0);
+      return states.unfinished(account);
     },
     cancel(job) {
       const entry = findUnfinished(job);
       if (!entry) return false;
-      end(entry, clock.now(), 'cancelled');
+      states.end(entry, clock.now(), 'cancelled');
       return true;
     },
     finish(job) {
       const entry = findUnfinished(job);
       if (!entry) return false;
       const now = clock.now();
-      if (entry.state === 'queued') {
-        // Beyond the pool's places, if need be: whoever finishes by hand knows.
-        start(entry, now);
-        options.onChange(entry, now);
-      }
-      end(entry, now);
+      // Even beyond the places of the pool: the caller wants this job to finish now.
+      if (entry.state === 'queued') states.start(entry, now);
+      states.end(entry, now);
       return true;
     },
     loseResult(job) {
@@ -180,19 +115,13 @@ export function createJobs<Details>(options: {
     },
     remove(job) {
       const entry = find(job.id);
-      if (entry) end(entry, clock.now(), 'cancelled');
+      if (entry) states.end(entry, clock.now(), 'cancelled');
       entries.delete(job.id);
     },
   };
 }
 
-function start(entry: Entry<unknown>, at: number): void {
-  if (entry.pool) entry.pool.running++;
-  entry.state = 'running';
-  entry.startedAt = at;
-}
-
-/** The pool that a request names, the same for all that name it. */
+/** The pool that a request names. Requests that name the same pool share it. */
 function poolOf<Details>(
   { pool }: JobRequest<Details>,
   pools: Map<string, Pool<Details>>,
@@ -209,7 +138,7 @@ interface Drawn {
   readonly runMs: number;
 }
 
-/** What becomes of a job, and how long it takes. The order of the draws decides what every seed comes to. */
+/** How a job ends and how long it takes. The order of the draws matters: changing it changes the outcome of every seed. */
 function draw<Details>(
   { prompt, pace, seed }: JobRequest<Details>,
   random: Random,
@@ -230,7 +159,7 @@ function draw<Details>(
 function newJob<Details>(
   { account, model, prompt, video, details }: JobRequest<Details>,
   { plan, seed }: Drawn,
-): Omit<Mutable<Job<Details>>, 'id' | 'upstream' | 'createdAt' | 'random'> {
+): Omit<Entry<Details>, 'id' | 'upstream' | 'createdAt' | 'random' | 'pool' | 'runMs'> {
   return {
     account,
     model,
