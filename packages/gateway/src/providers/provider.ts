@@ -51,8 +51,11 @@ export interface Provider {
   /** Calls `listener` with an upstream id when a job may have changed: a hint to ask now. Returns the unsubscriber. */
   onHint?(listener: (upstreamId: string) => void): () => void;
 
-  /** What the upstream's own clock says at this moment, milliseconds UTC, as far as its answers show. */
-  upstreamTime?(): number | undefined;
+  /**
+   * What the upstream's own clock says at this moment, milliseconds UTC; undefined where it does not tell. May ask the upstream.
+   * Never rejects. A lost submission is told from older jobs by it, also by a node that never saw the submission.
+   */
+  upstreamTime?(): Promise<number | undefined>;
 
   /** Releases connections and children. Jobs go on upstream, or are resumed by the next start. */
   close(): Promise<void>;

@@ -64,8 +64,8 @@ export function createSubmission(parts: SubmissionParts): Submission {
     active.slot = account;
     const upstreamModel = parts.upstreamModel(account.account, active.task);
     // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
+    const intendedThereAt = await account.account.provider.upstreamTime?.();
     const madeAt = timers.monotonic();
-    const intendedThereAt = account.account.provider.upstreamTime?.();
     const intent = {
       type: 'submit_intended',
       accountId: account.account.id,

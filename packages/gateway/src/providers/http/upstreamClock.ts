@@ -3,24 +3,44 @@ import { type Moment, msBetween, systemClock } from '../../time/clock.ts';
 
 /** What an upstream's own clock says, as far as its answers show. */
 export interface UpstreamClock {
-  /** Milliseconds UTC by the upstream's clock, at most a second behind it; undefined where no answer of late showed it. */
-  now(): number | undefined;
+  /**
+   * Milliseconds UTC by the upstream's clock, at most a second behind it. Asks the upstream first where no answer of the last day
+   * showed it; undefined where it does not tell, or does not answer. Never rejects.
+   */
+  now(): Promise<number | undefined>;
   /** Reads the `Date` header of every answer from `origin`. */
   readonly listen: Dispatcher.DispatcherComposeInterceptor;
 }
 
 /** Monotonic clocks drift apart too, by seconds a day. Milliseconds. */
 const LASTS_MS = 24 * 3_600_000;
+/** Pause before an upstream that did not tell its time is asked again: submissions wait for the answer. Milliseconds. */
+const ASK_AGAIN_MS = 10_000;
 
-/** Does not use our own wall clock, which may be set meanwhile. */
-export function createUpstreamClock(origin: string, { monotonic } = systemClock): UpstreamClock {
+/** `ask` sends any request through `listen`. Does not use our own wall clock, which may be set meanwhile. */
+export function createUpstreamClock(
+  origin: string,
+  ask: () => Promise<unknown>,
+  { monotonic } = systemClock,
+): UpstreamClock {
   let shown: { readonly time: number; readonly at: Moment } | undefined;
+  let asked: { readonly at: Moment; readonly over: Promise<unknown> } | undefined;
+
+  function current(): number | undefined {
+    if (!shown) return undefined;
+    const age = msBetween(shown.at, monotonic());
+    return age > LASTS_MS ? undefined : shown.time + age;
+  }
 
   return {
-    now() {
-      if (!shown) return undefined;
-      const age = msBetween(shown.at, monotonic());
-      return age > LASTS_MS ? undefined : shown.time + age;
+    async now() {
+      const known = current();
+      if (known !== undefined) return known;
+      if (!asked || msBetween(asked.at, monotonic()) >= ASK_AGAIN_MS) {
+        asked = { at: monotonic(), over: ask().catch(() => undefined) };
+      }
+      await asked.over;
+      return current();
     },
     listen: (dispatch) => (options, handler) =>
       dispatch(options, {

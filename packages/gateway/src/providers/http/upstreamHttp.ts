@@ -27,8 +27,8 @@ export interface UpstreamHttp {
    * header is added, no redirect followed, and errors are undici's own.
    */
   raw(call: RawCall): Promise<RawAnswer>;
-  /** What the upstream's own clock says, as far as its answers show. */
-  upstreamTime(): number | undefined;
+  /** What the upstream's own clock says; see `UpstreamClock.now`. */
+  upstreamTime(): Promise<number | undefined>;
   close(): Promise<void>;
 }
 
@@ -110,6 +110,8 @@ const CONNECTIONS = 64;
 const CONNECT_MS = 10_000;
 /** Bytes that do not come for so long do not come at all. Milliseconds. */
 const STALL_MS = 60_000;
+/** For an answer that shows the upstream's time: submissions wait for it. Milliseconds. */
+const TIME_MS = 5_000;
 
 /** What the registry hands to adapters. */
 export const createOpenHttp =
@@ -127,7 +129,7 @@ function createUpstreamHttp(
     headersTimeout: STALL_MS,
     bodyTimeout: STALL_MS,
   });
-  const upstreamClock = createUpstreamClock(new URL(options.baseUrl).origin);
+  const upstreamClock = createUpstreamClock(new URL(options.baseUrl).origin, askTime);
   const dispatcherFor = (maySend: MaySend): Dispatcher =>
     connections.dispatcher.compose(
       upstreamClock.listen,
@@ -135,6 +137,13 @@ function createUpstreamHttp(
     );
   const dispatcher = dispatcherFor(MAKES_NOTHING);
   const scrub = createScrub(options.secrets);
+
+  /** Any answer shows the time, a refusal too, so no credentials are sent. */
+  async function askTime(): Promise<void> {
+    const signal = AbortSignal.timeout(TIME_MS);
+    const { body } = await request(options.baseUrl, { method: 'HEAD', dispatcher, signal });
+    await body.dump();
+  }
 
   async function call(wanted: UpstreamCall): Promise<UpstreamAnswer> {
     const answer = await send(wanted);
@@ -218,7 +227,7 @@ function createUpstreamHttp(
       const headers = authorised ? await options.headers(signal) : {};
       return openResult(url, { dispatcher, headers, offset, signal, scrub, clock });
     },
-    upstreamTime: () => upstreamClock.now(),
+    upstreamTime: upstreamClock.now,
     close: () => connections.destroy(),
   };
 }

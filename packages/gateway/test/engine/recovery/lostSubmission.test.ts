@@ -10,7 +10,7 @@ describe('what a lost submission is looked for by', () => {
       behaviour: () => ({ start: ['answer_lost'], find: ['unknown', 'look'] }),
       provider: (provider) => ({
         ...provider,
-        upstreamTime: () => 12_345.6,
+        upstreamTime: async () => 12_345.6,
         find(lost, signal) {
           asked.push(lost);
           return provider.find?.(lost, signal) ?? Promise.reject(new Error('cannot'));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { aJob, openUpstream, signal } from '../../providers/openai/world.ts';
+import { aJob, openUpstream } from '../../providers/openai/world.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 import { sending } from '../../support/sending.ts';
@@ -25,9 +25,8 @@ describe('a job that the upstream took without an answer', () => {
     ['an hour forward, with an upstream of unknown time', 60 * MINUTE, false],
   ])('is made once where the clock is set %s over a kill', async (_how, downMs, isKnown) => {
     const { simulators, open } = await openUpstream('openai');
-    const one = await open();
-    // What an earlier task of this account would have told of the upstream's clock.
-    if (isKnown) await one.find?.(lostOf(), signal());
+    const opened = await open();
+    const one = isKnown ? opened : { ...opened, upstreamTime: async () => undefined };
     const world = await createWorld({ provider: () => one, parts: soraParts });
     simulators.faults.add({ kind: 'silence', operation: 'submit', count: 1 });
     const { id } = await world.submit(PROMPT);
@@ -58,11 +57,18 @@ describe('a job that the upstream took without an answer', () => {
   });
 });
 
-const soraParts = () => ({ upstreamModel: () => 'sora-2' });
-
-const lostOf = () => ({
-  ...aJob(),
-  intendedAt: Date.now(),
-  sinceGivenUp: () => 0,
-  isKnown: async () => false,
+it('submits again what a node that was killed had sent as its first request, where the upstream did not take it', async () => {
+  const { simulators, open } = await openUpstream('openai');
+  const one = await open();
+  const world = await createWorld({ provider: () => one, parts: soraParts });
+  simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1 });
+  const { id } = await world.submit(PROMPT);
+  await eventually(async () => expect((await world.task(id)).phase).toBe('submitting'));
+  simulators.faults.add({ kind: 'clock_skew', skewMs: 2 * MINUTE });
+  const two = await open();
+  const next = await world.crash({ provider: () => two, parts: soraParts, downMs: 2 * MINUTE });
+  expect(await settled(next, id)).toMatchObject({ phase: 'running', attempt: { number: 2 } });
+  expect(simulators.ledger.jobs()).toHaveLength(1);
 });
+
+const soraParts = () => ({ upstreamModel: () => 'sora-2' });

@@ -19,6 +19,9 @@ const EXPIRED: Event = {
   error: { code: 504, reason: 'expired', message: 'expired' },
 };
 
+/** Not a question for the upstream's time, which creates nothing. */
+const isCall = ({ method }: { readonly method: string }): boolean => method !== 'HEAD';
+
 describe('a lease that is lost between the intent and the call', () => {
   const afterIntent = (store: Store, then: () => void): Store => ({
     ...store,
@@ -45,7 +48,7 @@ describe('a lease that is lost between the intent and the call', () => {
     const { id } = await world.submit();
     await world.idle();
     expect(await world.task(id)).toMatchObject({ phase: 'submitting', attempt: { number: 1 } });
-    expect(simulators.ledger.requests()).toEqual([]);
+    expect(simulators.ledger.requests().filter(isCall)).toEqual([]);
     cluster.freeze(false);
     await world.advance(1000);
     await expect.poll(() => simulators.ledger.jobs()).toHaveLength(1);
@@ -93,7 +96,7 @@ describe('a lease that is lost between the intent and the call', () => {
     });
     const { id } = await world.submit();
     await world.advance(10_000);
-    expect(simulators.ledger.requests()).toEqual([]);
+    expect(simulators.ledger.requests().filter(isCall)).toEqual([]);
     expect((await world.task(id)).attempt?.upstreamId).toBeUndefined();
     expect(world.engine.accounts()).toMatchObject([{ blocked: false }]);
   });

@@ -1,0 +1,78 @@
+import type { Dispatcher } from 'undici';
+import { expect, it } from 'vitest';
+import { createUpstreamClock } from '../../../src/providers/http/upstreamClock.ts';
+import { START_OF_TIME } from '../../support/builders.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
+
+const ORIGIN = 'https://upstream.example';
+const THERE = Date.parse('2030-01-01T00:00:00Z');
+const DAY_MS = 24 * 3_600_000;
+
+/** A clock whose upstream answers a question with what `answer` returns as its `Date`; a throw is a lost answer. */
+function clockOf(answer: () => string | undefined) {
+  const timers = createManualTimers();
+  const asked: number[] = [];
+  const ask = async () => {
+    asked.push(timers.trueTime() - START_OF_TIME);
+    answered(answer());
+  };
+  const clock = createUpstreamClock(ORIGIN, ask, timers);
+
+  /** An answer of the upstream, or of another origin, passes through the client. */
+  function answered(date: string | undefined, origin = ORIGIN) {
+    const dispatch = clock.listen((_options, handler) => {
+      handler.onResponseStart?.({} as Dispatcher.DispatchController, 200, date === undefined ? {} : { date });
+      return true;
+    });
+    dispatch({ origin, path: '/', method: 'GET' }, {});
+  }
+
+  return { clock, asked, answered, pass: (ms: number) => timers.moveTo(timers.trueTime() + ms) };
+}
+
+it('asks the upstream once where no answer has shown its time, for all that wait', async () => {
+  const { clock, asked } = clockOf(() => new Date(THERE).toUTCString());
+  expect(await Promise.all([clock.now(), clock.now(), clock.now()])).toEqual([THERE, THERE, THERE]);
+  expect(asked).toEqual([0]);
+});
+
+it('does not ask where an answer has shown the time, and counts on from it', async () => {
+  const { clock, asked, answered, pass } = clockOf(() => undefined);
+  answered(new Date(THERE).toUTCString());
+  pass(1_500);
+  expect(await clock.now()).toBe(THERE + 1_500);
+  expect(asked).toEqual([]);
+});
+
+it('asks again after a day without an answer', async () => {
+  const { clock, asked, answered, pass } = clockOf(() => new Date(THERE + 2 * DAY_MS).toUTCString());
+  answered(new Date(THERE).toUTCString());
+  pass(DAY_MS);
+  expect(await clock.now()).toBe(THERE + DAY_MS);
+  pass(1);
+  expect(await clock.now()).toBe(THERE + 2 * DAY_MS);
+  expect(asked).toEqual([DAY_MS + 1]);
+});
+
+it('does not know the time where the upstream does not tell or answer, and asks again after ten seconds', async () => {
+  const { clock, asked, pass } = clockOf(() => {
+    if (asked.length === 2) throw new Error('no answer');
+    return asked.length === 1 ? undefined : new Date(THERE).toUTCString();
+  });
+  expect(await clock.now()).toBeUndefined();
+  pass(9_999);
+  expect(await clock.now()).toBeUndefined();
+  pass(1);
+  expect(await clock.now()).toBeUndefined();
+  pass(10_000);
+  expect(await clock.now()).toBe(THERE);
+  expect(asked).toEqual([0, 10_000, 20_000]);
+});
+
+it('believes no other origin, nor a date that cannot be read', async () => {
+  const { clock, asked, answered } = clockOf(() => undefined);
+  answered(new Date(THERE).toUTCString(), 'https://elsewhere.example');
+  answered('yesterday');
+  expect(await clock.now()).toBeUndefined();
+  expect(asked).toEqual([0]);
+});
