@@ -7,7 +7,7 @@ import { endOf, LONG, planFaults, SHORT } from './plan.ts';
 import { optionsOf } from './shared/optionsOf.ts';
 import { createSystem, PREFIX } from './system/system.ts';
 import { watchOwnership } from './verdict/ownership.ts';
-import { countUnfinished, readTasks } from './verdict/records.ts';
+import { countUnfinished, readTasks, type TaskRecord } from './verdict/records.ts';
 import { report } from './verdict/report.ts';
 import { unreadableOf } from './verdict/sample.ts';
 import { type Evidence, judge, VIOLATION_KINDS } from './verdict/verdict.ts';
@@ -36,8 +36,8 @@ const pace = { ...usual, cycles: Number(values.cycles ?? usual.cycles) };
 const tasks = Number(values.tasks ?? (short ? 320 : 5000));
 /** How long tasks may take to end once nothing fails any more. Looking for a lost submission takes six minutes at most. */
 const PATIENCE_MS = 900_000;
-/** After so long a short run waits no longer for lost submissions that are still looked for. */
-const SHORT_MS = 215_000;
+/** After so long a short run waits no longer for lost submissions that are still searched for. */
+const SHORT_MS = 240_000;
 const PROGRESS_MS = 10_000;
 
 const started = performance.now();
@@ -85,13 +85,16 @@ async function run(): Promise<boolean> {
     );
     await within(trouble);
     say('nothing fails any more');
-    await within(Promise.race([load.then(() => settled(false)), searchedTooLong(), sleep(PATIENCE_MS)]));
+    // Before the clients stop: what ends in between is told to its client, and counts as what was still searched for.
+    const rows = await within(
+      Promise.race([load.then(() => settled(false)), searchedTooLong(), sleep(PATIENCE_MS)]).then(
+        (ended) => ended ?? readTasks(system.servers.databaseUrl),
+      ),
+    );
     over.abort();
     await within(load);
 
     say('all clients are done; looking at every task once more');
-    // The rows first: what ends in between is told to its client, and counts as what was still looked for.
-    const rows = await readTasks(system.servers.databaseUrl);
     for (const client of clients) await within(lookOnceMore(client, api));
     const evidence: Evidence = {
       clients,
@@ -131,16 +134,25 @@ async function run(): Promise<boolean> {
   }
 }
 
-/** Every task has ended in the database too: a client is told a moment earlier than it is asked to stop. */
-async function settled(butSearched: boolean): Promise<void> {
-  while ((await countUnfinished(system.servers.databaseUrl, { butSearched })) > 0) await sleep(250);
+/** The tasks, once all have ended in the database too: a client is told a moment earlier than it is asked to stop. */
+async function settled(butSearched: boolean): Promise<TaskRecord[]> {
+  for (;;) {
+    if ((await countUnfinished(system.servers.databaseUrl, { butSearched })) === 0) {
+      const rows = await readTasks(system.servers.databaseUrl);
+      // A search may have ended since, and its task be submitted again.
+      if (rows.every(({ phase }) => isEnd(phase) || (butSearched && phase === 'submitting'))) return rows;
+    }
+    await sleep(250);
+  }
 }
 
+const isEnd = (phase: string): boolean => phase === 'succeeded' || phase === 'failed';
+
 /** A short run has waited for long enough, and nothing but searches for lost submissions goes on. */
-async function searchedTooLong(): Promise<void> {
+async function searchedTooLong(): Promise<TaskRecord[]> {
   if (!short) return new Promise(() => undefined);
   await sleep(Math.max(0, SHORT_MS - seconds() * 1000));
-  await settled(true);
+  return settled(true);
 }
 
 function progressOf(clients: readonly ClientLog[], loads: ReadonlyMap<string, number>): string {

@@ -98,6 +98,7 @@ const ROLLING_MS = 15_000;
 const SETTLING_MS = 12_000;
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 /**
  * Every kind at least once, in two minutes. First what leaves submissions of unknown outcome: they are looked for
@@ -131,6 +132,8 @@ export const SHORT: Pace = {
     ['log_disk_full', 5_000],
     ['children_frozen', 5_000],
     ['descriptors_used_up', 3_000],
+    ['clock_forward', 6_000, DAY_MS],
+    ['clock_back', 6_000, -DAY_MS],
   ],
 };
 
@@ -165,9 +168,9 @@ export const LONG: Pace = {
     ['log_disk_full', 30_000],
     ['children_frozen', 20_000],
     ['descriptors_used_up', 8_000],
-    ['clock_forward', 60_000, HOUR_MS],
+    ['clock_forward', 60_000, DAY_MS],
     ['data_disk_full', 5_000],
-    ['clock_back', 20_000, -HOUR_MS],
+    ['clock_back', 20_000, -DAY_MS],
   ],
 };
 

@@ -46,14 +46,13 @@ export function createFaults(system: System, pace: Pace, hooks: Hooks): Faults {
     system,
     pace,
     ...hooks,
-    begin(kind, slot, stepMs = 0) {
+    begin(kind, slot) {
       const from = Date.now();
       const fault: Fault = {
         kind,
         slot: slot?.name,
         from,
         until: undefined,
-        stepMs,
         hits: undefined,
         disturbed: [],
       };

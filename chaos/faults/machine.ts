@@ -34,7 +34,7 @@ export function machineFaults(context: FaultContext): Record<MachineFault, MakeF
   ): Promise<void> {
     const slot = system.nodes.slots[planned.slot];
     if (!slot?.node?.running) return context.skip(planned.kind, 'the node was down');
-    const fault = context.begin(planned.kind, slot, planned.stepMs);
+    const fault = context.begin(planned.kind, slot);
     try {
       await hit(slot.node, slot, fault);
     } finally {

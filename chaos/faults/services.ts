@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultKind, PlannedFault } from '../plan.ts';
 import { UPSTREAMS } from '../shared/families.ts';
-import { countUnfinished, leaseHolders } from '../verdict/records.ts';
+import { expireResults } from './expireResults.ts';
 import type { Fault, FaultContext, MakeFault } from './fault.ts';
 
 type ServiceFault = Extract<
@@ -20,12 +20,6 @@ const DATABASE_DOWN_MS = 1_000;
 const QUESTIONS = ['poll', 'list', 'download'] as const;
 /** Until nodes that were parted from their tasks know it, and others have fetched what those had begun to. Milliseconds. */
 const SETTLE_MS = 8_000;
-/** A result that was fetched so long ago is on its node's disk, whatever the machine does. Milliseconds. */
-const ON_DISK_MS = 3_000;
-/** How much longer the storage stays away where nothing was fetched yet. Milliseconds. */
-const FETCHED_MS = 20_000;
-/** How long what was fetched may take to be stored once the storage is back. Milliseconds. */
-const STORED_MS = 60_000;
 
 /** What befalls the things that all nodes stand on. */
 export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeFault> {
@@ -70,40 +64,6 @@ export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeF
     return ids;
   }
 
-  /** The storage is away for longer than upstreams keep results: what was fetched must never be needed from them again. */
-  async function expireResults(planned: PlannedFault): Promise<void> {
-    await sleep(SETTLE_MS);
-    await inTurn(planned, 'storage', async (fault) => {
-      const { databaseUrl } = system.servers;
-      const before = await leaseHolders(databaseUrl);
-      const away = Date.now();
-      await system.storage.set('cut');
-      await sleep(planned.ms);
-      const latest = performance.now() + FETCHED_MS;
-      const expire = () => system.upstreams.call('expireFetched', away, Date.now() - ON_DISK_MS);
-      let prompts = await expire();
-      while (prompts.length === 0 && performance.now() < latest) {
-        await sleep(250);
-        prompts = await expire();
-      }
-      fault.hits = prompts.length;
-      await system.storage.set('open');
-      const until = performance.now() + STORED_MS;
-      while ((await countUnfinished(databaseUrl, { prompts })) > 0) {
-        if (performance.now() > until) {
-          context.log('results_expired: not everything that was fetched has been stored yet');
-          break;
-        }
-        await sleep(250);
-      }
-      // On a machine that is too busy nodes lose their leases by themselves, and what they had fetched is on their disks.
-      const after = await leaseHolders(databaseUrl);
-      if (before.symmetricDifference(after).size === 0) return;
-      fault.disturbed = prompts;
-      context.log('results_expired: a node lost its lease meanwhile');
-    });
-  }
-
   return {
     database_restart: (planned) => database(planned, 'fast'),
     database_crash: (planned) => database(planned, 'crash'),
@@ -113,7 +73,10 @@ export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeF
         await sleep(planned.ms);
         await system.storage.set('open');
       }),
-    results_expired: expireResults,
+    async results_expired(planned) {
+      await sleep(SETTLE_MS);
+      await inTurn(planned, 'storage', (fault) => expireResults(context, planned.ms, fault));
+    },
     upstream_away: (planned) =>
       inTurn(planned, 'upstreams', async () => {
         await system.upstreams.call('refuse', UPSTREAMS);

@@ -14,8 +14,8 @@ export interface SmallDisk {
 }
 
 const run = promisify(execFile);
-/** Written at a time while a disk is filled; smaller and smaller towards the end. */
-const PIECES = [1 << 20, 1 << 12, 1];
+/** Written at a time; the last piece is written as far as it goes. */
+const PIECE = Buffer.alloc(1 << 20);
 
 /** Mounts a disk in memory on a folder that it makes. Rejects where this user or this system cannot mount one. */
 export async function mountSmallDisk(path: string, megabytes: number): Promise<SmallDisk> {
@@ -28,7 +28,9 @@ export async function mountSmallDisk(path: string, megabytes: number): Promise<S
     async fill() {
       const file = await open(filler, 'a');
       try {
-        for (const size of PIECES) await writeUntilFull(file, Buffer.alloc(size));
+        for (;;) await file.appendFile(PIECE);
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
       } finally {
         await file.close();
       }
@@ -41,12 +43,4 @@ export async function mountSmallDisk(path: string, megabytes: number): Promise<S
 /** Also where a process still has it open: then it goes with that one. */
 export async function unmount(path: string): Promise<void> {
   await run('umount', ['-l', path]);
-}
-
-async function writeUntilFull(file: Awaited<ReturnType<typeof open>>, piece: Buffer): Promise<void> {
-  try {
-    for (;;) await file.appendFile(piece);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
-  }
 }

@@ -12,7 +12,7 @@ const KILLED: Fault = {
   slot: 'a',
   from: 10_000,
   until: 12_000,
-  stepMs: 0,
+
   hits: undefined,
   disturbed: [],
 };

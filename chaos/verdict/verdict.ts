@@ -41,6 +41,18 @@ const CANNOT_TELL: ReadonlySet<string> = new Set(['gemini', 'dashscope', 'ark'])
 /** A call that a fault meets was begun at most so long before: the nodes' own time-out, and a little. Milliseconds. */
 const CALL_MS = 6_000;
 
+/** Notes a violation of one client's task, in words. */
+type Complain = (violation: Violation, what: string) => void;
+
+/** What a run left behind, by what it is looked up by. */
+interface Index {
+  readonly tasks: ReadonlyMap<string, TaskRecord>;
+  readonly tasksOf: ReadonlyMap<string, readonly TaskRecord[]>;
+  readonly jobsOf: ReadonlyMap<string, readonly UpstreamJob[]>;
+  readonly objects: ReadonlyMap<string, StoredObject>;
+  readonly faults: readonly Fault[];
+}
+
 /** Holds what clients were told, the database, the upstreams' own books and the storage beside each other. */
 export function judge(evidence: Evidence, { short }: { readonly short: boolean }): Verdict {
   const violations: Record<Violation, string[]> = {
@@ -50,125 +62,124 @@ export function judge(evidence: Evidence, { short }: { readonly short: boolean }
     unreadable: [],
     backwards: [],
   };
-  const byId = new Map(evidence.tasks.map((task) => [task.id, task]));
-  const byPrompt = Map.groupBy(evidence.tasks, ({ prompt }) => prompt);
-  const jobsOf = Map.groupBy(evidence.jobs, ({ prompt }) => prompt);
-  const objects = new Map(evidence.objects.map((object) => [object.key, object]));
+  const index: Index = {
+    tasks: new Map(evidence.tasks.map((task) => [task.id, task])),
+    tasksOf: Map.groupBy(evidence.tasks, ({ prompt }) => prompt),
+    jobsOf: Map.groupBy(evidence.jobs, ({ prompt }) => prompt),
+    objects: new Map(evidence.objects.map((object) => [object.key, object])),
+    faults: evidence.faults,
+  };
   let lookedFor = 0;
 
   for (const client of evidence.clients) {
     const { planned, ids } = client;
     const [id] = ids;
-    const task = id === undefined ? undefined : byId.get(id);
-    const complain = (violation: Violation, what: string) =>
+    const complain: Complain = (violation, what) =>
       violations[violation].push(
         `${planned.family.upstream} ${id ?? client.key} "${planned.prompt}": ${what}`,
       );
-
-    if (ids.size > 1) complain('duplicate', `one key, ${ids.size} tasks: ${[...ids].join(', ')}`);
-    const rows = byPrompt.get(planned.prompt)?.length ?? 0;
-    if (rows > 1) complain('duplicate', `${rows} tasks in the database`);
-    const jobs = jobsOf.get(planned.prompt) ?? [];
-    if (jobs.length > 1)
-      complain('duplicate', `${jobs.length} jobs upstream: ${jobs.map((job) => job.id).join(', ')}`);
-    const bills = jobs.reduce((sum, job) => sum + job.bills, 0);
-    if (bills > 1) complain('duplicate', `billed ${bills} times`);
-
+    judgeUniqueness(client, index, complain);
     for (const what of client.backwards) complain('backwards', what);
     if (client.missing > 0) complain('lost', `${client.missing} answers said that there is no such task`);
     if (id === undefined) {
       complain('lost', client.refused ?? 'never accepted, although it was asked for again and again');
       continue;
     }
-    if (!task) {
-      complain('lost', 'accepted, and not in the database');
-      continue;
-    }
-    if (task.phase !== 'succeeded' && task.phase !== 'failed') {
-      if (
-        short &&
-        task.phase === 'submitting' &&
-        isExcused(task, planned.family.upstream, evidence.faults, true)
-      ) {
-        lookedFor += 1;
-      } else complain('lost', `still ${task.phase}, owned by ${task.owner}`);
-      continue;
-    }
-    if (client.end !== task.phase) {
-      complain(
-        client.end === undefined ? 'lost' : 'backwards',
-        `stored as ${task.phase}, told ${client.end ?? 'nothing'}`,
-      );
-    }
-    judgeEnd(client, task, bills);
-    judgeMoney(task, complain);
-    if (task.phase === 'succeeded') judgeVideo(client, task, objects, complain);
+    const task = index.tasks.get(id);
+    if (!task) complain('lost', 'accepted, and not in the database');
+    else if (short && isSearched(task, index.faults)) lookedFor += 1;
+    else judgeTask(client, task, index, complain);
   }
-
-  function judgeEnd({ planned }: ClientLog, task: TaskRecord, bills: number): void {
-    const { upstream } = planned.family;
-    const complain = (what: string) =>
-      violations.lost.push(
-        `${upstream} ${task.id} "${planned.prompt}": ${what} (${task.phase} ${task.reason ?? ''})`,
-      );
-    if (task.phase === 'succeeded') {
-      if (planned.ending !== undefined) complain(`should have failed as ${planned.ending}`);
-      if (bills !== 1 && upstream !== BUILT_IN.upstream) complain(`succeeded, billed ${bills} times`);
-      return;
-    }
-    if (task.reason === planned.ending) return;
-    if (
-      task.reason === 'result_lost' &&
-      evidence.faults.some(({ disturbed }) => disturbed.includes(planned.prompt))
-    )
-      return;
-    if (task.reason === 'submission_unknown' && isExcused(task, upstream, evidence.faults, false)) return;
-    if (
-      task.reason === 'upstream_failed' &&
-      upstream === BUILT_IN.upstream &&
-      lostItsRenderer(task, evidence.faults)
-    )
-      return;
-    complain(
-      planned.ending === undefined ? 'should have succeeded' : `should have failed as ${planned.ending}`,
-    );
-  }
-
   return { violations, lookedFor };
 }
 
-/** Whether nobody can know what became of the submission: a fault met it, and the upstream has no way to tell (or not yet). */
-function isExcused(
+/** One key, one task; one task, one job and one bill. */
+function judgeUniqueness({ planned: { prompt }, ids }: ClientLog, index: Index, complain: Complain): void {
+  if (ids.size > 1) complain('duplicate', `one key, ${ids.size} tasks: ${[...ids].join(', ')}`);
+  const rows = index.tasksOf.get(prompt)?.length ?? 0;
+  if (rows > 1) complain('duplicate', `${rows} tasks in the database`);
+  const jobs = index.jobsOf.get(prompt) ?? [];
+  if (jobs.length > 1)
+    complain('duplicate', `${jobs.length} jobs upstream: ${jobs.map((job) => job.id).join(', ')}`);
+  const bills = billsOf(jobs);
+  if (bills > 1) complain('duplicate', `billed ${bills} times`);
+}
+
+const billsOf = (jobs: readonly UpstreamJob[]): number => jobs.reduce((sum, job) => sum + job.bills, 0);
+
+/** A task that is in the database. */
+function judgeTask(client: ClientLog, task: TaskRecord, index: Index, complain: Complain): void {
+  if (task.phase !== 'succeeded' && task.phase !== 'failed') {
+    complain('lost', `still ${task.phase}, owned by ${task.owner}`);
+    return;
+  }
+  if (client.end !== task.phase) {
+    complain(
+      client.end === undefined ? 'lost' : 'backwards',
+      `stored as ${task.phase}, told ${client.end ?? 'nothing'}`,
+    );
+  }
+  judgeEnd(client, task, index, (what) => complain('lost', `${what} (${task.phase} ${task.reason ?? ''})`));
+  judgeMoney(task, complain);
+  if (task.phase === 'succeeded') judgeVideo(client, task, index.objects, complain);
+}
+
+/** Whether a task ended as it was planned to, or as a fault excuses. */
+function judgeEnd(
+  { planned }: ClientLog,
   task: TaskRecord,
-  upstream: string,
-  faults: readonly Fault[],
-  searching: boolean,
-): boolean {
-  if (!searching && !CANNOT_TELL.has(upstream)) return false;
-  const { intendedAt } = task;
+  { jobsOf, faults }: Index,
+  complain: (what: string) => void,
+): void {
+  const { upstream } = planned.family;
+  if (task.phase === 'succeeded') {
+    const bills = billsOf(jobsOf.get(planned.prompt) ?? []);
+    if (planned.ending !== undefined) complain(`should have failed as ${planned.ending}`);
+    if (bills !== 1 && upstream !== BUILT_IN.upstream) complain(`succeeded, billed ${bills} times`);
+    return;
+  }
+  if (task.reason === planned.ending || isExcused(task, upstream, planned.prompt, faults)) return;
+  complain(
+    planned.ending === undefined ? 'should have succeeded' : `should have failed as ${planned.ending}`,
+  );
+}
+
+/** Whether a fault explains why a task failed. */
+function isExcused(task: TaskRecord, upstream: string, prompt: string, faults: readonly Fault[]): boolean {
+  switch (task.reason) {
+    case 'submission_unknown':
+      return CANNOT_TELL.has(upstream) && isLostSubmission(task, faults);
+    case 'result_lost':
+      return faults.some(({ disturbed }) => disturbed.includes(prompt));
+    case 'upstream_failed':
+      return upstream === BUILT_IN.upstream && lostItsRenderer(task, faults);
+    default:
+      return false;
+  }
+}
+
+/** Whether a submission that a fault met is still looked for upstream. */
+const isSearched = (task: TaskRecord, faults: readonly Fault[]): boolean =>
+  task.phase === 'submitting' && isLostSubmission(task, faults);
+
+/** Whether a fault met the submission, so that nobody can know what became of it without asking. */
+function isLostSubmission({ intendedAt }: TaskRecord, faults: readonly Fault[]): boolean {
   if (intendedAt === undefined) return false;
   const breaking = faults.filter(({ kind }) => !BREAKS_NO_REQUEST.has(kind));
-  return machineTimes(intendedAt, faults).some((at) => breaking.some((fault) => overlaps(fault, at, at)));
+  return breaking.some((fault) => overlaps(fault, intendedAt, intendedAt));
 }
 
 /** Whether the task was being made while renderers were killed: one that is killed twice is given up. */
 function lostItsRenderer({ intendedAt, endedAt }: TaskRecord, faults: readonly Fault[]): boolean {
   if (intendedAt === undefined || endedAt === undefined) return false;
   const kills = faults.filter(({ kind }) => kind === 'children_killed');
-  return machineTimes(intendedAt, faults).some((from) =>
-    machineTimes(endedAt, faults).some((until) => kills.some((fault) => overlaps(fault, from, until))),
-  );
+  return kills.some((fault) => overlaps(fault, intendedAt, endedAt));
 }
-
-/** What a time of a node's wall clock may have been by the machine's: some nodes' clocks were set. */
-const machineTimes = (at: number, faults: readonly Fault[]): readonly number[] => [
-  ...new Set(faults.map(({ stepMs }) => at - stepMs).concat(at)),
-];
 
 const overlaps = ({ from, until = Number.POSITIVE_INFINITY }: Fault, start: number, end: number): boolean =>
   end >= from - CALL_MS && start <= until;
 
-function judgeMoney(task: TaskRecord, complain: (violation: Violation, what: string) => void): void {
+function judgeMoney(task: TaskRecord, complain: Complain): void {
   const { hold = 0, capture = 0, release = 0 } = task.ledger;
   const sums = `hold ${hold}, capture ${capture}, release ${release}`;
   if (hold !== task.holdMicros) complain('imbalance', `${sums}, but ${task.holdMicros} were to be held`);
@@ -181,7 +192,7 @@ function judgeVideo(
   client: ClientLog,
   task: TaskRecord,
   objects: ReadonlyMap<string, StoredObject>,
-  complain: (violation: Violation, what: string) => void,
+  complain: Complain,
 ): void {
   const { result, storageKey } = task;
   if (!result || storageKey === undefined) {
