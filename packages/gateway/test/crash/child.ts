@@ -1,7 +1,6 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
-import { pino } from 'pino';
 import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createEngine } from '../../src/engine/engine.ts';
 import { createFeed } from '../../src/engine/events/feed.ts';
@@ -13,7 +12,7 @@ import { newId } from '../../src/tasks/ids.ts';
 import { momentAt } from '../../src/time/clock.ts';
 import type { Timers } from '../../src/time/timers.ts';
 import { aNewTask, aRequest } from '../support/builders.ts';
-import { fakeInspector } from '../support/fakeVideo.ts';
+import { anAccount, engineParts, SETTINGS } from '../support/engineParts.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { type Behaviour, createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 import type { KINDS, Plan } from './plan.ts';
@@ -117,52 +116,39 @@ const timers: Timers = {
 
 const feed = createFeed();
 const { find } = provider;
-const engine = createEngine({
-  store,
-  cluster: soloCluster(`node-${newId()}`),
-  storage,
-  inspector: fakeInspector,
-  openInput: async () => {
-    throw new Error('no inputs here');
-  },
-  accounts: [
-    {
-      id: 'one',
-      providerId: 'test',
-      retiresModels: false,
-      provider: {
-        ...provider,
-        start: (job, signal) => around('start', () => provider.start(job, signal)),
-        ask: (handle, signal) => around('ask', () => provider.ask(handle, signal)),
-        open: (handle, result, offset, signal) =>
-          around('open', () => provider.open(handle, result, offset, signal)),
-        discard: (handle, signal) => around('discard', async () => provider.discard?.(handle, signal)),
-        ...(find ? { find: (lost, signal) => around('find', () => find(lost, signal)) } : {}),
-      },
-      limits: { inFlight: 3, startsPerMinute: 6000, asksPerSecond: 100, askBatch: 1, minAskIntervalMs: 500 },
+const engine = createEngine(
+  engineParts({
+    store,
+    cluster: soloCluster(`node-${newId()}`),
+    storage,
+    accounts: [
+      anAccount(
+        {
+          ...provider,
+          start: (job, signal) => around('start', () => provider.start(job, signal)),
+          ask: (handle, signal) => around('ask', () => provider.ask(handle, signal)),
+          open: (handle, result, offset, signal) =>
+            around('open', () => provider.open(handle, result, offset, signal)),
+          discard: (handle, signal) => around('discard', async () => provider.discard?.(handle, signal)),
+          ...(find ? { find: (lost, signal) => around('find', () => find(lost, signal)) } : {}),
+        },
+        { limits: { inFlight: 3, startsPerMinute: 6000, asksPerSecond: 100, minAskIntervalMs: 500 } },
+      ),
+    ],
+    clock: { now },
+    timers,
+    feed,
+    scheduler: { nextDelay: () => 500, remaining: () => 1000 },
+    settings: {
+      ...SETTINGS,
+      maxAttempts: 10,
+      callTimeoutMs: 10_000,
+      downloadConcurrency: 2,
+      retentionMs: 10 * 86_400_000,
+      downloadPatienceMs: 3_600_000,
     },
-  ],
-  deliveredRate: () => undefined,
-  typicalTime: () => ({ medianSeconds: 1, p90Seconds: 2 }),
-  servedBy: () => true,
-  upstreamModel: () => 'upstream-model',
-  upstreamRequest: ({ request }) => request,
-  clock: { now },
-  timers,
-  feed,
-  scheduler: { nextDelay: () => 500, remaining: () => 1000 },
-  log: pino({ level: process.env.LOG ?? 'silent' }),
-  settings: {
-    taskDeadlineMs: 3_600_000,
-    maxAttempts: 10,
-    resubmitUnknown: false,
-    callTimeoutMs: 10_000,
-    downloadConcurrency: 2,
-    retentionMs: 10 * 86_400_000,
-    scrubIntervalMs: 0,
-    downloadPatienceMs: 3_600_000,
-  },
-});
+  }),
+);
 
 await engine.start();
 await Promise.all(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createWorld, SETTINGS } from '../support/engineWorld.ts';
+import { SETTINGS } from '../support/engineParts.ts';
+import { createWorld } from '../support/engineWorld.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

@@ -4,7 +4,7 @@ import type { AccountShare } from '../../src/limits/limits.ts';
 import type { AccountLimits } from '../../src/providers/account.ts';
 import { UpstreamError } from '../../src/providers/provider.ts';
 import type { AccountTrouble } from '../../src/store/store.ts';
-import { LIMITS } from '../support/engineWorld.ts';
+import { LIMITS } from '../support/engineParts.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';

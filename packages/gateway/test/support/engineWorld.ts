@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { soloCluster } from '../../src/cluster/cluster.ts';
 import { createEngine, type Engine, type NewTask } from '../../src/engine/engine.ts';
 import { createFeed, type Feed } from '../../src/engine/events/feed.ts';
 import type { EngineParts, EngineSettings } from '../../src/engine/parts.ts';
-import { typicalTimeScheduler } from '../../src/engine/stages/pollScheduler.ts';
 import { createFileStorage } from '../../src/media/files/storage.ts';
 import type { MediaStorage } from '../../src/media/media.ts';
 import type { AccountLimits } from '../../src/providers/account.ts';
@@ -15,6 +13,7 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store, StoredLedgerRow } from '../../src/store/store.ts';
 import { isTerminal, type Phase, type Task } from '../../src/tasks/task.ts';
 import { aNewTask } from './builders.ts';
+import { anAccount, engineParts, SETTINGS } from './engineParts.ts';
 import { fakeInspector } from './fakeVideo.ts';
 import { createManualTimers, type ManualTimers } from './manualTimers.ts';
 import { createRecordingProvider, type RecordingProvider } from './recordingProvider.ts';
@@ -24,25 +23,6 @@ import {
   type RecordingUpstream,
 } from './servers/recordingUpstream.ts';
 import { tempFolder } from './tempFolder.ts';
-
-export const SETTINGS: EngineSettings = {
-  taskDeadlineMs: 3_600_000,
-  maxAttempts: 5,
-  resubmitUnknown: false,
-  callTimeoutMs: 60_000,
-  downloadConcurrency: 4,
-  retentionMs: 7 * 86_400_000,
-  scrubIntervalMs: 0,
-  downloadPatienceMs: 48 * 3_600_000,
-};
-
-export const LIMITS: AccountLimits = {
-  inFlight: 100,
-  startsPerMinute: 60_000,
-  asksPerSecond: 1000,
-  askBatch: 1,
-  minAskIntervalMs: 1000,
-};
 
 export interface WorldOptions {
   /** What the upstream does with a task, told by its prompt. */
@@ -120,36 +100,20 @@ async function openWorld(
   const [provider] = providers;
   if (!provider) throw new Error('a world needs an account');
 
-  const parts: EngineParts = {
+  const parts = engineParts({
     store,
     cluster: soloCluster(`node-${life}`),
     storage,
     inspector: work.watch(fakeInspector),
-    openInput: async () => {
-      throw new Error('no inputs here');
-    },
     accounts: providers.map((recording, index) => {
       const id = options.accounts?.[index] ?? 'one';
-      return {
-        id,
-        providerId: 'test',
-        retiresModels: false,
-        provider: options.provider?.(recording, id) ?? recording,
-        limits: { ...LIMITS, ...options.limits },
-      };
+      return anAccount(options.provider?.(recording, id) ?? recording, { id, limits: options.limits });
     }),
-    deliveredRate: () => undefined,
-    typicalTime: () => ({ medianSeconds: 60, p90Seconds: 120 }),
-    servedBy: () => true,
-    upstreamModel: () => 'upstream-model',
-    upstreamRequest: ({ request }) => request,
     clock: timers,
     timers,
     feed,
-    scheduler: typicalTimeScheduler,
-    log: pino({ level: process.env.LOG ?? 'silent' }),
     settings: { ...SETTINGS, ...options.settings },
-  };
+  });
   const changed = { ...parts, ...options.parts?.(parts) };
   const engine = createEngine({
     ...changed,

@@ -5,7 +5,7 @@ import { createDuplicateGuard } from '../../../src/engine/recovery/duplicateGuar
 import { createRemoteDuplicateGuard } from '../../../src/engine/recovery/remoteDuplicateGuard.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { aTask } from '../../support/builders.ts';
-import { SETTINGS } from '../../support/engineWorld.ts';
+import { SETTINGS } from '../../support/engineParts.ts';
 import { createManualCluster } from '../../support/manualCluster.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 

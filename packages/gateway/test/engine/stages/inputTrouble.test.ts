@@ -4,7 +4,8 @@ import { InputGone, UpstreamError } from '../../../src/providers/provider.ts';
 import { OnetakeError } from '../../../src/tasks/errors.ts';
 import type { InputRef } from '../../../src/tasks/request.ts';
 import { aRequest } from '../../support/builders.ts';
-import { createWorld, SETTINGS } from '../../support/engineWorld.ts';
+import { SETTINGS } from '../../support/engineParts.ts';
+import { createWorld } from '../../support/engineWorld.ts';
 
 const IMAGE: InputRef = { mediaId: 'image', contentType: 'image/png', bytes: 5, width: 64, height: 48 };
 const withImage = { request: aRequest({ image: IMAGE }) };

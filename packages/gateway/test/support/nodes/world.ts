@@ -16,9 +16,8 @@ import { isTerminal, type Task } from '../../../src/tasks/task.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { createTimers } from '../../../src/time/timers.ts';
 import { aNewTask } from '../builders.ts';
-import { LIMITS, SETTINGS } from '../engineWorld.ts';
+import { anAccount, engineParts, SETTINGS } from '../engineParts.ts';
 import { eventually } from '../eventually.ts';
-import { fakeInspector } from '../fakeVideo.ts';
 import { createRecordingProvider, type RecordingProvider } from '../recordingProvider.ts';
 import { freshDatabase } from '../servers/database.ts';
 import {
@@ -109,35 +108,18 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
         ...(options.abilities ? { abilities: options.abilities } : {}),
       });
       const timers = createTimers(systemClock);
-      const parts: EngineParts = {
+      const parts = engineParts({
         store: life.store,
         cluster,
         storage: createFileStorage({ root: join(dir, 'media') }),
-        inspector: fakeInspector,
-        openInput: async () => {
-          throw new Error('no inputs here');
-        },
-        accounts: [
-          {
-            id: 'one',
-            providerId: 'test',
-            retiresModels: false,
-            provider,
-            limits: { ...LIMITS, minAskIntervalMs: 250, ...options.limits },
-          },
-        ],
-        deliveredRate: () => undefined,
-        typicalTime: () => ({ medianSeconds: 60, p90Seconds: 120 }),
-        servedBy: () => true,
-        upstreamModel: () => 'upstream-model',
-        upstreamRequest: ({ request }) => request,
+        accounts: [anAccount(provider, { limits: { minAskIntervalMs: 250, ...options.limits } })],
         clock: systemClock,
         timers,
         feed,
         scheduler: SCHEDULER,
         log,
         settings: { ...SETTINGS, callTimeoutMs: 10_000, ...options.settings },
-      };
+      });
       const engine = createEngine({ ...parts, ...(await change(parts)) });
       await engine.start();
       let over = false;

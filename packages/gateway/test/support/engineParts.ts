@@ -1,0 +1,58 @@
+import { pino } from 'pino';
+import type { EngineParts, EngineSettings } from '../../src/engine/parts.ts';
+import { typicalTimeScheduler } from '../../src/engine/stages/pollScheduler.ts';
+import type { Account, AccountLimits } from '../../src/providers/account.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { fakeInspector } from './fakeVideo.ts';
+
+export const SETTINGS: EngineSettings = {
+  taskDeadlineMs: 3_600_000,
+  maxAttempts: 5,
+  resubmitUnknown: false,
+  callTimeoutMs: 60_000,
+  downloadConcurrency: 4,
+  retentionMs: 7 * 86_400_000,
+  scrubIntervalMs: 0,
+  downloadPatienceMs: 48 * 3_600_000,
+};
+
+export const LIMITS: AccountLimits = {
+  inFlight: 100,
+  startsPerMinute: 60_000,
+  asksPerSecond: 1000,
+  askBatch: 1,
+  minAskIntervalMs: 1000,
+};
+
+/** An account, named `one` by default. */
+export const anAccount = (
+  provider: Provider,
+  { id = 'one', limits }: { readonly id?: string; readonly limits?: Partial<AccountLimits> | undefined } = {},
+): Account => ({
+  id,
+  providerId: 'test',
+  retiresModels: false,
+  provider,
+  limits: { ...LIMITS, ...limits },
+});
+
+type Required = 'store' | 'cluster' | 'storage' | 'accounts' | 'clock' | 'timers' | 'feed';
+
+/** The parts of a test's engine: the given ones, and defaults for the rest. */
+export function engineParts(given: Pick<EngineParts, Required> & Partial<EngineParts>): EngineParts {
+  return {
+    inspector: fakeInspector,
+    openInput: async () => {
+      throw new Error('this engine has no inputs');
+    },
+    deliveredRate: () => undefined,
+    typicalTime: () => ({ medianSeconds: 60, p90Seconds: 120 }),
+    servedBy: () => true,
+    upstreamModel: () => 'upstream-model',
+    upstreamRequest: ({ request }) => request,
+    scheduler: typicalTimeScheduler,
+    log: pino({ level: process.env.LOG ?? 'silent' }),
+    settings: SETTINGS,
+    ...given,
+  };
+}
