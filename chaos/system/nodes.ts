@@ -1,12 +1,12 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createTcpSwitch, type TcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
 import type { GuardCalls } from './children/guard.ts';
 import { type GatewayProcess, startGatewayProcess } from './gatewayProcess.ts';
 import type { LoadBalancer } from './loadBalancer.ts';
 import type { Child } from './rpc.ts';
 import { mountSmallDisk, type SmallDisk } from './smallDisk.ts';
-import { createTcpSwitch, type TcpSwitch } from './tcpSwitch.ts';
 
 /** A place for a node: whatever process is in it reaches the database by this place's cable. */
 export interface Slot {

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createTcpSwitch, type TcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
 import { SETTINGS as ACCOUNTS, FAMILIES, UPSTREAMS } from '../shared/families.ts';
 import type { GuardCalls } from './children/guard.ts';
 import type { ServerCalls, Servers } from './children/servers.ts';
@@ -8,7 +9,6 @@ import type { UpstreamCalls } from './children/upstreams.ts';
 import { type LoadBalancer, startLoadBalancer } from './loadBalancer.ts';
 import { createNodes, type Nodes, type Slot } from './nodes.ts';
 import { type Child, startChild } from './rpc.ts';
-import { createTcpSwitch, type TcpSwitch } from './tcpSwitch.ts';
 
 /** Everything that runs: nodes, what they stand on, and the load balancer in front. */
 export interface System {

@@ -3,9 +3,9 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, it, onTestFinished } from 'vitest';
+import { createTcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
 import { createApiClient } from '../clients/http.ts';
 import { startLoadBalancer } from '../system/loadBalancer.ts';
-import { createTcpSwitch } from '../system/tcpSwitch.ts';
 
 /** A server that sends back what it gets, and a switch in front of it. */
 async function echoBehindSwitch() {

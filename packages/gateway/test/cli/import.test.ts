@@ -17,14 +17,14 @@ import { migrateSqlite } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { storable } from '../../src/tasks/text.ts';
 import { accepted } from '../store/contract/steps.ts';
-import { connect, openStore } from '../store/postgres/openStore.ts';
+import { openStore } from '../store/postgres/openStore.ts';
 import { aKey } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { readAll } from '../support/http/readAll.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
 import { beginOnetake, onetake } from '../support/processes/commandLine.ts';
-import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
-import { freshDatabase } from '../support/servers/database.ts';
+import { bucketSettings, closeBuckets, freshBucket } from '../support/servers/bucket.ts';
+import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { type Contents, fillFolder } from './folder.ts';
 
@@ -58,12 +58,7 @@ async function prepare(): Promise<Prepared> {
   const env = {
     ONETAKE_DATABASE_URL: url,
     ONETAKE_DATA_DIR: await tempFolder(),
-    ONETAKE_S3_BUCKET: bucket.bucket,
-    ONETAKE_S3_ENDPOINT: bucket.endpoint ?? '',
-    ONETAKE_S3_PREFIX: bucket.prefix,
-    ONETAKE_S3_PATH_STYLE: 'true',
-    ONETAKE_S3_ACCESS_KEY_ID: bucket.credentials?.accessKeyId ?? '',
-    ONETAKE_S3_SECRET_ACCESS_KEY: bucket.credentials?.secretAccessKey ?? '',
+    ...bucketSettings(bucket),
   };
   return {
     dir,

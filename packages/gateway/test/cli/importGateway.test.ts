@@ -2,7 +2,7 @@ import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { type Json, QUICK } from '../support/gateway.ts';
 import { onetake } from '../support/processes/commandLine.ts';
 import { type ServingProcess, serveProcess } from '../support/processes/process.ts';
-import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
+import { bucketSettings, closeBuckets, freshBucket } from '../support/servers/bucket.ts';
 import { freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
@@ -57,12 +57,7 @@ it('a gateway on PostgreSQL and a bucket goes on where the embedded one was kill
   const env = {
     ONETAKE_DATABASE_URL: url,
     ONETAKE_DATA_DIR: await tempFolder(),
-    ONETAKE_S3_BUCKET: bucket.bucket,
-    ONETAKE_S3_ENDPOINT: bucket.endpoint ?? '',
-    ONETAKE_S3_PREFIX: bucket.prefix,
-    ONETAKE_S3_PATH_STYLE: 'true',
-    ONETAKE_S3_ACCESS_KEY_ID: bucket.credentials?.accessKeyId ?? '',
-    ONETAKE_S3_SECRET_ACCESS_KEY: bucket.credentials?.secretAccessKey ?? '',
+    ...bucketSettings(bucket),
   };
   expect(await onetake(env, 'import', '--from', dir)).toMatchObject({ code: 0 });
   const shared = await serve(env);

@@ -2,10 +2,10 @@ import { pino } from 'pino';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
 import { createDatabaseClock } from '../../src/cluster/postgres/databaseClock.ts';
-import { connect, openStore } from '../store/postgres/openStore.ts';
+import { openStore } from '../store/postgres/openStore.ts';
 import { QUICK, startTestGateway } from '../support/gateway.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
-import { freshDatabase } from '../support/servers/database.ts';
+import { connect, freshDatabase } from '../support/servers/database.ts';
 
 const DAY_MS = 86_400_000;
 /** What the server shows. */

@@ -1,20 +1,18 @@
 import { pino } from 'pino';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { startPostgres } from '../../../../scripts/servers/postgres.ts';
+import { createTcpSwitch } from '../../../../scripts/servers/tcpSwitch.ts';
 import type { Cluster, LeaseEvent, Message } from '../../src/cluster/cluster.ts';
 import { guardHistory } from '../../src/cluster/historyGuard.ts';
 import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
 import { accepted, INTENT, moved } from '../store/contract/steps.ts';
-import { connect, openStore } from '../store/postgres/openStore.ts';
+import { openStore } from '../store/postgres/openStore.ts';
 import { eventually } from '../support/eventually.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
-import { freshDatabase } from '../support/servers/database.ts';
-import { createTcpSwitch } from '../support/servers/tcpSwitch.ts';
+import { connect, freshDatabase, ownPostgres } from '../support/servers/database.ts';
 
 /** Two nodes on a primary, a standby that has what was there before `since`, and the way to whichever leads. */
 async function failover(lost: 'nothing' | 'a task' | 'a move') {
-  const primary = await startPostgres();
-  onTestFinished(() => primary.close());
+  const primary = await ownPostgres();
   const first = await openStore(primary.url);
   const task = await accepted(first);
   let standby = await primary.standby();
@@ -42,7 +40,7 @@ async function failover(lost: 'nothing' | 'a task' | 'a move') {
   onTestFinished(() => standby.close());
   const client = await connect(standby.url);
   await client.query('select pg_promote()');
-  way.turn(standby.port);
+  way.redirect(standby.port);
   await primary.stop('crash');
   return { node, other, errors };
 }

@@ -3,19 +3,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startPostgres } from '../../../../scripts/servers/postgres.ts';
+import { createTcpSwitch } from '../../../../scripts/servers/tcpSwitch.ts';
 import { LEASE_TIMINGS, type LeaseTimings } from '../../src/cluster/postgres/timings.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  clusterDatabase,
-  connected,
-  DEADLINE_MS,
-  joinNode,
-  living,
-  lockGoes,
-} from '../support/nodes/clusters.ts';
+import { clusterDatabase, DEADLINE_MS, joinNode, living, lockGoes } from '../support/nodes/clusters.ts';
+import { connect, ownPostgres } from '../support/servers/database.ts';
 import { createPooler } from '../support/servers/pooler.ts';
-import { createTcpSwitch } from '../support/servers/tcpSwitch.ts';
 
 const CHILD = fileURLToPath(new URL('../support/nodes/clusterNode.ts', import.meta.url));
 
@@ -233,9 +226,8 @@ describe('a session that ends', () => {
   });
 
   it('with a crash of the server is followed by another when it is back', async () => {
-    const server = await startPostgres({ durable: true });
-    onTestFinished(() => server.close());
-    const db = await connected(server.url);
+    const server = await ownPostgres({ durable: true });
+    const db = await connect(server.url);
     await db.query('create sequence node_numbers');
     const nodes = [await joinNode(server.url), await joinNode(server.url)];
     const before = nodes.map(({ node }) => node);
@@ -255,16 +247,15 @@ describe('a session that ends', () => {
   });
 
   it('is not looked for any more once the node is closed', async () => {
-    const server = await startPostgres({ durable: true });
-    onTestFinished(() => server.close());
-    const db = await connected(server.url);
+    const server = await ownPostgres({ durable: true });
+    const db = await connect(server.url);
     await db.query('create sequence node_numbers');
     const one = await joinNode(server.url);
     await server.stop('crash');
     await one.happened('lost');
     await one.close();
     await server.start();
-    const again = await connected(server.url);
+    const again = await connect(server.url);
     expect(await living(again)).toEqual([]);
     expect(one.events).toEqual(['lost']);
   });
@@ -307,13 +298,13 @@ describe('a connection that falls silent', () => {
     onTestFinished(() => way.close());
     let now = 0;
     const one = await joinNode(throughPort(url, way.port), { leaseMs: 100 }, () => now);
-    way.swallow();
+    await way.set('black_hole');
     now = 99;
     expect(one.hasLease()).toBe(true);
     now = 100;
     expect(one.hasLease()).toBe(false);
     await one.happened('lost');
-    way.open();
+    await way.set('open');
     await one.happened('joined');
     expect(one.events).toEqual(['lost', 'joined']);
   });
@@ -326,7 +317,7 @@ describe('a connection that falls silent', () => {
     const one = await eventually(() =>
       joinNode(throughPort(url, way.port), { pingMs: 3_600_000, serverMs: 1000 }),
     );
-    way.swallow();
+    await way.set('black_hole');
     await lockGoes(db, one.node);
     expect(LEASE_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * LEASE_TIMINGS.leaseMs);
   });
@@ -337,7 +328,7 @@ describe('a connection that falls silent', () => {
     onTestFinished(() => way.close());
     const one = await joinNode(throughPort(url, way.port));
     one.broadcast({ kind: 'keys' });
-    way.swallow();
+    await way.set('black_hole');
     one.broadcast({ kind: 'keys' });
     await one.close();
     expect(one.events).toEqual([]);
@@ -347,7 +338,7 @@ describe('a connection that falls silent', () => {
     const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
-    way.swallow();
+    await way.set('black_hole');
     await expect(joinNode(throughPort(url, way.port), { openMs: 200 })).rejects.toMatchObject({
       code: 'store_unavailable',
     });
@@ -381,7 +372,7 @@ describe('a process', () => {
   });
 });
 
-async function terminate(db: Awaited<ReturnType<typeof connected>>, node: string): Promise<void> {
+async function terminate(db: Awaited<ReturnType<typeof connect>>, node: string): Promise<void> {
   const { rows } = await db.query<{ done: boolean }>(
     `select pg_terminate_backend(pid) as done from pg_stat_activity where application_name = $1 and datname = current_database()`,
     [`onetake ${node}`],

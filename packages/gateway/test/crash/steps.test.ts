@@ -10,11 +10,10 @@ import { BACKUP, isMarked, MOVED, markFolder } from '../../src/store/folder/mark
 import { pendingInSqlite } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { type Contents, fillFolder } from '../cli/folder.ts';
-import { connect } from '../store/postgres/openStore.ts';
 import { START_OF_TIME } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { readAll } from '../support/http/readAll.ts';
-import { freshDatabase } from '../support/servers/database.ts';
+import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { killAnywhere, run } from './killed.ts';
 import type { Plan } from './plan.ts';

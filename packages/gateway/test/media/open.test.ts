@@ -1,13 +1,12 @@
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { startS3 } from '../../../../scripts/servers/s3.ts';
+import { afterAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import { createLinks } from '../../src/media/links/links.ts';
 import { openMedia } from '../../src/media/open.ts';
 import { systemClock } from '../../src/time/clock.ts';
-import { closeBuckets, freshBucket } from '../support/servers/bucket.ts';
+import { bucketSettings, closeBuckets, freshBucket, ownS3 } from '../support/servers/bucket.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { put } from './storageContract.ts';
 
@@ -35,19 +34,14 @@ const linkOf = async (opened: Awaited<ReturnType<typeof openMedia>>) =>
       .url('0123', 'mp4', Date.now() + 3_600_000),
   );
 
-/** Settings as an operator writes them. */
-async function bucketSettings(more: NodeJS.ProcessEnv = {}) {
-  const { bucket, endpoint, region, prefix, credentials } = await freshBucket();
+/** A configuration as an operator writes it. */
+async function bucketConfig(more: NodeJS.ProcessEnv = {}) {
+  const place = await freshBucket();
   return readConfig(
     {
       ONETAKE_DATA_DIR: await tempFolder(),
-      ONETAKE_S3_BUCKET: bucket,
-      ONETAKE_S3_ENDPOINT: endpoint,
-      ONETAKE_S3_REGION: region,
-      ONETAKE_S3_PREFIX: `/${prefix}/`,
-      ONETAKE_S3_PATH_STYLE: 'true',
-      ONETAKE_S3_ACCESS_KEY_ID: credentials?.accessKeyId,
-      ONETAKE_S3_SECRET_ACCESS_KEY: credentials?.secretAccessKey,
+      ...bucketSettings({ ...place, prefix: `/${place.prefix}/` }),
+      ONETAKE_S3_REGION: place.region,
       ...more,
     },
     () => undefined,
@@ -67,7 +61,7 @@ describe('media', () => {
   });
 
   it('is in the bucket that is set, and leads there where that is wished', async () => {
-    const settings = await bucketSettings({ ONETAKE_MEDIA_LINKS: 'bucket' });
+    const settings = await bucketConfig({ ONETAKE_MEDIA_LINKS: 'bucket' });
     const opened = await openMedia(settings, parts());
     await put(opened.storage, KEY, 'bytes');
     const link = await linkOf(opened);
@@ -78,20 +72,15 @@ describe('media', () => {
   });
 
   it('is not opened where another installation keeps its own', async () => {
-    const settings = await bucketSettings();
+    const settings = await bucketConfig();
     await openMedia(settings, parts('one'));
     await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
   });
 
   it('is opened although its server is away, and claimed before anything is written when that is back', async () => {
-    const first = await startS3();
+    const first = await ownS3();
     await first.close();
-    const settings = await bucketSettings({
-      ONETAKE_S3_BUCKET: first.bucket,
-      ONETAKE_S3_ENDPOINT: first.endpoint,
-      ONETAKE_S3_ACCESS_KEY_ID: first.accessKeyId,
-      ONETAKE_S3_SECRET_ACCESS_KEY: first.secretAccessKey,
-    });
+    const settings = await bucketConfig(bucketSettings({ ...first, credentials: first }));
     const warnings: string[] = [];
     const log = { warn: (_facts: object, message: string) => void warnings.push(message) };
     const { storage } = await openMedia(settings, { ...parts('one'), log });
@@ -102,15 +91,14 @@ describe('media', () => {
     await write.append(Readable.from([Buffer.from('bytes')]), 0);
     await expect(write.commit()).rejects.toMatchObject(unavailable);
 
-    const back = await startS3({ port: first.port });
-    onTestFinished(() => back.close());
+    await ownS3(first.port);
     await put(storage, KEY, 'bytes');
     await storage.check();
     await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
   });
 
   it('is opened without copies that a crash left a day ago, and with everything that is staged', async () => {
-    const settings = await bucketSettings();
+    const settings = await bucketConfig();
     const scratch = join(settings.dataDir, 'scratch');
     for (const [name, hours] of [
       ['lent/old', 25],

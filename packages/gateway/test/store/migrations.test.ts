@@ -13,10 +13,10 @@ import { migrationsFor } from '../../src/store/migrations/index.ts';
 import { migratePostgres, pendingInPostgres } from '../../src/store/postgres/migrations.ts';
 import { migrateSqlite, pendingInSqlite } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import { freshDatabase } from '../support/servers/database.ts';
+import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { accepted } from './contract/steps.ts';
-import { connect, openStore } from './postgres/openStore.ts';
+import { openStore } from './postgres/openStore.ts';
 
 const ALL = Object.keys(migrationsFor('postgres'));
 const NEWER = '9999_newer';

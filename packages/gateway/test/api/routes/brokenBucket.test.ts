@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Json, startTestGateway } from '../../support/gateway.ts';
-import { ownServer } from '../../support/servers/bucket.ts';
+import { bucketSettings, ownS3 } from '../../support/servers/bucket.ts';
 import { flakyServer } from '../../support/servers/flakyServer.ts';
 
 const XML = '<?xml version="1.0"?><Error><Code>InternalError</Code><Message>try again</Message></Error>';
@@ -35,15 +35,11 @@ const ANSWERS: readonly [string, (bytes: number) => (response: ServerResponse) =
 
 /** A gateway with a finished video in a bucket, whose answers to GETs of videos a test chooses. */
 async function world() {
-  const s3 = await ownServer();
+  const s3 = await ownS3();
   const flaky = await flakyServer(s3);
-  const gateway = await startTestGateway({
-    ONETAKE_S3_BUCKET: s3.bucket,
-    ONETAKE_S3_ENDPOINT: flaky.endpoint,
-    ONETAKE_S3_PATH_STYLE: 'true',
-    ONETAKE_S3_ACCESS_KEY_ID: s3.accessKeyId,
-    ONETAKE_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
-  });
+  const gateway = await startTestGateway(
+    bucketSettings({ ...s3, endpoint: flaky.endpoint, credentials: s3 }),
+  );
   onTestFinished(() => gateway.end());
   const task: Json = await gateway.finished();
   const isGet = ({ method, url = '' }: IncomingMessage) => method === 'GET' && url.includes('/video/');

@@ -8,6 +8,7 @@ import { createS3Storage } from '../../../src/media/s3/storage.ts';
 import { eventually } from '../../support/eventually.ts';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
 import { readAll } from '../../support/http/readAll.ts';
+import { bucketOf, bucketSettings } from '../../support/servers/bucket.ts';
 
 /** A gateway, and its storage as somebody else sees it who changes what lies there. */
 interface Damageable {
@@ -24,23 +25,9 @@ async function onFiles(): Promise<Damageable> {
 
 async function onBucket(): Promise<Damageable> {
   const s3 = await startS3();
-  const gateway = await startTestGateway({
-    ONETAKE_S3_BUCKET: s3.bucket,
-    ONETAKE_S3_ENDPOINT: s3.endpoint,
-    ONETAKE_S3_PATH_STYLE: 'true',
-    ONETAKE_S3_ACCESS_KEY_ID: s3.accessKeyId,
-    ONETAKE_S3_SECRET_ACCESS_KEY: s3.secretAccessKey,
-  });
-  const { bucket, endpoint, accessKeyId, secretAccessKey } = s3;
-  const storage = createS3Storage({
-    bucket,
-    endpoint,
-    credentials: { accessKeyId, secretAccessKey },
-    prefix: 'onetake',
-    pathStyle: true,
-    checksums: true,
-    scratch: join(gateway.dataDir, 'another'),
-  });
+  const gateway = await startTestGateway(bucketSettings({ ...s3, credentials: s3 }));
+  const scratch = join(gateway.dataDir, 'another');
+  const storage = createS3Storage(bucketOf(s3, { prefix: 'onetake', scratch }));
   return {
     gateway,
     storage,

@@ -7,13 +7,8 @@ import { type Change, createFeed, type Feed } from '../../../src/engine/events/f
 import { connectRemoteEvents } from '../../../src/engine/events/remoteEvents.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { aTask } from '../../support/builders.ts';
-import {
-  clusterDatabase,
-  connected,
-  DEADLINE_MS,
-  joinNode,
-  type Node,
-} from '../../support/nodes/clusters.ts';
+import { clusterDatabase, DEADLINE_MS, joinNode, type Node } from '../../support/nodes/clusters.ts';
+import { connect } from '../../support/servers/database.ts';
 
 const log = pino({ level: process.env.LOG ?? 'silent' });
 
@@ -199,7 +194,7 @@ async function feedNodes(count: number): Promise<FeedNode[]> {
 
 async function feedNode(url: string): Promise<FeedNode> {
   const node = await joinNode(url);
-  const db = await connected(url);
+  const db = await connect(url);
   const feed = createFeed({
     log,
     async reader(ids) {

@@ -9,7 +9,7 @@ import { createWorld, type World } from '../../support/engineWorld.ts';
 import { fakeInspector } from '../../support/fakeVideo.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { videoOf } from '../../support/recordingProvider.ts';
-import { bucketOf, closeBuckets, ownServer } from '../../support/servers/bucket.ts';
+import { bucketOf, closeBuckets, ownS3 } from '../../support/servers/bucket.ts';
 import { flakyServer } from '../../support/servers/flakyServer.ts';
 import type { Behaviour } from '../../support/servers/recordingUpstream.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
@@ -26,7 +26,7 @@ const ONE_LINK: Behaviour = {
 
 /** A world whose media is in a real bucket behind a way that can be cut. */
 async function bucketWorld(behaviour: Behaviour) {
-  const server = await ownServer();
+  const server = await ownS3();
   const way = await flakyServer(server);
   const scratch = join(await tempFolder(), 'scratch');
   const options = bucketOf({ ...server, endpoint: way.endpoint }, { scratch });

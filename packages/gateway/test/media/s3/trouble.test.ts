@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
 import { readAll } from '../../support/http/readAll.ts';
-import { bucketOf, ownServer } from '../../support/servers/bucket.ts';
+import { bucketOf, ownS3 } from '../../support/servers/bucket.ts';
 import { flakyServer } from '../../support/servers/flakyServer.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
@@ -70,7 +70,7 @@ describe('what the operator must mend', () => {
   });
 
   it('is not taken for a missing video where the bucket is gone', async () => {
-    const server = await ownServer();
+    const server = await ownS3();
     const scratch = join(await tempFolder(), 'scratch');
     const storage = createS3Storage(bucketOf({ ...server, bucket: 'another' }, { scratch }));
     for (const attempt of [() => storage.stat(KEY), () => storage.read(KEY), () => storage.check()]) {
@@ -82,7 +82,7 @@ describe('what the operator must mend', () => {
   });
 
   it('is told at start where another installation has the place', async () => {
-    const server = await ownServer();
+    const server = await ownS3();
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
     await createS3Storage(options).claim('first');
     await createS3Storage(options).claim('first');
@@ -95,7 +95,7 @@ describe('what the operator must mend', () => {
   });
 
   it('is told at start where nobody can say whose the place is', async () => {
-    const server = await ownServer();
+    const server = await ownS3();
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
     // What claims look like is for the claiming version to know: this is one of another make.
     await fetch(`${server.endpoint}/${server.bucket}/${options.prefix}/installation.json`, {
@@ -127,7 +127,7 @@ describe('a server that keeps less than it was sent', () => {
 
 describe('a server that is away', () => {
   it('is a 503 that says where to look, and no more than that once it is back', async () => {
-    const server = await ownServer();
+    const server = await ownS3();
     const scratch = join(await tempFolder(), 'scratch');
     let time = 0;
     const storage = createS3Storage(bucketOf(server, { scratch, monotonic: () => time }));
@@ -153,7 +153,7 @@ describe('a server that is away', () => {
       });
     }
 
-    await ownServer(server.port);
+    await ownS3(server.port);
     time += 5000;
     await storage.check();
     await write.append(Readable.from([Buffer.from('other')]), 0);
@@ -161,7 +161,7 @@ describe('a server that is away', () => {
   });
 
   it('is asked once by however many check it within a few seconds', async () => {
-    const server = await ownServer();
+    const server = await ownS3();
     const flaky = await flakyServer(server);
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
     let time = 0;
@@ -178,7 +178,7 @@ describe('a server that is away', () => {
 
 describe('a server that hangs', () => {
   async function hanging() {
-    const server = await ownServer();
+    const server = await ownS3();
     const flaky = await flakyServer(server);
     const scratch = join(await tempFolder(), 'scratch');
     const timeouts = { connectMs: 100, answerMs: 100, idleMs: 100, checkMs: 100 };

@@ -8,7 +8,7 @@ import { anotherKey } from '../../../src/media/key.ts';
 import { type MediaStorage, StoredWrong } from '../../../src/media/media.ts';
 import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
 import { readAll } from '../../support/http/readAll.ts';
-import { bucketOf, ownServer } from '../../support/servers/bucket.ts';
+import { bucketOf, ownS3 } from '../../support/servers/bucket.ts';
 import { type Fate, type FlakyServer, flakyServer } from '../../support/servers/flakyServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { put } from '../storageContract.ts';
@@ -21,7 +21,7 @@ const isPart = ({ method, url }: IncomingMessage): boolean =>
 
 /** A storage whose server is behind one that breaks what the test wants broken. */
 async function between(changes: Partial<S3Options> = {}) {
-  const server = await ownServer();
+  const server = await ownS3();
   const flaky = await flakyServer(server);
   const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch'), ...changes });
   const storage = createS3Storage({ ...options, endpoint: flaky.endpoint });

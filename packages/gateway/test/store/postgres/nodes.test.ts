@@ -7,9 +7,9 @@ import { newId } from '../../../src/tasks/ids.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freshDatabase } from '../../support/servers/database.ts';
+import { connect, freshDatabase } from '../../support/servers/database.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
-import { connect, openStore } from './openStore.ts';
+import { openStore } from './openStore.ts';
 
 const AUDIT = { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: 'key' };
 

@@ -1,4 +1,3 @@
-import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import { openPostgresStore, type PostgresOptions } from '../../../src/store/postgres/store.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -14,13 +13,4 @@ export async function openStore(url: string, options: Partial<PostgresOptions> =
   });
   onTestFinished(() => store.close());
   return store;
-}
-
-/** A connection of the test's own; closed when it ends. */
-export async function connect(url: string): Promise<Client> {
-  const client = new Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  onTestFinished(() => client.end());
-  return client;
 }

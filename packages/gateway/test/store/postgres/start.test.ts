@@ -1,12 +1,10 @@
 import { Client } from 'pg';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
-import { startPostgres } from '../../../../../scripts/servers/postgres.ts';
 import { adviceOn } from '../../../src/store/postgres/advice.ts';
 import { unusableDatabase } from '../../../src/store/postgres/errors.ts';
 import { migratePostgres } from '../../../src/store/postgres/migrations.ts';
 import { lookAlike, refusalOf } from '../../../src/store/postgres/server.ts';
-import { freshDatabase } from '../../support/servers/database.ts';
-import { connect } from './openStore.ts';
+import { connect, freshDatabase, ownPostgres } from '../../support/servers/database.ts';
 
 describe('a start', () => {
   it('on a database that is not UTF-8 is refused with the statement that makes one that is', async () => {
@@ -25,8 +23,7 @@ describe('a start', () => {
   });
 
   it('on a standby, or a server that was made read-only, is refused as such', async () => {
-    const server = await startPostgres();
-    onTestFinished(() => server.close());
+    const server = await ownPostgres();
     const standby = await server.standby();
     onTestFinished(() => standby.close());
     await expect(migratePostgres(standby.url)).rejects.toMatchObject({

@@ -1,16 +1,15 @@
 import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { startPostgres } from '../../../../../scripts/servers/postgres.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freshDatabase } from '../../support/servers/database.ts';
+import { connect, freshDatabase, ownPostgres } from '../../support/servers/database.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
-import { connect, openStore } from './openStore.ts';
+import { openStore } from './openStore.ts';
 
 describeStoreContract('PostgreSQL', async () => openStore(await freshDatabase()));
 
@@ -182,8 +181,7 @@ describe('a database that is away', () => {
   });
 
   it('and comes back takes what was submitted meanwhile, all of it and once', async () => {
-    const server = await startPostgres({ durable: true });
-    onTestFinished(() => server.close());
+    const server = await ownPostgres({ durable: true });
     const store = await openStore(server.url);
     const tasks: string[] = [];
     const outcomes: Promise<unknown>[] = [];

@@ -1,8 +1,8 @@
 import { describe, expect, inject, it } from 'vitest';
 import { aTask } from '../../support/builders.ts';
-import { freshDatabase } from '../../support/servers/database.ts';
+import { connect, freshDatabase } from '../../support/servers/database.ts';
 import { accepted, INTENT, moved } from '../contract/steps.ts';
-import { connect, openStore } from './openStore.ts';
+import { openStore } from './openStore.ts';
 
 const NOT_NOW = {
   code: 'store_unavailable',

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { Cluster, LeaseEvent, Message } from '../../../src/cluster/cluster.ts';
 import { type ClusterOptions, joinCluster } from '../../../src/cluster/postgres/cluster.ts';
 import type { LeaseTimings } from '../../../src/cluster/postgres/timings.ts';
 import { eventually } from '../eventually.ts';
-import { freshDatabase } from '../servers/database.ts';
+import { connect, freshDatabase } from '../servers/database.ts';
 
 /**
  * A session that no busy machine ends: its lease is measured by a clock that stands still unless a test moves it, the server waits
@@ -80,18 +80,9 @@ export async function joinNode(
 /** A database that nodes can join. */
 export async function clusterDatabase(): Promise<{ url: string; db: Client }> {
   const url = await freshDatabase();
-  const db = await connected(url);
+  const db = await connect(url);
   await db.query('create sequence if not exists node_numbers');
   return { url, db };
-}
-
-/** A connection of the test's own. */
-export async function connected(url: string): Promise<Client> {
-  const db = new Client({ connectionString: url });
-  db.on('error', () => undefined);
-  await db.connect();
-  onTestFinished(() => db.end());
-  return db;
 }
 
 /** Names of the nodes whose locks are held, as the server sees it. */

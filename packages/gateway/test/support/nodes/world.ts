@@ -19,7 +19,7 @@ import { aNewTask } from '../builders.ts';
 import { anAccount, engineParts, SETTINGS } from '../engineParts.ts';
 import { eventually } from '../eventually.ts';
 import { createRecordingProvider, type RecordingProvider } from '../recordingProvider.ts';
-import { freshDatabase } from '../servers/database.ts';
+import { connect, freshDatabase } from '../servers/database.ts';
 import {
   type Behaviour,
   createRecordingUpstream,
@@ -179,16 +179,10 @@ function mortal(store: Store): { store: Store; end(): void } {
 }
 
 async function terminate(url: string, node: string): Promise<void> {
-  const { Client } = await import('pg');
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    // Of this database: other tests have nodes of the same number on the same server.
-    await client.query(
-      'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
-      [`onetake ${node}`],
-    );
-  } finally {
-    await client.end();
-  }
+  const client = await connect(url);
+  // Of this database: other tests have nodes of the same number on the same server.
+  await client.query(
+    'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
+    [`onetake ${node}`],
+  );
 }

@@ -34,8 +34,8 @@ export async function freshBucket(changes: Partial<S3Options> = {}): Promise<S3O
   return bucketOf(server, { scratch: join(await tempFolder(), 'scratch'), ...changes });
 }
 
-/** A server of the test's own, which it may end. */
-export async function ownServer(port = 0) {
+/** A server of the test's own, which it may close; gone when the test ends. */
+export async function ownS3(port = 0) {
   const server = await startS3({ port });
   let ended: Promise<void> | undefined;
   const close = () => (ended ??= server.close());
@@ -60,3 +60,18 @@ export function bucketOf(
     ...changes,
   };
 }
+
+/** The gateway's settings for a place in a bucket. */
+export const bucketSettings = ({
+  bucket,
+  endpoint = '',
+  prefix = 'onetake',
+  credentials,
+}: Pick<S3Options, 'bucket' | 'credentials'> & Partial<S3Options>) => ({
+  ONETAKE_S3_BUCKET: bucket,
+  ONETAKE_S3_ENDPOINT: endpoint,
+  ONETAKE_S3_PREFIX: prefix,
+  ONETAKE_S3_PATH_STYLE: 'true',
+  ONETAKE_S3_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
+  ONETAKE_S3_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
+});

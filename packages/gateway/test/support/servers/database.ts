@@ -1,6 +1,27 @@
 import { Client } from 'pg';
-import { inject } from 'vitest';
-import { createDatabase } from '../../../../../scripts/servers/postgres.ts';
+import { inject, onTestFinished } from 'vitest';
+import {
+  createDatabase,
+  type PostgresOptions,
+  type PostgresServer,
+  startPostgres,
+} from '../../../../../scripts/servers/postgres.ts';
+
+/** A PostgreSQL server of the test's own, which it may stop and start; gone when the test ends. */
+export async function ownPostgres(options?: PostgresOptions): Promise<PostgresServer> {
+  const server = await startPostgres(options);
+  onTestFinished(() => server.close());
+  return server;
+}
+
+/** A connection of the test's own; closed when the test ends. */
+export async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  onTestFinished(() => client.end());
+  return client;
+}
 
 /** An empty PostgreSQL database of the test's own, as a URL; `how` it is made, in SQL. */
 export const freshDatabase = (how?: string): Promise<string> => createDatabase(inject('postgres'), how);

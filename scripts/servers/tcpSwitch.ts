@@ -7,11 +7,13 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
  */
 export type SwitchMode = 'open' | 'cut' | 'black_hole';
 
-/** A cable to a server that can be pulled. */
+/** A way to a server that can be blocked, as a cable can be pulled. */
 export interface TcpSwitch {
   /** On 127.0.0.1; the same through every mode. */
   readonly port: number;
   set(mode: SwitchMode): Promise<void>;
+  /** Resets every connection, and forwards to another port from here on, as a failover does. */
+  redirect(port: number): void;
   /** The ports from which its connections reach the server: the server knows its clients by them. */
   readonly outgoing: ReadonlySet<number>;
   close(): Promise<void>;
@@ -23,11 +25,12 @@ interface Pair {
   far: Socket | undefined;
 }
 
-/** Listens on a free port and forwards to `target` on 127.0.0.1. */
-export async function createTcpSwitch(target: number): Promise<TcpSwitch> {
+/** Listens on a free port and forwards to the port `first` on 127.0.0.1. */
+export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
   const pairs = new Set<Pair>();
   const outgoing = new Set<number>();
   let mode: SwitchMode = 'open';
+  let target = first;
   const server = createServer({ pauseOnConnect: true }, (near) => {
     const pair: Pair = { near, far: undefined };
     pairs.add(pair);
@@ -72,6 +75,13 @@ export async function createTcpSwitch(target: number): Promise<TcpSwitch> {
     far?.pause();
   }
 
+  function reset(): void {
+    for (const { near, far } of pairs) {
+      near.resetAndDestroy();
+      far?.resetAndDestroy();
+    }
+  }
+
   await listen(server, 0);
   const { port } = server.address() as AddressInfo;
 
@@ -79,10 +89,7 @@ export async function createTcpSwitch(target: number): Promise<TcpSwitch> {
     if (!server.listening) return;
     const closed = once(server, 'close');
     server.close();
-    for (const { near, far } of pairs) {
-      near.resetAndDestroy();
-      far?.resetAndDestroy();
-    }
+    reset();
     await closed;
   }
 
@@ -98,6 +105,10 @@ export async function createTcpSwitch(target: number): Promise<TcpSwitch> {
         if (next === 'open') forward(pair);
         else hold(pair);
       }
+    },
+    redirect(to) {
+      target = to;
+      reset();
     },
     close: stopListening,
   };
