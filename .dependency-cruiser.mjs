@@ -121,10 +121,10 @@ export default {
     },
     {
       name: 'only-judge-says-absent',
-      comment: 'Adapters tell what a list holds; what follows from it, providers/http/judge.ts says.',
+      comment: 'Adapters only read lists. providers/search/judge.ts alone decides what follows from them.',
       severity: 'error',
-      from: { pathNot: [`${SRC}/providers/http/judge\\.ts$`, `${SRC}/providers/provider\\.ts$`] },
-      to: { path: `${SRC}/providers/absent\\.ts$` },
+      from: { pathNot: [`${SRC}/providers/search/judge\\.ts$`, `${SRC}/providers/provider\\.ts$`] },
+      to: { path: `${SRC}/providers/search/absent\\.ts$` },
     },
     {
       name: 'adapters-send-through-the-registry',

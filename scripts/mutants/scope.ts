@@ -1,9 +1,18 @@
 import type { babel } from '@stryker-mutator/instrumenter';
 
 /** The folders whose tests are measured: what decides about money, tasks and media. A folder that does not exist yet is passed over. */
-export const FOLDERS = ['tasks', 'engine', 'limits', 'cluster', 'store', 'media', 'providers/http'].map(
-  (folder) => `packages/gateway/src/${folder}`,
-);
+export const FOLDERS = [
+  'tasks',
+  'engine',
+  'limits',
+  'cluster',
+  'store',
+  'media',
+  'providers/http',
+  'providers/mapping',
+  'providers/rates',
+  'providers/search',
+].map((folder) => `packages/gateway/src/${folder}`);
 
 /** The project of vitest.config.ts whose tests judge mutants. Those that kill processes or drive a browser take minutes each. */
 export const PROJECT = 'unit';

@@ -1,5 +1,5 @@
 import type { Account } from '../providers/account.ts';
-import type { RateShare } from '../providers/rateShare.ts';
+import type { RateShare } from '../providers/rates/share.ts';
 import type { AccountTrouble } from '../store/store.ts';
 
 /** How this node uses an account at the moment. */

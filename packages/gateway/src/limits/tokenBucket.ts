@@ -1,4 +1,4 @@
-import { createRateSchedule } from '../providers/rateSchedule.ts';
+import { createRateSchedule } from '../providers/rates/schedule.ts';
 import { type MonotonicClock, msBetween } from '../time/clock.ts';
 
 /** A rate limit of `perSecond` tokens, of which up to `burst` can accumulate. */

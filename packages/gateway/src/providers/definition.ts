@@ -4,7 +4,7 @@ import type { Clock } from '../time/clock.ts';
 import type { AccountLimits } from './account.ts';
 import type { OpenHttp } from './http/upstreamHttp.ts';
 import type { Abilities, Provider } from './provider.ts';
-import type { RateShare } from './rateShare.ts';
+import type { RateShare } from './rates/share.ts';
 
 /** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -3,7 +3,7 @@ import type { Reason } from '../tasks/reasons.ts';
 import { REASONS } from '../tasks/reasons.ts';
 import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { UpstreamResult } from '../tasks/task.ts';
-import type { Absent } from './absent.ts';
+import type { Absent } from './search/absent.ts';
 
 /**
  * One upstream account, ready to use: what the engine knows of a provider. An adapter is a factory that returns
@@ -37,8 +37,8 @@ export interface Provider {
   cancel?(handle: Handle, signal: AbortSignal): Promise<CancelOutcome>;
 
   /**
-   * Finds a job whose submission has an unknown outcome. Left out where the upstream offers no way to tell. An adapter reads
-   * what its upstream lists; what follows from it, `http/judge.ts` says.
+   * Finds a job whose submission has an unknown outcome. Absent if the upstream offers no way to tell. An adapter only reads
+   * what its upstream lists. `search/judge.ts` decides what follows from it.
    */
   find?(attempt: UnknownSubmission, signal: AbortSignal): Promise<FindOutcome>;
 

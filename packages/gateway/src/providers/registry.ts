@@ -9,7 +9,7 @@ import { BUILT_IN, type ConfiguredAccount, modelsOf } from './accounts.ts';
 import type { CallbackAddress, CommonAccount } from './definition.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
-import type { RateShare } from './rateShare.ts';
+import type { RateShare } from './rates/share.ts';
 
 /** The upstream accounts of this installation. */
 export interface Registry {

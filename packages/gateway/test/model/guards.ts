@@ -17,7 +17,7 @@ export interface Guards {
   readonly intentFirst: boolean;
   /** `reconcile` in `engine/stages/submit.ts`: what may have been sent is looked for before it is sent again. */
   readonly searchFirst: boolean;
-  /** `isComplete` in `providers/http/judge.ts`: nothing counts as absent that may be on its way. */
+  /** `isComplete` in `providers/search/judge.ts`: nothing counts as absent that may be on its way. */
   readonly absentWaits: boolean;
   /** `lookOnce` in `engine/stages/submit.ts`: what is found may be that of another task that is lost as well, while ours may arrive yet. */
   readonly foundWaits: boolean;

@@ -1,7 +1,7 @@
 import { jobOf, type World } from './world.ts';
 
 /**
- * `SETTLED_MS` in `providers/http/judge.ts`, longer than a call may take and a request may be on its way: nothing of the task is on
+ * `SETTLED_MS` in `providers/search/judge.ts`, longer than a call may take and a request may be on its way: nothing of the task is on
  * the wire, and no node that runs is about to send it. A node that is frozen runs no more once its lease is over.
  */
 export function isSettled(world: World, task: number): boolean {

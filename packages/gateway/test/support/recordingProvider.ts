@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
-import { readInput } from '../../src/providers/http/inputs.ts';
-import { lookedUp } from '../../src/providers/http/judge.ts';
+import { readInput } from '../../src/providers/mapping/inputs.ts';
 import {
   type Answer,
   type Handle,
@@ -8,6 +7,7 @@ import {
   SendRefused,
   UpstreamError,
 } from '../../src/providers/provider.ts';
+import { lookedUp } from '../../src/providers/search/judge.ts';
 import type { Reason } from '../../src/tasks/reasons.ts';
 import { fakeVideo } from './fakeVideo.ts';
 import type {

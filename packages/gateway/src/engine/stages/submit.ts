@@ -1,5 +1,4 @@
 import type { AccountState } from '../../limits/account.ts';
-import { SETTLED_MS } from '../../providers/http/judge.ts';
 import {
   type FindOutcome,
   type Job,
@@ -9,6 +8,7 @@ import {
   type UnknownSubmission,
   UpstreamError,
 } from '../../providers/provider.ts';
+import { SETTLED_MS } from '../../providers/search/judge.ts';
 import { newId } from '../../tasks/ids.ts';
 import { type Event, move } from '../../tasks/lifecycle.ts';
 import { promptKey } from '../../tasks/likeness.ts';

@@ -6,8 +6,8 @@ import {
   type EnvironmentAccount,
   type ProviderDefinition,
 } from '../definition.ts';
-import { refusalError } from '../http/errorTable.ts';
 import { createScrub } from '../http/secrets.ts';
+import { refusalError } from '../mapping/errorTable.ts';
 import type { Abilities } from '../provider.ts';
 import { isInstalled, loadPackage, notInstalled } from './loadPackage.ts';
 import { type PackageRow, unknownPackage } from './packageRow.ts';

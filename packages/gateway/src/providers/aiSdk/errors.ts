@@ -1,7 +1,7 @@
-import { type ErrorRow, failureWords, refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
 import { lostCall } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
+import { type ErrorRow, failureWords, refusalError, type UpstreamRefusal } from '../mapping/errorTable.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
 import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';

@@ -1,7 +1,7 @@
 import type { VideoRequest } from '../../tasks/request.ts';
 import type { AccountLimits } from '../account.ts';
-import type { ParameterRow } from '../http/body.ts';
-import type { ErrorRow } from '../http/errorTable.ts';
+import type { ParameterRow } from '../mapping/body.ts';
+import type { ErrorRow } from '../mapping/errorTable.ts';
 
 /** Images of a request, by their place in it. */
 type ImageField = 'image' | 'lastFrame' | 'referenceImages';

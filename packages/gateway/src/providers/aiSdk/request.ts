@@ -1,6 +1,6 @@
 import type { InputRef, VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, withOptions } from '../http/body.ts';
-import { readInput } from '../http/inputs.ts';
+import { bodyOf, withOptions } from '../mapping/body.ts';
+import { readInput } from '../mapping/inputs.ts';
 import { type Job, UpstreamError } from '../provider.ts';
 import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Json } from '../http/body.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { Json } from '../mapping/body.ts';
 import type { Sending } from '../provider.ts';
 import { isUnknownTask } from './errors.ts';
 import { type ArkTask, readPage, readTask, type TaskOrMissing, type TaskPage, unreadable } from './wire.ts';

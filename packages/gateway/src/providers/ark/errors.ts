@@ -1,4 +1,4 @@
-import type { ErrorRow, UpstreamRefusal } from '../http/errorTable.ts';
+import type { ErrorRow, UpstreamRefusal } from '../mapping/errorTable.ts';
 import { UpstreamError } from '../provider.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { type Candidate, guessedIntent, type Listing } from '../http/judge.ts';
 import type { UnknownSubmission } from '../provider.ts';
+import { type Candidate, guessedIntent, type Listing } from '../search/judge.ts';
 import { correlationMarkerOf } from './correlationMarker.ts';
 import type { ArkTask } from './wire.ts';
 

@@ -1,20 +1,20 @@
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { CallbackAddress } from '../definition.ts';
-import { refusalError } from '../http/errorTable.ts';
-import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
-import { createSharedAnswers } from '../http/shared.ts';
-import { createStatusReader } from '../http/statusTable.ts';
-import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { refusalError } from '../mapping/errorTable.ts';
+import { createStatusReader } from '../mapping/statusTable.ts';
 import type { Answer, CancelOutcome, Provider } from '../provider.ts';
-import type { RateShare } from '../rateShare.ts';
+import type { RateShare } from '../rates/share.ts';
+import { judge } from '../search/judge.ts';
+import { createSharedAnswers } from '../search/sharedAnswers.ts';
 import { createArkClient } from './client.ts';
 import { ERRORS, isTaskRunning, isUnknownTask, refusalOf } from './errors.ts';
 import { readList } from './find.ts';
 import { createBody } from './request.ts';
 import { createStatusBatcher } from './statusBatcher.ts';
+import { unlessGivenUp } from './unlessGivenUp.ts';
 import { callbackUrl, readCallback } from './webhook.ts';
 import { answerOf, STATUSES, type TaskOrMissing, type TaskPage } from './wire.ts';
 

@@ -1,6 +1,6 @@
 import type { VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, type Json, type ParameterRow, withOptions } from '../http/body.ts';
-import { readDataUrl } from '../http/inputs.ts';
+import { bodyOf, type Json, type ParameterRow, withOptions } from '../mapping/body.ts';
+import { readDataUrl } from '../mapping/inputs.ts';
 import type { Job } from '../provider.ts';
 import { correlationMarkerOf } from './correlationMarker.ts';
 

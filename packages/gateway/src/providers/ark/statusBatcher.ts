@@ -1,9 +1,9 @@
 import type { Log } from '../../observability/log.ts';
 import type { Reason } from '../../tasks/reasons.ts';
-import { createRateLimiter, type RateLimiter, type RateLimiterTime } from '../http/rateLimiter.ts';
-import { unlessGivenUp } from '../http/unlessGivenUp.ts';
 import { UpstreamError } from '../provider.ts';
-import type { RateShare } from '../rateShare.ts';
+import { createRateLimiter, type RateLimiter, type RateLimiterTime } from '../rates/limiter.ts';
+import type { RateShare } from '../rates/share.ts';
+import { unlessGivenUp } from './unlessGivenUp.ts';
 import type { ArkTask, TaskOrMissing } from './wire.ts';
 
 /**

@@ -1,8 +1,8 @@
-import type { Json } from '../http/body.ts';
-import type { RateLimiter } from '../http/rateLimiter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamCall, UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { Json } from '../mapping/body.ts';
 import { MAKES_NOTHING, type Sending, UpstreamError } from '../provider.ts';
+import type { RateLimiter } from '../rates/limiter.ts';
 import { fieldsOf, hiddenError, refusalOf } from './errors.ts';
 
 /** DashScope's calls, in its own words. Each throws `UpstreamError`, also for errors that come with status 200. */

@@ -1,5 +1,5 @@
 import type { Reason } from '../../tasks/reasons.ts';
-import { type ErrorRow, refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
+import { type ErrorRow, refusalError, type UpstreamRefusal } from '../mapping/errorTable.ts';
 import type { UpstreamError } from '../provider.ts';
 
 /** One documented error: the HTTP status that belongs to it, also where it hides in a 200. */

@@ -1,6 +1,6 @@
 import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
-import { guessedIntent, type Listing } from '../http/judge.ts';
 import { type UnknownSubmission, UpstreamError } from '../provider.ts';
+import { guessedIntent, type Listing } from '../search/judge.ts';
 import type { DashscopeClient, ListItem, TaskAnswer } from './client.ts';
 import { promptSent } from './request.ts';
 import { PAGE_SIZE, SKEW_MS, windowOf } from './statusBatcher.ts';

@@ -1,5 +1,5 @@
 import type { VideoRequest } from '../../tasks/request.ts';
-import type { ParameterRow } from '../http/body.ts';
+import type { ParameterRow } from '../mapping/body.ts';
 
 /** How one generation of models is asked: everything that differs between them. */
 export interface Generation {

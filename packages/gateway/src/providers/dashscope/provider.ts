@@ -1,12 +1,12 @@
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
-import { refusalError } from '../http/errorTable.ts';
-import { judge } from '../http/judge.ts';
-import { createRateLimiter } from '../http/rateLimiter.ts';
 import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { refusalError } from '../mapping/errorTable.ts';
 import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
-import type { RateShare } from '../rateShare.ts';
+import { createRateLimiter } from '../rates/limiter.ts';
+import type { RateShare } from '../rates/share.ts';
+import { judge } from '../search/judge.ts';
 import { createDashscopeClient } from './client.ts';
 import { CALL_ERRORS, refusalOf } from './errors.ts';
 import { createListReader } from './find.ts';

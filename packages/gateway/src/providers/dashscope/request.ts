@@ -1,6 +1,6 @@
 import type { InputRef, VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, type Json, withOptions } from '../http/body.ts';
-import { readDataUrl } from '../http/inputs.ts';
+import { bodyOf, type Json, withOptions } from '../mapping/body.ts';
+import { readDataUrl } from '../mapping/inputs.ts';
 import { type Job, UpstreamError } from '../provider.ts';
 import { fieldsOf } from './errors.ts';
 import { type Generation, generationOf, type ImageField, type ImageRow } from './generations.ts';

@@ -1,8 +1,8 @@
 import type { Log } from '../../observability/log.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import type { Clock } from '../../time/clock.ts';
-import { failureWords, type UpstreamRefusal } from '../http/errorTable.ts';
-import { createStatusReader, type Meaning, type StatusTable } from '../http/statusTable.ts';
+import { failureWords, type UpstreamRefusal } from '../mapping/errorTable.ts';
+import { createStatusReader, type Meaning, type StatusTable } from '../mapping/statusTable.ts';
 import type { Answer, Handle } from '../provider.ts';
 import type { TaskAnswer, TaskOutput } from './client.ts';
 import { TASK_ERRORS } from './errors.ts';

@@ -7,9 +7,9 @@ import {
   type Environment,
   type ProviderDefinition,
 } from '../definition.ts';
-import { refusalError } from '../http/errorTable.ts';
 import { createScrub, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import { refusalError } from '../mapping/errorTable.ts';
 import type { Abilities } from '../provider.ts';
 import { type AuthHeaders, createAccessTokens } from './accessToken.ts';
 import { REFUSALS, refusalOf } from './errors.ts';

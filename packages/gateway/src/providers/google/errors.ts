@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ErrorRow, UpstreamRefusal } from '../http/errorTable.ts';
+import type { ErrorRow, UpstreamRefusal } from '../mapping/errorTable.ts';
 
 /** The words of the filters ("Responsible AI and usage guidelines for Veo", support codes), whichever way a refusal comes. */
 const CONTENT = /usage guidelines|support codes?:|responsible ai|safety (?:filter|polic)|violat\w+ .*polic/i;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { SourceVideo } from '../../tasks/request.ts';
-import type { Json } from '../http/body.ts';
-import { refusalError } from '../http/errorTable.ts';
 import { lostCall } from '../http/lostCall.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { Json } from '../mapping/body.ts';
+import { refusalError } from '../mapping/errorTable.ts';
 import { type Answer, type Handle, type Job, type Provider, UpstreamError } from '../provider.ts';
 import { isNotFound, REFUSALS, refusalOf } from './errors.ts';
 import { inlineVideo, readOperation } from './inlineVideo.ts';

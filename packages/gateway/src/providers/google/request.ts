@@ -1,6 +1,6 @@
 import type { InputRef, VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, type Json, type ParameterRow, withOptions } from '../http/body.ts';
-import { readInput } from '../http/inputs.ts';
+import { bodyOf, type Json, type ParameterRow, withOptions } from '../mapping/body.ts';
+import { readInput } from '../mapping/inputs.ts';
 import type { Job } from '../provider.ts';
 
 /** What both services take ("Veo API parameters and specifications"; "Veo on Vertex AI video generation API"). */

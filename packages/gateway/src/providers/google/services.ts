@@ -1,5 +1,5 @@
 import type { SourceVideo } from '../../tasks/request.ts';
-import type { Json, ParameterRow } from '../http/body.ts';
+import type { Json, ParameterRow } from '../mapping/body.ts';
 import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
 import { GEMINI_PARAMETERS, VERTEX_PARAMETERS } from './request.ts';
 import { INLINE } from './wire.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { failureWords } from '../http/errorTable.ts';
 import { excerpt, type Scrub, wordsForCaller } from '../http/secrets.ts';
+import { failureWords } from '../mapping/errorTable.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
 import { codeName, FAILURES } from './errors.ts';
 

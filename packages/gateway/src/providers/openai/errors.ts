@@ -2,10 +2,10 @@ import { APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
 import { z } from 'zod';
 import type { Reason } from '../../tasks/reasons.ts';
 import type { Clock } from '../../time/clock.ts';
-import { type ErrorRow, refusalError, type UpstreamRefusal } from '../http/errorTable.ts';
 import { lostCall, ownErrorIn } from '../http/lostCall.ts';
 import { retryAfterMs } from '../http/retryAfter.ts';
 import type { Scrub } from '../http/secrets.ts';
+import { type ErrorRow, refusalError, type UpstreamRefusal } from '../mapping/errorTable.ts';
 import { UpstreamError } from '../provider.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { sizeText } from '../../catalogue/sizes.ts';
 import { matchPrompt, type PromptMatch } from '../../tasks/likeness.ts';
-import { type Candidate, DOUBT_MS, guessedIntent, type Listing } from '../http/judge.ts';
 import type { UnknownSubmission } from '../provider.ts';
+import { type Candidate, DOUBT_MS, guessedIntent, type Listing } from '../search/judge.ts';
 import type { VideoResource } from './wire.ts';
 
 /** A page of the upstream's list, newest first. */

@@ -1,11 +1,11 @@
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
-import { refusalError } from '../http/errorTable.ts';
-import { judge } from '../http/judge.ts';
 import { createScrub } from '../http/secrets.ts';
-import { createStatusReader } from '../http/statusTable.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
+import { refusalError } from '../mapping/errorTable.ts';
+import { createStatusReader } from '../mapping/statusTable.ts';
 import { type Answer, type CancelOutcome, type Provider, UpstreamError } from '../provider.ts';
+import { judge } from '../search/judge.ts';
 import { createVideosClient } from './client.ts';
 import { ERRORS, NotFound } from './errors.ts';
 import { readList } from './find.ts';

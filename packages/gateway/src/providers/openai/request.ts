@@ -1,7 +1,7 @@
 import type OpenAI from 'openai';
 import type { VideoRequest } from '../../tasks/request.ts';
-import { bodyOf, type Json, type ParameterRow, withOptions } from '../http/body.ts';
-import { readInput } from '../http/inputs.ts';
+import { bodyOf, type Json, type ParameterRow, withOptions } from '../mapping/body.ts';
+import { readInput } from '../mapping/inputs.ts';
 import { type Job, UpstreamError } from '../provider.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { UpstreamResult } from '../../tasks/task.ts';
-import { failureWords } from '../http/errorTable.ts';
 import type { Scrub } from '../http/secrets.ts';
-import type { Meaning, StatusTable } from '../http/statusTable.ts';
+import { failureWords } from '../mapping/errorTable.ts';
+import type { Meaning, StatusTable } from '../mapping/statusTable.ts';
 import type { Answer } from '../provider.ts';
 import { ERRORS } from './errors.ts';
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { InputRef } from '../../tasks/request.ts';
-import { readInput } from '../http/inputs.ts';
+import { readInput } from '../mapping/inputs.ts';
 import { type Job, type MaySend, SendRefused } from '../provider.ts';
 import type { JobFiles } from './jobFiles.ts';
 import type { Renders } from './renders.ts';

@@ -1,8 +1,8 @@
 import type { NativePool } from '../../native/pool.ts';
 import type { Log } from '../../observability/log.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
-import { lookedUp } from '../http/judge.ts';
 import { MAKES_NOTHING, type Provider, SendRefused, UpstreamError } from '../provider.ts';
+import { lookedUp } from '../search/judge.ts';
 import { createIntake } from './intake.ts';
 import { createJobFiles, type JobFiles, removeLeftovers, videoName } from './jobFiles.ts';
 import { createRenders, type Render } from './renders.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lookedUp } from '../../../src/providers/http/judge.ts';
+import { lookedUp } from '../../../src/providers/search/judge.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createNodes, type Node } from '../../support/nodes/world.ts';

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { lookedUp, SETTLED_MS } from '../../../src/providers/http/judge.ts';
 import { SendRefused } from '../../../src/providers/provider.ts';
+import { lookedUp, SETTLED_MS } from '../../../src/providers/search/judge.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 
 describe('a submission whose answer was lost', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { correlationMarkerOf } from '../../../src/providers/ark/correlationMarker.ts';
 import { readList } from '../../../src/providers/ark/find.ts';
 import type { ArkTask } from '../../../src/providers/ark/wire.ts';
-import { judge } from '../../../src/providers/http/judge.ts';
+import { judge } from '../../../src/providers/search/judge.ts';
 import { aRequest } from '../../support/builders.ts';
 import { sending } from '../../support/sending.ts';
 import { aPrompt, arkJob, arkWorld, lost, signal } from './world.ts';

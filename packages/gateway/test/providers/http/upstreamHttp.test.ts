@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { refusalError } from '../../../src/providers/http/errorTable.ts';
 import type { UpstreamHttp } from '../../../src/providers/http/upstreamHttp.ts';
+import { refusalError } from '../../../src/providers/mapping/errorTable.ts';
 import { NotResumable, UpstreamError } from '../../../src/providers/provider.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { openHttpWhile } from '../../support/openHttp.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRateLimiter } from '../../../src/providers/http/rateLimiter.ts';
+import { createRateLimiter } from '../../../src/providers/rates/limiter.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
 const signal = () => AbortSignal.timeout(10_000);

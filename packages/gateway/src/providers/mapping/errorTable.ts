@@ -1,6 +1,6 @@
 import type { Reason } from '../../tasks/reasons.ts';
+import { wordsForCaller } from '../http/secrets.ts';
 import { UpstreamError } from '../provider.ts';
-import { wordsForCaller } from './secrets.ts';
 
 /** What an upstream said when it refused or failed. */
 export interface UpstreamRefusal {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpstreamError } from '../provider.ts';
-import { createRateSchedule } from '../rateSchedule.ts';
-import type { RateShare } from '../rateShare.ts';
+import { createRateSchedule } from './schedule.ts';
+import type { RateShare } from './share.ts';
 
 /** Keeps calls within a rate that an upstream allows. */
 export interface RateLimiter {

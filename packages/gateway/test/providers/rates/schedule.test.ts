@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRateSchedule } from '../../src/providers/rateSchedule.ts';
+import { createRateSchedule } from '../../../src/providers/rates/schedule.ts';
 
 /** An allowance with a clock and a share in the test's hands. */
 function held({ perSecond = 10, burst = 10, share = 1 } = {}) {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Candidate, judge, type Listing } from '../../../src/providers/http/judge.ts';
 import type { UnknownSubmission } from '../../../src/providers/provider.ts';
+import { type Candidate, judge, type Listing } from '../../../src/providers/search/judge.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { matchPrompt } from '../../../src/tasks/likeness.ts';
 import { aRequest, START_OF_TIME } from '../../support/builders.ts';

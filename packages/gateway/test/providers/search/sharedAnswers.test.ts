@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createSharedAnswers } from '../../../src/providers/http/shared.ts';
+import { createSharedAnswers } from '../../../src/providers/search/sharedAnswers.ts';
 
 function sharing() {
   let now = 0;

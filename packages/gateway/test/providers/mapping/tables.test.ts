@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { bodyOf, type ParameterRow, withOptions } from '../../../src/providers/http/body.ts';
+import { retryAfterMs } from '../../../src/providers/http/retryAfter.ts';
+import { bodyOf, type ParameterRow, withOptions } from '../../../src/providers/mapping/body.ts';
 import {
   type ErrorRow,
   failureWords,
   reasonOf,
   refusalError,
-} from '../../../src/providers/http/errorTable.ts';
-import { retryAfterMs } from '../../../src/providers/http/retryAfter.ts';
-import { createStatusReader } from '../../../src/providers/http/statusTable.ts';
+} from '../../../src/providers/mapping/errorTable.ts';
+import { createStatusReader } from '../../../src/providers/mapping/statusTable.ts';
 import { aRequest } from '../../support/builders.ts';
 
 describe('a body', () => {

@@ -1,6 +1,6 @@
 import type { PromptMatch } from '../../tasks/likeness.ts';
-import { Absent } from '../absent.ts';
 import type { FindOutcome, UnknownSubmission } from '../provider.ts';
+import { Absent } from './absent.ts';
 
 /**
  * What an upstream's list says about a lost submission. Adapters read lists; whether the submission was found, was never made, or

@@ -1,4 +1,4 @@
-import type { RateLimiterTime } from './rateLimiter.ts';
+import type { RateLimiterTime } from '../rates/limiter.ts';
 
 /** One answer for everybody who asks the same within a while. */
 export interface SharedAnswers<T> {
