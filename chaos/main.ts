@@ -146,7 +146,9 @@ async function settled(butSearched: boolean): Promise<TaskRecord[]> {
   }
 }
 
-const isEnd = (phase: string): boolean => phase === 'succeeded' || phase === 'failed';
+function isEnd(phase: string): boolean {
+  return phase === 'succeeded' || phase === 'failed';
+}
 
 /** A short run has waited for long enough, and nothing but searches for lost submissions goes on. */
 async function searchedTooLong(): Promise<TaskRecord[]> {
