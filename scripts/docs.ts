@@ -90,13 +90,13 @@ function settingsPage(): string {
   );
   return `# Settings
 
-Made from \`packages/gateway/src/config/settings.ts\` by \`npm run docs\`.
+Generated from \`packages/gateway/src/config/settings.ts\` by \`npm run docs\`.
 
-Each is read from the environment, else from \`onetake.yaml\` in the working folder (or the file that \`ONETAKE_CONFIG\` names), else
-its default. In the file the name goes without \`ONETAKE_\` and in lower case: \`data_dir: /var/lib/onetake\`. Everything is
-checked before a file is made or a server asked: accounts, their packages and secrets, changes of the catalogue, certificates, and settings
-that do not go together. Whatever is wrong is reported at once, with exit code 2. A name that is no setting is an error, and so is an
-\`onetake.yml\`, which is not read.
+A setting is read from the environment, then from \`onetake.yaml\` in the working folder (or the file that \`ONETAKE_CONFIG\` names), then from
+its default. In the file its name has no \`ONETAKE_\` and is in lower case: \`data_dir: /var/lib/onetake\`. Everything is
+checked before a file is created or a server is contacted: accounts with their packages and secrets, changes of the catalogue, certificates, and combinations
+of settings. All errors are reported together, with exit code 2. An unknown name is an error. So is an
+\`onetake.yml\`, because that file is not read.
 
 | setting | default | meaning |
 | --- | --- | --- |
@@ -104,8 +104,8 @@ ${rows.join('\n')}
 
 ## Changing the catalogue
 
-\`models\` in \`onetake.yaml\` changes entries of the model catalogue or adds new ones, without a release: each member that is given
-replaces the entry's own. Of \`parameters\` each one replaces its own, and \`null\` removes it. See [models.md](models.md) for the entries.
+\`models\` in \`onetake.yaml\` changes entries of the model catalogue or adds new ones, without a release. Each given field
+replaces the field of the entry. Under \`parameters\`, each given parameter replaces its own, and \`null\` removes it. See [models.md](models.md) for the entries.
 
 \`\`\`yaml
 models:
