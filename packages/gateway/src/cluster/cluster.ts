@@ -1,21 +1,21 @@
-/** What nodes tell each other. Kinds that a node does not know are passed over: versions run side by side in an upgrade. */
+/** Messages between nodes. A node ignores kinds that it does not know, because two versions run side by side during an upgrade. */
 export type Message =
-  /** Commits of the sender moved these tasks. */
+  /** The sender has committed transitions of these tasks. */
   | { readonly kind: 'moved'; readonly tasks: readonly (readonly [id: string, version: number])[] }
-  /** Keys were made or revoked. */
+  /** API keys were created, revoked or restored. */
   | { readonly kind: 'keys' }
-  /** How far tasks of the sender are: percent (null where unknown) and milliseconds still expected. */
+  /** Progress of the sender's tasks: percent (null if unknown) and the expected remaining time in milliseconds. */
   | {
       readonly kind: 'progress';
       readonly tasks: readonly (readonly [id: string, percent: number | null, remainingMs: number])[];
     }
   /** The sender made `to` the owner of these tasks. */
   | { readonly kind: 'given'; readonly to: string; readonly tasks: readonly string[] }
-  /** The sender is about to leave, and drives nothing that it is given. */
+  /** The sender is leaving, and does not drive tasks that it is given. */
   | { readonly kind: 'leaving' }
-  /** The sender has found that the database lost what it had confirmed. */
+  /** The sender found that the database has lost writes that it had confirmed. */
   | { readonly kind: 'went_back' }
-  /** An account refused the sender, or works again (`failures` 0): no submits for `waitMs`. */
+  /** An account failed for the sender, or works again (`failures` is 0): no submissions for `waitMs`. */
   | {
       readonly kind: 'account';
       readonly account: string;
@@ -23,47 +23,49 @@ export type Message =
       readonly waitMs: number;
       readonly reason?: string | undefined;
     }
-  /** The operator wants an account tried again that is left alone. */
+  /** The operator wants a blocked account to be tried again. */
   | { readonly kind: 'retry'; readonly account: string }
-  /** Shares of this account are wanted or given back: look at them now. */
+  /** A node needs more of this account, or has returned some of it: report on it now. */
   | { readonly kind: 'shares'; readonly account: string }
-  /** A callback said that a job of an account may have changed. */
+  /** A webhook call said that a job of this account may have changed. */
   | { readonly kind: 'hint'; readonly account: string; readonly upstreamId: string };
 
-/** What may happen to a node's session with the others. */
+/** What happened to this node's lease. */
 export type LeaseEvent =
-  /** It is over, or can no longer be proved: stop driving at once, trust no cache. Others adopt what this node owned. */
+  /**
+   * The lease has ended or cannot be confirmed any more: stop driving at once and trust no cache. Other nodes adopt this node's
+   * tasks.
+   */
   | 'lost'
-  /** A new one was opened, under a new name: whatever happened in between was not told. */
+  /** This node has a new lease, under a new name. It has missed all messages that were sent in between. */
   | 'joined';
 
 /**
- * The nodes that share a store. A node owns tasks under a name that is its own for one session; a session that ended
- * never comes back.
+ * The nodes that share a store. A node owns tasks under a name that it has for one lease. A lease that has ended is never resumed.
  */
 export interface Cluster {
-  /** Whether there may be other nodes at all. */
+  /** Whether there can be other nodes. */
   readonly shared: boolean;
-  /** The name this node owns tasks under; another one after each `joined`. */
+  /** The name under which this node owns tasks. It changes with each `joined`. */
   readonly node: string;
   /**
-   * Whether the session is known to hold at this very moment: nobody else drives what this node owns, and what others
-   * changed has been told. Cheap enough for the hottest path.
+   * Whether the lease is certain to be valid at this moment: no other node drives this node's tasks, and this node has received the
+   * messages of the others. Cheap enough for the hottest path.
    */
   hasLease(): boolean;
-  /** Names of the nodes that live, this one included, in the order of joining. */
+  /** Names of the living nodes, including this one, in the order of joining. */
   members(): Promise<readonly string[]>;
-  /** Tells the others; at most once, and to those alone that are there now. Never waits. */
+  /** Sends a message to the nodes that are connected now. It is delivered at most once. Does not wait. */
   broadcast(message: Message): void;
-  /** What others told. Returns the unsubscriber. */
+  /** Called with the messages of other nodes. Returns a function that unsubscribes. */
   onMessage(listener: (message: Message, from: string) => void): () => void;
-  /** Returns the unsubscriber. */
+  /** Returns a function that unsubscribes. */
   onLease(listener: (event: LeaseEvent) => void): () => void;
-  /** Leaves: what this node still owns is adopted by others. */
+  /** Leaves the cluster. Other nodes adopt the tasks that this node still owns. */
   close(): Promise<void>;
 }
 
-/** The embedded store's: one node, which lives as long as its process. */
+/** The cluster of the embedded store: one node, whose lease lasts as long as its process. */
 export function soloCluster(node: string): Cluster {
   return {
     shared: false,

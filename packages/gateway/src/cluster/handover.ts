@@ -2,36 +2,43 @@ import type { OwnershipStore, TaskStore } from '../store/store.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Cluster } from './cluster.ts';
 
-/** Keeps tasks from nodes that are about to leave: they live yet, and drive nothing that they are given. */
+/** Keeps tasks away from nodes that are leaving. They are still members, but do not drive tasks that they are given. */
 export interface Handover {
-  /** Tells the others that this node leaves. */
+  /** Tells the other nodes that this one is leaving. */
   announce(): void;
-  heard(from: string): void;
-  /** Those of the members that stay. */
+  /** Another node has announced that it is leaving. */
+  received(from: string): void;
+  /** The members that are not leaving. */
   staying(members: readonly string[]): readonly string[];
-  /** Those that stay beside this one. */
+  /** The members that are not leaving, without this node. */
   others(): Promise<readonly string[]>;
-  /** Tasks that somebody gave to this node, not having heard that it leaves: they go on, instead of waiting until it has left. */
+  /**
+   * Passes on tasks that another node gave to this one before it knew that this one is leaving. Otherwise they would wait until this
+   * node has left.
+   */
   passOn(taskIds: readonly string[]): Promise<void>;
-  /** Gives what was accepted or adopted too late to be driven here, and what moved while it was given. Resolves with how many went. */
+  /**
+   * Transfers tasks that were accepted or adopted too late to be driven here, or that changed while they were transferred. Resolves
+   * with their number.
+   */
   transferRest(): Promise<number>;
 }
 
 interface HandoverParts {
   readonly store: OwnershipStore & Pick<TaskStore, 'tasks'>;
   readonly cluster: Cluster;
-  /** Whether a task is in this node's hands, or on its way into them or out of them. */
+  /** Whether this node drives the task, or is about to start or to stop driving it. */
   readonly isDriven: (taskId: string) => boolean;
 }
 
-/** Tasks looked through at a time. */
+/** Tasks read at a time. */
 const BATCH = 500;
 
 export function createHandover({ store, cluster, isDriven }: HandoverParts): Handover {
   const leaving = new Set<string>();
 
   function staying(members: readonly string[]): readonly string[] {
-    // Names of nodes that have left never come back.
+    // The names of nodes that have left are never reused.
     for (const name of leaving) if (!members.includes(name)) leaving.delete(name);
     return members.filter((member) => !leaving.has(member));
   }
@@ -39,7 +46,7 @@ export function createHandover({ store, cluster, isDriven }: HandoverParts): Han
   const others = async () => staying(await cluster.members()).filter((member) => member !== cluster.node);
   const announce = () => cluster.broadcast({ kind: 'leaving' });
 
-  /** To all alike. */
+  /** Divides the tasks evenly between the nodes. */
   async function transferTo(tasks: readonly Task[], to: readonly string[]): Promise<number> {
     let given = 0;
     for (const [index, node] of to.entries()) {
@@ -51,7 +58,7 @@ export function createHandover({ store, cluster, isDriven }: HandoverParts): Han
 
   return {
     announce,
-    heard: (from) => void leaving.add(from),
+    received: (from) => void leaving.add(from),
     staying,
     others,
     async passOn(taskIds) {

@@ -4,11 +4,13 @@ import type { Store } from '../store/store.ts';
 import type { Cluster, LeaseEvent } from './cluster.ts';
 import { createListeners } from './listeners.ts';
 
-/** A store whose history is watched, and the cluster that stops this node where it went back. */
+/**
+ * A store whose confirmed writes are remembered, and a cluster that withholds the lease from this node once some of them are lost.
+ */
 export interface GuardedHistory {
   readonly store: Store;
   readonly cluster: Cluster;
-  /** What is wrong, in a sentence that anybody may read; undefined where nothing is. */
+  /** What is wrong, as a sentence without secrets; undefined if nothing is. */
   problem(): string | undefined;
 }
 
@@ -18,9 +20,9 @@ export interface HistoryParts {
   readonly log: Log;
 }
 
-/** Writes that a node remembers: minutes of a busy one, which no standby that is of any use lags behind. */
+/** Writes that a node remembers. A busy node makes them within minutes, and no usable standby lags behind by that much. */
 const REMEMBERED = 20_000;
-/** Tasks read in one question. */
+/** Tasks read in one query. */
 const BATCH = 500;
 const RETRY_MS = 250;
 
@@ -29,9 +31,9 @@ const PROBLEM =
   'submitted. Stop every gateway, run `onetake recover`, and start them again.';
 
 /**
- * Notices a database that lost what it had confirmed. A node remembers what it wrote; with each new session, before it
- * drives anything in it, it compares. What is lost may have been submitted, and would be made and billed twice: the node does
- * not come back, and tells the others, until an operator has seen to it.
+ * Detects a database that has lost confirmed writes. A node remembers what it has written. With each new lease, and before it drives
+ * any task, it compares that with the database. Lost tasks may have been submitted, and would be generated and billed twice.
+ * Therefore the node does not resume work and tells the other nodes, until an operator has dealt with it.
  */
 export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHistory {
   const confirmed = createConfirmedWrites(store);
@@ -80,7 +82,7 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
       void check();
       return;
     }
-    // Ends the check of a session that is over.
+    // Ends the check of the previous lease.
     checks += 1;
     checking = true;
     listeners.emit('lost');

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { Message } from './cluster.ts';
 
-/** Bytes of one payload; PostgreSQL takes fewer than 8,000. */
+/** Maximum size of a payload. PostgreSQL requires less than 8,000 bytes. */
 export const MAX_PAYLOAD_BYTES = 7900;
 
-/** A message and the node that told it. */
+/** A message and the node that sent it. */
 export interface Received {
   readonly from: string;
   readonly message: Message;
@@ -13,7 +13,7 @@ export interface Received {
 const Id = z.string().min(1);
 const Whole = z.int().nonnegative();
 
-/** Members that a version does not know are passed over, as kinds are: later versions may add some. */
+/** Unknown members are ignored, as unknown kinds are: later versions may add some. */
 const Payload = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('moved'), tasks: z.array(z.tuple([Id, Whole])) }),
   z.object({ kind: z.literal('keys') }),
@@ -35,8 +35,8 @@ const Payload = z.discriminatedUnion('kind', [
 const Sender = z.object({ from: Id });
 
 /**
- * The payloads that tell a message: several where its list is too long for one, none where there is nothing to tell.
- * Throws where a message without a list is too long.
+ * Encodes a message as payloads: several if its list is too long for one, none if the list is empty. Throws if a message without a
+ * list is too long.
  */
 export function encodeMessage(from: string, message: Message): readonly string[] {
   if ('tasks' in message) {
@@ -47,13 +47,13 @@ export function encodeMessage(from: string, message: Message): readonly string[]
   const payload = JSON.stringify({ from, ...message });
   if (bytesOf(payload) > MAX_PAYLOAD_BYTES) {
     throw new RangeError(
-      `A message of kind ${message.kind} has ${bytesOf(payload)} bytes, too many to tell.`,
+      `A message of kind ${message.kind} has ${bytesOf(payload)} bytes, which is too long.`,
     );
   }
   return [payload];
 }
 
-/** What a payload says; undefined where this version cannot read it. */
+/** The message in a payload; undefined if this version cannot read it. */
 export function decodeMessage(payload: string): Received | undefined {
   let json: unknown;
   try {
@@ -66,7 +66,7 @@ export function decodeMessage(payload: string): Received | undefined {
   return sender.success && message.success ? { from: sender.data.from, message: message.data } : undefined;
 }
 
-/** The items as lists without brackets, each of at most `room` bytes. One that is longer by itself cannot be told. */
+/** Splits items into JSON lists, without the brackets, of at most `room` bytes each. An item that is longer by itself is left out. */
 function split(items: readonly unknown[], room: number): readonly string[] {
   const lists: string[] = [];
   let list: string[] = [];

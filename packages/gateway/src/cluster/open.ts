@@ -11,11 +11,11 @@ import { type Cluster, soloCluster } from './cluster.ts';
 import { guardHistory } from './historyGuard.ts';
 import { joinCluster } from './postgres/cluster.ts';
 
-/** As much of the settings as says where the store is. */
+/** The settings that say where the store is. */
 export interface StoreSettings {
   readonly dataDir: string;
   readonly databaseUrl?: string;
-  /** A direct address of the database, where the first leads through a pooler. */
+  /** A URL that connects to PostgreSQL directly, if `databaseUrl` leads through a pooler. */
   readonly databaseSessionUrl?: string;
   readonly databasePool: number;
 }
@@ -23,15 +23,15 @@ export interface StoreSettings {
 export interface OpenedStore {
   readonly store: Store;
   readonly cluster: Cluster;
-  /** The wall clock by which everything is stored: this machine's, or that of the database which many share. */
+  /** The wall clock of all stored times: this machine's, or the database's if several nodes share it. */
   readonly clock: Clock;
-  /** Why nothing more may be submitted on what is stored, in a sentence that anybody may read. */
+  /** Why nothing more may be submitted, as a sentence without secrets; undefined if nothing is wrong. */
   problem(): string | undefined;
 }
 
 /**
- * Opens the store that the settings name, for a gateway that is to drive its tasks: PostgreSQL, as one node of many, or the
- * embedded one, alone. Migrates it if need be. Throws what is wrong with it.
+ * Opens the configured store for a gateway that drives its tasks: PostgreSQL as one of several nodes, or the embedded store alone.
+ * Applies pending migrations. Throws an error that says why it cannot be opened.
  */
 export async function openStore(settings: StoreSettings, log: Log): Promise<OpenedStore> {
   const { databaseUrl: url, databaseSessionUrl, databasePool: poolSize } = settings;
@@ -39,7 +39,7 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Open
     const store = await openSqliteStore({ dir: settings.dataDir, exclusive: true, log });
     return { store, cluster: soloCluster(`solo-${newId()}`), clock: systemClock, problem: () => undefined };
   }
-  // Two nodes in one folder would mix up the bytes that they stage there.
+  // Two nodes in one folder would overwrite each other's staged files.
   makeFolder(settings.dataDir);
   const lock = lockFolder(settings.dataDir);
   const opened: { close(): Promise<void> }[] = [];
@@ -49,7 +49,8 @@ export async function openStore(settings: StoreSettings, log: Log): Promise<Open
     });
     const cluster = await joinCluster({ url: databaseSessionUrl ?? url, log });
     opened.push(cluster);
-    // Behind a pooler each statement may meet another session of the server, which may not know its name.
+    // Behind a pooler, each statement may run in another server session, which does not know statements that were prepared in this
+    // one.
     const namedStatements = databaseSessionUrl === undefined;
     const store = await openPostgresStore({ url, cluster, poolSize, namedStatements, log });
     const guarded = guardHistory({ store, cluster, log });

@@ -8,23 +8,26 @@ import { createHandover } from './handover.ts';
 import { transfersOf } from './rebalance.ts';
 
 /**
- * Which tasks this node drives: adopts those of dead nodes, takes what it is given, gives what is too much for it, and lets
- * go of everything when its session with the others is lost.
+ * Decides which tasks this node drives. It adopts tasks of dead nodes, resumes tasks that it is given, transfers tasks to nodes that
+ * have fewer, and releases all of them when its lease is lost.
  */
 export interface Ownership {
-  /** Adopts every unfinished task whose owner does not live; goes on adopting where there are other nodes. */
+  /** Adopts every unfinished task whose owner is dead. Continues to do so if there can be other nodes. */
   start(): Promise<void>;
-  /** Keeps the search for forgotten tasks away from one that is on its way into our hands or out of them. */
+  /**
+   * Runs `work` on a task that is about to become active or to be released. Meanwhile the search for tasks that are missing from
+   * memory skips it.
+   */
   during<T>(taskId: string, work: () => Promise<T>): Promise<T>;
-  /** Whether this node does what one node alone should do. */
+  /** Whether this node is the leader, which does the work that only one node should do. */
   leads(): boolean;
-  /** Gives everything that can be moved to the other nodes. Resolves with how many tasks went. */
+  /** Transfers all tasks that can be moved to the other nodes. Resolves with their number. */
   transferAll(): Promise<number>;
-  /** Adopts and takes nothing more. */
+  /** Stops adopting tasks and accepting transfers. */
   stop(): void;
 }
 
-/** The tasks that this node drives, as far as their ownership is concerned. */
+/** The part of the active tasks that ownership needs. */
 interface DrivenTasks<Driven> extends Iterable<Driven> {
   get(taskId: string): Driven | undefined;
 }
@@ -35,29 +38,32 @@ interface OwnershipParts<Driven> {
   readonly timers: Timers;
   readonly log: Log;
   readonly activeTasks: DrivenTasks<Driven>;
-  /** Drives a task from where its last driver left it. Throws where it cannot be driven. */
+  /** Resumes a task from what its last driver has stored. Throws if it cannot be driven. */
   readonly resume: (task: Task) => void;
-  /** Whether a task can change hands now: not in the middle of a submission or a download. */
+  /** Whether a task can be transferred now: not during a submission or a download. */
   readonly movable: (driven: Driven) => boolean;
-  /** Stops driving a task; what is stored is the next driver's. */
+  /** Stops driving a task. Its next driver resumes it from what is stored. */
   readonly release: (driven: Driven) => void;
-  /** This node does what one node alone should do, as it did not before, or some node that may have been at it has gone. */
+  /**
+   * Called when this node becomes the leader, and also when it already is and another node has gone, which may have been doing a
+   * leader's work.
+   */
   readonly becomeLeader: () => void;
 }
 
-/** Tasks adopted, or looked through, in one transaction. */
+/** Tasks adopted or read in one transaction. */
 const BATCH = 500;
-/** Tasks given away in one round: the others must keep up with taking them. */
+/** Most tasks transferred in one round, so that the other nodes can keep up with resuming them. */
 const GIVE_BATCH = 2000;
-/** Time between looks for tasks of dead nodes. A look reads an index entry per owner. Milliseconds. */
+/** Interval between searches for tasks of dead nodes. A search reads one index entry per owner. Milliseconds. */
 const ADOPT_MS = 500;
 /**
- * A node that comes back waits so long before it adopts: its session may have ended with the server's life, and the server of
- * today knows nothing of sessions that others still count on, for as long as `SESSION_TIMINGS.leaseMs` says. Milliseconds.
+ * How long a node waits before it adopts tasks under a new lease. If it lost the last one because the server restarted, the server
+ * has forgotten the sessions of other nodes, which rely on them for up to `LEASE_TIMINGS.leaseMs`. Milliseconds.
  */
 const BACK_AGAIN_MS = 5000;
-/** Looks between evening out the load, and between searches for own tasks that are in no hand. */
-const SPREAD_EVERY = 4;
+/** Number of searches between two rebalancings, and between two searches for owned tasks that are missing from memory. */
+const REBALANCE_EVERY = 4;
 const SEARCH_EVERY = 60;
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state, which asynchronous adoption and transfers change together
@@ -66,7 +72,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
 ): Ownership {
   const { store, cluster, timers, log, activeTasks } = parts;
   const onTheWay = new Set<string>();
-  /** Tasks whose transfer got no answer: they were given away, or may be yet. */
+  /** Tasks whose transfer got no response: they may have been transferred, or may still be. */
   const perhapsGiven = new Set<string>();
   const leaving = createHandover({ ...parts, isDriven: (id) => !!activeTasks.get(id) || onTheWay.has(id) });
   let stopped = false;
@@ -80,7 +86,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
 
   function resume(tasks: readonly Task[]): void {
     for (const task of tasks) {
-      // Asked for in a session that is lost by now: the name is a dead node's, and so are its tasks.
+      // Read under an earlier lease: the task's owner is the name of a dead node.
       if (stopped || !cluster.hasLease() || task.owner !== cluster.node || isTerminal(task.phase)) continue;
       if (activeTasks.get(task.id) || onTheWay.has(task.id)) continue;
       try {
@@ -89,7 +95,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
         // Until a write of this node succeeds, another node may own the task, and what is stored may be newer.
         if (perhapsGiven.delete(task.id) && active) active.writeUnknown = true;
       } catch (error) {
-        // One task that cannot be driven must not keep the others from it.
+        // One task that cannot be driven must not block the others.
         log.error(
           { event: 'task.resume_failed', task: task.id, err: error },
           'cannot resume this task; it stays as it is until the next start',
@@ -104,7 +110,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
       const orphans = await store
         .adopt(cluster.node, BATCH)
         .catch((error: unknown) => {
-          // Adopted or not, the database knows.
+          // The database may have made this node the owner; the search finds such tasks.
           searchSoon = true;
           throw error;
         })
@@ -121,7 +127,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     }
   }
 
-  /** What a lost notice, or a lost answer of the database, has left in nobody's hands. */
+  /** Resumes owned tasks that are missing from memory because a message or a response of the database was lost. */
   async function search(): Promise<void> {
     searchSoon = false;
     const { node } = cluster;
@@ -129,7 +135,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
       const owned = await store.owned(node, BATCH, after);
       found = owned.length;
       after = owned.at(-1)?.id;
-      // Read again: between the first reading and now it may have been finished and dropped.
+      // Read again: since the first read a task may have ended and left memory.
       await readAndResume(owned.map(({ id }) => id));
     }
   }
@@ -155,7 +161,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     if (cluster.node === node) resume(tasks);
   }
 
-  async function spread(all: readonly string[]): Promise<void> {
+  async function rebalance(all: readonly string[]): Promise<void> {
     const members = leaving.staying(all);
     if (members.length < 2) return;
     const transfers = transfersOf(await store.loads(), members, cluster.node);
@@ -178,7 +184,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     try {
       given = new Set(await store.transfer(node, to, tasks));
     } catch (error) {
-      // Given or not, the database knows: what is still ours is found by the next search.
+      // The database may have transferred them or not. The next search finds those that this node still owns.
       searchSoon = true;
       for (const { id } of tasks) perhapsGiven.add(id);
       throw error;
@@ -193,10 +199,10 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     if (stopped || !cluster.hasLease()) return;
     looks += 1;
     if (timers.monotonic() >= adoptsFrom) await adopt();
-    if (looks % SPREAD_EVERY === 0) {
+    if (looks % REBALANCE_EVERY === 0) {
       const members = await cluster.members();
       lead(members);
-      if (!stopped) await spread(members);
+      if (!stopped) await rebalance(members);
     }
     if (searchSoon || looks % SEARCH_EVERY === 0) await search();
   }
@@ -225,7 +231,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
   }
 
   function receive(message: Message, from: string): void {
-    if (message.kind === 'leaving') leaving.heard(from);
+    if (message.kind === 'leaving') leaving.received(from);
     if (message.kind !== 'given' || message.to !== cluster.node) return;
     if (stopped) {
       leaving
@@ -238,7 +244,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
         );
       return;
     }
-    // Which tasks an adoption will answer with is not known yet.
+    // The adoption in progress may return these tasks as well, which is not known yet.
     if (adopting || message.tasks.some((id) => onTheWay.has(id))) searchSoon = true;
     if (adopting) return;
     readAndResume(message.tasks).catch((error) =>
@@ -249,9 +255,9 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     );
   }
 
-  function sessionLost(): void {
+  function leaseLost(): void {
     leader = false;
-    // A late transfer in the name of this lease writes nothing any more.
+    // A late transfer under this lease cannot be written any more.
     perhapsGiven.clear();
     for (const active of [...activeTasks]) parts.release(active);
   }
@@ -260,12 +266,12 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     async start() {
       cluster.onMessage(receive);
       cluster.onLease((event) => {
-        if (event === 'lost') return sessionLost();
-        // What the last session owned is a dead node's now, and adopted like any other.
+        if (event === 'lost') return leaseLost();
+        // Tasks owned under the last lease belong to a dead node now, and are adopted like all others.
         adoptsFrom = later(timers.monotonic(), BACK_AGAIN_MS);
         searchSoon = true;
       });
-      // A node is there for the others, who may give it tasks, before it listens.
+      // This node is a member, to which others may give tasks, before it listens to messages.
       searchSoon = true;
       await adopt();
       lead(await cluster.members());
@@ -286,7 +292,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     },
     leads: () => leader && cluster.hasLease(),
     async transferAll() {
-      // Without a session there is nobody to give to, and the store may not answer.
+      // Without a lease there is no node to transfer to, and the store may not answer.
       if (!cluster.hasLease()) return 0;
       await looking;
       if (!cluster.hasLease()) return 0;
@@ -294,7 +300,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
       const movable = [...activeTasks].filter(parts.movable);
       let given = 0;
       for (const [index, to] of others.entries()) {
-        const share = movable.filter((_hand, place) => place % others.length === index);
+        const share = movable.filter((_active, place) => place % others.length === index);
         while (share.length > 0) given += await transferTo(to, share.splice(0, BATCH));
       }
       return given + (await leaving.transferRest());

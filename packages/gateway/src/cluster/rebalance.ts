@@ -1,17 +1,17 @@
-/** Tasks that one node gives to another. */
+/** How many tasks one node transfers to another. */
 export interface Transfer {
   readonly to: string;
   readonly count: number;
 }
 
-/** A node within this part of its fair share keeps what it has: moving tasks to and fro costs more than it evens out. */
+/** A node that exceeds its fair share by at most this fraction keeps its tasks: moving them would cost more than it gains. */
 const TOLERANCE = 0.1;
-/** Differences of so few tasks are no burden to anybody. */
+/** A surplus of at most this many tasks is ignored. */
 const SLACK = 8;
 
 /**
- * How a node that has more than its fair share of the unfinished tasks gives to those that have less: a node that has just
- * joined takes load without anybody dying. What several rich nodes give at the same moment adds up to what the poor ones lack.
+ * How many of its unfinished tasks a node with more than its fair share transfers to each node with less. This gives load to a node
+ * that has just joined. If several nodes transfer at the same time, the sum is what the others lack.
  */
 export function transfersOf(
   loads: ReadonlyMap<string, number>,

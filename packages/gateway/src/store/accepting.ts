@@ -2,14 +2,14 @@ import type { Task } from '../tasks/task.ts';
 import type { Accepted } from './store.ts';
 
 /**
- * The outcome where a task with this id is there already. It is the very task: an earlier try wrote it and its answer was
- * lost on the way. Throws where it is another one, which is a defect of whoever made the id.
+ * The outcome if a task with this id already exists: an earlier try has written it, and the response was lost. Throws if it is a
+ * different task, whose id should have been unique.
  */
 export function acceptedBefore(stored: Task, given: Task): Accepted {
   const same =
     stored.projectId === given.projectId &&
     stored.keyId === given.keyId &&
     stored.createdAt === given.createdAt;
-  if (!same) throw new Error(`the id ${given.id} belongs to another task already`);
+  if (!same) throw new Error(`the id ${given.id} already belongs to another task`);
   return { outcome: 'accepted' };
 }

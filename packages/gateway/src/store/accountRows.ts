@@ -9,13 +9,13 @@ export interface AccountColumns {
   readonly failed_since: number | null;
 }
 
-/** Tasks upstream of one account. */
+/** Number of tasks that an account has upstream. */
 export interface AccountCount {
   readonly account_id: string;
   readonly n: number;
 }
 
-/** An account's state as the rows of either store have it. */
+/** Reads an account's state from a row of either store. */
 const accountFromColumns = (row: AccountColumns, inFlight: ReadonlyMap<string, number>): AccountRow => ({
   account: row.account_id,
   failures: row.failures,
@@ -26,7 +26,7 @@ const accountFromColumns = (row: AccountColumns, inFlight: ReadonlyMap<string, n
   ...(row.failed_since === null ? {} : { failedSince: row.failed_since }),
 });
 
-/** Accounts with tasks upstream, beside those whose state is known. */
+/** The accounts with a stored state, followed by the other accounts that have tasks upstream. */
 export function accountRows(
   states: readonly AccountColumns[],
   counts: readonly AccountCount[],

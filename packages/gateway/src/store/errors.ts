@@ -1,6 +1,6 @@
 import { OnetakeError } from '../tasks/errors.ts';
 
-/** The store cannot be reached, or cannot do this now: the very same write may succeed later. */
+/** The store cannot be reached, or cannot do this now. The same write may succeed later. */
 export class StoreUnavailable extends OnetakeError {
   constructor(message: string, retryAfterSeconds: number, cause?: unknown) {
     super('store_unavailable', 503, message, { retryAfterSeconds }, cause);
@@ -8,7 +8,7 @@ export class StoreUnavailable extends OnetakeError {
   }
 }
 
-/** The store works and refuses this very write: its values do not fit, or break a constraint. No repetition mends it. */
+/** The store works but refuses this write: its values are invalid or violate a constraint. Retrying cannot help. */
 export class StoreRefused extends OnetakeError {
   constructor(cause: unknown) {
     const message = 'The database refused what was to be written; tell the operator the request id.';

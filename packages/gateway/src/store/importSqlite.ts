@@ -4,10 +4,10 @@ import type { FolderRow, FolderRows } from './folder/rows.ts';
 import { LIVING_NODES } from './postgres/nodes.ts';
 import { jsonRows } from './postgres/text.ts';
 
-/** Every table that is moved, parents before children, and what is done where the database has such a row already. */
+/** Every table that is imported, parents before children, and what to do if the database already has the row. */
 export const IMPORTED_TABLES = {
-  // A gateway that was started on the database for a moment has made a project, keys and secrets of its own. The folder's
-  // stay valid: its keys are those that its tasks name, its secrets sign the links that were given out.
+  // A gateway that was started on the database for a moment has created a project, keys and secrets. The folder's must stay valid:
+  // its tasks refer to its keys, and links that were given out are signed with its secrets.
   projects: 'on conflict (id) do nothing',
   keys: 'on conflict (hash) do update set',
   secrets: 'on conflict (name) do update set',
@@ -22,9 +22,9 @@ export const IMPORTED_TABLES = {
 export type ImportedTable = keyof typeof IMPORTED_TABLES;
 
 const TABLES = Object.keys(IMPORTED_TABLES) as ImportedTable[];
-/** Those in which an empty database has nothing. */
+/** Tables that have no rows in an empty database. */
 const OWN = ['tasks', 'attempts', 'ledger', 'media', 'idempotency'] as const satisfies ImportedTable[];
-/** Under this name the database remembers which folder it was filled from. */
+/** The row of `secrets` that records which folder was imported. */
 const MARK = 'imported-from';
 
 type Target = Pick<Client, 'query'>;
@@ -32,25 +32,25 @@ type Target = Pick<Client, 'query'>;
 export interface ImportParts {
   readonly source: FolderRows;
   readonly target: Target;
-  /** Names the folder for ever. */
+  /** The permanent id of the folder. */
   readonly installation: string;
-  /** Called when all rows are written and checked, right before they count: gives up the folder, durably. */
+  /** Called when all rows are written and checked, right before the commit: marks the folder as moved, durably. */
   readonly giveUp: () => void;
   readonly onTable?: (table: ImportedTable, rows: number) => void;
-  /** Told of a row that the database cannot hold, such as a time that is no number; it stays in the folder. */
+  /** Called with a row that the database cannot store, such as one with a time that is not a number. It stays in the folder. */
   readonly onSetAside?: (table: ImportedTable, row: FolderRow, reason: string) => void;
 }
 
 /**
- * Moves every row of an embedded data folder, which nobody else may have open, into an empty PostgreSQL database, in one
- * transaction: an interruption leaves nothing, and no gateway that starts meanwhile sees a part. False: it was done before.
- * Throws a 409 where the database has tasks of its own, or gateways run on it.
+ * Copies every row of an embedded data folder into an empty PostgreSQL database. No other process may have the folder open. It is one
+ * transaction: an interruption leaves nothing, and a gateway that starts meanwhile does not see a part of it. Resolves with false if
+ * the folder was imported before. Throws a 409 if the database has other tasks, or if gateways run on it.
  */
 export async function importSqlite(parts: ImportParts): Promise<boolean> {
   const { source, target, installation, giveUp, onTable } = parts;
   await target.query('begin');
   try {
-    // Starts of gateways wait here until it is over: they would make secrets, or adopt the first tasks of many.
+    // Starting gateways wait here until the import is over: they would create secrets, or adopt the first of the tasks.
     await target.query(
       `set local lock_timeout = '10s'; lock table ${TABLES.join(', ')} in share row exclusive mode`,
     );
@@ -66,7 +66,7 @@ export async function importSqlite(parts: ImportParts): Promise<boolean> {
       await verify(source, target, setAside);
       await target.query('insert into secrets (name, value) values ($1, $2)', [MARK, installation]);
     }
-    // Before the commit, since after one whose answer was lost the folder must not be driven any more.
+    // Before the commit: if the response to it is lost, the folder must not be used any more.
     giveUp();
     await target.query('commit');
     return !done;
@@ -76,7 +76,7 @@ export async function importSqlite(parts: ImportParts): Promise<boolean> {
   }
 }
 
-/** Throws what forbids an import, before anything is made ready for it. */
+/** Throws the reason why an import is not allowed, before anything is prepared for it. */
 export async function refuseImport(target: Target, installation: string | undefined): Promise<void> {
   await refuseRunning(target);
   await isImported(target, installation);
@@ -86,11 +86,11 @@ async function refuseRunning(target: Target): Promise<void> {
   const { rows } = await target.query<{ name: string }>(LIVING_NODES);
   if (rows.length === 0) return;
   const names = rows.map(({ name }) => name).join(', ');
-  const message = `Stop every gateway on this database first: ${names}. Each has read secrets that the folder's take the place of.`;
+  const message = `Stop every gateway on this database first: ${names}. Each has read secrets that the import replaces.`;
   throw new OnetakeError('gateways_running', 409, message);
 }
 
-/** Whether this very folder is in the database. Throws where other things are. */
+/** Whether this folder was imported before. Throws if the database has other tasks. */
 async function isImported(target: Target, installation: string | undefined): Promise<boolean> {
   const mark = await target.query<{ value: string }>('select value from secrets where name = $1', [MARK]);
   const [from] = mark.rows;
@@ -104,12 +104,12 @@ async function isImported(target: Target, installation: string | undefined): Pro
   throw new OnetakeError('database_not_empty', 409, message);
 }
 
-/** Copies a table; resolves with how many rows went, and how many the database cannot hold. */
+/** Copies a table. Resolves with the number of rows copied, and of rows that the database cannot store. */
 async function copy(parts: ImportParts, table: ImportedTable): Promise<{ copied: number; left: number }> {
   const { source, target, onSetAside } = parts;
   const insert = insertInto(table, source.columns(table));
 
-  /** A batch that is refused is halved until the rows at fault are alone. */
+  /** Inserts rows. A batch that is refused is halved until the bad rows are isolated. */
   async function put(rows: readonly FolderRow[]): Promise<number> {
     await target.query('savepoint rows');
     try {
@@ -148,24 +148,24 @@ function insertInto(table: ImportedTable, names: readonly string[]): string {
     select ${columns} from json_populate_recordset(null::${table}, $1::json) ${conflict} ${replaced}`;
 }
 
-/** Classes of SQLSTATE that are about the values of a row: what it holds, or what it refers to. */
+/** Classes 22 and 23 of SQLSTATE: the values of a row are invalid or violate a constraint. */
 const isUnfit = (error: unknown): error is DatabaseError =>
   error instanceof DatabaseError && /^2[23]/.test(error.code ?? '');
 
-/** What must be the same on both sides before the folder is given up. */
+/** Compares the row counts and ledger sums of the folder and the database. Throws if they differ. */
 async function verify(
   source: FolderRows,
   target: Target,
   setAside: ReadonlyMap<ImportedTable, number>,
 ): Promise<void> {
-  // In the database, with what was set aside: as many as the folder has.
+  // The database's rows and those set aside must add up to the folder's.
   const counts = (more: (table: ImportedTable) => number) =>
     OWN.map((table) => `(select count(*) from ${table}) + ${more(table)} as ${table}`);
   const sums = ['hold', 'capture', 'release'].map(
     (kind) =>
       `(select cast(coalesce(sum(amount_micros), 0) as text) from ledger where kind = '${kind}') as ${kind}`,
   );
-  // A row of the ledger that was set aside may have an amount that is no number.
+  // A ledger row that was set aside may have an amount that is not a number.
   const compared = setAside.get('ledger') ? [] : sums;
   const there = `select ${[...counts(() => 0), ...compared].join(', ')}`;
   const here = `select ${[...counts((table) => setAside.get(table) ?? 0), ...compared].join(', ')}`;

@@ -11,10 +11,10 @@ import {
   taskFromRow,
 } from './tables.ts';
 
-/** A table, and how a row of it is read. */
+/** A table, and how its rows are parsed. */
 export interface RowKind<Row extends { readonly id: string }, T> {
   readonly table: string;
-  /** Throws what is wrong with the row. */
+  /** Throws an error that says what is wrong with the row. */
   readonly parse: (row: Row) => T;
 }
 
@@ -31,17 +31,17 @@ export const KEY: RowKind<KeyTableRow, KeyRow> = {
   parse: keyFromRow,
 };
 
-/** The one way from rows to what they mean: a row that cannot be read is set aside, and all others go on. */
+/** Parses stored rows. A row that cannot be parsed is set aside (it is logged and skipped), so that it does not block the others. */
 export interface RowReader {
-  /** Rows that were set aside since the start, each counted once. */
+  /** Number of rows set aside since the start, each counted once. */
   readonly unreadable: number;
-  /** Those rows that can be read. */
+  /** The rows that can be parsed. */
   all<Row extends { readonly id: string }, T>(kind: RowKind<Row, T>, rows: readonly Row[]): T[];
-  /** Throws a 500 where the row cannot be read; the log names it. */
+  /** Throws a 500 if the row cannot be parsed. The log names the row. */
   one<Row extends { readonly id: string }, T>(kind: RowKind<Row, T>, row: Row): T;
   /**
-   * Up to `limit` rows that can be read: fewer mean that there are no more, as without rows that are set aside. `read` gives
-   * at most so many rows as it is asked for, behind those that it gave before.
+   * Up to `limit` rows that can be parsed. Fewer mean that there are no more, even if rows were set aside. `read` returns the rows
+   * that follow `before`, at most as many as it is asked for.
    */
   page<Row extends { readonly id: string }, T>(
     kind: RowKind<Row, T>,
@@ -50,7 +50,7 @@ export interface RowReader {
   ): Promise<T[]>;
 }
 
-/** Rows whose names are remembered, so that each is told and counted once. */
+/** Most rows that are remembered, so that each is logged and counted once. */
 const MOST_REMEMBERED = 10_000;
 
 export function createRowReader(log?: Pick<Log, 'error'>): RowReader {

@@ -1,47 +1,47 @@
 /**
- * How the nodes that live share one account's limits. Pure: one node's part is settled at a time, from what all of them
- * reported, and never takes what another still holds. So the sum stays within the limit at every moment, also while
- * shares move: who holds too much gives back first, and only then has somebody more.
+ * Divides one account's limits between the living nodes. Pure functions: each call computes one node's share from what all nodes have
+ * reported, and never takes what another node still holds. So the sum of the shares stays within the limit at every moment, even
+ * while shares move: a node first returns what it holds beyond its fair share, and only then can another one get it.
  */
 
-/** What one node holds of an account, and what it could use. */
+/** What one node holds of an account, and what it needs. */
 export interface Stake {
   readonly node: string;
-  /** A dead node's places stay reserved until its tasks are in other hands; of the rates it has nothing. */
+  /** The places of a dead node stay reserved until other nodes drive its tasks. It has no share of the rates. */
   readonly alive: boolean;
-  /** Tasks it may have in flight. */
+  /** Maximum number of tasks in flight. */
   readonly places: number;
-  /** Its part of the account's rates, in millionths. */
+  /** Its share of the account's rates, in millionths. */
   readonly rate: number;
-  /** Tasks in flight, those taken over from a dead node included: more than `places` for a while, perhaps. */
+  /** Tasks in flight, including those adopted from a dead node. May exceed `places` for a while. */
   readonly inUse: number;
   /** Tasks that wait for a place. */
   readonly waiting: number;
-  /** Since when it holds places, or holds none: milliseconds by the database's clock. */
+  /** Since when it holds places, or holds none. Milliseconds of the database's clock. */
   readonly since: number;
 }
 
 export interface Settlement {
   readonly places: number;
   readonly rate: number;
-  /** What the living nodes before it have of the rates. */
+  /** Sum of the rate shares of the living nodes that joined before it. */
   readonly rateBefore: number;
-  /** What it should have as things are: what it holds beyond this it gives back as soon as it is free. */
+  /** Its fair share at the moment. What it holds beyond that it returns as soon as it is free. */
   readonly fairPlaces: number;
   readonly fairRate: number;
-  /** It could use more than it has, and others hold more than they should. */
+  /** It needs more than it has, and other nodes hold more than their fair share. */
   readonly lacking: boolean;
-  /** Others could use more than they have. */
+  /** Other nodes need more than they have. */
   readonly wanted: boolean;
 }
 
 /** All of an account's rates, in the unit of `rate`. */
 export const WHOLE_RATE = 1_000_000;
 
-/** One part in so many of the rates is spread over all nodes: the first task of a node that had none starts at once. */
+/** One part in this many of the rates is divided evenly between all nodes, so that the first task of an idle node starts at once. */
 const FLOOR = 10;
 
-/** Rates drift with every task; a part that is off by less than this is near enough to be nobody's concern. */
+/** Rate shares change with every task. A share that is at least this fraction of the fair share is close enough. */
 const NEAR = 0.75;
 
 /** In the order of joining. */
@@ -50,7 +50,7 @@ const demandOf = ({ inUse, waiting }: Stake): number => inUse + waiting;
 const reservedBy = ({ places, inUse }: Stake): number => Math.max(places, inUse);
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
-/** What `node` may have from now on. `limit`: the account's places. Undefined where `node` has no stake. */
+/** Computes what `node` may use from now on. `limit`: the account's places. Undefined if `node` has no stake. */
 export function settle(node: string, stakes: readonly Stake[], limit: number): Settlement | undefined {
   const mine = stakes.find((stake) => stake.node === node);
   if (!mine) return undefined;
@@ -97,7 +97,7 @@ const lacksRate = (stake: Stake, fair: number): boolean => demandOf(stake) > 0 &
 const holdsPlaces = (stake: Stake, fair: Fair): boolean => stake.places > Math.max(fair.places, stake.inUse);
 const holdsRate = (stake: Stake, fair: Fair): boolean => stake.rate * NEAR > fair.rate;
 
-/** What each should have: the sums are `limit` places and at most all of the rates. */
+/** The fair share of each node. The places add up to `limit`, and the rates to at most the whole. */
 export function fairShares(stakes: readonly Stake[], limit: number): ReadonlyMap<string, Fair> {
   const ordered = inTurn(stakes);
   const places = fairPlaces(ordered, Math.max(0, limit));
@@ -113,13 +113,13 @@ export function fairShares(stakes: readonly Stake[], limit: number): ReadonlyMap
 }
 
 /**
- * Everyone as much as they can use, up to a level that is the same for all who could use more; what nobody can use is
- * spread evenly, so that most tasks find a place without asking. What cannot be divided goes by turns.
+ * Max-min fairness: each node gets what it needs, up to a level that is the same for all nodes that need more. Places that no node
+ * needs are divided evenly, so that most tasks find a free place without a report. A remainder goes to the first nodes in order.
  */
 function fairPlaces(ordered: readonly Stake[], limit: number): number[] {
   const wanting = ordered.filter((stake) => demandOf(stake) > 0);
   if (limit < wanting.length) {
-    // Whichever place falls free first is theirs: a node whose tasks are short must not begin another before them.
+    // The next place that becomes free is for a node without one: a node with short tasks must not start another one before it.
     const without = wanting.filter((stake) => reservedBy(stake) === 0);
     const free = limit - sum(ordered.map(reservedBy));
     const next = new Set(without.length > 0 ? without.slice(0, Math.max(1, free)) : wanting.slice(0, limit));
@@ -146,8 +146,8 @@ function fairPlaces(ordered: readonly Stake[], limit: number): number[] {
 }
 
 /**
- * The order in which nodes have what cannot be divided: first who has waited longest without a place, last who has held
- * one for longest. So where there are fewer places than nodes, every node has its turn.
+ * The order in which nodes get what cannot be divided. The node that has waited longest without a place is first, the node that has
+ * held places longest is last. So if there are fewer places than nodes, every node gets its turn.
  */
 function inTurn(stakes: readonly Stake[]): Stake[] {
   return [...stakes].sort((a, b) => {

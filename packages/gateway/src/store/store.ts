@@ -3,48 +3,55 @@ import type { Status, Task } from '../tasks/task.ts';
 
 /** Tasks with their attempts, ledger and idempotency records. */
 export interface TaskStore {
-  /** Task, hold, inputs and idempotency record in one transaction; the earlier task where the key was used before. */
+  /**
+   * Writes the task, its hold, inputs and idempotency record in one transaction. Resolves with the earlier task if the idempotency
+   * key was used before.
+   */
   accept(acceptance: Acceptance): Promise<Accepted>;
-  /** What `accept` would find under an idempotency key at `now` (milliseconds UTC), before anything is made for the request. */
+  /**
+   * What `accept` would find under an idempotency key at `now` (milliseconds UTC), so that a caller can check before it prepares
+   * anything.
+   */
   acceptedUnder(projectId: string, key: string, now: number): Promise<AcceptedUnder | undefined>;
   /**
-   * Writes a move if the task still is in the phase and version it starts from (compare-and-set), with its ledger rows
-   * and media rows. False: another driver was first, and nothing was written.
+   * Writes a move with its ledger and media rows, if the task is still in the phase and version that the move starts from
+   * (compare-and-set). False if another driver was first; then nothing was written.
    */
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
   /**
-   * As `commit`, of a move that gives its attempt an upstream id, which an answer told or a search has found. `taken`: another attempt of the
-   * account has that id, and nothing was written; of two that claim one id at once, on whatever nodes, one comes second.
+   * As `commit`, for a move that gives its attempt an upstream id, which came with a response or was found by a search. `taken`:
+   * another attempt of the account has that id, and nothing was written. If two attempts claim one id at once, even on different
+   * nodes, only one gets it. `lost`: as `false` of `commit`.
    */
   claim(move: Move): Promise<'claimed' | 'taken' | 'lost'>;
   task(id: string): Promise<Task | undefined>;
-  /** Those of the tasks that exist, in any order. */
+  /** The tasks that exist, in any order. */
   tasks(ids: readonly string[]): Promise<readonly Task[]>;
-  /** The versions of those of the tasks that exist, of rows that cannot be read as well. */
+  /** The versions of the tasks that exist, including rows that cannot be parsed. */
   versions(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   listTasks(query: TaskQuery): Promise<readonly Task[]>;
-  /** Other tasks in phase `submitting` whose attempt is of the same account and upstream model, and whose prompt has the same `promptKey`. */
+  /** Other tasks in phase `submitting` on the same account and upstream model, whose prompt has the same `promptKey`. */
   submittingLike(task: Task): Promise<readonly Pick<Task, 'id' | 'version' | 'owner'>[]>;
-  /** Tasks that expired since `since` while their upstream was still at work; the latest first. */
+  /** Tasks that expired since `since` while their upstream job was still running; the latest first. */
   expiredSince(since: number, limit: number): Promise<readonly Task[]>;
-  /** Whether some attempt of the account, of any task, has this upstream id. */
+  /** Whether an attempt of any task has this upstream id on the account. */
   isKnownUpstream(accountId: string, upstreamId: string): Promise<boolean>;
   ledger(taskId: string): Promise<readonly StoredLedgerRow[]>;
-  /** Forgets idempotency records past their time. */
+  /** Deletes up to `limit` expired idempotency records. Resolves with their number. */
   removeExpiredIdempotency(now: number, limit: number): Promise<number>;
 }
 
 /** Which node drives which unfinished task. */
 export interface OwnershipStore {
-  /** Makes `owner` the owner of up to `limit` unfinished tasks whose owner does not live any more, the oldest of an owner first. */
+  /** Makes `owner` the owner of up to `limit` unfinished tasks whose owner is dead, the oldest tasks of an owner first. */
   adopt(owner: string, limit: number): Promise<readonly Task[]>;
   /** How many unfinished tasks each owner has. */
   loads(): Promise<ReadonlyMap<string, number>>;
-  /** Up to `limit` unfinished tasks that `owner` owns, in the order of their ids, those above `after` alone. */
+  /** Up to `limit` unfinished tasks of `owner` with ids above `after`, in the order of their ids. */
   owned(owner: string, limit: number, after?: string): Promise<readonly Task[]>;
   /**
-   * Makes `to` the owner of those of the tasks that `from` still owns in these versions, and tells it. Resolves with the
-   * ids of the tasks given away.
+   * Makes `to` the owner of the tasks that `from` still owns in these versions, and sends it a message. Resolves with the ids of the
+   * transferred tasks.
    */
   transfer(
     from: string,
@@ -53,16 +60,22 @@ export interface OwnershipStore {
   ): Promise<readonly string[]>;
 }
 
-/** What is stored of videos, posters and inputs. The bytes are in media storage. */
+/** Rows for videos, posters and inputs. Their bytes are in the media storage. */
 export interface MediaIndex {
-  /** Writes media rows: before their bytes (`pending`), and again when they are there. What is there, or damaged, never becomes pending again. */
+  /**
+   * Writes media rows: before their bytes (`pending`), and again when the bytes are stored. A row that is present or damaged never
+   * becomes pending again.
+   */
   putMedia(rows: readonly MediaRow[]): Promise<void>;
   media(id: string): Promise<MediaRow | undefined>;
-  /** Where the bytes of those media rows are that exist, by their ids. */
+  /** The storage keys of the media rows that exist, by id. */
   mediaKeys(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Rows that belong to a task. */
   mediaOf(taskId: string): Promise<readonly MediaRow[]>;
-  /** Rows whose bytes may go, other than `except`: expired, or left pending by a crash since before `pendingBefore` and for no unfinished task. */
+  /**
+   * Rows whose bytes can be removed, except those with ids in `except`: they have expired, or a crash has left them pending since
+   * before `pendingBefore` and no unfinished task needs them.
+   */
   sweepable(
     now: number,
     pendingBefore: number,
@@ -70,13 +83,16 @@ export interface MediaIndex {
     except?: readonly string[],
   ): Promise<readonly MediaRow[]>;
   removeMedia(ids: readonly string[]): Promise<void>;
-  /** Notes that what is under a row's key is damaged. False where the row is gone, past its time, not present, or has another key by now. */
+  /** Marks a row as damaged. False if the row is gone, has expired, is not present, or has another storage key by now. */
   markDamaged(id: string, storageKey: string, now: number): Promise<boolean>;
-  /** Up to `limit` rows above `after` that are damaged, or posters left pending since before `before`; in the order of their ids. */
+  /**
+   * Up to `limit` rows with ids above `after` that are damaged, or are posters that have been pending since before `before`; in the
+   * order of their ids.
+   */
   mediaToRepair(before: number, after: string, limit: number): Promise<readonly MediaRow[]>;
-  /** The present row that was written, or marked as checked, the longest ago, if that was before `before`. */
+  /** The present row that was written or checked longest ago, if that was before `before`. */
   mediaToCheck(before: number): Promise<MediaRow | undefined>;
-  /** Notes that the bytes of a row were looked at. */
+  /** Records that the bytes of a row were checked. */
   markChecked(id: string, at: number): Promise<void>;
 }
 
@@ -86,8 +102,8 @@ export interface KeyStore {
   keyByHash(hash: string): Promise<KeyRow | undefined>;
   listKeys(): Promise<readonly KeyRow[]>;
   /**
-   * The key as it is afterwards, or undefined where there is no such id. The last key with admin scope that is neither revoked
-   * nor expired stays as it is, unless `force` says otherwise.
+   * Resolves with the key as it is afterwards; undefined if there is no such id. The last key with admin scope that is neither
+   * revoked nor expired is not revoked, unless `force` is set.
    */
   revokeKey(
     id: string,
@@ -95,21 +111,21 @@ export interface KeyStore {
     audit: AuditRow,
     options?: { readonly force?: boolean },
   ): Promise<KeyRow | undefined>;
-  /** Takes a revocation back. */
+  /** Undoes a revocation. */
   restoreKey(id: string, audit: AuditRow): Promise<void>;
 }
 
-/** What is known of upstream accounts, and how nodes share their limits. */
+/** The state of upstream accounts, and how nodes share their limits. */
 export interface LimitStore {
   /**
-   * One node's report on upstream accounts, answered with what it may use of each from now on; all nodes together stay
-   * within the limits. In the embedded store the one node has everything. Accounts are missing in the answer where the
-   * node does not live any more, or a later report of its own was first.
+   * Stores one node's report on upstream accounts. Resolves with what the node may use of each from now on; all nodes together stay
+   * within the limits. In the embedded store the only node gets everything. An account is missing in the result if the node is dead,
+   * or if a later report of the node arrived first.
    */
   shareAccounts(node: string, reports: readonly AccountReport[]): Promise<readonly AccountGrant[]>;
-  /** What is known of accounts: those that ever failed, or have tasks upstream. */
+  /** Every account with a stored state or with tasks upstream. */
   accounts(): Promise<readonly AccountRow[]>;
-  /** Wants an account tried again that is left alone, by every node; false where it is not. */
+  /** Makes every node try a blocked account again. False if the account is not blocked. */
   retryAccount(id: string, audit: AuditRow): Promise<boolean>;
 }
 
@@ -118,13 +134,16 @@ export interface LimitStore {
  * of the event loop may share a transaction; each still succeeds or fails alone.
  */
 export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, LimitStore {
-  /** A named secret of this installation; `make` gives it its value the first time. */
+  /** A named secret of this installation. `make` creates its value the first time. */
   secret(name: string, make: () => string): Promise<string>;
-  /** Calls `listener` when another process (the command line) may have changed keys, or wants an account tried again. Returns the unsubscriber. */
+  /**
+   * Calls `listener` when another process (the command line) may have changed keys, or wants an account to be tried again. Returns a
+   * function that unsubscribes.
+   */
   onExternalChange(listener: () => void): () => void;
   /**
-   * Rows that could not be read since the start. Each was set aside, and logged as `store.row_unreadable`: whatever reads many
-   * rows gives the others, what asks for this very one throws a 500.
+   * Number of rows that could not be parsed since the start. Each was set aside and logged as `store.row_unreadable`: reads of
+   * several rows return the others, and a read of this row throws a 500.
    */
   unreadable(): number;
   /** Resolves if the store can be read and written. */
@@ -132,46 +151,46 @@ export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, 
   close(): Promise<void>;
 }
 
-/** What a node tells of one account. */
+/** A node's report on one account. */
 export interface AccountReport {
   readonly account: string;
   /** The account's places. */
   readonly limit: number;
-  /** The most tasks that this node will have in flight until it is granted more. */
+  /** Maximum number of tasks in flight on this node until it is granted more. */
   readonly places: number;
-  /** Its part of the rates until it is granted more, in millionths. */
+  /** Its share of the rates until it is granted more, in millionths. */
   readonly rate: number;
   readonly inUse: number;
   /** Tasks that wait for a place. */
   readonly waiting: number;
-  /** One more after each report that was given up: an earlier one that arrives late is passed over. */
+  /** Increases after each report that failed: an earlier report that arrives late is ignored. */
   readonly generation: number;
-  /** News of the account's trouble, to be told to all nodes. */
+  /** A new problem or recovery of the account, which all nodes should know. */
   readonly trouble?: AccountTrouble;
 }
 
 /** An account, for the operator. Times in milliseconds UTC. */
 export interface AccountRow {
   readonly account: string;
-  /** Failures in a row; 0: it works. */
+  /** Consecutive failures; 0 if it works. */
   readonly failures: number;
-  /** 0 where it is to be tried again at once. */
+  /** 0 if it is to be tried again at once. */
   readonly blockedUntil: number;
   readonly failedSince?: number;
   readonly reason?: string;
-  /** The upstream's words. */
+  /** The upstream's message. */
   readonly error?: string;
   readonly inFlight: number;
 }
 
 export interface AccountTrouble {
-  /** Failures in a row; 0: it works again. */
+  /** Consecutive failures; 0 if it works again. */
   readonly failures: number;
-  /** No submits for so long, in milliseconds from now. */
+  /** No submissions for this long, in milliseconds from now. */
   readonly waitMs: number;
-  /** Why, in a word of ours. */
+  /** The reason, one of `REASONS`. */
   readonly reason?: string | undefined;
-  /** For the operator. */
+  /** The upstream's message, for the operator. */
   readonly error?: string;
 }
 
@@ -180,14 +199,14 @@ export interface AccountGrant extends AccountTrouble {
   readonly account: string;
   readonly places: number;
   readonly rate: number;
-  /** What it should have: it starts nothing beyond this, and gives back what it holds beyond it. */
+  /** Its fair share. The node starts nothing beyond this, and returns what it holds beyond it. */
   readonly fairPlaces: number;
   readonly fairRate: number;
-  /** It could use more, and others hold more than they should. */
+  /** It needs more than it has, and other nodes hold more than their fair share. */
   readonly lacking: boolean;
-  /** Others could use more than they have. */
+  /** Other nodes need more than they have. */
   readonly wanted: boolean;
-  /** What the living nodes before this one have of the rates, in millionths: whose turn it is goes by it. */
+  /** Sum of the rate shares of the living nodes that joined before this one, in millionths. It decides whose turn it is. */
   readonly rateBefore: number;
   /** The database's clock, milliseconds UTC. */
   readonly at: number;
@@ -216,7 +235,7 @@ export type Accepted =
   /** The key was used with another body. */
   | { readonly outcome: 'conflict' };
 
-/** The task that an idempotency key stands for, and the body that it was used with. */
+/** The task that was accepted with an idempotency key, and the hash of the request body. */
 export interface AcceptedUnder {
   readonly task: Task;
   readonly bodyHash: string;
@@ -250,7 +269,7 @@ export interface MediaRow {
   /** Where the bytes are in media storage. */
   readonly storageKey: string;
   readonly contentType: string;
-  /** `pending`: the row is there, the bytes perhaps not. `damaged`: the bytes are not those that were stored. */
+  /** `pending`: the bytes may not be stored yet. `damaged`: the bytes are not those that were stored. */
   readonly state: 'pending' | 'present' | 'damaged';
   readonly bytes?: number;
   /** Hex SHA-256. */
@@ -266,9 +285,9 @@ export interface KeyRow {
   readonly id: string;
   readonly projectId: string;
   readonly name: string;
-  /** The first characters, for people to tell keys apart. */
+  /** The first characters, so that people can tell keys apart. */
   readonly prefix: string;
-  /** Hex SHA-256 of the whole key, which is stored nowhere. */
+  /** Hex SHA-256 of the whole key. The key itself is not stored. */
   readonly hash: string;
   readonly scopes: readonly Scope[];
   readonly createdAt: number;

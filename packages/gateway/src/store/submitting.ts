@@ -4,7 +4,7 @@ import type { Task } from '../tasks/task.ts';
 import type { RowKind } from './readRows.ts';
 import { requestFrom, type TaskRow } from './tables.ts';
 
-/** The job that a move claims for its attempt. */
+/** The upstream job that a move claims for its attempt. */
 export function claimOf({ task }: Move): { accountId: string; upstreamId: string; number: number } {
   const { attempt } = task;
   if (attempt?.upstreamId === undefined)
@@ -12,7 +12,7 @@ export function claimOf({ task }: Move): { accountId: string; upstreamId: string
   return { accountId: attempt.accountId, upstreamId: attempt.upstreamId, number: attempt.number };
 }
 
-/** As much of a stored task as says whether it may be taken for another one. */
+/** The columns of a stored task that show whether its job could be mistaken for that of another task. */
 export const ASKED: RowKind<
   Pick<TaskRow, 'id' | 'version' | 'owner' | 'request'>,
   { readonly id: string; readonly version: number; readonly owner: string; readonly prompt: string }
@@ -21,7 +21,7 @@ export const ASKED: RowKind<
   parse: ({ id, version, owner, request }) => ({ id, version, owner, prompt: requestFrom(request).prompt }),
 };
 
-/** Whether it asks for words that an upstream's list may not tell from those of `task`. */
+/** Whether an upstream's list of jobs may not distinguish a prompt from that of `task`. */
 export function asksLike({ request }: Task): (asked: { readonly prompt: string }) => boolean {
   const key = promptKey(request.prompt);
   return ({ prompt }) => promptKey(prompt) === key;

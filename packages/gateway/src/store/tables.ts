@@ -2,29 +2,32 @@ import type { VideoRequest } from '../tasks/request.ts';
 import { type Attempt, PHASES, type Task } from '../tasks/task.ts';
 import type { KeyRow, MediaRow, StoredLedgerRow } from './store.ts';
 
-/** Members that a stored JSON object must have, by their types: without them whoever uses it would fail later. */
+/** Members that a stored JSON object must have, with their types. Without this check, code that uses them would fail later. */
 type Shape = Readonly<Record<string, 'string' | 'number'>>;
 
-/** One column of a table. What statements name, rows hold and objects are made of follows from it. */
+/** One column of a table. Statements, types of rows, and the mapping between rows and objects are derived from it. */
 interface Column<T> {
   readonly type: 'text' | 'integer' | 'bigint';
-  /** The member that it stores. A column without one is only written, with `of`. */
+  /** The member that it stores. A column without one is only written, with the value of `of`. */
   readonly member?: keyof T & string;
   readonly of?: (stored: T) => string | number;
   /** The member may be missing: NULL. */
   readonly optional?: true;
   /** Stored as JSON: an object of this shape, or an array of strings. */
   readonly json?: Shape | 'strings';
-  /** Throws where the column holds a value that it must not. */
+  /** Throws if the value is not allowed. */
   readonly check?: (value: string) => void;
-  /** Written again when the row changes; all others stay as they were inserted. */
+  /** Updated when the row changes. All other columns keep their inserted values. */
   readonly changes?: true;
 }
 
 type Columns<T> = Readonly<Record<string, Column<T>>>;
 type Stored<C> = { [K in keyof C]: C[K] extends { member: infer M } ? M : never }[keyof C];
 
-/** A table of rows that store a `T`: `never` where a member of `T` has no column. `Elsewhere` names those that are stored elsewhere. */
+/**
+ * Defines a table whose rows store a `T`. `never` if a member of `T` has no column; `Elsewhere` names members that are stored
+ * elsewhere.
+ */
 const table =
   <T, Elsewhere extends keyof T = never>() =>
   <const C extends Columns<T>>(columns: C) =>
@@ -33,7 +36,7 @@ const table =
 type Value<C> =
   | (C extends { readonly type: 'text' } ? string : number)
   | (C extends { readonly optional: true } ? null : never);
-/** A row as SQL has it. */
+/** A row as the database drivers return it. */
 type RowOf<C> = { [K in keyof C]: Value<C[K]> };
 
 const requireIn =
@@ -42,7 +45,7 @@ const requireIn =
     if (!words.includes(value)) throw new TypeError(`${name} "${value}" is not known`);
   };
 
-/** `video/<name>.mp4`: anything else leads out of the place where media is. */
+/** `video/<name>.mp4`. Any other form could lead out of the media storage. */
 const STORAGE_KEY = /^[a-z]+\/[\w-]+\.\w+$/;
 
 export const TASKS = table<Task, 'attempt'>()({
@@ -123,7 +126,7 @@ export const MEDIA = table<MediaRow>()({
     type: 'text',
     member: 'storageKey',
     check(value) {
-      if (!STORAGE_KEY.test(value)) throw new TypeError('storage_key is no key of media');
+      if (!STORAGE_KEY.test(value)) throw new TypeError('storage_key is not a media key');
     },
     changes: true,
   },
@@ -175,13 +178,13 @@ function toRow<T, C extends Columns<T>>(columns: C, stored: T): RowOf<C> {
   return row as RowOf<C>;
 }
 
-/** The object that a row stores, from columns named with `prefix`. Throws what is wrong with the row. */
+/** The object that a row stores, from columns named with `prefix`. Throws an error that says what is wrong with the row. */
 function fromRow<T>(columns: Columns<T>, row: object, prefix = ''): T {
   const stored: Record<string, unknown> = {};
   for (const [name, column] of Object.entries(columns)) {
     if (column.member === undefined) continue;
     const value: unknown = Reflect.get(row, prefix + name);
-    // Missing in the object means no member at all.
+    // A missing value becomes a missing member.
     if (value === null && column.optional) continue;
     stored[column.member] = read(name, column, value);
   }
@@ -189,7 +192,7 @@ function fromRow<T>(columns: Columns<T>, row: object, prefix = ''): T {
 }
 
 function read(name: string, { type, json, check }: Column<never>, value: unknown): unknown {
-  // SQLite keeps what it is given, whatever the type of the column.
+  // SQLite stores any value, whatever the type of the column.
   const expected = type === 'text' ? 'string' : 'number';
   if (typeof value !== expected) throw new TypeError(`${name} is not a ${expected}`);
   check?.(value as string);
@@ -227,17 +230,20 @@ export const mediaFromRow = (row: MediaTableRow): MediaRow => fromRow(MEDIA, row
 export const keyFromRow = (row: KeyTableRow): KeyRow => fromRow(KEYS, row);
 export const ledgerFromRow = (row: LedgerTableRow): StoredLedgerRow => fromRow(LEDGER, row);
 
-/** Throws where the text is no request. */
+/** Throws if the text is not a stored request. */
 export const requestFrom = (text: string): VideoRequest =>
   read('request', TASKS.request, text) as VideoRequest;
 
-/** Names for a list in SQL, each behind `prefix`: `t.` makes `t.id, t.project_id, …`. Never `*`: a column that a newer version adds would change the type of prepared statements, which PostgreSQL refuses. */
+/**
+ * Column names as a list in SQL, each with `prefix`: `t.` makes `t.id, t.project_id, …`. Never `*`: a column that a newer version
+ * adds would change the result type of prepared statements, which PostgreSQL does not allow.
+ */
 export const listOf = (columns: object, prefix = ''): string =>
   Object.keys(columns)
     .map((name) => `${prefix}${name}`)
     .join(', ');
 
-/** `phase = excluded.phase, …`: assigns what changes, each from `source`. */
+/** `phase = excluded.phase, …`: assigns the columns that change, each from `source`. */
 export const assign = (columns: Columns<never>, source: string): string =>
   Object.entries(columns)
     .filter(([, { changes }]) => changes)
@@ -255,5 +261,5 @@ export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${Object.keys(ATTEMPTS
 
 export const JOIN_ATTEMPT = 'left join attempts a on a.task_id = t.id and a.number = t.attempt';
 
-/** Word for word the condition of the partial indexes on unfinished tasks. */
+/** Exactly the condition of the partial indexes on unfinished tasks, so that they can be used. */
 export const UNFINISHED = `phase in ('accepted', 'submitting', 'running', 'storing')`;

@@ -10,22 +10,22 @@ export interface Tables {
   attempts: AttemptRow;
 }
 
-/** The value that a task `t` has under a name of its metadata, as an expression of one dialect. */
+/** The SQL expression of one dialect for the value of a metadata name of task `t`. */
 type MetadataValue = (name: string) => RawBuilder<string | null>;
 
-/** SQLite's: the name is quoted in the path as a JSON string is. */
+/** SQLite's. The name is quoted in the path like a JSON string. */
 export const metadataInSqlite: MetadataValue = (name) =>
-  // One request that is not JSON would make the list of its whole project fail.
+  // Otherwise one request that is not valid JSON would fail the list of its whole project.
   sql`case when json_valid(t.request) then json_extract(t.request, ${`$.metadata.${JSON.stringify(name)}`}) end`;
 
 /**
- * PostgreSQL's. Its JSON cannot hold a NUL or half of a surrogate pair, which a request stored as text can (escaped, after
- * an even number of backslashes); one such row would make the list of its whole project fail.
+ * PostgreSQL's. Its JSON does not support NUL or half of a surrogate pair, which a request stored as text may contain (escaped, after
+ * an even number of backslashes). One such row would fail the list of its whole project.
  */
 export const metadataInPostgres: MetadataValue = (name) =>
   sql`(regexp_replace(t.request, ${ILLEGAL_ESCAPE.source}, '\\1\\ufffd', 'g')::json -> 'metadata' ->> ${storable(name)}::text)`;
 
-/** Where a page begins that goes on behind `rows`. */
+/** The start of the page that follows `rows`. */
 export const behind = (rows: readonly { readonly id: string }[]): Pick<TaskQuery, 'before'> => {
   const last = rows.at(-1);
   return last ? { before: last.id } : {};
@@ -95,12 +95,12 @@ export function taskList(
   return select;
 }
 
-/** Rows looked through at a time. */
+/** Rows read at a time. */
 const SCAN = 500;
 
 /**
- * As a list by metadata, without the database reading any request: what it does where it meets one that is not JSON, which
- * fails the statement for all. Such a row is among the answer, for the reader of rows to set aside.
+ * Lists by metadata without parsing requests in the database, where one that is not valid JSON fails the whole statement. The result
+ * includes such rows, so that the row reader sets them aside.
  */
 export async function scanMetadata(
   { metadata: _, ...query }: TaskQuery,

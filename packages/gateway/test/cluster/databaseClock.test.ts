@@ -16,7 +16,7 @@ it('shows the time of the server, whatever the machine shows and however it is s
   let machine = NOON - DAY_MS;
   const clock = createDatabaseClock(() => monotonic, { now: () => machine });
   monotonic += 20;
-  clock.heard(NOON, 5_000);
+  clock.received(NOON, 5_000);
   expect(Math.abs(clock.now() - NOON)).toBeLessThanOrEqual(20);
   machine += 10 * DAY_MS;
   monotonic += 60_000;
@@ -26,15 +26,15 @@ it('shows the time of the server, whatever the machine shows and however it is s
 it('follows a server whose clock was set, and is not shaken by an answer that was slow to come', () => {
   let monotonic = 0;
   const clock = createDatabaseClock(() => monotonic, { now: () => NOON });
-  clock.heard(NOON, 0);
+  clock.received(NOON, 0);
   monotonic = 3_000;
   // Told at once, and three seconds on its way.
-  clock.heard(NOON, 0);
+  clock.received(NOON, 0);
   expect(clock.now()).toBe(NOON + 3_000);
   monotonic = 4_000;
-  clock.heard(NOON + 4_000 + DAY_MS, 4_000);
+  clock.received(NOON + 4_000 + DAY_MS, 4_000);
   expect(clock.now()).toBe(NOON + 4_000 + DAY_MS);
-  clock.heard(NOON + 4_000, 4_000);
+  clock.received(NOON + 4_000, 4_000);
   expect(clock.now()).toBe(NOON + 4_000);
 });
 

@@ -69,7 +69,7 @@ describe('a message between nodes', () => {
 
   it('is refused where it cannot be split and is too long', () => {
     const message = { kind: 'hint', account: 'a', upstreamId: 'x'.repeat(8000) } as const;
-    expect(() => encodeMessage('node-1', message)).toThrow(/too many to tell/);
+    expect(() => encodeMessage('node-1', message)).toThrow(/which is too long/);
   });
 
   it.each([

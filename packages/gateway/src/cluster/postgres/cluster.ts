@@ -7,31 +7,31 @@ import type { Cluster, LeaseEvent, Message } from '../cluster.ts';
 import { createListeners } from '../listeners.ts';
 import { decodeMessage, encodeMessage } from '../messages.ts';
 import { createDatabaseClock } from './databaseClock.ts';
-import { openLease, type Session } from './lease.ts';
+import { type Lease, openLease } from './lease.ts';
 import { LEASE_TIMINGS, type LeaseTimings } from './timings.ts';
 
 export interface ClusterOptions {
-  /** Of a direct connection to PostgreSQL, not through a pooler in transaction mode. */
+  /** Connects to PostgreSQL directly, not through a pooler in transaction mode. */
   readonly url: string;
   readonly log: Log;
-  /** Milliseconds of a clock that never jumps. */
+  /** Milliseconds of a monotonic clock. */
   readonly now?: () => number;
-  /** The machine's wall clock, shown until the server has told its own. */
+  /** The machine's wall clock, used until the server's time is known. */
   readonly machine?: Clock;
   /** 0 to 1. */
   readonly random?: () => number;
   readonly timings?: Partial<LeaseTimings>;
 }
 
-/** A node among the others. */
+/** This node's membership in a cluster. */
 export interface JoinedCluster extends Cluster {
-  /** The same for all nodes: the time of the database's server. */
+  /** The database server's time, which is the same for all nodes. */
   readonly clock: Clock;
 }
 
 /**
- * Joins the nodes that share a database. Throws where the database cannot be reached, or cannot carry a cluster; once
- * joined, a lost session is followed by another for as long as it takes.
+ * Joins the nodes that share a database. Throws if the database cannot be reached or does not support a cluster. Once joined, it
+ * replaces a lost lease by a new one and retries until that succeeds.
  */
 export async function joinCluster(options: ClusterOptions): Promise<JoinedCluster> {
   const { url, log, now = () => performance.now(), random = Math.random } = options;
@@ -42,26 +42,26 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
   const { signal } = closing;
   const clock = createDatabaseClock(now, options.machine ?? systemClock);
 
-  const open = () => openLease({ url, log, now, timings, onPayload, onServerTime: clock.heard });
-  let session = await open().catch((error: unknown) => {
+  const open = () => openLease({ url, log, now, timings, onPayload, onServerTime: clock.received });
+  let lease = await open().catch((error: unknown) => {
     throw unreachable(error);
   });
-  follow(session);
-  log.info({ event: 'lease.acquired', node: session.node }, 'joined the cluster');
+  follow(lease);
+  log.info({ event: 'lease.acquired', node: lease.node }, 'joined the cluster');
   let joining: Promise<void> | undefined;
 
   function onPayload(payload: string): void {
     if (signal.aborted) return;
-    const told = decodeMessage(payload);
-    if (!told)
+    const received = decodeMessage(payload);
+    if (!received)
       log.debug(
         { event: 'cluster.message_unknown', payload: payload.slice(0, 200) },
         'ignored a message that this version does not know',
       );
-    else if (told.from !== session.node) messageListeners.emit(told.message, told.from);
+    else if (received.from !== lease.node) messageListeners.emit(received.message, received.from);
   }
 
-  function follow(current: Session): void {
+  function follow(current: Lease): void {
     void current.ended.then((why) => {
       if (signal.aborted) return;
       log.warn(
@@ -76,17 +76,17 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
   async function joinAgain(): Promise<void> {
     const [first, longest] = timings.retryMs;
     for (let tries = 0; !signal.aborted; tries++) {
-      // Between half and one and a half: nodes that lost one server do not all come back at once.
+      // Jitter of ±50%, so that nodes that lost the same server do not all reconnect at once.
       const wait = Math.min(longest, first * 2 ** tries) * (0.5 + random());
       await sleep(wait, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
         const next = await open();
         if (signal.aborted) return await next.close();
-        session = next;
-        log.info({ event: 'lease.acquired', node: session.node }, 'joined the cluster again');
+        lease = next;
+        log.info({ event: 'lease.acquired', node: lease.node }, 'joined the cluster again');
         leaseListeners.emit('joined');
-        follow(session);
+        follow(lease);
         return;
       } catch (error) {
         log.warn(
@@ -101,20 +101,20 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
     shared: true,
     clock,
     get node() {
-      return session.node;
+      return lease.node;
     },
-    hasLease: () => !signal.aborted && session.held(),
+    hasLease: () => !signal.aborted && lease.isValid(),
     async members() {
       try {
-        return await session.members();
+        return await lease.members();
       } catch (error) {
         throw unreachable(error);
       }
     },
     broadcast(message) {
-      if (signal.aborted || !session.held()) return;
+      if (signal.aborted || !lease.isValid()) return;
       try {
-        session.notify(encodeMessage(session.node, message));
+        lease.notify(encodeMessage(lease.node, message));
       } catch (error) {
         log.debug(
           { event: 'cluster.message_dropped', err: error, kind: message.kind },
@@ -127,7 +127,7 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
     async close() {
       if (signal.aborted) return;
       closing.abort();
-      await Promise.all([session.close(), joining]);
+      await Promise.all([lease.close(), joining]);
     },
   };
 }
@@ -135,7 +135,7 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
 function unreachable(cause: unknown): OnetakeError {
   if (cause instanceof OnetakeError) return cause;
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  // 42P01: there is no such relation.
+  // 42P01: undefined table.
   const message =
     code === '42P01'
       ? 'The database lacks the tables of this version; run `onetake migrate`.'

@@ -7,46 +7,47 @@ import { sharedSession } from './ownSession.ts';
 import { setUpSession } from './setUp.ts';
 import type { LeaseTimings } from './timings.ts';
 
-/** One life of a node among the others: a connection that holds its lock and listens. It ends once, and never comes back. */
-export interface Session {
+/** A node's lease: a connection that holds the node's lock and listens to messages. Once it has ended it is never resumed. */
+export interface Lease {
   readonly node: string;
-  held(): boolean;
-  /** Resolves with why, when the session is over or can no longer be proved; never where it was closed. */
+  isValid(): boolean;
+  /** Resolves with the reason when the lease has ended or cannot be confirmed any more. Does not resolve if it is closed. */
   readonly ended: Promise<string>;
   members(): Promise<readonly string[]>;
-  /** Sends payloads after those given before, together with what gathers meanwhile. Never waits. */
+  /** Queues payloads, which are sent in order. Does not wait. */
   notify(payloads: readonly string[]): void;
-  /** Lets the lock go at once. */
+  /** Releases the lock at once. */
   close(): Promise<void>;
 }
 
-export interface SessionParts {
-  /** Of a direct connection to the server. */
+export interface LeaseParts {
+  /** Connects to PostgreSQL directly, not through a pooler in transaction mode. */
   readonly url: string;
   readonly log: Log;
-  /** Milliseconds of a clock that never jumps. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
   readonly timings: LeaseTimings;
   onPayload(payload: string): void;
-  /** An answer has just arrived: the server's time (milliseconds UTC) was `at`, some time after `sentAt` by `now`. */
+  /** Called when a response arrives: the server's time was `at` (milliseconds UTC) at some moment since `sentAt` by `now`. */
   onServerTime(at: number, sentAt: number): void;
 }
 
-/** Payloads in one statement: what gathered while the one before was on its way, within bounds. */
+/** Most payloads in one statement. */
 const NOTIFY_BATCH = 200;
 
 const SERVER_TIME = '(extract(epoch from clock_timestamp()) * 1000)::float8 as at';
 
-/** Proves the session, and tells what there is to tell. The process id shows whether a pooler gave us another's session. */
+/** Renews the lease and sends payloads. The process id shows whether a pooler has moved us to another session. */
 const NOTIFY = `select pg_backend_pid() as pid, ${SERVER_TIME}, count(pg_notify('${CHANNEL}', payload)) from unnest($1::text[]) as payload`;
 
 /** The names of the living nodes in the order of joining: numbers only grow. */
 const MEMBERS = `${LIVING_NODES} order by objid`;
 
-/** Opens a connection, takes a new number and its lock, and listens. */
-export async function openLease(parts: SessionParts): Promise<Session> {
+/** Opens a connection, takes a new number and its lock, and listens to messages. */
+export async function openLease(parts: LeaseParts): Promise<Lease> {
   const { url, log, now, timings, onPayload, onServerTime } = parts;
-  // Ours to destroy: the client itself would say goodbye to a server that does not answer, and wait.
+  // Our own socket, so that it can be destroyed. The client would send a termination message first, and wait if the server does not
+  // answer.
   const socket = new Socket();
   const client = new Client({ ...connectionTo(url), stream: () => socket, keepAlive: true });
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
@@ -74,25 +75,25 @@ export async function openLease(parts: SessionParts): Promise<Session> {
   client.on('error', (error) => lose(error.message));
   client.on('end', () => lose('the connection ended'));
   client.on('notification', ({ channel, payload }) => {
-    // What is told while the session opens, the catch-up of whoever opens it finds in the store.
+    // Messages that arrive before the lease is open are dropped. Whoever opens it reads the store afterwards.
     if (open && channel === CHANNEL && payload !== undefined) onPayload(payload);
   });
 
-  const held = (): boolean => !over && now() < leaseEnds;
+  const isValid = (): boolean => !over && now() < leaseEnds;
 
   function renew(sentAt: number): void {
-    // What has ended stays ended, also where the answer was only late: somebody may have been told so.
-    if (!held()) {
+    // A lease that has run out is not renewed, even if the response was only late: other code may have seen that it ran out.
+    if (!isValid()) {
       lose('no answer in time');
       return;
     }
     leaseEnds = sentAt + timings.leaseMs;
   }
   function watch(): void {
-    leaseTimer = setTimeout(() => (held() ? watch() : lose('no answer in time')), leaseEnds - now());
+    leaseTimer = setTimeout(() => (isValid() ? watch() : lose('no answer in time')), leaseEnds - now());
   }
 
-  /** One statement at a time. Every answer is as good as that to a ping. */
+  /** Runs one statement at a time. Every response renews the lease, not only that to a ping. */
   function ask<Row extends object>(text: string, values: unknown[] = []): Promise<readonly Row[]> {
     const asked = last.then(async () => {
       const sentAt = now();
@@ -126,7 +127,7 @@ export async function openLease(parts: SessionParts): Promise<Session> {
     await client.connect();
     ({ number, pid } = await setUpSession(client, url, timings));
     leaseEnds = now() + timings.leaseMs;
-    // The first proof.
+    // The first response tells the server's time.
     const sentAt = now();
     const { rows } = await client.query<{ at: number }>(`select ${SERVER_TIME}`);
     for (const { at } of rows) onServerTime(at, sentAt);
@@ -144,7 +145,7 @@ export async function openLease(parts: SessionParts): Promise<Session> {
 
   return {
     node: nodeName(number),
-    held,
+    isValid,
     ended,
     async members() {
       const rows = await ask<{ name: string }>(MEMBERS);
@@ -155,7 +156,7 @@ export async function openLease(parts: SessionParts): Promise<Session> {
     },
     async close() {
       if (over) return;
-      // Where the server cannot be reached it ends the session by its own timeout.
+      // A server that cannot be reached ends the session after its own timeout.
       const late = setTimeout(() => socket.destroy(), timings.leaseMs);
       await outbox.sent();
       stop();

@@ -3,10 +3,10 @@ import { unusableDatabase } from '../../store/postgres/errors.ts';
 import { LIVING_NODES } from '../../store/postgres/nodes.ts';
 import { connectionTo } from '../../store/postgres/url.ts';
 
-/** Names of the gateways that run on a database at this moment. */
+/** Names of the nodes that currently run on a database. */
 export async function livingNodes(url: string): Promise<readonly string[]> {
   const client = new Client({ ...connectionTo(url), application_name: 'onetake' });
-  // A connection that is lost shows in the query; unheard, the event would end the process.
+  // A lost connection fails the query. Without a listener the event would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();

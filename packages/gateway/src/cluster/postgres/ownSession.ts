@@ -2,21 +2,21 @@ import { Client } from 'pg';
 import { connectionTo } from '../../store/postgres/url.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 
-/** How long a second client may take to find out whose session it is given. Milliseconds. */
+/** Timeout of the second client, which checks whether the session is shared. Milliseconds. */
 const PROBE_MS = 2000;
-/** How long it keeps that session busy, in seconds: two clients' statements are never in one session at once. */
+/** How long the second client keeps its session busy, in seconds. A pooler cannot give a busy session to another client. */
 const BUSY_SECONDS = 0.3;
 
 /**
- * Throws where a pooler hands the client's session to others between its statements: the lock would stay with whoever
- * is given it next, and nothing would be heard on the channel.
+ * Throws if a pooler gives the client's session to other clients between its statements: the lock would go to the next client, and no
+ * messages would arrive.
  */
 export async function assertOwnSession(client: Client, url: string): Promise<void> {
   const pid = await backendOf(client);
-  // A pooler makes up the process id in its greeting. Without one in between it is the true one.
+  // A pooler invents the process id that it sends when a client connects. Without a pooler it is the real one.
   if (pid === greetedPid(client)) return;
-  // Some poolers and proxies keep a session for their client alone, which is all that is needed. The others give ours to
-  // a second client that has a statement to run, or another one to us meanwhile.
+  // Some poolers and proxies keep a session for one client, which is all that is needed. Others give our session to a second client
+  // that runs a statement, or move us to another session meanwhile.
   const other = new Client({
     ...connectionTo(url),
     connectionTimeoutMillis: PROBE_MS,
@@ -26,7 +26,7 @@ export async function assertOwnSession(client: Client, url: string): Promise<voi
   try {
     await other.connect();
     const [theirs, ours] = await Promise.all([
-      // Nothing free for a second client says nothing about ours.
+      // That there is no session for a second client says nothing about ours.
       backendOf(other, BUSY_SECONDS).catch(() => undefined),
       backendOf(client),
     ]);
@@ -36,7 +36,7 @@ export async function assertOwnSession(client: Client, url: string): Promise<voi
   }
 }
 
-/** For a session that turned out to be somebody else's too. */
+/** The error for a session that other clients use, too. */
 export const sharedSession = (): OnetakeError =>
   new OnetakeError(
     'session_shared',

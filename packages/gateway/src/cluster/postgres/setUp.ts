@@ -6,13 +6,13 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import { assertOwnSession, sharedSession } from './ownSession.ts';
 import { type LeaseTimings, sessionSettings } from './timings.ts';
 
-/** A session that is set up, and its process on the server. */
+/** The number of the node, and the process id of its session on the server. */
 interface SetUp {
   readonly number: number;
   readonly pid: number;
 }
 
-/** Takes a number and its lock on a new connection, and listens. Throws where the session could not be relied on. */
+/** Takes a number and its lock on a new connection, and listens to messages. Throws if the session is not reliable. */
 export async function setUpSession(client: Client, url: string, timings: LeaseTimings): Promise<SetUp> {
   await assertUsable(client, { host: parseDatabaseUrl(url).host, writes: true });
   await assertOwnSession(client, url);
@@ -20,9 +20,9 @@ export async function setUpSession(client: Client, url: string, timings: LeaseTi
   return { number, pid: await assertHolds(client, number) };
 }
 
-/** Makes the session end with its node, then takes the lock by which the others know that it lives. */
+/** Makes the session end if its node dies. Then takes the lock that shows other nodes that this one is alive. */
 async function takeNumber(client: Client, timings: LeaseTimings): Promise<number> {
-  // On: a number that was given must not be given again after a crash, or two nodes of different lives share a name.
+  // On, so that the sequence does not go back after a crash: two leases must never have the same name.
   const settings = { synchronous_commit: 'on', ...sessionSettings(timings) };
   await client.query(
     'select set_config(name, value, false) from unnest($1::text[], $2::text[]) as s(name, value)',
@@ -40,15 +40,15 @@ async function takeNumber(client: Client, timings: LeaseTimings): Promise<number
     throw new OnetakeError(
       'node_number_taken',
       503,
-      `The number ${number} of this node is in use already, as if the sequence node_numbers went back; ` +
-        'start the gateway again, which takes the next number.',
+      `The number ${number} of this node is already in use, so the sequence node_numbers must have gone back; ` +
+        'start the gateway again to take the next number.',
     );
   }
   await client.query(`listen ${CHANNEL}`);
   return number;
 }
 
-/** The process id of the session, which must by now be seen to hold the lock. */
+/** Checks that the session holds the lock and listens to messages. Resolves with its process id. */
 async function assertHolds(client: Client, number: number): Promise<number> {
   const { rows } = await client.query<{ pid: number; holds: boolean }>(
     `select pg_backend_pid() as pid, exists (

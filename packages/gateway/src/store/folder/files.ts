@@ -2,21 +2,24 @@ import { chmodSync, closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StoreUnavailable } from '../errors.ts';
 
-/** For its owner alone: prompts, videos and secrets are in it. */
+/** Only for its owner: the folder contains prompts, videos and secrets. */
 export const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
-/** What only a data folder has. */
+/** Names of files that only a data folder has. */
 const OWN_FILE = /^(?:onetake\.db|owner\.lock)/;
 
-/** Makes a file where it is missing, whatever the umask is. An existing one is not opened: that could cost SQLite its locks. */
+/**
+ * Creates a file that only its owner can read, if it is missing. An existing file is not opened: closing it again could drop SQLite's
+ * locks.
+ */
 export function makePrivateFile(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })) return;
   closeSync(openSync(path, 'a', FILE_MODE));
 }
 
 /**
- * Takes access from others to a data folder and its databases, as far as they are this user's: earlier versions left that to the
- * umask. A folder that others own, such as a mounted volume, and one with nothing of ours in it are left as they are.
+ * Removes other users' access to a data folder and its databases, which earlier versions left to the umask. What other users own,
+ * such as a mounted volume, and a folder without any of our files are left as they are.
  */
 export function tightenFolder(dir: string): void {
   const own = readdirSync(dir).filter((name) => OWN_FILE.test(name));
@@ -31,8 +34,8 @@ function tighten(path: string, mode: number): void {
 }
 
 /**
- * Returns what throws a 503 once one of the files is no longer at its path: whoever has it open would go on writing into a file
- * that goes with the process.
+ * Returns a function that throws a 503 once one of the files is not at its path any more: what is written to the open file would be
+ * lost with the process.
  */
 export function watchFiles(paths: readonly string[]): () => void {
   const identity = (path: string): string | undefined => {

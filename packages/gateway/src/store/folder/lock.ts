@@ -33,7 +33,7 @@ function refusal(dir: string, cause: unknown): OnetakeError {
   return unusableFolder(dir, code, cause);
 }
 
-/** What the codes mean to the person who has set the folder. */
+/** What error codes mean, in words for the operator. */
 const REASONS: Readonly<Record<string, string>> = {
   EEXIST: 'a file is in its place',
   ENOTDIR: 'a file is in its place, or above it',
@@ -50,7 +50,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'the name is too long',
 };
 
-/** The data folder cannot be made or written: not the right one, or not this user's. */
+/** The error for a data folder that cannot be created or written. */
 export function unusableFolder(dir: string, code: string, cause: unknown): OnetakeError {
   const reason = reasonOf(code);
   const message =
@@ -59,12 +59,15 @@ export function unusableFolder(dir: string, code: string, cause: unknown): Oneta
   return new OnetakeError('data_dir_unusable', 503, message, {}, cause);
 }
 
-/** An error met while a data folder was opened, with its folder and what to do about it where its disk is the cause. */
+/**
+ * Explains an error of opening a data folder, with the folder and what to do about it, if the disk is the cause. Other errors are
+ * returned as they are.
+ */
 export function explainedFolder(dir: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return reasonOf(code) === undefined ? error : unusableFolder(dir, code, error);
 }
 
-/** SQLite adds to its codes where it was: `SQLITE_IOERR_SHMSIZE`. */
+/** SQLite's codes may end with the operation that failed: `SQLITE_IOERR_SHMSIZE`. */
 const reasonOf = (code: string): string | undefined =>
   REASONS[code] ?? REASONS[code.split('_').slice(0, 2).join('_')];

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { OnetakeError } from '../../tasks/errors.ts';
 
 /*
- * Files in a data folder that say what must not be done with it. What drives tasks that are driven from elsewhere too, or
- * have been submitted since, has them made and billed twice.
+ * Files in a data folder that say that its tasks must not be driven: they are driven elsewhere, or may have been submitted since.
+ * They would be generated and billed twice.
  */
 
-/** Its rows were moved into PostgreSQL by `onetake import`. */
+/** The rows of the folder were imported into PostgreSQL by `onetake import`. */
 export const MOVED = 'moved-to-postgresql';
-/** It was made by `onetake backup`, and `onetake recover` has not been run on it. */
+/** The folder was created by `onetake backup`, and `onetake recover` has not been run on it. */
 export const BACKUP = 'backup-to-be-recovered';
 
 type Mark = typeof MOVED | typeof BACKUP;
@@ -42,7 +42,7 @@ function syncFolder(dir: string): void {
   }
 }
 
-/** Throws a 409 where a folder's rows were moved into PostgreSQL: whatever is written here is read by nobody. */
+/** Throws a 409 if the folder's rows were imported into PostgreSQL: nobody would read what is written here. */
 export function refuseMovedFolder(dir: string): void {
   if (!isMarked(dir, MOVED)) return;
   const message =
@@ -51,7 +51,7 @@ export function refuseMovedFolder(dir: string): void {
   throw new OnetakeError('data_dir_moved', 409, message);
 }
 
-/** Throws a 409 where a folder is a backup that may not be driven as it is. */
+/** Throws a 409 if the folder is a backup that must be recovered first. */
 export function refuseBackupFolder(dir: string): void {
   if (!isMarked(dir, BACKUP)) return;
   const message =

@@ -1,14 +1,14 @@
 import Database from 'better-sqlite3';
 
-/** A row as SQLite holds it. */
+/** A row as SQLite stores it. */
 export type FolderRow = Readonly<Record<string, string | number | null>>;
 
-/** The rows of an embedded store, table by table, for those who copy it as a whole. */
+/** The rows of an embedded store by table, for copying the whole store. */
 export interface FolderRows {
   columns(table: string): readonly string[];
-  /** All rows of a table in the order of their writing, some at a time. */
+  /** All rows of a table in the order in which they were written, in batches. */
   batches(table: string): Iterable<readonly FolderRow[]>;
-  /** Where the bytes of those media rows are that have some. */
+  /** The storage keys of media whose bytes are stored. */
   mediaKeys(): Iterable<string>;
   /** One row of any query. */
   get(sql: string, ...values: readonly (string | number)[]): FolderRow | undefined;
@@ -18,7 +18,7 @@ export interface FolderRows {
 /** Rows read at a time: a few megabytes of JSON at most. */
 const BATCH = 500;
 
-/** Opens the database file of an embedded store; nothing is written to it. */
+/** Opens the database file of an embedded store, read-only. */
 export function readFolderRows(path: string): FolderRows {
   const db = new Database(path, { readonly: true, fileMustExist: true });
 

@@ -47,7 +47,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .addColumn('deleted_at', 'bigint')
     .execute();
   await db.schema.createIndex('tasks_by_project').on('tasks').columns(['project_id', 'id']).execute();
-  // Adoption reads unfinished tasks alone; finished ones, nearly all rows, must cost it nothing.
+  // Adoption reads only unfinished tasks. Finished ones, which are nearly all rows, must not slow it down.
   await db.schema
     .createIndex('tasks_unfinished')
     .on('tasks')
@@ -92,7 +92,7 @@ export async function up(db: Kysely<any>): Promise<void> {
     .addColumn('amount_micros', 'bigint', (c) => c.notNull())
     .addColumn('currency', 'text', (c) => c.notNull())
     .addColumn('created_at', 'bigint', (c) => c.notNull())
-    // A hold is released or captured once, whatever two drivers attempt at the same time.
+    // A hold is released or captured once, even if two drivers try at the same time.
     .addPrimaryKeyConstraint('ledger_pk', ['task_id', 'kind'])
     .execute();
 

@@ -3,10 +3,10 @@ import type { Dialect } from './dialect.ts';
 
 const UNFINISHED = ['accepted', 'submitting', 'running', 'storing'];
 
-/** What many nodes on one database need: who owns what, and numbers for the names of nodes. */
+/** What several nodes on one database need: an index of owners, and numbers for the names of nodes. */
 // biome-ignore lint/suspicious/noExplicitAny: a migration must not depend on today's table types
 export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
-  // The owners there are, and the tasks of one, are read from this alone.
+  // Lists the owners, and the tasks of one owner, from the index alone.
   await db.schema
     .createIndex('tasks_by_owner')
     .on('tasks')
@@ -20,7 +20,7 @@ export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
     .where(sql.ref('phase'), '=', 'submitting')
     .execute();
   if (dialect === 'sqlite') return;
-  // Replaced by the first of the two. SQLite goes on reading orphans from it: there every other owner is one.
+  // Replaced by `tasks_by_owner`. SQLite still finds orphans with it: there, every other owner is dead.
   await db.schema.dropIndex('tasks_unfinished').execute();
   await sql`create sequence node_numbers as integer`.execute(db);
 }

@@ -1,13 +1,13 @@
 import { type Kysely, sql } from 'kysely';
 
-/** What it takes to find stored files that were not compared with their digest for long, and those that are to be made whole. */
+/** Finds stored files whose digest has not been checked for long, and files to repair. */
 // biome-ignore lint/suspicious/noExplicitAny: a migration must not depend on today's table types
 export async function up(db: Kysely<any>): Promise<void> {
   await db.schema
     .alterTable('media')
     .addColumn('checked_at', 'bigint', (c) => c.notNull().defaultTo(0))
     .execute();
-  // New files have their turn after those that have waited for longer.
+  // A new file comes after those that have waited longer.
   await sql`
     create index media_by_check on media ((case when checked_at > created_at then checked_at else created_at end))
     where state = 'present'`.execute(db);

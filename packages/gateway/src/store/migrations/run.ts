@@ -3,13 +3,13 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import type { Dialect } from './dialect.ts';
 import { migrationsFor } from './index.ts';
 
-/** The migrations that a database has, each with the time it was applied. Named and shaped as Kysely's migrator does it. */
+/** The applied migrations and when they were applied. Same name and columns as the table of Kysely's migrator. */
 const TABLE = 'kysely_migration';
 
-/** Makes one step of the schema. */
+/** Applies one migration. */
 type Up = (db: Kysely<unknown>) => Promise<void>;
 
-/** Names of the migrations that a database lacks, in order. Throws where it is not one for this version. */
+/** Names of the pending migrations of a database, in order. Throws if this version cannot use the database. */
 export async function pendingMigrations<Tables>(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -18,7 +18,7 @@ export async function pendingMigrations<Tables>(
   const ours = Object.keys(migrationsFor(dialect));
   const pending = ours.filter((name) => !applied.has(name));
   const unknown = [...applied].filter((name) => !ours.includes(name));
-  // A newer version has been here, and its migrations only add to what this one reads: both run side by side.
+  // A newer version has migrated the database. Its migrations only add to the schema, so that both versions can run side by side.
   if (pending.length > 0 && unknown.length > 0) {
     throw new OnetakeError(
       'database_too_new',
@@ -31,8 +31,8 @@ export async function pendingMigrations<Tables>(
 }
 
 /**
- * Applies the first migration that a database lacks, and notes it. Resolves with its name; undefined where there is none.
- * `db` must be in a transaction in which nobody else migrates: the step and its note are there together, or neither is.
+ * Applies the first pending migration and records it. Resolves with its name; undefined if there is none. `db` must be in a
+ * transaction that excludes other migrations, so that the change and its record are committed together.
  */
 export async function applyNextMigration(
   db: Kysely<unknown>,
@@ -51,7 +51,7 @@ export async function applyNextMigration(
   return name;
 }
 
-/** Versions that use Kysely's migrator read the order of the migrations from their times, which must therefore differ. */
+/** Earlier versions use Kysely's migrator, which derives the order of the migrations from their times. So the times must differ. */
 async function nextTimestamp(db: Kysely<unknown>): Promise<string> {
   const { rows } = await sql<{
     last: string | null;

@@ -2,14 +2,14 @@ import { type Stake, settle } from '../shares.ts';
 import type { AccountGrant, AccountReport, AccountTrouble } from '../store.ts';
 import { LIVING_NODES } from './nodes.ts';
 
-/** A connection to PostgreSQL within a transaction, as far as this needs one: pg's client is one. */
+/** A connection within a transaction, such as a client of `pg`. */
 export interface Queryable {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }
 
 /**
- * How long a dead node's places stay reserved after the last of its tasks was taken over: by then the nodes that took
- * them over have reported them as their own, which they do at once. Milliseconds.
+ * How long a dead node's places stay reserved after the last of its tasks was adopted. By then the adopting nodes have reported these
+ * tasks as their own, which they do at once. Milliseconds.
  */
 const ADOPTED_MS = 3000;
 
@@ -18,8 +18,8 @@ const ENSURE = `
   select id, 0, 0, 0, 0 from unnest($1::text[]) as id
   on conflict do nothing`;
 /**
- * In the order of their names: two nodes that report on the same accounts never wait for each other in a circle. What
- * follows must be statements of their own, which see what the node before has committed.
+ * Locked in the order of their ids, so that two nodes that report on the same accounts cannot deadlock. The queries that follow must
+ * be statements of their own, so that they see what the previous holder of the lock has committed.
  */
 const LOCK = `
   select account_id, failures, blocked_until::float8 as blocked_until, last_error, reason, revision::float8 as revision,
@@ -28,7 +28,7 @@ const LOCK = `
 const STAKES = `
   select account_id, node, places, rate, in_use, waiting, generation, since::float8 as since, vacant_at::float8 as vacant_at
   from account_shares where account_id = any($1::text[])`;
-/** Those of the nodes that still own tasks upstream: places that are in use, although nobody reports them. */
+/** The nodes that still own tasks upstream. Their places are in use, although no node reports them. */
 const OWNERS = `
   select owner from unnest($1::text[]) as owner
   where exists (select from tasks where tasks.owner = owner.owner and phase in ('submitting', 'running'))`;
@@ -75,8 +75,8 @@ export interface ShareOptions {
 }
 
 /**
- * `Store.shareAccounts` on PostgreSQL. To be called within a transaction of its own at READ COMMITTED. Nothing is written
- * where nothing has changed.
+ * Implements `LimitStore.shareAccounts`. Must be called in a transaction of its own at READ COMMITTED. Writes nothing if nothing has
+ * changed.
  */
 export async function shareAccounts(
   client: Queryable,
@@ -95,7 +95,7 @@ export async function shareAccounts(
   }
   const now = Math.max(...states.map((state) => state.now));
   const living = new Set((await ask<{ name: string }>(LIVING_NODES)).map(({ name }) => name));
-  // Its session is over: others share what it had already.
+  // The node's lease has ended: other nodes may already use what it had.
   if (!living.has(node)) return [];
   const rows = await ask<ShareRow>(STAKES, ids);
   const dead = [...new Set(rows.map((row) => row.node))].filter((name) => !living.has(name));
@@ -156,7 +156,7 @@ export async function shareAccounts(
   return grants;
 }
 
-/** The node's row as it reports it, before anything is granted: it cannot hold more than it was ever given. */
+/** The node's row as it reports it, before anything is granted. A node cannot hold more than it was granted before. */
 function reported(node: string, report: AccountReport, before: ShareRow | undefined, now: number): ShareRow {
   const mine = {
     account_id: report.account,
@@ -172,7 +172,7 @@ function reported(node: string, report: AccountReport, before: ShareRow | undefi
   return before ? turned(before, mine, now) : mine;
 }
 
-/** The row after a change: whose turn it is hangs on when a node last came to hold places, or to hold none. */
+/** The row after a change. `since` changes when a node starts or stops holding places, because turns depend on it. */
 const turned = (before: ShareRow, after: ShareRow, now: number): ShareRow =>
   holds(before) === holds(after) ? after : { ...after, since: now };
 

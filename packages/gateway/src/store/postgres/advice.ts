@@ -1,4 +1,4 @@
-/** What is known of a refusal: as much of the driver's error as tells its cause. */
+/** The parts of a driver's error that tell its cause. */
 export interface Refusal {
   /** SQLSTATE, or Node's code. */
   readonly code?: string | undefined;
@@ -7,15 +7,15 @@ export interface Refusal {
 
 type Advice = readonly [is: RegExp, advice: string];
 
-/** By what the message says, where its code is that of many things. The first that fits counts. */
+/** By message, for codes that have several causes. The first match counts. */
 const BY_MESSAGE: readonly Advice[] = [
   [
     /server does not support SSL/i,
-    'the server does not do TLS: set sslmode=disable in the URL, or turn ssl on at the server',
+    'the server does not support TLS: set sslmode=disable in the URL, or turn ssl on at the server',
   ],
   [
     /no encryption|SSL off|requires? (?:an? )?(?:SSL|TLS|secure|encrypted)|(?:SSL|TLS) (?:connection )?(?:is )?required/i,
-    'the server wants TLS: add sslmode=require to the URL, or sslmode=verify-full to check its certificate too',
+    'the server requires TLS: add sslmode=require to the URL, or sslmode=verify-full to check its certificate too',
   ],
   [
     /unsupported startup parameter/i,
@@ -23,7 +23,7 @@ const BY_MESSAGE: readonly Advice[] = [
   ],
   [
     /client password must be a string|no password supplied/i,
-    'the server wants a password, and the URL has none: postgres://user:password@host/onetake',
+    'the server requires a password, and the URL has none: postgres://user:password@host/onetake',
   ],
   [
     /query_wait_timeout|max_client_conn|MaxClientsInSessionMode|no more connections allowed/i,
@@ -31,7 +31,7 @@ const BY_MESSAGE: readonly Advice[] = [
   ],
   [
     /no such database|no such user|Tenant or user not found/i,
-    'the pooler knows no such database or user: see its configuration',
+    'the pooler knows no such database or user: check its configuration',
   ],
   [
     /LISTEN|advisory/i,
@@ -54,22 +54,22 @@ const BY_CODE: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "the server's certificate has expired, or this machine's clock is wrong: renew it",
   CERT_NOT_YET_VALID: "the server's certificate is not valid yet: set this machine's clock",
   ERR_TLS_CERT_ALTNAME_INVALID:
-    "the server's certificate is of another host name: write that name in the URL, or sslmode=verify-ca&sslrootcert=FILE to check only who signed it",
-  ENOTFOUND: 'there is no such host: see its name in ONETAKE_DATABASE_URL',
-  EAI_AGAIN: 'the name of the host cannot be looked up at the moment: see DNS',
+    "the server's certificate is for another host name: write that name in the URL, or use sslmode=verify-ca&sslrootcert=FILE to check only who signed it",
+  ENOTFOUND: 'there is no such host: check its name in ONETAKE_DATABASE_URL',
+  EAI_AGAIN: 'the name of the host cannot be looked up at the moment: check DNS',
   ECONNREFUSED:
     'nothing listens there: check host and port in ONETAKE_DATABASE_URL, and that PostgreSQL runs there',
   ENOENT:
     'there is no socket of a server there: check host and port in ONETAKE_DATABASE_URL, and that PostgreSQL runs',
   EACCES: 'this user may not open the socket of the server',
   '28P01':
-    'the password is wrong for this user: see ONETAKE_DATABASE_URL, where special characters are written as %XX',
+    'the password is wrong for this user: check ONETAKE_DATABASE_URL, where special characters are written as %XX',
   '28000':
-    "the server lets this user in from nowhere or not from here: see its pg_hba.conf, and the user's right to log in",
+    "the server does not let this user in from here: check its pg_hba.conf, and the user's right to log in",
   '3D000': `there is no such database: CREATE DATABASE onetake ENCODING 'UTF8' TEMPLATE template0;`,
   '42501':
     'the user lacks rights: make it the owner of the database (ALTER DATABASE … OWNER TO …), or GRANT CREATE, USAGE ON SCHEMA public to it',
-  '3F000': 'there is no schema to make tables in: see the search_path of the user',
+  '3F000': 'there is no schema to create tables in: check the search_path of the user',
   '25006': 'the server is a standby or read-only: point ONETAKE_DATABASE_URL at the primary',
   '26000': POOLER,
   '42P05': POOLER,
@@ -86,7 +86,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
 
 const OTHERWISE = 'check ONETAKE_DATABASE_URL, and that PostgreSQL runs there';
 
-/** What to do about a refusal, as the end of a sentence. */
+/** The cause of an error and what to do about it, as the end of a sentence. */
 export function adviceOn({ code = '', message }: Refusal): string {
   const [, byMessage] = BY_MESSAGE.find(([is]) => is.test(message)) ?? [];
   return byMessage ?? BY_CODE[code] ?? OTHERWISE;

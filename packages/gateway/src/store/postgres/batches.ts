@@ -1,21 +1,21 @@
-/** Writes that share round trips. */
+/** Groups writes into batches, each of which takes one round trip. */
 export interface Batches<Write, Result> {
-  /** Queues a write; settles when its batch has come back. */
+  /** Queues a write. Settles when the response to its batch arrives. */
   add(write: Write): Promise<Result>;
-  /** Resolves once nothing is queued or on its way. */
+  /** Resolves when nothing is queued or being sent. */
   idle(): Promise<void>;
 }
 
 export interface BatchOptions<Write, Result> {
   /** Writes all or none, and resolves with a result for each, in their order. */
   readonly send: (writes: readonly Write[]) => Promise<readonly Result[]>;
-  /** Writes of one name go one after the other, in the order they came. */
+  /** Writes with the same name are sent one after the other, in order. */
   readonly nameOf: (write: Write) => string;
-  /** Whether an error of a batch may be the fault of one write in it. */
+  /** Whether one write of the batch may have caused the error. */
   readonly mayBeOneWrite: (error: unknown) => boolean;
   /** Most writes in a batch. */
   readonly size: number;
-  /** Most batches on their way at a time. */
+  /** Most batches in flight. */
   readonly concurrency: number;
 }
 
@@ -27,14 +27,14 @@ interface Queued<Write, Result> {
 }
 
 /**
- * Group commit over a network: writes of one turn of the event loop go together, and so do those that come while all
- * batches are on their way. A batch that fails because of one of its writes is halved until that one fails alone.
+ * Group commit over a network: writes of one turn of the event loop are sent together, and so are those that are added while the
+ * maximum number of batches is in flight. A batch that fails because of one of its writes is halved until that write fails alone.
  */
 export function createBatches<Write, Result>(options: BatchOptions<Write, Result>): Batches<Write, Result> {
   type Entry = Queued<Write, Result>;
   let queue: Entry[] = [];
   let scheduled = false;
-  let onTheirWay = 0;
+  let inFlight = 0;
   const busy = new Set<string>();
   let whenIdle: (() => void)[] = [];
 
@@ -47,7 +47,7 @@ export function createBatches<Write, Result>(options: BatchOptions<Write, Result
     });
   }
 
-  /** The next batch; what must wait for a write of its own name stays queued. */
+  /** Takes the next batch. A write stays queued while another one with its name is in flight. */
   function take(): Entry[] {
     const batch: Entry[] = [];
     const waiting: Entry[] = [];
@@ -67,15 +67,15 @@ export function createBatches<Write, Result>(options: BatchOptions<Write, Result
   }
 
   function flush(): void {
-    while (onTheirWay < options.concurrency && queue.length > 0) {
+    while (inFlight < options.concurrency && queue.length > 0) {
       const batch = take();
       if (batch.length === 0) break;
-      onTheirWay += 1;
+      inFlight += 1;
       void deliver(batch).then(() => {
-        onTheirWay -= 1;
+        inFlight -= 1;
         for (const { name } of batch) busy.delete(name);
         if (queue.length > 0) schedule();
-        else if (onTheirWay === 0) for (const resolve of whenIdle.splice(0)) resolve();
+        else if (inFlight === 0) for (const resolve of whenIdle.splice(0)) resolve();
       });
     }
   }
@@ -104,7 +104,7 @@ export function createBatches<Write, Result>(options: BatchOptions<Write, Result
       }),
     idle: () =>
       new Promise((resolve) => {
-        if (queue.length === 0 && onTheirWay === 0) resolve();
+        if (queue.length === 0 && inFlight === 0) resolve();
         else whenIdle = [...whenIdle, resolve];
       }),
   };

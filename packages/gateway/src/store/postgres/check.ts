@@ -4,14 +4,14 @@ import type { Connections } from './pool.ts';
 import { readOnlyRefusal } from './server.ts';
 import { SQL } from './statements.ts';
 
-/** What every acceptance writes to. */
+/** Tables that accepting a task writes to. */
 const WRITTEN_TABLES = ['tasks', 'attempts', 'ledger', 'media', 'idempotency'];
 
 const DISK_FULL = '53100';
-/** Codes that a read-only server answers a write with. */
+/** The code with which a read-only server refuses a write. */
 const READ_ONLY = '25006';
 
-/** Remembers that the server had no space left for a write, until some was found. */
+/** Remembers that the server had no disk space for a write, until a check finds some. */
 export interface SpaceWatch {
   readonly full: boolean;
   note(error: unknown): void;
@@ -33,7 +33,7 @@ export function createSpaceWatch(): SpaceWatch {
   };
 }
 
-/** Resolves if tasks can be written. Throws why not, in words that anybody may read. */
+/** Resolves if tasks can be written. Otherwise throws the reason, without secrets. */
 export async function checkWrites({ run, read, transaction }: Connections, space: SpaceWatch): Promise<void> {
   const [row] = await read<{ in_recovery: boolean; read_only: boolean }>(SQL.readOnly);
   const refusal = row && readOnlyRefusal({ inRecovery: row.in_recovery, readOnly: row.read_only });
@@ -51,9 +51,9 @@ export async function checkWrites({ run, read, transaction }: Connections, space
     throw new StoreUnavailable(message, 5);
   }
   if (!space.full) return;
-  // A small row finds room where a task does not.
+  // The small row of the write check may fit where a task does not.
   await transaction((inside) => inside(SQL.spaceCheck)).catch((error: unknown) => {
-    // A user without the right to make temporary tables learns of space by the next task alone.
+    // Without the right to create temporary tables, only the next task shows whether there is space.
     if (causeCode(error) === DISK_FULL) throw error;
   });
   space.clear();

@@ -7,29 +7,29 @@ import { unusableDatabase } from './errors.ts';
 import { assertUsable } from './server.ts';
 import { connectionTo, parseDatabaseUrl } from './url.ts';
 
-/** Keeps migrations apart from other holders of locks in the database; chosen at will. */
+/** The lock of migrations: an arbitrary number that keeps it apart from other locks in the database. */
 const LOCK = 0x0e7a_0001;
 const CONNECT_TIMEOUT_MS = 5000;
-/** How long a start waits for others that migrate, or that hold a table: longer than a migration of many tasks takes. */
+/** How long a start waits for another migration, or for a session that holds a table. Longer than a migration of many tasks takes. */
 const PATIENCE_MS = 15 * 60_000;
 const TRY_MS = 250;
-/** Between two lines about the same wait. */
+/** Interval between messages about the same wait. */
 const TELL_MS = 10_000;
 const LOCK_NOT_AVAILABLE = '55P03';
 
 export interface MigrateOptions {
-  /** Told what a migration waits for, every few seconds. */
+  /** Called every few seconds with what the migration waits for. */
   readonly say?: (message: string) => void;
   readonly patienceMs?: number;
 }
 
 /**
- * Applies what a database lacks, and resolves with the names of it. All of it in one transaction, under a lock of that
- * transaction: several nodes may do this at once, through a pooler as well, and one that dies leaves nothing half done.
+ * Applies the pending migrations and resolves with their names. All of them run in one transaction under a lock that ends with it. So
+ * several nodes can call this at the same time, even through a pooler, and a node that dies leaves nothing half done.
  */
 export function migratePostgres(url: string, options: MigrateOptions = {}): Promise<readonly string[]> {
   return withDatabase(url, { writes: true }, async (db) => {
-    // A database that is up to date is left alone: no lock, and no right to change tables needed.
+    // An up-to-date database needs neither the lock nor the right to alter tables.
     if ((await pendingMigrations(db, 'postgres')).length === 0) return [];
     return inTurn(db, options, async (inside) => {
       const applied: string[] = [];
@@ -42,11 +42,13 @@ export function migratePostgres(url: string, options: MigrateOptions = {}): Prom
   });
 }
 
-/** Names of the migrations that a database lacks. */
+/** Names of the pending migrations of a database. */
 export const pendingInPostgres = (url: string): Promise<readonly string[]> =>
   withDatabase(url, { writes: false }, (db) => pendingMigrations(db, 'postgres'));
 
-/** Does `work` in a transaction that has the lock of migrations. Says who is in the way, and gives up in the end. */
+/**
+ * Runs `work` in a transaction that holds the lock of migrations. Reports which sessions it waits for, and fails after `patienceMs`.
+ */
 async function inTurn<T>(
   db: Kysely<unknown>,
   { say = () => undefined, patienceMs = PATIENCE_MS }: MigrateOptions,
@@ -69,14 +71,14 @@ async function inTurn<T>(
   }
 }
 
-/** Undefined where somebody else has the lock, or holds a table that is to be changed. */
+/** Undefined if another session holds the lock, or a table that must be altered. */
 async function tryInTurn<T>(
   db: Kysely<unknown>,
   work: (inside: Kysely<unknown>) => Promise<T>,
 ): Promise<{ readonly result: T } | undefined> {
   try {
     return await db.transaction().execute(async (inside) => {
-      // Whoever waits for a table makes all others wait behind it.
+      // A session that waits for a table lock makes all others wait behind it.
       await sql`set local lock_timeout = '5s'`.execute(inside);
       const { rows } = await sql<{
         granted: boolean;
@@ -89,7 +91,7 @@ async function tryInTurn<T>(
   }
 }
 
-/** The sessions that have the lock of migrations, or have held a table for seconds, in words. */
+/** Describes the sessions that hold the lock of migrations, or have held a table for seconds. */
 async function lockHolders(db: Kysely<unknown>): Promise<string> {
   const { rows } = await sql<{
     pid: number;
@@ -118,7 +120,7 @@ function stillLocked(holders: string, patienceMs: number): OnetakeError {
   return new OnetakeError(
     'migration_locked',
     503,
-    `The database is to be migrated, and has waited ${Math.round(patienceMs / 1000)} s for ${holders}. Wait until that ends, or end it ` +
+    `The database must be migrated, and the migration has waited ${Math.round(patienceMs / 1000)} s for ${holders}. Wait until that ends, or end it ` +
       '(select pg_terminate_backend(pid)), and start again.',
   );
 }
@@ -128,7 +130,7 @@ async function withDatabase<T>(
   { writes }: { readonly writes: boolean },
   work: (db: Kysely<unknown>) => Promise<T>,
 ): Promise<T> {
-  // No limit on how long a statement takes: others may wait for a long migration, on a connection that keeps alive.
+  // No statement timeout: a migration may take long, or wait for another one.
   const pool = new Pool({
     ...connectionTo(url),
     max: 1,
@@ -145,7 +147,7 @@ async function withDatabase<T>(
     throw unusableDatabase(url, error);
   } finally {
     await db.destroy();
-    // Kysely ends the pool only where it has asked something.
+    // Kysely ends the pool only if it has run a query.
     if (!pool.ending) await pool.end();
   }
 }

@@ -1,10 +1,10 @@
 import type { RowReader } from '../readRows.ts';
 import type { Connections } from './pool.ts';
 
-/** What the parts of the store work with. */
+/** What the parts of the store share. */
 export interface PostgresParts {
   readonly connections: Connections;
   readonly rows: RowReader;
-  /** The name of this node, at this moment. */
+  /** The current name of this node. */
   readonly node: () => string;
 }

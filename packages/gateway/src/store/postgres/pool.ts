@@ -4,18 +4,18 @@ import type { Log } from '../../observability/log.ts';
 import { asStoreError, isAnswer, isStalePlan, wasCut } from './errors.ts';
 import { connectionTo } from './url.ts';
 
-/** A statement: its text, and its name where the server is to keep its plan. */
+/** A statement. The server keeps its plan if it has a name. */
 export interface Statement {
   readonly name?: string;
   readonly text: string;
 }
 
-/** Runs a statement on some connection. Rows as objects; errors are those that callers of a store see. */
+/** Runs a statement on any connection. Resolves with its rows as objects; throws the errors that callers of a store see. */
 export type Run = <Row extends object>(statement: Statement, values?: readonly unknown[]) => Promise<Row[]>;
 
 export interface Connections {
   readonly run: Run;
-  /** As `run`, of a statement that only reads: once more on another connection where the first was lost. */
+  /** As `run`, for a statement that only reads: it is repeated once on another connection if the first was lost. */
   readonly read: Run;
   /** Statements on one connection, in one transaction. */
   transaction<T>(work: (run: Run) => Promise<T>): Promise<T>;
@@ -24,36 +24,36 @@ export interface Connections {
 
 export interface ConnectionOptions {
   readonly url: string;
-  /** Connections at a time. */
+  /** Most connections at a time. */
   readonly size: number;
-  /** False where each statement may meet another server session, as behind a pooler in transaction mode. */
+  /** False if each statement may run in another server session, as behind a pooler in transaction mode. */
   readonly namedStatements: boolean;
-  /** Uses after which a connection is closed; no limit unless told. */
+  /** Uses after which a connection is closed; unlimited by default. */
   readonly usesPerConnection?: number;
-  /** Longest wait for an answer, milliseconds. */
+  /** Longest wait for a response, in milliseconds. */
   readonly answerTimeoutMs?: number;
   readonly log?: Pick<Log, 'warn'>;
-  /** Told what a statement failed with, as the driver threw it. */
+  /** Called with the error of a failed statement, as the driver threw it. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** Longest wait for a connection, milliseconds: a caller is told to try again rather than held. */
+/** Longest wait for a connection. Afterwards the caller is asked to try again. Milliseconds. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** A connection that lost its other end must not hang a node for ever. Milliseconds. */
+/** Longest wait for a response: a connection whose other end is gone must not block a node for ever. Milliseconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 30_000;
-/** A process that is frozen, or a host that vanished, inside a transaction must not keep its locks: the server ends it. */
+/** The server ends a transaction of a frozen process or a vanished host, so that its locks are released. */
 const BEGIN = `begin; set local idle_in_transaction_session_timeout = '5s'`;
 /** PostgreSQL's `bigint`: https://www.postgresql.org/docs/current/catalog-pg-type.html. */
 const INT8 = 20;
 
-/** Times, money and versions fit into a number; `pg` would hand them out as text. For our own connections alone. */
+/** Returns `bigint` as a number: times, money and versions fit, and `pg` returns text by default. Only for our own connections. */
 const NUMBERS: CustomTypesConfig = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
     oid === INT8 ? Number : types.getTypeParser(oid, format),
 };
 
-/** Connections to PostgreSQL without state of their own: what works here works through a pooler in transaction mode. */
+/** Opens connections to PostgreSQL. They have no session state, so that they also work through a pooler in transaction mode. */
 export function openConnections(options: ConnectionOptions): Connections {
   const { log } = options;
   const pool = openPool(options);
@@ -64,7 +64,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     values: [...values],
   });
 
-  // Grows when plans went stale; connections of an earlier generation have such plans too.
+  // Increases when plans became stale: connections of an earlier generation have stale plans, too.
   let generation = 0;
   const generations = new WeakMap<PoolClient, number>();
   pool.on('connect', (client) => generations.set(client, generation));
@@ -77,7 +77,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     }
   }
 
-  /** Hands a connection back; one that did not answer may still be at work, or dead, and is closed. */
+  /** Runs `work` on a connection and releases it. A connection that did not answer may still be busy, or dead, and is closed. */
   async function attempt<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await checkOut();
     try {
@@ -95,7 +95,7 @@ export function openConnections(options: ConnectionOptions): Connections {
   async function withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     try {
       return await attempt(work).catch((error: unknown) => {
-        // Nothing of the work was done, or the server has rolled it back: once more, where the plans are made anew.
+        // Nothing was done, or the server has rolled it back. Try again on a connection that makes new plans.
         if (!isStalePlan(error)) throw error;
         log?.warn(
           { event: 'store.schema_changed', err: error },
@@ -118,7 +118,7 @@ export function openConnections(options: ConnectionOptions): Connections {
         return await run(statement, values);
       } catch (error) {
         if (!wasCut(error)) throw error;
-        // Whatever cut this one may have cut others: a turn, for the pool to hear of it.
+        // Other connections may be lost for the same reason. Wait for a turn of the event loop, so that the pool notices it.
         await turn();
         return run(statement, values);
       }
@@ -133,7 +133,7 @@ export function openConnections(options: ConnectionOptions): Connections {
           await client.query('commit');
           return result;
         } catch (error) {
-          // What went wrong first is what tells. A connection that cannot roll back is closed, which rolls back as well.
+          // The first error is the one to report. A connection that cannot roll back is closed, which rolls back as well.
           if (isAnswer(error)) await client.query('rollback').catch(() => generations.delete(client));
           throw error;
         }

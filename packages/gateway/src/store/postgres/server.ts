@@ -1,9 +1,9 @@
 import { OnetakeError } from '../../tasks/errors.ts';
 
-/** `idle_session_timeout` came with 14. */
+/** PostgreSQL 14 introduced `idle_session_timeout`. */
 const OLDEST_SERVER = 140_000;
 
-/** What a server says of itself. */
+/** What a server reports about itself. */
 export interface ServerFacts {
   readonly version: string;
   readonly versionNumber: number;
@@ -12,14 +12,14 @@ export interface ServerFacts {
   readonly readOnly: boolean;
 }
 
-/** Where statements run. */
+/** A connection, or a pool. */
 export interface Queryable {
   query(text: string): Promise<{ rows: readonly unknown[] }>;
 }
 
 /**
- * What speaks PostgreSQL's protocol and is another database, by its `version()`. Nodes know of each other by session-level
- * advisory locks, and hear of each other by LISTEN/NOTIFY: without both, tasks would be made twice.
+ * Other databases that speak PostgreSQL's protocol, recognized by their `version()`. Nodes detect each other with session-level
+ * advisory locks, and send each other messages with LISTEN/NOTIFY. Without both, tasks would be submitted twice.
  */
 const LOOK_ALIKES: readonly { readonly name: string; readonly is: RegExp }[] = [
   { name: 'CockroachDB', is: /CockroachDB/i },
@@ -34,18 +34,18 @@ const LOOK_ALIKES: readonly { readonly name: string; readonly is: RegExp }[] = [
   { name: 'Google Spanner', is: /Spanner/i },
 ];
 
-/** Addresses of services whose `version()` is that of the PostgreSQL that they imitate. */
+/** Host names of services that return the `version()` of the PostgreSQL that they imitate. */
 const LOOK_ALIKE_HOSTS: readonly { readonly name: string; readonly is: RegExp }[] = [
   { name: 'Amazon Aurora DSQL', is: /\.dsql(?:-[a-z]+)?\.[a-z0-9-]+\.on\.aws$/i },
   { name: 'CockroachDB', is: /\.cockroachlabs\.cloud$/i },
   { name: 'YugabyteDB', is: /\.ybdb\.io$/i },
 ];
 
-/** The name of the database that is not PostgreSQL, if it is one that is known. */
+/** The name of the database, if it is a known one other than PostgreSQL. */
 export const lookAlike = (version: string, host = ''): string | undefined =>
   (LOOK_ALIKES.find(({ is }) => is.test(version)) ?? LOOK_ALIKE_HOSTS.find(({ is }) => is.test(host)))?.name;
 
-/** Why a server cannot be used, with what to do; undefined where it can. */
+/** Why a server cannot be used and what to do about it; undefined if it can be used. */
 export function refusalOf(facts: ServerFacts): OnetakeError | undefined {
   const refuse = (code: string, message: string) => new OnetakeError(code, 503, message);
   if (facts.versionNumber < OLDEST_SERVER) {
@@ -64,7 +64,7 @@ export function refusalOf(facts: ServerFacts): OnetakeError | undefined {
   return undefined;
 }
 
-/** Why nothing can be written to a server at a start. */
+/** Why a server does not accept writes; undefined if it does. */
 export function readOnlyRefusal({
   inRecovery,
   readOnly,
@@ -83,12 +83,12 @@ export function readOnlyRefusal({
   return undefined;
 }
 
-/** Throws where the server is none that the gateway can use. `writes`: also where nothing can be written to it. */
+/** Throws if the gateway cannot use the server. `writes`: also if the server is read-only. */
 export async function assertUsable(
   server: Queryable,
   { host, writes }: { readonly host: string | undefined; readonly writes: boolean },
 ): Promise<void> {
-  // By itself: what imitates PostgreSQL may know none of the others.
+  // A query of its own: databases that imitate PostgreSQL may not know the settings below.
   const { rows: named } = await server.query('select version() as version');
   const [{ version } = { version: '' }] = named as readonly { version: string }[];
   const other = lookAlike(version, host);

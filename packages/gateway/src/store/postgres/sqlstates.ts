@@ -1,22 +1,22 @@
-/** What an error of PostgreSQL means for whoever asked. */
+/** What an error of PostgreSQL means for the caller. */
 export type Verdict =
-  /** Not now: the same statement may succeed later, by itself or once an operator has mended something. */
+  /** The same statement may succeed later, by itself or after an operator has fixed something. */
   | 'unavailable'
-  /** It stood in another transaction's way: done again, alone, it may succeed at once. */
+  /** A conflict with another transaction. Repeated alone, the statement may succeed at once. */
   | 'conflict'
-  /** The values themselves are at fault, and always will be. */
+  /** The values are invalid. Repeating the statement cannot help. */
   | 'refused';
 
 interface Classification {
   readonly verdict: Verdict;
-  /** The connection must not be used again: it is broken, or its session is in a state that is not ours. */
+  /** The connection must not be used again: it is broken, or its session is in an unknown state. */
   readonly drop?: true;
 }
 
 /**
- * Every class of SQLSTATE (PostgreSQL's Appendix A). Our statements are fixed and tested, so what is wrong with one as such
- * (a table that is gone, a right that was revoked, a feature that is missing) is a fault of the database, which an operator
- * can mend: not now. Only what is known to be about the values is refused, since a refusal may end a task.
+ * Every class of SQLSTATE (PostgreSQL's Appendix A). Our statements are fixed and tested. So if a statement itself fails (a table is
+ * missing, a right was revoked, a feature is not supported), the database has a problem that an operator can fix: `unavailable`. Only
+ * errors that are known to be about the values are `refused`, because a refusal may end a task.
  */
 const CLASSES: Readonly<Record<string, Classification>> = {
   '00': { verdict: 'unavailable' }, // Successful completion
@@ -65,15 +65,15 @@ const CLASSES: Readonly<Record<string, Classification>> = {
   XX: { verdict: 'unavailable', drop: true }, // Internal error
 };
 
-/** Codes that mean something else than their class does. */
+/** Codes whose meaning differs from that of their class. */
 const CODES: Readonly<Record<string, Classification>> = {
-  // Named statements that the session knows already: it is not the one that we left.
+  // The session already has this named statement: a pooler has moved us to another session.
   '42P05': { verdict: 'unavailable', drop: true },
 };
 
-/** Whether the code's class is in the tables. One that is not counts as "not now". */
+/** Whether the code's class is in the tables. A class that is not counts as `unavailable`. */
 export const isClassified = (code: string): boolean => code in CODES || code.slice(0, 2) in CLASSES;
 
-/** What a SQLSTATE means. One that nobody has heard of ends no task. */
+/** What a SQLSTATE means. An unknown one does not end a task. */
 export const classify = (code: string): Classification =>
   CODES[code] ?? CLASSES[code.slice(0, 2)] ?? { verdict: 'unavailable', drop: true };

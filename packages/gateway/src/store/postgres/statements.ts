@@ -14,13 +14,15 @@ import {
 import { CHANNEL, LIVING_NODES } from './nodes.ts';
 import type { Statement } from './pool.ts';
 
-/** Milliseconds UTC; the same within a statement, so that an index serves a comparison with it. */
+/**
+ * The database's time in milliseconds UTC. It is constant within a statement, so that an index can be used for comparisons with it.
+ */
 const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint';
 
-/** Tasks in one message: with 50 characters each it stays below the 8,000 bytes that a NOTIFY may hold. */
+/** Most tasks in one message. With 50 characters each, the message stays below the limit of NOTIFY, which is 8,000 bytes. */
 export const TASKS_IN_MESSAGE = 150;
 
-/** A parameter of `jsonRows` as rows, each with its place `n` in the batch beside its columns. */
+/** A parameter made by `jsonRows` as rows: each has its place `n` in the batch beside its columns. */
 const rowsOf = (parameter: number, columns: Readonly<Record<string, string>>, alias: string): string =>
   `json_to_recordset($${parameter}::json) as ${alias}(n integer, ${Object.entries(columns)
     .map(([name, type]) => `${name} ${type}`)
@@ -30,7 +32,7 @@ const insertLedger = (parameter: number, written: string): string => `
   insert into ledger (${listOf(LEDGER)})
   select ${listOf(LEDGER, 'l.')} from ${rowsOf(parameter, typesOf(LEDGER), 'l')} join ${written} using (n)`;
 
-/** Bytes that are there stay: a driver that was paused may only now begin what another has finished for it. */
+/** A row whose bytes are stored stays as it is: a driver that was paused may only now begin what another one has finished. */
 const PUT_MEDIA = `
   on conflict (id) do update set ${assign(MEDIA, 'excluded.')}
   where media.state = 'pending' or excluded.state = 'present'`;
@@ -47,10 +49,10 @@ const IDEMPOTENCY = { idempotency_key: 'text', body_hash: 'text', remembered_unt
 
 const statements = {
   /**
-   * A batch of acceptances: $1 tasks, $2 ledger, $3 media. Answers for each whether its key was free (or its own) and
-   * whether it was written. A key whose time is over is free. Of two nodes with one key the second waits here for the first,
-   * and then sees its row, although not yet its task: only what is in the row itself may be compared. All take keys in one
-   * order, so that two do not wait for each other.
+   * A batch of acceptances: $1 tasks, $2 ledger, $3 media. Returns for each whether its idempotency key was free (or its own) and
+   * whether it was written. An expired key is free. If two nodes use the same key, the second waits here for the first and then sees
+   * its idempotency row, but not yet its task: so only columns of the row itself may be compared. Keys are inserted in order, so that
+   * two nodes cannot deadlock.
    */
   accept: `
     with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...IDEMPOTENCY }, 'g')}),
@@ -80,16 +82,16 @@ const statements = {
       exists (select from written w where w.n = g.n) as written
     from given g`,
 
-  /** The task that a key stands for at the time $3. */
+  /** The task that was accepted with a key which is valid at the time $3. */
   remembered: `
     select i.body_hash, ${TASK_WITH_ATTEMPT}
     from idempotency i join tasks t on t.id = i.task_id ${JOIN_ATTEMPT}
     where i.project_id = $1 and i.key = $2 and i.expires_at > $3`,
 
   /**
-   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 the sender. Each is a compare-and-set: what
-   * another driver moved or took since is left alone, with all its rows. Answers with the places of those written, and
-   * tells them to the other nodes when it commits.
+   * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 the sender. Each is a compare-and-set: if
+   * another driver has moved or taken over the task since, the move is skipped with all its rows. Returns the places of the moves
+   * that were written, and notifies the other nodes when it commits.
    */
   commit: `
     with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM }, 'g')}),
@@ -115,11 +117,11 @@ const statements = {
   versions: 'select id, version from tasks where id = any($1::text[])',
 
   /**
-   * Takes unfinished tasks of owners that do not live: $1 the new owner, $2 how many. The owners there are, few beside their
-   * tasks, are read by jumping from one to the next in the index, and their tasks one owner after the other, so that no more
-   * are locked than are taken. (A range, although of one owner: after "=" the planner takes the order by id for enough, and
-   * may read all tasks in that order.) What another node adopts at this moment is passed over.
-   * The version moves on, so that a late write of the former owner fails on its compare-and-set.
+   * Takes over unfinished tasks of dead owners: $1 the new owner, $2 how many. There are few owners compared with their tasks. They
+   * are read by jumping from one to the next in the index, and then their tasks owner by owner, so that only tasks that are taken are
+   * locked. (The condition on the owner is a range: with "=", the planner is satisfied with the order by id and may read all tasks in
+   * that order.) Tasks that another node is adopting are skipped. The version increases, so that a late write of the former owner
+   * fails on its compare-and-set.
    */
   adopt: `
     with recursive owners as (
@@ -155,8 +157,8 @@ const statements = {
     order by t.owner, t.id limit $3`,
 
   /**
-   * $1 the former owner, $2 the new one, $3 ids and $4 versions, at most as many as a message holds, $5 the sender.
-   * What is being moved at this moment is passed over, as its version is about to be another.
+   * Transfers tasks: $1 the former owner, $2 the new one, $3 ids and $4 versions, at most as many as fit into a message, $5 the
+   * sender. Tasks that are being moved are skipped, because their version is about to change.
    */
   give: `
     with at_rest as materialized (
@@ -171,13 +173,13 @@ const statements = {
       'from', $5::text, 'kind', 'given', 'to', $2::text, 'tasks', json_agg(id))::text)
     from given having count(*) > 0`,
 
-  /** Tasks that have just been sent to an account; the words are compared by the caller. */
+  /** Tasks that are being submitted to an account. The caller compares their prompts. */
   submittingLike: `
     select t.id, t.version, t.owner, t.request
     from tasks t ${JOIN_ATTEMPT}
     where t.phase = 'submitting' and a.account_id = $1 and a.upstream_model = $2 and t.id <> $3`,
 
-  /** Held until the transaction ends: claims of one job come one after the other, on whatever nodes. */
+  /** Held until the transaction ends, so that claims of one job are made one after the other, whatever the node. */
   lockJob: `select pg_advisory_xact_lock(hashtextextended(json_build_array($1::text, $2::text)::text, 0))`,
   otherAttemptByUpstream: `
     select from attempts where account_id = $1 and upstream_id = $2 and not (task_id = $3 and number = $4) limit 1`,
@@ -196,14 +198,14 @@ const statements = {
   media: `select ${listOf(MEDIA)} from media where id = $1`,
   mediaKeys: `select id, storage_key from media where id = any($1::text[])`,
   mediaOf: `select ${listOf(MEDIA)} from media where task_id = $1 order by id`,
-  /** The node's clock may be ahead of all others: what is due by it is due only where the database's own clock agrees. */
+  /** The node's clock may be ahead of all others: a row is due only if the database's clock agrees. */
   sweepable: `
     select ${listOf(MEDIA)} from media
     where (expires_at <= least($1::bigint, ${DATABASE_NOW})
         or (state = 'pending' and created_at <= least($2::bigint, $2::bigint - $1::bigint + ${DATABASE_NOW})
         and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))
       and id <> all($3::text[]) limit $4`,
-  /** What another node removes at this moment is left to it. */
+  /** Rows that another node is removing are skipped. */
   removeMedia: `
     delete from media where id in (select id from media where id = any($1::text[]) for update skip locked)`,
 
@@ -221,7 +223,7 @@ const statements = {
     order by (case when checked_at > created_at then checked_at else created_at end) limit 10`,
   markChecked: `update media set checked_at = $2 where id = $1`,
 
-  /** What another node removes at this moment, or a submit renews, is passed over. */
+  /** Records that another node is removing, or that a submission is renewing, are skipped. */
   removeIdempotency: `
     with old as materialized (
       select project_id, key from idempotency where expires_at <= least($1::bigint, ${DATABASE_NOW})
@@ -247,8 +249,9 @@ const statements = {
     )
     select pg_notify('${CHANNEL}', json_build_object('from', $11::text, 'kind', 'keys')::text)`,
   /**
-   * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may go. The first revocation
-   * stands. The admin keys are locked, so that of two that are revoked at once the second sees the first gone.
+   * $1 the key's id, $2 when, $3 the audit row as JSON, $4 the sender, $5 whether the last admin key may be revoked. An earlier
+   * revocation stays as it is. The admin keys are locked, so that if two are revoked at once, the second one sees the first
+   * revocation.
    */
   revokeKey: `
     with admins as materialized (
@@ -303,7 +306,7 @@ const statements = {
   secret: `select value from secrets where name = $1`,
 
   readOnly: `select pg_is_in_recovery() as in_recovery, current_setting('transaction_read_only')::boolean as read_only`,
-  // Resolves with the tables that the gateway may no longer write, beside the row that it just wrote.
+  // Returns the tables that the gateway may no longer write, and writes a row.
   writeCheck: `
     with written as (
       insert into write_check (id, written) values (1, 1)
@@ -313,11 +316,11 @@ const statements = {
       select name from unnest($1::text[]) as t(name)
       where not (has_table_privilege(name, 'select') and has_table_privilege(name, 'insert') and has_table_privilege(name, 'update'))
     ) as denied from written`,
-  // A file of its own on the server's disk for a moment: rows that fit into free room of old pages would prove nothing.
+  // Creates a file of its own on the server's disk for a moment: rows that fit into free space of existing pages would prove nothing.
   spaceCheck: `create temporary table onetake_space_check on commit drop as select repeat('x', 1000) as bytes`,
 } as const;
 
-/** Every statement of the PostgreSQL store, under its name. */
+/** Every statement of the PostgreSQL store, by name. */
 export const SQL = Object.fromEntries(
   Object.entries(statements).map(([name, text]) => [name, { name: `onetake-${name}`, text }]),
 ) as { readonly [Name in keyof typeof statements]: Statement };

@@ -16,23 +16,23 @@ import { createWrites } from './writes.ts';
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; may lead through a pooler in transaction mode. */
   readonly url: string;
-  /** Whose name writes are told under; read at each write. */
+  /** Provides the current name of this node, with which writes send messages to other nodes. */
   readonly cluster: { readonly node: string };
   /** Connections at a time. */
   readonly poolSize: number;
-  /** Whether the server may keep plans by name: not through a pooler that knows no names. */
+  /** Whether statements are prepared under names; false behind a pooler in transaction mode. */
   readonly namedStatements: boolean;
-  /** Uses after which a connection is closed; no limit unless told. */
+  /** Uses after which a connection is closed; unlimited by default. */
   readonly usesPerConnection?: number;
-  /** Longest wait for an answer, milliseconds. Default: 15 seconds. */
+  /** Longest wait for a response, in milliseconds. Default: 15 seconds. */
   readonly answerTimeoutMs?: number;
   readonly log?: Pick<Log, 'warn' | 'error'>;
 }
 
-/** Batches of one kind on their way at a time, at most. More would only be smaller. */
+/** Most batches of one kind in flight. More of them would only be smaller. */
 const MOST_BATCHES = 8;
 
-/** The store that many nodes share: PostgreSQL 14 or newer. Migrates it if need be. */
+/** Opens the store that several nodes share: PostgreSQL 14 or newer. Applies pending migrations. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
   const space = createSpaceWatch();
   const connections = openConnections({ ...options, size: options.poolSize, onError: space.note });
@@ -51,7 +51,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     connections,
     rows,
     node,
-    // Acceptances and moves together leave a fifth of the connections to those who read.
+    // Acceptances and moves together leave a fifth of the connections for reads.
     concurrency: Math.max(1, Math.min(MOST_BATCHES, Math.floor(options.poolSize * 0.4))),
   });
   const parts: PostgresParts = { connections, rows, node };
@@ -63,12 +63,12 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresKeys(parts),
     ...postgresAccounts(parts),
     async secret(name, make) {
-      // Of nodes that start at once one writes; a second statement sees whose value stands.
+      // If several nodes start at once, one of them writes. The second statement sees which value was stored.
       await run(SQL.putSecret, [name, make()]);
       const [row] = await read<{ value: string }>(SQL.secret, [name]);
       return row?.value ?? '';
     },
-    // Other nodes tell that keys changed (`cluster/messages.ts`); there is nothing to look for here.
+    // Other nodes send messages when keys change (`cluster/messages.ts`), so there is nothing to poll.
     onExternalChange: () => () => undefined,
     unreadable: () => rows.unreadable,
     check,

@@ -33,7 +33,7 @@ export function postgresTasks({ connections, rows }: PostgresParts, writes: Writ
       const { accountId, upstreamId, number } = claimOf(move);
       return transaction(async (inside) => {
         await inside(SQL.lockJob, [accountId, upstreamId]);
-        // Its own statement, so that it sees what the one who held the lock before has written.
+        // A statement of its own, so that it sees what the previous holder of the lock has written.
         const others = await inside(SQL.otherAttemptByUpstream, [
           accountId,
           upstreamId,
@@ -117,7 +117,7 @@ export function postgresOwnership({ connections, rows, node }: PostgresParts): O
   };
 }
 
-/** Makes SQL and runs none: every statement goes through the same connections. */
+/** Builds SQL without running it: all statements go through the store's connections. */
 function queryBuilder(): Kysely<Tables> {
   return new Kysely<Tables>({
     dialect: {

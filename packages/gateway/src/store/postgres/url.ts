@@ -5,24 +5,24 @@ import { createSecureContext } from 'node:tls';
 import type { ClientConfig } from 'pg';
 import { OnetakeError } from '../../tasks/errors.ts';
 
-/** Where a database is, as libpq would read it. */
+/** The address of a database, as libpq reads it. */
 export interface DatabaseAddress {
-  /** Undefined: this machine, through its socket. */
+  /** Undefined for a socket on this machine. */
   readonly host: string | undefined;
   readonly port: number | undefined;
   readonly user: string | undefined;
   readonly password: string | undefined;
-  /** Undefined: of the same name as the user. */
+  /** Undefined for the database with the name of the user. */
   readonly database: string | undefined;
   /** libpq's other parameters, under its names. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The words of libpq's `sslmode`, and the one that node-postgres adds. */
+/** The values of libpq's `sslmode`, and the one that node-postgres adds. */
 const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
-/** Which servers a gateway may be sent to: it writes. */
+/** The values of `target_session_attrs` that suit a gateway, which writes. */
 const WRITABLE = ['any', 'read-write', 'primary'];
-/** Where servers put their sockets: Debian and most packages, and PostgreSQL as it is built. */
+/** Folders of server sockets: of Debian and most packages, and PostgreSQL's own default. */
 const SOCKET_FOLDERS = ['/var/run/postgresql', '/tmp'];
 const DEFAULT_PORT = 5432;
 const MAX_PORT = 65_535;
@@ -30,14 +30,17 @@ const MAX_PORT = 65_535;
 const EXAMPLE = 'postgres://user:password@host:5432/onetake';
 const FORM = /^postgres(?:ql)?:\/\/(?:([^/?]*)@)?([^/?@]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
 
-/** Reads what libpq takes: a URI, or `key=value` words. Throws, in words for whoever wrote it, what it cannot be. */
+/**
+ * Parses what libpq accepts: a URI, or `key=value` pairs. Throws an error that says what is wrong, to be read after the name of the
+ * setting.
+ */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const address = /^postgres(?:ql)?:\/\//.test(text) ? fromUri(text) : fromWords(text);
   const { sslmode, service, target_session_attrs: target } = address.parameters;
   if (service !== undefined)
     throw new TypeError('names a service of pg_service.conf, which is not read here; write its parts out');
   if (sslmode !== undefined && !SSL_MODES.includes(sslmode))
-    throw new TypeError(`has an sslmode that there is not; it is one of ${SSL_MODES.join(', ')}`);
+    throw new TypeError(`has an unknown sslmode; it is one of ${SSL_MODES.join(', ')}`);
   if (sslmode === 'verify-ca' && address.parameters.sslrootcert === undefined)
     throw new TypeError(
       'says sslmode=verify-ca without sslrootcert=FILE, the certificate to check against; or say verify-full',
@@ -81,7 +84,7 @@ function splitHost(authority: string): { host?: string; port?: string } {
   return { host: v6 ?? name ?? '', ...(port ? { port } : {}) };
 }
 
-/** `host=… dbname=…`, values with blanks in single quotes. */
+/** `host=… dbname=…`. Values with spaces are in single quotes. */
 function fromWords(text: string): DatabaseAddress {
   const word = /\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)\s*/gy;
   const parameters: Record<string, string> = {};
@@ -92,7 +95,9 @@ function fromWords(text: string): DatabaseAddress {
     end = match.index + whole.length;
   }
   if (end === 0 || end < text.length)
-    throw new TypeError(`must be a URL such as ${EXAMPLE}, or libpq's words, such as "host=… dbname=…"`);
+    throw new TypeError(
+      `must be a URL such as ${EXAMPLE}, or libpq's key=value pairs, such as "host=… dbname=…"`,
+    );
   return withoutBlanks({ parameters });
 }
 
@@ -105,7 +110,7 @@ interface Parts {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** What is empty is not there; what stands among the parameters counts, as with libpq. */
+/** Empty values count as missing. Parameters take precedence, as with libpq. */
 function withoutBlanks({ parameters, ...parts }: Parts): DatabaseAddress {
   const { host, hostaddr, port, user, password, dbname, ...others } = parameters;
   const portText = port || parts.port;
@@ -125,11 +130,11 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new TypeError('has a % that begins no code; write % as %25 in a password');
+    throw new TypeError('has a % that is not followed by a code; write % as %25 in a password');
   }
 }
 
-/** Throws, in words for whoever wrote it, what a URL cannot be, or what is wrong with the files of certificates that it names. */
+/** Throws an error that says what is wrong with a URL, or with the certificate files that it names. */
 export function checkDatabaseUrl(url: string): void {
   const tls = tlsOf(parseDatabaseUrl(url).parameters);
   if (typeof tls !== 'object') return;
@@ -145,7 +150,7 @@ export function checkDatabaseUrl(url: string): void {
   }
 }
 
-/** As the driver wants it. Reads the files of certificates that it names. */
+/** The driver's configuration for a URL. Reads the certificate files that the URL names. */
 export function connectionTo(url: string): ClientConfig {
   const { host, port, user, password, database, parameters, ssl } = explained(() => {
     const address = parseDatabaseUrl(url);
@@ -178,14 +183,14 @@ function explained<T>(read: () => T): T {
 }
 
 /**
- * TLS as libpq means its words, which node-postgres does not: `require` encrypts and checks nothing, unless a certificate to
- * check against is given. The words that leave it to the server mean none here, as without any.
+ * TLS with libpq's meaning of the parameters, from which node-postgres differs: `require` encrypts and checks nothing, unless a root
+ * certificate is given. The modes that leave the choice to the server (`allow`, `prefer`) mean no TLS here, as does no `sslmode`.
  */
 function tlsOf(parameters: DatabaseAddress['parameters']): ClientConfig['ssl'] {
   const { sslmode, sslrootcert, sslcert, sslkey } = parameters;
   if (sslmode === undefined && parameters.sslnegotiation !== 'direct') return undefined;
   if (sslmode === 'disable' || sslmode === 'allow' || sslmode === 'prefer') return false;
-  // The system's own certificates are what Node checks against when it is given none.
+  // Without a `ca`, Node checks against the system's certificates.
   const ca = sslrootcert && sslrootcert !== 'system' ? read('sslrootcert', sslrootcert) : undefined;
   const unchecked = sslmode === 'no-verify' || (sslmode === 'require' && sslrootcert === undefined);
   const chainOnly = sslmode === 'verify-ca' || (sslmode === 'require' && ca !== undefined);
@@ -214,12 +219,12 @@ function systemUser(): string | undefined {
   try {
     return userInfo().username;
   } catch {
-    // A container may run under a number that has no name.
+    // A container may run under a user id that has no name.
     return undefined;
   }
 }
 
-/** For messages: never with the password. */
+/** The database and its address for messages, without the password. */
 export function whereabouts(url: string): string {
   const { host, port, user, database } = parseDatabaseUrl(url);
   const place = host === undefined ? 'this machine' : `${host}${port === undefined ? '' : `:${port}`}`;

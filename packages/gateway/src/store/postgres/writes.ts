@@ -15,25 +15,25 @@ import { jsonRows } from './text.ts';
 export interface Writes {
   accept(acceptance: Acceptance): Promise<Accepted>;
   commit(move: Move, media: readonly MediaRow[]): Promise<boolean>;
-  /** A move by itself, on a connection that is in a transaction. */
+  /** Writes a single move, on a connection that is in a transaction. */
   commitWith(run: Run, move: Move): Promise<boolean>;
-  /** Ends the tries of acceptances; resolves once nothing is queued or on its way. */
+  /** Stops retrying acceptances. Resolves when nothing is queued or being sent. */
   close(): Promise<void>;
 }
 
 interface WritesOptions {
   readonly connections: Connections;
   readonly rows: RowReader;
-  /** The name that this node owns tasks under, at this moment. */
+  /** The name under which this node owns tasks at the moment. */
   readonly node: () => string;
-  /** Batches of each kind on their way at a time. */
+  /** Most batches of each kind in flight. */
   readonly concurrency: number;
 }
 
-/** How long an acceptance is tried again while the database is away: about as long as a restart takes. Milliseconds. */
+/** How long an acceptance is retried while the database is unavailable: about as long as a restart takes. Milliseconds. */
 const ACCEPT_PATIENCE_MS = 10_000;
 const ACCEPT_RETRY_MS = 200;
-/** Tries to take a key that was in use and then was not; a second one is rare already. */
+/** Tries to use a key that was in use and then became free. Even a second one is rare. */
 const MOST_ROUNDS = 10;
 
 export function createWrites({ connections, rows: reader, node, concurrency }: WritesOptions): Writes {
@@ -42,7 +42,7 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
 
   const accepting = createBatches<Acceptance, 'written' | 'there' | 'key_used'>({
     ...shared,
-    // Those of one key wait for each other here, as they would at the row.
+    // Acceptances with the same key wait for each other here, as they would for the lock of its row.
     nameOf: ({ task, idempotency }) =>
       idempotency ? JSON.stringify([task.projectId, idempotency.key]) : task.id,
     async send(acceptances) {
@@ -60,7 +60,7 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
 
   const committing = createBatches<MoveWrite, boolean>({
     ...shared,
-    // A statement changes a row once: moves of one task are of different batches.
+    // A statement can change a row only once, so moves of one task belong to different batches.
     nameOf: ({ move }) => move.task.id,
     send: (writes) => sendMoves(run, node(), writes),
   });
@@ -84,13 +84,13 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
         if (row && row.body_hash !== idempotency.bodyHash) return { outcome: 'conflict' };
         if (row) return { outcome: 'replayed', task: reader.one(TASK, row) };
       }
-      // What was in the way has gone in between, with the key's time: it is free now.
+      // The key has expired meanwhile and is free now.
     }
-    throw new Error(`${task.id} is neither accepted nor in the way of another task`);
+    throw new Error(`${task.id} could not be accepted, and the task with its key could not be found`);
   }
 
   return {
-    /** Tried again while the database is away: writing the same task twice is the same as writing it once. */
+    /** Retried while the database is unavailable: writing the same task twice is the same as writing it once. */
     async accept(acceptance) {
       const givenUpAt = performance.now() + ACCEPT_PATIENCE_MS;
       for (;;) {
@@ -163,6 +163,6 @@ const ledgerRows = (n: number, task: Task, rows: Move['ledger'], at: number): ob
     created_at: at,
   }));
 
-/** The last of those with one id: a statement writes a row once. */
+/** The last row of each id, because a statement can write a row only once. */
 export const mediaRows = (n: number, rows: readonly MediaRow[]): object[] =>
   [...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({ n, ...mediaToRow(row) }));

@@ -9,7 +9,7 @@ interface StateColumns extends AccountColumns {
   readonly updated_at: number;
 }
 
-/** What the one node of the embedded store learns of its accounts: kept for its next start and for the command line. */
+/** Stores what the only node knows about its accounts, for its next start and for the command line. */
 function accountsIn(db: Database) {
   const state = db.prepare<[string], StateColumns>('select * from account_state where account_id = ?');
   const states = db.prepare<[], StateColumns>('select * from account_state order by account_id');
@@ -27,10 +27,10 @@ function accountsIn(db: Database) {
     'update account_state set blocked_until = 0, revision = revision + 1 where account_id = ? and failures > 0',
   );
 
-  /** `Store.shareAccounts` of a store with one node: it has everything, and nobody to tell. */
+  /** Grants everything to the only node. */
   function grantOf({ account, limit, trouble }: AccountReport, now: number): AccountGrant {
     const row = state.get(account);
-    // A wall clock that was set back meanwhile makes no wait longer than it was.
+    // If the wall clock was set back meanwhile, the wait must not become longer.
     const left = row ? Math.min(row.blocked_until - now, row.blocked_until - row.updated_at) : 0;
     return {
       account,
@@ -50,7 +50,7 @@ function accountsIn(db: Database) {
   }
 
   return {
-    /** Within a transaction. */
+    /** Must be called within a transaction. */
     share(reports: readonly AccountReport[], now: number): AccountGrant[] {
       for (const { account, trouble } of reports) {
         if (!trouble) continue;

@@ -5,10 +5,10 @@ import { FOLDER_MODE, makePrivateFile } from '../folder/files.ts';
 import { unusableFolder } from '../folder/lock.ts';
 import { retryWhileLocked } from './locked.ts';
 
-/** Where the embedded database of a data folder is. */
+/** The path of the database in a data folder. */
 export const sqlitePath = (dir: string): string => join(dir, 'onetake.db');
 
-/** Makes the data folder where it is missing, and throws what is wrong with its place. */
+/** Creates the data folder if it is missing. Throws an error that says why it cannot be created. */
 export function makeFolder(dir: string): void {
   try {
     makeFolders(dir);
@@ -18,7 +18,7 @@ export function makeFolder(dir: string): void {
   }
 }
 
-/** One by one: with `recursive`, Node tries for ever where a folder that is there takes no other, as below /proc. */
+/** One by one: with `recursive`, Node loops for ever if an existing folder accepts no subfolder, such as /proc. */
 function makeFolders(dir: string): void {
   const path = resolve(dir);
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
@@ -26,14 +26,14 @@ function makeFolders(dir: string): void {
   try {
     mkdirSync(path, FOLDER_MODE);
   } catch (error) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have created it meanwhile.
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
 
-/** Opens the database of a data folder; made where it is missing. */
+/** Opens the database of a data folder. Creates it if it is missing. */
 export async function openSqliteFile(dir: string): Promise<Database.Database> {
-  // SQLite gives its log the mode of the database.
+  // SQLite gives its write-ahead log the file mode of the database.
   makePrivateFile(sqlitePath(dir));
   const db = new Database(sqlitePath(dir), { timeout: 0 });
   try {

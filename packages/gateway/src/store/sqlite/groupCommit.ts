@@ -9,21 +9,21 @@ interface Queued {
   readonly write: () => unknown;
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
-  /** When it is given up if the file stays locked until then; monotonic milliseconds. */
+  /** When the write fails if the file is still locked. Monotonic milliseconds. */
   readonly patientUntil: number;
 }
 
 interface GroupCommitOptions {
   /** How long a write waits for another process that has the file locked, milliseconds. */
   readonly lockPatienceMs?: number;
-  /** Throws where nothing must be written now; asked before each group. */
+  /** Called before each group. Throws if nothing may be written now. */
   readonly requireWritable?: () => void;
 }
 
 /**
- * Group commit: every write queued in one turn of the event loop shares one durable transaction, so that a burst of
- * transitions costs one fsync. Each write has a savepoint of its own: one that throws fails alone. While another process has
- * the file locked, writes gather and are tried again.
+ * Group commit: every write queued in one turn of the event loop shares one durable transaction, so that a burst of transitions costs
+ * one fsync. Each write has a savepoint of its own: one that throws fails alone. While another process has locked the file, writes
+ * stay queued and are retried.
  */
 export function createGroupCommit(
   db: Database,
@@ -32,13 +32,13 @@ export function createGroupCommit(
   let queue: Queued[] = [];
   let scheduled = false;
   let lockedTries = 0;
-  // better-sqlite3 makes a transaction inside a transaction a savepoint.
+  // better-sqlite3 makes a nested transaction a savepoint.
   const alone = db.transaction((write: () => unknown) => write());
   const begin = db.prepare('begin immediate');
   const commit = db.prepare('commit');
   const rollback = db.prepare('rollback');
 
-  /** Runs the writes in the transaction that has begun; returns how each is settled once it is durable. */
+  /** Runs the writes in the open transaction and commits it. Returns functions that settle the writes. */
   function runGroup(group: readonly Queued[]): (() => void)[] {
     const settled: (() => void)[] = [];
     for (const { write, resolve, reject } of group) {
@@ -46,7 +46,7 @@ export function createGroupCommit(
         const value = alone(write) as never;
         settled.push(() => resolve(value));
       } catch (error) {
-        // Some errors (disk full, I/O) take the whole transaction with them, and with it the writes before this one.
+        // Some errors (disk full, I/O) roll back the whole transaction, including the writes before this one.
         if (!db.inTransaction) throw error;
         settled.push(() => reject(asStoreError(error)));
       }
@@ -103,18 +103,18 @@ export function createGroupCommit(
     });
 }
 
-/** What SQLite says of the values themselves; its other errors mean that it cannot write now. */
+/** SQLite's errors about the values of a write. Its other errors mean that it cannot write now. */
 const REFUSALS = ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE'];
 
 function asStoreError(error: unknown): unknown {
-  // What better-sqlite3 throws before SQLite is asked: a value that no column can hold.
+  // Thrown by better-sqlite3 itself for a value that no column can store.
   if (error instanceof TypeError || error instanceof RangeError) return new StoreRefused(error);
   if (!(error instanceof Sqlite.SqliteError)) return error;
   if (REFUSALS.some((code) => error.code.startsWith(code))) return new StoreRefused(error);
   return new StoreUnavailable(`${whyNot(error.code)}; nothing was accepted. Try again shortly.`, 5, error);
 }
 
-/** In words that anybody may read; the code is in the log. */
+/** The reason for API clients. The code is in the log. */
 function whyNot(code: string): string {
   if (code.startsWith('SQLITE_FULL')) return 'The disk of the gateway is full';
   if (code.startsWith('SQLITE_READONLY')) return 'The data folder of the gateway is read-only';

@@ -3,8 +3,8 @@ import Sqlite from 'better-sqlite3';
 import { StoreUnavailable } from '../errors.ts';
 
 /**
- * How long a write waits for another process that has the database file locked. The command line writes beside the gateway for a
- * moment at a time; whoever holds a transaction open for longer is told to the callers. Milliseconds.
+ * How long a write waits for another process that has locked the database file. The command line locks it only for moments. If a
+ * transaction stays open for longer, callers get an error. Milliseconds.
  */
 export const LOCK_PATIENCE_MS = 5000;
 
@@ -25,8 +25,8 @@ export function databaseLocked(cause: unknown): StoreUnavailable {
 }
 
 /**
- * Does `work`, again and again while another process has the file locked. SQLite's own waiting (`busy_timeout`) would stop the
- * whole process meanwhile, since better-sqlite3 is synchronous. Throws a 503 after `patienceMs`.
+ * Runs `work` and retries it while another process has locked the file. SQLite's own `busy_timeout` would block the whole process,
+ * because better-sqlite3 is synchronous. Throws a 503 after `patienceMs`.
  */
 export async function retryWhileLocked<T>(
   work: () => T | Promise<T>,

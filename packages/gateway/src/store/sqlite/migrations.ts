@@ -8,7 +8,7 @@ import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
 import { retryWhileLocked } from './locked.ts';
 import { applyOrComplete } from './repair.ts';
 
-/** Applies what the database of a data folder lacks, and resolves with the names of it. */
+/** Applies the pending migrations of a data folder's database, and resolves with their names. */
 export async function migrateSqlite(dir: string): Promise<readonly string[]> {
   makeFolder(dir);
   try {
@@ -19,12 +19,12 @@ export async function migrateSqlite(dir: string): Promise<readonly string[]> {
 }
 
 /**
- * As `migrateSqlite`, of an open database that nothing else uses yet. Each migration and the note of it are one transaction: a
- * process that is killed leaves all of it or nothing. Of several that start at once, one applies each.
+ * As `migrateSqlite`, for an open database that nothing else uses yet. Each migration and its record are one transaction, so that a
+ * process that is killed leaves all of it or nothing. If several processes start at once, each migration is applied by one of them.
  */
 export async function migrateDatabase(db: Kysely<unknown>): Promise<readonly string[]> {
   const applied: string[] = [];
-  // A database that is up to date is not locked for it.
+  // An up-to-date database is not locked.
   while ((await pendingMigrations(db, 'sqlite')).length > 0) {
     const name = await inTransaction(db, (inside) =>
       applyNextMigration(inside, 'sqlite', (step, up) => applyOrComplete(inside, step, up)),
@@ -34,13 +34,13 @@ export async function migrateDatabase(db: Kysely<unknown>): Promise<readonly str
   return applied;
 }
 
-/** Names of the migrations that it lacks; makes nothing. */
+/** Names of the pending migrations. Creates nothing. */
 export async function pendingInSqlite(dir: string): Promise<readonly string[]> {
   if (!existsSync(sqlitePath(dir))) return Object.keys(migrationsFor('sqlite'));
   return withDatabase(new Database(sqlitePath(dir)), (db) => pendingMigrations(db, 'sqlite'));
 }
 
-/** Kysely's own transactions begin without the lock to write, and may then be refused it half way. */
+/** Kysely's own transactions begin without the write lock, and may then be refused it half way. */
 function inTransaction<T>(db: Kysely<unknown>, work: (inside: Kysely<unknown>) => Promise<T>): Promise<T> {
   return db.connection().execute(async (inside) => {
     await retryWhileLocked(() => sql`begin immediate`.execute(inside));
@@ -49,7 +49,7 @@ function inTransaction<T>(db: Kysely<unknown>, work: (inside: Kysely<unknown>) =
       await sql`commit`.execute(inside);
       return result;
     } catch (error) {
-      // Refused where SQLite has rolled back by itself, as after a full disk.
+      // Fails if SQLite has already rolled back by itself, as after a full disk.
       await sql`rollback`.execute(inside).catch(() => undefined);
       throw error;
     }

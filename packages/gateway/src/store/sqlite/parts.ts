@@ -2,7 +2,7 @@ import type { RowReader } from '../readRows.ts';
 import type { GroupCommit } from './groupCommit.ts';
 import type { prepareStatements } from './statements.ts';
 
-/** What the parts of the store work with. */
+/** What the parts of the store share. */
 export interface SqliteParts {
   readonly sql: ReturnType<typeof prepareStatements>;
   readonly rows: RowReader;

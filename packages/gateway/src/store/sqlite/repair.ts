@@ -12,12 +12,12 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import { migrationsFor } from '../migrations/index.ts';
 
 /*
- * Earlier versions applied migrations statement by statement, without a transaction. A process that was killed meanwhile has left
- * some of a step's tables and indexes, and no note of it. Each statement was whole or not there, so the step can be
- * completed: what exists is kept, and compared with what it should be.
+ * Earlier versions applied migrations statement by statement, without a transaction. A process that was killed in between has left
+ * some of a migration's tables and indexes, and no record of it. Each statement was applied completely or not at all. So the
+ * migration can be completed: what exists is kept, and compared with what it should be.
  */
 
-/** Steps that may have been left half done. Those that come later are applied in a transaction by every version. */
+/** Migrations that may have been left half done. Every version applies later ones in a transaction. */
 const STEPS: ReadonlySet<string> = new Set(['0001_initial', '0002_cluster', '0003_accounts']);
 
 const createWhatIsMissing: KyselyPlugin = {
@@ -31,7 +31,7 @@ const createWhatIsMissing: KyselyPlugin = {
 
 type Up = (db: Kysely<unknown>) => Promise<void>;
 
-/** Applies a step, or completes it. Throws a 503 where something of another shape is in its place. */
+/** Applies or completes a migration. Throws a 503 if an existing table or index differs from that of the migration. */
 export async function applyOrComplete(db: Kysely<unknown>, name: string, up: Up): Promise<void> {
   if (!STEPS.has(name)) return up(db);
   await up(db.withPlugin(createWhatIsMissing));
@@ -47,11 +47,11 @@ export async function applyOrComplete(db: Kysely<unknown>, name: string, up: Up)
 
 interface SchemaObject {
   readonly name: string;
-  /** As SQLite keeps it: without `if not exists`. */
+  /** As SQLite stores it: without `if not exists`. */
   readonly sql: string;
 }
 
-/** What a new database has after a step. */
+/** The schema of a new database after a migration. */
 async function schemaAfter(last: string): Promise<readonly SchemaObject[]> {
   const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database: new Database(':memory:') }) });
   try {
@@ -66,7 +66,7 @@ async function schemaAfter(last: string): Promise<readonly SchemaObject[]> {
 }
 
 async function schemaOf(db: Kysely<unknown>): Promise<readonly SchemaObject[]> {
-  // Those that SQLite makes for constraints have no text of their own.
+  // Indexes that SQLite creates for constraints have no SQL text.
   const objects = sql<SchemaObject>`select name, sql from sqlite_schema where sql is not null`;
   return (await objects.execute(db)).rows;
 }

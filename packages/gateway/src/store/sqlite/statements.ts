@@ -59,7 +59,7 @@ function taskStatements(db: Database) {
     submittingAt: db.prepare<[string, string, string], TaskWithAttempt>(
       `${SELECT_TASKS} where t.phase = 'submitting' and a.account_id = ? and a.upstream_model = ? and t.id <> ?`,
     ),
-    /** False where a task with this id is there already. */
+    /** False if a task with this id already exists. */
     insertTask: (task: Task): boolean => insertTask.run(taskToRow(task)).changes === 1,
     updateTask: (task: Task, from: { phase: Phase; version: number }): boolean =>
       updateTask.run({ ...taskToRow(task), from_phase: from.phase, from_version: from.version }).changes ===
@@ -130,7 +130,7 @@ function mediaStatements(db: Database) {
     mediaOf: db.prepare<[string], MediaTableRow>(
       `select ${listOf(MEDIA)} from media where task_id = ? order by id`,
     ),
-    /** The third is a JSON array of ids that are passed over. */
+    /** The third parameter is a JSON array of ids to skip. */
     sweepable: db.prepare<[number, number, string, number], MediaTableRow>(`
       select ${listOf(MEDIA)} from media where (expires_at <= ? or (state = 'pending' and created_at <= ?
         and not exists (select 1 from tasks where tasks.id = media.task_id and tasks.phase not in ('succeeded', 'failed'))))

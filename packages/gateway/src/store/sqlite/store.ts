@@ -17,15 +17,15 @@ import { prepareStatements } from './statements.ts';
 import { sqliteOwnership, sqliteTasks } from './tasks.ts';
 
 export interface SqliteOptions {
-  /** The data folder; made where it is missing. */
+  /** The data folder. It is created if it is missing. */
   readonly dir: string;
   /** True for the gateway, which must be the folder's only driver; false for the command line beside it. */
   readonly exclusive: boolean;
-  /** Opens a backup that was not recovered yet, in order to do so. */
+  /** Allows to open a backup that was not recovered yet, in order to recover it. */
   readonly recovering?: boolean;
   /** How often to look for another process's writes, in milliseconds. */
   readonly foreignChangeMs?: number;
-  /** How long a write waits for another process that has the file locked, milliseconds. */
+  /** How long a write waits for another process that has locked the file, in milliseconds. */
   readonly lockPatienceMs?: number;
   readonly log?: Pick<Log, 'error'>;
 }
@@ -35,7 +35,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   makeFolder(options.dir);
   const lock = options.exclusive ? lockFolder(options.dir) : undefined;
   try {
-    // Under the lock, since an import or a backup that holds it may be marking the folder at this moment.
+    // Under the lock, because an import or a backup that holds it may be marking the folder.
     refuseMovedFolder(options.dir);
     if (options.exclusive && !options.recovering) refuseBackupFolder(options.dir);
     return await openLocked(options, () => lock?.release());
@@ -99,10 +99,10 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     async close() {
       for (const timer of timers) clearInterval(timer);
       try {
-        // One more turn of the group commit: what was queued before this call is durable when it resolves.
+        // One more turn of the group commit: what was queued before this call is durable once it resolves.
         await inGroup(() => undefined);
       } catch {
-        // Each write that was queued was told why; there is nothing more to wait for.
+        // Every queued write was rejected with the reason; there is nothing more to wait for.
       } finally {
         db.close();
         unlock();

@@ -10,7 +10,7 @@ export async function createPooler(
   url: string,
   { sessions = 2, share = true } = {},
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const free: Session[] = await Promise.all(Array.from({ length: sessions }, () => openLease(url)));
+  const free: Session[] = await Promise.all(Array.from({ length: sessions }, () => openSession(url)));
   const all = [...free];
   const waiting: ((session: Session) => void)[] = [];
   const clients = new Set<Socket>();
@@ -80,7 +80,7 @@ interface Session {
   close(): Promise<void>;
 }
 
-async function openLease(url: string): Promise<Session> {
+async function openSession(url: string): Promise<Session> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
