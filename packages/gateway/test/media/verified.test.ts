@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createFileStorage } from '../../src/media/files/storage.ts';
 import type { MediaStorage } from '../../src/media/media.ts';
 import { createVerifiedMedia, type Damage, type StoredObject } from '../../src/media/verified.ts';
+import { eventually } from '../support/eventually.ts';
 import { readAll } from '../support/http/readAll.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { put } from './storageContract.ts';
@@ -18,9 +19,12 @@ const row: StoredObject = {
   sha256: createHash('sha256').update(BYTES).digest('hex'),
 };
 
-async function world(change: (storage: MediaStorage) => Partial<MediaStorage> = () => ({})) {
+async function world(
+  change: (storage: MediaStorage) => Partial<MediaStorage> = () => ({}),
+  bytes: Buffer = BYTES,
+) {
   const files = createFileStorage({ root: await tempFolder() });
-  await put(files, row.storageKey, BYTES);
+  await put(files, row.storageKey, bytes);
   let wholeReads = 0;
   const told: Damage[] = [];
   const warned = Promise.withResolvers<void>();
@@ -95,6 +99,133 @@ describe('what counts as damaged', () => {
     const damaged = { ...row, state: 'damaged' } as const;
     await expect(w.media.stat(damaged)).rejects.toMatchObject({ code: 'media_damaged' });
     await expect(w.media.read(damaged)).rejects.toMatchObject({ code: 'media_damaged' });
+  });
+});
+
+describe('an object', () => {
+  const short = BYTES.subarray(0, 9999);
+  const other = Buffer.alloc(BYTES.length, 'x');
+  const { sha256: _, ...byLength } = row;
+  const { bytes: __, ...byDigest } = row;
+  const { bytes: ___, ...byNothing } = byLength;
+
+  it.each<[string, StoredObject, Buffer, object | undefined]>([
+    ['is whole', row, BYTES, undefined],
+    ['is shorter', row, short, { problem: 'length', detail: '9999 bytes instead of 10000' }],
+    [
+      'has other bytes',
+      row,
+      other,
+      { problem: 'digest', detail: expect.stringContaining(`of ${row.sha256}`) },
+    ],
+    ['has the length that alone is known', byLength, other, undefined],
+    [
+      'has not the length that alone is known',
+      byLength,
+      short,
+      { problem: 'length', detail: '9999 bytes instead of 10000' },
+    ],
+    ['has not the digest that alone is known', byDigest, short, { problem: 'digest' }],
+    ['is there, of which nothing is known', byNothing, short, undefined],
+    ['is not there', { ...row, storageKey: 'video/2.mp4' }, BYTES, { problem: 'missing' }],
+  ])('that %s is told so', async (_what, given, bytes, damage) => {
+    const w = await world(() => ({}), bytes);
+    const verdict = await w.media.verify(given);
+    if (damage) expect(verdict).toMatchObject(damage);
+    else expect(verdict).toBeUndefined();
+  });
+
+  it('that has another length, or is not there, is no answer, and is looked at again', async () => {
+    const w = await world(() => ({}), short);
+    await expect(w.media.stat(row)).rejects.toMatchObject({ code: 'media_damaged', status: 502 });
+    await eventually(() => expect(w.told).toMatchObject([{ problem: 'length' }]));
+    const gone = { ...row, storageKey: 'video/2.mp4' };
+    await expect(w.media.stat(gone)).rejects.toMatchObject({ code: 'media_missing', status: 502 });
+    await eventually(() => expect(w.told).toMatchObject([{}, { problem: 'missing' }]));
+    await expect(w.media.read(gone)).rejects.toMatchObject({ code: 'media_missing', status: 502 });
+    await eventually(() => expect(w.told).toHaveLength(3));
+  });
+
+  it('of which a part does not come whole is looked at again, though it was found whole before', async () => {
+    let lies = false;
+    const w = await world((storage) => ({
+      read: async (key, range) =>
+        lies && range ? Readable.from([Buffer.from('x')]) : storage.read(key, range),
+    }));
+    await w.media.verify(row);
+    lies = true;
+    await expect(w.media.read(row, PART).then(readAll)).rejects.toMatchObject({ code: 'media_damaged' });
+    await eventually(() => expect(w.wholeReads()).toBe(2));
+  });
+
+  it('whose storage fails is neither damaged nor missing', async () => {
+    const away = new Error('away');
+    const w = await world(() => ({ read: () => Promise.reject(away) }));
+    await expect(w.media.read(row)).rejects.toBe(away);
+    expect(w.told).toEqual([]);
+  });
+
+  it('is checked by its digest where the range is all of it', async () => {
+    const w = await world(() => ({}), other);
+    const all = (end: number) => w.media.read(row, { start: 0, end }).then(readAll);
+    await expect(all(BYTES.length - 1)).rejects.toMatchObject({ code: 'media_damaged' });
+    expect(await all(BYTES.length - 2)).toHaveLength(BYTES.length - 1);
+  });
+
+  it('is not looked at because of a part where no digest is known', async () => {
+    const w = await world();
+    await readAll(await w.media.read(byLength, PART));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(w.wholeReads()).toBe(0);
+  });
+});
+
+describe('the reads in the background', () => {
+  it('end when the gateway does, and nobody is told of what they did not see', async () => {
+    const sources: Readable[] = [];
+    const w = await world((storage) => ({
+      async read(key, range) {
+        if (range) return storage.read(key, range);
+        const endless = new Readable({ read: () => undefined });
+        sources.push(endless);
+        return endless;
+      },
+    }));
+    await part(w);
+    await eventually(() => expect(sources).toHaveLength(1));
+    w.media.close();
+    await eventually(() => expect(sources[0]?.destroyed).toBe(true));
+    await part(w);
+    await expect(w.media.verify(row)).rejects.toThrow('the gateway stops');
+    expect(sources).toHaveLength(2);
+    expect(w.told).toEqual([]);
+  });
+
+  it('are two at a time, and a hundred wait at most', async () => {
+    const waiting: (() => void)[] = [];
+    let begun = 0;
+    const w = await world((storage) => ({
+      stat: async () => {
+        begun += 1;
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        return undefined;
+      },
+      read: async (_key, range) => storage.read(row.storageKey, range),
+    }));
+    const readPart = async (n: number) =>
+      readAll(await w.media.read({ ...row, storageKey: `video/${n}.mp4` }, PART));
+    for (let n = 0; n < 110; n++) await readPart(n);
+    expect(begun).toBe(2);
+    await eventually(() => {
+      for (const go of waiting.splice(0)) go();
+      expect(w.told).toHaveLength(102);
+    });
+    // There is room again, also for one that was passed over.
+    await readPart(109);
+    await eventually(() => {
+      for (const go of waiting.splice(0)) go();
+      expect(w.told).toHaveLength(103);
+    });
   });
 });
 

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createWorld } from '../../support/engineWorld.ts';
+import { START_OF_TIME } from '../../support/builders.ts';
+import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
+import type { RecordingProvider } from '../../support/recordingProvider.ts';
+import type { AnswerStep } from '../../support/servers/recordingUpstream.ts';
 
 const DEADLINE_MS = 600_000;
 const settings = { taskDeadlineMs: DEADLINE_MS };
@@ -86,5 +89,119 @@ describe('an upstream that finishes after the task has expired', () => {
     expect(asked).toBeLessThan(60);
     await world.advance(24 * 3_600_000);
     expect(world.upstream.count('ask', id) - before).toBe(asked);
+  });
+
+  describe('has its bounds', () => {
+    const HOUR = 3_600_000;
+    /** A world with an expired task whose job goes on, and when it was asked about since. */
+    async function expired(options: WorldOptions = {}) {
+      const asked: number[] = [];
+      const calls: [number, number][] = [];
+      const world: World = await createWorld({
+        settings,
+        abilities: [],
+        behaviour: () => ({ answers: ['in_progress'] }),
+        ...options,
+        provider: (provider, account) => {
+          const own = options.provider?.(provider as RecordingProvider, account) ?? provider;
+          return {
+            ...own,
+            ask(handle, signal) {
+              asked.push(world.timers.trueTime());
+              return own.ask(handle, signal);
+            },
+          };
+        },
+        parts: ({ store }) => ({
+          store: {
+            ...store,
+            expiredSince(since, limit) {
+              calls.push([since, limit]);
+              return store.expiredSince(since, limit);
+            },
+          },
+        }),
+      });
+      const { id } = await world.submit();
+      const task = await world.ends(id);
+      await world.idle();
+      asked.splice(0);
+      const since = task.completedAt ?? 0;
+      return { world, id, calls, since, waits: () => asked.map((at, n) => at - (asked[n - 1] ?? since)) };
+    }
+
+    it('is asked after a minute, and then after twice the time, an hour at most', async () => {
+      const { world, waits } = await expired();
+      await world.advance(4 * HOUR);
+      const minutes = [1, 2, 4, 8, 16, 32, 60, 60];
+      expect(waits()).toEqual(minutes.map((wait) => wait * 60_000));
+    });
+
+    it('is asked again after answers that did not come', async () => {
+      let answer: AnswerStep = 'in_progress';
+      const { world, id, waits } = await expired({ behaviour: () => ({ answers: [answer] }) });
+      answer = { error: 'upstream_unavailable' };
+      await world.advance(HOUR / 2);
+      answer = 'succeeded';
+      await world.advance(HOUR);
+      expect(waits()).toEqual([1, 2, 4, 8, 16].map((wait) => wait * 60_000));
+      expect((await world.task(id)).attempt?.outcome).toBe('late');
+    });
+
+    it('is left alone once it has failed, or has finished', async () => {
+      let over: 'failed' | 'succeeded' | undefined;
+      for (const end of ['failed', 'succeeded'] as const) {
+        over = undefined;
+        const { world, waits } = await expired({
+          behaviour: () => ({
+            answers: [
+              over === undefined
+                ? 'in_progress'
+                : over === 'failed'
+                  ? { failed: 'upstream_failed', message: 'No.' }
+                  : 'succeeded',
+            ],
+          }),
+        });
+        over = end;
+        await world.advance(12 * HOUR);
+        expect(waits()).toEqual([60_000]);
+      }
+    });
+
+    it('is no longer asked once the gateway stops', async () => {
+      const { world, waits } = await expired();
+      await world.advance(60_000);
+      await world.engine.drain(1000);
+      await world.advance(12 * HOUR);
+      expect(waits()).toEqual([60_000]);
+    });
+
+    it('is looked for among those of two days, a thousand at most', async () => {
+      const { calls } = await expired();
+      expect(calls).toEqual([[START_OF_TIME - 48 * HOUR, 1000]]);
+    });
+
+    it('is followed for the rest of its two days by the next process, and not longer where the clock was set back', async () => {
+      const { world } = await expired();
+      const follow = async (downMs: number) => {
+        const next = await world.crash({ settings, abilities: [], downMs });
+        const before = next.upstream.count('ask');
+        await next.advance(60 * HOUR);
+        return next.upstream.count('ask') - before;
+      };
+      // After 47 hours there is time for one and two, four, eight, sixteen minutes.
+      expect(await follow(47 * HOUR)).toBe(5);
+    });
+
+    it('is stopped where it can be, and what that says is of no concern', async () => {
+      const { world, id, waits } = await expired({
+        abilities: ['cancel'],
+        behaviour: () => ({ answers: ['in_progress'], cancel: [{ error: 'upstream_unavailable' }] }),
+      });
+      expect(world.upstream.count('cancel', id)).toBe(1);
+      await world.advance(60_000);
+      expect(waits()).toEqual([60_000]);
+    });
   });
 });

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Task } from '../../../src/tasks/task.ts';
+import { aMediaRow } from '../../support/builders.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 import { readAll } from '../../support/http/readAll.ts';
@@ -146,6 +147,152 @@ describe('a stored video whose bytes have changed', () => {
     await becomes(world, async () => expect(world.engine.mediaScrub.repaired).toBe(1));
     expect((await rowOf(world, row.id)).storageKey).not.toBe(row.storageKey);
     expect(await readVideo(world, task)).toEqual(bytes);
+  });
+});
+
+describe('tries to mend', () => {
+  const DAY = 86_400_000;
+  const noticed = async (world: World, task: Task) => {
+    await expect(readVideo(world, task)).rejects.toThrow();
+    const id = task.result?.videoId;
+    await eventually(async () => expect((await rowOf(world, id)).state).toBe('damaged'));
+  };
+
+  it('are six, each after twice the time, and one more a day later', async () => {
+    const opened: number[] = [];
+    const world: World = await createWorld({
+      behaviour: () => ({ open: ['whole', 'damaged'] }),
+      provider: (provider) => ({
+        ...provider,
+        open(...given) {
+          opened.push(world.timers.trueTime());
+          return provider.open(...given);
+        },
+      }),
+    });
+    const { task } = await damaged(world);
+    await noticed(world, task);
+    await becomes(world, async () => expect(opened).toHaveLength(7));
+    const waits = opened.slice(2).map((at, index) => at - (opened[index + 1] ?? 0));
+    // It is looked once a minute, so a try may come that much later.
+    for (const [index, wait] of waits.entries()) {
+      expect(wait).toBeGreaterThanOrEqual(60_000 * 2 ** index);
+      expect(wait).toBeLessThanOrEqual(60_000 * 2 ** index + 120_000);
+    }
+    await world.advance(DAY - 60_000 - (world.timers.trueTime() - (opened[6] ?? 0)));
+    expect(opened).toHaveLength(7);
+    await becomes(world, async () => expect(opened).toHaveLength(8));
+    expect((opened[7] ?? 0) - (opened[6] ?? 0)).toBeGreaterThanOrEqual(DAY);
+    await world.advance(DAY / 2);
+    expect(opened).toHaveLength(8);
+  });
+
+  it('are two at a time', async () => {
+    let underWay = 0;
+    let most = 0;
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        async open(...given) {
+          underWay += 1;
+          most = Math.max(most, underWay);
+          return provider.open(...given).finally(() => {
+            underWay -= 1;
+          });
+        },
+      }),
+    });
+    const all: Task[] = [];
+    for (let n = 0; n < 4; n++) all.push((await damaged(world)).task);
+    most = 0;
+    const held = world.provider.hold('open');
+    for (const task of all) await noticed(world, task);
+    await eventually(() => expect(underWay).toBe(2));
+    held.release();
+    await eventually(() => expect(world.engine.mediaScrub.repaired).toBe(4));
+    expect(most).toBe(2);
+  });
+
+  it('are none once the gateway stops, and one under way is left to the next', async () => {
+    const world = await createWorld();
+    const { task, row, bytes } = await damaged(world);
+    const before = world.upstream.count('open');
+    world.provider.hold('open');
+    await noticed(world, task);
+    await world.engine.drain(10_000);
+    expect((await rowOf(world, row.id)).state).toBe('damaged');
+    expect(world.upstream.count('open')).toBe(before);
+    const next = await world.restart();
+    await becomes(next, async () => expect(await readVideo(next, task)).toEqual(bytes));
+  });
+
+  it('go through the rows batch by batch, and then begin anew', async () => {
+    const asked: [number, string, number][] = [];
+    let now = 0;
+    const rows = (count: number) =>
+      Array.from({ length: count }, (_, n) => aMediaRow({ id: `row-${n}`, taskId: 'none' }));
+    const world = await createWorld({
+      parts: ({ store, clock }) => ({
+        store: {
+          ...store,
+          media: async () => undefined,
+          async mediaToRepair(...given) {
+            now = clock.now();
+            asked.push(given);
+            return rows(asked.length === 1 ? 100 : 99);
+          },
+        },
+      }),
+    });
+    await world.advance(3 * 60_000);
+    expect(asked.map(([, after, limit]) => [after, limit])).toEqual([
+      ['', 100],
+      ['row-99', 100],
+      ['', 100],
+    ]);
+    expect(asked[2]?.[0]).toBe(now - 300_000);
+    // Rows that are gone meanwhile are nobody's concern.
+    expect(world.engine.mediaScrub).toMatchObject({ found: 0, repaired: 0 });
+  });
+});
+
+describe('checks of stored files', () => {
+  const counting = async (settings: { scrubIntervalMs: number }) => {
+    const checks: number[] = [];
+    const world: World = await createWorld({
+      settings,
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          markChecked(id, at) {
+            checks.push(world.timers.trueTime());
+            return store.markChecked(id, at);
+          },
+        },
+      }),
+    });
+    await world.ends((await world.submit()).id);
+    return { world, checks };
+  };
+
+  it('look at each file once a day, one at a time', async () => {
+    const { world, checks } = await counting({ scrubIntervalMs: 10_000 });
+    await world.advance(23 * 3_600_000);
+    expect(checks).toEqual([]);
+    await world.advance(2 * 3_600_000);
+    // The video and its poster.
+    expect(checks).toHaveLength(2);
+    expect((checks[1] ?? 0) - (checks[0] ?? 0)).toBe(10_000);
+    await world.advance(21 * 3_600_000);
+    expect(checks).toHaveLength(2);
+    await world.advance(3 * 3_600_000);
+    expect(checks).toHaveLength(4);
+  });
+
+  it('are not made where they are switched off', async () => {
+    const { world, checks } = await counting({ scrubIntervalMs: 0 });
+    await world.advance(72 * 3_600_000);
+    expect(checks).toEqual([]);
   });
 });
 

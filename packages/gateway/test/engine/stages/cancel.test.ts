@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { anAcceptance, aTask } from '../../support/builders.ts';
 import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
+import type { AnswerStep } from '../../support/servers/recordingUpstream.ts';
 
 const CANCELLED = { reason: 'cancelled', code: 499 };
 const REFUNDED = { hold: 400_000, release: 400_000 };
@@ -142,5 +144,131 @@ describe('answers that cross', () => {
     world.engine.hint('one', attempt?.upstreamId ?? '');
     held.release();
     expect((await world.ends(id)).phase).toBe('succeeded');
+  });
+});
+
+describe('a request to cancel that is recorded', () => {
+  it('is taken back where the upstream refuses it, and the task goes on', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ cancel: ['too_late'], answers: ['in_progress', 'succeeded'] }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.engine.cancel(await world.reaches(id, 'submitting'));
+    const heard: boolean[] = [];
+    world.feed.onTask(id, ({ task }) => heard.push(task.cancelRequestedAt !== undefined));
+    held.release();
+    const task = await world.ends(id);
+    expect(task.phase).toBe('succeeded');
+    expect(task.cancelRequestedAt).toBeUndefined();
+    expect(heard).toContain(true);
+    expect(heard.at(-1)).toBe(false);
+  });
+
+  it('ends a task that waits for its next turn', async () => {
+    const world = await createWorld({
+      limits: { inFlight: 1 },
+      behaviour: () => ({ start: [{ refuse: 'rate_limited', retryAfterMs: 60_000 }, 'accepted'] }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    const noted = await world.engine.cancel(await world.reaches(id, 'submitting'));
+    // Its place is free for the next one.
+    const next = await world.submit('next');
+    held.release();
+    await world.idle();
+    expect((await world.task(noted.id)).error).toMatchObject(CANCELLED);
+    expect((await world.ends(next.id)).phase).toBe('succeeded');
+  });
+});
+
+describe('a cancel that crosses', () => {
+  /** A running task whose cancel has reached the upstream, which answers when it is told to. */
+  async function crossing(answers: () => AnswerStep) {
+    const reached = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const world = await createWorld({
+      behaviour: () => ({ answers: [answers()], open: [{ error: 'upstream_unavailable' }] }),
+      provider: (provider) => ({
+        ...provider,
+        async cancel() {
+          reached.resolve();
+          await answer.promise;
+          return 'cancelled';
+        },
+      }),
+    });
+    const { id } = await world.submit();
+    const running = await world.reaches(id, 'running');
+    const cancelled = world.engine.cancel(running).catch((error: unknown) => error);
+    await reached.promise;
+    const hint = async () => {
+      world.engine.hint('one', running.attempt?.upstreamId ?? '');
+      for (let turns = 0; turns < 30; turns++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    return { world, id, hint, answer, cancelled };
+  }
+
+  it('with the end of the job does not end a task whose video is there', async () => {
+    const { world, id, hint, answer, cancelled } = await crossing(() => 'succeeded');
+    await hint();
+    expect((await world.task(id)).phase).toBe('storing');
+    answer.resolve();
+    expect(await cancelled).toMatchObject({ ...TOO_LATE, message: expect.stringMatching(/being stored/) });
+    expect((await world.task(id)).phase).toBe('storing');
+  });
+
+  it('with a failure is told of that', async () => {
+    const { world, id, hint, answer, cancelled } = await crossing(() => ({
+      failed: 'upstream_failed',
+      message: 'No.',
+    }));
+    await hint();
+    expect((await world.task(id)).phase).toBe('failed');
+    answer.resolve();
+    expect(await cancelled).toMatchObject({
+      ...TOO_LATE,
+      message: expect.stringMatching(/has failed already/),
+    });
+  });
+
+  it('with the same word of the upstream is the same', async () => {
+    const { world, id, hint, answer, cancelled } = await crossing(() => ({
+      failed: 'cancelled',
+      message: 'Cancelled.',
+    }));
+    await hint();
+    answer.resolve();
+    expect(await cancelled).toMatchObject({
+      id,
+      phase: 'failed',
+      error: { reason: 'cancelled', message: 'Cancelled.' },
+    });
+    expect(await world.engine.cancel(await world.task(id))).toMatchObject({ error: { reason: 'cancelled' } });
+  });
+});
+
+describe('a task that is not driven here', () => {
+  it('cannot be cancelled where it never was', async () => {
+    const world = await createWorld();
+    await expect(world.engine.cancel(aTask())).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('that has failed cannot be cancelled', async () => {
+    const world = await createWorld({
+      behaviour: () => ({ answers: [{ failed: 'upstream_failed', message: 'No.' }] }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    await expect(world.engine.cancel(task)).rejects.toMatchObject({
+      ...TOO_LATE,
+      message: expect.stringMatching(/has failed already/),
+    });
+  });
+
+  it('waits for the next process where this one stops', async () => {
+    const world = await createWorld();
+    const task = aTask({ owner: 'before' });
+    await world.store.accept(anAcceptance(task));
+    await expect(world.engine.cancel(task)).rejects.toMatchObject({ status: 503 });
   });
 });

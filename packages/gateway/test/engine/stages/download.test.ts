@@ -121,6 +121,19 @@ describe('fetching a video', () => {
     expect(world.upstream.count('open')).toBe(2);
   });
 
+  it('goes on by the old link where no new one is given', async () => {
+    const world = await createWorld({
+      behaviour: () => ({
+        answers: ['succeeded', { error: 'upstream_unavailable' }, 'in_progress'],
+        open: [{ error: 'upstream_unavailable' }, { error: 'upstream_unavailable' }, 'whole'],
+      }),
+    });
+    const task = await world.submit();
+    await expectWhole(world, task.id);
+    expect(world.upstream.count('ask', task.id)).toBe(3);
+    expect(world.upstream.count('open', task.id)).toBe(3);
+  });
+
   it('asks for a new link though the stored one is past its time by far', async () => {
     let now = START_OF_TIME;
     const world = await createWorld({

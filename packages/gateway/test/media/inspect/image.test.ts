@@ -94,7 +94,7 @@ describe('an image is what it is', () => {
 });
 
 /** A PNG of three bytes a pixel, whose compressed rows are what `change` makes of them. */
-function png(change: (rows: Buffer) => Buffer, { interlaced = false } = {}): Buffer {
+function png(change: (rows: Buffer) => Buffer, { interlaced = false, size = 16 } = {}): Buffer {
   const chunk = (name: string, data: Buffer) => {
     const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
     const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
@@ -103,21 +103,22 @@ function png(change: (rows: Buffer) => Buffer, { interlaced = false } = {}): Buf
     return Buffer.concat([length, body, checksum]);
   };
   const header = Buffer.alloc(13);
-  header.writeUInt32BE(16, 0);
-  header.writeUInt32BE(16, 4);
+  header.writeUInt32BE(size, 0);
+  header.writeUInt32BE(size, 4);
   header.set([8, 2, 0, 0, interlaced ? 1 : 0], 8);
   // Adam7: the columns and rows of its seven passes over 16 by 16 pixels.
-  const passes = interlaced
-    ? [
-        [2, 2],
-        [2, 2],
-        [4, 2],
-        [4, 4],
-        [8, 4],
-        [8, 8],
-        [16, 8],
-      ]
-    : [[16, 16]];
+  const passes =
+    interlaced && size === 16
+      ? [
+          [2, 2],
+          [2, 2],
+          [4, 2],
+          [4, 4],
+          [8, 4],
+          [8, 8],
+          [16, 8],
+        ]
+      : [[size, size]];
   const bytes = passes.reduce((sum, [columns = 0, rows = 0]) => sum + rows * (1 + 3 * columns), 0);
   return Buffer.concat([
     PNG.subarray(0, 8),
@@ -136,6 +137,12 @@ describe('a PNG is read to its last row', () => {
 
   it('one whose compressed rows break off is damaged, though every checksum of the file is right', async () => {
     expect(await problemOf(png((rows) => deflateSync(rows).subarray(0, -9)))).toBe('damaged');
+  });
+
+  it('one of a single pixel has six passes of Adam7 without a row', async () => {
+    expect(await inspect(png(deflateSync, { interlaced: true, size: 1 }))).toMatchObject({ width: 1 });
+    const short = png((rows) => deflateSync(rows.subarray(0, -1)), { interlaced: true, size: 1 });
+    expect(await problemOf(short)).toBe('damaged');
   });
 
   it('more than it needs is no damage', async () => {
@@ -182,6 +189,14 @@ describe('images beyond 50 megapixels are refused by what they declare, before t
     expect(await problemOf(claiming(image, 10_000, 5001))).toBe('too_many_pixels');
   });
 
+  it.each<[string, Buffer]>([
+    ['PNG', PNG],
+    ['JPEG', JPEG],
+  ])('and not those of just as many: %s', async (_what, image) => {
+    // They do not have them, either.
+    expect(await problemOf(claiming(image, 10_000, 5000))).toBe('damaged');
+  });
+
   it('a PNG of the largest numbers there are', async () => {
     expect(await problemOf(claiming(PNG, 0xffff_ffff, 0xffff_ffff))).toBe('too_many_pixels');
   });
@@ -201,7 +216,8 @@ describe('what is no image of the three kinds is refused', () => {
       'a sound file in the container of WebP',
       Buffer.from(`RIFF\x24\0\0\0WAVEfmt ${'\0'.repeat(30)}`, 'latin1'),
     ],
-    ['a PNG without pixels', claiming(PNG, 0, 0)],
+    ['a PNG without columns', claiming(PNG, 0, 200)],
+    ['a PNG without rows', claiming(PNG, 300, 0)],
     ['a JPEG without pixels', claiming(JPEG, 300, 0)],
   ])('%s', async (_what, bytes) => {
     expect(await problemOf(bytes)).toBe('not_image');

@@ -58,6 +58,36 @@ describe('a whole video', () => {
     expect(probe).toMatchObject({ width: 64, height: 48, fps: 24, ...facts });
     expect('audioCodec' in probe).toBe(options.audioSeconds !== undefined);
   });
+
+  it.each([
+    ['isom', 'mp4'],
+    ['M4V ', 'mp4'],
+    ['qt  ', 'mov'],
+  ])('is told from QuickTime by its brand: %j is %s', async (brand, container) => {
+    const bytes = await video();
+    bytes.write(brand, 8, 'latin1');
+    expect(await probeBytes(bytes)).toMatchObject({ container, duration: 1 });
+  });
+
+  it('is QuickTime where it is older than brands', async () => {
+    const bytes = await video();
+    bytes.write('free', 4, 'latin1');
+    expect(await probeBytes(bytes)).toMatchObject({ container: 'mov', duration: 1 });
+  });
+
+  it('may have a rate that is no whole number', async () => {
+    const bytes = await video({ container: 'avi' });
+    // Of the stream's header ("AVI RIFF File Reference", AVISTREAMHEADER): scale and rate.
+    const at = bytes.indexOf('strh', 0, 'latin1') + 8 + 20;
+    expect([bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4)]).toEqual([1, 24]);
+    bytes.writeUInt32LE(1001, at);
+    bytes.writeUInt32LE(24_000, at + 4);
+    expect(await probeBytes(bytes)).toMatchObject({ fps: 24_000 / 1001, duration: 1.001 });
+  });
+
+  it('has no rate where its container tells none and it has one frame', async () => {
+    expect(await probeBytes(await video({ container: 'mpegts', fps: 1 }))).toMatchObject({ fps: 0 });
+  });
 });
 
 describe('a video cut short is found out', () => {
@@ -102,6 +132,15 @@ describe('what is no video is refused', () => {
     ['an MP4 brand and nothing behind it', Buffer.from('\0\0\0\x10ftypisom\0\0\0\0', 'latin1')],
   ])('%s', async (_what, bytes) => {
     expect(['not_video', 'truncated']).toContain(await problemOf(bytes));
+  });
+
+  it('and what it begins with is told to the operator, in words that can be read', async () => {
+    const page = Buffer.from(`<!doctype\n\t\x00\xffhtml>${'x'.repeat(1000)}`, 'latin1');
+    const verdict = await verdictOn(page);
+    expect(verdict).toMatchObject({
+      problem: 'not_video',
+      detail: `no known video container; the file begins with "<!doctype html>${'x'.repeat(62)}"`,
+    });
   });
 
   it('a sound file', async () => {

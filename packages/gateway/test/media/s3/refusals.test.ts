@@ -96,6 +96,68 @@ describe('what mends a refusal is told', () => {
   });
 });
 
+/** What is told of a request that was refused so. */
+async function told(
+  operation: string,
+  refused: object,
+  options: { checksums?: boolean; encrypted?: boolean } = {},
+): Promise<string> {
+  const error = Object.assign(new Error('not so'), refused);
+  const sent = { operation, endpoint: true, pathStyle: true, checksums: false, encrypted: false };
+  noteRequest(error, { ...sent, ...options });
+  return explainedS3(() => Promise.reject(error)).then(
+    () => '',
+    ({ message }: Error) => message,
+  );
+}
+
+describe('the permission that is missing', () => {
+  it.each([
+    ['GetObject', 's3:GetObject'],
+    ['HeadObject', 's3:GetObject'],
+    ['PutObject', 's3:PutObject'],
+    ['CreateMultipartUpload', 's3:PutObject'],
+    ['UploadPart', 's3:PutObject'],
+    ['CompleteMultipartUpload', 's3:PutObject'],
+    ['AbortMultipartUpload', 's3:AbortMultipartUpload'],
+    ['DeleteObject', 's3:DeleteObject'],
+    ['HeadBucket', 's3:ListBucket'],
+    ['ListObjectsV2', 's3:ListBucket'],
+    ['ListMultipartUploads', 's3:ListBucketMultipartUploads'],
+    ['CopyObject', 'to CopyObject'],
+  ])('of %s is %s', async (operation, permission) => {
+    const denied = `refuses ${operation}; give ONETAKE_S3_ACCESS_KEY_ID the permission ${permission} (`;
+    expect(await told(operation, { Code: 'AccessDenied' })).toContain(denied);
+    // An answer to a HEAD has a status alone.
+    expect(await told(operation, { name: 'Forbidden', $metadata: { httpStatusCode: 403 } })).toContain(
+      denied,
+    );
+  });
+
+  it('is not what is told of other refusals with that status', async () => {
+    const other = { Code: 'XOther', $metadata: { httpStatusCode: 403 } };
+    expect(await told('GetObject', other)).not.toContain('permission');
+  });
+});
+
+describe('whether an option of an upload is at fault', () => {
+  it.each([
+    [{ checksums: true }, ['ONETAKE_S3_CHECKSUMS=false'], ['ONETAKE_S3_SSE']],
+    [{ encrypted: true }, ['unset ONETAKE_S3_SSE'], ['ONETAKE_S3_CHECKSUMS']],
+    [{ checksums: true, encrypted: true }, ['ONETAKE_S3_CHECKSUMS=false, or unset ONETAKE_S3_SSE'], []],
+    [{}, [], ['ONETAKE_S3']],
+  ])('is told by those that it had: %j', async (options, has, lacks) => {
+    const message = await told('PutObject', { Code: 'NotImplemented' }, options);
+    for (const words of has) expect(message).toContain(words);
+    for (const words of lacks) expect(message).not.toContain(words);
+  });
+
+  it('is not told of what is no upload', async () => {
+    const options = { checksums: true, encrypted: true };
+    expect(await told('HeadBucket', { Code: 'NotImplemented' }, options)).not.toContain('ONETAKE_S3');
+  });
+});
+
 describe('what is not known', () => {
   it('is told by the code of the service, and the log has the rest', async () => {
     const xml = { Code: 'XInventedHere', Message: 'bucket onetake of key a' };

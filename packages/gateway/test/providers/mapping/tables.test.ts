@@ -8,6 +8,7 @@ import {
   refusalError,
 } from '../../../src/providers/mapping/errorTable.ts';
 import { createStatusReader } from '../../../src/providers/mapping/statusTable.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
 import { aRequest } from '../../support/builders.ts';
 
 describe('a body', () => {
@@ -34,6 +35,29 @@ describe('a body', () => {
       parameters: { seed: 2, size: 'a', extra: true },
     });
     expect(body.parameters.seed).toBe(1);
+    expect(withOptions(body, undefined, [])).toEqual(body);
+  });
+
+  it('goes as deep as the table and the options say, and takes over whole what is no object', () => {
+    const rows: readonly ParameterRow[] = [
+      { from: 'prompt', to: 'a.b.text' },
+      { from: 'seed', to: 'a.b.seed' },
+      { from: 'duration', to: 'a.seconds' },
+    ];
+    const body = bodyOf(rows, aRequest({ seed: 7 }));
+    expect(body).toEqual({ a: { b: { text: 'a paper boat', seed: 7 }, seconds: 4 } });
+    expect(withOptions(body, { a: { b: { seed: 8, more: { x: 1 } } } }, [])).toEqual({
+      a: { b: { text: 'a paper boat', seed: 8, more: { x: 1 } }, seconds: 4 },
+    });
+    const list = { of: [{ a: 1 }, { a: 2 }], none: null, name: 'x' };
+    expect(withOptions(list, { of: [{ a: 3 }] }, [])).toEqual({ ...list, of: [{ a: 3 }] });
+    expect(withOptions(list, { of: { a: 3 }, none: { b: 1 }, name: { c: 1 } }, [])).toEqual({
+      of: { a: 3 },
+      none: { b: 1 },
+      name: { c: 1 },
+    });
+    expect(withOptions({ size: { w: 1 } }, { size: [2] }, [])).toEqual({ size: [2] });
+    expect(withOptions({ size: { w: 1 } }, { size: null }, [])).toEqual({ size: null });
   });
 });
 
@@ -53,7 +77,21 @@ describe('an error table', () => {
     [{ status: 401 }, 'auth_failed'],
     [{ status: 402 }, 'quota_exhausted'],
     [{ status: 429 }, 'rate_limited'],
+    [{ status: 403 }, 'auth_failed'],
+    [{ status: 408 }, 'upstream_timeout'],
+    [{ status: 400 }, 'invalid_request'],
+    [{ status: 499 }, 'invalid_request'],
+    [{ status: 500 }, 'upstream_unavailable'],
+    [{ status: 599 }, 'upstream_unavailable'],
+    [{ status: 399 }, 'upstream_failed'],
+    [{ status: 600 }, 'upstream_failed'],
+    [{ status: 599, code: 'Busy' }, 'rate_limited'],
+    [{ status: 500, code: 'Busy' }, 'rate_limited'],
+    [{ status: 404, code: 'Busy' }, 'invalid_request'],
+    [{ code: 'Busy' }, 'upstream_failed'],
+    [{ message: 'account unpaid' }, 'upstream_failed'],
     [{ code: 'Unheard' }, 'upstream_failed'],
+    [{}, 'upstream_failed'],
   ] as const)('gives %j the reason %s', (refusal, reason) => {
     expect(reasonOf(TABLE, refusal)).toBe(reason);
   });
@@ -69,7 +107,38 @@ describe('an error table', () => {
     expect(unpaid.detail).toContain('account unpaid');
   });
 
+  it.each([
+    [400, 'no'],
+    [499, 'no'],
+    [408, 'unknown'],
+    [409, 'unknown'],
+    [399, 'unknown'],
+    [500, 'unknown'],
+    [undefined, 'unknown'],
+  ] as const)('says of a call that was refused with %s whether something was made: %s', (status, created) => {
+    expect(refusalError([], status === undefined ? {} : { status }).created).toBe(created);
+  });
+
+  it('keeps the upstream’s code and its time to wait', () => {
+    const refusal = { status: 429, code: 'Throttling', retryAfterMs: 7000 };
+    expect(refusalError(TABLE, refusal)).toMatchObject({ cause: 'Throttling', retryAfterMs: 7000 });
+    const silent = refusalError(TABLE, { status: 400, message: '' });
+    expect(silent.cause).toBeUndefined();
+    expect(silent.retryAfterMs).toBeUndefined();
+    expect(silent.message).toBe(new UpstreamError('invalid_request').message);
+    expect(silent.detail).toBe('400');
+  });
+
   it('words a failed task the same way', () => {
+    expect(failureWords([], { status: 400, message: 'see https://example.com' })).toMatchObject({
+      message: 'see [link]',
+      detail: '400 see https://example.com',
+    });
+    expect(failureWords([], { status: 400, code: '' })).toEqual({
+      reason: 'invalid_request',
+      message: new UpstreamError('invalid_request').message,
+      detail: '400',
+    });
     expect(failureWords(TABLE, { code: 'Throttling', message: 'later' })).toEqual({
       reason: 'rate_limited',
       message: 'The upstream provider is limiting requests; the task waits its turn.',
@@ -104,8 +173,24 @@ describe('Retry-After', () => {
     ['Wed, 25 Nov 2026 12:00:10 GMT', 10_000],
     ['Wed, 25 Nov 2026 11:00:00 GMT', 0],
     ['99999', 600_000],
+    ['12.25', 12_250],
+    // A date in another form begins and ends with digits, too.
+    ['2026-11-25T12:00:10+00:00', 10_000],
     ['soon', undefined],
   ])('%s is %s ms', (value, ms) => {
     expect(retryAfterMs({ 'retry-after': value }, now)).toBe(ms);
+  });
+
+  it.each([
+    ['250', 250],
+    ['-1', 0],
+    ['99999999', 600_000],
+    ['soon', 3000],
+  ])('in milliseconds goes before it: %s is %s ms', (value, ms) => {
+    expect(retryAfterMs({ 'retry-after-ms': value, 'retry-after': '3' }, now)).toBe(ms);
+  });
+
+  it('is not there where nobody says so', () => {
+    expect(retryAfterMs({}, now)).toBeUndefined();
   });
 });

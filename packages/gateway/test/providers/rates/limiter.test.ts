@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { createRateLimiter } from '../../../src/providers/rates/limiter.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
@@ -48,6 +49,50 @@ describe('a pace', () => {
     const nothingSent = { reason: 'upstream_timeout', created: 'no' };
     await expect(waiting).rejects.toMatchObject(nothingSent);
     await expect(pace.turn(AbortSignal.abort())).rejects.toMatchObject(nothingSent);
+  });
+
+  it('waits at once for as long as it takes where it has the whole rate', async () => {
+    const { pace, waits } = paced({ perSecond: 1, burst: 1 });
+    for (let call = 0; call < 2; call++) await pace.turn(signal());
+    expect(waits).toEqual([1000]);
+  });
+
+  it('ends its wait once nobody waits any more, and not before', async () => {
+    const ends: AbortSignal[] = [];
+    const pace = createRateLimiter(
+      { perSecond: 1, burst: 1 },
+      {
+        now: () => 0,
+        wait: (_ms, end) =>
+          new Promise((_, reject) => {
+            ends.push(end);
+            end.addEventListener('abort', () => reject(new Error('ended')));
+          }),
+      },
+    );
+    await pace.turn(signal());
+    const callers = [new AbortController(), new AbortController()];
+    const waiting = callers.map((caller) => pace.turn(caller.signal).catch((error: unknown) => error));
+    callers[0]?.abort();
+    expect(ends.map(({ aborted }) => aborted)).toEqual([false]);
+    callers[1]?.abort();
+    await Promise.all(waiting);
+    expect(ends.map(({ aborted }) => aborted)).toEqual([true]);
+    // Somebody who comes then has a wait of their own.
+    const last = new AbortController();
+    const later = pace.turn(last.signal).catch((error: unknown) => error);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ends.map(({ aborted }) => aborted)).toEqual([true, false]);
+    last.abort();
+    await later;
+  });
+
+  it('leaves nothing behind on the signal of a caller that had its turn', async () => {
+    const { pace } = paced({ perSecond: 10, burst: 1 });
+    await pace.turn(signal());
+    const caller = new AbortController();
+    await pace.turn(caller.signal);
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
   });
 
   it('loses no turn to those who gave up, however many: the next in the row has it', async () => {

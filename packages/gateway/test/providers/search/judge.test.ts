@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { UnknownSubmission } from '../../../src/providers/provider.ts';
-import { type Candidate, judge, type Listing } from '../../../src/providers/search/judge.ts';
+import {
+  type Candidate,
+  DOUBT_MS,
+  guessedIntent,
+  judge,
+  type Listing,
+  lookedUp,
+  SETTLED_MS,
+} from '../../../src/providers/search/judge.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { matchPrompt } from '../../../src/tasks/likeness.ts';
 import { aRequest, START_OF_TIME } from '../../support/builders.ts';
@@ -84,6 +92,74 @@ describe('a lost submission', () => {
     const candidates = [job(), job({ upstreamId: 'job-2' })];
     expect(await judge(listing({ candidates }), lost())).toMatchObject({ found: true });
     expect(await judge(listing({ candidates, tellsAll: false }), lost())).toEqual(UNKNOWN);
+  });
+
+  it.each<[string, Partial<Listing>, Partial<UnknownSubmission>]>([
+    ['the call was given up', {}, { sinceGivenUp: () => SETTLED_MS }],
+    ['the list was made', { listedAt: NOON + SETTLED_MS }, {}],
+    ['the list reaches back', { completeSince: NOON - DOUBT_MS }, {}],
+  ])(
+    'is absent from the very moment at which it is long enough since, or as far as, %s',
+    async (_what, list, submission) => {
+      expect(await judge(listing(list), lost(submission))).toEqual(ABSENT);
+    },
+  );
+
+  it.each<[string, Partial<Listing>, Partial<UnknownSubmission>]>([
+    ['the call was given up', {}, { sinceGivenUp: () => SETTLED_MS - 1 }],
+    ['the list was made', { listedAt: NOON + SETTLED_MS - 1 }, {}],
+    ['the list reaches back', { completeSince: NOON - DOUBT_MS + 1 }, {}],
+  ])('is in doubt a moment before: %s', async (_what, list, submission) => {
+    expect(await judge(listing(list), lost(submission))).toEqual(UNKNOWN);
+  });
+
+  const FOUND = { found: true, upstreamId: 'job-1' };
+  it.each<[string, number, number | undefined, unknown]>([
+    ['older than the intent by what clocks round off', 2000, undefined, FOUND],
+    ['older by a moment more', 2001, undefined, UNKNOWN],
+    ['as old as may be in doubt', 60_000, undefined, UNKNOWN],
+    ['older than that', 60_001, undefined, ABSENT],
+    ['within the slack of its list', 120_000, 120_000, FOUND],
+    ['older than the slack of its list', 120_001, 120_000, ABSENT],
+    ['older than a small slack', 20_001, 20_000, UNKNOWN],
+  ])('has a job that is %s', async (_what, ageMs, slackMs, outcome) => {
+    const candidates = [job({ createdAt: NOON - ageMs })];
+    const list = listing({ candidates, ...(slackMs === undefined ? {} : { slackMs }) });
+    expect(await judge(list, lost())).toEqual(outcome);
+  });
+
+  it('is looked for a quarter of an hour around our own time where the upstream’s is not known at all', async () => {
+    const submission = lost({ intendedThereAt: undefined as never });
+    const of = (ageMs: number, more: Candidate[] = []) =>
+      judge(
+        listing({ listedAt: undefined, candidates: [job({ createdAt: NOON - ageMs }), ...more] }),
+        submission,
+      );
+    expect(await of(15 * MINUTE)).toEqual(FOUND);
+    expect(await of(15 * MINUTE + 1)).toEqual(UNKNOWN);
+    // Then nothing tells two of them apart.
+    expect(await of(0, [job({ upstreamId: 'job-2' })])).toEqual(UNKNOWN);
+  });
+
+  it('was intended at the earlier of the times that are known', async () => {
+    const at = (intendedThereAt: number | undefined, sinceMs?: number) =>
+      lost({
+        intendedThereAt: intendedThereAt as never,
+        intendedAt: NOON + DAY,
+        ...(sinceMs === undefined ? {} : { sinceIntent: () => sinceMs }),
+      });
+    const listedAt = NOON + 10 * MINUTE;
+    expect(guessedIntent(at(NOON), listedAt)).toBe(NOON);
+    expect(guessedIntent(at(NOON, 11 * MINUTE), listedAt)).toBe(NOON - MINUTE);
+    expect(guessedIntent(at(NOON, 9 * MINUTE), listedAt)).toBe(NOON);
+    expect(guessedIntent(at(undefined, 9 * MINUTE), listedAt)).toBe(NOON + MINUTE);
+    expect(guessedIntent(at(undefined, 9 * MINUTE))).toBe(NOON + DAY);
+    expect(guessedIntent(at(undefined), listedAt)).toBe(NOON + DAY);
+  });
+
+  it('is told by its key alone where the upstream has one for each attempt', () => {
+    expect(lookedUp('job-1')).toEqual({ found: true, upstreamId: 'job-1', isCertain: true });
+    expect(lookedUp(undefined)).toEqual(ABSENT);
   });
 
   it('is never absent while its job is listed, whatever was done to words and clocks', async () => {

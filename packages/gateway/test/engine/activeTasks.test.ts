@@ -1,0 +1,362 @@
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type ActiveTask, createActiveTasks, UpstreamIdTaken } from '../../src/engine/activeTasks.ts';
+import { type Change, createFeed } from '../../src/engine/events/feed.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import type { Event } from '../../src/tasks/lifecycle.ts';
+import type { Task } from '../../src/tasks/task.ts';
+import { msBetween } from '../../src/time/clock.ts';
+import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
+import { createManualTimers } from '../support/manualTimers.ts';
+import { asNextDriver } from '../support/nodes/oneOfSeveral.ts';
+import { tempFolder } from '../support/tempFolder.ts';
+
+const INTENDED: Event = {
+  type: 'submit_intended',
+  accountId: 'one',
+  idempotencyKey: 'f'.repeat(32),
+  upstreamModel: 'm',
+};
+const CONFIRMED: Event = { type: 'submit_confirmed', upstreamId: 'one-1', working: false };
+const FAILED: Event = {
+  type: 'failed',
+  outcome: 'failed',
+  error: { code: 502, reason: 'upstream_failed', message: 'No.' },
+};
+const DOWN = new Error('the store is down');
+
+/** Tasks over a real store; what is said about them is written down. */
+async function driving(override: (store: Store) => Partial<Store> = () => ({})) {
+  const store = await openSqliteStore({ dir: await tempFolder(), exclusive: true });
+  onTestFinished(() => store.close());
+  const timers = createManualTimers();
+  const feed = createFeed();
+  const told: Change[] = [];
+  const stale: (string | undefined)[] = [];
+  const changes: [ActiveTask, Task][] = [];
+  feed.onChange((change) => told.push(change));
+  feed.onInvalidate((id) => stale.push(id));
+  const tasks = createActiveTasks({
+    store: { ...store, ...override(store) },
+    feed,
+    clock: timers,
+    timers,
+    log: pino({ level: 'silent' }),
+    changed: (active, before) => changes.push([active, before]),
+  });
+  return {
+    store,
+    timers,
+    tasks,
+    told,
+    stale,
+    changes,
+    async take(...events: Event[]) {
+      const task = aTask();
+      await store.accept(anAcceptance(task));
+      await asNextDriver({ store }, task.id, ...events);
+      return tasks.take((await store.task(task.id)) ?? task);
+    },
+  };
+}
+
+describe('the deadline of a task that is taken over', () => {
+  const HOUR = 3_600_000;
+  const left = async (changes: Partial<Task>, skewMs = 0) => {
+    const { tasks, timers } = await driving();
+    timers.setWallClock(skewMs);
+    const { deadline } = tasks.take(aTask({ deadlineAt: START_OF_TIME + HOUR, ...changes }));
+    return msBetween(timers.monotonic(), deadline);
+  };
+
+  it.each<[string, Partial<Task>, number, number]>([
+    ['what is left of it', { phase: 'running' }, HOUR / 2, HOUR / 2],
+    ['the whole of it where the clock was set back', { phase: 'running' }, -HOUR, HOUR],
+    ['ten minutes where it is past', { phase: 'running' }, 2 * HOUR, 600_000],
+    ['ten minutes where it is near', { phase: 'submitting' }, HOUR - 1000, 600_000],
+    ['past where the task never went upstream', { phase: 'accepted' }, 2 * HOUR, -HOUR],
+  ])('is %s', async (_what, changes, skewMs, ms) => {
+    expect(await left(changes, skewMs)).toBe(ms);
+  });
+});
+
+describe('a task', () => {
+  it('is known by its id and its job, until it is released', async () => {
+    const { tasks, take } = await driving();
+    const active = await take(INTENDED, CONFIRMED);
+    const { id } = active.task;
+    const ended: string[] = [];
+    active.cancelTimer = () => ended.push('timer');
+    active.interrupt = () => ended.push('work');
+    active.slot = { release: () => ended.push('slot') } as never;
+    expect([tasks.get(id), tasks.byUpstream('one', 'one-1'), tasks.size]).toEqual([active, active, 1]);
+    expect([...tasks]).toEqual([active]);
+    expect(tasks.byUpstream('two', 'one-1')).toBeUndefined();
+    tasks.release(active);
+    expect([tasks.get(id), tasks.byUpstream('one', 'one-1'), tasks.size]).toEqual([undefined, undefined, 0]);
+    expect(tasks.drives(active)).toBe(false);
+    expect(ended).toEqual(['timer', 'work', 'slot']);
+    tasks.release(active);
+    expect(ended.filter((what) => what === 'slot')).toHaveLength(1);
+  });
+
+  it('that was released and taken again is not dropped with what it was before', async () => {
+    const { tasks, take } = await driving();
+    const before = await take(INTENDED, CONFIRMED);
+    tasks.release(before);
+    const now = tasks.take(before.task);
+    tasks.release(before);
+    expect(tasks.get(now.task.id)).toBe(now);
+    expect(tasks.byUpstream('one', 'one-1')).toBe(now);
+    expect([tasks.drives(before), tasks.drives(now)]).toEqual([false, true]);
+    expect(await tasks.apply(before, FAILED)).toBeUndefined();
+  });
+
+  it('is known by a job that it gets later', async () => {
+    const { tasks, take } = await driving();
+    const active = await take(INTENDED);
+    expect(tasks.byUpstream('one', 'one-1')).toBeUndefined();
+    await tasks.apply(active, CONFIRMED);
+    expect(tasks.byUpstream('one', 'one-1')).toBe(active);
+  });
+});
+
+describe('a transition', () => {
+  it('is stored, and told once caches know that it is on its way', async () => {
+    const { tasks, store, told, stale, take, changes } = await driving();
+    const active = await take();
+    const moving: boolean[] = [];
+    const applied = tasks.apply(active, INTENDED);
+    moving.push(active.moving);
+    await Promise.resolve();
+    await Promise.resolve();
+    moving.push(active.moving);
+    const task = await applied;
+    expect(moving).toEqual([false, true]);
+    expect(active).toMatchObject({ task, moving: false, writeUnknown: false });
+    expect(stale).toEqual([active.task.id]);
+    expect(told).toEqual([{ task, transition: true }]);
+    expect(await store.task(active.task.id)).toEqual(task);
+    expect(changes).toEqual([]);
+  });
+
+  it('is none where the phase is another one, or the lifecycle has no such way', async () => {
+    const { tasks, told, take } = await driving();
+    const active = await take(INTENDED);
+    expect(await tasks.apply(active, FAILED, { only: 'running' })).toBeUndefined();
+    expect(await tasks.apply(active, INTENDED)).toBeUndefined();
+    expect(told).toEqual([]);
+    expect(await tasks.apply(active, FAILED, { only: 'submitting' })).toMatchObject({ phase: 'failed' });
+  });
+
+  it('that ends the task is told of when nobody drives it any more', async () => {
+    const { tasks, told, take } = await driving();
+    const active = await take(INTENDED);
+    let driven: boolean | undefined;
+    const before = told.push.bind(told);
+    told.push = (change) => {
+      driven = tasks.drives(active);
+      return before(change);
+    };
+    await tasks.apply(active, FAILED);
+    expect([driven, tasks.size]).toEqual([false, 0]);
+  });
+
+  it('waits for the one before it', async () => {
+    const { tasks, take } = await driving();
+    const active = await take();
+    const [one, two] = await Promise.all([tasks.apply(active, INTENDED), tasks.apply(active, CONFIRMED)]);
+    expect([one?.phase, two?.phase]).toEqual(['submitting', 'running']);
+  });
+
+  it('is tried after one that failed', async () => {
+    let down = true;
+    const { tasks, take } = await driving((store) => ({
+      commit: (...given) => (down ? Promise.reject(DOWN) : store.commit(...given)),
+    }));
+    down = false;
+    const active = await take();
+    down = true;
+    await expect(tasks.apply(active, INTENDED)).rejects.toBe(DOWN);
+    down = false;
+    expect(await tasks.apply(active, INTENDED)).toMatchObject({ phase: 'submitting' });
+  });
+
+  it('that nobody knows the outcome of leaves the task in doubt until one is written', async () => {
+    let down = true;
+    const { tasks, stale, told, take } = await driving((store) => ({
+      commit: (...given) => (down ? Promise.reject(DOWN) : store.commit(...given)),
+    }));
+    const active = await take();
+    await expect(tasks.apply(active, INTENDED)).rejects.toBe(DOWN);
+    expect(active).toMatchObject({ moving: false, writeUnknown: true });
+    // Once for the write, and once for its unknown outcome.
+    expect(stale).toEqual([active.task.id, active.task.id]);
+    expect(told).toEqual([]);
+    down = false;
+    await tasks.apply(active, INTENDED);
+    expect(active.writeUnknown).toBe(false);
+  });
+
+  it('that is written in the end, after no answer came, is told once', async () => {
+    let lost = true;
+    const { tasks, told, changes, take } = await driving((store) => ({
+      async commit(...given) {
+        const written = await store.commit(...given);
+        if (!lost) return written;
+        lost = false;
+        throw DOWN;
+      },
+    }));
+    const active = await take();
+    const task = await tasks.apply(active, INTENDED, { retryUntilWritten: true });
+    expect(task).toMatchObject({ phase: 'submitting', version: 2 });
+    expect(told).toEqual([{ task, transition: true }]);
+    // A request to cancel may have been stored on top.
+    expect(changes).toHaveLength(1);
+  });
+
+  it('finds a request to cancel that another node has stored, and is made on top of it', async () => {
+    const { tasks, store, changes, take } = await driving();
+    const active = await take();
+    const before = active.task;
+    await asNextDriver({ store }, before.id, { type: 'cancel_requested' });
+    const task = await tasks.apply(active, INTENDED);
+    expect(task).toMatchObject({ phase: 'submitting', cancelRequestedAt: START_OF_TIME, version: 3 });
+    expect(changes).toEqual([[active, before]]);
+  });
+
+  it('is none where another node drives the task, which is let go', async () => {
+    const { tasks, store, told, take } = await driving();
+    const active = await take();
+    await store.adopt('another', 10);
+    expect(await tasks.apply(active, INTENDED)).toBeUndefined();
+    expect([tasks.size, active.task.owner]).toEqual([0, 'another']);
+    expect(told).toEqual([]);
+  });
+
+  it('is none where the task is gone', async () => {
+    const { tasks, take } = await driving(() => ({ commit: async () => false, task: async () => undefined }));
+    const active = await take();
+    expect(await tasks.apply(active, INTENDED)).toBeUndefined();
+    expect(tasks.size).toBe(0);
+  });
+
+  it('that was written when the task was released is told, but not answered', async () => {
+    const { tasks, told, take } = await driving((store) => ({
+      async commit(...given) {
+        tasks.release(active);
+        return store.commit(...given);
+      },
+    }));
+    const active = await take();
+    expect(await tasks.apply(active, INTENDED)).toBeUndefined();
+    expect(told).toMatchObject([{ task: { phase: 'submitting' }, transition: true }]);
+  });
+
+  it('with the job of another task is refused, and leaves the task as it is', async () => {
+    const { tasks, take } = await driving();
+    await take(INTENDED, CONFIRMED);
+    const active = await take({ ...INTENDED, idempotencyKey: 'e'.repeat(32) } as Event);
+    const claiming = tasks.apply(active, CONFIRMED, { claim: true, retryUntilWritten: true });
+    await expect(claiming).rejects.toBeInstanceOf(UpstreamIdTaken);
+    expect(active).toMatchObject({ moving: false, writeUnknown: false, task: { phase: 'submitting' } });
+    const own = await tasks.apply(active, { ...CONFIRMED, upstreamId: 'one-2' } as Event, { claim: true });
+    expect(own).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-2' } });
+  });
+
+  it('is not tried for ever once the gateway stops', async () => {
+    let tries = 0;
+    const { tasks, take } = await driving(() => ({
+      commit: () => {
+        tries += 1;
+        return Promise.reject(DOWN);
+      },
+    }));
+    const active = await take();
+    const applied = tasks
+      .apply(active, INTENDED, { retryUntilWritten: true })
+      .catch((error: unknown) => error);
+    await tasks.settle();
+    expect(await applied).toBe(DOWN);
+    expect(tries).toBeGreaterThan(0);
+  });
+});
+
+describe('reading a task again', () => {
+  it('finds what another node wrote, and says what it was before', async () => {
+    const { tasks, store, changes, take } = await driving();
+    const active = await take(INTENDED);
+    const before = active.task;
+    active.writeUnknown = true;
+    await asNextDriver({ store }, before.id, CONFIRMED);
+    await tasks.refresh(active);
+    expect(active).toMatchObject({ task: { phase: 'running' }, writeUnknown: false });
+    expect(tasks.byUpstream('one', 'one-1')).toBe(active);
+    expect(changes).toEqual([[active, before]]);
+    await tasks.refresh(active);
+    expect(changes).toHaveLength(1);
+  });
+
+  it.each<[string, (store: Store, id: string) => Promise<unknown>]>([
+    ['has ended', (store, id) => asNextDriver({ store }, id, FAILED)],
+    ['has another driver', (store) => store.adopt('another', 10)],
+  ])('lets it go where it %s', async (_what, change) => {
+    const { tasks, store, changes, take } = await driving();
+    const active = await take(INTENDED);
+    await change(store, active.task.id);
+    await tasks.refresh(active);
+    expect(tasks.size).toBe(0);
+    expect(changes).toEqual([]);
+  });
+
+  it('is tried until the store is back, while the task is driven and the gateway goes on', async () => {
+    let down = 2;
+    const { tasks, store, changes, take } = await driving((real) => ({
+      task: (id) => (down-- > 0 ? Promise.reject(DOWN) : real.task(id)),
+    }));
+    const active = await take(INTENDED);
+    await asNextDriver({ store }, active.task.id, CONFIRMED);
+    await tasks.refresh(active);
+    expect(changes).toHaveLength(1);
+    down = Number.POSITIVE_INFINITY;
+    const again = tasks.refresh(active).catch((error: unknown) => error);
+    await tasks.settle();
+    expect(await again).toBe(DOWN);
+  });
+
+  it('changes nothing of a task that was released meanwhile', async () => {
+    const { tasks, store, changes, take } = await driving((real) => ({
+      async task(id) {
+        const task = await real.task(id);
+        tasks.release(active);
+        return task;
+      },
+    }));
+    const active = await take(INTENDED);
+    await asNextDriver({ store }, active.task.id, CONFIRMED);
+    await tasks.refresh(active);
+    expect([active.task.phase, changes.length]).toEqual(['submitting', 0]);
+  });
+});
+
+describe('progress', () => {
+  it('never falls, says no hundred, and is told where it moved', async () => {
+    const { tasks, told, take } = await driving();
+    const active = await take(INTENDED, CONFIRMED);
+    const at = (progress: number | undefined, expectedAt: number) => {
+      const before = told.length;
+      tasks.report(active, progress, expectedAt);
+      return [active.progress, active.expectedAt, told.length - before];
+    };
+    // The first time an end is expected is news, too.
+    expect(at(undefined, 1)).toEqual([undefined, 1, 1]);
+    expect(at(undefined, 2)).toEqual([undefined, 2, 0]);
+    expect(at(40.9, 3)).toEqual([40, 3, 1]);
+    expect(at(40.1, 4)).toEqual([40, 4, 0]);
+    expect(at(20, 5)).toEqual([40, 5, 0]);
+    expect(at(100, 6)).toEqual([99, 6, 1]);
+    expect(told.at(-1)).toEqual({ task: active.task, transition: false });
+  });
+});

@@ -1,0 +1,147 @@
+import { describe, expect, it } from 'vitest';
+import type { Task } from '../../src/tasks/task.ts';
+import type { World, WorldOptions } from '../support/engineWorld.ts';
+import { nodeOfSeveral } from '../support/nodes/oneOfSeveral.ts';
+
+/** A node beside another, and the tasks that it gives away, transfer by transfer. */
+async function giving(options: WorldOptions = {}, local = false) {
+  const transfers: string[][] = [];
+  const { world, cluster } = await nodeOfSeveral({
+    behaviour: () => ({ answers: ['in_progress'] }),
+    ...options,
+    parts: (parts) => ({
+      accounts: parts.accounts.map((account) => ({ ...account, local })),
+      store: {
+        ...parts.store,
+        transfer(from, to, tasks) {
+          transfers.push(tasks.map(({ id }) => id));
+          return parts.store.transfer(from, to, tasks);
+        },
+      },
+    }),
+  });
+  cluster.living = ['node-1', 'another'];
+  const stale: (string | undefined)[] = [];
+  world.feed.onInvalidate((id) => stale.push(id));
+  return { world, transfers, stale };
+}
+
+/** What a node gives away at once as it stops, and what only when nothing is at work any more. */
+async function given({ world, transfers }: { world: World; transfers: string[][] }) {
+  await world.engine.drain(10_000);
+  return { atOnce: transfers[0] ?? [], atLast: transfers.slice(1).flat() };
+}
+
+const running = async (world: World, prompt?: string): Promise<Task> =>
+  world.reaches((await world.submit(prompt)).id, 'running');
+
+describe('a node that stops gives away', () => {
+  it('what waits and what runs at once, and forgets what it remembered of them', async () => {
+    const { world, transfers, stale } = await giving({ limits: { inFlight: 1 } });
+    const first = await running(world);
+    const waiting = await world.submit('waiting');
+    await world.idle();
+    stale.splice(0);
+    const { atOnce, atLast } = await given({ world, transfers });
+    expect(new Set(atOnce)).toEqual(new Set([first.id, waiting.id]));
+    expect(atLast).toEqual([]);
+    expect(new Set(stale)).toEqual(new Set([first.id, waiting.id]));
+    expect((await world.task(first.id)).owner).toBe('another');
+    expect(world.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
+  });
+
+  it('what is being fetched only when that has ended, and what waits to be fetched at once', async () => {
+    const { world, transfers } = await giving({
+      behaviour: () => ({}),
+      settings: { downloadConcurrency: 1 },
+    });
+    world.provider.hold('open');
+    const fetched = await world.reaches((await world.submit('fetched')).id, 'storing');
+    await world.idle();
+    const waiting = await world.reaches((await world.submit('waiting')).id, 'storing');
+    await world.idle();
+    const { atOnce, atLast } = await given({ world, transfers });
+    expect([atOnce, atLast]).toEqual([[waiting.id], [fetched.id]]);
+  });
+
+  it('what is being submitted only when that has ended', async () => {
+    const { world, transfers } = await giving();
+    const held = world.provider.hold('start');
+    const { id } = await world.reaches((await world.submit()).id, 'submitting');
+    const drained = world.engine.drain(10_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    held.release();
+    await drained;
+    expect(transfers.flat()).toEqual([id]);
+    expect(await world.task(id)).toMatchObject({ phase: 'running', owner: 'another' });
+  });
+
+  it('what is to be cancelled only when that has ended', async () => {
+    const { world, transfers } = await giving({
+      behaviour: () => ({ answers: ['in_progress'], cancel: ['pending'] }),
+    });
+    const cancelled = await running(world, 'cancelled');
+    await world.engine.cancel(cancelled);
+    const other = await running(world, 'other');
+    const { atOnce, atLast } = await given({ world, transfers });
+    expect([atOnce, atLast]).toEqual([[other.id], [cancelled.id]]);
+  });
+
+  it('a job that runs inside it only when nothing else is left to do', async () => {
+    const { world, transfers } = await giving({}, true);
+    const { id } = await running(world);
+    const { atOnce, atLast } = await given({ world, transfers });
+    expect([...atOnce, ...atLast]).toEqual([id]);
+    expect(transfers).toHaveLength(1);
+  });
+});
+
+describe('a hint', () => {
+  it('about a job that is not driven here is told to the others, until the node stops', async () => {
+    const { world, cluster } = await nodeOfSeveral();
+    world.provider.sayHint('not-ours');
+    expect(cluster.told).toEqual([{ kind: 'hint', account: 'one', upstreamId: 'not-ours' }]);
+    await world.engine.drain(1000);
+    world.provider.sayHint('not-ours');
+    expect(cluster.told.filter(({ kind }) => kind === 'hint')).toHaveLength(1);
+  });
+
+  it('from another node has a job asked about, and goes no further', async () => {
+    const { world, cluster } = await nodeOfSeveral({ behaviour: () => ({ answers: ['in_progress'] }) });
+    const { attempt } = await running(world);
+    const { length } = cluster.told;
+    cluster.hear({ kind: 'hint', account: 'one', upstreamId: attempt?.upstreamId ?? '' });
+    cluster.hear({ kind: 'hint', account: 'one', upstreamId: 'not-ours' });
+    await world.idle();
+    expect(world.upstream.count('ask')).toBe(1);
+    expect(cluster.told.slice(length).filter(({ kind }) => kind === 'hint')).toEqual([]);
+  });
+});
+
+describe('what another node says of a task', () => {
+  it('has it read again where it is newer than what is known here', async () => {
+    let reads = 0;
+    const { world, cluster } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          task(id) {
+            reads += 1;
+            return store.task(id);
+          },
+        },
+      }),
+    });
+    const { id, version } = await running(world);
+    await world.idle();
+    reads = 0;
+    cluster.hear({ kind: 'moved', tasks: [[id, version]] });
+    cluster.hear({ kind: 'moved', tasks: [['video_other', version + 1]] });
+    await world.idle();
+    expect(reads).toBe(0);
+    cluster.hear({ kind: 'moved', tasks: [[id, version + 1]] });
+    await world.idle();
+    expect(reads).toBe(1);
+  });
+});

@@ -1,0 +1,82 @@
+import { expect, it } from 'vitest';
+import type { EngineParts } from '../../../src/engine/parts.ts';
+import { createRepair } from '../../../src/engine/repair/repair.ts';
+import { createVerifiedMedia } from '../../../src/media/verified.ts';
+import type { MediaRow } from '../../../src/store/store.ts';
+import type { Task, TaskResult } from '../../../src/tasks/task.ts';
+import { aMediaRow } from '../../support/builders.ts';
+import { createWorld } from '../../support/engineWorld.ts';
+
+function resultOf({ result }: Task): TaskResult {
+  if (!result) throw new Error('no result');
+  return result;
+}
+
+/** A finished task, and what a repair does with rows that `change` makes of its own. */
+async function repairing() {
+  let parts: EngineParts | undefined;
+  const world = await createWorld({
+    parts: (given) => {
+      parts = given;
+      return {};
+    },
+  });
+  const task = await world.ends((await world.submit()).id);
+  const rows = new Map((await world.store.mediaOf(task.id)).map((row) => [row.kind, row]));
+  if (!parts) throw new Error('no parts');
+  const { store, storage, log } = parts;
+  const repair = (row: MediaRow, stored: MediaRow | undefined, current: Task | undefined) =>
+    createRepair({
+      ...(parts as EngineParts),
+      store: {
+        ...store,
+        media: async (id) => (id === row.id ? stored : store.media(id)),
+        task: async () => current,
+      },
+      media: createVerifiedMedia<MediaRow>({ storage, log, damaged: () => undefined }),
+      accountStates: new Map(),
+    }).repairRow(row, new AbortController().signal);
+  const rowOf = (kind: MediaRow['kind']): MediaRow => ({
+    ...(rows.get(kind) ?? aMediaRow()),
+    state: 'damaged',
+  });
+  return { world, task, repair, video: rowOf('video'), poster: rowOf('poster') };
+}
+
+it('a row that is gone, or whole again, needs no repair', async () => {
+  const { repair, task, video } = await repairing();
+  expect(await repair(video, undefined, task)).toBe('settled');
+  expect(await repair(video, { ...video, state: 'present' }, task)).toBe('settled');
+  // Its bytes are as they were.
+  expect(await repair(video, video, task)).toBe('repaired');
+});
+
+it.each<[string, (task: Task) => Task | undefined]>([
+  ['is gone', () => undefined],
+  ['was deleted', (task) => ({ ...task, deletedAt: 1 })],
+  ['has failed', (task) => ({ ...task, phase: 'failed' })],
+  ['has another video', (task) => ({ ...task, result: { ...resultOf(task), videoId: 'x' } })],
+])('there is no hope for the video of a task that %s', async (_what, change) => {
+  const { repair, task, video } = await repairing();
+  expect(await repair(video, video, change(task))).toBe('hopeless');
+});
+
+it.each<[string, (row: MediaRow, task: Task) => [MediaRow, Task], string]>([
+  ['of the task', (row, task) => [row, task], 'repaired'],
+  [
+    'of a task that has none',
+    (row, { result: { posterId: _, ...result } = {} as never, ...task }) => [row, { ...task, result }],
+    'repaired',
+  ],
+  [
+    'of a task that has another',
+    (row, task) => [row, { ...task, result: { ...resultOf(task), posterId: 'x' } }],
+    'hopeless',
+  ],
+  ['that is an input', (row, task) => [{ ...row, kind: 'input' }, task], 'hopeless'],
+  ['of no task', ({ taskId: _, ...row }, task) => [row, task], 'hopeless'],
+])('a poster %s is mended where there is hope', async (_what, change, outcome) => {
+  const { repair, task, poster } = await repairing();
+  const [row, current] = change(poster, task);
+  expect(await repair(row, row, current)).toBe(outcome);
+});

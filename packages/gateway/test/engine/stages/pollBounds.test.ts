@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** A world, and when it asked about jobs: the time and the jobs of each call. */
+async function asking(options: WorldOptions = {}) {
+  const calls: { at: number; jobs: number }[] = [];
+  let underWay = 0;
+  let most = 0;
+  const count = async <T>(jobs: number, call: () => Promise<T> | undefined) => {
+    calls.push({ at: world.timers.trueTime(), jobs });
+    underWay += 1;
+    most = Math.max(most, underWay);
+    try {
+      return await call();
+    } finally {
+      underWay -= 1;
+    }
+  };
+  const world: World = await createWorld({
+    ...options,
+    provider: (provider) => ({
+      ...provider,
+      ask: async (handle, signal) =>
+        (await count(1, () => provider.ask(handle, signal))) ?? { state: 'missing' },
+      ...(provider.askMany
+        ? {
+            askMany: async (handles, signal) =>
+              (await count(handles.length, () => provider.askMany?.(handles, signal))) ?? new Map(),
+          }
+        : {}),
+    }),
+  });
+  return { world, calls, most: () => most, underWay: () => underWay };
+}
+
+const running = async (world: World, count: number) => {
+  const tasks = await Promise.all(Array.from({ length: count }, () => world.submit()));
+  for (const { id } of tasks) await world.reaches(id, 'running');
+  return tasks;
+};
+
+describe('calls to one account', () => {
+  it('are sixteen at a time, and the others follow', async () => {
+    const { world, most, underWay } = await asking({
+      limits: { asksPerSecond: 10_000 },
+      behaviour: () => ({ answers: ['in_progress', 'succeeded'] }),
+    });
+    const tasks = await running(world, 40);
+    const held = world.provider.hold('ask');
+    await world.advance(MINUTE);
+    expect(underWay()).toBe(16);
+    held.release();
+    for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
+    expect(most()).toBe(16);
+  });
+
+  it('ask about one job each where the upstream has no call for many', async () => {
+    const { world, calls } = await asking({ abilities: [], limits: { askBatch: 20, asksPerSecond: 1 } });
+    for (const { id } of await running(world, 5)) await world.ends(id);
+    expect(calls.map(({ jobs }) => jobs)).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it('pause for a second where the upstream limits them and does not say for how long', async () => {
+    let limited = true;
+    const { world, calls } = await asking({
+      behaviour: () => ({ answers: [limited ? { error: 'rate_limited' } : 'in_progress'] }),
+    });
+    const [first] = await running(world, 2);
+    const hint = async () => {
+      world.engine.hint('one', (await world.task(first?.id ?? '')).attempt?.upstreamId ?? '');
+      await world.idle();
+    };
+    await hint();
+    limited = false;
+    const asked = calls.length;
+    const at = world.timers.now();
+    await hint();
+    await world.advance(999);
+    expect(calls).toHaveLength(asked);
+    await world.advance(1);
+    expect(calls.slice(asked).map((call) => call.at)).toContain(at + 1000);
+  });
+
+  it('end with the gateway, and none begins after', async () => {
+    const { world, calls, underWay } = await asking({ behaviour: () => ({ answers: ['in_progress'] }) });
+    await running(world, 3);
+    world.provider.hold('ask');
+    await world.advance(MINUTE);
+    expect(underWay()).toBe(3);
+    await world.engine.drain(1000);
+    expect(underWay()).toBe(0);
+    const asked = calls.length;
+    for (const upstreamId of ['one-1', 'one-2', 'one-3']) world.engine.hint('one', upstreamId);
+    await world.idle();
+    expect(calls).toHaveLength(asked);
+  });
+
+  it('that fail come again when the upstream says, or as their number says, whichever is later', async () => {
+    const unavailable = (retryAfterMs: number) => ({ error: 'upstream_unavailable', retryAfterMs }) as const;
+    const answers = [unavailable(5000), unavailable(100), unavailable(100), 'succeeded'] as const;
+    const { world, calls } = await asking({ behaviour: () => ({ answers }) });
+    await world.ends((await world.submit()).id);
+    const waits = calls.slice(1).map(({ at }, index) => at - (calls[index]?.at ?? 0));
+    expect(waits).toEqual([5000, 2000, 4000]);
+  });
+});
+
+describe('a job that the upstream does not know', () => {
+  const cancelling = (answers: WorldOptions['behaviour']) =>
+    asking({ settings: { taskDeadlineMs: 10 * HOUR }, ...(answers ? { behaviour: answers } : {}) });
+
+  it('counts as gone ten minutes after it was missed, where it is to be cancelled', async () => {
+    const { world } = await cancelling(() => ({ cancel: ['pending'], answers: ['missing'] }));
+    const { id } = await world.submit();
+    const { now } = world.timers;
+    await world.engine.cancel(await world.reaches(id, 'running'));
+    await world.advance(20_000);
+    const missedAt = now();
+    await world.advance(9 * MINUTE);
+    expect((await world.task(id)).phase).toBe('running');
+    const task = await world.ends(id);
+    expect(task).toMatchObject({ error: { reason: 'expired' }, attempt: { outcome: 'expired' } });
+    expect(task.error?.message).toMatch(/no longer knew/);
+    expect((task.completedAt ?? 0) - missedAt).toBeLessThan(12 * MINUTE);
+  });
+
+  it('is asked about until its deadline where it is not', async () => {
+    const { world } = await cancelling(() => ({ answers: ['missing'] }));
+    const { id } = await world.submit();
+    await world.reaches(id, 'running');
+    await world.advance(9 * HOUR);
+    expect((await world.task(id)).phase).toBe('running');
+  });
+
+  it('is missed from when it was missed again', async () => {
+    let state: 'missing' | 'in_progress' = 'missing';
+    const { world } = await cancelling(() => ({ cancel: ['pending'], answers: [state] }));
+    const { id } = await world.submit();
+    await world.engine.cancel(await world.reaches(id, 'running'));
+    await world.advance(8 * MINUTE);
+    state = 'in_progress';
+    await world.advance(2 * MINUTE);
+    state = 'missing';
+    await world.advance(8 * MINUTE);
+    expect((await world.task(id)).phase).toBe('running');
+    await world.advance(6 * MINUTE);
+    expect((await world.task(id)).phase).toBe('failed');
+  });
+});
+
+describe('an upstream that cannot be asked', () => {
+  it('is waited for ten minutes past the deadline, and not much longer', async () => {
+    const { world } = await asking({
+      settings: { taskDeadlineMs: 10 * MINUTE },
+      behaviour: () => ({ answers: [{ error: 'upstream_unavailable' }] }),
+    });
+    const { completedAt = 0, deadlineAt, error } = await world.ends((await world.submit()).id);
+    expect(error?.message).toMatch(/did not finish/);
+    expect(completedAt - deadlineAt).toBeGreaterThan(10 * MINUTE);
+    expect(completedAt - deadlineAt).toBeLessThanOrEqual(11 * MINUTE);
+  });
+});
+
+describe('a failure that the upstream tells', () => {
+  it.each([
+    ['cancelled', 'cancelled'],
+    ['upstream_failed', 'failed'],
+  ] as const)('%s ends the attempt as %s, with the words for the operator', async (reason, outcome) => {
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        ask: async () => ({ state: 'failed', reason, message: 'No.', detail: 'the words of the upstream' }),
+      }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task).toMatchObject({
+      error: { reason, message: 'No.' },
+      attempt: { outcome, detail: 'the words of the upstream' },
+    });
+  });
+
+  it('is none where the upstream does not know what to say', async () => {
+    let asked = 0;
+    const world = await createWorld({
+      provider: (provider) => ({
+        ...provider,
+        async ask(handle, signal) {
+          asked += 1;
+          if (asked === 1) throw new UpstreamError('upstream_failed', { detail: 'odd' });
+          return provider.ask(handle, signal);
+        },
+      }),
+    });
+    expect((await world.ends((await world.submit()).id)).phase).toBe('succeeded');
+  });
+});

@@ -1,0 +1,111 @@
+import { utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createDiskSpace } from '../../../src/media/diskSpace.ts';
+import { explained, isMissing, makeFolder } from '../../../src/media/files/disk.ts';
+import { listFiles, removeOldFiles } from '../../../src/media/files/list.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const coded = (code: string) => Object.assign(new Error('no'), { code });
+
+describe('an error of the disk', () => {
+  it.each([
+    ['ENOSPC', /is full/],
+    ['EDQUOT', /is full/],
+    ['EACCES', /read and write access/],
+    ['EPERM', /read and write access/],
+    ['EROFS', /read and write access/],
+    ['ENOTDIR', /a file is where a folder/],
+    ['EEXIST', /a file is where a folder/],
+  ])('that the operator must mend says how: %s', async (code, advice) => {
+    const cause = coded(code);
+    await expect(explained(() => Promise.reject(cause))).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      status: 503,
+      message: expect.stringMatching(advice),
+      cause,
+    });
+  });
+
+  it.each([coded('EIO'), new Error('no'), 'no'])('of another kind stays what it is: %s', async (error) => {
+    await expect(explained(() => Promise.reject(error))).rejects.toBe(error);
+  });
+
+  it('tells that a file is missing by its code alone', () => {
+    expect([coded('ENOENT'), coded('EIO'), new Error('ENOENT'), { code: 'ENOENT' }].map(isMissing)).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe('the reserve of a disk', () => {
+  const space = createDiskSpace({ folder: '/somewhere', reserveBytes: 100, freeOn: async () => 150 });
+
+  it('is not touched, to the byte', async () => {
+    await space.requireRoom(50);
+    await expect(space.requireRoom(51)).rejects.toMatchObject({ code: 'storage_unavailable', status: 503 });
+    expect(await space.freeBytes()).toBe(150);
+  });
+
+  it('is told in MiB', async () => {
+    const mib = 2 ** 20;
+    const small = createDiskSpace({ folder: '/', reserveBytes: 7.9 * mib, freeOn: async () => 3.9 * mib });
+    await expect(small.requireRoom(0)).rejects.toThrow(/has 3 MiB free, of which 7 MiB/);
+  });
+
+  it('is that of a real disk unless a test says otherwise', async () => {
+    const real = createDiskSpace({ folder: await tempFolder(), reserveBytes: 0 });
+    expect(await real.freeBytes()).toBeGreaterThan(0);
+    await real.requireRoom(0);
+    await expect(real.requireRoom(2 ** 60)).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
+});
+
+describe('files of a folder', () => {
+  async function folder(...names: string[]) {
+    const root = await tempFolder();
+    for (const name of names) {
+      await makeFolder(join(root, name, '..'));
+      await writeFile(join(root, name), 'bytes');
+    }
+    return root;
+  }
+  const keysIn = async (root: string, after?: string) =>
+    (await Array.fromAsync(listFiles(root, after))).map(({ key }) => key);
+
+  it('are listed in byte order, those that are media alone, from behind a key', async () => {
+    const root = await folder(
+      'video/b.mp4',
+      'video/B.mp4',
+      'poster/z.jpg',
+      'video/a.mp4',
+      'video/c.part',
+      'top.mp4',
+    );
+    await writeFile(join(root, 'video', 'c.mp4.part'), 'bytes');
+    const all = ['poster/z.jpg', 'video/B.mp4', 'video/a.mp4', 'video/b.mp4', 'video/c.part'];
+    expect(await keysIn(root)).toEqual(all);
+    expect(await keysIn(root, 'video/a.mp4')).toEqual(all.slice(3));
+    expect(await keysIn(join(root, 'nothing'))).toEqual([]);
+  });
+
+  it('are removed where they are older, and nobody needs them', async () => {
+    const root = await folder('a/old', 'a/older', 'b/new', 'b/kept', 'top');
+    await makeFolder(join(root, 'a', 'folder'));
+    const before = 1_000_000_000_000;
+    const at = (name: string, ms: number) => utimes(join(root, name), ms / 1000, ms / 1000);
+    await at('a/old', before - 1000);
+    await at('a/older', before - 2000);
+    await at('a/folder', before - 2000);
+    await at('b/new', before);
+    await at('b/kept', before - 1000);
+    await at('top', before - 1000);
+    expect(await removeOldFiles(root, before, (path) => !path.endsWith('kept'))).toBe(2);
+    expect(await removeOldFiles(root, before)).toBe(1);
+    expect(await removeOldFiles(root, before + 1)).toBe(1);
+    expect(await removeOldFiles(join(root, 'nothing'), before)).toBe(0);
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { base64Bytes, decodeBase64, readGivenImage } from '../../../src/media/inputs/inlineImage.ts';
+
+const PARAMETERS = `data:image/png;${'x'.repeat(233)}`;
+
+describe('an image of a request', () => {
+  it.each([
+    ['http://host/a.png', { kind: 'url', url: 'http://host/a.png' }],
+    ['HTTPS://host/a.png', { kind: 'url', url: 'HTTPS://host/a.png' }],
+    ['data:image/png;base64,AAAA', { kind: 'base64', base64: 'AAAA' }],
+    ['DATA:image/png; BASE64,A,B', { kind: 'base64', base64: 'A,B' }],
+    ['data:;base64,', { kind: 'base64', base64: '' }],
+    [`${PARAMETERS};base64,A`, { kind: 'base64', base64: 'A' }],
+    ['iVBORw0KGgo', { kind: 'base64', base64: 'iVBORw0KGgo' }],
+    ['/9j/4AAQ', { kind: 'base64', base64: '/9j/4AAQ' }],
+    ['+AAA', { kind: 'base64', base64: '+AAA' }],
+    ['0AAA', { kind: 'base64', base64: '0AAA' }],
+  ])('is read: %s', (raw, given) => {
+    expect(readGivenImage(raw)).toEqual(given);
+  });
+
+  it.each([
+    '',
+    'data:image/png,AAAA',
+    'data:image/png;base64',
+    'data:,base64',
+    'data:image/png;base64x,AAAA',
+    // No comma within what a header may be long.
+    `${PARAMETERS}x;base64,A`,
+    'ftp://host/a.png',
+    'file:/etc/passwd',
+    'a+b-c.1:x',
+    ' AAAA',
+    '-AAA',
+  ])('is none: %j', (raw) => {
+    expect(readGivenImage(raw)).toBeUndefined();
+  });
+});
+
+describe('base64', () => {
+  it.each([0, 1, 2, 3, 4, 5, 100])('of %i bytes is decoded, and its length is known before', (length) => {
+    const bytes = Buffer.alloc(length, 0xfb);
+    const text = bytes.toString('base64');
+    expect(base64Bytes(text)).toBe(length);
+    expect(decodeBase64(text)).toEqual(bytes);
+  });
+
+  it.each(['AAA', 'AA', 'AAAA AAAA', 'AAAA\n', 'AA=A', 'AAA!', 'A===', 'AAAA=='])('is not %j', (text) => {
+    expect(decodeBase64(text)).toBeUndefined();
+  });
+});

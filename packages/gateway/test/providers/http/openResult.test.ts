@@ -1,0 +1,142 @@
+import type { RequestListener } from 'node:http';
+import { Agent } from 'undici';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { openResult } from '../../../src/providers/http/openResult.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import { readAll } from '../../support/http/readAll.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
+import { serve } from '../../support/servers/httpServer.ts';
+
+async function storage(listener: RequestListener) {
+  const dispatcher = new Agent({ connections: 4 });
+  onTestFinished(() => dispatcher.destroy());
+  const { origin, requests } = await serve(listener);
+  const clock = createManualTimers();
+  const open = (path = '/', offset = 0) =>
+    openResult(`${origin}${path}`, {
+      dispatcher,
+      headers: { 'x-account': 'ours' },
+      offset,
+      signal: AbortSignal.timeout(10_000),
+      scrub: (text) => text.replaceAll('secret', '[secret]'),
+      clock,
+    });
+  const failure = async (path?: string, offset?: number) => {
+    const error = await open(path, offset).catch((thrown: unknown) => thrown);
+    if (error instanceof UpstreamError) return error;
+    throw new Error(`not an UpstreamError: ${error}`);
+  };
+  return { open, failure, requests, clock };
+}
+
+describe('a result', () => {
+  it.each([400, 401, 403, 404, 410])('is lost where the storage answers %i', async (status) => {
+    const { failure } = await storage((_request, response) => response.writeHead(status).end());
+    expect((await failure()).reason).toBe('result_lost');
+  });
+
+  it.each([304, 402, 405, 408, 416, 500, 503])('may come back where it answers %i', async (status) => {
+    const { failure } = await storage((_request, response) => response.writeHead(status).end());
+    expect((await failure()).reason).toBe('upstream_unavailable');
+  });
+
+  it('is not there where nothing is behind its beginning', async () => {
+    const { failure } = await storage((_request, response) =>
+      response.writeHead(416, { 'content-range': 'bytes */0' }).end(),
+    );
+    expect((await failure()).detail).toMatch(/^416 when fetching/);
+  });
+
+  it('is refused in words without secrets, and with the time to wait', async () => {
+    const { failure } = await storage((_request, response) =>
+      response.writeHead(429, { 'retry-after': '7' }).end(`no secret ${'x'.repeat(1000)}`),
+    );
+    const error = await failure();
+    expect(error).toMatchObject({ reason: 'rate_limited', retryAfterMs: 7000 });
+    expect(error.detail).toMatch(/^429 when fetching the result: no \[secret\] x+$/);
+    expect(error.detail?.length).toBeLessThan(400);
+  });
+
+  it('is asked to wait by the time of this clock', async () => {
+    const { failure, clock } = await storage((_request, response) => {
+      const date = new Date(clock.now() + 9000).toUTCString();
+      response.writeHead(503, { 'retry-after': date }).end();
+    });
+    expect(await failure()).toMatchObject({ retryAfterMs: 9000 - (clock.now() % 1000) });
+    const silent = await storage((_request, response) => response.writeHead(503).end());
+    expect((await silent.failure()).retryAfterMs).toBeUndefined();
+  });
+
+  it.each([301, 302, 303, 307, 308])('is found behind a redirect of status %i', async (status) => {
+    const { open, requests } = await storage((request, response) => {
+      if (request.url === '/there') response.end('video');
+      else response.writeHead(status, { location: '/there' }).end();
+    });
+    expect(String(await readAll((await open()).stream))).toBe('video');
+    expect(requests.map(({ url }) => url)).toEqual(['/', '/there']);
+  });
+
+  it('is found behind five redirects, and not behind six', async () => {
+    const { open, failure } = await storage((request, response) => {
+      const left = Number(request.url?.slice(1));
+      if (left === 0) response.end('video');
+      else response.writeHead(302, { location: `/${left - 1}` }).end();
+    });
+    expect(String(await readAll((await open('/5')).stream))).toBe('video');
+    expect(await failure('/6')).toMatchObject({
+      reason: 'upstream_unavailable',
+      detail: 'the result redirects too often',
+    });
+  });
+
+  it('is not there where a redirect leads nowhere', async () => {
+    const { failure, requests } = await storage((_request, response) => response.writeHead(302).end());
+    expect((await failure()).reason).toBe('upstream_unavailable');
+    expect(requests).toHaveLength(1);
+  });
+
+  it('is asked for from its beginning without a range, and with one from further on', async () => {
+    const { open, requests } = await storage((_request, response) => response.end('video'));
+    for (const offset of [0, 1]) (await open('/', offset)).stream.resume();
+    expect(requests.map(({ headers }) => [headers.range, headers['x-account']])).toEqual([
+      [undefined, 'ours'],
+      ['bytes=1-', 'ours'],
+    ]);
+  });
+
+  it('has a length where one is told, and none where it is not', async () => {
+    const { open } = await storage((request, response) => {
+      if (request.url === '/chunks') {
+        response.write('vid');
+        response.end('eo');
+      } else if (request.url === '/part') {
+        response.writeHead(206, { 'content-range': 'bytes 3-4/*', 'content-length': 2 }).end('eo');
+      } else response.writeHead(200, { 'content-length': 5 }).end('video');
+    });
+    for (const [path, offset, bytes] of [
+      ['/chunks', 0, undefined],
+      ['/whole', 0, 5],
+      // What is behind the part is not told, but it goes to the end.
+      ['/part', 3, 5],
+    ] as const) {
+      const opened = await open(path, offset);
+      opened.stream.resume();
+      expect([path, opened.offset, opened.bytes]).toEqual([path, offset, bytes]);
+    }
+  });
+
+  it('that breaks off before anybody reads it is an error of its stream alone', async () => {
+    const { open } = await storage((_request, response) => {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('x', () => response.destroy());
+    });
+    const { stream } = await open();
+    await new Promise((resolve) => stream.once('close', resolve));
+    expect(stream.errored).toBeInstanceOf(Error);
+  });
+
+  it('is lost as a call is where the connection breaks', async () => {
+    const { failure } = await storage((request) => void request.socket.destroy());
+    expect(await failure()).toMatchObject({ reason: 'upstream_unavailable', created: 'unknown' });
+  });
+});
