@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createAccountState } from '../../src/limits/account.ts';
-import type { AccountShare } from '../../src/limits/limits.ts';
+import { type AccountShare, WHOLE_SHARES } from '../../src/limits/limits.ts';
+import { createTokenBucket } from '../../src/limits/tokenBucket.ts';
 import type { AccountLimits } from '../../src/providers/account.ts';
 import { UpstreamError } from '../../src/providers/provider.ts';
 import type { AccountTrouble } from '../../src/store/store.ts';
@@ -162,6 +163,16 @@ describe('an account that refuses for the moment', () => {
     expect(state.trouble()).toEqual({ reason: 'rate_limited', retryAt: undefined });
   });
 
+  it('shows one end of two refusals that end together, however the wall clock is set meanwhile', () => {
+    const { state, pass, timers } = anAccount();
+    state.backOff(refusal(30_000));
+    const until = timers.now() + 30_000;
+    pass(10_000);
+    timers.setWallClock(3_600_000);
+    state.backOff(refusal(20_000));
+    expect([state.readyIn(), state.trouble()?.retryAt]).toEqual([20_000, until]);
+  });
+
   it('does not get all nodes back at the same moment', () => {
     const least = anAccount({ random: 0 });
     least.state.backOff(refusal());
@@ -245,6 +256,17 @@ describe('what nodes tell each other of an account', () => {
     expect(told).toMatchObject([{ failures: 4, waitMs: 8000 }]);
   });
 
+  it('may be a wait alone, which keeps tasks from it until it is over', () => {
+    const { state, hear, pass } = anAccount({ limits: { inFlight: 5 } });
+    hear({ failures: 0, waitMs: 500 });
+    expect([state.blocked(), state.readyIn()]).toEqual([true, 500]);
+    pass(500);
+    expect([state.blocked(), state.trouble(), state.readyIn()]).toEqual([false, undefined, 0]);
+    // Nobody feels the way after it.
+    state.take();
+    expect(state.readyIn()).toBe(0);
+  });
+
   it('is that it works: nobody feels the way any more', () => {
     const { state, hear } = anAccount();
     state.backOff(refusal(0));
@@ -252,5 +274,32 @@ describe('what nodes tell each other of an account', () => {
     expect(state.readyIn()).toBeUndefined();
     hear({ failures: 0, waitMs: 0 });
     expect([state.blocked(), state.trouble(), state.readyIn()]).toEqual([false, undefined, 0]);
+  });
+});
+
+describe('a node that is alone', () => {
+  it('has all of every account', () => {
+    const { state } = anAccount({ limits: { inFlight: 7 } });
+    const share = WHOLE_SHARES.of(state.account, () => ({ inUse: 0, waiting: 0 }));
+    expect([share.places(), share.rate()]).toEqual([7, 1]);
+    const rates = WHOLE_SHARES.rates('one');
+    expect([rates.rate(), rates.turnIn(1000, 30)]).toEqual([1, 30]);
+  });
+});
+
+describe('a rate', () => {
+  it('lets a second’s worth through at once, and at least one call', () => {
+    const timers = createManualTimers();
+    for (const [perSecond, burst] of [
+      [0.5, 1],
+      [3, 3],
+    ] as const) {
+      const bucket = createTokenBucket(perSecond, timers);
+      for (let n = 0; n < burst; n++) {
+        expect(bucket.readyIn()).toBe(0);
+        bucket.take();
+      }
+      expect(bucket.readyIn()).toBeCloseTo(1000 / perSecond, 6);
+    }
   });
 });

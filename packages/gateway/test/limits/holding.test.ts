@@ -31,6 +31,7 @@ describe('what a node holds of an account', () => {
   it('is nothing before it was granted something', () => {
     const holding = createHolding('one', 20);
     expect([holding.places(), holding.rate(), holding.lastGrant]).toEqual([0, 0, undefined]);
+    expect([holding.gaveBack, holding.hasTrouble]).toEqual([false, false]);
     expect(holding.report({ inUse: 0, waiting: 3 }, 0)).toEqual({
       account: 'one',
       limit: 20,
@@ -101,6 +102,7 @@ describe('a grant', () => {
     ['one of two such places in use', { fairPlaces: 8 }, 9, true, false],
     ['less than its part', { fairPlaces: 11 }, 0, false, false],
     ['a little of the rate beyond it', { fairRate: 460_000 }, 0, false, false],
+    ['a tenth of the rate beyond it', { fairRate: 450_000 }, 0, false, false],
     ['much of the rate beyond it', { fairRate: 440_000 }, 0, true, false],
     ['less of the rate', { fairRate: 600_000 }, 0, false, false],
   ])('of %s', (_what, changes, inUse, hasSpare, isSettled) => {
@@ -110,6 +112,7 @@ describe('a grant', () => {
 
   it.each([
     ['a little', 460_000, false],
+    ['a tenth', 450_000, false],
     ['much', 440_000, true],
   ])('of a rate that falls by %s is worth telling, or not', (_what, fairRate, worth) => {
     const holding = holdingOf({ ...TEN, fairRate });
