@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodeLock.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
 import { connect, freshDatabase, ownPostgres } from '../../support/servers/database.ts';
+import { describeAccounts } from '../contract/accounts.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
@@ -17,6 +19,15 @@ describeStoreContract('PostgreSQL', async () => openStore(await freshDatabase())
 describeStoreContract('PostgreSQL without sessions', async () =>
   openStore(await freshDatabase(), { namedStatements: false, usesPerConnection: 1 }),
 );
+
+describeAccounts('PostgreSQL', async () => {
+  const url = await freshDatabase();
+  const store = await openStore(url);
+  const client = await connect(url);
+  // Lives, as a node that holds its lock does.
+  await client.query('select pg_advisory_lock($1, 1)', [LOCK_CLASS]);
+  return { store, node: nodeName(1), read: async (sql) => (await client.query<object>(sql)).rows };
+});
 
 describeBadRows('PostgreSQL', async (log) => {
   const url = await freshDatabase();

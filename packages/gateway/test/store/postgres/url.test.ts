@@ -1,8 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { Client } from 'pg';
-import { afterEach, describe, expect, inject, it, vi } from 'vitest';
+import { afterEach, describe, expect, inject, it, onTestFinished, vi } from 'vitest';
 import {
   checkDatabaseUrl,
   connectionTo,
@@ -12,6 +13,14 @@ import {
 import { tempFolder } from '../../support/tempFolder.ts';
 
 afterEach(() => vi.unstubAllEnvs());
+
+const thrownBy = (work: () => unknown): unknown => {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+};
 
 describe('the address of a database', () => {
   it.each([
@@ -30,7 +39,21 @@ describe('the address of a database', () => {
       'postgresql://h/d?user=u&password=p&port=1&dbname=e',
       { host: 'h', user: 'u', password: 'p', port: 1, database: 'e' },
     ],
+    ['postgres://u%40v:a:b@h/d%2Fe', { host: 'h', user: 'u@v', password: 'a:b', database: 'd/e' }],
+    ['postgres://u:@h:/d', { host: 'h', user: 'u', database: 'd' }],
+    ['postgres://:p@h:65535', { host: 'h', port: 65_535, password: 'p' }],
+    ['postgres://[::1]/d', { host: '::1', database: 'd' }],
+    ['postgres://[]/d', { database: 'd' }],
+    // What stands among the parameters counts.
+    [
+      'postgres://a:b@c:1/d?host=h&port=22&user=u&password=p&dbname=e',
+      { host: 'h', port: 22, user: 'u', password: 'p', database: 'e' },
+    ],
+    ['postgres://h/d?&hostaddr=10.0.0.1&', { host: '10.0.0.1', database: 'd' }],
+    ['host=h hostaddr=10.0.0.1', { host: 'h' }],
+    ['host=h password=', { host: 'h' }],
     ['host=h port=1 user=u dbname=d', { host: 'h', port: 1, user: 'u', database: 'd' }],
+    [String.raw`  host='' password = a\ b  dbname='a \\b' `, { password: 'a b', database: String.raw`a \b` }],
     [
       `host = '/my sockets' password='it\\'s' dbname=d`,
       { host: '/my sockets', password: "it's", database: 'd' },
@@ -45,6 +68,46 @@ describe('the address of a database', () => {
       password: undefined,
       database: undefined,
       ...parts,
+    });
+  });
+
+  it('is all that the driver is told, beside who asks and where where it does not say so', () => {
+    vi.stubEnv('PGUSER', 'me');
+    vi.stubEnv('PGHOST', undefined);
+    expect(connectionTo('postgres://h')).toEqual({ host: 'h', user: 'me' });
+    const all =
+      'postgres://u:p@h:1/d?options=-c%20a%3Db&application_name=a&connect_timeout=3&channel_binding=require&sslnegotiation=direct';
+    expect(connectionTo(all)).toEqual({
+      host: 'h',
+      port: 1,
+      user: 'u',
+      password: 'p',
+      database: 'd',
+      options: '-c a=b',
+      application_name: 'a',
+      connectionTimeoutMillis: 3000,
+      enableChannelBinding: true,
+      ssl: {},
+      sslnegotiation: 'direct',
+    });
+    const none =
+      'postgres://h?connect_timeout=0&channel_binding=prefer&sslnegotiation=postgres&options=-c%20a=b';
+    expect(connectionTo(none)).toEqual({ host: 'h', user: 'me', options: '-c a=b' });
+    vi.stubEnv('PGUSER', undefined);
+    expect(connectionTo('postgres://h').user).toBe(userInfo().username);
+  });
+
+  it('may say that any server will do, or that the primary is wanted', () => {
+    for (const target of ['any', 'read-write', 'primary'])
+      expect(parseDatabaseUrl(`postgres://h?target_session_attrs=${target}`).host).toBe('h');
+  });
+
+  it('is named in the refusal of one that cannot be read', () => {
+    const error = thrownBy(() => connectionTo('postgres://h:x/d'));
+    expect(error).toMatchObject({
+      code: 'database_url',
+      status: 503,
+      message: expect.stringMatching(/^ONETAKE_DATABASE_URL has a port/),
     });
   });
 
@@ -66,6 +129,17 @@ describe('the address of a database', () => {
     ['postgres://u:100%@h/d', /%25/],
     ['postgres://h:x/d', /port/],
     ['postgres://h:65536/d', /port above 65535/],
+    ['postgres://h:1x/d', /port that is not a number/],
+    ['postgres://a:b:1/d', /port that is not a number/],
+    ['postgres://[::1]x/d', /port that is not a number/],
+    ['postgres://h/d?port=1x', /port that is not a number/],
+    ['host=h port=x1', /port that is not a number/],
+    ['host=h and more', /URL such as postgres:/],
+    [`host='h'x`, /URL such as postgres:/],
+    [`dbname='d`, /URL such as postgres:/],
+    ['mysql://u@postgres://h/d', /URL such as postgres:/],
+    ['postgres://a,b/d', /several hosts.*primary/],
+    ['postgres://h/d?host=a,b', /several hosts.*primary/],
     ['postgres://a:1,b:2/d', /several hosts.*primary/],
     ['postgres://h/d?sslmode=on', /sslmode.*verify-full/],
     ['postgres://h/d?sslmode=verify-ca', /sslrootcert/],
@@ -78,6 +152,8 @@ describe('the address of a database', () => {
   it('is told without its password', () => {
     expect(whereabouts('postgres://u:hush@h:1/d')).toBe('d at h:1');
     expect(whereabouts('host=h password=hush user=u')).toBe('u at h');
+    expect(whereabouts('postgres:///d')).toBe('d at this machine');
+    expect(whereabouts('postgres://h')).toBe('of the default name at h');
   });
 });
 
@@ -102,6 +178,20 @@ describe("libpq's words about TLS", () => {
     expect(tls(`sslmode=verify-full&${rootcert}`)).toEqual({ ca });
     expect(tls('sslmode=verify-full')).toEqual({});
     expect(tls('sslmode=verify-full&sslrootcert=system')).toEqual({});
+    expect(tls('sslmode=require&sslrootcert=system')).toEqual({});
+    expect(tls('sslnegotiation=direct')).toEqual({});
+    expect(tls(`sslmode=no-verify&${rootcert}`)).toEqual({ ca, rejectUnauthorized: false });
+  });
+
+  it('name a certificate of its own, and the key to it', async () => {
+    const dir = await tempFolder();
+    const [cert, key] = [join(dir, 'own.crt'), join(dir, 'own.key')];
+    await writeFile(cert, 'the certificate – mine');
+    await writeFile(key, 'the key');
+    const query = `sslmode=verify-full&sslcert=${encodeURIComponent(cert)}&sslkey=${encodeURIComponent(key)}`;
+    expect(tls(query)).toEqual({ cert: 'the certificate – mine', key: 'the key' });
+    expect(() => tls('sslmode=require&sslcert=/nowhere/a')).toThrow(/\/nowhere\/a as sslcert/);
+    expect(() => tls('sslmode=require&sslkey=/nowhere/a')).toThrow(/\/nowhere\/a as sslkey/);
   });
 
   it('name a file that cannot be read', () => {
@@ -135,8 +225,17 @@ describe('the files of certificates that an address names, checked before anythi
       await writeFile(file, 'no certificate');
       expect(check(`sslmode=verify-full&${name}=${encodeURIComponent(file)}`)).toThrow(/not in PEM format/);
       expect(check(`sslmode=verify-full&${name}=/nowhere/file`)).toThrow(/\/nowhere\/file.*ENOENT/);
+      // Where nothing is encrypted no certificate is looked at.
+      expect(check(`sslmode=disable&${name}=${encodeURIComponent(file)}`)).not.toThrow();
     },
   );
+
+  it('are refused with what the reading of them threw', async () => {
+    const file = join(await tempFolder(), 'file');
+    await writeFile(file, 'no certificate');
+    const error = thrownBy(check(`sslmode=verify-full&sslrootcert=${encodeURIComponent(file)}`));
+    expect(error).toMatchObject({ name: 'TypeError', cause: expect.any(Error) });
+  });
 });
 
 describe('a connection', () => {
@@ -156,5 +255,19 @@ describe('a connection', () => {
   it('without a host goes where the environment says', () => {
     vi.stubEnv('PGHOST', '/sockets');
     expect(connectionTo('postgres:///d').host).toBe('/sockets');
+    expect(connectionTo('postgres://h/d').host).toBe('h');
+  });
+
+  it('without a host, and with no word of it, goes through the socket of this machine, or to it', async () => {
+    vi.stubEnv('PGHOST', undefined);
+    // A port of nobody: of no more than five digits, and a number of this process's own.
+    const port = 70_000 + (process.pid % 20_000);
+    const socket = `/tmp/.s.PGSQL.${port}`;
+    await writeFile(socket, '');
+    onTestFinished(() => rm(socket, { force: true }));
+    vi.stubEnv('PGPORT', String(port));
+    expect(connectionTo('postgres:///d').host).toBe('/tmp');
+    await rm(socket);
+    expect(connectionTo('postgres:///d').host).toBe('localhost');
   });
 });

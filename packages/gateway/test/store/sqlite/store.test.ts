@@ -10,6 +10,7 @@ import { openSqliteStore, type SqliteOptions } from '../../../src/store/sqlite/s
 import type { Store } from '../../../src/store/store.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
+import { describeAccounts } from '../contract/accounts.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
@@ -21,6 +22,14 @@ async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Pro
 }
 
 describeStoreContract('SQLite', async () => openStore(await tempFolder()));
+
+describeAccounts('SQLite', async () => {
+  const dir = await tempFolder();
+  const store = await openStore(dir);
+  const db = new Database(join(dir, 'onetake.db'), { readonly: true });
+  onTestFinished(() => void db.close());
+  return { store, node: 'solo', read: async (sql) => db.prepare<[], object>(sql).all() };
+});
 
 describeBadRows('SQLite', async (log) => {
   const dir = await tempFolder();
@@ -287,6 +296,27 @@ describe('a foreign change', () => {
     await commandLine.putKey(aKey(), audit);
     vi.advanceTimersByTime(300);
     expect(listener).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('the wait of an account', () => {
+  const report = { account: 'one', limit: 5, places: 0, rate: 0, inUse: 0, waiting: 0, generation: 0 };
+
+  it('is no longer than it was where the wall clock was set back, and over where it was set forward', async () => {
+    const store = await openStore(await tempFolder());
+    const now = Date.now();
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(now);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const waitAt = async (time: number) => {
+      clock.mockReturnValue(time);
+      const [grant] = await store.shareAccounts('solo', [report]);
+      return grant?.waitMs;
+    };
+    expect(await waitAt(now)).toBe(0);
+    await store.shareAccounts('solo', [{ ...report, trouble: { failures: 1, waitMs: 9000 } }]);
+    expect(await waitAt(now + 4000)).toBe(5000);
+    expect(await waitAt(now - 3_600_000)).toBe(9000);
+    expect(await waitAt(now + 9001)).toBe(0);
   });
 });
 

@@ -1,0 +1,213 @@
+import { describe, expect, it } from 'vitest';
+import { WHOLE_RATE } from '../../../src/store/shares.ts';
+import type { AccountReport, AuditRow, Store } from '../../../src/store/store.ts';
+import { newId } from '../../../src/tasks/ids.ts';
+import { taskError } from '../../../src/tasks/reasons.ts';
+import { aKey, START_OF_TIME } from '../../support/builders.ts';
+import { accepted, INTENT, intended, moved } from './steps.ts';
+
+/** A store, a node of it that lives, and a way to its rows that is not the store's. */
+export interface OpenedForNode {
+  readonly store: Store;
+  readonly node: string;
+  read(sql: string): Promise<readonly object[]>;
+}
+
+const LIMIT = 20;
+/** How long a test may take between two looks at a clock. Milliseconds. */
+const SLACK_MS = 30_000;
+
+const aReport = (changes: Partial<AccountReport> = {}): AccountReport => ({
+  account: 'one',
+  limit: LIMIT,
+  places: 0,
+  rate: 0,
+  inUse: 0,
+  waiting: 0,
+  generation: 0,
+  ...changes,
+});
+
+const TROUBLE = { failures: 2, waitMs: 60_000.5, reason: 'rate_limited', error: 'slow down' };
+const ALL = {
+  places: LIMIT,
+  fairPlaces: LIMIT,
+  rate: WHOLE_RATE,
+  fairRate: WHOLE_RATE,
+  rateBefore: 0,
+  lacking: false,
+  wanted: false,
+};
+
+/** What is known of upstream accounts. */
+export function describeAccounts(name: string, open: () => Promise<OpenedForNode>): void {
+  describe(`${name}: an account`, () => {
+    it('is all a node’s own where it is alone', async () => {
+      const { store, node } = await open();
+      const granted = await store.shareAccounts(node, [aReport(), aReport({ account: 'two', limit: 3 })]);
+      expect(granted).toMatchObject([
+        { account: 'one', ...ALL, failures: 0, waitMs: 0, revision: 0 },
+        { account: 'two', ...ALL, places: 3, fairPlaces: 3, failures: 0, waitMs: 0, revision: 0 },
+      ]);
+      for (const { reason } of granted) expect(reason).toBeUndefined();
+      expect(await store.shareAccounts(node, [])).toEqual([]);
+    });
+
+    it('of which there is nothing to tell is not listed', async () => {
+      const { store } = await open();
+      expect(await store.accounts()).toEqual([]);
+    });
+
+    it('is listed with the tasks that it has upstream: of their latest attempts, and unfinished there', async () => {
+      const { store } = await open();
+      await accepted(store);
+      await intended(store, { accountId: 'b' });
+      await intended(store, { accountId: 'a' });
+      const confirm = async (accountId: string) => {
+        const working = { type: 'submit_confirmed', upstreamId: newId(), working: true } as const;
+        const running = moved(await intended(store, { accountId }), working);
+        expect(await store.commit(running)).toBe(true);
+        return running.task;
+      };
+      await confirm('b');
+      const stored = moved(await confirm('c'), { type: 'upstream_succeeded', result: { ref: 'there' } });
+      const refused = moved(await intended(store, { accountId: 'c' }), { type: 'submit_refused' });
+      const again = moved(refused.task, { ...INTENT, accountId: 'a', idempotencyKey: newId() });
+      const error = taskError('cancelled', 'cancelled');
+      const failed = moved(await intended(store, { accountId: 'c' }), {
+        type: 'failed',
+        error,
+        outcome: 'cancelled',
+      });
+      for (const step of [stored, refused, again, failed]) expect(await store.commit(step)).toBe(true);
+      expect(await store.accounts()).toEqual([
+        { account: 'a', failures: 0, blockedUntil: 0, inFlight: 2 },
+        { account: 'b', failures: 0, blockedUntil: 0, inFlight: 2 },
+      ]);
+    });
+
+    it('that is left alone is known with its trouble: to its node, at the next report, and to the operator', async () => {
+      const { store, node } = await open();
+      await intended(store, { accountId: 'one' });
+      const before = Date.now();
+      const [told, other] = await store.shareAccounts(node, [
+        aReport({ trouble: TROUBLE }),
+        aReport({ account: 'two' }),
+      ]);
+      const { error, ...known } = TROUBLE;
+      expect(told).toMatchObject({ account: 'one', ...ALL, ...known, revision: 1 });
+      expect(other).toMatchObject({ account: 'two', failures: 0, waitMs: 0, revision: 0 });
+      const [next] = await store.shareAccounts(node, [aReport({ places: LIMIT, rate: WHOLE_RATE })]);
+      expect(next).toMatchObject({ ...ALL, failures: 2, reason: 'rate_limited', revision: 1 });
+      expect(next?.waitMs).toBeGreaterThan(60_001 - SLACK_MS);
+      expect(next?.waitMs).toBeLessThanOrEqual(60_001);
+
+      const [row] = await store.accounts();
+      expect(row).toMatchObject({ account: 'one', failures: 2, reason: 'rate_limited', error, inFlight: 1 });
+      expect(Math.abs((row?.blockedUntil ?? 0) - before - 60_000)).toBeLessThan(SLACK_MS);
+      expect(Math.abs((row?.failedSince ?? 0) - before)).toBeLessThan(SLACK_MS);
+    });
+
+    it('has refused since its first failure in a row, with the last words that it said', async () => {
+      const { store, node } = await open();
+      const report = async (trouble: AccountReport['trouble']) => {
+        const [grant] = await store.shareAccounts(node, [aReport(trouble ? { trouble } : {})]);
+        const row = (await store.accounts()).find(({ account }) => account === 'one');
+        return { grant, row };
+      };
+      const first = await report({ failures: 1, waitMs: 0, reason: 'rate_limited', error: 'slow down' });
+      expect(first.row).toMatchObject({ failures: 1, blockedUntil: 0, reason: 'rate_limited' });
+      const second = await report({ failures: 2, waitMs: 90_000 });
+      expect(second.row).toMatchObject({
+        failures: 2,
+        error: 'slow down',
+        failedSince: first.row?.failedSince,
+      });
+      expect(second.row).not.toHaveProperty('reason');
+      expect(second.grant).toMatchObject({ failures: 2, revision: 2, reason: undefined });
+      const works = await report({ failures: 0, waitMs: 0 });
+      expect(works.grant).toMatchObject({ failures: 0, revision: 3 });
+      expect(works.row).toMatchObject({ failures: 0, error: 'slow down' });
+      expect(works.row).not.toHaveProperty('failedSince');
+      const later = await report({ failures: 1, waitMs: 1, error: 'no' });
+      expect(later.row).toMatchObject({ failures: 1, error: 'no', failedSince: expect.any(Number) });
+    });
+
+    it('can be tried again at once where it is left alone', async () => {
+      const { store, node } = await open();
+      const audit = { at: START_OF_TIME, actor: 'cli', action: 'account.retry', subject: 'one' };
+      expect(await store.retryAccount('one', audit)).toBe(false);
+      await store.shareAccounts(node, [
+        aReport({ trouble: TROUBLE }),
+        aReport({ account: 'two', trouble: TROUBLE }),
+      ]);
+      expect(await store.retryAccount('one', audit)).toBe(true);
+      const [one, two] = await store.accounts();
+      expect(one).toMatchObject({ account: 'one', failures: 2, blockedUntil: 0, reason: 'rate_limited' });
+      expect(two?.blockedUntil).toBeGreaterThan(0);
+      const [grant] = await store.shareAccounts(node, [aReport()]);
+      expect(grant).toMatchObject({ failures: 2, waitMs: 0, revision: 2 });
+      await store.shareAccounts(node, [aReport({ trouble: { failures: 0, waitMs: 0 } })]);
+      expect(await store.retryAccount('one', audit)).toBe(false);
+      expect(await store.retryAccount('another', audit)).toBe(false);
+    });
+  });
+
+  describe(`${name}: the audit log`, () => {
+    let at = START_OF_TIME;
+    const anAudit = (action: string, subject: string): AuditRow => ({
+      at: ++at,
+      actor: 'cli',
+      action,
+      subject,
+    });
+    const logOf = async ({ read }: OpenedForNode) =>
+      (await read('select at, actor, action, subject from audit order by at')).map((row) => ({
+        ...row,
+        at: Number(Reflect.get(row, 'at')),
+      }));
+
+    it('has a row of each key that was made, revoked or restored, and none where nothing changed', async () => {
+      const opened = await open();
+      const { store } = opened;
+      const key = aKey();
+      const [made, revoked, restored] = ['create', 'revoke', 'restore'].map((what) =>
+        anAudit(`key.${what}`, key.id),
+      );
+      if (!made || !revoked || !restored) throw new Error('there are no rows');
+      await store.putKey(key, made);
+      await expect(store.putKey(aKey({ hash: key.hash }), anAudit('key.create', 'twin'))).rejects.toThrow();
+      await store.restoreKey(key.id, anAudit('key.restore', 'was not revoked'));
+      await store.revokeKey(key.id, 7, revoked);
+      await store.revokeKey(key.id, 8, anAudit('key.revoke', 'was revoked already'));
+      await store.revokeKey('another', 8, anAudit('key.revoke', 'is none'));
+      await store.restoreKey(key.id, restored);
+      await store.restoreKey(key.id, anAudit('key.restore', 'was restored already'));
+      await store.restoreKey('another', anAudit('key.restore', 'is none'));
+      expect(await logOf(opened)).toEqual([made, revoked, restored]);
+    });
+
+    it('has no row of the last admin key that stays, and one where it is forced', async () => {
+      const opened = await open();
+      const key = aKey({ scopes: ['admin'] });
+      const made = anAudit('key.create', key.id);
+      await opened.store.putKey(key, made);
+      await opened.store.revokeKey(key.id, 7, anAudit('key.revoke', 'refused'));
+      const forced = anAudit('key.revoke', key.id);
+      await opened.store.revokeKey(key.id, 7, forced, { force: true });
+      expect(await logOf(opened)).toEqual([made, forced]);
+    });
+
+    it('has a row of each account that is tried again, and none where it was not left alone', async () => {
+      const opened = await open();
+      const { store, node } = opened;
+      await store.retryAccount('one', anAudit('account.retry', 'is not known'));
+      await store.shareAccounts(node, [aReport({ trouble: TROUBLE })]);
+      const tried = anAudit('account.retry', 'one');
+      await store.retryAccount('one', tried);
+      await store.shareAccounts(node, [aReport({ trouble: { failures: 0, waitMs: 0 } })]);
+      await store.retryAccount('one', anAudit('account.retry', 'works'));
+      expect(await logOf(opened)).toEqual([tried]);
+    });
+  });
+}
