@@ -48,12 +48,143 @@ describe('what is fair', () => {
     expect(placesOf(held, 2)).toEqual([1, 1, 0]);
   });
 
+  it('is a place for each that wants one, where there are just as many', () => {
+    expect(placesOf([aStake(1, { waiting: 5, places: 1 }), aStake(2, { waiting: 5 })], 2)).toEqual([1, 1]);
+    // Who wants none is not counted.
+    expect(placesOf([aStake(1, { waiting: 5 }), aStake(2), aStake(3)], 2)).toEqual([2, 0, 0]);
+  });
+
+  it('goes first to as many of those without a place as there are places free', () => {
+    const stakes = [
+      aStake(1, { waiting: 5, since: 3 }),
+      aStake(2, { waiting: 5, since: 1 }),
+      aStake(3, { waiting: 5, since: 2 }),
+      aStake(4, { waiting: 5, places: 1 }),
+    ];
+    expect(placesOf(stakes, 3)).toEqual([0, 1, 1, 0]);
+    expect(placesOf(stakes, 1)).toEqual([0, 1, 0, 0]);
+  });
+
+  it('is nothing where dead nodes hold more than there is, and for nobody where there is nobody', () => {
+    const taken = { inUse: 3, waiting: 5 };
+    expect(placesOf([aStake(1, taken), aStake(2, taken)], -1)).toEqual([0, 0]);
+    expect(fairShares([], 5)).toEqual(new Map());
+  });
+
+  it('is, of what cannot be divided, first for who waits longest without a place, last for who held one longest', () => {
+    const stakes = [
+      aStake(1, { waiting: 9, places: 1, since: 10 }),
+      aStake(2, { waiting: 9, inUse: 1, since: 20 }),
+      aStake(3, { waiting: 9, since: 30 }),
+      aStake(4, { waiting: 9, since: 5 }),
+    ];
+    expect(placesOf(stakes, 5)).toEqual([1, 1, 1, 2]);
+    expect(placesOf(stakes, 6)).toEqual([1, 1, 2, 2]);
+    expect(placesOf(stakes, 7)).toEqual([1, 2, 2, 2]);
+    // Who joined first, where all else is the same: the ninth before the tenth.
+    expect(placesOf([aStake(10, { waiting: 9 }), aStake(9, { waiting: 9 })], 3)).toEqual([1, 2]);
+  });
+
   it('gives every node a part of the rates, most of it where the tasks are', () => {
     const fair = fairShares([aStake(1, { inUse: 30 }), aStake(2, { waiting: 10 }), aStake(3)], 40);
     const rates = ['node-1', 'node-2', 'node-3'].map((node) => (fair.get(node)?.rate ?? 0) / WHOLE_RATE);
     expect(rates[0]).toBeCloseTo(0.708, 2);
     expect(rates[1]).toBeCloseTo(0.258, 2);
     expect(rates[2]).toBeCloseTo(0.033, 2);
+  });
+});
+
+describe('what a node is told beside its part', () => {
+  const HALF = WHOLE_RATE / 2;
+  /** Of ten places, for the second node. */
+  const told = (mine: Partial<Stake>, ...others: Partial<Stake>[]) => {
+    const stakes = [aStake(2, mine), ...others.map((other, n) => aStake(n === 0 ? 1 : n + 2, other))];
+    const { lacking, wanted } = settle('node-2', stakes, 10) ?? {};
+    return { lacking, wanted };
+  };
+
+  it('is nothing where it has no stake', () => {
+    expect(settle('node-3', [aStake(1), aStake(2)], 10)).toBeUndefined();
+  });
+
+  it('is what those who joined before it have of the rates, of those that live', () => {
+    const stakes = [
+      aStake(10, { rate: 1 }),
+      aStake(2, { rate: 10 }),
+      aStake(1, { rate: 100 }),
+      aStake(3, { rate: 1000, alive: false }),
+    ];
+    expect(['node-1', 'node-2', 'node-10'].map((node) => settle(node, stakes, 10)?.rateBefore)).toEqual([
+      0, 100, 110,
+    ]);
+  });
+
+  it.each<[string, boolean, Partial<Stake>, Partial<Stake>]>([
+    [
+      'places that the other holds free',
+      true,
+      { waiting: 50, rate: HALF },
+      { places: 10, waiting: 50, rate: HALF },
+    ],
+    [
+      'places that the other uses',
+      false,
+      { waiting: 50, rate: 800_000 },
+      { places: 10, inUse: 10, rate: 200_000 },
+    ],
+    [
+      'a place of which the other uses all but one',
+      true,
+      { places: 2, inUse: 2, waiting: 3, rate: 425_000 },
+      { places: 8, inUse: 7, rate: 575_000 },
+    ],
+    [
+      'no more places than it has',
+      false,
+      { places: 2, inUse: 2, rate: 950_000 },
+      { places: 8, rate: 50_000 },
+    ],
+    ['one place more', true, { places: 2, inUse: 2, waiting: 1, rate: 950_000 }, { places: 8, rate: 50_000 }],
+    [
+      'the rate that the other has',
+      true,
+      { places: 5, waiting: 50 },
+      { places: 5, waiting: 50, rate: WHOLE_RATE },
+    ],
+    [
+      'a little of the rate, which is near enough',
+      false,
+      { places: 5, waiting: 50 },
+      { places: 5, waiting: 50, rate: 666_666 },
+    ],
+    [
+      'more than a little of the rate',
+      true,
+      { places: 5, waiting: 50 },
+      { places: 5, waiting: 50, rate: 666_667 },
+    ],
+    ['nothing at all', false, { places: 5 }, { places: 5, waiting: 50, rate: WHOLE_RATE }],
+    ['places of a dead node', false, { waiting: 50 }, { places: 10, rate: WHOLE_RATE, alive: false }],
+  ])('is that it lacks %s: %s', (_what, lacking, mine, other) => {
+    expect(told(mine, other).lacking).toBe(lacking);
+  });
+
+  it.each<[string, boolean, Partial<Stake>, Partial<Stake>]>([
+    ['places', true, { places: 10, waiting: 50, rate: HALF }, { waiting: 50, rate: HALF }],
+    ['the rate', true, { places: 5, waiting: 50, rate: WHOLE_RATE }, { places: 5, waiting: 50 }],
+    ['a little of the rate', false, { places: 5, waiting: 50 }, { places: 5, waiting: 50, rate: 375_000 }],
+    ['more than a little of it', true, { places: 5, waiting: 50 }, { places: 5, waiting: 50, rate: 374_999 }],
+    ['nothing', false, { places: 10, waiting: 50, rate: WHOLE_RATE }, {}],
+    ['nothing any more', false, { places: 10, waiting: 50 }, { waiting: 50, alive: false }],
+  ])('is that the other wants %s: %s', (_what, wanted, mine, other) => {
+    expect(told(mine, other).wanted).toBe(wanted);
+  });
+
+  it('is the same where it is one of several others', () => {
+    const idle = { rate: 1 };
+    expect(told({ waiting: 50, rate: HALF }, { places: 10, rate: HALF }, idle).lacking).toBe(true);
+    expect(told({ places: 2, waiting: 50 }, { places: 1, rate: WHOLE_RATE }, idle).lacking).toBe(true);
+    expect(told({ places: 10, rate: WHOLE_RATE }, { waiting: 50 }, idle).wanted).toBe(true);
   });
 });
 
@@ -217,6 +348,7 @@ describe('the division of an account', () => {
   it("keeps a dead node's places for what it has left upstream, and shares its rate at once", () => {
     const dead = aStake(1, { alive: false, places: 6, inUse: 4, rate: WHOLE_RATE });
     const settled = settle('node-2', [dead, aStake(2, { waiting: 50 })], 10);
-    expect(settled).toMatchObject({ places: 4, fairPlaces: 4, rate: WHOLE_RATE });
+    expect(settled).toMatchObject({ places: 4, fairPlaces: 4, rate: WHOLE_RATE, rateBefore: 0 });
+    expect(settled).toMatchObject({ lacking: false, wanted: false });
   });
 });
