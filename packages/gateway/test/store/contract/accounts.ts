@@ -102,7 +102,8 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(next?.waitMs).toBeGreaterThan(60_001 - SLACK_MS);
       expect(next?.waitMs).toBeLessThanOrEqual(60_001);
 
-      const [row] = await store.accounts();
+      const [row, ...others] = await store.accounts();
+      expect(others).toEqual([]);
       expect(row).toMatchObject({ account: 'one', failures: 2, reason: 'rate_limited', error, inFlight: 1 });
       expect(Math.abs((row?.blockedUntil ?? 0) - before - 60_000)).toBeLessThan(SLACK_MS);
       expect(Math.abs((row?.failedSince ?? 0) - before)).toBeLessThan(SLACK_MS);
