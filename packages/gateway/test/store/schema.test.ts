@@ -4,9 +4,8 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { migratePostgres } from '../../src/store/postgres/migrations.ts';
 import { migrateSqlite } from '../../src/store/sqlite/migrations.ts';
-import { freshDatabase } from '../support/servers/database.ts';
+import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
-import { connect } from './postgres/openStore.ts';
 
 /**
  * What all migrations together make, column by column. Databases of earlier versions are what these files say of the migrations they
