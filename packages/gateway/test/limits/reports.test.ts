@@ -6,7 +6,7 @@ import { createAccountShares } from '../../src/limits/shared.ts';
 import type { Account } from '../../src/providers/account.ts';
 import { WHOLE_RATE } from '../../src/store/shares.ts';
 import type { AccountGrant, AccountReport, AccountTrouble } from '../../src/store/store.ts';
-import { LIMITS } from '../support/engineWorld.ts';
+import { LIMITS } from '../support/engineParts.ts';
 import { createManualCluster } from '../support/manualCluster.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
@@ -104,6 +104,7 @@ function aReporter({
   const settle = async () => {
     for (let turns = 0; turns < 5; turns++) await turn();
   };
+  let toldBefore = 0;
   const [first, second] = each;
   if (!first) throw new Error('there is no account');
   return {
@@ -115,6 +116,11 @@ function aReporter({
     reports,
     logged,
     settle,
+    /** What the other nodes were told since this was forgotten. */
+    told: () => cluster.told.slice(toldBefore),
+    forgetTold() {
+      toldBefore = cluster.told.length;
+    },
     /** When reports were made, in milliseconds from the beginning. */
     times: () => reports.map(({ at }) => at),
     last: () => reports.at(-1)?.reports ?? [],
@@ -464,14 +470,14 @@ describe('what a node is granted', () => {
   it('is given back at once as far as others want it, and they are told', async () => {
     const node = aReporter();
     await node.start();
-    node.cluster.told.splice(0);
+    node.forgetTold();
     node.usage.inUse = 6;
     node.grant({ fairPlaces: 4, wanted: true });
     await node.pass(LOOK);
     // The second report has given it back; what is in use stays.
     expect(node.times()).toEqual([0, LOOK, LOOK]);
     expect(node.last()).toMatchObject([{ places: 6 }]);
-    expect(node.cluster.told).toEqual([{ kind: 'shares', account: 'one' }]);
+    expect(node.told()).toEqual([{ kind: 'shares', account: 'one' }]);
   });
 
   it.each([
@@ -480,34 +486,34 @@ describe('what a node is granted', () => {
   ])('is not given back at once where %s', async (_what, grant) => {
     const node = aReporter();
     await node.start();
-    node.cluster.told.splice(0);
+    node.forgetTold();
     node.usage.inUse = 1;
     node.grant(grant);
     await node.pass(LOOK);
-    expect([node.times(), node.cluster.told]).toEqual([[0, LOOK], []]);
+    expect([node.times(), node.told()]).toEqual([[0, LOOK], []]);
   });
 
   it('is told to the others when it is the first, and when the node could use more than it has', async () => {
     const node = aReporter();
     const TOLD = { kind: 'shares', account: 'one' };
     await node.start();
-    expect(node.cluster.told).toEqual([TOLD]);
+    expect(node.told()).toEqual([TOLD]);
     await node.pass(UNCHANGED);
-    expect(node.cluster.told).toEqual([TOLD]);
+    expect(node.told()).toEqual([TOLD]);
     node.grant({ lacking: true });
     await node.pass(UNCHANGED);
-    expect(node.cluster.told).toEqual([TOLD, TOLD]);
+    expect(node.told()).toEqual([TOLD, TOLD]);
   });
 
   it('is not told where it gave something back that nobody wants', async () => {
     const node = aReporter();
     node.grant({ fairPlaces: 4 });
     await node.start();
-    node.cluster.told.splice(0);
+    node.forgetTold();
     node.grant({ places: 4, fairPlaces: 4 });
     await node.pass(LOOK);
     expect(node.last()).toMatchObject([{ places: 4 }]);
-    expect(node.cluster.told).toEqual([]);
+    expect(node.told()).toEqual([]);
   });
 });
 
@@ -572,9 +578,9 @@ describe('trouble of an account', () => {
   it('is told to the other nodes and to the store, once', async () => {
     const node = aReporter();
     await node.start();
-    node.cluster.told.splice(0);
+    node.forgetTold();
     node.share.tell({ ...TROUBLE, error: 'slow down' });
-    expect(node.cluster.told).toEqual([{ kind: 'account', account: 'one', ...TROUBLE }]);
+    expect(node.told()).toEqual([{ kind: 'account', account: 'one', ...TROUBLE }]);
     await node.pass(APART);
     expect(node.last()).toMatchObject([
       { trouble: { failures: 2, waitMs: 9000 - APART, error: 'slow down' } },

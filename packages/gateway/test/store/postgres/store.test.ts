@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodeLock.ts';
+import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
