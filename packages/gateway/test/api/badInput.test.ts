@@ -19,7 +19,7 @@ const INVALID_UTF8 = Buffer.concat([
   Buffer.from('"}'),
 ]);
 
-describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
+describe('a bad submission gets a clear 4xx, and no task is accepted', () => {
   it.each<[string, unknown, number, RegExp]>([
     ['broken JSON', '{"model":', 400, /not valid JSON: .*end/],
     ['an empty body', '', 400, /empty/],
@@ -84,21 +84,18 @@ describe('a bad submit gets a clear 4xx, and nothing is accepted', () => {
     ['marks of direction', '\u202a\u202c\u200e\u2066'],
     ['a soft hyphen', '\u00ad'],
     ['tags', '\u{e0041}\u{e007f}'],
-  ])('a prompt of %s shows nothing, and is empty', async (_what, prompt) => {
+  ])('a prompt of %s shows nothing and counts as empty', async (_what, prompt) => {
     const { status, body } = await t.submit({ ...QUICK, prompt });
     expect([status, body.error.param]).toEqual([400, 'prompt']);
     expect(body.error.message).toMatch(/empty/);
   });
 
-  it.each(['a', '.', '船', '🎬', 'é', '\u2801', '❤️'])(
-    'a prompt of %s does show something',
-    async (prompt) => {
-      const { body } = await t.submit({ ...QUICK, prompt, duration: 21 });
-      expect(body.error.param).toBe('duration');
-    },
-  );
+  it.each(['a', '.', '船', '🎬', 'é', '\u2801', '❤️'])('a prompt of %s is not empty', async (prompt) => {
+    const { body } = await t.submit({ ...QUICK, prompt, duration: 21 });
+    expect(body.error.param).toBe('duration');
+  });
 
-  it('another content type is a 415', async () => {
+  it('another content type is answered with 415', async () => {
     const { status, body } = await t.submit('model=x', {
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
     });
@@ -113,7 +110,7 @@ describe('a compressed body', () => {
     ['deflate', deflateSync],
     ['br', brotliCompressSync],
     ['zstd', zstdCompressSync],
-  ])('in %s is a 415 that says what is taken', async (coding, compress) => {
+  ])('in %s is answered with 415 and the accepted encodings', async (coding, compress) => {
     const { status, headers, body } = await t.submit(compress(JSON.stringify(QUICK)), {
       headers: { 'content-encoding': coding },
     });
@@ -121,7 +118,7 @@ describe('a compressed body', () => {
     expect(ErrorAnswer.parse(body).error.message).toContain('Content-Encoding');
   });
 
-  it('in a coding that changes nothing is read', async () => {
+  it('with the encoding identity is read', async () => {
     const { body } = await t.submit('{}', { headers: { 'content-encoding': 'identity' } });
     expect(body.error.param).toBe('model');
   });
@@ -136,7 +133,7 @@ describe('ids and paths', () => {
     'video_019aa3c55bd97c8e8d4f1b2a3c4d5e6f',
     "video_' or 1=1 --",
     'x'.repeat(150),
-  ])('%s is a 404', async (id) => {
+  ])('%s is answered with 404', async (id) => {
     for (const path of ['', '/content', '/events']) {
       const { status, body } = await t.json(`/v1/video/generations/${encodeURIComponent(id)}${path}`);
       expect(status).toBe(404);
@@ -154,13 +151,13 @@ describe('ids and paths', () => {
   it.each<[string, string, number]>([
     ['a path that cannot be decoded', '/v1/video/generations/%zz', 400],
     ['an id longer than any', `/v1/video/generations/${'x'.repeat(300)}`, 404],
-  ])('%s is refused in the words of the contract', async (_what, path, expected) => {
+  ])('%s is refused with the documented error', async (_what, path, expected) => {
     const { status, headers, body } = await t.json(path);
     expect(status).toBe(expected);
     expect(headers.get('x-request-id')).toBe(ErrorAnswer.parse(body).error.request_id);
   });
 
-  it.each([404, 410])('a %i is kept by no cache', async (expected) => {
+  it.each([404, 410])('a %i is stored by no cache', async (expected) => {
     const { task_id } = await t.finished();
     const path = `/v1/video/generations/${expected === 404 ? `video_${'0'.repeat(32)}` : task_id}`;
     if (expected === 410) await t.call(path, { method: 'DELETE' });
@@ -168,7 +165,7 @@ describe('ids and paths', () => {
     expect([status, headers.get('cache-control')]).toEqual([expected, 'no-store']);
   });
 
-  it('a call that needs no body may name a content type all the same', async () => {
+  it('a request that needs no body may still have a content type', async () => {
     const { task_id } = await t.finished();
     const init = { headers: { 'content-type': 'application/json' } };
     const path = `/v1/video/generations/${task_id}`;
@@ -176,7 +173,7 @@ describe('ids and paths', () => {
     expect((await t.call(path, { method: 'DELETE', ...init })).status).toBe(200);
   });
 
-  it('an unknown path is a 404 that points to the documentation', async () => {
+  it('an unknown path is answered with 404 and a link to the documentation', async () => {
     const { status, body } = await t.json('/v1/nothing');
     expect(status).toBe(404);
     expect(body.error.message).toContain('/docs');
@@ -190,11 +187,11 @@ describe('ids and paths', () => {
       '/v1/video/generations?status=done',
       /^status is not valid: expected one of "queued", "in_progress", "succeeded", "failed"\.$/,
     ],
-  ])('%s is answered in words a person can act on', async (path, message) => {
+  ])('%s is answered with a message that says what to do', async (path, message) => {
     expect((await t.json(path)).body.error.message).toMatch(message);
   });
 
-  it.each(['wait=abc', 'wait=-1', 'wait=3600'])('%s is a 400', async (query) => {
+  it.each(['wait=abc', 'wait=-1', 'wait=3600'])('%s is answered with 400', async (query) => {
     const { status, body } = await t.json(`/v1/video/generations/video_${'0'.repeat(32)}?${query}`);
     expect(status).toBe(400);
     expect(body.error.param).toBe('wait');
@@ -215,14 +212,14 @@ describe('ids and paths', () => {
     'constructor=x',
     'metadata[a]=%00',
     'model=%00',
-  ])('a list by %s is a 400', async (query) => {
+  ])('a list by %s is answered with 400', async (query) => {
     expect((await t.json(`/v1/video/generations?${query}`)).status).toBe(400);
   });
 });
 
 describe('a list by metadata', () => {
   it.each(['a.b', 'a[b]', 'a]', '[', 'constructor', '"', "'", '\\', '$', '%', 'a&b=c', 'ключ', '🎬', ' '])(
-    'finds the task whose name for it is %j, and no other',
+    'finds only the task whose metadata key is %j',
     async (name) => {
       const metadata = Object.fromEntries([[name, 'here']]);
       const { task_id } = (await t.submit(JSON.stringify({ ...QUICK, duration: 1, metadata }))).body;
@@ -237,13 +234,13 @@ describe('a list by metadata', () => {
   );
 });
 
-it('a list by a name that no task can have is empty, not unfiltered', async () => {
+it('a list by a key that no task can have is empty, not unfiltered', async () => {
   expect((await t.json('/v1/video/generations?metadata[__proto__]=x')).body.data).toEqual([]);
 });
 
-describe('keys', () => {
+describe('API keys', () => {
   it.each(['/%761/models', '/%76%31/models/onetake-preview', '/v1/mode%6cs', '/%761/admin/keys'])(
-    'are asked for however the path is written: %s',
+    'are required however the path is written: %s',
     async (path) => {
       expect((await t.call(path, { key: null })).status).toBe(401);
       expect((await t.call(path)).status).toBe(200);
@@ -254,7 +251,7 @@ describe('keys', () => {
     [null, /Authorization/],
     ['', /Bearer/],
     ['sk-nonsense', /does not exist/],
-  ])('%s is a 401 that says what to send', async (key, message) => {
+  ])('%s is answered with 401 and what to send', async (key, message) => {
     const { status, headers, body } = await t.json('/v1/models', { key });
     expect(status).toBe(401);
     expect(headers.get('www-authenticate')).toMatch(/^Bearer/);

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => t.end());
 
 describe('submit', () => {
-  it('answers 200 with exactly the documented fields', async () => {
+  it('answers with 200 and exactly the documented fields', async () => {
     const { status, body } = await t.submit(QUICK);
     expect(status).toBe(200);
     expect(Object.keys(body).sort()).toEqual(['created_at', 'format', 'model', 'status', 'task_id']);
@@ -38,7 +38,7 @@ describe('submit', () => {
     expect(status).toBe(200);
   });
 
-  it('replays the first answer for the same idempotency key, and refuses another body', async () => {
+  it('repeats the first response for the same idempotency key, and refuses another body', async () => {
     const headers = { 'idempotency-key': 'order-42' };
     const first = await t.submit(QUICK, { headers });
     const again = await t.submit(QUICK, { headers });
@@ -51,7 +51,7 @@ describe('submit', () => {
 });
 
 describe('query', () => {
-  it('answers a finished task in the contract’s words', async () => {
+  it('answers for a finished task with the documented fields', async () => {
     expect(TaskAnswer.strict().parse(task)).toMatchObject({
       status: 'succeeded',
       format: 'mp4',
@@ -63,11 +63,11 @@ describe('query', () => {
     });
     expect(task.url).toMatch(/\/media\/.+\.mp4\?expires=\d+&signature=/);
     expect(task.completed_at).toBeGreaterThanOrEqual(task.created_at);
-    // The two are told in whole seconds, and the write of the end lies between them.
+    // Both have whole seconds, and the write of the final transition lies between them.
     expect([0, 1]).toContain(7 * 86_400 - (task.expires_at - task.completed_at));
   });
 
-  it('says when to come back while unfinished, and nothing of the kind afterwards', async () => {
+  it('says when to query again while the task is unfinished, and not after that', async () => {
     const { body } = await t.submit({ ...QUICK, duration: 4 });
     const unfinished = await t.json(`/v1/video/generations/${body.task_id}`);
     expect(['queued', 'in_progress']).toContain(unfinished.body.status);
@@ -77,7 +77,7 @@ describe('query', () => {
     expect(finished.headers.get('retry-after')).toBeNull();
   });
 
-  it('answers 304 to the ETag it gave', async () => {
+  it('answers its own ETag with 304', async () => {
     const first = await t.call(`/v1/video/generations/${task.task_id}`);
     const etag = first.headers.get('etag') ?? '';
     const again = await t.call(`/v1/video/generations/${task.task_id}`, {
@@ -87,7 +87,7 @@ describe('query', () => {
     expect(await again.text()).toBe('');
   });
 
-  it('holds the answer until the status changes', async () => {
+  it('holds the response until the status changes', async () => {
     const { body } = await t.submit(QUICK);
     const statuses: string[] = [];
     for (let status = 'queued'; status !== 'succeeded'; ) {
@@ -95,11 +95,11 @@ describe('query', () => {
       status = held.body.status;
       statuses.push(status);
     }
-    // Each answer was held to a change: one per status, not one per poll.
+    // Each response waited for a change: one per status, not one per poll.
     expect(statuses.length).toBeLessThanOrEqual(3);
   });
 
-  it('streams every change as events until the task ends', async () => {
+  it('sends every change as an event until the task ends', async () => {
     const { body } = await t.submit(QUICK);
     const response = await t.call(`/v1/video/generations/${body.task_id}/events`);
     expect(response.headers.get('content-type')).toContain('text/event-stream');
@@ -115,7 +115,7 @@ describe('query', () => {
 });
 
 describe('download', () => {
-  it('gives the bytes as JSON with base64, as the reference service does', async () => {
+  it('returns the bytes as base64 in JSON, as the reference service does', async () => {
     const { body } = await t.json(`/v1/video/generations/download?id=${task.task_id}`);
     DownloadAnswer.strict().parse(body);
     const bytes = Buffer.from(body.base64, 'base64');
@@ -128,7 +128,7 @@ describe('download', () => {
     expect(content.subarray(4, 8).toString()).toBe('ftyp');
   });
 
-  it('gives the bytes themselves to who accepts video/mp4', async () => {
+  it('returns the bytes themselves to clients that accept video/mp4', async () => {
     const response = await t.call(`/v1/video/generations/download?id=${task.task_id}`, {
       headers: { accept: 'video/mp4' },
     });
@@ -136,20 +136,20 @@ describe('download', () => {
     expect((await response.arrayBuffer()).byteLength).toBe(task.bytes);
   });
 
-  it('gives JSON to who refuses video/mp4', async () => {
+  it('returns JSON to clients that do not accept video/mp4', async () => {
     const { body } = await t.json(`/v1/video/generations/download?id=${task.task_id}`, {
       headers: { accept: 'video/mp4;q=0, */*' },
     });
     expect(body.size).toBe(task.bytes);
   });
 
-  it('serves the link to anyone who has it, and to no one who changed it', async () => {
+  it('serves the link to anyone who has it, and refuses a changed link', async () => {
     expect((await fetch(task.url)).status).toBe(200);
     expect((await fetch(task.url.replace(/signature=./, 'signature=_'))).status).toBe(403);
     expect((await fetch(task.url.replace(/expires=\d+/, 'expires=9999999999'))).status).toBe(403);
   });
 
-  it('says 409 with the status while the video is not there', async () => {
+  it('answers with 409 and the status while there is no video', async () => {
     const { body } = await t.submit({ ...QUICK, duration: 4 });
     const { status, body: answer } = await t.json(`/v1/video/generations/${body.task_id}/content`);
     expect(status).toBe(409);
@@ -158,7 +158,7 @@ describe('download', () => {
 });
 
 describe('list', () => {
-  it('pages newest first and filters', async () => {
+  it('is paged, newest first, and can be filtered', async () => {
     const all: string[] = [];
     for (let after = ''; ; ) {
       const { body } = await t.json(`/v1/video/generations?limit=2${after && `&after=${after}`}`);
@@ -191,7 +191,7 @@ describe('cancel and delete', () => {
     expect(again.status).toBe(200);
   });
 
-  it('will not cancel what has succeeded, and deletes it on request', async () => {
+  it('does not cancel a succeeded task, but deletes it on request', async () => {
     const { task_id: id, url } = await t.finished();
     expect((await t.json(`/v1/video/generations/${id}/cancel`, { method: 'POST' })).status).toBe(409);
     const deleted = await t.json(`/v1/video/generations/${id}`, { method: 'DELETE' });
@@ -206,7 +206,7 @@ describe('cancel and delete', () => {
 });
 
 describe('models', () => {
-  it('lists every model with what it accepts and whether it can be used', async () => {
+  it('lists every model with its parameters and its availability', async () => {
     const { body } = await t.json('/v1/models');
     for (const model of body.data) PublicModel.parse(model);
     const byId = new Map(body.data.map((model: Json) => [model.id, model]));
@@ -216,7 +216,7 @@ describe('models', () => {
     expect((await t.json('/v1/models/nope')).status).toBe(404);
   });
 
-  it('refuses a model without an account with a 503 that names the settings', async () => {
+  it('answers for a model without an account with 503 and the names of the settings', async () => {
     const { status, body } = await t.submit({ model: 'wan2.6-t2v', prompt: 'a cat' });
     expect(status).toBe(503);
     expect(body.error.message).toContain('DASHSCOPE_API_KEY');

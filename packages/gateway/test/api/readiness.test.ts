@@ -27,7 +27,7 @@ function world(
   return { readiness, failures };
 }
 
-it('tells our own words of a broken part, and keeps those of a driver for the log', async () => {
+it('reports our own message about a broken part, and leaves the driver’s message to the log', async () => {
   const cause = new Error('connect ECONNREFUSED db.internal:5432');
   const { readiness, failures } = world({
     store: async () => {
@@ -45,7 +45,7 @@ it('tells our own words of a broken part, and keeps those of a driver for the lo
   expect(failures).toContainEqual(['store', cause]);
 });
 
-it('a good answer is kept for as long as the part says, a bad one is not', async () => {
+it('a good result is cached for as long as the part allows, a bad one is not', async () => {
   let [time, asked, broken] = [0, 0, false];
   const readiness = createReadiness({
     checks: [
@@ -69,7 +69,7 @@ it('a good answer is kept for as long as the part says, a bad one is not', async
   expect(asked).toBe(3);
 });
 
-it('a part that hangs is told in time, and is not asked again beside itself', async () => {
+it('a part that hangs is reported in time, and has only one check at a time', async () => {
   let asked = 0;
   let answer = () => {};
   const { readiness } = world({
@@ -93,7 +93,7 @@ it('a part that hangs is told in time, and is not asked again beside itself', as
   });
 });
 
-it('a check that never ends is given up in the end, and the part asked anew', async () => {
+it('a check that never ends is given up after a while, and the part is checked again', async () => {
   let asked = 0;
   let now = 0;
   const store = () => {
@@ -109,7 +109,7 @@ it('a check that never ends is given up in the end, and the part asked anew', as
   expect(asked).toBe(2);
 });
 
-it('probes that come at once share one check; a later one asks again', async () => {
+it('simultaneous probes share one check; a later one checks again', async () => {
   let asked = 0;
   const { readiness } = world({
     storage: async () => {
@@ -122,7 +122,7 @@ it('probes that come at once share one check; a later one asks again', async () 
   expect(asked).toBe(2);
 });
 
-it('a warning is told, and keeps nobody from taking tasks', async () => {
+it('a warning is reported and does not make the node unready', async () => {
   let warning: string | undefined = 'Log lines are dropped: the disk is full.';
   const { readiness } = world({}, { warning: () => warning });
   expect(await readiness.check()).toMatchObject({ ready: true, warnings: { log: warning } });
@@ -130,7 +130,7 @@ it('a warning is told, and keeps nobody from taking tasks', async () => {
   expect(await readiness.check()).toMatchObject({ ready: true, warnings: {} });
 });
 
-it('/readyz says which part is broken, beside an error like any other, and that it works again', async () => {
+it('/readyz names the broken part in the usual error format, and recovers', async () => {
   const t = await startTestGateway();
   onTestFinished(() => t.end());
   const media = join(t.dataDir, 'media');

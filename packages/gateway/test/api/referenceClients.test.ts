@@ -14,8 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => t.end());
 
-/** The clients sleep five seconds between two queries, as the reference page has it. */
-describe.concurrent('a client written for the reference service ends with the URL of the video', () => {
+/** The clients sleep for five seconds between two queries, as on the reference page. */
+describe.concurrent('a client written for the reference service gets the URL of the video', () => {
   async function poll(command: string, script: string): Promise<void> {
     const { body } = await t.submit({ ...QUICK, duration: 2 });
     const { stdout } = await run(command, [client(script), t.gateway.address, body.task_id, KEY]);

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => t.end());
 
-it('no key reaches a log line, however a request goes wrong', async () => {
+it('no key reaches a log line, however a request fails', async () => {
   const { body } = await t.submit(QUICK, { key: CANARY });
   const { body: task } = await t.json(`/v1/video/generations/${body.task_id}?wait=30`, { key: CANARY });
   await t.json('/v1/nothing', { key: CANARY });
@@ -27,7 +27,7 @@ it('no key reaches a log line, however a request goes wrong', async () => {
   expect(log).not.toMatch(/signature=(?!\[secret\])/);
 });
 
-it('the log itself scrubs what a careless line holds', () => {
+it('the log itself removes secrets from any line', () => {
   const lines: string[] = [];
   const log = createLog('info', { write: (line: string) => void lines.push(line) });
   log.info({ headers: { authorization: `Bearer ${CANARY}` } }, 'header');
@@ -39,7 +39,7 @@ it('the log itself scrubs what a careless line holds', () => {
   for (const line of lines) expect(() => JSON.parse(line)).not.toThrow();
 });
 
-it('every answer has a request id, which its log lines share', async () => {
+it('every response has a request id, which its log lines share', async () => {
   const given = await t.json('/v1/nothing', { key: CANARY, headers: { 'x-request-id': 'my-trace.1' } });
   expect(given.headers.get('x-request-id')).toBe('my-trace.1');
   expect(given.body.error.request_id).toBe('my-trace.1');
@@ -50,7 +50,7 @@ it('every answer has a request id, which its log lines share', async () => {
   expect(KEY).not.toBe(CANARY);
 });
 
-it('the acceptance of a task is told with the id of its request', async () => {
+it('the acceptance of a task is logged with the id of its request', async () => {
   const { headers, body } = await t.submit(QUICK, { key: CANARY });
   const line = t.log.find((text) => text.includes('"task accepted"') && text.includes(body.task_id)) ?? '{}';
   expect(JSON.parse(line).request).toBe(headers.get('x-request-id'));

@@ -9,7 +9,7 @@ import { keepConnection } from '../support/http/keptConnection.ts';
 
 const KEY = 'sk-test-0123456789abcdefghij';
 
-/** A server with two routes: one that answers at once, and one that holds its answer until the release. */
+/** A server with two routes: one answers at once, the other holds its response until it is released. */
 async function world({ delayMs = 0, graceMs = 60_000, patienceMs = 60_000 } = {}) {
   const draining = createDraining();
   const order: string[] = [];
@@ -52,12 +52,12 @@ async function world({ delayMs = 0, graceMs = 60_000, patienceMs = 60_000 } = {}
   };
 }
 
-/** Resolves once the server takes no more connections. */
+/** Resolves once the server accepts no more connections. */
 async function notListening(app: App): Promise<void> {
   while (app.server.listening) await new Promise((resolve) => setImmediate(resolve));
 }
 
-it('a connection that was silent all the while is answered after the listener has closed, and told that it is the end', async () => {
+it('a connection that was idle is still answered after the listener has closed, with Connection: close', async () => {
   const w = await world({ delayMs: 20 });
   const connection = await keepConnection(w.origin, KEY);
   expect((await connection.get('/now')).headers.get('connection')).toBe('keep-alive');
@@ -72,7 +72,7 @@ it('a connection that was silent all the while is answered after the listener ha
   expect(w.order).toEqual(['drain 60000']);
 });
 
-it('a connection that says nothing is closed when the grace is over', async () => {
+it('a connection that stays idle is closed when the grace period ends', async () => {
   const w = await world({ delayMs: 1, graceMs: 20 });
   const connection = await keepConnection(w.origin, KEY);
   await connection.get('/now');
@@ -80,7 +80,7 @@ it('a connection that says nothing is closed when the grace is over', async () =
   await connection.ended;
 });
 
-it('without a delay nobody is waited for', async () => {
+it('without a delay nothing is waited for', async () => {
   const w = await world();
   const connection = await keepConnection(w.origin, KEY);
   await connection.get('/now');
@@ -88,7 +88,7 @@ it('without a delay nobody is waited for', async () => {
   await connection.ended;
 });
 
-it('while the delay lasts new connections are taken; what is held is answered when it is over, before anything is drained', async () => {
+it('during the delay new connections are accepted; held requests are answered after it, before tasks are drained', async () => {
   const w = await world({ delayMs: 200 });
   const holding = await keepConnection(w.origin, KEY);
   const heldArrived = w.arrives('held');
@@ -103,7 +103,7 @@ it('while the delay lasts new connections are taken; what is held is answered wh
   expect(w.order).toEqual(['released', 'drain 60000']);
 });
 
-it('a request that does not end is cut when the patience is over', async () => {
+it('a request that does not end is cut at the timeout', async () => {
   const w = await world({ patienceMs: 20 });
   const connection = await keepConnection(w.origin, KEY);
   const arrived = w.arrives('never');
@@ -114,9 +114,9 @@ it('a request that does not end is cut when the patience is over', async () => {
   await refused;
 });
 
-it('connections that the system has made already, and that nobody has accepted yet, are answered', async () => {
+it('connections that the system has established but the server has not accepted yet are answered', async () => {
   const w = await world({ delayMs: 1 });
-  // In a thread of its own, which connects while the event loop here stands still.
+  // In a thread of its own, which connects while the event loop here is blocked.
   const connected = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(
     `const { connect } = require('node:net');

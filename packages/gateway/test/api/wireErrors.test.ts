@@ -27,7 +27,7 @@ function checkError(answer: RawAnswer | undefined): string {
   return error.reason;
 }
 
-describe('what no HTTP client sends is answered with our error object and a request id', () => {
+describe('malformed requests are answered with our error object and a request id', () => {
   it.each<[string, string, number, string]>([
     ['no HTTP at all', 'hello\r\n\r\n', 400, 'invalid_request'],
     ['the first bytes of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'invalid_request'],
@@ -109,7 +109,7 @@ describe('what no HTTP client sends is answered with our error object and a requ
   });
 
   it('headers that take too long', async () => {
-    // The gateway waits a minute for them; this is the same handler on a server that does not.
+    // The gateway waits a minute for them; this is the same handler on a server with a shorter limit.
     const server = createServer({ headersTimeout: 50, requestTimeout: 100, connectionsCheckingInterval: 10 });
     server.on('clientError', createParserErrorHandler(createLog('info', { write: () => true })));
     server.listen(0, '127.0.0.1');
@@ -122,7 +122,7 @@ describe('what no HTTP client sends is answered with our error object and a requ
 });
 
 it.each(['websocket', 'h2c', 'TLS/1.3'])(
-  'an upgrade to %s is not taken: the request itself is answered',
+  'an upgrade to %s is not accepted: the request itself is answered',
   async (protocol) => {
     const [answer] = await rawRequest(
       t.gateway.address,
@@ -132,12 +132,12 @@ it.each(['websocket', 'h2c', 'TLS/1.3'])(
   },
 );
 
-it('HTTP/1.0 needs no Host', async () => {
+it('HTTP/1.0 needs no Host header', async () => {
   const [answer] = await rawRequest(t.gateway.address, 'GET /healthz HTTP/1.0\r\n\r\n');
   expect(answer?.status).toBe(200);
 });
 
-it('what comes behind a good request never takes the place of its answer', async () => {
+it('bytes behind a good request never replace its response', async () => {
   const answers = await rawRequest(
     t.gateway.address,
     `GET /readyz HTTP/1.1\r\n${AUTHORIZED}\r\nnonsense\r\n\r\n`,
@@ -146,7 +146,7 @@ it('what comes behind a good request never takes the place of its answer', async
   checkError(answers[1]);
 });
 
-it('a client that hangs up in the middle of a request leaves the gateway as it was', async () => {
+it('a client that disconnects in the middle of a request does not affect the gateway', async () => {
   const { hostname, port } = new URL(t.gateway.address);
   for (const part of [
     'GET',
@@ -163,7 +163,7 @@ it('a client that hangs up in the middle of a request leaves the gateway as it w
   expect((await t.call('/healthz')).status).toBe(200);
 });
 
-it('who was refused may go on sending until the answer has arrived', async () => {
+it('a refused client may continue to send until the response has arrived', async () => {
   const { hostname, port } = new URL(t.gateway.address);
   const socket = connect(Number(port), hostname);
   let text = '';

@@ -8,10 +8,10 @@ import { STEADY } from '../support/nodes/clusters.ts';
 import { connect, freshDatabase } from '../support/servers/database.ts';
 
 const DAY_MS = 86_400_000;
-/** What the server shows. */
+/** What the server's clock shows. */
 const NOON = Date.parse('2026-11-28T12:00:00Z');
 
-it('shows the time of the server, whatever the machine shows and however it is set afterwards', () => {
+it('shows the server’s time, whatever the machine’s clock shows and however it is set', () => {
   let monotonic = 5_000;
   let machine = NOON - DAY_MS;
   const clock = createDatabaseClock(() => monotonic, { now: () => machine });
@@ -23,12 +23,12 @@ it('shows the time of the server, whatever the machine shows and however it is s
   expect(Math.abs(clock.now() - (NOON + 60_000))).toBeLessThanOrEqual(20);
 });
 
-it('follows a server whose clock was set, and is not shaken by an answer that was slow to come', () => {
+it('follows a server whose clock was set, and ignores a slow answer', () => {
   let monotonic = 0;
   const clock = createDatabaseClock(() => monotonic, { now: () => NOON });
   clock.received(NOON, 0);
   monotonic = 3_000;
-  // Told at once, and three seconds on its way.
+  // Answered at once, but on its way for three seconds.
   clock.received(NOON, 0);
   expect(clock.now()).toBe(NOON + 3_000);
   monotonic = 4_000;
@@ -38,7 +38,7 @@ it('follows a server whose clock was set, and is not shaken by an answer that wa
   expect(clock.now()).toBe(NOON + 4_000);
 });
 
-it('is the clock of a node from the moment that it has joined, and follows the server by its pings', async () => {
+it('is the node’s clock from the moment it joins, and follows the server with each ping', async () => {
   const url = await freshDatabase();
   await openStore(url);
   const machine = { now: () => 0 };
@@ -51,7 +51,7 @@ it('is the clock of a node from the moment that it has joined, and follows the s
   const { rows } = await client.query<{ at: number }>(
     'select (extract(epoch from clock_timestamp()) * 1000)::float8 as at',
   );
-  // The server told its time between the joining and now.
+  // The server sent its time between the join and now.
   const passed = (rows[0]?.at ?? 0) - cluster.clock.now();
   expect(passed).toBeGreaterThanOrEqual(0);
   expect(passed).toBeLessThan(60_000);
@@ -60,7 +60,7 @@ it('is the clock of a node from the moment that it has joined, and follows the s
   await vi.waitUntil(() => cluster.clock.now() < (rows[0]?.at ?? 0) + DAY_MS / 4, { timeout: 60_000 });
 });
 
-it('keeps a key where a node is asked whose machine is two days ahead', async () => {
+it('keeps an unexpired key at a node whose machine is two days ahead', async () => {
   const settings = { ONETAKE_DATABASE_URL: await freshDatabase() };
   const init = { headers: { 'idempotency-key': 'once' } };
   const first = await startTestGateway(settings);

@@ -3,7 +3,7 @@ import { move } from '../../src/tasks/lifecycle.ts';
 import { aNode, idsOf, LOOK, SEARCH, SPREAD } from '../support/nodes/owner.ts';
 
 describe('the load of several nodes', () => {
-  it('is evened out every two seconds: what can be moved, and the newest first', async () => {
+  it('is balanced every two seconds: only movable tasks, the newest first', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'poor'];
     await node.ownership.start();
@@ -16,7 +16,7 @@ describe('the load of several nodes', () => {
     expect(node.driven()).toEqual(idsOf([...tasks.slice(0, 10), ...tasks.slice(30)]));
   });
 
-  it('is no concern of a node that is alone, nor of one that the only other one leaves', async () => {
+  it('is not balanced by a node that is alone, nor by one whose only other node shuts down', async () => {
     const node = await aNode();
     await node.ownership.start();
     await node.drive(40);
@@ -25,13 +25,13 @@ describe('the load of several nodes', () => {
     node.cluster.hear({ kind: 'leaving' }, 'leaving');
     await node.advance(SPREAD);
     expect([node.activeTasks.size, node.count('loads')]).toEqual([40, 0]);
-    // A name that has left does not come back; one that comes is another node.
+    // A name never returns; a node that joins is another node.
     node.cluster.living = ['me', 'new'];
     await node.advance(SPREAD);
     expect([node.activeTasks.size, await node.loadOf('new')]).toEqual([20, 20]);
   });
 
-  it('leaves a task with this node that has moved meanwhile', async () => {
+  it('keeps a task here that has moved on in the meantime', async () => {
     const node = await aNode({
       override: (store) => ({
         async transfer(from, to, tasks) {
@@ -50,7 +50,7 @@ describe('the load of several nodes', () => {
     expect([node.activeTasks.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([21, 21, 19]);
   });
 
-  it('drives no task while it is transferred, and finds what was not given after all', async () => {
+  it('drives no task during its transfer, and finds those that were not transferred after all', async () => {
     const given = Promise.withResolvers<void>();
     let gives = 0;
     const node = await aNode({
@@ -67,7 +67,7 @@ describe('the load of several nodes', () => {
     const tasks = await node.drive(40);
     await node.advance(SPREAD);
     expect([node.activeTasks.size, gives]).toEqual([20, 1]);
-    // Told by somebody meanwhile: they are on their way out.
+    // Somebody has announced in the meantime that they are being transferred.
     node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
     await node.settle();
     expect(node.activeTasks.size).toBe(20);
@@ -77,8 +77,8 @@ describe('the load of several nodes', () => {
   });
 });
 
-describe('tasks that another node gives', () => {
-  it('are driven as soon as it is told, by the node that they were given to', async () => {
+describe('tasks from another node', () => {
+  it('are driven by their new node as soon as the message arrives', async () => {
     const node = await aNode();
     await node.ownership.start();
     const tasks = await node.accept(2);
@@ -91,7 +91,7 @@ describe('tasks that another node gives', () => {
     expect(node.driven()).toEqual(idsOf(tasks));
   });
 
-  it('are found by the next look where they could not be read', async () => {
+  it('are found at the next look if they could not be read', async () => {
     let away = true;
     const node = await aNode({
       override: (store) => ({
@@ -110,7 +110,7 @@ describe('tasks that another node gives', () => {
     expect(node.driven()).toEqual(idsOf(tasks));
   });
 
-  it('go on from a node that leaves, which says so once more', async () => {
+  it('are passed on by a node that shuts down, which announces its shutdown again', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'second', 'leaves too', 'third'];
     node.cluster.hear({ kind: 'leaving' }, 'nobody yet');
@@ -127,8 +127,8 @@ describe('tasks that another node gives', () => {
   });
 });
 
-describe('a node that leaves', () => {
-  it('gives what can be moved to the others alike, in batches', async () => {
+describe('a node that shuts down', () => {
+  it('transfers movable tasks evenly to the others, in batches', async () => {
     const batches: number[] = [];
     const node = await aNode({
       override: (store) => ({
@@ -149,7 +149,7 @@ describe('a node that leaves', () => {
     expect(Object.fromEntries(await node.store.loads())).toEqual({ me: 2, second: 601, third: 600 });
   });
 
-  it('gives also what it owns and does not drive, but for what is about to become active', async () => {
+  it('also transfers tasks that it owns but does not drive, except those about to become active', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'second', 'third'];
     await node.ownership.start();
@@ -165,7 +165,7 @@ describe('a node that leaves', () => {
     await work;
   });
 
-  it('keeps everything where nobody else stays', async () => {
+  it('keeps everything if no other node stays', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'leaves too'];
     node.cluster.hear({ kind: 'leaving' }, 'leaves too');
@@ -178,7 +178,7 @@ describe('a node that leaves', () => {
     expect([node.activeTasks.size, node.count('owned'), await node.loadOf('me')]).toEqual([3, before, 5]);
   });
 
-  it('gives nothing without a lease', async () => {
+  it('transfers nothing without a lease', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'second'];
     await node.ownership.start();
@@ -188,7 +188,7 @@ describe('a node that leaves', () => {
     expect([node.activeTasks.size, node.count('transfer')]).toEqual([3, 0]);
   });
 
-  it('waits for a look that is under way, whose lease may be lost by its end', async () => {
+  it('waits for a look in progress, whose lease may be lost by its end', async () => {
     const looked = Promise.withResolvers<void>();
     let looks = 0;
     const node = await aNode({
@@ -216,7 +216,7 @@ describe('a node that leaves', () => {
     expect(await node.ownership.transferAll()).toBe(3);
   });
 
-  it('looks for nothing more', async () => {
+  it('looks for no more tasks', async () => {
     const node = await aNode();
     await node.ownership.start();
     node.ownership.stop();

@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
 import { connect, freshDatabase, ownPostgres } from '../support/servers/database.ts';
 
-/** Two nodes on a primary, a standby that has what was there before `since`, and the way to whichever leads. */
+/** Two nodes on a primary, a standby with an older state, and the switch that leads to the current one. */
 async function failover(lost: 'nothing' | 'a task' | 'a move') {
   const primary = await ownPostgres();
   const first = await openStore(primary.url);
@@ -46,7 +46,7 @@ async function failover(lost: 'nothing' | 'a task' | 'a move') {
 }
 
 it.each(['a task', 'a move'] as const)(
-  'a failover to a standby that lacks %s stops every node, with what to do',
+  'a failover to a standby that lacks %s stops every node, with instructions',
   async (lost) => {
     const { node, errors } = await failover(lost);
     await eventually(() => expect(node.problem()).toMatch(/onetake recover/));
@@ -60,7 +60,7 @@ it.each(['a task', 'a move'] as const)(
   60_000,
 );
 
-it('a failover that lost nothing goes on', async () => {
+it('after a failover that lost nothing the nodes continue', async () => {
   const { node, other } = await failover('nothing');
   for (const { events, cluster, problem } of [node, other]) {
     await eventually(() => expect(events.at(-1)).toBe('joined'));
@@ -69,7 +69,7 @@ it('a failover that lost nothing goes on', async () => {
   }
 }, 60_000);
 
-it('a node that lost nothing of its own stops as soon as another has told', async () => {
+it('a node that lost nothing of its own stops as soon as another node reports a loss', async () => {
   let tell: (message: Message, from: string) => void = () => undefined;
   const store = await openStore(await freshDatabase());
   const cluster: Cluster = {
@@ -95,7 +95,7 @@ it('a node that lost nothing of its own stops as soon as another has told', asyn
   expect(guarded.problem()).toContain('onetake recover');
 });
 
-it('a task whose row was damaged since is not taken for lost', async () => {
+it('a task whose row was damaged later does not count as lost', async () => {
   const url = await freshDatabase();
   const log = pino({ level: 'silent' });
   const store = await openStore(url);

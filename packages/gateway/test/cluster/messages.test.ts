@@ -34,7 +34,7 @@ const kinds: Record<Message['kind'], fc.Arbitrary<Message>> = {
 };
 
 describe('a message between nodes', () => {
-  it.each(Object.entries(kinds))('of kind %s arrives as it was told', (_kind, messages) => {
+  it.each(Object.entries(kinds))('of kind %s arrives as it was sent', (_kind, messages) => {
     fc.assert(
       fc.property(id, messages, (from, message) => {
         const payloads = encodeMessage(from, message);
@@ -47,7 +47,7 @@ describe('a message between nodes', () => {
           expect(told).toEqual([message]);
           return;
         }
-        // A list may come in several, which together are the whole in its order, and beside which all else is the same.
+        // A list may arrive in several messages, which together have everything in order; all other fields are equal.
         const { tasks, ...rest } = message;
         const lists = told.map((part) => (part && 'tasks' in part ? [...part.tasks] : [undefined]));
         expect(lists.flat()).toEqual(tasks);
@@ -59,15 +59,15 @@ describe('a message between nodes', () => {
 
   it('is split into as few payloads as its tasks need', () => {
     const tasks = Array.from({ length: 1000 }, () => [newTaskId(), 3] as const);
-    // 38 characters of id with quotes, brackets, version and commas: 46 bytes a task, 170 in a payload.
+    // An id of 38 characters with quotes, brackets, version and commas: 46 bytes per task, 170 in a payload.
     expect(encodeMessage('node-1', { kind: 'moved', tasks })).toHaveLength(6);
   });
 
-  it('is nothing where it lists nothing', () => {
+  it('without entries is not sent', () => {
     expect(encodeMessage('node-1', { kind: 'given', to: 'node-2', tasks: [] })).toEqual([]);
   });
 
-  it('is refused where it cannot be split and is too long', () => {
+  it('is refused if it is too long and cannot be split', () => {
     const message = { kind: 'hint', account: 'a', upstreamId: 'x'.repeat(8000) } as const;
     expect(() => encodeMessage('node-1', message)).toThrow(/which is too long/);
   });
@@ -81,11 +81,11 @@ describe('a message between nodes', () => {
     ['a version that is none', '{"from":"node-1","kind":"moved","tasks":[["video_1","2"]]}'],
     ['half a pair', '{"from":"node-1","kind":"moved","tasks":[["video_1"]]}'],
     ['a wait below zero', '{"from":"node-1","kind":"account","account":"a","failures":1,"waitMs":-5}'],
-  ])('that has %s is passed over', (_what, payload) => {
+  ])('that has %s is ignored', (_what, payload) => {
     expect(decodeMessage(payload)).toBeUndefined();
   });
 
-  it('may carry members that this version does not know', () => {
+  it('may have fields that this version does not know', () => {
     expect(decodeMessage('{"from":"node-1","kind":"keys","why":"revoked"}')).toEqual({
       from: 'node-1',
       message: { kind: 'keys' },

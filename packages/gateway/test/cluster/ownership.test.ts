@@ -4,7 +4,7 @@ import { aTask } from '../support/builders.ts';
 import { aNode, idsOf, LOOK, others, SEARCH, SPREAD } from '../support/nodes/owner.ts';
 
 describe('tasks without a living driver', () => {
-  it('are adopted at the start, however many, and from then on at every look', async () => {
+  it('are adopted at the start, however many there are, and then at every look', async () => {
     const batches = [others(500), others(500), others(3), [], others(2)];
     const asked: unknown[] = [];
     const node = await aNode({
@@ -28,7 +28,7 @@ describe('tasks without a living driver', () => {
     expect(node.activeTasks.size).toBe(1005);
   });
 
-  it('are adopted once by a node that is alone for good', async () => {
+  it('are adopted only once by a node that will stay alone', async () => {
     const node = await aNode({ solo: true });
     await node.ownership.start();
     expect(node.ownership.leads()).toBe(true);
@@ -39,7 +39,7 @@ describe('tasks without a living driver', () => {
   it.each([
     ['the lease cannot be proved', 'freeze'],
     ['the node leaves', 'stop'],
-  ])('are left to others from the moment in which %s, in the middle of many', async (_what, how) => {
+  ])('are left to others from the moment when %s, in the middle of many', async (_what, how) => {
     let batches = 0;
     const node = await aNode({
       override: () => ({
@@ -59,7 +59,7 @@ describe('tasks without a living driver', () => {
     expect(node.activeTasks.size).toBe(0);
   });
 
-  it('are not adopted by a node that comes back until no other counts on its last lease any more', async () => {
+  it('are not adopted by a rejoined node until no other node trusts its last lease', async () => {
     const node = await aNode();
     await node.ownership.start();
     node.cluster.lose();
@@ -72,7 +72,7 @@ describe('tasks without a living driver', () => {
     expect(node.count('adopt')).toBeGreaterThan(before);
   });
 
-  it('are looked for again after a look that failed, and those that it adopted all the same are found', async () => {
+  it('are searched again after a failed look, and tasks that it adopted nevertheless are found', async () => {
     const node = await aNode({
       override: () => {
         let looks = 0;
@@ -94,8 +94,8 @@ describe('tasks without a living driver', () => {
   });
 });
 
-describe('a task that is taken up', () => {
-  it('is this node’s, unfinished, and not active already', async () => {
+describe('a resumed task', () => {
+  it('belongs to this node, is unfinished and was not active', async () => {
     const [mine, theirs, over, held] = [
       aTask({ owner: 'me' }),
       aTask({ owner: 'another' }),
@@ -109,7 +109,7 @@ describe('a task that is taken up', () => {
     expect(node.activeTasks.get(held.id)).toBe(active);
   });
 
-  it('keeps no other from it where it cannot be driven', async () => {
+  it('that cannot be driven does not keep others from being resumed', async () => {
     const tasks = others(3);
     const node = await aNode({ override: () => ({ adopt: async () => tasks }) });
     node.undrivable.add(tasks[1]?.id ?? '');
@@ -118,8 +118,8 @@ describe('a task that is taken up', () => {
   });
 });
 
-describe('tasks of this node that are not active', () => {
-  it('are found at the start, however many, and every thirty seconds', async () => {
+describe('this node’s tasks that are not active', () => {
+  it('are found at the start, however many there are, and every thirty seconds', async () => {
     const node = await aNode();
     await node.accept(501);
     await node.ownership.start();
@@ -131,7 +131,7 @@ describe('tasks of this node that are not active', () => {
     expect(node.activeTasks.size).toBe(502);
   });
 
-  it('are left alone while they are about to become active', async () => {
+  it('are skipped while they are about to become active', async () => {
     const node = await aNode();
     await node.ownership.start();
     const [task] = await node.accept(1);
@@ -146,7 +146,7 @@ describe('tasks of this node that are not active', () => {
     expect(node.activeTasks.size).toBe(1);
   });
 
-  it('are found at the next look where what was to drive them failed', async () => {
+  it('are found at the next look if they could not be driven', async () => {
     const node = await aNode();
     await node.ownership.start();
     const [task] = await node.accept(1);
@@ -158,7 +158,7 @@ describe('tasks of this node that are not active', () => {
     expect(node.activeTasks.size).toBe(1);
   });
 
-  it('are read again, since they may have ended between two readings', async () => {
+  it('are read again, because they may have ended between two reads', async () => {
     const node = await aNode({
       override: (store) => ({
         async owned(...given) {
@@ -176,7 +176,7 @@ describe('tasks of this node that are not active', () => {
     expect(node.activeTasks.size).toBe(0);
   });
 
-  it('are not looked for without a lease, and found with the next one', async () => {
+  it('are not searched for without a lease, and are found with the next one', async () => {
     const node = await aNode();
     await node.ownership.start();
     node.cluster.lose();
@@ -192,8 +192,8 @@ describe('tasks of this node that are not active', () => {
 
 const EXPIRED = { code: 504, reason: 'expired', message: 'expired' } as const;
 
-describe('a search for tasks that are not active', () => {
-  it('reads nothing twice that is active', async () => {
+describe('the search for tasks that are not active', () => {
+  it('reads no active task again', async () => {
     const node = await aNode();
     await node.drive(2);
     await node.ownership.start();
@@ -217,8 +217,8 @@ describe('a search for tasks that are not active', () => {
   });
 });
 
-describe('a task that was accepted under the last lease', () => {
-  it('is not driven before it is known that it is stored, though it is adopted meanwhile', async () => {
+describe('a task that was accepted under the previous lease', () => {
+  it('is not driven before it is known to be stored, although it is adopted in the meantime', async () => {
     const [task] = others(1);
     let looks = 0;
     const node = await aNode({
@@ -234,8 +234,8 @@ describe('a task that was accepted under the last lease', () => {
   });
 });
 
-describe('a node whose lease is lost', () => {
-  it('lets go of everything, and leads no more', async () => {
+describe('a node that lost its lease', () => {
+  it('releases everything, and no longer leads', async () => {
     const node = await aNode();
     await node.ownership.start();
     await node.drive(3);
@@ -250,8 +250,8 @@ describe('a node whose lease is lost', () => {
   });
 });
 
-describe('what one node alone should do', () => {
-  it('is the first one’s to do, and not while its lease cannot be proved', async () => {
+describe('leader-only work', () => {
+  it('is done by the first node, and not while its lease is uncertain', async () => {
     const node = await aNode();
     node.cluster.living = ['me', 'another'];
     await node.ownership.start();
@@ -262,7 +262,7 @@ describe('what one node alone should do', () => {
     expect(node.ownership.leads()).toBe(true);
   });
 
-  it('becomes another’s once the first one is gone, and is begun once', async () => {
+  it('moves to another node once the first one is gone, and begins once', async () => {
     const node = await aNode();
     node.cluster.living = ['first', 'me', 'third'];
     await node.ownership.start();
@@ -278,7 +278,7 @@ describe('what one node alone should do', () => {
     expect(node.alone()).toBe(1);
   });
 
-  it('is begun anew where a node is gone that may have been at it, and not where one joins', async () => {
+  it('begins again if a node is gone that may have been at it, and not if one joins', async () => {
     const node = await aNode();
     await node.ownership.start();
     expect(node.alone()).toBe(1);
@@ -290,7 +290,7 @@ describe('what one node alone should do', () => {
     expect(node.alone()).toBe(2);
   });
 
-  it('is not begun by a node that leaves', async () => {
+  it('is not begun by a node that shuts down', async () => {
     const members = Promise.withResolvers<readonly string[]>();
     const node = await aNode();
     node.cluster.living = ['first', 'me'];

@@ -14,7 +14,7 @@ const CHILD = fileURLToPath(new URL('../support/nodes/clusterNode.ts', import.me
 
 interface Child {
   readonly process: ChildProcess;
-  /** The next line that has a member of this name. */
+  /** The next line with this property. */
   says(member: string): Promise<Record<string, unknown>>;
   tell(command: string): void;
 }
@@ -53,7 +53,7 @@ const throughPort = (url: string, port: number): string => {
 };
 
 describe('a node that joins', () => {
-  it('has a name of its own, at once and again, and sees all that live in the order of joining', async () => {
+  it('has a name of its own, also after it rejoins, and sees all living nodes in the order of joining', async () => {
     const { url, db } = await clusterDatabase();
     const nodes = await Promise.all([1, 2, 3, 4, 5].map(() => joinNode(url)));
     const names = nodes.map(({ node }) => node);
@@ -64,7 +64,7 @@ describe('a node that joins', () => {
     expect(await living(db)).toEqual(inOrder);
   });
 
-  it('is found by its name among the connections of the server', async () => {
+  it('can be found by its name among the connections of the server', async () => {
     const { url, db } = await clusterDatabase();
     const node = await joinNode(url);
     const { rows } = await db.query(
@@ -74,7 +74,7 @@ describe('a node that joins', () => {
     expect(rows).toHaveLength(1);
   });
 
-  it('is no member of another database of the same server', async () => {
+  it('is not a member of another database of the same server', async () => {
     const one = await joinNode((await clusterDatabase()).url);
     const other = await joinNode((await clusterDatabase()).url);
     expect(await one.members()).toEqual([one.node]);
@@ -83,14 +83,14 @@ describe('a node that joins', () => {
     expect([...other.heard, ...third.heard]).toEqual([]);
   });
 
-  it('passes over a number whose lock somebody holds', async () => {
+  it('skips a number whose lock is taken', async () => {
     const { url, db } = await clusterDatabase();
     await db.query('select pg_advisory_lock(3706, 1)');
     await expect(joinNode(url)).rejects.toMatchObject({ code: 'node_number_taken' });
     expect((await joinNode(url)).node).toBe('node-2');
   });
 
-  it('says what to do where there is no server, and where the tables are missing', async () => {
+  it('says what to do if there is no server, or if the tables are missing', async () => {
     const { url, db } = await clusterDatabase();
     await db.query('drop sequence node_numbers');
     await expect(joinNode(url)).rejects.toThrow(/run `onetake migrate`/);
@@ -113,7 +113,7 @@ describe('a node that joins', () => {
     },
   );
 
-  it('takes one that keeps a session for its client', async () => {
+  it('accepts a pooler that keeps a session for its client', async () => {
     const { url, db } = await clusterDatabase();
     const pooler = await createPooler(url, { share: false });
     onTestFinished(() => pooler.close());
@@ -122,10 +122,10 @@ describe('a node that joins', () => {
     await one.close();
   });
 
-  it('leaves its lock at once when it closes, and hears nothing after', async () => {
+  it('releases its lock at once when it closes, and receives nothing after that', async () => {
     const { url, db } = await clusterDatabase();
     const [one, other] = [await joinNode(url), await joinNode(url)];
-    // More than one statement takes.
+    // More than fits into one statement.
     for (let index = 0; index < 1000; index++) one.broadcast({ kind: 'shares', account: `account ${index}` });
     await one.close();
     expect(one.hasLease()).toBe(false);
@@ -140,7 +140,7 @@ describe('a node that joins', () => {
 });
 
 describe('messages', () => {
-  it('reach every other node in the order they were told, and never come back to their sender', async () => {
+  it('reach every other node in the order of sending, and never their sender', async () => {
     const { url } = await clusterDatabase();
     const [one, two, three] = [await joinNode(url), await joinNode(url), await joinNode(url)];
     const accounts = Array.from({ length: 1000 }, (_, index) => `account ${index}`);
@@ -156,7 +156,7 @@ describe('messages', () => {
     expect(one.heard).toEqual([]);
   });
 
-  it('that are too long for one come whole in several', async () => {
+  it('that are too long for one payload arrive completely in several', async () => {
     const { url } = await clusterDatabase();
     const [one, two] = [await joinNode(url), await joinNode(url)];
     const tasks = Array.from(
@@ -171,7 +171,7 @@ describe('messages', () => {
     );
   });
 
-  it('of anybody else on the channel are passed over, and a listener that fails harms nobody', async () => {
+  it('of others on the channel are ignored, and a listener that fails harms nobody', async () => {
     const { url, db } = await clusterDatabase();
     const one = await joinNode(url);
     one.onMessage(() => {
@@ -182,7 +182,7 @@ describe('messages', () => {
     for (const payload of ['', 'nonsense', '{"from":"node-9","kind":"later"}']) {
       await db.query('select pg_notify($1, $2)', ['onetake', payload]);
     }
-    // As the statements of a store do, from connections of its own.
+    // As the store sends them, from other connections.
     await db.query('select pg_notify($1, $2)', [
       'onetake',
       JSON.stringify({ from: 'node-9', kind: 'moved', tasks: [['video_1', 2]] }),
@@ -194,8 +194,8 @@ describe('messages', () => {
   });
 });
 
-describe('a session that ends', () => {
-  it('is lost once and followed by another, under a new name', async () => {
+describe('a lease that ends', () => {
+  it('is reported once and followed by another, under a new name', async () => {
     const { url, db } = await clusterDatabase();
     const [one, other] = [await joinNode(url), await joinNode(url)];
     const before = one.node;
@@ -212,7 +212,7 @@ describe('a session that ends', () => {
     expect(other.events).toEqual([]);
   });
 
-  it('is followed by another as often as it is needed', async () => {
+  it('is followed by another as often as necessary', async () => {
     const { url, db } = await clusterDatabase();
     const one = await joinNode(url);
     const names = new Set<string>();
@@ -225,7 +225,7 @@ describe('a session that ends', () => {
     expect(one.events).toEqual(Array.from({ length: 4 }, () => ['lost', 'joined']).flat());
   });
 
-  it('with a crash of the server is followed by another when it is back', async () => {
+  it('because the server crashed is followed by another when the server is back', async () => {
     const server = await ownPostgres({ durable: true });
     const db = await connect(server.url);
     await db.query('create sequence node_numbers');
@@ -246,7 +246,7 @@ describe('a session that ends', () => {
     ]);
   });
 
-  it('is not looked for any more once the node is closed', async () => {
+  it('is not replaced once the node is closed', async () => {
     const server = await ownPostgres({ durable: true });
     const db = await connect(server.url);
     await db.query('create sequence node_numbers');
@@ -261,14 +261,14 @@ describe('a session that ends', () => {
   });
 });
 
-describe('a session that was not held for a moment', () => {
-  it('is lost, though the server answers yet: somebody may have been told', async () => {
+describe('a lease that was uncertain for a moment', () => {
+  it('is lost, although the server still responds: other nodes may have been told', async () => {
     const { url } = await clusterDatabase();
     let ahead = 0;
     const one = await joinNode(url, {}, () => ahead);
     const before = one.node;
     expect(one.hasLease()).toBe(true);
-    // As after a pause of the whole process, before any timer of it has fired.
+    // As after a pause of the whole process, before any of its timers has fired.
     ahead = 4000;
     expect(one.hasLease()).toBe(false);
     expect(await one.members()).toEqual([before]);
@@ -277,7 +277,7 @@ describe('a session that was not held for a moment', () => {
     expect(one.node).not.toBe(before);
   });
 
-  it('is held for as long as the server answers, and no longer than four seconds', async () => {
+  it('lasts as long as the server responds, and at most four seconds longer', async () => {
     const { url } = await clusterDatabase();
     let ahead = 0;
     const one = await joinNode(url, {}, () => ahead);
@@ -291,8 +291,8 @@ describe('a session that was not held for a moment', () => {
   });
 });
 
-describe('a connection that falls silent', () => {
-  it('is given up by the node once its lease is over, and is followed by another when there is a way again', async () => {
+describe('a connection without traffic', () => {
+  it('is given up by the node at the end of its lease, and replaced when the server can be reached again', async () => {
     const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
@@ -309,11 +309,11 @@ describe('a connection that falls silent', () => {
     expect(one.events).toEqual(['lost', 'joined']);
   });
 
-  it('is ended by the server, later than the node counts on it', async () => {
+  it('is ended by the server, later than the node trusts it', async () => {
     const { url, db } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
-    // Nothing is said, so the server alone can end it; a machine that is busy while a node joins makes that fail.
+    // The node sends nothing, so only the server can end it. On a busy machine this may happen while the node joins.
     const one = await eventually(() =>
       joinNode(throughPort(url, way.port), { pingMs: 3_600_000, serverMs: 1000 }),
     );
@@ -322,7 +322,7 @@ describe('a connection that falls silent', () => {
     expect(LEASE_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * LEASE_TIMINGS.leaseMs);
   });
 
-  it('keeps no node from closing', async () => {
+  it('does not keep a node from closing', async () => {
     const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
@@ -334,7 +334,7 @@ describe('a connection that falls silent', () => {
     expect(one.events).toEqual([]);
   });
 
-  it('keeps no node from joining for ever', async () => {
+  it('does not keep a node joining for ever', async () => {
     const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
@@ -346,7 +346,7 @@ describe('a connection that falls silent', () => {
 });
 
 describe('a process', () => {
-  it('that is killed leaves its name within a moment', async () => {
+  it('that is killed loses its name within a moment', async () => {
     const { url, db } = await clusterDatabase();
     const child = startNode(url);
     const { joined } = await child.says('joined');
@@ -355,7 +355,7 @@ describe('a process', () => {
     await lockGoes(db, String(joined));
   });
 
-  it('that is frozen is ended by the server, and knows it before it handles any event', async () => {
+  it('that is frozen is ended by the server, and notices it before it handles any event', async () => {
     const { url, db } = await clusterDatabase();
     const child = startNode(url, { pingMs: 250, leaseMs: 2000, serverMs: 3000 });
     await child.says('joined');

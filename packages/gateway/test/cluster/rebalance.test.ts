@@ -13,17 +13,17 @@ describe('a node with more than its share', () => {
     expect(transfers({ a: 90, b: 30, c: 0 }, 'a')).toEqual({ b: 10, c: 40 });
   });
 
-  it('gives a part where others give too: together no more than is lacking', () => {
+  it('gives only a part if others give too: together they give no more than is lacking', () => {
     const loads = { a: 100, b: 60, c: 0, d: 0 };
     expect(transfers(loads, 'a')).toEqual({ c: 30, d: 30 });
     expect(transfers(loads, 'b')).toEqual({ c: 10, d: 10 });
   });
 
-  it('gives to a node that owns nothing and is not among the loads', () => {
+  it('gives to a node that owns nothing and is not in the loads', () => {
     expect(transfersOf(new Map([['a', 40]]), ['a', 'b'], 'a')).toEqual([{ to: 'b', count: 20 }]);
   });
 
-  it('does not count what nodes own that do not live, or leave', () => {
+  it('does not count tasks of nodes that are dead or shutting down', () => {
     const loads = new Map([
       ['a', 40],
       ['gone', 1000],
@@ -36,7 +36,7 @@ describe('a node with more than its share', () => {
     expect(transfers({ a: 23, b: 0, c: 0 }, 'a')).toEqual({ b: 7, c: 7 });
   });
 
-  it('keeps a surplus of eight tasks, or of a tenth of its share, and gives what is more', () => {
+  it('keeps a surplus of eight tasks, or of a tenth of its share, and gives the rest', () => {
     expect(transfers({ a: 16, b: 0 }, 'a')).toEqual({});
     expect(transfers({ a: 18, b: 0 }, 'a')).toEqual({ b: 9 });
     expect(transfers({ a: 1100, b: 900 }, 'a')).toEqual({});
@@ -44,7 +44,7 @@ describe('a node with more than its share', () => {
   });
 });
 
-describe('a node with no more than its share', () => {
+describe('a node without a surplus', () => {
   it('gives nothing', () => {
     expect(transfers({ a: 90, b: 0 }, 'b')).toEqual({});
     expect(transfers({ a: 50, b: 50 }, 'a')).toEqual({});

@@ -10,7 +10,7 @@ describe.each([
   ['back by a year', -365 * DAY],
   ['forward by a year', 365 * DAY],
 ])('a wall clock that is set %s', (_name, byMs) => {
-  it('neither holds up nor hurries the questions about running tasks', async () => {
+  it('neither delays nor hastens the polls of running tasks', async () => {
     const asked = async (jump: number) => {
       const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
       const { id } = await world.submit();
@@ -27,7 +27,7 @@ describe.each([
     expect(await asked(byMs)).toBe(usual);
   });
 
-  it('neither expires tasks nor lets them live on', async () => {
+  it('neither expires tasks nor extends their deadline', async () => {
     const world = await createWorld({
       behaviour: (prompt) => ({ answers: [prompt === 'ends' ? 'succeeded' : 'in_progress'] }),
       limits: { inFlight: 1 },
@@ -45,7 +45,7 @@ describe.each([
     }
   });
 
-  it('lets an account that refused be tried again when it said', async () => {
+  it('lets a refused account be tried again at the announced time', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: [{ refuse: 'rate_limited', retryAfterMs: 10_000 }, 'accepted'] }),
     });
@@ -60,7 +60,7 @@ describe.each([
   });
 });
 
-describe('what is removed by its age', () => {
+describe('media due for removal by age', () => {
   const RETENTION = 2 * DAY;
   const stored = async () => {
     const world = await createWorld({ settings: { retentionMs: RETENTION } });
@@ -69,13 +69,13 @@ describe('what is removed by its age', () => {
     return { world, rows };
   };
 
-  it('stays for a day while the wall clock is far ahead of the time that has passed, and this is said', async () => {
+  it('stay for a day while the wall clock is far ahead of the elapsed time, and a warning says so', async () => {
     const { world, rows } = await stored();
     world.timers.setWallClock(30 * DAY);
     await world.advance(DAY - 2 * HOUR);
     expect(await rows()).toBe(2);
     expect(world.engine.clockSteps.warning()).toContain('was set forward by');
-    // Set right in time, it has cost nothing.
+    // If the clock is corrected in time, nothing is lost.
     world.timers.setWallClock(-30 * DAY);
     await world.advance(HOUR);
     expect(world.engine.clockSteps.warning()).toBeUndefined();
@@ -84,7 +84,7 @@ describe('what is removed by its age', () => {
     expect(await rows()).toBe(0);
   });
 
-  it('goes once that clock has been left as it is for a day, as after a long sleep of the machine', async () => {
+  it('are removed after the clock was left unchanged for a day, as after a long sleep of the machine', async () => {
     const { world, rows } = await stored();
     world.timers.setWallClock(30 * DAY);
     await world.advance(DAY + 10 * 60_000);
@@ -92,7 +92,7 @@ describe('what is removed by its age', () => {
     expect(world.engine.clockSteps.warning()).toBeUndefined();
   });
 
-  it('stays by the new time where the clock is set back, which is no reason to worry anybody', async () => {
+  it('follow the new time without a warning if the clock is set back', async () => {
     const { world, rows } = await stored();
     world.timers.setWallClock(-30 * DAY);
     await world.advance(RETENTION + HOUR);
@@ -101,8 +101,8 @@ describe('what is removed by its age', () => {
   });
 });
 
-describe('a gateway that starts with a clock that was set back while it was down', () => {
-  it('is asked about, and not expired unseen, where the gateway starts again with its clock far ahead', async () => {
+describe('a gateway that restarts with a changed clock', () => {
+  it('polls a task before it expires it, if its clock is far ahead', async () => {
     let over = false;
     const world = await createWorld({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
     const { id } = await world.submit();
@@ -114,7 +114,7 @@ describe('a gateway that starts with a clock that was set back while it was down
     expect((await next.ends(id)).phase).toBe('succeeded');
   });
 
-  it('gives a task what was left of its time at most, and asks about it at once', async () => {
+  it('gives a task at most its remaining time, and polls it at once', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
     const { id } = await world.submit();
     await world.reaches(id, 'running');

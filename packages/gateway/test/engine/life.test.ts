@@ -3,8 +3,8 @@ import { createWorld } from '../support/engineWorld.ts';
 import { readAll } from '../support/http/readAll.ts';
 import { videoOf } from '../support/recordingProvider.ts';
 
-describe('a task that goes well', () => {
-  it('is queued, then in progress, then succeeds with the very bytes that the upstream made', async () => {
+describe('a successful task', () => {
+  it('is queued, then in progress, then succeeds with exactly the bytes of the upstream', async () => {
     const world = await createWorld({
       behaviour: () => ({ answers: ['queued', 'in_progress', 'succeeded'] }),
     });
@@ -25,7 +25,7 @@ describe('a task that goes well', () => {
     expect(world.engine.unfinished).toBe(0);
   });
 
-  it('pays for what was delivered and gives the rest of the hold back', async () => {
+  it('captures the price of what was delivered and releases the rest of the hold', async () => {
     const world = await createWorld({ behaviour: () => ({ duration: 2.1 }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.result?.costMicros).toBe(200_000);

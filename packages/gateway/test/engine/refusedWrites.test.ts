@@ -4,7 +4,7 @@ import { StoreRefused } from '../../src/store/errors.ts';
 import type { Move } from '../../src/tasks/lifecycle.ts';
 import { createWorld } from '../support/engineWorld.ts';
 
-/** A store that never takes moves of a kind, whatever the time. */
+/** A store that never accepts moves of a kind. */
 const refusing = (is: (move: Move) => boolean) => ({
   parts: ({ store }: EngineParts): Partial<EngineParts> => ({
     store: {
@@ -21,8 +21,8 @@ const refusing = (is: (move: Move) => boolean) => ({
   }),
 });
 
-describe('a transition that the store refuses for its values', () => {
-  it('is written without the words of the upstream, and the task goes on', async () => {
+describe('a transition that the store refuses because of its values', () => {
+  it('is written without the upstream’s message, and the task continues', async () => {
     const words = 'words that cannot be stored';
     const world = await createWorld({
       behaviour: () => ({ answers: [{ failed: 'upstream_failed', message: words }] }),
@@ -37,7 +37,7 @@ describe('a transition that the store refuses for its values', () => {
     expect(await world.ledger(task.id)).toMatchObject({ release: over.price.holdMicros });
   });
 
-  it('ends the task where nothing of it can be left out, and gives the hold back', async () => {
+  it('ends the task if nothing can be left out, and releases the hold', async () => {
     const world = await createWorld(
       refusing(({ task }) => task.attempt?.upstreamId !== undefined && task.phase === 'running'),
     );

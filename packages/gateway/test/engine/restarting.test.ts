@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createWorld } from '../support/engineWorld.ts';
 
 describe('stopping', () => {
-  it('leaves no submission half done: it waits for the answer', async () => {
+  it('completes a submission in progress: it waits for the answer', async () => {
     const world = await createWorld();
     const held = world.provider.hold('start');
     const { id } = await world.submit();
@@ -17,7 +17,7 @@ describe('stopping', () => {
     expect(next.upstream.count('start')).toBe(1);
   });
 
-  it('does not wait for what a lost submission may take to be found', async () => {
+  it('does not wait for the search for a lost submission', async () => {
     const options = {
       behaviour: () => ({ start: ['answer_lost'] as const, find: ['unknown', 'look'] as const }),
     };
@@ -48,7 +48,7 @@ describe('stopping', () => {
     expect((await world.task(waiting.id)).phase).toBe('accepted');
   });
 
-  it('gives up on calls that do not end, in time', async () => {
+  it('gives up calls that do not end in time', async () => {
     const world = await createWorld();
     world.provider.hold('start');
     const { id } = await world.submit();
@@ -59,7 +59,7 @@ describe('stopping', () => {
 });
 
 describe('starting', () => {
-  it('takes up every unfinished task, in whatever phase it was left', async () => {
+  it('resumes every unfinished task, in every phase', async () => {
     let stopped = true;
     const world = await createWorld({
       limits: { inFlight: 3 },
@@ -91,7 +91,7 @@ describe('starting', () => {
     expect(next.engine.unfinished).toBe(0);
   });
 
-  it('counts what runs upstream already against the limits of its account', async () => {
+  it('counts running upstream jobs against the limits of their account', async () => {
     const options = {
       limits: { inFlight: 2 },
       behaviour: () => ({ answers: ['in_progress' as const] }),
@@ -105,7 +105,7 @@ describe('starting', () => {
     expect(next.upstream.count('start')).toBe(2);
   });
 
-  it('counts what was being submitted against them too, until it is known what became of it', async () => {
+  it('also counts submissions until their outcome is known', async () => {
     const behaviour = () => ({ start: ['answer_lost'] as const, answers: ['in_progress'] as const });
     const world = await createWorld({ limits: { inFlight: 1 }, behaviour });
     world.provider.hold('find');
@@ -133,7 +133,7 @@ describe('starting', () => {
     expect(next.upstream.count('start')).toBe(1);
   });
 
-  it('counts nothing that is being fetched: the upstream is done with it', async () => {
+  it('does not count downloads: the upstream job has ended', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: (prompt) =>
@@ -149,7 +149,7 @@ describe('starting', () => {
     expect((await next.task(id)).phase).toBe('storing');
   });
 
-  it('answers a repeated submit with the task of the life before', async () => {
+  it('answers a repeated submission with the task of the previous process', async () => {
     const idempotency = { key: 'k', bodyHash: 'h', expiresAt: Number.MAX_SAFE_INTEGER };
     const world = await createWorld();
     const { id } = await world.submit('first', { idempotency });

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts';
 
 const DOWN = new Error('the disk is full');
 
-/** A store whose writes of moves fail while `down` says so; with `answerLost` they are made all the same. */
+/** A store whose writes of moves fail while `down` is true; with `answerLost` they are made nevertheless. */
 function troubled(store: Store, down: (from: string, to: string) => boolean, answerLost = false): Store {
   async function write<T>({ from, task }: Move, made: () => Promise<T>): Promise<T> {
     const failing = down(from.phase, task.phase);
@@ -37,7 +37,7 @@ async function expectSuccess(world: World, id: string): Promise<void> {
   world.feed.onTask(id, ({ task }) => {
     over = isTerminal(task.phase);
   });
-  // The engine waits for its store in real time, in which virtual time flies.
+  // The engine waits for its store in real time, during which virtual time passes quickly.
   while (!over) await world.advance(1000);
   const task = await world.task(id);
   expect(task.phase).toBe('succeeded');
@@ -54,7 +54,7 @@ describe('a store that fails for a while', () => {
     answers: ['in_progress', 'succeeded'] as const,
   });
 
-  it.each(MOVES)('while a task goes from %s to %s loses nothing and repeats nothing', async (from, to) => {
+  it.each(MOVES)('while a task moves from %s to %s loses nothing and repeats nothing', async (from, to) => {
     let failures = 2;
     const world = await createWorld({
       behaviour,
@@ -68,7 +68,7 @@ describe('a store that fails for a while', () => {
   });
 
   it.each(MOVES)(
-    'but writes what it denies while a task goes from %s to %s does no harm',
+    'that makes writes but reports failure while a task moves from %s to %s is harmless',
     async (from, to) => {
       let failures = 1;
       const world = await createWorld({
@@ -82,7 +82,7 @@ describe('a store that fails for a while', () => {
     },
   );
 
-  it('while the gateway stops does not make a lost submission of an answer that was there', async () => {
+  it('while the gateway stops does not turn a received answer into a lost submission', async () => {
     let tries = 0;
     const world = await createWorld({
       abilities: [],
@@ -105,7 +105,7 @@ describe('a store that fails for a while', () => {
     expect((await world.task(id)).phase).toBe('submitting');
   });
 
-  it('refuses a submit, and nothing of it remains', async () => {
+  it('refuses a submission, and nothing of it remains', async () => {
     const world = await createWorld({
       parts: ({ store }) => ({
         store: {
@@ -122,8 +122,8 @@ describe('a store that fails for a while', () => {
   });
 });
 
-describe('a task that another driver took', () => {
-  it('is let go, its place with it', async () => {
+describe('a task that another driver adopted', () => {
+  it('is released with its place', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: (prompt) => (prompt === 'taken' ? { answers: ['queued', 'in_progress'] } : {}),
@@ -133,13 +133,13 @@ describe('a task that another driver took', () => {
     await world.store.adopt('another-node', 10);
     await world.advance(120_000);
     expect(await world.task(id)).toMatchObject({ owner: 'another-node', version: 4 });
-    // The second question told that the task is another's; there was no third.
+    // The second poll showed that the task belongs to another driver; there was no third.
     expect(world.upstream.count('ask', id)).toBe(2);
     expect(world.engine.unfinished).toBe(0);
     expect((await world.ends((await world.submit('next')).id)).phase).toBe('succeeded');
   });
 
-  it('is not written any more, not even in the name of the other', async () => {
+  it('is no longer written, not even under the name of the other driver', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: () => ({ answers: ['in_progress'] }),

@@ -10,7 +10,7 @@ import { createManualTimers } from '../support/manualTimers.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 
-/** An account of which this node has a part, as the test says. */
+/** An account of which this node has the part that the test says. */
 function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimits>; random?: number } = {}) {
   const timers = createManualTimers();
   const part = { places: limits.inFlight ?? 2, rate: 1 };
@@ -67,7 +67,7 @@ const broken = (retryAfterMs?: number) =>
   });
 
 describe('the places of an account', () => {
-  it('are taken up to this node’s part, and by what it finds running beyond it', () => {
+  it('are taken up to this node’s part, also by running jobs that it finds beyond that', () => {
     const { state, part, noted } = anAccount();
     expect(state.readyIn()).toBe(0);
     state.take();
@@ -79,7 +79,7 @@ describe('the places of an account', () => {
     expect(state.readyIn()).toBe(0);
   });
 
-  it('that were taken beyond the part are free for nobody here: others are told as they fall free', () => {
+  it('that were taken beyond the part are not reused here: the other nodes are informed when they become free', () => {
     const { state, noted, ready } = anAccount();
     for (let n = 0; n < 4; n++) state.occupy();
     noted.length = 0;
@@ -92,7 +92,7 @@ describe('the places of an account', () => {
     expect(ready()).toBe(3);
   });
 
-  it('are weighed as a part of what this node has', () => {
+  it('are compared relative to this node’s part', () => {
     const { state, part } = anAccount();
     state.take();
     expect(state.load()).toBe(0.5);
@@ -100,15 +100,15 @@ describe('the places of an account', () => {
     expect(state.load()).toBe(1);
   });
 
-  it('are looked at again when the part has changed', () => {
+  it('are checked again when the part has changed', () => {
     const { change, ready } = anAccount();
     change();
     expect(ready()).toBe(1);
   });
 });
 
-describe('the starts of an account', () => {
-  it('are ten seconds’ worth at once, and then as the minute allows', () => {
+describe('the submission rate of an account', () => {
+  it('allows ten seconds’ worth at once, and then what the minute allows', () => {
     const { state, pass } = anAccount({ limits: { inFlight: 100, startsPerMinute: 60 } });
     for (let n = 0; n < 10; n++) {
       expect(state.readyIn()).toBe(0);
@@ -121,7 +121,7 @@ describe('the starts of an account', () => {
     expect(state.readyIn()).toBe(0);
   });
 
-  it('wait while this node has no part of the rate', () => {
+  it('allows nothing while this node has no part of the rate', () => {
     const { state, part } = anAccount({ limits: { inFlight: 100, startsPerMinute: 60 } });
     part.rate = 0;
     expect(state.readyIn()).toBeUndefined();
@@ -130,8 +130,8 @@ describe('the starts of an account', () => {
   });
 });
 
-describe('an account that refuses for the moment', () => {
-  it('is left alone for twice as long each time, a minute at most', () => {
+describe('an account that refuses temporarily', () => {
+  it('is not used for a time that doubles, up to a minute', () => {
     const { state, told, pass, timers } = anAccount();
     const waits = [];
     for (let n = 0; n < 8; n++) {
@@ -150,7 +150,7 @@ describe('an account that refuses for the moment', () => {
     ]);
   });
 
-  it('is left alone for as long as it says, and of two such times for the longer', () => {
+  it('is not used for as long as it says; of two such times the longer one counts', () => {
     const { state, pass, timers } = anAccount();
     state.backOff(refusal(30_000));
     expect(state.readyIn()).toBe(30_000);
@@ -173,7 +173,7 @@ describe('an account that refuses for the moment', () => {
     expect([state.readyIn(), state.trouble()?.retryAt]).toEqual([20_000, until]);
   });
 
-  it('does not get all nodes back at the same moment', () => {
+  it('is not tried by all nodes at the same moment', () => {
     const least = anAccount({ random: 0 });
     least.state.backOff(refusal());
     const most = anAccount({ random: 1 });
@@ -184,7 +184,7 @@ describe('an account that refuses for the moment', () => {
   it.each([
     ['works', 'worked'],
     ['was not tried', 'cancelStart'],
-  ] as const)('has one task feel the way, until it is known what came of that one: it %s', (_what, how) => {
+  ] as const)('is tried by one task, until the result of that task is known: it %s', (_what, how) => {
     const { state, ready, pass } = anAccount({ limits: { inFlight: 5 } });
     state.take();
     state.backOff(refusal(1000));
@@ -198,7 +198,7 @@ describe('an account that refuses for the moment', () => {
     expect([state.blocked(), state.readyIn()]).toEqual([how === 'cancelStart', 0]);
   });
 
-  it('is no worse for what was neither begun nor refused', () => {
+  it('is unaffected by a task that was neither sent nor refused', () => {
     const { state } = anAccount({ limits: { inFlight: 5 } });
     state.cancelStart();
     state.worked();
@@ -207,7 +207,7 @@ describe('an account that refuses for the moment', () => {
     expect(state.readyIn()).toBeUndefined();
   });
 
-  it('is tried at once where an operator says so, by one task', () => {
+  it('is tried at once by one task when an operator says so', () => {
     const { state, ready } = anAccount({ limits: { inFlight: 5 } });
     state.backOff(refusal(30_000));
     const before = ready();
@@ -220,8 +220,8 @@ describe('an account that refuses for the moment', () => {
   });
 });
 
-describe('an account that a person must mend', () => {
-  it('is tried again every five minutes, or later where it says so, and never sooner', () => {
+describe('an account that an operator must fix', () => {
+  it('is tried again every five minutes, or later if it says so, and never sooner', () => {
     const { state } = anAccount();
     state.backOff(broken(1000));
     expect(state.readyIn()).toBe(300_000);
@@ -230,8 +230,8 @@ describe('an account that a person must mend', () => {
   });
 });
 
-describe('what nodes tell each other of an account', () => {
-  it('is each refusal with its reason and words, and once that it works', () => {
+describe('messages of nodes about an account', () => {
+  it('report each refusal with its reason and message, and once that the account works', () => {
     const { state, told, ready } = anAccount();
     state.backOff(new UpstreamError('rate_limited', { created: 'no', retryAfterMs: 5, detail: 'slow down' }));
     state.worked();
@@ -243,7 +243,7 @@ describe('what nodes tell each other of an account', () => {
     expect(ready()).toBe(3);
   });
 
-  it('holds here too: the more failures of the two, and the longer wait', () => {
+  it('apply here too: the larger number of failures and the longer wait', () => {
     const { state, hear, ready, told } = anAccount();
     hear({ failures: 3, waitMs: 20_000, reason: 'rate_limited' });
     expect([state.blocked(), state.readyIn(), ready()]).toEqual([true, 20_000, 1]);
@@ -267,7 +267,7 @@ describe('what nodes tell each other of an account', () => {
     expect(state.readyIn()).toBe(0);
   });
 
-  it('is that it works: nobody feels the way any more', () => {
+  it('that it works end the tries by single tasks', () => {
     const { state, hear } = anAccount();
     state.backOff(refusal(0));
     state.take();

@@ -19,7 +19,7 @@ const granted = (changes: Partial<AccountGrant>): AccountGrant => ({
   ...changes,
 });
 
-/** A node's part of an account of twenty places, as it was granted last. */
+/** A node's part of an account of twenty places, as last granted. */
 function holdingOf(changes: Partial<AccountGrant> = {}) {
   const holding = createHolding('one', 20);
   holding.granted(granted(changes));
@@ -27,8 +27,8 @@ function holdingOf(changes: Partial<AccountGrant> = {}) {
 }
 const TEN = { places: 10, fairPlaces: 10, rate: 500_000, fairRate: 500_000 };
 
-describe('what a node holds of an account', () => {
-  it('is nothing before it was granted something', () => {
+describe('a node’s part of an account', () => {
+  it('is nothing before the first grant', () => {
     const holding = createHolding('one', 20);
     expect([holding.places(), holding.rate(), holding.lastGrant]).toEqual([0, 0, undefined]);
     expect([holding.gaveBack, holding.hasTrouble]).toEqual([false, false]);
@@ -43,14 +43,14 @@ describe('what a node holds of an account', () => {
     });
   });
 
-  it('is used up to its fair part, and never beyond what it holds', () => {
+  it('is used up to its fair part, and never beyond what the node holds', () => {
     const holding = holdingOf({ places: 10, fairPlaces: 4, rate: 900_000, fairRate: 300_000 });
     expect([holding.places(), holding.rate()]).toEqual([4, 300_000]);
     const other = holdingOf({ places: 4, fairPlaces: 10, rate: 300_000, fairRate: 900_000 });
     expect([other.places(), other.rate()]).toEqual([4, 300_000]);
   });
 
-  it('is given back with the next report as far as it is free, and kept as far as it is in use', () => {
+  it('is returned with the next report as far as it is free, and kept as far as it is in use', () => {
     const holding = holdingOf({ places: 10, fairPlaces: 4, rate: 900_000, fairRate: 300_000 });
     expect(holding.report({ inUse: 7, waiting: 0 }, 0)).toMatchObject({ places: 7, rate: 300_000 });
     expect(holding.gaveBack).toBe(true);
@@ -59,23 +59,23 @@ describe('what a node holds of an account', () => {
     expect(holding.gaveBack).toBe(false);
   });
 
-  it('is no more for tasks that were taken over beyond it: those places are not this node’s to keep', () => {
+  it('does not grow by adopted tasks beyond it: this node may not keep those places', () => {
     const holding = holdingOf(TEN);
     expect(holding.report({ inUse: 15, waiting: 0 }, 0)).toMatchObject({ places: 10, inUse: 15 });
     expect(holding.places()).toBe(10);
   });
 
-  it('is less from the moment of the report on, though the answer is lost', () => {
+  it('shrinks from the moment of the report, even if the answer is lost', () => {
     const holding = holdingOf({ ...TEN, fairPlaces: 4 });
     holding.report({ inUse: 0, waiting: 0 }, 0);
     holding.lost();
     expect(holding.places()).toBe(4);
-    // What was given up may arrive later: the next one is newer.
+    // The previous answer may arrive later: the next one is newer.
     expect(holding.report({ inUse: 0, waiting: 0 }, 0).generation).toBe(1);
     expect(holding.report({ inUse: 0, waiting: 0 }, 0).generation).toBe(1);
   });
 
-  it('is gone with the lease', () => {
+  it('is lost with the lease', () => {
     const holding = holdingOf(TEN);
     holding.report({ inUse: 3, waiting: 0 }, 0);
     holding.forfeit();
@@ -86,7 +86,7 @@ describe('what a node holds of an account', () => {
 });
 
 describe('a grant', () => {
-  it('is news where places or rate are others than before', () => {
+  it('is a change if places or rate differ from before', () => {
     const holding = createHolding('one', 20);
     expect(holding.granted(granted(TEN))).toBe(true);
     expect(holding.granted(granted(TEN))).toBe(false);
@@ -114,17 +114,17 @@ describe('a grant', () => {
     ['a little', 460_000, false],
     ['a tenth', 450_000, false],
     ['much', 440_000, true],
-  ])('of a rate that falls by %s is worth telling, or not', (_what, fairRate, worth) => {
+  ])('of a rate that falls by %s is worth a message, or not', (_what, fairRate, worth) => {
     const holding = holdingOf({ ...TEN, fairRate });
     holding.report({ inUse: 10, waiting: 0 }, 0);
     expect(holding.gaveBack).toBe(worth);
   });
 });
 
-describe('news of an account', () => {
+describe('a report of an account’s trouble', () => {
   const trouble = { failures: 1, waitMs: 5000, reason: 'rate_limited' };
 
-  it('goes with the next report, with what is left of its wait', () => {
+  it('is sent with the next report, with the remaining wait', () => {
     const holding = holdingOf(TEN);
     expect(holding.report({ inUse: 0, waiting: 0 }, 0).trouble).toBeUndefined();
     holding.attachTrouble(trouble, 1000);
@@ -133,7 +133,7 @@ describe('news of an account', () => {
     expect(holding.report({ inUse: 0, waiting: 0 }, 9000).trouble).toEqual({ ...trouble, waitMs: 0 });
   });
 
-  it('is told until it was heard, and what came in between is told next', () => {
+  it('is repeated until it was received, and what came in between is sent next', () => {
     const holding = holdingOf(TEN);
     holding.attachTrouble(trouble, 0);
     holding.report({ inUse: 0, waiting: 0 }, 0);

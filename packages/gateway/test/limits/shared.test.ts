@@ -6,7 +6,7 @@ const inUse = (nodes: readonly ShareNode[]) => nodes.map(({ state }) => state.in
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 describe('the places of an account', () => {
-  it('are all there for a node that is alone', async () => {
+  it('are all available to a single node', async () => {
     const world = await createShareNodes();
     const only = await world.node();
     only.submit(50);
@@ -26,10 +26,10 @@ describe('the places of an account', () => {
       expect(used).toBeLessThanOrEqual(20);
       idle += 20 - used;
       steps += 1;
-      // Tasks end here and there, now many, now none.
+      // Tasks end at random times, sometimes many, sometimes none.
       for (const [n, node] of nodes.entries()) if ((steps * 7 + n) % 5 === 0) node.finish(1);
     });
-    // What ends begins again at once: no round trip, no wait.
+    // A finished task is replaced at once, without a round trip or a wait.
     expect(idle / (20 * steps)).toBeLessThan(0.05);
     for (const { begun } of nodes) expect(begun).toBeGreaterThan(60);
   });
@@ -46,7 +46,7 @@ describe('the places of an account', () => {
     expect(inUse([a, b])).toEqual([0, 20]);
   });
 
-  it('are found within moments by a task that comes to a node without, where another has them to spare', async () => {
+  it('are found within moments by a task at a node without places, if another node has spare ones', async () => {
     const world = await createShareNodes({ inFlight: 2 });
     const [a, b, c] = [await world.node(), await world.node(), await world.node()];
     await world.advance(6000);
@@ -57,7 +57,7 @@ describe('the places of an account', () => {
     expect(without.state.inUse).toBe(1);
   });
 
-  it('follow also where every message is lost', async () => {
+  it('follow even if every message is lost', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     world.deafen();
@@ -70,13 +70,13 @@ describe('the places of an account', () => {
     expect(inUse([a, b])).toEqual([0, 20]);
   });
 
-  it('go round where there is one and every node wants it', async () => {
+  it('rotate if there is one place and every node wants it', async () => {
     const world = await createShareNodes({ inFlight: 1 });
     const nodes = [await world.node(), await world.node(), await world.node()];
     await world.advance(3000);
     for (const node of nodes) node.submit(100);
     for (let round = 0; round < 12; round++) {
-      // Longer than a look: as short as a task can be for a node to hear while it lasts that others wait.
+      // Longer than a look, so that a node learns during the task that others wait.
       await world.advance(2500, () => {
         expect(sum(inUse(nodes))).toBeLessThanOrEqual(1);
       });
@@ -89,7 +89,7 @@ describe('the places of an account', () => {
     expect(Math.max(...begun) - Math.min(...begun)).toBeLessThanOrEqual(1);
   });
 
-  it('of a node that died are free once its tasks are in other hands', async () => {
+  it('of a dead node are free once its tasks are adopted', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     a.submit(100);
@@ -106,7 +106,7 @@ describe('the places of an account', () => {
     expect(a.state.share.places()).toBe(0);
     await world.advance(5000);
     expect(inUse([b])).toEqual([20 - held]);
-    // Its rates are used at once: it asks nothing any more.
+    // Its rates are used at once, because it sends nothing any more.
     expect(b.shares.rates('one').rate()).toBe(1);
     await world.pool.query('update tasks set owner = $1', [b.name]);
     b.takeOver(held);
@@ -117,7 +117,7 @@ describe('the places of an account', () => {
     expect(inUse([b])).toEqual([20]);
   });
 
-  it('are gone with the session, and come back with the next', async () => {
+  it('are lost with the lease, and return with the next one', async () => {
     const world = await createShareNodes();
     const only = await world.node();
     await only.lose();
@@ -130,7 +130,7 @@ describe('the places of an account', () => {
     expect(only.state.inUse).toBe(10);
   });
 
-  it('are none at the moment in which the session cannot be proved, before anybody says that it is lost', async () => {
+  it('are none as soon as the lease is uncertain, before its loss is reported', async () => {
     const world = await createShareNodes();
     const only = await world.node();
     only.freeze();
@@ -138,7 +138,7 @@ describe('the places of an account', () => {
     expect([only.state.inUse, only.state.share.places(), only.shares.rates('one').rate()]).toEqual([0, 0, 0]);
   });
 
-  it('stay as they were granted while the database cannot be reached', async () => {
+  it('stay as granted while the database cannot be reached', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     await world.advance(6000);
@@ -156,7 +156,7 @@ describe('the places of an account', () => {
 });
 
 describe('a report that was given up', () => {
-  it('changes nothing when it arrives after all', async () => {
+  it('changes nothing when it arrives late', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     await world.advance(6000);
@@ -208,13 +208,13 @@ describe('the rates of an account', () => {
   });
 });
 
-describe('the starts of an account', () => {
-  it('are kept within its limit a minute by three nodes with tasks enough', async () => {
+describe('the submission rate of an account', () => {
+  it('is kept within its limit per minute by three nodes with enough tasks', async () => {
     const world = await createShareNodes({ inFlight: 1000, startsPerMinute: 60 });
     const nodes = [await world.node(), await world.node(), await world.node()];
     await world.advance(4000);
     for (const node of nodes) node.submit(200);
-    // What was saved goes at once: ten seconds' worth, over all of them.
+    // The saved allowance is used at once: ten seconds' worth, over all nodes.
     expect(sum(inUse(nodes))).toBeLessThanOrEqual(12);
     await world.advance(20_000);
     const before = sum(inUse(nodes));
@@ -225,8 +225,8 @@ describe('the starts of an account', () => {
   });
 });
 
-describe('turns at what cannot be divided', () => {
-  it('are one node at a time, for each as often as its tasks are many', async () => {
+describe('turns at a limit that cannot be divided', () => {
+  it('belong to one node at a time, to each as often as its tasks are many', async () => {
     const world = await createShareNodes({ inFlight: 100 });
     const nodes = [await world.node(), await world.node(), await world.node()];
     for (const [n, node] of nodes.entries()) node.submit(5 * (n + 1));
@@ -234,7 +234,7 @@ describe('turns at what cannot be divided', () => {
     const taken = nodes.map(() => 0);
     const every = 1000;
     for (let turn = 0; turn < 600; turn++) {
-      // In the middle of a turn, looking for the next one: the clock of the database stands still here.
+      // In the middle of a turn, while it searches for the next one: the database's clock stands still here.
       const waits = nodes.map(({ shares }) => shares.rates('one').turnIn(every, turn * every));
       const owners = waits.flatMap((wait, n) => (wait < (turn + 1) * every - 60 ? [n] : []));
       expect(owners.length).toBeLessThanOrEqual(1);
@@ -249,7 +249,7 @@ describe('turns at what cannot be divided', () => {
 describe("an account's trouble", () => {
   const refusal = () => new UpstreamError('rate_limited', { created: 'no', retryAfterMs: 30_000 });
 
-  it('at one node is known at all, at once and also to those who join later', async () => {
+  it('at one node is known to all at once, also to nodes that join later', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     a.state.backOff(refusal());
@@ -263,7 +263,7 @@ describe("an account's trouble", () => {
     expect(inUse([a, b, c])).toEqual([1, 1, 1]);
   });
 
-  it('is found out without messages too', async () => {
+  it('is found even without messages', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     world.deafen();
@@ -272,13 +272,13 @@ describe("an account's trouble", () => {
     expect(b.state.blocked()).toBe(true);
   });
 
-  it('is over for all when one finds that it works', async () => {
+  it('ends for all nodes when one finds that the account works', async () => {
     const world = await createShareNodes();
     const [a, b] = [await world.node(), await world.node()];
     await world.advance(3000);
     a.state.backOff(new UpstreamError('rate_limited', { created: 'no', retryAfterMs: 100 }));
     await world.advance(1000);
-    // Felt by one task at a time, of which none has answered yet.
+    // Tried by one task at a time, of which none has an answer yet.
     b.state.take();
     expect(b.state.readyIn()).toBeUndefined();
     a.state.worked();
@@ -288,7 +288,7 @@ describe("an account's trouble", () => {
 });
 
 describe('the reports of nodes', () => {
-  it('are few while nothing happens, and no message is told', async () => {
+  it('are few while nothing happens, and no message is sent', async () => {
     const world = await createShareNodes();
     for (let n = 0; n < 3; n++) await world.node();
     await world.advance(10_000);
@@ -299,7 +299,7 @@ describe('the reports of nodes', () => {
     expect(world.messages.length).toBe(told);
   });
 
-  it('are a few a second for each node at most, however many tasks come and go', async () => {
+  it('are at most a few a second for each node, however many tasks come and go', async () => {
     const world = await createShareNodes({ inFlight: 6 });
     const nodes = [await world.node(), await world.node(), await world.node()];
     for (const node of nodes) node.submit(2000);

@@ -5,7 +5,7 @@ import { nextTurn } from '../../src/limits/turns.ts';
 const EVERY = 1100;
 
 describe('turns', () => {
-  it('are all there for who owns everything', () => {
+  it('all belong to a node that owns everything', () => {
     expect(nextTurn(0, 1, EVERY, 10 * EVERY + 200)).toBe(EVERY - 200);
   });
 
@@ -13,7 +13,7 @@ describe('turns', () => {
     expect(nextTurn(0, 1, EVERY, 10 * EVERY + 20)).toBe(0);
   });
 
-  it('are never two at once: who owns different numbers has different turns', () => {
+  it('never overlap: nodes with different numbers have different turns', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.1, max: 0.9, noNaN: true }), fc.nat({ max: 2 ** 40 }), (cut, at) => {
         const [a, b] = [nextTurn(0, cut, EVERY, at), nextTurn(cut, 1, EVERY, at)];
@@ -23,7 +23,7 @@ describe('turns', () => {
     );
   });
 
-  it('come round soon for however small a part', () => {
+  it('come soon even for a small part', () => {
     fc.assert(
       fc.property(
         fc.double({ min: 0.01, max: 1, noNaN: true }),
@@ -49,7 +49,7 @@ describe('turns', () => {
     expect(nextTurn(0.6, numberOf(1), EVERY, EVERY)).toBeGreaterThan(0);
   });
 
-  it('do not come for who has none', () => {
+  it('never come for a node without numbers', () => {
     expect(nextTurn(0.5, 0.5, EVERY, 0)).toBe(Number.POSITIVE_INFINITY);
   });
 });

@@ -21,7 +21,7 @@ import { openStore } from './postgres/openStore.ts';
 const ALL = Object.keys(migrationsFor('postgres'));
 const NEWER = '9999_newer';
 
-/** A database as another version has left it. */
+/** A database in the state of another version. */
 async function leftBy(names: readonly string[], dialect: Dialect, db: Kysely<unknown>): Promise<void> {
   const migrations = Object.fromEntries(
     names.map((name) => [name, migrationsFor(dialect)[name] ?? { up: async () => undefined }]),
@@ -49,7 +49,7 @@ const inSqlite = (names: readonly string[], dir: string) =>
   );
 
 describe('migrating PostgreSQL', () => {
-  it('is done by one of five nodes that start at once, and then by none', async () => {
+  it('is done by one of five nodes that start at once, and is then complete', async () => {
     const url = await freshDatabase();
     const applied = await Promise.all(Array.from({ length: 5 }, () => migratePostgres(url)));
     expect(applied.filter((names) => names.length > 0)).toEqual([ALL]);
@@ -57,18 +57,18 @@ describe('migrating PostgreSQL', () => {
     expect(await pendingInPostgres(url)).toEqual([]);
   });
 
-  it('goes on from where an older version stopped', async () => {
+  it('continues where an older version stopped', async () => {
     const url = await freshDatabase();
     await inPostgres(ALL.slice(0, 1), url);
     expect(await pendingInPostgres(url)).toEqual(ALL.slice(1));
     expect(await migratePostgres(url)).toEqual(ALL.slice(1));
   });
 
-  it('leaves a database that a newer version has migrated as it is, and works with it', async () => {
+  it('leaves a database of a newer version as it is, and works with it', async () => {
     const url = await freshDatabase();
     await inPostgres([...ALL, NEWER], url);
     const store = await openStore(url);
-    // What is added later, beside what statements know by name, must not get in their way.
+    // What is added later must not disturb the statements, which name their columns.
     const client = await connect(url);
     const task = await accepted(store);
     expect(await store.task(task.id)).toEqual(task);
@@ -77,7 +77,7 @@ describe('migrating PostgreSQL', () => {
     expect(await store.adopt('heir', 1)).toHaveLength(1);
   });
 
-  it('refuses one that is of neither this version nor a newer one', async () => {
+  it('refuses a database of neither this version nor a newer one', async () => {
     const url = await freshDatabase();
     await inPostgres([...ALL.slice(0, 1), NEWER], url);
     await expect(openStore(url)).rejects.toMatchObject({
@@ -86,7 +86,7 @@ describe('migrating PostgreSQL', () => {
     });
   });
 
-  it('leaves nothing half done where it fails', async () => {
+  it('leaves nothing half done if it fails', async () => {
     const url = await freshDatabase();
     const client = await connect(url);
     // In the way of the last one.
@@ -97,7 +97,7 @@ describe('migrating PostgreSQL', () => {
     expect(await migratePostgres(url)).toEqual(ALL);
   });
 
-  it('gives nodes numbers that are never given again', async () => {
+  it('gives nodes numbers that are never used again', async () => {
     const url = await freshDatabase();
     await migratePostgres(url);
     const client = await connect(url);
@@ -107,7 +107,7 @@ describe('migrating PostgreSQL', () => {
 });
 
 describe('migrating a data folder', () => {
-  it('goes on from where an older version stopped, and keeps its tasks', async () => {
+  it('continues where an older version stopped, and keeps its tasks', async () => {
     const dir = await tempFolder();
     await inSqlite(ALL.slice(0, 1), dir);
     expect(await pendingInSqlite(dir)).toEqual(ALL.slice(1));
@@ -121,20 +121,20 @@ describe('migrating a data folder', () => {
     expect(applied.flat().sort()).toEqual(ALL);
   });
 
-  it('waits for another process that has it locked, without stopping this one', async () => {
+  it('waits for another process that has it locked, without blocking this one', async () => {
     const dir = await tempFolder();
     await inSqlite(ALL.slice(0, 1), dir);
     const other = new Database(join(dir, 'onetake.db'));
     onTestFinished(() => void other.close());
     other.exec('begin immediate');
     const migrating = migrateSqlite(dir);
-    // The timer comes while the migration waits.
+    // The timer fires while the migration waits.
     await new Promise((resolve) => setTimeout(resolve, 20));
     other.exec('commit');
     expect(await migrating).toEqual(ALL.slice(1));
   });
 
-  it('takes one that a newer version has migrated', async () => {
+  it('accepts a folder of a newer version', async () => {
     const dir = await tempFolder();
     await inSqlite([...ALL, NEWER], dir);
     const store = await openSqliteStore({ dir, exclusive: true });
@@ -143,7 +143,7 @@ describe('migrating a data folder', () => {
   });
 });
 
-/** The statements of a migration, as earlier versions ran them: one by one, each committed by itself. */
+/** The statements of a migration, as earlier versions ran them: one by one, each committed separately. */
 async function statementsOf(name: string): Promise<readonly string[]> {
   const statements: string[] = [];
   const db = new Kysely<unknown>({
@@ -194,7 +194,7 @@ describe('a data folder whose migration was interrupted by an earlier version', 
     }
   });
 
-  it('is refused, and left as it is, where a table is not ours', async () => {
+  it('is refused and left as it is, if a table is not ours', async () => {
     const dir = await tempFolder();
     const db = new Database(join(dir, 'onetake.db'));
     db.exec('create table audit (what text)');
@@ -205,7 +205,7 @@ describe('a data folder whose migration was interrupted by an earlier version', 
       message: expect.stringContaining('"audit"'),
     });
     expect(schemaOf(dir)).toEqual(before);
-    // The refusal has let the folder go.
+    // The refusal has released the folder.
     await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
       code: 'database_unusable',
     });
@@ -220,7 +220,7 @@ describe('onetake migrate', () => {
   it.each<[string, () => Promise<NodeJS.ProcessEnv>]>([
     ['PostgreSQL', async () => ({ DATABASE_URL: await freshDatabase() })],
     ['a data folder', async () => ({ ONETAKE_DATA_DIR: join(await tempFolder(), 'new') })],
-  ])('tells what is to be done in %s, does it, and says so', async (_what, settings) => {
+  ])('lists what is to be done in %s, does it, and reports it', async (_what, settings) => {
     const env = await settings();
     const checked = await onetake(env, 'migrate', '--check').catch((error: unknown) => error);
     expect(checked).toMatchObject({ code: 1, stdout: expect.stringContaining(ALL.join(', ')), stderr: '' });
@@ -230,7 +230,7 @@ describe('onetake migrate', () => {
     expect((await onetake(env, 'migrate')).stdout).toMatch(/up to date already/);
   });
 
-  it('fails with where it looked for a database that is not there', async () => {
+  it('fails for a missing database, with the place where it looked', async () => {
     const env = { DATABASE_URL: 'postgres://onetake:hush-hush@127.0.0.1:1/videos' };
     const failed = await onetake(env, 'migrate').catch((error: unknown) => error);
     expect(failed).toMatchObject({ code: 1, stderr: expect.stringMatching(/videos at 127\.0\.0\.1:1/) });
@@ -239,7 +239,7 @@ describe('onetake migrate', () => {
 });
 
 describe('onetake keys', () => {
-  it('works on the shared database, and running gateways are told', async () => {
+  it('works on the shared database, and informs running gateways', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const listening = await connect(url);

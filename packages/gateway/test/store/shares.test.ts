@@ -20,30 +20,30 @@ const placesOf = (stakes: readonly Stake[], limit: number) => {
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
-describe('what is fair', () => {
-  it('is everything, where there is one node', () => {
+describe('the fair part', () => {
+  it('is everything for a single node', () => {
     expect(fairShares([aStake(1)], 20)).toEqual(new Map([['node-1', { places: 20, rate: WHOLE_RATE }]]));
   });
 
-  it('is what each can use, and of the rest an even part, so that a first task finds a place', () => {
+  it('is what each node can use, plus an even part of the rest, so that a first task finds a place', () => {
     expect(placesOf([aStake(1, { inUse: 5, waiting: 3 }), aStake(2), aStake(3)], 20)).toEqual([12, 4, 4]);
   });
 
-  it('is the same for all who could use more, and less only for those who need less', () => {
+  it('is equal for all nodes that could use more, and less only for those that need less', () => {
     const stakes = [aStake(1, { waiting: 1000 }), aStake(2, { waiting: 2 }), aStake(3, { waiting: 100 })];
     expect(placesOf(stakes, 20)).toEqual([9, 2, 9]);
   });
 
-  it('goes by turns where there are fewer places than nodes: first who has been without one for longest', () => {
+  it('rotates if there are fewer places than nodes: the node that has waited longest comes first', () => {
     const stakes = [
       aStake(1, { waiting: 5, places: 1, since: 30 }),
       aStake(2, { waiting: 5, since: 20 }),
       aStake(3, { waiting: 5, since: 10 }),
     ];
     expect(placesOf(stakes, 1)).toEqual([0, 0, 1]);
-    // The second place is in use: whoever is next waits for it, and its holder begins nothing more on it.
+    // The second place is in use: the next node waits for it, and its holder starts nothing more on it.
     expect(placesOf(stakes, 2)).toEqual([0, 0, 1]);
-    // Who has held one for longest gives it up first.
+    // The node that has held a place longest releases it first.
     const held = stakes.map((stake) => ({ ...stake, places: 1 }));
     expect(placesOf(held, 2)).toEqual([1, 1, 0]);
   });
@@ -188,7 +188,7 @@ describe('what a node is told beside its part', () => {
   });
 });
 
-/** Nodes as the store keeps them, each going through what nodes do. */
+/** The nodes as the store keeps them, each with random events. */
 function createCluster(limit: number, nodes: number) {
   let clock = 0;
   const stakes = Array.from({ length: nodes }, (_, n) => aStake(n + 1));
@@ -198,7 +198,7 @@ function createCluster(limit: number, nodes: number) {
     stakes[n] = { ...at(n), ...changes };
   };
   const holds = (n: number) => at(n).places > 0 || at(n).inUse > 0;
-  /** As the store does: whose turn it is hangs on when a node last came to hold places, or to hold none. */
+  /** As the store does: the turn depends on when a node last began to hold places, or to hold none. */
   const turn = (n: number, changes: Partial<Stake>) => {
     const held = holds(n);
     change(n, changes);
@@ -209,7 +209,7 @@ function createCluster(limit: number, nodes: number) {
     stakes,
     at,
     demand: (n: number, waiting: number) => change(n, { waiting }),
-    /** Tasks are in flight at a node, with or without places for them: those of a dead node were taken over. */
+    /** Tasks are in flight at a node, with or without places for them, such as adopted ones. */
     takeOver: (n: number, tasks: number) => change(n, { inUse: at(n).inUse + tasks }),
     start(n: number) {
       const going = Math.max(0, Math.min(at(n).waiting, allowed(n) - at(n).inUse));
@@ -236,7 +236,7 @@ const deed = fc.record({
 });
 
 describe('the division of an account', () => {
-  it('never exceeds its limits, whatever the nodes do and in whatever order', () => {
+  it('never exceeds its limits, whatever the nodes do and in any order', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 50 }),
@@ -268,7 +268,7 @@ describe('the division of an account', () => {
         (limit, first, then) => {
           const cluster = createCluster(limit, first.length);
           const looks = () => {
-            // One look tells, the next gives back and gets.
+            // The first look reports; the second returns and receives places.
             for (let look = 0; look < 3; look++) {
               for (let n = 0; n < first.length; n++) {
                 cluster.tick(n);
@@ -291,7 +291,7 @@ describe('the division of an account', () => {
     );
   });
 
-  it('lets every node have its turn, however few places there are', () => {
+  it('gives every node its turn, however few places there are', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3 }),
@@ -308,7 +308,7 @@ describe('the division of an account', () => {
               cluster.start(n);
               turns[n] = (turns[n] ?? 0) + cluster.at(n).inUse - before;
             }
-            // Somebody who runs a task finishes it: whoever comes first from a place that chance chose.
+            // A node that runs a task finishes it; a random place decides who comes first.
             for (let k = 0; k < nodes; k++) {
               const n = (who + k) % nodes;
               if (cluster.at(n).inUse === 0) continue;
@@ -316,14 +316,14 @@ describe('the division of an account', () => {
               break;
             }
           }
-          // Sixty finish at most; a node's turn comes after at most one of each other's.
+          // At most sixty finish; a node's turn comes after at most one of each other node.
           for (const had of turns) expect(had).toBeGreaterThan(0);
         },
       ),
     );
   });
 
-  it('counts tasks taken over from a dead node, and starts nothing until they are within the limit again', () => {
+  it('counts tasks adopted from a dead node, and starts nothing until they are within the limit again', () => {
     const cluster = createCluster(10, 2);
     for (const n of [0, 1]) cluster.demand(n, 100);
     for (let look = 0; look < 3; look++) for (const n of [0, 1]) cluster.tick(n);
@@ -345,7 +345,7 @@ describe('the division of an account', () => {
     expect(cluster.stakes.map(({ inUse }) => inUse)).toEqual([5, 5]);
   });
 
-  it("keeps a dead node's places for what it has left upstream, and shares its rate at once", () => {
+  it("keeps a dead node's places for its upstream jobs, and shares its rate at once", () => {
     const dead = aStake(1, { alive: false, places: 6, inUse: 4, rate: WHOLE_RATE });
     const settled = settle('node-2', [dead, aStake(2, { waiting: 50 })], 10);
     expect(settled).toMatchObject({ places: 4, fairPlaces: 4, rate: WHOLE_RATE, rateBefore: 0 });

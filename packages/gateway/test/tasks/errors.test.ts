@@ -9,8 +9,8 @@ import {
 } from '../../src/tasks/errors.ts';
 import { isReason } from '../../src/tasks/reasons.ts';
 
-describe('an error of the domain', () => {
-  it('has a code, a status and what else the caller may read', () => {
+describe('a domain error', () => {
+  it('has a code, a status and details for the caller', () => {
     const error = new OnetakeError('a_code', 409, 'words', { param: 'x' });
     expect(error).toMatchObject({
       name: 'OnetakeError',
@@ -22,7 +22,7 @@ describe('an error of the domain', () => {
     expect(error).not.toHaveProperty('cause');
   });
 
-  it('carries its cause for the log, whatever it is', () => {
+  it('carries any kind of cause for the log', () => {
     const cause = new Error('why');
     expect(new OnetakeError('a_code', 500, 'words', {}, cause).cause).toBe(cause);
     expect(new OnetakeError('a_code', 500, 'words', {}, null)).toHaveProperty('cause', null);
@@ -36,21 +36,21 @@ describe('an error of the domain', () => {
     [taskNotFound(), 'not_found', 404, {}],
     [draining(), 'draining', 503, { retryAfterSeconds: 2 }],
     [notConnected(), 'not_connected', 503, { retryAfterSeconds: 1 }],
-  ])('%s is told as %s, %i', (error, code, status, details) => {
+  ])('%s is returned as %s, %i', (error, code, status, details) => {
     expect(error.code).toBe(code);
     expect(error.status).toBe(status);
     expect(error.details).toStrictEqual(details);
   });
 
-  it('of the settings names every problem', () => {
+  it('of the settings lists every problem', () => {
     expect(invalidSettings(['one', 'two']).message).toMatch(/\n {2}one\n {2}two$/);
   });
 });
 
-describe('a word', () => {
-  it('is a reason, or is not', () => {
+describe('a string', () => {
+  it('is recognised as a reason, or not', () => {
     expect(isReason('expired')).toBe(true);
-    // Every object has one of this name.
+    // Every object has a property with this name.
     for (const word of ['nothing', 'toString', '', undefined]) expect(isReason(word)).toBe(false);
   });
 });

@@ -49,10 +49,10 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   fc.constant<Event>({ type: 'deleted' }),
 );
 
-// Any price with any hold must balance, also one that no catalogue would make.
+// Any price with any hold must balance, even one that no catalogue contains.
 const anyPrice = fc.record({ currency: fc.constant('USD'), microsPerSecond: micros, holdMicros: micros });
 
-/** What a task goes through when `events` come in this order, one second apart. */
+/** The states of a task after each of `events`, one second apart. */
 function live(first: Task, events: readonly Event[]): Move[] {
   const moves: Move[] = [];
   let task = first;
@@ -71,7 +71,7 @@ const GOING_WELL: readonly Event[] = [
   { type: 'upstream_succeeded', result: { ref: 'r' } },
 ];
 
-/** Anything may happen from the first moment, or once all has gone well so far: chance alone rarely gets that far. */
+/** Random events from the start, or after a successful beginning: randomness alone rarely gets that far. */
 const anyLife = fc
   .tuple(anyPrice, fc.integer({ min: 0, max: GOING_WELL.length }), fc.array(anyEvent, { maxLength: 40 }))
   .map(([price, well, events]) => ({
@@ -82,8 +82,8 @@ const anyLife = fc
 const sum = (rows: readonly LedgerRow[], kind: LedgerRow['kind']) =>
   rows.filter((row) => row.kind === kind).reduce((total, { amountMicros }) => total + amountMicros, 0);
 
-describe('whatever happens to a task', () => {
-  it('moves along the legal ways alone, its version growing by one each time', () => {
+describe('after any sequence of events, a task', () => {
+  it('moves only along legal transitions, and each increases its version by one', () => {
     const ways: Record<Phase, readonly Phase[]> = {
       accepted: ['accepted', 'submitting', 'failed'],
       submitting: ['running', 'accepted', 'failed', 'submitting'],
@@ -105,7 +105,7 @@ describe('whatever happens to a task', () => {
     );
   });
 
-  it('ends once: afterwards it can be deleted, once, and nothing else', () => {
+  it('ends once; after that it can only be deleted, once', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
         const moves = live(first, events);
@@ -127,7 +127,7 @@ describe('whatever happens to a task', () => {
     );
   });
 
-  it('settles or releases the whole hold exactly once, and only at its end', () => {
+  it('captures or releases the whole hold exactly once, and only at its end', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
         const moves = live(first, events);
@@ -176,7 +176,7 @@ describe('whatever happens to a task', () => {
     );
   });
 
-  it('keeps what it was accepted with: id, owner key, price, deadline', () => {
+  it('keeps its id, key, price and deadline', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
         for (const { task } of live(first, events)) {
@@ -188,7 +188,7 @@ describe('whatever happens to a task', () => {
   });
 });
 
-describe('what is stored of a finished video', () => {
+describe('the stored video of a finished task', () => {
   const result = {
     videoId: 'v',
     bytes: 1,
@@ -202,7 +202,7 @@ describe('what is stored of a finished video', () => {
   };
   const repaired = { type: 'media_repaired', result: { bytes: 2, sha256: 'e', posterId: 'p' } } as const;
 
-  it('may be mended: its bytes, digest and poster, at no cost, and nothing else changes', () => {
+  it('can be repaired: bytes, digest and poster change, free of charge, and nothing else', () => {
     const task = aTask({ phase: 'succeeded', completedAt: 3, result });
     const made = move(task, repaired, 9);
     expect(made?.ledger).toEqual([]);
@@ -213,14 +213,14 @@ describe('what is stored of a finished video', () => {
     });
   });
 
-  it('is nothing to mend once the task is deleted, or has failed', () => {
+  it('cannot be repaired after the task was deleted or has failed', () => {
     expect(move(aTask({ phase: 'succeeded', result, deletedAt: 1 }), repaired, 9)).toBeUndefined();
     expect(move(aTask({ phase: 'failed' }), repaired, 9)).toBeUndefined();
   });
 });
 
-describe('a move', () => {
-  it('is undefined for every event that its phase does not admit', () => {
+describe('a transition', () => {
+  it('is undefined for every event that its phase does not allow', () => {
     fc.assert(
       fc.property(anyTask, anyEvent, (task, event) => {
         if (LEGAL[task.phase].includes(event.type)) return;
@@ -229,13 +229,13 @@ describe('a move', () => {
     );
   });
 
-  it('that takes a wish to cancel off the task leaves no trace of it', () => {
+  it('that removes a cancel request leaves no trace of it', () => {
     const wished = aTask({ phase: 'running', cancelRequestedAt: 1 });
     const { cancelRequestedAt: _, ...without } = wished;
     expect(move(wished, { type: 'cancel_refused' }, 2)?.task).toStrictEqual({ ...without, version: 2 });
   });
 
-  it('leaves the task that it was given as it was', () => {
+  it('does not modify the given task', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
         const before = structuredClone(first);
@@ -245,7 +245,7 @@ describe('a move', () => {
     );
   });
 
-  it('says nothing new by changing nothing: work that started, a wish to cancel, a deletion count once', () => {
+  it('is undefined for a repeated start of work, cancel request or deletion', () => {
     const running = aTask({
       phase: 'running',
       startedAt: 1,
@@ -257,7 +257,7 @@ describe('a move', () => {
     expect(move(aTask({ phase: 'failed', deletedAt: 1 }), { type: 'deleted' }, 2)).toBeUndefined();
   });
 
-  it('bounds the words kept of an upstream', () => {
+  it('limits the length of upstream messages that are kept', () => {
     const submitting = live(aTask(), [
       { type: 'submit_intended', accountId: 'a', idempotencyKey: 'k', upstreamModel: 'm' },
       { type: 'submit_refused', detail: 'x'.repeat(1_000_000) },
@@ -265,7 +265,7 @@ describe('a move', () => {
     expect(submitting.at(-1)?.task.attempt?.detail).toHaveLength(2000);
   });
 
-  it('erases what a caller said when the task is deleted, and nothing that the books need', () => {
+  it("erases the caller's content when the task is deleted, but nothing that accounting needs", () => {
     const request = aRequest({
       prompt: 'a secret',
       negativePrompt: 'another secret',

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { matchPrompt, promptKey } from '../../src/tasks/likeness.ts';
 import { aPromptText, harmless, perturbations } from '../support/perturbed.ts';
 
-describe('a prompt in a list', () => {
+describe('a prompt from an upstream list', () => {
   it.each([
     ['line ends of a form', 'a boat\nat night', 'a boat\r\nat night'],
     ['line ends of old', 'a boat\nat night', 'a boat\rat night'],
@@ -41,7 +41,7 @@ describe('a prompt in a list', () => {
     ['a boat in the morning', 'a boat in the evening'],
     ['一只纸船', '一架纸飞机'],
     ['a boat', 'a "plane'],
-  ])('is different for other words: %s, %s', (ours, listed) => {
+  ])('is different if words differ: %s, %s', (ours, listed) => {
     expect(matchPrompt(ours, listed)).toBe('different');
   });
 
@@ -53,11 +53,11 @@ describe('a prompt in a list', () => {
     ['a&amp;amp;lt;b', 'a<b'],
     ['a&#x110000;b', 'ab'],
     ['ＡＢ ① 🚤', 'AB 1'],
-  ])('shares its key with what %s stands for', (listed, ours) => {
+  ])('in the form %s has the same key as the decoded text', (listed, ours) => {
     expect(promptKey(listed)).toBe(promptKey(ours));
   });
 
-  it('is never different for what an upstream may change', () => {
+  it('is never different after the changes that upstreams make', () => {
     fc.assert(
       fc.property(aPromptText, perturbations, (prompt, change) => {
         expect(matchPrompt(prompt, change.apply(prompt))).not.toBe('different');
@@ -66,7 +66,7 @@ describe('a prompt in a list', () => {
     );
   });
 
-  it('is the same for what a form changes, and shares its key then', () => {
+  it('is the same after the changes that a form makes, and then has the same key', () => {
     fc.assert(
       fc.property(aPromptText, harmless, (prompt, change) => {
         const listed = change.apply(prompt);
@@ -77,7 +77,7 @@ describe('a prompt in a list', () => {
     );
   });
 
-  it('takes no longer for what was made to be slow', () => {
+  it('is compared without delay even if it was made to be slow', () => {
     const nasty = ['\\', '&amp;', '&', 'amp;', '&#38;', ' '].map((part) => part.repeat(32_000 / part.length));
     const start = performance.now();
     for (const ours of nasty) for (const listed of nasty) matchPrompt(ours, listed);

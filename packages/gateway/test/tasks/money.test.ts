@@ -13,11 +13,11 @@ describe('billable seconds', () => {
     [4, 9, 4],
     [4, 0.2, 0],
     [4, 0, 0],
-  ])('of %d asked for with %d delivered are %d', (asked, delivered, billed) => {
+  ])('are, of %d requested and %d delivered, %d', (asked, delivered, billed) => {
     expect(billableSeconds(asked, delivered)).toBe(billed);
   });
 
-  it('are whole, never more than asked for, and never fewer for a longer video', () => {
+  it('are whole, at most the requested ones, and never fewer for a longer video', () => {
     const seconds = fc.double({ min: 0, max: 100, noNaN: true });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 60 }), seconds, seconds, (asked, one, other) => {
@@ -32,7 +32,7 @@ describe('billable seconds', () => {
 });
 
 describe('the cost', () => {
-  it('is whole micro-units, never below zero and never more than was held', () => {
+  it('is in whole micro-units, never negative and never more than the hold', () => {
     const price = fc.record({
       currency: fc.constant('USD'),
       microsPerSecond: fc.integer({ min: 0, max: 10 ** 8 }),

@@ -4,7 +4,7 @@ import { taskError } from '../../src/tasks/reasons.ts';
 import type { Attempt, Task } from '../../src/tasks/task.ts';
 import { aTask } from '../support/builders.ts';
 
-// lifecycle.test.ts has what holds whatever happens; here is what each event makes of a task, field by field.
+// lifecycle.test.ts has what holds for every sequence of events. This file tests the result of each event, field by field.
 
 const NOW = 5000;
 
@@ -36,7 +36,7 @@ const result = {
   expiresAt: 9,
 };
 
-/** Checks that an event makes these changes, and no other. */
+/** Checks that an event makes these changes and no others. */
 function expectMove(
   from: Task,
   event: Event,
@@ -51,7 +51,7 @@ function expectMove(
   });
 }
 
-it('a phase admits these events and no other', () => {
+it('a phase allows these events and no others', () => {
   expect(LEGAL).toEqual({
     accepted: ['submit_intended', 'failed', 'cancel_requested'],
     submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
@@ -71,11 +71,11 @@ describe('a submission', () => {
   } as const;
   const intended = { accountId: 'account-b', idempotencyKey: 'k2', upstreamModel: 'm2', intendedAt: NOW };
 
-  it('that is intended is written down with all that it is made with', () => {
+  it('stores everything that its intent was made with', () => {
     expectMove(accepted, intent, { phase: 'submitting', attempt: { number: 1, ...intended } });
   });
 
-  it("carries the upstream's time where it is known", () => {
+  it("stores the upstream's time if it is known", () => {
     expectMove(
       accepted,
       { ...intent, intendedThereAt: 4999 },
@@ -83,12 +83,12 @@ describe('a submission', () => {
     );
   });
 
-  it('after a refused one counts on, and has nothing of it', () => {
+  it('after a refused one increases the attempt number and keeps nothing else of it', () => {
     const refused = aTask({ version: 7, attempt: { ...attempt, number: 2, outcome: 'refused', endedAt: 2 } });
     expectMove(refused, intent, { phase: 'submitting', attempt: { number: 3, ...intended } });
   });
 
-  it('that is confirmed runs, and waits upstream or works already', () => {
+  it('that is confirmed runs, and is queued or in progress upstream', () => {
     const confirmed = { ...attempt, upstreamId: 'u', submittedAt: NOW };
     const event = { type: 'submit_confirmed', upstreamId: 'u' } as const;
     expectMove(submitting, { ...event, working: false }, { phase: 'running', attempt: confirmed });
@@ -99,7 +99,7 @@ describe('a submission', () => {
     );
   });
 
-  it('that is refused leaves the task accepted, perhaps not before some time', () => {
+  it('that is refused leaves the task accepted, with the time before which it is not retried', () => {
     const refused = { ...attempt, outcome: 'refused', endedAt: NOW } as const;
     expectMove(submitting, { type: 'submit_refused' }, { phase: 'accepted', attempt: refused });
     expectMove(
@@ -109,19 +109,19 @@ describe('a submission', () => {
     );
   });
 
-  it('of a task that lost its attempt is an error, and not a task without one', () => {
+  it('of a task without an attempt throws', () => {
     const { attempt: _, ...lost } = submitting;
     expect(() => move(lost, { type: 'submit_refused' }, NOW)).toThrow('submitting without an attempt');
   });
 });
 
-describe('a job upstream', () => {
-  it('starts to work once', () => {
+describe('an upstream job', () => {
+  it('begins to work once', () => {
     expectMove(running, { type: 'work_started' }, { startedAt: NOW });
     expect(move({ ...running, startedAt: 1 }, { type: 'work_started' }, NOW)).toBeUndefined();
   });
 
-  it('that succeeded is to be fetched; it has started at the latest now', () => {
+  it('that succeeded is downloaded; it has started by now at the latest', () => {
     const event: Event = { type: 'upstream_succeeded', result: { ref: 'r', duration: 4 } };
     const fetched = { ...running.attempt, upstreamResult: event.result } as Attempt;
     expectMove(running, event, { phase: 'storing', startedAt: NOW, attempt: fetched });
@@ -133,7 +133,7 @@ describe('a job upstream', () => {
   });
 });
 
-describe('a video that is stored', () => {
+describe('a stored video', () => {
   const ended = { ...storing.attempt, outcome: 'succeeded', endedAt: NOW } as Attempt;
   const succeeded = (costMicros: number): Partial<Task> => ({
     phase: 'succeeded',
@@ -142,13 +142,13 @@ describe('a video that is stored', () => {
     result: { ...result, costMicros },
   });
 
-  it('costs the whole hold where all of it was delivered', () => {
+  it('costs the whole hold if all of it was delivered', () => {
     expectMove(storing, { type: 'stored', result }, succeeded(400_000), [
       { kind: 'capture', amountMicros: 400_000 },
     ]);
   });
 
-  it('costs less where less was delivered, and the rest is released', () => {
+  it('costs less if less was delivered, and the rest is released', () => {
     const shorter = { ...result, duration: 3 };
     expectMove(
       storing,
@@ -161,12 +161,12 @@ describe('a video that is stored', () => {
     );
   });
 
-  it('costs a lower price where its kind has one, and never a higher one', () => {
+  it('costs a lower price if its format has one, and never a higher one', () => {
     expectMove(storing, { type: 'stored', result, microsPerSecond: 50_000 }, succeeded(200_000), [
       { kind: 'capture', amountMicros: 200_000 },
       { kind: 'release', amountMicros: 200_000 },
     ]);
-    // A hold with room for it, so that the rate alone forbids it.
+    // The hold has room, so that only the rate prevents it.
     const roomy = { ...storing, price: { ...storing.price, holdMicros: 1_000_000 } };
     expectMove(roomy, { type: 'stored', result, microsPerSecond: 200_000 }, succeeded(400_000), [
       { kind: 'capture', amountMicros: 400_000 },
@@ -180,7 +180,7 @@ describe('a failure', () => {
   const failed = { type: 'failed', error, outcome: 'failed' } as const;
   const release: readonly LedgerRow[] = [{ kind: 'release', amountMicros: 400_000 }];
 
-  it('before any attempt has no attempt to end', () => {
+  it('before the first attempt ends no attempt', () => {
     expectMove(accepted, failed, { phase: 'failed', completedAt: NOW, error }, release);
   });
 
@@ -194,7 +194,7 @@ describe('a failure', () => {
     );
   });
 
-  it('leaves an attempt that has ended as it ended', () => {
+  it('does not change an attempt that has already ended', () => {
     const refused = aTask({
       version: 7,
       attempt: { ...attempt, outcome: 'refused', endedAt: 2, detail: 'busy' },
@@ -202,12 +202,12 @@ describe('a failure', () => {
     expectMove(refused, { ...failed, detail: 'x' }, { phase: 'failed', completedAt: NOW, error }, release);
   });
 
-  it('without words of the upstream keeps none', () => {
+  it('without an upstream message stores none', () => {
     const made = move(running, failed, NOW);
     expect(made?.task.attempt).toStrictEqual({ ...running.attempt, outcome: 'failed', endedAt: NOW });
   });
 
-  it('keeps words that every store can hold, and not too many of them', () => {
+  it('stores upstream messages in a form that every store accepts, with a limited length', () => {
     const told = `${'x'.repeat(2000)}\0`;
     const made = move(
       running,
@@ -222,29 +222,29 @@ describe('a failure', () => {
   });
 });
 
-describe('a result that came late', () => {
+describe('a late result', () => {
   const late: Event = { type: 'finished_late', result: { ref: 'r' } };
 
-  it('is kept with an attempt that had expired', () => {
+  it('is stored with an expired attempt', () => {
     const expired = { ...attempt, outcome: 'expired', endedAt: 2 } as const;
     expectMove(aTask({ phase: 'failed', version: 7, attempt: expired }), late, {
       attempt: { ...expired, outcome: 'late', upstreamResult: { ref: 'r' } },
     });
   });
 
-  it('changes no attempt that ended in another way, and no task without one', () => {
+  it('changes neither an attempt that ended otherwise nor a task without attempts', () => {
     const failed = aTask({ phase: 'failed', version: 7 });
     expect(move(failed, late, NOW)).toBeUndefined();
     expect(move({ ...failed, attempt: { ...attempt, outcome: 'failed' } }, late, NOW)).toBeUndefined();
   });
 });
 
-describe('a wish of the caller', () => {
-  it.each([accepted, submitting, running])('to cancel a task that is $phase is written down', (task) => {
+describe('a request of the caller', () => {
+  it.each([accepted, submitting, running])('to cancel a task that is $phase is stored', (task) => {
     expectMove(task, { type: 'cancel_requested' }, { cancelRequestedAt: NOW });
   });
 
-  it('to delete keeps what the books need of the request', () => {
+  it('to delete keeps the parts of the request that accounting needs', () => {
     const { request } = accepted;
     const { model, duration, resolution, aspectRatio, width, height } = request;
     const kept = { model, prompt: '', duration, resolution, aspectRatio, width, height };

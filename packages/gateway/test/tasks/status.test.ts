@@ -6,7 +6,7 @@ describe('the public status', () => {
   const cases: [Phase, number | undefined, Status][] = [
     ['accepted', undefined, 'queued'],
     ['submitting', undefined, 'queued'],
-    // A task does not go back to this; if it did, no work would be under way.
+    // A task never returns to this phase; if it did, no work would be in progress.
     ['submitting', 1, 'queued'],
     ['running', undefined, 'queued'],
     ['running', 0, 'in_progress'],
@@ -18,7 +18,7 @@ describe('the public status', () => {
     expect(statusOf(startedAt === undefined ? { phase } : { phase, startedAt })).toBe(status);
   });
 
-  it('is final in the two terminal phases alone', () => {
+  it('is final only in the two terminal phases', () => {
     expect(PHASES.filter(isTerminal)).toEqual(['succeeded', 'failed']);
   });
 });

@@ -3,8 +3,8 @@ import { bounded, storable } from '../../src/tasks/text.ts';
 
 const BOAT = '🚤';
 
-describe('text for a store', () => {
-  it('has a sign in place of what no store can hold', () => {
+describe('text for the store', () => {
+  it('has a replacement for characters that no store accepts', () => {
     expect(storable('a\0b')).toBe('a\ufffdb');
     expect(storable(`a${BOAT.charAt(0)}b`)).toBe('a\ufffdb');
     expect(storable(`as it was ${BOAT}`)).toBe(`as it was ${BOAT}`);
@@ -20,7 +20,7 @@ describe('text for a store', () => {
     ['cut, and cleaned', 'a\0bc', 3, 'a\ufffdb'],
     ['as long as the limit, and ending in half a character', `a${BOAT.charAt(0)}`, 2, 'a\ufffd'],
     ['short, and cleaned', '\0', 3, '\ufffd'],
-  ])('that is bounded, %s', (_what, text, limit, kept) => {
+  ])('with a limit, %s', (_what, text, limit, kept) => {
     expect(bounded(text, limit)).toBe(kept);
   });
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => t.end());
 
-/** The head of a submit over a connection of its own, and what is answered to it. */
+/** The head of a submission over a connection of its own, and the response to it. */
 async function begin(headers: string, address = t.gateway.address) {
   const { hostname, port } = new URL(address);
   const socket: Socket = connect(Number(port), hostname);
@@ -35,7 +35,7 @@ async function begin(headers: string, address = t.gateway.address) {
 }
 const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 
-describe('bodies that would cost much', () => {
+describe('expensive bodies', () => {
   it.each<[string, string, RegExp]>([
     ['nested a million times', '['.repeat(1_000_000), /nested more than 32 levels/],
     [
@@ -50,18 +50,18 @@ describe('bodies that would cost much', () => {
     expect(answer.error.message).toMatch(message);
   });
 
-  it('are refused while they are still coming, in an answer that can be read', async () => {
+  it('are refused while they arrive, with a readable response', async () => {
     const { socket, answered } = await begin('Transfer-Encoding: chunked');
     socket.write(chunk('['.repeat(100)));
     expect(await answered).toMatch(/HTTP\/1.1 400[\s\S]*nested more than 32 levels/);
     socket.destroy();
   });
 
-  it('are let through to their end, so that a client which reads only then reads why', async () => {
+  it('are read to their end, so that a client that reads only then gets the reason', async () => {
     const length = 2 ** 21 - 10;
     const { socket, answered } = await begin(`Content-Length: ${length}`);
     const whole = Buffer.alloc(length, '[');
-    // More than the buffers of a connection hold: it ends only if the other side takes it.
+    // More than the buffers of a connection hold: it ends only if the gateway reads it.
     await new Promise<void>((resolve, reject) =>
       socket.write(whole, (error) => (error ? reject(error) : resolve())),
     );
@@ -72,7 +72,7 @@ describe('bodies that would cost much', () => {
     socket.destroy();
   });
 
-  it('are too large anywhere but where images are taken', async () => {
+  it('are refused everywhere except where images are accepted', async () => {
     const body = JSON.stringify({ name: 'A'.repeat(2 ** 20) });
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body };
     expect((await t.json('/v1/admin/keys', init)).status).toBe(413);
@@ -81,11 +81,11 @@ describe('bodies that would cost much', () => {
   it('an image of more than a megabyte is read', async () => {
     const image = Buffer.alloc(1_200_000, 1).toString('base64');
     const { status, body } = await t.submit({ ...QUICK, image });
-    // The renderer takes none, which is said of a body that was understood.
+    // The renderer accepts no images; the body was read before that error.
     expect([status, body.error.param]).toEqual([400, 'image']);
   });
 
-  it('wait for their place where a project has several on their way, and small ones do not', async () => {
+  it('wait for a place if a project has several in progress; small ones do not wait', async () => {
     const length = 2 ** 21 - 10;
     const holders = await Promise.all([1, 2].map(() => begin(`Content-Length: ${length}`)));
     for (const { socket } of holders) socket.write('{"image":"');
@@ -104,7 +104,7 @@ describe('bodies that would cost much', () => {
   });
 });
 
-it('a body that stops coming is given up, and its connection with it', async () => {
+it('a body that stops arriving is given up, and its connection is closed', async () => {
   const app: App = fastify().withTypeProvider<ZodTypeProvider>();
   onTestFinished(() => app.close());
   app.setErrorHandler(answerError);
@@ -125,7 +125,7 @@ it.each([
   [256_000, 15_999, false],
   [256_000, 17_000, true],
   [67_000_000, 599_000, false],
-])('a body of which %i bytes came in %i ms is refused as a trickle: %s', (bytes, ms, refused) => {
+])('a body of which %i bytes arrived in %i ms is refused as too slow: %s', (bytes, ms, refused) => {
   if (refused) expect(() => refuseTrickle(bytes, ms)).toThrow('too slowly');
   else expect(() => refuseTrickle(bytes, ms)).not.toThrow();
 });

@@ -5,7 +5,7 @@ import { createJsonScanner, type JsonLimits } from '../../../src/api/body/scanne
 const LIMITS: JsonLimits = { bytes: 2 ** 26, plainBytes: 2 ** 20, depth: 32, values: 10_000 };
 const marker = (place: number) => `marker ${place}`;
 
-/** What is left of a text that comes in pieces of so many bytes. */
+/** The scanned text, from pieces of this many bytes. */
 function scan(text: string | Buffer, { pieces = 65_536, limits = LIMITS } = {}) {
   const scanner = createJsonScanner(limits);
   const bytes = Buffer.from(text);
@@ -13,7 +13,7 @@ function scan(text: string | Buffer, { pieces = 65_536, limits = LIMITS } = {}) 
   return scanner.end(marker);
 }
 
-/** How much of an endless body is read before it is refused. */
+/** The number of bytes of an endless body that are read before it is refused. */
 function readBefore(refusal: RegExp, piece: string, first = ''): number {
   const scanner = createJsonScanner(LIMITS);
   const attempt = () => {
@@ -24,14 +24,14 @@ function readBefore(refusal: RegExp, piece: string, first = ''): number {
   return scanner.length;
 }
 
-describe('what is expensive is refused while it comes', () => {
+describe('an expensive body is refused while it arrives:', () => {
   it('nesting', () => {
     expect(readBefore(/32 levels/, '['.repeat(1000))).toBeLessThanOrEqual(1000);
     expect(readBefore(/32 levels/, '{"a":'.repeat(1000))).toBeLessThanOrEqual(5000);
     expect(() => scan(`${'['.repeat(32)}${']'.repeat(32)}`)).not.toThrow();
   });
 
-  it('millions of members or elements', () => {
+  it('millions of properties or elements', () => {
     let name = 0;
     const scanner = createJsonScanner(LIMITS);
     scanner.write(Buffer.from('{'));
@@ -42,7 +42,7 @@ describe('what is expensive is refused while it comes', () => {
     expect(readBefore(/10000 values/, '0,'.repeat(1000), '[')).toBeLessThan(21_001);
   });
 
-  it('a megabyte beside images: white space, numbers, names, long words', () => {
+  it('a megabyte besides images: white space, numbers, names, long strings', () => {
     for (const [piece, first] of [
       [' '.repeat(1000), ''],
       ['9'.repeat(1000), '['],
@@ -53,7 +53,7 @@ describe('what is expensive is refused while it comes', () => {
     }
   });
 
-  it('more than the whole body may have', () => {
+  it('more than the limit of the whole body', () => {
     const limits = { ...LIMITS, bytes: 100_000 };
     expect(() => scan(`{"image":"${'A'.repeat(100_000)}"}`, { limits })).toThrow(/larger than/);
   });
@@ -65,17 +65,17 @@ it.each([
   ['{"x":[{"b":1},{"b":1,"c":{},"b":2}]}', 'b'],
   ['{"":1,"":2}', ''],
   ['{"a" : 1, "a"\n: 2}', 'a'],
-])('a name that is given twice is refused: %s', (text, param) => {
+])('a duplicate name is refused: %s', (text, param) => {
   const attempt = () => scan(text, { pieces: 1 });
   expect(attempt).toThrow(`The field ${JSON.stringify(param)} is given twice`);
 });
 
 it.each(['{"a":{"a":1},"b":"a"}', '[{"a":1},{"a":1}]', '{"a":"a","b":"\\"a\\":"}'])(
-  'the same name elsewhere is none twice: %s',
+  'the same name in another object is no duplicate: %s',
   (text) => expect(() => scan(text)).not.toThrow(),
 );
 
-it('images leave the text, other long words stay in it', () => {
+it('images are taken out of the text, other long strings stay in it', () => {
   const image = `data:image/png;base64,${'iVBOR'.repeat(10_000)}`;
   const escaped = image.replaceAll('/', '\\/');
   const words = 'a paper boat, '.repeat(2000);
@@ -84,7 +84,7 @@ it('images leave the text, other long words stay in it', () => {
   expect(media.map(String)).toEqual([escaped]);
 });
 
-it('whatever JSON comes, in whatever pieces, nothing of it is changed', () => {
+it('JSON in any form and in any pieces is not changed', () => {
   const long = fc
     .tuple(fc.base64String({ minLength: 64, maxLength: 80 }), fc.integer({ min: 200, max: 400 }))
     .map(([text, times]) => text.replaceAll('=', '').repeat(times));

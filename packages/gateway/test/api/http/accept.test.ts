@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { prefers } from '../../../src/api/http/accept.ts';
 
-describe('whether a client wants the video itself rather than JSON', () => {
+describe('whether a client wants the video itself instead of JSON', () => {
   it.each([
     [undefined, false],
     ['*/*', false],

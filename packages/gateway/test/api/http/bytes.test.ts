@@ -35,7 +35,7 @@ describe('the bytes of a video', () => {
     ['bytes=100-', 100, undefined],
     ['bytes=-50', -50, undefined],
     ['bytes=0-0', 0, 0],
-  ])('%s gives that part', async (range, start, end) => {
+  ])('%s returns that part', async (range, start, end) => {
     const response = await t.call(path, { headers: { range } });
     const from = start < 0 ? whole.length + start : start;
     const to = end ?? whole.length - 1;
@@ -44,20 +44,23 @@ describe('the bytes of a video', () => {
     expect((await bytesOf(response)).equals(whole.subarray(from, to + 1))).toBe(true);
   });
 
-  it('a range beyond the end is a 416 that tells the length', async () => {
+  it('a range beyond the end is answered with 416 and the length', async () => {
     const response = await t.call(path, { headers: { range: `bytes=${whole.length}-` } });
     expect(response.status).toBe(416);
     expect(response.headers.get('content-range')).toBe(`bytes */${whole.length}`);
     expect(((await response.json()) as Json).error.code).toBe(416);
   });
 
-  it.each(['bytes=abc', 'lines=1-2', 'bytes=0-1,5-9'])('%s is ignored: everything is sent', async (range) => {
-    const response = await t.call(path, { headers: { range } });
-    expect(response.status).toBe(200);
-    expect((await bytesOf(response)).equals(whole)).toBe(true);
-  });
+  it.each(['bytes=abc', 'lines=1-2', 'bytes=0-1,5-9'])(
+    '%s is ignored: the whole video is sent',
+    async (range) => {
+      const response = await t.call(path, { headers: { range } });
+      expect(response.status).toBe(200);
+      expect((await bytesOf(response)).equals(whole)).toBe(true);
+    },
+  );
 
-  it('If-Range with another version gives everything, with this one the part', async () => {
+  it('If-Range with another version returns the whole video, with this version the part', async () => {
     const stale = await t.call(path, { headers: { range: 'bytes=0-9', 'if-range': '"other"' } });
     expect(stale.status).toBe(200);
     await stale.arrayBuffer();
@@ -66,7 +69,7 @@ describe('the bytes of a video', () => {
     expect((await bytesOf(current)).length).toBe(10);
   });
 
-  it('is a 304 to who has it', async () => {
+  it('are answered with 304 if the client has them', async () => {
     const response = await t.call(path, { headers: { 'if-none-match': etag } });
     expect(response.status).toBe(304);
     const since = await t.call(path, {
@@ -75,14 +78,14 @@ describe('the bytes of a video', () => {
     expect(since.status).toBe(304);
   });
 
-  it('HEAD knows no ranges, and conditions all the same', async () => {
+  it('HEAD ignores ranges but evaluates conditions', async () => {
     const head = await t.call(path, { method: 'HEAD', headers: { range: `bytes=${whole.length}-` } });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(whole.length)]);
     expect((await t.call(path, { method: 'HEAD', headers: { 'if-none-match': etag } })).status).toBe(304);
     expect((await t.call(path, { method: 'HEAD', headers: { 'if-match': '"other"' } })).status).toBe(412);
   });
 
-  it('a range inside beside one outside is answered', async () => {
+  it('a satisfiable range beside an unsatisfiable one is answered', async () => {
     const response = await t.call(path, { headers: { range: `bytes=${whole.length}-,0-9` } });
     expect([response.status, response.headers.get('content-range')]).toEqual([
       206,
@@ -92,14 +95,14 @@ describe('the bytes of a video', () => {
   });
 
   it.each([[{ 'if-match': '"other"' }], [{ 'if-unmodified-since': new Date(0).toUTCString() }]])(
-    'another state than %j says is a 412',
+    'a state other than %j requires is answered with 412',
     async (headers) => {
       const { status, body } = await t.json(path, { headers });
       expect([status, body.error.reason]).toEqual([412, 'precondition_failed']);
     },
   );
 
-  it('a 304 has the headers that a 200 would have for caches', async () => {
+  it('a 304 has the caching headers of a 200', async () => {
     const [found, same] = [await t.call(path), await t.call(path, { headers: { 'if-none-match': etag } })];
     await found.arrayBuffer();
     for (const name of ['etag', 'last-modified', 'cache-control']) {
@@ -108,7 +111,7 @@ describe('the bytes of a video', () => {
   });
 
   it.each(['application/json', 'video/mp4'])(
-    'the download endpoint has conditions of its own: %s',
+    'the download endpoint evaluates conditions for each form: %s',
     async (accept) => {
       const url = `/v1/video/generations/download?id=${task.task_id}`;
       const found = await t.call(url, { headers: { accept } });
@@ -120,14 +123,14 @@ describe('the bytes of a video', () => {
     },
   );
 
-  it('the download endpoint tells the length of its JSON before it streams it', async () => {
+  it('the download endpoint sends the length of its JSON before it streams it', async () => {
     const url = `/v1/video/generations/download?id=${task.task_id}`;
     const head = await t.call(url, { method: 'HEAD' });
     const body = await (await t.call(url)).text();
     expect(head.headers.get('content-length')).toBe(String(Buffer.byteLength(body)));
   });
 
-  it('the thumbnail is a JPEG, by content, by download and by link', async () => {
+  it('the thumbnail is a JPEG, through content, download and link', async () => {
     for (const response of [
       await t.call(`${path}?variant=thumbnail`),
       await t.call(`/v1/video/generations/download?id=${task.task_id}&variant=thumbnail`),
@@ -138,7 +141,7 @@ describe('the bytes of a video', () => {
     }
   });
 
-  it('an unknown variant is a 400', async () => {
+  it('an unknown variant is answered with 400', async () => {
     expect((await t.call(`${path}?variant=spritesheet`)).status).toBe(400);
   });
 });

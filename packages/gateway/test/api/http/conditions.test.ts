@@ -5,7 +5,7 @@ const AT = Date.UTC(2026, 10, 28, 12, 0, 0);
 const DATE = 'Sat, 28 Nov 2026 12:00:00 GMT';
 const BEFORE = 'Sat, 28 Nov 2026 11:59:59 GMT';
 const AFTER = 'Sat, 28 Nov 2026 12:00:01 GMT';
-/** Storage knows milliseconds, HTTP only seconds. */
+/** Storage times have milliseconds, HTTP dates only seconds. */
 const CURRENT = { etag: '"a"', modifiedAt: AT + 999 };
 
 function verdictOn(headers: Record<string, string>, { method = 'GET', current = CURRENT } = {}): string {
@@ -17,7 +17,7 @@ function verdictOn(headers: Record<string, string>, { method = 'GET', current = 
   }
 }
 
-describe('preconditions, each as RFC 9110 has it', () => {
+describe('preconditions, as in RFC 9110', () => {
   it.each<[string, Record<string, string>, string]>([
     ['no precondition', {}, 'proceed'],
     ['13.1.1 If-Match: the tag', { 'if-match': '"a"' }, 'proceed'],
@@ -66,17 +66,17 @@ describe('preconditions, each as RFC 9110 has it', () => {
     expect(verdictOn(headers, { method: 'HEAD' })).toBe(expected);
   });
 
-  it('13.1.2 what would be a 304 is a 412 where something would be changed', () => {
+  it('13.1.2 a request that would change something gets 412 instead of 304', () => {
     expect(verdictOn({ 'if-none-match': '*' }, { method: 'DELETE' })).toBe('failed');
     expect(verdictOn({ 'if-modified-since': AFTER }, { method: 'DELETE' })).toBe('proceed');
   });
 
-  it('13.1.1 a weak tag never matches strongly, not even itself', () => {
+  it('13.1.1 a weak tag never matches strongly, not even the same tag', () => {
     expect(verdictOn({ 'if-match': 'W/"a"' }, { current: { ...CURRENT, etag: 'W/"a"' } })).toBe('failed');
   });
 });
 
-describe('ranges, each as RFC 9110 has it', () => {
+describe('ranges, as in RFC 9110', () => {
   const range = (headers: Record<string, string>, method = 'GET', bytes = 1000) =>
     chosenRange(headers, method, bytes, CURRENT);
   const of = (start: number, end: number) => ({ start, end });
@@ -112,7 +112,7 @@ describe('ranges, each as RFC 9110 has it', () => {
     expect(range({ range: header })).toEqual(expected);
   });
 
-  it.each(['HEAD', 'POST'])('14.2 %s knows no ranges', (method) => {
+  it.each(['HEAD', 'POST'])('14.2 %s ignores ranges', (method) => {
     expect(range({ range: 'bytes=0-9' }, method)).toBeUndefined();
     expect(range({ range: 'bytes=5000-' }, method)).toBeUndefined();
   });

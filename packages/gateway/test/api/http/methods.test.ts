@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => t.end());
 
-/** Every path that is served, as a client could write it, and the methods that it has beside OPTIONS. */
+/** Every path, as a client writes it, and its methods besides OPTIONS. */
 const PATHS: Readonly<Record<string, readonly string[]>> = {
   '/v1/video/generations': ['GET', 'HEAD', 'POST'],
   [`/v1/video/generations/video_${'0'.repeat(32)}`]: ['DELETE', 'GET', 'HEAD'],
@@ -31,7 +31,7 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   '/docs': ['GET', 'HEAD'],
 };
 
-/** As raw bytes: `fetch` sends neither TRACE nor most of the others. */
+/** As raw bytes, because `fetch` sends neither TRACE nor most of the others. */
 async function send(method: string, path: string, headers = '') {
   const head = `${method} ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\n${headers}`;
   const [answer, ...more] = await rawRequest(t.gateway.address, `${head}Connection: close\r\n\r\n`);
@@ -48,7 +48,7 @@ describe.each(Object.entries(PATHS))('%s', (path, methods) => {
     expect([status, headers.get('allow'), body]).toEqual([204, allow, '']);
   });
 
-  it('refuses every other method with a 405 that names them', async () => {
+  it('refuses every other method with 405 and the allowed methods', async () => {
     for (const method of METHODS.filter((one) => one !== 'OPTIONS' && !methods.includes(one))) {
       const { status, headers, body } = await send(method, path, 'Content-Length: 0\r\n');
       expect([method, status]).toEqual([method, 405]);
@@ -59,14 +59,14 @@ describe.each(Object.entries(PATHS))('%s', (path, methods) => {
     }
   });
 
-  it.runIf(methods.includes('HEAD'))('answers HEAD as GET, without the body', async () => {
+  it.runIf(methods.includes('HEAD'))('answers HEAD like GET, without the body', async () => {
     const [get, head] = [await send('GET', path), await send('HEAD', path)];
     expect([head.status, head.body]).toEqual([get.status, '']);
     expect(head.headers.get('content-type')).toBe(get.headers.get('content-type'));
   });
 });
 
-it('no path of the OpenAPI document, and none that is registered, is missing above', async () => {
+it('the list above has every path of the OpenAPI document and every registered path', async () => {
   const { body } = await t.json('/openapi.json');
   const known = Object.keys(PATHS).map((path) => path.replace(/\?.*/, ''));
   for (const [path, operations] of Object.entries<object>(body.paths)) {
@@ -77,9 +77,9 @@ it('no path of the OpenAPI document, and none that is registered, is missing abo
   }
 });
 
-describe('a path is understood', () => {
+describe('a path is recognised', () => {
   it.each(['/v1/models/', '//v1/models', '/v1//models', '//v1//models//', '/%761//models/'])(
-    'with slashes at its end or doubled, and asks for a key all the same: %s',
+    'with slashes at its end or doubled, and still requires a key: %s',
     async (path) => {
       expect(JSON.parse((await send('GET', path)).body).object).toBe('list');
       const keyless = `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
@@ -87,7 +87,7 @@ describe('a path is understood', () => {
     },
   );
 
-  it('when it is a POST, which no redirect turns into a GET', async () => {
+  it('for a POST, without a redirect that would turn it into a GET', async () => {
     const { status, body } = await t.json('/v1//video/generations/', {
       method: 'POST',
       body: '{}',
@@ -96,14 +96,14 @@ describe('a path is understood', () => {
     expect([status, body.error.param]).toEqual([400, 'model']);
   });
 
-  it('when it is written with scheme and host, or is the whole server', async () => {
+  it('with scheme and host, and in the form for the whole server', async () => {
     expect((await send('GET', 'http://x/v1/models')).status).toBe(200);
     expect((await send('OPTIONS', '*')).status).toBe(204);
     expect((await send('GET', '*')).status).toBe(404);
   });
 });
 
-it('OPTIONS needs no key, and gives no site the right to read answers', async () => {
+it('OPTIONS needs no key, and allows no other site to read responses', async () => {
   const { status, headers } = await t.call('/v1/models', {
     key: null,
     method: 'OPTIONS',

@@ -39,7 +39,7 @@ it('describes the whole contract', () => {
   );
 });
 
-it('every operation says what it answers, and has an id of its own', () => {
+it('every operation has an id of its own and describes its responses', () => {
   const operations = Object.values<Json>(document.paths).flatMap((methods) => Object.values<Json>(methods));
   const ids = operations.map((operation) => operation.operationId).filter(Boolean);
   expect(new Set(ids).size).toBe(ids.length);
@@ -49,7 +49,7 @@ it('every operation says what it answers, and has an id of its own', () => {
   }
 });
 
-it('says what is sent beside JSON, and what any call may be refused with', () => {
+it('describes the responses other than JSON, and the errors that any call may get', () => {
   const answers = (path: string, method = 'get') => document.paths[path][method].responses;
   const task = '/v1/video/generations/{task_id}';
   expect(Object.keys(answers(`${task}/events`)['200'].content)).toEqual(['text/event-stream']);
@@ -83,7 +83,7 @@ it('shows curl, Python and JavaScript for the main calls', () => {
   }
 });
 
-it('serves the reference page, with nothing fetched from other hosts', async () => {
+it('serves the reference page, which loads nothing from other hosts', async () => {
   const page = await fetch(`${t.gateway.address}/docs/`);
   expect(page.status).toBe(200);
   const html = await page.text();

@@ -12,10 +12,10 @@ import { tempFolder } from '../../support/tempFolder.ts';
 const run = promisify(execFile);
 const REQUIREMENTS = fileURLToPath(new URL('schemathesis/requirements.txt', import.meta.url));
 const TEMPORARY = fileURLToPath(new URL('../../../../../.tmp', import.meta.url));
-/** Cases of each operation in the phase of random ones; those of the other phases come from the document itself. */
+/** Random cases per operation; the cases of the other phases come from the document. */
 const CASES = 100;
 
-/** Schemathesis in a Python environment of its own, made the first time. Throws where there is no Python or no package index. */
+/** Schemathesis in a Python environment of its own, created the first time. Throws without Python or without a package index. */
 async function schemathesis(): Promise<string> {
   const version = createHash('sha256')
     .update(await readFile(REQUIREMENTS))
@@ -24,7 +24,7 @@ async function schemathesis(): Promise<string> {
   const folder = join(TEMPORARY, `schemathesis-${version}`);
   if (!existsSync(folder)) {
     await mkdir(TEMPORARY, { recursive: true });
-    // Renamed when it is whole; it is run by `python -m`, which does not mind.
+    // Renamed when it is complete; it is run by `python -m`, which allows that.
     const unfinished = `${folder}.${process.pid}`;
     try {
       await run('python3', ['-m', 'venv', unfinished]);
@@ -45,7 +45,7 @@ async function schemathesis(): Promise<string> {
   return join(folder, 'bin/python');
 }
 
-/** What Schemathesis cannot know: where there is a video, and which key may be revoked. */
+/** What Schemathesis cannot know: a task with a video, and a key that may be revoked. */
 function config(known: { task: string; link: URL; spareTask: string; spareKey: string }): string {
   const [text, statuses] = [
     JSON.stringify,
@@ -56,7 +56,7 @@ function config(known: { task: string; link: URL; spareTask: string; spareKey: s
   return [
     'max-stream-events = 5',
     operation('downloadVideo', [`parameters.id = ${text(known.task)}`]),
-    // Of an unfinished task the answers would be held, and the stream would go on.
+    // Responses for an unfinished task would be held, and its stream would not end.
     ...['getVideoTask', 'getVideoContent', 'watchVideoTask'].map((id) =>
       operation(id, [`parameters.task_id = ${text(known.task)}`]),
     ),
@@ -70,19 +70,17 @@ function config(known: { task: string; link: URL; spareTask: string; spareKey: s
       `parameters.expires = ${text(known.link.searchParams.get('expires'))}`,
       `parameters.signature = ${text(known.link.searchParams.get('signature'))}`,
     ]),
-    // The key that the test itself uses is listed, and would be revoked.
+    // The test's own key is listed and would be revoked.
     operation('revokeKey', [`parameters.id = ${text(known.spareKey)}`]),
-    // Whether a field and its value fit is known to the model alone, so that what the document allows may be a 400.
+    // Only the model decides whether a field and its value are valid, so a request that the document allows may get 400.
     operation('submitVideo', [`checks.positive_data_acceptance.expected-statuses = ${statuses(400)}`]),
   ].join('\n\n');
 }
 
-/** What Schemathesis takes for "accepted" unless told otherwise. */
+/** Statuses that Schemathesis accepts by default. */
 const ACCEPTED = ['2xx', '3xx', 401, 403, 404, 409, 429, '5xx'];
 
-it('the gateway does what its OpenAPI document says, in some thousand cases that Schemathesis makes from it', async ({
-  skip,
-}) => {
+it('the gateway does what its OpenAPI document says, in some thousand generated cases', async ({ skip }) => {
   const python = await schemathesis().catch((error: unknown) => {
     if (process.env.CI === 'true') throw error;
     return skip(

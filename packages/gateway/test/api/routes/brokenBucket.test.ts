@@ -6,7 +6,7 @@ import { flakyServer } from '../../support/servers/flakyServer.ts';
 
 const XML = '<?xml version="1.0"?><Error><Code>InternalError</Code><Message>try again</Message></Error>';
 
-/** Answers of a bucket to a GET that are not what was asked for. */
+/** Wrong responses of a bucket to a GET. */
 const ANSWERS: readonly [string, (bytes: number) => (response: ServerResponse) => void][] = [
   [
     'has fewer bytes than the video',
@@ -33,7 +33,7 @@ const ANSWERS: readonly [string, (bytes: number) => (response: ServerResponse) =
   ['is longer than the video', (bytes) => (response) => response.writeHead(200).end(Buffer.alloc(2 * bytes))],
 ];
 
-/** A gateway with a finished video in a bucket, whose answers to GETs of videos a test chooses. */
+/** A gateway with a finished video in a bucket; the test decides how the bucket answers GETs of videos. */
 async function world() {
   const s3 = await ownS3();
   const flaky = await flakyServer(s3);
@@ -55,8 +55,8 @@ async function world() {
   };
 }
 
-describe.each(ANSWERS)('where the bucket’s answer %s, a client', (_what, answerOf) => {
-  it('is told or cut off, never left waiting, and never given other bytes; the video is as good as before', async () => {
+describe.each(ANSWERS)('if the bucket’s response %s, a client', (_what, answerOf) => {
+  it('gets an error or is cut off, never waits for ever and never gets other bytes; the video stays intact', async () => {
     const { gateway, task, answer, recover } = await world();
     const content = `/v1/video/generations/${task.task_id}/content`;
     const reads: [string, () => Promise<Response>][] = [

@@ -10,7 +10,7 @@ import { type Json, startTestGateway, type TestGateway } from '../../support/gat
 import { readAll } from '../../support/http/readAll.ts';
 import { bucketOf, bucketSettings } from '../../support/servers/bucket.ts';
 
-/** A gateway, and its storage as somebody else sees it who changes what lies there. */
+/** A gateway, and its storage as seen by somebody who changes its files. */
 interface Damageable {
   readonly gateway: TestGateway;
   readonly storage: MediaStorage;
@@ -80,7 +80,7 @@ describe.each([
     world.gateway.call(`/v1/video/generations/${task_id}/content`, init);
   const isDamaged = { error: { code: 502, reason: 'media_damaged', message: expect.any(String) } };
 
-  /** Whoever comes once the damage is known is told so before any byte. */
+  /** Once the damage is known, every client gets an error before any byte. */
   async function expectTold(task: Json): Promise<void> {
     await eventually(async () => {
       for (const [, read] of readers) {
@@ -101,7 +101,7 @@ describe.each([
     expect(metrics).toMatch(/^onetake_media_damaged_total [1-9]/m);
   }
 
-  it.each(readers)('that was cut in half is a 502 to who asks for %s, and stays one', async (_what, read) => {
+  it.each(readers)('that was cut in half is answered with 502 for %s, also later', async (_what, read) => {
     const task = await damagedBy(half);
     const response = await read(task);
     expect(response.status).toBe(502);
@@ -109,23 +109,23 @@ describe.each([
     await expectTold(task);
   });
 
-  it.each(readers)('of which a byte has changed never comes whole as %s', async (_what, read) => {
+  it.each(readers)('with one changed byte is never delivered completely as %s', async (_what, read) => {
     const task = await damagedBy(flipped);
     const response = await read(task);
-    // Cut off in the middle, unless it is so short that nothing was sent before it was known.
+    // Cut off in the middle, unless it is so short that the damage was known before anything was sent.
     if (response.status === 502) await response.json();
     else await expect(response.arrayBuffer()).rejects.toThrow();
     await expectTold(task);
   });
 
-  it('that was cut in half has neither HEAD nor range', async () => {
+  it('that was cut in half has neither HEAD nor ranges', async () => {
     const task = await damagedBy(half);
     expect((await content(task, { method: 'HEAD' })).status).toBe(502);
     expect((await content(task, { headers: { range: 'bytes=0-9' } })).status).toBe(502);
     await expectTold(task);
   });
 
-  it('of which a byte has changed is found by who reads a part of it', async () => {
+  it('with one changed byte is found by a client that reads a part of it', async () => {
     const task = await damagedBy(flipped);
     const part = await content(task, { headers: { range: 'bytes=0-9' } });
     expect(part.status).toBe(206);
@@ -133,7 +133,7 @@ describe.each([
     await expectTold(task);
   });
 
-  it('that is as it was stored is read as often as anybody likes', async () => {
+  it('that is intact can be read any number of times', async () => {
     const task = await damagedBy((bytes) => bytes);
     for (let times = 0; times < 3; times++) {
       for (const [, read] of readers) {
@@ -146,7 +146,7 @@ describe.each([
     }
   });
 
-  it('that is gone before its time is told apart from one that has expired', async () => {
+  it('that is missing before its retention ends gets another error than an expired one', async () => {
     const task = await world.gateway.finished();
     await world.storage.remove(`video/${task.task_id.slice('video_'.length)}-1v.mp4`);
     const response = await content(task, {});

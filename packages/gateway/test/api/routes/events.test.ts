@@ -13,7 +13,7 @@ import type { Task } from '../../../src/tasks/task.ts';
 import { aKey, aTask } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
 
-/** The routes that listen to the feed, over a task that the test changes; every listener is counted. */
+/** The routes that listen to the feed, for a task that the test changes; every listener is counted. */
 async function world({ read = async () => undefined as unknown } = {}) {
   let task: Task = aTask({ phase: 'running' });
   let listening = 0;
@@ -46,7 +46,7 @@ async function world({ read = async () => undefined as unknown } = {}) {
   app.addHook('onRequest', async (request) => {
     request.apiKey = aKey({ projectId: task.projectId });
   });
-  // As much of the context as the two routes use.
+  // The part of the context that the two routes use.
   const context = {
     feed: countedFeed,
     draining: {
@@ -108,14 +108,14 @@ it('a stream that is read to its end leaves no listener', async () => {
   await w.unheard();
 });
 
-it('HEAD tells the type of the stream, and listens to nothing', async () => {
+it('HEAD returns the content type of the stream, and does not listen', async () => {
   const w = await world();
   const response = await fetch(`${w.origin}${w.path}/events`, { method: 'HEAD' });
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
   expect(w.listening()).toBe(0);
 });
 
-it.each(['/events', '?wait=60'])('a client that goes away leaves no listener: %s', async (suffix) => {
+it.each(['/events', '?wait=60'])('a client that disconnects leaves no listener: %s', async (suffix) => {
   const w = await world();
   const socket = await w.ask('GET', `${w.path}${suffix}`);
   await w.heard();
@@ -124,7 +124,7 @@ it.each(['/events', '?wait=60'])('a client that goes away leaves no listener: %s
 });
 
 it.each(['/events', '?wait=60'])(
-  'nor does one that has gone before the task was read: %s',
+  'nor does one that disconnects before the task is read: %s',
   async (suffix) => {
     const reads: (() => void)[] = [];
     const w = await world({ read: () => new Promise<void>((resolve) => reads.push(resolve)) });
@@ -133,7 +133,7 @@ it.each(['/events', '?wait=60'])(
     const gone = once(socket, 'close');
     socket.destroy();
     await gone;
-    // Until the server has noticed, too.
+    // Until the server has noticed as well.
     await fetch(`${w.origin}/none`);
     reads[0]?.();
     await eventually(() => {
@@ -152,7 +152,7 @@ it.each(['/events', '?wait=60'])('the stop of the gateway ends it: %s', async (s
   await w.unheard();
 });
 
-it('an answer that cannot be made cuts the stream and leaves no listener', async () => {
+it('a response that cannot be created cuts the stream and leaves no listener', async () => {
   const w = await world();
   const response = await fetch(`${w.origin}${w.path}/events`);
   await w.heard();
@@ -162,7 +162,7 @@ it('an answer that cannot be made cuts the stream and leaves no listener', async
   await w.unheard();
 });
 
-it('a read that fails does so, too', async () => {
+it('a failed read does the same', async () => {
   let reads = 0;
   const w = await world({
     async read() {
@@ -175,7 +175,7 @@ it('a read that fails does so, too', async () => {
   await w.unheard();
 });
 
-it('a client that does not read, and then goes, leaves no listener', async () => {
+it('a client that does not read, and then disconnects, leaves no listener', async () => {
   const w = await world();
   const socket = await w.ask('GET', `${w.path}/events`);
   socket.pause();
@@ -186,7 +186,7 @@ it('a client that does not read, and then goes, leaves no listener', async () =>
   await w.unheard();
 });
 
-/** What waits with a timer set for so long, from here on, and has not been cleared. */
+/** The timers with this delay that were set from now on and not cleared. */
 function watchTimers(ms: number) {
   const set = new Set<unknown>();
   const {
@@ -202,7 +202,7 @@ function watchTimers(ms: number) {
     return timer;
   });
   vi.stubGlobal('setInterval', (work: () => void, delay: number) => {
-    // What comes every fifteen seconds comes soon in a test.
+    // In a test the fifteen-second interval is short.
     const timer = interval(work, 5);
     if (delay === ms) set.add(timer);
     return timer;
@@ -226,7 +226,7 @@ describe.each([
     ['the client goes away', 'hang up'],
     ['the gateway stops', 'drain'],
     ['the task ends', 'end'],
-  ] as const)('leaves no timer where %s', async (_how, how) => {
+  ] as const)('leaves no timer if %s', async (_how, how) => {
     const timers = watchTimers(ms);
     const w = await world();
     const socket = await w.ask('GET', `${w.path}${suffix}`);
@@ -240,7 +240,7 @@ describe.each([
   });
 });
 
-it('a stream without news says so now and then, so that proxies keep it', async () => {
+it('a stream without changes sends a heartbeat, so that proxies keep it open', async () => {
   watchTimers(15_000);
   const w = await world();
   const socket = await w.ask('GET', `${w.path}/events`);
@@ -251,7 +251,7 @@ it('a stream without news says so now and then, so that proxies keep it', async 
   await eventually(() => expect(text).toContain('\n:\n\n'));
 });
 
-it('a held query goes on where the status stays as it was', async () => {
+it('a held query continues if the status stays the same', async () => {
   const w = await world();
   const response = fetch(`${w.origin}${w.path}?wait=60`);
   await w.heard();
@@ -268,7 +268,7 @@ it.each<[string, string, Record<string, string>, Partial<Task>]>([
   ['the task is over', '?wait=60', {}, { phase: 'failed' }],
   ['the client has another answer', '?wait=60', { 'if-none-match': '"other"' }, {}],
   ['a preference cannot be read', '', { prefer: 'wait=soon' }, {}],
-])('a query is answered at once where %s', async (_when, suffix, headers, changes) => {
+])('a query is answered at once if %s', async (_when, suffix, headers, changes) => {
   const w = await world();
   if (Object.keys(changes).length > 0) w.change(changes);
   const response = await fetch(`${w.origin}${w.path}${suffix}`, { headers });
@@ -279,7 +279,7 @@ it.each<[string, string, Record<string, string>, Partial<Task>]>([
 it.each([
   ['wait=600', 60_000],
   ['respond-async, wait=30', 30_000],
-])('a preference is waited for within a minute: %s', async (prefer, ms) => {
+])('a Prefer header is honoured for up to a minute: %s', async (prefer, ms) => {
   const timers = watchTimers(ms);
   const w = await world();
   const response = fetch(`${w.origin}${w.path}`, { headers: { prefer } });
@@ -289,7 +289,7 @@ it.each([
   await response;
 });
 
-it('a client that has the answer waits for the next one', async () => {
+it('a client that already has the response waits for the next one', async () => {
   const w = await world();
   const response = fetch(`${w.origin}${w.path}?wait=60`, { headers: { 'if-none-match': '"1"' } });
   await w.heard();
@@ -297,8 +297,8 @@ it('a client that has the answer waits for the next one', async () => {
   expect((await response).status).toBe(200);
 });
 
-describe('a gateway that stops', () => {
-  it('tells so from the first moment, and lets go of who waits when it says so', () => {
+describe('a gateway that shuts down', () => {
+  it('reports that from the first moment, and releases waiting clients when told to', () => {
     const draining = createDraining();
     let told = 0;
     const stop = draining.onRelease(() => {
@@ -315,7 +315,7 @@ describe('a gateway that stops', () => {
     expect(told).toBe(11);
   });
 
-  it('at once lets go of who comes too late, but not before that one is ready', async () => {
+  it('at once releases clients that arrive later, but only when they are ready', async () => {
     const draining = createDraining();
     draining.release();
     expect(draining.begun).toBe(true);
@@ -329,7 +329,7 @@ describe('a gateway that stops', () => {
   });
 });
 
-describe('the signal of a client that hangs up', () => {
+describe('the signal of a disconnected client', () => {
   const answer = (state: { destroyed: boolean; writableFinished: boolean }) => {
     const raw = Object.assign(new EventEmitter(), state);
     return { raw, reply: { raw } as unknown as FastifyReply };

@@ -6,7 +6,7 @@ import { tempFolder } from '../../support/tempFolder.ts';
 
 const PNG = createCanvas(64, 64).toBuffer('image/png');
 const IMAGE_MODEL = { ...QUICK, model: 'seedance-2.0', duration: 5 };
-/** An upstream that nobody can reach: tasks wait, which is all that these tests need. */
+/** An upstream that cannot be reached: tasks wait, which is enough for these tests. */
 const ACCOUNT = {
   ARK_API_KEY: 'ark-test',
   ARK_BASE_URL: 'http://127.0.0.1:9',
@@ -23,7 +23,7 @@ async function submitter(settings: Record<string, string> = {}, file?: string, d
   return { ...t, submit };
 }
 
-it('a retry is the same answer though the link of its image has expired', async () => {
+it('a retry gets the same response although the link of its image has expired', async () => {
   let expired = false;
   const host = await serve((_request, response) => {
     response.statusCode = expired ? 403 : 200;
@@ -40,7 +40,7 @@ it('a retry is the same answer though the link of its image has expired', async 
   expect((await t.submit({ ...body, prompt: 'another' })).status).toBe(422);
 });
 
-it('a retry is the same answer though the model can no longer be used, or is no longer there', async () => {
+it('a retry gets the same response although the model is unavailable or gone', async () => {
   const dataDir = await tempFolder();
   const first = await (async () => {
     const t = await startTestGateway({ ...ACCOUNT }, { dataDir });
@@ -54,7 +54,7 @@ it('a retry is the same answer though the model can no longer be used, or is no 
   expect((await t.submit(IMAGE_MODEL)).body).toEqual(first.body);
 });
 
-it('a retry is the same answer, roundings included', async () => {
+it('a retry gets the same response, including rounded values', async () => {
   const t = await submitter({ OPENAI_API_KEY: 'sk-openai', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' });
   const body = { model: 'sora-2', prompt: 'a paper boat', duration: 5 };
   const first = await t.submit(body);
@@ -62,7 +62,7 @@ it('a retry is the same answer, roundings included', async () => {
   expect((await t.submit(body)).body).toEqual(first.body);
 });
 
-it('two tries at once make one task', async () => {
+it('two simultaneous tries create one task', async () => {
   const host = await serve((_request, response) => response.end(PNG));
   const t = await submitter(ACCOUNT);
   const body = { ...IMAGE_MODEL, image: host.origin };
@@ -71,7 +71,7 @@ it('two tries at once make one task', async () => {
   expect((await t.json('/v1/video/generations')).body.data).toHaveLength(1);
 });
 
-it('a client that hangs up while its image is fetched has submitted nothing', async () => {
+it('a client that disconnects while its image is downloaded has submitted nothing', async () => {
   let arrived = () => {};
   const asked = new Promise<void>((resolve) => {
     arrived = resolve;

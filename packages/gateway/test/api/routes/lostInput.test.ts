@@ -10,7 +10,7 @@ const VIDEO = { model: 'sora-2', size: '720x1280', prompt: 'a paper boat' };
 const PNG = createCanvas(720, 1280).toBuffer('image/png');
 const IMAGE = `data:image/png;base64,${PNG.toString('base64')}`;
 
-/** A gateway whose one account has one place, which is taken for some seconds. */
+/** A gateway with one account that has one place, which is taken for some seconds. */
 async function busyGateway() {
   const simulators = await startSimulators({ only: ['openai'], scale: 0.02, limits: false });
   onTestFinished(() => simulators.close());
@@ -47,7 +47,7 @@ it.each([
   ['is gone', (path: string) => rm(path)],
   ['has changed', change],
 ])(
-  'a task whose stored image %s before it is sent fails, says so, and is not sent',
+  'a task whose stored image %s before it is sent fails with a clear error, and is not sent',
   async (_what, spoil) => {
     const { gateway, jobs } = await busyGateway();
     const { status, body: submitted } = await gateway.submit({ ...VIDEO, image: IMAGE });

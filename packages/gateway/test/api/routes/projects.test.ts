@@ -25,7 +25,7 @@ async function makeKey(body: Record<string, unknown>): Promise<{ key: string; id
 }
 
 describe('projects', () => {
-  it("another project's task does not exist, whatever is asked of it", async () => {
+  it("another project's task does not exist, for any request", async () => {
     const mine = await t.finished();
     const { key } = await makeKey({ name: 'stranger', project: 'elsewhere' });
     const id = mine.task_id;
@@ -47,7 +47,7 @@ describe('projects', () => {
 });
 
 describe('the admin endpoint for keys', () => {
-  it('makes a key that works, lists it without the key, and revokes it at once', async () => {
+  it('creates a key that works, lists it without its secret, and revokes it at once', async () => {
     const made = await makeKey({ name: 'app' });
     expect(made.key).toMatch(/^sk-[\w-]{43}$/);
     expect((await t.submit(QUICK, { key: made.key })).status).toBe(200);

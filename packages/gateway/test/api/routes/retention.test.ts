@@ -10,11 +10,11 @@ beforeAll(async () => {
 });
 afterAll(() => t.end());
 
-it('a video is there for seven days, then its downloads are a 410 that says so', async () => {
+it('a video exists for seven days; after that its downloads are answered with 410 and the reason', async () => {
   const task = await t.finished();
   const content = `/v1/video/generations/${task.task_id}/content`;
   ahead = 6.9 * DAY_MS;
-  // The link that was given at first has expired by now; a query gives a new one.
+  // The first link has expired by now; a query returns a new one.
   const { body } = await t.json(`/v1/video/generations/${task.task_id}`);
   expect(body.url).not.toBe(task.url);
   expect((await fetch(body.url)).status).toBe(200);

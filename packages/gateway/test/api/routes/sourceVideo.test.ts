@@ -65,7 +65,7 @@ async function finished(body: Record<string, unknown>): Promise<Json> {
   return task;
 }
 
-/** What the upstream made of the words. */
+/** The request that the upstream received. */
 function jobOf(prompt: string): Json {
   const [job, ...more] = simulators
     .upstream('openai')
@@ -84,30 +84,30 @@ describe('video_url', () => {
     ['the content link', () => `${t.gateway.address}${content(first.task_id)}`],
     ['the path of the content', () => content(first.task_id)],
     ['the download link', () => `${t.gateway.address}/v1/video/generations/download?id=${first.task_id}`],
-  ])('takes %s of a finished task', async (what, link) => {
+  ])('accepts %s of a finished task', async (what, link) => {
     const prompt = `now at night, by ${what}`;
     await finished({ prompt, video_url: link() });
     const source = jobOf('a paper boat');
     expect(jobOf(prompt).details).toMatchObject({ remixedFrom: source.id, seconds: 8, size: '720x1280' });
-    // However idle another account is: this one has the source.
+    // However idle another account is, this one has the source.
     expect(simulators.ledger.jobs({ upstream: 'vllm-omni' })).toHaveLength(1);
   });
 
-  it('makes a video of its source’s shape and length, which is what is paid for and told', async () => {
+  it('makes a video with its source’s format and length, which is what is charged and reported', async () => {
     const remix = await finished({ prompt: 'now in autumn', video_url: first.task_id });
     expect(remix).toMatchObject({ size: '720x1280', aspect_ratio: '9:16' });
     expect(remix.usage.cost).toBeCloseTo(first.usage.cost, 5);
     expect(remix.notes).toEqual(['As its source, the video is of 720x1280 and 8 s.']);
   });
 
-  it('can go on from the video instead, by as many seconds as asked for', async () => {
+  it('can extend the video instead, by the requested seconds', async () => {
     const extend = { provider_options: { openai: { operation: 'extend' } } };
     const longer = await finished({ prompt: 'it sinks', video_url: first.task_id, duration: 4, ...extend });
     expect(longer.duration).toBeCloseTo(12, 0);
     expect(jobOf('it sinks').details).toMatchObject({ seconds: 12, billedSeconds: 4 });
   });
 
-  it('looks the same for another project’s video as for none', async () => {
+  it('gives the same error for another project’s video as for a missing one', async () => {
     const made = await t.json('/v1/admin/keys', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -135,7 +135,7 @@ describe('video_url', () => {
     expect(body.error.message).toContain(words);
   });
 
-  it('refuses a task that is not finished, has failed, or was deleted', async () => {
+  it('refuses a task that is unfinished, has failed, or was deleted', async () => {
     const { body: waiting } = await submit({ prompt: 'slowly [hold]' });
     const early = await submit({ prompt: 'a boat', video_url: waiting.task_id });
     expect([early.status, early.body.error.message]).toEqual([
@@ -156,7 +156,7 @@ describe('video_url', () => {
     }
   });
 
-  it('refuses a video of another provider, and one of another model where the upstream keeps the model', async () => {
+  it('refuses a video of another provider, and of another model if the upstream keeps the model', async () => {
     const preview = await t.finished(QUICK);
     const foreign = await submit({ prompt: 'a boat', video_url: preview.task_id });
     expect(foreign.status).toBe(400);
@@ -167,7 +167,7 @@ describe('video_url', () => {
     expect(pro.body.error.message).toContain('set model to sora-2');
   });
 
-  it('goes with no image', async () => {
+  it('cannot be combined with an image', async () => {
     const { status, body } = await submit({ prompt: 'a boat', video_url: first.task_id, image: 'aGk=' });
     expect([status, body.error.param]).toEqual([400, 'image']);
   });

@@ -16,7 +16,7 @@ const LINKS = createLinks({
   clock: { now: () => START_OF_TIME },
 });
 
-/** Snapshots over tasks that a test changes, with reads that last as long as it likes. */
+/** Snapshots of tasks that a test changes, with reads that last as long as the test wants. */
 function world() {
   const tasks = new Map<string, Task>();
   const feed = createFeed();
@@ -78,12 +78,12 @@ const finished = (changes: Partial<Task> = {}): Task =>
     ...changes,
   });
 
-describe('an unfinished task’s answer', () => {
-  it('tells what it waits for, and is another answer when that changes', async () => {
+describe('the response for an unfinished task', () => {
+  it('says what the task waits for, and is another response when that changes', async () => {
     const { snapshots, has, state, pass } = world();
     const { id } = has(aTask());
     const read = async () => {
-      // What waits is known in memory and looked at again each second.
+      // What a task waits for is known in memory and checked every second.
       pass(1001);
       const snapshot = await snapshots.read(id);
       if (!snapshot) throw new Error('no answer');
@@ -111,7 +111,7 @@ describe('an unfinished task’s answer', () => {
     expect(new Set([free.etag, blocked.etag, later.etag]).size).toBe(3);
   });
 
-  it('is kept for a moment where its reader says that nobody changes it unheard', async () => {
+  it('is cached for a moment if the reader says that changes are reported', async () => {
     const { snapshots, has, kept, pass, state } = world();
     const { id } = has(aTask());
     await snapshots.read(id);
@@ -121,7 +121,7 @@ describe('an unfinished task’s answer', () => {
     expect(kept(id)).toBeUndefined();
   });
 
-  it('is read each time where its reader does not', async () => {
+  it('is read each time if the reader does not', async () => {
     const { snapshots, has, kept, state } = world();
     const { id } = has(aTask());
     state.keep = false;
@@ -131,7 +131,7 @@ describe('an unfinished task’s answer', () => {
     expect(state.reads).toBe(2);
   });
 
-  it('is neither kept nor used while nothing is told of what others change', async () => {
+  it('is neither cached nor used while changes of other nodes are not reported', async () => {
     const { snapshots, has, kept, state } = world();
     const [{ id }, later] = [has(aTask()), has(aTask())];
     await snapshots.read(id);
@@ -143,8 +143,8 @@ describe('an unfinished task’s answer', () => {
   });
 });
 
-describe('a kept answer', () => {
-  it('costs its own bytes, and none of a pool that others share', async () => {
+describe('a cached response', () => {
+  it('takes only its own bytes, and none of a shared buffer pool', async () => {
     const { snapshots, has } = world();
     const bodies = await Promise.all(
       Array.from({ length: 100 }, async () => (await snapshots.read(has(finished()).id))?.body),
@@ -152,7 +152,7 @@ describe('a kept answer', () => {
     expect(bodies.map((body) => body?.buffer.byteLength)).toEqual(bodies.map((body) => body?.byteLength));
   });
 
-  it('makes room for newer ones by the bytes it takes, unless it is still asked for', async () => {
+  it('makes room for newer ones by its size, unless it is still requested', async () => {
     const { snapshots, has, kept } = world();
     const metadata = Object.fromEntries(
       Array.from({ length: 100 }, (_, at) => [`name-${at}`, 'x'.repeat(10_000)]),
@@ -161,7 +161,7 @@ describe('a kept answer', () => {
     const [asked, forgotten] = [has(large()).id, has(large()).id];
     await snapshots.read(asked);
     await snapshots.read(forgotten);
-    // A megabyte each: more than fit.
+    // A megabyte each: more than the cache holds.
     for (let read = 0; read < 40; read++) {
       await snapshots.read(has(large()).id);
       expect(kept(asked)).toBe(1);
@@ -169,7 +169,7 @@ describe('a kept answer', () => {
     expect(kept(forgotten)).toBeUndefined();
   });
 
-  it('is not kept for longer by a wall clock that is set back', async () => {
+  it('is not kept longer when the wall clock is set back', async () => {
     const { snapshots, has, kept, pass, setBack } = world();
     const { id } = has(aTask());
     await snapshots.read(id);
@@ -179,8 +179,8 @@ describe('a kept answer', () => {
   });
 });
 
-describe('a finished task’s answer', () => {
-  it('is kept whoever drove it, and whether or not anything is told', async () => {
+describe('the response for a finished task', () => {
+  it('is cached whoever drove the task, and whether or not changes are reported', async () => {
     const { snapshots, has, kept, state, pass } = world();
     const { id } = has(finished());
     state.keep = false;
@@ -202,11 +202,11 @@ describe.each([
     (feed: ReturnType<typeof createFeed>, task: Task) => feed.changedRemotely([task.id]),
   ],
   ['anything may have changed', (feed: ReturnType<typeof createFeed>) => feed.invalidateAll()],
-])('when %s, an answer', (_when, happens) => {
+])('when %s, a response', (_when, happens) => {
   it.each([
     ['unfinished', aTask()],
     ['finished', finished()],
-  ])('that is %s is not used any more', async (_what, task) => {
+  ])('that is %s is no longer used', async (_what, task) => {
     const { snapshots, has, kept, feed } = world();
     has(task);
     await snapshots.read(task.id);
@@ -214,7 +214,7 @@ describe.each([
     expect(kept(task.id)).toBeUndefined();
   });
 
-  it('that is being read meanwhile is given, and not kept', async () => {
+  it('that is being read at that moment is sent, but not cached', async () => {
     const { snapshots, has, kept, feed, block } = world();
     const task = has(finished());
     const unblock = block();
@@ -224,12 +224,12 @@ describe.each([
     expect((await one)?.task).toMatchObject({ phase: task.phase, version: task.version });
     await two;
     expect(kept(task.id)).toBeUndefined();
-    // What is read after it is as good as ever.
+    // What is read after that is valid.
     await snapshots.read(task.id);
     expect(kept(task.id)).toBe(1);
   });
 
-  it('of another task stays, unless it may be any', async () => {
+  it('of another task stays, unless any task may be affected', async () => {
     const { snapshots, has, kept, feed } = world();
     const [task, other] = [has(aTask()), has(aTask())];
     await snapshots.read(other.id);
@@ -238,8 +238,8 @@ describe.each([
   });
 });
 
-describe('who reads a task to wait for its next change', () => {
-  it('hears of one that another node made during the read', async () => {
+describe('a client that reads a task to wait for its next change', () => {
+  it('learns of a change that another node made during the read', async () => {
     const task = aTask();
     let stored: Task = task;
     const { promise: answers, resolve: answer } = Promise.withResolvers<void>();

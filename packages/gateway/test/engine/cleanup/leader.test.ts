@@ -8,10 +8,10 @@ import { createManualCluster } from '../../support/manualCluster.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** Until a node has seen who leads. */
+/** The time until a node knows which node leads. */
 const LOOKED = 2000;
 
-/** A node beside one that joined before it, and so leads; and how often it asked for what only the leader does. */
+/** A node beside one that joined earlier and therefore leads, with counts of its leader-only calls. */
 async function follower(options: WorldOptions = {}) {
   const cluster = createManualCluster();
   cluster.living = ['first', 'node-1'];
@@ -47,7 +47,7 @@ async function follower(options: WorldOptions = {}) {
           ...storage,
           async *list() {
             asked.objects += 1;
-            // The files are of today, which the world's clock is not.
+            // The files have today's date; the world's clock has another.
             for await (const object of storage.list()) yield { ...object, modifiedAt: 0 };
           },
           removeLeftovers(...given) {
@@ -70,7 +70,7 @@ async function follower(options: WorldOptions = {}) {
   };
 }
 
-/** What happens to a task that expires while its job is still going. */
+/** What happens to a task that expires while its job is still running. */
 const LATE: readonly Event[] = [
   { type: 'submit_intended', accountId: 'one', idempotencyKey: 'f'.repeat(32), upstreamModel: 'm' },
   { type: 'submit_confirmed', upstreamId: 'one-1', working: true },
@@ -81,7 +81,7 @@ const LATE: readonly Event[] = [
   },
 ];
 
-/** Inputs whose time is over. */
+/** Inputs whose retention has ended. */
 const expired = (count: number) =>
   Array.from({ length: count }, () => {
     const id = newId();
@@ -89,7 +89,7 @@ const expired = (count: number) =>
   });
 
 describe('a node that does not lead', () => {
-  it('removes, mends and follows nothing for all, but clears its own disk; once it leads it does it all', async () => {
+  it('does no cleanup, repair or follow-up for the cluster, only on its own disk; it starts with them when it leads', async () => {
     const { world, asked, leads } = await follower();
     await world.advance(HOUR + 2 * MINUTE);
     expect(asked).toEqual({ expired: 0, late: 0, toRepair: 0, toCheck: 0, objects: 0, leftovers: 1 });
@@ -102,7 +102,7 @@ describe('a node that does not lead', () => {
     expect(asked.late).toBe(1);
   });
 
-  it('leaves videos whose time is over to the one that does', async () => {
+  it('leaves videos past their retention to the leader', async () => {
     const { world, leads } = await follower({ settings: { retentionMs: MINUTE } });
     const { id } = await world.ends((await world.submit()).id);
     await world.advance(10 * MINUTE);
@@ -113,7 +113,7 @@ describe('a node that does not lead', () => {
     expect(await Array.fromAsync(world.storage.list())).toEqual([]);
   });
 
-  it('leaves jobs of expired tasks to the one that does, and follows them once it leads', async () => {
+  it('leaves jobs of expired tasks to the leader, and follows them once it leads', async () => {
     const { world, leads } = await follower({ abilities: [] });
     const task = aTask({ owner: 'first' });
     await world.store.accept(anAcceptance(task));
@@ -122,7 +122,7 @@ describe('a node that does not lead', () => {
       const next = move(stored, event, world.timers.now());
       expect(next && (await world.store.commit(next))).toBe(true);
     }
-    // A job of the one before it, which has finished all the same.
+    // A job of the previous leader, which has finished after all.
     world.upstream.record({
       call: 'start',
       account: 'one',
@@ -140,8 +140,8 @@ describe('a node that does not lead', () => {
   });
 });
 
-describe('a leader whose lease is lost', () => {
-  it('does nothing for all any more, from that moment on', async () => {
+describe('a leader that lost its lease', () => {
+  it('stops all leader-only work at once', async () => {
     const { world, cluster, asked, leads } = await follower();
     await leads();
     await world.advance(2 * MINUTE);
@@ -155,7 +155,7 @@ describe('a leader whose lease is lost', () => {
     expect(asked.expired).toBeGreaterThan(before.expired);
   });
 
-  it('stops in the middle of removing what is past its time', async () => {
+  it('stops in the middle of removing expired media', async () => {
     const { world, cluster, asked, leads } = await follower({
       parts: ({ store }) => ({
         store: {

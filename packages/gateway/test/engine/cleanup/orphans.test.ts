@@ -14,7 +14,7 @@ import { tempFolder } from '../../support/tempFolder.ts';
 
 const DAY = 86_400_000;
 
-/** A storage whose objects have whatever age is wanted, and a database that knows some of them. */
+/** A storage with objects of any age, and a database that knows some of them. */
 async function place() {
   const root = await tempFolder();
   const storage = { ...createFileStorage({ root }) };
@@ -47,7 +47,7 @@ async function place() {
 }
 
 describe('the orphan sweep', () => {
-  it('removes objects that the database does not know, and those alone', async () => {
+  it('removes only objects that the database does not know', async () => {
     const { orphans, known, put, left } = await place();
     const [a, b] = [newId(), newId()];
     known.add(a);
@@ -58,7 +58,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toEqual([`input/${a}.png`]);
   });
 
-  it('removes what the bytes of a row were under before they were written anew, and leaves where they are', async () => {
+  it('removes the previous object of a row whose bytes were written again, and keeps the current one', async () => {
     const { orphans, known, keys, put, left } = await place();
     const first = `video/${newId()}-1v.mp4`;
     const [second, third] = [anotherKey(first), anotherKey(first)];
@@ -71,7 +71,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toEqual([second]);
   });
 
-  it('leaves alone what is not a day old yet', async () => {
+  it('keeps objects that are less than a day old', async () => {
     const { orphans, put, left } = await place();
     const keys = [`video/${newId()}-1v.mp4`, `video/${newId()}-1v.mp4`].sort();
     for (const key of keys) await put(key, DAY - 1000);
@@ -79,7 +79,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toEqual(keys);
   });
 
-  it('leaves alone what does not have a name of ours', async () => {
+  it('keeps objects with foreign names', async () => {
     const { orphans, put, left } = await place();
     await put('video/holiday.mp4', 100 * DAY);
     await put('video/installation.json', 100 * DAY);
@@ -87,7 +87,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toHaveLength(2);
   });
 
-  it('leaves alone the object of a row whose key is damaged', async () => {
+  it('keeps the object of a row whose storage key is damaged', async () => {
     const { orphans, known, keys, put, left } = await place();
     const id = newId();
     known.add(id);
@@ -97,7 +97,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toHaveLength(1);
   });
 
-  it('goes past an object that cannot be removed', async () => {
+  it('continues after an object that cannot be removed', async () => {
     const { orphans, put, left, storage } = await place();
     const keys = [1, 2, 3].map(() => `video/${newId()}-1v.mp4`);
     for (const key of keys) await put(key, 2 * DAY);
@@ -111,7 +111,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toEqual([stuck]);
   });
 
-  it('asks about many objects in small batches', async () => {
+  it('queries the database for many objects in small batches', async () => {
     const { orphans, questions, put, left } = await place();
     for (let n = 0; n < 250; n++) await put(`video/${newId()}-1v.mp4`, 2 * DAY);
     expect(await orphans.sweep()).toBe(250);
@@ -119,7 +119,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toEqual([]);
   });
 
-  it('ends in the middle when the gateway stops, or leads no more', async () => {
+  it('stops in the middle when the gateway stops or no longer leads', async () => {
     const { orphans, put, left } = await place();
     for (let n = 0; n < 150; n++) await put(`video/${newId()}-1v.mp4`, 2 * DAY);
     expect(await orphans.sweep(() => true)).toBe(0);
@@ -128,7 +128,7 @@ describe('the orphan sweep', () => {
     expect(await left()).toHaveLength(50);
   });
 
-  it('leaves what is staged for an unfinished task, and nothing else that is old', async () => {
+  it('keeps only the staged files of unfinished tasks; other old files are removed', async () => {
     const world = await createWorld({ behaviour: () => ({ open: [{ breakAfter: 5000 }] }) });
     const { id } = await world.submit();
     await world.reaches(id, 'storing');
@@ -144,8 +144,8 @@ describe('the orphan sweep', () => {
     expect((await storage.write(`video/${id.slice('video_'.length)}-1v.mp4`)).partial).toBe(5000);
   });
 
-  it('runs by itself, daily, and harms no video of a task', async () => {
-    // The files are of today, which the world's clock is not.
+  it('runs by itself once a day, and removes no video of a task', async () => {
+    // The files have today's date; the world's clock has another.
     const world = await createWorld({
       parts: ({ storage }) => ({
         storage: {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { aMediaRow } from '../../support/builders.ts';
 import { createWorld, type World, type WorldOptions } from '../../support/engineWorld.ts';
 
-/** The rows and the bytes that are left of a task's media. */
+/** The rows and bytes that are left of a task's media. */
 async function leftOf(world: World, id: string) {
   const rows = await world.store.mediaOf(id);
   const bytes = [];
@@ -10,7 +10,7 @@ async function leftOf(world: World, id: string) {
   return { rows: rows.length, bytes: bytes.length };
 }
 
-/** A storage and a store that say in which order bytes and rows of media go. */
+/** A storage and a store that record the order in which bytes and rows of media are removed. */
 function inOrder(order: string[]): NonNullable<WorldOptions['parts']> {
   return ({ storage, store }) => ({
     storage: {
@@ -30,7 +30,7 @@ function inOrder(order: string[]): NonNullable<WorldOptions['parts']> {
   });
 }
 
-describe('bytes go before the row that knows them, which a crash in between leaves to the sweep', () => {
+describe('bytes are removed before their row, so that the sweep can continue after a crash,', () => {
   it('when a task is deleted', async () => {
     const order: string[] = [];
     const world = await createWorld({ parts: inOrder(order) });
@@ -38,7 +38,7 @@ describe('bytes go before the row that knows them, which a crash in between leav
     expect(order).toEqual(['bytes', 'bytes', 'row', 'row']);
   });
 
-  it('when their time is over', async () => {
+  it('when their retention has ended', async () => {
     const order: string[] = [];
     const world = await createWorld({ parts: inOrder(order) });
     await world.store.putMedia([1, 2].map(() => aMediaRow({ expiresAt: world.timers.now() })));
@@ -47,7 +47,7 @@ describe('bytes go before the row that knows them, which a crash in between leav
   });
 });
 
-it('a row whose bytes cannot be removed stays, for as long as they do', async () => {
+it('and the row stays as long as its bytes cannot be removed', async () => {
   let broken = true;
   const world = await createWorld({
     parts: ({ storage }) => ({
@@ -71,7 +71,7 @@ it('a row whose bytes cannot be removed stays, for as long as they do', async ()
 });
 
 describe('deleting a task', () => {
-  it('erases its words, its video and its poster, and keeps its ledger', async () => {
+  it('erases its prompt, video and poster, and keeps its ledger', async () => {
     const world = await createWorld();
     const task = await world.ends((await world.submit('a secret')).id);
     const video = await world.store.media(task.result?.videoId ?? '');
@@ -83,7 +83,7 @@ describe('deleting a task', () => {
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, capture: 400_000 });
   });
 
-  it('erases the inputs that came with it', async () => {
+  it('erases its inputs', async () => {
     const world = await createWorld();
     const input = aMediaRow({ kind: 'input', storageKey: 'input/one.png', state: 'pending' });
     const task = await world.submit('with an image', { media: [input] });
@@ -92,7 +92,7 @@ describe('deleting a task', () => {
     expect(await world.store.media(input.id)).toBeUndefined();
   });
 
-  it('is finished by the sweep where it was interrupted', async () => {
+  it('is completed by the sweep after an interruption', async () => {
     let broken = true;
     const world = await createWorld({
       parts: ({ storage }) => ({
@@ -112,13 +112,13 @@ describe('deleting a task', () => {
     expect(await leftOf(world, task.id)).toEqual({ rows: 0, bytes: 0 });
   });
 
-  it('is refused while it is not finished', async () => {
+  it('is refused while the task is unfinished', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
     const task = await world.submit();
     await expect(world.engine.remove(task)).rejects.toMatchObject({ code: 'wrong_state', status: 409 });
   });
 
-  it('twice does no harm', async () => {
+  it('twice is harmless', async () => {
     const world = await createWorld();
     const task = await world.ends((await world.submit()).id);
     await world.engine.remove(task);
@@ -129,7 +129,7 @@ describe('deleting a task', () => {
 });
 
 describe('the sweep', () => {
-  it('removes videos and posters past their time, and no sooner', async () => {
+  it('removes videos and posters after their retention, and not earlier', async () => {
     const world = await createWorld({ settings: { retentionMs: 3_600_000 } });
     const task = await world.ends((await world.submit()).id);
     const expiresAt = task.result?.expiresAt ?? 0;
@@ -140,7 +140,7 @@ describe('the sweep', () => {
     expect((await world.task(task.id)).phase).toBe('succeeded');
   });
 
-  it('removes what a crash left pending, once no task can be at work on it', async () => {
+  it('removes pending media of a crash once no task can still work on them', async () => {
     const world = await createWorld();
     const row = aMediaRow({ state: 'pending', storageKey: 'input/left.png', createdAt: world.timers.now() });
     await world.store.putMedia([row]);
@@ -150,7 +150,7 @@ describe('the sweep', () => {
     expect(await world.store.media(row.id)).toBeUndefined();
   });
 
-  it('goes past rows that cannot be removed, however many they are', async () => {
+  it('continues after rows that cannot be removed, however many there are', async () => {
     const world = await createWorld({
       parts: ({ storage }) => ({
         storage: {
@@ -174,7 +174,7 @@ describe('the sweep', () => {
     expect(left.map(({ id }) => id).sort()).toEqual(stuck.map(({ id }) => id).sort());
   });
 
-  it('goes through more than one batch', async () => {
+  it('removes more than one batch', async () => {
     const world = await createWorld();
     const rows = Array.from({ length: 250 }, () => aMediaRow({ expiresAt: world.timers.now() }));
     await world.store.putMedia(rows);

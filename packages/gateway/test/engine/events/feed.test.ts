@@ -12,7 +12,7 @@ import { connect } from '../../support/servers/database.ts';
 
 const log = pino({ level: process.env.LOG ?? 'silent' });
 
-/** A store that a test answers for. */
+/** A store whose answers the test gives. */
 function scriptedReader() {
   const asked: string[][] = [];
   const answers: { resolve: (tasks: readonly Task[]) => void; reject: (error: Error) => void }[] = [];
@@ -33,7 +33,7 @@ function scriptedReader() {
   };
 }
 
-/** Several turns: more than the feed waits between what it does. */
+/** More turns of the event loop than the feed ever waits between two steps. */
 async function settled(): Promise<void> {
   for (let turns = 0; turns < 6; turns++) await turn();
 }
@@ -41,7 +41,7 @@ async function settled(): Promise<void> {
 const versions = (changes: readonly Change[]): number[] => changes.map(({ task }) => task.version);
 
 describe('a feed', () => {
-  it('tells what this node does to those who watch the task, and to those who watch all', () => {
+  it('reports what this node does to those who watch the task, and to those who watch everything', () => {
     const feed = createFeed();
     const [task, other] = [aTask(), aTask()];
     const all: Change[] = [];
@@ -57,7 +57,7 @@ describe('a feed', () => {
     expect([all.length, ofTask.length]).toEqual([4, 2]);
   });
 
-  it('tells what others did to those who watch the task alone, and to caches before anything is read', async () => {
+  it('reports what other nodes did only to those who watch the task, and to caches before anything is read', async () => {
     const { reader, asked, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     const task = aTask({ version: 3 });
@@ -79,7 +79,7 @@ describe('a feed', () => {
     expect(stale.at(-1)).toBe('video_of_ours');
   });
 
-  it('reads a task once at a time, and once more where it changed meanwhile', async () => {
+  it('reads a task once at a time, and again if it changed in the meantime', async () => {
     const { reader, asked, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     const tasks = [aTask({ version: 2 }), aTask({ version: 2 })];
@@ -103,7 +103,7 @@ describe('a feed', () => {
     expect(versions(seen)).toEqual([2, 2, 3]);
   });
 
-  it('never goes back to an older version, and tells none twice because of others', async () => {
+  it('never reports an older version, and never reports a version twice because of other nodes', async () => {
     const { reader, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     const task = aTask({ version: 2 });
@@ -118,12 +118,12 @@ describe('a feed', () => {
     await answer({ ...task, version: 5 });
     feed.publish({ task: { ...task, version: 4 }, transition: false });
     expect(versions(seen)).toEqual([5]);
-    // Progress is of the version that it is progress of.
+    // Progress belongs to a version.
     feed.publish({ task: { ...task, version: 5 }, transition: false });
     expect(versions(seen)).toEqual([5, 5]);
   });
 
-  it('reads again what could not be read for as long as somebody waits', async () => {
+  it('retries a failed read for as long as somebody waits for the task', async () => {
     const { reader, asked, fail, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     const [task, left] = [aTask({ version: 2 }), aTask({ version: 2 })];
@@ -141,7 +141,7 @@ describe('a feed', () => {
     expect(asked).toEqual([[task.id, left.id], [task.id]]);
   });
 
-  it('goes on where a listener fails', async () => {
+  it('continues after a listener that throws', async () => {
     const { reader, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     const [bad, good] = [aTask(), aTask()];
@@ -160,7 +160,7 @@ describe('a feed', () => {
     expect(versions(seen)).toEqual([1, 2]);
   });
 
-  it('reads everything that is waited for in parts of a bounded size', async () => {
+  it('reads all awaited tasks in parts of limited size', async () => {
     const { reader, asked, answer } = scriptedReader();
     const feed = createFeed({ reader, log });
     for (let index = 0; index < 1200; index++) feed.onTask(`video_${index}`, () => undefined);
@@ -179,13 +179,13 @@ interface FeedNode {
   readonly feed: Feed;
   readonly db: Client;
   readonly keysForgotten: () => number;
-  /** Moves a task, and tells it in the same transaction, as the store does. */
+  /** Moves a task, and notifies in the same transaction, as the store does. */
   move(task: Task): Promise<void>;
-  /** Waits as a long-poll does. Resolves with the version heard of. */
+  /** Waits as a long-poll does. Resolves with the version that was reported. */
   watch(id: string): { versions: number[]; reaches(version: number): Promise<void> };
 }
 
-/** Nodes over a table of tasks in one database. */
+/** Nodes over one table of tasks in one database. */
 async function feedNodes(count: number): Promise<FeedNode[]> {
   const { url, db: first } = await clusterDatabase();
   await first.query('create table tasks (id text primary key, task json not null)');
@@ -237,7 +237,7 @@ async function feedNode(url: string): Promise<FeedNode> {
 }
 
 describe('nodes on one database', () => {
-  it('wake who waits at one for what another moves', async () => {
+  it('wake a client that waits at one node for a task that another node moves', async () => {
     const [one, other] = await feedNodes(2);
     if (!one || !other) throw new Error('two nodes');
     const task = aTask();
@@ -250,7 +250,7 @@ describe('nodes on one database', () => {
     expect(waiting.versions).toEqual([...waiting.versions].sort((a, b) => a - b));
   });
 
-  it('find what happened while a session was lost', async () => {
+  it('find what happened while a lease was lost', async () => {
     const [one, other] = await feedNodes(2);
     if (!one || !other) throw new Error('two nodes');
     const task = aTask();
@@ -258,7 +258,7 @@ describe('nodes on one database', () => {
     const waiting = other.watch(task.id);
     const stale: (string | undefined)[] = [];
     other.feed.onInvalidate((id) => stale.push(id));
-    // The moment the session is lost, before it is joined again: nobody listens then.
+    // The moment after the lease was lost and before the node has rejoined: nobody listens.
     const moved = new Promise<void>((resolve, reject) => {
       other.node.onLease((event) => {
         if (event === 'lost') one.move({ ...task, version: 2 }).then(resolve, reject);
@@ -276,7 +276,7 @@ describe('nodes on one database', () => {
     expect(one.keysForgotten()).toBe(0);
   });
 
-  it('forget keys that another changed', async () => {
+  it('invalidate keys that another node changed', async () => {
     const [one, other] = await feedNodes(2);
     if (!one || !other) throw new Error('two nodes');
     one.node.broadcast({ kind: 'keys' });

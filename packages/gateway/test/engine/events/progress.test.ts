@@ -20,8 +20,8 @@ function sharing({ shared = true } = {}) {
   };
 }
 
-describe('progress that is told to other nodes', () => {
-  it('waits half a second, and is the newest of each task then', () => {
+describe('progress that is sent to other nodes', () => {
+  it('waits for half a second, and then only the latest of each task is sent', () => {
     const { progress, cluster, timers, pass } = sharing();
     const in10s = timers.now() + 10_000;
     progress.update('one', { percent: 10, expectedAt: in10s });
@@ -43,11 +43,11 @@ describe('progress that is told to other nodes', () => {
     expect(cluster.told).toHaveLength(1);
     progress.update('one', { percent: 30, expectedAt: in10s });
     pass(500);
-    // Overdue is nothing left, not less than nothing.
+    // An overdue task has nothing left, not less than nothing.
     expect(cluster.told[1]).toEqual({ kind: 'progress', tasks: [['one', 30, 0]] });
   });
 
-  it('goes in parts, so that transitions do not wait behind it', () => {
+  it('is sent in parts, so that transitions do not wait behind it', () => {
     const { progress, cluster, pass } = sharing();
     for (let index = 0; index < 1001; index++) {
       progress.update(`task ${index}`, { percent: 1, expectedAt: undefined });
@@ -58,7 +58,7 @@ describe('progress that is told to other nodes', () => {
     ]);
   });
 
-  it('stays here where there are no others', () => {
+  it('is not sent if there are no other nodes', () => {
     const { progress, cluster, timers } = sharing({ shared: false });
     progress.update('one', { percent: 10, expectedAt: undefined });
     progress.transferred('one', { percent: 10, expectedAt: undefined });
@@ -67,7 +67,7 @@ describe('progress that is told to other nodes', () => {
     expect(progress.of('one')).toBeUndefined();
   });
 
-  it('is not told in a lease that came after', () => {
+  it('is not sent under a later lease', () => {
     const { progress, cluster, feed, pass } = sharing();
     progress.update('one', { percent: 10, expectedAt: undefined });
     feed.invalidateAll();
@@ -76,8 +76,8 @@ describe('progress that is told to other nodes', () => {
   });
 });
 
-describe('progress that other nodes tell', () => {
-  it('is counted from when it is heard, whatever their clocks say', () => {
+describe('progress from other nodes', () => {
+  it('is counted from the time of its arrival, whatever the clocks of the nodes say', () => {
     const { progress, timers, hear } = sharing();
     timers.setWallClock(3_600_000);
     hear('one', 40, 7000);
@@ -85,7 +85,7 @@ describe('progress that other nodes tell', () => {
     expect(progress.of('two')).toBeUndefined();
   });
 
-  it('never falls, also as the task goes from one to another', () => {
+  it('never falls, even if the task moves to another node', () => {
     const { progress, hear } = sharing();
     hear('one', 40);
     hear('one', 20);
@@ -99,7 +99,7 @@ describe('progress that other nodes tell', () => {
     expect(progress.of('two')).toBeUndefined();
   });
 
-  it('is forgotten with the lease, and kept when a single task changes', () => {
+  it('is dropped with the lease, but kept when a single task changes', () => {
     const { progress, feed, hear } = sharing();
     hear('one', 40);
     feed.invalidate('one');
@@ -108,7 +108,7 @@ describe('progress that other nodes tell', () => {
     expect(progress.of('one')).toBeUndefined();
   });
 
-  it('is kept for so many tasks, those that were heard of last', () => {
+  it('is kept only for a limited number of tasks, the most recent ones', () => {
     const { progress, hear } = sharing();
     for (let index = 0; index < 50_000; index++) hear(`task ${index}`, 1);
     hear('task 0', 2);
@@ -118,7 +118,7 @@ describe('progress that other nodes tell', () => {
     expect(progress.of('task 2')?.percent).toBe(1);
   });
 
-  it('is nothing of what else they tell', () => {
+  it('is not taken from other messages', () => {
     const { progress, cluster } = sharing();
     cluster.hear({ kind: 'moved', tasks: [['one', 2]] });
     expect(progress.of('one')).toBeUndefined();

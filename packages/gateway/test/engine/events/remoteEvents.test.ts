@@ -17,7 +17,7 @@ function connected() {
   return { cluster, stale, end, forgotten: () => forgotten };
 }
 
-it('what another node moved is not answered from this one’s caches any more', () => {
+it('a task that another node moved is no longer answered from this node’s caches', () => {
   const { cluster, stale, forgotten } = connected();
   cluster.hear({
     kind: 'moved',
@@ -30,14 +30,14 @@ it('what another node moved is not answered from this one’s caches any more', 
   expect(forgotten()).toBe(0);
 });
 
-it('keys that another node made or revoked are read again', () => {
+it('keys that another node created or revoked are read again', () => {
   const { cluster, stale, forgotten } = connected();
   cluster.hear({ kind: 'keys' });
   expect(forgotten()).toBe(1);
   expect(stale).toEqual([]);
 });
 
-it('nothing else that nodes tell touches the caches', () => {
+it('no other message of nodes touches the caches', () => {
   const { cluster, stale, forgotten } = connected();
   cluster.hear({ kind: 'leaving' });
   cluster.hear({ kind: 'shares', account: 'one' });
@@ -45,7 +45,7 @@ it('nothing else that nodes tell touches the caches', () => {
   expect([stale, forgotten()]).toEqual([[], 0]);
 });
 
-it('nothing is believed that was read before a lease was lost, nor before there was one again', () => {
+it('nothing that was read before a lease was lost, or while there was none, is trusted', () => {
   const { cluster, stale, forgotten } = connected();
   cluster.lose();
   expect([stale, forgotten()]).toEqual([[undefined], 1]);
@@ -53,7 +53,7 @@ it('nothing is believed that was read before a lease was lost, nor before there 
   expect([stale, forgotten()]).toEqual([[undefined, undefined], 2]);
 });
 
-it('nothing is heard once it is ended', () => {
+it('no message is handled after the end', () => {
   const { cluster, stale, forgotten, end } = connected();
   end();
   cluster.hear({ kind: 'keys' });

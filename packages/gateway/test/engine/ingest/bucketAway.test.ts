@@ -18,13 +18,13 @@ afterAll(closeBuckets);
 
 const HOUR = 3_600_000;
 
-/** The link works once, and then never again. */
+/** The link works once, and never again. */
 const ONE_LINK: Behaviour = {
   open: ['whole', { error: 'result_lost' }],
   resultExpiresAt: START_OF_TIME + 60_000,
 };
 
-/** A world whose media is in a real bucket behind a way that can be cut. */
+/** A world whose media is in a real bucket behind a connection that can be cut. */
 async function bucketWorld(behaviour: Behaviour) {
   const server = await ownS3();
   const way = await flakyServer(server);
@@ -62,8 +62,8 @@ async function expectWhole(world: World, storage: MediaStorage, id: string): Pro
   expect(await storage.stat(poster?.storageKey ?? '')).toBeDefined();
 }
 
-describe('a bucket that is away', () => {
-  it('when a video finishes, and for longer than its link lives, costs no video', {
+describe('an unavailable bucket', () => {
+  it('when a video finishes, and for longer than its link is valid, loses no video', {
     timeout: 60_000,
   }, async () => {
     const { world, storage, scratch, cut, mend } = await bucketWorld(ONE_LINK);
@@ -80,7 +80,7 @@ describe('a bucket that is away', () => {
   });
 
   it.each(['restart', 'crash'] as const)(
-    'costs no video that is whole here, whatever becomes of the process: %s',
+    'loses no complete video that is staged here, whatever happens to the process: %s',
     { timeout: 60_000 },
     async (end) => {
       const { world, parts, storage, cut, mend } = await bucketWorld(ONE_LINK);
@@ -96,7 +96,7 @@ describe('a bucket that is away', () => {
     },
   );
 
-  it('holds up no download that a restart interrupted', { timeout: 60_000 }, async () => {
+  it('does not delay a download that a restart interrupted', { timeout: 60_000 }, async () => {
     const { world, parts, storage, cut, mend } = await bucketWorld({
       open: [{ breakAfter: 5000 }, 'whole', { error: 'result_lost' }],
     });
@@ -111,7 +111,7 @@ describe('a bucket that is away', () => {
     await expectWhole(next, storage(), id);
   });
 
-  it('when a crash came after the upload does not make a lost link lose it', {
+  it('after a crash that followed the upload, with an expired link, loses no video', {
     timeout: 60_000,
   }, async () => {
     const { world, parts, storage, cut, mend } = await bucketWorld(ONE_LINK);
@@ -141,7 +141,7 @@ describe('a bucket that is away', () => {
   });
 });
 
-it('staged bytes that changed on disk are fetched again, not trusted', async () => {
+it('staged bytes that changed on disk are downloaded again', async () => {
   let commits = 0;
   let digests = 0;
   const world = await createWorld({
@@ -150,7 +150,7 @@ it('staged bytes that changed on disk are fetched again, not trusted', async () 
         ...storage,
         async write(key) {
           const write = await storage.write(key);
-          // Longer than one process lives.
+          // Longer than the life of one process.
           return {
             ...write,
             commit: () => (++commits > 1 ? write.commit() : Promise.reject(new Error('no'))),

@@ -13,7 +13,7 @@ import { tempFolder } from '../../support/tempFolder.ts';
 const MIB = 2 ** 20;
 const VIDEO = fakeVideo({ name: 'this one', duration: 4 });
 
-/** An upstream that gives one thing, and how often it was asked and how much was taken of it. */
+/** An upstream with one result, which counts the requests and the bytes that were read. */
 function upstreamGiving(make: (offset: number) => OpenedResult) {
   const seen = { asked: 0 };
   const provider = <P extends object>(recording: P) => ({
@@ -26,46 +26,43 @@ function upstreamGiving(make: (offset: number) => OpenedResult) {
   return { seen, provider };
 }
 
-describe('a video that is larger than it may be', () => {
+describe('a video above the size limit', () => {
   it.each<[string, (taken: { bytes: number }) => OpenedResult]>([
     ['has no end', (taken) => ({ stream: endless(taken), offset: 0 })],
     ['says so', (taken) => ({ stream: endless(taken), offset: 0, bytes: 100 * MIB })],
     ['says less than it gives', (taken) => ({ stream: endless(taken), offset: 0, bytes: 1000 })],
-  ])(
-    'fails its task, which is not charged, and leaves nothing on the disk: one that %s',
-    async (_what, make) => {
-      const taken = { bytes: 0 };
-      const { seen, provider } = upstreamGiving(() => make(taken));
-      const root = await tempFolder();
-      const world = await createWorld({
-        provider,
-        settings: { maxVideoBytes: MIB },
-        parts: () => ({ storage: createFileStorage({ root }) }),
-      });
-      const task = await world.ends((await world.submit()).id);
-      expect(task.error).toMatchObject({
-        reason: 'result_lost',
-        message: expect.stringMatching(/larger than/),
-      });
-      expect(task.attempt?.detail).toMatch(/ONETAKE_MAX_VIDEO_MB/);
-      expect(await world.ledger(task.id)).toHaveProperty('release');
-      expect(seen.asked).toBe(1);
-      expect(taken.bytes).toBeLessThanOrEqual(2 * MIB);
-      expect((await readdir(join(root, 'video'))).filter((name) => name.endsWith('.part'))).toEqual([]);
-    },
-  );
+  ])('fails its task without a charge and leaves nothing on the disk: one that %s', async (_what, make) => {
+    const taken = { bytes: 0 };
+    const { seen, provider } = upstreamGiving(() => make(taken));
+    const root = await tempFolder();
+    const world = await createWorld({
+      provider,
+      settings: { maxVideoBytes: MIB },
+      parts: () => ({ storage: createFileStorage({ root }) }),
+    });
+    const task = await world.ends((await world.submit()).id);
+    expect(task.error).toMatchObject({
+      reason: 'result_lost',
+      message: expect.stringMatching(/larger than/),
+    });
+    expect(task.attempt?.detail).toMatch(/ONETAKE_MAX_VIDEO_MB/);
+    expect(await world.ledger(task.id)).toHaveProperty('release');
+    expect(seen.asked).toBe(1);
+    expect(taken.bytes).toBeLessThanOrEqual(2 * MIB);
+    expect((await readdir(join(root, 'video'))).filter((name) => name.endsWith('.part'))).toEqual([]);
+  });
 
-  it('is one by what was asked for: far above what providers deliver, and far below a disk', () => {
+  it('is measured by the request: the limit is far above what providers deliver and far below a disk', () => {
     expect(videoLimitOf({ duration: 4, width: 1280, height: 720 })).toBeGreaterThan(256 * MIB);
     expect(videoLimitOf({ duration: 20, width: 3840, height: 2160 })).toBeLessThan(2048 * MIB);
   });
 });
 
-describe('a disk without room', () => {
+describe('a full disk', () => {
   const spaceOf = (free: () => number) =>
     createDiskSpace({ folder: '/', reserveBytes: 100 * MIB, freeOn: async () => free() });
 
-  it('keeps a video waiting, not lost, and has it once there is room', async () => {
+  it('makes a video wait, which is stored once there is space', async () => {
     let free = 120 * MIB;
     const { provider } = upstreamGiving((offset) => ({
       stream: Readable.from([VIDEO.subarray(offset)]),
@@ -85,7 +82,7 @@ describe('a disk without room', () => {
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('is looked at again and again while a long video comes', async () => {
+  it('is checked again and again during a long download', async () => {
     let looks = 0;
     const storage = createFileStorage({
       root: await tempFolder(),
@@ -101,7 +98,7 @@ describe('a disk without room', () => {
     expect(taken.bytes).toBeLessThan(200 * MIB);
   });
 
-  it('is told by the check that readiness asks', async () => {
+  it('is reported by the readiness check', async () => {
     const storage = createFileStorage({ root: await tempFolder(), space: spaceOf(() => 99 * MIB) });
     await expect(storage.check()).rejects.toThrow('99 MiB free');
   });
@@ -114,7 +111,7 @@ describe('a disk without room', () => {
   });
 });
 
-/** Bytes without an end, and how many were taken. */
+/** Endless bytes, which counts how many were read. */
 function endless(taken: { bytes: number }): Readable {
   const piece = Buffer.alloc(256 * 1024, 7);
   return Readable.from(

@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.ts';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
-/** As quick as the stand-in here. */
+/** As fast as the simulator. */
 const QUICK_MODELS = `
 models:
   seedance-1.0-pro: { typical: { medianSeconds: 1, p90Seconds: 2 } }
@@ -33,7 +33,7 @@ afterAll(async () => {
   await simulators.close();
 });
 
-/** The task once it is over, whichever way. */
+/** The task after its end, successful or not. */
 async function over(body: Record<string, unknown>): Promise<Json> {
   const { body: submitted } = await gateway.submit({ ...ASKED, ...body });
   for (;;) {
@@ -44,7 +44,7 @@ async function over(body: Record<string, unknown>): Promise<Json> {
 
 const videos = () => join(gateway.dataDir, 'media', 'video');
 
-/** What callers are given, as it comes and as it measures. */
+/** What callers get: the headers and the measured video. */
 async function given(task: Json) {
   const response = await gateway.call(`/v1/video/generations/${task.task_id}/content`);
   const bytes = Buffer.from(await response.arrayBuffer());
@@ -60,7 +60,7 @@ describe('an upstream that delivers another container', { timeout: 60_000 }, () 
     ['webm', { model: 'seedance-1.5-pro', generate_audio: true }, { videoCodec: 'vp9', audioCodec: 'opus' }],
     ['mov', { model: 'seedance-1.5-pro', generate_audio: true }, { videoCodec: 'h264', audioCodec: 'aac' }],
     ['mov', {}, { videoCodec: 'h264' }],
-  ])('is given as MP4, its packets as they were: %s %j', async (form, asked, codecs) => {
+  ])('is stored as MP4 with unchanged packets: %s %j', async (form, asked, codecs) => {
     const task = await over({ ...asked, prompt: `a paper boat [${form}]` });
     expect(task.error).toBeUndefined();
     expect(task).toMatchObject({ status: 'succeeded', format: 'mp4', video_codec: codecs.videoCodec });
@@ -74,14 +74,14 @@ describe('an upstream that delivers another container', { timeout: 60_000 }, () 
       task.bytes,
     ]);
     expect(probe.duration).toBeCloseTo(4, 1);
-    // The index ahead of the data.
+    // The index comes before the data.
     expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
     expect(
       gateway.log.some((line) => line.includes('video.remuxed') && line.includes(task.task_id.slice(6))),
     ).toBe(true);
   });
 
-  it('is remuxed again where its stored bytes were damaged', async () => {
+  it('is remuxed again after its stored bytes were damaged', async () => {
     const task = await over({ prompt: 'a paper boat [mov]' });
     const { bytes } = await given(task);
     const [name = ''] = (await readdir(videos())).filter((file) => file.includes(task.task_id.slice(6)));
@@ -90,21 +90,21 @@ describe('an upstream that delivers another container', { timeout: 60_000 }, () 
       const response = await gateway.call(`/v1/video/generations/${task.task_id}/content`);
       expect(bytes.equals(Buffer.from(await response.arrayBuffer()))).toBe(true);
     });
-    // It is removed once the other is the truth.
+    // It is removed once the other one is stored.
     await eventually(async () => expect(await readdir(videos())).not.toContain(name));
   });
 
-  it('a page in place of a video is a clear failure that costs nothing', async () => {
+  it('a web page instead of a video is a clear failure without a charge', async () => {
     const task = await over({ prompt: 'a paper boat [page]' });
     expect(task).toMatchObject({ status: 'failed', error: { reason: 'result_unusable', code: 502 } });
     expect(task.error.message).toContain('not charged');
     expect(task.usage).toBeUndefined();
-    // The operator is told what came.
+    // The operator sees what was delivered.
     expect(gateway.log.join('')).toContain('No video here');
     expect((await gateway.call(`/v1/video/generations/${task.task_id}/content`)).status).toBe(409);
   });
 
-  it('a shorter video is announced, and charged, as what it is', async () => {
+  it('a shorter video is reported, and charged, as it is', async () => {
     const whole = await over({ prompt: 'a paper boat' });
     const half = await over({ prompt: 'a paper boat [short]' });
     expect(half).toMatchObject({ status: 'succeeded', duration: 2, usage: { seconds: 2 } });

@@ -9,7 +9,7 @@ import { readAll } from '../../support/http/readAll.ts';
 
 const MP4 = 'MP4:';
 
-/** Takes every file for a WebM but those that it has made; `remux` says how often that fails first, and in which way. */
+/** Treats every file except its own as a WebM; `remux` says how often and how that fails at first. */
 function webmInspector(remux: VideoInspector['remux']): VideoInspector {
   return {
     ...fakeInspector,
@@ -29,7 +29,7 @@ const good: VideoInspector['remux'] = async (path, outPath) => {
   return { ok: true };
 };
 
-/** Half a file, and the child is gone. */
+/** Half a file, and then the child is gone. */
 const dying: VideoInspector['remux'] = async (_path, outPath) => {
   await writeFile(outPath, MP4);
   throw new NativeCrash(null, 'SIGKILL', '');
@@ -44,12 +44,12 @@ async function expectMp4(world: World, id: string): Promise<void> {
   expect(bytes.toString('latin1', 0, 4)).toBe(MP4);
   expect([task.result?.bytes, task.result?.sha256]).toEqual([row?.bytes, row?.sha256]);
   expect(task.result?.bytes).toBe(bytes.length);
-  // Nothing stays staged, neither what was fetched nor what was made of it.
+  // Nothing stays staged: neither the download nor the remuxed file.
   expect((await world.storage.write(key)).partial).toBe(0);
   expect((await world.storage.write(laterKey(key, 'remuxed'))).partial).toBe(0);
 }
 
-it('a child that dies while it remuxes is no verdict: it is done again, without the upstream', async () => {
+it('a child that dies while it remuxes decides nothing: the video is remuxed again, without the upstream', async () => {
   const tries = [dying, dying, good];
   const world = await createWorld({
     parts: () => ({ inspector: webmInspector((...given) => (tries.shift() ?? good)(...given)) }),
@@ -60,7 +60,7 @@ it('a child that dies while it remuxes is no verdict: it is done again, without 
 });
 
 it.each(['remuxed', 'stored'] as const)(
-  'a crash before the video is %s costs no other fetch',
+  'a crash before the video is %s causes no second download',
   async (before) => {
     let remuxed = 0;
     const inspector = (remux: VideoInspector['remux']) =>
@@ -93,7 +93,7 @@ it.each(['remuxed', 'stored'] as const)(
   },
 );
 
-it('what cannot become an MP4 fails at once, says so, and costs nothing', async () => {
+it('a file that cannot become an MP4 fails at once, with a clear message and without a charge', async () => {
   const verdict = { ok: false, problem: 'not_mp4', detail: 'vp8 is no codec of MP4' } as const;
   const world = await createWorld({ parts: () => ({ inspector: webmInspector(async () => verdict) }) });
   const task = await world.ends((await world.submit()).id);

@@ -16,16 +16,16 @@ import { tempFolder } from '../../support/tempFolder.ts';
 
 const opens = ({ upstream }: World) => upstream.count('open');
 
-/** The link works once, and is past its time soon after. */
+/** The link works once, and expires soon after. */
 const ONE_LINK = () => ({
   open: ['whole', { error: 'result_lost' }] as const,
   resultExpiresAt: START_OF_TIME + 60_000,
 });
 
-/** More than a video that was looked at and is bad would be given. */
+/** More than the patience for a video that was checked and is bad. */
 const TIMES = 10;
 
-/** Fails so often, and works from then on. */
+/** Fails so often, and works after that. */
 function failing(times: number, error: () => Error): () => void {
   let left = times;
   return () => {
@@ -36,7 +36,7 @@ function failing(times: number, error: () => Error): () => void {
 const system = (code: string) => () => Object.assign(new Error(`${code}: no`), { code });
 const away = () => new OnetakeError('storage_unavailable', 503, 'The storage is away.');
 
-/** Parts in which something goes wrong a few times. */
+/** Parts that fail a few times. */
 type Trouble = (fail: () => void, parts: EngineParts) => Partial<EngineParts>;
 
 const inspecting =
@@ -80,7 +80,7 @@ const storing: Trouble = (fail, { store }) => ({
   },
 });
 
-describe('trouble of our own costs no video, however long it lasts and whatever becomes of the link', () => {
+describe('problems of this gateway lose no video, however long they last and whatever happens to the link', () => {
   it.each<[string, Trouble, () => Error]>([
     ['no descriptors for the checker', inspecting('probe'), system('EMFILE')],
     ['no memory for the checker', inspecting('probe'), system('ENOMEM')],
@@ -98,7 +98,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toBeUndefined();
     expect(opens(world)).toBe(1);
-    // Nor is it asked anything: its word says nothing about our disk.
+    // The upstream is not asked either: its answer says nothing about our disk.
     expect(world.upstream.count('ask')).toBe(1);
     expect(task.completedAt).toBeGreaterThan(START_OF_TIME + 60_000);
   });
@@ -106,7 +106,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
   it.each<[string, Trouble, () => Error]>([
     ['a full disk', writing('append'), system('ENOSPC')],
     ['a disk that cannot note anything', writing('writeNote'), system('EIO')],
-  ])('%s: the upstream is asked again for as long as it is patient', async (_what, trouble, error) => {
+  ])('%s: the upstream is asked again until the patience ends', async (_what, trouble, error) => {
     const fail = failing(TIMES, error);
     const world = await createWorld({
       behaviour: () => ({ resultExpiresAt: START_OF_TIME }),
@@ -116,7 +116,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
     expect(task.error).toBeUndefined();
   });
 
-  it('a gateway without descriptors for a connection', async () => {
+  it('no descriptors for a connection', async () => {
     const fail = failing(TIMES, system('EMFILE'));
     const world = await createWorld({
       behaviour: () => ({ resultExpiresAt: START_OF_TIME }),
@@ -131,7 +131,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
     expect((await world.ends((await world.submit()).id)).error).toBeUndefined();
   });
 
-  it('ends with the patience, and says whose trouble it was', async () => {
+  it('end with the patience, and the error names the cause', async () => {
     const world = await createWorld({
       behaviour: ONE_LINK,
       settings: { downloadPatienceMs: 7_200_000 },
@@ -143,7 +143,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
     expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(7_200_000);
   });
 
-  it('an account that is missing in the configuration: its videos come when it is back', async () => {
+  it('an account missing in the configuration: its videos are stored when it is back', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: [{ error: 'upstream_unavailable' }, 'whole'] }),
     });
@@ -158,7 +158,7 @@ describe('trouble of our own costs no video, however long it lasts and whatever 
   });
 });
 
-/** An inspector with real children, its upstream's video a real one. */
+/** An inspector with real children, and an upstream with a real video. */
 async function realWorld(disturb: (pool: NativePool) => NativePool) {
   const path = join(await tempFolder(), 'video.mp4');
   await makeVideo(path, {});
@@ -185,7 +185,7 @@ async function realWorld(disturb: (pool: NativePool) => NativePool) {
   return world;
 }
 
-/** Does `harm` to the child of each of the first jobs, once it has one. */
+/** Does `harm` to the child of each of the first jobs, as soon as it runs. */
 const harming =
   (times: number, harm: (pid: number) => void, more: RunOptions = {}) =>
   (native: NativePool): NativePool => {
@@ -203,7 +203,7 @@ const harming =
   };
 
 describe.runIf(tellsChildren)('a checker', () => {
-  it('that is killed each time costs no video, and not even its poster', async () => {
+  it('that is killed every time loses no video and no poster', async () => {
     const world = await realWorld(harming(5, (pid) => process.kill(pid, 'SIGKILL')));
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toBeUndefined();
@@ -211,7 +211,7 @@ describe.runIf(tellsChildren)('a checker', () => {
     expect(opens(world)).toBe(1);
   });
 
-  it('that is frozen is ended and tried again', async () => {
+  it('that is frozen is killed and started again', async () => {
     const world = await realWorld(harming(3, (pid) => process.kill(pid, 'SIGSTOP'), { timeoutMs: 200 }));
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toBeUndefined();

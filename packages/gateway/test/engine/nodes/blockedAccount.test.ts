@@ -36,7 +36,7 @@ it('the command line makes every node try a blocked account again', { timeout: 3
   await eventually(() =>
     expect(one.engine.waiting(first)).toMatchObject({ for: 'account_blocked', trouble: 'auth_failed' }),
   );
-  // The other node has heard of it, and why, and does not try for itself.
+  // The other node knows the state and its reason, and does not try by itself.
   await eventually(() => expect(two.engine.waiting(first)).toMatchObject({ trouble: 'auth_failed' }));
   const second = await two.submit();
   await eventually(async () =>

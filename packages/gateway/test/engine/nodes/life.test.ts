@@ -18,8 +18,8 @@ const joinedAgain = (node: Node) =>
     });
   });
 
-describe('the tasks of a node that dies', () => {
-  it('are adopted by the others, wherever they were, and none is submitted twice', async () => {
+describe('the tasks of a dead node', () => {
+  it('are adopted by the other nodes in every phase, and none is submitted twice', async () => {
     const nodes = await createNodes({
       limits: { inFlight: 4 },
       behaviour: () => ({ answers: ['in_progress'] }),
@@ -36,7 +36,7 @@ describe('the tasks of a node that dies', () => {
     expect(new Set(started.map(({ taskId }) => taskId)).size).toBe(started.length);
   });
 
-  it('end as they would have: one video, one price', async () => {
+  it('end as they would have: with one video and one price', async () => {
     let over = false;
     const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
     const dying = await nodes.join();
@@ -52,7 +52,7 @@ describe('the tasks of a node that dies', () => {
 });
 
 describe('a node that joins', () => {
-  it('takes its share of the load, though nobody died', async () => {
+  it('takes its share of the load, although no node died', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const first = await nodes.join();
     await Promise.all(Array.from({ length: 60 }, (_, n) => first.submit(`boat ${n}`)));
@@ -68,22 +68,22 @@ describe('a node that joins', () => {
   });
 });
 
-describe('videos that wait to be fetched', () => {
-  it('are shared with a node that joins, but for those that are being fetched', async () => {
+describe('videos that wait for their download', () => {
+  it('are shared with a node that joins, except those in progress', async () => {
     const nodes = await createNodes({ behaviour: () => ({ answers: ['succeeded'] }) });
     const first = await nodes.join();
     const held = first.provider.hold('open');
     const tasks = await Promise.all(Array.from({ length: 40 }, (_, n) => first.submit(`boat ${n}`)));
     for (const { id } of tasks) await nodes.until(id, phase('storing'));
     await nodes.join();
-    // The newcomer's are over; the four that the first one has begun to fetch wait on.
+    // The new node has finished its own; the four that the first node has begun wait on.
     await eventually(() => expect(first.engine.unfinished).toBeLessThanOrEqual(24));
     held.release();
     for (const { id } of tasks) expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded' });
   });
 });
 
-describe('a node that leaves', () => {
+describe('a node that shuts down', () => {
   it('hands its tasks over instead of waiting for them', async () => {
     const nodes = await createNodes({ limits: { inFlight: 3 }, behaviour: WORKING });
     const leaving = await nodes.join();
@@ -97,8 +97,8 @@ describe('a node that leaves', () => {
   });
 });
 
-describe('a node whose session is cut', () => {
-  it('stops driving at once, comes back under another name, and every task ends once', async () => {
+describe('a node whose lease is cut', () => {
+  it('stops driving at once and rejoins under another name, and every task ends once', async () => {
     let over = false;
     const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
     const cutOff = await nodes.join();
@@ -115,8 +115,8 @@ describe('a node whose session is cut', () => {
     expect(nodes.upstream.count('start')).toBe(8);
   });
 
-  it('while an upstream was answering it gives the id, which it alone knows, to the next driver', async () => {
-    // Nobody can look for a lost submission here.
+  it('while an upstream answers passes the upstream id, which only it knows, to the next driver', async () => {
+    // No node can search for a lost submission here.
     const nodes = await createNodes({ behaviour: WORKING, abilities: ['cancel'] });
     const cutOff = await nodes.join();
     const held = cutOff.provider.hold('start');
@@ -133,7 +133,7 @@ describe('a node whose session is cut', () => {
     expect(nodes.upstream.count('start')).toBe(1);
   });
 
-  it('is waited for by an adopter that can ask nobody, for as long as a call may take', async () => {
+  it('is waited for by an adopter that cannot search, for as long as a call may take', async () => {
     const nodes = await createNodes({
       behaviour: WORKING,
       abilities: ['cancel'],
@@ -152,7 +152,7 @@ describe('a node whose session is cut', () => {
     expect(nodes.upstream.count('start')).toBe(1);
   });
 
-  it('accepts nothing until it is back, and says so', async () => {
+  it('accepts nothing until it has rejoined, and says so', async () => {
     const nodes = await createNodes();
     const node = await nodes.join();
     const refused = new Promise<unknown>((resolve) => {
@@ -168,7 +168,7 @@ describe('a node whose session is cut', () => {
   });
 });
 
-describe('a submission whose answer was lost with its node', () => {
+describe('a submission that was lost with its node', () => {
   it('is found by the next driver and not repeated', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const dying = await nodes.join();
@@ -185,7 +185,7 @@ describe('nodes whose clocks differ by ten minutes', () => {
   it.each([
     ['ahead', 600_000],
     ['behind', -600_000],
-  ])('take over from one that is %s as from any other', async (_name, skewMs) => {
+  ])('adopt the tasks of a node that is %s as usual', async (_name, skewMs) => {
     let over = false;
     const nodes = await createNodes({
       behaviour: (prompt) => ({
@@ -213,7 +213,7 @@ describe('nodes whose clocks differ by ten minutes', () => {
 });
 
 describe('cancelling at a node that does not drive the task', () => {
-  it('ends a task that runs, and one that waits', async () => {
+  it('ends a running task and a waiting one', async () => {
     const nodes = await createNodes({ limits: { inFlight: 1 }, behaviour: WORKING });
     const driver = await nodes.join();
     const other = await nodes.join();
@@ -227,7 +227,7 @@ describe('cancelling at a node that does not drive the task', () => {
     expect(sums(await other.store.ledger(running.id))).toEqual({ hold: 400_000, release: 400_000 });
   });
 
-  it('is a 409 where the upstream cannot, and the task goes on', async () => {
+  it('is answered with 409 if the upstream cannot cancel, and the task continues', async () => {
     const nodes = await createNodes({
       behaviour: () => ({ answers: ['in_progress'], cancel: ['too_late'] }),
     });
@@ -240,7 +240,7 @@ describe('cancelling at a node that does not drive the task', () => {
     expect((await other.store.task(id))?.cancelRequestedAt).toBeUndefined();
   });
 
-  it('survives the death of the driver that was to carry it out', async () => {
+  it('survives the death of the driver that should carry it out', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const driver = await nodes.join();
     driver.provider.hold('start');
@@ -256,8 +256,8 @@ describe('cancelling at a node that does not drive the task', () => {
   });
 });
 
-describe('what one node does', () => {
-  it('is heard at the others: transitions and progress', async () => {
+describe('changes at one node', () => {
+  it('reach the other nodes: transitions and progress', async () => {
     let answer: 'in_progress' | { progress: number } | 'succeeded' = 'in_progress';
     const nodes = await createNodes({ behaviour: () => ({ answers: [answer] }) });
     const driver = await nodes.join();
@@ -279,7 +279,7 @@ describe('what one node does', () => {
     expect(other.engine.live(id)?.percent).toBe(40);
   });
 
-  it('is never older in the memory of its driver than what others have read', async () => {
+  it('are never older in the driver’s memory than what other nodes have read', async () => {
     const nodes = await createNodes({ behaviour: () => ({ answers: ['in_progress', 'succeeded'] }) });
     const driver = await nodes.join();
     const other = await nodes.join();
@@ -297,7 +297,7 @@ describe('what one node does', () => {
     }
   });
 
-  it('reaches a job through whichever node is called back', async () => {
+  it('reach a job through any node that receives the callback', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const driver = await nodes.join();
     const other = await nodes.join();

@@ -20,8 +20,8 @@ const happened = (node: Node, event: 'lost' | 'joined') =>
     });
   });
 
-describe('tasks that were asked for in a session that is lost by now', () => {
-  it('are not driven in its name, which is a dead node’s', async () => {
+describe('tasks that were read under a lease that is lost by now', () => {
+  it('are not driven under its name, which belongs to a dead node', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     const dying = await nodes.join();
     const adopted = Promise.withResolvers<void>();
@@ -52,8 +52,8 @@ describe('tasks that were asked for in a session that is lost by now', () => {
   });
 });
 
-describe('tasks that are given', () => {
-  it('to a node before it listens are found at its start', async () => {
+describe('transferred tasks', () => {
+  it('are found at the start of a node that did not listen yet', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     const rich = await nodes.join();
     await Promise.all(Array.from({ length: 40 }, () => rich.submit()));
@@ -65,7 +65,7 @@ describe('tasks that are given', () => {
     expect(second.engine.unfinished).toBe(20);
   });
 
-  it('are read once, however often it is told', async () => {
+  it('are read once, however often the message arrives', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     const former = await nodes.join();
     const answer = Promise.withResolvers<void>();
@@ -99,7 +99,7 @@ describe('tasks that are given', () => {
     await eventually(() => expect(next.engine.unfinished).toBe(1));
   });
 
-  it('after their node was told nothing are not answered by it from memory', async () => {
+  it('are not answered from memory by their new node if the message was lost', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     let late: (() => Promise<readonly string[]>) | undefined;
     const former = await nodes.join(({ store, cluster }) => ({
@@ -107,7 +107,7 @@ describe('tasks that are given', () => {
         ...store,
         async transfer(...given) {
           if (late) return [];
-          // On its way for longer than its answer is waited for.
+          // On its way for longer than anyone waits for its answer.
           late = () => store.transfer(...given);
           throw new Error('no answer in time');
         },
@@ -133,7 +133,7 @@ describe('tasks that are given', () => {
     expect(await former.engine.read(id)).toMatchObject({ phase: 'failed', error: { reason: 'cancelled' } });
   });
 
-  it('to a node that leaves go on to those who stay', async () => {
+  it('of a node that shuts down are passed on to the nodes that stay', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const leaving = await nodes.join();
     const held = leaving.provider.hold('start');
@@ -144,7 +144,7 @@ describe('tasks that are given', () => {
         (message) => message.kind === 'given' && message.to === leaving.cluster.node && resolve(),
       );
     });
-    // Has not been told that the other one leaves.
+    // It has not heard that the other node shuts down.
     const stays = await nodes.join();
     await Promise.all(Array.from({ length: 40 }, () => stays.submit()));
     await given;
@@ -156,7 +156,7 @@ describe('tasks that are given', () => {
     await left;
   });
 
-  it('by a node that leaves are also those that it accepts at the last moment', async () => {
+  it('include those that a node accepts at the last moment before it shuts down', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     const accepted = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<void>();
@@ -196,8 +196,8 @@ describe('tasks that are given', () => {
   });
 });
 
-describe('a driver that does not know that its task has another one', () => {
-  it('fails to write, and lets go', async () => {
+describe('a driver that does not know that its task has another driver', () => {
+  it('fails to write, and releases the task', async () => {
     let over = false;
     const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
     const former = await nodes.join();
@@ -217,7 +217,7 @@ describe('a driver that does not know that its task has another one', () => {
 });
 
 describe('places of an account', () => {
-  it('go with the tasks: from a dead node, from one that leaves, and from one whose session is lost', async () => {
+  it('move with the tasks: from a dead node, from one that shuts down, and from one that lost its lease', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const first = await nodes.join();
     const tasks = await Promise.all(Array.from({ length: 6 }, () => first.submit()));
@@ -239,8 +239,8 @@ describe('places of an account', () => {
   });
 });
 
-describe('whoever waits at a node whose session is lost', () => {
-  it('hears how the task ended meanwhile', async () => {
+describe('a client that waits at a node without a lease', () => {
+  it('learns how the task has ended', async () => {
     let over = false;
     const nodes = await createNodes({ behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }) });
     const driver = await nodes.join();
@@ -258,8 +258,8 @@ describe('whoever waits at a node whose session is lost', () => {
   });
 });
 
-describe('a wish to cancel that its next driver finds', () => {
-  it('is carried out though the store is away for a moment', async () => {
+describe('a cancel request that the next driver finds', () => {
+  it('is carried out although the store is unavailable for a moment', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     const dying = await nodes.join();
     const task = await dying.submit();
@@ -283,8 +283,8 @@ describe('a wish to cancel that its next driver finds', () => {
   });
 });
 
-describe('what one node does for all', () => {
-  it('goes to the next when that one dies, who also takes up what others did that die after it', async () => {
+describe('leader-only work', () => {
+  it('moves to the next node when the leader dies, including what other nodes began that die later', async () => {
     const nodes = await createNodes();
     const taken = { first: 0, second: 0 };
     let spread = 0;
@@ -308,7 +308,7 @@ describe('what one node does for all', () => {
     await eventually(() => expect(taken.second).toBe(1));
     const third = await nodes.join();
     const before = spread;
-    // Only where it sees another node it looks at what each has.
+    // A node looks at the load of each node only if it sees another node.
     await eventually(() => expect(spread).toBeGreaterThan(before));
     await third.kill();
     await eventually(() => expect(taken.second).toBe(2));

@@ -12,8 +12,8 @@ const joinedAgain = (node: Node) =>
   new Promise<void>((resolve) => {
     node.cluster.onLease((event) => event === 'joined' && resolve());
   });
-describe('a submission that waits through the end of a session', () => {
-  it('is not made in the next one: another node has made it by then', async () => {
+describe('a submission that waits while its lease ends', () => {
+  it('is not sent under the next lease: another node has sent it by then', async () => {
     const nodes = await createNodes({
       behaviour: (_prompt, id) => ({
         answers: ['in_progress'],
@@ -28,7 +28,7 @@ describe('a submission that waits through the end of a session', () => {
     const searching = cutOff.provider.hold('find');
     started.release();
     await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lostId);
-    // Looks like the lost one, whose search it waits for.
+    // Looks like the lost one, so it waits for that search.
     const { id } = await cutOff.submit();
     await nodes.until(id, phase('submitting'));
     const other = await nodes.join();
@@ -45,8 +45,8 @@ describe('a submission that waits through the end of a session', () => {
   });
 });
 
-describe('two submissions on two nodes that look alike', () => {
-  it('have a job each, though one is looked for while the other is on its way', async () => {
+describe('two similar submissions on two nodes', () => {
+  it('have one job each, although one is searched for while the other is being sent', async () => {
     let lostId = '';
     const nodes = await createNodes({
       behaviour: (_prompt, id) => ({
@@ -66,7 +66,7 @@ describe('two submissions on two nodes that look alike', () => {
     }));
     const listed = Promise.withResolvers<void>();
     const listing = Promise.withResolvers<void>();
-    // An upstream that tells jobs apart by what they ask for alone.
+    // This upstream tells jobs apart only by their request.
     seeker.provider.find = async ({ isKnown }) => {
       listing.resolve();
       await listed.promise;
@@ -104,7 +104,7 @@ describe('two submissions on two nodes that look alike', () => {
     expect(found).toMatchObject({ phase: 'running', attempt: { number: 2, upstreamId: 'one-3' } });
   });
 
-  it('are left as they are by a node that leaves while it waits to look', async () => {
+  it('stay unchanged when their node shuts down while it waits to search', async () => {
     let lostId = '';
     const nodes = await createNodes({
       behaviour: (_prompt, id) => ({

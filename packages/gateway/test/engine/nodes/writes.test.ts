@@ -9,7 +9,7 @@ import { createNodes } from '../../support/nodes/world.ts';
 const WORKING = () => ({ answers: ['in_progress'] }) as const;
 const away = () => new OnetakeError('store_unavailable', 503, 'The database is away.');
 
-/** A store that makes a move and loses the answer, the first time that `is` says so; `then` happens in between. */
+/** A store that makes a move and loses the answer, the first time that `is` is true; `then` runs in between. */
 function losing(
   store: Store,
   is: (move: Move) => boolean,
@@ -31,7 +31,7 @@ function losing(
 }
 
 describe('a write whose answer is lost', () => {
-  it('is not answered from memory as it was before, and whoever waits hears of it', async () => {
+  it('is not answered from the old state in memory, and waiting clients are informed', async () => {
     const nodes = await createNodes({ limits: { inFlight: 0 } });
     const node = await nodes.join(({ store }) => ({
       store: losing(store, ({ task }) => task.phase === 'failed'),
@@ -45,7 +45,7 @@ describe('a write whose answer is lost', () => {
     expect(await heard).toMatchObject({ phase: 'failed' });
   });
 
-  it('is known again though a wish to cancel was noted on top of it', async () => {
+  it('is recognised although a cancel request was stored after it', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const other = await nodes.join();
     const driver = await nodes.join(({ store }) => ({
@@ -87,8 +87,8 @@ describe('a write whose answer is lost', () => {
   });
 });
 
-describe('an id that another node knew', () => {
-  it('is followed though the driver learns of it as it gives the submission up, and not by being told', async () => {
+describe('an upstream id that another node stored', () => {
+  it('is used although the driver learns of it only when it gives up the submission, and not by a message', async () => {
     const nodes = await createNodes({ behaviour: () => ({ start: ['answer_lost'], find: ['absent'] }) });
     let confirmed = false;
     const driver = await nodes.join(({ store }) => ({
@@ -99,7 +99,7 @@ describe('an id that another node knew', () => {
           if (!confirmed && task?.phase === 'submitting') {
             const known = { type: 'submit_confirmed', upstreamId: 'one-1', working: false } as const;
             const confirmation = move(task, known, Date.now());
-            // In this node's own name, so that it is not told.
+            // Under this node's own name, so that it gets no message.
             confirmed = confirmation !== undefined && (await store.commit(confirmation));
           }
           return store.commit(given, media);
@@ -113,8 +113,8 @@ describe('an id that another node knew', () => {
   });
 });
 
-describe('a wish to cancel that was noted at another node', () => {
-  it('is carried out though the driver learns of it as it writes a move, and not by being told', async () => {
+describe('a cancel request that another node stored', () => {
+  it('is carried out although the driver learns of it only when it writes a move, and not by a message', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     let noted = false;
     const driver = await nodes.join(({ store }) => ({
@@ -124,7 +124,7 @@ describe('a wish to cancel that was noted at another node', () => {
           if (!noted && given.task.startedAt !== undefined) {
             const task = await store.task(given.task.id);
             const wish = task && move(task, { type: 'cancel_requested' }, Date.now());
-            // In this node's own name, so that it is not told.
+            // Under this node's own name, so that it gets no message.
             noted = wish !== undefined && (await store.commit(wish));
           }
           return store.commit(given, media);
@@ -136,7 +136,7 @@ describe('a wish to cancel that was noted at another node', () => {
     expect(noted).toBe(true);
   });
 
-  it('is carried out though the store is away as the driver is told', async () => {
+  it('is carried out although the store is unavailable when the message arrives', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     let fails = 0;
     const driver = await nodes.join(({ store }) => ({

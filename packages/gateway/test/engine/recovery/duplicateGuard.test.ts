@@ -9,7 +9,7 @@ import { SETTINGS } from '../../support/engineParts.ts';
 import { createManualCluster } from '../../support/manualCluster.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
-/** Work that goes on until it is let go, and what has happened so far. */
+/** Work that runs until it is released, and a record of what has happened. */
 function stage() {
   const happened: string[] = [];
   const work = (name: string) => {
@@ -24,7 +24,7 @@ function stage() {
   return { happened, work };
 }
 
-it('a search waits for the submissions under way, and the next submission waits for the search', async () => {
+it('a search waits for the submissions in progress, and the next submission waits for the search', async () => {
   const duplicates = createDuplicateGuard();
   const { happened, work } = stage();
   const [first, second, search, late] = [work('first'), work('second'), work('search'), work('late')];
@@ -49,7 +49,7 @@ it('a search waits for the submissions under way, and the next submission waits 
   expect(happened.slice(-3)).toEqual(['search ends', 'late begins', 'late ends']);
 });
 
-it('searches run one after the other; what looks different is not held up', async () => {
+it('searches run one after the other; different requests are not delayed', async () => {
   const duplicates = createDuplicateGuard();
   const { happened, work } = stage();
   const [one, two, other] = [work('one'), work('two'), work('other')];
@@ -65,7 +65,7 @@ it('searches run one after the other; what looks different is not held up', asyn
   expect(happened.indexOf('two begins')).toBeGreaterThan(happened.indexOf('one ends'));
 });
 
-it('a search waits for a submission that has waited for the search before it', async () => {
+it('a search waits for a submission that has waited for the previous search', async () => {
   const duplicates = createDuplicateGuard();
   const { happened, work } = stage();
   const [one, late, two] = [work('one'), work('late'), work('two')];
@@ -84,7 +84,7 @@ it('a search waits for a submission that has waited for the search before it', a
   expect(happened.slice(-3)).toEqual(['late ends', 'two begins', 'two ends']);
 });
 
-it('a submission waits for every search that was asked for before its turn came', async () => {
+it('a submission waits for every search that was requested before its turn', async () => {
   const duplicates = createDuplicateGuard();
   const { happened, work } = stage();
   const [one, late, two] = [work('one'), work('late'), work('two')];
@@ -101,7 +101,7 @@ it('a submission waits for every search that was asked for before its turn came'
   expect(happened.slice(-3)).toEqual(['two ends', 'late begins', 'late ends']);
 });
 
-it('a search waits for the submissions that are left when others have ended', async () => {
+it('a search waits for the remaining submissions after others have ended', async () => {
   const duplicates = createDuplicateGuard();
   const { happened, work } = stage();
   const [first, second, search, late] = [work('first'), work('second'), work('search'), work('late')];
@@ -114,7 +114,7 @@ it('a search waits for the submissions that are left when others have ended', as
   expect(happened).not.toContain('search begins');
   second.release();
   await goesOn;
-  // Comes when the last submission has ended, and the search is under way.
+  // Arrives when the last submission has ended and the search is running.
   const submitted = duplicates.submitting('boat', late.run);
   await turn();
   expect(happened.at(-1)).toBe('search begins');
@@ -124,7 +124,7 @@ it('a search waits for the submissions that are left when others have ended', as
   expect(happened.slice(-3)).toEqual(['search ends', 'late begins', 'late ends']);
 });
 
-it('work that fails holds up nobody', async () => {
+it('work that fails delays nothing', async () => {
   const duplicates = createDuplicateGuard();
   const fails = async () => {
     throw new Error('lost');
@@ -134,10 +134,10 @@ it('work that fails holds up nobody', async () => {
   await expect(duplicates.submitting('boat', async () => 'through')).resolves.toBe('through');
 });
 
-describe('submissions of other nodes that look like a lost one', () => {
+describe('similar submissions of other nodes', () => {
   const CALL_MS = 10_000;
 
-  /** What the store tells at each look; the last answer for ever. */
+  /** What the store returns at each look; the last answer repeats. */
   function seeing(...looks: { id: string; version?: number; owner?: string }[][]) {
     const timers = createManualTimers();
     const stopping = new AbortController();
@@ -162,7 +162,7 @@ describe('submissions of other nodes that look like a lost one', () => {
     return {
       stopping,
       looked: () => looked,
-      /** What is known after so long. */
+      /** The result after so much time. */
       async after(ms: number) {
         const until = timers.now() + ms;
         await turn();
@@ -175,7 +175,7 @@ describe('submissions of other nodes that look like a lost one', () => {
     };
   }
 
-  it('are waited for until the id of each is stored', async () => {
+  it('are waited for until the upstream id of each is stored', async () => {
     const search = seeing([{ id: 'a' }, { id: 'b' }], [{ id: 'b' }], []);
     expect(await search.after(0)).toBeUndefined();
     expect(await search.after(1500)).toBeUndefined();
@@ -183,7 +183,7 @@ describe('submissions of other nodes that look like a lost one', () => {
     expect(search.looked()).toBe(3);
   });
 
-  it('are none where this node makes them itself, or where there is no other node', async () => {
+  it('do not count if this node makes them itself, or if there is no other node', async () => {
     expect(await seeing([{ id: 'a', owner: 'me' }]).after(0)).toBe(true);
     let asked = 0;
     const alone = createRemoteDuplicateGuard({
@@ -202,25 +202,25 @@ describe('submissions of other nodes that look like a lost one', () => {
     expect(asked).toBe(0);
   });
 
-  it('are lost too once they have been seen for longer than a call may take', async () => {
+  it('count as lost when they have been seen for longer than a call may take', async () => {
     const search = seeing([{ id: 'a' }]);
     expect(await search.after(CALL_MS - 1000)).toBeUndefined();
     expect(await search.after(1000)).toBe(true);
   });
 
-  it('are others where an attempt is another one', async () => {
+  it('with a new attempt are new ones', async () => {
     const search = seeing(...Array.from({ length: 8 }, () => [{ id: 'a' }]), [{ id: 'a', version: 3 }]);
     expect(await search.after(CALL_MS + 5000)).toBeUndefined();
     expect(await search.after(5000)).toBe(true);
   });
 
-  it('make the search be given up where there are ever new ones', async () => {
+  it('end the search without a result if new ones keep coming', async () => {
     const search = seeing(...Array.from({ length: 1000 }, (_, n) => [{ id: `${n}` }]));
     expect(await search.after(5 * CALL_MS - 1000)).toBeUndefined();
     expect(await search.after(1000)).toBe(false);
   });
 
-  it('are waited for no longer once the node stops', async () => {
+  it('are no longer waited for once the node stops', async () => {
     const search = seeing([{ id: 'a' }]);
     expect(await search.after(0)).toBeUndefined();
     search.stopping.abort();

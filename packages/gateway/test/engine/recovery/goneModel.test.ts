@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { aRequest } from '../../support/builders.ts';
 import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
 
-/** What the engine is told of a model that is not in the catalogue any more; a good one beside it goes on as ever. */
+/** The engine's view of a model that has left the catalogue, beside a model that is still there. */
 const GONE: WorldOptions['parts'] = ({ servedBy, upstreamRequest }) => ({
   servedBy: (account, task) => task.request.prompt !== 'gone' && servedBy(account, task),
   upstreamRequest: (task) => (task.request.prompt === 'gone' ? undefined : upstreamRequest(task)),
 });
 
-describe('a task whose model left the catalogue', () => {
-  it('is asked about, fetched and captured where it was running', async () => {
+describe('a task whose model has left the catalogue', () => {
+  it('is polled, downloaded and captured if it was running', async () => {
     const world = await createWorld();
     const { id } = await world.submit('gone');
     await world.reaches(id, 'running');
@@ -18,7 +18,7 @@ describe('a task whose model left the catalogue', () => {
     expect(await next.ledger(id)).toHaveProperty('capture');
   });
 
-  it('is cancelled upstream where its provider can', async () => {
+  it('is cancelled upstream if its provider can', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
     const { id } = await world.submit('gone');
     await world.reaches(id, 'running');
@@ -27,7 +27,7 @@ describe('a task whose model left the catalogue', () => {
     expect(next.upstream.count('cancel')).toBe(1);
   });
 
-  it('expires where it was waiting, its hold released, and holds up no other', async () => {
+  it('expires if it was waiting, its hold is released, and it delays no other task', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: (prompt) => ({ answers: [prompt === 'first' ? 'in_progress' : 'succeeded'] }),
@@ -43,7 +43,7 @@ describe('a task whose model left the catalogue', () => {
     expect(await next.ledger(id)).toMatchObject({ release: expect.any(Number) });
   });
 
-  it('is cancelled where it was waiting', async () => {
+  it('is cancelled if it was waiting', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: () => ({ answers: ['in_progress'] }),
@@ -60,7 +60,7 @@ describe('a task whose model left the catalogue', () => {
     ['found', 'answer_lost', 'succeeded'],
     ['not found', 'request_lost', 'submission_unknown'],
   ])(
-    'is looked for where its submission was lost, and not believed absent: %s',
+    'is searched for if its submission was lost, and is not believed absent: %s',
     async (_what, start, end) => {
       const world = await createWorld({
         behaviour: () => ({ start: [start], find: [{ error: 'upstream_unavailable' }, 'look'] }),

@@ -6,8 +6,8 @@ import { asNextDriver, nodeOfSeveral } from '../../support/nodes/oneOfSeveral.ts
 
 const confirmed = (upstreamId: string): Event => ({ type: 'submit_confirmed', upstreamId, working: false });
 
-describe('an id that becomes known elsewhere while a lost submission is looked for', () => {
-  /** The look number `look` is answered when another node has told the id. */
+describe('an upstream id that another node stores during the search for a lost submission', () => {
+  /** Look number `look` is answered after another node has stored the id. */
   async function toldDuring(look: number, answer: 'unknown' | 'absent') {
     const { world, cluster } = await nodeOfSeveral({
       limits: { inFlight: 1 },
@@ -41,7 +41,7 @@ describe('an id that becomes known elsewhere while a lost submission is looked f
     return { world, id };
   }
 
-  it('is not overwritten by the verdict that nobody can tell', async () => {
+  it('is not overwritten by the unknown verdict', async () => {
     const { world, id } = await toldDuring(6, 'unknown');
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
   });
@@ -51,7 +51,7 @@ describe('an id that becomes known elsewhere while a lost submission is looked f
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
   });
 
-  it('keeps its place though the upstream says that there is no such job', async () => {
+  it('keeps its place although the upstream says that there is no such job', async () => {
     const { world, id } = await toldDuring(1, 'absent');
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { number: 1 } });
     expect(world.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
@@ -59,8 +59,8 @@ describe('an id that becomes known elsewhere while a lost submission is looked f
   });
 });
 
-describe('a lost submission that another node’s may be taken for', () => {
-  /** At the looks that `twin` names, another node's submission looks like this one. */
+describe('a lost submission beside a similar one of another node', () => {
+  /** At the looks in `twin`, another node's submission looks like this one. */
   async function searching(twin: (look: number) => boolean, options: WorldOptions = {}) {
     let looks = 0;
     const { world } = await nodeOfSeveral({
@@ -81,7 +81,7 @@ describe('a lost submission that another node’s may be taken for', () => {
     return { world, id };
   }
 
-  it('is not looked for before that one’s job is known', async () => {
+  it('is not searched for before the job of the other one is known', async () => {
     const { world, id } = await searching((look) => look <= 3);
     await world.idle();
     expect(world.upstream.count('find')).toBe(0);
@@ -90,26 +90,26 @@ describe('a lost submission that another node’s may be taken for', () => {
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
   });
 
-  it('is given up without a look where there is ever another one: nobody can tell', async () => {
+  it('is given up without a search if similar ones keep coming: the outcome is unknown', async () => {
     const { world, id } = await searching(() => true);
     await world.advance(60_000);
     expect(world.upstream.count('find')).toBe(0);
     expect((await world.task(id)).error?.reason).toBe('submission_unknown');
   });
 
-  it('does not get a job that was found before one came, for as long as there is one', async () => {
+  it('rejects a job that was found while a similar submission appeared, as long as that one is open', async () => {
     const { world, id } = await searching((look) => look >= 2 && look < 70);
     await world.idle();
     expect(world.upstream.count('find')).toBe(1);
     await world.advance(49_000);
     expect((await world.task(id)).attempt?.upstreamId).toBeUndefined();
-    // Looked for once more, with no other one any more.
+    // Searched again, now without a similar submission.
     await world.advance(60_000);
     expect(world.upstream.count('find')).toBeGreaterThan(1);
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
   });
 
-  it('does not get a job that turns out to be another task’s, and goes on looking', async () => {
+  it('rejects a job that belongs to another task, and continues the search', async () => {
     const { world, cluster } = await nodeOfSeveral({
       behaviour: (prompt) => ({
         start: [prompt === 'lost' ? 'answer_lost' : 'accepted'],
@@ -135,8 +135,8 @@ describe('a lost submission that another node’s may be taken for', () => {
   });
 });
 
-describe('a task that could not be sent', () => {
-  it('keeps its place, and is sent by nobody else, where its id has become known meanwhile', async () => {
+describe('a task that could not be submitted', () => {
+  it('keeps its place and is not submitted again if its upstream id was stored in the meantime', async () => {
     let over = false;
     const { world, cluster } = await nodeOfSeveral({
       behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
@@ -167,8 +167,8 @@ describe('a task that could not be sent', () => {
   });
 });
 
-describe('an id that the upstream gave to another task already', () => {
-  it('fails no task that has got its own meanwhile', async () => {
+describe('an upstream id that already belongs to another task', () => {
+  it('does not fail a task that has got its own id in the meantime', async () => {
     const { world } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
       parts: ({ store }) => ({

@@ -7,8 +7,8 @@ import type { AnswerStep } from '../../support/servers/recordingUpstream.ts';
 const DEADLINE_MS = 600_000;
 const settings = { taskDeadlineMs: DEADLINE_MS };
 
-describe('an upstream that finishes after the task has expired', () => {
-  it('changes nothing for the caller, and is remembered with the attempt', async () => {
+describe('an upstream that finishes after the deadline of the task', () => {
+  it('changes nothing for the caller, and is noted in the attempt', async () => {
     let over = false;
     const world = await createWorld({
       settings,
@@ -35,7 +35,7 @@ describe('an upstream that finishes after the task has expired', () => {
     });
   });
 
-  it('is followed where it did not know the job when the deadline passed', async () => {
+  it('is followed even if it did not know the job at the deadline', async () => {
     let told: 'missing' | 'succeeded' = 'missing';
     const world = await createWorld({ settings, abilities: [], behaviour: () => ({ answers: [told] }) });
     const { id } = await world.submit();
@@ -62,7 +62,7 @@ describe('an upstream that finishes after the task has expired', () => {
     expect((await next.task(id)).attempt?.outcome).toBe('late');
   });
 
-  it('is cancelled where it can be', async () => {
+  it('is cancelled if it can be', async () => {
     const world = await createWorld({
       settings,
       abilities: ['cancel'],
@@ -74,7 +74,7 @@ describe('an upstream that finishes after the task has expired', () => {
     expect(world.upstream.count('cancel', id)).toBe(1);
   });
 
-  it('is asked ever more rarely, for two days at most', async () => {
+  it('is polled at growing intervals, for two days at most', async () => {
     const world = await createWorld({
       settings,
       abilities: [],

@@ -3,7 +3,7 @@ import type { UnknownSubmission } from '../../../src/providers/provider.ts';
 import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 
-describe('what a lost submission is looked for by', () => {
+describe('the search for a lost submission', () => {
   async function looking() {
     const asked: UnknownSubmission[] = [];
     const world = await createWorld({
@@ -25,7 +25,7 @@ describe('what a lost submission is looked for by', () => {
     return { world, id, lost, asked };
   }
 
-  it('is what was asked for, by the clocks of both sides', async () => {
+  it('uses the request and the clocks of both sides', async () => {
     const { world, id, lost } = await looking();
     const { attempt } = await world.task(id);
     expect(lost).toMatchObject({
@@ -41,7 +41,7 @@ describe('what a lost submission is looked for by', () => {
     expect(await lost.isKnown('one-1')).toBe(true);
   });
 
-  it('is how long ago it was: the longer of what both clocks say, and never shorter than what has passed', async () => {
+  it('uses the age of the submission: the longer one by both clocks, and at least the elapsed time', async () => {
     const { world, lost } = await looking();
     expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([0, 0]);
     await world.advance(1500);
@@ -52,7 +52,7 @@ describe('what a lost submission is looked for by', () => {
     expect([lost.sinceIntent?.(), lost.sinceGivenUp()]).toEqual([3_601_500, 1500]);
   });
 
-  it('is not how long ago it was where another process made it', async () => {
+  it('does not use the age of a submission that another process made', async () => {
     const { world, asked } = await looking();
     const next = await world.crash({
       provider: (provider) => ({
@@ -70,8 +70,8 @@ describe('what a lost submission is looked for by', () => {
   });
 });
 
-describe('an upstream that does not answer', () => {
-  it('is given up after the time that a call may take: a submission, and a look for it', async () => {
+describe('an upstream that does not respond', () => {
+  it('is given up after the call timeout, for a submission and for a search', async () => {
     const world = await createWorld({ settings: { callTimeoutMs: 30 } });
     world.provider.hold('start');
     const finds = world.provider.hold('find');
@@ -94,8 +94,8 @@ describe('an upstream that does not answer', () => {
   });
 });
 
-describe('a task whose lost submission may be made again', () => {
-  it('is made as often as the settings allow, over restarts too', async () => {
+describe('a task whose lost submission may be repeated', () => {
+  it('is submitted as often as the settings allow, also over restarts', async () => {
     const options: WorldOptions = {
       behaviour: () => ({ start: ['answer_lost'] }),
       abilities: [],

@@ -7,7 +7,7 @@ import { sending } from '../../support/sending.ts';
 const MINUTE = 60_000;
 const PROMPT = 'a paper boat\r\nat night, “still”\n\n[hold]';
 
-/** Lets the engine's time pass, and the upstream's with it as it does, until the task is no longer under way to the upstream. */
+/** Advances the engine's time, and the upstream's with it, until the task is no longer being submitted. */
 const settled = (world: World, id: string) =>
   eventually(async () => {
     await world.advance(5_000);
@@ -16,14 +16,14 @@ const settled = (world: World, id: string) =>
     return task;
   });
 
-describe('a job that the upstream took without an answer', () => {
+describe('an accepted job whose answer was lost', () => {
   it.each([
     ['five minutes back', -5 * MINUTE, true],
     ['five minutes forward', 5 * MINUTE, true],
     ['where it was', 0, true],
     ['five minutes back, with an upstream of unknown time', -5 * MINUTE, false],
     ['an hour forward, with an upstream of unknown time', 60 * MINUTE, false],
-  ])('is made once where the clock is set %s over a kill', async (_how, downMs, isKnown) => {
+  ])('is made once if the clock is set %s during a kill', async (_how, downMs, isKnown) => {
     const { simulators, open } = await openUpstream('openai');
     const opened = await open();
     const one = isKnown ? opened : { ...opened, upstreamTime: async () => undefined };
@@ -41,7 +41,7 @@ describe('a job that the upstream took without an answer', () => {
     expect(task).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: made?.id } });
   });
 
-  it('is made once where the clock was set back and the upstream tells its words cut', async () => {
+  it('is made once if the clock was set back and the upstream truncates prompts', async () => {
     const { simulators, open } = await openUpstream('openai');
     const one = await open();
     await one.start(aJob({ prompt: 'another [hold]' }), sending());

@@ -6,7 +6,7 @@ import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 import { readAll } from '../../support/http/readAll.ts';
 
-/** An upstream that is never asked to forget a video. */
+/** An upstream that is never asked to delete a video. */
 const KEEPS = ['askMany', 'find', 'cancel'] as const;
 
 const flipped = (bytes: Buffer): Buffer => {
@@ -27,7 +27,7 @@ async function overwrite({ storage }: World, key: string, bytes: Buffer): Promis
   await write.commit();
 }
 
-/** A finished task, and its stored video as `change` makes it. */
+/** A finished task whose stored video was changed by `change`. */
 async function damaged(world: World, change: (bytes: Buffer) => Buffer = flipped) {
   const task = await world.ends((await world.submit()).id);
   const row = await rowOf(world, task.result?.videoId);
@@ -39,7 +39,7 @@ async function damaged(world: World, change: (bytes: Buffer) => Buffer = flipped
 const readVideo = async (world: World, { result }: Task) =>
   readAll(await world.engine.mediaScrub.media.read(await rowOf(world, result?.videoId)));
 
-/** Lets time pass until it is so. */
+/** Lets time pass until the condition is true. */
 const becomes = (world: World, check: () => Promise<void>) =>
   eventually(async () => {
     await world.advance(60_000);
@@ -50,7 +50,7 @@ describe('a stored video whose bytes have changed', () => {
   it.each([
     ['a byte of it', flipped],
     ['half of it', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
-  ])('is fetched again by whoever notices: %s', async (_what, change) => {
+  ])('is downloaded again, whoever notices: %s', async (_what, change) => {
     const world = await createWorld();
     const { task, row, bytes } = await damaged(world, change);
     await expect(readVideo(world, task)).rejects.toMatchObject({ code: 'media_damaged' });
@@ -71,7 +71,7 @@ describe('a stored video whose bytes have changed', () => {
     expect(world.engine.mediaScrub.found).toBe(1);
   });
 
-  it('is fetched by a new link where the old one has expired', async () => {
+  it('is downloaded by a new link if the old one has expired', async () => {
     const open = ['whole', { error: 'upstream_unavailable' }, 'whole'] as const;
     const world = await createWorld({ abilities: KEEPS, behaviour: () => ({ open }) });
     const { task, bytes } = await damaged(world);
@@ -79,7 +79,7 @@ describe('a stored video whose bytes have changed', () => {
     await eventually(async () => expect(await readVideo(world, task)).toEqual(bytes));
   });
 
-  it('is tried again, and fetched by the next process if this one ends before', async () => {
+  it('is retried, and downloaded by the next process if this one ends earlier', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: ['whole', { breakAfter: 5000 }, 'whole'] }),
     });
@@ -91,7 +91,7 @@ describe('a stored video whose bytes have changed', () => {
     await becomes(next, async () => expect(await readVideo(next, task)).toEqual(bytes));
   });
 
-  it('stays damaged where the upstream has it no more, and is not asked for again and again', async () => {
+  it('stays damaged if the upstream no longer has it, and is not requested again and again', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: ['whole', { error: 'result_lost' }], answers: ['succeeded', 'missing'] }),
     });
@@ -104,7 +104,7 @@ describe('a stored video whose bytes have changed', () => {
     await expect(readVideo(world, task)).rejects.toMatchObject({ status: 502 });
   });
 
-  it('is tried a few times where the upstream gives something else', async () => {
+  it('is retried a few times if the upstream returns other bytes', async () => {
     const world = await createWorld({ behaviour: () => ({ open: ['whole', 'damaged'] }) });
     const { task, row } = await damaged(world);
     await expect(readVideo(world, task)).rejects.toThrow();
@@ -115,7 +115,7 @@ describe('a stored video whose bytes have changed', () => {
     expect(await Array.fromAsync(world.storage.list())).toHaveLength(2);
   });
 
-  it('counts again once somebody has put its bytes back', async () => {
+  it('is accepted again once somebody has restored its bytes', async () => {
     const world = await createWorld({
       abilities: KEEPS,
       behaviour: () => ({ open: ['whole', { error: 'upstream_unavailable' }] }),
@@ -128,7 +128,7 @@ describe('a stored video whose bytes have changed', () => {
     expect((await rowOf(world, row.id)).storageKey).toBe(row.storageKey);
   });
 
-  it('is not brought back where its task is deleted meanwhile', async () => {
+  it('is not restored if its task is deleted in the meantime', async () => {
     const world = await createWorld();
     const { task, row } = await damaged(world);
     const open = world.provider.hold('open');
@@ -140,7 +140,7 @@ describe('a stored video whose bytes have changed', () => {
     expect(await world.store.mediaOf(task.id)).toEqual([]);
   });
 
-  it('is found though nobody reads it', async () => {
+  it('is found although nobody reads it', async () => {
     const world = await createWorld({ settings: { scrubIntervalMs: 10_000 } });
     const { task, bytes, row } = await damaged(world);
     await world.advance(86_400_000);

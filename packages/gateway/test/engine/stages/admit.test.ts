@@ -5,7 +5,7 @@ const startsOf = ({ upstream }: World) => upstream.records.filter(({ call }) => 
 const promptsStarted = (world: World) => startsOf(world).map(({ prompt }) => prompt);
 
 describe('admission', () => {
-  it("gives every key its turn: a thousand tasks of one key delay another key's first by one", async () => {
+  it('gives every key its turn: a thousand tasks of one key delay the first task of another key by one', async () => {
     const world = await createWorld({ limits: { inFlight: 1 } });
     const many = Array.from({ length: 1000 }, (_, n) => world.submit(`many ${n}`, { keyId: 'many' }));
     await Promise.all(many);
@@ -14,7 +14,7 @@ describe('admission', () => {
     expect(promptsStarted(world).indexOf('other')).toBeLessThanOrEqual(2);
   });
 
-  it('lets keys take turns, and serves each key in the order in which it asked', async () => {
+  it('alternates between keys, and serves each key in the order of its requests', async () => {
     const world = await createWorld({ limits: { inFlight: 1 } });
     const tasks = [];
     for (const prompt of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) {
@@ -49,11 +49,11 @@ describe('admission', () => {
     expect(most).toBe(3);
   });
 
-  it('starts no more tasks a minute than the account allows', async () => {
+  it('starts no more tasks per minute than the account allows', async () => {
     const world = await createWorld({ limits: { startsPerMinute: 60 } });
     await Promise.all(Array.from({ length: 100 }, () => world.submit()));
     await world.idle();
-    // Ten seconds' worth may come at once.
+    // Ten seconds' worth may start at once.
     expect(startsOf(world)).toHaveLength(10);
     await world.advance(30_000);
     expect(startsOf(world).length).toBeGreaterThanOrEqual(39);
@@ -67,10 +67,10 @@ describe('admission', () => {
     expect(startsOf(world).filter(({ account }) => account === 'one')).toHaveLength(5);
   });
 
-  it('fails a task that no place fell free for before its deadline, and gives its hold back', async () => {
+  it('fails a task that got no place before its deadline, and releases its hold', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
-      // Nobody can ask about it, so that it holds its place for ten minutes beyond its own deadline.
+      // Nobody can poll it, so it keeps its place for ten minutes beyond its own deadline.
       behaviour: (prompt) => (prompt === 'endless' ? { answers: [{ error: 'upstream_unavailable' }] } : {}),
       settings: { taskDeadlineMs: 600_000 },
     });
@@ -101,8 +101,8 @@ describe('admission', () => {
   });
 });
 
-describe('an upstream that refuses for the moment', () => {
-  it('is left alone for as long as it says, and no task fails by it', async () => {
+describe('an upstream that refuses temporarily', () => {
+  it('is not used for as long as it says, and no task fails because of it', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: (prompt) =>
@@ -118,12 +118,12 @@ describe('an upstream that refuses for the moment', () => {
     const finished = await world.ends(first.id);
     expect(finished.phase).toBe('succeeded');
     expect((await world.ends(second.id)).phase).toBe('succeeded');
-    // The refused task had its turn already: it goes first.
+    // The refused task already had its turn: it goes first.
     expect(promptsStarted(world)).toEqual(['first', 'first', 'second']);
     expect(finished.attempt?.number).toBe(2);
   });
 
-  it('is asked by one task at a time until it works again', async () => {
+  it('is tried by one task at a time until it works again', async () => {
     const refusals = { start: [{ refuse: 'upstream_unavailable' }] } as const;
     let down = true;
     const world = await createWorld({
@@ -136,13 +136,13 @@ describe('an upstream that refuses for the moment', () => {
       Array.from({ length: 50 }, (_, n) => world.submit(`${n}`, { keyId: `${n}` })),
     );
     await world.advance(120_000);
-    // Waits double from a second to a minute: a handful of tries, not one per task and second.
+    // The interval doubles from a second to a minute: a handful of tries, not one per task and second.
     expect(startsOf(world).length).toBeLessThanOrEqual(10);
     down = false;
     for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('fails the task with its reason after the tries that the settings allow', async () => {
+  it('fails the task with its reason after the configured number of tries', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: [{ refuse: 'upstream_unavailable' }] }),
       settings: { maxAttempts: 3 },
@@ -156,7 +156,7 @@ describe('an upstream that refuses for the moment', () => {
 });
 
 describe('a refusal', () => {
-  it('of the request itself fails the task at once and says nothing against the account', async () => {
+  it('of the request itself fails the task at once and does not affect the account', async () => {
     const world = await createWorld({
       behaviour: (prompt) => (prompt === 'bad' ? { start: [{ refuse: 'content_rejected' }] } : {}),
     });
@@ -169,7 +169,7 @@ describe('a refusal', () => {
     expect((await world.ends(good.id)).phase).toBe('succeeded');
   });
 
-  it("of one account's credentials or quota makes another attempt with another account", async () => {
+  it('of the credentials or quota of one account leads to another attempt with another account', async () => {
     const world = await createWorld({
       accounts: ['broke', 'rich'],
       behaviour: () => ({ start: [{ refuse: 'quota_exhausted' }, 'accepted'] }),
@@ -178,12 +178,12 @@ describe('a refusal', () => {
     expect(task.phase).toBe('succeeded');
     expect(task.attempt).toMatchObject({ number: 2, accountId: 'rich' });
     expect(startsOf(world).map(({ account }) => account)).toEqual(['broke', 'rich']);
-    // Asked, fetched and forgotten where it was made.
+    // Polled, downloaded and discarded at the account that made it.
     const later = world.upstream.records.filter(({ call }) => call !== 'start');
     expect(new Set(later.map(({ account }) => account))).toEqual(new Set(['rich']));
   });
 
-  it('by every account holds the task until its deadline, and then fails it with that reason', async () => {
+  it('by every account keeps the task until its deadline, which then fails with that reason', async () => {
     const world = await createWorld({
       accounts: ['one', 'two'],
       settings: { taskDeadlineMs: 60_000 },

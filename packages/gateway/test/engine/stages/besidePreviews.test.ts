@@ -3,13 +3,13 @@ import { expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
 import { QUICK, startTestGateway } from '../../support/gateway.ts';
 
-/** Asked about about every second. */
+/** Polled about once a second. */
 const QUICK_MODELS = `
 models:
   sora-2: { typical: { medianSeconds: 1, p90Seconds: 2 } }
   seedance-2.0: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
 
-it('upstreams are asked on after previews that were drawn beside them have ended', async () => {
+it('upstreams are still polled after previews beside them have ended', async () => {
   const simulators = await startSimulators({ only: ['openai', 'ark'], limits: false });
   onTestFinished(() => simulators.close());
   const gateway = await startTestGateway({ ...simulators.environment }, { file: QUICK_MODELS });

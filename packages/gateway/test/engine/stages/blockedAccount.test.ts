@@ -5,7 +5,7 @@ import { createWorld, type WorldOptions } from '../../support/engineWorld.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** A world whose accounts refuse every submit for as long as they are named in `broken`. */
+/** A world whose accounts refuse every submission as long as they are listed in `broken`. */
 async function brokenWorld(
   reason: 'auth_failed' | 'quota_exhausted' = 'auth_failed',
   options: WorldOptions = {},
@@ -31,7 +31,7 @@ describe('an account whose credential is refused', () => {
   it.each([
     ['auth_failed', /credentials/],
     ['quota_exhausted', /balance or quota/],
-  ] as const)('(%s) holds all its tasks alike, and says why and until when', async (reason, words) => {
+  ] as const)('(%s) makes all its tasks wait, and reports why and until when', async (reason, words) => {
     const { world, tries } = await brokenWorld(reason);
     const first = await world.submit();
     await world.idle();
@@ -53,7 +53,7 @@ describe('an account whose credential is refused', () => {
     }
   });
 
-  it('uses up none of the attempts of its tasks', async () => {
+  it('uses no attempts of its tasks', async () => {
     const { world, broken, tries } = await brokenWorld('auth_failed', {
       settings: { maxAttempts: 2, taskDeadlineMs: 24 * HOUR_MS },
     });
@@ -73,7 +73,7 @@ describe('an account whose credential is refused', () => {
     expect(tries.filter((account) => account === 'one').length).toBeLessThanOrEqual(1);
   });
 
-  it('does not keep the tasks of other models from being tried because it refuses one model', async () => {
+  it('does not stop the tasks of other models if it refuses one model', async () => {
     const { world, tries } = await brokenWorld('auth_failed', { settings: { taskDeadlineMs: HOUR_MS } });
     const request = aNewTask().request;
     const models: string[] = [];
@@ -87,7 +87,7 @@ describe('an account whose credential is refused', () => {
     expect(models.slice(0, 2)).toEqual(['refused', 'other']);
   });
 
-  it('ends what waited for it until the deadline with its own reason, not with a bare expiry', async () => {
+  it('fails tasks that waited until their deadline with its own reason, not as expired', async () => {
     const { world } = await brokenWorld('quota_exhausted', { settings: { taskDeadlineMs: 120_000 } });
     await world.submit();
     const { id } = await world.submit();
@@ -96,19 +96,19 @@ describe('an account whose credential is refused', () => {
     expect(await world.ledger(id)).toEqual({ hold: 400_000, release: 400_000 });
   });
 
-  it('is tried at once after a restart, by no more than the tasks that are there before it has refused', async () => {
+  it('is tried at once after a restart, by no more tasks than are waiting', async () => {
     const { world, tries, options } = await brokenWorld();
     await Promise.all([world.submit(), world.submit(), world.submit()]);
     await world.idle();
     const before = tries.length;
     const next = await world.restart(options);
     await next.advance(100_000);
-    // With nothing kept of the accounts, as here, those that are there go; from the first refusal on it is left alone.
+    // Without a stored account state, as here, the waiting tasks are sent; after the first refusal the account is blocked.
     expect(tries.length - before).toBeGreaterThan(0);
     expect(tries.length - before).toBeLessThanOrEqual(3);
   });
 
-  it('is tried at once where the operator says so, with one task, and then with all', async () => {
+  it('is tried at once when the operator says so, first with one task, then with all', async () => {
     const { world, broken, tries } = await brokenWorld();
     const tasks = [await world.submit()];
     await world.idle();
@@ -127,7 +127,7 @@ describe('an account whose credential is refused', () => {
     for (const { id } of tasks) expect((await world.task(id)).phase).toBe('running');
   });
 
-  it('is there for the next task at once after a retry while nothing waited', async () => {
+  it('is available to the next task at once after a retry without waiting tasks', async () => {
     const { world, broken } = await brokenWorld('auth_failed', { settings: { taskDeadlineMs: 10_000 } });
     await world.ends((await world.submit()).id);
     broken.clear();
@@ -138,8 +138,8 @@ describe('an account whose credential is refused', () => {
   });
 });
 
-describe('a credential that is refused when a task is asked about', () => {
-  it('is no verdict: the task goes on waiting, and a retry asks at once', async () => {
+describe('a credential that is refused during a poll', () => {
+  it('fails no task: the task waits, and a retry polls at once', async () => {
     let broken = true;
     let asked = 0;
     const world = await createWorld({
@@ -165,7 +165,7 @@ describe('a credential that is refused when a task is asked about', () => {
 });
 
 describe('a task that waits for a place', () => {
-  it('says so, and nothing once it is on its way', async () => {
+  it('reports that, and stops reporting it once it is submitted', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: () => ({ answers: ['in_progress'] }),

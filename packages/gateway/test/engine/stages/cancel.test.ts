@@ -20,17 +20,17 @@ describe('cancelling a task', () => {
     expect(world.upstream.count('start')).toBe(1);
   });
 
-  it('in the very moment of its submission never leaves a job upstream that nobody knows of', async () => {
+  it('at the moment of its submission never leaves an unknown job upstream', async () => {
     const world = await createWorld({ behaviour: WORKING });
     const submitted = await world.submit();
-    // Its intent is on its way to the disk by now.
+    // Its intent is being written by now.
     await world.engine.cancel(submitted);
     const task = await world.ends(submitted.id);
     expect(task.error).toMatchObject(CANCELLED);
     expect(world.upstream.count('cancel')).toBe(world.upstream.count('start'));
   });
 
-  it('while it is being submitted is carried out once the upstream has it', async () => {
+  it('during its submission is carried out once the upstream has the job', async () => {
     const world = await createWorld({ behaviour: WORKING });
     const held = world.provider.hold('start');
     const { id } = await world.submit();
@@ -43,7 +43,7 @@ describe('cancelling a task', () => {
     expect(world.upstream.count('cancel')).toBe(1);
   });
 
-  it('while it is being submitted ends it where the upstream refuses it for the moment', async () => {
+  it('during its submission ends it if the upstream refuses it temporarily', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: [{ refuse: 'rate_limited' }, 'accepted'] }),
     });
@@ -66,7 +66,7 @@ describe('cancelling a task', () => {
     expect(next.upstream.count('start')).toBe(0);
   });
 
-  it('that runs stops it upstream', async () => {
+  it('that is running stops it upstream', async () => {
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
     const task = await world.engine.cancel(await world.reaches(id, 'running'));
@@ -74,7 +74,7 @@ describe('cancelling a task', () => {
     expect(await world.ledger(id)).toEqual(REFUNDED);
   });
 
-  it('that runs waits for the word of an upstream that only takes the request', async () => {
+  it('that is running waits for the final status if the upstream only acknowledges the request', async () => {
     let over = false;
     const world = await createWorld({
       behaviour: () => ({
@@ -89,21 +89,21 @@ describe('cancelling a task', () => {
     expect((await world.ends(id)).error).toMatchObject(CANCELLED);
   });
 
-  it('that the upstream cannot stop any more is refused, and the task goes on', async () => {
+  it('that the upstream can no longer stop is refused, and the task continues', async () => {
     const world = await createWorld({ behaviour: () => ({ cancel: ['too_late'] }) });
     const { id } = await world.submit();
     await expect(world.engine.cancel(await world.reaches(id, 'running'))).rejects.toMatchObject(TOO_LATE);
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('is refused where the upstream has no such call', async () => {
+  it('is refused if the upstream cannot cancel', async () => {
     const world = await createWorld({ abilities: ['find'] });
     const { id } = await world.submit();
     await expect(world.engine.cancel(await world.reaches(id, 'running'))).rejects.toMatchObject(TOO_LATE);
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('leaves it running where the upstream could not be reached', async () => {
+  it('leaves it running if the upstream could not be reached', async () => {
     const world = await createWorld({ behaviour: () => ({ cancel: [{ error: 'upstream_unavailable' }] }) });
     const { id } = await world.submit();
     const running = await world.reaches(id, 'running');
@@ -111,7 +111,7 @@ describe('cancelling a task', () => {
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('that is being stored, or is over, is refused', async () => {
+  it('that is being stored, or has ended, is refused', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: [{ error: 'upstream_unavailable' }, 'whole'] }),
     });
@@ -120,7 +120,7 @@ describe('cancelling a task', () => {
     await expect(world.engine.cancel(await world.ends(id))).rejects.toMatchObject(TOO_LATE);
   });
 
-  it('twice is the same as once', async () => {
+  it('twice has the same effect as once', async () => {
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
     const running = await world.reaches(id, 'running');
@@ -131,15 +131,15 @@ describe('cancelling a task', () => {
   });
 });
 
-describe('answers that cross', () => {
-  it('cannot fail a task that has finished meanwhile', async () => {
+describe('crossing answers', () => {
+  it('cannot fail a task that has finished in the meantime', async () => {
     const world = await createWorld({
       behaviour: () => ({ answers: ['succeeded', { failed: 'upstream_failed', message: 'No.' }] }),
     });
     const held = world.provider.hold('ask');
     const { id } = await world.submit();
     const { attempt } = await world.reaches(id, 'running');
-    // Two questions under way at a time; the answers arrive together, the good one first.
+    // Two polls are in progress at a time; their answers arrive together, the good one first.
     world.engine.hint('one', attempt?.upstreamId ?? '');
     world.engine.hint('one', attempt?.upstreamId ?? '');
     held.release();

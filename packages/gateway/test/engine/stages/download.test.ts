@@ -32,7 +32,7 @@ const LOST = { reason: 'result_lost', code: 502 };
 it.each([
   ['less than what was asked for', 50_000, 200_000],
   ['more', 150_000, 400_000],
-])('what was delivered is charged by its own price where that is %s', async (_what, rate, cost) => {
+])('the delivered format is charged at its own price if that is %s', async (_what, rate, cost) => {
   const asked: unknown[] = [];
   const world = await createWorld({
     parts: () => ({
@@ -52,8 +52,8 @@ it.each([
   expect(asked).toEqual([{ width: 1280, height: 720, audio: false }]);
 });
 
-describe('fetching a video', () => {
-  it('goes on where a broken download ended', async () => {
+describe('downloading a video', () => {
+  it('continues after a broken download', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: [{ breakAfter: 5000 }, { breakAfter: 12_000 }, 'whole'] }),
     });
@@ -61,7 +61,7 @@ describe('fetching a video', () => {
     expect(offsets(world)).toEqual([0, 5000, 12_000]);
   });
 
-  it('goes on from the bytes that a stopped gateway left', async () => {
+  it('continues from the bytes that a stopped gateway left', async () => {
     const behaviour = () => ({ open: [{ breakAfter: 5000 }, 'whole' as const] });
     const world = await createWorld({ behaviour });
     const { id } = await world.submit();
@@ -72,7 +72,7 @@ describe('fetching a video', () => {
     expect(offsets(next)).toEqual([0, 5000]);
   });
 
-  it('takes nothing from the time it is kept, however long it lasts', async () => {
+  it('does not shorten its retention, however long it takes', async () => {
     const world = await createWorld();
     const open = world.provider.hold('open');
     const { id } = await world.submit();
@@ -83,25 +83,25 @@ describe('fetching a video', () => {
     expect((result?.expiresAt ?? 0) - completedAt).toBe(SETTINGS.retentionMs);
   });
 
-  it('goes through errors of the upstream', async () => {
+  it('survives errors of the upstream', async () => {
     const errors = Array.from({ length: 10 }, () => ({ error: 'upstream_unavailable' }) as const);
     const world = await createWorld({ behaviour: () => ({ open: [...errors, 'whole'] }) });
     await expectWhole(world, (await world.submit()).id);
   });
 
-  it('begins anew where the bytes were damaged', async () => {
+  it('starts again if the bytes are damaged', async () => {
     const world = await createWorld({ behaviour: () => ({ open: ['damaged', 'damaged', 'whole'] }) });
     await expectWhole(world, (await world.submit()).id);
     expect(offsets(world)).toEqual([0, 0, 0]);
   });
 
-  it('notices a truncated video whose length nobody told', async () => {
+  it('notices a truncated video of unknown length', async () => {
     const world = await createWorld({ behaviour: () => ({ open: [{ silentlyOnly: 8000 }, 'whole'] }) });
     await expectWhole(world, (await world.submit()).id);
     expect(offsets(world)).toEqual([0, 0]);
   });
 
-  it('gives a video up whose bytes are damaged again and again; it costs nothing', async () => {
+  it('gives up a video whose bytes are damaged again and again, without a charge', async () => {
     const world = await createWorld({ behaviour: () => ({ open: ['damaged'] }) });
     const { id } = await world.submit();
     await world.reaches(id, 'storing');
@@ -109,19 +109,19 @@ describe('fetching a video', () => {
     const task = await world.ends(id);
     expect(task.error).toMatchObject(LOST);
     expect(world.upstream.count('open')).toBe(3);
-    // A page in place of the video, while an upstream is in trouble, has time to go away.
+    // A web page instead of the video, during problems of the upstream, has time to disappear.
     expect((task.completedAt ?? 0) - fetched).toBeGreaterThanOrEqual(30_000);
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
     expect(world.upstream.count('discard')).toBe(0);
   });
 
-  it('asks for a new link where the old one has expired', async () => {
+  it('requests a new link if the old one has expired', async () => {
     const world = await createWorld({ behaviour: () => ({ firstGoodLink: 2 }) });
     await expectWhole(world, (await world.submit()).id);
     expect(world.upstream.count('open')).toBe(2);
   });
 
-  it('goes on by the old link where no new one is given', async () => {
+  it('continues with the old link if there is no new one', async () => {
     const world = await createWorld({
       behaviour: () => ({
         answers: ['succeeded', { error: 'upstream_unavailable' }, 'in_progress'],
@@ -134,7 +134,7 @@ describe('fetching a video', () => {
     expect(world.upstream.count('open', task.id)).toBe(3);
   });
 
-  it('asks for a new link though the stored one is past its time by far', async () => {
+  it('requests a new link although the stored one expired long ago', async () => {
     let now = START_OF_TIME;
     const world = await createWorld({
       behaviour: () => ({ firstGoodLink: 2, resultExpiresAt: now + 60_000 }),
@@ -157,7 +157,7 @@ describe('fetching a video', () => {
     expect(task.completedAt).toBeLessThan(expiry + 120_000);
   });
 
-  it('gives up after the patience that the settings allow', async () => {
+  it('gives up after the configured patience', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: [{ error: 'upstream_unavailable' }] }),
       settings: { downloadPatienceMs: 7_200_000 },
@@ -169,7 +169,7 @@ describe('fetching a video', () => {
     expect((task.completedAt ?? 0) - task.createdAt).toBeLessThan(7_200_000 + 180_000);
   });
 
-  it('frees the place on the account: a slow download holds no submission up', async () => {
+  it('releases the place on the account: a slow download delays no submission', async () => {
     const world = await createWorld({
       limits: { inFlight: 1 },
       behaviour: (prompt) => (prompt === 'slow' ? { open: [{ error: 'upstream_unavailable' }] } : {}),
@@ -180,7 +180,7 @@ describe('fetching a video', () => {
     expect((await world.task(slow.id)).phase).toBe('storing');
   });
 
-  it('that cannot be done holds up no other', async () => {
+  it('that fails delays no other download', async () => {
     const world = await createWorld({
       settings: { downloadConcurrency: 1 },
       behaviour: (prompt) => (prompt === 'gone' ? { open: [{ error: 'result_lost' }] } : {}),
@@ -191,14 +191,14 @@ describe('fetching a video', () => {
     expect((await world.task(gone.id)).phase).toBe('storing');
   });
 
-  it('is tried again after a broken connection, though the link is past its time', async () => {
+  it('is retried after a broken connection, although the link has expired', async () => {
     const world = await createWorld({
       behaviour: () => ({ open: [{ breakAfter: 5000 }, 'whole'], resultExpiresAt: START_OF_TIME - 60_000 }),
     });
     await expectWhole(world, (await world.submit()).id);
   });
 
-  it('does not ask the upstream to forget a video before it is ours', async () => {
+  it('does not ask the upstream to delete a video before it is stored here', async () => {
     const phases: string[] = [];
     const world: World = await createWorld({
       provider: (provider) => ({
@@ -217,10 +217,10 @@ describe('fetching a video', () => {
   });
 });
 
-describe('a media storage that is away', () => {
+describe('an unavailable media storage', () => {
   const away = () => new OnetakeError('storage_unavailable', 503, 'The storage is away.');
 
-  it('costs no video whose link expires meanwhile: what was fetched waits, and is not fetched again', async () => {
+  it('loses no video whose link expires in the meantime: the download waits and is not repeated', async () => {
     let commits = 0;
     const world = await createWorld({
       behaviour: () => ({ resultExpiresAt: START_OF_TIME + 60_000 }),
@@ -234,7 +234,7 @@ describe('a media storage that is away', () => {
     expect(offsets(world)).toEqual([0]);
   });
 
-  it('and keeps something else than it was given, which it will not remove, gets the video under another key', async () => {
+  it('that keeps wrong bytes and cannot remove them gets the video under another key', async () => {
     const world = await createWorld({
       parts: ({ storage }) => ({
         storage: committing(storage, (key) => {
@@ -253,7 +253,7 @@ describe('a media storage that is away', () => {
     expect(mediaIdOf(row?.storageKey ?? '')).toBe(row?.id);
   });
 
-  it('is not read back: the video is measured where it arrived', async () => {
+  it('is not read back: the video is measured where it was downloaded', async () => {
     const world = await createWorld({
       parts: ({ storage }) => ({
         storage: {
@@ -268,7 +268,7 @@ describe('a media storage that is away', () => {
     expect(task.result?.sha256).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('and that a crash left the video in, is where the next process finds it', async () => {
+  it('that got the video before a crash is where the next process finds it', async () => {
     let crashed: () => void = () => undefined;
     const atCrash = new Promise<void>((resolve) => {
       crashed = resolve;
@@ -295,7 +295,7 @@ describe('a media storage that is away', () => {
   });
 });
 
-/** A storage on whose commits of videos `before` comes first. */
+/** A storage that calls `before` ahead of every commit of a video. */
 function committing(storage: MediaStorage, before: (key?: string) => unknown): MediaStorage {
   return {
     ...storage,
@@ -314,7 +314,7 @@ function committing(storage: MediaStorage, before: (key?: string) => unknown): M
 }
 
 describe('a poster', () => {
-  it('is stored beside the video', async () => {
+  it('is stored with the video', async () => {
     const world = await createWorld();
     const task = await world.ends((await world.submit()).id);
     const poster = await world.store.media(task.result?.posterId ?? '');
@@ -322,7 +322,7 @@ describe('a poster', () => {
     expect(await world.storage.stat(poster?.storageKey ?? '')).toBeDefined();
   });
 
-  it('that cannot be made costs nobody the video', async () => {
+  it('that cannot be made does not lose the video', async () => {
     const inspector: EngineParts['inspector'] = {
       ...fakeInspector,
       async poster() {
@@ -336,7 +336,7 @@ describe('a poster', () => {
   });
 });
 
-/** What a driver that is none any more must not have done: the video is as it was, for the next one. */
+/** What a former driver must not have done: the video is unchanged, for the next driver. */
 async function expectUntouched(world: World, id: string): Promise<void> {
   const asked = world.upstream.count('ask');
   await world.advance(3_600_000);
@@ -348,14 +348,14 @@ async function expectUntouched(world: World, id: string): Promise<void> {
   expect(world.upstream.count('ask')).toBe(asked);
 }
 
-/** A node that has no others, and whose lease a test takes away. */
+/** A node without other nodes, whose lease the test can take away. */
 function alone() {
   const cluster = { ...createManualCluster(), shared: false };
   return { cluster, lose: cluster.lose, freeze: cluster.freeze };
 }
 
 describe('a driver that loses its task', () => {
-  it('while the bytes come leaves the upstream alone', async () => {
+  it('during the download does not touch the upstream', async () => {
     const { cluster, lose } = alone();
     const signals: AbortSignal[] = [];
     const world = await createWorld({
@@ -378,7 +378,7 @@ describe('a driver that loses its task', () => {
     expect(signals).toHaveLength(1);
   });
 
-  it('in the moment in which its result is announced fetches nothing', async () => {
+  it('at the moment when its result is announced downloads nothing', async () => {
     const { cluster, lose } = alone();
     const world = await createWorld({ parts: () => ({ cluster }) });
     world.feed.onChange(({ task }) => task.phase === 'storing' && lose());
@@ -393,7 +393,7 @@ describe('a driver that loses its task', () => {
     ['while they are measured', 'digest', 'lose'],
     ['while the poster is made', 'poster', 'lose'],
     ['before it was told so', 'poster', 'freeze'],
-  ] as const)('%s keeps nothing, and what it has fetched is the next one’s', async (_when, step, how) => {
+  ] as const)('%s stores nothing, and leaves its download to the next driver', async (_when, step, how) => {
     const mortal = alone();
     const world = await createWorld({
       parts: ({ inspector }) => ({
@@ -421,7 +421,7 @@ describe('a driver that loses its task', () => {
       (store: EngineParts['store'], task: Task) => store.transfer('node-1', 'node-9', [task]),
     ],
     ['and does not know how it went', () => Promise.reject(new Error('no connection'))],
-  ])('as it stores the video, %s, announces nothing, and leaves both copies', async (_how, happens) => {
+  ])('while it stores the video, %s, announces nothing, and leaves both copies', async (_how, happens) => {
     const mortal = alone();
     const stored = Promise.withResolvers<void>();
     const world = await createWorld({
@@ -459,7 +459,7 @@ describe('a driver that loses its task', () => {
     expect(next.upstream.count('discard')).toBe(1);
   });
 
-  it('because the gateway stops, keeps nothing either', async () => {
+  it('because the gateway stops also stores nothing', async () => {
     let drained: Promise<void> | undefined;
     const world: World = await createWorld({
       parts: ({ inspector }) => ({
@@ -483,7 +483,7 @@ describe('a driver that loses its task', () => {
     expect(offsets(next)).toEqual([0]);
   });
 
-  it('after its move was written does not ask the upstream to forget anything', async () => {
+  it('after its move was written does not ask the upstream to delete anything', async () => {
     const { cluster, lose } = alone();
     const world = await createWorld({
       parts: ({ store }) => ({
@@ -504,8 +504,8 @@ describe('a driver that loses its task', () => {
   });
 });
 
-describe('what is put into the storage', () => {
-  it('has its row first, with what its bytes must be, still pending', async () => {
+describe('a video in the storage', () => {
+  it('first gets its row, with the expected bytes, in the state pending', async () => {
     const rows: unknown[] = [];
     const world: World = await createWorld({
       parts: ({ storage, store }) => ({
@@ -535,7 +535,7 @@ describe('what is put into the storage', () => {
     ]);
   });
 
-  it('is announced as soon as a store that was away takes it, and not fetched again', async () => {
+  it('is announced as soon as an unavailable store takes it, and is not downloaded again', async () => {
     let away = 2;
     const world = await createWorld({
       parts: ({ store }) => ({
@@ -558,7 +558,7 @@ describe('what is put into the storage', () => {
 const taskOf = async ({ upstream, task }: World): Promise<Task> => task(upstream.records[0]?.taskId ?? '');
 
 describe('tries for a video', () => {
-  /** A world whose upstream opens videos as told, and the times at which it was asked to. */
+  /** A world whose upstream opens videos as the test says, and the times of the calls. */
   async function opening(
     open: (tries: number) => void | Promise<void>,
     options: Partial<Parameters<typeof createWorld>[0]> = {},
@@ -579,7 +579,7 @@ describe('tries for a video', () => {
     return { world, waits, tries: () => times.length };
   }
 
-  it('are a second apart and more, up to a minute', async () => {
+  it('are at least a second apart, and up to a minute', async () => {
     const { world, waits } = await opening((tries) => {
       if (tries <= 8) throw new UpstreamError('upstream_unavailable');
     });
@@ -587,7 +587,7 @@ describe('tries for a video', () => {
     expect(waits()).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
   });
 
-  it('are as far apart as the upstream wants', async () => {
+  it('are as far apart as the upstream requests', async () => {
     const { world, waits } = await opening((tries) => {
       if (tries === 1) throw new UpstreamError('rate_limited', { retryAfterMs: 90_000 });
       if (tries === 2) throw new UpstreamError('rate_limited', { retryAfterMs: 10 });
@@ -599,7 +599,7 @@ describe('tries for a video', () => {
   it.each([
     ['three, however long they take', [700_000, 700_000]],
     ['ten minutes, however many there are', Array.from({ length: 9 }, () => 60_000)],
-  ])('of a link that is past its time are at least %s', async (_what, retryAfter) => {
+  ])('with an expired link are at least %s apart', async (_what, retryAfter) => {
     const { world, waits } = await opening(
       (tries) => {
         const retryAfterMs = retryAfter[tries - 1];
@@ -611,7 +611,7 @@ describe('tries for a video', () => {
     expect(waits()).toEqual(retryAfter);
   });
 
-  it('of a link that is past its time end after three in ten minutes', async () => {
+  it('with an expired link end after three in ten minutes', async () => {
     const { world, tries } = await opening(
       () => {
         throw new UpstreamError('upstream_unavailable', { retryAfterMs: 300_000 });
@@ -622,7 +622,7 @@ describe('tries for a video', () => {
     expect(tries()).toBe(3);
   });
 
-  it('of bytes that are no video are ten seconds apart and more', async () => {
+  it('after bytes that are no video are at least ten seconds apart', async () => {
     const { world, waits } = await opening(() => undefined, {
       behaviour: () => ({ open: ['damaged', 'damaged', 'whole'] }),
     });
@@ -630,7 +630,7 @@ describe('tries for a video', () => {
     expect(waits()).toEqual([10_000, 20_000]);
   });
 
-  it('of a file that ends its checker are up to ten minutes apart', async () => {
+  it('after a file that kills its checker are up to ten minutes apart', async () => {
     const times: number[] = [];
     const world: World = await createWorld({
       parts: ({ inspector }) => ({
@@ -649,7 +649,7 @@ describe('tries for a video', () => {
     expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600].map((seconds) => seconds * 1000));
   });
 
-  it('leave one that trickles for another after half an hour, from the bytes that are there', async () => {
+  it('replace a download that trickles after half an hour, from the bytes that are there', async () => {
     const long = new AbortController();
     const usual = AbortSignal.timeout;
     vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => (ms === 1_800_000 ? long.signal : usual(ms)));
@@ -667,7 +667,7 @@ describe('tries for a video', () => {
     expect(tries()).toBe(2);
   });
 
-  it('are as many at a time as the settings say, for each account by itself', async () => {
+  it('are limited per account by the settings', async () => {
     const gate = Promise.withResolvers<void>();
     const { world, tries } = await opening(() => gate.promise, {
       settings: { downloadConcurrency: 2 },
@@ -682,7 +682,7 @@ describe('tries for a video', () => {
     for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('that wait for their turn as the gateway stops are not begun', async () => {
+  it('that wait for their turn when the gateway stops are not begun', async () => {
     const { world, tries } = await opening(() => undefined, { settings: { downloadConcurrency: 1 } });
     world.provider.hold('open');
     const tasks = await Promise.all([1, 2].map(() => world.submit()));
@@ -692,7 +692,7 @@ describe('tries for a video', () => {
     expect(tries()).toBe(1);
   });
 
-  it('ask nobody but the upstream where no process has been at it before', async () => {
+  it('call only the upstream if no earlier process has tried', async () => {
     const stats: string[] = [];
     const world = await createWorld({
       parts: ({ storage }) => ({
@@ -709,7 +709,7 @@ describe('tries for a video', () => {
     expect(stats).toEqual([]);
   });
 
-  it('end in a failure that is told as soon as a store that was away takes it', async () => {
+  it('end in a failure that is announced as soon as an unavailable store takes it', async () => {
     let away = 1;
     const world = await createWorld({
       behaviour: () => ({ open: ['damaged'] }),

@@ -9,10 +9,10 @@ const VIDEO = fakeVideo({ name: 'this one', duration: 4 });
 const OTHER = fakeVideo({ name: 'another', duration: 4 });
 const SHORT = fakeVideo({ name: 'short', duration: 4, bytes: 3000 });
 
-/** What an upstream does at one try, told where it is asked to go on from. */
+/** What an upstream does at one try, given the offset of the request. */
 type Answer = (offset: number) => OpenedResult;
 
-/** Gives `bytes`, and breaks off after the first `upTo`. */
+/** Sends `bytes`, and breaks off after the first `upTo`. */
 const giving =
   (
     bytes: Buffer,
@@ -42,7 +42,7 @@ const first =
   (offset) =>
     (offset === 0 ? otherwise : answer)(offset);
 
-/** A world whose upstream answers one try after the other so, the last for ever; and where each began. */
+/** A world whose upstream answers the tries in this order, repeating the last, and the offset of each try. */
 async function answering(...answers: Answer[]) {
   const asked: number[] = [];
   const world = await createWorld({
@@ -66,7 +66,7 @@ async function stored(world: World, videoId = ''): Promise<Buffer> {
 
 const broken = giving(VIDEO, { upTo: 5000, version: '"a"' });
 
-/** All bytes, and then an error in the place of the end. */
+/** All bytes, and then an error instead of the end. */
 const resetAtEnd: Answer = (offset) => ({
   stream: Readable.from(
     (function* () {
@@ -77,7 +77,7 @@ const resetAtEnd: Answer = (offset) => ({
   offset,
 });
 
-describe('an upstream that cannot go on', () => {
+describe('an upstream that cannot resume', () => {
   it.each<[string, Answer[], number[]]>([
     ['says nothing of the length', [broken, notResumable(), giving(VIDEO)], [0, 5000, 0]],
     ['has a shorter video by now', [broken, notResumable(3000), giving(VIDEO)], [0, 5000, 0]],
@@ -92,7 +92,7 @@ describe('an upstream that cannot go on', () => {
     expect((await stored(ended.world, ended.task.result?.videoId)).equals(VIDEO)).toBe(true);
   });
 
-  it('because all of it is here already is not asked again', async () => {
+  it('because all bytes are here already is not asked again', async () => {
     const { world, task, asked } = await answering(resetAtEnd, notResumable());
     expect(task.error).toBeUndefined();
     expect(asked).toEqual([0, VIDEO.length]);
@@ -103,7 +103,7 @@ describe('an upstream that cannot go on', () => {
     ['longer', VIDEO.length + 1],
     ['shorter', VIDEO.length - 1],
   ])(
-    'and says that its video is %s than the whole one that is here is asked for it',
+    'and says that its video is %s than the complete one that is here is asked for it',
     async (_what, total) => {
       const { world, task, asked } = await answering(resetAtEnd, notResumable(total), giving(OTHER));
       expect(asked).toEqual([0, VIDEO.length, 0]);
@@ -111,20 +111,20 @@ describe('an upstream that cannot go on', () => {
     },
   );
 
-  it('and says that all is here which is no whole video is asked for one at once', async () => {
+  it('and says that an incomplete video is all there is, is asked for the whole video at once', async () => {
     const { world, task, asked } = await answering(broken, notResumable(5000), giving(VIDEO));
     expect(asked).toEqual([0, 5000, 0]);
     expect((await stored(world, task.result?.videoId)).equals(VIDEO)).toBe(true);
-    // In the same try: what is staged was never taken for the video.
+    // In the same try: the staged file was never taken for the video.
     expect((task.completedAt ?? 0) - (task.startedAt ?? 0)).toBeLessThan(10_000);
   });
 
-  it('begins anew where it gives other bytes from the start', async () => {
+  it('starts again if it sends other bytes from the start', async () => {
     const { world, task } = await answering(broken, (_offset) => giving(SHORT, { version: '"b"' })(0));
     expect((await stored(world, task.result?.videoId)).equals(SHORT)).toBe(true);
   });
 
-  it('at all is not asked for ever', async () => {
+  it('is not asked for ever if it never delivers', async () => {
     const { task, asked } = await answering(broken, notResumable());
     expect(task.error?.reason).toBe('result_lost');
     expect(asked.filter((offset) => offset > 0)).toEqual([5000]);
@@ -159,13 +159,13 @@ describe('the rest of a video', () => {
     expect((await stored(ended.world, ended.task.result?.videoId)).equals(VIDEO)).toBe(true);
   });
 
-  it('that begins somewhere else is never put behind nothing', async () => {
+  it('that begins at another offset is never appended to nothing', async () => {
     const { world, task } = await answering((offset) => giving(VIDEO)(offset + 10));
     expect(task.error?.reason).toBe('result_lost');
     expect(await Array.fromAsync(world.storage.list())).toEqual([]);
   });
 
-  it('is let go of, whatever becomes of it', async () => {
+  it('is closed in every case', async () => {
     const streams: Readable[] = [];
     const kept =
       (answer: Answer): Answer =>
@@ -186,7 +186,7 @@ describe('the rest of a video', () => {
     expect(streams).toHaveLength(5);
   });
 
-  it('is asked for again where its connection breaks before the first byte is read', async () => {
+  it('is requested again if its connection breaks before the first byte is read', async () => {
     const { task, asked } = await answering((offset) => {
       const stream = new Readable({ read: () => undefined });
       process.nextTick(() => stream.destroy(new Error('reset')));
@@ -196,7 +196,7 @@ describe('the rest of a video', () => {
     expect(asked).toEqual([0, 0]);
   });
 
-  it('is not asked for by a process that finds all bytes here, though nobody told how many they are', async () => {
+  it('is not requested by a process that finds all bytes here, although their number is unknown', async () => {
     let asked = 0;
     const provider: WorldOptions['provider'] = (recording) => ({
       ...recording,

@@ -11,7 +11,7 @@ const IMAGE: InputRef = { mediaId: 'image', contentType: 'image/png', bytes: 5, 
 const withImage = { request: aRequest({ image: IMAGE }) };
 const away = () => new OnetakeError('storage_unavailable', 503, 'The storage is away.');
 
-it('a storage that is away when an input is sent fails no task, and holds up none without inputs', async () => {
+it('an unavailable storage of inputs fails no task, and does not delay tasks without inputs', async () => {
   let reads = 0;
   const world = await createWorld({
     parts: () => ({
@@ -51,7 +51,7 @@ it('a task that waits for its input can be cancelled, and expires like any other
   expect(expired.completedAt).toBeLessThan(expired.deadlineAt + 60_000);
 });
 
-it('an input that is gone ends its task at once', async () => {
+it('a missing input fails its task at once', async () => {
   const world = await createWorld({
     parts: () => ({ openInput: async () => Promise.reject(new InputGone('gone')) }),
   });
@@ -77,7 +77,7 @@ it('a machine without descriptors for a connection fails no task', async () => {
   expect(task.phase).toBe('succeeded');
 });
 
-it('a task whose account is missing after a restart is looked for once the account is back', async () => {
+it('a lost submission whose account is missing after a restart is searched for once the account is back', async () => {
   const world = await createWorld({
     behaviour: () => ({ start: ['answer_lost'], find: [{ error: 'upstream_unavailable' }, 'look'] }),
   });

@@ -32,7 +32,7 @@ describe('a lease that is lost between the intent and the call', () => {
     },
   });
 
-  it('sends no byte upstream; with the lease back the task goes on as if it had not had its turn', async () => {
+  it('lets no byte go upstream; with a new lease the task continues as if it had not had its turn', async () => {
     const { simulators, provider } = await openUpstream('openai');
     let once = true;
     const { world, cluster } = await nodeOfSeveral({
@@ -55,7 +55,7 @@ describe('a lease that is lost between the intent and the call', () => {
     await expect.poll(() => world.task(id)).toMatchObject({ phase: 'running', attempt: { number: 2 } });
   });
 
-  it('is noticed before the adapter is asked at all', async () => {
+  it('is noticed before the adapter is called', async () => {
     let asked = 0;
     const { world, cluster } = await nodeOfSeveral({
       parts: ({ store }) => ({ store: afterIntent(store, () => cluster.freeze()) }),
@@ -82,7 +82,7 @@ describe('a lease that is lost between the intent and the call', () => {
         cluster.rejoin('node-2');
       },
     ],
-  ])('is seen by the adapter at the last moment where it %s', async (_how, happens) => {
+  ])('is noticed by the adapter at the last moment if it %s', async (_how, happens) => {
     const { simulators, provider } = await openUpstream('openai');
     const { world, cluster } = await nodeOfSeveral({
       provider: () => ({
@@ -102,8 +102,8 @@ describe('a lease that is lost between the intent and the call', () => {
   });
 });
 
-describe('an answer that comes after the lease was lost', () => {
-  /** The answer to attempt 1 arrives when its task is as `events` of its next driver have made it. */
+describe('an answer that arrives after the lease was lost', () => {
+  /** The answer to attempt 1 arrives after `events` of its next driver have changed its task. */
   async function lateAnswer(...events: Event[]) {
     const { world, cluster, logged } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
@@ -121,13 +121,13 @@ describe('an answer that comes after the lease was lost', () => {
     return { before, after: await world.task(id), complaints };
   }
 
-  it('gives the attempt its id, for its next driver to find', async () => {
+  it('stores the id in the attempt, for the next driver', async () => {
     const { after, complaints } = await lateAnswer();
     expect(after).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: 'one-1' } });
     expect(complaints).toEqual([]);
   });
 
-  it('does not say that the work has begun: its next driver would tell less', async () => {
+  it('does not store that the work has begun: the next driver would report less', async () => {
     const { world, cluster } = await nodeOfSeveral({
       provider: (provider) => ({
         ...provider,
@@ -151,19 +151,19 @@ describe('an answer that comes after the lease was lost', () => {
     ['another attempt runs', [REFUSED, INTENDED, confirmed('one-2')]],
     ['the task waits for another attempt', [REFUSED]],
     ['the task is over', [EXPIRED]],
-  ])('changes nothing where %s, and the job that nobody follows is told', async (_how, events) => {
+  ])('changes nothing if %s, and the log reports the abandoned job', async (_how, events) => {
     const { before, after, complaints } = await lateAnswer(...events);
     expect(after).toEqual(before);
     expect(complaints).toHaveLength(1);
   });
 
-  it('is no news where the next driver has found the job', async () => {
+  it('is ignored if the next driver has found the job', async () => {
     const { before, after, complaints } = await lateAnswer(confirmed('one-1'));
     expect(after).toEqual(before);
     expect(complaints).toEqual([]);
   });
 
-  it('is not believed where the job is another task’s', async () => {
+  it('is not believed if the job belongs to another task', async () => {
     const { world, cluster, logged } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
       provider: (provider) => ({
@@ -187,7 +187,7 @@ describe('an answer that comes after the lease was lost', () => {
     expect(logged.filter(({ upstreamId }) => upstreamId === 'same')).toHaveLength(1);
   });
 
-  it('is written once the store is back', async () => {
+  it('is stored once the store is available again', async () => {
     let away = 3;
     const { world, cluster } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
@@ -213,7 +213,7 @@ describe('an answer that comes after the lease was lost', () => {
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
   });
 
-  it('is written though the next driver notes something in between', async () => {
+  it('is stored although the next driver writes something in between', async () => {
     let noted = false;
     const { world, cluster } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
@@ -242,7 +242,7 @@ describe('an answer that comes after the lease was lost', () => {
     expect(task.cancelRequestedAt).toBeDefined();
   });
 
-  it('that says nothing is held against no account of this node', async () => {
+  it('without a result does not affect the account at this node', async () => {
     const { world, cluster } = await nodeOfSeveral({ behaviour: () => ({ start: ['answer_lost'] }) });
     const held = world.provider.hold('start');
     const { id } = await world.submit();
@@ -258,7 +258,7 @@ describe('an answer that comes after the lease was lost', () => {
 });
 
 describe('an account whose answer is lost together with the lease', () => {
-  it('has the next task of this node feel the way', async () => {
+  it('is tried first by the next task of this node alone', async () => {
     const { world, cluster } = await nodeOfSeveral({
       behaviour: (prompt) => ({
         start: [

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 
-describe('asking', () => {
-  it('goes on through errors, unknown jobs and odd answers: none of them is a verdict', async () => {
+describe('polling', () => {
+  it('continues after errors, unknown jobs and odd answers: none of them ends a task', async () => {
     const world = await createWorld({
       behaviour: () => ({
         answers: [
@@ -23,7 +23,7 @@ describe('asking', () => {
     expect(world.upstream.count('ask', task.id)).toBe(9);
   });
 
-  it('begins its waits anew once it was answered', async () => {
+  it('starts its back-off again after an answer', async () => {
     const times: number[] = [];
     const error = { error: 'upstream_unavailable' } as const;
     const world: World = await createWorld({
@@ -44,7 +44,7 @@ describe('asking', () => {
     expect(waits[9]).toBe(1000);
   });
 
-  it('ends a task by a documented failure alone, in the words that were told', async () => {
+  it('ends a task only with a documented failure, with the upstream’s message', async () => {
     const world = await createWorld({
       behaviour: () => ({ answers: [{ failed: 'content_rejected', message: 'The prompt was refused.' }] }),
     });
@@ -53,7 +53,7 @@ describe('asking', () => {
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
   });
 
-  it('goes on about a job that the upstream does not know until the deadline, less and less often', async () => {
+  it('continues for a job that the upstream does not know until the deadline, at growing intervals', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['missing'] }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject({ reason: 'expired', code: 504 });
@@ -63,7 +63,7 @@ describe('asking', () => {
     expect(world.upstream.count('ask')).toBeLessThan(80);
   });
 
-  it('collects a job that the upstream did not know for half an hour', async () => {
+  it('downloads a job that the upstream did not know for half an hour', async () => {
     const answers = [
       ...Array.from({ length: 35 }, () => 'missing' as const),
       'in_progress',
@@ -76,7 +76,7 @@ describe('asking', () => {
     expect(world.upstream.count('start')).toBe(1);
   });
 
-  it('goes on where the job is seen now and then', async () => {
+  it('continues if the job is seen now and then', async () => {
     const answers = ['missing', 'missing', 'missing', 'in_progress'] as const;
     const world = await createWorld({
       behaviour: () => ({ answers: [...Array.from({ length: 60 }, () => answers).flat(), 'succeeded'] }),
@@ -87,7 +87,7 @@ describe('asking', () => {
     expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(600_000);
   });
 
-  it('shows progress that never falls and never says a hundred before the bytes are there', async () => {
+  it('reports progress that never falls and never reaches 100 before the bytes are stored', async () => {
     const world = await createWorld({
       behaviour: () => ({
         answers: [{ progress: 40 }, { progress: 20 }, { progress: 70.9 }, { progress: 100 }, 'succeeded'],
@@ -102,7 +102,7 @@ describe('asking', () => {
     expect(told).toEqual([...told].sort((a, b) => a - b));
   });
 
-  it('happens at once when a hint comes', async () => {
+  it('happens at once after a hint', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress', 'succeeded'] }) });
     const { id } = await world.submit();
     const { attempt } = await world.reaches(id, 'running');
@@ -116,7 +116,7 @@ describe('asking', () => {
     expect(world.timers.now()).toBe(before);
   });
 
-  it('ignores hints about jobs of others', async () => {
+  it('ignores hints for jobs of others', async () => {
     const world = await createWorld({ behaviour: () => ({ answers: ['in_progress'] }) });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
@@ -126,7 +126,7 @@ describe('asking', () => {
     expect(world.upstream.count('ask')).toBe(0);
   });
 
-  it('keeps within the rate of the account, many tasks in one question where there is such a call', async () => {
+  it('keeps within the rate of the account, with many tasks per request if the upstream supports it', async () => {
     const batches: number[] = [];
     const times: number[] = [];
     const world: World = await createWorld({
@@ -149,14 +149,14 @@ describe('asking', () => {
     const tasks = await Promise.all(Array.from({ length: 200 }, () => world.submit()));
     for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
     expect(Math.max(...batches)).toBe(20);
-    // A second's allowance may have been saved: never more than four within a second.
+    // The allowance of one second may have been saved: never more than four within a second.
     for (const [index, time] of times.slice(4).entries()) {
       expect(time - (times[index] ?? 0)).toBeGreaterThanOrEqual(1000);
     }
     expect(batches.reduce((sum, size) => sum + size, 0)).toBeGreaterThanOrEqual(600);
   });
 
-  it('does not let one lost answer of a batch speak for the others', async () => {
+  it('does not apply one lost answer of a batch to the others', async () => {
     const world = await createWorld({
       limits: { askBatch: 10, asksPerSecond: 1 },
       provider: (provider) => ({
@@ -172,7 +172,7 @@ describe('asking', () => {
     for (const { id } of tasks) expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('pauses the whole account where the upstream limits questions', async () => {
+  it('pauses for the whole account if the upstream limits polls', async () => {
     const world = await createWorld({
       behaviour: (prompt) =>
         prompt === 'first'
@@ -195,7 +195,7 @@ describe('asking', () => {
 describe('a deadline', () => {
   const settings = { taskDeadlineMs: 600_000 };
 
-  it('is a verdict only after a last look upstream', async () => {
+  it('ends a task only after a last poll', async () => {
     const world = await createWorld({ settings, behaviour: () => ({ answers: ['in_progress'] }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject({ reason: 'expired', code: 504 });
@@ -216,7 +216,7 @@ describe('a deadline', () => {
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 
-  it('waits ten minutes more for an upstream that cannot be asked, then ends the task', async () => {
+  it('waits ten more minutes for an upstream that cannot be polled, then ends the task', async () => {
     const world = await createWorld({
       settings,
       behaviour: () => ({ answers: [{ error: 'upstream_unavailable' }] }),
@@ -226,7 +226,7 @@ describe('a deadline', () => {
     expect(task.completedAt).toBeGreaterThan(task.deadlineAt + 600_000);
   });
 
-  it('ends a task whose account is not configured any more', async () => {
+  it('ends a task whose account is no longer configured', async () => {
     const world = await createWorld({ settings, behaviour: () => ({ answers: ['in_progress'] }) });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
@@ -234,7 +234,7 @@ describe('a deadline', () => {
     expect((await next.ends(id)).error?.reason).toBe('expired');
   });
 
-  it('frees the place of the task that it ends', async () => {
+  it('releases the place of the task that it ends', async () => {
     const world = await createWorld({
       settings,
       limits: { inFlight: 1 },

@@ -5,7 +5,7 @@ const SECOND = 1000;
 const typical = { medianSeconds: 100, p90Seconds: 200 };
 const { nextDelay, remaining } = typicalTimeScheduler;
 
-describe('what a task is expected to take', () => {
+describe('the expected duration of a task', () => {
   it.each<[string, number, number | undefined, number]>([
     ['at first the median', 0, undefined, 100],
     ['later what is left of it', 60, undefined, 40],
@@ -24,7 +24,7 @@ describe('what a task is expected to take', () => {
   });
 });
 
-describe('the next question', () => {
+describe('the next poll', () => {
   it.each<[string, number, number | undefined, number]>([
     ['is rare while nothing can be finished', 0, undefined, 30],
     ['is frequent from half the median on', 50, undefined, 5],
@@ -42,7 +42,7 @@ describe('the next question', () => {
     expect(delay).toBe(seconds * SECOND);
   });
 
-  it('comes early where an early failure may be found, and no later than a third of what is left', () => {
+  it('comes early if an early failure is likely, and after at most a third of the remaining time', () => {
     const short = { medianSeconds: 40, p90Seconds: 80 };
     const early = (ageMs: number, progress?: number) =>
       nextDelay({
@@ -52,13 +52,13 @@ describe('the next question', () => {
         minIntervalMs: 1000,
       });
     expect(early(0)).toBeCloseTo(40_000 / 3);
-    // A quarter of the median where less is left by the upstream's word.
+    // A quarter of the median if the upstream's progress says that less is left.
     expect(early(10_000, 90)).toBe(10_000);
     expect(early(10_000, 20)).toBeCloseTo(40_000 / 3);
     expect(early(20_000)).toBe(2000);
   });
 
-  it('keeps the distance that the account asks for, within half a minute', () => {
+  it('keeps the interval that the account requires, within half a minute', () => {
     const asked = (minIntervalMs: number) => nextDelay({ ageMs: 100 * SECOND, typical, minIntervalMs });
     expect(asked(7000)).toBe(7000);
     expect(asked(60_000)).toBe(30_000);

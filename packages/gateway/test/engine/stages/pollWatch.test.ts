@@ -7,7 +7,7 @@ import { createManualTimers } from '../../support/manualTimers.ts';
 
 const MINUTE = 60_000;
 
-/** A world with a running task whose questions end as told. */
+/** A world with a running task whose polls end as the test says. */
 async function asking(outcome: () => Error | undefined) {
   const world = await createWorld({
     behaviour: () => ({ answers: ['in_progress'] }),
@@ -23,7 +23,7 @@ async function asking(outcome: () => Error | undefined) {
   });
   const { id } = await world.submit();
   await world.reaches(id, 'running');
-  /** In small steps, looked at after each, as it is in a process that lives. */
+  /** Advances in small steps, with a check after each, as in a running process. */
   const advance = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 10_000) {
       await world.advance(10_000);
@@ -33,7 +33,7 @@ async function asking(outcome: () => Error | undefined) {
   return { world, advance };
 }
 
-describe('a node whose questions', () => {
+describe('a node whose polls', () => {
   it.each([
     ['are refused by the lease guard', () => new SendRefused()],
     ['meet a defect of an adapter', () => new TypeError('x is not a function')],
@@ -44,7 +44,7 @@ describe('a node whose questions', () => {
           cause: Object.assign(new Error('connect EMFILE'), { code: 'EMFILE' }),
         }),
     ],
-  ])('%s says after two minutes that it cannot ask, until it can again', async (_name, error) => {
+  ])('%s reports after two minutes that it cannot poll, until it can again', async (_name, error) => {
     let failing = false;
     const { world, advance } = await asking(() => (failing ? error() : undefined));
     await advance(5 * MINUTE);
@@ -65,7 +65,7 @@ describe('a node whose questions', () => {
     ['fail at an upstream that is down', 'upstream_unavailable'],
     ['are limited by the upstream', 'rate_limited'],
     ['get no answer in time', 'upstream_timeout'],
-  ] as const)('%s is ready all the same', async (_name, reason) => {
+  ] as const)('%s is ready nevertheless', async (_name, reason) => {
     const { world, advance } = await asking(
       () => new UpstreamError(reason, reason === 'rate_limited' ? { retryAfterMs: 5 * MINUTE } : {}),
     );
@@ -74,7 +74,7 @@ describe('a node whose questions', () => {
   });
 });
 
-describe('the watch over questions', () => {
+describe('the watch over polls', () => {
   function watching() {
     const timers = createManualTimers();
     const lines: unknown[] = [];
@@ -105,7 +105,7 @@ describe('the watch over questions', () => {
     return { watch, lines, pass, asked };
   }
 
-  it('notices timers that stand still, says so once, and when it is over', () => {
+  it('notices timers that stand still, and logs once when it begins and when it ends', () => {
     const { watch, lines, pass, asked } = watching();
     pass(5 * MINUTE);
     expect(watch.stalled).toBe(true);
@@ -115,7 +115,7 @@ describe('the watch over questions', () => {
     expect(lines).toMatchObject([{ event: 'poll.stalled' }, { event: 'poll.resumed' }]);
   });
 
-  it('does not count the time in which the whole process stood still', () => {
+  it('does not count the time in which the whole process was stopped', () => {
     const { watch, lines, pass } = watching();
     pass(60 * MINUTE, 60 * MINUTE);
     expect(watch.stalled).toBe(false);

@@ -4,8 +4,8 @@ import { SendRefused } from '../../../src/providers/provider.ts';
 import { lookedUp, SETTLED_MS } from '../../../src/providers/search/judge.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 
-describe('a submission whose answer was lost', () => {
-  it('is found by its key and goes on; it is not submitted again', async () => {
+describe('a lost submission', () => {
+  it('is found by its key and continues; it is not repeated', async () => {
     const world = await createWorld({ behaviour: () => ({ start: ['answer_lost'] }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
@@ -13,7 +13,7 @@ describe('a submission whose answer was lost', () => {
     expect(task.attempt).toMatchObject({ number: 1, upstreamId: 'one-1' });
   });
 
-  it('is submitted again once the upstream is certain that it never arrived', async () => {
+  it('is repeated once the upstream is certain that it never arrived', async () => {
     const world = await createWorld({ behaviour: () => ({ start: ['request_lost', 'accepted'] }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
@@ -22,7 +22,7 @@ describe('a submission whose answer was lost', () => {
     expect(new Set(keys).size).toBe(2);
   });
 
-  it('fails, and is not repeated, where the upstream cannot tell', async () => {
+  it('fails and is not repeated if the upstream cannot tell', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: ['answer_lost'] }),
       abilities: ['askMany', 'cancel'],
@@ -34,7 +34,7 @@ describe('a submission whose answer was lost', () => {
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
   });
 
-  it('is looked for more than once before it counts as unknown: lists lag', async () => {
+  it('is searched for more than once before it counts as unknown, because lists lag', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: ['answer_lost'], find: ['unknown', 'unknown', 'look'] }),
     });
@@ -52,7 +52,7 @@ describe('a submission whose answer was lost', () => {
     expect(world.upstream.count('find')).toBe(6);
   });
 
-  it('does not take the job of one like it that is lost too, while its own may arrive yet', async () => {
+  it('does not get the job of a similar lost submission while its own request may still arrive', async () => {
     let first = '';
     const world = await createWorld({
       behaviour: (_prompt, id) => ({ start: [id === first ? 'answer_lost' : 'request_lost', 'accepted'] }),
@@ -60,7 +60,7 @@ describe('a submission whose answer was lost', () => {
     const jobs = () =>
       world.upstream.records.flatMap(({ call, upstreamId }) => (call === 'start' && upstreamId) || []);
     let looks = 0;
-    // An upstream that tells jobs apart by what they ask for alone.
+    // This upstream tells jobs apart only by their request.
     world.provider.find = async ({ taskId, isKnown, sinceGivenUp }) => {
       looks += 1;
       if (taskId === first && looks < 2) return { found: false, certainty: 'unknown' };
@@ -83,7 +83,7 @@ describe('a submission whose answer was lost', () => {
     expect(new Set(ended.map(({ attempt }) => attempt?.upstreamId)).size).toBe(2);
   });
 
-  it('waits for an upstream that cannot be asked, for as long as the task may take', async () => {
+  it('waits for an upstream that cannot be asked, until the deadline of the task', async () => {
     const world = await createWorld({
       behaviour: () => ({
         start: ['answer_lost'],
@@ -95,7 +95,7 @@ describe('a submission whose answer was lost', () => {
     expect(world.upstream.count('start')).toBe(1);
   });
 
-  it('fails as unknown where the upstream could not be asked until the deadline', async () => {
+  it('fails as unknown if the upstream could not be asked until the deadline', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: ['answer_lost'], find: [{ error: 'upstream_unavailable' }] }),
     });
@@ -104,7 +104,7 @@ describe('a submission whose answer was lost', () => {
     expect(task.completedAt).toBeGreaterThanOrEqual(task.deadlineAt);
   });
 
-  it('is submitted again where the operator chose to, at the price of perhaps a second bill', async () => {
+  it('is repeated if the operator chose that, at the risk of a second bill', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: ['answer_lost', 'accepted'] }),
       abilities: [],
@@ -115,7 +115,7 @@ describe('a submission whose answer was lost', () => {
     expect(world.upstream.count('start')).toBe(2);
   });
 
-  it('is unknown too when an adapter throws something that it should not', async () => {
+  it('also counts as unknown if an adapter throws an unexpected error', async () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
@@ -131,8 +131,8 @@ describe('a submission whose answer was lost', () => {
   });
 });
 
-describe('a submission that this node may not send at the moment', () => {
-  it('is sent a little later, and is held against nobody', async () => {
+describe('a submission that this node must not send at the moment', () => {
+  it('is sent a little later, and affects no account', async () => {
     let refusals = 3;
     const world = await createWorld({
       settings: { maxAttempts: 2 },
@@ -147,7 +147,7 @@ describe('a submission that this node may not send at the moment', () => {
     const { id } = await world.submit();
     await world.idle();
     expect(world.engine.accounts()).toMatchObject([{ blocked: false }]);
-    // Others are not held up, as they would be behind an account that is left alone.
+    // Other tasks are not delayed, as they would be behind a blocked account.
     const other = await world.submit('another boat');
     await world.advance(3500);
     expect((await world.task(other.id)).phase).toBe('running');
@@ -157,8 +157,8 @@ describe('a submission that this node may not send at the moment', () => {
   });
 });
 
-describe('a job that the upstream begins at once', () => {
-  it.each(['in_progress', 'queued'] as const)('says so from the start: %s', async (state) => {
+describe('a job that the upstream starts at once', () => {
+  it.each(['in_progress', 'queued'] as const)('has its status from the start: %s', async (state) => {
     const world = await createWorld({
       behaviour: () => ({ answers: ['queued'] }),
       provider: (provider) => ({
@@ -171,8 +171,8 @@ describe('a job that the upstream begins at once', () => {
   });
 });
 
-describe('a gateway killed while it submitted', () => {
-  it('finds the job that the upstream took', async () => {
+describe('a gateway that is killed during a submission', () => {
+  it('finds the job that the upstream accepted', async () => {
     const answer = Promise.withResolvers<void>();
     const world = await createWorld({
       provider: (provider) => ({
@@ -193,7 +193,7 @@ describe('a gateway killed while it submitted', () => {
     expect(next.upstream.count('start')).toBe(1);
   });
 
-  it('makes another attempt where the upstream never heard of it', async () => {
+  it('makes another attempt if the upstream never received the request', async () => {
     const world = await createWorld();
     world.provider.hold('start');
     const { id } = await world.submit();
@@ -202,7 +202,7 @@ describe('a gateway killed while it submitted', () => {
     expect(await next.ends(id)).toMatchObject({ phase: 'succeeded', attempt: { number: 2 } });
   });
 
-  it('fails the task where nobody can be asked: the account is gone', async () => {
+  it('fails the task if nobody can be asked because the account is gone', async () => {
     const world = await createWorld();
     world.provider.hold('start');
     const { id } = await world.submit();
@@ -213,8 +213,8 @@ describe('a gateway killed while it submitted', () => {
   });
 });
 
-describe('an upstream that gives an id twice', () => {
-  it('has one task driven by it, and the other fails without a charge', async () => {
+describe('an upstream that returns the same id twice', () => {
+  it('keeps the first task on it, and the other one fails without a charge', async () => {
     const logged: Record<string, unknown>[] = [];
     const world = await createWorld({
       behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
@@ -238,7 +238,7 @@ describe('an upstream that gives an id twice', () => {
     expect(logged).toContainEqual(
       expect.objectContaining({ event: 'upstream.id_reused', task: failed?.id, upstreamId: 'one-1' }),
     );
-    // Also when the first is long over.
+    // The same after the first task has ended long ago.
     const third = await world.ends((await world.submit('a train')).id);
     expect(third.error?.reason).toBe('submission_unknown');
   });

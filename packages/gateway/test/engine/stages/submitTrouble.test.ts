@@ -12,11 +12,11 @@ const CANCELLED: Event = {
   error: { code: 499, reason: 'cancelled', message: 'The task was cancelled.' },
 };
 
-describe('what a submission leaves of its account', () => {
+describe('the effect of a submission on its account', () => {
   const BUSY = { start: [{ refuse: 'upstream_unavailable' }, 'accepted'] } as const;
 
   it.each(['notSent', 'cancelled', 'inputs'] as const)(
-    'is the turn to feel the way, where it was not made: %s',
+    'is unchanged if it was not sent, so that the next task tries the account: %s',
     async (how) => {
       let tried = 0;
       const world: World = await createWorld({
@@ -50,7 +50,7 @@ describe('what a submission leaves of its account', () => {
       });
       const first = await world.submit('first', { keyId: 'a' });
       await world.idle();
-      // Refused for the moment: the next one feels the way alone.
+      // Refused temporarily: only the next task tries the account.
       expect(world.engine.accounts()).toMatchObject([{ blocked: true }]);
       await world.engine.cancel(await world.task(first.id));
       await world.submit('second', { keyId: 'b' });
@@ -63,7 +63,7 @@ describe('what a submission leaves of its account', () => {
     },
   );
 
-  it('is that it works, where it refused the request alone', async () => {
+  it('is that it works if only the request was refused', async () => {
     const world = await createWorld({
       behaviour: (prompt) => ({
         start: [{ refuse: prompt === 'first' ? 'upstream_unavailable' : 'content_rejected' }],
@@ -78,7 +78,7 @@ describe('what a submission leaves of its account', () => {
     expect(world.engine.accounts()).toMatchObject([{ blocked: false, inFlight: 0 }]);
   });
 
-  it('is a pause for all, where its outcome is unknown', async () => {
+  it('is a pause for all tasks if the outcome is unknown', async () => {
     const world = await createWorld({ behaviour: () => ({ start: ['answer_lost'] }) });
     const held = world.provider.hold('find');
     await world.submit();
@@ -88,7 +88,7 @@ describe('what a submission leaves of its account', () => {
   });
 });
 
-describe('what this process alone knows of a submission', () => {
+describe('facts about a submission that only this process knows', () => {
   type Start = Exclude<NonNullable<Behaviour['start']>[number], 'accepted'>;
   const refused = (reason: 'content_rejected' | 'rate_limited'): Start => ({ refuse: reason });
 
@@ -100,10 +100,10 @@ describe('what this process alone knows of a submission', () => {
     ['a refusal for good', ({ task }) => task.phase === 'failed', refused('content_rejected'), 'failed'],
     ['a refusal for the moment', ({ task }) => task.phase === 'accepted', refused('rate_limited'), 'running'],
     ['that it could not be sent', ({ task }) => task.phase === 'accepted', 'notSent', 'running'],
-    ['trouble of this machine', ({ task }) => task.phase === 'accepted', 'ours', 'running'],
+    ['a problem of this machine', ({ task }) => task.phase === 'accepted', 'ours', 'running'],
     ['that its id is another’s', ({ task }) => task.phase === 'failed', 'reused', 'failed'],
     ['that nobody can tell', ({ task }) => task.phase === 'failed', 'answer_lost', 'failed'],
-  ])('is written once the store is back: %s', async (_what, isIt, first, phase) => {
+  ])('are written once the store is available again: %s', async (_what, isIt, first, phase) => {
     let away = 2;
     let starts = 0;
     const failing =
@@ -163,7 +163,7 @@ describe('trouble of this machine', () => {
     expect(world.engine.accounts()).toMatchObject([{ blocked, inFlight: 0 }]);
   });
 
-  it('is tried again after twice as long each time, two minutes at most, and not past the deadline', async () => {
+  it('is retried at doubling intervals of up to two minutes, and not after the deadline', async () => {
     const tries: number[] = [];
     const world: World = await createWorld({
       limits: { inFlight: 1 },
@@ -186,7 +186,7 @@ describe('trouble of this machine', () => {
   it.each([
     ['was cancelled', async (world: World, task: Task) => void (await world.engine.cancel(task))],
     ['is stopped', async (world: World) => world.engine.drain(1000)],
-  ])('is not tried again where the task %s meanwhile', async (_what, happens) => {
+  ])('is not retried if the task %s in the meantime', async (_what, happens) => {
     let tries = 0;
     const world = await createWorld({
       provider: (provider) => ({

@@ -30,7 +30,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       });
     });
 
-    it('finds the task under its idempotency key, of its project and until its time is over', async () => {
+    it('finds the task by its idempotency key, within its project and until the key expires', async () => {
       const store = await open();
       const task = aTask();
       const expiresAt = START_OF_TIME + 1000;
@@ -42,7 +42,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.acceptedUnder(task.projectId, 'k', expiresAt)).toBeUndefined();
     });
 
-    it('writes nothing of it where one part cannot be written', async () => {
+    it('writes nothing if one part cannot be written', async () => {
       const store = await open();
       const task = aTask();
       const hold = { kind: 'hold', amountMicros: 1 } as const;
@@ -54,13 +54,13 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.accept(anAcceptance(aTask(), { idempotency }))).toEqual({ outcome: 'accepted' });
     });
 
-    it('takes the same task again as the one that it is: an earlier answer was lost on its way', async () => {
+    it('accepts a repeated write of the same task, because an earlier answer may have been lost', async () => {
       const store = await open();
       const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
       for (const acceptance of [anAcceptance(aTask()), anAcceptance(aTask(), { idempotency })]) {
         await store.accept(acceptance);
         expect(await store.accept(acceptance)).toEqual({ outcome: 'accepted' });
-        // Even when it has been driven since.
+        // Even if it has been driven since.
         const next = moved(acceptance.task, { ...INTENT, idempotencyKey: acceptance.task.id });
         await store.commit(next);
         expect(await store.accept(acceptance)).toEqual({ outcome: 'accepted' });
@@ -69,7 +69,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       }
     });
 
-    it('refuses another task with the id of one that is there', async () => {
+    it('refuses another task with the id of an existing one', async () => {
       const store = await open();
       const task = await accepted(store);
       const other = { ...task, projectId: 'other' };
@@ -78,7 +78,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.listTasks({ projectId: 'other', limit: 10 })).toEqual([]);
     });
 
-    it('answers a repeated key with the task as it is by now', async () => {
+    it('answers a repeated key with the current state of the task', async () => {
       const store = await open();
       const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
       const task = await accepted(store, {}, { idempotency });
@@ -88,7 +88,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(again).toEqual({ outcome: 'replayed', task: intended.task });
     });
 
-    it('tells a key that comes back with another body', async () => {
+    it('reports a key that is repeated with another body', async () => {
       const store = await open();
       const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
       await accepted(store, {}, { idempotency });
@@ -99,7 +99,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.ledger(other.id)).toEqual([]);
     });
 
-    it('keeps the keys of projects apart', async () => {
+    it('keeps the keys of projects separate', async () => {
       const store = await open();
       const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
       await accepted(store, {}, { idempotency });
@@ -107,7 +107,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.accept(elsewhere)).toEqual({ outcome: 'accepted' });
     });
 
-    it('takes a key whose time is over as a new one', async () => {
+    it('treats an expired key as a new one', async () => {
       const store = await open();
       const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
       await accepted(store, {}, { idempotency });
@@ -120,7 +120,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(await store.accept(again)).toMatchObject({ outcome: 'replayed', task: { id: later.id } });
     });
 
-    it('accepts one of many that come at once with one key', async () => {
+    it('accepts one of many simultaneous submissions with one key', async () => {
       const store = await open();
       const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
       const outcomes = await Promise.all(
@@ -130,7 +130,7 @@ export function describeAccepting(name: string, open: () => Promise<Store>): voi
       expect(new Set(outcomes.map((made) => (made.outcome === 'replayed' ? made.task.id : ''))).size).toBe(2);
     });
 
-    it('forgets keys past their time in batches', async () => {
+    it('removes expired keys in batches', async () => {
       const store = await open();
       const idempotency = (key: string) => ({ key, bodyHash: 'h', expiresAt: START_OF_TIME + 1000 });
       for (const key of ['a', 'b', 'c']) await accepted(store, {}, { idempotency: idempotency(key) });

@@ -4,7 +4,7 @@ import type { Task } from '../../../src/tasks/task.ts';
 import { aKey, aMediaRow, aRequest, START_OF_TIME } from '../../support/builders.ts';
 import { accepted, intended } from './steps.ts';
 
-/** A store, and a way to its rows that is not the store's. */
+/** A store, and direct access to its rows. */
 export interface OpenedBeside {
   readonly store: Store;
   run(sql: string): Promise<void>;
@@ -12,21 +12,21 @@ export interface OpenedBeside {
 
 type Log = { warn: Mock; error: Mock };
 
-/** What a text column may hold that is not what belongs there. */
+/** Wrong contents of a text column. */
 const WRONG = ['not JSON', '{"model":', 'null', '[]', '{}', '"text"', '17'] as const;
 
 const COLUMNS = ['request', 'price', 'result', 'error', 'upstream_result', 'phase'] as const;
 
 const METADATA = { order: 'seven' };
 
-/** A row that cannot be read costs nobody else anything. */
+/** An unreadable row affects nothing else. */
 export function describeBadRows(name: string, open: (log: Log) => Promise<OpenedBeside>): void {
   const opened = async () => {
     const log = { warn: vi.fn(), error: vi.fn() };
     return { log, ...(await open(log)) };
   };
 
-  /** Five tasks of a dead node that are being submitted with the same words, of which the first, third and last are damaged. */
+  /** Five tasks of a dead node that are being submitted with the same prompt; the first, third and last are damaged. */
   async function damaged({ store, run }: OpenedBeside, column: string, value: string) {
     const tasks: Task[] = [];
     for (let n = 0; n < 5; n++) {
@@ -56,7 +56,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
 
   describe.each(COLUMNS)(`${name}: a task whose %s cannot be read`, (column) => {
     it.each(WRONG)(
-      'since it is %j keeps no other from being listed, read, adopted and driven',
+      'because it is %j does not keep others from being listed, read, adopted and driven',
       async (value) => {
         const beside = await opened();
         const { store, log } = beside;
@@ -91,7 +91,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
           expect(
             await pages((after) => store.owned('heir', 1, after)).then((all) => all.slice(0, 2)),
           ).toEqual(good);
-          // Set aside for good: nobody takes them again while this node lives.
+          // Set aside for good: no node adopts them again while this node lives.
           expect(ids(await store.adopt('heir', 10)).filter((id) => ids(bad).includes(id))).toEqual([]);
         }
 
@@ -123,7 +123,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
       }
     });
 
-    it('is not replaced by a new task under its idempotency key', async () => {
+    it('is not replaced by a new task with its idempotency key', async () => {
       const { store, run } = await opened();
       const idempotency = { key: 'once', bodyHash: 'h', expiresAt: START_OF_TIME * 2 };
       const task = await accepted(store, {}, { idempotency });
@@ -134,7 +134,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
       });
     });
 
-    it('of a file costs that file alone: a key that leads elsewhere', async () => {
+    it('of a file affects only that file: a storage key that leads elsewhere', async () => {
       const { store, run } = await opened();
       const [good, bad] = [aMediaRow(), aMediaRow()];
       await store.putMedia([good, bad]);
@@ -146,7 +146,7 @@ export function describeBadRows(name: string, open: (log: Log) => Promise<Opened
       expect(store.unreadable()).toBe(1);
     });
 
-    it('of a key costs that key alone', async () => {
+    it('of an API key affects only that key', async () => {
       const { store, run } = await opened();
       const [good, bad] = [aKey(), aKey()];
       for (const key of [good, bad]) {

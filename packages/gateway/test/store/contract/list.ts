@@ -12,7 +12,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
   describe(`${name}: a list`, () => {
     const ids = (tasks: readonly Task[]) => tasks.map(({ id }) => id);
 
-    it('is newest first, page by page, without gaps or repetitions, of one project', async () => {
+    it('is newest first, page by page, without gaps or repetitions, for one project', async () => {
       const store = await open();
       const mine: string[] = [];
       for (let i = 0; i < 25; i++) {
@@ -33,7 +33,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
       expect(seen).toEqual(mine.reverse());
     });
 
-    it('has each task once and whole, with the attempt that it is at', async () => {
+    it('has each task once and completely, with its current attempt', async () => {
       const store = await open();
       const first = await intended(store, { accountId: 'first' });
       const refused = moved(first, { type: 'submit_refused', detail: 'busy' });
@@ -55,7 +55,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
       expect(listed).toStrictEqual([failed.task, ended.task]);
     });
 
-    it('can be asked for one status', async () => {
+    it('can be filtered by status', async () => {
       const store = await open();
       const waiting = await accepted(store);
       const submitting = await accepted(store, { phase: 'submitting' });
@@ -72,7 +72,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
       expect(await list('failed')).toEqual([failed.id]);
     });
 
-    it('can be asked for one model', async () => {
+    it('can be filtered by model', async () => {
       const store = await open();
       await accepted(store, { request: aRequest({ model: 'one' }) });
       const other = await accepted(store, { request: aRequest({ model: 'two' }) });
@@ -81,7 +81,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
       ]);
     });
 
-    it('can be asked for metadata, whatever the names', async () => {
+    it('can be filtered by metadata with any key', async () => {
       const store = await open();
       const name = fc.oneof(
         fc.constantFrom('a.b', 'a"b', "a'b", 'a[0]', '$', '', ' ', 'a\\b', '__proto__', 'ключ', '"', '\\"'),
@@ -102,7 +102,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
       );
     });
 
-    it('asks for all of several metadata at once', async () => {
+    it('can be filtered by several metadata at once', async () => {
       const store = await open();
       const both = await accepted(store, { request: aRequest({ metadata: { a: '1', b: '2' } }) });
       await accepted(store, { request: aRequest({ metadata: { a: '1' } }) });
@@ -110,7 +110,7 @@ export function describeLists(name: string, open: () => Promise<Store>): void {
       expect(ids(await store.listTasks({ projectId: 'project', limit: 10, metadata }))).toEqual([both.id]);
     });
 
-    it('leaves out what was deleted', async () => {
+    it('leaves out deleted tasks', async () => {
       const store = await open();
       const task = await accepted(store, { phase: 'failed' });
       await store.commit(moved(task, { type: 'deleted' }));

@@ -11,10 +11,10 @@ const CONFIRMED = { type: 'submit_confirmed', upstreamId: 'job', working: false 
 
 const byId = (tasks: readonly Task[]) => [...tasks].sort((one, other) => (one.id < other.id ? -1 : 1));
 
-/** What nodes that share tasks ask of a store; a single one has the same questions. */
+/** What nodes that share tasks need from a store; a single node needs the same. */
 export function describeSharing(name: string, open: () => Promise<Store>): void {
   describe(`${name}: many tasks by their ids`, () => {
-    it('are those that exist, with their attempts, each once', async () => {
+    it('are the existing ones, with their attempts, each once', async () => {
       const store = await open();
       const tasks = [await accepted(store), await intended(store), await accepted(store)];
       const ids = tasks.map(({ id }) => id);
@@ -24,8 +24,8 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     });
   });
 
-  describe(`${name}: what a node owns`, () => {
-    it('is counted without what is finished', async () => {
+  describe(`${name}: the tasks of a node`, () => {
+    it('are counted without finished ones', async () => {
       const store = await open();
       expect(await store.loads()).toEqual(new Map());
       for (const phase of PHASES) await accepted(store, { phase, owner: 'one' });
@@ -38,7 +38,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       );
     });
 
-    it('is read page by page, without gaps or repetitions', async () => {
+    it('are read page by page, without gaps or repetitions', async () => {
       const store = await open();
       const mine: Task[] = [];
       for (let made = 0; made < 7; made++) {
@@ -54,8 +54,8 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     });
   });
 
-  describe(`${name}: giving tasks away`, () => {
-    it('makes the other the owner, and shuts the giver out', async () => {
+  describe(`${name}: transferring tasks`, () => {
+    it('makes the other node the owner, and the writes of the former owner fail', async () => {
       const store = await open();
       const task = await accepted(store, { owner: 'one' });
       expect(await store.transfer('one', 'other', [task])).toEqual([task.id]);
@@ -67,7 +67,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.commit(moved(given, late))).toBe(true);
     });
 
-    it("leaves what has moved on, is another's, is finished or does not exist", async () => {
+    it('skips tasks that have moved on, have another owner, are finished or do not exist', async () => {
       const store = await open();
       const moving = await accepted(store, { owner: 'one' });
       await store.commit(moved(moving, INTENT));
@@ -83,7 +83,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.transfer('one', 'other', [])).toEqual([]);
     });
 
-    it('gives hundreds at once', async () => {
+    it('transfers hundreds at once', async () => {
       const store = await open();
       const tasks = await Promise.all(Array.from({ length: 400 }, () => accepted(store, { owner: 'one' })));
       const given = await store.transfer('one', 'other', tasks);
@@ -92,8 +92,8 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     });
   });
 
-  describe(`${name}: claiming the job that a search found`, () => {
-    it('writes the move where no other attempt of the account has it', async () => {
+  describe(`${name}: claiming a job that a search found`, () => {
+    it('writes the move if no other attempt of the account has the job', async () => {
       const store = await open();
       const confirmed = moved(await intended(store), CONFIRMED);
       expect(await store.claim(confirmed)).toBe('claimed');
@@ -104,7 +104,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.claim(another)).toBe('claimed');
     });
 
-    it('takes what its own attempt has already for its own, and what an earlier attempt had for taken', async () => {
+    it('accepts the job of the same attempt, and refuses the job of an earlier attempt', async () => {
       const store = await open();
       const task = await intended(store);
       const confirmed = moved(task, CONFIRMED);
@@ -126,7 +126,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.task(task.id)).toStrictEqual(again.task);
     });
 
-    it('writes nothing where one has it', async () => {
+    it('writes nothing if another attempt has the job', async () => {
       const store = await open();
       await store.commit(moved(await intended(store), CONFIRMED));
       const task = await intended(store);
@@ -134,7 +134,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.task(task.id)).toStrictEqual(task);
     });
 
-    it('tells that the task was lost to another driver', async () => {
+    it('reports that the task was lost to another driver', async () => {
       const store = await open();
       const task = await intended(store);
       await store.adopt('heir', 1);
@@ -142,7 +142,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.isKnownUpstream('account', 'job')).toBe(false);
     });
 
-    it('lets one of many have it that come at once', async () => {
+    it('succeeds for one of many simultaneous claims', async () => {
       const store = await open();
       const tasks = await Promise.all(Array.from({ length: 8 }, () => intended(store)));
       const outcomes = await Promise.all(tasks.map((task) => store.claim(moved(task, CONFIRMED))));
@@ -150,7 +150,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(outcomes.filter((outcome) => outcome === 'taken')).toHaveLength(7);
     });
 
-    it('is refused for a move that claims nothing', async () => {
+    it('is refused for a move without a job id', async () => {
       const store = await open();
       const task = await intended(store);
       const nothing = async () => store.claim(moved(task, { type: 'submit_refused' }));
@@ -158,8 +158,8 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     });
   });
 
-  describe(`${name}: a job of an upstream`, () => {
-    it('is known by its account and id together', async () => {
+  describe(`${name}: an upstream job`, () => {
+    it('is identified by its account and id together', async () => {
       const store = await open();
       await store.commit(moved(await intended(store), CONFIRMED));
       await store.commit(
@@ -170,7 +170,7 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
       expect(await store.isKnownUpstream('account', 'its')).toBe(false);
     });
 
-    it('that expired is looked at again since a moment, the latest first, where it had an id', async () => {
+    it('that expired is followed if it has an id, since a given time, the latest first', async () => {
       const store = await open();
       const end = async (outcome: 'expired' | 'failed', at: number, upstream = true) => {
         let task = await intended(store);
@@ -197,8 +197,8 @@ export function describeSharing(name: string, open: () => Promise<Store>): void 
     });
   });
 
-  describe(`${name}: submissions that look like a task's`, () => {
-    it('are of the same account, model and words, under way, and not the task itself', async () => {
+  describe(`${name}: submissions similar to a task's`, () => {
+    it('have the same account, model and prompt, are in progress, and are not the task itself', async () => {
       const store = await open();
       const prompt = 'a "boat" on\n the sea \\u0000 船';
       const submit = (changes: Parameters<typeof intended>[1] = {}, words = prompt) =>

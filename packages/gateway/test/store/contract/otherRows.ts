@@ -6,10 +6,10 @@ import { aKey, aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../../suppo
 
 const AUDIT = { at: START_OF_TIME, actor: 'cli', action: 'key.create', subject: 'key' };
 
-/** Rows beside the tasks: media, keys, secrets. */
+/** Rows besides the tasks: media, keys, secrets. */
 export function describeOtherRows(name: string, open: () => Promise<Store>): void {
   describe(`${name}: media rows`, () => {
-    it('come back as they were written, and can be written again', async () => {
+    it('are read as they were written, and can be written again', async () => {
       const store = await open();
       const row = aMediaRow({ state: 'pending' });
       await store.putMedia([row]);
@@ -30,7 +30,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media('another')).toBeUndefined();
     });
 
-    it('never become pending again: a driver that lost the task may begin it late', async () => {
+    it('never become pending again: a driver that lost the task may still begin late', async () => {
       const store = await open();
       const present = aMediaRow({ bytes: 1, sha256: 'x', expiresAt: 5 });
       await store.putMedia([present]);
@@ -40,7 +40,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media(present.id)).toStrictEqual({ ...present, expiresAt: 1 });
     });
 
-    it('are damaged once somebody notes it of the very bytes that they name, while those are kept', async () => {
+    it('are marked as damaged only if they still name the damaged bytes and are still kept', async () => {
       const store = await open();
       const row = aMediaRow({ expiresAt: 100 });
       const pending = aMediaRow({ state: 'pending' });
@@ -57,7 +57,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media(row.id)).toStrictEqual(row);
     });
 
-    it('are to be mended where they are damaged, or posters that were left pending', async () => {
+    it('are due for repair if they are damaged, or posters that were left pending', async () => {
       const store = await open();
       const damaged = aMediaRow({ expiresAt: 100 });
       const poster = aMediaRow({ kind: 'poster', state: 'pending', createdAt: 50 });
@@ -75,7 +75,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.mediaToRepair(50, wanted[0]?.id ?? '', 10)).toStrictEqual(wanted.slice(1));
     });
 
-    it('are checked in turn, those first that were not for the longest', async () => {
+    it('are verified in turn, the ones with the oldest check first', async () => {
       const store = await open();
       const [old, young] = [aMediaRow({ createdAt: 10 }), aMediaRow({ createdAt: 20 })];
       await store.putMedia([young, old, aMediaRow({ createdAt: 1, state: 'pending' })]);
@@ -90,7 +90,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.mediaToCheck(24)).toBeUndefined();
     });
 
-    it('are told from ids that have none', async () => {
+    it('are distinguished from ids without a row', async () => {
       const store = await open();
       const [here, gone] = [aMediaRow({ state: 'pending' }), aMediaRow()];
       await store.putMedia([here, gone]);
@@ -102,7 +102,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.mediaKeys([...many, here.id])).toEqual(found);
     });
 
-    it('may go when they are past their time, or were left pending for long', async () => {
+    it('may be removed after their retention, or if they were left pending for long', async () => {
       const store = await open();
       const expired = aMediaRow({ expiresAt: 100 });
       const kept = aMediaRow({ expiresAt: 101 });
@@ -120,7 +120,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.media(kept.id)).toBeDefined();
     });
 
-    it('of a video that is still on its way are left alone, however long it takes', async () => {
+    it('of a video in progress stay, however long it takes', async () => {
       const store = await open();
       const task = aTask();
       await store.accept(anAcceptance(task));
@@ -147,7 +147,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       expect(await store.listKeys()).toStrictEqual([key]);
     });
 
-    it('are never revoked down to the last admin key that works, unless it is forced', async () => {
+    it('cannot all be revoked: the last working admin key stays, unless it is forced', async () => {
       const store = await open();
       const admin = { scopes: ['generate', 'admin'] as const };
       const [one, other] = [aKey(admin), aKey(admin)];
@@ -161,13 +161,13 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       ]);
       expect(both.map((key) => key?.revokedAt).sort()).toEqual([10, undefined]);
       const last = both.find((key) => key?.revokedAt === undefined)?.id ?? '';
-      // One that has expired opens no door, and may go.
+      // An expired key opens no door and may be revoked.
       expect(await store.revokeKey(expired.id, 10, AUDIT)).toMatchObject({ revokedAt: 10 });
       expect(await store.revokeKey(last, 10, AUDIT)).not.toHaveProperty('revokedAt');
       expect(await store.revokeKey(last, 11, AUDIT, { force: true })).toMatchObject({ revokedAt: 11 });
     });
 
-    it('work again once they are restored', async () => {
+    it('work again after they are restored', async () => {
       const store = await open();
       const key = aKey({ revokedAt: 3 });
       await store.putKey(key, AUDIT);
@@ -176,7 +176,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
       await store.restoreKey('another', AUDIT);
     });
 
-    it('stay revoked since the first time', async () => {
+    it('stay revoked, with the time of the first revocation', async () => {
       const store = await open();
       const key = aKey();
       await store.putKey(key, AUDIT);
@@ -197,7 +197,7 @@ export function describeOtherRows(name: string, open: () => Promise<Store>): voi
   });
 
   describe(`${name}: a secret`, () => {
-    it('is made once', async () => {
+    it('is created once', async () => {
       const store = await open();
       expect(await store.secret('links', () => 'first')).toBe('first');
       expect(await store.secret('links', () => 'second')).toBe('first');

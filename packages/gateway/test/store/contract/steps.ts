@@ -22,7 +22,7 @@ export const INTENT = {
   upstreamModel: 'model',
 } as const satisfies Event;
 
-/** A task that is being submitted, under an idempotency key of its own. */
+/** A task that is being submitted, with an idempotency key of its own. */
 export async function intended(
   store: Store,
   changes: Partial<Omit<Extract<Event, { type: 'submit_intended' }>, 'type'>> = {},
@@ -33,7 +33,7 @@ export async function intended(
   return made.task;
 }
 
-/** The move that `event` makes of a task. */
+/** The move of a task by `event`. */
 export function moved(task: Task, event: Event, now = START_OF_TIME + 1000): Move {
   const made = move(task, event, now);
   if (!made) throw new Error(`${event.type} is not legal for a task that is ${task.phase}`);

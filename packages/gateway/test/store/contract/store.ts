@@ -7,7 +7,7 @@ import { describeOtherRows } from './otherRows.ts';
 import { describeTasks } from './tasks.ts';
 import { describeWords } from './words.ts';
 
-/** What any store keeps, whatever it is made of. `open` gives an empty one, which goes when the test ends. */
+/** The contract of every store. `open` returns an empty one, which is closed when the test ends. */
 export function describeStoreContract(name: string, open: () => Promise<Store>): void {
   describeAccepting(name, open);
   describeTasks(name, open);
@@ -16,7 +16,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
   describeOtherRows(name, open);
   describeWords(name, open);
 
-  it(`${name}: says that it works`, async () => {
+  it(`${name}: reports that it works`, async () => {
     await expect((await open()).check()).resolves.toBeUndefined();
   });
 }

@@ -11,20 +11,20 @@ import { accepted, INTENT, moved } from './steps.ts';
 
 const FAILED: Event = { type: 'failed', error: taskError('cancelled', 'cancelled'), outcome: 'cancelled' };
 
-/** Tasks, their moves and their drivers. */
+/** Tasks, their moves and their owners. */
 export function describeTasks(name: string, open: () => Promise<Store>): void {
   describe(`${name}: a task`, () => {
-    it('comes back with every member it was stored with, and no other', async () => {
+    it('is read with every property it was stored with, and no other', async () => {
       const store = await open();
       await fc.assert(
         fc.asyncProperty(anyTask, async (generated) => {
-          // Ids of its own in every run: shrinking repeats what was generated.
+          // New ids in every run, because shrinking repeats what was generated.
           const { attempt: tried, ...withoutAttempt } = { ...generated, id: newTaskId() };
           const attempt = tried && { ...tried, idempotencyKey: newId() };
           const task: Task = { ...withoutAttempt, ...(attempt ? { attempt } : {}) };
           await store.accept(anAcceptance(withoutAttempt));
           expect(await store.task(task.id)).toStrictEqual(withoutAttempt);
-          // An attempt comes with a move.
+          // An attempt is stored with a move.
           const next = { ...task, version: task.version + 1 };
           const from = { phase: task.phase, version: task.version };
           expect(await store.commit({ at: START_OF_TIME, from, task: next, ledger: [] })).toBe(true);
@@ -34,7 +34,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       );
     });
 
-    it('has everything that a move changes, and keeps what it was accepted with', async () => {
+    it('gets everything that a move changes, and keeps what it was accepted with', async () => {
       const store = await open();
       await fc.assert(
         fc.asyncProperty(anyTask, anyTask, async (before, generated) => {
@@ -48,7 +48,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
           expect(await store.task(id)).toStrictEqual(next);
           if (!tried) return;
 
-          // The attempt as it begins, and then with all that is learnt of it.
+          // The attempt at its begin, and then with everything that is learnt later.
           const { number, accountId, upstreamModel, intendedAt } = tried;
           const begun = { number, accountId, upstreamModel, intendedAt, idempotencyKey: newId() };
           const there = tried.intendedThereAt === undefined ? {} : { intendedThereAt: tried.intendedThereAt };
@@ -67,25 +67,25 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       );
     });
 
-    it('is undefined where there is none', async () => {
+    it('is undefined if it does not exist', async () => {
       expect(await (await open()).task(newTaskId())).toBeUndefined();
     });
 
-    it('keeps every attempt when another is made', async () => {
+    it('keeps every attempt when another one is made', async () => {
       const store = await open();
       const first = moved(await accepted(store), INTENT);
       const refused = moved(first.task, { type: 'submit_refused', detail: 'busy' });
       const second = moved(refused.task, { ...INTENT, accountId: 'other', idempotencyKey: '2'.repeat(32) });
       for (const step of [first, refused, second]) expect(await store.commit(step)).toBe(true);
       expect((await store.task(first.task.id))?.attempt).toMatchObject({ number: 2, accountId: 'other' });
-      // The first is a row of its own: its name cannot be used again.
+      // The first is a row of its own, so its idempotency key cannot be used again.
       const thief = moved(await accepted(store), INTENT);
       await expect(store.commit(thief)).rejects.toThrow();
     });
   });
 
   describe(`${name}: a move`, () => {
-    it('is written by one of two drivers that start from the same version; the other writes nothing', async () => {
+    it('from one version is written by one of two drivers; the other one writes nothing', async () => {
       const store = await open();
       const task = await accepted(store);
       const video = aMediaRow({ taskId: task.id });
@@ -98,7 +98,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       expect(await store.media(video.id)).toBeUndefined();
     });
 
-    it('is written once of a hundred tries', async () => {
+    it('is written once in a hundred tries', async () => {
       const store = await open();
       const task = await accepted(store);
       const outcomes = await Promise.all(
@@ -108,7 +108,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       expect((await store.ledger(task.id)).map(({ kind }) => kind)).toEqual(['hold', 'release']);
     });
 
-    it('starts from the phase as well as from the version', async () => {
+    it('is compared with the phase as well as the version', async () => {
       const store = await open();
       const task = await accepted(store);
       const { from, ...rest } = moved(task, FAILED);
@@ -137,7 +137,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       expect(await store.task(failed.task.id)).toStrictEqual(failed.task);
     });
 
-    it('brings its media rows along', async () => {
+    it('is written with its media rows', async () => {
       const store = await open();
       const task = await accepted(store);
       const pending = aMediaRow({ taskId: task.id, state: 'pending' });
@@ -149,7 +149,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
   });
 
   describe(`${name}: writes of one turn`, () => {
-    it('fail alone', async () => {
+    it('fail independently of each other', async () => {
       const store = await open();
       const [one, other] = [aTask(), aTask()];
       const hold = { kind: 'hold', amountMicros: 1 } as const;
@@ -163,7 +163,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       expect(await store.task(other.id)).toStrictEqual(other);
     });
 
-    it('are seen by the reader who waited for them', async () => {
+    it('are visible to a reader who waited for them', async () => {
       const store = await open();
       await Promise.all(
         Array.from({ length: 200 }, async () => {
@@ -175,7 +175,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
   });
 
   describe(`${name}: adopting`, () => {
-    it('takes every unfinished task of another owner, oldest first, in batches, and no finished one', async () => {
+    it('takes every unfinished task of other owners, oldest first, in batches, and no finished one', async () => {
       const store = await open();
       const phases = ['accepted', 'submitting', 'running', 'storing', 'succeeded', 'failed'] as const;
       const tasks: Task[] = [];
@@ -190,7 +190,7 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       expect(await store.adopt('heir', 3)).toEqual([]);
     });
 
-    it('takes no more than it was asked for, of however many owners', async () => {
+    it('takes at most the requested number, however many owners there are', async () => {
       const store = await open();
       const owners = ['first', 'second', 'third'];
       for (const owner of [...owners, ...owners]) await accepted(store, { owner });
@@ -198,20 +198,20 @@ export function describeTasks(name: string, open: () => Promise<Store>): void {
       expect((await store.loads()).get('heir')).toBe(4);
     });
 
-    it('leaves what the adopter has already', async () => {
+    it('leaves the tasks that the adopter already owns', async () => {
       const store = await open();
       await accepted(store, { owner: 'heir' });
       expect(await store.adopt('heir', 10)).toEqual([]);
     });
 
-    it('shuts the former owner out: its late write fails', async () => {
+    it('makes late writes of the former owner fail', async () => {
       const store = await open();
       const task = await accepted(store);
       const late = moved(task, INTENT);
       const [adopted] = await store.adopt('heir', 1);
       expect(await store.commit(late)).toBe(false);
       if (!adopted) throw new Error('nothing adopted');
-      // Not even a guess at the version helps: the owner is part of the comparison.
+      // Even a guessed version does not help, because the owner is compared too.
       const { owner } = task;
       expect(await store.commit(moved({ ...adopted, owner }, INTENT))).toBe(false);
       expect(await store.commit(moved(adopted, INTENT))).toBe(true);

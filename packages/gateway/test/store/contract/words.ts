@@ -7,7 +7,7 @@ import type { Event } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { INTENT, intended, moved } from './steps.ts';
 
-/** Any sequence of UTF-16 units: NUL, other controls, halves of pairs, all of Unicode; some of it huge. */
+/** Any sequence of UTF-16 units: NUL, other control characters, halves of pairs, all of Unicode; some of it huge. */
 const anyText = fc
   .tuple(
     fc.array(
@@ -21,10 +21,10 @@ const anyText = fc
   )
   .map(([parts, times]) => parts.join('').repeat(times));
 
-/** Whatever an upstream says is stored, and what is stored is what was meant. */
+/** Any message of an upstream is stored, with the meaning that it had. */
 export function describeWords(name: string, open: () => Promise<Store>): void {
-  describe(`${name}: words of an upstream`, () => {
-    it('of any kind and size are stored with each move that carries them, and come back as the move has them', async () => {
+  describe(`${name}: messages of an upstream`, () => {
+    it('of any kind and size are stored with each move, and read as the move has them', async () => {
       const store = await open();
       const anyEvent: fc.Arbitrary<Event> = fc.oneof(
         anyText.map((detail): Event => ({ type: 'submit_refused', detail })),
@@ -54,7 +54,7 @@ export function describeWords(name: string, open: () => Promise<Store>): void {
       );
     });
 
-    it('are refused as such where they break a constraint, which no repetition mends', async () => {
+    it('that break a constraint are refused as such, because a retry would not help', async () => {
       const store = await open();
       await intended(store, { idempotencyKey: 'used' });
       const other = await intended(store);

@@ -4,7 +4,7 @@ import { recordDiskSteps } from '../../support/diskSteps.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 describe.each([MOVED, BACKUP] as const)('the mark %s', (mark) => {
-  it('is on the disk, its words and its name, when the call returns', async () => {
+  it('is on the disk, with its text and its name, when the call returns', async () => {
     const dir = await tempFolder();
     const steps = recordDiskSteps(dir);
     markFolder(dir, mark, 'why');
@@ -12,7 +12,7 @@ describe.each([MOVED, BACKUP] as const)('the mark %s', (mark) => {
     expect(isMarked(dir, mark)).toBe(true);
   });
 
-  it('is gone from the disk when the call that takes it away returns', async () => {
+  it('is gone from the disk when the call that removes it returns', async () => {
     const dir = await tempFolder();
     markFolder(dir, mark, 'why');
     const steps = recordDiskSteps(dir);

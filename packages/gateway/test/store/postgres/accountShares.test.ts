@@ -37,7 +37,7 @@ async function share(
   }
 }
 
-/** As a node does: keeps within what is fair from its next report on. */
+/** As a node does: uses no more than its fair part from its next report on. */
 async function look(sessions: Sessions, node: string, held: AccountGrant | undefined, waiting: number) {
   const places = Math.min(held?.places ?? 0, held?.fairPlaces ?? 0);
   const rate = Math.min(held?.rate ?? 0, held?.fairRate ?? 0);
@@ -46,7 +46,7 @@ async function look(sessions: Sessions, node: string, held: AccountGrant | undef
 }
 
 describe('sharing accounts on PostgreSQL', () => {
-  it('gives one node everything, and half of it to another once the first has given it back', async () => {
+  it('gives one node everything, and half of it to another node once the first has returned it', async () => {
     const sessions = await createSessions();
     const [a, b] = [await sessions.join(), await sessions.join()];
     const first = await look(sessions, a, undefined, 50);
@@ -59,7 +59,7 @@ describe('sharing accounts on PostgreSQL', () => {
     expect(await look(sessions, b, early, 50)).toMatchObject({ places: 10, lacking: false });
   });
 
-  it('gives nothing to a node whose session is over', async () => {
+  it('gives nothing to a node whose lease has ended', async () => {
     const sessions = await createSessions();
     const [a, b] = [await sessions.join(), await sessions.join()];
     await look(sessions, a, undefined, 5);
@@ -68,7 +68,7 @@ describe('sharing accounts on PostgreSQL', () => {
     expect(await look(sessions, b, undefined, 5)).toMatchObject({ rate: WHOLE_RATE });
   });
 
-  it('passes a report over that arrives after a later one', async () => {
+  it('ignores a report that arrives after a later one', async () => {
     const sessions = await createSessions();
     const node = await sessions.join();
     await share(sessions, node, [aReport({ waiting: 5, generation: 1 })]);
@@ -77,7 +77,7 @@ describe('sharing accounts on PostgreSQL', () => {
     expect(rows).toEqual([{ waiting: 5, places: LIMIT }]);
   });
 
-  it('grants no more than it has given, whatever a node says that it holds', async () => {
+  it('grants no more than it has given, whatever a node claims to hold', async () => {
     const sessions = await createSessions();
     const [a, b] = [await sessions.join(), await sessions.join()];
     await look(sessions, a, undefined, 50);
@@ -85,7 +85,7 @@ describe('sharing accounts on PostgreSQL', () => {
     expect(grant).toMatchObject({ places: 0, rate: 0 });
   });
 
-  it('writes nothing where nothing has changed', async () => {
+  it('writes nothing if nothing has changed', async () => {
     const sessions = await createSessions();
     const node = await sessions.join();
     const first = await look(sessions, node, undefined, 0);
@@ -136,7 +136,7 @@ describe('sharing accounts on PostgreSQL', () => {
     for (const { places } of rows) expect(places).toBeGreaterThan(LIMIT / 2);
   });
 
-  it("keeps a dead node's places until its tasks are in other hands, and a little longer", async () => {
+  it("keeps a dead node's places until its tasks are adopted, and a little longer", async () => {
     const sessions = await createSessions();
     const [a, b] = [await sessions.join(), await sessions.join()];
     await look(sessions, a, undefined, 50);
@@ -145,7 +145,7 @@ describe('sharing accounts on PostgreSQL', () => {
     const held = await look(sessions, b, undefined, 50);
     expect(held).toMatchObject({ places: 0, rate: WHOLE_RATE });
     await sessions.pool.query('update tasks set owner = $1', [b]);
-    // Seen to be vacant by this report; free for the next.
+    // This report sees that it is free; the next one may use it.
     expect(await look(sessions, b, held, 50)).toMatchObject({ places: 0 });
     const [later] = await share(sessions, b, [aReport({ waiting: 50 })], 60_000);
     expect(later).toMatchObject({ places: 0 });
@@ -154,7 +154,7 @@ describe('sharing accounts on PostgreSQL', () => {
     expect(rows).toEqual([{ node: b }]);
   });
 
-  it('tells every node what one learnt of an account, in time that is left by the clock of the database', async () => {
+  it('tells every node what one node learnt about an account, with the remaining time by the database’s clock', async () => {
     const sessions = await createSessions();
     const [a, b] = [await sessions.join(), await sessions.join()];
     await share(sessions, a, [aReport({ trouble: { failures: 2, waitMs: 60_000, error: 'slow down' } })]);
@@ -162,7 +162,7 @@ describe('sharing accounts on PostgreSQL', () => {
     expect(told).toMatchObject({ failures: 2, revision: 1 });
     expect(told?.waitMs).toBeGreaterThan(50_000);
     expect(told?.waitMs).toBeLessThanOrEqual(60_000);
-    // It works again: but who was told to wait that long waits.
+    // It works again, but nodes that were told to wait still wait that long.
     await share(sessions, b, [aReport({ trouble: { failures: 0, waitMs: 0 } })]);
     const [after] = await share(sessions, a, [aReport()]);
     expect(after).toMatchObject({ failures: 0, revision: 2 });

@@ -2,11 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createBatches } from '../../../src/store/postgres/batches.ts';
 
-/** What a batch fails with because of one of its writes, and what it fails with as a whole. */
+/** The error of one write in a batch, and the error of a whole batch. */
 const BAD_WRITE = new Error('one of them does not fit');
 const AWAY = new Error('the server is away');
 
-/** Batches whose sending the test watches and, where `held`, ends. */
+/** Batches whose sending the test observes and, if `held`, ends. */
 function watched({ size = 100, concurrency = 100, held = false } = {}) {
   const sent: string[][] = [];
   const waiting: (() => void)[] = [];
@@ -26,7 +26,7 @@ function watched({ size = 100, concurrency = 100, held = false } = {}) {
     },
   });
   const addAll = (...writes: string[]) => Promise.allSettled(writes.map((write) => batches.add(write)));
-  /** Ends the sending of the batch that waits for longest. */
+  /** Ends the sending of the batch that has waited longest. */
   const release = async () => {
     waiting.shift()?.();
     await turn();
@@ -42,7 +42,7 @@ const isIdle = async (idle: Promise<void>) => {
 };
 
 describe('writes of one turn', () => {
-  it('go together, and each has its own result', async () => {
+  it('are sent together, and each has its own result', async () => {
     const { sent, addAll } = watched();
     const outcomes = await addAll('a', 'b', 'c');
     expect(sent).toEqual([['a', 'b', 'c']]);
@@ -53,12 +53,12 @@ describe('writes of one turn', () => {
     ]);
   });
 
-  it('are no more in a batch, and no more batches at a time, than is allowed', async () => {
+  it('respect the limits of writes per batch and of batches at a time', async () => {
     const { sent, batches, addAll, release } = watched({ size: 3, concurrency: 2, held: true });
     const adding = addAll(...letters(8));
     await turn();
     expect(sent.map((batch) => batch.length)).toEqual([3, 3]);
-    // What comes meanwhile waits for its turn.
+    // Writes that come in the meantime wait for their turn.
     const later = batches.add('later');
     await turn();
     await turn();
@@ -70,7 +70,7 @@ describe('writes of one turn', () => {
     expect(await later).toBe('later!');
   });
 
-  it('of one name go one after the other in their order, and hold up no other', async () => {
+  it('for one task are sent one after the other in their order, and delay no others', async () => {
     const { sent, addAll, release } = watched({ held: true });
     const adding = addAll('a 1', 'a 2', 'b 1', 'a 3');
     await turn();
@@ -85,7 +85,7 @@ describe('writes of one turn', () => {
 });
 
 describe('a batch that fails', () => {
-  it('because of one write is halved until that one fails alone', async () => {
+  it('because of one write is halved until only that write fails', async () => {
     const { sent, addAll } = watched();
     const outcomes = await addAll('a', 'b', 'bad', 'd', 'e');
     expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual([true, true, false, true, true]);
@@ -93,20 +93,20 @@ describe('a batch that fails', () => {
     expect(sent).toEqual([['a', 'b', 'bad', 'd', 'e'], ['a', 'b', 'bad'], ['a', 'b'], ['bad'], ['d', 'e']]);
   });
 
-  it('as a whole is told to each of its writes, and not sent again', async () => {
+  it('as a whole fails each of its writes, and is not sent again', async () => {
     const { sent, addAll } = watched();
     const outcomes = await addAll('a', 'away', 'c');
     expect(outcomes).toEqual(Array(3).fill({ status: 'rejected', reason: AWAY }));
     expect(sent).toHaveLength(1);
   });
 
-  it('by an answer that lacks results is told to each, and settles none with that of another', async () => {
+  it('because its answer lacks results fails each write, and gives none the result of another', async () => {
     const { addAll } = watched();
     const outcomes = await addAll('a', 'lost', 'c');
     expect(outcomes.map(({ status }) => status)).toEqual(Array(3).fill('rejected'));
   });
 
-  it('lets the next write of the same name go', async () => {
+  it('allows the next write for the same task', async () => {
     const { batches, addAll } = watched();
     await addAll('a away');
     expect(await batches.add('a again')).toBe('a again!');
@@ -114,11 +114,11 @@ describe('a batch that fails', () => {
 });
 
 describe('batches are idle', () => {
-  it('at once where nothing was added', async () => {
+  it('at once if nothing was added', async () => {
     expect(await isIdle(watched().batches.idle())).toBe(true);
   });
 
-  it('once nothing is queued or on its way, and not before', async () => {
+  it('once nothing is queued or being sent, and not before', async () => {
     const { batches, addAll, release } = watched({ size: 1, concurrency: 1, held: true });
     const adding = addAll('a', 'b');
     const both = [batches.idle(), batches.idle()] as const;

@@ -27,7 +27,7 @@ async function openTwo(): Promise<{ url: string; one: Store; other: Store }> {
 const many = (store: Store, count: number, changes: Partial<Task> = {}): Promise<Task[]> =>
   Promise.all(Array.from({ length: count }, () => accepted(store, changes)));
 
-/** A session that lives: its node's lock is held until the connection ends. */
+/** A living node: its lock is held until the connection ends. */
 async function live(url: string, number: number): Promise<Client> {
   const client = await connect(url);
   await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, number]);
@@ -35,7 +35,7 @@ async function live(url: string, number: number): Promise<Client> {
 }
 
 describe('two nodes', () => {
-  it('accept one of many submits that come at once with one key', async () => {
+  it('accept one of many simultaneous submissions with one key', async () => {
     const { one, other } = await openTwo();
     for (let round = 0; round < 10; round++) {
       const idempotency = { key: `k${round}`, bodyHash: 'h', expiresAt: START_OF_TIME + 1000 };
@@ -52,7 +52,7 @@ describe('two nodes', () => {
     expect(await one.listTasks({ projectId: 'project', limit: 100 })).toHaveLength(10);
   });
 
-  it('never wait for each other in a circle, whatever the order of their submits', async () => {
+  it('never deadlock, whatever the order of their submissions', async () => {
     const { url, one, other } = await openTwo();
     const keys = Array.from({ length: 100 }, (_, at) => `k${at}`);
     const submitAll = (store: Store, order: readonly string[]) =>
@@ -72,7 +72,7 @@ describe('two nodes', () => {
     expect((await client.query(circles)).rows).toEqual([{ deadlocks: 0 }]);
   });
 
-  it('renew a key whose time is over once', async () => {
+  it('renew an expired key once', async () => {
     const { one, other } = await openTwo();
     const idempotency = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 10 };
     await accepted(one, {}, { idempotency });
@@ -90,7 +90,7 @@ describe('two nodes', () => {
     ]);
   });
 
-  it('write a move of one version once', async () => {
+  it('write a move from one version once', async () => {
     const { one, other } = await openTwo();
     const tasks = await many(one, 200);
     const race = (store: Store) =>
@@ -103,7 +103,7 @@ describe('two nodes', () => {
     );
   });
 
-  it('let one attempt have a job that both have found', async () => {
+  it('give a job that both have found to one attempt', async () => {
     const { one, other } = await openTwo();
     for (let round = 0; round < 20; round++) {
       const claims = await Promise.all(
@@ -125,7 +125,7 @@ describe('two nodes', () => {
     expect(new Set(values).size).toBe(1);
   });
 
-  it('forget old keys side by side, each key once', async () => {
+  it('remove old keys in parallel, each key once', async () => {
     const { one, other } = await openTwo();
     const idempotency = () => ({ key: newId(), bodyHash: 'h', expiresAt: START_OF_TIME + 1 });
     await Promise.all(Array.from({ length: 100 }, () => accepted(one, {}, { idempotency: idempotency() })));
@@ -137,8 +137,8 @@ describe('two nodes', () => {
   });
 });
 
-describe('adopting what a dead node left', () => {
-  it('gives each of its tasks to one of two nodes that do it at once', async () => {
+describe('adopting the tasks of a dead node', () => {
+  it('gives each task to one of two nodes that adopt at once', async () => {
     const { url, one, other } = await openTwo();
     await live(url, 1);
     await live(url, 2);
@@ -160,7 +160,7 @@ describe('adopting what a dead node left', () => {
     expect([...loads.values()].reduce((sum, load) => sum + load)).toBe(2000);
   });
 
-  it('leaves a node that lives alone, until its session ends', async () => {
+  it('skips a living node until its session ends', async () => {
     const { url, one } = await openTwo();
     const session = await live(url, 7);
     const theirs = await many(one, 5, { owner: nodeName(7) });
@@ -169,13 +169,13 @@ describe('adopting what a dead node left', () => {
     expect((await one.adopt(nodeName(1), 10)).map(({ id }) => id)).toEqual([orphan.id, import_.id]);
     expect(await one.adopt(nodeName(1), 10)).toEqual([]);
     await session.end();
-    // The server ends the session a moment after it has been told.
+    // The server ends the session a moment after the request.
     await eventually(async () =>
       expect((await one.adopt(nodeName(1), 10)).map(({ id }) => id)).toEqual(theirs.map(({ id }) => id)),
     );
   });
 
-  it('takes no lock of another database, class or kind for a sign of life', async () => {
+  it('does not mistake a lock of another database, class or kind for a living node', async () => {
     const { url, one } = await openTwo();
     const elsewhere = await connect(await freshDatabase());
     await elsewhere.query('select pg_advisory_lock($1, 7)', [LOCK_CLASS]);
@@ -186,12 +186,12 @@ describe('adopting what a dead node left', () => {
     expect(await one.adopt(nodeName(1), 10)).toHaveLength(1);
   });
 
-  it('reads the index of unfinished tasks alone, whatever there is beside', async () => {
+  it('reads only the index of unfinished tasks, whatever other tasks there are', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     await accepted(store, { owner: nodeName(3) });
     const client = await live(url, 4);
-    // 20,000 finished tasks and 10,000 of a node that lives, beside 500 of a dead one.
+    // 20,000 finished tasks and 10,000 of a living node, beside 500 of a dead one.
     await client.query(`
       insert into tasks (id, project_id, key_id, model, request, phase, version, owner, attempt, created_at, deadline_at, price)
       select 'video_' || lpad(to_hex(n), 32, '0'), project_id, key_id, model, request,
@@ -205,7 +205,7 @@ describe('adopting what a dead node left', () => {
     );
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     expect(plan).toMatch(/LockRows[\s\S]*Index Scan using tasks_by_owner on tasks t_/);
-    // Of each part of the plan that reads tasks: it meets no hundreds that it then leaves.
+    // For each part of the plan that reads tasks: it reads no hundreds of rows that it then discards.
     const readsTasks = plan.split('->').filter((part) => /Scan .*on tasks/.test(part));
     expect(readsTasks.length).toBeGreaterThan(2);
     for (const part of readsTasks) expect(part).not.toMatch(/Seq Scan|Rows Removed by Filter: \d{3}/);
@@ -213,8 +213,8 @@ describe('adopting what a dead node left', () => {
   });
 });
 
-describe('what a store tells the other nodes', () => {
-  /** Messages heard on the channel, as they come. */
+describe('a notification of the store', () => {
+  /** The messages on the channel, in order. */
   async function hear(url: string): Promise<unknown[]> {
     const heard: unknown[] = [];
     const client = await connect(url);
@@ -223,7 +223,7 @@ describe('what a store tells the other nodes', () => {
     return heard;
   }
 
-  it('is every move of a batch, with its version, in one message that fits', async () => {
+  it('has every move of a batch, with its version, in one message that fits', async () => {
     const url = await freshDatabase();
     const cluster = { node: nodeName(1) };
     const store = await openStore(url, { cluster });
@@ -245,7 +245,7 @@ describe('what a store tells the other nodes', () => {
     expect(heard.length).toBeLessThanOrEqual(4);
   });
 
-  it('is a claim, tasks that were given away, and that keys changed', async () => {
+  it('reports a claim, transferred tasks, and changed keys', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const task = await intended(store);
@@ -269,7 +269,7 @@ describe('what a store tells the other nodes', () => {
     expect(heard.splice(0)).toEqual(Array(2).fill({ from: nodeName(1), kind: 'keys' }));
   });
 
-  it('is nothing where nothing was written', async () => {
+  it('is not sent if nothing was written', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const task = await accepted(store);
@@ -280,7 +280,7 @@ describe('what a store tells the other nodes', () => {
     await store.commit(moved({ ...task, version: 9 }, INTENT));
     await store.transfer('nobody', nodeName(2), [task]);
     await store.revokeKey(key.id, 8, AUDIT);
-    // A message that follows is heard after all before it.
+    // A later message arrives after all earlier ones.
     await store.commit(moved(task, INTENT));
     await eventually(() => expect(heard).toHaveLength(1));
     expect(heard).toMatchObject([{ kind: 'moved', tasks: [[task.id, 2]] }]);

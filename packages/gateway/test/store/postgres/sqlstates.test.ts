@@ -8,7 +8,7 @@ import { classify, isClassified } from '../../../src/store/postgres/sqlstates.ts
 const errorOf = (code: string) => Object.assign(new DatabaseError('words', 5, 'error'), { code });
 
 describe('SQLSTATE', () => {
-  it('of every kind that PostgreSQL knows is classified', async () => {
+  it('is classified for every kind that PostgreSQL knows', async () => {
     const codes = await knownSqlstates();
     expect(codes.length).toBeGreaterThan(250);
     expect(codes.filter((code) => !isClassified(code))).toEqual([]);
@@ -17,7 +17,7 @@ describe('SQLSTATE', () => {
     ).toEqual([]);
   });
 
-  it('is answered with 503 and a time to try again, but for what is about the values', async () => {
+  it('is answered with 503 and Retry-After, except for errors of the values', async () => {
     for (const code of await knownSqlstates()) {
       const error = asStoreError(errorOf(code));
       if (/^(?:21|22|23|44|54)/.test(code)) expect(error, code).toBeInstanceOf(StoreRefused);
@@ -32,19 +32,19 @@ describe('SQLSTATE', () => {
     }
   });
 
-  it('that nobody has heard of ends no task, and no connection is used again after it', () => {
+  it('that is unknown ends no task, and its connection is not used again', () => {
     expect(classify('ZZ123')).toEqual({ verdict: 'unavailable', drop: true });
   });
 
   it.each(['08006', '25006', '57P01', '0A000', '26000', '3D000', 'XX000', '25P02'])(
-    '%s ends the connection that met it',
+    '%s ends its connection',
     (code) => {
       expect(classify(code).drop).toBe(true);
     },
   );
 
   it.each(['22021', '22P05', '22001', '23505', '40001', '42501', '53100'])(
-    '%s leaves the connection as it was',
+    '%s keeps its connection',
     (code) => {
       expect(classify(code).drop).toBeUndefined();
     },

@@ -7,7 +7,7 @@ import { lookAlike, refusalOf } from '../../../src/store/postgres/server.ts';
 import { connect, freshDatabase, ownPostgres } from '../../support/servers/database.ts';
 
 describe('a start', () => {
-  it('on a database that is not UTF-8 is refused with the statement that makes one that is', async () => {
+  it('on a database that is not UTF-8 is refused with the statement that creates a UTF-8 one', async () => {
     for (const encoding of ['SQL_ASCII', 'LATIN1']) {
       const url = await freshDatabase(`encoding '${encoding}' template template0`);
       await expect(migratePostgres(url)).rejects.toMatchObject({
@@ -17,12 +17,12 @@ describe('a start', () => {
         ),
       });
       const client = await connect(url);
-      // Before anything was made in it.
+      // Before anything was created in it.
       expect((await client.query(`select from pg_tables where schemaname = 'public'`)).rowCount).toBe(0);
     }
   });
 
-  it('on a standby, or a server that was made read-only, is refused as such', async () => {
+  it('on a standby, or a server that was made read-only, is refused with that reason', async () => {
     const server = await ownPostgres();
     const standby = await server.standby();
     onTestFinished(() => standby.close());
@@ -41,7 +41,7 @@ describe('a start', () => {
     });
   });
 
-  it('without the right to make tables says which, not what came of it', async () => {
+  it('without the right to create tables names that right, not the consequence', async () => {
     const role = `poor_${process.pid}_${Date.now()}`;
     const admin = await connect(inject('postgres'));
     await admin.query(`create role ${role} login`);
@@ -55,7 +55,7 @@ describe('a start', () => {
     expect(String(error)).not.toContain('aborted');
   });
 
-  it('that waits for the lock of migrations says who has it, and goes on when it is free', async () => {
+  it('that waits for the migration lock names its holder, and continues when the lock is free', async () => {
     const url = await freshDatabase();
     const holder = new Client({ connectionString: url, application_name: 'forgotten psql' });
     await holder.connect();
@@ -73,7 +73,7 @@ describe('a start', () => {
     expect(await migrating).toContain('0001_initial');
   });
 
-  it('gives up in the end, in words', async () => {
+  it('gives up after a while, with a clear message', async () => {
     const url = await freshDatabase();
     const holder = await connect(url);
     await holder.query(`select pg_advisory_lock(${0x0e7a_0001})`);
@@ -83,7 +83,7 @@ describe('a start', () => {
     });
   });
 
-  it('says what to type where the server knows no TLS, or another user, or another database', async () => {
+  it('says what to type if the server has no TLS, or another user, or another database', async () => {
     const url = new URL(await freshDatabase());
     const told = (change: string) =>
       migratePostgres(
@@ -94,7 +94,7 @@ describe('a start', () => {
   });
 });
 
-describe('what speaks the protocol of PostgreSQL', () => {
+describe('a server that speaks PostgreSQL’s protocol', () => {
   it.each([
     ['CockroachDB CCL v23.1.11 (x86_64-pc-linux-gnu, built 2023/09/27)', 'CockroachDB'],
     ['PostgreSQL 11.2-YB-2.20.1.0-b0 on x86_64-pc-linux-gnu, compiled by clang', 'YugabyteDB'],
@@ -104,11 +104,11 @@ describe('what speaks the protocol of PostgreSQL', () => {
     ],
     ['PostgreSQL 9.5.0 on x86_64 (Materialize v0.82.2)', 'Materialize'],
     ['PostgreSQL 13.14.0-RisingWave-2.0.1', 'RisingWave'],
-  ])('%s is told by name', (version, name) => {
+  ])('%s is recognised by name', (version, name) => {
     expect(lookAlike(version)).toBe(name);
   });
 
-  it('is told by its address where its version is that of PostgreSQL', () => {
+  it('is recognised by its address if its version is that of PostgreSQL', () => {
     const host = 'abc0def1.dsql.us-east-1.on.aws';
     expect(lookAlike('PostgreSQL 16', host)).toBe('Amazon Aurora DSQL');
   });
@@ -117,11 +117,11 @@ describe('what speaks the protocol of PostgreSQL', () => {
     'PostgreSQL 17.2 on x86_64-pc-linux-gnu, compiled by gcc (Debian 12.2.0-14) 12.2.0, 64-bit',
     'PostgreSQL 16.4 (Ubuntu 16.4-1.pgdg22.04+1) on aarch64-unknown-linux-gnu',
     'PostgreSQL 15.4 on aarch64-unknown-linux-gnu, compiled by aarch64-unknown-linux-gnu-gcc (GCC) 9.5.0, 64-bit',
-  ])('%s is PostgreSQL', (version) => {
+  ])('%s is accepted as PostgreSQL', (version) => {
     expect(lookAlike(version, 'db.abc.eu-west-1.rds.amazonaws.com')).toBeUndefined();
   });
 
-  it('is refused where it is too old', () => {
+  it('is refused if it is too old', () => {
     const facts = {
       version: '13.9',
       versionNumber: 130_009,
@@ -164,7 +164,7 @@ describe('advice on a refusal', () => {
     expect(adviceOn({ code, message })).toMatch(advice);
   });
 
-  it('is about each address of a host that was tried', () => {
+  it('covers each address of a host that was tried', () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' });
     const error = unusableDatabase('postgres://u:hush@localhost:1/d', new AggregateError([refused, refused]));
     expect(error.message).toMatch(/^The database d at localhost:1 cannot be used: nothing listens there/);

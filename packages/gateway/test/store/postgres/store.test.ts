@@ -15,7 +15,7 @@ import { openStore } from './openStore.ts';
 
 describeStoreContract('PostgreSQL', async () => openStore(await freshDatabase()));
 
-// As behind a pooler in transaction mode: nothing is left on a connection by the one who had it before.
+// As behind a pooler in transaction mode: a connection keeps nothing of its previous user.
 describeStoreContract('PostgreSQL without sessions', async () =>
   openStore(await freshDatabase(), { namedStatements: false, usesPerConnection: 1 }),
 );
@@ -36,7 +36,7 @@ describeBadRows('PostgreSQL', async (log) => {
 });
 
 describe('a batch', () => {
-  it('of hundreds is written in few statements', async () => {
+  it('of hundreds of writes takes few statements', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const tasks = await Promise.all(Array.from({ length: 300 }, () => accepted(store)));
@@ -47,7 +47,7 @@ describe('a batch', () => {
     expect((await client.query(count)).rows).toEqual([{ transactions: 2 }]);
   });
 
-  it('with one bad row fails in that one alone', async () => {
+  it('with one bad row fails only for that row', async () => {
     const store = await openStore(await freshDatabase());
     await intended(store, { idempotencyKey: 'used' });
     const tasks = await Promise.all(Array.from({ length: 100 }, () => accepted(store)));
@@ -62,7 +62,7 @@ describe('a batch', () => {
     expect(phases.filter((phase) => phase === 'submitting')).toHaveLength(99);
   });
 
-  it('keeps the order of moves of one task that were not waited for', async () => {
+  it('keeps the order of moves of one task that were not awaited', async () => {
     const store = await openStore(await freshDatabase());
     const first = moved(await accepted(store), INTENT);
     const second = moved(first.task, { type: 'submit_confirmed', upstreamId: 'job', working: false });
@@ -72,7 +72,7 @@ describe('a batch', () => {
     expect(await store.task(first.task.id)).toStrictEqual(third.task);
   });
 
-  it("holds an upstream's words whatever they are", async () => {
+  it('stores any message of an upstream', async () => {
     const store = await openStore(await freshDatabase());
     const task = await intended(store);
     const detail = 'NUL \0, half \ud83d of a pair, \\u0000 written out';
@@ -85,7 +85,7 @@ describe('a batch', () => {
 });
 
 describe('a node whose clock is ten days ahead', () => {
-  it('finds nothing due that is not due by the clock of the database', async () => {
+  it('finds only what is due by the clock of the database', async () => {
     const store = await openStore(await freshDatabase());
     const [now, day] = [Date.now(), 86_400_000];
     const due = aMediaRow({ expiresAt: now - day });
@@ -114,7 +114,7 @@ describe('a list by metadata', () => {
   });
 });
 
-describe('a database that is away', () => {
+describe('an unavailable database', () => {
   it('is named at the start, without its password', async () => {
     const url = 'postgres://onetake:hush-hush@127.0.0.1:1/videos';
     const opening = openPostgresStore({ url, cluster: { node: 'x' }, poolSize: 1, namedStatements: true });
@@ -126,7 +126,7 @@ describe('a database that is away', () => {
     expect(String(error)).not.toContain('hush');
   });
 
-  it('costs no read: one on a connection that the server has closed is made on another', async () => {
+  it('fails no read: a read on a connection that the server has closed is repeated on another', async () => {
     const url = await freshDatabase();
     const log = { warn: vi.fn(), error: vi.fn() };
     const store = await openStore(url, { poolSize: 1, log });
@@ -137,14 +137,14 @@ describe('a database that is away', () => {
     await client.query(others);
     expect(await store.task(task.id)).toStrictEqual(task);
     await client.query(others);
-    // The idle connection hears of it; nobody asked, so nothing may come of it.
+    // The idle connection gets the error; no caller waits, so nothing may happen.
     await eventually(() => expect(log.warn).toHaveBeenCalled());
     for (const [facts] of log.warn.mock.calls)
       expect(facts).toEqual({ event: 'store.connection_lost', reason: expect.any(String) });
     await expect(store.check()).resolves.toBeUndefined();
   });
 
-  it('is told to the operator where it only went read-only', async () => {
+  it('that is only read-only is reported as such', async () => {
     const url = await freshDatabase();
     const store = await openStore(url, { usesPerConnection: 1 });
     const client = await connect(url);
@@ -159,7 +159,7 @@ describe('a database that is away', () => {
     await expect(store.commit(moved(task, INTENT))).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 
-  it('holds nobody for ever when it stops answering', async () => {
+  it('that stops responding blocks nobody for ever', async () => {
     const url = new URL(await freshDatabase());
     const proxy = await startProxy(Number(url.port));
     url.port = String(proxy.port);
@@ -175,7 +175,7 @@ describe('a database that is away', () => {
     expect((await store.task(task.id))?.id).toBe(task.id);
   });
 
-  it('ends its tries when the store is closed', async () => {
+  it('is no longer tried when the store is closed', async () => {
     const url = new URL(await freshDatabase());
     const proxy = await startProxy(Number(url.port));
     url.port = String(proxy.port);
@@ -191,7 +191,7 @@ describe('a database that is away', () => {
     expect(await accepting).toMatchObject({ code: 'store_unavailable' });
   });
 
-  it('and comes back takes what was submitted meanwhile, all of it and once', async () => {
+  it('that returns gets all tasks that were submitted in the meantime, each once', async () => {
     const server = await ownPostgres({ durable: true });
     const store = await openStore(server.url);
     const tasks: string[] = [];
@@ -229,7 +229,7 @@ describe('a database that is away', () => {
   });
 });
 
-/** A way to a server that can be made to swallow everything, as a vanished host does. */
+/** A connection to a server that can swallow everything, like a vanished host. */
 async function startProxy(port: number) {
   const sockets = new Set<Socket>();
   let frozen = false;

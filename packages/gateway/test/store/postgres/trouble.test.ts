@@ -10,8 +10,8 @@ const NOT_NOW = {
   details: { retryAfterSeconds: expect.any(Number) },
 };
 
-describe('a database that an operator has changed under the gateway', () => {
-  it('costs nobody an error where a table was altered: each connection is opened anew', async () => {
+describe('a database that an operator changes while the gateway runs', () => {
+  it('causes no error when a table is altered: each connection is reopened', async () => {
     const url = await freshDatabase();
     const store = await openStore(url, { poolSize: 3 });
     const ids = (await Promise.all(Array.from({ length: 3 }, () => accepted(store)))).map(({ id }) => id);
@@ -22,14 +22,14 @@ describe('a database that an operator has changed under the gateway', () => {
     await client.query('alter table tasks alter column owner type varchar(200)');
     expect(await readAll()).toEqual(before);
     await client.query('alter table tasks alter column owner type varchar(201)');
-    // A write that returns rows has such a plan too, and was not begun.
+    // A write that returns rows also has such a plan; it was not executed.
     const [adopted, ...others] = await store.adopt('node-2', 10);
     expect(others).toHaveLength(2);
     expect(adopted?.version).toBe(3);
     expect(adopted && (await store.commit(moved(adopted, INTENT)))).toBe(true);
   });
 
-  it('is not ready once rights were revoked, and says on which tables', async () => {
+  it('is not ready after rights were revoked, and the reason names the tables', async () => {
     const role = `app_${process.pid}_${Date.now()}`;
     const admin = await connect(inject('postgres'));
     await admin.query(`create role ${role} login`);
@@ -50,12 +50,12 @@ describe('a database that an operator has changed under the gateway', () => {
     await expect(store.check()).resolves.toBeUndefined();
   });
 
-  it('is not ready from the first write that found no space until there is some, though small rows still fit', async () => {
+  it('is not ready from the first write without space until there is space again, although small rows still fit', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const task = await accepted(store);
     const client = await connect(url);
-    // What a full disk does, without one: new room is refused.
+    // Like a full disk: new space is refused.
     await client.query(`create function full_disk() returns trigger language plpgsql as
       $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$`);
     await client.query(
@@ -78,7 +78,7 @@ describe('a database that an operator has changed under the gateway', () => {
     expect(await store.commit(moved(task, INTENT))).toBe(true);
   });
 
-  it('that was dropped is away, not a defect', async () => {
+  it('that was dropped counts as unavailable, not as a bug', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const task = await accepted(store);
@@ -88,7 +88,7 @@ describe('a database that an operator has changed under the gateway', () => {
     await expect(store.commit(moved(aTask(), INTENT))).rejects.toMatchObject(NOT_NOW);
   });
 
-  it('refuses an upstream id that no index holds as a matter of its values', async () => {
+  it('refuses an upstream id that no index can hold as an invalid value', async () => {
     const store = await openStore(await freshDatabase());
     const sent = moved(await accepted(store), INTENT);
     await store.commit(sent);

@@ -32,7 +32,7 @@ describe('the address of a database', () => {
     ['postgresql:///d?host=/var/run/postgresql', { host: '/var/run/postgresql', database: 'd' }],
     ['postgresql://%2Fvar%2Frun%2Fpostgresql/d', { host: '/var/run/postgresql', database: 'd' }],
     ['postgresql://u:p%40s%2Fs%3A%23@h/d', { host: 'h', user: 'u', password: 'p@s/s:#', database: 'd' }],
-    // Not percent-encoded, and meant all the same.
+    // Not percent-encoded, but accepted.
     ['postgresql://u:p@ss#word@h/d', { host: 'h', user: 'u', password: 'p@ss#word', database: 'd' }],
     ['postgresql://[::1]:5433/d', { host: '::1', port: 5433, database: 'd' }],
     [
@@ -58,7 +58,7 @@ describe('the address of a database', () => {
       `host = '/my sockets' password='it\\'s' dbname=d`,
       { host: '/my sockets', password: "it's", database: 'd' },
     ],
-  ])('%s is read as libpq does', (url, parts) => {
+  ])('%s is read as libpq reads it', (url, parts) => {
     const { parameters, ...read } = parseDatabaseUrl(url);
     expect(parameters).toEqual({});
     expect(read).toEqual({
@@ -111,7 +111,7 @@ describe('the address of a database', () => {
     });
   });
 
-  it('carries the parameters of libpq on to the driver', () => {
+  it('passes the parameters of libpq to the driver', () => {
     const url =
       'postgres://h/d?application_name=a&options=-c%20search_path%3Dx&connect_timeout=3&target_session_attrs=read-write&channel_binding=require';
     expect(connectionTo(url)).toMatchObject({
@@ -145,11 +145,11 @@ describe('the address of a database', () => {
     ['postgres://h/d?sslmode=verify-ca', /sslrootcert/],
     ['postgres://h/d?target_session_attrs=standby', /primary/],
     ['service=mine', /pg_service/],
-  ])('%s is refused in words', (url, words) => {
+  ])('%s is refused with a clear message', (url, words) => {
     expect(() => parseDatabaseUrl(url)).toThrow(words);
   });
 
-  it('is told without its password', () => {
+  it('is shown without its password', () => {
     expect(whereabouts('postgres://u:hush@h:1/d')).toBe('d at h:1');
     expect(whereabouts('host=h password=hush user=u')).toBe('u at h');
     expect(whereabouts('postgres:///d')).toBe('d at this machine');
@@ -157,14 +157,14 @@ describe('the address of a database', () => {
   });
 });
 
-describe("libpq's words about TLS", () => {
+describe('the sslmode of libpq', () => {
   const tls = (query: string) => connectionTo(`postgres://h/d?${query}`).ssl;
 
-  it.each(['sslmode=disable', 'sslmode=allow', 'sslmode=prefer'])('%s mean none', (query) => {
+  it.each(['sslmode=disable', 'sslmode=allow', 'sslmode=prefer'])('%s means no TLS', (query) => {
     expect(tls(query)).toBe(false);
   });
 
-  it('mean what they mean there: to encrypt, to check who signed, to check whose it is', async () => {
+  it('has the meaning of libpq: encrypt, check the issuer, check the host', async () => {
     const file = join(await tempFolder(), 'root.crt');
     await writeFile(file, 'the certificate');
     const rootcert = `sslrootcert=${encodeURIComponent(file)}`;
@@ -194,17 +194,17 @@ describe("libpq's words about TLS", () => {
     expect(() => tls('sslmode=require&sslkey=/nowhere/a')).toThrow(/\/nowhere\/a as sslkey/);
   });
 
-  it('name a file that cannot be read', () => {
+  it('names a file that cannot be read', () => {
     expect(() => tls('sslmode=verify-full&sslrootcert=/nowhere/root.crt')).toThrow(
       /\/nowhere\/root\.crt.*sslrootcert.*ENOENT/,
     );
   });
 });
 
-describe('the files of certificates that an address names, checked before anything is opened', () => {
+describe('the certificate files of an address, checked before anything is opened,', () => {
   const check = (query: string) => () => checkDatabaseUrl(`postgres://h/d?${query}`);
 
-  it('may be none, the system’s, or a certificate', async () => {
+  it('may be missing, the system’s, or a certificate', async () => {
     const [certificate = ''] = rootCertificates;
     const file = join(await tempFolder(), 'root.crt');
     await writeFile(file, certificate);
@@ -219,7 +219,7 @@ describe('the files of certificates that an address names, checked before anythi
   });
 
   it.each(['sslrootcert', 'sslcert', 'sslkey'])(
-    '%s is refused where it is no such file, or missing',
+    '%s is refused if it is missing or no such file',
     async (name) => {
       const file = join(await tempFolder(), 'file');
       await writeFile(file, 'no certificate');

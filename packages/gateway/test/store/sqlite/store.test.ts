@@ -40,7 +40,7 @@ describeBadRows('SQLite', async (log) => {
 });
 
 describe('group commit', () => {
-  it('makes thousands of writes of one turn durable in one transaction', async () => {
+  it('commits thousands of writes of one turn durably in one transaction', async () => {
     const dir = await tempFolder();
     const store = await openStore(dir);
     const before = await commitsInLog(dir);
@@ -48,10 +48,10 @@ describe('group commit', () => {
     expect((await commitsInLog(dir)) - before).toBe(1);
   });
 
-  it('answers with the truth where SQLite rolls the whole group back', async () => {
+  it('returns the correct results if SQLite rolls the whole group back', async () => {
     const dir = await tempFolder();
     const store = await openStore(dir);
-    // As a full disk may: the error of one write takes the transaction with it.
+    // As after a full disk: the error of one write rolls back the transaction.
     const saboteur = new Database(join(dir, 'onetake.db'));
     saboteur.exec(`create trigger sabotage before insert on tasks when new.project_id = 'sabotage'
       begin select raise(rollback, 'the disk is full'); end`);
@@ -66,7 +66,7 @@ describe('group commit', () => {
     expect(await store.accept(anAcceptance(aTask()))).toEqual({ outcome: 'accepted' });
   });
 
-  it('tells the caller to try again while the data cannot be written', async () => {
+  it('asks the caller to retry while the data cannot be written', async () => {
     const dir = await tempFolder();
     const store = await openStore(dir);
     const other = new Database(join(dir, 'onetake.db'));
@@ -82,7 +82,7 @@ describe('group commit', () => {
     expect(await store.accept(anAcceptance(task))).toEqual({ outcome: 'accepted' });
   });
 
-  it('is not ready while it can only be read', async () => {
+  it('is not ready while the database is read-only', async () => {
     const dir = await tempFolder();
     const store = await openStore(dir);
     const other = new Database(join(dir, 'onetake.db'));
@@ -94,7 +94,7 @@ describe('group commit', () => {
     await store.check();
   });
 
-  it('makes everything durable that was asked for before the store is closed', async () => {
+  it('commits everything that was requested before the store is closed', async () => {
     const dir = await tempFolder();
     const store = await openSqliteStore({ dir, exclusive: true });
     const task = aTask();
@@ -112,7 +112,7 @@ describe('every connection that writes', () => {
     ['of a gateway', (dir) => openStore(dir)],
     ['of the command line', (dir) => openStore(dir, { exclusive: false })],
     ['of a migration', (dir) => migrateSqlite(dir)],
-  ])('%s waits for the disk at each commit, and keeps what rows refer to', async (_whose, work) => {
+  ])('%s waits for the disk at each commit, and enforces foreign keys', async (_whose, work) => {
     const dir = await tempFolder();
     const settings = new Set<string>();
     vi.spyOn(Database.prototype, 'prepare').mockImplementation(function (this: Database.Database, source) {
@@ -124,7 +124,7 @@ describe('every connection that writes', () => {
     });
     onTestFinished(() => void vi.restoreAllMocks());
     await work(dir);
-    // 2 is FULL: the log is synced before a commit is answered, which alone survives a power loss.
+    // 2 is FULL: the log is synced before a commit returns, which alone survives a power loss.
     expect([...settings]).toEqual(['synchronous 2, journal_mode wal, foreign_keys 1']);
   });
 });
@@ -139,7 +139,7 @@ describe('a database file that another process has locked', () => {
     return { store, other };
   }
 
-  it('stops no read and no timer, and takes what was written meanwhile once it is free', async () => {
+  it('blocks no read and no timer, and gets the pending writes once it is free', async () => {
     const { store, other } = await lockedStore();
     const tasks = Array.from({ length: 50 }, () => aTask());
     let settled = 0;
@@ -158,7 +158,7 @@ describe('a database file that another process has locked', () => {
     expect(await Promise.all(accepting)).toEqual(tasks.map(() => ({ outcome: 'accepted' })));
   });
 
-  it('is told to callers after a while, each write by itself', async () => {
+  it('is reported to callers after a while, to each write separately', async () => {
     const { store, other } = await lockedStore({ lockPatienceMs: 100 });
     const task = aTask();
     await expect(store.accept(anAcceptance(task))).rejects.toMatchObject({
@@ -174,7 +174,7 @@ describe('a database file that another process has locked', () => {
   });
 });
 
-describe('a data folder that goes away under a running gateway', () => {
+describe('a data folder that disappears while a gateway runs', () => {
   async function running() {
     const dir = join(await tempFolder(), 'data');
     const store = await openStore(dir);
@@ -198,14 +198,14 @@ describe('a data folder that goes away under a running gateway', () => {
     ],
     ['replaced by a file', (dir) => rm(dir, { recursive: true }).then(() => writeFile(dir, ''))],
     ['left without its log', (dir) => rm(join(dir, 'onetake.db-wal'))],
-  ])('since it was %s refuses what would be lost, and says so', async (_what, take) => {
+  ])('that was %s makes the gateway refuse what would be lost, with the reason', async (_what, take) => {
     const { dir, store } = await running();
     await take(dir);
     await expect(store.accept(anAcceptance(aTask()))).rejects.toMatchObject(refused);
     await expect(store.check()).rejects.toMatchObject(refused);
   });
 
-  it('goes on once it is back', async () => {
+  it('is used again once it is back', async () => {
     const { dir, store } = await running();
     await rename(dir, `${dir}.moved`);
     await expect(store.check()).rejects.toMatchObject(refused);
@@ -221,13 +221,13 @@ describe('a data folder', () => {
     return [...new Set(all.map((file) => (file.mode & 0o777).toString(8)))].sort();
   };
 
-  it("is its owner's alone, and so are the files in it", async () => {
+  it('is readable only by its owner, and so are its files', async () => {
     const dir = join(await tempFolder(), 'new');
     await openStore(dir);
     expect(await modes(dir)).toEqual(['600', '700']);
   });
 
-  it("becomes its owner's alone where an earlier version left it open", async () => {
+  it('becomes readable only by its owner if an earlier version left it open', async () => {
     const dir = join(await tempFolder(), 'old');
     await (await openSqliteStore({ dir, exclusive: true })).close();
     await chmod(dir, 0o755);
@@ -245,7 +245,7 @@ describe('a data folder', () => {
     return child;
   }
 
-  it('has one gateway: a second is refused with what to do, and gets it once the first was killed', async () => {
+  it('has one gateway: a second one is refused with what to do, and starts once the first was killed', async () => {
     const dir = await tempFolder();
     const child = await heldByAnotherProcess(dir);
     await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
@@ -273,8 +273,8 @@ describe('a data folder', () => {
   });
 });
 
-describe('a foreign change', () => {
-  it("is told once another process has written, and never for the gateway's own writes", async () => {
+describe('a change by another process', () => {
+  it("is reported once, and never for the gateway's own writes", async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());
     const dir = await tempFolder();
@@ -324,7 +324,7 @@ describe('the wait of an account', () => {
 const LOG_HEADER = 32;
 const FRAME_HEADER = 24;
 
-/** Transactions in the write-ahead log: the last frame of each says how large the database is after it. */
+/** Transactions in the write-ahead log: the last frame of each has the size of the database after it. */
 async function commitsInLog(dir: string): Promise<number> {
   const log = await readFile(join(dir, 'onetake.db-wal'));
   const frame = FRAME_HEADER + log.readUInt32BE(8);
@@ -336,7 +336,7 @@ async function commitsInLog(dir: string): Promise<number> {
 }
 
 it.each(['created_at', 'deadline_at', 'version', 'completed_at'])(
-  'a number that is a text, as SQLite lets it be, makes its row one that cannot be read: %s',
+  'a number stored as text, which SQLite allows, makes its row unreadable: %s',
   async (column) => {
     const dir = await tempFolder();
     const store = await openSqliteStore({ dir, exclusive: true });
