@@ -1,5 +1,6 @@
+import type { UpstreamCall } from '../http/calls.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
-import type { UpstreamCall, UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import type { Json } from '../mapping/body.ts';
 import { MAKES_NOTHING, type Sending, UpstreamError } from '../provider.ts';
 import type { RateLimiter } from '../rates/limiter.ts';

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import { UpstreamError } from '../provider.ts';
 
-/** Bytes of an answer that is not a video, at most. */
+/** The most bytes of an answer that is not a video. */
 export const MAX_ANSWER_BYTES = 4 * 2 ** 20;
 
-/** Reads an answer whole; throws `UpstreamError` for one that is larger than any honest one. */
+/** Reads a whole answer. Throws `UpstreamError` if it has more bytes than any honest answer. */
 export async function readBounded(body: Readable, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;

@@ -2,10 +2,10 @@ import type { Dispatcher } from 'undici';
 import { type MaySend, SendRefused } from '../provider.ts';
 
 /**
- * Sends no byte of a request once `maySend` is false. It is asked at the last moment before the first byte: between the decision
- * to send and a free connection the process may have stood still, and another node may have adopted its tasks. The request fails
- * with `SendRefused`. The condition belongs to the dispatcher that is composed here: timers, pools and listeners that a request
- * sets in motion do not inherit it.
+ * Sends no byte of a request if `maySend` is false. It is called at the last moment before the first byte: while the request
+ * waited for a free connection, the process may have been frozen and another node may have adopted its tasks. The request fails
+ * with `SendRefused`. The condition is part of the dispatcher that is composed here, so timers, pools and listeners that a
+ * request starts do not inherit it.
  */
 export function createLeaseGuard(maySend: MaySend): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) =>

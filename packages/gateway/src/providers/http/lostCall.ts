@@ -2,7 +2,7 @@ import { errorCodes, isMachineTrouble } from '../../net/machineTrouble.ts';
 import { SendRefused, UpstreamError } from '../provider.ts';
 import type { Scrub } from './secrets.ts';
 
-/** Failures before a connection stands: not a byte of the request has left. */
+/** Failures to connect. No byte of the request was sent. */
 const NEVER_SENT: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -16,7 +16,7 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'ERR_TLS_CERT_ALTNAME_INVALID',
-  // No way through a proxy.
+  // The proxy did not connect.
   'UND_ERR_PRX_CONN',
   'UND_ERR_PRX_TLS',
 ]);
@@ -28,7 +28,10 @@ const TIMED_OUT: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
-/** The error of a call without an answer, ours where one of ours is behind it: whether the upstream has the request nobody can know, unless none could leave. */
+/**
+ * The error of a call without an answer. `created` is `unknown`, because the upstream may have received the request, unless no
+ * byte of it was sent. If an error of this gateway caused the failure, it is returned itself.
+ */
 export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
   const ours = ownErrorIn(error);
   if (ours) return ours;
@@ -43,23 +46,23 @@ export function lostCall(error: unknown, scrub: Scrub): UpstreamError {
   });
 }
 
-/** Also where a proxy made no tunnel, or asks for other credentials, which undici tells by its words alone. */
+/** Includes a proxy that refused the tunnel or the credentials, which undici reports only in the message. */
 function neverSent(error: unknown, codes: readonly string[]): boolean {
   if (error instanceof Error && /^Proxy (?:response \(|Authentication Required)/.test(error.message))
     return true;
   return codes.length > 0 && codes.every((code) => NEVER_SENT.has(code));
 }
 
-/** Our own error, where a client library wrapped one that was thrown below it. */
+/** The `UpstreamError` behind an error of a client library that wrapped it; undefined if there is none. */
 export function ownErrorIn(error: unknown): UpstreamError | undefined {
   if (error instanceof UpstreamError) return error;
   return error instanceof Error && error.cause !== undefined ? ownErrorIn(error.cause) : undefined;
 }
 
-/** This machine has run out of something, so that no request could leave whatever upstream it was for. */
+/** This machine has run out of a resource, so no request to any upstream can be sent. */
 const OWN_TROUBLE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
 
-/** Whether a call failed because of this node alone: it may not send, has run out of something, or an adapter has a defect. */
+/** Whether only this node caused the failure: it may not send, it has run out of a resource, or an adapter has a bug. */
 export const isOwnTrouble = (error: unknown): boolean =>
   error instanceof SendRefused ||
   !(error instanceof UpstreamError) ||

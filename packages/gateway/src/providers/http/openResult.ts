@@ -9,7 +9,7 @@ import { excerpt, type Scrub } from './secrets.ts';
 
 interface Opening {
   readonly dispatcher: Dispatcher;
-  /** Credentials: sent to the origin of the URL, never to where it redirects. */
+  /** Credentials. Sent to the origin of the URL, but never to another origin that it redirects to. */
   readonly headers: Readonly<Record<string, string>>;
   readonly offset: number;
   readonly signal: AbortSignal;
@@ -18,18 +18,18 @@ interface Opening {
 }
 
 const MAX_REDIRECTS = 5;
-/** Bytes of an error page, at most. */
+/** The most bytes of an error page. */
 const MAX_WORDS = 65_536;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-/** Statuses of storage services for a link that has expired or bytes that were deleted. */
+/** Statuses that storage services answer with for an expired link or deleted bytes. */
 const GONE: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 
-/** Opens the bytes behind a URL from `offset` on. Throws `UpstreamError`: `result_lost` where they are not there any more. */
+/** Opens the bytes behind a URL from `offset` on. Throws `UpstreamError`, with `result_lost` if the bytes no longer exist. */
 export async function openResult(url: string, opening: Opening): Promise<OpenedResult> {
   const { offset, scrub } = opening;
   const answer = await follow(new URL(url), opening);
   const { statusCode: status, headers, body } = answer;
-  // A body that breaks off before anybody reads it, or is not wanted, must not end the process.
+  // An error of a body that nobody reads must not end the process.
   body.on('error', () => undefined);
   if (status === 200 || status === 206) {
     const range = status === 206 ? contentRange(headers['content-range']) : { from: 0 };
@@ -64,7 +64,7 @@ export async function openResult(url: string, opening: Opening): Promise<OpenedR
   );
 }
 
-/** What a storage service says of its refusal; nothing where it says too much, or breaks off. */
+/** The message of a refusal; empty if it is too long or breaks off. */
 async function wordsOf(body: Readable): Promise<string> {
   try {
     return (await readBounded(body, MAX_WORDS)).toString('utf8');
@@ -99,7 +99,7 @@ async function follow(first: URL, { dispatcher, headers, offset, signal, scrub }
   }
 }
 
-/** `bytes 5-9/10`, or that of a 416, which has a star for the range; nothing where it says neither. */
+/** Reads `bytes 5-9/10`. The header of a 416 has a star for the range. Empty if the header has another form. */
 function contentRange(header: string | string[] | undefined): { from?: number; total?: number } {
   const [, from, total] = /^bytes (?:(\d+)-\d+|\*)\/(?:(\d+)|\*)$/.exec(String(header ?? '')) ?? [];
   return {
@@ -108,7 +108,7 @@ function contentRange(header: string | string[] | undefined): { from?: number; t
   };
 }
 
-/** What tells these bytes from others behind the same link. A weak tag says less than the time. */
+/** Identifies these bytes among others behind the same link. A weak ETag says less than the modification time. */
 function versionOf(headers: Dispatcher.ResponseData['headers']): string | undefined {
   const { etag, 'last-modified': modified } = headers;
   if (typeof etag === 'string' && !etag.startsWith('W/')) return etag;

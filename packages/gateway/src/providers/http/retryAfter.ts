@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Longer than this is no advice for a task that waits. Milliseconds. */
+/** A waiting task does not wait longer than this, whatever the header says. Milliseconds. */
 const MAX_MS = 600_000;
 
 /**
- * `Retry-After` (RFC 9110, section 10.2.3: seconds, or a date) in milliseconds from now; undefined without one.
- * `retry-after-ms`, which OpenAI's SDKs prefer, goes before it.
+ * `Retry-After` (RFC 9110, section 10.2.3: seconds or a date) in milliseconds from now; undefined without the header.
+ * `retry-after-ms`, which OpenAI's SDKs prefer, takes precedence.
  */
 export function retryAfterMs(headers: IncomingHttpHeaders, now: number): number | undefined {
   const exact = Number(headers['retry-after-ms'] ?? Number.NaN);

@@ -6,20 +6,20 @@ import type { RawAnswer, UpstreamHttp } from './upstreamHttp.ts';
 interface SdkFetchOptions {
   readonly http: Pick<UpstreamHttp, 'raw'>;
   readonly maySend: MaySend;
-  /** The account's credentials: what an SDK picked up from the environment belongs to some other account. */
+  /** The account's credentials. Credentials that an SDK read from the environment may belong to another account. */
   readonly headers: () => Readonly<Record<string, string>>;
-  /** Bytes of an answer, at most; 4 MiB by default. */
+  /** The most bytes of an answer. 4 MiB by default. */
   readonly maxBytes?: number;
-  /** Verbs that may go through it. */
+  /** The HTTP methods that may be sent. */
   readonly methods: readonly string[];
 }
 
-/** What an SDK may say of a request; the rest (credentials, headers from environment variables) is the account's to say. */
+/** Request headers that an SDK may set. The account sets the others: credentials, and headers from environment variables. */
 const FROM_SDK: ReadonlySet<string> = new Set(['accept', 'content-type', 'idempotency-key', 'user-agent']);
 
 /**
- * A `fetch` for provider SDKs that bring their own client: over the account's connections, with the account's credentials,
- * bounded answers, and no redirect followed. The answer is read whole before it is given: never for video bytes.
+ * A `fetch` for provider SDKs that bring their own client. It uses the account's connections and credentials, bounds answers and
+ * follows no redirect. It reads the whole answer before it returns, so it is not for video bytes.
  */
 export function createSdkFetch({
   http,
@@ -31,7 +31,7 @@ export function createSdkFetch({
   return async (input, init) => {
     const form = init?.body instanceof FormData ? await encodeForm(init.body) : undefined;
     const asked = new Request(input, form ? { ...init, body: new Uint8Array(form.body) } : init);
-    if (!methods.includes(asked.method)) throw new Error(`${asked.method} is not sent from here`);
+    if (!methods.includes(asked.method)) throw new Error(`${asked.method} is not allowed here`);
     const answer = await http.raw({
       ...(await partsOf(asked)),
       headers: {
@@ -46,7 +46,7 @@ export function createSdkFetch({
   };
 }
 
-/** What a `Request` asks for, as `UpstreamHttp.raw` takes it. */
+/** The parts of a `Request` that `UpstreamHttp.raw` takes. */
 export async function partsOf(asked: Request): Promise<{
   readonly url: string;
   readonly method: string;
@@ -60,10 +60,10 @@ export async function partsOf(asked: Request): Promise<{
 
 /** Statuses whose answers have no body (Fetch standard, "null body status"). */
 const NO_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
-/** Headers that speak of the bytes on the wire: the body is whole here. */
+/** Headers about the bytes on the wire. They do not fit the body, which is decoded and whole. */
 const OF_THE_WIRE: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'transfer-encoding']);
 
-/** An answer as an SDK reads it. */
+/** An answer in the form that an SDK reads. */
 export function responseOf({ status, headers, body }: Omit<RawAnswer, 'body'> & { body: Buffer | string }) {
   const pairs = Object.entries(headers).flatMap(([name, value]) =>
     OF_THE_WIRE.has(name) ? [] : [value ?? []].flat().map((one): [string, string] => [name, one]),
@@ -78,8 +78,8 @@ interface EncodedForm {
 }
 
 /**
- * A form as `multipart/form-data`, its texts as they are: `fetch` turns every line end in them into CRLF, as browsers do, and the
- * upstream would take the longer text for the prompt.
+ * Encodes a form as `multipart/form-data` and leaves its texts unchanged. `fetch` would turn every line end in them into CRLF, as
+ * browsers do, and so change the prompt.
  */
 async function encodeForm(form: FormData): Promise<EncodedForm> {
   const boundary = `onetake-${randomUUID()}`;
@@ -101,6 +101,6 @@ async function encodeForm(form: FormData): Promise<EncodedForm> {
   return { contentType: `multipart/form-data; boundary=${boundary}`, body: Buffer.concat(parts) };
 }
 
-/** HTML Standard, "Multipart form data": what would end the value of a parameter. */
+/** HTML Standard, "Multipart form data": escapes the characters that would end the value of a parameter. */
 const quoted = (value: string): string =>
   value.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A');

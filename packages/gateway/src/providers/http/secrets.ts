@@ -1,17 +1,17 @@
-/** Upstream words as the operator may read them: everything but the account's own secrets. */
+/** Removes the account's secrets from an upstream's text, so that the operator may read it. */
 export type Scrub = (text: string) => string;
 
-/** Characters of an upstream's words that are kept for the operator, where it has no better ones. */
+/** How many characters of an unreadable answer are kept for the operator. */
 const EXCERPT_LENGTH = 300;
 
-/** The beginning of an upstream's words. What is cut off is cut after the scrubbing: half a secret is not known for one. */
+/** The beginning of an upstream's text. It is scrubbed before it is cut, because half a secret would not be recognised. */
 export const excerpt = (text: string, scrub: Scrub): string => scrub(text).slice(0, EXCERPT_LENGTH);
 
-/** A bearer token (RFC 6750), one of Google's, or the signature, key or token in an address. */
+/** A bearer token (RFC 6750), a Google token, or the signature, key or token in a URL. */
 const TOKEN =
   /(?<=\bBearer\s+)[\w.~+/=-]{8,}|\bya29\.[\w.-]+|(?<=[?&](?:key|sig|[\w-]*signature|[\w-]*token)=)[^&\s"']+/gi;
 
-/** Makes a function that blanks these secrets, and anything that looks like a bearer token or a signed query. */
+/** Makes a function that blanks these secrets and everything that looks like a bearer token or a signed query. */
 export function createScrub(secrets: readonly string[]): Scrub {
   return (text) => {
     let clean = text;
@@ -20,10 +20,10 @@ export function createScrub(secrets: readonly string[]): Scrub {
   };
 }
 
-/** Characters of an upstream's words that a caller gets to read. */
+/** How many characters of an upstream's text a caller may read. */
 const CALLER_LENGTH = 300;
 
-/** Upstream words as a caller may read them: no addresses, no resources or request ids of the operator's account, one line. */
+/** An upstream's text as a caller may read it: one line, without URLs, resources or request ids of the operator's account. */
 export function wordsForCaller(text: string): string {
   return text
     .replace(/\b(?:https?|gs|oss):\/\/\S+/g, '[link]')

@@ -1,23 +1,23 @@
 import type { Dispatcher } from 'undici';
 import { type Moment, msBetween, systemClock } from '../../time/clock.ts';
 
-/** What an upstream's own clock says, as far as its answers show. */
+/** The upstream's own clock, as its answers show it. */
 export interface UpstreamClock {
   /**
-   * Milliseconds UTC by the upstream's clock, at most a second behind it. Asks the upstream first where no answer of the last day
-   * showed it; undefined where it does not tell, or does not answer. Never rejects.
+   * Milliseconds UTC by the upstream's clock, at most a second behind it. If no answer of the last day showed it, this asks the
+   * upstream first. Undefined if the upstream does not answer, or not with its time. Never rejects.
    */
   now(): Promise<number | undefined>;
   /** Reads the `Date` header of every answer from `origin`. */
   readonly listen: Dispatcher.DispatcherComposeInterceptor;
 }
 
-/** Monotonic clocks drift apart too, by seconds a day. Milliseconds. */
+/** How long a reading counts: monotonic clocks drift apart too, by seconds a day. Milliseconds. */
 const LASTS_MS = 24 * 3_600_000;
-/** Pause before an upstream that did not tell its time is asked again: submissions wait for the answer. Milliseconds. */
+/** Pause before an upstream that did not tell its time is asked again, because submissions wait for the answer. Milliseconds. */
 const ASK_AGAIN_MS = 10_000;
 
-/** `ask` sends any request through `listen`. Does not use our own wall clock, which may be set meanwhile. */
+/** `ask` sends any request through `listen`. This node's wall clock is not used, because it may be set meanwhile. */
 export function createUpstreamClock(
   origin: string,
   ask: () => Promise<unknown>,
@@ -47,7 +47,7 @@ export function createUpstreamClock(
         onRequestStart: (...given) => handler.onRequestStart?.(...given),
         onRequestUpgrade: (...given) => handler.onRequestUpgrade?.(...given),
         onResponseStart(controller, status, headers, text) {
-          // Results may lie on another host, with another clock.
+          // Results may be on another host, which has another clock.
           const time = options.origin === origin ? Date.parse(String(headers.date)) : Number.NaN;
           if (!Number.isNaN(time)) shown = { time, at: monotonic() };
           handler.onResponseStart?.(controller, status, headers, text);

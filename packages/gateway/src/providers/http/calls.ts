@@ -1,0 +1,140 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { type Dispatcher, request } from 'undici';
+import type { Clock } from '../../time/clock.ts';
+import type { Json } from '../mapping/body.ts';
+import type { UpstreamRefusal } from '../mapping/errorTable.ts';
+import { type MaySend, UpstreamError } from '../provider.ts';
+import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
+import { lostCall } from './lostCall.ts';
+import { retryAfterMs } from './retryAfter.ts';
+import { excerpt, type Scrub } from './secrets.ts';
+
+/** Requests with JSON bodies and JSON answers. */
+export interface Calls {
+  /** Sends one request and reads its JSON. Throws `UpstreamError`. Never repeats a request and never follows a redirect. */
+  call(call: UpstreamCall): Promise<UpstreamAnswer>;
+  /** Like `call`, but returns the unread body, for answers too large to be held in memory. The caller destroys it. */
+  stream(call: UpstreamCall): Promise<Readable>;
+}
+
+/** A POST carries a condition, because it may create a job upstream. */
+export type UpstreamCall = CallParts &
+  ({ readonly method: 'GET' | 'DELETE' } | { readonly method: 'POST'; readonly maySend: MaySend });
+
+interface CallParts {
+  /** The part after the base URL, with its query: `/tasks?id=1`. */
+  readonly path: string;
+  readonly json?: Json;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  /** The most bytes of the answer. 4 MiB by default. */
+  readonly maxBytes?: number;
+}
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Parsed JSON, or undefined if the body is empty. */
+  readonly body: unknown;
+}
+
+/** How an adapter describes its account. */
+export interface HttpOptions {
+  /** Without a slash at the end. */
+  readonly baseUrl: string;
+  /** The credentials for a call. Read before each call, because tokens expire. Throws only `UpstreamError`. */
+  readonly headers: (
+    signal: AbortSignal,
+  ) => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
+  /** Blanked in everything that the upstream says. */
+  readonly secrets: readonly string[];
+  /** Reads from a body why a call was refused. `status` and `Retry-After` are added by the caller. */
+  readonly refusal: (body: unknown, status: number) => UpstreamRefusal;
+  /** The error for a refusal. */
+  readonly error: (refusal: UpstreamRefusal) => UpstreamError;
+}
+
+interface CallsParts {
+  readonly options: HttpOptions;
+  readonly scrub: Scrub;
+  readonly clock: Clock;
+  /** Sends requests that create nothing upstream. */
+  readonly dispatcher: Dispatcher;
+  /** Makes a dispatcher that sends a request only under this condition. */
+  readonly dispatcherFor: (maySend: MaySend) => Dispatcher;
+}
+
+export function createCalls({ options, scrub, clock, dispatcher, dispatcherFor }: CallsParts): Calls {
+  async function call(wanted: UpstreamCall): Promise<UpstreamAnswer> {
+    const answer = await send(wanted);
+    const { statusCode: status, headers } = answer;
+    const text = await textOf(answer, wanted);
+    if (status < 200 || status >= 300) throw refused(answer, text);
+    const body = parse(text);
+    if (body !== UNREADABLE) return { status, headers, body };
+    throw new UpstreamError('upstream_unavailable', {
+      detail: `${status} with a body that is not JSON: ${excerpt(text, scrub)}`,
+    });
+  }
+
+  async function stream(wanted: UpstreamCall): Promise<Readable> {
+    const answer = await send(wanted);
+    if (answer.statusCode >= 200 && answer.statusCode < 300) return answer.body;
+    throw refused(answer, await textOf(answer, wanted));
+  }
+
+  function refused({ statusCode: status, headers }: Dispatcher.ResponseData, text: string): UpstreamError {
+    const body = parse(text);
+    const refusal = options.refusal(body === UNREADABLE ? undefined : body, status);
+    const wait = refusal.retryAfterMs ?? retryAfterMs(headers, clock.now());
+    return options.error({
+      ...refusal,
+      status,
+      message: refusal.message === undefined ? excerpt(text, scrub) : scrub(refusal.message),
+      ...(wait === undefined ? {} : { retryAfterMs: wait }),
+    });
+  }
+
+  async function send(wanted: UpstreamCall): Promise<Dispatcher.ResponseData> {
+    const { method, path, json, headers, signal } = wanted;
+    const own = await options.headers(signal);
+    try {
+      return await request(`${options.baseUrl}${path}`, {
+        method,
+        dispatcher: wanted.method === 'POST' ? dispatcherFor(wanted.maySend) : dispatcher,
+        signal,
+        headers: {
+          ...own,
+          accept: 'application/json',
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      });
+    } catch (error) {
+      throw lostCall(error, scrub);
+    }
+  }
+
+  async function textOf({ body }: Dispatcher.ResponseData, { maxBytes = MAX_ANSWER_BYTES }: UpstreamCall) {
+    try {
+      return (await readBounded(body, maxBytes)).toString('utf8');
+    } catch (error) {
+      throw error instanceof UpstreamError ? error : lostCall(error, scrub);
+    }
+  }
+
+  return { call, stream };
+}
+
+const UNREADABLE = Symbol('not JSON');
+
+function parse(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return UNREADABLE;
+  }
+}
