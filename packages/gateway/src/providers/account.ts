@@ -1,24 +1,24 @@
 import type { ModelServer } from '../catalogue/serving.ts';
 import type { Provider } from './provider.ts';
 
-/** One upstream account: a credential with its limits, bound to the adapter that uses it. */
+/** One upstream account: a credential with its limits, and the adapter that uses it. */
 export interface Account extends ModelServer {
   /** Stable name, stored with every attempt: `preview`, `openai-main`. */
   readonly id: string;
   readonly provider: Provider;
   readonly limits: AccountLimits;
-  /** The upstream is this very node: its limits are shared with no other. */
+  /** The upstream is this node itself, so no other node shares its limits. */
   readonly local?: boolean;
 }
 
-/** What the upstream allows one account. The engine keeps within these by itself. */
+/** What the upstream allows one account. The engine keeps within these limits. */
 export interface AccountLimits {
   /** Tasks submitted and not yet finished upstream. */
   readonly inFlight: number;
   readonly startsPerMinute: number;
-  /** Status queries a second, batched ones counted once. */
+  /** Polls a second. A batched poll counts once. */
   readonly asksPerSecond: number;
-  /** Handles in one batched query, where the adapter has one. */
+  /** Handles in one batched poll, if the adapter has one. */
   readonly askBatch: number;
   /** The shortest time between two polls of one task, in milliseconds. */
   readonly minAskIntervalMs: number;

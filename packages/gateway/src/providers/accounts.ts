@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { plainWords } from '../catalogue/validate/plainWords.ts';
 import type { CommonAccount, Environment, EnvironmentAccount, ProviderDefinition } from './definition.ts';
 
-/** An account as configured: checked by its definition, secrets read. */
+/** A configured account, checked by its definition and with its secrets read. */
 export interface ConfiguredAccount {
   readonly id: string;
   readonly definition: ProviderDefinition<CommonAccount>;
@@ -19,13 +19,13 @@ interface Reading {
 }
 
 const MAPPING = z.record(z.string(), z.unknown());
-/** The account of the built-in renderer, which is there without being configured. */
+/** The account of the built-in renderer. It exists without being configured. */
 export const BUILT_IN = 'preview';
 const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /**
- * The accounts of onetake.yaml, and for each provider that it names none of, those that plain environment variables
- * make. Everything wrong is listed in `problems`.
+ * Reads the accounts of onetake.yaml. For each provider without one there, reads the accounts that plain environment variables
+ * make. `problems` lists everything that is wrong.
  */
 export function readAccounts({ file, env, definitions, readFile = readText }: Reading): {
   accounts: ConfiguredAccount[];
@@ -55,7 +55,7 @@ export function readAccounts({ file, env, definitions, readFile = readText }: Re
     const where = `accounts.${id}`;
     const account = MAPPING.safeParse(written);
     if (!account.success) {
-      problems.push(`${where}: must be a mapping, with provider and what that needs.`);
+      problems.push(`${where}: must be a mapping, with provider and what the provider needs.`);
       continue;
     }
     const { provider, ...members } = account.data;
@@ -80,7 +80,7 @@ export function readAccounts({ file, env, definitions, readFile = readText }: Re
   return { accounts, problems };
 }
 
-/** Catalogue ids that an account serves alone, each with the upstream's name where the account has its own. */
+/** The only catalogue ids that an account serves, each with the upstream's name if the account sets one. */
 export function modelsOf({ models }: CommonAccount): ReadonlyMap<string, string | undefined> | undefined {
   if (!models) return undefined;
   return Array.isArray(models)
@@ -99,7 +99,7 @@ function environmentAccounts(
   return [{ id: definition.id, members: { ...made }, replacedBy: () => true }];
 }
 
-/** A secret is never written into the file itself, which is copied and shown around: it names where the secret is. */
+/** The file names where a secret is. It never holds the secret itself, because files are copied and shown around. */
 function secretType(env: Environment, readFile: (path: string) => string): z.ZodType<string> {
   const place = z.union(
     [z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
@@ -115,7 +115,7 @@ function secretType(env: Environment, readFile: (path: string) => string): z.Zod
       context.addIssue(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
       return z.NEVER;
     }
-    // A secret file made with an editor or `echo` ends with a line break that is not part of the secret.
+    // A file made with an editor or `echo` ends with a line break that is not part of the secret.
     const trimmed = value?.trim();
     if (trimmed) return trimmed;
     context.addIssue(

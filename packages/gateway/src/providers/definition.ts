@@ -9,77 +9,77 @@ import type { RateShare } from './rates/share.ts';
 /** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What every account may say in onetake.yaml, whatever its provider. */
+/** Members that every account may have in onetake.yaml. */
 export interface CommonAccount {
   /** Catalogue ids, or a mapping from catalogue ids to the upstream's own names. */
   readonly models?: readonly string[] | Readonly<Record<string, string>> | undefined;
   readonly limits?: { readonly [L in keyof AccountLimits]?: number | undefined } | undefined;
 }
 
-/** What an adapter is opened with, beside its account. */
+/** What an adapter is opened with, in addition to its account. */
 export interface OpenParts {
   /** The account's name. */
   readonly id: string;
   readonly log: Log;
   readonly clock: Clock;
-  /** Undefined where the gateway has no public URL. */
+  /** Undefined if the gateway has no public URL. */
   readonly callback: CallbackAddress | undefined;
-  /** This node's part of the account's rates, for an adapter with a rate limiter of its own. All of them by default. */
+  /** This node's part of the account's rates, for an adapter with its own rate limiter. All of them by default. */
   readonly share?: RateShare | undefined;
-  /** The only way out: what it opens sends while this node holds its lease, and through the operator's proxies. */
+  /** Opens the only client that an adapter may send with. It sends while this node holds its lease, and through the operator's proxies. */
   readonly openHttp: OpenHttp;
 }
 
 /** Where an upstream can call back about an account. */
 export interface CallbackAddress {
   readonly url: string;
-  /** Unguessable and this account's alone: for upstreams that do not sign what they send. */
+  /** Cannot be guessed and belongs to this account only. For upstreams that do not sign their callbacks. */
   readonly token: string;
 }
 
-/** An adapter bound to an account, and what the catalogue and the engine must know of the account. */
+/** An adapter bound to an account, and what the catalogue and the engine must know about the account. */
 export interface OpenedAccount {
   readonly provider: Provider;
-  /** The `provider` of the catalogue entries that it serves, where one definition opens accounts of several providers. Default: the definition's id. */
+  /** The `provider` of the catalogue entries that it serves, if one definition opens accounts of several providers. Default: the definition's id. */
   readonly providerId?: string;
-  /** Which of the provider's regions or services it is at, where they name models differently. */
+  /** The provider's region or service, if they name models differently. */
   readonly region?: string;
-  /** Whether it is the provider's own service, which no longer has the models that the catalogue calls retired. */
+  /** Whether this is the provider's own service, which no longer has the models that the catalogue marks as retired. */
   readonly retiresModels: boolean;
   readonly limits: AccountLimits;
 }
 
-/** One of several accounts that plain environment variables make. */
+/** One of several accounts made by plain environment variables. */
 export interface EnvironmentAccount<A extends CommonAccount> {
-  /** Its name, unlike that of any other account. */
+  /** Its name, which no other account has. */
   readonly id: string;
-  /** As they would be written in the file. */
+  /** Written as in the file. */
   readonly members: Record<string, unknown>;
-  /** Whether this account of the file takes its place. */
+  /** Whether this account of the file replaces it. */
   replacedBy(account: A): boolean;
 }
 
-/** How accounts of one provider are described and opened. A new provider is a file of its own and a line in the registry. */
+/** How accounts of one provider are described and opened. A new provider is a definition and a line in `definitions.ts`. */
 export interface ProviderDefinition<A extends CommonAccount> {
-  /** As in `provider` of catalogue entries and of accounts. */
+  /** The `provider` of catalogue entries and accounts. */
   readonly id: string;
-  /** What its adapters can do, by the service that an account is at. */
+  /** What its adapters can do, by the service that an account uses. */
   readonly abilities: Readonly<Record<string, Abilities>>;
   /** The members of an account in onetake.yaml. `secret` reads `{env: NAME}` or `{file: PATH}`. */
   schema(secret: z.ZodType<string>): z.ZodType<A>;
   /**
-   * The account that plain environment variables make, as it would be written in the file; undefined where they make
-   * none. A definition whose variables can make several names each.
+   * The account that plain environment variables make, written as in the file; undefined if they make none. A definition whose
+   * variables can make several accounts gives each a name.
    */
   fromEnvironment(env: Environment): Record<string, unknown> | readonly EnvironmentAccount<A>[] | undefined;
-  /** Throws an `OnetakeError` that says what is wrong with the account and `schema` cannot tell; before anything is opened. */
+  /** Checks what `schema` cannot, before anything is opened. Throws an `OnetakeError` that says what is wrong with the account. */
   check?(account: A, id: string): Promise<void>;
   open(account: A, parts: OpenParts): OpenedAccount | Promise<OpenedAccount>;
 }
 
 const positive = z.number().positive();
 
-/** The members that all accounts share, for the schemas of definitions. */
+/** The members that all accounts share, for the schemas of the definitions. */
 export const COMMON_ACCOUNT = {
   models: z.union([z.array(z.string()).min(1), z.record(z.string(), z.string())]).optional(),
   limits: z

@@ -6,7 +6,7 @@ import { googleDefinition } from './google/definition.ts';
 import { openaiDefinition } from './openai/definition.ts';
 import type { Abilities } from './provider.ts';
 
-/** Every provider that accounts can be configured for. A new one is a line here. */
+/** Every provider that accounts can be configured for. A new provider is a line here. */
 export const DEFINITIONS: readonly ProviderDefinition<CommonAccount>[] = [
   openaiDefinition,
   googleDefinition,
@@ -15,7 +15,7 @@ export const DEFINITIONS: readonly ProviderDefinition<CommonAccount>[] = [
   aiSdkDefinition,
 ];
 
-/** What each adapter can do, the built-in renderer first. */
+/** What each adapter can do. The built-in renderer comes first. */
 export const ABILITIES: Readonly<Record<string, Abilities>> = {
   preview: {
     cancel: 'any',

@@ -6,34 +6,34 @@ import type { UpstreamResult } from '../tasks/task.ts';
 import type { Absent } from './search/absent.ts';
 
 /**
- * One upstream account, ready to use: what the engine knows of a provider. An adapter is a factory that returns
- * a plain object of this shape. It keeps no task state of its own: everything needed to go on after a crash is in
- * the handle. Every method may be called again with the same arguments, and throws only `UpstreamError`.
+ * One upstream account, ready to use. This is all that the engine knows of a provider. An adapter is a factory that returns a
+ * plain object of this shape. It keeps no task state: the handle has everything that is needed to continue after a crash. Every
+ * method may be called again with the same arguments, and throws only `UpstreamError`.
  */
 export interface Provider {
   /**
-   * Creates the job upstream, once. Never retried inside: a second create may be a second bill.
-   * Throws `UpstreamError` whose `created` says whether the upstream may have taken it, `SendRefused` where `maySend` was
-   * false when the creation would have gone out.
+   * Creates the job upstream. Sends the creation once and never retries it, because a second one may be a second bill. Throws an
+   * `UpstreamError` whose `created` says whether the upstream may have the job, or `SendRefused` if `maySend` was false when the
+   * creation was about to be sent.
    */
   start(job: Job, sending: Sending): Promise<Started>;
 
-  /** Asks about one job. A thrown error is never a verdict on the job: the engine asks again later. */
+  /** Polls one job. A thrown error says nothing about the job, and the engine polls again later. */
   ask(handle: Handle, signal: AbortSignal): Promise<Answer>;
 
-  /** Asks about many jobs in one upstream request, where there is such a call; handles without an answer are left out. */
+  /** Polls many jobs in one upstream request. Absent if the upstream has no such call. Handles without an answer are left out. */
   askMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
 
   /**
-   * Makes sure that a job which was started on another node can be asked about on this one. For what runs inside the gateway
-   * itself; absent for upstreams of their own, which any node can ask.
+   * Makes a job that another node started known on this one, so that it can be polled here. Only for jobs that run inside the
+   * gateway itself; any node can poll other upstreams.
    */
   resume?(job: Job): Promise<void>;
 
-  /** Opens the finished bytes from `offset` on, as a stream; the caller destroys it. Throws `NotResumable` too. */
+  /** Opens the finished bytes from `offset` on as a stream, which the caller destroys. May also throw `NotResumable`. */
   open(handle: Handle, result: UpstreamResult, offset: number, signal: AbortSignal): Promise<OpenedResult>;
 
-  /** Tries to stop a job upstream. Absent where the upstream has no such call. */
+  /** Tries to stop a job upstream. Absent if the upstream has no such call. */
   cancel?(handle: Handle, signal: AbortSignal): Promise<CancelOutcome>;
 
   /**
@@ -42,68 +42,68 @@ export interface Provider {
    */
   find?(attempt: UnknownSubmission, signal: AbortSignal): Promise<FindOutcome>;
 
-  /** Lets the upstream forget a job whose result is safe with us. Best effort. */
+  /** Deletes a job upstream once its result is stored here. Best effort. */
   discard?(handle: Handle, signal: AbortSignal): Promise<void>;
 
-  /** Checks that an incoming callback is genuine and says which jobs to ask about. Throws if it is not genuine. */
+  /** Checks that a callback is genuine and returns the ids of the jobs to poll. Throws if it is not genuine. */
   verifyCallback?(callback: Callback): Promise<readonly string[]>;
 
-  /** Calls `listener` with an upstream id when a job may have changed: a hint to ask now. Returns the unsubscriber. */
+  /** Calls `listener` with an upstream id when a job may have changed, as a hint to poll it now. Returns the unsubscriber. */
   onHint?(listener: (upstreamId: string) => void): () => void;
 
   /**
-   * What the upstream's own clock says at this moment, milliseconds UTC; undefined where it does not tell. May ask the upstream.
-   * Never rejects. A lost submission is told from older jobs by it, also by a node that never saw the submission.
+   * The current time by the upstream's own clock, milliseconds UTC; undefined if it does not tell. May ask the upstream. Never
+   * rejects. It tells a lost submission from older jobs, even on a node that never saw the submission.
    */
   upstreamTime?(): Promise<number | undefined>;
 
-  /** Releases connections and children. Jobs go on upstream, or are resumed by the next start. */
+  /** Releases connections and child processes. Jobs continue upstream, or the next start resumes them. */
   close(): Promise<void>;
 }
 
-/** What an adapter can do beside `start`, `ask` and `open`. The contract suite proves each ability, and that no other is there. */
+/** What an adapter can do in addition to `start`, `ask` and `open`. The contract suite proves that it has these abilities and no others. */
 export interface Abilities {
-  /** Which jobs can be stopped upstream: those that still wait there, or any that is not over. */
+  /** Which jobs can be stopped upstream: only queued ones, or any that is not over. */
   readonly cancel: 'none' | 'queued' | 'any';
   /**
-   * Finding a lost submission. `unique`: found where no other job could be it, and never known to be absent; `full`: found or,
-   * after a while, known to be absent.
+   * Finding a lost submission. `unique`: it is found if no other job could be it, and is never known to be absent. `full`: it is
+   * found or, after a while, known to be absent.
    */
   readonly find: 'none' | 'unique' | 'full';
-  /** Downloads start at any offset; elsewhere they start over. */
+  /** Downloads can start at any offset. Otherwise they start over. */
   readonly resumeDownload: boolean;
-  /** Many jobs are asked about in fewer requests than jobs. */
+  /** Polling many jobs takes fewer requests than jobs. */
   readonly batchPolling: boolean;
-  /** Callbacks of the upstream are verified, where the account is set up for them. */
+  /** Callbacks of the upstream are verified, if the account is set up for them. */
   readonly callbacks: boolean;
   /** The adapter itself says when a job may have changed. */
   readonly hints: boolean;
-  /** Answers about running jobs carry a percentage. */
+  /** Answers about running jobs include a percentage. */
   readonly progress: boolean;
-  /** The upstream's copy can be deleted, where the account asks for it. */
+  /** The upstream's copy is deleted, if the account asks for it. */
   readonly discard: boolean;
-  /** A job of another node is run again here, to the same bytes. */
+  /** A job of another node can be run again here and gives the same bytes. */
   readonly resumeJob: boolean;
   /** The upstream's own clock is read from its answers. */
   readonly upstreamTime: boolean;
 }
 
 /**
- * Whether a request may leave, asked at the last moment before its first byte would: a submission that has waited (for its turn, a
- * token, an upload, a connection) through the end of a lease is no longer this node's to make.
+ * Whether a request may be sent. Called at the last moment before its first byte, because the node may have lost its lease while
+ * the submission waited for its turn, a token, an upload or a connection.
  */
 export type MaySend = () => boolean;
 
-/** For requests that make nothing upstream: sending one too late harms nobody. */
+/** For requests that create nothing upstream. Sending one too late does no harm. */
 export const MAKES_NOTHING: MaySend = () => true;
 
-/** What a creation is sent under. */
+/** The conditions of a creation. */
 export interface Sending {
   readonly signal: AbortSignal;
   readonly maySend: MaySend;
 }
 
-/** What is asked of the upstream. */
+/** A job for the upstream. */
 export interface Job {
   readonly taskId: string;
   readonly attempt: number;
@@ -111,11 +111,11 @@ export interface Job {
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
   readonly request: VideoRequest;
-  /** Opens an input image from media storage. Throws `InputGone` where it is not there any more. */
+  /** Opens an input image from media storage. Throws `InputGone` if the image was deleted. */
   readonly openInput: (input: InputRef) => Promise<Readable>;
 }
 
-/** An input image that was deleted: no later try will find it. */
+/** An input image was deleted, so a retry cannot succeed. */
 export class InputGone extends Error {}
 
 export interface Started {
@@ -123,41 +123,43 @@ export interface Started {
   readonly state: 'queued' | 'in_progress';
 }
 
-/** Names a job upstream. */
+/** Identifies a job upstream. */
 export interface Handle {
   readonly upstreamId: string;
   readonly upstreamModel: string;
   readonly idempotencyKey: string;
-  /** When the submission was intended, milliseconds UTC: what an upstream's list is searched from. */
+  /** When the submission was intended, milliseconds UTC. Searches of an upstream's list start there. */
   readonly intendedAt: number;
 }
 
 export type Answer =
   | {
-      readonly state: 'queued' | 'in_progress' /** 0-100, where the upstream tells. */;
+      readonly state: 'queued' | 'in_progress';
+      /** 0-100, if the upstream tells. */
       readonly progress?: number;
     }
   | { readonly state: 'succeeded'; readonly result: UpstreamResult }
   | {
       readonly state: 'failed';
       readonly reason: Reason;
-      readonly message: string /** For the operator. */;
+      readonly message: string;
+      /** For the operator. */
       readonly detail?: string;
     }
-  /** The upstream no longer (or not yet) knows the job. Asked again for a while before it counts. */
+  /** The upstream does not know the job, no longer or not yet. The engine polls again for a while before it believes this. */
   | { readonly state: 'missing'; readonly detail?: string };
 
 export interface OpenedResult {
   readonly stream: Readable;
-  /** Length of the whole video in bytes, where the upstream tells. */
+  /** Length of the whole video in bytes, if the upstream tells. */
   readonly bytes?: number;
-  /** The offset the stream really starts at: 0 where the upstream ignores ranges. */
+  /** The offset at which the stream really starts: 0 if the upstream ignores ranges. */
   readonly offset: number;
-  /** Names these bytes: another word at a later try means other bytes, which nothing may be appended to. */
+  /** Identifies these bytes. A different value at a later try means different bytes, which must not be appended to these. */
   readonly version?: string;
 }
 
-/** `pending`: the upstream took the request and will say so in a later answer. `too_late`: it runs or is over. */
+/** `pending`: the upstream accepted the request, and a later poll will show the outcome. `too_late`: the job runs or is over. */
 export type CancelOutcome = 'cancelled' | 'pending' | 'too_late';
 
 export interface UnknownSubmission {
@@ -165,20 +167,20 @@ export interface UnknownSubmission {
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
   readonly request: VideoRequest;
-  /** When the submission was intended by our wall clock, milliseconds UTC. That clock may have been set since. */
+  /** When the submission was intended, by this gateway's wall clock, milliseconds UTC. The clock may have been set since. */
   readonly intendedAt: number;
-  /** The same by the upstream's clock, where it was known then. */
+  /** The same by the upstream's clock, if it was known then. */
   readonly intendedThereAt?: number;
-  /** Milliseconds since the intent, where this process made it; rather too many than too few. */
+  /** Milliseconds since the intent, if this process made it. Rather too many than too few. */
   readonly sinceIntent?: () => number;
-  /** Milliseconds since our side has certainly given the call up. */
+  /** Milliseconds since this side certainly gave up the call. */
   readonly sinceGivenUp: () => number;
-  /** Whether an attempt has this upstream id already: somebody else's job is not the lost one. */
+  /** Whether an attempt already has this upstream id. Such a job is not the lost one. */
   readonly isKnown: (upstreamId: string) => Promise<boolean>;
 }
 
 export type FindOutcome =
-  /** `isCertain`: it is known by the attempt's own key, and no other's. */
+  /** `isCertain`: the job was found by the attempt's own key, which no other attempt has. */
   | { readonly found: true; readonly upstreamId: string; readonly isCertain?: boolean }
   | { readonly found: false; readonly certainty: 'unknown' }
   | Absent;
@@ -189,9 +191,9 @@ export interface Callback {
   readonly query: Readonly<Record<string, unknown>>;
 }
 
-/** What the caller may read, unless the adapter has better words. */
+/** Messages for the caller, unless the adapter has a better one. */
 const PUBLIC_MESSAGES: Partial<Record<Reason, string>> = {
-  // The words of the reference service for its 400.
+  // The message of the reference service's 400.
   content_rejected: 'Prompt contains inappropriate content',
   invalid_request: 'The upstream provider refused the parameters; change them and submit again.',
   rate_limited: 'The upstream provider is limiting requests; the task waits its turn.',
@@ -205,17 +207,17 @@ const PUBLIC_MESSAGES: Partial<Record<Reason, string>> = {
 export class UpstreamError extends Error {
   readonly reason: Reason;
   /**
-   * For `start`: whether the upstream may hold the job. `no`: certainly not (a clear refusal); `unknown`: a lost
-   * answer, a time-out, a 5xx. The engine never submits again on `unknown` without looking first.
+   * For `start`: whether the upstream may have the job. `no`: certainly not (a clear refusal). `unknown`: a lost answer, a timeout
+   * or a 5xx. After `unknown` the engine never submits again without searching for the job first.
    */
   readonly created: 'no' | 'unknown';
   readonly retryAfterMs: number | undefined;
   /**
-   * The gateway's own trouble: an input that its storage could not give, or a machine without descriptors, memory or network.
-   * It says nothing about the request, and never ends a task; the engine tries again.
+   * Set if the gateway itself caused the failure: its storage could not deliver an input, or the machine has no descriptors, memory
+   * or network left. This says nothing about the request and never ends a task. The engine tries again.
    */
   readonly ours: 'inputs' | 'machine' | undefined;
-  /** The upstream's own words, for the operator's log; never sent to a caller. */
+  /** The upstream's own message, for the operator's log. Never sent to a caller. */
   readonly detail: string | undefined;
 
   constructor(
@@ -240,30 +242,30 @@ export class UpstreamError extends Error {
     this.detail = options.detail;
   }
 
-  /** What the engine may do about it. */
+  /** Whether the engine may retry, and where. */
   get retry(): (typeof REASONS)[Reason]['retry'] {
     return REASONS[this.reason].retry;
   }
 }
 
 /**
- * This node may not send at this moment, so not a byte has left. It says nothing about the upstream or the account: neither is
- * backed off from because of it.
+ * This node may not send at this moment, so no byte was sent. This says nothing about the upstream or the account, and causes no
+ * back-off from them.
  */
 export class SendRefused extends UpstreamError {
   constructor() {
-    super('upstream_unavailable', { created: 'no', detail: 'this node may no longer speak for its tasks' });
+    super('upstream_unavailable', { created: 'no', detail: 'this node may no longer act for its tasks' });
     this.name = 'SendRefused';
   }
 }
 
-/** The upstream gives nothing from the offset on: all bytes are here already, or the video there is another one. */
+/** The upstream has no bytes from the offset on: all of them are here already, or the video there is a different one. */
 export class NotResumable extends UpstreamError {
-  /** Length of the whole video, where the upstream tells. */
+  /** Length of the whole video in bytes, if the upstream tells. */
   readonly bytes: number | undefined;
 
   constructor(bytes?: number) {
-    super('upstream_unavailable', { detail: 'the upstream gives nothing from the offset on' });
+    super('upstream_unavailable', { detail: 'the upstream has no bytes from the offset on' });
     this.name = 'NotResumable';
     this.bytes = bytes;
   }

@@ -28,16 +28,16 @@ interface RegistryParts {
   readonly settings: ProviderSettings;
   readonly log: Log;
   readonly clock?: Clock;
-  /** Where an upstream can call back about an account; undefined where the gateway has no public URL. */
+  /** Where an upstream can call back about an account; undefined if the gateway has no public URL. */
   readonly callback?: (accountId: string) => CallbackAddress | undefined;
-  /** This node's part of an account's rates; all of them by default. */
+  /** This node's part of an account's rates. All of them by default. */
   readonly share?: (accountId: string) => RateShare;
-  /** Whether this node may speak to upstreams for its tasks at this moment; always, by default. */
+  /** Whether this node may act for its tasks at this moment. Always true by default. */
   readonly hasLease?: () => boolean;
   readonly proxies?: ProxySettings | undefined;
 }
 
-/** What is wrong with accounts that only a look at their packages can tell. Opens nothing. */
+/** Problems of accounts that only loading their packages can show. Opens nothing. */
 export async function accountProblems(accounts: readonly ConfiguredAccount[]): Promise<string[]> {
   const problems: string[] = [];
   for (const { id, definition, account } of accounts) {
@@ -51,7 +51,7 @@ export async function accountProblems(accounts: readonly ConfiguredAccount[]): P
   return problems;
 }
 
-/** Opens every configured account, and the built-in one. */
+/** Opens every configured account and the built-in one. */
 export async function createRegistry(parts: RegistryParts): Promise<Registry> {
   const { settings, hasLease = () => true, clock = systemClock, proxies } = parts;
   const openHttp = createOpenHttp({ hasLease, clock, proxies });
@@ -90,7 +90,7 @@ async function openAccount(
   };
 }
 
-/** The provider's documented limits, with what the operator knows better. */
+/** The provider's documented limits, with the operator's own figures in their place where they are set. */
 function limitsOf(documented: AccountLimits, { limits = {} }: CommonAccount): AccountLimits {
   const { inFlight, startsPerMinute, asksPerSecond, askBatch, minAskIntervalMs } = limits;
   return {
@@ -121,7 +121,7 @@ function openPreview({ settings, log, clock = systemClock }: RegistryParts): Acc
         },
       },
       limits: {
-        // The renderer queues by itself; one waiting job keeps it busy between two.
+        // The renderer queues by itself. One waiting job keeps it busy between two jobs.
         inFlight: concurrency + 1,
         startsPerMinute: 6000,
         asksPerSecond: 100,

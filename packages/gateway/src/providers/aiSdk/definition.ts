@@ -21,7 +21,7 @@ interface AiSdkAccount extends CommonAccount {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A package starts a job and tells about it, and nothing else. */
+/** A package can only start and poll a job. */
 const ABILITIES: Abilities = {
   cancel: 'none',
   find: 'none',
@@ -35,9 +35,9 @@ const ABILITIES: Abilities = {
   upstreamTime: false,
 };
 
-/** A name as npm has it: an account can never name a file or an address. */
+/** A package name on npm, so that an account can never name a file or a URL. */
 const PACKAGE_NAME = /^(?:@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/;
-/** Shorter header values are words that stand in many texts, and no secrets. */
+/** Shorter header values are not treated as secrets: they are words that appear in many texts. */
 const SECRET_LENGTH = 12;
 
 /** Accounts of every service that has a package of the Vercel AI SDK with resumable video models. */
@@ -72,7 +72,7 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
         context.addIssue({
           code: 'custom',
           path: ['factory'],
-          message: `names the export of ${name} that makes its provider; it can be left out for ${known}`,
+          message: `must name the export of ${name} that creates its provider; it can be left out for ${known}`,
         });
         return z.NEVER;
       }),
@@ -95,7 +95,7 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
     const secrets = [apiKey, ...Object.values(headers).filter((value) => value.length >= SECRET_LENGTH)];
     const http = openHttp({
       baseUrl: url ?? row.baseUrl ?? '',
-      // The package authenticates by itself, and results are fetched without credentials.
+      // The package authenticates its own requests, and results are downloaded without credentials.
       headers: () => ({}),
       secrets,
       refusal: () => ({}),

@@ -7,7 +7,7 @@ import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
 import type { RecordingFetch, WireAnswer } from './recordingFetch.ts';
 
-/** What every package's failures have in common: they come as words, in a task or with a status. */
+/** Failures that all packages share. They are recognised by the message, in a task or in a refusal. */
 const COMMON_ERRORS: readonly ErrorRow[] = [
   {
     message:
@@ -18,13 +18,13 @@ const COMMON_ERRORS: readonly ErrorRow[] = [
   { status: [300, 399], reason: 'upstream_unavailable' },
 ];
 
-/** Failures that stand in a job, beside the above. */
+/** Further failures of jobs. */
 const ENDINGS: readonly ErrorRow[] = [
   { message: /\bexpired\b/i, reason: 'expired' },
   { message: /\bwas cancell?ed\b/i, reason: 'cancelled' },
 ];
 
-/** AI SDK packages throw this, each in its own words, where a job is done and its answer names no video. */
+/** AI SDK packages throw this, each in its own words, if a job is done but its answer names no video. */
 const WITHOUT_VIDEO = /no video (?:url|data|was)/i;
 
 interface Situation {
@@ -35,7 +35,7 @@ interface Situation {
   readonly now: number;
 }
 
-/** The error of a start that a package threw out of. A status that says "refused" is the only sure sign that nothing was made. */
+/** The error of a start in which a package threw. Only the status of a refusal proves that no job was created. */
 export function startError(error: unknown, { recording, row, scrub, now }: Situation): UpstreamError {
   const failure = recording.failure();
   const message = scrub(wordsOfError(error));
@@ -49,7 +49,7 @@ export function startError(error: unknown, { recording, row, scrub, now }: Situa
   return refused(answer, row, scrub, now);
 }
 
-/** What it means that a package threw during a poll: an answer where the service gave one, else an error. */
+/** The meaning of an error that a package threw during a poll: an answer if the service gave one, otherwise this throws. */
 export function askFailure(error: unknown, situation: Situation): Answer {
   const { recording, row, scrub, now } = situation;
   const failure = recording.failure();
@@ -62,14 +62,14 @@ export function askFailure(error: unknown, situation: Situation): Answer {
   throw new UpstreamError('upstream_unavailable', { detail: message });
 }
 
-/** What a package calls a failed job: a verdict where the service itself gave it, trouble on the way where it did not. */
+/** The answer for a job that a package reports as failed. If the service itself did not say so, this is treated as a failed poll. */
 export function failedAnswer(words: string, situation: Situation): Answer {
   const { recording, row, scrub } = situation;
   const answer = recording.answer();
   const errors = [...row.errors, ...COMMON_ERRORS, ...ENDINGS];
   if (row.isVerdict) {
     if (!answer || !row.isVerdict(answer.body)) return askFailure(new Error(words), situation);
-    // A 4xx says that the request was at fault; a 5xx, of a job that is over, that the service was.
+    // A 4xx means that the request was at fault. A 5xx for a job that is over means that the service was.
     const status = answer.status < 500 ? { status: answer.status } : {};
     return { state: 'failed', ...failureWords(errors, { ...refusalOf(answer.body, scrub), ...status }) };
   }
@@ -98,7 +98,7 @@ function refused(answer: WireAnswer, row: PackageRow, scrub: Scrub, now: number)
 }
 
 /**
- * The words of an error body, in the forms that the services use: `{error: {code, type, message}}` (xAI, MiniMax),
+ * Reads an error body in the forms that the services use: `{error: {code, type, message}}` (xAI, MiniMax),
  * `{code, error: "…"}` (xAI), `{title, detail, status}` (Replicate), `{detail: [{type, msg}]}` or `{detail, error_type}` (fal).
  */
 function refusalOf(body: unknown, scrub: Scrub): UpstreamRefusal {

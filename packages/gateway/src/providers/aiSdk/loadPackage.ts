@@ -4,7 +4,7 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import type { PackageRow } from './packageRow.ts';
 import { type LoadedPackage, Resumable, VideoProvider } from './videoModel.ts';
 
-/** What a package is opened with. */
+/** The account's settings for a package. */
 export interface Credentials {
   readonly apiKey: string;
   readonly baseUrl: string | undefined;
@@ -16,8 +16,8 @@ const Factory = z.custom<(options: Readonly<Record<string, unknown>>) => unknown
 );
 
 /**
- * Imports a package and checks that its video models can be resumed. Throws an `OnetakeError` (`invalid_settings`) that
- * says what to install, or what is wrong with it.
+ * Imports a package and checks that its video models can be resumed. Throws an `OnetakeError` (`invalid_settings`) that says which
+ * package to install, or what is wrong with the package.
  */
 export async function loadPackage(
   row: PackageRow,
@@ -32,7 +32,7 @@ export async function loadPackage(
 
   const make = factory.data;
   function model(id: string, fetch: typeof globalThis.fetch): unknown {
-    // A call is cheap: packages make closures and connect to nothing. Each has a `fetch` of its own.
+    // Cheap enough for each call: packages only create closures and open no connection. So each call gets its own `fetch`.
     const provider = make({
       [row.keyOption]: credentials.apiKey,
       ...(row.baseUrlOption !== undefined && credentials.baseUrl !== undefined
@@ -76,7 +76,7 @@ async function imported(row: PackageRow, accountId: string): Promise<Readonly<Re
   }
 }
 
-/** Whether Node would find the package. Looks at the disk, and runs none of it. */
+/** Whether Node would find the package. Looks only at the disk and runs no code of the package. */
 export function isInstalled(name: string): boolean {
   try {
     return findPackageJSON(name, import.meta.url) !== undefined;

@@ -3,62 +3,62 @@ import type { AccountLimits } from '../account.ts';
 import type { ParameterRow } from '../mapping/body.ts';
 import type { ErrorRow } from '../mapping/errorTable.ts';
 
-/** Images of a request, by their place in it. */
+/** The members of a request that hold images. */
 type ImageField = 'image' | 'lastFrame' | 'referenceImages';
 
-/** What is particular to one package of the AI SDK. */
+/** The particulars of one package of the AI SDK. */
 export interface PackageRow {
-  /** On npm. */
+  /** Its name on npm. */
   readonly package: string;
-  /** The version it was read and run with: what an operator is told to install. */
+  /** The version that this row was written and tested with, and that an operator is told to install. */
   readonly version: string;
-  /** The `provider` of its catalogue entries, and the name of its account in the environment. */
+  /** The `provider` of its catalogue entries, and the name of the account that environment variables make. */
   readonly id: string;
-  /** Imported only when an account asks for it. */
+  /** Imports the package. Called only if an account uses it. */
   load(): Promise<Readonly<Record<string, unknown>>>;
-  /** The export that makes the provider. */
+  /** The export that creates the provider. */
   readonly factory: string;
-  /** How the factory's options call the key and the base URL. */
+  /** The name of the key in the factory's options. */
   readonly keyOption: string;
-  /** Undefined where the package has none for videos: then calls to the service's own origin are redirected. */
+  /** The name of the base URL in the factory's options. Undefined if the package has none for videos; then its requests are redirected. */
   readonly baseUrlOption: string | undefined;
-  /** The service's own address; undefined where it is not known. Credentials go to its origin alone. */
+  /** The service's own address; undefined if it is not known. Credentials are sent only to its origin. */
   readonly baseUrl: string | undefined;
-  /** Plain environment variables that make an account: the key, the first that is set, and the base URL. */
+  /** Plain environment variables that make an account: the first of `keys` that is set, and the base URL. */
   readonly environment: { readonly keys: readonly string[]; readonly baseUrl: string };
   /** Its name in `providerOptions` of the AI SDK. */
   readonly optionsName: string;
-  /** From a request to the options of `doStart`. */
+  /** How a request becomes the options of `doStart`. */
   readonly parameters: readonly ParameterRow[];
-  /** The images that the package sends on; a request with another one is refused. */
+  /** The images that the package sends. A request with another image is refused. */
   readonly images: readonly ImageField[];
-  /** Members of `providerOptions` that a caller must not reach: they decide what is paid for, or where results go. */
+  /** Members of `providerOptions` that a caller cannot set, because they determine the price or where results are stored. */
   readonly reserved: readonly string[];
-  /** Reasons of refusals and failures; see also `COMMON_ERRORS`. */
+  /** Reasons of refusals and failures. See also `COMMON_ERRORS`. */
   readonly errors: readonly ErrorRow[];
-  /** Where an answer of the service tells how far a job is, which the AI SDK does not pass on. */
+  /** Where the service's answers show the progress of a job, which the AI SDK does not pass on. */
   readonly reports?: {
     readonly state?: string;
-    /** Words of `state` for a job that waits. */
+    /** Values of `state` for a job that waits. */
     readonly queued?: readonly string[];
     /** 0-100. */
     readonly progress?: string;
   };
   /**
-   * Whether an answer is the service's verdict on a job, for a package that takes any trouble on the way for a failed job.
-   * Without it, a failure that the package reads in an answer of 2xx is one.
+   * Whether an answer is the service's verdict on a job. For packages that report any failed request as a failed job. Without this
+   * function, a failure that the package reads in a 2xx answer is a verdict.
    */
   isVerdict?(body: unknown): boolean;
-  /** Puts an answer into the form that the package reads, where it chokes on documented ones. */
+  /** Converts documented answers that the package cannot read into a form that it can. */
   repair?(body: unknown): unknown;
   readonly limits: AccountLimits;
 }
 
-/** `resolution` of the AI SDK: pixels. */
+/** The AI SDK's `resolution` is in pixels. */
 const pixels = (_resolution: VideoRequest['resolution'], { width, height }: VideoRequest): string =>
   `${width}x${height}`;
 
-/** A package that the table does not know: what the AI SDK's own specification of a video model says, and cautious limits. */
+/** A row for a package that is not in the table, by the AI SDK's own specification of a video model and with cautious limits. */
 export function unknownPackage(name: string, factory: string): PackageRow {
   const id = name.replace(/^@ai-sdk\//, '');
   return {
@@ -94,7 +94,7 @@ export function unknownPackage(name: string, factory: string): PackageRow {
   };
 }
 
-/** What decides the price, or makes a call wait, in any package. */
+/** Members that determine the price or make a call wait, in any package. */
 export const COMMON_RESERVED: readonly string[] = [
   'model',
   'duration',

@@ -23,7 +23,7 @@ interface AiSdkParts {
   readonly accountId: string;
   readonly row: PackageRow;
   readonly loaded: LoadedPackage;
-  /** Where the account's service is, where it is not where the package thinks. */
+  /** The address of the account's service, if it is not the package's default. */
   readonly baseUrl: string | undefined;
   readonly http: UpstreamHttp;
   readonly scrub: Scrub;
@@ -31,12 +31,12 @@ interface AiSdkParts {
   readonly log: Log;
 }
 
-/** The result of a job whose video comes inside the package's answer: asked for again when it is opened. */
+/** The reference of a video that comes inside the package's answer. The job is polled again when the video is opened. */
 const INLINE = 'inline';
 
 /**
- * A provider out of any package of the AI SDK whose video models can be resumed. It asks a package two things only:
- * start a job, and tell about a job. There is no list to find a lost submission in, and no cancelling.
+ * A provider for any package of the AI SDK whose video models can be resumed. A package can only start and poll a job. There is no
+ * list to search for a lost submission, and no cancelling.
  */
 export function createAiSdkProvider({
   accountId,
@@ -65,7 +65,7 @@ export function createAiSdkProvider({
     }
   }
 
-  /** The reference of a handle; throws where another package made it. */
+  /** The reference in a handle. Throws if another package made it. */
   function refOf(upstreamId: string): OperationRef | undefined {
     const ref = readRef(upstreamId);
     if (ref === undefined || ref.package === row.package) return ref;
@@ -74,7 +74,7 @@ export function createAiSdkProvider({
     });
   }
 
-  /** A package may change what it keeps of a job: said once, so that trouble after an update can be understood. */
+  /** A package may change its operations between versions. Logged once, to explain failures after an update. */
   function noteVersion(version: string): void {
     if (version === loaded.version || toldVersions.has(version)) return;
     toldVersions.add(version);
@@ -99,7 +99,7 @@ export function createAiSdkProvider({
         const { operation, warnings } = await loaded
           .model(modelId, recording.fetch)
           .doStart({ ...options, abortSignal: sending.signal });
-        // The catalogue lets through what the package sends on; a warning means that an entry promises too much.
+        // The catalogue accepts only what the package sends. A warning means that an entry promises too much.
         if (warnings.length > 0) {
           log.warn(
             {
@@ -118,13 +118,13 @@ export function createAiSdkProvider({
         throw startError(error, { recording, row, scrub, now: clock.now() });
       }
       throw new UpstreamError('upstream_failed', {
-        detail: `${row.package} names the job at such a length that it cannot be kept`,
+        detail: `${row.package} returned an operation that is too long to be stored`,
       });
     },
 
     async ask({ upstreamId }, signal) {
       const ref = refOf(upstreamId);
-      if (!ref) return { state: 'missing', detail: 'the upstream id is not one of the AI SDK bridge' };
+      if (!ref) return { state: 'missing', detail: 'the AI SDK bridge did not make this upstream id' };
       const { answer, result, situation } = await status(ref, signal);
       if (answer) return answer;
       switch (result.status) {
@@ -142,7 +142,8 @@ export function createAiSdkProvider({
       const job = refOf(upstreamId);
       const { result } = job ? await status(job, signal) : {};
       const bytes = result?.status === 'completed' ? inlineBytes(result) : undefined;
-      if (!bytes) throw new UpstreamError('result_lost', { detail: 'the answer holds no video any more' });
+      if (!bytes)
+        throw new UpstreamError('result_lost', { detail: 'the answer no longer contains the video' });
       return opened(bytes, offset);
     },
 
@@ -167,13 +168,13 @@ function inlineBytes({ videos: [video] }: Completed): Buffer | undefined {
 }
 
 const opened = (bytes: Buffer, offset: number): OpenedResult => ({
-  // A byte stream, not a stream of one object; an empty piece would not end it.
+  // A byte stream, not a stream of one object. An empty chunk would not end it.
   stream: Readable.from(offset < bytes.length ? [bytes.subarray(offset)] : [], { objectMode: false }),
   bytes: bytes.length,
   offset,
 });
 
-/** How far a job is, where the service tells it beside what the AI SDK passes on. */
+/** State and progress of an unfinished job, if the service reports more than the AI SDK passes on. */
 function underWay({ reports }: PackageRow, body: unknown): Answer {
   const word = reports?.state === undefined ? undefined : valueAt(body, reports.state);
   const progress = reports?.progress === undefined ? undefined : valueAt(body, reports.progress);
@@ -184,7 +185,7 @@ function underWay({ reports }: PackageRow, body: unknown): Answer {
   };
 }
 
-/** A job as the bridge knows it: what its package needs to ask about it, and which package that is. */
+/** The bridge's reference to a job: the package, and what it needs to poll the job. */
 const Ref = z.object({
   package: z.string(),
   version: z.string(),
@@ -199,20 +200,20 @@ interface OperationRef {
   readonly operation: Operation;
 }
 
-/** Characters. Packages keep an id or a URL or two; a row of the store should not carry more. */
+/** Characters. Packages need an id or one or two URLs, and a row of the store should not hold more. */
 const MAX_REF_LENGTH = 4096;
 
-/** The upstream id of a job; undefined where it would be too long to keep. */
+/** The upstream id of a job; undefined if it would be too long to store. */
 function writeRef(ref: OperationRef): string | undefined {
   const text = JSON.stringify(ref);
   return text.length > MAX_REF_LENGTH ? undefined : text;
 }
 
-/** What an upstream id stands for; undefined where it is none of the bridge's. */
+/** Reads an upstream id; undefined if the bridge did not make it. */
 function readRef(upstreamId: string): OperationRef | undefined {
   try {
     const { data } = Ref.safeParse(JSON.parse(upstreamId));
-    // JSON by the schema above, whose type is the stricter one.
+    // The schema has checked that it is JSON. `Operation` is the wider type.
     return data && { ...data, operation: data.operation as Operation };
   } catch {
     return undefined;

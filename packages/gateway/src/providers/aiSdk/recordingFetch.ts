@@ -4,21 +4,21 @@ import type { MaySend } from '../provider.ts';
 import type { PackageRow } from './packageRow.ts';
 import type { Fetch } from './videoModel.ts';
 
-/** What one call of a package really did on the wire: packages report answers in words, and some of them wrongly. */
+/** Records what one call of a package really did on the wire. Packages report answers only as messages, and some report them wrongly. */
 export interface RecordingFetch {
   readonly fetch: Fetch;
-  /** The last answer; undefined where there was none. */
+  /** The last answer; undefined if there was none. */
   answer(): WireAnswer | undefined;
-  /** Why the last request has no answer. */
+  /** The reason why the last request has no answer. */
   failure(): unknown;
-  /** Whether a request that could create something was not clearly refused, whatever came of those after it. */
+  /** Whether a request that could create a job was not clearly refused, whatever the outcome of later requests. */
   mayHaveCreated(): boolean;
 }
 
 export interface WireAnswer {
   readonly status: number;
   readonly headers: RawAnswer['headers'];
-  /** Parsed JSON, or the text where it is none. */
+  /** Parsed JSON, or the text if it is not JSON. */
   readonly body: unknown;
 }
 
@@ -26,19 +26,19 @@ interface ExchangeOptions {
   readonly row: PackageRow;
   readonly http: Pick<UpstreamHttp, 'raw'>;
   readonly maySend: MaySend;
-  /** Where the account's service is, where it is not where the package thinks. */
+  /** The address of the account's service, if it is not the package's default. */
   readonly baseUrl: string | undefined;
   readonly signal: AbortSignal;
 }
 
-/** A video may come as base64 inside the JSON of a package that is not in the table. */
+/** The most bytes of an answer. With a package that is not in the table, a video may come as base64 inside the JSON. */
 const MAX_BYTES = 64 * 2 ** 20;
-/** All that another origin than the account's own is told about us. */
+/** The only headers that are sent to an origin other than the account's own. */
 const HARMLESS: ReadonlySet<string> = new Set(['accept', 'user-agent']);
 
 /**
- * A `fetch` for one call of a package: kept-alive connections, bounded answers, no redirects of its own, credentials
- * for the account's origin alone, and a single request that could create anything.
+ * A `fetch` for one call of a package. It keeps connections alive, bounds answers, follows no redirects, sends credentials only to
+ * the account's origin, and sends at most one request that could create a job.
  */
 export function createRecordingFetch({
   row,
@@ -66,7 +66,7 @@ export function createRecordingFetch({
       headers: Object.fromEntries(headers),
       maySend,
       maxBytes: MAX_BYTES,
-      // A package goes on after its write where that was answered well: what fails then says nothing about the job.
+      // A package sends further requests after a successful creation. If one of those fails, the job still exists.
       answered(status) {
         if (sent.method !== 'GET' && status < 300) created = true;
       },
@@ -76,7 +76,7 @@ export function createRecordingFetch({
     return responseOf({ ...received, body: text });
   }
 
-  /** A package without a base URL for videos is made to call the account's. */
+  /** Redirects a package without a base URL for videos to the account's base URL. */
   function moved(url: string): string {
     if (row.baseUrlOption !== undefined || baseUrl === undefined || row.baseUrl === undefined) return url;
     return url.startsWith(row.baseUrl) ? baseUrl + url.slice(row.baseUrl.length) : url;

@@ -7,19 +7,19 @@ import type { PackageRow } from './packageRow.ts';
 import type { StartOptions } from './videoModel.ts';
 
 type File = NonNullable<StartOptions['image']>;
-/** What a table writes of the options of `doStart`; what it leaves out is left to the upstream. */
+/** The options of `doStart` that a table can set. The upstream decides on options that it leaves out. */
 type Written = Partial<Pick<StartOptions, 'prompt' | 'duration' | 'aspectRatio' | 'resolution' | 'seed'>> & {
   readonly generateAudio?: boolean;
 };
 
-/** The options of `doStart` for a job. Throws `UpstreamError` where an image cannot be read, or the package has no place for it. */
+/** The options of `doStart` for a job. Throws `UpstreamError` if an image cannot be read or the package has no place for it. */
 export async function callOptions(row: PackageRow, job: Job): Promise<StartOptions> {
   const { request } = job;
   refuseForeignImages(row, request);
   const { providerOptions, ...table } = bodyOf(row.parameters, request);
   const own = isObject(providerOptions) ? providerOptions[row.optionsName] : undefined;
   const options = withOptions(isObject(own) ? { ...own } : {}, request.providerOptions, row.reserved);
-  // The row's own rows name members of these options alone, each written as the AI SDK documents it.
+  // `row.parameters` name only members of these options, written as the AI SDK documents them.
   const written = table as Written;
   const read = (input: InputRef): Promise<File> => readFile(job, input);
   const image = request.image && (await read(request.image));
@@ -40,7 +40,7 @@ export async function callOptions(row: PackageRow, job: Job): Promise<StartOptio
       { image: lastFrame, frameType: 'last_frame' },
     ],
     inputReferences: references,
-    // JSON already: it comes from a request body and from tables.
+    // The options come from a request body and from tables, so they are JSON.
     providerOptions: { [row.optionsName]: options as StartOptions['providerOptions'][string] },
   };
 }

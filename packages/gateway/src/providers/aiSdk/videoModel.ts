@@ -6,7 +6,7 @@ export type ResumableModel = Required<Pick<VideoModelV4, 'doStart' | 'doStatus'>
 
 export type StartOptions = Parameters<ResumableModel['doStart']>[0];
 export type StatusResult = Awaited<ReturnType<ResumableModel['doStatus']>>;
-/** What `doStart` gives and `doStatus` takes: JSON whose inside is the package's own affair. */
+/** What `doStart` returns and `doStatus` takes: JSON whose content only the package knows. */
 export type Operation = Parameters<ResumableModel['doStatus']>[0]['operation'];
 
 export type Fetch = typeof globalThis.fetch;
@@ -14,7 +14,7 @@ export type Fetch = typeof globalThis.fetch;
 /** A package, bound to an account. */
 export interface LoadedPackage {
   readonly version: string;
-  /** Its models call through this `fetch` alone. */
+  /** The model sends only through this `fetch`. */
   model(id: string, fetch: Fetch): ResumableModel;
 }
 

@@ -3,10 +3,10 @@ const DEFAULT_SECONDS = 172_800;
 const LONGEST_SECONDS = 259_200;
 
 /**
- * The `execution_expires_after` of an attempt. Ark keeps nothing that a client could name a task by, but tells this number
- * back in queries and lists, in every state: made from the attempt's key and never the default, it tells a lost submission from
- * the tasks of others, which have the default, and from all but one in 86,400 of our own. All of it is far beyond any deadline
- * of ours.
+ * The `execution_expires_after` of an attempt. Ark stores no name that a client could give a task, but queries and lists report
+ * this number in every state. It is computed from the attempt's key and never equals the default. So it tells a lost submission
+ * from other clients' tasks, which have the default, and from all but one in 86,400 of the gateway's own. Every value is far beyond
+ * the gateway's own deadlines.
  */
 export function correlationMarkerOf(idempotencyKey: string): number {
   const span = BigInt(LONGEST_SECONDS - DEFAULT_SECONDS);

@@ -3,7 +3,7 @@ import type { AccountLimits } from '../account.ts';
 import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { createArkProvider } from './provider.ts';
 
-/** The two services, which speak one protocol and share no model id. `at`: hosts that belong to each. */
+/** The two services. They speak one protocol but share no model id. `at` matches the hosts of each. */
 const REGIONS = {
   volcengine: { baseUrl: 'https://ark.cn-beijing.volces.com/api/v3', at: /\.volces\.com$/ },
   byteplus: { baseUrl: 'https://ark.ap-southeast.bytepluses.com/api/v3', at: /\.bytepluses\.com$/ },
@@ -11,7 +11,7 @@ const REGIONS = {
 
 type Region = keyof typeof REGIONS;
 
-/** Their own names for where they are, as people may have them in `ARK_REGION`. */
+/** The services' own names of their regions, which people may have in `ARK_REGION`. */
 const REGION_ALIASES: Readonly<Record<string, Region>> = {
   'cn-beijing': 'volcengine',
   'ap-southeast': 'byteplus',
@@ -27,8 +27,8 @@ interface ArkAccount extends CommonAccount {
 
 /**
  * BytePlus "Model list" and "Video generation tutorial", "Limitations". Ten tasks of a model run at a time (three for a
- * personal account) and what is more is queued by Ark, of five models that are alive; 180 creates a minute are what a personal
- * account has. A page may have 500 tasks; their ids fit into the 8 kB that servers take for an address up to 180.
+ * personal account), which for five live models makes 50. Ark queues further ones. A personal account may create 180 tasks a
+ * minute. A page may have 500 tasks, but only 180 ids fit into the 8 kB that servers accept for a URL.
  */
 const LIMITS: AccountLimits = {
   inFlight: 50,
@@ -103,7 +103,7 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
         clock,
       }),
       region,
-      // Whoever else speaks the protocol may still have them.
+      // Another service that speaks the protocol may still have them.
       retiresModels: account.baseUrl === undefined || regionAt(hostname) !== undefined,
       limits: LIMITS,
     };

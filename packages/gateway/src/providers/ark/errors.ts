@@ -2,8 +2,8 @@ import type { ErrorRow, UpstreamRefusal } from '../mapping/errorTable.ts';
 import { UpstreamError } from '../provider.ts';
 
 /**
- * Ark's refusals, those of calls and those inside a task that failed. Source: "Error codes" of Volcengine Ark and BytePlus
- * ModelArk. A 404 that the table does not name, and any 5xx, mean what HTTP says.
+ * Ark's refusals of calls and the errors of failed tasks. Source: "Error codes" of Volcengine Ark and BytePlus ModelArk. A 404
+ * that the table does not name and any 5xx have their HTTP meaning.
  */
 export const ERRORS: readonly ErrorRow[] = [
   // `InputTextSensitiveContentDetected`, `OutputVideoSensitiveContentDetected.PolicyViolation`, … and the older spelling.
@@ -20,12 +20,12 @@ export const ERRORS: readonly ErrorRow[] = [
   { code: 'OperationDenied.ServiceOverdue', reason: 'quota_exhausted' },
   { code: 'InvalidSubscription', reason: 'quota_exhausted' },
   { code: 'SetLimitExceeded', reason: 'quota_exhausted' },
-  // One code for three things: "the number of queued tasks exceeds the limit, try again later" passes by itself, a free
-  // trial and a plan's allowance that are used up do not.
+  // One code for three cases. "The number of queued tasks exceeds the limit, try again later" passes. A used-up free trial and a
+  // used-up plan do not.
   { code: /^QuotaExceeded/, message: /request has exceeded the quota/i, reason: 'rate_limited' },
   { code: /^QuotaExceeded/, reason: 'quota_exhausted' },
 
-  // The account may not use the model, or not by this name: another account may.
+  // The account may not use the model, or not by this name. Another account may.
   { code: 'ModelNotOpen', reason: 'auth_failed' },
   { code: /^InvalidEndpointOrModel\./, reason: 'auth_failed' },
   { code: 'UnsupportedModel', reason: 'auth_failed' },

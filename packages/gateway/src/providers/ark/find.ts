@@ -11,14 +11,14 @@ interface Pages {
 const PAGE_SIZE = 500;
 /** Each page costs a second of the list's rate. */
 const MAX_PAGES = 5;
-/** How far the clocks of the two sides may differ, and how long a submission may be on its way. Milliseconds. */
+/** How far the two clocks may differ, and how long a submission may be under way. Milliseconds. */
 const EARLY_MS = 5 * 60_000;
 const LATE_MS = 15 * 60_000;
 
 /**
- * Reads the tasks that may be a lost submission. The list shows no prompt: what is there to know a task by is its model, its
- * time, and the correlation marker that this attempt has for its expiry. It never proves that there is none: its order is not documented, and
- * what another tier has is not in it.
+ * Reads the tasks that may be a lost submission. The list shows no prompts, so a task is identified by its model, its time, and
+ * the correlation marker of the attempt in its expiry. The list can never prove that there is no such task: its order is not
+ * documented, and it does not show the tasks of another service tier.
  */
 export async function readList(lost: UnknownSubmission, { page }: Pages): Promise<Listing> {
   const candidates: Candidate[] = [];
@@ -30,7 +30,7 @@ export async function readList(lost: UnknownSubmission, { page }: Pages): Promis
     slackMs: EARLY_MS,
   };
   const { providerOptions = {} } = lost.request;
-  // The caller's own expiry is no marker of ours.
+  // An expiry that the caller set is not a marker.
   if ('execution_expires_after' in providerOptions) return listing;
   const tier = providerOptions.service_tier;
   const filter = {
@@ -52,7 +52,7 @@ export async function readList(lost: UnknownSubmission, { page }: Pages): Promis
   return listing;
 }
 
-/** Resolution and duration stand in the list only once the task has succeeded. */
+/** The list shows resolution and duration only once the task has succeeded. */
 function isAlike(task: ArkTask, createdAt: number, lost: UnknownSubmission): boolean {
   const { idempotencyKey, request } = lost;
   const intent = guessedIntent(lost);

@@ -16,15 +16,15 @@ const PARAMETERS: readonly ParameterRow[] = [
 ];
 
 interface Family {
-  /** In the upstream's name for the model, or else in ours. */
+  /** Matches the upstream's name of the model, or else the catalogue's. */
   readonly name: RegExp;
-  /** Parameters that the family refuses, even with the value that it would have anyway. */
+  /** Parameters that the family refuses, even with their default value. */
   readonly without: readonly ParameterRow['from'][];
-  /** Whether a video from frames takes its shape from them: any other ratio fails the task once it is run. */
+  /** Whether a video from frames takes its ratio from them. Any other ratio fails the task when it runs. */
   readonly framesDecideRatio: boolean;
 }
 
-/** "Supported models" of each field; fields are strictly validated. The first that matches counts. */
+/** "Supported models" of each field. Ark validates fields strictly. The first match counts. */
 const FAMILIES: readonly Family[] = [
   { name: /seedance-2-5/, without: ['cameraFixed'], framesDecideRatio: true },
   { name: /seedance-2/, without: ['cameraFixed'], framesDecideRatio: false },
@@ -32,8 +32,8 @@ const FAMILIES: readonly Family[] = [
 ];
 
 /**
- * What `provider_options` do not reach, beside the model and the callback: the text, whose flags are parameters too, and
- * what the price and the file's format hang on.
+ * Members that `provider_options` cannot set: the model, the callback, the text, whose flags are parameters too, and what
+ * determines the price and the format of the file.
  */
 const RESERVED = [
   'model',
@@ -94,7 +94,7 @@ async function contentOf(job: Job): Promise<Json[]> {
 }
 
 /**
- * A prompt in which nothing is read as a parameter: Ark takes `--rs 4k` and its like behind the text for parameters, which
- * would change what is paid for. A dash reads the same to a model.
+ * A prompt in which Ark finds no parameters. Ark reads `--rs 4k` and the like after the text as parameters, which would change
+ * the price. To a model a dash means the same.
  */
 export const withoutFlags = (prompt: string): string => prompt.replace(/-{2,}/g, '—');

@@ -1,6 +1,6 @@
 import { UpstreamError } from '../provider.ts';
 
-/** The promise's value, or our own error as soon as the caller gives up. */
+/** Settles as the promise does, or rejects with an `UpstreamError` as soon as the caller gives up. */
 export function unlessGivenUp<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const giveUp = () =>

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { CallbackAddress } from '../definition.ts';
 import { type Callback, UpstreamError } from '../provider.ts';
 
-/** Where Ark posts a task on each change of its status. It signs nothing, so the address itself is the secret. */
+/** The address that Ark posts a task to on each change of its status. Ark signs nothing, so the address has a secret token. */
 export function callbackUrl({ url, token }: CallbackAddress): string {
   const address = new URL(url);
   address.searchParams.set('token', token);
@@ -12,7 +12,7 @@ export function callbackUrl({ url, token }: CallbackAddress): string {
 
 const Notice = z.object({ id: z.string().min(1) });
 
-/** The task that a callback is about; its status is not believed but asked for. Throws where the token is not ours. */
+/** The task that a callback is about. Its status is not trusted but polled. Throws if the token is not this account's. */
 export function readCallback({ rawBody, query }: Callback, { token }: CallbackAddress): string[] {
   if (typeof query.token !== 'string' || !isSame(query.token, token)) {
     throw new UpstreamError('auth_failed', { detail: 'a callback without the token of this account' });
@@ -21,14 +21,14 @@ export function readCallback({ rawBody, query }: Callback, { token }: CallbackAd
   try {
     body = JSON.parse(rawBody.toString('utf8'));
   } catch {
-    // Genuine, but about no task that could be named.
+    // Genuine, but it names no task.
     return [];
   }
   const notice = Notice.safeParse(body);
   return notice.success ? [notice.data.id] : [];
 }
 
-/** Compares digests: of equal length, whatever was sent. */
+/** Compares digests, which have equal length whatever was sent. */
 function isSame(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(a), digest(b));

@@ -6,7 +6,7 @@ import { MAKES_NOTHING, type Sending, UpstreamError } from '../provider.ts';
 import type { RateLimiter } from '../rates/limiter.ts';
 import { fieldsOf, hiddenError, refusalOf } from './errors.ts';
 
-/** DashScope's calls, in its own words. Each throws `UpstreamError`, also for errors that come with status 200. */
+/** DashScope's calls. Each throws `UpstreamError`, also for errors that come with status 200. */
 export interface DashscopeClient {
   submit(path: string, body: Json, sending: Sending): Promise<TaskOutput>;
   task(id: string, signal: AbortSignal): Promise<TaskAnswer>;
@@ -26,11 +26,11 @@ export interface TaskOutput {
 
 export interface TaskAnswer {
   readonly output: TaskOutput;
-  /** Seconds of video made, where stated. */
+  /** The length of the video in seconds, if stated. */
   readonly seconds: number | undefined;
 }
 
-/** A page of the list of tasks: statuses, without results and prompts. */
+/** A page of the list of tasks. It has statuses but no results and no prompts. */
 export interface ListPage {
   readonly items: readonly ListItem[];
   readonly totalPages: number;
@@ -52,14 +52,14 @@ export function createDashscopeClient(parts: {
 }): DashscopeClient {
   const { http, scrub, pollLimiter } = parts;
 
-  /** `whole` tells an answer from an error that came with status 200. */
+  /** `whole` tells a complete answer from an error that came with status 200. */
   async function call(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
     const body = fieldsOf((await http.call(wanted)).body);
     if (whole(body)) return body;
     const { code, message } = refusalOf(body);
     if (code === undefined && message === undefined) {
       throw new UpstreamError('upstream_unavailable', {
-        detail: `an answer without what was asked for: ${excerpt(JSON.stringify(body), scrub)}`,
+        detail: `an incomplete answer: ${excerpt(JSON.stringify(body), scrub)}`,
       });
     }
     throw hiddenError({
@@ -119,7 +119,7 @@ export function createDashscopeClient(parts: {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Names of the delivered length: 2.6 and later, 2.5 and earlier, and the total of 2.7 that includes inputs. */
+/** Names of the delivered length: of 2.6 and later, of 2.5 and earlier, and the total of 2.7, which includes inputs. */
 const SECONDS = ['output_video_duration', 'video_duration', 'duration'] as const;
 
 function secondsOf({ usage }: Fields): number | undefined {

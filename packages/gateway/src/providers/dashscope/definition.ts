@@ -7,12 +7,12 @@ import { PAGE_SIZE } from './statusBatcher.ts';
 interface DashscopeAccount extends CommonAccount {
   readonly api_key: string;
   readonly region?: Region | undefined;
-  /** A workspace host, or a proxy. */
+  /** The address of a workspace or a proxy. */
   readonly base_url?: string | undefined;
 }
 
 /** "20 QPS per Alibaba Cloud account (includes all RAM users)": all keys and callers together. */
-const QUESTIONS_PER_SECOND = 20;
+const POLLS_PER_SECOND = 20;
 
 export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
   id: 'dashscope',
@@ -39,7 +39,7 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
       region: z.enum(REGION_NAMES).optional(),
       base_url: baseUrl.optional(),
     }),
-  // DashScope's SDKs read the second name, other clients the first.
+  // Other clients read DASHSCOPE_BASE_URL. DashScope's SDKs read DASHSCOPE_HTTP_BASE_URL.
   fromEnvironment({ DASHSCOPE_API_KEY, DASHSCOPE_BASE_URL, DASHSCOPE_HTTP_BASE_URL }) {
     if (!DASHSCOPE_API_KEY) return undefined;
     const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
@@ -51,7 +51,7 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
       provider: createDashscopeProvider({
         baseUrl: place.baseUrl,
         apiKey: account.api_key,
-        questionsPerSecond: account.limits?.asksPerSecond ?? QUESTIONS_PER_SECOND,
+        pollsPerSecond: account.limits?.asksPerSecond ?? POLLS_PER_SECOND,
         share,
         openHttp,
         log,
@@ -63,9 +63,9 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
         // "Rate limits": five tasks of a model at a time, five submissions a second.
         inFlight: 5,
         startsPerMinute: 300,
-        asksPerSecond: QUESTIONS_PER_SECOND,
+        asksPerSecond: POLLS_PER_SECOND,
         askBatch: PAGE_SIZE,
-        // The documents suggest 15 s; DashScope's own SDKs ask every 1 to 5 s.
+        // The documentation suggests 15 s. DashScope's own SDKs poll every 1 to 5 s.
         minAskIntervalMs: 2_000,
       },
     };

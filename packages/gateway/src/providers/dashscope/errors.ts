@@ -2,19 +2,19 @@ import type { Reason } from '../../tasks/reasons.ts';
 import { type ErrorRow, refusalError, type UpstreamRefusal } from '../mapping/errorTable.ts';
 import type { UpstreamError } from '../provider.ts';
 
-/** One documented error: the HTTP status that belongs to it, also where it hides in a 200. */
+/** One documented error, with the HTTP status that belongs to it even if it comes in a 200. */
 type Documented = Omit<ErrorRow, 'status'> & { readonly status: number; readonly reason: Reason };
 
 /**
- * "Error messages" (Model Studio), the ones that videos can meet, the particular before the general. Codes of the
- * OpenAI-compatible front (`invalid_api_key`) are the same errors; a workspace host may answer with either.
+ * "Error messages" (Model Studio), as far as they concern videos. Specific rows come before general ones. The codes of the
+ * OpenAI-compatible endpoint (`invalid_api_key`) name the same errors. A workspace host may answer with either.
  */
 const DOCUMENTED: readonly Documented[] = [
-  // The media could not be fetched for the check: that is no verdict on their content.
+  // The media could not be fetched for the check, which says nothing about their content.
   { status: 400, code: 'InvalidParameter.DataInspection', reason: 'invalid_request' },
   { status: 400, code: /^(?:DataInspection(?:Failed)?|data_inspection_failed)$/, reason: 'content_rejected' },
   { status: 400, code: 'IPInfringementSuspect', reason: 'content_rejected' },
-  // Also told without a code, by tasks that failed.
+  // Failed tasks may have the message without a code.
   { status: 400, message: /Green net check|inappropriate content/i, reason: 'content_rejected' },
 
   { status: 401, code: /^(?:InvalidApiKey|invalid_api_key)$/, reason: 'auth_failed' },
@@ -52,10 +52,10 @@ const DOCUMENTED: readonly Documented[] = [
   },
 ];
 
-/** Reasons of calls that were refused. A code counts whatever the status is that it comes with. */
+/** Reasons of refused calls. A code counts whatever status it comes with. */
 export const CALL_ERRORS: readonly ErrorRow[] = DOCUMENTED.map(({ status: _, ...row }) => row);
 
-/** Reasons of tasks that failed: an internal error there is the end of this task, and not of a call. */
+/** Reasons of failed tasks. An internal error in a task means that the task has failed, not that the service is unavailable. */
 export const TASK_ERRORS: readonly ErrorRow[] = [
   {
     code: /^(?:InternalError|SystemError|Model(?:Unavailable|ServingError)|ServiceUnavailable)/,
@@ -64,7 +64,7 @@ export const TASK_ERRORS: readonly ErrorRow[] = [
   ...CALL_ERRORS,
 ];
 
-/** What a body says of why a call was refused: `{code, message}`, or inside `error` or `output`. */
+/** Reads why a call was refused: `{code, message}` in the body itself, or in its `error` or `output`. */
 export function refusalOf(body: unknown): UpstreamRefusal {
   const { code, message, error, output } = fieldsOf(body);
   const inner = [fieldsOf(error), fieldsOf(output)].find((fields) => fields.code !== undefined);
@@ -74,7 +74,7 @@ export function refusalOf(body: unknown): UpstreamRefusal {
   };
 }
 
-/** The error of a refusal that came with status 200. One that is not documented may stand for anything. */
+/** The error of a refusal that came with status 200. An undocumented one has an unknown outcome. */
 export function hiddenError(refusal: UpstreamRefusal): UpstreamError {
   const { code = '', message = '' } = refusal;
   const known = DOCUMENTED.find(

@@ -6,13 +6,13 @@ import { promptSent } from './request.ts';
 import { PAGE_SIZE, SKEW_MS, windowOf } from './statusBatcher.ts';
 import type { AnswerReader } from './wire.ts';
 
-/** How long after the intent a submission can still have arrived, unless its call was given up later. Milliseconds. */
+/** How long after the intent a submission can still have arrived, unless the call took longer. Milliseconds. */
 const ARRIVES_WITHIN_MS = 180_000;
-/** Beyond so many strangers in a few minutes, asking about each costs more of the rate than the answer is worth. */
+/** With more unknown tasks than this in a few minutes, polling each would cost too much of the rate. */
 const MAX_CANDIDATES = 60;
 const MAX_PAGES = 10;
 
-/** Lists lag, and hold no prompts: there is always room for one more. */
+/** A listing without candidates. It is never complete, because lists lag and have no prompts. */
 const NOTHING_TOLD: Listing = {
   candidates: [],
   listedAt: undefined,
@@ -21,13 +21,13 @@ const NOTHING_TOLD: Listing = {
   slackMs: SKEW_MS,
 };
 
-/** Prompts of ended tasks that are kept: they never change, and one failed poll must not cost all the others again. */
+/** How many ended tasks are cached. Their prompts never change, and after one failed poll the others must not be polled again. */
 const KEPT = 1000;
 
 /**
- * Reads what may be a lost submission: the tasks of its minutes and model that nobody of ours has. The list holds no prompts, and a
- * task tells its own only when it has succeeded: while any candidate is on its way the outcome stays open, which is thrown
- * (`upstream_unavailable`), so that the engine goes on asking. Nothing is ever certainly absent: lists lag.
+ * Reads the tasks that may be a lost submission: those of its minutes and model that no attempt has. The list has no prompts, and a
+ * task shows its prompt only when it has succeeded. While any candidate is unfinished the outcome is open: this throws
+ * `upstream_unavailable`, so that the engine searches again. Lists lag, so a task is never certainly absent.
  */
 export function createListReader({
   client,
@@ -55,7 +55,7 @@ export function createListReader({
     const working = meanings.filter((meaning) => meaning === 'queued' || meaning === 'in_progress').length;
     if (working > 0) {
       throw new UpstreamError('upstream_unavailable', {
-        detail: `${working} tasks of the same minutes are on their way, and tell their prompts only when they end`,
+        detail: `${working} tasks of the same minutes are unfinished, and show their prompts only when they end`,
       });
     }
     const succeeded = candidates.filter((_, index) => meanings[index] === 'succeeded');
@@ -86,7 +86,7 @@ async function candidatesOf(
   for (let page = 1; page <= MAX_PAGES; page++) {
     const { items, totalPages } = await client.list({ ...query, page_no: String(page) }, signal);
     for (const item of items) {
-      // What the window means is read from the tasks themselves, whose times are plain milliseconds.
+      // The window of the query has no time zone, so the tasks' own times, in plain milliseconds, decide.
       const inTime = item.createdAt >= from && item.createdAt <= to;
       if (inTime && item.model === upstreamModel && !(await isKnown(item.id))) candidates.push(item);
     }

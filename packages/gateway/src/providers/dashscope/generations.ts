@@ -1,9 +1,9 @@
 import type { VideoRequest } from '../../tasks/request.ts';
 import type { ParameterRow } from '../mapping/body.ts';
 
-/** How one generation of models is asked: everything that differs between them. */
+/** The differences between generations of models. */
 export interface Generation {
-  /** Upstream names that are of it. */
+  /** Matches the upstream names of its models. */
   readonly models: RegExp;
   readonly path: string;
   readonly parameters: readonly ParameterRow[];
@@ -12,20 +12,20 @@ export interface Generation {
 
 export type ImageField = 'image' | 'lastFrame' | 'referenceImages';
 
-/** Where an input image goes, and in what form. */
+/** Where an input image goes in the body, and in what form. */
 export interface ImageRow {
   readonly from: ImageField & keyof VideoRequest;
-  /** A member of `input`, a list there, or an entry of `input.media` of this type. */
+  /** A member of `input`, a list in `input`, or an entry of this type in `input.media`. */
   readonly to: { readonly field: string } | { readonly list: string } | { readonly media: string };
-  /** `bytes`: as a data URL, or where they are too many by its public address; `address`: by that alone. */
+  /** `bytes`: as a data URL, or by its public URL if it is too large. `address`: only by its public URL. */
   readonly as: 'bytes' | 'address';
-  /** What the upstream takes of one image. */
+  /** The most bytes of an image that the upstream takes. */
   readonly maxBytes: number;
 }
 
 const MB = 1_000_000;
 
-/** "Wan text-to-video API reference (2.1-2.6)": where everything is made but videos between two frames. */
+/** "Wan text-to-video API reference (2.1-2.6)": the path for everything except videos between two frames. */
 const VIDEO = '/api/v1/services/aigc/video-generation/video-synthesis';
 /** "Wan first-and-last-frame-to-video API reference (2.2)". */
 const FRAMES = '/api/v1/services/aigc/image2video/video-synthesis';
@@ -51,20 +51,20 @@ const TIER: ParameterRow = {
   as: (resolution) => resolution.toUpperCase(),
 };
 const RATIO: ParameterRow = { from: 'aspectRatio', to: 'parameters.ratio' };
-/** Wan 2.7 takes the shape from a first frame. */
+/** Wan 2.7 takes the ratio from a first frame. */
 const RATIO_WITHOUT_FRAME: ParameterRow = {
   from: 'aspectRatio',
   to: 'parameters.ratio',
   as: (ratio, { image }) => (image ? undefined : ratio),
 };
-/** Wan 3 takes a ratio for everything; `adaptive` keeps the shape of the first frame. */
+/** Wan 3 always takes a ratio. `adaptive` keeps the ratio of the first frame. */
 const RATIO_OR_ADAPTIVE: ParameterRow = {
   from: 'aspectRatio',
   to: 'parameters.ratio',
   as: (ratio, { image }) => (image ? 'adaptive' : ratio),
 };
 
-/** "Wan image-to-video (2.1-2.6)" and "first-and-last-frame": at most 10 MB, by address or as `data:{MIME_type};base64,…`. */
+/** "Wan image-to-video (2.1-2.6)" and "first-and-last-frame": at most 10 MB, by URL or as `data:{MIME_type};base64,…`. */
 const legacyImage = (from: ImageField, field: string): ImageRow => ({
   from,
   to: { field },
@@ -79,7 +79,7 @@ const media = (from: ImageField, type: string): ImageRow => ({
   maxBytes: 20 * MB,
 });
 
-/** The first whose pattern fits counts. */
+/** The first match counts. */
 const GENERATIONS: readonly Generation[] = [
   {
     models: /^wanx?2\.[1-6]-kf2v/,
@@ -94,7 +94,7 @@ const GENERATIONS: readonly Generation[] = [
     images: [legacyImage('image', 'img_url')],
   },
   {
-    // "Wan reference-to-video (2.6)": public addresses only.
+    // "Wan reference-to-video (2.6)": only public URLs.
     models: /^wanx?2\.[1-6]-r2v/,
     path: VIDEO,
     parameters: [...SHARED, SIZE],
@@ -116,7 +116,7 @@ const GENERATIONS: readonly Generation[] = [
   { models: /^wan2\.7-/, path: VIDEO, parameters: [...SHARED, TIER, RATIO], images: [] },
 ];
 
-/** "Wan3.0 video generation API reference": one model, told by its media what to do. Names not known yet are asked like the newest. */
+/** "Wan3.0 video generation API reference": one model, whose media determine what it does. Unknown names are treated like it. */
 const NEWEST: Generation = {
   models: /^wan3\./,
   path: VIDEO,

@@ -18,8 +18,8 @@ interface DashscopeOptions {
   /** Without a slash at the end. */
   readonly baseUrl: string;
   readonly apiKey: string;
-  /** What the Alibaba account allows, lists, polls and cancellations together. */
-  readonly questionsPerSecond: number;
+  /** What the Alibaba account allows for lists, polls and cancellations together. */
+  readonly pollsPerSecond: number;
   /** This node's part of it. */
   readonly share?: RateShare | undefined;
   readonly openHttp: OpenHttp;
@@ -27,7 +27,7 @@ interface DashscopeOptions {
   readonly clock: Clock;
 }
 
-/** Requests are not all equally long on their way: without room between them, a second upstream would now and then hold one more. */
+/** Requests take different times to arrive. Without extra space between them, a second at the upstream could see one too many. */
 const ROOM = 1.05;
 
 /** Wan on Alibaba DashScope (Model Studio). Sources: "Asynchronous task management API" and the API references of Wan. */
@@ -45,7 +45,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     http,
     scrub: createScrub(secrets),
     pollLimiter: createRateLimiter({
-      perSecond: options.questionsPerSecond / ROOM,
+      perSecond: options.pollsPerSecond / ROOM,
       burst: 1,
       share: options.share,
     }),
@@ -59,7 +59,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
       await client.cancel(handle.upstreamId, signal);
       return 'cancelled';
     } catch (error) {
-      // "Only tasks in PENDING can be cancelled": the refusal is the same for one that an earlier, lost call cancelled.
+      // "Only tasks in PENDING can be cancelled." A task that an earlier, lost call cancelled gets the same refusal.
       if (!(error instanceof UpstreamError) || error.reason !== 'invalid_request') throw error;
       const { output } = await client.task(handle.upstreamId, signal);
       const meaning = reader.meaningOf(output.status, handle.upstreamId);
@@ -81,7 +81,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
       return reader.answerOf(await client.task(handle.upstreamId, signal), handle);
     },
     askMany: createAskMany(asking),
-    // A link signed by OSS: the key stays at home.
+    // The link is signed by OSS, so the key is not sent.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel,
     find: async (lost, signal) => judge(await readList(lost, signal), lost),

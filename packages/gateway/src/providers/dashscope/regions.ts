@@ -1,6 +1,6 @@
 /**
- * Where Model Studio answers, by region ("Base URLs", Model Studio). Keys, models and tasks belong to one region. Workspace
- * hosts (`{WorkspaceId}.{region}.maas.aliyuncs.com`) hold the region in their names.
+ * The addresses of Model Studio by region ("Base URLs", Model Studio). Keys, models and tasks belong to one region. The names of
+ * workspace hosts (`{WorkspaceId}.{region}.maas.aliyuncs.com`) contain the region.
  */
 export const REGIONS = {
   beijing: { url: 'https://dashscope.aliyuncs.com', workspace: 'cn-beijing' },
@@ -12,22 +12,22 @@ export type Region = keyof typeof REGIONS;
 
 export const REGION_NAMES = Object.keys(REGIONS) as [Region, ...Region[]];
 
-/** The one that DashScope's own SDKs use unless told otherwise. */
+/** The default of DashScope's own SDKs. */
 const DEFAULT_REGION: Region = 'beijing';
 
-/** Ends of base URLs as other clients take them: DashScope's SDKs the first, OpenAI-compatible ones the second. */
+/** Paths in base URLs of other clients: the first of DashScope's SDKs, the second of OpenAI-compatible ones. */
 const CLIENT_PATHS = /\/(?:api|compatible-mode)\/v1\/?$/;
 
 interface Place {
-  /** The origin, without a path that belongs to one of its services. */
+  /** The base URL without the path of one of its services. */
   readonly baseUrl: string;
-  /** Undefined where the address does not tell. */
+  /** Undefined if the address does not tell. */
   readonly region: Region | undefined;
   /** Whether it is Alibaba's own service. */
   readonly own: boolean;
 }
 
-/** Where an account is, by the region or the base URL that it was given. */
+/** The place of an account, by its region or its base URL. */
 export function placeOf(given: { region?: Region | undefined; baseUrl?: string | undefined }): Place {
   const baseUrl = given.baseUrl?.replace(CLIENT_PATHS, '');
   if (baseUrl === undefined) {

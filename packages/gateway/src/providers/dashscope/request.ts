@@ -10,7 +10,7 @@ type Asked = Pick<Job, 'upstreamModel' | 'request' | 'openInput'>;
 
 const IMAGE_FIELDS: readonly ImageField[] = ['image', 'lastFrame', 'referenceImages'];
 
-/** Where a job is sent, and what. Throws `UpstreamError` for inputs that the model cannot be given. */
+/** The path and the body of a submission. Throws `UpstreamError` for inputs that the model cannot take. */
 export async function submissionOf(job: Asked): Promise<{ path: string; body: Body }> {
   const generation = generationOf(job.upstreamModel);
   refuseStrayImages(generation, job);
@@ -21,36 +21,36 @@ export async function submissionOf(job: Asked): Promise<{ path: string; body: Bo
 }
 
 /**
- * What `provider_options` must not reach, beside the model: what was checked and priced already, and the prompt, which a lost
- * submission is known by.
+ * Members that `provider_options` cannot set, besides the model: what was checked and priced already, and the prompt, by which a
+ * lost submission is found.
  */
 const SETTLED: Readonly<Record<string, ReadonlySet<string>>> = {
   parameters: new Set(['duration', 'size', 'resolution', 'audio']),
   input: new Set(['prompt']),
 };
 
-/** A caller's `provider_options`, without what is settled. */
+/** A caller's `provider_options`, without the members in `SETTLED`. */
 function optionsOf({ providerOptions }: VideoRequest): VideoRequest['providerOptions'] {
   if (!providerOptions) return undefined;
   return Object.fromEntries(
     Object.entries(providerOptions).map(([name, value]) => {
       const settled = SETTLED[name];
       if (!settled) return [name, value];
-      // Anything but an object there would take the place of the whole.
+      // A value that is not an object would replace the whole member, so it is dropped.
       const free = Object.entries(fieldsOf(value)).filter(([member]) => !settled.has(member));
       return [name, Object.fromEntries(free)];
     }),
   );
 }
 
-/** The prompt as it is sent: what the upstream tells as `orig_prompt` when the task is over. */
+/** The prompt as it is sent. The upstream reports it as `orig_prompt` when the task is over. */
 export function promptSent(upstreamModel: string, request: VideoRequest): string {
   const { input } = bodyOf(generationOf(upstreamModel).parameters, request);
   const { prompt } = fieldsOf(input);
   return typeof prompt === 'string' ? prompt : request.prompt;
 }
 
-/** An image that was asked for is not left out in silence: the video would be paid for and be another one. */
+/** Refuses images that the model does not take. Without them the caller would pay for a different video. */
 function refuseStrayImages({ images }: Generation, { upstreamModel, request }: Asked): void {
   const stray = IMAGE_FIELDS.find((field) => request[field] && !images.some(({ from }) => from === field));
   if (stray) throw unsuitable(`${upstreamModel} takes no ${WORDS[stray]}.`);
@@ -84,8 +84,8 @@ async function urlOf(row: ImageRow, image: InputRef, job: Asked): Promise<string
   const { upstreamModel } = job;
   throw unsuitable(
     row.as === 'address'
-      ? `${upstreamModel} takes ${WORDS[row.from]} by public https addresses only.`
-      : `${upstreamModel} takes images of at most ${row.maxBytes / 1_000_000} MB in ${WORDS[row.from]}; give a larger one by its public https address.`,
+      ? `${upstreamModel} takes ${WORDS[row.from]} only by public https URLs.`
+      : `${upstreamModel} takes images of at most ${row.maxBytes / 1_000_000} MB in ${WORDS[row.from]}; give a larger one by its public https URL.`,
   );
 }
 

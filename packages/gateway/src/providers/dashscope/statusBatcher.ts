@@ -9,18 +9,18 @@ interface Asking {
   readonly clock: Clock;
 }
 
-/** "10 by default"; the documents name no maximum, and an answer with fewer says so by its number of pages. */
+/** "10 by default." No maximum is documented. If a page has fewer items, the number of pages shows it. */
 export const PAGE_SIZE = 100;
-/** Lists in a row that are out of order, before tasks are asked about one by one. */
+/** How many lists may fail in a row before tasks are polled one by one. */
 const PATIENCE = 3;
-/** Clocks differ. Milliseconds. */
+/** How far the clocks may differ. Milliseconds. */
 export const SKEW_MS = 60_000;
 
 type AskMany = (handles: readonly Handle[], signal: AbortSignal) => Promise<ReadonlyMap<string, Answer>>;
 
 /**
- * Asks about many tasks: by pages of the list, which tells statuses alone, then one by one about those that have ended or were
- * not listed. Pages are read only for as long as they are fewer than the polls they save.
+ * Polls many tasks. First it reads pages of the list, which shows only statuses. Then it polls the tasks that have ended or were not
+ * listed, one by one. It reads further pages only while they are fewer than the polls that they save.
  */
 export function createAskMany({ client, reader, clock }: Asking): AskMany {
   let listFailures = 0;
@@ -28,7 +28,7 @@ export function createAskMany({ client, reader, clock }: Asking): AskMany {
   async function statusesOf(handles: readonly Handle[], signal: AbortSignal): Promise<Map<string, string>> {
     const now = clock.now();
     const statuses = new Map<string, string>();
-    // Near the end of their day they may not be listed any more.
+    // Tasks near the end of their 24 hours may no longer be listed.
     const wanted = handles.filter(({ intendedAt }) => now - intendedAt < KEPT_MS - 2 * SKEW_MS);
     const left = new Set(wanted.map(({ upstreamId }) => upstreamId));
     if (left.size < 2) return statuses;
@@ -45,10 +45,10 @@ export function createAskMany({ client, reader, clock }: Asking): AskMany {
         if (items.length === 0 || page >= totalPages || totalPages - page >= left.size) return statuses;
       }
     } catch (error) {
-      // A service or a key without the list, or with another idea of its window, still answers one by one.
+      // The service or the key may not allow the list, or may refuse its window, but still answer single polls.
       const { reason } = error instanceof UpstreamError ? error : { reason: undefined };
       if (reason === 'invalid_request' || reason === 'auth_failed') return statuses;
-      // Other trouble with the list may pass; where it does not, tasks must not wait for it until their time is over.
+      // Other failures of the list may pass. If they do not, tasks must not wait for the list until their deadline.
       if (reason === 'upstream_unavailable' && ++listFailures > PATIENCE) return statuses;
       throw error;
     }
@@ -72,7 +72,7 @@ export function createAskMany({ client, reader, clock }: Asking): AskMany {
       }),
     );
     const failure = asked.find((one) => one.status === 'rejected');
-    // Answers that came are kept; tasks that are left out are polled again. A key that is refused is refused for all of them.
+    // Answers are kept, and tasks without one are polled again later. But a refused key concerns all tasks.
     if (failure && (answers.size === 0 || isAboutTheKey(failure.reason))) throw failure.reason;
     return answers;
   };
@@ -94,9 +94,9 @@ function modelOf([first, ...others]: readonly Handle[]): { model_name?: string }
   return one ? { model_name: first.upstreamModel } : {};
 }
 
-/** Times are in Beijing time (no summer time), without an offset. */
+/** Times are in Beijing time, which has no summer time, and have no offset. */
 const AHEAD_MS = 8 * 3_600_000;
 
-/** Milliseconds UTC as `YYYYMMDDhhmmss`, the way the list of tasks wants its window. */
+/** Milliseconds UTC as `YYYYMMDDhhmmss`, the form of the list's window. */
 const compactBeijingTime = (ms: number): string =>
   new Date(ms + AHEAD_MS).toISOString().replace(/\D/g, '').slice(0, 14);

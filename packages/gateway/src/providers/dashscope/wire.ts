@@ -14,7 +14,7 @@ const STATUSES: StatusTable = {
   SUCCEEDED: 'succeeded',
   FAILED: 'failed',
   CANCELED: 'cancelled',
-  // "The task does not exist or its status is unknown", also after the 24 hours for which tasks are kept.
+  // "The task does not exist or its status is unknown". Also the status after the 24 hours for which tasks are kept.
   UNKNOWN: 'missing',
 };
 
@@ -63,7 +63,7 @@ function wordsOf({ code, message }: TaskOutput): UpstreamRefusal {
   return { ...(code === undefined ? {} : { code }), ...(message === undefined ? {} : { message }) };
 }
 
-/** Young tasks are told as unknown by a replica that lags; old ones because they are gone. */
+/** A lagging replica reports a young task as unknown. An old task is unknown because it was deleted. */
 function missing({ intendedAt }: Handle, now: number): Answer {
   if (now - intendedAt <= KEPT_MS) return { state: 'missing', detail: 'UNKNOWN' };
   return {
@@ -74,7 +74,7 @@ function missing({ intendedAt }: Handle, now: number): Answer {
   };
 }
 
-/** The link is signed by OSS, and holds its own end in seconds. */
+/** The link is signed by OSS and contains its expiry in seconds. */
 function resultOf(url: string, seconds: number | undefined): UpstreamResult {
   const expires = Number(URL.parse(url)?.searchParams.get('Expires') ?? Number.NaN);
   return {

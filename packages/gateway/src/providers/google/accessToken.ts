@@ -7,23 +7,23 @@ import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import { MAKES_NOTHING, SendRefused, UpstreamError } from '../provider.ts';
 
-/** The headers that a Google Cloud service knows the caller by. */
+/** The headers that identify the caller to a Google Cloud service. */
 export type AuthHeaders = (signal: AbortSignal) => Promise<Readonly<Record<string, string>>>;
 
 /** The scope of Vertex AI and of Cloud Storage. */
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
-/** Where google-auth-library asks for a service account's token, whatever the key file says. */
+/** The address that google-auth-library requests a service account's token from, whatever the key file says. */
 const LIBRARY_TOKEN_URL = 'https://oauth2.googleapis.com/token';
-/** A token endpoint that takes longer is out of order. Milliseconds. */
+/** Time limit for the token endpoint. Milliseconds. */
 const TOKEN_MS = 20_000;
 const MAX_TOKEN_BYTES = 2 ** 20;
 
 const KeyFile = z.looseObject({ type: z.string(), token_uri: z.url().optional() });
 
 /**
- * OAuth access tokens by google-auth-library: of a service account key or another credentials file, else application default
- * credentials (gcloud's, or the machine's own). The library keeps a token until it is about to run out, and asks once for all
- * who wait. Throws `UpstreamError` with `created: 'no'`: without a token nothing is sent.
+ * OAuth access tokens by google-auth-library, from a service account key or another credentials file, or else from application
+ * default credentials (gcloud's or the machine's). The library keeps a token until shortly before it expires, and sends one
+ * request for all callers that wait. Throws `UpstreamError` with `created: 'no'`, because nothing is sent without a token.
  */
 export function createAccessTokens(
   credentialsFile: string | undefined,
@@ -32,7 +32,7 @@ export function createAccessTokens(
 ): AuthHeaders {
   let auth: Promise<GoogleAuth> | undefined;
 
-  /** The library's own `fetch` is global: it knows neither our proxies nor the lease. */
+  /** Replaces the library's global `fetch`, which uses neither the operator's proxies nor the lease guard. */
   async function ask(url: string, init: RequestInit | undefined): Promise<Response> {
     const asked = new Request(url, init);
     const answer = await http.raw({
@@ -61,7 +61,7 @@ export function createAccessTokens(
 
   async function headers(): Promise<Record<string, string>> {
     auth ??= open();
-    // A file that could not be read may be there the next time.
+    // A file that cannot be read now may exist at the next call.
     auth.catch(() => {
       auth = undefined;
     });
@@ -78,7 +78,7 @@ export function createAccessTokens(
   };
 }
 
-/** The library's errors carry its request, signed assertion and all: only their words go further. */
+/** The library's errors include its request with the signed assertion, so only their message is kept. */
 function failureOf(error: unknown, signal: AbortSignal, scrub: Scrub): UpstreamError {
   const refusedHere = ownErrorIn(error);
   if (refusedHere instanceof SendRefused) return refusedHere;
@@ -95,8 +95,8 @@ function failureOf(error: unknown, signal: AbortSignal, scrub: Scrub): UpstreamE
 }
 
 /**
- * The work's outcome, unless the signal comes first; the work goes on for others who wait for it. A token that is at hand wins
- * all the same: what becomes of the call is then for the call to say.
+ * Settles as the work does, or rejects when the signal aborts. The work continues for other callers that wait for it. A token that
+ * is already there is returned even after an abort. The call that uses it then reports the abort.
  */
 function orGivenUp<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -34,21 +34,21 @@ interface VertexAccount extends CommonAccount {
 
 type GoogleAccount = GeminiAccount | VertexAccount;
 
-/** Where Veo is offered in every variant; `@google/genai` would take `global`, where it is not. */
+/** Offers every variant of Veo. The default of `@google/genai`, `global`, does not. */
 const LOCATION = 'us-central1';
 
 const LIMITS: Readonly<Record<GoogleAccount['api'], AccountLimits>> = {
   gemini: {
-    // The figures depend on the usage tier and are shown in AI Studio alone: those of a small paid tier.
+    // The limits depend on the usage tier, and only AI Studio shows them. These are the limits of a small paid tier.
     inFlight: 10,
     startsPerMinute: 10,
     asksPerSecond: 5,
     askBatch: 1,
-    // The documents' examples ask every 10 seconds.
+    // The examples in the documentation poll every 10 seconds.
     minAskIntervalMs: 5_000,
   },
   vertex: {
-    // Jobs at a time are not limited as such: as many as the starts of a minute make in the two minutes a job takes.
+    // Jobs at a time are not limited. A job takes about two minutes, which at 50 starts a minute makes 100 jobs.
     inFlight: 100,
     // Quota "online prediction requests per base model": 50 a minute in a region.
     startsPerMinute: 50,
@@ -58,7 +58,7 @@ const LIMITS: Readonly<Record<GoogleAccount['api'], AccountLimits>> = {
   },
 };
 
-/** There is no list of operations and no way to stop one, and neither progress nor callbacks. */
+/** There is no list of operations, no way to stop one, no progress and no callbacks. */
 const ABILITIES: Abilities = {
   cancel: 'none',
   find: 'none',
@@ -99,16 +99,16 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
           api: z.literal('vertex'),
           project,
           location: name.default(LOCATION),
-          /** A service account key, or another file of credentials. Default: application default credentials. */
+          /** A service account key or another credentials file. Default: application default credentials. */
           credentials_file: z.string().min(1).optional(),
-          /** Where Vertex AI puts results. Default: nowhere, they come inside the answer. */
+          /** Where Vertex AI stores results. Default: results come inside the answer. */
           storage_uri: z
             .string()
             .regex(/^gs:\/\/[^/]+/, 'must be like gs://bucket/folder')
             .optional(),
           /** Without the version. Default: Google's own for the location. */
           base_url: baseUrl.optional(),
-          /** Of Cloud Storage. Default: Google's own. */
+          /** The base URL of Cloud Storage. Default: Google's own. */
           storage_url: baseUrl.optional(),
           ...COMMON_ACCOUNT,
         }),
@@ -123,7 +123,7 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
     const { base, service, headers } = account.api === 'gemini' ? openGemini(account) : openVertex(account);
     const http: UpstreamHttp = openHttp({
       baseUrl: base,
-      // Access tokens are asked for through the same client.
+      // Access tokens are requested through the same client.
       headers: (signal) => authorise(signal),
       secrets,
       refusal: refusalOf,
@@ -133,14 +133,14 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
     return {
       provider: createGoogleProvider({ service, http, scrub }),
       region: account.api,
-      // Its own address may be said, too; whoever else speaks the protocol may still have them.
+      // `base_url` may name Google's own address. Another service that speaks the protocol may still have these models.
       retiresModels: new URL(base).hostname.endsWith('.googleapis.com'),
       limits: LIMITS[account.api],
     };
   },
 };
 
-/** A key is for the Gemini API, a project for Vertex AI: `api` need be said by nobody. */
+/** Derives `api`, so that nobody has to write it: a project means Vertex AI, a key the Gemini API. */
 function withApi(members: unknown): unknown {
   if (typeof members !== 'object' || members === null || 'api' in members) return members;
   return { ...members, api: 'project' in members ? 'vertex' : 'gemini' };
@@ -162,11 +162,11 @@ function openVertex(account: VertexAccount) {
   };
 }
 
-/** The words that `@google/genai` takes for yes; it has called the service by another name since 3.0. */
+/** The values that `@google/genai` takes as true. Since 3.0 it uses another name for the service. */
 const usesVertex = (env: Environment): boolean =>
   /^(true|1)$/i.test(env.GOOGLE_GENAI_USE_ENTERPRISE || env.GOOGLE_GENAI_USE_VERTEXAI || '');
 
-/** Whoever asks for Vertex AI and names no project has an account that lacks it: that is reported, not ignored. */
+/** Without a project the account is incomplete, which is reported and not ignored. */
 function vertexFrom(env: Environment): Record<string, unknown> {
   return {
     api: 'vertex',
@@ -178,7 +178,7 @@ function vertexFrom(env: Environment): Record<string, unknown> {
   };
 }
 
-/** The variable of Google's storage clients may be a bare host and port. */
+/** The variable of Google's storage clients may hold a bare host and port. */
 const withScheme = (host: string): string => (host.includes('://') ? host : `http://${host}`);
 
 function geminiFrom(env: Environment): Record<string, unknown> | undefined {

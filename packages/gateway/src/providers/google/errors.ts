@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import type { ErrorRow, UpstreamRefusal } from '../mapping/errorTable.ts';
 
-/** The words of the filters ("Responsible AI and usage guidelines for Veo", support codes), whichever way a refusal comes. */
+/** Messages of the content filters ("Responsible AI and usage guidelines for Veo", support codes), in refusals and in failures. */
 const CONTENT = /usage guidelines|support codes?:|responsible ai|safety (?:filter|polic)|violat\w+ .*polic/i;
 
-/** Refused calls. `code` is the status word of google.rpc.Code and the reason of its ErrorInfo or QuotaFailure, where it has one. */
+/** Refused calls. `code` is the name in google.rpc.Code, followed by the reason of the ErrorInfo or QuotaFailure, if there is one. */
 export const REFUSALS: readonly ErrorRow[] = [
   // The Gemini API answers a wrong key with 400 ("Troubleshooting guide": API_KEY_INVALID).
   { code: /\bAPI_KEY_/, reason: 'auth_failed' },
   { code: /\bBILLING_DISABLED\b/, reason: 'quota_exhausted' },
   // "Gemini API free tier is not available in your country. Please enable billing" (troubleshooting guide).
   { code: /^FAILED_PRECONDITION\b/, message: /billing|free tier/i, reason: 'quota_exhausted' },
-  // A daily quota, or one of zero, does not come back within the life of a task ("Rate limits").
+  // A daily quota or a quota of zero is not renewed during the life of a task ("Rate limits").
   { code: /^RESOURCE_EXHAUSTED\b.*PerDay/, reason: 'quota_exhausted' },
   { code: /^RESOURCE_EXHAUSTED\b/, message: /\blimit: 0\b|prepayment credits/i, reason: 'quota_exhausted' },
   { code: /^RESOURCE_EXHAUSTED\b/, reason: 'rate_limited' },
@@ -19,11 +19,11 @@ export const REFUSALS: readonly ErrorRow[] = [
   { code: /^PERMISSION_DENIED\b/, reason: 'auth_failed' },
   { status: 400, message: CONTENT, reason: 'content_rejected' },
   { code: /^INVALID_ARGUMENT\b/, reason: 'invalid_request' },
-  // "User location is not supported": of the account, and another account may be elsewhere.
+  // "User location is not supported": the location of this account. Another account may be elsewhere.
   { code: /^FAILED_PRECONDITION\b/, message: /location/i, reason: 'auth_failed' },
 ];
 
-/** Operations that ended with an error: `error.code` by its name in google.rpc.Code. */
+/** Operations that ended with an error. `code` is the name of `error.code` in google.rpc.Code. */
 export const FAILURES: readonly ErrorRow[] = [
   { code: 'INVALID_ARGUMENT', message: CONTENT, reason: 'content_rejected' },
   { code: 'FAILED_PRECONDITION', message: CONTENT, reason: 'content_rejected' },
@@ -32,7 +32,7 @@ export const FAILURES: readonly ErrorRow[] = [
   { code: 'DEADLINE_EXCEEDED', reason: 'expired' },
   // The service account of Vertex AI may not write to the bucket of `storage_uri`.
   { code: 'PERMISSION_DENIED', reason: 'auth_failed' },
-  // RESOURCE_EXHAUSTED, INTERNAL and UNAVAILABLE here speak of a job that was taken and came to nothing.
+  // Here RESOURCE_EXHAUSTED, INTERNAL and UNAVAILABLE mean that an accepted job failed.
   { reason: 'upstream_failed' },
 ];
 
@@ -56,7 +56,7 @@ const CODES: Readonly<Record<number, string>> = {
   16: 'UNAUTHENTICATED',
 };
 
-/** What `error.code` of an operation is called. */
+/** The name of an operation's `error.code`. */
 export const codeName = (code: number | undefined): string =>
   (code === undefined ? undefined : CODES[code]) ?? `code ${code ?? 'missing'}`;
 
@@ -77,7 +77,7 @@ const Refused = z.object({
   }),
 });
 
-/** Reads google.rpc.Status (AIP-193): when to come back stands in RetryInfo, not in a header. */
+/** Reads google.rpc.Status (AIP-193). The time to wait is in RetryInfo and not in a header. */
 export function refusalOf(body: unknown, status: number): UpstreamRefusal {
   const parsed = Refused.safeParse(body);
   if (!parsed.success) return status === 404 ? { code: 'NOT_FOUND' } : {};
@@ -102,6 +102,6 @@ function seconds(duration: string | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-/** Whether a refusal says that what was asked about is not there. */
+/** Whether a call was refused because its subject does not exist. */
 export const isNotFound = (error: unknown): boolean =>
   error instanceof Error && typeof error.cause === 'string' && /^NOT_FOUND\b/.test(error.cause);

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { MAX_ANSWER_BYTES } from '../http/boundedBody.ts';
 import { UpstreamError } from '../provider.ts';
 
-/** Members whose text is a video (Vertex AI; the Gemini API's protocol knows the other). */
+/** Members that hold a video: the first at Vertex AI, the second in the protocol of the Gemini API. */
 const MEMBERS: ReadonlySet<string> = new Set(['bytesBase64Encoded', 'encodedVideo']);
 const LONGEST_MEMBER = Math.max(...[...MEMBERS].map((name) => name.length));
 const QUOTE = 0x22;
@@ -10,12 +10,11 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
-/** A part of a JSON text: around the videos, inside one, or the end of one. */
+/** A part of a JSON text: outside the videos, inside a video, or the end of a video. */
 type Piece = { readonly kind: 'json' | 'base64'; readonly bytes: Buffer } | { readonly kind: 'end' };
 
 /**
- * Reads an operation as it streams. A video that stands inside it may be of tens of megabytes: it is known to be there as soon
- * as it begins, and nothing further is read.
+ * Reads an operation from a stream. A video inside it may have tens of megabytes, so reading stops at the first byte of the video.
  */
 export async function readOperation(
   body: AsyncIterable<Buffer>,
@@ -36,7 +35,7 @@ export async function readOperation(
   return { inline: false, text: Buffer.concat(around).toString('utf8') };
 }
 
-/** The bytes of the first video inside an operation, from `offset` on, decoded as they come. */
+/** Streams the decoded bytes of the first video inside an operation, from `offset` on. */
 export function inlineVideo(body: AsyncIterable<Buffer>, offset: number): Readable {
   return Readable.from(decoded(body, offset), { objectMode: false });
 }
@@ -46,7 +45,7 @@ async function* decoded(body: AsyncIterable<Buffer>, offset: number): AsyncGener
   let rest = '';
   for await (const piece of split(body)) {
     if (piece.kind === 'json') continue;
-    // Four characters are three bytes: what does not fill four waits for the next piece.
+    // Four characters are three bytes. An incomplete group of four waits for the next piece.
     const text = piece.kind === 'end' ? rest : rest + piece.bytes.toString('latin1');
     const whole = piece.kind === 'end' ? text.length : text.length - (text.length % 4);
     rest = text.slice(whole);
@@ -60,7 +59,7 @@ async function* decoded(body: AsyncIterable<Buffer>, offset: number): AsyncGener
   });
 }
 
-/** Tells the videos inside a JSON text from what stands around them, byte by byte, without keeping either. */
+/** Splits a JSON text into its videos and the text around them, byte by byte, without buffering either. */
 async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
   let state: 'outside' | 'string' | 'named' | 'value' | 'video' = 'outside';
   let name = '';
@@ -112,7 +111,7 @@ async function* split(source: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
   }
 }
 
-/** Where the next quote or backslash is; the chunk's length where there is none. */
+/** The position of the next quote or backslash, or the chunk's length if there is none. */
 function firstOf(chunk: Buffer, from: number): number {
   const quote = chunk.indexOf(QUOTE, from);
   const end = quote === -1 ? chunk.length : quote;
@@ -120,7 +119,7 @@ function firstOf(chunk: Buffer, from: number): number {
   return backslash === -1 ? end : from + backslash;
 }
 
-/** RFC 8259, section 7: an escape is one character, or `u` and four digits; undefined while it is not whole. */
+/** RFC 8259, section 7: an escape is one character, or `u` and four digits. Undefined while it is incomplete. */
 function unescaped(pending: string): string | undefined {
   const kind = pending[1];
   if (kind !== 'u') return kind === '/' ? '/' : '';

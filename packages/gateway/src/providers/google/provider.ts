@@ -18,15 +18,15 @@ interface GoogleParts {
   readonly scrub: Scrub;
 }
 
-/** Bytes of a video that is sent back to be extended: "input videos up to 141 seconds" at 720p. */
+/** The most bytes of a video that is sent back to be extended: "input videos up to 141 seconds" at 720p. */
 const MAX_SOURCE_BYTES = 100 * 2 ** 20;
 
 const Started = z.object({ name: z.string().regex(/^[\w./-]+\/operations\/[\w-]+$/) });
 const Refused = z.object({ error: z.object({ code: z.number() }) });
 
 /**
- * Veo, on either service. There is no list of operations, no way to stop one and no idempotency key: a submission whose answer
- * was lost stays unknown, so `find` and `cancel` are absent.
+ * Veo on either service. There is no list of operations, no way to stop one and no idempotency key. So a submission whose answer
+ * was lost stays unknown, and `find` and `cancel` are absent.
  */
 export function createGoogleProvider({ service, http, scrub }: GoogleParts): Provider {
   async function operation({ upstreamId, intendedAt }: Handle, signal: AbortSignal): Promise<Answer> {
@@ -39,11 +39,11 @@ export function createGoogleProvider({ service, http, scrub }: GoogleParts): Pro
     return answerOf(parse(read.text, scrub), expiresAt, scrub);
   }
 
-  /** The bytes that stand inside an operation. */
+  /** Opens the bytes of a video inside an operation. */
   async function openInline(name: string, offset: number, signal: AbortSignal) {
     const body = await http.stream({ ...service.operationCall(name), signal });
     const video = inlineVideo(body, offset);
-    // A video that is given up before it is read would leave its connection waiting for a reader.
+    // Otherwise a video that is abandoned before it is read would keep its connection.
     body.on('error', () => undefined);
     video.once('close', () => body.destroy());
     return video;
@@ -85,7 +85,7 @@ export function createGoogleProvider({ service, http, scrub }: GoogleParts): Pro
       });
       const started = Started.safeParse(body);
       if (started.success) return { upstreamId: started.data.name, state: 'in_progress' };
-      // An error inside a success: its code is the status that was meant.
+      // An error inside a 200. Its code is the real status.
       const refused = Refused.safeParse(body);
       if (refused.success) {
         const status = refused.data.error.code;
@@ -135,7 +135,7 @@ function parse(text: string, scrub: Scrub): unknown {
 const refusedHere = (message: string): UpstreamError =>
   new UpstreamError('invalid_request', { message, created: 'no' });
 
-/** A failure while the request is still being put together: nothing was submitted, whatever it was. */
+/** A failure while the request is being built. Nothing was submitted. */
 function beforeSubmit(error: unknown): UpstreamError {
   if (isNotFound(error)) return refusedHere('The video to extend is no longer there.');
   const { reason, message, retryAfterMs, detail } =

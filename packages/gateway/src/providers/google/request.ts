@@ -3,7 +3,7 @@ import { bodyOf, type Json, type ParameterRow, withOptions } from '../mapping/bo
 import { readInput } from '../mapping/inputs.ts';
 import type { Job } from '../provider.ts';
 
-/** What both services take ("Veo API parameters and specifications"; "Veo on Vertex AI video generation API"). */
+/** Parameters of both services ("Veo API parameters and specifications"; "Veo on Vertex AI video generation API"). */
 const COMMON: readonly ParameterRow[] = [
   { from: 'aspectRatio', to: 'aspectRatio' },
   { from: 'resolution', to: 'resolution' },
@@ -11,14 +11,14 @@ const COMMON: readonly ParameterRow[] = [
   { from: 'personGeneration', to: 'personGeneration' },
 ];
 
-/** An extension adds seven seconds whatever is said, and each service insists on a figure of its own. */
+/** An extension always adds seven seconds, but each service requires its own value. */
 const durationRow = (ofExtension: number): ParameterRow => ({
   from: 'duration',
   to: 'durationSeconds',
   as: (duration, { source }) => (source ? ofExtension : duration),
 });
 
-/** Without `seed` and `generateAudio`, which the SDK refuses for this service: audio is always made. */
+/** Without `seed` and `generateAudio`, which the SDK refuses for this service. It always makes audio. */
 export const GEMINI_PARAMETERS: readonly ParameterRow[] = [
   ...COMMON,
   // "Must be 8 when using extension".
@@ -33,7 +33,7 @@ export const VERTEX_PARAMETERS: readonly ParameterRow[] = [
   { from: 'seed', to: 'seed' },
 ];
 
-/** Parameters that decide what is paid for, or where the operator's results go: no caller reaches them. */
+/** Parameters that a caller cannot set, because they determine the price or where the operator's results are stored. */
 const RESERVED_PARAMETERS: readonly string[] = [
   'sampleCount',
   'durationSeconds',
@@ -42,12 +42,12 @@ const RESERVED_PARAMETERS: readonly string[] = [
   'storageUri',
   'pubsubTopic',
 ];
-/** Members of the body that the adapter alone writes. */
+/** Members of the body that only the adapter writes. */
 const RESERVED: readonly string[] = ['instances', 'parameters', 'webhookConfig'];
 
 interface BodyParts {
   readonly rows: readonly ParameterRow[];
-  /** Sent with every request. */
+  /** Added to every request. */
   readonly fixed: Readonly<Record<string, Json>>;
   /** The video to extend, as the service names it. */
   readonly video: Json | undefined;
@@ -72,7 +72,7 @@ async function instanceOf(job: Job, video: Json | undefined): Promise<Json> {
   const { prompt, image, lastFrame, referenceImages = [] } = job.request;
   const references: Json[] = [];
   for (const input of referenceImages) {
-    // "style" references are of Veo 2 alone.
+    // Only Veo 2 has "style" references.
     references.push({ image: await imageOf(job, input), referenceType: 'asset' });
   }
   return {
@@ -84,7 +84,7 @@ async function instanceOf(job: Job, video: Json | undefined): Promise<Json> {
   };
 }
 
-/** Both services take the bytes as base64; the `inlineData` of the Gemini API's REST samples is another form of the same. */
+/** Both services take the bytes as base64. The `inlineData` of the Gemini API's REST samples is another form of the same. */
 async function imageOf(job: Job, input: InputRef): Promise<Json> {
   return {
     bytesBase64Encoded: (await readInput(job, input)).toString('base64'),

@@ -4,25 +4,25 @@ import { MAKES_NOTHING, type MaySend, UpstreamError } from '../provider.ts';
 import { GEMINI_PARAMETERS, VERTEX_PARAMETERS } from './request.ts';
 import { INLINE } from './wire.ts';
 
-/** Polls an operation: creates nothing, whatever its verb. */
+/** The request that polls an operation. It creates nothing, whatever its method. */
 type OperationCall =
   | { readonly method: 'GET'; readonly path: string }
   | { readonly method: 'POST'; readonly path: string; readonly json: Json; readonly maySend: MaySend };
 
-/** Where Google's two services for Veo differ: paths, parameters and how a result is named. Nothing here asks anybody. */
+/** The differences between Google's two services for Veo: paths, parameters and names of results. Sends nothing itself. */
 export interface VeoService {
   readonly parameters: readonly ParameterRow[];
-  /** Parameters that every request carries. */
+  /** Parameters that are added to every request. */
   readonly fixed: Readonly<Record<string, Json>>;
-  /** Where a model takes requests, behind the base URL. */
+  /** The path for submissions to a model, after the base URL. */
   submitPath(model: string): string;
-  /** How to ask about an operation of this name. */
+  /** The request that polls the operation of this name. */
   operationCall(name: string): OperationCall;
   /** Where the bytes of a result are, and whether the account's credentials may go there. */
   place(uri: string): { readonly url: string; readonly authorised: boolean };
-  /** How a request names the finished video of an earlier task; undefined where it must bring the bytes. */
+  /** How a request names the finished video of an earlier task; undefined if the request must contain the bytes. */
   sourceVideo(source: SourceVideo): Json | undefined;
-  /** How long a result is kept from the submission on, milliseconds; undefined where nobody says. */
+  /** How long a result is kept, counted from the submission. Milliseconds; undefined if not documented. */
   readonly keptMs: number | undefined;
 }
 
@@ -31,7 +31,7 @@ export const GEMINI_URL = 'https://generativelanguage.googleapis.com';
 /** "Generated videos are stored on the server for 2 days" (Gemini API, Veo, limitations). Milliseconds. */
 const KEPT_MS = 2 * 24 * 3_600_000;
 
-/** Veo on the Gemini API. `base` is without the version. */
+/** Veo on the Gemini API. `base` has no version. */
 export function geminiService(base: string): VeoService {
   return {
     parameters: GEMINI_PARAMETERS,
@@ -40,7 +40,7 @@ export function geminiService(base: string): VeoService {
     submitPath: (model) => `/v1beta/models/${encodeURIComponent(model)}:predictLongRunning`,
     operationCall: (name) => ({ method: 'GET', path: `/v1beta/${name}` }),
     place(uri) {
-      // The key goes to the account's own base URL alone: files are asked for there by their name, as the SDK does.
+      // The key is sent only to the account's own base URL. So files are requested there by their name, as the SDK does.
       const [, file] = /\/files\/([\w-]+)(?::download)?(?:\?|$)/.exec(uri) ?? [];
       if (file === undefined) return { url: uri, authorised: new URL(uri).origin === new URL(base).origin };
       return { url: `${base}/v1beta/files/${file}:download?alt=media`, authorised: true };
@@ -51,7 +51,7 @@ export function geminiService(base: string): VeoService {
 
 export const STORAGE_URL = 'https://storage.googleapis.com';
 
-/** Where a location is served: the rules of `@google/genai` 3.3.0. */
+/** The address of a location, by the rules of `@google/genai` 3.3.0. */
 export function vertexUrl(location: string): string {
   if (location === 'global') return 'https://aiplatform.googleapis.com';
   if (location === 'us' || location === 'eu') return `https://aiplatform.${location}.rep.googleapis.com`;
@@ -61,9 +61,9 @@ export function vertexUrl(location: string): string {
 interface VertexParts {
   readonly project: string;
   readonly location: string;
-  /** `gs://bucket/folder` for results; without it they come inside the operation. */
+  /** `gs://bucket/folder` for results. Without it they come inside the operation. */
   readonly storageUri: string | undefined;
-  /** Of Cloud Storage. */
+  /** The base URL of Cloud Storage. */
   readonly storageUrl: string;
 }
 
@@ -73,7 +73,7 @@ export function vertexService({ project, location, storageUri, storageUrl }: Ver
   return {
     parameters: VERTEX_PARAMETERS,
     fixed: storageUri === undefined ? {} : { storageUri },
-    // In the operator's own bucket, or in an operation whose life nobody tells.
+    // Results are in the operator's own bucket, or in an operation whose lifetime is not documented.
     keptMs: undefined,
     submitPath: (model) => `${models}/${encodeURIComponent(model)}:predictLongRunning`,
     operationCall: (name) => ({

@@ -4,7 +4,7 @@ import { failureWords } from '../mapping/errorTable.ts';
 import { type Answer, UpstreamError } from '../provider.ts';
 import { codeName, FAILURES } from './errors.ts';
 
-/** What a result is called whose bytes stand in the operation itself: they are read out of it when they are fetched. */
+/** The reference of a result whose bytes are inside the operation. They are read from it when they are downloaded. */
 export const INLINE = 'inline';
 
 const text = z.string().optional().catch(undefined);
@@ -28,14 +28,14 @@ const Operation = z.object({
 });
 
 /**
- * What an operation says (google.longrunning.Operation; there is neither progress nor a difference between waiting and
- * running). `expiresAt`: until when the upstream keeps the video, milliseconds UTC.
+ * Reads an operation (google.longrunning.Operation). It has no progress and does not tell waiting from running. `expiresAt`: until
+ * when the upstream keeps the video, milliseconds UTC.
  */
 export function answerOf(operation: unknown, expiresAt: number | undefined, scrub: Scrub): Answer {
   const parsed = Operation.safeParse(operation);
   if (!parsed.success || (parsed.data.name === undefined && parsed.data.done === undefined)) {
     throw new UpstreamError('upstream_unavailable', {
-      detail: `an answer that is no operation: ${excerpt(JSON.stringify(operation) ?? 'nothing', scrub)}`,
+      detail: `an answer that is not an operation: ${excerpt(JSON.stringify(operation) ?? 'nothing', scrub)}`,
     });
   }
   const { done, error, response } = parsed.data;
@@ -59,7 +59,7 @@ export function succeeded(ref: string, expiresAt: number | undefined): Answer {
   return { state: 'succeeded', result: { ref, ...(expiresAt === undefined ? {} : { expiresAt }) } };
 }
 
-/** Done, and no video: the filters took it, and say so in a success. Google does not charge for it. */
+/** Done without a video. If the filters removed it, the success says so, and Google does not charge for it. */
 function withoutVideo({
   raiMediaFilteredCount: count = 0,
   raiMediaFilteredReasons: reasons = [],

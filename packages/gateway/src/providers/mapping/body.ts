@@ -1,6 +1,6 @@
 import type { VideoRequest } from '../../tasks/request.ts';
 
-/** JSON on its way upstream. */
+/** JSON that is sent upstream. */
 export type Json =
   | string
   | number
@@ -15,14 +15,14 @@ export type ParameterRow = {
     readonly from: F;
     /** Path in the body: `parameters.seed`. */
     readonly to: string;
-    /** The upstream's way to write the value; undefined leaves it out. */
+    /** Writes the value as the upstream wants it. Undefined leaves it out. */
     readonly as?: (value: NonNullable<VideoRequest[F]>, request: VideoRequest) => Json | undefined;
   };
 }[keyof VideoRequest];
 
 type Writable = { [name: string]: Json | undefined };
 
-/** Builds a body from a request by an upstream's parameter table; what a request does not have is left out. */
+/** Builds a body from a request by an upstream's parameter table. Parameters that the request does not have are left out. */
 export function bodyOf(
   rows: readonly ParameterRow[],
   request: VideoRequest,
@@ -38,14 +38,14 @@ export function bodyOf(
 function written(row: ParameterRow, request: VideoRequest): Json | undefined {
   const value = request[row.from];
   if (value === undefined) return undefined;
-  // The row's own type ties `as` to the field that `from` names.
+  // The type of the row guarantees that `as` takes the field that `from` names.
   const write = row.as as ((given: unknown, request: VideoRequest) => Json | undefined) | undefined;
   return write ? write(value, request) : (value as Json);
 }
 
 /**
- * A body with a caller's `provider_options` put over it, member by member. `reserved` are the top-level members that a
- * caller must not reach: the model that is paid for, the operator's callback.
+ * Merges a caller's `provider_options` into a body, member by member. A caller cannot set the top-level members in `reserved`,
+ * such as the model that is paid for or the operator's callback.
  */
 export function withOptions(
   body: Writable,

@@ -4,7 +4,7 @@ import { UpstreamError } from '../provider.ts';
 
 /** What an upstream said when it refused or failed. */
 export interface UpstreamRefusal {
-  /** HTTP status; undefined where the refusal stood in a task or inside a 200. */
+  /** HTTP status; undefined if the refusal came in a task or in a 200. */
   readonly status?: number;
   /** The upstream's own error code or word. */
   readonly code?: string;
@@ -13,8 +13,8 @@ export interface UpstreamRefusal {
 }
 
 /**
- * One row of an upstream's error table: which refusals it speaks of, and their reason. All members that are given must
- * match; the first row that matches counts.
+ * One row of an upstream's error table: the reason of the refusals that match. All given members must match. The first matching
+ * row counts.
  */
 export interface ErrorRow {
   readonly status?: number | readonly [from: number, to: number];
@@ -23,12 +23,12 @@ export interface ErrorRow {
   readonly reason: Reason;
 }
 
-/** The reason by an upstream's table; where that is silent, by what HTTP itself says of the status. */
+/** The reason by an upstream's table or, if no row matches, by the meaning of the status in HTTP. */
 export function reasonOf(table: readonly ErrorRow[], refusal: UpstreamRefusal): Reason {
   return [...table, ...HTTP_ERRORS].find((row) => matches(row, refusal))?.reason ?? 'upstream_failed';
 }
 
-/** RFC 9110, section 15: what any server means by these. */
+/** The meaning of statuses in RFC 9110, section 15. */
 const HTTP_ERRORS: readonly ErrorRow[] = [
   { status: 401, reason: 'auth_failed' },
   { status: 403, reason: 'auth_failed' },
@@ -39,12 +39,12 @@ const HTTP_ERRORS: readonly ErrorRow[] = [
   { status: [500, 599], reason: 'upstream_unavailable' },
 ];
 
-/** Reasons whose upstream words help a caller to do better; the others are the operator's business. */
+/** Reasons for which the upstream's message helps the caller. For the others it is only for the operator. */
 const TOLD_TO_CALLER: ReadonlySet<Reason> = new Set(['content_rejected', 'invalid_request']);
 
 /**
- * The error of a call that was answered with a refusal. A clear refusal of a submission means that nothing was made;
- * after a 5xx, 408 or 409 nobody can know.
+ * The error of a call that was refused. A clear refusal of a submission means that no job was created. After a 5xx, 408 or 409
+ * that is unknown.
  */
 export function refusalError(table: readonly ErrorRow[], refusal: UpstreamRefusal): UpstreamError {
   const { status = 500, code, message = '', retryAfterMs } = refusal;
@@ -59,7 +59,7 @@ export function refusalError(table: readonly ErrorRow[], refusal: UpstreamRefusa
   });
 }
 
-/** What a caller is told of a task that failed upstream, and what the operator is. */
+/** The message for the caller and the detail for the operator about a task that failed upstream. */
 export function failureWords(
   table: readonly ErrorRow[],
   refusal: UpstreamRefusal,

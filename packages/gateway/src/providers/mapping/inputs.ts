@@ -3,8 +3,8 @@ import type { InputRef } from '../../tasks/request.ts';
 import { InputGone, type Job, UpstreamError } from '../provider.ts';
 
 /**
- * The bytes of an input image. A storage that is away says nothing against the upstream or the request: nothing was sent, and
- * the engine tries again. Only an image that is gone ends the task.
+ * Reads an input image. If the storage is unavailable, nothing was sent and the engine tries again: neither the upstream nor the
+ * request is at fault. Only a deleted image ends the task.
  */
 export async function readInput(job: Pick<Job, 'openInput'>, input: InputRef): Promise<Buffer> {
   try {

@@ -1,12 +1,12 @@
 import type { Log } from '../../observability/log.ts';
 
-/** What an upstream's status word means to us. */
+/** The meaning of an upstream's status word. */
 export type Meaning = 'queued' | 'in_progress' | 'succeeded' | 'failed' | 'cancelled' | 'expired' | 'missing';
 
-/** An upstream's whole vocabulary, word by word. */
+/** All status words of an upstream. */
 export type StatusTable = Readonly<Record<string, Meaning>>;
 
-/** What a status word means. A word that is not in the table means "still running": only a documented end is an end. */
+/** Reads status words. A word that is not in the table means "still running", because only a documented end is an end. */
 export function createStatusReader(
   table: StatusTable,
   log: Pick<Log, 'warn'>,

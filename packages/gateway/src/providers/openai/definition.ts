@@ -22,19 +22,19 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
   schema: (secret) =>
     z
       .strictObject({
-        /** Required, except for a server of one's own that asks for none. */
+        /** Required, except for a `compatible` server that needs no key. */
         api_key: secret.optional(),
-        /** Up to and without `/videos`. Default: OpenAI itself. */
+        /** The part before `/videos`. Default: OpenAI itself. */
         base_url: baseUrl.optional(),
-        /** Default: by the host of `base_url`. */
+        /** Default: derived from the host of `base_url`. */
         flavour: z.enum(FLAVOUR_IDS).optional(),
         organization: z.string().optional(),
         project: z.string().optional(),
-        /** Of the project's webhook (`whsec_…`) that points to this account's callback address. */
+        /** The secret (`whsec_…`) of the project's webhook that points to this account's callback address. */
         webhook_secret: secret.optional(),
         /** Whether the upstream's copy of a video is deleted once the gateway has its own. */
         delete_after_collect: z.boolean().default(false),
-        /** For servers that take a request without an image as JSON alone (SGLang Diffusion). */
+        /** For servers that take a request without an image only as JSON (SGLang Diffusion). */
         json_create: z.boolean().default(false),
         ...COMMON_ACCOUNT,
       })

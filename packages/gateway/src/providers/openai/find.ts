@@ -7,28 +7,28 @@ import type { VideoResource } from './wire.ts';
 /** A page of the upstream's list, newest first. */
 export interface ListPage {
   readonly videos: readonly VideoResource[];
-  /** Whether there are pages behind it; servers without pages do not say. */
+  /** Whether more pages follow. Servers without pages do not tell. */
   readonly more: boolean | undefined;
   /** When the upstream answered, by its own clock. */
   readonly listedAt: number | undefined;
 }
 
-/** Jobs of a busy account since the intent: beyond so many pages nobody can tell. */
+/** The most pages that are read back to the intent. If a busy account has more jobs since then, the outcome stays unknown. */
 const MAX_PAGES = 50;
-/** `created_at` is cut to whole seconds. Milliseconds. */
+/** `created_at` has whole seconds. Milliseconds. */
 const ROUNDING_MS = 1_000;
 
-/** Reads the list back past the intent of a lost submission. `page`: the one behind the job of this id; the first without one. */
+/** Reads the list back past the intent of a lost submission. `page` reads the page behind the job of this id, or the first page. */
 export async function readList(
   lost: UnknownSubmission,
   page: (after: string | undefined) => Promise<ListPage>,
 ): Promise<Listing> {
   const candidates: Candidate[] = [];
-  /** Not every server that speaks the protocol sorts: only a list that runs backwards can be read "past" something. */
+  /** Whether the list is sorted by time, newest first. Not every server sorts, and only a sorted list can be read past a time. */
   let isBackwards = true;
   let oldest = Number.POSITIVE_INFINITY;
   let after: string | undefined;
-  /** Of the first page: a job made since is not in it. */
+  /** When the first page was answered. Jobs made since then are not in the list. */
   let listedAt: number | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const { videos, more, ...answer } = await page(after);
@@ -50,11 +50,11 @@ export async function readList(
   return { candidates, listedAt, completeSince: undefined, tellsAll: true };
 }
 
-/** `near`: nothing speaks against it, but the prompt, which alone speaks for it, is missing, or not quite ours. */
+/** `near`: nothing contradicts the match, but only an equal prompt would prove it, and the prompt is missing or slightly different. */
 function likenessOf(video: VideoResource, { request, upstreamModel }: UnknownSubmission): PromptMatch {
   const { source } = request;
   const differs =
-    // A job from a source has the model, the size and (remixed) the seconds of that, and is known by its prompt.
+    // A job with a source has the model, the size and (for a remix) the seconds of its source, so only its prompt is compared.
     (!source &&
       ((video.model != null && !isModel(video.model, upstreamModel)) ||
         (video.seconds != null && Number(video.seconds) !== request.duration) ||
@@ -64,7 +64,7 @@ function likenessOf(video: VideoResource, { request, upstreamModel }: UnknownSub
   return video.prompt == null ? 'near' : matchPrompt(request.prompt, video.prompt);
 }
 
-/** A job may tell the dated name of its model: `sora-2-2025-10-06` for `sora-2`. */
+/** A job may report its model by a dated name: `sora-2-2025-10-06` for `sora-2`. */
 const isModel = (told: string, asked: string): boolean =>
   told === asked ||
   (told.startsWith(`${asked}-`) && /^\d{4}-\d{2}-\d{2}$/.test(told.slice(asked.length + 1)));

@@ -1,18 +1,18 @@
 import type { AccountLimits } from '../account.ts';
 import type { Abilities } from '../provider.ts';
 
-/** The services that speak the Videos protocol, by how they differ. */
+/** The kinds of services that speak the Videos protocol. */
 export const FLAVOUR_IDS = ['openai', 'azure', 'compatible'] as const;
 export type FlavourId = (typeof FLAVOUR_IDS)[number];
 
 export interface Flavour {
-  /** Where the service is unless an account says otherwise. */
+  /** The service's address, unless an account sets another. */
   readonly baseUrl?: string;
-  /** What follows a base URL that is a bare origin. */
+  /** Appended to a base URL that is a bare origin. */
   readonly path?: string;
-  /** The service's own hosts; another host is somebody else who speaks the same. */
+  /** The service's own hosts. Another host belongs to someone else who speaks the same protocol. */
   readonly hosts?: RegExp;
-  /** From when on the service's own hosts no longer have the models that the catalogue calls retired. Milliseconds UTC. */
+  /** When the service's own hosts stopped serving the models that the catalogue marks as retired. Milliseconds UTC. */
   readonly retiredFrom: number;
   /** The header that carries the key. */
   readonly keyHeader: (key: string) => Readonly<Record<string, string>>;
@@ -41,12 +41,12 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     baseUrl: 'https://api.openai.com/v1',
     // Regional hosts (eu.api.openai.com) are the same service.
     hosts: /(^|\.)api\.openai\.com$/,
-    // OpenAI, "Deprecations": the Videos API and its models ended on that day.
+    // OpenAI, "Deprecations": the end of the Videos API and its models.
     retiredFrom: Date.parse('2026-09-24'),
     keyHeader: bearer,
     abilities: ABILITIES,
     limits: {
-      // Jobs at a time are not documented: as many as the starts of a minute make in the four minutes a job takes.
+      // Jobs at a time are not documented. A job takes about four minutes, which at 25 starts a minute makes 100 jobs.
       inFlight: 100,
       // Model page of sora-2: 25 requests a minute in usage tier 1.
       startsPerMinute: 25,
@@ -75,9 +75,9 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
   compatible: {
     retiredFrom: Number.POSITIVE_INFINITY,
     keyHeader: bearer,
-    // vLLM-Omni, "Videos API": DELETE aborts the job; SGLang Diffusion forgets it.
+    // vLLM-Omni, "Videos API": DELETE aborts the job. SGLang Diffusion forgets it.
     abilities: { ...ABILITIES, cancel: 'any' },
-    // A server of one's own queues by itself and answers at once: few jobs, asked about often.
+    // A self-hosted server queues jobs itself and answers quickly, so it gets few jobs and frequent polls.
     limits: {
       inFlight: 8,
       startsPerMinute: 600,
@@ -88,14 +88,14 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
   },
 };
 
-/** Which service is at an address, where the account does not say. */
+/** The kind of service at an address, for accounts that do not set it. */
 export function flavourAt(baseUrl: string | undefined): FlavourId {
   if (baseUrl === undefined) return 'openai';
   const { hostname } = new URL(baseUrl);
   return FLAVOUR_IDS.find((id) => FLAVOURS[id].hosts?.test(hostname)) ?? 'compatible';
 }
 
-/** Whether the models that the catalogue calls retired are gone at this address. `now` in milliseconds UTC. */
+/** Whether this address no longer serves the models that the catalogue marks as retired. `now` in milliseconds UTC. */
 export function hasRetired({ hosts, retiredFrom }: Flavour, baseUrl: string, now: number): boolean {
   return (hosts?.test(new URL(baseUrl).hostname) ?? false) && now >= retiredFrom;
 }

@@ -5,8 +5,8 @@ import { readInput } from '../mapping/inputs.ts';
 import { type Job, UpstreamError } from '../provider.ts';
 
 /**
- * openapi.yaml, CreateVideoMultipartBody: `seconds` is text. `negative_prompt` and `seed` are vLLM-Omni's and SGLang's, and
- * in a request only where the catalogue says that the model takes them.
+ * openapi.yaml, CreateVideoMultipartBody: `seconds` is text. `negative_prompt` and `seed` belong to vLLM-Omni and SGLang. A
+ * request has them only if the catalogue says that the model takes them.
  */
 const PARAMETERS: readonly ParameterRow[] = [
   { from: 'prompt', to: 'prompt' },
@@ -16,7 +16,7 @@ const PARAMETERS: readonly ParameterRow[] = [
   { from: 'seed', to: 'seed' },
 ];
 
-/** What starts from a video that is there, and the parameters that it takes beside `video` (openapi.yaml, …RemixBody, …EditBody, …ExtendBody). */
+/** Operations on an existing video, with their parameters besides `video` (openapi.yaml, …RemixBody, …EditBody, …ExtendBody). */
 const OPERATIONS = {
   remix: ['prompt'],
   edit: ['prompt'],
@@ -24,10 +24,10 @@ const OPERATIONS = {
 } as const;
 type Operation = keyof typeof OPERATIONS;
 
-/** The member of `provider_options` that chooses among them; ours, never sent. */
+/** The member of `provider_options` that chooses the operation. It is the gateway's own and never sent. */
 const OPERATION_OPTION = 'operation';
 
-/** What a caller's `provider_options` must not reach: what is paid for, what was checked already, and the member that is ours. */
+/** Members that `provider_options` cannot set: what is paid for, what was checked already, and the gateway's own member. */
 const RESERVED: readonly string[] = [
   'model',
   'prompt',
@@ -38,14 +38,14 @@ const RESERVED: readonly string[] = [
   OPERATION_OPTION,
 ];
 
-/** What is sent to make a job; `send` makes it. */
+/** The request that creates a job. `send` sends it. */
 export interface Creation {
   send(client: OpenAI, options: OpenAI.RequestOptions): Promise<unknown>;
 }
 
 /**
- * Reads what a job needs and decides on the endpoint. `json`: a request without an image goes as JSON, for servers that take
- * multipart with an image alone. Throws `UpstreamError`; nothing has been sent then.
+ * Reads the inputs of a job and chooses the endpoint. `json`: a request without an image is sent as JSON, for servers that take
+ * multipart only with an image. If this throws `UpstreamError`, nothing was sent.
  */
 export async function creationOf(job: Job, json: boolean): Promise<Creation> {
   const { request } = job;
@@ -80,7 +80,7 @@ function fromSource(request: VideoRequest, id: string, operation: Operation): Cr
   const taken = PARAMETERS.filter(({ to }) => fields.includes(to));
   const body = withOptions(bodyOf(taken, request), request.providerOptions, RESERVED);
   const withVideo = { ...body, video: { id } };
-  // As above, and the tables hold what each of the three requires.
+  // As above. `OPERATIONS` has the parameters that each of the three requires.
   const params = {
     remix: (client: OpenAI, options: OpenAI.RequestOptions) =>
       client.videos.remix(id, body as unknown as OpenAI.VideoRemixParams, options),
@@ -92,7 +92,7 @@ function fromSource(request: VideoRequest, id: string, operation: Operation): Cr
   return { send: params[operation] };
 }
 
-/** Undefined for a video from nothing. */
+/** Undefined for a video without a source. */
 function operationOf({ source, providerOptions }: VideoRequest): Operation | undefined {
   const wanted = providerOptions?.[OPERATION_OPTION];
   if (source === undefined && wanted === undefined) return undefined;

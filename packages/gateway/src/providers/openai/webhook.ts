@@ -2,10 +2,10 @@ import type OpenAI from 'openai';
 import { z } from 'zod';
 import type { Callback } from '../provider.ts';
 
-/** OpenAI, "Webhooks": `video.completed`, `video.failed`. A project's other events come to the same address. */
+/** OpenAI, "Webhooks": `video.completed`, `video.failed`. The project's other events arrive at the same address. */
 const VideoEvent = z.object({ type: z.string().startsWith('video.'), data: z.object({ id: z.string() }) });
 
-/** The job that a webhook is about; none for other events. Throws where the signature is not of this secret, or too old. */
+/** The job that a webhook is about; none for other events. Throws if the signature was not made with this secret, or is too old. */
 export async function readWebhook(
   client: OpenAI,
   { headers, rawBody }: Callback,

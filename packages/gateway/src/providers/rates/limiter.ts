@@ -3,35 +3,34 @@ import { UpstreamError } from '../provider.ts';
 import { createRateSchedule } from './schedule.ts';
 import type { RateShare } from './share.ts';
 
-/** Keeps calls within a rate that an upstream allows. */
+/** Keeps calls within the rate that an upstream allows. */
 export interface RateLimiter {
-  /** Whether so many calls may go now; they are counted then. */
+  /** Returns whether so many calls may go now. If so, they are counted. */
   take(calls?: number): boolean;
   /**
-   * Resolves when the next call may go, which is counted at once. Throws `UpstreamError` when the signal comes before: nothing
-   * was sent.
+   * Resolves when the next call may go, and counts it. Throws `UpstreamError` with `created: 'no'` if the signal aborts first.
    */
   turn(signal: AbortSignal): Promise<void>;
 }
 
 interface Rate {
   readonly perSecond: number;
-  /** How many may go at once after a rest; the others are spaced out evenly. */
+  /** How many calls may go at once after a pause. Further calls are spaced evenly. */
   readonly burst: number;
-  /** This node's part of the rate; all of it by default. */
+  /** This node's part of the rate. All of it by default. */
   readonly share?: RateShare | undefined;
-  /** The rate is too low to be divided: nodes take turns, so that two never call at the same time. */
+  /** The rate is too low to be divided, so nodes take turns and never call at the same time. */
   readonly undivided?: boolean;
 }
 
-/** How long a turn is waited for without looking whether this node's part has grown. Milliseconds. */
+/** How long a call waits before it looks whether this node's part has grown. Milliseconds. */
 const LOOK_MS = 250;
 
 /** The clock of a rate limiter. */
 export interface RateLimiterTime {
-  /** Milliseconds; never goes back: a clock that is set must neither open a limit nor close it. */
+  /** Milliseconds on a monotonic clock, so that setting the wall clock does not change the limit. */
   now(): number;
-  /** Waits so many milliseconds; throws when the signal comes before. */
+  /** Waits so many milliseconds. Rejects if the signal aborts first. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -59,7 +58,7 @@ export function createRateLimiter(
     return true;
   }
 
-  /** Lets those who wait go one by one, in the order of coming. */
+  /** Lets waiting calls go one by one, in the order in which they came. */
   async function wake(): Promise<void> {
     if (waking) return;
     waking = true;
@@ -73,7 +72,7 @@ export function createRateLimiter(
         () => false,
       );
       const [go] = waiting;
-      // Given up by all: somebody who came since has their own time to wait.
+      // All waiting calls gave up. A call that came since then waits for its own time.
       if (!waited || !go || slice) continue;
       waiting.delete(go);
       schedule.reserve(at);
@@ -92,7 +91,7 @@ export function createRateLimiter(
           signal.removeEventListener('abort', giveUp);
           resolve();
         };
-        // A turn that is given up is nobody's: it must not be lost to those behind.
+        // The turn of a call that gave up goes to the next waiting call.
         const giveUp = () => {
           waiting.delete(go);
           if (waiting.size === 0) nobodyWaits.abort();
@@ -113,7 +112,7 @@ const givenUp = (cause: unknown): UpstreamError =>
     cause,
   });
 
-/** Throws where the signal comes before. */
+/** Rejects if the signal aborts first. */
 async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
   // A timer may fire a millisecond early.
   await sleep(Math.ceil(Math.max(0, ms)) + 1, undefined, { signal });

@@ -1,27 +1,27 @@
-/** Counts calls within a rate, of which one node may have a changing part. */
+/** Spaces calls within a rate. A node may have a part of the rate, and the part may change. */
 export interface RateSchedule {
   /**
-   * When the last of the next `calls` may go (of one by default), in the past if it could have gone already; infinitely late
-   * while there is no part at all.
+   * The earliest time for the last of the next `calls` (one by default). It is in the past if the call could have gone already,
+   * and infinite while this node has no part of the rate.
    */
   earliest(calls?: number): number;
-  /** Counts `calls` of which the first goes at `from`, which is no earlier than `earliest()`. */
+  /** Records `calls`, the first of them at `from`, which is no earlier than `earliest()`. */
   reserve(from: number, calls?: number): void;
 }
 
 export interface RateScheduleOptions {
   readonly perSecond: number;
-  /** How many may go at once after a rest; the others are spaced out evenly. */
+  /** How many calls may go at once after a pause. Further calls are spaced evenly. */
   readonly burst: number;
   /** Milliseconds. */
   readonly now: () => number;
-  /** This node's part of the rate at the moment: 0 … 1. All of it by default. */
+  /** This node's current part of the rate: 0 … 1. All of it by default. */
   readonly share?: (() => number) | undefined;
 }
 
 /**
- * What was saved stays saved when the part changes, as far as the new part may save, and what was spent stays spent: a part that
- * comes and goes never lets a burst through. One call may always be saved: a small part is slow, not nothing.
+ * When the part changes, saved calls stay saved, up to the burst of the new part, and spent calls stay spent. So a part that comes
+ * and goes never lets a burst through. At least one call can always be saved, so a small part is slow but not zero.
  */
 export function createRateSchedule({
   perSecond,
@@ -31,9 +31,9 @@ export function createRateSchedule({
 }: RateScheduleOptions): RateSchedule {
   const part = (): number => Math.min(1, Math.max(0, share()));
   let held = part();
-  // Counted as a time: what is saved is how far it lies in the past.
+  // Saved calls are counted as time: the further this lies in the past, the more calls are saved.
   let nextAt = Number.NEGATIVE_INFINITY;
-  /** Calls saved while there is no part; who begins has not called yet. */
+  /** Calls saved while this node has no part. At the start no call has been made, so all are saved. */
   let idle = burst;
   const every = (): number => 1000 / (perSecond * held);
   const most = (): number => Math.max(1, burst * held);

@@ -3,8 +3,8 @@ export interface RateShare {
   /** 0 … 1. */
   rate(): number;
   /**
-   * Where an upstream allows so few calls that parts of them are no use: they go in turns of `everyMs`, each of one node. How
-   * long until the first of this node's that is no sooner than in `afterMs`; milliseconds, both from now.
+   * For upstreams that allow too few calls to divide them. Instead nodes take turns of `everyMs`. Returns the time until this
+   * node's first turn that begins no sooner than `afterMs` from now. Milliseconds.
    */
   turnIn(everyMs: number, afterMs: number): number;
 }

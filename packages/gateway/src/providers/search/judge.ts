@@ -3,19 +3,19 @@ import type { FindOutcome, UnknownSubmission } from '../provider.ts';
 import { Absent } from './absent.ts';
 
 /**
- * What an upstream's list says about a lost submission. Adapters read lists; whether the submission was found, was never made, or
- * cannot be told, is decided by `judge` alone. All times are of the upstream's own clock, milliseconds UTC.
+ * What an upstream's list says about a lost submission. Adapters only read lists. `judge` decides whether the submission was
+ * found, was never made, or cannot be told. All times are milliseconds UTC by the upstream's own clock.
  */
 export interface Listing {
   /** Jobs that may be the lost one. */
   readonly candidates: readonly Candidate[];
-  /** When the upstream answered; undefined where it does not tell. */
+  /** When the upstream answered; undefined if it does not tell. */
   readonly listedAt: number | undefined;
-  /** The candidates are of all jobs that were made since; undefined where the list may leave out jobs of any age. */
+  /** The list has all jobs that were made since then. Undefined if it may leave out jobs of any age. */
   readonly completeSince: number | undefined;
-  /** Whether a candidate that is `same` agrees in all that was asked for, so that of several any will do. */
+  /** Whether a candidate that is `same` matches the whole request. Then any of several such candidates will do. */
   readonly tellsAll: boolean;
-  /** How much older than the intent the clocks may make the lost job, where what it is known by leaves room. Milliseconds. */
+  /** How much older than the intent the lost job may appear, for lists whose jobs have other traits to tell them by. Milliseconds. */
   readonly slackMs?: number;
 }
 
@@ -25,18 +25,18 @@ export interface Candidate {
   readonly likeness: PromptMatch;
 }
 
-/** Clocks tell whole seconds, the header and the list each their own. Milliseconds. */
+/** The header and the list each round the time to whole seconds. Milliseconds. */
 const ROUNDING_MS = 2_000;
-/** A job that looks like the lost one may be it, even if the clocks say that it is older by this much. Milliseconds. */
+/** A similar job may be the lost one even if the clocks make it older by this much. Milliseconds. */
 export const DOUBT_MS = 60_000;
-/** A request on its way, or one that a server is still busy with, may show in the list only later. Milliseconds. */
+/** A job may appear in the list this late: its request may be under way, or the server still busy with it. Milliseconds. */
 export const SETTLED_MS = 90_000;
-/** How far our idea of the upstream's clock may be off where it was not read at the intent. Milliseconds. */
+/** How far this node's clock may differ from the upstream's, if the latter was not read at the intent. Milliseconds. */
 const GUESS_MS = 15 * 60_000;
 
 const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
 
-/** What became of a lost submission, as far as a list can tell. */
+/** Decides what became of a lost submission, as far as a list can tell. */
 export async function judge(listing: Listing, lost: UnknownSubmission): Promise<FindOutcome> {
   const intent = intentThere(lost, listing.listedAt);
   const { same, doubtful } = await sorted(listing, lost, intent);
@@ -48,7 +48,7 @@ export async function judge(listing: Listing, lost: UnknownSubmission): Promise<
   return new Absent();
 }
 
-/** Candidates that nobody of ours has: those that are the lost job, and whether any other may be it. */
+/** Sorts the candidates that belong to no attempt: those that are the lost job, and whether another one may be it. */
 async function sorted(
   { candidates, slackMs = ROUNDING_MS }: Listing,
   lost: UnknownSubmission,
@@ -68,7 +68,7 @@ async function sorted(
   return { same, doubtful };
 }
 
-/** Whether the job would be among the candidates by now, had it been made. */
+/** Whether the lost job, if it existed, would be among the candidates by now. */
 function isComplete(
   { listedAt, completeSince }: Listing,
   intent: number | undefined,
@@ -80,8 +80,8 @@ function isComplete(
 }
 
 /**
- * When the submission was intended, by the upstream's clock: as it was known then, or as the time that has passed here since puts
- * it. Never by the difference of two wall clocks, each of which may have been set meanwhile. The earlier one counts.
+ * When the submission was intended, by the upstream's clock: as it was read then, or computed from the time that has passed on
+ * this node since then. The earlier one counts. Two wall clocks are never compared, because either may have been set meanwhile.
  */
 function intentThere(
   { intendedThereAt, sinceIntent }: UnknownSubmission,
@@ -92,10 +92,10 @@ function intentThere(
   return Math.min(intendedThereAt, measured);
 }
 
-/** Good enough to choose what to read, and no proof of anything: our own wall clock, where the upstream's was not known. */
+/** Good enough to choose what to read, but no proof: falls back to this node's wall clock if the upstream's was not known. */
 export const guessedIntent = (lost: UnknownSubmission, listedAt?: number): number =>
   intentThere(lost, listedAt) ?? lost.intendedAt;
 
-/** For upstreams that name a job by the attempt's own key: what is not there under it was never made. */
+/** For upstreams that name a job by the key of the attempt: a job that is not found under the key was never made. */
 export const lookedUp = (upstreamId: string | undefined): FindOutcome =>
   upstreamId === undefined ? new Absent() : { found: true, upstreamId, isCertain: true };

@@ -1,12 +1,12 @@
 import type { RateLimiterTime } from '../rates/limiter.ts';
 
-/** One answer for everybody who asks the same within a while. */
+/** Shares one answer among calls that ask the same within a short time. */
 export interface SharedAnswers<T> {
-  /** What `ask` gives, or gave less than the freshness ago to somebody who asked under the same key. Failures are not kept. */
+  /** Returns a fresh answer to the same key, or calls `ask`. Failures are not shared with later calls. */
   of(key: string, ask: () => Promise<T>): Promise<T>;
 }
 
-/** Shares answers for `freshMs` milliseconds from when they were asked for. */
+/** Shares answers for `freshMs` milliseconds, counted from when they were requested. */
 export function createSharedAnswers<T>(
   freshMs: number,
   now: RateLimiterTime['now'] = () => performance.now(),

@@ -35,5 +35,5 @@ it('upstreams are still polled after previews beside them have ended', async () 
 
   simulators.finishAll();
   for (const id of paid) await eventually(() => is(id, 'succeeded'));
-  expect(gateway.log.join('')).not.toContain('may no longer speak');
+  expect(gateway.log.join('')).not.toContain('may no longer act for its tasks');
 });

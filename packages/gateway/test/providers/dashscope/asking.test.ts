@@ -103,7 +103,7 @@ describe('asking about many tasks', () => {
 
 describe('the allowance of the account', () => {
   it('is kept by all kinds of question together', async () => {
-    const { simulators, provider } = await simulated({ questionsPerSecond: 50 });
+    const { simulators, provider } = await simulated({ pollsPerSecond: 50 });
     const handles = await started(provider, many(6, '[instant]'));
     simulators.ledger.reset();
     const begin = Date.now();

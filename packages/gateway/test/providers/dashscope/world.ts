@@ -15,12 +15,12 @@ export const KEY = 'sk-of-the-operator';
 /** What a provider is opened with where a test says nothing else; simulated time makes the pace of questions needless. */
 export function providerAt(
   baseUrl: string,
-  changes: { apiKey?: string; questionsPerSecond?: number; openHttp?: OpenHttp } = {},
+  changes: { apiKey?: string; pollsPerSecond?: number; openHttp?: OpenHttp } = {},
 ): Provider {
   return createDashscopeProvider({
     baseUrl,
     apiKey: KEY,
-    questionsPerSecond: 10_000,
+    pollsPerSecond: 10_000,
     log: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
     openHttp: openHttpWhile(),
@@ -30,7 +30,7 @@ export function providerAt(
 
 /** A provider over the simulator, both ended with the test. */
 export async function simulated(
-  options: { settings?: Record<string, unknown>; limits?: boolean; questionsPerSecond?: number } = {},
+  options: { settings?: Record<string, unknown>; limits?: boolean; pollsPerSecond?: number } = {},
 ): Promise<{ simulators: Simulators; provider: Provider; reopen: () => Provider }> {
   const { settings = {}, limits = false, ...changes } = options;
   const simulators = await startSimulators({

@@ -9,20 +9,20 @@ export const FAL: PackageRow = {
   load: () => import('@ai-sdk/fal'),
   factory: 'createFal',
   keyOption: 'apiKey',
-  // Its own base URL is for images alone; videos always go to this address.
+  // The package's own base URL is only for images. Videos always go to this address.
   baseUrlOption: undefined,
   baseUrl: 'https://queue.fal.run',
   environment: { keys: ['FAL_API_KEY', 'FAL_KEY'], baseUrl: 'FAL_QUEUE_URL' },
   optionsName: 'fal',
   parameters: [
     { from: 'prompt', to: 'prompt' },
-    // The package writes "8s", which is how the models of our catalogue want it.
+    // The package writes "8s", as the models of the catalogue expect it.
     { from: 'duration', to: 'duration' },
     { from: 'aspectRatio', to: 'aspectRatio' },
     { from: 'resolution', to: 'providerOptions.fal.resolution' },
     { from: 'generateAudio', to: 'providerOptions.fal.generate_audio' },
     { from: 'negativePrompt', to: 'providerOptions.fal.negativePrompt' },
-    // The package's own seed drops a 0.
+    // The package's own seed option drops a seed of 0.
     { from: 'seed', to: 'providerOptions.fal.seed' },
   ],
   images: ['image'],
@@ -35,7 +35,7 @@ export const FAL: PackageRow = {
   ],
   isVerdict,
   limits: {
-    // "New accounts start at 2 concurrent requests", up to 40 with credits; those beyond wait in fal's own queue.
+    // "New accounts start at 2 concurrent requests", up to 40 with credits. Further ones wait in fal's own queue.
     inFlight: 40,
     startsPerMinute: 600,
     asksPerSecond: 10,
@@ -45,8 +45,8 @@ export const FAL: PackageRow = {
 };
 
 /**
- * The package takes whatever is not 2xx for a failed job. It is one where the body names the error in fal's own words:
- * a list of model errors, or the type of a request error. A 429, 503 or 404 without them is trouble on the way.
+ * The package reports every answer that is not 2xx as a failed job. The job has failed only if the body names one of fal's own
+ * errors: a list of model errors, or the type of a request error. A 429, 503 or 404 without them is a failed poll.
  */
 function isVerdict(body: unknown): boolean {
   return isObject(body) && (Array.isArray(body.detail) || typeof body.error_type === 'string');

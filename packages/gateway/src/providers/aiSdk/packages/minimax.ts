@@ -1,7 +1,7 @@
 import type { Resolution } from '../../../tasks/request.ts';
 import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
 
-/** MiniMax's tiers nearest to the words of our API; "2K" is 2560x1440 in 16:9. */
+/** MiniMax's tiers nearest to the resolutions of the gateway's API. "2K" is 2560x1440 in 16:9. */
 const TIERS: Partial<Record<Resolution, string>> = { '480p': '480P', '720p': '768P', '1080p': '2K' };
 
 /** MiniMax, "Video generation v2" and "Rate limits"; @ai-sdk/minimax, minimax-video-model.ts for what is sent on. */
@@ -19,14 +19,14 @@ export const MINIMAX: PackageRow = {
   parameters: [
     { from: 'prompt', to: 'prompt' },
     { from: 'duration', to: 'duration' },
-    // "Ignored with first and last frames": the video takes the shape of the frame.
+    // "Ignored with first and last frames": the video takes the ratio of the frame.
     { from: 'aspectRatio', to: 'aspectRatio', as: (ratio, { image }) => (image ? undefined : ratio) },
     { from: 'resolution', to: 'providerOptions.minimax.resolution', as: (resolution) => TIERS[resolution] },
     { from: 'watermark', to: 'providerOptions.minimax.aigcWatermark' },
   ],
   images: ['image', 'lastFrame', 'referenceImages'],
   reserved: COMMON_RESERVED,
-  // Error codes stand in brackets at the end of a message: "insufficient balance (1008)".
+  // Error codes are in brackets at the end of a message: "insufficient balance (1008)".
   errors: [
     { message: /\((?:1026|1027)\)/, reason: 'content_rejected' },
     { message: /\((?:1004|2049)\)/, reason: 'auth_failed' },
@@ -38,7 +38,7 @@ export const MINIMAX: PackageRow = {
   ],
   reports: { state: 'task.status', queued: ['queued'] },
   limits: {
-    // "Video generation: 5 RPM", stated for the models before H3 and not for H3 itself; ten seconds between polls.
+    // "Video generation: 5 RPM", stated for the models before H3 but not for H3 itself. Ten seconds between polls.
     inFlight: 20,
     startsPerMinute: 5,
     asksPerSecond: 5,

@@ -13,8 +13,8 @@ export const REPLICATE: PackageRow = {
   baseUrl: 'https://api.replicate.com/v1',
   environment: { keys: ['REPLICATE_API_TOKEN'], baseUrl: 'REPLICATE_BASE_URL' },
   optionsName: 'replicate',
-  // What models call their inputs differs: these are the commonest names. Other members of providerOptions go into
-  // `input` as they are; `seed` among them, since the package drops a seed of 0.
+  // Models name their inputs differently. These are the most common names. Other members of providerOptions go into `input`
+  // unchanged. `seed` is one of them, because the package's own option drops a seed of 0.
   parameters: [
     { from: 'prompt', to: 'prompt' },
     { from: 'duration', to: 'duration' },
@@ -37,7 +37,7 @@ export const REPLICATE: PackageRow = {
   ],
   errors: [
     { status: 402, reason: 'quota_exhausted' },
-    // "E005": the model's own filter; others say it in words, see the common table.
+    // "E005": the model's own filter. Other filters are recognised by their message, see `COMMON_ERRORS`.
     { message: /\(E005\)/, reason: 'content_rejected' },
     { message: /\(E\d{3,4}\)/, reason: 'upstream_failed' },
   ],
@@ -54,8 +54,8 @@ export const REPLICATE: PackageRow = {
 };
 
 /**
- * The package reads an output of one text and five states; models answer with a list as well ("type depends on the
- * model"), and a prediction that met its deadline before it began is `aborted`.
+ * The package reads an output that is one text, and five states. But a model may answer with a list ("type depends on the model"),
+ * and a prediction that reached its deadline before it began is `aborted`.
  */
 function repair(body: unknown): unknown {
   if (!isObject(body)) return body;

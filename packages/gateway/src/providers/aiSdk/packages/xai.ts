@@ -16,12 +16,12 @@ export const XAI: PackageRow = {
     { from: 'prompt', to: 'prompt' },
     { from: 'duration', to: 'duration' },
     { from: 'aspectRatio', to: 'aspectRatio' },
-    // The package turns pixels into these words for 16:9 alone.
+    // The package translates pixels into these words only for 16:9.
     { from: 'resolution', to: 'providerOptions.xai.resolution' },
     { from: 'generateAudio', to: 'generateAudio' },
   ],
   images: ['image', 'lastFrame', 'referenceImages'],
-  // Edits and extensions are other operations with other prices; storage would publish the result elsewhere.
+  // Edits and extensions are other operations with other prices. Storage options would publish the result elsewhere.
   reserved: [...COMMON_RESERVED, 'mode', 'videoUrl', 'storageOptions', 'storage_options', 'video', 'output'],
   errors: [
     // xAI answers a wrong key with 400 "Incorrect API key provided".
@@ -31,7 +31,7 @@ export const XAI: PackageRow = {
   // "GET /v1/videos/{request_id}": 202 with `status: pending` and `progress` while it runs.
   reports: { progress: 'progress' },
   limits: {
-    // xAI tells limits on the page of a team's own models alone; 60 a minute is what others report for video.
+    // xAI shows limits only on the page of a team's own models. Others report 60 a minute for video.
     inFlight: 20,
     startsPerMinute: 60,
     asksPerSecond: 5,
