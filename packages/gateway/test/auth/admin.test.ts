@@ -17,7 +17,7 @@ const make = (body: unknown, key = KEY) =>
   });
 
 describe('the admin endpoint', () => {
-  it('makes keys that expire', async () => {
+  it('creates keys that expire', async () => {
     const { status, body, headers } = await make({ name: 'guest', expires_in: 60 });
     expect(status).toBe(201);
     expect(headers.get('cache-control')).toBe('no-store');
@@ -28,14 +28,14 @@ describe('the admin endpoint', () => {
     expect([refused.status, refused.body.error.message]).toEqual([401, expect.stringContaining('expired')]);
   });
 
-  it('makes keys of the scopes asked for, each of which opens its own doors', async () => {
+  it('creates keys with the requested scopes, and each key may only use its own', async () => {
     const { body: admin } = await make({ name: 'admin', scopes: ['admin'] });
     const submit = await t.submit({ model: 'onetake-preview', prompt: 'x' }, { key: admin.key });
     expect([submit.status, submit.body.error.reason]).toEqual([403, 'forbidden']);
     expect((await make({ name: 'made by it' }, admin.key)).status).toBe(201);
   });
 
-  it('is closed, in every part, to keys without the admin scope', async () => {
+  it('is closed to keys without the admin scope in all its parts', async () => {
     const { body: plain } = await make({ name: 'plain' });
     expect((await make({ name: 'x' }, plain.key)).status).toBe(403);
     expect((await t.json('/v1/admin/keys', { key: plain.key })).status).toBe(403);
@@ -44,7 +44,7 @@ describe('the admin endpoint', () => {
     expect((await t.call('/v1/models', { key: plain.key })).status).toBe(200);
   });
 
-  it('revokes at once, for good, and says when', async () => {
+  it('revokes keys at once and for good, and reports when', async () => {
     const { body: made } = await make({ name: 'brief' });
     expect((await t.call('/v1/models', { key: made.key })).status).toBe(200);
     const first = await t.json(`/v1/admin/keys/${made.id}`, { method: 'DELETE' });
@@ -55,7 +55,7 @@ describe('the admin endpoint', () => {
     expect(again.body.revoked_at).toBe(first.body.revoked_at);
   });
 
-  it('keeps the last admin key, unless it is forced; after a restart the configured one works again', async () => {
+  it('keeps the last admin key, unless it is forced; after a restart the configured key works again', async () => {
     const own = await startTestGateway();
     onTestFinished(() => own.end());
     const [{ id }] = (await own.json('/v1/admin/keys')).body.data;
@@ -73,7 +73,7 @@ describe('the admin endpoint', () => {
     expect((await again.call('/v1/models')).status).toBe(200);
   });
 
-  it('knows no other id', async () => {
+  it('answers with 404 for any other id', async () => {
     const { status, body } = await t.json('/v1/admin/keys/key_none', { method: 'DELETE' });
     expect([status, body.error.reason]).toEqual([404, 'not_found']);
   });

@@ -21,11 +21,11 @@ describe('beside a running gateway', () => {
   });
   afterAll(() => t.end());
 
-  it('a key made there works at once, is listed, and stops working when it is revoked there', async () => {
+  it('a key created there works at once, is listed, and stops working when it is revoked there', async () => {
     const made = await onetake(t.dataDir, 'keys', 'create', '--name', 'from the shell', '--project', 'shell');
     const key = made.stdout.trim();
     const [id = ''] = /key_[0-9a-f]{32}/.exec(made.stderr) ?? [];
-    // Standard output is the key and nothing else, for scripts.
+    // Standard output has only the key, for scripts.
     expect(made.stdout).toMatch(/^sk-[\w-]{43}\n$/);
     expect(made.stderr).toContain('project shell');
     expect((await t.call('/v1/models', { key })).status).toBe(200);
@@ -41,7 +41,7 @@ describe('beside a running gateway', () => {
     expect((await onetake(t.dataDir, 'keys', 'list')).stdout).toMatch(new RegExp(`^${id} .*revoked `, 'm'));
   });
 
-  it('an admin key made there may make keys, another may not', async () => {
+  it('an admin key created there may create keys, another key may not', async () => {
     const make = async (...more: string[]) => {
       const key = (await onetake(t.dataDir, 'keys', 'create', '--name', 'boss', ...more)).stdout.trim();
       const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name": "x"}' };
@@ -62,7 +62,7 @@ describe('without a gateway', () => {
     expect((await onetake(dir, 'keys', 'revoke', id, '--force')).stdout).toContain(`Revoked ${id}`);
   });
 
-  it('a key that ends some day says so, and after it that it has expired', async () => {
+  it('a key with an expiry shows it, and then that it has expired', async () => {
     const dir = await tempFolder();
     await onetake(dir, 'keys', 'create', '--name', 'guest', '--expires-in-days', '30');
     const store = await openSqliteStore({ dir, exclusive: true });
@@ -94,7 +94,7 @@ describe('without a gateway', () => {
     [['serve', '--port', '1'], /--port/],
     [['fly'], /There is no command "fly"/],
     [[], /Usage/],
-  ])('%j is a mistake of the caller: exit code 2, one message, nothing made', async (args, message) => {
+  ])('%j is a usage error: exit code 2, one message, nothing created', async (args, message) => {
     const dir = await tempFolder();
     const failure: unknown = await onetake(dir, ...args).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
@@ -105,7 +105,7 @@ describe('without a gateway', () => {
     await store.close();
   });
 
-  it('revoking a key that there is not names it', async () => {
+  it('revoking a missing key names it', async () => {
     const dir = await tempFolder();
     await onetake(dir, 'keys', 'create', '--name', 'a');
     const failure: unknown = await onetake(dir, 'keys', 'revoke', 'key_none').catch(
@@ -114,7 +114,7 @@ describe('without a gateway', () => {
     expect(failure).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/key_none/) });
   });
 
-  it('help tells the commands', async () => {
+  it('help lists the commands', async () => {
     expect((await onetake(await tempFolder(), '--help')).stdout).toMatch(/serve[\s\S]*keys create/);
   });
 });

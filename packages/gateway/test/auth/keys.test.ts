@@ -25,7 +25,7 @@ async function world(wrap: (store: Store) => Store = (store) => store, held?: ()
     pass: (ms: number) => {
       now += ms;
     },
-    /** Whether a key is let in, or what its caller is told. */
+    /** Whether a key is accepted, or the error for its caller. */
     async knock(key: string): Promise<string> {
       try {
         return (await keyring.authenticate(`Bearer ${key}`)).id;
@@ -37,14 +37,14 @@ async function world(wrap: (store: Store) => Store = (store) => store, held?: ()
   };
 }
 
-/** Everything that is on the disk, the write-ahead log included. */
+/** Everything on the disk, including the write-ahead log. */
 async function onDisk(dir: string): Promise<Buffer> {
   const files = (await readdir(dir)).filter((name) => name.startsWith('onetake.db'));
   return Buffer.concat(await Promise.all(files.map((name) => readFile(join(dir, name)))));
 }
 
 describe('a key', () => {
-  it('is long, random, and lets its holder in', async () => {
+  it('is long, random, and accepted', async () => {
     const { keys, knock } = await world();
     const one = await keys.create({ name: 'one' }, 'test');
     const other = await keys.create({ name: 'one' }, 'test');
@@ -54,7 +54,7 @@ describe('a key', () => {
     expect(await knock(other.key)).toBe(other.row.id);
   });
 
-  it('is stored as its SHA-256 and its first characters, and is nowhere on the disk', async () => {
+  it('is stored as its SHA-256 and its first characters, and its text is nowhere on the disk', async () => {
     const { keys, dir, knock } = await world();
     const { key, row } = await keys.create({ name: 'app' }, 'test');
     await keys.ensure(CHOSEN);
@@ -69,7 +69,7 @@ describe('a key', () => {
     }
   });
 
-  it('belongs to the project it names, else to the default one, and may only generate unless told', async () => {
+  it('belongs to the given project, by default to the default one, and may by default only generate', async () => {
     const { keys } = await world();
     expect((await keys.create({ name: 'a' }, 'test')).row).toMatchObject({
       projectId: 'default',
@@ -104,7 +104,7 @@ describe('a key', () => {
 });
 
 describe('a key stops working', () => {
-  it('when it is revoked, once what was known of it is forgotten', async () => {
+  it('after its revocation, once its cached state is dropped', async () => {
     const { keys, keyring, knock } = await world();
     const { key, row } = await keys.create({ name: 'app' }, 'test');
     expect(await knock(key)).toBe(row.id);
@@ -113,7 +113,7 @@ describe('a key stops working', () => {
     expect(await knock(key)).toMatch(/was revoked; use another one/);
   });
 
-  it('when its time is over, however well it is known', async () => {
+  it('after its expiry, however long it was cached', async () => {
     const { keys, knock, pass } = await world();
     const { key, row } = await keys.create({ name: 'guest', expiresAt: START_OF_TIME + 1000 }, 'test');
     expect(await knock(key)).toBe(row.id);
@@ -123,7 +123,7 @@ describe('a key stops working', () => {
     expect(await knock(key)).toMatch(/has expired; use another one/);
   });
 
-  it('also where it was being looked up while it was revoked', async () => {
+  it('also if it was being looked up while it was revoked', async () => {
     const answers: (() => void)[] = [];
     let slow = false;
     const { keys, keyring, knock } = await world((store) => ({
@@ -142,12 +142,12 @@ describe('a key stops working', () => {
     await keys.revoke(row.id, 'test');
     keyring.forget();
     answers[0]?.();
-    // The request that came before the revocation is served; none after it.
+    // The request before the revocation is served; none after it.
     expect(await early).toBe(row.id);
     expect(await knock(key)).toMatch(/was revoked/);
   });
 
-  it('at once where changes of keys cannot be told: each request reads the store then', async () => {
+  it('at once while changes of keys cannot be reported: each request then reads the store', async () => {
     let held = true;
     const { keys, keyring, knock } = await world(undefined, () => held);
     const { key, row } = await keys.create({ name: 'app' }, 'test');
@@ -158,14 +158,14 @@ describe('a key stops working', () => {
     expect(keyring.known(header)).toBeUndefined();
     await keys.revoke(row.id, 'another node');
     expect(await knock(key)).toMatch(/revoked/);
-    // What is read meanwhile serves the one request: by the time that changes are told again it may be out of date.
+    // What is read in the meantime serves one request; it may be outdated when changes are reported again.
     const other = (await keys.create({ name: 'other' }, 'test')).key;
     await knock(other);
     held = true;
     expect(keyring.known(`Bearer ${other}`)).toBeUndefined();
   });
 
-  it('but never the last with admin scope, unless it is forced', async () => {
+  it('but never the last one with admin scope, unless it is forced', async () => {
     const { keys, knock, pass } = await world();
     const admin = { name: 'admin', scopes: ['admin'] as const };
     const { row } = await keys.create(admin, 'test');
@@ -176,7 +176,7 @@ describe('a key stops working', () => {
     expect(await keys.revoke(row.id, 'test', { force: true })).toHaveProperty('revokedAt');
   });
 
-  it('by its id alone: another id is a 404 that says so', async () => {
+  it('by its own id only: another id is answered with 404', async () => {
     const { keys } = await world();
     await expect(keys.revoke('key_none', 'test')).rejects.toMatchObject({
       status: 404,
@@ -187,7 +187,7 @@ describe('a key stops working', () => {
 
 describe('the Authorization header', () => {
   it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz', 'sk-abc', 'Bearer sk-a sk-b'])(
-    '%j is told what to send',
+    'is answered with what to send if it is %j',
     async (header) => {
       const { keyring } = await world();
       await expect(keyring.authenticate(header)).rejects.toMatchObject({
@@ -197,7 +197,7 @@ describe('the Authorization header', () => {
     },
   );
 
-  it('may write the scheme as it likes', async () => {
+  it('may have the scheme in any case', async () => {
     const { keys, keyring } = await world();
     const { key, row } = await keys.create({ name: 'app' }, 'test');
     for (const header of [`bearer ${key}`, `BEARER   ${key}`]) {
@@ -205,7 +205,7 @@ describe('the Authorization header', () => {
     }
   });
 
-  it('with a key that does not exist says so, and never repeats it', async () => {
+  it('with an unknown key is answered with that, and the key is never repeated', async () => {
     const { knock } = await world();
     const told = await knock('sk-unknown-0123456789');
     expect(told).toMatch(/does not exist/);
@@ -214,7 +214,7 @@ describe('the Authorization header', () => {
 });
 
 describe('the bootstrap key', () => {
-  it('exists with admin scope, once, at whatever start', async () => {
+  it('exists with admin scope, once, after every start', async () => {
     const { keys, knock } = await world();
     const row = await keys.ensure(CHOSEN);
     expect(row).toMatchObject({ name: 'bootstrap', scopes: ['generate', 'admin'] });
@@ -223,7 +223,7 @@ describe('the bootstrap key', () => {
     expect(await knock(CHOSEN)).toBe(row.id);
   });
 
-  it('that was revoked lives again at the next start, since it is still configured', async () => {
+  it('that was revoked works again after the next start, because it is still configured', async () => {
     const { keys, keyring, knock } = await world();
     const row = await keys.ensure(CHOSEN);
     await keys.revoke(row.id, 'test', { force: true });
@@ -239,7 +239,7 @@ describe('the bootstrap key', () => {
     'sk-with spaces 0123456789',
     'sk-ümlaut-0123456789abc',
     '',
-  ])('%j is refused with the setting and what is wrong', async (key) => {
+  ])('%j is refused with the setting and the reason', async (key) => {
     const { keys } = await world();
     const error: unknown = await keys.ensure(key).catch((error: unknown) => error);
     expect(error).toMatchObject({ status: 400, message: expect.stringContaining('ONETAKE_BOOTSTRAP_KEY') });

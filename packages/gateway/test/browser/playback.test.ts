@@ -9,7 +9,7 @@ const executablePath = findChromium();
 if (!executablePath)
   console.log('No Chromium here: the browser tests are skipped. Set ONETAKE_CHROMIUM to its path.');
 
-/** Screenshots go here, where a person can look at them; ignored by git. */
+/** Screenshots for people; ignored by git. */
 const SHOTS = '.tmp/screenshots';
 
 describe.skipIf(!executablePath)('in Chromium', () => {
@@ -41,7 +41,7 @@ describe.skipIf(!executablePath)('in Chromium', () => {
 
   it('the video at `url` plays, seeks, and shows a picture', async () => {
     const page = await browser.newPage();
-    // The video alone on a page of the gateway's own origin, so that its pixels may be read.
+    // Only the video on a page of the gateway's own origin, so that its pixels may be read.
     await page.goto(`${t.gateway.address}/healthz`);
     await page.addScriptTag({ path: fileURLToPath(new URL('playVideo.js', import.meta.url)) });
     const state: Json = await page.evaluate(`playVideo(${JSON.stringify(task.url)})`);
@@ -65,7 +65,7 @@ describe.skipIf(!executablePath)('in Chromium', () => {
     await page.getByText('Submit a video task').first().waitFor();
     await writeFile(`${SHOTS}/docs.png`, await page.screenshot());
 
-    // What a newcomer does there: give the key, and send what is filled in.
+    // What a new user does there: enter the key, and send the prepared request.
     await page
       .getByRole('button', { name: /Test Request/ })
       .first()

@@ -7,14 +7,14 @@ import {
 import { OnetakeError } from '../../src/tasks/errors.ts';
 import type { InputRef, VideoRequest } from '../../src/tasks/request.ts';
 
-/** The catalogue as it comes. */
+/** The catalogue without changes. */
 export const builtIn = createCatalogue({ servers: [] });
 
-/** A checked submit body; prompt and model are filled in. */
+/** A checked submission body; prompt and model are filled in. */
 export const check = (body: Record<string, unknown>): CheckedRequest =>
   checkRequest({ model: 'onetake-preview', prompt: 'a paper boat', ...body }, builtIn);
 
-/** What a submit body is refused with. */
+/** The error of a submission body. */
 export function refused(body: unknown): OnetakeError {
   try {
     checkRequest(body, builtIn);
@@ -34,7 +34,7 @@ const stored = (sourceUrl: string): InputRef => ({
   sourceUrl,
 });
 
-/** The request as a task stores it, its images fetched. */
+/** The request as a task stores it, with its images downloaded. */
 export function asStored({ image, lastFrame, referenceImages, ...draft }: DraftRequest): VideoRequest {
   return {
     ...draft,

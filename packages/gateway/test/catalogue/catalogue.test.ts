@@ -11,7 +11,7 @@ function withOverrides(overrides: Record<string, unknown>): Catalogue {
   return createCatalogue({ overrides, servers: [] });
 }
 
-/** What a catalogue with these changes is refused with. */
+/** The error of a catalogue with these changes. */
 function refusal(overrides: Record<string, unknown>): string {
   try {
     withOverrides(overrides);
@@ -41,11 +41,11 @@ describe('the reference model ids', () => {
     ['seedance-1.5-pro', 'seedance', 'url'],
     ['seedance-2.0', 'seedance', 'url'],
     ['onetake-preview', 'preview', 'url'],
-  ])('%s is of the family %s and delivered by %s', (id, family, delivery) => {
+  ])('%s belongs to the family %s and is delivered by %s', (id, family, delivery) => {
     expect(builtIn.get(id)).toMatchObject({ id, family, delivery });
   });
 
-  it('only Sora 2 is delivered by the download endpoint', () => {
+  it('only Sora 2 is delivered through the download endpoint', () => {
     const downloads = builtIn.list().filter(({ delivery }) => delivery === 'download');
     expect(new Set(downloads.map(({ family }) => family))).toEqual(new Set(['sora']));
   });
@@ -101,7 +101,7 @@ describe('the documented parameters of the reference service are accepted', () =
   });
 
   it.each(['veo-3.1-generate-preview', 'seedance-1.0', 'seedance-1.0-pro', 'seedance-1.5-pro'])(
-    '%s takes a last frame beside the first',
+    '%s accepts a last frame beside the first',
     (model) => {
       const frames = { first_frame: image, last_frame: image };
       expect(checkRequest({ model, prompt: 'a paper boat', ...frames }, builtIn).draft).toMatchObject({
@@ -121,7 +121,7 @@ describe('the documented parameters of the reference service are accepted', () =
 });
 
 describe.each(BUILT_IN.map((entry) => [entry.id, entry] as const))('%s', (id, entry) => {
-  it('is found by its id and every other name, and makes a video of a prompt and what it requires', () => {
+  it('is found by its id and every alias, and accepts a prompt with its required parameters', () => {
     const model = builtIn.get(id);
     for (const alias of entry.aliases ?? []) expect(builtIn.get(alias)).toBe(model);
     const required = (model?.rules ?? []).flatMap((rule) =>
@@ -141,12 +141,12 @@ describe.each(BUILT_IN.map((entry) => [entry.id, entry] as const))('%s', (id, en
     expect(price.microsPerSecond > 0).toBe(entry.provider !== 'preview');
   });
 
-  it('says nothing of parameters that do not exist', () => {
+  it('names no parameters that do not exist', () => {
     for (const parameter of Object.keys(entry.parameters)) expect(PARAMETERS).toContain(parameter);
   });
 });
 
-describe('whether a model can be used here', () => {
+describe('availability of a model', () => {
   const server = (providerId: string, more: Partial<ModelServer> = {}): ModelServer => ({
     providerId,
     retiresModels: false,
@@ -172,14 +172,14 @@ describe('whether a model can be used here', () => {
     expect(unavailable('onetake-preview')).toBe('available');
   });
 
-  it('is told with the settings to fill in', () => {
+  it('has the settings to fill in', () => {
     expect(unavailable('veo-3.1-generate-001')).toMatch(
       /^veo-3\.1-generate-001 has no account here; the operator must set GEMINI_API_KEY.* to use Google\.$/,
     );
     expect(unavailable('wan2.7-t2v')).toMatch(/set DASHSCOPE_API_KEY/);
   });
 
-  it('of a retired model is told with what to use instead', () => {
+  it('of a retired model has the alternatives', () => {
     expect(unavailable('sora-2')).toMatch(
       /sora-2 is retired since 2026-09-24: .* Use veo-3\.1-generate-001, wan3\.0-video or seedance-2\.0 instead, or ask the operator/,
     );
@@ -192,13 +192,13 @@ describe('an account', () => {
     return (id: string) => catalogue.available(id);
   };
 
-  it("at the provider's own service has no retired models, another has them", () => {
+  it("at the provider's own service has no retired models, another account has them", () => {
     const own = availableAt({ providerId: 'openai', retiresModels: true });
     const compatible = availableAt({ providerId: 'openai', retiresModels: false });
     expect([own('sora-2'), compatible('sora-2')]).toEqual([false, true]);
   });
 
-  it('that names its models serves these alone, under its own names, retired or not', () => {
+  it('that lists its models serves only these, under its own names, retired or not', () => {
     const server: ModelServer = {
       providerId: 'openai',
       retiresModels: true,
@@ -218,7 +218,7 @@ describe('an account', () => {
     expect(catalogue.upstreamModelAt(server, request)).toBe('my-deployment');
   });
 
-  it('that names a model which is not there is a mistake in the settings', () => {
+  it('that lists a missing model is a settings error', () => {
     const models = new Map([['sora-3', undefined]]);
     expect(() =>
       createCatalogue({ servers: [{ providerId: 'openai', retiresModels: false, models }] }),
@@ -227,7 +227,7 @@ describe('an account', () => {
 });
 
 describe('changes of the catalogue', () => {
-  it('replace what they name and leave the rest', () => {
+  it('replace the named fields and keep the rest', () => {
     const before = builtIn.get('sora-2');
     const after = withOverrides({
       'sora-2': {
@@ -240,7 +240,7 @@ describe('changes of the catalogue', () => {
     expect(after?.parameters.duration).toEqual({ kind: 'numbers', allowed: [4, 8], default: 4 });
     expect(after?.parameters.resolution).toEqual(before?.parameters.resolution);
     expect(after?.parameters).not.toHaveProperty('videoUrl');
-    // What was said of it goes with it.
+    // Its descriptions are removed with it.
     expect(before?.rules).not.toEqual([]);
     expect(after?.rules).toEqual([]);
   });
@@ -275,7 +275,7 @@ describe('changes of the catalogue', () => {
     expect(checkRequest(body, catalogue).draft).toMatchObject({ width: 1280, personGeneration: 'Allow' });
   });
 
-  it('that are wrong are all told in one error, each with its model', () => {
+  it('with errors are all reported at once, each with its model', () => {
     const message = refusal({
       'sora-2': { delivery: 'post', colour: 'red' },
       'onetake-preview': { typical: { medianSeconds: 5, p90Seconds: 2 } },
@@ -375,11 +375,11 @@ describe('changes of the catalogue', () => {
       { 'onetake-preview': { parameters: 'all' } },
       /parameters: must be a mapping/,
     ],
-  ])('refused: %s', (_what, overrides, message) => {
+  ])('are refused: %s', (_what, overrides, message) => {
     expect(refusal(overrides)).toMatch(message);
   });
 
-  it('leave a task whose model has gone something to go by, and no account', () => {
+  it('leave facts for a task whose model is gone, but no account', () => {
     const { draft } = checkRequest({ model: 'onetake-preview', prompt: 'x' }, builtIn);
     const { image: _image, lastFrame: _lastFrame, referenceImages: _images, ...rest } = draft;
     const request = { ...rest, model: 'gone' };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asStored, builtIn, check } from './builtIn.ts';
 
-/** Micro-dollars: a second, and the whole hold. */
+/** Micro-dollars: per second, and for the whole hold. */
 const priceOf = (body: Record<string, unknown>) => {
   const { price } = check(body);
   expect(price.currency).toBe('USD');
@@ -39,7 +39,7 @@ describe('a price', () => {
       { model: 'veo-3.1-generate-001', duration: 8, resolution: '4k', generate_audio: true },
       [600_000, 4_800_000],
     ],
-    // 1920 x 1088 x 24 / 1024 tokens a second, and 1440 x 1440 in a square, the larger of which is shown for all.
+    // 1920 x 1088 x 24 / 1024 tokens a second, and 1440 x 1440 for a square; the larger one is shown for all.
     [
       'by tokens is that of the largest size',
       { model: 'seedance-1.0-pro', resolution: '1080p' },
@@ -50,7 +50,7 @@ describe('a price', () => {
   });
 });
 
-describe('the price of what was delivered', () => {
+describe('the price of the delivered format', () => {
   const VEO = { model: 'veo-3.1-generate-001', duration: 8, resolution: '1080p', generate_audio: true };
   const FULL_HD = { width: 1920, height: 1080, audio: true };
 
@@ -83,7 +83,7 @@ describe('the hold', () => {
     [10, 12],
     [15, 16],
     [20, 20],
-  ])('for %i s asked for covers the longer of that and what is made: %i s', (duration, held) => {
+  ])('for %i s requested covers the longer of that and the made video: %i s', (duration, held) => {
     expect(priceOf({ model: 'sora-2', duration })).toEqual([100_000, held * 100_000]);
   });
 });

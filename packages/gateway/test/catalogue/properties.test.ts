@@ -11,7 +11,7 @@ const NAMES = Object.values(SPELLINGS).flat();
 const MODELS = builtIn.list();
 const PNG = 'https://example.com/a.png';
 
-/** Any JSON, often of the kind that a field takes. */
+/** Any JSON, often of the kind that a field accepts. */
 const value = fc.oneof(
   fc.jsonValue(),
   fc.integer({ min: -2, max: 40 }),
@@ -31,7 +31,7 @@ const anyBody = fc
   )
   .map(([model, prompt, members]) => ({ model, prompt, ...Object.fromEntries(members) }));
 
-it('whatever JSON is submitted, it is accepted or refused as the caller’s mistake', () => {
+it('any submitted JSON is accepted or refused as the caller’s error', () => {
   let accepted = 0;
   fc.assert(
     fc.property(fc.oneof(anyBody, fc.jsonValue()), (body) => {
@@ -69,7 +69,7 @@ function acceptedBy(spec: ParameterSpec): fc.Arbitrary<unknown> {
   }
 }
 
-/** Bodies of parameters that a model has; its rules may still forbid some. */
+/** Bodies with parameters of a model; its rules may still forbid some. */
 const bodyFor = (model: Model): fc.Arbitrary<Record<string, unknown>> => {
   const members = Object.entries(model.parameters).flatMap(([parameter, spec]) =>
     spec ? [[parameter, SOURCES.has(spec.kind) ? rarely(acceptedBy(spec)) : acceptedBy(spec)] as const] : [],
@@ -82,14 +82,14 @@ const bodyFor = (model: Model): fc.Arbitrary<Record<string, unknown>> => {
     .map(([text, parameters]) => ({ model: model.id, prompt: text, ...given(parameters) }));
 };
 
-/** What a video is made from. A model's rules let few of these go together, so that most bodies must have few. */
+/** The sources of a video. A model's rules allow few combinations, so most bodies have few of them. */
 const SOURCES: ReadonlySet<ParameterSpec['kind']> = new Set(['image', 'images', 'url']);
 const rarely = (arbitrary: fc.Arbitrary<unknown>) =>
   fc.oneof(fc.constant(undefined), fc.constant(undefined), arbitrary);
 const given = (members: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined));
 
-/** What the upstream itself takes of a parameter: what is allowed, but for what is rounded. */
+/** The values that the upstream accepts for a parameter: the allowed ones, without those that are rounded. */
 function takesUpstream(spec: ParameterSpec | undefined, sent: unknown): boolean {
   if (spec === undefined) return sent === undefined;
   if (sent === undefined) return !('default' in spec) || spec.kind === 'range';
@@ -115,7 +115,7 @@ function takesUpstream(spec: ParameterSpec | undefined, sent: unknown): boolean 
 }
 
 it.each(MODELS.map((model) => [model.id, model] as const))(
-  'what is sent for an accepted request to %s holds only what the upstream takes, and is paid for',
+  'the upstream request of an accepted submission to %s has only what the upstream accepts, and is paid for',
   (_id, model) => {
     let accepted = 0;
     fc.assert(
@@ -145,7 +145,7 @@ it.each(MODELS.map((model) => [model.id, model] as const))(
         expect(checked.price.holdMicros).toBe(
           checked.price.microsPerSecond * Math.max(checked.draft.duration, sent.duration),
         );
-        // Asking for what is sent changes nothing more.
+        // Submitting the upstream request changes nothing more.
         expect(builtIn.upstreamRequest(sent)).toEqual(sent);
       }),
       { numRuns: 100 },

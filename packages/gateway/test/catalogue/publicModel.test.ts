@@ -10,12 +10,12 @@ function shown(id: string): PublicModel {
   return publicModel(model, true);
 }
 
-describe('a model as callers see it', () => {
-  it.each(builtIn.list().map(({ id }) => id))('%s fits the documented schema', (id) => {
+describe('a model in the API', () => {
+  it.each(builtIn.list().map(({ id }) => id))('%s matches the documented schema', (id) => {
     expect(PublicModel.strict().parse(shown(id))).toMatchObject({ id, object: 'model' });
   });
 
-  it('tells what each parameter may be, and by which other names it goes', () => {
+  it('has the values and aliases of each parameter', () => {
     const { parameters } = shown('sora-2');
     expect(parameters).toMatchObject({
       prompt: { type: 'string', max_length: 32_000 },
@@ -40,7 +40,7 @@ describe('a model as callers see it', () => {
     });
   });
 
-  it('tells sizes, rules, price, state and who owns it', () => {
+  it('has sizes, rules, price, state and owner', () => {
     expect(shown('onetake-preview')).toMatchObject({
       owned_by: 'Onetake',
       price: { free: true, rates: [{ per_second: 0 }] },
@@ -66,11 +66,11 @@ describe('a model as callers see it', () => {
 describe('docs/models.md', () => {
   const document = modelsDocument(builtIn.list());
 
-  it('is what the catalogue says', () => {
+  it('matches the catalogue', () => {
     expect(readFileSync(new URL('../../../../docs/models.md', import.meta.url), 'utf8')).toBe(document);
   });
 
-  it('has a section for each model, to which its line in the overview leads', () => {
+  it('has a section for each model, and its line in the overview links there', () => {
     const headings = [...document.matchAll(/^## (.+)$/gm)].map(([, heading = '']) => heading);
     expect(headings).toEqual(builtIn.list().map(({ id }) => id));
     const anchors = headings.map((heading) => heading.replace(/[^\w-]/g, '').toLowerCase());

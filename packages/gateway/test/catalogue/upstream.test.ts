@@ -13,7 +13,7 @@ const nameAt = (body: Record<string, unknown>, region?: string) =>
     asStored(check(body).draft),
   );
 
-describe('what an upstream does not take is rounded, and the caller is told', () => {
+describe('a value that an upstream does not accept is rounded, and the caller is informed', () => {
   it.each<[Record<string, unknown>, object, readonly string[]]>([
     [{ duration: 5 }, { duration: 4 }, ['Sora 2 makes no video of 5 s; 4 s are made.']],
     [{ duration: 10 }, { duration: 12 }, ['Sora 2 makes no video of 10 s; 12 s are made.']],
@@ -34,12 +34,12 @@ describe('what an upstream does not take is rounded, and the caller is told', ()
     expect(check({ model: 'sora-2', ...body }).notes).toEqual(notes);
   });
 
-  it('and the task keeps what was asked for', () => {
+  it('and the task keeps the requested value', () => {
     const { draft } = check({ model: 'sora-2', duration: 5, resolution: '480p' });
     expect(draft).toMatchObject({ duration: 5, resolution: '480p', width: 854, height: 480 });
   });
 
-  it('a size that has no words is kept', () => {
+  it('but a size without a name is kept', () => {
     expect(sent({ model: 'sora-2-pro', duration: 4, size: '1024x1792' })).toMatchObject({
       width: 1024,
       height: 1792,
@@ -48,30 +48,30 @@ describe('what an upstream does not take is rounded, and the caller is told', ()
 });
 
 describe('style', () => {
-  it('is put behind the prompt where the upstream has none', () => {
+  it('is appended to the prompt if the upstream has no such parameter', () => {
     const request = sent({ model: 'wanx-video-v1', prompt: 'a boat', style: 'ink' });
     expect(request.prompt).toBe('a boat\nStyle: ink');
     expect(request).not.toHaveProperty('style');
   });
 
-  it('is not needed', () => {
+  it('is optional', () => {
     expect(sent({ model: 'wanx-video-v1', prompt: 'a boat' }).prompt).toBe('a boat');
   });
 });
 
-describe('the upstream calls a model', () => {
-  it('by its own name', () => {
+describe('the upstream name of a model', () => {
+  it('is its own', () => {
     expect(nameAt({ model: 'veo-3.1-generate-001' })).toBe('veo-3.1-generate-001');
   });
 
-  it('by another in another region', () => {
+  it('differs by region', () => {
     const body = { model: 'seedance-2.0' };
     expect(nameAt(body)).toBe('doubao-seedance-2-0-260128');
     expect(nameAt(body, 'byteplus')).toBe('dreamina-seedance-2-0-260128');
     expect(nameAt(body, 'nowhere')).toBe('doubao-seedance-2-0-260128');
   });
 
-  it('by another for a request with an image', () => {
+  it('differs for a request with an image', () => {
     expect(nameAt({ model: 'wanx-video-v1' })).toBe('wan2.7-t2v');
     expect(nameAt({ model: 'wanx-video-v1', image: PNG })).toBe('wan2.7-i2v');
   });
@@ -82,7 +82,7 @@ describe('the upstream calls a model', () => {
     ['veo-3.1-generate-preview', 'veo-3.1-generate-001', /replaced the previews/],
     ['seedance-1.0', 'doubao-seedance-1-0-pro-250528', /took the lite models offline/],
     ['seedance-1.5-pro', 'doubao-seedance-2-0-260128', /replaced it by Seedance 2/],
-  ])('%s is served by %s, and the caller is told', (model, upstreamModel, why) => {
+  ])('%s is served by %s, and the caller is informed', (model, upstreamModel, why) => {
     expect(nameAt({ model })).toBe(upstreamModel);
     const [note = ''] = check({ model }).notes;
     expect(note).toMatch(why);

@@ -5,7 +5,7 @@ import { onetake } from '../support/processes/commandLine.ts';
 import { serve } from '../support/servers/httpServer.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
-/** A service that refuses every key, and a gateway's settings with an account there. */
+/** A service that refuses every key, and settings of a gateway with an account there. */
 async function refusing() {
   const service = await serve((request, response) => {
     request.resume();
@@ -43,7 +43,7 @@ const waits = (t: TestGateway, id: string) =>
   });
 
 describe('an account whose key is refused', () => {
-  it('is told of beside a running gateway, is tried again on demand, and once after a restart', async () => {
+  it('is reported beside a running gateway, is tried again on demand, and once after a restart', async () => {
     const { file, dataDir, env, submits } = await refusing();
     const first = await startTestGateway(env, { dataDir, file });
     let running = first;

@@ -46,7 +46,7 @@ async function serve(dataDir: string) {
   };
 }
 
-it('a backup made beside a gateway at work starts as a gateway of its own, once it was recovered', async () => {
+it('a backup of a busy gateway starts as a gateway of its own after onetake recover', async () => {
   const [dir, parent] = [await tempFolder(), await tempFolder()];
   const to = join(parent, 'backup');
   const first = await serve(dir);
@@ -78,7 +78,7 @@ it('a backup made beside a gateway at work starts as a gateway of its own, once 
   expect(await second.ended(await second.submit({ seed: 99 }))).toMatchObject({ status: 'succeeded' });
 });
 
-it('is on the disk, in an order that leaves no half of one, when the command ends', async () => {
+it('is on the disk when the command ends, in an order that never leaves half a backup', async () => {
   const [dir, to] = [await tempFolder(), await tempFolder()];
   const { media } = await fillFolder(dir);
   vi.stubEnv('ONETAKE_DATA_DIR', dir);
@@ -90,7 +90,7 @@ it('is on the disk, in an order that leaves no half of one, when the command end
   const steps = recordDiskSteps(to);
   expect(await backupCommand(['--to', to])).toBe(0);
   const [mark, draft, final] = [BACKUP, 'onetake.db.new', 'onetake.db'];
-  // The mark before anything that could be taken for a data folder.
+  // The mark is written before anything that looks like a data folder.
   expect(steps.slice(0, 3)).toEqual([`write ${mark}`, `sync ${mark}`, 'sync .']);
   expect(steps.slice(3, 5)).toEqual([`rm ${draft}`, `sync ${draft}`]);
   expect(steps.slice(-4)).toEqual([
@@ -107,7 +107,7 @@ it('is on the disk, in an order that leaves no half of one, when the command end
   }
 });
 
-it('is of one moment, whatever is written meanwhile', async () => {
+it('is of one moment, whatever is written in the meantime', async () => {
   const [dir, to] = [await tempFolder(), await tempFolder()];
   const store = await openSqliteStore({ dir, exclusive: true });
   onTestFinished(() => store.close());
@@ -131,7 +131,7 @@ it('is of one moment, whatever is written meanwhile', async () => {
   expect(count('tasks')).toBeLessThan(written);
 });
 
-it('repeated into the same folder, copies what is new, and removes what was removed', async () => {
+it('repeated into the same folder, copies what is new and removes what was removed', async () => {
   const [dir, to] = [await tempFolder(), await tempFolder()];
   const { media } = await fillFolder(dir);
   expect((await backUp(dir, to)).stdout).toContain(`${media.length} media files copied, 0 there already`);
@@ -153,7 +153,7 @@ it('repeated into the same folder, copies what is new, and removes what was remo
   expect(await copy.task(later.id)).toMatchObject({ phase: 'failed' });
 });
 
-it('is not made into a folder that is in use, of one that was moved, or of PostgreSQL', async () => {
+it('is not made into a folder in use, of a folder that was moved, or of PostgreSQL', async () => {
   const [dir, other] = [await tempFolder(), await tempFolder()];
   await fillFolder(dir);
   await fillFolder(other);

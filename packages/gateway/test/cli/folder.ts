@@ -10,18 +10,18 @@ import type { Phase, Task } from '../../src/tasks/task.ts';
 import { INTENT, moved } from '../store/contract/steps.ts';
 import { aKey, aMediaRow, anAcceptance, aRequest, aTask, START_OF_TIME } from '../support/builders.ts';
 
-/** What text can hold that databases disagree about. */
+/** Text that databases treat differently. */
 export const ODD = 'a "boat"\\u0000 \\\\ \u0000 \u{1f6a4} \ud83d e\u0301 \u202e\u2028\n\t’);--';
 
 /** What was put into a store. */
 export interface Contents {
-  /** A task of each phase, and a deleted one. */
+  /** A task in each phase, and a deleted one. */
   readonly tasks: ReadonlyMap<Phase | 'deleted', Task>;
   readonly keys: readonly KeyRow[];
   readonly media: readonly (MediaRow & { readonly content: Buffer })[];
 }
 
-/** A data folder with tasks in every phase, keys, media and their bytes. */
+/** A data folder with tasks in every phase, keys, and media with their bytes. */
 export async function fillFolder(dir: string): Promise<Contents> {
   const store = await openSqliteStore({ dir, exclusive: true });
   try {
@@ -39,7 +39,7 @@ export async function fillFolder(dir: string): Promise<Contents> {
   }
 }
 
-/** Puts a task of each phase, and what belongs to them, into a store. */
+/** Puts a task in each phase into a store, with everything that belongs to it. */
 export async function fill(store: Store): Promise<Contents> {
   const keys = [
     aKey({ name: 'one' }),

@@ -28,15 +28,15 @@ import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { type Contents, fillFolder } from './folder.ts';
 
-/** Tables of the embedded store that no node of a shared one wants. */
+/** Tables of the embedded store that nodes of a shared one do not need. */
 const LEFT_OUT = [
-  // What the nodes of one database tell each other; of accounts that fail a new node learns by itself.
+  // Messages between nodes; a new node finds out about failing accounts by itself.
   'account_shares',
   'account_state',
-  // The migrations' own.
+  // The migrations' own table.
   'kysely_migration',
   'kysely_migration_lock',
-  // Written by readiness checks alone.
+  // Written only by readiness checks.
   'write_check',
 ];
 
@@ -70,7 +70,7 @@ async function prepare(): Promise<Prepared> {
   };
 }
 
-/** Every row of both sides, in one order. */
+/** Every row of both sides, in the same order. */
 async function rowsOf(dir: string, url: string, table: string) {
   const source = new Database(join(dir, 'onetake.db'), { readonly: true });
   const target = await connect(url);
@@ -95,7 +95,7 @@ async function refusesToStart(dir: string, message: RegExp): Promise<void> {
 }
 
 describe('importing a data folder', () => {
-  it('moves every row and every object, and gives the folder up', async () => {
+  it('moves every row and every object, and retires the folder', async () => {
     const { dir, url, bucket, contents, import: run } = await prepare();
     const done = await run();
     expect(done).toMatchObject({ code: 0, stderr: expect.stringContaining('Done.') });
@@ -115,7 +115,7 @@ describe('importing a data folder', () => {
     for (const [name, { id }] of contents.tasks) {
       expect(await store.ledger(id), name).toEqual(await source.ledger(id));
       const task = await source.task(id);
-      // The words that PostgreSQL's text cannot hold are in one column of an attempt alone.
+      // Text that PostgreSQL cannot hold is in only one column of an attempt.
       const detail = task?.attempt?.detail;
       expect(await store.task(id), name).toEqual(
         detail === undefined ? task : { ...task, attempt: { ...task?.attempt, detail: storable(detail) } },
@@ -136,7 +136,7 @@ describe('importing a data folder', () => {
     expect(key).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/ONETAKE_DATABASE_URL/) });
   });
 
-  it('done twice, changes nothing the second time, although the database has gone on since', async () => {
+  it('changes nothing when it is repeated, although the database has changed since', async () => {
     const { url, import: run } = await prepare();
     expect((await run()).code).toBe(0);
     const store = await openStore(url);
@@ -192,7 +192,7 @@ describe('importing a data folder', () => {
     expect(existsSync(join(dir, MOVED))).toBe(true);
   });
 
-  it('keeps a gateway that starts meanwhile waiting, which then has the folder’s secrets', async () => {
+  it('makes a gateway that starts in the meantime wait, which then has the folder’s secrets', async () => {
     const { dir, url, env } = await prepare();
     const store = await openStore(url);
     const client = await connect(url);
@@ -216,7 +216,7 @@ describe('importing a data folder', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  it('keeps the folder’s keys and secrets where a gateway had made some in the database', async () => {
+  it('keeps the folder’s keys and secrets if a gateway had created some in the database', async () => {
     const { url, contents, import: run } = await prepare();
     const store = await openStore(url);
     const [same] = contents.keys;
@@ -232,7 +232,7 @@ describe('importing a data folder', () => {
 });
 
 describe('an import of a folder with damaged rows', () => {
-  it('moves every other row, and names those that the database cannot hold', async () => {
+  it('moves every other row, and lists those that the database cannot hold', async () => {
     const { dir, url, contents, import: run } = await prepare();
     const [unread, unfit] = [contents.tasks.get('failed')?.id, contents.tasks.get('deleted')?.id];
     const db = new Database(join(dir, 'onetake.db'));
@@ -297,7 +297,7 @@ describe('an import is refused, and nothing is moved,', () => {
     expect(await run()).toMatchObject({ code: 2, stderr: expect.stringMatching(/onetake recover/) });
   });
 
-  it('where bytes are missing, unless they are given up', async () => {
+  it('if bytes are missing, unless they are given up', async () => {
     const { dir, url, contents, import: run } = await prepare();
     const lost = contents.media[0]?.storageKey ?? '';
     await rm(join(dir, 'media', lost));
@@ -326,7 +326,7 @@ describe('an import is refused, and nothing is moved,', () => {
   });
 });
 
-it('every table of the embedded store is imported, or left out on purpose', async () => {
+it('every table of the embedded store is imported, or left out deliberately', async () => {
   const dir = await tempFolder();
   await migrateSqlite(dir);
   const db = new Database(join(dir, 'onetake.db'), { readonly: true });
@@ -337,7 +337,7 @@ it('every table of the embedded store is imported, or left out on purpose', asyn
   );
 });
 
-/** The store of a folder that was moved, which opens no more. */
+/** The store of a folder that was moved, which cannot be opened any more. */
 async function openedFolder(dir: string) {
   await rm(join(dir, MOVED));
   const store = await openSqliteStore({ dir, exclusive: false });

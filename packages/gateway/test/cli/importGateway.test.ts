@@ -15,7 +15,7 @@ const RED =
 const serve = (env: Record<string, string>): Promise<ServingProcess> =>
   serveProcess(env, (child) => onTestFinished(() => void child.kill('SIGKILL')));
 
-/** A client that knows one key, whatever gateway it speaks to. */
+/** A client with one key, for any gateway. */
 function clientOf(base: string, key: string) {
   const json = async (path: string, init: RequestInit = {}): Promise<Json> => {
     const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...init.headers };
@@ -38,7 +38,7 @@ function clientOf(base: string, key: string) {
   };
 }
 
-it('a gateway on PostgreSQL and a bucket goes on where the embedded one was killed: keys, links, retries, tasks', async () => {
+it('a gateway on PostgreSQL and a bucket continues where the embedded one was killed: keys, links, retries, tasks', async () => {
   const dir = await tempFolder();
   const embedded = await serve({ ONETAKE_DATA_DIR: dir });
   const key = /^\s+(sk-\S+)$/m.exec(embedded.greeting)?.[1] ?? '';
@@ -46,7 +46,7 @@ it('a gateway on PostgreSQL and a bucket goes on where the embedded one was kill
   const { task_id: done } = await before.submit(QUICK, 'once');
   const { url: link } = await before.ended(done);
   const video = Buffer.from(await (await fetch(link)).arrayBuffer());
-  // One that is rendered, from an image, and those that wait for it.
+  // One that is being rendered from an image, and others that wait for it.
   const bodies = Array.from({ length: 2 }, (_, seed) => ({ ...QUICK, image: RED, duration: 4, seed }));
   const submitted = await Promise.all(bodies.map((body, n) => before.submit(body, `more-${n}`)));
   const ids: string[] = submitted.map(({ task_id }) => task_id);
@@ -64,7 +64,7 @@ it('a gateway on PostgreSQL and a bucket goes on where the embedded one was kill
   expect(shared.greeting).not.toContain('sk-');
   const after = clientOf(shared.base, key);
 
-  // Links name the address that they were given out under, and are signed without it.
+  // Links name the address under which they were returned, and are signed without it.
   const { pathname, search } = new URL(link);
   const again = await fetch(shared.base + pathname + search);
   expect(again.status).toBe(200);

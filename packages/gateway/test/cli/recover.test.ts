@@ -33,7 +33,7 @@ describe.each<[string, () => Promise<Store>]>([
   ],
   ['PostgreSQL', async () => openStore(await freshDatabase())],
 ])('recovering %s', (_name, open) => {
-  it('fails what may have been submitted since, with its hold released, and leaves everything else as it is', async () => {
+  it('fails tasks that may have been submitted since, releases their holds, and leaves everything else unchanged', async () => {
     const store = await open();
     const { tasks } = await fill(store);
     expect(await recover(store, NOW)).toEqual({ failed: 2, followed: 2 });
@@ -50,7 +50,7 @@ describe.each<[string, () => Promise<Store>]>([
       });
       expect(sums(await store.ledger(before.id))).toEqual({ hold: 400_000, release: 400_000 });
     }
-    // What the upstream refused before stays refused; what was under way has an outcome that nobody knows.
+    // A refused attempt stays refused; an attempt in progress has an unknown outcome.
     const attempt = async (phase: 'accepted' | 'submitting') =>
       (await store.task(tasks.get(phase)?.id ?? ''))?.attempt;
     expect(await attempt('accepted')).toMatchObject({ number: 1, outcome: 'refused' });
@@ -58,7 +58,7 @@ describe.each<[string, () => Promise<Store>]>([
     expect(await recover(store, NOW)).toEqual({ failed: 0, followed: 2 });
   });
 
-  it('lets an Idempotency-Key answer with the failed task, so that a client that tries again learns of it', async () => {
+  it('makes an Idempotency-Key return the failed task, so that a client that retries learns of it', async () => {
     const store = await open();
     const { tasks } = await fill(store);
     await recover(store, NOW);
@@ -69,7 +69,7 @@ describe.each<[string, () => Promise<Store>]>([
     });
   });
 
-  it('takes any number of tasks, of any number of owners', async () => {
+  it('handles any number of tasks of any number of owners', async () => {
     const store = await open();
     await Promise.all(Array.from({ length: 1203 }, (_, n) => accepted(store, { owner: `node-${n % 3}` })));
     expect(await recover(store, NOW)).toEqual({ failed: 1203, followed: 0 });
@@ -78,7 +78,7 @@ describe.each<[string, () => Promise<Store>]>([
 });
 
 describe('onetake recover', () => {
-  it('is refused while a gateway runs on the database, and leaves what waits alone', async () => {
+  it('is refused while a gateway runs on the database, and leaves waiting tasks unchanged', async () => {
     const url = await freshDatabase();
     const store = await openStore(url);
     const task = await accepted(store);
@@ -107,7 +107,7 @@ describe('onetake recover', () => {
     expect(await onetake({ ONETAKE_DATA_DIR: dir }, 'recover')).toMatchObject({ code: 1, stdout: '' });
   });
 
-  it('makes a backup a folder that a gateway starts on', async () => {
+  it('makes a backup usable as a data folder', async () => {
     const dir = await tempFolder();
     const { tasks } = await fillFolder(dir);
     markFolder(dir, BACKUP, 'as onetake backup does');
@@ -118,7 +118,7 @@ describe('onetake recover', () => {
     const { code, stdout } = await onetake({ ONETAKE_DATA_DIR: dir }, 'recover');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^2 tasks .* 2 that were upstream/m);
-    // Each task that was failed, and why.
+    // Each failed task, with the reason.
     expect(stdout).toMatch(
       new RegExp(`^${tasks.get('accepted')?.id} .*waited when the backup was made`, 'm'),
     );
@@ -127,7 +127,7 @@ describe('onetake recover', () => {
     await (await openSqliteStore({ dir, exclusive: true })).close();
   });
 
-  it('tells what it failed in JSON where a program asks', async () => {
+  it('lists the failed tasks as JSON for programs', async () => {
     const dir = await tempFolder();
     const { tasks } = await fillFolder(dir);
     const { stdout } = await onetake({ ONETAKE_DATA_DIR: dir }, 'recover', '--json');
@@ -145,7 +145,7 @@ describe('onetake recover', () => {
     });
   });
 
-  it('makes no folder where there is none, and says where a database could not be reached', async () => {
+  it('creates no missing folder, and says which database could not be reached', async () => {
     const dir = join(await tempFolder(), 'nothing');
     expect(await onetake({ ONETAKE_DATA_DIR: dir }, 'recover')).toMatchObject({
       code: 2,
@@ -159,8 +159,8 @@ describe('onetake recover', () => {
   });
 });
 
-describe('gateways on a database that was restored to an older state', () => {
-  /** Takes a copy with a task in each unfinished phase, lets everything end, and goes back to the copy. */
+describe('gateways on a restored older database', () => {
+  /** Takes a copy with a task in each unfinished phase, lets everything end, and returns to the copy. */
   async function restored() {
     let over = false;
     const limits = { inFlight: 2 };
@@ -194,7 +194,7 @@ describe('gateways on a database that was restored to an older state', () => {
     };
   }
 
-  it('submit nothing again after onetake recover, and go on with what was upstream', async () => {
+  it('submit nothing again after onetake recover, and continue with the upstream jobs', async () => {
     const { ids, upstream, url, again } = await restored();
     expect((await onetake({ ONETAKE_DATABASE_URL: url }, 'recover')).stdout).toMatch(
       /^2 tasks .* 1 that were/m,
@@ -211,12 +211,12 @@ describe('gateways on a database that was restored to an older state', () => {
     const released = { hold: 400_000, release: 400_000 };
     expect(ledgers).toEqual([{ hold: 400_000, capture: 400_000 }, released, released]);
     expect(upstream.count('start')).toBe(3);
-    // It works as ever.
+    // It works as usual.
     expect(await world.ends((await node.submit('new')).id)).toMatchObject({ phase: 'succeeded' });
     expect(upstream.count('start')).toBe(4);
   });
 
-  it('would submit again what had been submitted since, without it', async () => {
+  it('would repeat submissions without onetake recover', async () => {
     const { ids, upstream, again } = await restored();
     const world = await again();
     await world.join();

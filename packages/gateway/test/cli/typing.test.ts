@@ -32,7 +32,7 @@ describe('help', () => {
   });
 });
 
-describe('what is not understood is told in a line, then how it is used', () => {
+describe('a usage error is one line, followed by the usage', () => {
   it.each([
     ['', /^Usage/],
     ['sevre', /^There is no command "sevre"\.\n\nUsage/],
@@ -52,8 +52,8 @@ describe('what is not understood is told in a line, then how it is used', () => 
   });
 });
 
-describe('what npm takes for itself where the -- is missing', () => {
-  it('is used: npm run onetake keys create --name x', async () => {
+describe('arguments that npm takes for itself if the -- is missing', () => {
+  it('are used: npm run onetake keys create --name x', async () => {
     const made = await typed({ ...NPM, npm_config_name: 'x' }, 'keys create');
     expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sk-/) });
   });
@@ -61,7 +61,7 @@ describe('what npm takes for itself where the -- is missing', () => {
   const of = (args: readonly string[], env: Record<string, string>) =>
     withoutNpm(args, { options: KEYS_OPTIONS, words: 2, env: { ...NPM, ...env } });
 
-  it('is used with a switch, and with a value that npm has made a word of', () => {
+  it('are used with a flag, and with a value that npm has converted', () => {
     expect(of(['keys', 'create'], { npm_config_name: 'x', npm_config_admin: 'true' })).toEqual([
       ...['keys', 'create', '--name', 'x', '--admin'],
     ]);
@@ -70,25 +70,25 @@ describe('what npm takes for itself where the -- is missing', () => {
     ).toEqual([...['keys', 'create', '--expires-in-days', '30', '--name', 'x']]);
   });
 
-  it('is asked for again, as it has to be typed, where it cannot be told any more', () => {
+  it('are reported with the right command line if they cannot be reconstructed', () => {
     expect(() =>
       of(['keys', 'create', '5', 'p'], { npm_config_project: 'true', npm_config_expires_in_days: 'true' }),
     ).toThrow(/npm run onetake -- keys create/);
   });
 
-  it('is left alone outside npm, and where the argument came through', () => {
+  it('are ignored outside npm, and if the argument was passed through', () => {
     const env = { npm_config_name: 'x' };
     expect(withoutNpm(['keys'], { options: KEYS_OPTIONS, words: 2, env })).toEqual(['keys']);
     expect(of(['keys', 'create', '--name=y'], env)).toEqual(['keys', 'create', '--name=y']);
   });
 
-  it('is hinted at where an argument is missing', async () => {
+  it('are mentioned if an argument is missing', async () => {
     const { stderr } = await typed(NPM, 'backup');
     expect(stderr).toContain('With npm, a -- comes before the arguments: npm run onetake -- backup …');
   });
 });
 
-it('a key that cannot be printed is told, and the command fails', async () => {
+it('a key that cannot be printed is reported, and the command fails', async () => {
   const { code, stderr } = await onetakeInto('/dev/full', 'keys', 'create', '--name', 'x');
   expect(stderr).toMatch(/Standard output cannot be written: ENOSPC/);
   expect(code).toBe(1);

@@ -14,7 +14,7 @@ const SECRET = 'sk-config-0123456789abcdef';
 const read = (env: NodeJS.ProcessEnv, yaml?: string) =>
   readConfig(env, (path) => (path === (env.ONETAKE_CONFIG || 'onetake.yaml') ? yaml : undefined));
 
-/** What a start with these settings is refused with. */
+/** The error of a start with these settings. */
 function refusal(env: NodeJS.ProcessEnv, yaml?: string): string {
   try {
     read(env, yaml);
@@ -26,7 +26,7 @@ function refusal(env: NodeJS.ProcessEnv, yaml?: string): string {
 }
 
 describe('a setting', () => {
-  it('is taken from the environment, else from the file, else its default', () => {
+  it('is taken from the environment, then from the file, then from its default', () => {
     const yaml = 'port: 9000\nhost: 0.0.0.0\n';
     expect(read({ ONETAKE_PORT: '9001' }, yaml)).toMatchObject({
       port: 9001,
@@ -38,7 +38,7 @@ describe('a setting', () => {
   it.each<[string, NodeJS.ProcessEnv, string]>([
     ['an empty variable', { ONETAKE_PORT: '' }, 'port: 9000'],
     ['an absent variable', {}, 'port: 9000'],
-  ])('%s leaves it to the file', (_what, env, yaml) => {
+  ])('%s counts as missing, so that the file is used', (_what, env, yaml) => {
     expect(read(env, yaml).port).toBe(9000);
   });
 
@@ -48,12 +48,12 @@ describe('a setting', () => {
     expect(config).not.toHaveProperty('publicUrl');
   });
 
-  it('without a default may be absent', () => {
+  it('without a default may be missing', () => {
     expect(read({})).not.toHaveProperty('bootstrapKey');
   });
 
   it.each(Object.entries<Setting>(SETTINGS))(
-    '%s takes its own default, which is documented',
+    '%s accepts its own default, which is documented',
     (name, setting) => {
       expect(setting.env).toMatch(/^ONETAKE_[A-Z0-9_]+$/);
       expect(setting.description).toMatch(/\.$/);
@@ -69,7 +69,7 @@ it.each<[string, string, unknown]>([
   ['ONETAKE_RESUBMIT_UNKNOWN', 'true', true],
   ['ONETAKE_ALLOW_PRIVATE_HOSTS', ' media.internal, 10.0.0.0/8,,', ['media.internal', '10.0.0.0/8']],
   ['ONETAKE_PREVIEW_CONCURRENCY', '0', 0],
-])('%s=%s is read as %j, in the environment and in the file alike', (variable, text, value) => {
+])('%s=%s is read as %j, in the environment and in the file', (variable, text, value) => {
   const [name = ''] = Object.entries<Setting>(SETTINGS).find(([, { env }]) => env === variable) ?? [];
   expect(read({ [variable]: text })).toHaveProperty(name, value);
   const line = `${variable.slice('ONETAKE_'.length).toLowerCase()}: ${JSON.stringify(text)}`;
@@ -92,11 +92,11 @@ describe('the database', () => {
     expect(read(env, yaml).databaseUrl).toBe(url);
   });
 
-  it('is the embedded one where neither is set', () => {
+  it('is the embedded one if neither is set', () => {
     expect(read({ DATABASE_URL: '' })).not.toHaveProperty('databaseUrl');
   });
 
-  it('is refused by the name of the variable that it came from, and without its password', () => {
+  it('is refused with the name of its variable, and without its password', () => {
     const message = refusal({ DATABASE_URL: `mysql://root:${SECRET}@db/app` });
     expect(message).toMatch(/ DATABASE_URL: must be a URL such as postgres:/);
     expect(message).not.toContain(SECRET);
@@ -104,10 +104,10 @@ describe('the database', () => {
   });
 });
 
-describe('a variable of ours that is no setting', () => {
+describe('an ONETAKE_ variable that is no setting', () => {
   const repository = fileURLToPath(new URL('../../../..', import.meta.url));
 
-  it('may be set where a gateway starts, if anything of ours reads it: examples, documents, tools', () => {
+  it('may be set if something of ours reads it: examples, documents, tools', () => {
     const found = execFileSync('git', ['grep', '-hoE', '\\bONETAKE_[A-Z0-9_]*[A-Z0-9]\\b', '--', ...PLACES], {
       cwd: repository,
       encoding: 'utf8',
@@ -124,7 +124,7 @@ describe('a variable of ours that is no setting', () => {
     ['ONETAKE_PROT', 'ONETAKE_PORT'],
     ['ONETAKE_API_KEYS', 'ONETAKE_API_KEY'],
     ['ONETAKE_DATADIR', 'ONETAKE_DATA_DIR'],
-  ])('and is like one, %s, is refused with the name that was meant', (wrong, right) => {
+  ])('and resembles one, %s, is refused with the right name %s', (wrong, right) => {
     expect(refusal({ [wrong]: 'x' })).toContain(`${wrong}: there is no such setting; did you mean ${right}?`);
     const [inFile, meant] = [wrong, right].map((name) => name.slice('ONETAKE_'.length).toLowerCase());
     if (right !== 'ONETAKE_API_KEY') {
@@ -133,13 +133,13 @@ describe('a variable of ours that is no setting', () => {
   });
 });
 
-/** Where names are that people meet. */
+/** Places with names that people see. */
 const PLACES = ['README.md', 'docs', 'deploy', 'packages/*/src', 'scripts/*.ts', 'bench', '.ci'];
-/** Beginnings of names that comments and documents speak of. */
+/** Prefixes of names in comments and documents. */
 const MISTAKES = ['ONETAKE_S3'];
 
-describe('what is wrong', () => {
-  it('is told all at once, each with the name as the operator writes it', () => {
+describe('wrong settings', () => {
+  it('are all reported at once, each with the name as the operator writes it', () => {
     const message = refusal(
       { ONETAKE_PORT: 'http', ONETAKE_PROT: '1', ONETAKE_LOG_LEVEL: 'loud', ONETAKE_PUBLIC_URL: 'ftp://x' },
       'hots: 0.0.0.0\nmax_attempts: 0\nmodels: [a]\n',
@@ -205,10 +205,10 @@ describe('an address to listen on', () => {
   );
 });
 
-/** Of a validator, not of this gateway. */
+/** Terms of a validator, not of this gateway. */
 const VALIDATOR = /expected|received|Invalid|Too (?:big|small)|Unrecognized/;
 
-describe('what a value may be is told in plain sentences', () => {
+describe('the allowed values are described in plain sentences', () => {
   it.each<[string, NodeJS.ProcessEnv, string, RegExp]>([
     ['a number that is too large', { ONETAKE_PORT: '65536' }, '', /ONETAKE_PORT: must be at most 65535\./],
     ['a number that is too small', { ONETAKE_MAX_ATTEMPTS: '0' }, '', /MAX_ATTEMPTS: must be at least 1\./],
@@ -277,7 +277,7 @@ describe('the file', () => {
     expect(readConfig({ ONETAKE_CONFIG: path }).port).toBe(9000);
   });
 
-  it('is not passed over in silence where its name ends in .yml', () => {
+  it('is not silently ignored if its name ends in .yml', () => {
     const files: Readonly<Record<string, string>> = { 'onetake.yml': 'port: 1', mine: 'port: 2' };
     const readFile = (path: string) => files[path];
     expect(() => readConfig({}, readFile)).toThrow(/onetake\.yml: is not read; rename it to onetake\.yaml/);
@@ -285,18 +285,18 @@ describe('the file', () => {
     expect(readConfig({ ONETAKE_CONFIG: 'onetake.yml' }, readFile).port).toBe(1);
   });
 
-  it('may be empty or comments alone', () => {
+  it('may be empty or only have comments', () => {
     expect(read({}, '').port).toBe(8787);
     expect(read({}, '# port: 1\n').port).toBe(8787);
   });
 
-  it('hands its models on as they are', () => {
+  it('passes its models on unchanged', () => {
     const yaml = 'models:\n  onetake-preview: {title: Mine}\n';
     expect(read({}, yaml).models).toEqual({ 'onetake-preview': { title: 'Mine' } });
   });
 });
 
-describe('a secret is never part of a refusal', () => {
+describe('a secret is never part of an error', () => {
   it.each<[string, NodeJS.ProcessEnv, string]>([
     ['in the environment', { ONETAKE_BOOTSTRAP_KEY: SECRET, ONETAKE_PORT: 'x' }, ''],
     ['in the file', {}, `bootstrap_key: ${SECRET}\nport: x\n`],

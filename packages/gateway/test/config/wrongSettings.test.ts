@@ -8,7 +8,7 @@ import { checkConfig } from '../../src/config/config.ts';
 import { onetake } from '../support/processes/commandLine.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
-/** A database that nobody may ask: it counts who does. */
+/** A database that must not be contacted; it counts connections. */
 async function untouchedDatabase(): Promise<{ url: string; asked(): number }> {
   let asked = 0;
   const server = createServer((socket) => {
@@ -123,7 +123,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
   },
 };
 
-/** `onetake serve` with these settings; what it said, after a look that nothing was made and nobody asked. */
+/** `onetake serve` with these settings; its output, after a check that nothing was created or contacted. */
 async function refused(
   env: Readonly<Record<string, string>>,
   file: object,
@@ -149,7 +149,7 @@ async function refused(
 
 describe('a wrong setting', () => {
   it.each(Object.entries(WRONG))(
-    '%s: is found by reading the settings alone',
+    '%s: is found by reading only the settings',
     async (_kind, { env = {}, file = {}, told }) => {
       const readFile = (path: string) => (path === 'onetake.yaml' ? JSON.stringify(file) : undefined);
       await expect(checkConfig({ PATH: process.env.PATH, ...env }, readFile)).rejects.toThrow(told);
@@ -164,20 +164,20 @@ describe('a wrong setting', () => {
     'recover',
     'backup --to b',
     'import --from .',
-  ])('is told by onetake %s too, beside all others', async (command) => {
+  ])('is also reported by onetake %s, with all others', async (command) => {
     const wrong = { ONETAKE_MEDIA_LINKS: 'bucket', ONETAKE_MAX_ATTEMPTS: '101' };
     const said = await refused(wrong, { accounts: { five: 5 } }, command.split(' '));
     for (const told of [/ONETAKE_MEDIA_LINKS/, /ONETAKE_MAX_ATTEMPTS/, /accounts\.five/])
       expect(said).toMatch(told);
   });
 
-  it('of a bucket without any region is told before the bucket is asked', async () => {
+  it('of a bucket without any region is reported before the bucket is contacted', async () => {
     const folder = await tempFolder();
     const env = { ONETAKE_S3_BUCKET: 'videos', AWS_CONFIG_FILE: join(folder, 'none'), HOME: folder };
     expect(await refused(env, {})).toMatch(/ONETAKE_S3_REGION: is missing/);
   });
 
-  it('is no region that the AWS SDK finds by itself, or that a server of another kind needs none of', async () => {
+  it('is not reported for a region that the AWS SDK finds by itself, or that another server does not need', async () => {
     const nothing = () => undefined;
     vi.stubEnv('AWS_REGION', 'eu-central-1');
     onTestFinished(() => void vi.unstubAllEnvs());
@@ -188,7 +188,7 @@ describe('a wrong setting', () => {
     expect(await checkConfig({ ...bucket, ONETAKE_S3_REGION: 'eu-central-1' }, nothing)).toBeDefined();
   });
 
-  it('of every kind is told beside all others, before anything is made or asked', async () => {
+  it('of every kind is reported with all others, before anything is created or contacted', async () => {
     const env = Object.assign({}, ...Object.values(WRONG).map((wrong) => wrong.env));
     const files = Object.values(WRONG).map(({ file = {} }) => file as Record<string, object>);
     const merged = (name: string) => Object.assign({}, ...files.map((file) => file[name]));
@@ -198,15 +198,15 @@ describe('a wrong setting', () => {
       accounts: merged('accounts'),
     });
     for (const [kind, { told }] of Object.entries(WRONG)) {
-      // With an entry that is not well formed the entries are not compared; each is told of by itself.
+      // If one entry is malformed, the entries are not compared; each is reported by itself.
       expect(said, kind).toMatch(told);
     }
   });
 });
 
-describe('a data folder without a database', () => {
+describe('a missing database in a data folder', () => {
   it.each(['keys list', 'keys revoke some-id', 'accounts list', 'accounts retry'])(
-    'is told of by onetake %s, which makes none',
+    'is reported by onetake %s, which creates none',
     async (command) => {
       const dataDir = join(await tempFolder(), 'data');
       const { code, stdout, stderr } = await onetake({ ONETAKE_DATA_DIR: dataDir }, ...command.split(' '));
@@ -219,7 +219,7 @@ describe('a data folder without a database', () => {
     },
   );
 
-  it('is made for the first key', async () => {
+  it('is created for the first key', async () => {
     const dataDir = join(await tempFolder(), 'data');
     const { code, stdout } = await onetake(
       { ONETAKE_DATA_DIR: dataDir },
@@ -234,7 +234,7 @@ describe('a data folder without a database', () => {
   });
 });
 
-describe('a data folder that cannot be used', () => {
+describe('an unusable data folder', () => {
   const failed = async (dataDir: string): Promise<string> => {
     const started = performance.now();
     const { code, stderr } = await onetake({ ONETAKE_DATA_DIR: dataDir, ONETAKE_PORT: '0' }, 'serve');
@@ -244,25 +244,25 @@ describe('a data folder that cannot be used', () => {
     return stderr;
   };
 
-  it('is told where none can be made (/proc), instead of trying for ever', async () => {
+  it('is reported if none can be created (/proc), instead of retrying for ever', async () => {
     expect(await failed('/proc/onetake/data')).toContain('/proc/onetake/data');
   });
 
-  it('is told where a file is', async () => {
+  it('is reported if a file is in its place', async () => {
     const file = join(await tempFolder(), 'file');
     writeFileSync(file, '');
     expect(await failed(file)).toContain('a file is in its place');
     expect(await failed(join(file, 'data'))).toContain('a file is in its place');
   });
 
-  it('is told where nothing can be written', async ({ skip }) => {
+  it('is reported if nothing can be written', async ({ skip }) => {
     const disk = await mounted('ro');
     if (disk === undefined) return skip('no read-only file system can be mounted here: needs root');
     expect(await failed(join(disk, 'data'))).toContain('read-only');
     await failed(disk);
   });
 
-  it('is told where the disk is full', async ({ skip }) => {
+  it('is reported if the disk is full', async ({ skip }) => {
     const disk = await mounted('size=16k');
     if (disk === undefined) return skip('no small disk can be mounted here: needs root');
     expect(await failed(join(disk, 'data'))).toContain('full');

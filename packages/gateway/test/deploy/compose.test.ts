@@ -35,7 +35,7 @@ describe('compose.yaml', () => {
     }
   });
 
-  it('has no secret of its own: each comes from .env, whose example names it', () => {
+  it('has no secret of its own: each comes from .env and is named in its example', () => {
     const example = envFile('deploy/.env.example');
     const variables = [...read('deploy/compose.yaml').matchAll(/\$\{(\w+)(:\?)?/g)];
     for (const [, name = '', required] of variables) {
@@ -46,7 +46,7 @@ describe('compose.yaml', () => {
     }
   });
 
-  it('gives a gateway the time that a stop may take, asks its /readyz, and starts it after what it needs', () => {
+  it('gives a gateway enough time to stop, queries its /readyz, and starts it after its dependencies', () => {
     expect(gateways.length).toBeGreaterThan(1);
     for (const [name, gateway] of gateways) {
       const stop =
@@ -72,7 +72,7 @@ describe('nginx.conf', () => {
     expect(seconds(upstream) * 1000).toBeLessThan(IDLE_GRACE_MS);
   });
 
-  it('has the node that was restarted before in turn again when the next one takes no more connections', () => {
+  it('uses a restarted node again before the next one stops listening', () => {
     const out = [...nginx.matchAll(/\bfail_timeout=(\w+)/g)].map(([, time = '']) => seconds(time));
     expect(out).toHaveLength(gateways.length);
     for (const [, { environment }] of gateways) {
@@ -80,20 +80,20 @@ describe('nginx.conf', () => {
     }
   });
 
-  it('waits for held queries, takes bodies of the same size, and never sends a POST twice', () => {
-    // The longest a query is held: `wait` of the API reference.
+  it('waits for held queries, accepts bodies of the same size, and never repeats a POST', () => {
+    // The longest time for which a query is held: `wait` of the API reference.
     expect(seconds(directive('proxy_read_timeout')[0] ?? '')).toBeGreaterThan(60);
     expect(directive('client_max_body_size')).toEqual([`${SETTINGS.bodyLimitMb.default}m`]);
     expect(directive('proxy_next_upstream')).toEqual(['error timeout']);
   });
 
-  it('lets events through at once', () => {
+  it('passes events on at once', () => {
     const location = /location ~ (\S+) \{([^}]+)\}/.exec(nginx);
     expect('/v1/video/generations/video_1/events').toMatch(new RegExp(location?.[1] ?? 'nothing'));
     expect(location?.[2]).toContain('proxy_buffering off;');
   });
 
-  it('logs no query strings, which hold the signatures of links', () => {
+  it('logs no query strings, which contain the signatures of links', () => {
     const [format = ''] = directive('log_format');
     expect(format).toContain('$uri');
     expect(format).not.toMatch(/\$request\b|\$request_uri|\$args|\$query_string/);

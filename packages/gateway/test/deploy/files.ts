@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** Text of a file of the repository. */
+/** The text of a file of the repository. */
 export const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 /** Files below a folder of the repository, or the file itself, as paths from its root. */
@@ -16,14 +16,14 @@ export function filesBelow(folder: string): string[] {
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)));
 }
 
-/** The one YAML document of a file, merge keys resolved; throws where it is not valid or says a thing twice. */
+/** The one YAML document of a file, with merge keys resolved; throws if it is invalid or has duplicate keys. */
 export function yaml(path: string): unknown {
   const document = parseDocument(read(path), { merge: true, uniqueKeys: true });
   if (document.errors.length > 0) throw new Error(`${path}: ${document.errors[0]?.message}`);
   return document.toJS();
 }
 
-/** How many YAML documents a file has. */
+/** The number of YAML documents in a file. */
 export const documentsIn = (path: string): number => parseAllDocuments(read(path)).length;
 
 /** `NAME=value` lines. */

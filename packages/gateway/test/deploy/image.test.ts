@@ -17,7 +17,7 @@ it('runs the Node that the tests run', () => {
   for (const base of instructions('FROM')) expect(base).toContain(`node:${devDependencies.node}-`);
 });
 
-it('copies what is there, and what the build context lets through', () => {
+it('copies only existing files that the build context contains', () => {
   const ignore = read('deploy/Dockerfile.dockerignore').split('\n');
   expect(ignore.filter((line) => line !== '' && !/^[#!]/.test(line))).toEqual(['*']);
   const allowed = ignore.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
@@ -28,7 +28,7 @@ it('copies what is there, and what the build context lets through', () => {
   for (const path of copied) expect(existsSync(join(ROOT, path)), path).toBe(true);
 });
 
-it('holds the source of every package of ours that the gateway depends on, and of no other', () => {
+it('contains the source of every package of ours that the gateway depends on, and of no other', () => {
   const needed = new Set<string>();
   const need = (name: string): void => {
     needed.add(name);
@@ -44,7 +44,7 @@ it('holds the source of every package of ours that the gateway depends on, and o
   expect(copied.toSorted()).toEqual([...needed].toSorted());
 });
 
-it('starts the gateway without a shell, as a user that is not root, on the default port', () => {
+it('starts the gateway without a shell, as a non-root user, on the default port', () => {
   expect(instructions('ENTRYPOINT')).toEqual(['["node", "packages/gateway/src/cli/main.ts"]']);
   expect(instructions('CMD').at(-1)).toBe('["serve"]');
   expect(Number.parseInt(instructions('USER').at(-1) ?? '0', 10)).toBeGreaterThan(0);

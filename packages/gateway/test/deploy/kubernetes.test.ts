@@ -82,7 +82,7 @@ const kustomization = z
   .parse(yaml(`${FOLDER}/kustomization.yaml`));
 const settings = envFile(`${FOLDER}/settings.env`);
 
-it('kustomization.yaml takes in every file but the example of a secret', () => {
+it('kustomization.yaml includes every file except the example of a secret', () => {
   const generated = kustomization.configMapGenerator.flatMap(({ envs = [], files = [] }) => [
     ...envs,
     ...files,
@@ -96,7 +96,7 @@ describe('the pods', () => {
     expect(pod.enableServiceLinks).toBe(false);
   });
 
-  it('are given the time that a stop may take', () => {
+  it('have enough time to stop', () => {
     const setting = (name: 'drainDelaySeconds' | 'drainTimeoutSeconds') =>
       Number(settings.get(SETTINGS[name].env) ?? SETTINGS[name].default);
     expect(setting('drainDelaySeconds')).toBeGreaterThan(0);
@@ -116,7 +116,7 @@ describe('the pods', () => {
     for (const selector of wanted) expect(deployment.template.metadata.labels).toMatchObject(selector);
   });
 
-  it('are named where they are referred to, and run the image that kustomization.yaml renames', () => {
+  it('have the names by which others refer to them, and run the image that kustomization.yaml renames', () => {
     const maps = kustomization.configMapGenerator.map(({ name }) => name);
     const secret = Named.parse(yaml(`${FOLDER}/secret.example.yaml`)).metadata.name;
     const account = Named.parse(yaml(`${FOLDER}/serviceaccount.yaml`)).metadata.name;
@@ -148,14 +148,14 @@ describe('the pods', () => {
   });
 });
 
-describe('what is asked of a gateway', () => {
+describe('requests to a gateway', () => {
   let t: TestGateway;
   beforeAll(async () => {
     t = await startTestGateway();
   });
   afterAll(() => t.end());
 
-  it('probes go to its port and its paths, and wait longer than its own checks', async () => {
+  it('by probes use its port and its paths, and wait longer than its own checks', async () => {
     expect(String(gateway.ports[0].containerPort)).toBe(SETTINGS.port.default);
     expect(gateway.livenessProbe.httpGet.path).toBe('/healthz');
     expect(gateway.startupProbe.httpGet.path).toBe('/healthz');
@@ -168,7 +168,7 @@ describe('what is asked of a gateway', () => {
     }
   });
 
-  it('the ingress lets through every path that clients use, waits for held queries, and takes bodies of the same size', async () => {
+  it('through the ingress reach every path that clients use, may be held, and may have bodies of the same size', async () => {
     const ingress = z
       .object({
         metadata: z.object({ annotations: labels }),

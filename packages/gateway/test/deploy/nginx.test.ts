@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { read } from './files.ts';
 
-it('the two examples differ in the upstream alone', () => {
+it('the two examples differ only in the upstream', () => {
   const rest = (path: string) =>
     read(path)
       .replace(/^(?:#.*\n)+/, '')
@@ -19,7 +19,7 @@ it('the two examples differ in the upstream alone', () => {
   expect(read('deploy/nginx-hosts.conf')).not.toMatch(/\bresolver?\b/);
 });
 
-/** Debian has it where the PATH of a user does not lead. */
+/** Debian installs it outside a user's PATH. */
 const NGINX = ['nginx', '/usr/sbin/nginx'].find((path) => {
   try {
     execFileSync(path, ['-v'], { stdio: 'ignore' });
@@ -39,7 +39,7 @@ async function listening(answer: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** nginx as the example for hosts has it, before one gateway at this port. */
+/** nginx with the example for hosts, in front of one gateway at this port. */
 async function startNginx(path: string, gateway: number): Promise<{ base: string; logs(): Promise<string> }> {
   const folder = await tempFolder();
   const free = createServer().listen(0, '127.0.0.1');
@@ -71,7 +71,7 @@ async function startNginx(path: string, gateway: number): Promise<{ base: string
 
 const SECRET = 'signature=0123456789abcdef';
 
-it('no signature of a media link is in any log of nginx, whether the gateway answers, fails or is away', async ({
+it('no signature of a media link is in any log of nginx, whether the gateway responds, fails or is down', async ({
   skip,
 }) => {
   if (NGINX === undefined) return skip('no nginx here: apt-get install nginx-light');

@@ -12,7 +12,7 @@ import { videoLimitOf } from '../../src/media/videoLimit.ts';
 
 describe('a media key', () => {
   it.each(['video/a.mp4', 'poster/0123_ab-C.jpg', `${'a'.repeat(32)}/${'b'.repeat(128)}.12345678`])(
-    'is %s',
+    'may be %s',
     (key) => {
       expect(isMediaKey(key)).toBe(true);
       expect(() => requireMediaKey(key)).not.toThrow();
@@ -37,12 +37,12 @@ describe('a media key', () => {
     `video/${'b'.repeat(129)}.mp4`,
     'video/a.123456789',
     'video/a.mp4\n',
-  ])('is not %j', (key) => {
+  ])('may not be %j', (key) => {
     expect(isMediaKey(key)).toBe(false);
     expect(() => requireMediaKey(key)).toThrow(`"${key}" is not a media key`);
   });
 
-  it('has the id of its row, also a later one of the same row', () => {
+  it('contains the id of its row, also a later key of the same row', () => {
     expect(mediaIdOf('video/ab-1v.mp4')).toBe('ab-1v');
     expect(laterKey('video/ab-1v.mp4', 'remuxed')).toBe('video/ab-1v_remuxed.mp4');
     expect(laterKey('video/ab-1v_remuxed.mp4', '12')).toBe('video/ab-1v_12.mp4');
@@ -62,7 +62,7 @@ describe('a media key', () => {
     expect(contentTypeOf(key)).toBe(type);
   });
 
-  it('is named where there is nothing under it', () => {
+  it('is named in the error if it has no object', () => {
     expect(new MissingObject('video/a.mp4')).toMatchObject({
       name: 'MissingObject',
       message: expect.stringContaining('video/a.mp4'),
@@ -70,7 +70,7 @@ describe('a media key', () => {
   });
 });
 
-it('a video may have six bytes a pixel and second, and 256 MiB more', () => {
+it('a video may have six bytes per pixel and second, plus 256 MiB', () => {
   expect(videoLimitOf({ duration: 2.5, width: 3, height: 1 })).toBe(256 * 2 ** 20 + 45);
   expect(videoLimitOf({ duration: 0.1, width: 3, height: 1 })).toBe(256 * 2 ** 20 + 2);
 });

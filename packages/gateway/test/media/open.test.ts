@@ -49,7 +49,7 @@ async function bucketConfig(more: NodeJS.ProcessEnv = {}) {
 }
 
 describe('media', () => {
-  it('is in files of the data folder where no bucket is set', async () => {
+  it('is in files of the data folder if no bucket is set', async () => {
     const dir = await tempFolder();
     const opened = await openMedia(
       readConfig({ ONETAKE_DATA_DIR: dir }, () => undefined),
@@ -60,7 +60,7 @@ describe('media', () => {
     expect((await linkOf(opened)).host).toBe('gateway.example');
   });
 
-  it('is in the bucket that is set, and leads there where that is wished', async () => {
+  it('is in the configured bucket, and links lead there if so configured', async () => {
     const settings = await bucketConfig({ ONETAKE_MEDIA_LINKS: 'bucket' });
     const opened = await openMedia(settings, parts());
     await put(opened.storage, KEY, 'bytes');
@@ -71,13 +71,13 @@ describe('media', () => {
     expect((await linkOf(plain)).host).toBe('gateway.example');
   });
 
-  it('is not opened where another installation keeps its own', async () => {
+  it('is not opened if another installation uses the place', async () => {
     const settings = await bucketConfig();
     await openMedia(settings, parts('one'));
     await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
   });
 
-  it('is opened although its server is away, and claimed before anything is written when that is back', async () => {
+  it('is opened although its server is unavailable, and claimed before the first write after that', async () => {
     const first = await ownS3();
     await first.close();
     const settings = await bucketConfig(bucketSettings({ ...first, credentials: first }));
@@ -97,7 +97,7 @@ describe('media', () => {
     await expect(openMedia(settings, parts('two'))).rejects.toMatchObject({ code: 'storage_claimed' });
   });
 
-  it('is opened without copies that a crash left a day ago, and with everything that is staged', async () => {
+  it('is opened without the copies that a crash left a day ago, and with everything that is staged', async () => {
     const settings = await bucketConfig();
     const scratch = join(settings.dataDir, 'scratch');
     for (const [name, hours] of [

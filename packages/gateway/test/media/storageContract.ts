@@ -17,7 +17,7 @@ export interface OpenStorage {
 
 const newKey = (): string => `video/${newId()}.mp4`;
 
-/** Gives `bytes`, then breaks, as a connection does. */
+/** Sends `bytes`, then breaks, as a connection does. */
 async function* breakingOff(...bytes: Buffer[]): AsyncGenerator<Buffer> {
   yield* bytes;
   throw new Error('the connection broke');
@@ -35,10 +35,10 @@ async function get(storage: MediaStorage, key: string, range?: { start: number; 
   return (await readAll(await storage.read(key, range))).toString();
 }
 
-/** What any media storage does, whatever it keeps the bytes in. `open` gives an empty one, which goes when the test ends. */
+/** The contract of every media storage. `open` returns an empty one, which is removed when the test ends. */
 export function describeStorageContract(name: string, open: () => Promise<OpenStorage>): void {
   describe(`${name}: an object`, () => {
-    it('comes back byte for byte, with its length and time', async () => {
+    it('is read byte for byte as it was written, with its length and time', async () => {
       const { storage } = await open();
       const key = newKey();
       const bytes = randomBytes(300_000);
@@ -50,13 +50,13 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       const committed = await write.commit();
 
       expect(committed.bytes).toBe(bytes.length);
-      // Some storages keep whole seconds.
+      // Some storages have whole seconds only.
       expect(committed.modifiedAt).toBeGreaterThanOrEqual(Math.floor(before / 1000) * 1000 - 1000);
       expect(await storage.stat(key)).toEqual(committed);
       expect((await readAll(await storage.read(key))).equals(bytes)).toBe(true);
     });
 
-    it('is not there before it is committed, not even after a write of all its bytes', async () => {
+    it('does not exist before it is committed, even after a write of all its bytes', async () => {
       const { storage } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -88,7 +88,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await get(storage, key, { start: 0, end: -1 })).toBe('');
     });
 
-    it('can be given up in the middle of a read', async () => {
+    it('can be closed in the middle of a read', async () => {
       const { storage } = await open();
       const key = newKey();
       await put(storage, key, randomBytes(1_000_000));
@@ -108,7 +108,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await get(storage, key)).toBe('second');
     });
 
-    it('is lent as a local file', async () => {
+    it('can be used as a local file', async () => {
       const { storage } = await open();
       const key = newKey();
       await put(storage, key, 'bytes');
@@ -120,7 +120,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       ).rejects.toThrow('the user failed');
     });
 
-    it('is gone once removed; removing what is not there is no error', async () => {
+    it('is gone after its removal; removing a missing object is no error', async () => {
       const { storage } = await open();
       const [key, other] = [newKey(), newKey()];
       await put(storage, key, 'bytes');
@@ -132,7 +132,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await get(storage, other)).toBe('others');
     });
 
-    it('of one kind is not that of another', async () => {
+    it('is stored separately for each kind', async () => {
       const { storage } = await open();
       const id = newId();
       await put(storage, `video/${id}.mp4`, 'video');
@@ -144,7 +144,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
   });
 
   describe(`${name}: an interrupted write`, () => {
-    it('keeps what had arrived when the stream broke, and goes on from there', async () => {
+    it('keeps what had arrived when the stream broke, and continues from there', async () => {
       const { storage, reopen } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -159,7 +159,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await get(storage, key)).toBe('0123456789');
     });
 
-    it('may go on from an earlier byte, or from the first', async () => {
+    it('can continue from an earlier byte, or from the first', async () => {
       const { storage } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -183,7 +183,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect((await storage.write(key)).partial).toBe(4);
     });
 
-    it('of a stream that broke before it was read rejects, and nothing else happens', async () => {
+    it('rejects if the stream broke before it was read, and has no other effect', async () => {
       const { storage } = await open();
       const write = await storage.write(newKey());
       const broken = new Readable({ read: () => undefined });
@@ -192,7 +192,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       await expect(appending).rejects.toThrow('the connection broke');
     });
 
-    it('starts anew after it was abandoned', async () => {
+    it('starts again after it was abandoned', async () => {
       const { storage } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -212,7 +212,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect((await storage.write(key)).partial).toBe(0);
     });
 
-    it('with nothing in it cannot be committed', async () => {
+    it('cannot be committed if it is empty', async () => {
       const { storage } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -222,7 +222,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
   });
 
   describe(`${name}: a note about staged bytes`, () => {
-    it('is there for the next process, and goes with the bytes', async () => {
+    it('exists for the next process, and is removed with the bytes', async () => {
       const { storage, reopen } = await open();
       for (const ending of ['commit', 'abandon', 'remove'] as const) {
         const key = newKey();
@@ -239,7 +239,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       }
     });
 
-    it('survives a power loss, and never speaks of bytes that do not', async () => {
+    it('survives a power loss, and never describes bytes that do not', async () => {
       const { storage } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -260,7 +260,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(steps).toEqual([`rm ${note}`, `rm ${part}`]);
     });
 
-    it('that cannot be read is none', async () => {
+    it('is ignored if it cannot be read', async () => {
       const { storage } = await open();
       const write = await storage.write(newKey());
       await write.append(streamOf('bytes'), 0);
@@ -270,7 +270,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await write.readNote()).toEqual({ total: 5 });
     });
 
-    it('and its bytes stay for as long as somebody needs them, however old they are', async () => {
+    it('stays with its bytes for as long as somebody needs them, however old they are', async () => {
       const { storage } = await open();
       const [needed, other] = [newKey(), newKey()];
       for (const key of [needed, other]) {
@@ -286,7 +286,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
   });
 
   describe(`${name}: two writes of one key`, () => {
-    it('do not mix their bytes: the second is refused while the first is moving', async () => {
+    it('never mix their bytes: the second is refused while the first is in progress', async () => {
       const { storage } = await open();
       const key = newKey();
       const [first, second] = [await storage.write(key), await storage.write(key)];
@@ -301,7 +301,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await get(storage, key)).toBe('first');
     });
 
-    it('do not commit what the other wrote', async () => {
+    it('never commit what the other wrote', async () => {
       const { storage } = await open();
       const key = newKey();
       const [first, second] = [await storage.write(key), await storage.write(key)];
@@ -311,7 +311,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await storage.stat(key)).toBeUndefined();
     });
 
-    it('of different keys go on side by side', async () => {
+    it('run side by side for different keys', async () => {
       const { storage } = await open();
       const keys = Array.from({ length: 20 }, newKey);
       await Promise.all(keys.map((key) => put(storage, key, key)));
@@ -324,7 +324,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
     const flipped = Buffer.from(right);
     flipped.writeUInt8(flipped.readUInt8(150_000) ^ 1, 150_000);
 
-    /** Reads of a row that says `right`, of a storage that has something else. */
+    /** Reads of a row that expects `right`, from a storage that has something else. */
     async function having(bytes: Buffer | undefined) {
       const { storage } = await open();
       const id = newId();
@@ -349,7 +349,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       ['cut in half', right.subarray(0, 150_000), 'length'],
       ['one byte longer', Buffer.concat([right, Buffer.from('x')]), 'length'],
       ['gone', undefined, 'missing'],
-    ] as const)('by being %s has neither facts nor bytes', async (_how, bytes, problem) => {
+    ] as const)('that is %s returns neither facts nor bytes', async (_how, bytes, problem) => {
       const { media, row, found } = await having(bytes);
       await expect(media.stat(row)).rejects.toMatchObject({ status: 502 });
       await expect(media.read(row).then(readAll)).rejects.toMatchObject({ status: 502 });
@@ -360,7 +360,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect((await found).problem).toBe(problem);
     });
 
-    it('never comes whole: the last piece is withheld', async () => {
+    it('is never delivered completely: the last piece is withheld', async () => {
       const { media, row, found } = await having(flipped);
       let bytes = 0;
       const reading = (async () => {
@@ -371,13 +371,13 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect((await found).problem).toBe('digest');
     });
 
-    it('is found after a part of it was read', async () => {
+    it('is detected after a part of it was read', async () => {
       const { media, row, found } = await having(flipped);
       expect(await readAll(await media.read(row, { start: 0, end: 9 }))).toEqual(right.subarray(0, 10));
       expect((await found).problem).toBe('digest');
     });
 
-    it('is told from one that is as it was stored', async () => {
+    it('is distinguished from an intact one', async () => {
       const { media, row } = await having(right);
       expect((await media.stat(row)).bytes).toBe(right.length);
       expect((await readAll(await media.read(row))).equals(right)).toBe(true);
@@ -400,12 +400,12 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       for (const { key, ...facts } of listed) {
         const stat = await storage.stat(key);
         expect(facts.bytes).toBe(stat?.bytes);
-        // A list may be more exact than the answer about one object, which has whole seconds.
+        // A list may be more exact than a request for one object, which has whole seconds.
         expect(Math.floor(facts.modifiedAt / 1000)).toBe(Math.floor((stat?.modifiedAt ?? 0) / 1000));
       }
     });
 
-    it('goes on after a key, whether that is there or not', async () => {
+    it('continues after a key, whether that exists or not', async () => {
       const { storage } = await open();
       const keys = ['poster/b.jpg', 'video/a.mp4', 'video/c.mp4'];
       for (const key of keys) await put(storage, key, key);
@@ -414,7 +414,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await keysOf(storage, 'video/c.mp4')).toEqual([]);
     });
 
-    it('has nothing that is not committed, that was removed, or that the storage keeps for itself', async () => {
+    it('has nothing uncommitted, removed or internal', async () => {
       const { storage } = await open();
       const write = await storage.write(newKey());
       await write.append(streamOf('bytes'), 0);
@@ -427,8 +427,8 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
     });
   });
 
-  describe(`${name}: what interrupted writes left`, () => {
-    it('goes once it is old, and what was committed stays', async () => {
+  describe(`${name}: leftovers of interrupted writes`, () => {
+    it('are removed once they are old; committed objects stay', async () => {
       const { storage } = await open();
       const [key, other] = [newKey(), newKey()];
       await put(storage, key, 'bytes');
@@ -440,7 +440,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       expect(await get(storage, key)).toBe('bytes');
     });
 
-    it('stays while it is being written', async () => {
+    it('stay while they are being written', async () => {
       const { storage } = await open();
       const key = newKey();
       const write = await storage.write(key);
@@ -455,7 +455,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
     });
   });
 
-  it(`${name}: a place that was claimed may be claimed again by the same installation`, async () => {
+  it(`${name}: a claimed place can be claimed again by the same installation`, async () => {
     const { storage, reopen } = await open();
     await storage.claim('this one');
     await storage.claim('this one');
@@ -496,7 +496,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
     });
   });
 
-  it(`${name}: a storage that works passes its check`, async () => {
+  it(`${name}: a working storage passes its check`, async () => {
     const { storage } = await open();
     await storage.check();
     await Promise.all([storage.check(), storage.check()]);

@@ -45,8 +45,8 @@ async function world(
 
 const part = async ({ media }: Awaited<ReturnType<typeof world>>) => readAll(await media.read(row, PART));
 
-describe('who reads parts', () => {
-  it('makes the whole be read once, however often and at how many ends', async () => {
+describe('reading parts', () => {
+  it('makes the whole object be read once, for any number of parts', async () => {
     const w = await world();
     await Promise.all(Array.from({ length: 20 }, () => part(w)));
     await w.media.verify(row);
@@ -56,7 +56,7 @@ describe('who reads parts', () => {
     expect(w.wholeReads()).toBe(reads);
   });
 
-  it('makes it be read again once it was written since', async () => {
+  it('makes it be read again if it was written since', async () => {
     let modifiedAt = 1000;
     const w = await world((storage) => ({
       stat: async (key) => ({ bytes: (await storage.stat(key))?.bytes ?? 0, modifiedAt }),
@@ -73,8 +73,8 @@ describe('who reads parts', () => {
   });
 });
 
-describe('what counts as damaged', () => {
-  it('is not one wrong answer of a storage whose object is whole', async () => {
+describe('a damaged object', () => {
+  it('is not assumed after one wrong answer of a storage whose object is intact', async () => {
     let lies = 1;
     const w = await world((storage) => ({
       read: async (key, range) =>
@@ -86,7 +86,7 @@ describe('what counts as damaged', () => {
     expect(w.told).toEqual([]);
   });
 
-  it('is no answer that is cut short, nor one that never comes', async () => {
+  it('is not assumed after a truncated answer, or one that never comes', async () => {
     const w = await world(() => ({ read: async () => Readable.from([BYTES.subarray(0, 100)]) }));
     await expect(w.media.read(row).then(readAll)).rejects.toMatchObject({ status: 502 });
     await w.warned;
@@ -128,14 +128,14 @@ describe('an object', () => {
     ['has not the digest that alone is known', byDigest, short, { problem: 'digest' }],
     ['is there, of which nothing is known', byNothing, short, undefined],
     ['is not there', { ...row, storageKey: 'video/2.mp4' }, BYTES, { problem: 'missing' }],
-  ])('that %s is told so', async (_what, given, bytes, damage) => {
+  ])('that %s is reported', async (_what, given, bytes, damage) => {
     const w = await world(() => ({}), bytes);
     const verdict = await w.media.verify(given);
     if (damage) expect(verdict).toMatchObject(damage);
     else expect(verdict).toBeUndefined();
   });
 
-  it('that has another length, or is not there, is no answer, and is looked at again', async () => {
+  it('with another length, or a missing one, is not answered, and is checked again', async () => {
     const w = await world(() => ({}), short);
     await expect(w.media.stat(row)).rejects.toMatchObject({ code: 'media_damaged', status: 502 });
     await eventually(() => expect(w.told).toMatchObject([{ problem: 'length' }]));
@@ -146,7 +146,7 @@ describe('an object', () => {
     await eventually(() => expect(w.told).toHaveLength(3));
   });
 
-  it('of which a part does not come whole is looked at again, though it was found whole before', async () => {
+  it('of which a part arrives incomplete is checked again, although it was intact before', async () => {
     let lies = false;
     const w = await world((storage) => ({
       read: async (key, range) =>
@@ -165,14 +165,14 @@ describe('an object', () => {
     expect(w.told).toEqual([]);
   });
 
-  it('is checked by its digest where the range is all of it', async () => {
+  it('is checked by its digest if the range covers all of it', async () => {
     const w = await world(() => ({}), other);
     const all = (end: number) => w.media.read(row, { start: 0, end }).then(readAll);
     await expect(all(BYTES.length - 1)).rejects.toMatchObject({ code: 'media_damaged' });
     expect(await all(BYTES.length - 2)).toHaveLength(BYTES.length - 1);
   });
 
-  it('is not looked at because of a part where no digest is known', async () => {
+  it('is not checked because of a part if no digest is known', async () => {
     const w = await world();
     await readAll(await w.media.read(byLength, PART));
     await new Promise((resolve) => setImmediate(resolve));
@@ -180,8 +180,8 @@ describe('an object', () => {
   });
 });
 
-describe('the reads in the background', () => {
-  it('end when the gateway does, and nobody is told of what they did not see', async () => {
+describe('background reads', () => {
+  it('end when the gateway does, and report nothing that they did not see', async () => {
     const sources: Readable[] = [];
     const w = await world((storage) => ({
       async read(key, range) {
@@ -201,7 +201,7 @@ describe('the reads in the background', () => {
     expect(w.told).toEqual([]);
   });
 
-  it('are two at a time, and a hundred wait at most', async () => {
+  it('run two at a time, and at most a hundred wait', async () => {
     const waiting: (() => void)[] = [];
     let begun = 0;
     const w = await world((storage) => ({
@@ -220,7 +220,7 @@ describe('the reads in the background', () => {
       for (const go of waiting.splice(0)) go();
       expect(w.told).toHaveLength(102);
     });
-    // There is room again, also for one that was passed over.
+    // There is room again, also for one that was skipped.
     await readPart(109);
     await eventually(() => {
       for (const go of waiting.splice(0)) go();
@@ -229,7 +229,7 @@ describe('the reads in the background', () => {
   });
 });
 
-it('a reader that goes away ends the read behind it', async () => {
+it('end when their reader disconnects', async () => {
   const sources: Readable[] = [];
   const w = await world((storage) => ({
     async read(key, range) {

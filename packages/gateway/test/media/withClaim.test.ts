@@ -8,7 +8,7 @@ import { put } from './storageContract.ts';
 
 const KEY = 'video/a.mp4';
 
-/** A storage that is claimed before it is changed, and what it was asked for, in order. */
+/** A storage that is claimed before it is changed, and its calls in order. */
 async function claimed() {
   const files = createFileStorage({ root: await tempFolder() });
   const calls: string[] = [];
@@ -60,7 +60,7 @@ describe('a storage', () => {
   });
 
   it.each(CHANGES)(
-    'that cannot be claimed is left alone by this, and claimed once it can: %s',
+    'that cannot be claimed is not changed by this, and claimed once it can: %s',
     async (name, change) => {
       const { storage, calls, setAway } = await claimed();
       setAway(true);
@@ -72,14 +72,14 @@ describe('a storage', () => {
     },
   );
 
-  it('is claimed once for all', async () => {
+  it('is claimed only once', async () => {
     const { storage, calls } = await claimed();
     await Promise.all([storage.claim('whatever is said'), storage.check(), storage.remove(KEY)]);
     await storage.check();
     expect(calls.filter((call) => call.startsWith('claim'))).toEqual(['claim ours']);
   });
 
-  it('does what it was asked for', async () => {
+  it('passes on every call', async () => {
     const { storage, files } = await claimed();
     await put(files, 'video/a.mp4', 'bytes');
     await put(files, 'video/b.mp4', 'bytes');

@@ -1,14 +1,14 @@
 import { closeSync, openSync } from 'node:fs';
 import { createNativePool } from '../../src/native/pool.ts';
 
-// A process that runs out of file descriptors: says what its pool answers, then and once there are some again.
+// A process without free file descriptors: prints what its pool answers, then and when there are some again.
 const pool = createNativePool({ concurrency: 1 });
 const job = new URL('./jobs/tell.ts', import.meta.url);
 const taken: number[] = [];
 try {
   for (;;) taken.push(openSync('/dev/null', 'r'));
 } catch {
-  // None are left.
+  // No descriptor is left.
 }
 const without = await pool.run(job, {}).then(
   () => 'done',

@@ -61,7 +61,7 @@ async function gate() {
   return {
     origin,
     held,
-    /** Resolves once so many jobs have come to the gate, those that left included. */
+    /** Resolves once this many jobs have reached the gate, including those that have left. */
     async came(count: number): Promise<void> {
       while (held.length < count) await once(arrivals, 'arrival');
     },
@@ -71,7 +71,7 @@ async function gate() {
 }
 
 describe('jobs', () => {
-  it('run in another process, which is kept for the next', async () => {
+  it('run in another process, which is reused for the next job', async () => {
     const native = pool();
     const first = await tell(native, { bytes: new Uint8Array([1, 2]), when: new Date(0), none: undefined });
     expect(first.input).toEqual({ bytes: new Uint8Array([1, 2]), when: new Date(0), none: undefined });
@@ -79,7 +79,7 @@ describe('jobs', () => {
     expect((await tell(native, 2)).pid).toBe(first.pid);
   });
 
-  it('run as many at a time as allowed, the others wait in order', async () => {
+  it('run as many at a time as allowed; the others wait in order', async () => {
     const native = pool(2);
     const { hold, held, came } = await gate();
     const jobs = ['a', 'b', 'c', 'd', 'e'].map((name) => hold(native, name));
@@ -96,14 +96,14 @@ describe('jobs', () => {
     expect(new Set(held.map(({ pid }) => pid)).size).toBe(2);
   });
 
-  it('tell how far they are, in whole per cents, each once; the first call means that one has begun', async () => {
+  it('report progress in whole per cents, each once; the first call means that the job has begun', async () => {
     const native = pool();
     const told: number[] = [];
     await tell(native, 'x', { onProgress: (percent) => told.push(percent) });
     expect(told).toEqual([0, 0, 12, 50, 100]);
   });
 
-  it('that wait tell nothing', async () => {
+  it('report nothing while they wait', async () => {
     const native = pool();
     const { hold, held, came } = await gate();
     const first = hold(native, 'first');
@@ -118,7 +118,7 @@ describe('jobs', () => {
 });
 
 describe('a job is aborted', () => {
-  it('while it runs: its process is gone when the promise rejects with the reason, and the next job works', async () => {
+  it('while it runs: its process is gone when the promise rejects, and the next job works', async () => {
     const native = pool();
     const { hold, held, came } = await gate();
     const control = new AbortController();
@@ -148,13 +148,13 @@ describe('a job is aborted', () => {
     expect(held).toHaveLength(1);
   });
 
-  it('before it is given: it is not taken', async () => {
+  it('before it is added: it is not accepted', async () => {
     const native = pool();
     const signal = AbortSignal.abort(new Error('too late'));
     await expect(tell(native, 'x', { signal })).rejects.toThrow('too late');
   });
 
-  it('after its end: nothing happens', async () => {
+  it('after its end: this has no effect', async () => {
     const native = pool();
     const control = new AbortController();
     const { pid } = await tell(native, 'x', { signal: control.signal });
@@ -163,7 +163,7 @@ describe('a job is aborted', () => {
   });
 });
 
-describe('time', () => {
+describe('timeouts', () => {
   const fakeTimers = () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
@@ -183,7 +183,7 @@ describe('time', () => {
     expect((await tell(native, 'next', { timeoutMs: 5000 })).pid).not.toBe(pid);
   });
 
-  it('spent waiting for a place does not count', async () => {
+  it('do not include the wait for a place', async () => {
     const native = pool();
     const { hold, held, came } = await gate();
     fakeTimers();
@@ -196,7 +196,7 @@ describe('time', () => {
     expect((await second).input).toBe('second');
   });
 
-  it('an idle child is ended after a minute', async () => {
+  it('end an idle child after a minute', async () => {
     const native = pool();
     fakeTimers();
     const { pid } = await tell(native, 'x');
@@ -213,7 +213,7 @@ describe('a crash of native code', () => {
     ['segfault', { exitSignal: 'SIGSEGV' }],
     ['exit', { exitCode: 3 }],
     ['reject later', { exitCode: 1, stderr: expect.stringContaining('nobody catches this') }],
-  ])('%s costs its job alone, and says what the child wrote last', async (how, facts) => {
+  ])('by %s fails only its job, and the error has the child’s last output', async (how, facts) => {
     const warn = vi.fn();
     const native = pool(1, { warn });
     const { pid } = await tell(native, 'before');
@@ -229,12 +229,12 @@ describe('a crash of native code', () => {
     );
   });
 
-  it('of an idle child is no error of the next job', async () => {
+  it('in an idle child does not fail the next job', async () => {
     const native = pool();
     const { pid } = await tell(native, 'before');
     process.kill(pid, 'SIGKILL');
     const after = await tell(native, 'after').catch((error: unknown) => error);
-    // Where the job was given before the death was known, it is the one that the crash costs; the one after it is not.
+    // A job that was added before the death was known is failed by the crash; the next one is not.
     if (after instanceof Error) expect(after).toBeInstanceOf(NativeCrash);
     expect((await tell(native, 'later')).pid).not.toBe(pid);
   });
@@ -253,22 +253,22 @@ describe('a job that throws', () => {
     expect((await tell(native, 'after')).pid).toBe(pid);
   });
 
-  it('what is no error', async () => {
+  it('rejects also if it throws no error object', async () => {
     await expect(fail(pool(), 'throw text')).rejects.toThrow(new NativeJobError('only words'));
   });
 
-  it('because there is no such module', async () => {
+  it('rejects if there is no such module', async () => {
     const missing = pool().run(new URL('./jobs/missing.ts', import.meta.url), {});
     await expect(missing).rejects.toThrow(NativeJobError);
   });
 
-  it('because its result cannot be sent', async () => {
+  it('rejects if its result cannot be sent', async () => {
     const native = pool();
     await expect(fail(native, 'unsendable')).rejects.toThrow(NativeJobError);
     expect((await tell(native, 'after')).input).toBe('after');
   });
 
-  it('because its input cannot be sent: the place is free for the next', async () => {
+  it('rejects if its input cannot be sent, and frees the place for the next job', async () => {
     const native = pool();
     await expect(tell(native, { call: () => 1 })).rejects.toThrow(/could not be cloned/);
     expect((await tell(native, 'after')).input).toBe('after');
@@ -276,7 +276,7 @@ describe('a job that throws', () => {
 });
 
 describe('closing', () => {
-  it('rejects what runs and what waits, leaves no process, and takes nothing more', async () => {
+  it('rejects running and waiting jobs, leaves no process, and accepts no more jobs', async () => {
     const native = pool();
     const { hold, held, came } = await gate();
     const jobs = [hold(native, 'a'), hold(native, 'b')];
@@ -296,8 +296,8 @@ describe('closing', () => {
   });
 });
 
-describe('children and the process that has them', () => {
-  it('a child sees none of its secrets, only where programs and temporary files are', async () => {
+describe('a child process', () => {
+  it('has none of the parent’s secrets, only the locations of programs and temporary files', async () => {
     vi.stubEnv('OPENAI_API_KEY', 'a secret');
     vi.stubEnv('ONETAKE_BOOTSTRAP_KEY', 'another secret');
     vi.stubEnv('NODE_OPTIONS', '--no-warnings');
@@ -309,12 +309,12 @@ describe('children and the process that has them', () => {
     expect(Object.keys(env).filter((name) => /^(ONETAKE|VITEST)/.test(name))).toEqual([]);
   });
 
-  it('an idle child does not keep the process', async () => {
+  it('does not keep the parent alive while it is idle', async () => {
     await expect(promisify(execFile)(process.execPath, [ORPHAN])).resolves.toMatchObject({ stderr: '' });
   });
 
   it.runIf(process.platform === 'linux')(
-    'that has no descriptors left for a child says so, and goes on',
+    'that cannot be started without descriptors is reported, and the pool continues',
     async () => {
       const limited = `ulimit -n 64; exec ${JSON.stringify(process.execPath)} ${JSON.stringify(DESCRIPTORS)}`;
       const { stdout } = await promisify(execFile)('bash', ['-c', limited]);
@@ -322,7 +322,7 @@ describe('children and the process that has them', () => {
     },
   );
 
-  it('a child ends with it, whatever it was doing', async () => {
+  it('ends with its parent, whatever it was doing', async () => {
     const { origin, held, came } = await gate();
     const parent = spawn(process.execPath, [ORPHAN, origin], { stdio: 'ignore' });
     await came(1);

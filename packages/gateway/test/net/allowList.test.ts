@@ -15,7 +15,7 @@ describe('the operator may allow', () => {
     expect(createAddressPolicy([]).allows(hostname, address)).toBe(false);
   });
 
-  it('nothing beside it', () => {
+  it('nothing else', () => {
     const policy = createAddressPolicy(['images.internal', '10.0.0.0/8', 'fd00::1']);
     expect(policy.allows('other.internal', '192.168.0.1')).toBe(false);
     expect(policy.allows('evil-images.internal', '192.168.0.1')).toBe(false);

@@ -6,7 +6,7 @@ import { createFairLimit } from '../../src/net/fairLimit.ts';
 const NEVER = new AbortController().signal;
 
 describe('a fair limit', () => {
-  it('lets no tenant take more than its part, and none wait for what another has queued', async () => {
+  it('gives no tenant more than its part, and lets none wait for what another has queued', async () => {
     const limit = createFairLimit({ total: 4, perTenant: 3 });
     const order: string[] = [];
     const ask = (tenant: string) =>
@@ -24,7 +24,7 @@ describe('a fair limit', () => {
     expect(order).toHaveLength(5);
   });
 
-  it('serves tenants in turns, whoever asked first', async () => {
+  it('serves tenants in turn, whoever asked first', async () => {
     const limit = createFairLimit({ total: 1, perTenant: 1 });
     const first = await limit.acquire('a', 1, NEVER);
     const order: string[] = [];
@@ -39,7 +39,7 @@ describe('a fair limit', () => {
     expect(order).toEqual(['a', 'b', 'c', 'a', 'b', 'a']);
   });
 
-  it('gives a place that is given up in the queue to the next', async () => {
+  it('passes a place that is given up in the queue to the next', async () => {
     const limit = createFairLimit({ total: 2, perTenant: 2 });
     const release = await limit.acquire('a', 1, NEVER);
     const gone = new AbortController();
@@ -52,7 +52,7 @@ describe('a fair limit', () => {
     await expect(limit.acquire('b', 2, gone.signal)).rejects.toThrow('hung up');
   });
 
-  it('never goes beyond either bound, and serves everybody in the end', async () => {
+  it('never exceeds either limit, and serves everybody in the end', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(

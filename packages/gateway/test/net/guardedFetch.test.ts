@@ -5,13 +5,13 @@ import type { Lookup } from '../../src/net/guardedConnect.ts';
 import { createGuardedFetch } from '../../src/net/guardedFetch.ts';
 import { serve } from '../support/servers/httpServer.ts';
 
-/** Stands for the public internet: nothing else is allowed, 127.0.0.2 for one is not. */
+/** Stands for the public internet: nothing else is allowed, 127.0.0.2 for example is not. */
 const OUTSIDE = '127.0.0.1';
 const INSIDE = '127.0.0.2';
 const allowHosts = [OUTSIDE];
 const maxBytes = 1000;
 
-/** Resolves every name to each of `answers` in turn; the last stays. */
+/** Resolves every name to each of `answers` in turn; the last one repeats. */
 function resolvesTo(...answers: string[][]): Lookup & { readonly asked: string[] } {
   const asked: string[] = [];
   const lookup: Lookup = (hostname, _options, callback) => {
@@ -23,7 +23,7 @@ function resolvesTo(...answers: string[][]): Lookup & { readonly asked: string[]
   return Object.assign(lookup, { asked });
 }
 
-/** What a fetch is refused for. */
+/** The reason for which a fetch is refused. */
 async function problemOf(fetching: Promise<unknown>): Promise<FetchProblem> {
   const error = await fetching.then(
     (answer) => {
@@ -37,7 +37,7 @@ async function problemOf(fetching: Promise<unknown>): Promise<FetchProblem> {
   return error.problem;
 }
 
-describe('a URL that leads outside', () => {
+describe('a public URL', () => {
   it('is fetched', async () => {
     const server = await serve((_request, response) =>
       response.setHeader('content-type', 'image/png').end('bytes'),
@@ -56,7 +56,7 @@ describe('a URL that leads outside', () => {
     expect(lookup.asked).toEqual(['images.example']);
   });
 
-  it('is answered with its status and no body where it is not a success', async () => {
+  it('returns the status without a body if that is not a success', async () => {
     const server = await serve((_request, response) => {
       response.statusCode = 404;
       response.end('x'.repeat(maxBytes + 1));
@@ -65,7 +65,7 @@ describe('a URL that leads outside', () => {
     expect(answer).toMatchObject({ status: 404, body: Buffer.alloc(0) });
   });
 
-  it('may be posted to, and is not redirected then', async () => {
+  it('may be posted to, without following redirects', async () => {
     const bodies: string[] = [];
     const server = await serve(async (request, response) => {
       bodies.push((await request.setEncoding('utf8').toArray()).join(''));
@@ -78,7 +78,7 @@ describe('a URL that leads outside', () => {
   });
 });
 
-describe('a URL that leads inside is refused before a byte is sent', () => {
+describe('a private URL is refused before a byte is sent', () => {
   it.each([
     'http://127.0.0.2:PORT/',
     'http://2130706434:PORT/',
@@ -111,7 +111,7 @@ describe('a URL that leads inside is refused before a byte is sent', () => {
     expect(secret.requests).toHaveLength(0);
   });
 
-  it('nothing is allowed unless the operator says so', async () => {
+  it('nothing private is allowed unless the operator says so', async () => {
     const server = await serve((_request, response) => response.end('secret'));
     expect(await problemOf(createGuardedFetch()(server.origin, { maxBytes }))).toBe('not_public');
     const byName = server.origin.replace(OUTSIDE, 'localhost');
@@ -119,7 +119,7 @@ describe('a URL that leads inside is refused before a byte is sent', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it('a name that does not exist looks the same as one that is internal', async () => {
+  it('a missing name looks the same as an internal one', async () => {
     const lookup: Lookup = (_hostname, _options, callback) =>
       callback(Object.assign(new Error('not found'), { code: 'ENOTFOUND' }), []);
     const guardedFetch = createGuardedFetch({ lookup });
@@ -127,8 +127,8 @@ describe('a URL that leads inside is refused before a byte is sent', () => {
   });
 });
 
-describe('a name that changes its mind (DNS rebinding)', () => {
-  it('is resolved once for a connection, and the address that was checked is the one connected to', async () => {
+describe('a name that changes its address (DNS rebinding)', () => {
+  it('is resolved once per connection, which uses the checked address', async () => {
     const outside = await serve((_request, response) => response.end('outside'));
     const inside = await serve((_request, response) => response.end('inside'), {
       host: INSIDE,
@@ -156,7 +156,7 @@ describe('a name that changes its mind (DNS rebinding)', () => {
     expect(inside.requests).toHaveLength(0);
   });
 
-  it('is connected to at its public addresses alone', async () => {
+  it('is connected to only at its public addresses', async () => {
     const outside = await serve((_request, response) => response.end('outside'));
     const inside = await serve((_request, response) => response.end('inside'), {
       host: INSIDE,
@@ -180,7 +180,7 @@ describe('redirects', () => {
   });
 
   it.each(['http://127.0.0.2:PORT/', '//127.0.0.2:PORT/', 'http://[::ffff:127.0.0.2]:PORT/'])(
-    'inside are refused: %s',
+    'to private URLs are refused: %s',
     async (location) => {
       const inside = await serve((_request, response) => response.end('inside'), { host: INSIDE });
       const outside = await serve((_request, response) =>
@@ -213,7 +213,7 @@ describe('redirects', () => {
     expect(server.requests).toHaveLength(4);
   });
 
-  it('carry no credentials along', async () => {
+  it('carry no credentials', async () => {
     const other = await serve((_request, response) => response.end());
     const first = await serve((_request, response) =>
       response.writeHead(302, { location: other.origin }).end(),
@@ -228,7 +228,7 @@ describe('redirects', () => {
   });
 });
 
-describe('a URL that is none of ours is refused', () => {
+describe('other URLs are refused', () => {
   it.each<[string, FetchProblem]>([
     ['', 'bad_url'],
     ['images.example/a.png', 'bad_url'],
@@ -249,8 +249,8 @@ describe('a URL that is none of ours is refused', () => {
   });
 });
 
-describe('an answer that is too much', () => {
-  it('is refused by its declared length, without reading it', async () => {
+describe('a response that is too large', () => {
+  it('is refused by its declared length, without being read', async () => {
     let sent = 0;
     const server = await serve((_request, response) => {
       response.setHeader('content-length', maxBytes + 1);
@@ -262,7 +262,7 @@ describe('an answer that is too much', () => {
     expect(sent).toBe(0);
   });
 
-  it('is cut off where it declares no length', async () => {
+  it('is cut off if it declares no length', async () => {
     let stopped: () => void = () => undefined;
     const cutOff = new Promise<void>((resolve) => {
       stopped = resolve;
@@ -279,13 +279,13 @@ describe('an answer that is too much', () => {
     await cutOff;
   });
 
-  it('is taken up to the very limit', async () => {
+  it('is accepted up to exactly the limit', async () => {
     const server = await serve((_request, response) => response.end(Buffer.alloc(maxBytes)));
     const { body } = await createGuardedFetch({ allowHosts })(server.origin, { maxBytes });
     expect(body).toHaveLength(maxBytes);
   });
 
-  it('is refused where it is compressed: a few bytes could unfold to anything', async () => {
+  it('is refused if it is compressed, because it could expand to any size', async () => {
     const server = await serve((_request, response) =>
       response.setHeader('content-encoding', 'gzip').end(gzipSync(Buffer.alloc(10_000_000))),
     );
@@ -293,7 +293,7 @@ describe('an answer that is too much', () => {
     expect(await problemOf(guardedFetch(server.origin, { maxBytes: 2 ** 20 }))).toBe('compressed');
   });
 
-  it('is refused where its type is not wanted', async () => {
+  it('is refused if its type is not expected', async () => {
     const server = await serve((_request, response) =>
       response.setHeader('content-type', 'text/html').end('<p>'),
     );
@@ -303,7 +303,7 @@ describe('an answer that is too much', () => {
   });
 });
 
-describe('an answer that does not come', () => {
+describe('a response that does not arrive', () => {
   const timeoutMs = 100;
 
   it.each<[string, Parameters<typeof serve>[0]]>([
@@ -322,7 +322,7 @@ describe('an answer that does not come', () => {
     expect(await problemOf(guardedFetch(server.origin, { maxBytes }))).toBe('timed_out');
   });
 
-  it('is given up where the resolver does not answer', async () => {
+  it('is given up if the resolver does not respond', async () => {
     const guardedFetch = createGuardedFetch({ timeoutMs, lookup: () => undefined });
     expect(await problemOf(guardedFetch('http://silent.example/', { maxBytes }))).toBe('timed_out');
   });
@@ -344,7 +344,7 @@ describe('an answer that does not come', () => {
     );
   });
 
-  it('a caller who gives up is told its own reason', async () => {
+  it('a caller that aborts gets its own reason', async () => {
     const gaveUp = new AbortController();
     const server = await serve((_request, response) => {
       response.flushHeaders();
@@ -354,7 +354,7 @@ describe('an answer that does not come', () => {
     await expect(fetching).rejects.toThrow('gave up');
   });
 
-  it('a caller who gives up is not held up by a resolver that does not answer', async () => {
+  it('a caller that aborts does not wait for a resolver that does not respond', async () => {
     const gaveUp = new AbortController();
     const lookup = () => setImmediate(() => gaveUp.abort(new Error('gave up')));
     const guardedFetch = createGuardedFetch({ timeoutMs: 60_000, lookup });

@@ -14,7 +14,7 @@ const SPEED = 200;
 
 afterAll(closeBuckets);
 
-it('a video of each family is made, asked about and fetched through the proxy that the environment names', async () => {
+it('a video of each family is made, polled and downloaded through the proxy in the environment', async () => {
   const simulators = await startSimulators({ only: UPSTREAMS, scale: 1 / SPEED, limits: false });
   onTestFinished(() => simulators.close());
   const proxy = await startProxy('gate:way');
@@ -46,7 +46,7 @@ it('a video of each family is made, asked about and fetched through the proxy th
   }
 }, 60_000);
 
-it('a bucket is read and written through the proxy, and without it where NO_PROXY says so', async () => {
+it('a bucket is read and written through the proxy, and without it if NO_PROXY says so', async () => {
   const proxy = await startProxy();
   const through = async (noProxy: readonly string[]) => {
     const storage = createS3Storage(await freshBucket({ proxies: { httpProxy: proxy.url, noProxy } }));
@@ -62,7 +62,7 @@ it('a bucket is read and written through the proxy, and without it where NO_PROX
   expect(verbs).toEqual(expect.arrayContaining(['PUT', 'GET']));
 });
 
-it('a proxy that lets nobody through is told for what it is, and no task is taken for submitted', async () => {
+it('a proxy that refuses everything is reported as such, and no task counts as submitted', async () => {
   const simulators = await startSimulators({ only: ['openai'], scale: 1 / SPEED, limits: false });
   onTestFinished(() => simulators.close());
   const proxy = await startProxy('gate:way');

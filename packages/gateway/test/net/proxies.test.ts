@@ -13,7 +13,7 @@ const via = (httpProxy: string, noProxy: readonly string[] = []) => ({
   noProxy,
 });
 
-describe('which URLs a proxy is for', () => {
+describe('the URLs that use a proxy', () => {
   it.each<[string, string, boolean]>([
     ['', 'https://api.openai.com/', true],
     ['*', 'https://api.openai.com/', false],
@@ -38,14 +38,14 @@ describe('which URLs a proxy is for', () => {
     expect(proxyFor(new URL(url))).toBe(proxied ? 'http://proxy:3128' : undefined);
   });
 
-  it('each kind of URL has its own', () => {
+  it('have a proxy for each scheme', () => {
     const proxyFor = createProxyFor({ httpsProxy: 'http://secure:1', noProxy: [] });
     expect(proxyFor(new URL('https://a.example'))).toBe('http://secure:1');
     expect(proxyFor(new URL('http://a.example'))).toBeUndefined();
   });
 });
 
-it('connections go through the proxy, with its credentials, and past it where told', async () => {
+it('connections go through the proxy with its credentials, and past it if so configured', async () => {
   const proxy = await startProxy('user:pass');
   const { origin } = await serve((_request, response) => response.end('here'));
   const get = async (noProxy: readonly string[]) => {
@@ -62,7 +62,7 @@ it('connections go through the proxy, with its credentials, and past it where to
   expect(proxy.asked).toEqual([`GET ${origin}/x`]);
 });
 
-describe('URLs of callers, through a proxy', () => {
+describe('callers’ URLs behind a proxy', () => {
   const lookup = (answers: Record<string, string>) => {
     const asked: string[] = [];
     return {
@@ -78,7 +78,7 @@ describe('URLs of callers, through a proxy', () => {
     };
   };
 
-  it('are resolved here, and the proxy is asked for the very address that was checked', async () => {
+  it('are resolved here, and the proxy gets the address that was checked', async () => {
     const proxy = await startProxy();
     const hosts: (string | undefined)[] = [];
     const { origin } = await serve((request, response) => {
@@ -112,7 +112,7 @@ describe('URLs of callers, through a proxy', () => {
     expect(proxy.asked).toEqual([]);
   });
 
-  it('a redirect through the proxy to a private address is refused too', async () => {
+  it('a redirect through the proxy to a private address is also refused', async () => {
     const proxy = await startProxy();
     const { origin } = await serve((_request, response) =>
       response.writeHead(302, { location: 'http://10.0.0.1/' }).end(),
@@ -122,7 +122,7 @@ describe('URLs of callers, through a proxy', () => {
     expect(proxy.asked).toHaveLength(1);
   });
 
-  it('names are left to a proxy that the operator trusts with it, addresses are not', async () => {
+  it('names go unresolved to a proxy that the operator trusts with them, addresses do not', async () => {
     const proxy = await startProxy();
     const names = lookup({});
     const fetch = createGuardedFetch({ proxies: via(proxy.url), proxyResolves: true, lookup: names.lookup });
@@ -135,7 +135,7 @@ describe('URLs of callers, through a proxy', () => {
     await expect(fetch('http://10.0.0.1/', { maxBytes: 100 })).rejects.toBeInstanceOf(FetchError);
   });
 
-  it('https goes through a tunnel to the address, and the certificate is checked for the name', async () => {
+  it('https uses a tunnel to the address, and the certificate is checked for the name', async () => {
     const proxy = await startProxy();
     const server = createServer((_request, response) => response.end());
     server.listen(0, '127.0.0.1');
@@ -150,7 +150,7 @@ describe('URLs of callers, through a proxy', () => {
       proxies: via(proxy.url),
       lookup: lookup({}).lookup,
     });
-    // It has no certificate at all: what is asked of the proxy is what counts here.
+    // It has no certificate at all: only the request to the proxy matters here.
     await expect(fetch(`https://pictures.example:${port}/`, { maxBytes: 100 })).rejects.toMatchObject({
       problem: 'unreachable',
     });

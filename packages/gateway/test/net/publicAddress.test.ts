@@ -16,7 +16,7 @@ describe('an address of the public internet is public', () => {
     '2a00:1450:4001:80b::200e',
     '::ffff:8.8.8.8',
     '::ffff:808:808',
-    // NAT64 of 8.8.8.8: what a resolver gives to hosts that have IPv6 alone.
+    // NAT64 of 8.8.8.8: what a resolver returns to IPv6-only hosts.
     '64:ff9b::808:808',
   ])('%s', (address) => expect(isPublicAddress(address)).toBe(true));
 });
@@ -92,5 +92,5 @@ describe('every other address is not', () => {
     ' 8.8.8.8',
     '[2606:4700:4700::1111]',
     '2606:4700:4700::1111::',
-  ])('what is not spelled as an address: "%s"', (address) => expect(isPublicAddress(address)).toBe(false));
+  ])('text that is no address: "%s"', (address) => expect(isPublicAddress(address)).toBe(false));
 });

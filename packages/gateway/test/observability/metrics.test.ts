@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createMetrics } from '../../src/observability/metrics.ts';
 
 describe('metrics', () => {
-  it('tell how this node uses each upstream account', async () => {
+  it('show how this node uses each upstream account', async () => {
     const metrics = createMetrics(
       () => 3,
       () => [

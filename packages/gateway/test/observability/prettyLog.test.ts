@@ -9,7 +9,7 @@ function shown(colour: boolean, write: (log: ReturnType<typeof createLog>) => vo
   return text;
 }
 
-it('a line says the time of day, the level, the words, and the facts behind them', () => {
+it('a line has the time of day, the level, the message, and then the fields', () => {
   const text = shown(false, (log) => log.warn({ task: 'video_1', wait: 3, where: 'two words' }, 'slow'));
   expect(text).toMatch(
     /^\d\d:\d\d:\d\d\.\d{3} {2}WARN {3}slow {2}task=video_1 {2}wait=3 {2}where="two words"\n$/,
@@ -21,7 +21,7 @@ it('an error has its stack below', () => {
   expect(text).toMatch(/ERROR {2}not stored\n {4}Error: no room\n {4} +at /);
 });
 
-it('what a caller sends cannot move the cursor, colour the terminal, or pass for another line', () => {
+it('caller input cannot move the cursor, colour the terminal, or imitate another line', () => {
   const nasty = 'x\u001b[2J\u009b31m\r\n12:00:00.000  INFO  forged\u202e';
   const text = shown(false, (log) => log.info({ url: nasty, [nasty]: 1 }, nasty));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that must not be there
@@ -29,7 +29,7 @@ it('what a caller sends cannot move the cursor, colour the terminal, or pass for
   expect(text.match(/\n/g)).toHaveLength(1);
 });
 
-it('is coloured where that is wished, and a line that is no JSON passes as it is', () => {
+it('it is coloured if so configured, and a line that is no JSON passes unchanged', () => {
   expect(shown(true, (log) => log.info('up'))).toContain('\u001b[32mINFO ');
   expect(prettyLine(true)('not json\n')).toBe('not json\n');
 });

@@ -5,13 +5,13 @@ import { expect, it, onTestFinished } from 'vitest';
 import { QUICK, startTestGateway } from '../support/gateway.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
-it('a backup made as docs/operations.md says, of a running gateway, has every task and video of that moment', async () => {
+it('a backup as in docs/operations.md, of a running gateway, has every task and video of that moment', async () => {
   const running = await startTestGateway();
   onTestFinished(() => running.end());
   const finished = await running.finished();
   const video = await (await running.call(`/v1/video/generations/${finished.task_id}/content`)).arrayBuffer();
 
-  // What `sqlite3 … ".backup …"` does, beside the gateway; then the media.
+  // The same as `sqlite3 … ".backup …"` beside the gateway; then the media.
   const restored = await tempFolder();
   const database = new Database(join(running.dataDir, 'onetake.db'), { readonly: true });
   await database.backup(join(restored, 'onetake.db'));

@@ -20,7 +20,7 @@ interface Serving {
   metric(): Promise<number>;
 }
 
-/** `onetake serve` with this for a standard output, begun by `start`; resolves once it answers. */
+/** `onetake serve` with this standard output, started by `start`; resolves once it responds. */
 async function serve(
   start: (env: NodeJS.ProcessEnv, args: readonly string[]) => ChildProcess,
   settings: Readonly<Record<string, string>> = {},
@@ -65,7 +65,7 @@ async function serve(
   };
 }
 
-/** With `redirection` of a shell. */
+/** With a shell's `redirection`. */
 const redirected = (redirection: string) =>
   serve((env, args) =>
     spawn('/bin/sh', ['-c', `exec "$@" ${redirection}`, 'sh', ...args], {
@@ -88,7 +88,7 @@ async function expectStops({ child }: Serving): Promise<void> {
   const begun = performance.now();
   child.kill('SIGTERM');
   expect(await exited).toEqual([0, null]);
-  // The log may hold up the end for a second; the idle connections of this client, for some more.
+  // The log may delay the end for a second; the idle connections of this client, for some more.
   expect(performance.now() - begun).toBeLessThan(12_000);
 }
 
@@ -125,7 +125,7 @@ it('a standard output that is closed: serves and stops', async () => {
   await expectStops(gateway);
 });
 
-it('a reader of the log that goes away: serves, counts, stops', async () => {
+it('a reader of the log that disconnects: serves, counts, stops', async () => {
   const gateway = await withStdout('pipe');
   gateway.child.stdout?.destroy();
   await gateway.log(2 ** 16);
@@ -143,7 +143,7 @@ it('a pipe that nobody reads: serves, counts and stops', async () => {
   await expectStops(gateway);
 });
 
-it('a pipe that is read again gets what waited, a line that tells how many are missing, and what follows', async () => {
+it('a pipe that is read again gets the waiting lines, a line with the number of missing ones, and later lines', async () => {
   const gateway = await withStdout('pipe');
   await gateway.log(2 ** 21);
   const missing = await gateway.metric();
@@ -158,14 +158,14 @@ it('a pipe that is read again gets what waited, a line that tells how many are m
   await expectStops(gateway);
 });
 
-it('a disk with room again gets a line that tells how many are missing, and what follows', async ({
+it('a disk with room again gets a line with the number of missing ones, and later lines', async ({
   skip,
 }) => {
   const disk = await smallDisk();
   if (disk === undefined) return skip('no small disk can be mounted here: needs root');
   const log = join(disk, 'log');
   const gateway = await withStdout(openSync(log, 'a'));
-  // What is left is less than a line.
+  // Less than a line is left.
   const filler = join(disk, 'filler');
   for (let size = 2 ** 20; size >= 1; size /= 2) {
     try {
@@ -188,14 +188,14 @@ it('a disk with room again gets a line that tells how many are missing, and what
     const lines = readFileSync(log, 'utf8').split('\n');
     const at = lines.findIndex((line) => line.includes('"dropped"'));
     expect(lines.length).toBeGreaterThan(at + 1);
-    // The line before may have been cut off by the full disk; this one and those after are whole.
+    // The line before may be truncated by the full disk; this one and later ones are complete.
     return lines.slice(at, -1).map((line) => JSON.parse(line));
   });
   expect(told[0].dropped).toBe(await gateway.metric());
   await expectStops(gateway);
 });
 
-it('a terminal that was stopped (Ctrl-S): serves and stops', async ({ skip }) => {
+it('a stopped terminal (Ctrl-S): serves and stops', async ({ skip }) => {
   if (!hasPython()) return skip('no Python here to make a terminal with');
   const gateway = await serve((env, args) =>
     spawn('python3', ['-c', TERMINAL, ...args], { env, stdio: ['pipe', 'ignore', 'pipe'] }),
@@ -206,7 +206,7 @@ it('a terminal that was stopped (Ctrl-S): serves and stops', async ({ skip }) =>
   await expectStops(gateway);
 });
 
-/** A terminal that nobody looks at, as standard output of the command in the arguments; hands SIGTERM on. */
+/** A terminal that is never read, as standard output of the command in the arguments; it forwards SIGTERM. */
 const TERMINAL = `
 import os, pty, signal, subprocess, sys
 master, slave = pty.openpty()
@@ -225,7 +225,7 @@ function hasPython(): boolean {
   }
 }
 
-/** A named pipe, and the end of it that is written; open to be read too, so that there is a reader that does not read. */
+/** A named pipe and its writing end; also open for reading, so that there is a reader that does not read. */
 function fifo(folder: string): number {
   const path = join(folder, 'log');
   execFileSync('mkfifo', [path]);

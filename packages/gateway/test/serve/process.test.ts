@@ -43,7 +43,7 @@ const call = async (
   return { status: response.status, body: await response.json() };
 };
 
-/** Resolves once the server has the request: what it answers then comes later. */
+/** Resolves once the server has received the request; its response comes later. */
 async function arrivedQuery(url: string, key: string): Promise<{ answer: Promise<IncomingMessage> }> {
   const query = request(url, {
     agent: false,
@@ -84,7 +84,7 @@ describe('a first start', () => {
     expect((await call(second.base, '/v1/models', key)).status).toBe(200);
   });
 
-  it('wrong settings are told all at once, and nothing starts', async () => {
+  it('wrong settings are all reported at once, and nothing starts', async () => {
     await expect(
       serve({ ONETAKE_PORT: 'http', ONETAKE_LOG_LEVEL: 'loud', ONETAKE_PROT: '1' }),
     ).rejects.toThrow(
@@ -97,7 +97,7 @@ describe('a first start', () => {
     await expect(serve()).rejects.toThrow(/ONETAKE_DATA_DIR/);
   });
 
-  it('a taken port is told in one line that names the settings, and the process ends', async () => {
+  it('a port in use is reported in one line that names the settings, and the process ends', async () => {
     const { base } = await serve();
     const other = await mkdtemp(join(tmpdir(), 'onetake-'));
     await expect(serve({ ONETAKE_DATA_DIR: other, ONETAKE_PORT: new URL(base).port })).rejects.toThrow(
@@ -106,7 +106,7 @@ describe('a first start', () => {
     await rm(other, { recursive: true, force: true });
   });
 
-  it('tells nothing but the greeting: no warning of a library', async () => {
+  it('prints only the greeting, and no warning of a library', async () => {
     expect((await serve()).greeting).toMatch(/^\n {2}Onetake is listening/);
   });
 });
@@ -114,7 +114,7 @@ describe('a first start', () => {
 describe('stopping', () => {
   const KEY = 'sk-process-0123456789abcdef';
 
-  it('SIGTERM finishes with code 0 and releases held queries; the next start finishes the tasks', async () => {
+  it('with SIGTERM exits with code 0 and releases held queries; the next start finishes the tasks', async () => {
     const { child, base } = await serve({ ONETAKE_BOOTSTRAP_KEY: KEY });
     const ids: string[] = [];
     for (let seed = 0; seed < 5; seed++) ids.push((await submit(base, KEY, { ...QUICK, seed })).body.task_id);
@@ -128,7 +128,7 @@ describe('stopping', () => {
     for (const id of ids) expect((await succeeded(again.base, id, KEY)).status).toBe('succeeded');
   });
 
-  it('SIGTERM answers a query that it holds, and ends an event stream', async () => {
+  it('with SIGTERM answers a held query, and ends an event stream', async () => {
     const { id } = await leaveRunning(dataDir);
     const { child, base } = await serve({ ONETAKE_BOOTSTRAP_KEY: KEY });
     const url = `${base}/v1/video/generations/${id}`;
@@ -141,7 +141,7 @@ describe('stopping', () => {
     expect(await exited).toEqual([0, null]);
   });
 
-  it('SIGTERM waits for a slow download no longer than the drain time-out', async () => {
+  it('with SIGTERM waits for a slow download no longer than the drain timeout', async () => {
     const { id, videoBytes } = await leaveFinished(dataDir);
     const { child, base } = await serve({
       ONETAKE_BOOTSTRAP_KEY: KEY,
@@ -162,7 +162,7 @@ describe('stopping', () => {
     await cut;
   });
 
-  it('kill -9 in the middle of rendering loses nothing', async () => {
+  it('with kill -9 in the middle of rendering loses nothing', async () => {
     const { child, base } = await serve({ ONETAKE_BOOTSTRAP_KEY: KEY });
     const { body } = await submit(base, KEY, { ...QUICK, duration: 6 });
     for (let status = 'queued'; status === 'queued'; ) {
@@ -179,7 +179,7 @@ describe('stopping', () => {
     });
   });
 
-  it('a crash of native code fails or repeats a render, and leaves the gateway serving', async () => {
+  it('is not caused by a crash of native code, which fails or repeats a render', async () => {
     const { child, base } = await serve({ ONETAKE_BOOTSTRAP_KEY: KEY });
     const { body } = await submit(base, KEY, { ...QUICK, duration: 6 });
     for (let status = 'queued'; status === 'queued'; ) {
@@ -191,7 +191,7 @@ describe('stopping', () => {
   });
 });
 
-/** Leaves a task that runs upstream, which nobody there will ever finish. */
+/** Leaves a task that runs upstream and never finishes there. */
 async function leaveRunning(dir: string): Promise<{ id: string }> {
   const store = await openSqliteStore({ dir, exclusive: true });
   const now = Date.now();

@@ -24,7 +24,7 @@ const serve = (dataDir: string, env: Record<string, string> = {}): Promise<Servi
     running.add(child),
   );
 
-/** Asks again and again on one kept connection, as fast as answers come. */
+/** Sends requests on one kept connection, as fast as responses come. */
 function askWithoutPause(origin: string) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const failures: string[] = [];
@@ -67,7 +67,7 @@ it('a rolling restart of two nodes behind a load balancer fails no request of cl
   const balancer = await startRoundRobin(nodes.map((node) => node.process.base));
   const clients = Array.from({ length: CLIENTS }, () => askWithoutPause(balancer.origin));
 
-  /** Resolves once the node has answered a client that it has not answered yet. */
+  /** Resolves once the node has answered a client that it has not answered before. */
   async function answersMore(base: string): Promise<void> {
     const before = balancer.answered.get(base) ?? 0;
     while ((balancer.answered.get(base) ?? 0) === before) {
@@ -90,7 +90,7 @@ it('a rolling restart of two nodes behind a load balancer fails no request of cl
   for (const { answers } of ends) expect(answers).toBeGreaterThan(0);
 });
 
-it('while the drain delay lasts: not ready at once, tasks are still taken, and every answer ends its connection', async () => {
+it('during the drain delay: not ready at once, tasks are still accepted, and every response ends its connection', async () => {
   const { child, base, stop } = await serve(await tempFolder(), { ONETAKE_DRAIN_DELAY_SECONDS: '2' });
   const kept = await keepConnection(base, KEY);
   expect((await kept.get('/v1/models')).headers.get('connection')).toBe('keep-alive');

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { startTestGateway } from '../support/gateway.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
-/** A port that somebody listens on. */
+/** A port in use. */
 async function takenPort(): Promise<string> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -37,7 +37,7 @@ it.each<[string, () => Promise<Record<string, string>>, object]>([
 it.each<[string, string, RegExp]>([
   ['is a file', '.', /EEXIST.*ONETAKE_DATA_DIR/],
   ['does not let its lock be written', 'owner.lock', /SQLITE_CANTOPEN.*ONETAKE_DATA_DIR/],
-])('a data folder that %s is told with the setting that mends it', async (_what, place, message) => {
+])('a data folder that %s is reported with the setting to change', async (_what, place, message) => {
   const dataDir = join(await tempFolder(), 'data');
   if (place === '.') await writeFile(dataDir, '');
   else await mkdir(join(dataDir, place), { recursive: true });

@@ -99,7 +99,7 @@ describe('a submission', () => {
     );
   });
 
-  it('that is refused leaves the task accepted, with the time before which it is not retried', () => {
+  it('that is refused leaves the task accepted', () => {
     const refused = { ...attempt, outcome: 'refused', endedAt: NOW } as const;
     expectMove(submitting, { type: 'submit_refused' }, { phase: 'accepted', attempt: refused });
     expectMove(

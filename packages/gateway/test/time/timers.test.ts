@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-/** Lets both the clock and the system's timers go on. */
+/** Advances both the clock and the system's timers. */
 function pass(ms: number): void {
   for (let passed = 0; passed < ms; passed++) {
     now += 1;
@@ -20,7 +20,7 @@ function pass(ms: number): void {
 }
 
 describe('timers', () => {
-  it('fire never too early, and a slot too late at most', () => {
+  it('never fire too early, and at most one slot too late', () => {
     const timers = createTimers(clock);
     const from = now;
     const fired = new Map<number, number>();
@@ -31,11 +31,11 @@ describe('timers', () => {
       expect(fired.get(ms)).toBeGreaterThanOrEqual(ms);
       expect(fired.get(ms)).toBeLessThanOrEqual(ms + 50);
     }
-    // What waits later fires later.
+    // A timer that waits longer fires later.
     expect([...fired.keys()]).toEqual(delays);
   });
 
-  it.each([0, -5000])('fire soon where their time is past, and never inside the call: %i', (ms) => {
+  it.each([0, -5000])('fire soon if their time is past, and never inside the call: %i', (ms) => {
     const timers = createTimers(clock);
     const fire = vi.fn();
     timers.after(ms, fire);
@@ -44,7 +44,7 @@ describe('timers', () => {
     expect(fire).toHaveBeenCalledOnce();
   });
 
-  it('wake the process once for a slot, and not at all where nothing waits', () => {
+  it('wake the process once per slot, and not at all if nothing waits', () => {
     const timers = createTimers(clock);
     expect(vi.getTimerCount()).toBe(0);
     const fire = vi.fn();
@@ -59,7 +59,7 @@ describe('timers', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('set while another waits for longer are not held up by it', () => {
+  it('are not delayed by another one that waits longer', () => {
     const timers = createTimers(clock);
     const fired: string[] = [];
     timers.after(10_000, () => fired.push('late'));
@@ -71,7 +71,7 @@ describe('timers', () => {
     expect(fired).toEqual(['soon', 'between', 'late']);
   });
 
-  it('that are cancelled do not fire, the same function beside them does', () => {
+  it('do not fire once cancelled; the same function in another timer does', () => {
     const timers = createTimers(clock);
     const fire = vi.fn();
     const cancel = timers.after(100, fire);
@@ -97,7 +97,7 @@ describe('timers', () => {
     for (const [index, time] of times.entries()) expect(time).toBeGreaterThanOrEqual(100 * (index + 1));
   });
 
-  it('fire all that is due once a process that stood still goes on', () => {
+  it('all fire that are due once a stopped process continues', () => {
     const timers = createTimers(clock);
     const fired: number[] = [];
     for (const ms of [3000, 1000, 2000]) timers.after(ms, () => fired.push(ms));
@@ -106,12 +106,12 @@ describe('timers', () => {
     expect(fired).toEqual([1000, 2000, 3000]);
   });
 
-  it('can be set for longer than the system’s timers can wait', () => {
+  it('can wait longer than the system’s timers', () => {
     const timers = createTimers(clock);
     const month = 31 * 86_400_000;
     const fire = vi.fn();
     timers.after(month, fire);
-    // Sooner than that the system would fire at once, and again and again.
+    // With a shorter delay the system would fire at once, and again and again.
     vi.advanceTimersByTime(60_000);
     expect(fire).not.toHaveBeenCalled();
     now += 2 ** 31 - 1;
@@ -122,7 +122,7 @@ describe('timers', () => {
     expect(fire).toHaveBeenCalledOnce();
   });
 
-  it('tell the time of their clock, and fire nothing once they are closed', () => {
+  it('return the time of their clock, and do not fire once closed', () => {
     const timers = createTimers(clock);
     expect(timers.monotonic()).toBe(momentAt(now));
     const fire = vi.fn();

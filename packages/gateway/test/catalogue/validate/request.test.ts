@@ -9,7 +9,7 @@ const body = (more: Record<string, unknown>) => ({
 });
 
 describe('fields', () => {
-  it('have their defaults filled in, and nothing else', () => {
+  it('get their defaults, and nothing else', () => {
     expect(check({}).draft).toEqual({
       model: 'onetake-preview',
       prompt: 'a paper boat',
@@ -38,15 +38,15 @@ describe('fields', () => {
     ['seed', '42', { seed: 42 }],
     ['size', '1280*720', { width: 1280, height: 720 }],
     ['size', ' 0720 X 1280 ', { width: 720, height: 1280, aspectRatio: '9:16' }],
-  ])('%s: %j is understood', (name, value, expected) => {
+  ])('%s: %j is accepted', (name, value, expected) => {
     expect(check({ [name]: value }).draft).toMatchObject(expected);
   });
 
-  it('that are null count as not given', () => {
+  it('that are null count as missing', () => {
     expect(check({ seed: null, image: null, size: null, webhook_url: null }).draft).toEqual(check({}).draft);
   });
 
-  it('may be given twice where both say the same', () => {
+  it('may have two spellings if both have the same value', () => {
     expect(check({ duration: 6, seconds: '6' }).draft.duration).toBe(6);
     const references = { reference_images: [PNG], referenceImages: [PNG] };
     expect(check({ model: 'seedance-2.0', ...references }).draft.referenceImages).toEqual([PNG]);
@@ -75,7 +75,7 @@ describe('fields', () => {
     expect(error.message).toBe(`There is no field "${name}": did you mean ${meant}?`);
   });
 
-  it('that are like nothing we know are refused without a guess, however long their name', () => {
+  it('unlike any known one are refused without a suggestion, however long their name is', () => {
     expect(refused(body({ fps: 30 })).message).toBe('There is no field "fps": remove it.');
     const error = refused(body({ ['x'.repeat(1_000_000)]: 1 }));
     expect(error.message.length).toBeLessThan(200);
@@ -111,7 +111,7 @@ describe('model', () => {
     expect(error.message.length).toBeLessThan(300);
   });
 
-  it('is stored by its own id, by whatever name it was asked for', () => {
+  it('is stored by its own id, also if an alias was requested', () => {
     expect(check({ model: 'doubao-seedance-2-0-260128' }).draft.model).toBe('seedance-2.0');
   });
 });
@@ -134,7 +134,7 @@ describe('prompt', () => {
     expect(error.details.param).toBe('prompt');
   });
 
-  it('has one kind of line end, and is counted with that', () => {
+  it('has one kind of line end, and is counted with it', () => {
     expect(check({ prompt: 'a\r\nb\rc\n\r\nd' }).draft.prompt).toBe('a\nb\nc\n\nd');
     const prompt = `${'x'.repeat(3999)}\r\n`;
     expect(check({ prompt }).draft.prompt).toBe(`${'x'.repeat(3999)}\n`);
@@ -145,7 +145,7 @@ describe('prompt', () => {
     expect(check({ prompt }).draft.prompt).toBe(prompt);
   });
 
-  it('may be as long as the model takes together with a style that is put behind it, and no longer', () => {
+  it('may be as long as the model accepts together with an appended style, and no longer', () => {
     const style = 'ink';
     const room = 5000 - '\nStyle: ink'.length;
     expect(check({ model: 'wanx-video-v1', prompt: 'x'.repeat(room), style }).draft.style).toBe(style);
@@ -155,7 +155,7 @@ describe('prompt', () => {
   });
 });
 
-describe('what a model does not take is refused with the field, the value and what is allowed', () => {
+describe('a value that a model does not accept is refused with the field, the value and what is allowed', () => {
   it.each<[Record<string, unknown>, string, string]>([
     [
       { duration: 21 },
@@ -327,7 +327,7 @@ describe('rules of a model', () => {
     expect(error.details.param).toBe(param);
   });
 
-  it('that only have something to tell are told', () => {
+  it('that only inform are reported', () => {
     expect(check({ model: 'wan2.7-i2v', image: PNG }).notes).toEqual([
       'The video takes its shape from image; aspect_ratio is not sent.',
     ]);

@@ -11,12 +11,12 @@ describe('metadata', () => {
   const pairs = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
 
-  it('is given back unchanged: 16 pairs of 64 and 512 characters', () => {
+  it('is returned unchanged: 16 pairs of 64 and 512 characters', () => {
     const metadata = { ...pairs(15), ['k'.repeat(64)]: 'v'.repeat(512) };
     expect(check({ metadata }).draft.metadata).toEqual(metadata);
   });
 
-  it('may hold a key that means something to JavaScript', () => {
+  it('may have a key with a meaning in JavaScript', () => {
     const metadata = JSON.parse('{"__proto__": "x", "constructor": "y"}');
     expect(Object.entries(check({ metadata }).draft.metadata ?? {})).toEqual(Object.entries(metadata));
   });
@@ -42,7 +42,7 @@ describe('metadata', () => {
 describe('provider_options', () => {
   const deep = (levels: number): unknown => (levels === 0 ? 1 : { a: deep(levels - 1) });
 
-  it('are those of the provider of the model, without its name', () => {
+  it('are those of the model’s provider, without its name', () => {
     const options = { template: 'x', nested: { list: [1, null] } };
     expect(check({ provider_options: { preview: options } }).draft.providerOptions).toEqual(options);
   });
@@ -68,7 +68,7 @@ describe('provider_options', () => {
 });
 
 describe('addresses', () => {
-  it('of webhooks are kept apart from the request', () => {
+  it('of webhooks are kept separate from the request', () => {
     const { webhookUrl, draft } = check({ webhook_url: 'https://example.com/hook?a=b' });
     expect(webhookUrl).toBe('https://example.com/hook?a=b');
     expect(draft).toEqual(check({}).draft);
@@ -88,7 +88,7 @@ describe('addresses', () => {
     7,
     ['https://example.com'],
     '',
-  ])('%j is no address', (address) => {
+  ])('%j is refused as an address', (address) => {
     const error = refused(body({ webhook_url: address }));
     expect(error.message).toMatch(/must be an absolute http or https URL of at most 2048 characters/);
     expect(error.message.length).toBeLessThan(250);
@@ -103,7 +103,7 @@ describe('addresses', () => {
     7,
     ['https://example.com'],
     '',
-  ])('%j names no video of the gateway', (address) => {
+  ])('%j is refused as a video of the gateway', (address) => {
     const error = refused(body({ model: 'sora-2', video_url: address }));
     expect(error.message).toMatch(/must be the id of a finished task, or its video's link/);
     expect(error.message.length).toBeLessThan(250);

@@ -147,7 +147,7 @@ describe('facts about a submission that only this process knows', () => {
   });
 });
 
-describe('trouble of this machine', () => {
+describe('a problem of this machine', () => {
   it.each([
     ['with the inputs of one task says nothing against the account', 'inputs', false],
     ['with its connections is a pause for all', 'machine', true],

@@ -8,7 +8,7 @@ import { tempFolder } from '../../support/tempFolder.ts';
 
 const coded = (code: string) => Object.assign(new Error('no'), { code });
 
-describe('an error of the disk', () => {
+describe('a disk error', () => {
   it.each([
     ['ENOSPC', /is full/],
     ['EDQUOT', /is full/],
@@ -17,7 +17,7 @@ describe('an error of the disk', () => {
     ['EROFS', /read and write access/],
     ['ENOTDIR', /a file is where a folder/],
     ['EEXIST', /a file is where a folder/],
-  ])('that the operator must mend says how: %s', async (code, advice) => {
+  ])('that the operator can fix says how: %s', async (code, advice) => {
     const cause = coded(code);
     await expect(explained(() => Promise.reject(cause))).rejects.toMatchObject({
       code: 'storage_unavailable',
@@ -27,11 +27,11 @@ describe('an error of the disk', () => {
     });
   });
 
-  it.each([coded('EIO'), new Error('no'), 'no'])('of another kind stays what it is: %s', async (error) => {
+  it.each([coded('EIO'), new Error('no'), 'no'])('of another kind is not changed: %s', async (error) => {
     await expect(explained(() => Promise.reject(error))).rejects.toBe(error);
   });
 
-  it('tells that a file is missing by its code alone', () => {
+  it('about a missing file is recognised by its code', () => {
     expect([coded('ENOENT'), coded('EIO'), new Error('ENOENT'), { code: 'ENOENT' }].map(isMissing)).toEqual([
       true,
       false,
@@ -44,7 +44,7 @@ describe('an error of the disk', () => {
 describe('the reserve of a disk', () => {
   const space = createDiskSpace({ folder: '/somewhere', reserveBytes: 100, freeOn: async () => 150 });
 
-  it('is not touched, to the byte', async () => {
+  it('is not used, to the byte', async () => {
     await space.requireRoom(50);
     await expect(space.requireRoom(51)).rejects.toMatchObject({ code: 'storage_unavailable', status: 503 });
     expect(await space.freeBytes()).toBe(150);
@@ -56,7 +56,7 @@ describe('the reserve of a disk', () => {
     await expect(small.requireRoom(0)).rejects.toThrow(/has 3 MiB free, of which 7 MiB/);
   });
 
-  it('is that of a real disk unless a test says otherwise', async () => {
+  it('is compared with the real disk unless a test says otherwise', async () => {
     const real = createDiskSpace({ folder: await tempFolder(), reserveBytes: 0 });
     expect(await real.freeBytes()).toBeGreaterThan(0);
     await real.requireRoom(0);
@@ -76,7 +76,7 @@ describe('files of a folder', () => {
   const keysIn = async (root: string, after?: string) =>
     (await Array.fromAsync(listFiles(root, after))).map(({ key }) => key);
 
-  it('are listed in byte order, those that are media alone, from behind a key', async () => {
+  it('are listed in byte order, only media, starting after a key', async () => {
     const root = await folder(
       'video/b.mp4',
       'video/B.mp4',
@@ -92,7 +92,7 @@ describe('files of a folder', () => {
     expect(await keysIn(join(root, 'nothing'))).toEqual([]);
   });
 
-  it('are removed where they are older, and nobody needs them', async () => {
+  it('are removed if they are old and nobody needs them', async () => {
     const root = await folder('a/old', 'a/older', 'b/new', 'b/kept', 'top');
     await makeFolder(join(root, 'a', 'folder'));
     const before = 1_000_000_000_000;

@@ -23,14 +23,14 @@ describeStorageContract('files', async () => {
 });
 
 describe('files', () => {
-  it('are where their key says, below a folder that is made when it is needed', async () => {
+  it('are where their key says, in a folder that is created when it is needed', async () => {
     const root = join(await tempFolder(), 'data', 'media');
     await put(createFileStorage({ root }), KEY, 'bytes');
     expect(await readFile(join(root, 'video', '0123.mp4'), 'utf8')).toBe('bytes');
     expect(await readdir(join(root, 'video'))).toEqual(['0123.mp4']);
   });
 
-  it('go on from their bytes after the process was killed while writing them', async () => {
+  it('continue from their bytes after the process was killed while it wrote them', async () => {
     const root = await tempFolder();
     const script = fileURLToPath(new URL('writeForever.ts', import.meta.url));
     const child = spawn(process.execPath, [script, root, KEY], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -53,7 +53,7 @@ describe('files', () => {
     expect(text).toBe(`${'x'.repeat(write.partial)}end`);
   });
 
-  it('take a stream no faster than the disk takes it', async () => {
+  it('read a stream no faster than the disk can write', async () => {
     const write = await createFileStorage({ root: await tempFolder() }).write(KEY);
     let ahead = 0;
     const total = 64;
@@ -72,7 +72,7 @@ describe('files', () => {
     expect(ahead).toBeLessThanOrEqual(3);
   });
 
-  it('pass their check without leaving a trace', async () => {
+  it('are checked without leaving a trace', async () => {
     const root = await tempFolder();
     await createFileStorage({ root }).check();
     expect(await readdir(root)).toEqual([]);
@@ -80,7 +80,7 @@ describe('files', () => {
 });
 
 describe('what survives a power loss', () => {
-  it('is a committed object: its bytes before its name, its name before the answer', async () => {
+  it('includes a committed object: bytes are synced before the name, and the name before the call returns', async () => {
     const root = await tempFolder();
     const steps = recordDiskSteps(root);
     const write = await createFileStorage({ root }).write(KEY);
@@ -91,19 +91,19 @@ describe('what survives a power loss', () => {
     expect(steps.slice(3)).toEqual([`rm ${KEY}.part.note`]);
   });
 
-  it('is every folder that was made for it', async () => {
+  it('includes every folder that was created for it', async () => {
     const dir = await tempFolder();
     const root = join(dir, 'data', 'media');
     const steps = recordDiskSteps(dir);
     await createFileStorage({ root }).write(KEY);
     expect(steps).toEqual(['mkdir data/media/video', 'sync data/media', 'sync data', 'sync .']);
     steps.length = 0;
-    // The folder was there.
+    // The folder existed already.
     await createFileStorage({ root }).write(KEY);
     expect(steps).toEqual(['mkdir data/media/video']);
   });
 
-  it('is a removal: no object comes back under a row that is gone', async () => {
+  it('includes a removal: no object returns after its row is gone', async () => {
     const root = await tempFolder();
     const storage = createFileStorage({ root });
     await put(storage, KEY, 'bytes');
@@ -112,7 +112,7 @@ describe('what survives a power loss', () => {
     expect(steps).toEqual([`rm ${KEY}.part.note`, `rm ${KEY}.part`, `rm ${KEY}`, 'sync video']);
   });
 
-  it('is what a check writes: a disk that takes bytes and loses them is found out', async () => {
+  it('is tested by the check: a disk that accepts bytes and loses them is found', async () => {
     const root = await tempFolder();
     const steps = recordDiskSteps(root);
     await createFileStorage({ root }).check();
@@ -126,7 +126,7 @@ describe('what survives a power loss', () => {
 });
 
 describe('a disk that cannot be written to', () => {
-  it('is reported with what to do, and not with its path, where a file is in the way', async () => {
+  it('is reported with what to do, and without its path, if a file is in the way', async () => {
     const root = join(await tempFolder(), 'media');
     await writeFile(root, '');
     const storage = createFileStorage({ root });
@@ -141,20 +141,20 @@ describe('a disk that cannot be written to', () => {
     }
   });
 
-  it.skipIf(!existsSync('/dev/full'))('is reported with what to do where it is full', async () => {
+  it.skipIf(!existsSync('/dev/full'))('is reported with what to do if it is full', async () => {
     await expect(explained(() => writeFile('/dev/full', 'x'))).rejects.toThrow(
       /is full; free space on the disk of ONETAKE_DATA_DIR/,
     );
   });
 
-  it('is not what is reported where the stream is at fault, whatever its error looks like', async () => {
+  it('is not blamed for an error of the stream, whatever that error looks like', async () => {
     const write = await createFileStorage({ root: await tempFolder() }).write(KEY);
     const refused = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
     const broken = new Readable({ read: () => broken.destroy(refused) });
     await expect(write.append(broken, 0)).rejects.toBe(refused);
   });
 
-  it.skipIf(process.getuid?.() === 0)('is reported with what to do where permission is missing', async () => {
+  it.skipIf(process.getuid?.() === 0)('is reported with what to do if a permission is missing', async () => {
     const root = await tempFolder();
     await mkdir(join(root, 'video'));
     await chmod(join(root, 'video'), 0o500);

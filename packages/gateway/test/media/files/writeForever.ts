@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
 
-/** A process to be killed: writes the object `key` below `root` without an end, and says so as it goes. */
+/** A process to be killed: writes the object `key` below `root` without an end, and reports its progress. */
 const [root = '', key = ''] = process.argv.slice(2);
 
 function* letters(): Generator<Buffer> {

@@ -3,7 +3,7 @@ import { base64Bytes, decodeBase64, readGivenImage } from '../../../src/media/in
 
 const PARAMETERS = `data:image/png;${'x'.repeat(233)}`;
 
-describe('an image of a request', () => {
+describe('the image of a request', () => {
   it.each([
     ['http://host/a.png', { kind: 'url', url: 'http://host/a.png' }],
     ['HTTPS://host/a.png', { kind: 'url', url: 'HTTPS://host/a.png' }],
@@ -25,25 +25,28 @@ describe('an image of a request', () => {
     'data:image/png;base64',
     'data:,base64',
     'data:image/png;base64x,AAAA',
-    // No comma within what a header may be long.
+    // No comma within the maximum length of a header.
     `${PARAMETERS}x;base64,A`,
     'ftp://host/a.png',
     'file:/etc/passwd',
     'a+b-c.1:x',
     ' AAAA',
     '-AAA',
-  ])('is none: %j', (raw) => {
+  ])('is no inline image: %j', (raw) => {
     expect(readGivenImage(raw)).toBeUndefined();
   });
 });
 
 describe('base64', () => {
-  it.each([0, 1, 2, 3, 4, 5, 100])('of %i bytes is decoded, and its length is known before', (length) => {
-    const bytes = Buffer.alloc(length, 0xfb);
-    const text = bytes.toString('base64');
-    expect(base64Bytes(text)).toBe(length);
-    expect(decodeBase64(text)).toEqual(bytes);
-  });
+  it.each([0, 1, 2, 3, 4, 5, 100])(
+    'of %i bytes is decoded, and its length is known before that',
+    (length) => {
+      const bytes = Buffer.alloc(length, 0xfb);
+      const text = bytes.toString('base64');
+      expect(base64Bytes(text)).toBe(length);
+      expect(decodeBase64(text)).toEqual(bytes);
+    },
+  );
 
   it.each(['AAA', 'AA', 'AAAA AAAA', 'AAAA\n', 'AA=A', 'AAA!', 'A===', 'AAAA=='])('is not %j', (text) => {
     expect(decodeBase64(text)).toBeUndefined();

@@ -30,7 +30,7 @@ function draw() {
 const PNG = draw().toBuffer('image/png');
 const JPEG = draw().toBuffer('image/jpeg');
 const WEBP = draw().toBuffer('image/webp');
-/** A whole GIF of one pixel. */
+/** A complete GIF of one pixel. */
 const GIF = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
 const MAX_BYTES = 10_000;
 const NEVER = new AbortController().signal;
@@ -61,7 +61,7 @@ async function world({ fetchAllMs }: { fetchAllMs?: number } = {}) {
     maxBytes: MAX_BYTES,
     ...(fetchAllMs === undefined ? {} : { fetchAllMs }),
   });
-  /** Files of inputs, whole or not. */
+  /** Files of inputs, complete or not. */
   const files = () => readdir(join(dir, 'media', 'input')).catch(() => []);
   return { inputs, storage, store, rows, files };
 }
@@ -79,11 +79,11 @@ const draft = (images: Partial<DraftRequest>): { draft: DraftRequest } => ({
   },
 });
 
-/** What the caller is told, who must be at fault. */
+/** The error for the caller, which must be the caller's fault. */
 async function refusalOf(inputs: InputReader, images: Partial<DraftRequest>): Promise<OnetakeError> {
   const error = await inputs.readAll(draft(images), 'project', NEVER).catch((error: unknown) => error);
   expect(error).toMatchObject({ name: 'OnetakeError', status: 400 });
-  // Just found to be one.
+  // It was just checked to be one.
   return error as OnetakeError;
 }
 
@@ -103,7 +103,7 @@ describe('an image', () => {
     ['a data URL without a type', dataUrl(PNG, ''), PNG, 'image/png', 'png'],
     ['a data URL with parameters', dataUrl(PNG, 'image/png;name=a.png'), PNG, 'image/png', 'png'],
     ['a data URL in capitals', dataUrl(PNG).replace('data:', 'DATA:'), PNG, 'image/png', 'png'],
-  ])('is taken: %s', async (_what, image, bytes, contentType, extension) => {
+  ])('is accepted: %s', async (_what, image, bytes, contentType, extension) => {
     const { inputs, storage, store, rows } = await world();
     const { request, media } = await inputs.readAll(draft({ image }), 'project', NEVER);
     expect(request.image).toEqual({
@@ -126,12 +126,12 @@ describe('an image', () => {
       createdAt: START_OF_TIME,
     });
     expect((await readAll(await storage.read(row?.storageKey ?? ''))).equals(bytes)).toBe(true);
-    // Until the task is accepted the sweep may have it.
+    // Until the task is accepted the sweep may remove it.
     expect(await store.media(row?.id ?? '')).toMatchObject({ state: 'pending' });
     expect([...rows.values()]).toEqual(media);
   });
 
-  it('is fetched where it is a URL', async () => {
+  it('is downloaded if it is a URL', async () => {
     const { inputs } = await world();
     const server = await serve((request, response) => {
       if (request.url === '/a') response.writeHead(302, { location: '/b' }).end();
@@ -143,7 +143,7 @@ describe('an image', () => {
   });
 
   it.each([undefined, 'application/octet-stream', 'binary/octet-stream', 'image/jpg', 'IMAGE/PNG; q=1'])(
-    'is fetched from a host that calls it %s',
+    'is downloaded from a host that calls it %s',
     async (type) => {
       const { inputs } = await world();
       const server = await serve(give(PNG, type === undefined ? {} : { 'content-type': type }));
@@ -152,7 +152,7 @@ describe('an image', () => {
     },
   );
 
-  it('is stored for each field it is given in, in order', async () => {
+  it('is stored for each of its fields, in order', async () => {
     const { inputs, files } = await world();
     const server = await serve(give(WEBP));
     const { request, media } = await inputs.readAll(
@@ -173,14 +173,14 @@ describe('an image', () => {
     expect(await files()).toHaveLength(5);
   });
 
-  it('is not needed', async () => {
+  it('is optional', async () => {
     const { inputs } = await world();
     const checked = draft({});
     expect(await inputs.readAll(checked, 'project', NEVER)).toEqual({ request: checked.draft, media: [] });
   });
 });
 
-describe('what is no image is refused, with the field and what to do, and leaves nothing behind', () => {
+describe('a wrong image is refused with the field and what to do, and leaves nothing behind:', () => {
   const cutOff = PNG.subarray(0, PNG.length - 20);
   it.each<[string, string, RegExp]>([
     [
@@ -239,7 +239,7 @@ describe('what is no image is refused, with the field and what to do, and leaves
     ['no bytes', give(Buffer.alloc(0)), /not a PNG/],
     ['too many bytes', give(Buffer.alloc(MAX_BYTES + 1)), /larger than/],
     ['a broken connection', (request) => request.socket.destroy(), /valid HTTP answer.*data URL\.$/],
-  ])('a URL that answers with %s', async (_what, listener, message) => {
+  ])('a URL that returns %s', async (_what, listener, message) => {
     const { inputs, rows, files } = await world();
     const server = await serve(listener);
     const error = await refusalOf(inputs, { image: server.origin });
@@ -248,7 +248,7 @@ describe('what is no image is refused, with the field and what to do, and leaves
     expect(await files()).toEqual([]);
   });
 
-  it('one of many: those already stored are removed, and fetches under way are stopped', async () => {
+  it('one of several: those already stored are removed, and downloads in progress are stopped', async () => {
     const { inputs, rows, files } = await world();
     const endless = await serve((_request, response) => response.write('x'));
     const error = await refusalOf(inputs, {
@@ -263,14 +263,14 @@ describe('what is no image is refused, with the field and what to do, and leaves
   });
 });
 
-it('an image over the limit is refused by its length, before it is decoded', async () => {
+it('an image above the limit is refused by its length, before it is decoded', async () => {
   const { inputs } = await world();
-  // As text it is no base64 at all; nobody gets so far as to see that.
+  // It is not even base64, but the length is checked first.
   const error = await refusalOf(inputs, { image: `data:image/png;base64,${'*'.repeat(2 * MAX_BYTES)}` });
   expect(error.message).toMatch(/larger than/);
 });
 
-it('a failure of ours is not blamed on the caller, and leaves nothing behind', async () => {
+it('an internal failure is not blamed on the caller, and leaves nothing behind', async () => {
   const { rows, storage, files } = await world();
   const inputs = createInputReader({
     guardedFetch: createGuardedFetch(),
@@ -307,7 +307,7 @@ it('images of a request that was not accepted can be discarded', async () => {
   expect(await files()).toEqual([]);
 });
 
-it('slow hosts hold up no image that came with its request', async () => {
+it('slow hosts delay no inline image', async () => {
   const { inputs } = await world();
   const held: (() => void)[] = [];
   const slow = await serve((_request, response) => held.push(() => response.end(PNG)));
@@ -325,7 +325,7 @@ it('slow hosts hold up no image that came with its request', async () => {
   await Promise.all(waiting);
 });
 
-/** A host that answers nobody. */
+/** A host that never responds. */
 async function silentHost() {
   const asked: { closed: Promise<void> }[] = [];
   const waiting: (() => void)[] = [];
@@ -341,8 +341,8 @@ async function silentHost() {
   return { origin, requests };
 }
 
-describe('images that are elsewhere', () => {
-  it('slow links of one project hold up no other', async () => {
+describe('images at other hosts', () => {
+  it('with slow links of one project delay no other project', async () => {
     const { inputs } = await world();
     const silent = await silentHost();
     const quick = await serve((_request, response) => response.end(PNG));
@@ -357,7 +357,7 @@ describe('images that are elsewhere', () => {
     await Promise.all(stuck);
   });
 
-  it('are not fetched on for a client that has hung up', async () => {
+  it('are no longer downloaded for a client that has disconnected', async () => {
     const { inputs, rows, files } = await world();
     const silent = await silentHost();
     const gone = new AbortController();
@@ -369,7 +369,7 @@ describe('images that are elsewhere', () => {
     expect([rows.size, await files()]).toEqual([0, []]);
   });
 
-  it('have a time that is for all of them, the wait for a place included', async () => {
+  it('share one time limit, which includes the wait for a place', async () => {
     const { inputs, rows } = await world({ fetchAllMs: 100 });
     const silent = await silentHost();
     const images = Array.from({ length: 6 }, () => silent.origin);

@@ -37,7 +37,7 @@ const JPEG = draw().toBuffer('image/jpeg');
 const WEBP = draw().toBuffer('image/webp', 80);
 const LOSSLESS_WEBP = draw().toBuffer('image/webp', 100);
 
-/** A JPEG with an APP1 segment (EXIF) of this content behind its first marker. */
+/** A JPEG with an APP1 segment (EXIF) of this content after its first marker. */
 function withExif(jpeg: Buffer, tiff: Buffer): Buffer {
   const content = Buffer.concat([Buffer.from('Exif\0\0', 'latin1'), tiff]);
   const head = Buffer.from([0xff, 0xe1, 0, 0]);
@@ -58,7 +58,7 @@ function orientation(value: number): Buffer {
   return tiff;
 }
 
-/** The image with other numbers in its header. */
+/** The image with other dimensions in its header. */
 function claiming(image: Buffer, width: number, height: number): Buffer {
   const bytes = Buffer.from(image);
   if (image === PNG) {
@@ -75,7 +75,7 @@ function claiming(image: Buffer, width: number, height: number): Buffer {
   return bytes;
 }
 
-describe('an image is what it is', () => {
+describe('an image is recognised by its content', () => {
   it.each<[string, Buffer, string]>([
     ['a PNG', PNG, 'image/png'],
     ['a JPEG', JPEG, 'image/jpeg'],
@@ -88,12 +88,12 @@ describe('an image is what it is', () => {
     expect(await inspect(bytes)).toEqual({ contentType, width: 300, height: 200 });
   });
 
-  it('a photo that lies on its side is told as it is shown', async () => {
+  it('a rotated photo has the size in which it is shown', async () => {
     expect(await inspect(withExif(JPEG, orientation(6)))).toMatchObject({ width: 200, height: 300 });
   });
 });
 
-/** A PNG of three bytes a pixel, whose compressed rows are what `change` makes of them. */
+/** A PNG of three bytes per pixel, whose compressed rows were changed by `change`. */
 function png(change: (rows: Buffer) => Buffer, { interlaced = false, size = 16 } = {}): Buffer {
   const chunk = (name: string, data: Buffer) => {
     const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
@@ -128,30 +128,30 @@ function png(change: (rows: Buffer) => Buffer, { interlaced = false, size = 16 }
   ]);
 }
 
-describe('a PNG is read to its last row', () => {
-  it.each([false, true])('also one that is interlaced: %s', async (interlaced) => {
+describe('a PNG is decoded to its last row', () => {
+  it.each([false, true])('also if it is interlaced: %s', async (interlaced) => {
     expect(await inspect(png(deflateSync, { interlaced }))).toMatchObject({ width: 16, height: 16 });
     const short = png((rows) => deflateSync(rows.subarray(0, -1)), { interlaced });
     expect(await problemOf(short)).toBe('damaged');
   });
 
-  it('one whose compressed rows break off is damaged, though every checksum of the file is right', async () => {
+  it('and is damaged if its compressed rows break off, although every checksum of the file is right', async () => {
     expect(await problemOf(png((rows) => deflateSync(rows).subarray(0, -9)))).toBe('damaged');
   });
 
-  it('one of a single pixel has six passes of Adam7 without a row', async () => {
+  it('and may have one pixel, for which six passes of Adam7 have no rows', async () => {
     expect(await inspect(png(deflateSync, { interlaced: true, size: 1 }))).toMatchObject({ width: 1 });
     const short = png((rows) => deflateSync(rows.subarray(0, -1)), { interlaced: true, size: 1 });
     expect(await problemOf(short)).toBe('damaged');
   });
 
-  it('more than it needs is no damage', async () => {
+  it('and may have extra data', async () => {
     const more = png((rows) => deflateSync(Buffer.concat([rows, Buffer.alloc(99)])));
     expect(await inspect(more)).toMatchObject({ width: 16 });
   });
 });
 
-/** With one bit in its middle turned over. */
+/** With one bit in the middle inverted. */
 function flipped(image: Buffer): Buffer {
   const bytes = Buffer.from(image);
   const middle = Math.floor(bytes.length / 2);
@@ -180,7 +180,7 @@ describe('damaged images are refused', () => {
   });
 });
 
-describe('images beyond 50 megapixels are refused by what they declare, before they are decoded', () => {
+describe('images above 50 megapixels are refused by their declared size, before they are decoded', () => {
   it.each<[string, Buffer]>([
     ['PNG', PNG],
     ['JPEG', JPEG],
@@ -192,17 +192,17 @@ describe('images beyond 50 megapixels are refused by what they declare, before t
   it.each<[string, Buffer]>([
     ['PNG', PNG],
     ['JPEG', JPEG],
-  ])('and not those of just as many: %s', async (_what, image) => {
-    // They do not have them, either.
+  ])('but not images of exactly that size: %s', async (_what, image) => {
+    // They do not really have that many.
     expect(await problemOf(claiming(image, 10_000, 5000))).toBe('damaged');
   });
 
-  it('a PNG of the largest numbers there are', async () => {
+  it('a PNG of the largest possible size', async () => {
     expect(await problemOf(claiming(PNG, 0xffff_ffff, 0xffff_ffff))).toBe('too_many_pixels');
   });
 });
 
-describe('what is no image of the three kinds is refused', () => {
+describe('other files are refused', () => {
   it.each<[string, Buffer]>([
     ['nothing', Buffer.alloc(0)],
     ['text', Buffer.from('hello')],
@@ -224,7 +224,7 @@ describe('what is no image of the three kinds is refused', () => {
   });
 });
 
-it('an image that cannot be decoded leaves the next one as it was', async () => {
+it('an image that cannot be decoded does not affect the next one', async () => {
   for (let at = 0; at < JPEG.length; at += 211) {
     const damaged = Buffer.from(JPEG);
     damaged.fill(0xff, at, at + 16);

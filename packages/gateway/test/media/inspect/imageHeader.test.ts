@@ -22,7 +22,7 @@ function webp(kind: string, from: number, numbers: string): Buffer {
   return bytes;
 }
 
-describe('the header of an image tells type and size, and where it ends', () => {
+describe('the header of an image has type and size, and its end is found', () => {
   it.each<[string, Buffer, object]>([
     ['PNG', PNG, { contentType: 'image/png', width: 0x010203, height: 0x040506, end: 24 }],
     ['JPEG', jpeg(frame('c0')), { contentType: 'image/jpeg', width: 5, height: 3, end: 11 }],
@@ -33,7 +33,7 @@ describe('the header of an image tells type and size, and where it ends', () => 
       webp('VP8 ', 26, '05c0 0340'),
       { contentType: 'image/webp', width: 5, height: 3, end: 30 },
     ],
-    // 14 bits each, of one less than the size: 0x1234 and 0x0567.
+    // 14 bits each, one less than the size: 0x1234 and 0x0567.
     ['WebP, lossless', webp('VP8L', 21, '34d259c1'), { width: 0x1235, height: 0x0568 }],
     ['WebP, extended', webp('VP8X', 24, '030201 060504'), { width: 0x010204, height: 0x040507 }],
   ])('%s', (_what, bytes, header) => {
@@ -69,7 +69,7 @@ describe('the header of an image tells type and size, and where it ends', () => 
     ['another container', changed(VP8, 0, 0x58)],
     ['another format in it', changed(VP8, 8, 0x58)],
     ['a WebP of an unknown kind', changed(VP8, 15, 0x41)],
-  ])('and is none in %s', (_what, bytes) => {
+  ])('and is not found in %s', (_what, bytes) => {
     expect(readImageHeader(bytes)).toBeUndefined();
   });
 });

@@ -12,7 +12,7 @@ async function verdict(...parts: Buffer[]) {
   return checkMp4Boxes(file);
 }
 
-/** A box of so many bytes, all told; `says` is the length in its header. */
+/** A box of this total size; `says` is the length in its header. */
 function box(type: string, length = 8, says = length): Buffer {
   const bytes = Buffer.alloc(length);
   bytes.writeUInt32BE(says, 0);

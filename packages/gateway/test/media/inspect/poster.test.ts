@@ -12,7 +12,7 @@ import { tempFolder } from '../../support/tempFolder.ts';
 const native = createNativePool({ concurrency: 1 });
 afterAll(() => native.close());
 
-/** The poster of a video, and the grey in the middle of it. */
+/** The poster of a video, and the grey value in its middle. */
 async function posterOf(options: VideoOptions) {
   const dir = await tempFolder();
   const paths = { video: join(dir, 'video'), poster: join(dir, 'poster.jpg') };
@@ -33,16 +33,16 @@ describe('a poster', () => {
     expect([width, height]).toEqual([64, 48]);
   });
 
-  it('of a large video is 1280 pixels wide and keeps its shape', async () => {
+  it('of a large video is 1280 pixels wide and keeps its aspect ratio', async () => {
     const { width, height } = await posterOf({ width: 1920, height: 1080, fps: 2 });
     expect([width, height]).toEqual([1280, 720]);
   });
 
-  it.each<Container>(['mp4', 'webm', 'mpegts', 'avi'])('is made of %s', async (container) => {
+  it.each<Container>(['mp4', 'webm', 'mpegts', 'avi'])('can be made from %s', async (container) => {
     expect(await posterOf({ container })).toMatchObject({ width: 64, height: 48 });
   });
 
-  it('shows the frame a third in, in its true brightness', async () => {
+  it('shows the frame at a third of the video, in its true brightness', async () => {
     // Studio range: 126 is the middle between black (16) and white (235).
     const { pixel } = await posterOf({
       seconds: 3,
@@ -52,21 +52,21 @@ describe('a poster', () => {
     for (const channel of pixel) expect(channel).toBeLessThan(136);
   });
 
-  it('is not of a black frame where the video has others', async () => {
+  it('shows no black frame if the video has others', async () => {
     const { pixel } = await posterOf({ seconds: 4, luma: (second) => (second < 1.9 ? 16 : 180) });
     expect(pixel[0]).toBeGreaterThan(150);
   });
 
-  it('of a video that is all black is black', async () => {
+  it('of a completely black video is black', async () => {
     const { pixel } = await posterOf({ luma: () => 16 });
     expect(pixel[0]).toBeLessThan(5);
   });
 
-  it('is made of a video of one frame', async () => {
+  it('can be made from a video of one frame', async () => {
     expect(await posterOf({ fps: 1, seconds: 1 })).toMatchObject({ width: 64 });
   });
 
-  it('of what is no video fails, and leaves no file', async () => {
+  it('of a file that is no video fails, and leaves no file', async () => {
     const dir = await tempFolder();
     const video = join(dir, 'video.mp4');
     await writeFile(video, 'not a video');
@@ -77,7 +77,7 @@ describe('a poster', () => {
 
 describe('a decoded frame', () => {
   const SECONDS = 4;
-  /** The brightness tells the time: 40 and ten more a second. */
+  /** The brightness encodes the time: 40, and ten more per second. */
   async function secondAt(place: number, options: VideoOptions = {}): Promise<number | undefined> {
     const path = join(await tempFolder(), 'video');
     await makeVideo(path, { seconds: SECONDS, luma: (second) => 40 + Math.floor(second) * 40, ...options });
@@ -90,16 +90,16 @@ describe('a decoded frame', () => {
     [0.3, 1],
     [0.6, 2],
     [1, 3],
-  ])('at %f of the video is of second %i', async (place, second) => {
+  ])('at %f of the video is from second %i', async (place, second) => {
     expect(await secondAt(place)).toBe(second);
   });
 
-  it('is counted from where the video begins, which in MPEG-TS is not zero', async () => {
-    // Seeking in MPEG-TS does not look for key frames, so it may be the first that can be decoded after the place.
+  it('is counted from the start of the video, which is not zero in MPEG-TS', async () => {
+    // Seeking in MPEG-TS does not look for key frames, so this may be the first decodable frame after the place.
     expect([2, 3]).toContain(await secondAt(0.6, { container: 'mpegts' }));
   });
 
-  it('is not there where there is no video', async () => {
+  it('does not exist if there is no video', async () => {
     expect(await secondAt(0.5, { seconds: 0, audioSeconds: 1 })).toBeUndefined();
     const text = join(await tempFolder(), 'text');
     await writeFile(text, 'no video');

@@ -28,28 +28,28 @@ async function probeBytes(bytes: Buffer) {
   throw new Error(`taken for a bad video: ${verdict.problem}, ${verdict.detail}`);
 }
 
-/** What is wrong with these bytes. */
+/** The problem with these bytes. */
 async function problemOf(bytes: Buffer): Promise<string> {
   const verdict = await verdictOn(bytes);
   if (!verdict.ok) return verdict.problem;
   throw new Error(`taken for a whole video: ${JSON.stringify(verdict.probe)}`);
 }
 
-/** Where the top-level boxes of an MP4 end. */
+/** The ends of the top-level boxes of an MP4. */
 function boxEnds(mp4: Buffer): number[] {
   const ends: number[] = [];
   for (let at = 0; at < mp4.length; ends.push(at)) at += mp4.readUInt32BE(at);
   return ends;
 }
 
-describe('a whole video', () => {
+describe('a complete video', () => {
   it.each<[string, VideoOptions, object]>([
     ['MP4', {}, { container: 'mp4', videoCodec: 'h264', duration: 1 }],
     ['MP4 with its index at the end', { index: 'end' }, { container: 'mp4', duration: 1 }],
     ['MP4 with sound', { seconds: 2, audioSeconds: 2 }, { audioCodec: 'aac', duration: 2 }],
     ['MP4 with sound longer than the picture', { seconds: 1, audioSeconds: 3 }, { duration: 1 }],
     ['MP4 of 30 frames a second', { fps: 30, seconds: 3 }, { fps: 30, duration: 3 }],
-    // Matroska writes when a block begins, in whole milliseconds.
+    // Matroska stores the start of a block in whole milliseconds.
     ['WebM', { container: 'webm' }, { container: 'webm', videoCodec: 'vp8', duration: expect.closeTo(1, 2) }],
     ['MPEG-TS', { container: 'mpegts' }, { container: 'mpegts', videoCodec: 'h264', duration: 1 }],
     ['AVI', { container: 'avi' }, { container: 'avi', videoCodec: 'h264', duration: 1 }],
@@ -63,19 +63,19 @@ describe('a whole video', () => {
     ['isom', 'mp4'],
     ['M4V ', 'mp4'],
     ['qt  ', 'mov'],
-  ])('is told from QuickTime by its brand: %j is %s', async (brand, container) => {
+  ])('is distinguished from QuickTime by its brand: %j is %s', async (brand, container) => {
     const bytes = await video();
     bytes.write(brand, 8, 'latin1');
     expect(await probeBytes(bytes)).toMatchObject({ container, duration: 1 });
   });
 
-  it('is QuickTime where it is older than brands', async () => {
+  it('is QuickTime if it is older than brands', async () => {
     const bytes = await video();
     bytes.write('free', 4, 'latin1');
     expect(await probeBytes(bytes)).toMatchObject({ container: 'mov', duration: 1 });
   });
 
-  it('may have a rate that is no whole number', async () => {
+  it('may have a fractional frame rate', async () => {
     const bytes = await video({ container: 'avi' });
     // Of the stream's header ("AVI RIFF File Reference", AVISTREAMHEADER): scale and rate.
     const at = bytes.indexOf('strh', 0, 'latin1') + 8 + 20;
@@ -85,13 +85,13 @@ describe('a whole video', () => {
     expect(await probeBytes(bytes)).toMatchObject({ fps: 24_000 / 1001, duration: 1.001 });
   });
 
-  it('has no rate where its container tells none and it has one frame', async () => {
+  it('has no frame rate if its container has none and it has one frame', async () => {
     expect(await probeBytes(await video({ container: 'mpegts', fps: 1 }))).toMatchObject({ fps: 0 });
   });
 });
 
-describe('a video cut short is found out', () => {
-  it.each(['front', 'end'] as const)('MP4, index at the %s, wherever it ends', async (index) => {
+describe('a truncated video is detected', () => {
+  it.each(['front', 'end'] as const)('MP4, index at the %s, truncated anywhere', async (index) => {
     const whole = await video({ index, audioSeconds: 1 });
     const cuts = [...boxEnds(whole).slice(0, -1), 1, 7, 20, 100, whole.length / 2, whole.length - 1];
     for (const cut of cuts) {
@@ -105,7 +105,7 @@ describe('a video cut short is found out', () => {
     expect(await problemOf(whole.subarray(0, whole.length / 2))).toBe('truncated');
   });
 
-  it('MP4 whose media data is announced but not there', async () => {
+  it('MP4 whose media data is announced but missing', async () => {
     const whole = await video();
     const [ftyp = 0, moov = 0] = boxEnds(whole);
     const empty = Buffer.concat([
@@ -116,7 +116,7 @@ describe('a video cut short is found out', () => {
   });
 });
 
-describe('what is no video is refused', () => {
+describe('a file that is no video is refused', () => {
   const image = createCanvas(64, 48).toBuffer('image/png');
   it.each<[string, Buffer]>([
     ['nothing', Buffer.alloc(0)],
@@ -134,7 +134,7 @@ describe('what is no video is refused', () => {
     expect(['not_video', 'truncated']).toContain(await problemOf(bytes));
   });
 
-  it('and what it begins with is told to the operator, in words that can be read', async () => {
+  it('and the log has its first bytes in readable form', async () => {
     const page = Buffer.from(`<!doctype\n\t\x00\xffhtml>${'x'.repeat(1000)}`, 'latin1');
     const verdict = await verdictOn(page);
     expect(verdict).toMatchObject({
@@ -143,30 +143,30 @@ describe('what is no video is refused', () => {
     });
   });
 
-  it('a sound file', async () => {
+  it('also a sound file', async () => {
     expect(await problemOf(await video({ seconds: 0, audioSeconds: 1 }))).toBe('no_video_stream');
   });
 
-  it('a file that is not there is an error of the system, not of the video', async () => {
+  it('a missing file is a system error, not an error of the video', async () => {
     const missing = probeVideo(native, join(await tempFolder(), 'missing.mp4'));
     await expect(missing).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 
-it.each(['ENOENT', 'EMFILE'])('a child that cannot open the file (%s) has no verdict on it', async (code) => {
+it.each(['ENOENT', 'EMFILE'])('a child that cannot open the file (%s) returns no verdict', async (code) => {
   const path = join(await tempFolder(), 'video.mp4');
   await writeFile(path, await video());
   const job = new URL('./jobs/probeWithout.ts', import.meta.url);
   await expect(native.run(job, { path, code })).rejects.toThrow('Could not read the video');
 });
 
-it('damaged bytes never end the checks: each gets an answer, and the next file is looked at', async () => {
+it('damaged bytes never stop the checker: each file gets a verdict, and the next one is checked', async () => {
   const whole = await video({ audioSeconds: 1 });
   const verdicts = new Set<string>();
   for (let at = 0; at < whole.length; at += 97) {
     const damaged = Buffer.from(whole);
     damaged.fill(0xff, at, at + 16);
-    // A table that claims four billion entries is nothing that can be told from a machine without memory.
+    // A table that claims four billion entries looks the same as a machine without memory.
     const verdict = await verdictOn(damaged).catch((error: unknown) => {
       if (String(error).includes('Cannot allocate memory')) return undefined;
       throw error;

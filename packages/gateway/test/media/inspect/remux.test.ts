@@ -16,12 +16,12 @@ async function made(options: VideoOptions) {
   return { path, outPath: join(dir, 'remuxed.mp4.part') };
 }
 
-describe('a video of another container', () => {
+describe('a video in another container', () => {
   it.each<VideoOptions>([
     { container: 'mpegts', seconds: 2, audioSeconds: 2 },
     { container: 'mpegts', seconds: 2 },
     { container: 'mp4', seconds: 2, audioSeconds: 2, index: 'end' },
-  ])('becomes an MP4 with its index in front: %j', async (options) => {
+  ])('becomes an MP4 with its index at the front: %j', async (options) => {
     const { path, outPath } = await made(options);
     expect(await remuxVideo(native, path, outPath)).toEqual({ ok: true });
     const [before, after] = [await probeVideo(native, path), await probeVideo(native, outPath)];
@@ -44,19 +44,19 @@ describe('a video of another container', () => {
     expect((await readFile(outPath)).equals(await readFile(`${outPath}2`))).toBe(true);
   });
 
-  it('of a codec that no player takes in an MP4 is told so', async () => {
+  it('with a codec that no player supports in an MP4 gets that verdict', async () => {
     const { path, outPath } = await made({ container: 'webm' });
     const verdict = await remuxVideo(native, path, outPath);
     expect(verdict).toMatchObject({ ok: false, problem: 'not_mp4', detail: expect.stringContaining('vp8') });
   });
 
-  it('that is none is told so', async () => {
+  it('that is no video gets that verdict', async () => {
     const { path, outPath } = await made({});
     await writeFile(path, '<!doctype html>');
     expect(await remuxVideo(native, path, outPath)).toMatchObject({ ok: false, problem: 'not_mp4' });
   });
 
-  it('that cannot be read, or not be written, is trouble of the machine', async () => {
+  it('that cannot be read, or not be written, is a problem of the machine', async () => {
     const { path, outPath } = await made({ container: 'mpegts' });
     await expect(remuxVideo(native, `${path}-missing`, outPath)).rejects.toThrow('Could not');
     await expect(remuxVideo(native, path, join(path, 'no-folder'))).rejects.toThrow('Could not');

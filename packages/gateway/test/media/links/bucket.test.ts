@@ -57,7 +57,7 @@ const signedFor = (link: string) => {
 };
 
 describe('a link to the bucket', () => {
-  it('gives the bytes to whoever has it, whole or in part, as what they are', async () => {
+  it('returns the bytes to anyone who has it, completely or in part, with their content type', async () => {
     const options = await freshBucket();
     const id = newId();
     await put(createS3Storage(options), `video/${id}.mp4`, '0123456789');
@@ -73,8 +73,8 @@ describe('a link to the bucket', () => {
     expect([part.status, await part.text()]).toEqual([206, '345']);
   });
 
-  // The server of the other tests checks when a link expires, but not what it is for.
-  it.skipIf(!NAMED_SERVER)('cannot be made into one to another video', async () => {
+  // The server of the other tests checks when a link expires, but not which object it is for.
+  it.skipIf(!NAMED_SERVER)('cannot be changed into a link to another video', async () => {
     const options = await freshBucket();
     const [id, other] = [newId(), newId()];
     for (const name of [id, other]) await put(createS3Storage(options), `video/${name}.mp4`, '0123456789');
@@ -96,7 +96,7 @@ describe('a link to the bucket', () => {
     expect(await statusOf(now - 1000)).toBe(403);
   });
 
-  it('stays the same for a whole window, so that answers that carry it match their ETag', async () => {
+  it('stays the same for a whole window, so that responses with it match their ETag', async () => {
     const { clock, links } = world();
     const link = await links.url('abc', 'mp4', NEVER);
     clock.time = START + HOUR - 1;
@@ -105,7 +105,7 @@ describe('a link to the bucket', () => {
     expect(await links.url('abc', 'mp4', NEVER)).not.toBe(link);
   });
 
-  it('is valid as long as one to the gateway, but for the seven days that S3 allows', async () => {
+  it('is valid as long as one to the gateway, but at most for the seven days that S3 allows', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.nat(10 * HOUR),
@@ -125,13 +125,13 @@ describe('a link to the bucket', () => {
     );
   });
 
-  it('says what it is for, and nothing that a client would have to send', async () => {
+  it('names its purpose, and needs no headers from the client', async () => {
     const { searchParams } = new URL(await world().links.url('abc', 'mp4', NEVER));
     expect(searchParams.get('X-Amz-SignedHeaders')).toBe('host');
     expect([...searchParams.keys()].filter((name) => /checksum/i.test(name))).toEqual([]);
   });
 
-  it('names the bucket in its host, or in its path where that is set', async () => {
+  it('names the bucket in its host, or in its path if so configured', async () => {
     const hosted = new URL(await world().links.url('abc', 'mp4', NEVER));
     expect([hosted.host, hosted.pathname]).toEqual(['videos.s3.example', '/onetake/video/abc.mp4']);
     const presign = createPresigner({ ...nowhere, pathStyle: true });
@@ -142,14 +142,14 @@ describe('a link to the bucket', () => {
     expect(pathed.searchParams.get('response-content-type')).toBe('image/jpeg');
   });
 
-  it('leads to where clients reach the server, if that is elsewhere', async () => {
+  it('leads to the public endpoint of the server, if there is one', async () => {
     const presign = createPresigner({ ...nowhere, publicEndpoint: 'https://media.example' });
     expect(new URL(await world({ presign }).links.url('abc', 'mp4', NEVER)).host).toBe(
       'videos.media.example',
     );
   });
 
-  it('gives way to one to the gateway where none can be signed', async () => {
+  it('is replaced by one to the gateway if none can be signed', async () => {
     const { links, gateway, failures } = world({
       presign: () => Promise.reject(new Error('no credentials')),
     });
@@ -157,7 +157,7 @@ describe('a link to the bucket', () => {
     expect(failures).toEqual([new Error('no credentials')]);
   });
 
-  it('leaves those to the gateway that were given before in force', () => {
+  it('leaves earlier links to the gateway valid', () => {
     const { links, gateway } = world();
     const { searchParams } = new URL(gateway.url('abc', 'mp4', NEVER));
     const query = Object.fromEntries(searchParams);

@@ -18,7 +18,7 @@ function world(options: Partial<LinksOptions> = {}) {
   return { clock, links };
 }
 
-/** What a server gets of a link. */
+/** What a server receives of a link. */
 function opened(link: string) {
   const { origin, pathname, searchParams } = new URL(link);
   const [id = '', extension = ''] = pathname.slice('/media/'.length).split('.');
@@ -27,7 +27,7 @@ function opened(link: string) {
 }
 
 describe('a signed link', () => {
-  it('leads to the media domain and is honoured', () => {
+  it('leads to the media domain and is accepted', () => {
     const { links } = world();
     const link = links.url('abc', 'mp4', NEVER);
     expect(link).toMatch(/^https:\/\/media\.example\/media\/abc\.mp4\?expires=\d{10}&signature=[\w-]{43}$/);
@@ -35,7 +35,7 @@ describe('a signed link', () => {
     expect(links.verify(id, extension, query)).toBe('ok');
   });
 
-  it('stays the same for a whole window, so that answers that carry it match their ETag', () => {
+  it('stays the same for a whole window, so that responses with it match their ETag', () => {
     const { clock, links } = world();
     const link = links.url('abc', 'mp4', NEVER);
     clock.time = START + HOUR - 1;
@@ -98,12 +98,12 @@ describe('a signed link', () => {
     expect(world().links.verify('abc', 'mp4', {})).toBe('invalid');
   });
 
-  it('is no oracle: a forged link that has expired is invalid, not expired', () => {
+  it('reveals nothing: a forged link that has expired is invalid, not expired', () => {
     const { links } = world();
     expect(links.verify('abc', 'mp4', { expires: '1', signature: 'x'.repeat(43) })).toBe('invalid');
   });
 
-  it('survives a change of the secret while the old one is still listed', () => {
+  it('stays valid after a change of the secret while the old one is still listed', () => {
     const before = world({ secrets: ['old'] }).links;
     const during = world({ secrets: ['new', 'old'] }).links;
     const after = world({ secrets: ['new'] }).links;

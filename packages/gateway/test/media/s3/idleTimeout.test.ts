@@ -12,8 +12,8 @@ afterEach(() => {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('a stream that must not stall', () => {
-  it('brings the bytes', async () => {
+describe('a stream with an idle timeout', () => {
+  it('passes on the bytes', async () => {
     const body = new PassThrough();
     const reading = readAll(withIdleTimeout(body, 1000));
     body.write('0123');
@@ -22,7 +22,7 @@ describe('a stream that must not stall', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('ends with an error where somebody waits for bytes and none come', async () => {
+  it('ends with an error if a reader waits for bytes and none come', async () => {
     const body = new PassThrough();
     const reading = readAll(withIdleTimeout(body, 1000));
     reading.catch(() => undefined);
@@ -53,7 +53,7 @@ describe('a stream that must not stall', () => {
     expect(bytes).toBe(large.length);
   });
 
-  it('ends with an error where the bytes break off', async () => {
+  it('ends with an error if the bytes break off', async () => {
     const body = new PassThrough();
     const reading = readAll(withIdleTimeout(body, 1000));
     body.write('0123');
@@ -61,7 +61,7 @@ describe('a stream that must not stall', () => {
     await expect(reading).rejects.toThrow('broke off');
   });
 
-  it('brings no more than was asked for', async () => {
+  it('passes on no more than was requested', async () => {
     const body = new PassThrough();
     const reading = readAll(withIdleTimeout(body, 1000, 5));
     body.write('0123');
@@ -69,7 +69,7 @@ describe('a stream that must not stall', () => {
     expect((await reading).toString()).toBe('01234');
   });
 
-  it('lets go of the bytes when it is given up', async () => {
+  it('closes the source when it is given up', async () => {
     const body = new PassThrough();
     const stream = withIdleTimeout(body, 1000);
     stream.destroy();

@@ -16,8 +16,8 @@ const page = (uploads: string, next = '') => `<?xml version="1.0" encoding="UTF-
 const upload = (key: string, id: string, initiated: string) =>
   `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${initiated}</Initiated></Upload>`;
 
-describe('multipart uploads that were never finished', () => {
-  it('are ended once they are old, those of ours alone, page after page', async () => {
+describe('unfinished multipart uploads', () => {
+  it('are aborted once they are old, only our own, page after page', async () => {
     const aborted: string[] = [];
     const { origin } = await serve(({ method, url }, response) => {
       const { pathname, searchParams } = new URL(url ?? '', 'http://localhost');
@@ -47,7 +47,7 @@ describe('multipart uploads that were never finished', () => {
     expect(aborted).toEqual(['/onetake/p/video/b.mp4 b', '/onetake/p/video/c.mp4 c']);
   });
 
-  it('are no concern where the server cannot list them', async () => {
+  it('are ignored if the server cannot list them', async () => {
     const storage = createS3Storage(await freshBucket());
     expect(await storage.removeLeftovers(Date.now())).toBe(0);
   });

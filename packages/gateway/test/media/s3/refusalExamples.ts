@@ -11,14 +11,14 @@ const stat = (storage: Storage) => storage.stat(KEY);
 const list = (storage: Storage) => Array.fromAsync(storage.list());
 const remove = (storage: Storage) => storage.remove(KEY);
 
-/** A refusal as a service words it, and what the operator is told. */
+/** A refusal in the words of a service, and the expected advice for the operator. */
 export interface Example {
-  /** Which service says it. */
+  /** The service. */
   readonly of: string;
   readonly status: number;
-  /** Elements of its answer. */
+  /** Elements of its response. */
   readonly xml?: Readonly<Record<string, string>>;
-  /** Where it is no XML. */
+  /** The response if it is no XML. */
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly does?: (storage: Storage) => Promise<unknown>;

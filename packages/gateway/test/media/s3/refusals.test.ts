@@ -13,7 +13,7 @@ import { serve } from '../../support/servers/httpServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { EXAMPLES, type Example, PATH_STYLE, type Storage, upload } from './refusalExamples.ts';
 
-/** Rows that an example has met. */
+/** Rows for which there was an example. */
 const met = new Set<unknown>();
 const messages = new Set<string>();
 
@@ -29,7 +29,7 @@ async function storageAt(endpoint: string, options: Partial<S3Options> = {}): Pr
   return createS3Storage(bucketOf(server, { scratch: join(await tempFolder(), 'scratch'), ...options }));
 }
 
-/** A storage whose server answers everything with the example. */
+/** A storage whose server always responds with the example. */
 async function answering({ status, xml, text, headers = {}, options }: Example): Promise<Storage> {
   const elements = Object.entries(xml ?? {}).map(
     ([name, value]) => `<${name}>${value.replaceAll('&', '&amp;')}</${name}>`,
@@ -44,7 +44,7 @@ async function answering({ status, xml, text, headers = {}, options }: Example):
   return storageAt(origin, options);
 }
 
-describe('what mends a refusal is told', () => {
+describe('advice is given for a refusal', () => {
   it.each(EXAMPLES)('of $of', async (example) => {
     const storage = await answering(example);
     const error = note(await (example.does ?? upload)(storage).catch((error: unknown) => error));
@@ -52,14 +52,14 @@ describe('what mends a refusal is told', () => {
     expect(error.message).toMatch(example.tells);
   });
 
-  it('of a server that does not speak TLS', async () => {
+  it('by a server that does not speak TLS', async () => {
     const { port } = await serve((_request, response) => response.end());
     const storage = await storageAt(`https://127.0.0.1:${port}`);
     const error = note(await storage.check().catch((error: unknown) => error));
     expect(error.message).toMatch(/ONETAKE_S3_ENDPOINT with http:/);
   });
 
-  it('of a server that answers plain HTTP with a TLS alert', async () => {
+  it('by a server that answers plain HTTP with a TLS alert', async () => {
     const server = createTcpServer((socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () => socket.end(Buffer.from([21, 3, 1, 0, 2, 2, 70])));
@@ -80,7 +80,7 @@ describe('what mends a refusal is told', () => {
     ['ERR_TLS_CERT_ALTNAME_INVALID', { ...sent, pathStyle: false }, PATH_STYLE],
     ['SELF_SIGNED_CERT_IN_CHAIN', sent, /NODE_EXTRA_CA_CERTS/],
     ['CERT_HAS_EXPIRED', sent, /renew it/],
-  ])('of %s', async (code, request, tells) => {
+  ])('with %s', async (code, request, tells) => {
     const refused = Object.assign(new Error('no'), { code });
     noteRequest(refused, request);
     const error = note(await explainedS3(() => Promise.reject(refused)).catch((error: unknown) => error));
@@ -90,13 +90,13 @@ describe('what mends a refusal is told', () => {
   it.each([
     [Object.assign(new Error('none'), { name: 'CredentialsProviderError' }), /ONETAKE_S3_ACCESS_KEY_ID/],
     [new Error('Region is missing'), /ONETAKE_S3_REGION/],
-  ])('of what the SDK misses: %s', async (refused, tells) => {
+  ])('for something that the SDK lacks: %s', async (refused, tells) => {
     const error = note(await explainedS3(() => Promise.reject(refused)).catch((error: unknown) => error));
     expect(error.message).toMatch(tells);
   });
 });
 
-/** What is told of a request that was refused so. */
+/** The advice for a request that was refused in this way. */
 async function told(
   operation: string,
   refused: object,
@@ -111,7 +111,7 @@ async function told(
   );
 }
 
-describe('the permission that is missing', () => {
+describe('a missing permission', () => {
   it.each([
     ['GetObject', 's3:GetObject'],
     ['HeadObject', 's3:GetObject'],
@@ -125,41 +125,41 @@ describe('the permission that is missing', () => {
     ['ListObjectsV2', 's3:ListBucket'],
     ['ListMultipartUploads', 's3:ListBucketMultipartUploads'],
     ['CopyObject', 'to CopyObject'],
-  ])('of %s is %s', async (operation, permission) => {
+  ])('for %s is %s', async (operation, permission) => {
     const denied = `refuses ${operation}; give ONETAKE_S3_ACCESS_KEY_ID the permission ${permission} (`;
     expect(await told(operation, { Code: 'AccessDenied' })).toContain(denied);
-    // An answer to a HEAD has a status alone.
+    // A response to a HEAD has only a status.
     expect(await told(operation, { name: 'Forbidden', $metadata: { httpStatusCode: 403 } })).toContain(
       denied,
     );
   });
 
-  it('is not what is told of other refusals with that status', async () => {
+  it('is not named for other refusals with that status', async () => {
     const other = { Code: 'XOther', $metadata: { httpStatusCode: 403 } };
     expect(await told('GetObject', other)).not.toContain('permission');
   });
 });
 
-describe('whether an option of an upload is at fault', () => {
+describe('an option of an upload', () => {
   it.each([
     [{ checksums: true }, ['ONETAKE_S3_CHECKSUMS=false'], ['ONETAKE_S3_SSE']],
     [{ encrypted: true }, ['unset ONETAKE_S3_SSE'], ['ONETAKE_S3_CHECKSUMS']],
     [{ checksums: true, encrypted: true }, ['ONETAKE_S3_CHECKSUMS=false, or unset ONETAKE_S3_SSE'], []],
     [{}, [], ['ONETAKE_S3']],
-  ])('is told by those that it had: %j', async (options, has, lacks) => {
+  ])('is blamed if the upload had it: %j', async (options, has, lacks) => {
     const message = await told('PutObject', { Code: 'NotImplemented' }, options);
     for (const words of has) expect(message).toContain(words);
     for (const words of lacks) expect(message).not.toContain(words);
   });
 
-  it('is not told of what is no upload', async () => {
+  it('is not blamed for other requests', async () => {
     const options = { checksums: true, encrypted: true };
     expect(await told('HeadBucket', { Code: 'NotImplemented' }, options)).not.toContain('ONETAKE_S3');
   });
 });
 
-describe('what is not known', () => {
-  it('is told by the code of the service, and the log has the rest', async () => {
+describe('an unknown refusal', () => {
+  it('is reported with the code of the service, and the log has the rest', async () => {
     const xml = { Code: 'XInventedHere', Message: 'bucket onetake of key a' };
     const storage = await answering({ of: '', status: 418, xml, tells: /./ });
     await expect(upload(storage)).rejects.toMatchObject({
@@ -169,7 +169,7 @@ describe('what is not known', () => {
     });
   });
 
-  it('is not told where the code is none', async () => {
+  it('is reported without a code if there is none', async () => {
     const xml = { Code: 'see https://example.com for a prize', Message: 'no' };
     const storage = await answering({ of: '', status: 418, xml, tells: /./ });
     await expect(upload(storage)).rejects.toMatchObject({
@@ -180,7 +180,7 @@ describe('what is not known', () => {
   it.each([
     [501, 'NotImplemented'],
     [400, 'InvalidArgument'],
-  ])('of conditional writes (%i %s) is done without', async (status, code) => {
+  ])('of conditional writes (%i %s) is worked around', async (status, code) => {
     const stored = new Map<string, string>();
     const { origin } = await serve(async (request, response) => {
       const path = request.url?.split('?')[0] ?? '';
@@ -204,7 +204,7 @@ describe('what is not known', () => {
   });
 });
 
-it('a bucket whose clock is an hour off is used all the same', async () => {
+it('a bucket whose clock is an hour off is used nevertheless', async () => {
   const HOUR_MS = 3_600_000;
   const { origin, requests } = await serve((request, response) => {
     request.resume();
@@ -222,14 +222,14 @@ it('a bucket whose clock is an hour off is used all the same', async () => {
 });
 
 describe('the table of refusals', () => {
-  /** Mended at the service, the proxy or the machine. */
+  /** Fixed at the service, the proxy or the machine. */
   const ELSEWHERE = /clock|client_max_body_size|NODE_EXTRA_CA_CERTS|a cap of|is full|its limits|damaged on/;
 
-  it('has an example of each row', () => {
+  it('has an example for each row', () => {
     expect(REFUSALS.filter((row) => !met.has(row))).toEqual([]);
   });
 
-  it('names settings that exist, with values that they take, or a permission', () => {
+  it('names existing settings with valid values, or a permission', () => {
     const byName = new Map<string, (typeof SETTINGS)[keyof typeof SETTINGS]>(
       Object.values(SETTINGS).map((setting) => [setting.env, setting]),
     );

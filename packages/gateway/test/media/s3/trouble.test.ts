@@ -22,7 +22,7 @@ async function storageOf(changes: Partial<S3Options>) {
   );
 }
 
-/** A storage whose server answers everything with one error of S3. */
+/** A storage whose server always responds with one error of S3. */
 async function answering(status: number, code: string) {
   const xml = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>no</Message></Error>`;
   const { origin } = await serve((request, response) => {
@@ -33,7 +33,7 @@ async function answering(status: number, code: string) {
   return storageOf({ endpoint: origin });
 }
 
-describe('what the operator must mend', () => {
+describe('a problem that the operator must fix', () => {
   it.each([
     [404, 'NoSuchBucket', /ONETAKE_S3_BUCKET/],
     [403, 'AccessDenied', /permission/],
@@ -47,7 +47,7 @@ describe('what the operator must mend', () => {
     [503, 'SlowDown', /fewer requests/],
     [500, 'InternalError', /errors of its own/],
     [418, 'Teapot', /the log/],
-  ])('is named where the server answers %i %s', async (status, code, advice) => {
+  ])('is named if the server responds with %i %s', async (status, code, advice) => {
     const storage = await answering(status, code);
     for (const attempt of [
       () => storage.check(),
@@ -64,12 +64,12 @@ describe('what the operator must mend', () => {
     }
   });
 
-  it.each([403, 301])('is named where all there is to see is a %i without a body', async (status) => {
+  it.each([403, 301])('is named if the response is only a %i without a body', async (status) => {
     const storage = await answering(status, '');
     await expect(storage.stat(KEY)).rejects.toMatchObject(UNAVAILABLE);
   });
 
-  it('is not taken for a missing video where the bucket is gone', async () => {
+  it('is not mistaken for a missing video if the bucket is gone', async () => {
     const server = await ownS3();
     const scratch = join(await tempFolder(), 'scratch');
     const storage = createS3Storage(bucketOf({ ...server, bucket: 'another' }, { scratch }));
@@ -81,7 +81,7 @@ describe('what the operator must mend', () => {
     }
   });
 
-  it('is told at start where another installation has the place', async () => {
+  it('is reported at start if another installation uses the place', async () => {
     const server = await ownS3();
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
     await createS3Storage(options).claim('first');
@@ -94,10 +94,10 @@ describe('what the operator must mend', () => {
     await createS3Storage(options).claim('first');
   });
 
-  it('is told at start where nobody can say whose the place is', async () => {
+  it('is reported at start if the owner of the place is unknown', async () => {
     const server = await ownS3();
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
-    // What claims look like is for the claiming version to know: this is one of another make.
+    // Only the version that wrote a claim knows its format: this one is from another version.
     await fetch(`${server.endpoint}/${server.bucket}/${options.prefix}/installation.json`, {
       method: 'PUT',
       body: '[]',
@@ -106,8 +106,8 @@ describe('what the operator must mend', () => {
   });
 });
 
-describe('a server that keeps less than it was sent', () => {
-  it('is found out, and what it kept is removed', async () => {
+describe('a server that stores less than it was sent', () => {
+  it('is detected, and what it stored is removed', async () => {
     const { origin, requests } = await serve((request, response) => {
       request.resume();
       const facts = { 'content-length': '3', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
@@ -125,8 +125,8 @@ describe('a server that keeps less than it was sent', () => {
   });
 });
 
-describe('a server that is away', () => {
-  it('is a 503 that says where to look, and no more than that once it is back', async () => {
+describe('an unavailable server', () => {
+  it('is answered with 503 and where to look, until it is back', async () => {
     const server = await ownS3();
     const scratch = join(await tempFolder(), 'scratch');
     let time = 0;
@@ -160,7 +160,7 @@ describe('a server that is away', () => {
     expect((await write.commit()).bytes).toBe(5);
   });
 
-  it('is asked once by however many check it within a few seconds', async () => {
+  it('gets one request for any number of checks within a few seconds', async () => {
     const server = await ownS3();
     const flaky = await flakyServer(server);
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
@@ -186,7 +186,7 @@ describe('a server that hangs', () => {
     return { flaky, storage: createS3Storage({ ...options, endpoint: flaky.endpoint }) };
   }
 
-  it('holds nobody up for longer than the time-outs', async () => {
+  it('delays nobody for longer than the timeouts', async () => {
     const { flaky, storage } = await hanging();
     flaky.fate = () => 'hang';
     for (const attempt of [

@@ -19,7 +19,7 @@ const KEY = 'video/0123.mp4';
 const isPart = ({ method, url }: IncomingMessage): boolean =>
   method === 'PUT' && /partNumber=/.test(url ?? '');
 
-/** A storage whose server is behind one that breaks what the test wants broken. */
+/** A storage behind a proxy that fails the requests that the test chooses. */
 async function between(changes: Partial<S3Options> = {}) {
   const server = await ownS3();
   const flaky = await flakyServer(server);
@@ -41,7 +41,7 @@ async function staged(storage: MediaStorage, bytes: Buffer) {
 
 const BYTES = Buffer.from('0123456789'.repeat(100));
 
-/** A server that says that it has stored an object, has half of it, and does with a removal what `removal` says. */
+/** A server that confirms an object, stores half of it, and treats its removal as `removal` says. */
 const storingShort =
   (direct: MediaStorage, removal: Fate): FlakyServer['fate'] =>
   ({ method, url = '' }) => {
@@ -55,7 +55,7 @@ const headersOf = (requests: readonly IncomingMessage[], wanted: (request: Incom
   requests.filter(wanted).map(({ headers }) => headers);
 
 describe('an upload', () => {
-  it('of a large video goes in parts and comes back byte for byte', async () => {
+  it('of a large video is sent in parts and read back byte for byte', async () => {
     const { storage, flaky } = await between();
     const bytes = randomBytes(29 * MIB + 123);
     await (await staged(storage, bytes)).commit();
@@ -76,7 +76,7 @@ describe('an upload', () => {
     expect(await readdir(join(options.scratch, 'lent'))).toEqual([]);
   });
 
-  it('is tried again, part by part, where a connection breaks', async () => {
+  it('is retried, part by part, if a connection breaks', async () => {
     const { storage, flaky } = await between();
     let broken = 0;
     flaky.fate = (request) => (isPart(request) && broken++ < 2 ? 'break' : 'pass');
@@ -89,27 +89,24 @@ describe('an upload', () => {
   it.each([
     ['in parts', 17 * MIB],
     ['at once', 1 * MIB],
-  ])(
-    '%s that the server does not live to see the end of leaves no object, and may be tried again',
-    async (_how, size) => {
-      const { storage, flaky, direct } = await between();
-      const bytes = randomBytes(size);
-      const write = await staged(storage, bytes);
-      // The first part passes, and so does the POST that begins an upload in parts; then the server is gone.
-      let puts = 0;
-      flaky.fate = ({ method, url }) => {
-        if (/uploads/.test(url ?? '')) return 'pass';
-        return method === 'PUT' && size > 8 * MIB && ++puts === 1 ? 'pass' : 'break';
-      };
-      await expect(write.commit()).rejects.toMatchObject({ code: 'storage_unavailable', status: 503 });
-      expect(await direct.stat(KEY)).toBeUndefined();
-      expect(await Array.fromAsync(direct.list())).toEqual([]);
+  ])('%s that the server does not survive leaves no object, and can be retried', async (_how, size) => {
+    const { storage, flaky, direct } = await between();
+    const bytes = randomBytes(size);
+    const write = await staged(storage, bytes);
+    // The first part passes, and so does the POST that begins an upload in parts; then the server is gone.
+    let puts = 0;
+    flaky.fate = ({ method, url }) => {
+      if (/uploads/.test(url ?? '')) return 'pass';
+      return method === 'PUT' && size > 8 * MIB && ++puts === 1 ? 'pass' : 'break';
+    };
+    await expect(write.commit()).rejects.toMatchObject({ code: 'storage_unavailable', status: 503 });
+    expect(await direct.stat(KEY)).toBeUndefined();
+    expect(await Array.fromAsync(direct.list())).toEqual([]);
 
-      flaky.fate = () => 'pass';
-      expect((await write.commit()).bytes).toBe(size);
-      expect((await readAll(await direct.read(KEY))).equals(bytes)).toBe(true);
-    },
-  );
+    flaky.fate = () => 'pass';
+    expect((await write.commit()).bytes).toBe(size);
+    expect((await readAll(await direct.read(KEY))).equals(bytes)).toBe(true);
+  });
 
   it.each<[string, Fate, object]>([
     ['and its own error is told', 'pass', { cause: { name: 'AccessDenied' } }],
@@ -118,7 +115,7 @@ describe('an upload', () => {
       { answer: (response) => response.writeHead(404).end('<Error><Code>NoSuchUpload</Code></Error>') },
       { cause: { name: 'AccessDenied' } },
     ],
-  ])('in parts that is refused gives its parts back, %s', async (_what, removal, told) => {
+  ])('in parts that is refused removes its parts, %s', async (_what, removal, told) => {
     const { storage, flaky } = await between();
     const write = await staged(storage, randomBytes(17 * MIB));
     const denied = '<Error><Code>AccessDenied</Code></Error>';
@@ -137,7 +134,7 @@ describe('an upload', () => {
     expect(ended).toEqual([...begun]);
   });
 
-  it('in parts that never began has none to give back', async () => {
+  it('in parts that never began has no parts to remove', async () => {
     const { storage, flaky } = await between();
     const write = await staged(storage, randomBytes(9 * MIB));
     flaky.fate = () => ({
@@ -147,7 +144,7 @@ describe('an upload', () => {
     expect(flaky.requests.filter(({ method }) => method === 'DELETE')).toEqual([]);
   });
 
-  it('that was stored short is removed, and may be tried again', async () => {
+  it('that was stored incompletely is removed, and can be retried', async () => {
     const { storage, flaky, direct } = await between();
     flaky.fate = storingShort(direct, 'pass');
     const write = await staged(storage, BYTES);
@@ -158,7 +155,7 @@ describe('an upload', () => {
     expect((await readAll(await direct.read(KEY))).equals(BYTES)).toBe(true);
   });
 
-  it('that was stored short, and cannot be removed, may be stored under another key', async () => {
+  it('that was stored incompletely and cannot be removed can be stored under another key', async () => {
     const { storage, flaky, direct } = await between();
     flaky.fate = storingShort(direct, {
       answer: (response) => response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>'),
@@ -172,7 +169,7 @@ describe('an upload', () => {
     expect((await storage.write(KEY)).partial).toBe(0);
   });
 
-  it('says what kind of file it is, and with which checksum', async () => {
+  it('has a content type and a checksum', async () => {
     const { storage, flaky } = await between();
     await put(storage, KEY, 'bytes');
     const [headers] = headersOf(flaky.requests, ({ method }) => method === 'PUT');
@@ -183,7 +180,7 @@ describe('an upload', () => {
     expect(headers).not.toHaveProperty('x-amz-server-side-encryption');
   });
 
-  it('has no checksum where the server knows none', async () => {
+  it('has no checksum if the server supports none', async () => {
     const { storage, flaky } = await between({ checksums: false });
     await put(storage, KEY, 'bytes');
     await (await staged(storage, randomBytes(9 * MIB))).commit();
@@ -192,7 +189,7 @@ describe('an upload', () => {
     expect(uploads.flatMap(Object.keys).filter((name) => /checksum/.test(name))).toEqual([]);
   });
 
-  it('asks for the encryption that is set', async () => {
+  it('requests the configured encryption', async () => {
     const { storage, flaky } = await between({ encryption: { algorithm: 'aws:kms', kmsKeyId: 'key-1' } });
     await put(storage, KEY, 'bytes');
     await (await staged(storage, randomBytes(9 * MIB))).commit();
@@ -211,7 +208,7 @@ describe('an upload', () => {
     }
   });
 
-  it('names the bucket in the path, where path style is set', async () => {
+  it('names the bucket in the path if path style is set', async () => {
     const { storage, flaky, options } = await between();
     await put(storage, KEY, 'bytes');
     expect(flaky.requests[0]?.url).toMatch(`/${options.bucket}/${options.prefix}/${KEY}`);

@@ -1,6 +1,6 @@
 export type Failure = 'throw' | 'throw text' | 'abort' | 'segfault' | 'exit' | 'reject later' | 'unsendable';
 
-/** Goes wrong in the way that is asked for. */
+/** Fails in the requested way. */
 export async function run(how: Failure): Promise<unknown> {
   process.stderr.write(`about to ${how}\n`);
   switch (how) {

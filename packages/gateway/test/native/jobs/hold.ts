@@ -1,6 +1,6 @@
 import type { JobContext } from '../../../src/native/protocol.ts';
 
-/** Tells a server that it runs, in which process, and ends when the server answers. */
+/** Tells a server that it runs, in which process, and ends when the server responds. */
 export async function run(
   { url, name }: { url: string; name: string },
   context: JobContext,
