@@ -53,7 +53,7 @@ export const LOG_EVENTS = {
   'request.download_aborted': 'Sending a video to a client was cut short.',
   'request.failed': 'A request was answered with a 500. This is a bug, or the store is away.',
   'request.refused': 'A request was refused by the HTTP parser.',
-  'request.unavailable': 'A request was answered with a 503 of which the caller was told all.',
+  'request.unavailable': 'A request was answered with a 503 that tells the client everything.',
   'retention.orphan_removed': 'An object that no row refers to was removed.',
   'retention.remove_failed': 'An object that is due cannot be removed; the sweep tries again.',
   'retention.removed': 'What is past its time was removed.',

@@ -85,7 +85,7 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
     });
   perAccount(
     'onetake_account_in_flight',
-    'Tasks of this node that an upstream account has in hand',
+    'Tasks of this node that an upstream account is working on',
     ({ inFlight }) => inFlight,
   );
   perAccount(

@@ -51,7 +51,7 @@ export function createClockSteps({ clock, timers, log, cluster }: ClockStepsPart
         );
       }
       if (now < believedFrom) {
-        return `The clock of ${cluster.shared ? 'the database server' : 'this machine'} was set forward by ${minutes} minutes; until that is mended or confirmed by a restart, nothing is removed by its age.`;
+        return `The clock of ${cluster.shared ? 'the database server' : 'this machine'} was set forward by ${minutes} minutes; until that is corrected, or confirmed by a restart, nothing is removed because of its age.`;
       }
       origin += aheadMs;
       believedFrom = undefined;

@@ -36,7 +36,7 @@ export function createRepair(parts: RepairParts): Repair {
     const isSame = row.storageKey === before.storageKey;
     if (!repaired || !(await store.commit(repaired, [{ ...row, state: 'present' }]))) {
       if (!isSame) await storage.remove(row.storageKey);
-      throw new Error(`task ${task.id} was changed while its media was mended`);
+      throw new Error(`task ${task.id} was changed while its media was repaired`);
     }
     // Not a transition: only the task's cached answer changes.
     feed.publish({ task: repaired.task, transition: false });

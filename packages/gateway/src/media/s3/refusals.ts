@@ -1,4 +1,4 @@
-/** What a request was, as far as it decides what a refusal of it means. */
+/** The properties of a request on which the meaning of a refusal depends. */
 export interface SentRequest {
   /** `PutObject`, `HeadBucket`, … */
   readonly operation: string;
@@ -9,33 +9,33 @@ export interface SentRequest {
   readonly encrypted: boolean;
 }
 
-/** A failed request: what the server said, and what it was asked. */
+/** A failed request, and the server's response. */
 export interface Refusal {
-  /** The server's own code, or that of Node's network; empty where there is none. */
+  /** The code of the server, or of Node's network stack; empty if there is none. */
   readonly code: string;
   readonly status: number | undefined;
-  /** The message, and the header or argument that it is about. */
+  /** The message, and the header or argument that it refers to. */
   readonly words: string;
-  /** An HTML page in the place of an S3 answer. */
+  /** The response is an HTML page. */
   readonly isPage: boolean;
   /** Where the bucket is, if the server says so. */
   readonly region: string | undefined;
-  /** Where it sends the request instead. */
+  /** The target of a redirect. */
   readonly location: string | undefined;
   readonly sent: SentRequest;
 }
 
-/** A kind of refusal. All that is given must fit. */
+/** A kind of refusal. All given conditions must match. */
 interface Row {
   readonly codes?: readonly string[];
   readonly statuses?: readonly number[];
   readonly words?: RegExp;
   readonly when?: (refusal: Refusal) => boolean;
-  /** Goes on after "The gateway's object storage". Callers read it: no bucket, host or key is in it. */
+  /** The rest of a sentence that begins with "The gateway's object storage". API clients see it, so it names no bucket, host or key. */
   readonly say: string | ((refusal: Refusal) => string);
 }
 
-/** What an access key must be allowed to do; docs/storage.md has the names of services without AWS's. */
+/** The permissions that an access key needs. docs/storage.md has the names that other services use. */
 const PERMISSIONS: Readonly<Record<string, string>> = {
   GetObject: 's3:GetObject',
   HeadObject: 's3:GetObject',
@@ -53,7 +53,7 @@ const PERMISSIONS: Readonly<Record<string, string>> = {
 const isUpload = ({ sent }: Refusal): boolean => PERMISSIONS[sent.operation] === 's3:PutObject';
 const hasChecksum = (refusal: Refusal): boolean => refusal.sent.checksums && isUpload(refusal);
 const isEncrypted = (refusal: Refusal): boolean => refusal.sent.encrypted && isUpload(refusal);
-/** The bucket is part of the host name of a server that need not know it there. */
+/** The bucket is part of the host name, which the server may not support. */
 const hasBucketInHost = ({ sent }: Refusal): boolean => sent.endpoint && !sent.pathStyle;
 
 const NO_CHECKSUMS = 'does not know the checksums that uploads carry; set ONETAKE_S3_CHECKSUMS=false.';
@@ -61,25 +61,25 @@ const BUCKET_IN_PATH = 'where the server is not reached at <bucket>.<host>, set 
 const OTHER_REGION = ({ region }: Refusal): string =>
   `has the bucket in another region; ${region ? `set ONETAKE_S3_REGION=${region}` : 'correct ONETAKE_S3_REGION'}, and see ONETAKE_S3_ENDPOINT.`;
 
-/** The first row that fits is told: what is particular comes before what is general. */
+/** The first row that matches is used, so specific rows come before general ones. */
 export const REFUSALS: readonly Row[] = [
-  // What answers is no S3 server, or not the one that was meant.
+  // The server is not an S3 server, or not the intended one.
   // MinIO's console has its own port: github.com/pivotal-sadubois/tanzu-demo-hub/issues/13, minio/minio#12580.
   {
     words: /\b(?:console|API) port\b/i,
     say: 'answers at the port of its console; set ONETAKE_S3_ENDPOINT to the port of its API.',
   },
-  // Go's and nginx's words for plain HTTP at a TLS port.
+  // The message of Go and nginx for plain HTTP at a TLS port.
   {
     words: /HTTP request (?:was sent )?to (?:an )?HTTPS/i,
     say: 'speaks only TLS at this port; write ONETAKE_S3_ENDPOINT with https://.',
   },
-  // Other servers answer plain HTTP with a TLS alert, which is no HTTP.
+  // Other servers answer plain HTTP with a TLS alert, which is not valid HTTP.
   {
     words: /^Parse Error/,
     say: 'does not answer in HTTP; write ONETAKE_S3_ENDPOINT with https://, or correct its port.',
   },
-  // OpenSSL's word for plain HTTP in the place of TLS.
+  // OpenSSL's message for plain HTTP instead of TLS.
   {
     words: /wrong version number|packet length too long/i,
     say: 'does not speak TLS at this port; write ONETAKE_S3_ENDPOINT with http://, or correct its port.',
@@ -114,7 +114,7 @@ export const REFUSALS: readonly Row[] = [
   },
   {
     codes: ['ENOTFOUND', 'EAI_AGAIN'],
-    say: 'has no known address; correct ONETAKE_S3_ENDPOINT, and see the name server.',
+    say: 'has no known address; correct ONETAKE_S3_ENDPOINT, and check the name server.',
   },
   {
     statuses: [301, 302, 307, 308],
@@ -129,16 +129,16 @@ export const REFUSALS: readonly Row[] = [
   },
   {
     when: ({ code, isPage, status = 500 }) => code === 'WebPage' || (isPage && status < 500),
-    say: 'is a web page there, no S3 server; correct ONETAKE_S3_ENDPOINT, and see the proxies before it.',
+    say: 'is a web page, not an S3 server; correct ONETAKE_S3_ENDPOINT, and check the proxies before it.',
   },
 
   // The bucket in the path or in the host name.
   // OSS: peak/s5cmd#518, fluent/fluent-bit#10390. COS, of buckets since 2024: cloud.tencent.com/document/faq/436/102489.
   {
     codes: ['SecondLevelDomainForbidden', 'PathStyleDomainForbidden'],
-    say: 'wants the bucket in the host name; set ONETAKE_S3_PATH_STYLE=false.',
+    say: 'requires the bucket in the host name; set ONETAKE_S3_PATH_STYLE=false.',
   },
-  // MinIO without a domain takes the first part of the key for the bucket: minio/minio#20135, #10910.
+  // MinIO without a domain takes the first part of the key as the bucket: minio/minio#20135, #10910.
   {
     codes: ['MalformedXML', 'MethodNotAllowed'],
     when: (refusal) => hasBucketInHost(refusal) && isUpload(refusal),
@@ -147,17 +147,17 @@ export const REFUSALS: readonly Row[] = [
   {
     codes: ['NoSuchBucket'],
     when: hasBucketInHost,
-    say: `has no such bucket; make it, correct ONETAKE_S3_BUCKET, or, ${BUCKET_IN_PATH}.`,
+    say: `has no such bucket; create it, correct ONETAKE_S3_BUCKET, or, ${BUCKET_IN_PATH}.`,
   },
-  { codes: ['NoSuchBucket'], say: 'has no such bucket; make it, or correct ONETAKE_S3_BUCKET.' },
-  { codes: ['InvalidBucketName'], say: 'takes no bucket of this name; correct ONETAKE_S3_BUCKET.' },
+  { codes: ['NoSuchBucket'], say: 'has no such bucket; create it, or correct ONETAKE_S3_BUCKET.' },
+  { codes: ['InvalidBucketName'], say: 'does not accept this bucket name; correct ONETAKE_S3_BUCKET.' },
 
   // Checksums.
   // AWS, of a bucket with Object Lock: S3 API reference, PutObject, "Content-MD5".
   {
     words: /Content-MD5.* is required/i,
     when: ({ sent }) => !sent.checksums,
-    say: 'wants a checksum with each upload (its bucket has Object Lock); set ONETAKE_S3_CHECKSUMS=true.',
+    say: 'requires a checksum with each upload (its bucket has Object Lock); set ONETAKE_S3_CHECKSUMS=true.',
   },
   // B2, InvalidArgument "Unsupported header 'x-amz-checksum-crc32'": diced/zipline#746, home-assistant/core#143995.
   // R2, NotImplemented "Header 'x-amz-checksum-crc32' … not implemented": cloudflare/cloudflare-docs#19236, soto-project/soto#643.
@@ -169,7 +169,7 @@ export const REFUSALS: readonly Row[] = [
     when: hasChecksum,
     say: NO_CHECKSUMS,
   },
-  // Civo, OBS and older MinIO take the trailer for the body: rqlite/rqlite#2701, milvus-io/milvus-storage#500.
+  // Civo, OBS and older MinIO treat the trailer as part of the body: rqlite/rqlite#2701, milvus-io/milvus-storage#500.
   { codes: ['XAmzContentSHA256Mismatch', 'MissingContentLength'], when: hasChecksum, say: NO_CHECKSUMS },
 
   // Encryption at rest.
@@ -178,7 +178,7 @@ export const REFUSALS: readonly Row[] = [
   {
     words: /server[- ]side[- ]encryption|\bSSE\b|\bKMS\b.*not configured/i,
     when: isEncrypted,
-    say: 'does not encrypt as it was asked to; unset ONETAKE_S3_SSE, or set up its encryption.',
+    say: 'does not support the requested encryption; unset ONETAKE_S3_SSE, or set up its encryption.',
   },
   {
     codes: ['InvalidEncryptionAlgorithmError', 'InvalidEncryptionAlgorithm'],
@@ -199,7 +199,7 @@ export const REFUSALS: readonly Row[] = [
   // R2: docs "Bucket region"; its message lists wnam, enam, weur, eeur, apac, oc, auto.
   {
     codes: ['InvalidRegionName'],
-    say: 'does not know the region; set ONETAKE_S3_REGION=auto (as Cloudflare R2 wants it), or correct it.',
+    say: 'does not know the region; set ONETAKE_S3_REGION=auto (as Cloudflare R2 requires), or correct it.',
   },
   // OSS says this with AccessDenied (aliyun/ossutil#59), AWS with PermanentRedirect.
   {
@@ -220,7 +220,7 @@ export const REFUSALS: readonly Row[] = [
   },
   // OSS, InvalidArgument: help.aliyun.com/en/oss/user-guide/0002-00000228.
   { words: /signing region|region .{0,40}(?:is wrong|does not match)/i, say: OTHER_REGION },
-  // AWS answers a HEAD to the wrong region so, without a body: the header `x-amz-bucket-region` alone tells.
+  // AWS answers a HEAD in the wrong region like this, without a body. Only the header `x-amz-bucket-region` names the region.
   { statuses: [301, 307], say: OTHER_REGION },
   { statuses: [400], when: ({ code, region }) => code === '' && region !== undefined, say: OTHER_REGION },
   { words: /region is missing/i, say: 'needs its region; set ONETAKE_S3_REGION.' },
@@ -232,7 +232,7 @@ export const REFUSALS: readonly Row[] = [
     codes: ['InvalidAccessKeyId', 'Unauthorized', 'InvalidSecurity'],
     say: 'does not know the access key; correct ONETAKE_S3_ACCESS_KEY_ID (of Google an HMAC key, of Backblaze an application key that is not the master key).',
   },
-  // GCS, of an upload whose headers it counts otherwise: aws/aws-sdk-java-v2#5987.
+  // GCS, for an upload whose headers it signs differently: aws/aws-sdk-java-v2#5987.
   {
     codes: ['SignatureDoesNotMatch'],
     when: hasChecksum,
@@ -252,14 +252,14 @@ export const REFUSALS: readonly Row[] = [
   },
   {
     codes: ['RequestTimeTooSkewed', 'RequestExpired', 'RequestInTheFuture'],
-    say: "has another time than this machine; set this machine's clock, or the server's.",
+    say: "has a different time than this machine; set this machine's clock, or the server's.",
   },
   // B2, AccessDenied "Cannot upload files, storage cap exceeded": Backblaze's documentation, "Data Caps and Alerts".
   { words: /\bcap exceeded\b/i, say: 'has reached a cap of its account; raise it there.' },
   // OSS: UserDisable, of an account in arrears; Ceph: UserSuspended; AWS: AccountProblem, NotSignedUp.
   {
     codes: ['AllAccessDisabled', 'UserDisable', 'UserSuspended', 'AccountProblem', 'NotSignedUp'],
-    say: 'is closed to this account; see its state at the service, or correct ONETAKE_S3_BUCKET.',
+    say: 'is closed to this account; check its state at the service, or correct ONETAKE_S3_BUCKET.',
   },
   // B2 adds "not entitled", GCS the permission; a HEAD has the status alone.
   {
@@ -280,7 +280,7 @@ export const REFUSALS: readonly Row[] = [
   },
   { codes: ['BadDigest'], say: 'found the bytes damaged on their way.' },
 
-  // Of an option that the server does not name. Conditional writes, which B2 and OSS do not know, are repeated without the condition.
+  // An option that the server does not name. Conditional writes, which B2 and OSS do not support, are repeated without the condition.
   {
     codes: ['NotImplemented'],
     when: (refusal) => hasChecksum(refusal) || isEncrypted(refusal),

@@ -434,7 +434,7 @@ export const EXAMPLES: readonly Example[] = [
     status: 404,
     text: '<html><head><title>404 Not Found</title></head><body><center><hr></body></html>',
     headers: HTML,
-    tells: /is a web page there.*ONETAKE_S3_ENDPOINT/,
+    tells: /is a web page.*ONETAKE_S3_ENDPOINT/,
   },
   {
     of: 'a web site, with a page that is XML as well',
@@ -442,7 +442,7 @@ export const EXAMPLES: readonly Example[] = [
     text: '<html><body><p>Not found</p></body></html>',
     headers: HTML,
     does: read,
-    tells: /is a web page there.*ONETAKE_S3_ENDPOINT/,
+    tells: /is a web page.*ONETAKE_S3_ENDPOINT/,
   },
   {
     of: 'a console that has a page for everything',
@@ -450,6 +450,6 @@ export const EXAMPLES: readonly Example[] = [
     text: '<!doctype html><html><body><div id="root"></div></body></html>',
     headers: HTML,
     does: (storage) => storage.claim('this one'),
-    tells: /is a web page there.*ONETAKE_S3_ENDPOINT/,
+    tells: /is a web page.*ONETAKE_S3_ENDPOINT/,
   },
 ];

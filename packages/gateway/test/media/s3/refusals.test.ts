@@ -76,7 +76,7 @@ describe('advice is given for a refusal', () => {
   const sent = { operation: 'PutObject', endpoint: true, pathStyle: true, checksums: true, encrypted: false };
   it.each([
     ['ENOTFOUND', { ...sent, pathStyle: false }, PATH_STYLE],
-    ['ENOTFOUND', sent, /correct ONETAKE_S3_ENDPOINT, and see the name server/],
+    ['ENOTFOUND', sent, /correct ONETAKE_S3_ENDPOINT, and check the name server/],
     ['ERR_TLS_CERT_ALTNAME_INVALID', { ...sent, pathStyle: false }, PATH_STYLE],
     ['SELF_SIGNED_CERT_IN_CHAIN', sent, /NODE_EXTRA_CA_CERTS/],
     ['CERT_HAS_EXPIRED', sent, /renew it/],
