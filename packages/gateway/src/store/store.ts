@@ -36,7 +36,6 @@ export interface TaskStore {
   expiredSince(since: number, limit: number): Promise<readonly Task[]>;
   /** Whether an attempt of any task has this upstream id on the account. */
   isKnownUpstream(accountId: string, upstreamId: string): Promise<boolean>;
-  ledger(taskId: string): Promise<readonly StoredLedgerRow[]>;
   /** Deletes up to `limit` expired idempotency records. Resolves with their number. */
   removeExpiredIdempotency(now: number, limit: number): Promise<number>;
 }

@@ -164,7 +164,6 @@ export type TaskRow = RowOf<typeof TASKS>;
 export type AttemptRow = RowOf<typeof ATTEMPTS>;
 export type MediaTableRow = RowOf<typeof MEDIA>;
 export type KeyTableRow = RowOf<typeof KEYS>;
-export type LedgerTableRow = RowOf<typeof LEDGER>;
 /** A task row joined with the columns of its latest attempt, which are NULL before the first. */
 export type TaskWithAttempt = TaskRow & { [K in keyof AttemptRow as `a_${K}`]: AttemptRow[K] | null };
 
@@ -228,7 +227,6 @@ export function taskFromRow(row: TaskWithAttempt): Task {
 
 export const mediaFromRow = (row: MediaTableRow): MediaRow => fromRow(MEDIA, row);
 export const keyFromRow = (row: KeyTableRow): KeyRow => fromRow(KEYS, row);
-export const ledgerFromRow = (row: LedgerTableRow): StoredLedgerRow => fromRow(LEDGER, row);
 
 /** Throws if the text is not a stored request. */
 export const requestFrom = (text: string): VideoRequest =>

@@ -21,6 +21,7 @@ import { openStore } from '../store/postgres/openStore.ts';
 import { aKey } from '../support/builders.ts';
 import { eventually } from '../support/eventually.ts';
 import { readAll } from '../support/http/readAll.ts';
+import { ledgerInDatabase, ledgerInFolder } from '../support/ledger.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
 import { beginOnetake, onetake } from '../support/processes/commandLine.ts';
 import { bucketSettings, closeBuckets, freshBucket } from '../support/servers/bucket.ts';
@@ -113,7 +114,7 @@ describe('importing a data folder', () => {
     const source = await openedFolder(dir);
     const store = await openStore(url);
     for (const [name, { id }] of contents.tasks) {
-      expect(await store.ledger(id), name).toEqual(await source.ledger(id));
+      expect(await ledgerInDatabase(url, id), name).toEqual(ledgerInFolder(dir, id));
       const task = await source.task(id);
       // Text that PostgreSQL cannot hold is in only one column of an attempt.
       const detail = task?.attempt?.detail;

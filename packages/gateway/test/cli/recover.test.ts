@@ -8,11 +8,10 @@ import { recover } from '../../src/cli/recover.ts';
 import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
 import { BACKUP, isMarked, markFolder } from '../../src/store/folder/marks.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import type { Store } from '../../src/store/store.ts';
 import { accepted } from '../store/contract/steps.ts';
 import { openStore } from '../store/postgres/openStore.ts';
 import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
-import { sums } from '../support/engineWorld.ts';
+import { ledgerInDatabase, ledgerInFolder, type StoreWithLedger, sums } from '../support/ledger.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
 import { createNodes } from '../support/nodes/world.ts';
 import { onetake } from '../support/processes/commandLine.ts';
@@ -22,13 +21,14 @@ import { fill, fillFolder } from './folder.ts';
 
 const NOW = START_OF_TIME + 86_400_000;
 
-describe.each<[string, () => Promise<Store>]>([
+describe.each<[string, () => Promise<StoreWithLedger>]>([
   [
     'SQLite',
     async () => {
-      const store = await openSqliteStore({ dir: await tempFolder(), exclusive: true });
+      const dir = await tempFolder();
+      const store = await openSqliteStore({ dir, exclusive: true });
       onTestFinished(() => store.close());
-      return store;
+      return { ...store, ledger: async (id) => ledgerInFolder(dir, id) };
     },
   ],
   ['PostgreSQL', async () => openStore(await freshDatabase())],
@@ -207,7 +207,7 @@ describe('gateways on a restored older database', () => {
       'submission_unknown',
       'submission_unknown',
     ]);
-    const ledgers = await Promise.all(ids.map(async (id) => sums(await node.store.ledger(id))));
+    const ledgers = await Promise.all(ids.map(async (id) => sums(await ledgerInDatabase(url, id))));
     const released = { hold: 400_000, release: 400_000 };
     expect(ledgers).toEqual([{ hold: 400_000, capture: 400_000 }, released, released]);
     expect(upstream.count('start')).toBe(3);

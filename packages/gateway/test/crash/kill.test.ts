@@ -13,8 +13,8 @@ import { createFileStorage } from '../../src/media/files/storage.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Task } from '../../src/tasks/task.ts';
-import { sums } from '../support/engineWorld.ts';
 import { readAll } from '../support/http/readAll.ts';
+import { ledgerInFolder, sums } from '../support/ledger.ts';
 import { seeded } from '../support/seeded.ts';
 import { readRecords, type UpstreamRecord } from '../support/servers/recordingUpstream.ts';
 import { KILL_POINTS, KINDS, type Plan } from './plan.ts';
@@ -146,7 +146,7 @@ async function judgeTask(
   const jobs = starts.filter(({ upstreamId }) => upstreamId !== undefined);
   expect(jobs.length, `${about}: one job`).toBeLessThanOrEqual(1);
 
-  const ledger = await store.ledger(task.id);
+  const ledger = ledgerInFolder(dir, task.id);
   const { hold = 0, capture = 0, release = 0 } = sums(ledger);
   expect(hold, `${about}: held`).toBe(task.price.holdMicros);
   expect(capture + release, `${about}: no drift`).toBe(hold);

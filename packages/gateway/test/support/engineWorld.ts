@@ -10,11 +10,12 @@ import type { MediaStorage } from '../../src/media/media.ts';
 import type { AccountLimits } from '../../src/providers/account.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
-import type { Store, StoredLedgerRow } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { isTerminal, type Phase, type Task } from '../../src/tasks/task.ts';
 import { aNewTask } from './builders.ts';
 import { anAccount, engineParts, SETTINGS } from './engineParts.ts';
 import { fakeInspector } from './fakeVideo.ts';
+import { ledgerInFolder, sums } from './ledger.ts';
 import { createManualTimers, type ManualTimers } from './manualTimers.ts';
 import { createRecordingProvider, type RecordingProvider } from './recordingProvider.ts';
 import {
@@ -149,7 +150,7 @@ async function openWorld(
       return task;
     },
     async ledger(id) {
-      return sums(await opened.ledger(id));
+      return sums(ledgerInFolder(dir, id));
     },
     idle: work.idle,
     async advance(ms) {
@@ -202,11 +203,6 @@ async function openWorld(
     },
   };
   return world;
-}
-
-/** Amounts by kind. Two rows of one kind cannot be: the table forbids it. */
-export function sums(rows: readonly StoredLedgerRow[]): Record<string, number> {
-  return Object.fromEntries(rows.map(({ kind, amountMicros }) => [kind, amountMicros]));
 }
 
 /** Turns of the event loop without work under way after which nothing is about to begin. */

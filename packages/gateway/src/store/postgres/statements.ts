@@ -185,7 +185,6 @@ const statements = {
     select from attempts where account_id = $1 and upstream_id = $2 and not (task_id = $3 and number = $4) limit 1`,
   attemptByUpstream: `select from attempts where account_id = $1 and upstream_id = $2 limit 1`,
 
-  ledger: `select ${listOf(LEDGER)} from ledger where task_id = $1 order by created_at, kind desc`,
   expired: `
     select ${TASK_WITH_ATTEMPT}
     from attempts e join tasks t on t.id = e.task_id ${JOIN_ATTEMPT}

@@ -2,7 +2,7 @@ import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQue
 import { TASK } from '../readRows.ts';
 import type { OwnershipStore, TaskQuery, TaskStore } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
-import { type LedgerTableRow, ledgerFromRow, type TaskRow, type TaskWithAttempt } from '../tables.ts';
+import type { TaskRow, TaskWithAttempt } from '../tables.ts';
 import { behind, metadataInPostgres, scanMetadata, type Tables, taskList } from '../taskList.ts';
 import { isBadValue } from './errors.ts';
 import type { PostgresParts } from './parts.ts';
@@ -79,9 +79,6 @@ export function postgresTasks({ connections, rows }: PostgresParts, writes: Writ
       rows.all(TASK, await read<TaskWithAttempt>(SQL.expired, [since, limit])),
     isKnownUpstream: async (accountId, upstreamId) =>
       (await read(SQL.attemptByUpstream, [accountId, upstreamId])).length > 0,
-    async ledger(taskId) {
-      return (await read<LedgerTableRow>(SQL.ledger, [taskId])).map(ledgerFromRow);
-    },
     async removeExpiredIdempotency(now, limit) {
       const [row] = await run<{ removed: number }>(SQL.removeIdempotency, [now, limit]);
       return row?.removed ?? 0;

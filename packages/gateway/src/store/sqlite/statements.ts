@@ -9,7 +9,6 @@ import {
   KEYS,
   type KeyTableRow,
   LEDGER,
-  type LedgerTableRow,
   listOf,
   MEDIA,
   type MediaTableRow,
@@ -68,9 +67,6 @@ function taskStatements(db: Database) {
 
     insertLedger: db.prepare(`
       insert into ledger (${listOf(LEDGER)}) values (${listOf(LEDGER, '@')})`),
-    ledger: db.prepare<[string], LedgerTableRow>(
-      `select ${listOf(LEDGER)} from ledger where task_id = ? order by created_at, kind desc`,
-    ),
 
     expired: db.prepare<[number, number], { task_id: string }>(`
       select task_id from attempts

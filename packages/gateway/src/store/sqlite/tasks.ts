@@ -6,7 +6,7 @@ import { acceptedBefore } from '../accepting.ts';
 import { TASK } from '../readRows.ts';
 import type { Acceptance, Accepted, MediaRow, OwnershipStore, TaskStore } from '../store.ts';
 import { ASKED, asksLike, claimOf } from '../submitting.ts';
-import { ledgerFromRow, mediaToRow, type TaskWithAttempt } from '../tables.ts';
+import { mediaToRow, type TaskWithAttempt } from '../tables.ts';
 import { behind, metadataInSqlite, type Tables, taskList } from '../taskList.ts';
 import type { SqliteParts } from './parts.ts';
 
@@ -107,9 +107,6 @@ export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
     },
     async isKnownUpstream(accountId, upstreamId) {
       return sql.attemptByUpstream.get(accountId, upstreamId) !== undefined;
-    },
-    async ledger(taskId) {
-      return sql.ledger.all(taskId).map(ledgerFromRow);
     },
     removeExpiredIdempotency: (now, limit) => inGroup(() => sql.removeIdempotency.run(now, limit).changes),
   };

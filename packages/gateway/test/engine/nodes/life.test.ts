@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Task } from '../../../src/tasks/task.ts';
-import { sums } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
+import { ledgerInDatabase, sums } from '../../support/ledger.ts';
 import { createNodes, type Node } from '../../support/nodes/world.ts';
 
 const WORKING = () => ({ answers: ['in_progress'] }) as const;
@@ -46,7 +46,7 @@ describe('the tasks of a dead node', () => {
     await dying.kill();
     over = true;
     expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded', owner: other.cluster.node });
-    expect(sums(await other.store.ledger(id))).toEqual({ hold: 400_000, capture: 400_000 });
+    expect(sums(await ledgerInDatabase(nodes.url, id))).toEqual({ hold: 400_000, capture: 400_000 });
     expect(nodes.upstream.count('start')).toBe(1);
   });
 });
@@ -224,7 +224,7 @@ describe('cancelling at a node that does not drive the task', () => {
     expect(await other.engine.cancel(running)).toMatchObject({ error: { reason: 'cancelled' } });
     expect(nodes.upstream.count('start')).toBe(1);
     expect(nodes.upstream.count('cancel')).toBe(1);
-    expect(sums(await other.store.ledger(running.id))).toEqual({ hold: 400_000, release: 400_000 });
+    expect(sums(await ledgerInDatabase(nodes.url, running.id))).toEqual({ hold: 400_000, release: 400_000 });
   });
 
   it('is answered with 409 if the upstream cannot cancel, and the task continues', async () => {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Store } from '../../../src/store/store.ts';
 import { move } from '../../../src/tasks/lifecycle.ts';
 import type { Task } from '../../../src/tasks/task.ts';
-import { sums } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
+import { ledgerInDatabase, sums } from '../../support/ledger.ts';
 import { createNodes, type Node } from '../../support/nodes/world.ts';
 
 const WORKING = () => ({ answers: ['in_progress'] }) as const;
@@ -212,7 +212,7 @@ describe('a driver that does not know that its task has another driver', () => {
     asked.release();
     await eventually(() => expect(former.engine.unfinished).toBe(0));
     expect(former.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
-    expect(sums(await next.store.ledger(id)).capture ?? 0).toBeLessThanOrEqual(400_000);
+    expect(sums(await ledgerInDatabase(nodes.url, id)).capture ?? 0).toBeLessThanOrEqual(400_000);
   });
 });
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Store } from '../../../src/store/store.ts';
 import { aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
+import type { StoreWithLedger } from '../../support/ledger.ts';
 import { accepted, INTENT, moved } from './steps.ts';
 
 /** Accepting tasks, once each. */
-export function describeAccepting(name: string, open: () => Promise<Store>): void {
+export function describeAccepting(name: string, open: () => Promise<StoreWithLedger>): void {
   describe(`${name}: accepting`, () => {
     it('writes the task, its hold, its inputs and the idempotency record together', async () => {
       const store = await open();

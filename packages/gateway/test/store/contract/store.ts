@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Store } from '../../../src/store/store.ts';
+import type { StoreWithLedger } from '../../support/ledger.ts';
 import { describeAccepting } from './accept.ts';
 import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
@@ -8,7 +8,7 @@ import { describeTasks } from './tasks.ts';
 import { describeWords } from './words.ts';
 
 /** The contract of every store. `open` returns an empty one, which is closed when the test ends. */
-export function describeStoreContract(name: string, open: () => Promise<Store>): void {
+export function describeStoreContract(name: string, open: () => Promise<StoreWithLedger>): void {
   describeAccepting(name, open);
   describeTasks(name, open);
   describeSharing(name, open);

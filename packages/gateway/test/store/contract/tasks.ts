@@ -1,18 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Store } from '../../../src/store/store.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { Event, Move } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { isTerminal, type Task } from '../../../src/tasks/task.ts';
 import { anyTask } from '../../support/anyTask.ts';
 import { aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
+import type { StoreWithLedger } from '../../support/ledger.ts';
 import { accepted, INTENT, moved } from './steps.ts';
 
 const FAILED: Event = { type: 'failed', error: taskError('cancelled', 'cancelled'), outcome: 'cancelled' };
 
 /** Tasks, their moves and their owners. */
-export function describeTasks(name: string, open: () => Promise<Store>): void {
+export function describeTasks(name: string, open: () => Promise<StoreWithLedger>): void {
   describe(`${name}: a task`, () => {
     it('is read with every property it was stored with, and no other', async () => {
       const store = await open();

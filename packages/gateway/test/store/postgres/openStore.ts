@@ -1,9 +1,12 @@
 import { onTestFinished } from 'vitest';
 import { openPostgresStore, type PostgresOptions } from '../../../src/store/postgres/store.ts';
-import type { Store } from '../../../src/store/store.ts';
+import { ledgerInDatabase, type StoreWithLedger } from '../../support/ledger.ts';
 
 /** A store on a database; closed when the test ends. */
-export async function openStore(url: string, options: Partial<PostgresOptions> = {}): Promise<Store> {
+export async function openStore(
+  url: string,
+  options: Partial<PostgresOptions> = {},
+): Promise<StoreWithLedger> {
   const store = await openPostgresStore({
     url,
     cluster: { node: 'node-1' },
@@ -12,5 +15,5 @@ export async function openStore(url: string, options: Partial<PostgresOptions> =
     ...options,
   });
   onTestFinished(() => store.close());
-  return store;
+  return { ...store, ledger: (taskId) => ledgerInDatabase(url, taskId) };
 }

@@ -7,18 +7,18 @@ import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { migrateSqlite } from '../../../src/store/sqlite/migrations.ts';
 import { openSqliteStore, type SqliteOptions } from '../../../src/store/sqlite/store.ts';
-import type { Store } from '../../../src/store/store.ts';
 import { aKey, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
+import { ledgerInFolder, type StoreWithLedger } from '../../support/ledger.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeAccounts } from '../contract/accounts.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted } from '../contract/steps.ts';
 import { describeStoreContract } from '../contract/store.ts';
 
-async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<Store> {
+async function openStore(dir: string, options: Partial<SqliteOptions> = {}): Promise<StoreWithLedger> {
   const store = await openSqliteStore({ dir, exclusive: true, ...options });
   onTestFinished(() => store.close());
-  return store;
+  return { ...store, ledger: async (taskId) => ledgerInFolder(dir, taskId) };
 }
 
 describeStoreContract('SQLite', async () => openStore(await tempFolder()));
