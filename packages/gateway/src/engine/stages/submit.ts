@@ -54,6 +54,7 @@ const MAX_INTERNAL_RETRY_MS = 120_000;
 /** Delays between searches for a lost submission: an upstream's list may lag behind. Milliseconds. */
 const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the duplicate guards and the abort signal that every step of a submission uses
 export function createSubmission(parts: SubmissionParts): Submission {
   const { activeTasks, store, cluster, feed, settings, clock, timers, log } = parts;
   const stopping = new AbortController();
