@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import type { VideoInspector } from '../../../src/engine/parts.ts';
 import { laterKey } from '../../../src/media/key.ts';
+import type { Probe } from '../../../src/media/media.ts';
 import { NativeCrash } from '../../../src/native/errors.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { fakeInspector } from '../../support/fakeVideo.ts';
@@ -92,6 +93,59 @@ it.each(['remuxed', 'stored'] as const)(
     expect(remuxed).toBe(before === 'remuxed' ? 1 : 0);
   },
 );
+
+it.each<[string, Partial<Probe>, boolean]>([
+  ['as long', {}, true],
+  ['a little longer', { duration: 4.25 }, true],
+  ['a little shorter', { duration: 3.75 }, true],
+  ['longer', { duration: 4.26 }, false],
+  ['shorter', { duration: 3.74 }, false],
+  ['wider', { width: 1281 }, false],
+  ['higher', { height: 721 }, false],
+  ['of another codec', { videoCodec: 'h264' }, false],
+  ['with other sound', { audioCodec: 'aac' }, false],
+  ['no MP4', { container: 'mov' }, false],
+])('what was remuxed is taken where it is the same video: %s', async (_what, changes, taken) => {
+  const inspector = webmInspector(good);
+  const world = await createWorld({
+    parts: () => ({
+      inspector: {
+        ...inspector,
+        async probe(path) {
+          const verdict = await inspector.probe(path);
+          return verdict.ok && verdict.probe.container === 'mp4'
+            ? { ok: true, probe: { ...verdict.probe, ...changes } }
+            : verdict;
+        },
+      },
+    }),
+  });
+  const task = await world.ends((await world.submit()).id);
+  expect(task.phase).toBe(taken ? 'succeeded' : 'failed');
+  if (!taken) {
+    expect(task.attempt?.detail).toContain('as an MP4 it is another: {');
+    expect(world.upstream.count('open')).toBe(1);
+  }
+});
+
+it('what was remuxed and cannot be read is told so', async () => {
+  const inspector = webmInspector(good);
+  const world = await createWorld({
+    parts: () => ({
+      inspector: {
+        ...inspector,
+        async probe(path) {
+          const verdict = await inspector.probe(path);
+          const isMade = verdict.ok && verdict.probe.container === 'mp4';
+          return isMade ? { ok: false, problem: 'truncated', detail: 'half of it' } : verdict;
+        },
+      },
+    }),
+  });
+  const task = await world.ends((await world.submit()).id);
+  expect(task.error?.reason).toBe('result_unusable');
+  expect(task.attempt?.detail).toContain('as an MP4 it is another: half of it');
+});
 
 it('a file that cannot become an MP4 fails at once, with a clear message and without a charge', async () => {
   const verdict = { ok: false, problem: 'not_mp4', detail: 'vp8 is no codec of MP4' } as const;

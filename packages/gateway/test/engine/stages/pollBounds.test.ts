@@ -49,7 +49,7 @@ describe('calls to one account', () => {
       limits: { asksPerSecond: 10_000 },
       behaviour: () => ({ answers: ['in_progress', 'succeeded'] }),
     });
-    const tasks = await running(world, 40);
+    const tasks = await running(world, 20);
     const held = world.provider.hold('ask');
     await world.advance(MINUTE);
     expect(underWay()).toBe(16);
@@ -59,9 +59,11 @@ describe('calls to one account', () => {
   });
 
   it('ask about one job each where the upstream has no call for many', async () => {
-    const { world, calls } = await asking({ abilities: [], limits: { askBatch: 20, asksPerSecond: 1 } });
+    const { world, calls } = await asking({ abilities: [], limits: { askBatch: 20 } });
     for (const { id } of await running(world, 5)) await world.ends(id);
     expect(calls.map(({ jobs }) => jobs)).toEqual([1, 1, 1, 1, 1]);
+    // All at once: none had to wait for another one's answer.
+    expect(new Set(calls.map(({ at }) => at)).size).toBe(1);
   });
 
   it('pause for a second where the upstream limits them and does not say for how long', async () => {

@@ -1,7 +1,7 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { createPollWatch } from '../../../src/engine/stages/pollWatch.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type AccountPolls, createPollWatch } from '../../../src/engine/stages/pollWatch.ts';
 import { SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
-import { LONG_AGO, later } from '../../../src/time/clock.ts';
+import { LONG_AGO, later, momentAt } from '../../../src/time/clock.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
@@ -75,16 +75,21 @@ describe('a node whose polls', () => {
 });
 
 describe('the watch over polls', () => {
-  function watching() {
+  function watching(duesMs: readonly number[] = []) {
     const timers = createManualTimers();
     const lines: unknown[] = [];
     let look = () => {};
     let dueSince = timers.monotonic();
+    const more = duesMs.map((ms, n) => ({ account: `account ${n}`, dueSince: momentAt(ms) }));
     const watch = createPollWatch({
       clock: timers,
-      polls: () => [
-        { account: 'one', dueSince, settledAt: LONG_AGO, inFlightSince: undefined, pausedUntil: LONG_AGO },
-      ],
+      polls: () =>
+        (more.length > 0 ? more : [{ account: 'one', dueSince }]).map((polls) => ({
+          ...polls,
+          settledAt: LONG_AGO,
+          inFlightSince: undefined,
+          pausedUntil: LONG_AGO,
+        })),
       callTimeoutMs: MINUTE,
       log: { error: (line: unknown) => lines.push(line), info: (line: unknown) => lines.push(line) },
       every(_ms, work) {
@@ -122,5 +127,77 @@ describe('the watch over polls', () => {
     expect(lines).toEqual([]);
     pass(5 * MINUTE);
     expect(watch.stalled).toBe(true);
+  });
+
+  it.each<[string, Partial<AccountPolls>, number]>([
+    ['is due', {}, 5 * MINUTE],
+    ['is not', { dueSince: undefined }, 0],
+    ['was answered since', { settledAt: momentAt(MINUTE) }, 4 * MINUTE],
+    ['has been on its way since, for as long as it may be', { inFlightSince: momentAt(MINUTE) }, 3 * MINUTE],
+    ['has been on its way all the time', { inFlightSince: momentAt(0) }, 4 * MINUTE],
+    ['is on its way', { inFlightSince: momentAt(5 * MINUTE - 1) }, 0],
+    ['is not to be sent yet', { pausedUntil: momentAt(2 * MINUTE) }, 3 * MINUTE],
+    ['is not to be sent for a while', { pausedUntil: momentAt(9 * MINUTE) }, 0],
+  ])('counts from when a question could have been sent: it %s', (_what, polls, ms) => {
+    const timers = createManualTimers();
+    const usual: AccountPolls = {
+      account: 'one',
+      dueSince: momentAt(0),
+      settledAt: LONG_AGO,
+      inFlightSince: undefined,
+      pausedUntil: LONG_AGO,
+    };
+    let look = () => {};
+    const watch = createPollWatch({
+      clock: timers,
+      polls: () => [
+        { ...usual, dueSince: undefined },
+        { ...usual, ...polls },
+        { ...usual, dueSince: undefined },
+      ],
+      callTimeoutMs: MINUTE,
+      log: { error: () => undefined, info: () => undefined },
+      every(everyMs, work) {
+        expect(everyMs).toBe(10_000);
+        look = work;
+        return () => undefined;
+      },
+    });
+    for (let passed = 0; passed < 5 * MINUTE; passed += 10_000) {
+      timers.moveTo(timers.trueTime() + 10_000);
+      look();
+    }
+    expect(watch.stalledMs()).toBe(ms);
+    expect(watch.stalled).toBe(ms >= 2 * MINUTE);
+  });
+
+  it('names the account that waits the longest', () => {
+    const { lines, pass } = watching([30_000, 0, 60_000]);
+    pass(2 * MINUTE - 10_000);
+    expect(lines).toEqual([]);
+    pass(10_000);
+    expect(lines).toMatchObject([{ event: 'poll.stalled', account: 'account 1', seconds: 120 }]);
+    pass(5 * MINUTE);
+    expect(lines).toHaveLength(1);
+  });
+
+  it('looks by itself, and not any more once it is stopped', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    let looks = 0;
+    const watch = createPollWatch({
+      clock: createManualTimers(),
+      polls: () => {
+        looks += 1;
+        return [];
+      },
+      callTimeoutMs: MINUTE,
+      log: { error: () => undefined, info: () => undefined },
+    });
+    vi.advanceTimersByTime(MINUTE);
+    expect(looks).toBe(6);
+    watch.stop();
+    vi.advanceTimersByTime(MINUTE);
+    expect(looks).toBe(6);
   });
 });

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { fallbackFor } from '../../src/engine/fallbackEvent.ts';
+import type { Event } from '../../src/tasks/lifecycle.ts';
+import { taskError } from '../../src/tasks/reasons.ts';
+
+const STUCK = { type: 'failed', outcome: 'unknown', error: { reason: 'internal_error' } };
+const refused: Event = { type: 'submit_refused', reason: 'rate_limited' } as Event;
+const failed: Event = {
+  type: 'failed',
+  outcome: 'expired',
+  error: taskError('expired', 'words'),
+  detail: 'more',
+};
+
+describe('instead of a transition that the store does not take', () => {
+  it('there is the same without its words', () => {
+    expect(fallbackFor({ ...refused, detail: 'words' } as Event)).toEqual(refused);
+    const plain = fallbackFor(failed);
+    expect(plain).toMatchObject({ type: 'failed', outcome: 'expired', error: { reason: 'expired' } });
+    expect(plain).not.toHaveProperty('detail');
+    expect(JSON.stringify(plain)).not.toMatch(/"words"|more/);
+    expect(fallbackFor({ ...failed, detail: undefined } as never)).toEqual(plain);
+    // A detail alone may be what the store does not take.
+    expect(fallbackFor({ ...(plain as object), detail: 'more' } as Event)).toEqual(plain);
+  });
+
+  it('there is the end of the task where nothing can be left out, and nothing after that', () => {
+    const ends = [
+      refused,
+      fallbackFor(failed),
+      { type: 'submit_intended' },
+      { type: 'submit_confirmed' },
+      { type: 'upstream_succeeded' },
+      { type: 'stored' },
+    ] as Event[];
+    for (const event of ends) {
+      const stuck = fallbackFor(event);
+      expect(stuck).toMatchObject(STUCK);
+      expect(stuck && fallbackFor(stuck)).toBeUndefined();
+    }
+  });
+
+  it.each([
+    'work_started',
+    'cancel_requested',
+    'cancel_refused',
+    'finished_late',
+    'media_repaired',
+    'deleted',
+  ])('there is none where the task goes on without it: %s', (type) => {
+    expect(fallbackFor({ type } as Event)).toBeUndefined();
+  });
+});

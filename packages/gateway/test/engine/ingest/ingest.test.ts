@@ -1,0 +1,451 @@
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createIngest, isStagedForUnfinished } from '../../../src/engine/ingest/ingest.ts';
+import { storeMeasured } from '../../../src/engine/ingest/store.ts';
+import type { EngineParts, VideoInspector } from '../../../src/engine/parts.ts';
+import { createFileStorage } from '../../../src/media/files/storage.ts';
+import { type MediaStorage, type Probe, StoredWrong } from '../../../src/media/media.ts';
+import { NativeJobError } from '../../../src/native/errors.ts';
+import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
+import type { Store } from '../../../src/store/store.ts';
+import type { Task } from '../../../src/tasks/task.ts';
+import { put } from '../../media/storageContract.ts';
+import { aMediaRow, anAcceptance, aRequest, aTask, START_OF_TIME } from '../../support/builders.ts';
+import { SETTINGS } from '../../support/engineParts.ts';
+import { fakeInspector, fakeVideo } from '../../support/fakeVideo.ts';
+import { createManualCluster } from '../../support/manualCluster.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
+import { tempFolder } from '../../support/tempFolder.ts';
+
+const VIDEO = fakeVideo({ name: 'this one', duration: 4 });
+
+interface Changes {
+  readonly store?: (store: Store) => Partial<Store>;
+  readonly storage?: (storage: MediaStorage) => Partial<MediaStorage>;
+  readonly inspector?: Partial<VideoInspector>;
+  readonly parts?: Partial<EngineParts>;
+  readonly task?: Partial<Task>;
+}
+
+/** A task whose video is to be brought into a real storage, and what was called on the way, in order. */
+async function bringing(changes: Changes = {}) {
+  const dir = await tempFolder();
+  const store = await openSqliteStore({ dir, exclusive: true });
+  onTestFinished(() => store.close());
+  const files = createFileStorage({ root: join(dir, 'media') });
+  const timers = createManualTimers();
+  const cluster = createManualCluster();
+  const events: string[] = [];
+  const logged: string[] = [];
+  const task = aTask({ phase: 'storing', ...changes.task });
+  await store.accept(anAcceptance({ ...task, phase: 'accepted' }));
+  const storage: MediaStorage = {
+    ...files,
+    async write(key) {
+      const write = await files.write(key);
+      return {
+        ...write,
+        commit(under) {
+          events.push(`commit ${under ?? key}`);
+          return write.commit(under);
+        },
+      };
+    },
+    ...changes.storage?.(files),
+  };
+  const parts = {
+    store: {
+      ...store,
+      async putMedia(rows: Parameters<Store['putMedia']>[0]) {
+        events.push(...rows.map(({ storageKey, state }) => `row ${storageKey} ${state}`));
+        await store.putMedia(rows);
+      },
+      ...changes.store?.(store),
+    },
+    cluster,
+    storage,
+    inspector: { ...fakeInspector, ...changes.inspector },
+    deliveredRate: () => undefined,
+    clock: timers,
+    timers,
+    settings: SETTINGS,
+    log: pino({ level: 'info' }, { write: (line) => logged.push(JSON.parse(line).event) }),
+    ...changes.parts,
+  };
+  const ingest = createIngest(parts);
+  let opened = 0;
+  const id = task.id.slice('video_'.length);
+  return {
+    files,
+    store,
+    timers,
+    cluster,
+    events,
+    logged,
+    opened: () => opened,
+    videoKey: `video/${id}-0v.mp4`,
+    posterKey: `poster/${id}-0p.jpg`,
+    memory: { earlier: 'none', posterTries: 0, posterStored: false } as Parameters<typeof ingest.ingest>[2],
+    run(memory: Parameters<typeof ingest.ingest>[2], signal = new AbortController().signal) {
+      return ingest.ingest(
+        task,
+        async (offset) => {
+          opened += 1;
+          return { stream: Readable.from([VIDEO.subarray(offset)]), offset, bytes: VIDEO.length };
+        },
+        memory,
+        signal,
+      );
+    },
+  };
+}
+
+const probing = (changes: Partial<Probe>): Partial<VideoInspector> => ({
+  async probe(path) {
+    const verdict = await fakeInspector.probe(path);
+    return verdict.ok ? { ok: true, probe: { ...verdict.probe, ...changes } } : verdict;
+  },
+});
+
+describe('what is brought in', () => {
+  it('is the video and its poster, each with its row before its bytes, under names of the attempt', async () => {
+    const { run, memory, events, videoKey, posterKey, files } = await bringing();
+    const { result, media } = await run(memory);
+    expect(events).toEqual([
+      `row ${posterKey} pending`,
+      `commit ${posterKey}`,
+      `row ${videoKey} pending`,
+      `commit ${videoKey}`,
+    ]);
+    const expiresAt = START_OF_TIME + SETTINGS.retentionMs;
+    expect(result).toEqual({
+      videoId: expect.stringMatching(/-0v$/),
+      posterId: expect.stringMatching(/-0p$/),
+      bytes: VIDEO.length,
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      duration: 4,
+      width: 1280,
+      height: 720,
+      videoCodec: 'h264',
+      expiresAt,
+    });
+    const { sha256, bytes } = result;
+    expect(media).toMatchObject([
+      {
+        kind: 'video',
+        storageKey: videoKey,
+        contentType: 'video/mp4',
+        state: 'present',
+        bytes,
+        sha256,
+        expiresAt,
+      },
+      { kind: 'poster', storageKey: posterKey, contentType: 'image/jpeg', state: 'present', expiresAt },
+    ]);
+    expect((await files.stat(videoKey))?.bytes).toBe(bytes);
+  });
+
+  it('has what was delivered', async () => {
+    const asked: unknown[] = [];
+    const { run, memory } = await bringing({
+      inspector: probing({ audioCodec: 'aac', width: 640, height: 480, duration: 3.9 }),
+      parts: {
+        deliveredRate: (_task, delivered) => {
+          asked.push(delivered);
+          return 7;
+        },
+      },
+    });
+    expect(await run(memory)).toMatchObject({
+      microsPerSecond: 7,
+      result: { audioCodec: 'aac', width: 640, height: 480, duration: 3.9 },
+    });
+    expect(asked).toEqual([{ width: 640, height: 480, audio: true }]);
+  });
+
+  it.each<[string, Partial<Probe>, boolean, boolean]>([
+    ['what was asked for', {}, false, false],
+    ['nearly as long', { duration: 4.49 }, false, false],
+    ['longer', { duration: 4.5 }, false, true],
+    ['shorter', { duration: 3.5 }, false, true],
+    ['wider', { width: 1281 }, false, true],
+    ['less high', { height: 719 }, false, true],
+    ['silent, and should not be', {}, true, true],
+    ['with sound, as it should be', { audioCodec: 'aac' }, true, false],
+    ['with sound that nobody asked for', { audioCodec: 'aac' }, false, false],
+  ])(
+    'is told to the operator where it is not what was asked for: %s',
+    async (_what, probe, generateAudio, told) => {
+      const { run, memory, logged } = await bringing({
+        inspector: probing(probe),
+        task: { request: aRequest({ generateAudio }) },
+      });
+      await run(memory);
+      expect(logged.includes('video.differs')).toBe(told);
+    },
+  );
+
+  it('may be as large as the settings say', async () => {
+    const settings = (maxVideoBytes: number) => ({ parts: { settings: { ...SETTINGS, maxVideoBytes } } });
+    const small = await bringing(settings(VIDEO.length));
+    await small.run(small.memory);
+    const large = await bringing(settings(VIDEO.length - 1));
+    await expect(large.run(large.memory)).rejects.toMatchObject({ name: 'TooLarge' });
+  });
+
+  it.each<[string, (world: Awaited<ReturnType<typeof bringing>>, gone: AbortController) => void]>([
+    ['the lease is lost', ({ cluster }) => cluster.freeze()],
+    ['the task has another driver', (_world, gone) => gone.abort()],
+  ])('is not stored where %s meanwhile', async (_what, lose) => {
+    const gone = new AbortController();
+    const world: Awaited<ReturnType<typeof bringing>> = await bringing({
+      inspector: {
+        async poster(path, use) {
+          await fakeInspector.poster(path, use);
+          lose(world, gone);
+        },
+      },
+    });
+    await expect(world.run(world.memory, gone.signal)).rejects.toThrow();
+    expect(world.events).toEqual([]);
+    expect(await Array.fromAsync(world.files.list())).toEqual([]);
+  });
+});
+
+describe('a poster', () => {
+  const failing = (error: () => Error, times = Number.POSITIVE_INFINITY) => {
+    let left = times;
+    return {
+      inspector: {
+        poster: (path: string, use: (posterPath: string) => Promise<void>) =>
+          left-- > 0 ? Promise.reject(error()) : fakeInspector.poster(path, use),
+      },
+    };
+  };
+
+  it('that cannot be made of the video leaves a row for the one that may be made later', async () => {
+    const { run, memory, events, videoKey, posterKey } = await bringing(
+      failing(() => new NativeJobError('no frame', undefined as never)),
+    );
+    const { result, media } = await run(memory);
+    expect(result).not.toHaveProperty('posterId');
+    expect(media).toHaveLength(1);
+    expect(events).toEqual([`row ${posterKey} pending`, `row ${videoKey} pending`, `commit ${videoKey}`]);
+  });
+
+  it('that this machine cannot make is tried three times, without another fetch', async () => {
+    const { run, memory, opened } = await bringing(failing(() => new Error('no descriptors')));
+    for (let tries = 1; tries < 3; tries++) await expect(run(memory)).rejects.toThrow('no descriptors');
+    expect((await run(memory)).result).not.toHaveProperty('posterId');
+    expect(opened()).toBe(1);
+  });
+
+  it('that is staged whole is not made again, and one of other bytes is', async () => {
+    let made = 0;
+    const putting = { fails: true };
+    const { run, memory, posterKey, files } = await bringing({
+      store: (store) => ({
+        putMedia: (rows) => (putting.fails ? Promise.reject(new Error('away')) : store.putMedia(rows)),
+      }),
+      inspector: {
+        poster(path, use) {
+          made += 1;
+          return fakeInspector.poster(path, use);
+        },
+      },
+    });
+    await expect(run(memory)).rejects.toThrow('away');
+    await expect(run(memory)).rejects.toThrow('away');
+    expect(made).toBe(1);
+    const write = await files.write(posterKey);
+    await write.append(Readable.from([Buffer.from('x')]), write.partial);
+    await expect(run(memory)).rejects.toThrow('away');
+    expect(made).toBe(2);
+    putting.fails = false;
+    expect((await run(memory)).result).toHaveProperty('posterId');
+    expect(made).toBe(2);
+  });
+
+  it('that is stored is not stored again where the video was not', async () => {
+    let fails = true;
+    const { run, memory, events, posterKey } = await bringing({
+      storage: (files) => ({
+        write: async (key) => {
+          const write = await files.write(key);
+          return {
+            ...write,
+            commit: (under) =>
+              fails && key.startsWith('video') ? Promise.reject(new Error('away')) : write.commit(under),
+          };
+        },
+      }),
+    });
+    await expect(run(memory)).rejects.toThrow('away');
+    expect(memory.posterStored).toBe(true);
+    events.splice(0);
+    fails = false;
+    expect((await run(memory)).result).toHaveProperty('posterId');
+    expect(events.filter((event) => event.includes(posterKey))).toEqual([]);
+  });
+});
+
+describe('a video that an earlier driver may have stored', () => {
+  const earlier = async (changes: Changes = {}, bytes: Buffer | undefined = VIDEO) => {
+    const world = await bringing(changes);
+    world.memory.earlier = 'some';
+    if (bytes) await put(world.files, world.videoKey, bytes);
+    return world;
+  };
+
+  it('is taken from there, with a poster, and not fetched', async () => {
+    const { run, memory, opened, events, videoKey, posterKey } = await earlier();
+    const { result, media } = await run(memory);
+    expect(opened()).toBe(0);
+    expect(result).toMatchObject({ bytes: VIDEO.length, posterId: expect.any(String) });
+    expect(media).toHaveLength(2);
+    expect(events).toEqual([`row ${videoKey} pending`, `row ${posterKey} pending`, `commit ${posterKey}`]);
+  });
+
+  it('is looked for no more once it was not there', async () => {
+    const { run, memory, opened } = await earlier();
+    await run({ ...memory, earlier: 'none' });
+    expect(opened()).toBe(1);
+    const gone = await bringing();
+    gone.memory.earlier = 'some';
+    await gone.run(gone.memory);
+    expect([gone.opened(), gone.memory.earlier]).toEqual([1, 'none']);
+  });
+
+  it('is not looked for where it is staged here', async () => {
+    const { run, memory, opened, files, videoKey } = await earlier();
+    const write = await files.write(videoKey);
+    await write.append(Readable.from([VIDEO.subarray(0, 100)]), 0);
+    await run(memory);
+    expect(opened()).toBe(1);
+  });
+
+  it.each<[string, Buffer, Changes]>([
+    ['is damaged', VIDEO.subarray(0, 1000), {}],
+    ['is in another container', VIDEO, { inspector: probing({ container: 'webm' }) }],
+  ])('is fetched where what is stored %s', async (_what, bytes, changes) => {
+    const { run, memory, opened, logged } = await earlier(changes, bytes);
+    // As WebM it would be remuxed, which this inspector cannot.
+    await run(memory).catch(() => undefined);
+    expect([opened(), memory.earlier]).toEqual([1, 'none']);
+    expect(logged).toContain('media.damaged');
+  });
+
+  it('is that of its row, wherever that says, and no other one', async () => {
+    const { run, memory, opened, store, files, videoKey } = await earlier({}, undefined);
+    const row = aMediaRow({
+      id: videoKey.slice('video/'.length, -'.mp4'.length),
+      storageKey: videoKey.replace('.mp4', '_0123abcd.mp4'),
+      state: 'pending',
+    });
+    await store.putMedia([row]);
+    await put(files, row.storageKey, VIDEO);
+    const { media } = await run(memory);
+    expect([opened(), media[0]?.storageKey]).toEqual([0, row.storageKey]);
+    await store.putMedia([{ ...row, sha256: '0'.repeat(64) }]);
+    memory.earlier = 'some';
+    await run(memory);
+    expect(opened()).toBe(1);
+  });
+
+  it.each<[string, Changes]>([
+    ['the database', { store: () => ({ media: () => Promise.reject(new Error('away')) }) }],
+    ['the storage', { storage: () => ({ stat: () => Promise.reject(new Error('away')) }) }],
+  ])('is fetched where %s cannot say, which is remembered', async (_what, changes) => {
+    const { run, memory, opened } = await earlier(changes);
+    await run(memory);
+    expect([opened(), memory.earlier]).toEqual([1, 'unknown']);
+  });
+
+  it('is waited for five seconds, and then fetched', async () => {
+    const asked = Promise.withResolvers<void>();
+    const { run, memory, opened, timers } = await earlier({
+      storage: () => ({
+        stat: () => {
+          asked.resolve();
+          return new Promise(() => undefined);
+        },
+      }),
+    });
+    const running = run(memory);
+    await asked.promise;
+    timers.moveTo(timers.now() + 4999);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(memory.earlier).toBe('some');
+    timers.moveTo(timers.now() + 1);
+    await running;
+    expect([opened(), memory.earlier]).toEqual([1, 'unknown']);
+    expect(timers.nextAt()).toBeUndefined();
+  });
+});
+
+describe('an object that is under a key already, and stays there', () => {
+  it('has the video under another key, three keys in all', async () => {
+    const keys: (string | undefined)[] = [];
+    const rows: string[] = [];
+    const write = {
+      commit: async (key?: string) => {
+        keys.push(key);
+        if (keys.length < wrong) throw new StoredWrong('half of it');
+        return { bytes: 1, modifiedAt: 1 };
+      },
+    } as never;
+    let wrong = 3;
+    const parts = {
+      store: {
+        putMedia: async (given: readonly { storageKey: string }[]) =>
+          void rows.push(...given.map((row) => row.storageKey)),
+      },
+      log: pino({ level: 'silent' }),
+    } as never;
+    const row = aMediaRow({ storageKey: 'video/a.mp4' });
+    const stored = await storeMeasured(parts, write, row);
+    expect(keys).toEqual(['video/a.mp4', expect.stringMatching(/^video\/a_\w{8}\.mp4$/), stored.storageKey]);
+    expect(rows).toEqual(keys);
+    expect(new Set(keys).size).toBe(3);
+    keys.splice(0);
+    wrong = 4;
+    await expect(storeMeasured(parts, write, row)).rejects.toBeInstanceOf(StoredWrong);
+    expect(keys).toHaveLength(3);
+  });
+
+  it('is no matter of keys where the storage fails otherwise', async () => {
+    let tries = 0;
+    const write = { commit: () => Promise.reject(new Error(`away ${++tries}`)) } as never;
+    const parts = { store: { putMedia: async () => undefined }, log: pino({ level: 'silent' }) } as never;
+    await expect(storeMeasured(parts, write, aMediaRow())).rejects.toThrow('away 1');
+  });
+});
+
+describe('what is staged', () => {
+  const task = aTask();
+  const id = task.id.slice('video_'.length);
+  const neededBy = (found: Task | undefined, key: string) =>
+    isStagedForUnfinished({ task: async (asked) => (asked === found?.id ? found : undefined) }, key);
+
+  it.each([`video/${id}-1v.mp4`, `poster/${id}-12p.jpg`, `video/${id}-1v_remuxed.mp4`])(
+    'is needed by its task: %s',
+    async (key) => {
+      expect(await neededBy(task, key)).toBe(true);
+      expect(await neededBy({ ...task, phase: 'failed' }, key)).toBe(false);
+      expect(await neededBy(undefined, key)).toBe(false);
+    },
+  );
+
+  it.each([
+    `input/${id}-1v.mp4`,
+    `video/${id}.mp4`,
+    `video/x${id}-1v.mp4`,
+    `video/${id}-1x.mp4`,
+    `video/${id}-v.mp4`,
+    `video/${id}-1v_other.mp4`,
+  ])('is needed by none: %s', async (key) => {
+    expect(await neededBy(task, key)).toBe(false);
+  });
+});

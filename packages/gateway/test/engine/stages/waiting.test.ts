@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { expiredWaiting, waitingFor } from '../../../src/engine/stages/waiting.ts';
+import type { AccountState } from '../../../src/limits/account.ts';
+import { UpstreamError } from '../../../src/providers/provider.ts';
+import type { Reason } from '../../../src/tasks/reasons.ts';
+
+const account = (trouble?: { reason?: Reason; retryAt?: number }): AccountState =>
+  ({
+    trouble: () => trouble && { reason: undefined, retryAt: undefined, ...trouble },
+  }) as Partial<AccountState> as AccountState;
+
+describe('why a task waits', () => {
+  it('is not known where no account serves it', () => {
+    expect(waitingFor([], true)).toBeUndefined();
+  });
+
+  it('is for a place while one account works, if it is known to wait here', () => {
+    const accounts = [account(), account({ reason: 'auth_failed' })];
+    expect(waitingFor(accounts, true)).toMatchObject({
+      for: 'account_limit',
+      reason: expect.stringMatching(/turn comes/),
+    });
+    expect(waitingFor(accounts, false)).toBeUndefined();
+  });
+
+  it.each<[Reason | undefined, RegExp]>([
+    ['auth_failed', /refuses the credentials/],
+    ['quota_exhausted', /balance or quota/],
+    ['rate_limited', /limiting requests/],
+    ['upstream_unavailable', /did not take tasks a moment ago/],
+    [undefined, /did not take tasks a moment ago/],
+  ])('is trouble of all accounts: %s', (reason, words) => {
+    for (const queued of [true, false]) {
+      const waiting = waitingFor([account(reason === undefined ? {} : { reason })], queued);
+      expect(waiting).toEqual({
+        for: 'account_blocked',
+        reason: expect.stringMatching(words),
+        ...(reason === undefined ? {} : { trouble: reason }),
+      });
+    }
+  });
+
+  it('is told of the account that is tried next', () => {
+    const accounts = [
+      account({ reason: 'rate_limited', retryAt: 3000 }),
+      account({ reason: 'auth_failed', retryAt: 1000 }),
+      account({ reason: 'quota_exhausted', retryAt: 2000 }),
+    ];
+    expect(waitingFor(accounts, true)).toMatchObject({ retryAt: 1000, trouble: 'auth_failed' });
+    const unknown = [account({ reason: 'auth_failed', retryAt: 1000 }), account({ reason: 'rate_limited' })];
+    expect(waitingFor(unknown, true)).toMatchObject({ trouble: 'rate_limited' });
+    expect(waitingFor(unknown, true)).not.toHaveProperty('retryAt');
+  });
+});
+
+describe('a task that has waited until its deadline', () => {
+  const blocked = (trouble?: Reason) =>
+    expiredWaiting({ for: 'account_blocked', reason: 'words', ...(trouble ? { trouble } : {}) });
+
+  it.each<Reason>(['auth_failed', 'quota_exhausted'])(
+    'fails by what its account could not do: %s',
+    (reason) => {
+      expect(blocked(reason)).toMatchObject({ reason, message: new UpstreamError(reason).message });
+    },
+  );
+
+  it.each<Reason | undefined>(['rate_limited', 'upstream_unavailable', undefined])(
+    'has expired otherwise: %s',
+    (reason) => {
+      expect(blocked(reason)).toMatchObject({
+        reason: 'expired',
+        message: expect.stringMatching(/No place/),
+      });
+      expect(expiredWaiting(undefined)).toMatchObject({ reason: 'expired' });
+    },
+  );
+});
