@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createOpenHttp, type HttpOptions } from '../../../src/providers/http/upstreamHttp.ts';
+import type { HttpOptions } from '../../../src/providers/http/calls.ts';
+import { createOpenHttp } from '../../../src/providers/http/upstreamHttp.ts';
 import { refusalError } from '../../../src/providers/mapping/errorTable.ts';
 import { SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
