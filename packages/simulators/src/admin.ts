@@ -5,7 +5,7 @@ import type { FaultRule } from './core/faults/faults.ts';
 import type { LedgerFilter } from './core/ledger.ts';
 import type { Simulators } from './simulators.ts';
 
-/** The admin port: what `Simulators` offers in process, over HTTP. README.md lists the calls. */
+/** The admin port: offers the methods of `Simulators` over HTTP. README.md lists the calls. */
 export interface Admin {
   /** `http://127.0.0.1:<port>`. */
   readonly url: string;

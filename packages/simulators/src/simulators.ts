@@ -6,37 +6,37 @@ import type { DeliveryRecord } from './core/webhooks.ts';
 import { UPSTREAMS } from './upstreams.ts';
 
 export interface SimulatorsOptions extends SharedOptions {
-  /** Names of the upstreams to start; all by default. */
+  /** Names of the upstreams to start. All by default. */
   readonly only?: readonly string[];
-  /** The first of a row of ports: two for each upstream, in the order of `UPSTREAMS`. Free ones by default. */
+  /** The first of consecutive ports, two for each upstream, in the order of `UPSTREAMS`. Free ports by default. */
   readonly portBase?: number;
   /** Settings by upstream. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** Stand-ins that listen on 127.0.0.1. */
+/** The running simulators, on 127.0.0.1. */
 export interface Simulators {
-  /** Origin of each upstream, by name; the provider's paths follow. */
+  /** The origin of each upstream, by name. The provider's paths are appended to it. */
   readonly urls: Readonly<Record<string, string>>;
-  /** A valid key of each. */
+  /** A valid key of each upstream. */
   readonly keys: Readonly<Record<string, string>>;
-  /** The variables that point clients at all of them. */
+  /** Environment variables that point clients at all simulators. */
   readonly environment: Readonly<Record<string, string>>;
   readonly ledger: Ledger;
   readonly faults: Faults;
   readonly upstreams: readonly RunningUpstream[];
-  /** Throws for a name that was not started. */
+  /** Throws if no upstream of this name was started. */
   upstream(name: string): RunningUpstream;
   /** Webhook attempts so far, oldest first. */
   deliveries(): readonly DeliveryRecord[];
-  /** Skips `ms` of the upstreams' time: what was due in it happens before this returns. */
+  /** Skips `ms` of the upstreams' time. Everything that is due in it happens before this returns. */
   advance(ms: number): void;
-  /** Ends every unfinished job now, as its markers say; held ones too. Returns how many. */
+  /** Ends every unfinished job now with the ending that its markers name, even held ones. Returns how many. */
   finishAll(upstream?: string): number;
   close(): Promise<void>;
 }
 
-/** Starts the simulators. Rejects where an upstream is unknown or a port is taken. */
+/** Starts the simulators. Rejects if an upstream is unknown or a port is taken. */
 export async function startSimulators(options: SimulatorsOptions = {}): Promise<Simulators> {
   const chosen = choose(options.only);
   const shared = createSharedState(options);
@@ -106,7 +106,7 @@ function choose(only: readonly string[] | undefined): readonly Upstream[] {
   });
 }
 
-/** The admin server has the first port of the row. */
+/** The admin server gets the first port. */
 function portsOf(upstream: Upstream, base: number | undefined): { port?: number; storagePort?: number } {
   if (base === undefined) return {};
   const port = base + 1 + 2 * UPSTREAMS.indexOf(upstream);

@@ -9,7 +9,7 @@ import { azure, openai, vllmOmni } from './openai/flavours.ts';
 import { replicate } from './replicate/replicate.ts';
 import { xai } from './xai/xai.ts';
 
-/** Every upstream there is a stand-in for, in the order of their ports. */
+/** All simulated upstreams, in the order of their ports. */
 export const UPSTREAMS: readonly Upstream[] = [
   openai,
   azure,

@@ -17,12 +17,12 @@ const SETTINGS: ArkSettings = {
 };
 
 /**
- * Seedance in one of its two regions, which share the protocol and no model id. Sources: "Create a video generation task",
+ * Seedance in one of its two regions. They share the protocol but no model id. Sources: "Create a video generation task",
  * "Retrieve …", "List …", "Cancel or delete …", "Video generation tutorial", "Error codes" of Volcengine Ark and BytePlus
  * ModelArk.
  */
 function arkUpstream(region: Region, name: string, title: string, prefix: string): Upstream {
-  // The context reads settings through accessors, so it is added to and not copied.
+  // The context has accessors for settings, so it is extended and not copied.
   const regional = (context: UpstreamContext<ArkSettings, TaskDetails>) => Object.assign(context, { region });
   return defineUpstream<ArkSettings, TaskDetails>({
     name,
@@ -106,13 +106,13 @@ export const arkByteplus = arkUpstream(
   'BYTEPLUS_',
 );
 
-/** "No acknowledgement within 5 seconds": how long a receiver may take, milliseconds. */
+/** "No acknowledgement within 5 seconds": the time limit of a receiver. Milliseconds. */
 const TIMEOUT_MS = 5_000;
 
-/** The retried ones; a cancelled task is not announced at all. */
+/** The callbacks that are retried. A cancelled task gets no callback. */
 const TERMINAL: readonly string[] = ['succeeded', 'failed', 'expired'];
 
-/** `callback_url`: the task object, posted on every change of status, unsigned. Ends are tried three times more. */
+/** `callback_url`: the task object, posted unsigned on every change of status. Final states are retried three times. */
 function announce(context: ArkContext, task: Task): void {
   const { callbackUrl } = task.details;
   if (callbackUrl === undefined || task.state === 'cancelled') return;

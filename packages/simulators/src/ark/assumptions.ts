@@ -1,11 +1,11 @@
 /**
- * What ByteDance does not document, and what the simulator does there. What others report to have seen is marked as such: an
- * adapter should not depend on any of it.
+ * The simulator's behaviour where ByteDance documents nothing. Behaviour that others report is marked as such. An adapter should not
+ * depend on any of it.
  */
 export const ASSUMPTIONS = {
-  /** An id that is not there, or another account's; seen by others. */
+  /** An unknown id, or one of another account. Seen by others. */
   taskNotFound: { status: 404, code: 'ResourceNotFound', message: 'The specified resource is not found.' },
-  /** `DELETE` of a running task ("not supported"); seen by others. */
+  /** `DELETE` of a running task ("not supported"). Seen by others. */
   deleteRunning: {
     status: 409,
     code: 'InvalidAction.RunningTaskDeletion',
@@ -17,12 +17,12 @@ export const ASSUMPTIONS = {
     code: 'InvalidAction.CancelledTaskDeletion',
     message: (id: string) => `Cannot delete task \`${id}\` because it is cancelled.`,
   },
-  /** Tasks that may wait in the queue of an account: "The request has exceeded the quota" says only that there is a bound. */
+  /** Tasks that may wait in the queue of an account. "The request has exceeded the quota" says only that there is a limit. */
   queued: 1000,
-  /** Seconds that `duration: -1` comes to; the model chooses. */
+  /** The seconds that the model chooses for `duration: -1`. */
   chosenSeconds: 5,
-  /** The ratio that `adaptive` comes to without an image. */
+  /** The ratio of `adaptive` without an image. */
   adaptiveRatio: '16:9',
-  /** Pauses between the attempts of a callback: three more are made, at times that are not documented. Milliseconds. */
+  /** Pauses between the attempts of a callback. There are three more attempts, at undocumented times. Milliseconds. */
   callbackRetryMs: [5_000, 10_000, 20_000],
 } as const;

@@ -2,11 +2,11 @@ import type { Content } from './content.ts';
 import { refusals } from './errors.ts';
 import type { SeedanceModel } from './models.ts';
 
-/** The parameters of a task, checked, with the model's defaults filled in. */
+/** The checked parameters of a task, with the model's defaults filled in. */
 export interface Parameters {
   readonly resolution: string;
   readonly ratio: string;
-  /** Seconds; -1 leaves them to the model. */
+  /** Seconds. With -1 the model chooses. */
   readonly duration: number;
   readonly frames: number | undefined;
   readonly seed: number;
@@ -29,7 +29,7 @@ const within = (value: unknown, from: number, to: number): boolean =>
 
 type Check = (value: unknown, model: SeedanceModel, content: Content) => boolean;
 
-/** The top-level fields beside `model` and `content`, each with what it may be; others are not looked at (seen by others). */
+/** The allowed values of the top-level fields besides `model` and `content`. Other fields are ignored (seen by others). */
 const CHECKS: Readonly<Record<string, Check>> = {
   resolution: (value, { resolutions }) => typeof value === 'string' && resolutions.includes(value),
   ratio: (value, { adaptiveText }, { task }) =>
@@ -39,7 +39,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   duration: (value, { seconds: [shortest, longest], auto }) =>
     within(value, shortest, longest) || (auto && value === -1),
   frames: (value) => within(value, 29, 289) && (Number(value) - 25) % 4 === 0,
-  // BytePlus: to 2147483647; Volcengine: to 2^32 - 1. The narrower one is in both. Listed for 1.x; 2.x tell theirs as well.
+  // BytePlus: up to 2147483647. Volcengine: up to 2^32 - 1. The narrower range is in both. Listed for 1.x; 2.x report their seed too.
   seed: (value) => within(value, -1, 2 ** 31 - 1),
   camera_fixed: (value, _model, { task }) => isBoolean(value) && task !== 'r2v',
   watermark: isBoolean,
@@ -56,7 +56,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   callback_url: (value) => typeof value === 'string' && /^https?:\/\/./.test(value),
 };
 
-/** Fields that only the models take that name them. */
+/** Fields that only models which list them accept. */
 const PARTICULAR = [
   'frames',
   'camera_fixed',
@@ -68,10 +68,10 @@ const PARTICULAR = [
   'tools',
 ];
 
-/** Of the flags only these two are checked; others seen by others to be ignored where they are wrong. */
+/** The only flags that are checked. Wrong values of other flags are ignored (seen by others). */
 const CHECKED_FLAGS = ['resolution', 'duration'];
 
-/** Top-level fields are strictly validated; the flags behind the text count where the field is absent. */
+/** Top-level fields are strictly validated. A flag after the text counts if the field is absent. */
 export function readParameters(
   body: Readonly<Record<string, unknown>>,
   model: SeedanceModel,
@@ -129,11 +129,11 @@ const FLAGS: Readonly<Record<string, string>> = {
   wm: 'watermark',
 };
 
-/** A row of flags at the very end of a text. */
+/** Flags at the very end of a text. */
 const ROW = /(?:(?:^|\s)--[a-z_]+(?:\s+(?!--)\S+)?)+\s*$/i;
 
 /**
- * The older way to give parameters: `--rs 720p --rt 16:9 --dur 5 --seed 11 --cf false --wm true` behind the text. "Weakly
+ * The older form of parameters: `--rs 720p --rt 16:9 --dur 5 --seed 11 --cf false --wm true` after the text. "Weakly
  * validated": an unknown flag is ignored.
  */
 function flagsOf(text: string): Readonly<Record<string, unknown>> {

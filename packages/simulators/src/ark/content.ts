@@ -2,15 +2,15 @@ import { imageSize } from '../openai/imageSize.ts';
 import { refusals } from './errors.ts';
 import type { SeedanceModel } from './models.ts';
 
-/** What the `content` of a request amounts to. */
+/** The parsed `content` of a request. */
 export interface Content {
   readonly text: string;
   /** As messages abbreviate it: text, image or reference to video. */
   readonly task: 't2v' | 'i2v' | 'r2v';
   readonly frames: boolean;
-  /** Place of the first image in the array. */
+  /** The position of the first image in the array. */
   readonly imageAt: number | undefined;
-  /** Pixels of the first frame, where it came as bytes that can be read. */
+  /** The size of the first frame in pixels, if it came as readable bytes. */
   readonly picture: readonly [width: number, height: number] | undefined;
 }
 
@@ -21,14 +21,14 @@ interface Media {
   readonly url: string;
 }
 
-/** The roles that each kind of item may have; an image without one is a first frame. */
+/** The roles of each kind of item. An image without a role is a first frame. */
 const ROLES: Readonly<Record<string, readonly string[]>> = {
   image_url: ['first_frame', 'last_frame', 'reference_image'],
   video_url: ['reference_video'],
   audio_url: ['reference_audio'],
 };
 
-/** Reads `content`, and refuses what the model does not take or what cannot stand together. */
+/** Reads `content`. Refuses items that the model does not take and combinations that are not allowed. */
 export function readContent(value: unknown, model: SeedanceModel): Content {
   if (!Array.isArray(value) || value.length === 0) throw refusals.missing('content');
   const given: readonly unknown[] = value;
@@ -88,7 +88,7 @@ const LARGEST: Readonly<Record<string, number>> = {
 const bytesOf = (dataUrl: string): number =>
   Buffer.byteLength(dataUrl.slice(dataUrl.indexOf(',') + 1), 'base64');
 
-/** A URL, an asset, or (images and audio) bytes: `data:image/<lower case>;base64,…`. */
+/** A URL, an asset, or for images and audio bytes: `data:image/<lower case>;base64,…`. */
 function isAddress(url: string, type: string): boolean {
   if (/^(?:https?|asset):\/\/./.test(url)) return true;
   const kind = type === 'image_url' ? 'image' : 'audio';

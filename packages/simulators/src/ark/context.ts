@@ -3,24 +3,24 @@ import type { UpstreamContext } from '../core/upstream.ts';
 import type { Parameters } from './checks.ts';
 import type { Region, SeedanceModel } from './models.ts';
 
-/** Switches of the service. */
+/** Settings of the service. */
 export type ArkSettings = {
-  /** Tasks of one model that run at a time: 10 for enterprises, 3 for persons; those beyond wait. */
+  /** Tasks of one model that run at a time: 10 for enterprises, 3 for persons. Further tasks wait. */
   readonly concurrency: number;
-  /** Creates a minute of one model: 600 for enterprises, 180 for persons. */
+  /** Creations a minute for one model: 600 for enterprises, 180 for persons. */
   readonly requestsPerMinute: number;
   /** Tasks that may wait. */
   readonly queued: number;
-  /** Models that were taken offline are still there. */
+  /** Models that were taken offline are still available. */
   readonly retiredModels: boolean;
 };
 
-/** What Ark knows of a task beside what every upstream knows. */
+/** What Ark knows about a task, besides what every upstream knows. */
 export interface TaskDetails extends Parameters {
   readonly model: SeedanceModel;
-  /** The ratio that came of it. */
+  /** The ratio of the result. */
   readonly shownRatio: string;
-  /** Breaks a rule that is looked at only when the task is run. */
+  /** The request breaks a rule that is checked only when the task runs. */
   readonly constraintBroken: boolean;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Answer, Refusal } from '../core/http/answer.ts';
 import { ASSUMPTIONS } from './assumptions.ts';
 
-/** The word under `type`, by status (Ark, "Error codes"). */
+/** The value of `type`, by status (Ark, "Error codes"). */
 const TYPES: Readonly<Record<number, string>> = {
   400: 'BadRequest',
   401: 'Unauthorized',
@@ -27,7 +27,7 @@ export const requestId = (): string => `Request id: 021${Date.now()}${randomByte
 const refusal = (status: number, code: string, message: string): Refusal =>
   new Refusal(errorAnswer(status, code, message));
 
-/** Ark, "Error codes", with its messages; those about single parameters as others have seen them. */
+/** Ark, "Error codes", with its messages. Messages about single parameters are as others have seen them. */
 export const refusals = {
   unauthorised: () =>
     refusal(401, 'AuthenticationError', 'The API key or AK/SK in the request is missing or invalid.'),
@@ -105,7 +105,7 @@ export const refusals = {
   },
 };
 
-/** What a task that failed says of it; the codes are those of the refusals. */
+/** The error of a failed task. The codes are the same as in refusals. */
 export const FAILURES = {
   video: {
     code: 'OutputVideoSensitiveContentDetected',

@@ -2,7 +2,7 @@ import type { ArkContext, Task } from './context.ts';
 import { refusals } from './errors.ts';
 import { statusOf } from './task.ts';
 
-/** "Only the last seven days can be queried"; a cancelled task is deleted after one. Milliseconds. */
+/** "Only the last seven days can be queried." A cancelled task is deleted after one day. Milliseconds. */
 const KEPT_MS = 7 * 24 * 3_600_000;
 const CANCELLED_KEPT_MS = 24 * 3_600_000;
 
@@ -12,7 +12,7 @@ const DEFAULT_PAGE_SIZE = 20;
 
 export type Query = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Whether the service still has it. */
+/** Whether the service still has the task. */
 export function isKept({ shared }: ArkContext, task: Task): boolean {
   const { clock } = shared;
   if (clock.now() - task.createdAt > clock.scaled(KEPT_MS)) return false;

@@ -3,27 +3,27 @@ import { SIZES_1_0, SIZES_2_0, SIZES_2_5, type Sizes } from './sizes.ts';
 
 export type Region = 'volcengine' | 'byteplus';
 
-/** What a Seedance model takes, and how it is billed. */
+/** What a Seedance model accepts and how it is billed. */
 export interface SeedanceModel {
-  /** Without its date, as messages have it. */
+  /** Its name without the date, as in messages. */
   readonly name: string;
   readonly sizes: Sizes;
   readonly resolutions: readonly string[];
   readonly defaultResolution: string;
-  /** Seconds, both included; `auto`: -1 lets the model choose. */
+  /** Seconds, both limits included. `auto`: with -1 the model chooses. */
   readonly seconds: readonly [shortest: number, longest: number];
   readonly auto: boolean;
   readonly defaultSeconds: number;
   /** `ratio: adaptive` without an image. */
   readonly adaptiveText: boolean;
-  /** `ratio` must be `adaptive` where frames are given; reported only when the task runs. */
+  /** `ratio` must be `adaptive` if frames are given. Checked only when the task runs. */
   readonly framesAreAdaptive: boolean;
   readonly lastFrame: boolean;
-  /** Reference images at most; 0: none, and no reference videos or audio. */
+  /** The most reference images. 0: none, and no reference videos or audio either. */
   readonly references: number;
-  /** Reference audio without an image or a video. */
+  /** Whether reference audio may come without an image or a video. */
   readonly audioAlone: boolean;
-  /** Optional top-level fields that only some models take, of those that this one does. */
+  /** The optional top-level fields that this model accepts and some others do not. */
   readonly fields: readonly string[];
   readonly tiers: readonly string[];
   readonly usdPerMillionTokens: number;
@@ -35,7 +35,7 @@ export interface SeedanceModel {
 }
 
 // BytePlus ModelArk, "Create a video generation task", "Supported models" of each field; "Model pricing"; "Model deprecation
-// notice". How long jobs take is the reading of others' observations: 54 to 290 s for 5 s of 2.0 at 720p.
+// notice". The durations of jobs follow others' observations: 54 to 290 s for 5 s of 2.0 at 720p.
 const SHARED = {
   defaultResolution: '720p',
   auto: true,
@@ -74,7 +74,7 @@ const SEEDANCE_2_0 = {
   pace: { queueMs: 4_000, runMs: 130_000, sigma: 0.4 },
 };
 
-/** By name without date. */
+/** The models, by their names without the date. */
 const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
   'seedance-2-5': {
     ...SEEDANCE_2_0,
@@ -123,7 +123,7 @@ const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
   'seedance-1-0-lite-i2v': { ...SEEDANCE_1_0, retired: true },
 };
 
-/** The date of each, and what stands before the name in each region. */
+/** The date of each model, and the prefix of its name in each region. */
 const RELEASES: readonly (readonly [
   family: string,
   date: string,
@@ -140,7 +140,7 @@ const RELEASES: readonly (readonly [
   ['seedance-1-0-lite-i2v', '250428', { volcengine: 'doubao-', byteplus: '' }],
 ];
 
-/** The models of a region by id: the two share none. */
+/** The models of a region, by id. The two regions share no id. */
 export function modelsOf(region: Region): ReadonlyMap<string, SeedanceModel> {
   const models = new Map<string, SeedanceModel>();
   for (const [family, date, prefixes] of RELEASES) {

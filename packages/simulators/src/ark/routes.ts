@@ -17,7 +17,7 @@ const PER_SECOND = { poll: 20, list: 1, delete: 20 } as const;
 
 const operation = (name: string) => ({ config: { operation: name } });
 
-/** The four calls of the video generation API; every success is 200. */
+/** The four calls of the video generation API. Every success is 200. */
 export function routes(app: FastifyInstance, context: ArkContext): void {
   const { jobs, notes, shared } = context;
 
@@ -41,7 +41,7 @@ export function routes(app: FastifyInstance, context: ArkContext): void {
     return task;
   }
 
-  // The documents' examples send `Content-Type: application/json` without a body on every call.
+  // The examples in the documentation send `Content-Type: application/json` without a body on every call.
   const parseJson = app.getDefaultJsonParser('error', 'ignore');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {

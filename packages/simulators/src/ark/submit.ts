@@ -35,7 +35,7 @@ export function submit(context: ArkContext, account: Account, body: unknown): Ta
     pace: model.pace,
     newId: (random) => taskId(random, context.shared.clock.now()),
     seed: seed === -1 ? undefined : seed,
-    // "Maximum concurrency" counts per model, all versions and keys of an account together; 4k has a place of its own.
+    // "Maximum concurrency" counts per model, for all versions and keys of an account together. 4k has a place of its own.
     pool: {
       name: `${account.name} ${model.name}${resolution === '4k' ? ' 4k' : ''}`,
       places: resolution === '4k' ? 1 : context.settings.concurrency,
@@ -50,7 +50,7 @@ export function submit(context: ArkContext, account: Account, body: unknown): Ta
   });
 }
 
-/** The model of the request, where the account may use it now. */
+/** The model of the request, if the account may use it now. */
 function admit(context: ArkContext, account: Account, fields: object): [id: string, model: SeedanceModel] {
   const id = 'model' in fields ? fields.model : undefined;
   if (typeof id !== 'string' || id === '') throw refusals.missing('model');

@@ -5,7 +5,7 @@ import { FAILURES, requestId } from './errors.ts';
 const LINK_MS = 24 * 3_600_000;
 const FPS = 24;
 
-/** What came of a task: a rule that is looked at only when it is run turns its success into a failure. */
+/** The outcome of a task. A broken rule that is checked only when the task runs turns a success into a failure. */
 export const statusOf = ({ state, details }: Task): Task['state'] =>
   state === 'succeeded' && details.constraintBroken ? 'failed' : state;
 
@@ -20,7 +20,7 @@ export function pricePerMillion({ details: { model, tier, resolution } }: Task):
   return tier === 'flex' ? price / 2 : price;
 }
 
-/** The task object of query, list and callback; the members of an unfinished or failed one as in the documents' examples. */
+/** The task object of query, list and callback. Unfinished and failed tasks have the members of the documentation's examples. */
 export function taskObject(context: ArkContext, task: Task): Record<string, unknown> {
   const { details } = task;
   const seconds = (ms: number): number => Math.floor(context.timeShown(ms) / 1000);

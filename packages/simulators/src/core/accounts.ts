@@ -1,4 +1,4 @@
-/** What an upstream thinks of an account; each has its own words for it. */
+/** The state of an account. Each upstream reports it in its own words. */
 export const ACCOUNT_STATES = ['active', 'revoked', 'quota_exhausted', 'overdue', 'forbidden'] as const;
 
 export type AccountState = (typeof ACCOUNT_STATES)[number];
@@ -9,10 +9,10 @@ export interface Account {
   readonly state: AccountState;
 }
 
-/** The accounts of one upstream. The first, `default`, is the one whose key is printed. */
+/** The accounts of one upstream. The key of the first, `default`, is printed. */
 export interface Accounts {
   byKey(key: string | undefined): Account | undefined;
-  /** Adds an account, or changes the state of a known one. */
+  /** Adds an account or changes the state of a known one. */
   set(name: string, state?: AccountState): Account;
   list(): readonly Account[];
 }

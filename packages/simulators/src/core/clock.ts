@@ -1,13 +1,13 @@
 /**
- * The simulators' time. Timestamps are those of the wall clock, so that what a client reads (`created_at`, `expires_at`) agrees
- * with its own clock; what is scaled is how long things take.
+ * The simulators' time. Timestamps come from the wall clock, so that `created_at` and `expires_at` agree with the client's clock.
+ * Only durations are scaled.
  */
 export interface Clock {
-  /** Milliseconds UTC: the wall clock, and whatever was skipped by `advance`. */
+  /** Milliseconds UTC: the wall clock plus the time that `advance` skipped. */
   now(): number;
-  /** How long `ms` of the upstream's time last here. */
+  /** The real duration of `ms` of the upstream's time. */
   scaled(ms: number): number;
-  /** Skips `ms` of the upstream's time. Throws a TypeError for what is no time to come. */
+  /** Skips `ms` of the upstream's time. Throws a TypeError unless `ms` is finite and not negative. */
   advance(ms: number): void;
 }
 
@@ -19,8 +19,9 @@ export function createClock(scale: number): Clock {
     now: () => Date.now() + skipped,
     scaled: (ms) => ms * scale,
     advance(ms) {
-      // Anything else would leave a clock that tells no time.
-      if (!Number.isFinite(ms) || ms < 0) throw new TypeError(`ms must be a number from 0 on, not ${ms}`);
+      // Any other value would make the clock return NaN or go back.
+      if (!Number.isFinite(ms) || ms < 0)
+        throw new TypeError(`ms must be a finite number of at least 0, not ${ms}`);
       skipped += ms * scale;
     },
   };

@@ -15,7 +15,7 @@ import type {
   UpstreamDefinition,
 } from './upstream.ts';
 
-/** Makes an upstream of its definition. */
+/** Makes an upstream from its definition. */
 export function defineUpstream<S extends Settings, Details>(
   definition: UpstreamDefinition<S, Details>,
 ): Upstream {
@@ -107,7 +107,7 @@ async function serve<S extends Settings, Details>(
     storageUrl: back?.origin(),
     key,
     accounts,
-    // Whoever looks from outside knows nothing of the details.
+    // From outside, the type of the details is unknown.
     jobs: jobs as unknown as RunningUpstream['jobs'],
     environment: definition.environment(front.origin(), key),
     settings: () => settings,

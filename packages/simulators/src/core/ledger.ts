@@ -1,12 +1,12 @@
 import type { Job } from './jobs/job.ts';
 
-/** What was done to an upstream, by name. Upstreams may add words of their own. */
+/** The names of requests. Upstreams may add their own. */
 export type Operation = 'submit' | 'poll' | 'list' | 'download' | 'cancel' | 'delete' | (string & {});
 
-/** What a job cost, billed once. */
+/** The price of a job, billed once. */
 export interface Bill {
   readonly quantity: number;
-  /** What is counted: `seconds`, `tokens`, … */
+  /** The unit of the bill: `seconds`, `tokens`, … */
   readonly unit: string;
   readonly usd?: number;
 }
@@ -21,13 +21,13 @@ export interface RequestRecord {
   readonly at: number;
   readonly account: string | undefined;
   readonly job: string | undefined;
-  /** The status answered; undefined where the connection was broken instead. */
+  /** The status of the answer; undefined if the connection was broken instead. */
   readonly status: number | undefined;
-  /** The kind of the fault that met it. */
+  /** The kind of the fault that was applied. */
   readonly fault: string | undefined;
 }
 
-/** Everything known of one job. */
+/** Everything known about one job. */
 export interface JobRecord {
   readonly upstream: string;
   readonly id: string;
@@ -48,9 +48,9 @@ export interface LedgerFilter {
 
 /** Counts what clients did, so that a test can prove "submitted once, billed once". */
 export interface Ledger {
-  /** Requests that reached the upstreams, whatever became of them. */
+  /** Requests that reached the upstreams, whether they were handled or not. */
   count(filter?: LedgerFilter): number;
-  /** The jobs made, in order: two of one prompt are a double submit. */
+  /** The created jobs, in order. Two jobs of one prompt are a double submission. */
   jobs(filter?: { readonly upstream?: string; readonly prompt?: string }): readonly JobRecord[];
   job(upstream: string, id: string): JobRecord | undefined;
   bills(filter?: { readonly upstream?: string }): number;
@@ -59,7 +59,7 @@ export interface Ledger {
   reset(): void;
 }
 
-/** The side of the ledger that the upstreams write. */
+/** The part of the ledger that the upstreams write. */
 export interface LedgerWriter extends Ledger {
   created(job: Job): void;
   /** A request about a job was handled. */
@@ -68,7 +68,7 @@ export interface LedgerWriter extends Ledger {
   request(record: RequestRecord): void;
 }
 
-/** How many requests are kept in full; older ones are only counted. */
+/** How many requests are kept. Older ones are only counted. */
 const REQUESTS_KEPT = 2000;
 
 interface Row extends JobRecord {

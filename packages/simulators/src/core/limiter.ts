@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
 
-/** So many requests in so much of the upstream's time; as many may come at once. */
+/** A number of requests in a span of the upstream's time. All of them may come at once. */
 export interface RateLimit {
   readonly requests: number;
   readonly perMs: number;
@@ -8,13 +8,13 @@ export interface RateLimit {
 
 /** Token buckets by name. */
 export interface Limiter {
-  /** False where every limit is switched off. */
+  /** False if every limit is switched off. */
   readonly enabled: boolean;
-  /** Takes a token: 0 where there was one, else the milliseconds (of the client's time) until there is one. */
+  /** Takes a token. Returns 0 if there was one, otherwise the milliseconds (of the client's time) until there is one. */
   take(name: string, limit: RateLimit): number;
 }
 
-/** With `enabled` false every token is there. */
+/** With `enabled` false there is always a token. */
 export function createLimiter(clock: Clock, enabled: boolean): Limiter {
   const buckets = new Map<string, { tokens: number; at: number }>();
   return {
@@ -34,5 +34,5 @@ export function createLimiter(clock: Clock, enabled: boolean): Limiter {
   };
 }
 
-/** The `Retry-After` of a wait: whole seconds, at least one. */
+/** The `Retry-After` for a wait: whole seconds, at least one. */
 export const retryAfterSeconds = (waitMs: number): number => Math.max(1, Math.ceil(waitMs / 1000));

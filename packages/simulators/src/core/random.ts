@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 
-/** A stream of seeded randomness: the same seed gives the same values in the same order. */
+/** A stream of seeded random values. The same seed gives the same values in the same order. */
 export interface Random {
-  /** 0 inclusive to 1 exclusive. */
+  /** From 0 up to, but not including, 1. */
   next(): number;
-  /** 0 inclusive to `below` exclusive. */
+  /** An integer from 0 up to, but not including, `below`. */
   integer(below: number): number;
   /** `length` characters of `alphabet`. */
   text(length: number, alphabet: string): string;
   hex(length: number): string;
   /** Shaped like a UUID version 4. */
   uuid(): string;
-  /** Log-normal: half of all values lie below `median`; about two thirds within a factor of e^`sigma` of it. */
+  /** Log-normal: half of the values are below `median`, and about two thirds within a factor of e^`sigma` of it. */
   logNormal(median: number, sigma: number): number;
 }
 
@@ -25,7 +25,7 @@ export function createRandom(seed: string): Random {
   let c = digest.readUInt32LE(8);
   let d = digest.readUInt32LE(12) | 1;
 
-  /** sfc32, from the PractRand suite: fast, and passes its tests. */
+  /** sfc32 from the PractRand suite: fast, and it passes the suite's tests. */
   function next(): number {
     const sum = (a + b + d) | 0;
     d = (d + 1) | 0;
@@ -50,7 +50,7 @@ export function createRandom(seed: string): Random {
     uuid: () =>
       `${text(8, HEX)}-${text(4, HEX)}-4${text(3, HEX)}-${text(1, '89ab')}${text(3, HEX)}-${text(12, HEX)}`,
     logNormal(median, sigma) {
-      // Box-Muller; 1 - next() keeps the logarithm away from zero.
+      // Box-Muller. `1 - next()` avoids the logarithm of zero.
       const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
       return median * Math.exp(sigma * normal);
     },

@@ -7,15 +7,15 @@ import { createLimiter, type Limiter } from './limiter.ts';
 import { createWebhooks, type Webhooks } from './webhooks.ts';
 
 export interface SharedOptions {
-  /** Decides every job's times, ids and pictures, and which requests a fault with a probability meets. */
+  /** Determines every job's times, ids and pictures, and the requests that a fault with a probability affects. */
   readonly seed?: string;
-  /** How long things take, as part of what they take upstream: 0.01 makes a minute 0.6 s. */
+  /** Factor on all durations: 0.01 turns a minute into 0.6 s. */
   readonly scale?: number;
   /** False switches every rate limit off. */
   readonly limits?: boolean;
 }
 
-/** What all upstreams share. */
+/** The state that all upstreams share. */
 export interface SharedState {
   readonly seed: string;
   readonly clock: Clock;

@@ -1,20 +1,20 @@
 import type { Clock } from './clock.ts';
 import type { Schedule } from './jobs/schedule.ts';
 
-/** An announcement to a client's address. */
+/** A webhook to a client's address. */
 export interface Delivery {
   readonly upstream: string;
   readonly url: string;
   readonly body: string;
-  /** The headers of an attempt made at `at` (milliseconds UTC): signatures carry the time. */
+  /** The headers of an attempt at the time `at` (milliseconds UTC), because signatures include the time. */
   headers(at: number): Readonly<Record<string, string>>;
-  /** Pauses before the second attempt, the third, …, in the upstream's milliseconds. */
+  /** Pauses before the second, third, … attempt, in the upstream's milliseconds. */
   readonly retryMs: readonly number[];
-  /** How long the receiver may take, in the client's milliseconds. */
+  /** Time limit for the receiver, in the client's milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** What an attempt came to. */
+/** The outcome of an attempt. */
 export interface DeliveryRecord {
   readonly upstream: string;
   readonly url: string;
@@ -22,11 +22,11 @@ export interface DeliveryRecord {
   readonly attempt: number;
   /** Milliseconds UTC. */
   readonly at: number;
-  /** The receiver's status, or why there was none. */
+  /** The receiver's status, or the reason why there was none. */
   readonly outcome: number | string;
 }
 
-/** Sends announcements, again until the receiver answers 2xx or the attempts are spent. */
+/** Sends webhooks, and repeats them until the receiver answers 2xx or the attempts are used up. */
 export interface Webhooks {
   send(delivery: Delivery): void;
   /** Attempts so far, oldest first. */

@@ -37,7 +37,7 @@ export const ERRORS = {
   ),
 } as const;
 
-/** The errors of an account with unpaid bills; the three under 429 must not be retried. */
+/** The errors of an account with unpaid bills. The three with status 429 must not be retried. */
 export const BILLING_ERRORS: Readonly<Record<string, () => Answer>> = {
   Arrearage: dashscopeErrorOf(
     400,

@@ -1,12 +1,12 @@
 /** Beijing has no summer time. */
 const AHEAD_MS = 8 * 3_600_000;
 
-/** `2025-09-25 11:07:28.590`: local time in Beijing, without saying so. */
+/** `2025-09-25 11:07:28.590`: local time in Beijing, without an offset. */
 export function beijingTime(ms: number): string {
   return new Date(ms + AHEAD_MS).toISOString().replace('T', ' ').slice(0, 23);
 }
 
-/** Milliseconds UTC of `YYYYMMDDhhmmss` in Beijing; undefined where it is no time. */
+/** Milliseconds UTC of `YYYYMMDDhhmmss` in Beijing; undefined if it is not a time. */
 export function fromCompact(text: string): number | undefined {
   const match = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})$/.exec(text);
   if (!match) return undefined;

@@ -8,14 +8,14 @@ import { routes } from './routes.ts';
 import { SETTINGS, type WanSettings } from './settings.ts';
 import { failureOf, type WanTask } from './tasks.ts';
 
-/** "Object Storage Service, Error responses": XML, whatever was asked for. */
+/** "Object Storage Service, Error responses": XML, whatever was requested. */
 const ossError = (status: number, code: string, message: string): Answer => ({
   status,
   body: `<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n  <Code>${code}</Code>\n  <Message>${message}</Message>\n</Error>\n`,
   headers: { 'content-type': 'application/xml' },
 });
 
-/** Where the videos lie: signed links of OSS ("Add signatures to URLs"), which take no other credentials beside. */
+/** The storage of the videos: signed links of OSS ("Add signatures to URLs"), which accept no other credentials. */
 const OSS: StorageStyle = {
   query: (signature, expires) => ({
     Expires: String(expires),

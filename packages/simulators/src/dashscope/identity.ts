@@ -1,11 +1,11 @@
 /**
- * Whose key it is. An account of the simulator is one API key, and its name says the rest: `shop`, `shop/second` (another key of the
+ * The owner of a key. An account of the simulator is one API key, and its name tells the owner: `shop`, `shop/second` (another key of the
  * same Alibaba account) and `shop@ap-southeast-1` (a key made in another region than this service's).
  */
 export interface Identity {
-  /** The Alibaba account: owns the tasks and the query allowance of all its keys. */
+  /** The Alibaba account. It owns the tasks and the query limit of all its keys. */
   readonly owner: string;
-  /** Undefined where the key is of whatever region it is used in. */
+  /** The key's region; undefined if the key works in every region. */
   readonly region: string | undefined;
 }
 

@@ -5,13 +5,13 @@ import { fromCompact } from './beijingTime.ts';
 import { MODELS } from './models.ts';
 import { isForgotten, statusOf, type WanContext, type WanJob } from './tasks.ts';
 
-/** "Asynchronous task management API": start and end at most 24 hours apart, ten to a page by default. */
+/** "Asynchronous task management API": start and end at most 24 hours apart, ten tasks on a page by default. */
 const DAY_MS = 24 * 3_600_000;
 const PAGE_SIZE = 10;
 
 export type ListQuery = Readonly<Record<string, string | undefined>>;
 
-/** A page of the tasks of an account, latest first: statuses, without results and prompts. */
+/** A page of an account's tasks, latest first. It has statuses but no results and no prompts. */
 export function listBody(query: ListQuery, owner: string, context: WanContext): unknown {
   const { from, to } = windowOf(query, context);
   const pageNo = wholeOf(query, 'page_no', 1);
@@ -61,7 +61,7 @@ function itemOf(job: WanJob, context: WanContext): unknown {
   };
 }
 
-/** Unlike others: a number that stays the same for a name. */
+/** A unique number that stays the same for a name. */
 const numberOf = (name: string): string =>
   String(createHash('sha256').update(name).digest().readUIntBE(0, 6)).padStart(16, '1');
 

@@ -2,34 +2,33 @@ import type { Pace } from '../core/jobs/job.ts';
 import { LONG, USUAL, WAN_3_SIZES } from './assumptions.ts';
 import type { Tier } from './tier.ts';
 
-/** How a model wants to be asked, and what it answers with. */
+/** What a model accepts and what it answers with. */
 export type Generation = 'legacy' | 'wan2.7' | 'wan3';
 export type Mode = 't2v' | 'i2v' | 'kf2v' | 'r2v' | 'all';
 export type Path = 'video-generation' | 'image2video';
-/** The usage block of a finished task, by what it is named after in the documents. */
+/** The form of a finished task's usage block, named as in the documentation. */
 export type UsageStyle = 'video_ratio' | 'video_sr' | 'size' | 'tier';
 
 export interface WanModel {
   readonly generation: Generation;
   readonly mode: Mode;
   readonly path: Path;
-  /** Regions that have it; undefined where all do. */
+  /** The regions that have the model; undefined if all have it. */
   readonly regions?: readonly string[];
   readonly tiers: readonly Tier[];
-  /** Of a request that names none. */
   readonly defaultTier: Tier;
-  /** USD a second of the result, where the documents tell it. */
+  /** USD a second of the result, if documented. */
   readonly usdPerSecond?: Readonly<Record<Tier, number>>;
-  /** Seconds, each of them or from the first to the second. */
+  /** The allowed seconds: a list of values, or a range from the first to the second. */
   readonly seconds: { readonly oneOf: readonly number[] } | { readonly from: number; readonly to: number };
   readonly usage: UsageStyle;
-  /** Tells the rewritten prompt ("absent on 2.6" and later). */
+  /** Reports the rewritten prompt ("absent on 2.6" and later). */
   readonly tellsActualPrompt: boolean;
   readonly sound: 'none' | 'always' | 'chosen';
   readonly pace: Pace;
 }
 
-/** "Wan text-to-video API reference (2.1-2.6)", `size`: width*height by tier. Those of 480P are three. */
+/** "Wan text-to-video API reference (2.1-2.6)", `size`: width*height by tier. 480P has three sizes. */
 export const SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
   '480P': { '16:9': '832*480', '9:16': '480*832', '1:1': '624*624' },
   '720P': {
@@ -48,7 +47,7 @@ export const SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** By `ratio`: the sizes of the older models, and those that only Wan 3 can be asked for, whose pixels no document tells. */
+/** Sizes by `ratio`: those of the older models, and those that only Wan 3 accepts, whose pixels are not documented. */
 export const TIER_SIZES: typeof SIZES = {
   '480P': { ...SIZES['480P'], ...WAN_3_SIZES['480P'] },
   '720P': { ...SIZES['720P'], ...WAN_3_SIZES['720P'] },
@@ -78,10 +77,10 @@ function legacy(
   return {
     generation: 'legacy',
     mode,
-    // "Wan first-and-last-frame API reference": the one mode with a path of its own.
+    // "Wan first-and-last-frame API reference": the only mode with a path of its own.
     path: mode === 'kf2v' ? 'image2video' : 'video-generation',
     tiers,
-    // Each reference's `resolution` or `size`: 1080P where the model has it, but for the first-and-last-frame models.
+    // `resolution` or `size` of each reference: 1080P if the model has it, except for the first-and-last-frame models.
     defaultTier: mode !== 'kf2v' && tiers.includes('1080P') ? '1080P' : '720P',
     seconds,
     usage,
@@ -127,7 +126,7 @@ function wan21(name: string, model: WanModel): Record<string, WanModel> {
   };
 }
 
-/** Every video model that is simulated, by name. Sources: the API references of Wan 2.1-2.6, 2.7 and 3.0. */
+/** All simulated video models, by name. Sources: the API references of Wan 2.1-2.6, 2.7 and 3.0. */
 export const MODELS: Readonly<Record<string, WanModel>> = {
   ...wan21('t2v-turbo', legacy('t2v', 'video_ratio', ['480P', '720P'], FIVE)),
   ...wan21('t2v-plus', legacy('t2v', 'video_ratio', ['720P'], FIVE)),

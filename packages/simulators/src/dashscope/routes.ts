@@ -12,7 +12,7 @@ import { isForgotten, taskBody, unknownBody, type WanContext, type WanJob } from
 
 type OfTask = { Params: { id: string } };
 
-/** Registers the paths of "Asynchronous task management API", and the two on which videos are asked for. */
+/** Registers the paths of "Asynchronous task management API", and the two paths for submissions. */
 export function routes(app: FastifyInstance, context: WanContext): void {
   const { jobs, notes } = context;
 
@@ -49,7 +49,7 @@ export function routes(app: FastifyInstance, context: WanContext): void {
   );
 }
 
-/** Any key of the account that made a task may ask about it, for as long as it is kept. */
+/** Any key of the account that made a task may query it, for as long as it is kept. */
 function taskOf(id: string, account: Account, context: WanContext): WanJob | undefined {
   const job = context.jobs.find(id);
   const own = job?.account === identityOf(account.name).owner;

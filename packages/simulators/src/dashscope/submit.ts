@@ -19,13 +19,13 @@ const STATES: Readonly<Partial<Record<Account['state'], (context: WanContext) =>
   overdue: ({ settings }) => (BILLING_ERRORS[settings.billingError] ?? ERRORS.freeTier)(),
 };
 
-/** Takes a task, or throws the refusal. */
+/** Creates a task or throws the refusal. */
 export function submit(path: Path, request: FastifyRequest, account: Account, context: WanContext): unknown {
   if (request.headers['x-dashscope-async'] !== 'enable') throw new Refusal(ERRORS.synchronous());
   const body = fieldsOf(request.body, 'body');
   const name = typeof body.model === 'string' ? body.model : '';
   const model = modelOf(name, path, context);
-  // "Rate limits": of an Alibaba account and a model.
+  // "Rate limits" are per Alibaba account and model.
   const { owner } = identityOf(account.name);
   limitRate(context, `submit ${owner} ${name}`, context.settings.submitsPerSecond);
   const state = STATES[account.state];
@@ -52,7 +52,7 @@ function modelOf(name: string, path: Path, { settings }: WanContext): WanModel {
   return model;
 }
 
-/** "Upload local files to get temporary URLs": whoever sends an `oss://` address must say that it is to be resolved. */
+/** "Upload local files to get temporary URLs": a request with an `oss://` URL needs a header that asks to resolve it. */
 const resolves = ({ headers }: FastifyRequest, input: Fields): boolean =>
   headers['x-dashscope-ossresourceresolve'] === 'enable' || !JSON.stringify(input).includes('"oss://');
 
@@ -81,11 +81,11 @@ function jobOf(
     prompt,
     video: asked ? videoOf(asked) : { width: 16, height: 16, seconds: 1, audio: false },
     details: { asked, invalid, key: account.name, requestId },
-    // A wrong request is found as soon as a worker takes it.
+    // A wrong request fails as soon as a worker takes it.
     pace: asked ? model.pace : { queueMs: 0, runMs: 0, sigma: 0 },
     newId: (random) => random.uuid(),
     seed: asked?.seed,
-    // "Tasks processed at the same time": those beyond wait as PENDING.
+    // "Tasks processed at the same time": further tasks wait as PENDING.
     ...(context.shared.limiter.enabled
       ? { pool: { name: `${owner} ${name}`, places: context.settings.concurrency } }
       : {}),

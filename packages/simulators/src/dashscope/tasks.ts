@@ -6,14 +6,14 @@ import { MODELS, type UsageStyle } from './models.ts';
 import type { WanSettings } from './settings.ts';
 import type { WanRequest } from './validate.ts';
 
-/** What only DashScope knows of a task. */
+/** What only DashScope knows about a task. */
 export interface WanTask {
   readonly asked: WanRequest | undefined;
-  /** What is wrong with the request: such a task is accepted, and fails as soon as somebody looks at it. */
+  /** The problem of the request. Such a task is accepted and fails as soon as a worker takes it. */
   readonly invalid: string | undefined;
   /** The name of the key that made it. */
   readonly key: string;
-  /** Of the submission. */
+  /** The request id of the submission. */
   readonly requestId: string;
 }
 
@@ -34,7 +34,7 @@ const STATUSES: Readonly<Record<Job['state'], TaskStatus>> = {
   expired: 'FAILED',
 };
 
-/** "Error messages", by what went wrong. */
+/** "Error messages", by the kind of failure. */
 const FAILURES = {
   moderation: ['DataInspectionFailed', 'Output data may contain inappropriate content.'],
   internal: [
@@ -54,13 +54,13 @@ export const isForgotten = (job: WanJob, context: WanContext): boolean => {
   return clock.now() > job.createdAt + clock.scaled(LIFETIME_MS);
 };
 
-/** Code and message of a task that failed. */
+/** The code and message of a failed task. */
 export function failureOf(job: WanJob): readonly [code: string, message: string] | undefined {
   if (job.details.invalid !== undefined) return ['InvalidParameter', job.details.invalid];
   return job.failure && FAILURES[job.failure];
 }
 
-/** The answer to a question about a task. Failed and unknown ones are answered with 200 as well. */
+/** The answer to a query of a task. The status is 200 for failed and unknown tasks too. */
 export function taskBody(job: WanJob, context: WanContext): unknown {
   const status = statusOf(job);
   const time = (ms: number | undefined) =>
@@ -82,7 +82,7 @@ export function taskBody(job: WanJob, context: WanContext): unknown {
   };
 }
 
-/** Also for a task of another account: whoever asks learns nothing. */
+/** Also the answer for a task of another account, so that the caller learns nothing. */
 export const unknownBody = (id: string): unknown => ({
   request_id: randomUUID(),
   output: { task_id: id, task_status: 'UNKNOWN' satisfies TaskStatus },

@@ -1,14 +1,14 @@
 import { RATIOS, SIZES, TIER_SIZES, type WanModel } from './models.ts';
 import type { Tier } from './tier.ts';
 
-/** What a request asks for, as far as it concerns the result. */
+/** What a request asks for, as far as it determines the result. */
 export interface WanRequest {
   readonly prompt: string;
   readonly width: number;
   readonly height: number;
   readonly seconds: number;
   readonly tier: Tier;
-  /** `16:9`; of the first frame where there is one, which the simulator takes for 16:9. */
+  /** For example `16:9`. The ratio of a first frame, which the simulator takes for 16:9. */
   readonly ratio: string;
   readonly audio: boolean;
   readonly promptExtend: boolean;
@@ -16,10 +16,10 @@ export interface WanRequest {
 }
 
 type Fields = Readonly<Record<string, unknown>>;
-/** Throws a sentence in DashScope's way where something is wrong. */
+/** Throws an error with DashScope's message if something is wrong. */
 type Check = (fields: Fields, model: WanModel) => void;
 
-/** Says in DashScope's words what is wrong with a request. */
+/** An error with DashScope's message about a request. */
 export class InvalidRequest extends Error {}
 
 /** Checks a request as the API reference of its model's generation documents it. Throws `InvalidRequest`. */
@@ -99,7 +99,7 @@ const INPUTS: Readonly<Record<WanModel['generation'], Check>> = {
 
 const FRAMES: ReadonlySet<string> = new Set(['first_frame', 'last_frame']);
 
-/** How many of each kind "Wan2.7 image-to-video" and "reference-to-video" take. */
+/** How many items of each kind "Wan2.7 image-to-video" and "reference-to-video" take. */
 const MEDIA_2_7: Readonly<Partial<Record<WanModel['mode'], Readonly<Record<string, number>>>>> = {
   i2v: { first_frame: 1, last_frame: 1, driving_audio: 1, first_clip: 1 },
   r2v: { first_frame: 1, reference_image: 5, reference_video: 5 },
@@ -144,7 +144,7 @@ function imageAt(input: Fields, name: string, need: 'required' | 'optional'): vo
   checkUrl(input[name], `input.${name}`, true);
 }
 
-/** "Wan reference-to-video (2.6)": public addresses only, five at most. */
+/** "Wan reference-to-video (2.6)": only public URLs, five at most. */
 function referenceUrls(urls: unknown): void {
   if (!Array.isArray(urls) || urls.length === 0) fail('Field required: input.reference_urls');
   if (urls.length > 5) fail('input.reference_urls: at most 5');
@@ -160,7 +160,7 @@ function checkUrl(url: unknown, name: string, base64: boolean): void {
 
 function secondsOf({ seconds, generation }: WanModel, { duration }: Fields): number {
   if (duration === undefined) return 5;
-  // Wan 3: -1 lets the model choose.
+  // Wan 3: with -1 the model chooses.
   if (duration === -1 && generation === 'wan3') return 5;
   const fits =
     typeof duration === 'number' &&
@@ -197,7 +197,7 @@ function tieredShape({ tiers, defaultTier, mode, generation }: WanModel, paramet
     fail('Unexpected parameter: parameters.ratio');
   }
   const asked = parameters.ratio ?? '16:9';
-  // An adaptive video takes its shape from its inputs, which the simulator does not look into.
+  // An adaptive video takes its ratio from its inputs, which the simulator does not inspect.
   const ratio = asked === 'adaptive' && generation === 'wan3' ? '16:9' : asked;
   const known = generation === 'legacy' ? ['16:9'] : RATIOS[generation];
   if (typeof ratio !== 'string' || !known.includes(ratio)) {

@@ -29,7 +29,7 @@ const MODELS: Readonly<Record<string, number>> = {
 const SECONDS = ['4s', '6s', '8s'];
 const RESOLUTIONS: Readonly<Record<string, number>> = { '720p': 720, '1080p': 1080, '4k': 2160 };
 const RATIOS = ['16:9', '9:16'];
-/** fal, "Concurrency limits": "new accounts start at 2 concurrent requests"; those beyond wait in the queue. */
+/** fal, "Concurrency limits": "new accounts start at 2 concurrent requests". Further ones wait in the queue. */
 const PLACES = 2;
 
 /** fal, "Model errors": a list of typed errors. */
@@ -43,7 +43,7 @@ const modelError = (
   headers: { 'x-fal-retryable': 'false' },
   body: { detail: [{ loc, msg, type, url: `https://docs.fal.ai/errors#${type}` }] },
 });
-/** fal, "Request error types": words, and a type where fal's own machinery failed. */
+/** fal, "Request error types": a message, and a type if fal's own system failed. */
 const requestError = (status: number, detail: string, type?: string): Answer => ({
   status,
   headers: type === undefined ? {} : { 'x-fal-error-type': type },
@@ -57,7 +57,7 @@ const requestError = (status: number, detail: string, type?: string): Answer => 
 export const fal: Upstream = defineUpstream<Settings, Details>({
   name: 'fal',
   title: 'fal',
-  // The host of the links in an answer: the service's own, whatever address it was reached at.
+  // Links in answers have the service's own host, whatever address it was reached at.
   settings: { publicUrl: 'https://queue.fal.run' },
   storage: presigned,
   endings: { filtered: 'moderation', partial: 'moderation', expiry: 'failure' },
@@ -101,7 +101,7 @@ function routes(app: FastifyInstance, context: Context): void {
     return { ...statusOf(context, job), response_url: addressesOf(context, job).response_url };
   });
 
-  // fal, Queue API reference, "Cancel a request": the words of each status.
+  // fal, Queue API reference, "Cancel a request": the message of each status.
   app.put<Wildcard>('/fal-ai/*', operation('cancel'), async (request, reply) => {
     const { job, rest } = named(context, request);
     if (!job || rest !== 'cancel') return give(reply, { status: 404, body: { status: 'NOT_FOUND' } });
@@ -112,7 +112,7 @@ function routes(app: FastifyInstance, context: Context): void {
   });
 }
 
-/** The account's request that a path below its app is about, and what the path asks of it: nothing is its result. */
+/** The account's request that a path below its app names, and the action in the path. No action means the result. */
 function named(
   context: Context,
   request: FastifyRequest<Wildcard>,
@@ -141,7 +141,7 @@ function submit(context: Context, account: Account, model: string, request: Fast
     throw new Refusal(requestError(403, 'User is locked. Reason: Exhausted balance. Top up your balance.'));
   }
   if (MODELS[model] === undefined) throw new Refusal(requestError(404, `Application '${model}' not found`));
-  // The queue takes what it is given; the model checks it when its turn comes (`problem`).
+  // The queue accepts everything. The model checks it when its turn comes (`problem`).
   const {
     prompt,
     duration = '8s',
@@ -159,7 +159,7 @@ function submit(context: Context, account: Account, model: string, request: Fast
   return context.jobs.submit({
     account: account.name,
     model,
-    // Only the marker's words decide how a job ends.
+    // Only markers determine how a job ends.
     prompt: problem || planOf(words).ending === 'refused' ? `${words} [invalid]` : words,
     video: {
       ...sizeOf(
@@ -182,14 +182,14 @@ function statusOf(context: Context, job: Job<Details>): Record<string, unknown> 
   return { status: job.state === 'running' ? 'IN_PROGRESS' : 'COMPLETED', request_id: job.id };
 }
 
-/** "queue_position": how many are before it. */
+/** "queue_position": how many requests are before it. */
 function queued(context: Context, { id, account }: Job<Details>): Record<string, unknown> {
   const waiting = context.jobs.all().filter((job) => job.account === account && job.state === 'queued');
   const position = waiting.findIndex((job) => job.id === id);
   return { status: 'IN_QUEUE', request_id: id, queue_position: Math.max(0, position) };
 }
 
-/** The result carries the status that the model answered with. */
+/** The result has the status that the model answered with. */
 function sendResult(context: Context, job: Job<Details>, reply: FastifyReply): FastifyReply | object {
   switch (job.state) {
     case 'queued':

@@ -5,7 +5,7 @@ import { quotaAnswer } from './errors.ts';
 import type { Service } from './models.ts';
 import type { VeoContext } from './veoJob.ts';
 
-/** Takes one of the account's submits of this minute for a model; refuses with a 429 that says when to come back. */
+/** Takes one of the account's submissions of this minute for a model. Refuses with a 429 that says when to retry. */
 export function takeTurn(
   context: VeoContext,
   account: Account,

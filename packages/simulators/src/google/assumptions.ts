@@ -1,15 +1,15 @@
 /**
- * What Google does not document for Veo, and what the simulator does there. Nothing here was seen on the wire: an adapter should
- * not depend on any of it.
+ * The simulator's behaviour where Google documents nothing for Veo. None of it was seen on the wire. An adapter should not depend
+ * on any of it.
  */
 export const ASSUMPTIONS = {
-  /** Submits a minute and model on the Gemini API; the real figure depends on the usage tier. */
+  /** Submissions a minute and model on the Gemini API. The real limit depends on the usage tier. */
   geminiRequestsPerMinute: 10,
-  /** How long an operation can be asked about: as long as its video is kept. Milliseconds. */
+  /** How long an operation can be polled: as long as its video is kept. Milliseconds. */
   operationKeptMs: 2 * 24 * 3_600_000,
-  /** `expires_in` of an access token, milliseconds of the client's time: it caches the token by its own clock. */
+  /** `expires_in` of an access token, in milliseconds of the client's time, because the client caches it by its own clock. */
   tokenLifeMs: 3_600_000,
-  /** `error.code` of an operation that ran out of time; seen as 14 under "high load". */
+  /** `error.code` of an operation that timed out. Seen as 14 under "high load". */
   expiredCode: 14,
 } as const;
 

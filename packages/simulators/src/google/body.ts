@@ -22,7 +22,7 @@ export function textOf(fields: Fields, name: string): string | undefined {
   return value;
 }
 
-/** A whole number; text with digits is taken too, since the Gemini documents show `"8"`. */
+/** A whole number. Text with digits is accepted too, because the Gemini documentation shows `"8"`. */
 export function numberOf(fields: Fields, name: string): number | undefined {
   const value = fields[name] ?? undefined;
   if (value === undefined) return undefined;

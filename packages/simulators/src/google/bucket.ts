@@ -4,7 +4,7 @@ import { sendBytes } from '../core/http/sendBytes.ts';
 import { refusals } from './errors.ts';
 import { samplesOf, type VeoContext, type VeoJob } from './veoJob.ts';
 
-/** `gs://…/` of one of the job's videos; every bucket is there, and all are the project's. */
+/** The `gs://…/` URL of one of the job's videos. Every bucket exists and belongs to the project. */
 export const objectUri = ({ id, details }: VeoJob, index: number): string =>
   `${details.storageUri}${id}/sample_${index}.mp4`;
 

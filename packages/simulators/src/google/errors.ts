@@ -36,7 +36,7 @@ export function rpcAnswer(status: Status, message: string, details: readonly Det
 const refuse = (status: Status, message: string, details?: readonly Detail[]): Refusal =>
   new Refusal(rpcAnswer(status, message, details));
 
-/** The quota of each service, and where it sends who has used it up ("Rate limits"; "Vertex AI quotas and system limits"). */
+/** The quota of each service, and the page that it refers to when the quota is used up ("Rate limits"; "Vertex AI quotas and system limits"). */
 const QUOTAS: Readonly<
   Record<Service, { readonly quotaMetric: string; readonly description: string; readonly url: string }>
 > = {
@@ -52,7 +52,7 @@ const QUOTAS: Readonly<
   },
 };
 
-/** A 429 says when to come back in its body (`RetryInfo`); a `Retry-After` header is not documented. */
+/** A 429 says in its body when to retry (`RetryInfo`). A `Retry-After` header is not documented. */
 export function quotaAnswer(
   service: Service,
   message: string,
@@ -83,7 +83,7 @@ export function unavailableAnswer(status: number): Answer {
 export const EXCEEDED =
   'You exceeded your current quota, please check your plan and billing details. For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.';
 
-/** Words seen from the services by clients, where a message has no other source. */
+/** Messages. Those without another source were seen by clients of the services. */
 export const refusals = {
   invalid: (message: string) => refuse('INVALID_ARGUMENT', message),
   missingKey: () =>
@@ -140,7 +140,7 @@ export const refusals = {
       `Publisher Model \`${path}\` was not found or your project does not have access to it. Please ensure you are using a valid model version.`,
     ),
   operation: (name: string) => refuse('NOT_FOUND', `Operation ${name} not found.`),
-  /** The Files API tells a missing file and another's apart for nobody. */
+  /** The Files API answers the same for a missing file and for another account's file. */
   file: (id: string) =>
     refuse('PERMISSION_DENIED', `You do not have permission to access the File ${id} or it may not exist.`),
   /** Cloud Storage JSON API, "HTTP status and error codes". */
@@ -155,12 +155,12 @@ export const refusals = {
         },
       },
     }),
-  /** RFC 6749, section 5.2, in the words of Google's token endpoint. */
+  /** RFC 6749, section 5.2, with the messages of Google's token endpoint. */
   grant: (description: string) =>
     new Refusal({ status: 400, body: { error: 'invalid_grant', error_description: description } }),
 } as const;
 
-/** Ends of an operation: `error.code` is google.rpc.Code. */
+/** Errors of an operation. `error.code` is google.rpc.Code. */
 export const OPERATION_ERRORS: Readonly<Record<number, string>> = {
   8: 'The quota of the project is exhausted. Please try again later.',
   13: 'Video generation failed due to an internal server issue. Please try again in a few minutes. If the issue persists, please contact Gemini API support.',
@@ -169,7 +169,7 @@ export const OPERATION_ERRORS: Readonly<Record<number, string>> = {
 
 const FEEDBACK = 'If you think this was an error, send feedback.';
 
-/** Texts of the filters, with support codes of "Responsible AI and usage guidelines for Veo". */
+/** Messages of the filters, with support codes of "Responsible AI and usage guidelines for Veo". */
 export const FILTERS = {
   prompt: `The prompt could not be submitted. This prompt contains words that violate Gemini API's usage guidelines. ${FEEDBACK} Support codes: 29310472`,
   input: `Veo could not generate videos because the input image violates Gemini API's usage guidelines. ${FEEDBACK} Support codes: 15236754`,

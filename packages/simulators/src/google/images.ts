@@ -8,7 +8,7 @@ const LONGEST_IMAGE = 20 * 1024 * 1024;
 const MOST_REFERENCES = 3;
 const REFERENCE_TYPES: readonly unknown[] = ['asset', 'style'];
 
-/** Which pictures an instance brings. Throws for any that cannot be one. */
+/** The images of an instance. Throws if one of them cannot be an image. */
 export function imagesOf(
   service: Service,
   instance: Fields,
@@ -31,7 +31,7 @@ export function imagesOf(
 function checkImage(service: Service, image: unknown, name: string): void {
   if (!isObject(image)) throw refusals.invalid(`\`${name}\` must be an object.`);
   if (service === 'vertex' && typeof image.gcsUri === 'string') return;
-  // The documents' REST samples of the Gemini API show `inlineData`, the SDKs send `bytesBase64Encoded`.
+  // The REST samples in the Gemini API's documentation show `inlineData`. The SDKs send `bytesBase64Encoded`.
   const inline = service === 'gemini' && isObject(image.inlineData) ? image.inlineData : undefined;
   const data = inline ? inline.data : image.bytesBase64Encoded;
   const mimeType = inline ? inline.mimeType : image.mimeType;

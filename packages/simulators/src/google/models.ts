@@ -1,6 +1,6 @@
 import type { Pace } from '../core/jobs/job.ts';
 
-/** Google serves Veo twice; the two services share neither paths nor names nor the shape of a result. */
+/** Google's two services for Veo. They share neither paths nor names nor the form of a result. */
 export type Service = 'gemini' | 'vertex';
 
 export type Resolution = '720p' | '1080p' | '4k';
@@ -50,7 +50,7 @@ const LITE: Omit<VeoModel, 'services'> = {
   pace: FAST,
 };
 
-/** By the names of the services. Veo 2 and 3.0 are gone since 30 June 2026. */
+/** The models, by their names at the services. Veo 2 and 3.0 ended on 30 June 2026. */
 export const MODELS: Readonly<Record<string, VeoModel>> = {
   'veo-3.1-generate-001': { ...STANDARD, services: ['vertex'] },
   'veo-3.1-fast-generate-001': { ...QUICK, services: ['vertex'] },
@@ -60,7 +60,7 @@ export const MODELS: Readonly<Record<string, VeoModel>> = {
   'veo-3.1-lite-generate-preview': { ...LITE, services: ['gemini'] },
 };
 
-/** What the Gemini API once had: asked for, they are "no longer available" and not unknown. */
+/** Former models of the Gemini API. A request for one is answered with "no longer available" and not as unknown. */
 export const GONE: readonly string[] = [
   'veo-2.0-generate-001',
   'veo-3.0-generate-preview',
@@ -69,7 +69,7 @@ export const GONE: readonly string[] = [
   'veo-3.0-fast-generate-001',
 ];
 
-/** Pixels of 16:9; 9:16 is the same on its side. */
+/** Pixels of 16:9. 9:16 is the same with the sides exchanged. */
 export const PIXELS: Readonly<Record<Resolution, { width: number; height: number }>> = {
   '720p': { width: 1280, height: 720 },
   '1080p': { width: 1920, height: 1080 },
@@ -83,7 +83,7 @@ export const EXTENSION = { seconds: 7, longestInput: 141 } as const;
 export const DURATIONS: readonly number[] = [4, 6, 8];
 export const FULL_DURATION = 8;
 /**
- * What a request for an extension must say. Gemini API: "must be 8 when using extension". Vertex AI: "supported durations are
+ * The seconds that a request for an extension must give. Gemini API: "must be 8 when using extension". Vertex AI: "supported durations are
  * [7] for feature video_extension", as seen by several clients.
  */
 export const EXTENSION_DURATION: Readonly<Record<Service, number>> = { gemini: 8, vertex: 7 };

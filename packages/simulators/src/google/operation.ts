@@ -2,7 +2,7 @@ import { ASSUMPTIONS } from './assumptions.ts';
 import { FILTERS, OPERATION_ERRORS } from './errors.ts';
 import { operationName, samplesOf, type VeoJob } from './veoJob.ts';
 
-/** google.longrunning.Operation: there is no progress, and a queued job looks like a running one. */
+/** google.longrunning.Operation. It has no progress, and a queued job looks like a running one. */
 export function operationView(
   job: VeoJob,
   options: { readonly failureCode: number; readonly response: Record<string, unknown> },

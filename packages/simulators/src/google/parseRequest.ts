@@ -15,7 +15,7 @@ import {
 /** A checked request. */
 export interface VeoRequest {
   readonly prompt: string;
-  /** Of the whole video; a bill counts what this request adds. */
+  /** Seconds of the whole video. A bill counts only the seconds that this request adds. */
   readonly seconds: number;
   readonly billedSeconds: number;
   readonly resolution: Resolution;
@@ -42,8 +42,8 @@ const LARGEST_SEED = 2 ** 32 - 1;
 type Feature = 'text_to_video' | 'image_to_video' | 'reference_to_video' | 'video_extension';
 
 /**
- * Checks what the documents say of a request ("Veo API parameters and specifications" of the Gemini API, "Veo on Vertex AI video
- * generation API"). `source` are the seconds of the video to extend. Members that neither service knows are passed over, as the
+ * Checks a request against the documentation ("Veo API parameters and specifications" of the Gemini API, "Veo on Vertex AI video
+ * generation API"). `source` are the seconds of the video to extend. Members that neither service knows are ignored, as the
  * services do.
  */
 export function parseRequest(
@@ -113,7 +113,7 @@ function refuseForeign(parameters: Fields): void {
   }
 }
 
-/** Gemini API: text-to-video and extension "allow_all" (in the EU "allow_adult"), with images "allow_adult" alone. */
+/** Gemini API: text-to-video and extension "allow_all" (in the EU "allow_adult"), with images only "allow_adult". */
 function checkPersons(service: Service, feature: Feature, parameters: Fields): void {
   const value = textOf(parameters, 'personGeneration');
   if (value === undefined) return;
@@ -140,7 +140,7 @@ function durationOf(service: Service, feature: Feature, resolution: Resolution, 
   );
 }
 
-/** On Vertex AI a picture may go without words. */
+/** On Vertex AI an image needs no prompt. */
 function promptOf(service: Service, feature: Feature, instance: Fields): string {
   const prompt = textOf(instance, 'prompt') ?? '';
   if (prompt === '' && !(service === 'vertex' && feature === 'image_to_video')) {

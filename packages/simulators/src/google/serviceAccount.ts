@@ -18,14 +18,14 @@ import type { VeoContext } from './veoJob.ts';
 /** The project that all service accounts belong to. */
 export const PROJECT = 'onetake-simulators';
 
-/** Made when first needed, anew in every process: nothing that looks like a key is ever written into the repository. */
+/** Generated at first use in every process, so that the repository contains nothing that looks like a key. */
 let keys: { publicKey: KeyObject; privateKey: KeyObject } | undefined;
 const pair = () => (keys ??= generateKeyPairSync('rsa', { modulusLength: 2048 }));
 const tokenSecret = randomBytes(32);
 
 export const emailOf = (account: string): string => `${account}@${PROJECT}.iam.gserviceaccount.com`;
 
-/** A service account key as Google's console gives it out, with the simulator's token endpoint in it. */
+/** A service account key in the form of Google's console, with the simulator's token endpoint. */
 export function serviceAccountKey(origin: string, email: string): Record<string, string> {
   return {
     type: 'service_account',
@@ -43,7 +43,7 @@ export function serviceAccountKey(origin: string, email: string): Record<string,
 const keyFileOf = (origin: string): string =>
   join(tmpdir(), `onetake-simulators-${process.pid}-${new URL(origin).port}.json`);
 
-/** Writes the key where `GOOGLE_APPLICATION_CREDENTIALS` can name it. */
+/** Writes the key to a file that `GOOGLE_APPLICATION_CREDENTIALS` can name. */
 export function writeKeyFile(origin: string, email: string): string {
   const path = keyFileOf(origin);
   writeFileSync(path, JSON.stringify(serviceAccountKey(origin, email)), { mode: 0o600 });
@@ -52,7 +52,7 @@ export function writeKeyFile(origin: string, email: string): string {
 
 export const removeKeyFile = (origin: string): void => rmSync(keyFileOf(origin), { force: true });
 
-/** The account that a signed assertion speaks for (RFC 7523); undefined where the signature is not ours. */
+/** The account of a signed assertion (RFC 7523); undefined if the signature was not made with this key. */
 function verifyAssertion(assertion: string): { email: string; expiresAtMs: number } | undefined {
   const [head = '', payload = '', signature = ''] = assertion.split('.');
   const genuine = createVerify('RSA-SHA256')
@@ -67,7 +67,7 @@ function verifyAssertion(assertion: string): { email: string; expiresAtMs: numbe
 const mac = (payload: string): string =>
   createHmac('sha256', tokenSecret).update(payload).digest('base64url');
 
-/** An access token: opaque to clients, and it holds all that the simulator must know of it. */
+/** An access token. Clients cannot read it, and it contains all that the simulator must know about it. */
 function issueToken(email: string, expiresAtMs: number): string {
   const payload = Buffer.from(JSON.stringify({ email, expiresAtMs })).toString('base64url');
   return `ya29.${payload}.${mac(payload)}`;

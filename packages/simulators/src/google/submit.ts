@@ -17,11 +17,11 @@ interface Submission {
   /** Seconds of the video to extend. */
   readonly source: number | undefined;
   newId(random: Random): string;
-  /** The resource whose operation it will be. */
+  /** The resource that the operation will belong to. */
   readonly parent: string;
 }
 
-/** `predictLongRunning`: makes the job. */
+/** `predictLongRunning`: creates the job. */
 export function submit(context: VeoContext, submission: Submission): VeoJob {
   const { model, modelName, body } = submission;
   const { request, complaint } = checked(context, submission);
@@ -64,7 +64,7 @@ const ANYTHING: VeoRequest = {
   storageUri: undefined,
 };
 
-/** Where checks come late, a wrong request becomes a job that will fail. */
+/** If checks are late, a wrong request becomes a job that will fail. */
 function checked(
   context: VeoContext,
   { service, model, body, source }: Submission,

@@ -2,25 +2,25 @@ import type { Job } from '../core/jobs/job.ts';
 import type { Bill } from '../core/ledger.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
 
-/** Switches of both services. */
+/** Settings of both services. */
 export type GoogleSettings = {
   /** `error.code` of operations that fail by themselves: 8, 13 or 14. */
   readonly failureCode: number;
-  /** Parameters are checked after the submit was answered: the operation ends with code 3. Seen on Vertex AI. */
+  /** Parameters are checked after the submission was answered, and the operation ends with code 3. Seen on Vertex AI. */
   readonly lateChecks: boolean;
 };
 
-/** What Google knows of a job beside what every upstream knows. */
+/** What Google knows about a job, besides what every upstream knows. */
 export interface VeoDetails {
-  /** The resource whose operation it is: a model. */
+  /** The resource that the operation belongs to: a model. */
   readonly parent: string;
-  /** Videos asked for. */
+  /** The number of requested videos. */
   readonly samples: number;
-  /** Vertex AI: `gs://bucket/folder/`, where results are put. */
+  /** Vertex AI: the folder for results, `gs://bucket/folder/`. */
   readonly storageUri: string | undefined;
   readonly billedSeconds: number;
   readonly usdPerSecond: number;
-  /** What a late check found wrong. */
+  /** The problem that a late check found. */
   readonly complaint: string | undefined;
 }
 
@@ -31,13 +31,13 @@ export type VeoContext = UpstreamContext<GoogleSettings, VeoDetails>;
 /** The operation's full name. */
 export const operationName = ({ id, details }: VeoJob): string => `${details.parent}/operations/${id}`;
 
-/** How many videos the filters left. */
+/** How many videos passed the filters. */
 export function samplesOf(job: VeoJob): number {
   const { samples } = job.details;
   switch (job.plan.ending) {
     case 'filtered':
       return 0;
-    // Of a single one, one is left all the same: the filters tell of another that they took.
+    // At least one video is left. The filters then report another one that they removed.
     case 'partial':
       return Math.max(1, samples - 1);
     default:

@@ -29,7 +29,7 @@ interface ByModel {
   Params: { project: string; location: string; model: string };
 }
 
-/** `v1` is documented, `v1beta1` is where the SDKs go. */
+/** `v1` is documented. The SDKs use `v1beta1`. */
 const MODEL_PATH =
   '/:version(^v1|v1beta1$)/projects/:project/locations/:location/publishers/google/models/:model(^[^:/]+)';
 
@@ -116,7 +116,7 @@ function routes(app: FastifyInstance, context: VeoContext): void {
   );
 }
 
-/** With `storageUri` the videos lie in the bucket; without it they come inside the answer, tens of megabytes of base64. */
+/** With `storageUri` the videos are in the bucket. Without it they come inside the answer, as tens of megabytes of base64. */
 async function responseOf(context: VeoContext, job: VeoJob): Promise<Record<string, unknown>> {
   if (job.state !== 'succeeded') return {};
   const videos: Record<string, unknown>[] = [];
@@ -135,7 +135,7 @@ async function responseOf(context: VeoContext, job: VeoJob): Promise<Record<stri
   };
 }
 
-/** Seconds of the video to extend: an object of ours, or bytes that end with the label of their job. */
+/** Seconds of the video to extend: an object of this simulator, or bytes that end with the label of their job. */
 function sourceOf(context: VeoContext, account: Account, video: unknown): number | undefined {
   if (video === undefined || video === null) return undefined;
   const { gcsUri, bytesBase64Encoded: data, mimeType } = isObject(video) ? video : {};

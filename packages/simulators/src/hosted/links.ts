@@ -26,7 +26,7 @@ export const presigned: StorageStyle = {
   },
 };
 
-/** A link to the video of a job that is over, good for `keptMs` of the upstream's time from its end on. */
+/** A link to the video of a job that is over. It works for `keptMs` of the upstream's time after the end of the job. */
 export function linkTo<S extends Settings, D>(
   context: UpstreamContext<S, D>,
   job: Job<D>,

@@ -119,7 +119,7 @@ function submit(context: Context, account: Account, request: FastifyRequest): Jo
   });
 }
 
-/** Why a task failed, by the platform's error codes. */
+/** The error of a failed task, with the platform's error codes. */
 const FAILURES = {
   moderation: { code: '1027', message: 'generated video contains sensitive content' },
   internal: { code: '1000', message: 'internal error' },
@@ -159,7 +159,7 @@ const LONGEST_PROMPT = 7000;
 /** "Up to nine reference images." */
 const MOST_IMAGES = 9;
 
-/** `content`: exactly one text that is not empty, and images by their role (MiniMax, "Video generation v2"). */
+/** `content`: exactly one non-empty text, and images with roles (MiniMax, "Video generation v2"). */
 function readContent(content: unknown): Content {
   const items: Record<string, unknown>[] = Array.isArray(content) ? content : [];
   const [text, second] = items.filter(({ type }) => type === 'text').map((item) => item.text);

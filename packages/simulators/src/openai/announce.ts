@@ -4,8 +4,8 @@ import type { OpenAiContext } from './context.ts';
 import type { VideoJob } from './video.ts';
 
 /**
- * The project's webhook (OpenAI, "Webhooks" and "Video generation with Sora"): `video.completed` and `video.failed`, signed as
- * Standard Webhooks has it; `webhook-id` stays the same over all attempts.
+ * The project's webhook (OpenAI, "Webhooks" and "Video generation with Sora"): `video.completed` and `video.failed`, signed by
+ * the Standard Webhooks scheme. `webhook-id` stays the same over all attempts.
  */
 export function announce(context: OpenAiContext, job: VideoJob, at: number): void {
   const { webhookUrl, webhookSecret } = context.settings;

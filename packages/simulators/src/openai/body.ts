@@ -6,12 +6,12 @@ export interface Upload {
   readonly contentType: string;
 }
 
-/** A request body, whichever way it came: values, nested objects and files by field name. */
+/** A request body of either form: values, nested objects and files by field name. */
 export type Body = Readonly<Record<string, unknown>>;
 
 /**
- * Reads JSON or multipart. In multipart, nested objects travel as `input_reference[image_url]` (seen from the openai SDK), and
- * everything that is not a file is text.
+ * Reads JSON or multipart. In multipart, nested objects have names like `input_reference[image_url]` (seen from the openai SDK),
+ * and everything that is not a file is text.
  */
 export async function readBody(request: FastifyRequest): Promise<Body> {
   if (!request.isMultipart()) return isObject(request.body) ? request.body : {};

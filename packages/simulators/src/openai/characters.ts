@@ -18,7 +18,7 @@ const MOST_CHARACTERS = 2;
 
 type Owned = Character & { readonly account: string };
 
-/** Characters live as long as the upstream that they were made at. */
+/** Characters live as long as the upstream that made them. */
 const byContext = new WeakMap<OpenAiContext, Map<string, Owned>>();
 
 function charactersOf(context: OpenAiContext): Map<string, Owned> {

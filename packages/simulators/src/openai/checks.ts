@@ -22,7 +22,7 @@ export function textOf(body: Body, name: string, fallback: string): string {
   return value;
 }
 
-/** One of the allowed words; `fallback` where the field is absent, or required without one. */
+/** One of the allowed words. `fallback` is used if the field is absent. Without a fallback the field is required. */
 export function choiceOf(body: Body, name: string, allowed: readonly string[], fallback?: string): string {
   const value = body[name] ?? fallback;
   if (value === undefined) throw refusals.missing(name);
@@ -31,7 +31,7 @@ export function choiceOf(body: Body, name: string, allowed: readonly string[], f
   return value;
 }
 
-/** The reference must be a picture of exactly the size asked for; one behind a URL is not fetched. */
+/** The reference must be an image of exactly the requested size. An image behind a URL is not fetched. */
 export function checkReference(body: Body, size: { width: number; height: number }): void {
   const reference = body.input_reference;
   if (reference === undefined) return;

@@ -15,7 +15,7 @@ const VARIANTS = {
 
 type Variant = keyof typeof VARIANTS;
 
-/** `GET /videos/{id}/content`: the bytes, or a redirect to where they lie. */
+/** `GET /videos/{id}/content`: the bytes, or a redirect to them. */
 export async function sendContent(
   context: OpenAiContext,
   job: VideoJob,

@@ -5,43 +5,43 @@ import type { Random } from '../core/random.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
 import type { VideoDetails, VideoJob } from './video.ts';
 
-/** Switches of the services that speak this protocol. */
+/** Settings of the services that speak this protocol. */
 export type OpenAiSettings = {
-  /** Usage tier, 1 to 5: decides the rate limits. */
+  /** Usage tier, 1 to 5. It determines the rate limits. */
   readonly tier: number;
-  /** The models are gone, as they are since 24 September 2026. */
+  /** The models are no longer served, as since 24 September 2026. */
   readonly retired: boolean;
-  /** Content answers 302 to storage in place of the bytes: the guide's `curl -L` says that it may. */
+  /** Content is answered with a 302 to storage instead of the bytes. The guide's `curl -L` says that it may. */
   readonly redirectContent: boolean;
   /** Resources leave out what is null, as the guide's examples do. */
   readonly sparse: boolean;
-  /** Where the project's webhook points; none where empty. */
+  /** The URL of the project's webhook. Empty: no webhook. */
   readonly webhookUrl: string;
   readonly webhookSecret: string;
 };
 
-/** Endpoints beside create, retrieve, list, delete and content. */
+/** Endpoints besides create, retrieve, list, delete and content. */
 export type Endpoint = 'remix' | 'edits' | 'extensions' | 'characters';
 
-/** Where the services that speak this protocol differ. */
+/** The differences between the services that speak this protocol. */
 export interface Flavour {
   readonly name: string;
   readonly title: string;
   /** What comes before `/videos`. */
   readonly prefix: string;
-  /** A header that may carry the key, beside `Authorization: Bearer`. */
+  /** A header for the key, besides `Authorization: Bearer`. */
   readonly keyHeader: string | undefined;
   readonly endpoints: readonly Endpoint[];
-  /** Reads a create request and makes the job. */
+  /** Reads a creation request and creates the job. */
   create(context: OpenAiContext, request: FastifyRequest, account: Account): Promise<VideoJob>;
-  /** Sizes; without it, all of the model's. */
+  /** Sizes. Without it, all sizes of the model. */
   readonly sizes: readonly string[] | undefined;
   readonly seconds: readonly string[];
-  /** Unfinished jobs of an account beyond which a submit is refused. */
+  /** The most unfinished jobs of an account. Further submissions are refused. */
   readonly concurrent: number | undefined;
-  /** How long a result is kept, milliseconds; without it, for as long as the server runs. */
+  /** How long a result is kept, in milliseconds. Without it, as long as the server runs. */
   readonly keptMs: number | undefined;
-  /** A job that is not over is cancelled by its deletion; elsewhere that is refused. */
+  /** Deleting a job that is not over cancels it. Otherwise the deletion is refused. */
   readonly deleteCancels: boolean;
   newId(random: Random): string;
   refuses: {
@@ -49,9 +49,9 @@ export interface Flavour {
     wrongKey(key: string): Refusal;
     modelNotFound(model: string): Refusal;
   };
-  /** An error answer in OpenAI's shape as this service words it. */
+  /** Converts an error answer from OpenAI's form to this service's. */
   reshape(answer: Answer): Answer;
-  /** Fields of its own. */
+  /** The service's own fields. */
   extend(resource: Record<string, unknown>, job: VideoJob): Record<string, unknown>;
   environment(origin: string, key: string, secret: string): Readonly<Record<string, string>>;
 }

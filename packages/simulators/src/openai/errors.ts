@@ -20,7 +20,7 @@ const refusal = (status: number, fields: ErrorFields): Refusal => new Refusal(er
 const quoted = (values: readonly string[]): string =>
   new Intl.ListFormat('en-US').format(values.map((value) => `'${value}'`));
 
-/** The refusals of the videos endpoints. Messages in quotes were observed by others; see `choices.ts` for what was not. */
+/** The refusals of the videos endpoints. Others observed the messages in quotes. `assumptions.ts` has those that nobody has. */
 export const refusals = {
   missingKey: () =>
     refusal(401, {
@@ -32,7 +32,7 @@ export const refusals = {
       message: `Incorrect API key provided: ${key.slice(0, 8)}***. You can find your API key at https://platform.openai.com/account/api-keys.`,
       code: 'invalid_api_key',
     }),
-  /** OpenAI, "Error codes": 429 "You exceeded your current quota". Not a rate limit: it does not pass by waiting. */
+  /** OpenAI, "Error codes": 429 "You exceeded your current quota". Not a rate limit, because waiting does not help. */
   quota: () =>
     refusal(429, {
       message: 'You exceeded your current quota, please check your plan and billing details.',

@@ -38,8 +38,8 @@ export const openai = openAiUpstream({
 });
 
 /**
- * Microsoft, "Sora 2 in Azure OpenAI": `/openai/v1/videos`, `api-key` or Bearer, `model` is the deployment, 720p alone, 4, 8 or
- * 12 s, jobs kept a day, two at a time. Remix is the one further endpoint that its reference has.
+ * Microsoft, "Sora 2 in Azure OpenAI": `/openai/v1/videos`, `api-key` or Bearer, `model` is the deployment. Only 720p, 4, 8 or 12 s.
+ * Jobs are kept a day, and two run at a time. Remix is the only further endpoint in its reference.
  */
 export const azure = openAiUpstream({
   ...SORA,
@@ -77,7 +77,7 @@ function azureDenied(): Refusal {
   return new Refusal({ status: 401, body: { error: { code: '401', message } } });
 }
 
-/** Azure calls every error of a caller `video_generation_user_error`, without a code (seen by others in two answers). */
+/** Azure names every error of a caller `video_generation_user_error`, without a code (seen by others in two answers). */
 function azureAnswer(answer: Answer): Answer {
   const { error } = answer.body as { error: Record<string, unknown> };
   if (answer.status === 401 || answer.status >= 500) return answer;
@@ -86,7 +86,7 @@ function azureAnswer(answer: Answer): Answer {
 }
 
 /**
- * vLLM-Omni, "Videos API": one model a server, any size and whole seconds, fields of its own, multipart alone, a deletion cancels,
+ * vLLM-Omni, "Videos API": one model per server, any size and whole seconds, own fields, only multipart. A deletion cancels, and
  * jobs live as long as the process. Nothing is billed.
  */
 export const vllmOmni = openAiUpstream({

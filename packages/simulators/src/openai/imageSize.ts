@@ -10,7 +10,7 @@ export function imageSize(bytes: Buffer): { width: number; height: number } | un
   return undefined;
 }
 
-/** The size stands in the frame header (SOF), which comes after other segments. */
+/** The size is in the frame header (SOF), which follows other segments. */
 function jpegSize(bytes: Buffer): { width: number; height: number } | undefined {
   let at = 2;
   while (at + 9 < bytes.length && bytes[at] === 0xff) {

@@ -1,18 +1,18 @@
 import type { Pace } from '../core/jobs/job.ts';
 
-/** What a Sora model takes and costs. */
+/** What a Sora model accepts and costs. */
 export interface SoraModel {
-  /** The size, and USD a second of it. */
+  /** Sizes, each with its USD a second. */
   readonly sizes: Readonly<Record<string, number>>;
   /** Requests a minute by usage tier, 1 to 5. */
   readonly requestsPerMinute: readonly [number, number, number, number, number];
-  /** Run time: a start, and so much for every second of video. Milliseconds. */
+  /** Run time: a start, and a time for every second of video. Milliseconds. */
   readonly startMs: number;
   readonly perSecondMs: number;
 }
 
 // OpenAI, "Video generation with Sora" and "Pricing": USD 0.10 a second for sora-2, 0.30, 0.50 and 0.70 for sora-2-pro by size.
-// OpenAI, model pages: requests a minute by tier. How long jobs take is our reading of "several minutes".
+// OpenAI, model pages: requests a minute by tier. The durations of jobs are an interpretation of "several minutes".
 const SORA: SoraModel = {
   sizes: { '720x1280': 0.1, '1280x720': 0.1 },
   requestsPerMinute: [25, 50, 125, 200, 375],
@@ -53,7 +53,7 @@ export const SECONDS = ['4', '8', '12', '16', '20'] as const;
 /** OpenAI's public API description: prompt 1 to 32000 characters. */
 export const LONGEST_PROMPT = 32_000;
 
-/** OpenAI's public API description, schema ImageRefParam: `image_url` of at most so many characters. */
+/** OpenAI's public API description, schema ImageRefParam: the most characters of `image_url`. */
 export const LONGEST_IMAGE_URL = 20_971_520;
 
 /** OpenAI, "Video generation with Sora": at most six extensions, 120 s in all. */

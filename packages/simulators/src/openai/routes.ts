@@ -22,7 +22,7 @@ const operation = (name: string) => ({ config: { operation: name } });
 /** OpenAI's public API description, the paths under `/videos`. Every success is 200. */
 export async function routes(app: FastifyInstance, context: OpenAiContext): Promise<void> {
   await app.register(multipart, { limits: { fileSize: ASSUMPTIONS.largestUpload } });
-  // Handlers in a scope of their own, so that their refusals pass through the flavour first.
+  // The handlers have a scope of their own, so that the flavour can convert their refusals first.
   await app.register(async (scope) => {
     scope.setErrorHandler((error) => {
       throw error instanceof Refusal ? new Refusal(context.flavour.reshape(error.answer)) : error;
@@ -67,7 +67,7 @@ function reads(app: FastifyInstance, context: OpenAiContext): void {
   const { flavour, notes, jobs } = context;
   const path = `${flavour.prefix}/videos`;
 
-  /** The job that a request is about. */
+  /** The job that a request names. */
   function named(request: FastifyRequest<ById>): VideoJob {
     const job = findVideo(context, authenticate(context, request), request.params.id);
     notes.about(request, job);

@@ -44,7 +44,7 @@ export async function create(context: OpenAiContext, request: FastifyRequest, ac
   return submit(context, account, { ...video, extensions: 0 });
 }
 
-/** `POST /videos/{id}/remix` (CreateVideoRemixBody): the same video again, changed as the prompt says. */
+/** `POST /videos/{id}/remix` (CreateVideoRemixBody): the same video, changed as the prompt says. */
 export async function remix(context: OpenAiContext, request: FastifyRequest, account: Account, id: string) {
   const source = completed(context, account, id);
   admit(context, account, source.model);
@@ -57,7 +57,7 @@ export async function remix(context: OpenAiContext, request: FastifyRequest, acc
   });
 }
 
-/** `POST /videos/edits` (CreateVideoEditJsonBody, …MultipartBody): a video of ours, or an uploaded one. */
+/** `POST /videos/edits` (CreateVideoEditJsonBody, …MultipartBody): a video of this simulator, or an uploaded one. */
 export async function edit(context: OpenAiContext, request: FastifyRequest, account: Account) {
   const body = await readBody(request);
   onlyFields(body, ['prompt', 'video']);
@@ -67,7 +67,7 @@ export async function edit(context: OpenAiContext, request: FastifyRequest, acco
   return submit(context, account, { ...(source ? like(source) : uploaded()), prompt });
 }
 
-/** `POST /videos/extensions` (CreateVideoExtendJsonBody, …MultipartBody): the result is the whole, source included. */
+/** `POST /videos/extensions` (CreateVideoExtendJsonBody, …MultipartBody): the result is the whole video, including the source. */
 export async function extend(context: OpenAiContext, request: FastifyRequest, account: Account) {
   const body = await readBody(request);
   onlyFields(body, ['prompt', 'video', 'seconds']);
@@ -132,7 +132,7 @@ function submit(context: OpenAiContext, account: Account, request: NewVideo): Vi
   } satisfies JobRequest<VideoDetails>);
 }
 
-/** `video`: `{ id }`, or an upload, of which nothing is known. */
+/** `video`: `{ id }`, or an upload, about which nothing is known. */
 function sourceOf(context: OpenAiContext, account: Account, body: Body): VideoJob | undefined {
   const { video } = body;
   if (isUpload(video)) return undefined;

@@ -16,9 +16,9 @@ const SETTINGS: OpenAiSettings = {
   webhookSecret: `whsec_${Buffer.from('a secret of the simulator').toString('base64')}`,
 };
 
-/** The OpenAI Videos API, and whoever speaks it. */
+/** The OpenAI Videos API and other services that speak it. */
 export function openAiUpstream(flavour: Flavour): Upstream {
-  // The context reads settings through accessors, so it is added to and not copied.
+  // The context has accessors for settings, so it is extended and not copied.
   const flavoured = (context: UpstreamContext<OpenAiSettings, VideoDetails>) =>
     Object.assign(context, { flavour });
   const worded = (status: number, fields: ErrorFields) => flavour.reshape(errorAnswer(status, fields));

@@ -1,16 +1,16 @@
 import { type Job, progressOf } from '../core/jobs/job.ts';
 import { ASSUMPTIONS } from './assumptions.ts';
 
-/** What OpenAI knows of a job beside what every upstream knows. */
+/** What OpenAI knows about a job, besides what every upstream knows. */
 export interface VideoDetails {
   readonly size: string;
   readonly remixedFrom: string | null;
-  /** Of the whole video; a bill counts what this job added. */
+  /** Seconds of the whole video. A bill counts only the seconds that this job added. */
   readonly seconds: number;
   readonly billedSeconds: number;
   readonly usdPerSecond: number;
   readonly extensions: number;
-  /** How long the result is kept, milliseconds of the simulated time. */
+  /** How long the result is kept, in milliseconds of the simulated time. */
   readonly keptMs: number;
 }
 

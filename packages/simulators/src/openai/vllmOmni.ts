@@ -8,7 +8,7 @@ import { errorAnswer } from './errors.ts';
 import { dimensions, keptMs } from './submit.ts';
 import type { VideoJob } from './video.ts';
 
-/** The model that the server was started with: vLLM-Omni's own example. */
+/** The model that the server was started with, from vLLM-Omni's own example. */
 const SERVED_MODEL = 'Wan-AI/Wan2.2-T2V-A14B-Diffusers';
 
 /** vLLM-Omni, `protocol/videos.py`: patterns of size and seconds, and their defaults. Width and height are the model's. */
@@ -18,11 +18,11 @@ const DEFAULT_SECONDS = '4';
 const DEFAULT_SIZE = '832x480';
 const DEFAULT_FPS = 24;
 
-/** One GPU works on one job; the others wait. The times are our guess. */
+/** One GPU works on one job, and the others wait. The times are a guess. */
 const PLACES = 1;
 const PACE: Pace = { queueMs: 500, runMs: 60_000, sigma: 0.2 };
 
-/** `POST /v1/videos`: multipart alone, every field but the prompt optional, unknown ones ignored. */
+/** `POST /v1/videos`: only multipart. Every field except the prompt is optional, and unknown fields are ignored. */
 export async function createOmni(
   context: OpenAiContext,
   request: FastifyRequest,
@@ -44,7 +44,7 @@ export async function createOmni(
     account: account.name,
     model: text('model') ?? SERVED_MODEL,
     prompt,
-    // x264 takes even sizes alone, as vLLM-Omni's own encoder does.
+    // x264 takes only even sizes, as vLLM-Omni's own encoder does.
     video: { width: width & ~1, height: height & ~1, seconds, audio: text('generate_sound') === 'true' },
     pace: PACE,
     pool: { name: 'gpu', places: PLACES },
@@ -78,12 +78,12 @@ function matching(field: string, value: string, pattern: RegExp): string {
   return value;
 }
 
-/** A field that FastAPI's validation refuses. */
+/** The refusal of a field by FastAPI's validation. */
 function invalid(field: string, message: string): Refusal {
   return new Refusal(errorAnswer(400, { message: `${field}: ${message}`, param: field }));
 }
 
-/** vLLM's names of its errors, by status; `code` is the status itself. How vLLM-Omni words them is not documented. */
+/** vLLM's names of its errors, by status. `code` is the status itself. The messages of vLLM-Omni are not documented. */
 const TYPES: Readonly<Record<number, string>> = {
   400: 'BadRequestError',
   401: 'UnauthorizedError',
@@ -98,7 +98,7 @@ export function omniAnswer(answer: Answer): Answer {
   return { ...answer, body: { error: { ...error, type, code: answer.status } } };
 }
 
-/** vLLM-Omni, `protocol/videos.py`, VideoResponse: what it has beside OpenAI's keys. */
+/** vLLM-Omni, `protocol/videos.py`, VideoResponse: its keys besides OpenAI's. */
 export function extendOmni(resource: Record<string, unknown>, job: VideoJob): Record<string, unknown> {
   const done = job.state === 'succeeded';
   const inference =

@@ -17,7 +17,7 @@ interface Details {
 type Settings = { readonly listOutput: boolean };
 type Context = UpstreamContext<Settings, Details>;
 
-/** USD a second of some official models, one price for every shape: what is billed is not what is tested here. */
+/** USD a second of some official models. One price for all sizes is enough, because prices are not tested here. */
 const MODELS: Readonly<Record<string, number>> = {
   'bytedance/seedance-1-pro': 0.06,
   'bytedance/seedance-2.0': 0.15,
@@ -27,11 +27,11 @@ const MODELS: Readonly<Record<string, number>> = {
 /** Replicate, "Rate limits": "create predictions at 600 requests per minute", other endpoints at 3000. */
 const CREATES_PER_MINUTE = 600;
 const OTHERS_PER_MINUTE = 3000;
-/** Replicate, HTTP API reference, "List predictions": 100 to a page. */
+/** Replicate, HTTP API reference, "List predictions": 100 on a page. */
 const PAGE_SIZE = 100;
-/** Replicate, "Data retention": everything of a prediction made by the API is removed after an hour. Milliseconds. */
+/** Replicate, "Data retention": a prediction made by the API is removed completely after an hour. Milliseconds. */
 const KEPT_MS = 3_600_000;
-/** Lower case letters and digits, twenty-six of them, as in the examples of the HTTP API reference. */
+/** Twenty-six lower case letters and digits, as in the examples of the HTTP API reference. */
 const ID_LETTERS = 'abcdefghijkmnpqrstvwxyz0123456789';
 
 /** `{detail, status, title}`: Replicate's errors (HTTP API reference; "Rate limits" for the 429). */
@@ -124,7 +124,7 @@ function admitOther(context: Context, account: Account): void {
   if (wait > 0) throw new Refusal(throttled(retryAfterSeconds(wait)));
 }
 
-/** A page of the account's predictions, latest first, with the addresses of its neighbours. The cursor is ours to read alone. */
+/** A page of the account's predictions, latest first, with the URLs of the pages before and after it. Only the simulator can read the cursor. */
 function list(context: Context, account: Account, cursor: string | undefined): Record<string, unknown> {
   const mine = context.jobs.all().filter((job) => job.account === account.name);
   const after = Buffer.from(cursor ?? '', 'base64url').toString();

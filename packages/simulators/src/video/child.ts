@@ -2,16 +2,16 @@ import { encodeVideo } from './encode.ts';
 import type { MadeMessage, MakeMessage, MakeRequest } from './maker.ts';
 import { encodeLastFrame, encodeSprites } from './stills.ts';
 
-// The simulators went away: nobody waits for the result.
+// The simulators have ended, so nobody waits for the result.
 process.on('disconnect', () => process.exit(0));
 
-/** One at a time: an encoder of its own for each would take the machine from those it serves. */
+/** One job at a time, because parallel encoders would take the CPU from everything else on the machine. */
 let turn: Promise<void> = Promise.resolve();
 
 process.on('message', (message: MakeMessage) => {
   turn = turn.then(async () => {
     const made = await make(message);
-    // The channel may close meanwhile; 'disconnect' ends the process then.
+    // The channel may close meanwhile. Then 'disconnect' ends the process.
     if (process.connected) process.send?.(made, () => {});
   });
 });

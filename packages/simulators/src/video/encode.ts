@@ -5,7 +5,7 @@ import { type PictureTrack, type SoundTrack, writeLoop } from '@onetake/video';
 import type { Container, MakeRequest } from './maker.ts';
 import { FPS, pictureAt } from './picture.ts';
 
-/** Without B-frames and look-ahead a packet comes out for every frame that goes in, in order, as `writeLoop` needs. */
+/** Without B-frames and look-ahead each frame gives one packet, in order, as `writeLoop` needs. */
 const X264 = { preset: 'ultrafast', tune: 'zerolatency', crf: '30' };
 const VP9 = {
   deadline: 'realtime',
@@ -21,7 +21,7 @@ const TONE_HZ = 440;
 
 type VideoRequest = MakeRequest & { readonly kind: Container };
 
-/** A video in the container that is asked for. One second is encoded and repeated. */
+/** A video in the requested container. One second is encoded and repeated. */
 export async function encodeVideo(request: VideoRequest): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-simulators-'));
   try {

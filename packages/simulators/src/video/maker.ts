@@ -9,7 +9,7 @@ export interface MakeRequest {
   readonly height: number;
   readonly seconds: number;
   readonly audio: boolean;
-  /** 0 to 1 around the colour circle. */
+  /** The hue, 0 to 1 around the colour circle. */
   readonly hue: number;
 }
 
@@ -19,7 +19,7 @@ export type MadeMessage = { readonly id: number } & (
   | { readonly failure: string }
 );
 
-/** Makes pictures and videos in a child process: encoding must not hold up the HTTP loop, nor a crash of native code end it. */
+/** Makes pictures and videos in a child process, so that encoding does not block the HTTP loop and a crash of native code does not end it. */
 export interface Maker {
   make(request: MakeRequest): Promise<Buffer>;
   close(): Promise<void>;
@@ -30,7 +30,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** The child is started by the first request. */
+/** The first request starts the child. */
 export function createMaker(): Maker {
   const waiting = new Map<number, Waiting>();
   let child: ChildProcess | undefined;
@@ -72,7 +72,7 @@ export function createMaker(): Maker {
       const id = ++last;
       return new Promise((resolve, reject) => {
         waiting.set(id, { resolve, reject });
-        // A failed send shows as the child's 'error' or 'exit'.
+        // A failed send is reported by the child's 'error' or 'exit'.
         current.send({ ...request, id } satisfies MakeMessage, () => {});
       });
     },

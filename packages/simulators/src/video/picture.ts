@@ -1,7 +1,7 @@
 /** Frames a second. */
 export const FPS = 24;
 
-/** Planar 4:2:0, one after another: Y, U, V. */
+/** Planar 4:2:0: the planes Y, U and V, one after another. */
 export function pictureAt(
   { width, height, hue }: { readonly width: number; readonly height: number; readonly hue: number },
   frame: number,
@@ -11,7 +11,7 @@ export function pictureAt(
   const luma = width * height;
   const chroma = chromaWidth * chromaHeight;
   const picture = Buffer.allocUnsafe(luma + 2 * chroma);
-  // A bar travels across a gradient once a second, so that a second of it can be repeated without a jump.
+  // A bar crosses a gradient once a second, so that one second can be repeated without a jump.
   const bar = Math.round(((frame % FPS) / FPS) * width);
   const row = Buffer.allocUnsafe(width);
   for (let y = 0; y < height; y++) {

@@ -7,7 +7,7 @@ const COLUMNS = 4;
 const ROWS = 2;
 const SPRITE_WIDTH = 320;
 
-/** The last frame of the looping picture. It is in studio range, which a still encoder takes for full range: a little paler. */
+/** The last frame of the loop. It has studio range, but a still encoder assumes full range, so it is a little paler. */
 export const encodeLastFrame = (request: MakeRequest & { readonly kind: StillFormat }): Promise<Buffer> =>
   encodeStill(request.kind, request.width, request.height, pictureAt(request, FPS - 1));
 

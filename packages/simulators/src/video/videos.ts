@@ -3,7 +3,7 @@ import type { VideoSpec } from '../core/jobs/job.ts';
 import type { Form } from '../core/jobs/markers.ts';
 import { createMaker, type MakeRequest } from './maker.ts';
 
-/** How many colours there are: each costs one encoding of every size and length. */
+/** The number of colours. Each needs one encoding for every size and length. */
 const HUES = 4;
 
 interface VideoLook {
@@ -13,11 +13,11 @@ interface VideoLook {
   readonly form?: Form;
 }
 
-/** The bytes of results, made once for every size, length and colour. */
+/** The bytes of results, encoded once for every size, length and colour. */
 export interface Videos {
   /**
-   * H.264 (VP9 in WebM), AAC where `audio` (Opus in WebM), the index of an MP4 in front; `label` makes it unlike every other.
-   * A `page` is HTML that says so.
+   * H.264 (VP9 in WebM), with AAC if `audio` (Opus in WebM) and the index of an MP4 in front. `label` makes the bytes unique. A
+   * `page` is HTML that says so.
    */
   bytes(spec: VideoSpec, look: VideoLook): Promise<Buffer>;
   /** Its last frame. */
@@ -39,7 +39,7 @@ export function createVideos(): Videos {
     if (known) return known;
     const making = maker.make({ kind, width, height, seconds, audio, hue });
     made.set(key, making);
-    // A failure must not be remembered; who asked sees it.
+    // Failures are not cached. The caller gets the error.
     making.catch(() => made.delete(key));
     return making;
   }
@@ -56,13 +56,13 @@ export function createVideos(): Videos {
   };
 }
 
-/** RFC 8794, 11.3.2: an element whose contents players skip, its length in two bytes. */
+/** RFC 8794, 11.3.2: an element whose content players skip, with its length in two bytes. */
 function voidElement(label: string): Buffer {
   const text = Buffer.from(label);
   return Buffer.concat([Buffer.from([0xec, 0x40 | (text.length >> 8), text.length & 0xff]), text]);
 }
 
-/** ISO/IEC 14496-12, 8.1.2: a box whose contents players skip, here at the end of the file. */
+/** ISO/IEC 14496-12, 8.1.2: a box whose content players skip, here at the end of the file. */
 function freeBox(label: string): Buffer {
   const text = Buffer.from(label);
   const head = Buffer.alloc(8);

@@ -1,6 +1,6 @@
 import { type Answer, Refusal } from '../core/http/answer.ts';
 
-/** xAI answers errors as `{code, error}`, the code in the words of gRPC's statuses (docs.x.ai, "Debugging errors"). */
+/** xAI answers errors as `{code, error}`. The code is the name of a gRPC status (docs.x.ai, "Debugging errors"). */
 export const errorAnswer = (status: number, code: string, error: string, headers = {}): Answer => ({
   status,
   headers,

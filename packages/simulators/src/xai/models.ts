@@ -1,4 +1,4 @@
-/** What a model of xAI takes. */
+/** What a model of xAI accepts. */
 export interface GrokModel {
   /** USD a second, by resolution. */
   readonly usd: Readonly<Record<string, number>>;
@@ -20,5 +20,5 @@ export const RATIOS = ['1:1', '16:9', '9:16', '4:3', '3:4', '3:2', '2:3'];
 export const LONGEST_PROMPT = 4096;
 /** xAI, "Reference-to-video": one to seven images, 720p at most, and not with `image`. */
 export const REFERENCES = { most: 7, largest: '720p' };
-/** xAI, REST API reference, `cost_in_usd_ticks`: ten thousand million make a dollar. */
+/** xAI, REST API reference, `cost_in_usd_ticks`: ten billion ticks are a dollar. */
 export const TICKS_PER_USD = 10_000_000_000;

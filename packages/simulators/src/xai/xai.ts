@@ -24,7 +24,7 @@ const RATE_LIMITED = 'Too many requests';
 export const xai: Upstream = defineUpstream<Settings, Details>({
   name: 'xai',
   title: 'xAI (Grok Imagine)',
-  // A job that runs is answered with 202, "sometimes with an empty body".
+  // The answer for a running job is a 202, "sometimes with an empty body".
   settings: { emptyPending: false },
   storage: presigned,
   endings: { filtered: 'moderation', partial: 'moderation', invalid: 'failure' },
@@ -137,7 +137,7 @@ function checkImages(body: Body, lastFrame: boolean, resolution: string): void {
   if (resolution === '1080p') throw refusals.invalid(`References allow ${REFERENCES.largest} at most.`);
 }
 
-/** "status: pending, done, expired or failed"; a video that moderation stopped is `done` and does not respect it. */
+/** "status: pending, done, expired or failed". A video that moderation stopped is `done` with `respect_moderation` false. */
 function view(context: Context, job: Job<Details>): Record<string, unknown> {
   const { model, state, failure, delivered, details } = job;
   const usage = { cost_in_usd_ticks: Math.round(details.usd * TICKS_PER_USD) };

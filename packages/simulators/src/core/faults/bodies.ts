@@ -3,17 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import type { FaultRule } from './faults.ts';
 
-/** What Fastify is about to send. */
+/** The payload that Fastify is about to send. */
 export type Payload = string | Buffer | Readable | null | undefined;
 
-/** How often a slow body gives a piece, milliseconds. */
+/** The pause between two pieces of a slow body. Milliseconds. */
 const TRICKLE_MS = 20;
 const SLOW_BYTES_PER_SECOND = 64 * 1024;
 
-/** How long the kernel gets to hand over what was sent before the reset discards the rest, milliseconds. */
+/** How long the kernel may take to deliver what was sent, before the reset discards the rest. Milliseconds. */
 const HAND_OVER_MS = 20;
 
-/** The payload as a fault leaves it; null where there will be none. */
+/** The payload after a fault; null if there is none. */
 export function spoil(rule: FaultRule, reply: FastifyReply, payload: Payload): Payload {
   switch (rule.kind) {
     case 'lost_answer':
@@ -54,7 +54,7 @@ function lengthOf(reply: FastifyReply, payload: Payload): number {
   return Number(reply.getHeader('content-length') ?? 0);
 }
 
-/** A stream has no length of its own: the header tells what was due. */
+/** A stream has no length, so the header announces the full length. */
 function announced(reply: FastifyReply, payload: Payload, body: AsyncIterable<Buffer>): Readable {
   reply.header('content-length', lengthOf(reply, payload));
   return Readable.from(body, { objectMode: false });

@@ -2,33 +2,33 @@ import type { Operation } from '../ledger.ts';
 import { createRandom } from '../random.ts';
 import { REWORDINGS, type Rewording } from './rewordings.ts';
 
-/** What can go wrong, and when in the life of a request. README.md shows this table to users. */
+/** The kinds of faults. README.md shows this table to users. */
 export const FAULTS = {
   /** The connection is reset before the request is handled. */
   reset: 'before',
   /** The request is never handled and never answered. */
   hang: 'before',
-  /** Handled only after `delayMs`. */
+  /** The request is handled after `delayMs`. */
   delay: 'before',
-  /** A 5xx (`status`, 503 by default) instead of being handled: the upstream's own body, or a load balancer's page (`html`). */
+  /** The request is answered with a 5xx (`status`, 503 by default) and not handled. The body is the upstream's own or a load balancer's page (`html`). */
   server_error: 'before',
-  /** A 429 in the upstream's words, with `Retry-After` where `retryAfter` (seconds) is set. */
+  /** The request is answered with the upstream's 429, with `Retry-After` if `retryAfter` (seconds) is set. */
   rate_limited: 'before',
-  /** Handled, and the connection reset in place of the answer: the job exists and will be billed. */
+  /** The request is handled, but the connection is reset instead of an answer. The job exists and will be billed. */
   lost_answer: 'after',
-  /** Handled, and never answered. */
+  /** The request is handled but never answered. */
   silence: 'after',
-  /** The body trickles at `bytesPerSecond`. */
+  /** The body is sent at `bytesPerSecond`. */
   slow_body: 'after',
-  /** Content-Length promises the whole, the connection is reset in the middle. */
+  /** Content-Length announces the whole body, but the connection is reset in the middle. */
   truncated_body: 'after',
-  /** Status 200 and all, but the JSON breaks off. */
+  /** The status is 200, but the JSON breaks off. */
   malformed_json: 'after',
-  /** The status that was due, and no body. */
+  /** The status is correct, but there is no body. */
   empty_body: 'after',
-  /** The upstream's clock is `skewMs` ahead: its Date header and every time it tells. Lasts until it is removed. */
+  /** The upstream's clock is `skewMs` ahead, in its Date header and in every time that it reports. Lasts until it is removed. */
   clock_skew: 'always',
-  /** The upstream tells every prompt as `rewording` makes it. Lasts until it is removed. */
+  /** The upstream reports every prompt changed by `rewording`. Lasts until it is removed. */
   reworded_prompt: 'always',
 } as const;
 
@@ -36,15 +36,15 @@ export type FaultKind = keyof typeof FAULTS;
 
 export interface FaultRule {
   readonly kind: FaultKind;
-  /** Which requests; all where a field is left out. */
+  /** Which requests match. A field that is left out matches all. */
   readonly upstream?: string;
   readonly operation?: Operation;
   readonly account?: string;
-  /** How many requests it meets before it is spent; without it, all. */
+  /** How many requests the fault affects. All if left out. */
   readonly count?: number;
-  /** The first so many matching requests go through. */
+  /** How many matching requests go through first. */
   readonly after?: number;
-  /** Chance that a matching request is met, 0-1, drawn from the seed. */
+  /** The probability that a matching request is affected, 0-1, drawn from the seed. */
   readonly probability?: number;
   readonly status?: number;
   readonly html?: boolean;
@@ -76,12 +76,12 @@ const FIELDS: Readonly<Record<keyof FaultRule, true>> = {
 export interface Fault {
   readonly id: number;
   readonly rule: FaultRule;
-  /** How many requests it met. */
+  /** How many requests it has affected. */
   readonly hits: number;
   remove(): void;
 }
 
-/** The faults in force. The first rule added that matches a request is the one that meets it. */
+/** The active faults. Of the rules that match a request, the one that was added first applies. */
 export interface Faults {
   add(rule: FaultRule): Fault;
   list(): readonly Fault[];
@@ -90,7 +90,7 @@ export interface Faults {
 }
 
 export interface FaultsInForce extends Faults {
-  /** The rule that meets this request, which counts as a hit. */
+  /** The rule that applies to this request. Counts as a hit. */
   meet(request: {
     upstream: string;
     operation: Operation;
@@ -98,7 +98,7 @@ export interface FaultsInForce extends Faults {
   }): FaultRule | undefined;
   /** How far the upstream's clock is ahead, milliseconds. */
   skewMs(upstream: string): number;
-  /** A prompt as the upstream tells it. */
+  /** A prompt as the upstream reports it. */
   reworded(upstream: string, prompt: string): string;
 }
 
@@ -112,7 +112,7 @@ export function createFaults(seed: string): FaultsInForce {
       if (!Object.hasOwn(FAULTS, rule.kind)) {
         throw new TypeError(`unknown fault ${rule.kind}; known are ${Object.keys(FAULTS).join(', ')}`);
       }
-      // A field that is misspelt would leave a rule that meets other requests than it was meant for.
+      // A misspelt field would make the rule match other requests than intended.
       const stranger = Object.keys(rule).find((field) => !Object.hasOwn(FIELDS, field));
       if (stranger !== undefined) throw new TypeError(`unknown field ${stranger} of a fault`);
       if (rule.rewording !== undefined && !Object.hasOwn(REWORDINGS, rule.rewording)) {

@@ -6,7 +6,7 @@ import type { LedgerWriter } from '../ledger.ts';
 import { type Payload, spoil } from './bodies.ts';
 import { FAULTS, type FaultRule, type FaultsInForce } from './faults.ts';
 
-/** The upstream's own answers to troubles that the core makes. */
+/** The upstream's own answers to faults of the core. */
 export interface TroubleAnswers {
   rateLimited(retryAfterSeconds: number | undefined): Answer;
   unavailable(status: number): Answer;
@@ -15,14 +15,14 @@ export interface TroubleAnswers {
 const DELAY_MS = 500;
 const UNAVAILABLE = 503;
 
-/** What a load balancer in front of an upstream says when it cannot reach it. */
+/** The page of a load balancer that cannot reach the upstream behind it. */
 const htmlPage = (status: number): Answer => ({
   status,
   body: `<html>\r\n<head><title>${status}</title></head>\r\n<body><center><h1>${status}</h1></center></body>\r\n</html>\r\n`,
   headers: { 'content-type': 'text/html' },
 });
 
-/** Counts every request in the ledger and lets the faults meet it; the one place for both. */
+/** Counts every request in the ledger and applies the faults to it. */
 export function hookFaults(
   app: FastifyInstance,
   options: {
@@ -57,7 +57,7 @@ export function hookFaults(
     options.ledger.request(record);
   });
 
-  // Here the body has been read: a client that is still sending would see a reset as a failure of its own.
+  // The body has been read by now. A client that is still sending would take a reset for a failure of its own.
   app.addHook('preHandler', async (request, reply) => {
     const fault = request.notes?.fault;
     if (fault && FAULTS[fault.kind] === 'before') await trouble(fault, reply, options.answers);

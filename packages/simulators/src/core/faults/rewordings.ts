@@ -1,6 +1,6 @@
 /**
- * What a service may do to a prompt between taking and telling it: normal forms, escapes, columns that are too short. Seen of
- * multipart forms (HTML Standard: line ends become CRLF), of databases and of dashboards; no upstream documents its own.
+ * Changes that a service may make to a prompt before it reports it: normal forms, escapes, columns that are too short. Seen with
+ * multipart forms (HTML Standard: line ends become CRLF), databases and dashboards. No upstream documents its own.
  */
 export const REWORDINGS = {
   crlf: (prompt) => prompt.replace(/\r\n|\r|\n/g, '\r\n'),
@@ -12,7 +12,7 @@ export const REWORDINGS = {
   nfkc: (prompt) => prompt.normalize('NFKC'),
   html: (prompt) => prompt.replace(/[&<>"]/g, (sign) => ENTITIES[sign] ?? sign),
   json: (prompt) => JSON.stringify(prompt).slice(1, -1),
-  /** Half of it. */
+  /** Keeps the first half. */
   cut: (prompt) => halfOf(prompt),
   ellipsis: (prompt) => `${halfOf(prompt)}…`,
   empty: () => '',

@@ -1,7 +1,7 @@
 /** An HTTP answer of an upstream. */
 export interface Answer {
   readonly status: number;
-  /** Sent as JSON, or as it is where it is a string. */
+  /** Sent as JSON, or unchanged if it is a string. */
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -21,9 +21,9 @@ export interface Notes {
   fault: FaultRule | undefined;
 }
 
-/** What a route tells the core about the request that it handles. */
+/** How a route tells the core about the request that it handles. */
 export interface RequestNotes {
-  /** The request concerns this job: counts for it in the ledger. */
+  /** Counts the request for this job in the ledger. */
   about(request: FastifyRequest, job: Job): void;
 }
 

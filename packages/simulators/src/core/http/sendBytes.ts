@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** Answers with bytes: whole, or with 206 or 416 the one range that was asked for (RFC 9110, section 14). */
+/** Sends bytes: all of them, or with 206 or 416 the one requested range (RFC 9110, section 14). */
 export function sendBytes(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -26,7 +26,7 @@ export function sendBytes(
     .send(bytes.subarray(span.from, span.to + 1));
 }
 
-/** Several ranges, and other units, may be ignored. */
+/** A server may ignore several ranges and other units. */
 function parseRange(
   header: string,
   length: number,

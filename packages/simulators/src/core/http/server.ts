@@ -5,12 +5,12 @@ import { pino } from 'pino';
 import { give, hookFaults } from '../faults/hooks.ts';
 import { type Answer, Refusal } from './answer.ts';
 
-/** Standard error: standard output belongs to the lines that point a client at the simulators. */
+/** Logs go to standard error, because standard output is for the lines that point a client at the simulators. */
 const log = pino({ name: 'simulators', level: 'warn' }, pino.destination({ dest: 2, sync: true }));
 
-/** Ark takes requests of 64 MB, the largest of all (upstreams' documents); images travel inside the JSON. */
+/** The largest limit of all upstreams is Ark's 64 MB (upstreams' documentation), because images are inside the JSON. */
 const BODY_LIMIT = 64 * 1024 * 1024;
-/** Ark lists 500 tasks to a page, and their ids stand in the address: 21 kB, more than Node takes by itself. */
+/** Ark lists 500 tasks on a page. Their ids in the URL take 21 kB, which is more than Node's default. */
 const LONGEST_HEAD = 64 * 1024;
 const HOST = '127.0.0.1';
 
@@ -21,12 +21,12 @@ type Options = Parameters<typeof hookFaults>[1] & {
   };
 };
 
-/** A server on 127.0.0.1 that can refuse connections and take them again on the same port. */
+/** A server on 127.0.0.1 that can refuse connections and accept them again on the same port. */
 export interface Server {
   readonly app: FastifyInstance;
   origin(): string;
   listen(port: number): Promise<void>;
-  /** Stops listening and resets what is connected: a client sees "connection refused". */
+  /** Stops listening and resets all connections, so that a client sees "connection refused". */
   refuse(): Promise<void>;
   accept(): Promise<void>;
   close(): Promise<void>;

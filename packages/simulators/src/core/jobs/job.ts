@@ -9,7 +9,7 @@ export interface VideoSpec {
   readonly audio: boolean;
 }
 
-/** How long jobs of a model take, in the upstream's own milliseconds: medians, and the sigma of a log-normal spread. */
+/** How long jobs of a model take, in the upstream's own milliseconds: medians and the sigma of a log-normal distribution. */
 export interface Pace {
   readonly queueMs: number;
   readonly runMs: number;
@@ -18,10 +18,10 @@ export interface Pace {
 
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'expired';
 
-/** Why it failed; each upstream has its own words for these. */
+/** Why a job failed. Each upstream reports it in its own words. */
 export type Failure = 'moderation' | 'internal' | 'invalid';
 
-/** One task at an upstream. Times are milliseconds UTC. `Details` is what only this upstream knows of it. */
+/** One task at an upstream. Times are milliseconds UTC. `Details` is what only this upstream knows about it. */
 export interface Job<Details = unknown> {
   readonly id: string;
   readonly upstream: string;
@@ -29,24 +29,24 @@ export interface Job<Details = unknown> {
   readonly model: string;
   readonly prompt: string;
   readonly plan: Plan;
-  /** What was asked for; `delivered` is what the result has. */
+  /** The requested video. `delivered` is the video of the result. */
   readonly video: VideoSpec;
   readonly delivered: VideoSpec;
-  /** Its own stream, for whatever the upstream makes up about it. */
+  /** The job's own random stream, for the values that the upstream makes up. */
   readonly random: Random;
-  /** Colours the picture, and is reported where the upstream reports a seed. */
+  /** Determines the colours of the picture. Reported if the upstream reports a seed. */
   readonly seed: number;
   readonly details: Details;
   readonly createdAt: number;
   readonly state: JobState;
   readonly failure: Failure | undefined;
   readonly startedAt: number | undefined;
-  /** While it runs, the time at which it will end; infinite for one that is held. */
+  /** While the job runs, the time at which it will end. Infinite for a held job. */
   readonly endsAt: number | undefined;
   readonly endedAt: number | undefined;
 }
 
-/** What an upstream knows when it accepts a job. */
+/** What an upstream passes when it accepts a job. */
 export interface JobRequest<Details> {
   readonly account: string;
   readonly model: string;
@@ -54,10 +54,10 @@ export interface JobRequest<Details> {
   readonly video: VideoSpec;
   readonly details: Details;
   readonly pace: Pace;
-  /** Draws an id; asked again while the id is taken. */
+  /** Draws an id. Called again while the id is taken. */
   newId(random: Random): string;
   readonly seed?: number | undefined;
-  /** Jobs of one pool share `places`; those beyond wait as `queued`, in order. Without it nothing waits for another. */
+  /** Jobs of one pool share `places`. Further jobs wait as `queued`, in order. Without a pool no job waits for another. */
   readonly pool?: { readonly name: string; readonly places: number };
   /** A running job ends as `expired` after this much of the upstream's time, counted from its creation. */
   readonly expiresAfterMs?: number;
@@ -65,7 +65,7 @@ export interface JobRequest<Details> {
 
 export const isOver = (job: Job): boolean => job.state !== 'queued' && job.state !== 'running';
 
-/** How far a job is, 0-100, as its time goes; a held one stays at 50. */
+/** The progress of a job, 0-100, by the time that has passed. A held job stays at 50. */
 export function progressOf(job: Job, now: number): number {
   if (job.state === 'queued') return 0;
   if (job.state !== 'running') return 100;

@@ -1,24 +1,24 @@
-/** What becomes of a job, decided by its prompt. */
+/** The course of a job, determined by its prompt. */
 export interface Plan {
   readonly ending: Ending;
-  /** Factor on the time it takes; `waits` and `runs` are for ever, until it is cancelled or finished by hand. */
+  /** Factor on the duration. `waits` and `runs` last until the job is cancelled or finished by hand. */
   readonly pace: number | 'waits' | 'runs';
-  /** Part of the asked seconds that the delivered video has. */
+  /** The length of the delivered video, as a part of the requested length. */
   readonly delivered: number;
-  /** The result is announced, and gone. */
+  /** The result is announced but cannot be fetched. */
   readonly lost: boolean;
-  /** What is delivered as a video. */
+  /** The form in which the video is delivered. */
   readonly form: Form;
-  /** Without sound, whatever was asked for. */
+  /** The video has no sound, whatever was requested. */
   readonly silent: boolean;
 }
 
-/** A container; `page` is HTML, with status 200 as any other. */
+/** A container. `page` is an HTML page with status 200. */
 export type Form = 'mp4' | 'webm' | 'mov' | 'page';
 
 /**
- * How a job ends. `refused` jobs never come to be: the submit itself is answered with the upstream's content error.
- * `filtered` is success without a video and `partial` with fewer videos than asked; upstreams that know no such thing take both as `moderation`.
+ * How a job ends. A `refused` job is never created: the submission itself is answered with the upstream's content error. `filtered`
+ * is a success without a video, `partial` one with fewer videos than requested. Upstreams without these treat both as `moderation`.
  */
 export type Ending =
   | 'success'
@@ -32,7 +32,7 @@ export type Ending =
 
 const PLAIN: Plan = { ending: 'success', pace: 1, delivered: 1, lost: false, form: 'mp4', silent: false };
 
-/** The words that decide, each to be put into a prompt in square brackets. README.md shows this table to users. */
+/** The markers, written in a prompt in square brackets. README.md shows this table to users. */
 export const MARKERS = {
   'moderation-input': { ending: 'refused' },
   moderation: { ending: 'moderation' },
@@ -54,7 +54,7 @@ export const MARKERS = {
   silent: { silent: true },
 } as const satisfies Record<string, Partial<Plan>>;
 
-/** What the markers in a prompt ask for; several combine, and the last one wins where they disagree. */
+/** The plan that the markers in a prompt ask for. Several markers combine. If they conflict, the last one wins. */
 export function planOf(prompt: string): Plan {
   let plan = PLAIN;
   for (const [, word] of prompt.matchAll(/\[([a-z-]+)\]/g)) {

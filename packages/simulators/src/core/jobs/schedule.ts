@@ -1,26 +1,26 @@
 import type { Clock } from '../clock.ts';
 
 /**
- * What will happen, in order of time. One timer serves all jobs, and each read of a job settles the schedule first, so that
- * what a client sees depends on the clock alone and never on how late the timer was.
+ * Planned events in order of time. One timer serves all jobs. Each read of a job first runs the events that are due, so what a client
+ * sees depends only on the clock and never on a late timer.
  */
 export interface Schedule {
   /** Plans `run` for `at` (milliseconds UTC, unscaled). `run` gets the planned time. */
   plan(at: number, run: (at: number) => void): void;
-  /** Runs all that is due, in order. */
+  /** Runs all events that are due, in order. */
   settle(): void;
-  /** Drops what is planned. */
+  /** Drops all planned events. */
   close(): void;
 }
 
 interface Entry {
   readonly at: number;
-  /** Breaks ties: first planned, first run. */
+  /** Breaks ties: the event that was planned first runs first. */
   readonly order: number;
   readonly run: (at: number) => void;
 }
 
-/** setTimeout fires at once for delays beyond this; waking early to look again is harmless. */
+/** setTimeout fires at once for longer delays. Waking early does no harm. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 export function createSchedule(clock: Clock): Schedule {
@@ -45,7 +45,7 @@ export function createSchedule(clock: Clock): Schedule {
   }
 
   function settle(): void {
-    // What runs may read jobs, and so settle again.
+    // An event may read jobs and so call this again.
     if (settling) return;
     settling = true;
     try {

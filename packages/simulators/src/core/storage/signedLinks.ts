@@ -6,9 +6,9 @@ const stamp = (seconds: number): string => new Date(seconds * 1000).toISOString(
 const DAY_SECONDS = 86_400;
 
 /**
- * Signed links in the form that Amazon S3 gave to others ("Authenticating requests: using query parameters"; Cloud Storage,
- * "Signed URLs"; TOS, "Signature in URL"): the time of signing, and for how many seconds from then on. `scope` stands behind
- * the key id and the date.
+ * Signed links in the form of Amazon S3 ("Authenticating requests: using query parameters"), which Cloud Storage ("Signed URLs")
+ * and TOS ("Signature in URL") share: the time of signing and the number of seconds from then on. `scope` follows the key id and
+ * the date.
  */
 export function signedLinks(
   prefix: 'X-Amz' | 'X-Goog' | 'X-Tos',

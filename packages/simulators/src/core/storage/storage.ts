@@ -6,33 +6,33 @@ import type { RequestNotes } from '../http/requestNotes.ts';
 import { sendBytes } from '../http/sendBytes.ts';
 import type { Job } from '../jobs/job.ts';
 
-/** The manners of the storage where an upstream keeps its results: a host of its own, opened by signed links. */
+/** The form of an upstream's storage for results: a host of its own, which is accessed by signed links. */
 export interface StorageStyle {
-  /** The query of a signed link, in the provider's words. */
+  /** The query of a signed link, in the provider's form. */
   query(signature: string, expires: number): Readonly<Record<string, string>>;
-  /** Where the query holds the signature and the expiry (seconds UTC). */
+  /** The query members that hold the signature and the expiry (seconds UTC). */
   readonly signatureParam: string;
   readonly expiresParam: string;
-  /** Reads the expiry (seconds UTC) off a query that tells it in another way than as one number. */
+  /** Reads the expiry (seconds UTC) from a query that has it in another form than one number. */
   expiryOf?(query: Readonly<Record<string, string | undefined>>): string;
   readonly ranges: boolean;
-  /** A link that carries an `Authorization` header as well is refused: the host sees two ways to authenticate. */
+  /** Refuses a signed request that also has an `Authorization` header, as the host does for two ways to authenticate. */
   readonly refusesAuthorization: boolean;
   readonly refusals: Readonly<Record<'expired' | 'signature' | 'missing' | 'authorization', Answer>>;
 }
 
-/** Something to fetch. */
+/** A stored result. */
 export interface StoredObject {
   readonly job: Job;
-  /** Begins with a slash, and is unlike every other. */
+  /** Begins with a slash and is unique. */
   readonly path: string;
   readonly contentType: string;
-  /** Undefined where it is lost. */
+  /** Undefined if the result is lost. */
   bytes(): Promise<Buffer | undefined>;
 }
 
 export interface Storage {
-  /** A link to the object that opens until `expiresAt` (milliseconds UTC). The same arguments give the same link. */
+  /** A link to the object that works until `expiresAt` (milliseconds UTC). The same arguments give the same link. */
   link(object: StoredObject, expiresAt: number): string;
 }
 
