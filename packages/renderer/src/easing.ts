@@ -9,5 +9,5 @@ export function smoothstep(from: number, to: number, value: number): number {
   return part * part * (3 - 2 * part);
 }
 
-/** The remainder that is never negative, for things that leave at one edge and come back at the other. */
+/** The remainder, never negative. For things that leave at one edge and return at the other. */
 export const wrap = (value: number, length: number): number => ((value % length) + length) % length;

@@ -5,13 +5,13 @@ export const FPS = 24;
 /** Hertz. */
 export const SAMPLE_RATE = 48_000;
 
-/** x264 gives the same bytes for the same number of threads; it is fixed so that machines agree as well. */
+/** Fixed, because x264 gives the same bytes on every machine only for the same number of threads. */
 const X264_THREADS = 2;
-/** A key frame every two seconds: quick to seek in, cheap to keep. */
+/** A key frame every two seconds: quick to seek and cheap to store. */
 const KEY_FRAME_INTERVAL = 2 * FPS;
 /**
- * Without macroblock trees: at widths such as 854, x264's vector code for them gives other bytes from time to time (seen with
- * the x264 of FFmpeg 8; without vector code, or without the trees, never).
+ * Without macroblock trees. At widths such as 854, x264's vector code for them sometimes gives different bytes. This was seen with the
+ * x264 of FFmpeg 8, and never without vector code or without the trees.
  */
 const X264 = { preset: 'veryfast', crf: '23', 'x264-params': 'sliced-threads=0:mbtree=0' };
 const AAC_BITS_PER_SECOND = 128_000;
@@ -19,7 +19,7 @@ const AAC_BITS_PER_SECOND = 128_000;
 /** A stereo sound track: the samples of each channel, -1 to 1. */
 export type Samples = readonly [Float32Array, Float32Array];
 
-/** Opens an MP4 for writing: H.264 High, 4:2:0, BT.709, and AAC where there is sound. Frames are RGBA. */
+/** Opens an MP4 for writing: H.264 High, 4:2:0, BT.709, and AAC if there is sound. Frames are RGBA. */
 export const createMp4 = (
   path: string,
   { width, height }: { readonly width: number; readonly height: number },

@@ -16,11 +16,11 @@ import type { RenderSpec } from './spec.ts';
 /** The pictures of a video, drawn one after the other. */
 export interface Film {
   readonly frames: number;
-  /** The pixels of a frame: RGBA, opaque, in memory of their own; the caller may release it. */
+  /** The pixels of a frame: opaque RGBA in memory of its own, which the caller may release. */
   draw(frame: number): Buffer;
 }
 
-/** Prepares a film: paints what does not move. The same spec gives the same pixels. */
+/** Prepares a film by painting everything that does not move. The same spec gives the same pixels. */
 export function createFilm(
   spec: RenderSpec,
   direction: Direction,
@@ -62,7 +62,7 @@ export function createFilm(
   };
 }
 
-/** Moves that suit any scene, for prompts that ask for none. */
+/** Camera moves that suit any scene, for prompts without one. */
 const USUAL_MOVES: readonly [CameraMove, ...CameraMove[]] = ['in', 'in', 'left', 'right', 'out'];
 
 function moveOf({ cameraFixed }: RenderSpec, { camera }: Direction, random: Random): CameraMove {

@@ -3,7 +3,7 @@ import { lerp, smoothstep } from './easing.ts';
 /** A seeded source of numbers in [0, 1). */
 export type Random = () => number;
 
-/** mulberry32: 32 bits of state, plenty for drawing. */
+/** mulberry32, with 32 bits of state, which is enough for drawing. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -22,7 +22,7 @@ export function pick<T>(random: Random, items: readonly [T, ...T[]]): T {
   return items[Math.floor(random() * items.length)] ?? items[0];
 }
 
-/** Smooth noise along a line: about -1 to 1, a bump per unit of `x`, finer detail per octave. */
+/** Smooth noise along a line, about -1 to 1, with one bump per unit of `x` and finer detail with each octave. */
 export function createNoise(random: Random, octaves: number): (x: number) => number {
   const values = Array.from({ length: 256 }, () => random() * 2 - 1);
   const at = (index: number): number => values[index & 255] ?? 0;

@@ -15,12 +15,12 @@ export interface RenderInput {
   readonly outPath: string;
 }
 
-/** Percent reported once all frames are drawn; the rest is flushing the encoders and moving the index. */
+/** The percentage reported once all frames are drawn. The rest is flushing the encoders and moving the index. */
 const DRAWN = 98;
 
 /**
- * Draws and encodes a video. The same spec gives the same bytes. It uses native libraries and keeps two cores busy: run it
- * in a process of its own. `progress` is called with the percentage done.
+ * Draws and encodes a video. The same spec gives the same bytes. It uses native libraries and keeps two cores busy, so run
+ * it in a process of its own. `progress` is called with the percentage done.
  */
 export async function render(
   { spec, dir, outPath }: RenderInput,
@@ -35,7 +35,7 @@ export async function render(
   });
   const sound = spec.audio ? createSoundtrack(direction, spec.duration, spec.seed) : undefined;
   const mp4 = await createMp4(outPath, spec, sound);
-  // A frame is drawn while the one before is encoded on other threads.
+  // A frame is drawn while the previous one is encoded on other threads.
   let encoding = Promise.resolve();
   for (let frame = 0; frame < film.frames; frame++) {
     const pixels = film.draw(frame);
@@ -50,8 +50,8 @@ export async function render(
 }
 
 /**
- * Gives a frame's memory back now. Left to the garbage collector, frames of megabytes pile up to hundreds of
- * megabytes, each on fresh pages, and a page fault costs more than the drawing.
+ * Releases a frame's memory now. With the garbage collector, frames of megabytes would pile up to hundreds of megabytes, each on
+ * fresh pages, and page faults would cost more than the drawing.
  */
 function release(pixels: Buffer): void {
   if (pixels.buffer instanceof ArrayBuffer) pixels.buffer.transfer(0);

@@ -1,4 +1,4 @@
-/** What a render is made from; all that counts of a request, so that a crash loses nothing. Written once. */
+/** Everything that a render depends on, so that a crash loses nothing. Written once. */
 export interface RenderSpec {
   readonly prompt: string;
   /** Seconds. */
@@ -11,7 +11,7 @@ export interface RenderSpec {
   readonly cameraFixed: boolean;
   readonly seed: number;
   readonly style?: string;
-  /** Names of the image files beside the spec. */
+  /** Names of the image files next to the spec. */
   readonly firstFrame?: string;
   readonly lastFrame?: string;
 }

@@ -29,7 +29,7 @@ const ENCODERS = {
   opus: FF_ENCODER_LIBOPUS,
 } as const;
 
-/** Opens an encoder for 4:2:0 in BT.709, studio range. `globalHeader` keeps the codec's set-up out of the packets. */
+/** Opens an encoder for 4:2:0 in BT.709, studio range. `globalHeader` stores the codec's set-up in the file header instead of the packets. */
 export async function openPictureEncoder(track: PictureTrack, globalHeader: boolean): Promise<CodecContext> {
   const encoder = allocate(track.codec, globalHeader);
   encoder.width = track.width;
@@ -60,7 +60,7 @@ export async function openSoundEncoder(track: SoundTrack, globalHeader: boolean)
   return encoder;
 }
 
-/** Opus takes the samples of the channels in turn, AAC one channel after the other. */
+/** Opus takes interleaved samples, AAC one channel after the other. */
 export const sampleFormatOf = ({ codec }: SoundTrack) =>
   codec === 'opus' ? AV_SAMPLE_FMT_FLT : AV_SAMPLE_FMT_FLTP;
 
@@ -75,7 +75,7 @@ function allocate(codec: keyof typeof ENCODERS, globalHeader: boolean): CodecCon
   return encoder;
 }
 
-/** Hands a frame, or null for the end, to the encoder and each packet that is ready to `use`, who must not keep it. */
+/** Sends a frame, or null for the end, to the encoder, and passes each packet that is ready to `use`, which must not keep it. */
 export async function encode(
   encoder: CodecContext,
   frame: Frame | null,
@@ -84,7 +84,7 @@ export async function encode(
   check(await encoder.sendFrame(frame), 'encode a frame');
   using packet = new Packet();
   packet.alloc();
-  // A negative answer means that the encoder wants more frames, or is drained.
+  // A negative code means that the encoder needs more frames or is drained.
   while ((await encoder.receivePacket(packet)) >= 0) {
     await use(packet);
     packet.unref();

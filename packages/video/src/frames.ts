@@ -18,7 +18,7 @@ interface Size {
   readonly height: number;
 }
 
-/** How the pixels of a track become frames for its encoder. The caller frees the frames. */
+/** Makes a function that turns the pixels of a track into frames for its encoder. The caller frees the frames. */
 export function pictureFrames(track: PictureTrack): (pixels: Buffer) => Promise<Frame> {
   if (track.pixels === 'rgba') return rgbaConverter(track);
   return async (pixels) => {
@@ -47,7 +47,7 @@ function rgbaConverter({ width, height }: Size): (rgba: Buffer) => Promise<Frame
   };
 }
 
-/** A new frame each time: encoders keep frames for their look-ahead. */
+/** Makes a new frame each time, because encoders keep frames for their look-ahead. */
 function yuvFrame({ width, height }: Size): Frame {
   const frame = new Frame();
   frame.alloc();

@@ -5,18 +5,18 @@ import { AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
 import { avGetCodecName, FormatContext, Packet } from 'node-av/lib';
 import { check } from './check.ts';
 
-/** What a video file holds. */
+/** The contents of a video file. */
 export interface VideoFacts {
   readonly width: number;
   readonly height: number;
   /** Of the pictures. */
   readonly seconds: number;
   readonly fps: number;
-  /** FFmpeg's names, a track each. */
+  /** FFmpeg's name of the codec of each track. */
   readonly codecs: readonly string[];
 }
 
-/** Reads every packet of a video. For tests of what writes one: it trusts the file, where the gateway's own check does not. */
+/** Reads every packet of a video. For tests of code that writes videos. Unlike the gateway's own check, it trusts the file. */
 export async function probe(bytes: Buffer): Promise<VideoFacts> {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-probe-'));
   const path = join(folder, 'video');

@@ -32,7 +32,7 @@ export async function encodeStill(
   encoder.width = width;
   encoder.height = height;
   encoder.pixelFormat = pixels;
-  // The JPEG encoder takes no other range.
+  // The JPEG encoder takes only full range.
   encoder.colorRange = AVCOL_RANGE_JPEG;
   encoder.timeBase = new Rational(1, 1);
   check(await encoder.open2(null, null), 'open the still encoder');

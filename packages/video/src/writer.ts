@@ -5,15 +5,15 @@ import { encode, openPictureEncoder, openSoundEncoder } from './encoder.ts';
 import type { PictureTrack, SoundTrack, VideoFormat } from './format.ts';
 import { pictureFrames, soundFrame } from './frames.ts';
 
-/** A video file being written. Calls must not overlap. */
+/** Writes a video file. Calls must not overlap. */
 export interface VideoWriter {
-  /** Adds the next frame, in the format that the picture track names; the pixels are read until the promise resolves. */
+  /** Adds the next frame, in the pixel format of the picture track. The pixels must not change until the promise resolves. */
   write(pixels: Buffer): Promise<void>;
-  /** Writes what the encoders still hold, the rest of the sound, and the index. */
+  /** Writes the frames that the encoders still hold, the rest of the sound, and the index. */
   finish(): Promise<void>;
 }
 
-/** Opens a video file for writing. The same frames and samples give the same bytes: no times and no version of FFmpeg are written. */
+/** Opens a video file for writing. The same frames and samples give the same bytes, because neither times nor the version of FFmpeg are written. */
 export async function createVideoWriter(path: string, format: VideoFormat): Promise<VideoWriter> {
   const file = await openFile(path, format);
   const { picture } = file;
@@ -36,8 +36,8 @@ export async function createVideoWriter(path: string, format: VideoFormat): Prom
 }
 
 /**
- * Writes a video that repeats a few frames until there are `count`. Only the packets are repeated, so that ten seconds cost
- * hardly more than one: the encoder must give one packet a frame, in order, beginning with a key frame.
+ * Writes a video that repeats a few frames until there are `count`. It repeats only the packets, so ten seconds cost hardly more than
+ * one. The encoder must give one packet for each frame, in order, beginning with a key frame.
  */
 export async function writeLoop(
   path: string,
@@ -95,9 +95,9 @@ interface Sound {
 /** The file and its tracks. */
 interface OpenFile {
   readonly picture: Picture | undefined;
-  /** Takes a packet with the times of the track's encoder. */
+  /** Writes a packet that has the times of the track's encoder. */
   write(packet: Packet, track: Picture | Sound): Promise<void>;
-  /** Encodes the sound up to a time in seconds: in step with the pictures, both stay close together in the file. */
+  /** Encodes the sound up to a time in seconds. Called in step with the pictures, so that both are close together in the file. */
   soundUntil(seconds: number): Promise<void>;
   /** Drains the sound's encoder, writes the index and closes the file. */
   finish(): Promise<void>;

@@ -1,7 +1,7 @@
 import { lerp, smoothstep } from '../easing.ts';
 import type { CameraMove } from '../prompt/direction.ts';
 
-/** Where the camera looks at a moment; layers follow it the more the nearer they are. */
+/** The camera's view at a moment. Near layers follow it more than far ones. */
 export interface View {
   /** Shift of the nearest layer, as a part of the frame's width and height. */
   readonly x: number;
@@ -10,7 +10,7 @@ export interface View {
   readonly zoom: number;
 }
 
-/** The farthest a camera goes: layers are this much wider than the frame on each side, as a part of its size. */
+/** The farthest that a camera moves, as a part of the frame's size. Layers are this much wider than the frame on each side. */
 export const OVERSCAN = 0.12;
 
 const REACH = OVERSCAN * 0.8;
@@ -22,7 +22,7 @@ export function createCamera(move: CameraMove, duration: number, pace: number): 
   const zoomed = 1 + 0.14 * Math.min(1, (0.4 + duration * 0.08) * pace);
   return (time) => {
     if (move === 'still') return STILL;
-    // Mostly even, with soft ends: a move that neither starts nor stops with a jerk.
+    // Mostly even with soft ends, so that a move neither starts nor stops with a jerk.
     const linear = time / duration;
     const part = lerp(linear, smoothstep(0, 1, linear), 0.5);
     const sway = Math.sin(time * 0.7) * 0.003;

@@ -2,12 +2,12 @@ import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
 import { smoothstep } from '../easing.ts';
 import { typeset } from './fonts.ts';
 
-/** Lines of the prompt at most; what is longer ends in an ellipsis. */
+/** The most lines of the prompt. A longer prompt ends in an ellipsis. */
 const MAX_LINES = 2;
-/** Says what this is, so that nobody takes it for a model's work. */
+/** Says that this is a preview, so that nobody takes it for a model's work. */
 const MARK = 'ONETAKE PREVIEW · drawn, not generated';
 
-/** Seconds until the caption stands. */
+/** Seconds until the caption is fully visible. */
 const FADE_IN = 0.7;
 
 /** The prompt in small type at the bottom, and above it a line that says that this is a preview. */
@@ -25,7 +25,7 @@ export function createCaption(
   const { text, families } = typeset(prompt);
   const mark = typeset(MARK);
 
-  // A soft shade behind the type: it stays legible over snow and sky without a box.
+  // A soft shade behind the text keeps it legible over snow and sky without a box.
   const shade = context.createLinearGradient(0, 0, 0, canvas.height);
   shade.addColorStop(0, 'rgba(0,0,0,0)');
   shade.addColorStop(0.55, 'rgba(0,0,0,0.16)');
@@ -59,7 +59,7 @@ export function createCaption(
   };
 }
 
-/** Breaks between words, and between Chinese characters, which stand without spaces. */
+/** Breaks lines between words, and between Chinese characters, which have no spaces. */
 function breakLines(context: SKRSContext2D, text: string, width: number): string[] {
   const pieces =
     text.match(

@@ -1,4 +1,4 @@
-/** An sRGB colour, 0-255 each. */
+/** An sRGB colour. Each value is 0-255. */
 export interface Colour {
   readonly r: number;
   readonly g: number;

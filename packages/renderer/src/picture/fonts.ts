@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { GlobalFonts } from '@napi-rs/canvas';
 
-/** Packages of fonts, the preferred first: each is cut into subset files, whose characters `unicode.json` lists. */
+/** Font packages, the preferred one first. Each is split into subset files, and `unicode.json` lists their characters. */
 const PACKAGES = ['inter', 'noto-sans-sc'];
 
 interface Subset {
@@ -12,7 +12,7 @@ interface Subset {
   readonly ranges: readonly (readonly [number, number])[];
 }
 
-/** Text that our fonts can set, and the CSS family list that sets it. */
+/** Text that the fonts can set, and the CSS family list for it. */
 export interface Typesetting {
   readonly text: string;
   readonly families: string;
@@ -23,8 +23,8 @@ let subsets: readonly Subset[] | undefined;
 const registered = new Set<string>();
 
 /**
- * Loads the font files that a text needs, and no others: the Chinese font alone has a hundred. Characters that none
- * of them has (emoji, most other scripts) are left out, since what the system's fonts make of them differs by machine.
+ * Loads only the font files that a text needs, because the Chinese font alone has a hundred. Characters that no font has (emoji, most
+ * other scripts) are left out, because the system's fonts draw them differently on each machine.
  */
 export function typeset(text: string): Typesetting {
   subsets ??= PACKAGES.flatMap(readSubsets);
@@ -37,7 +37,7 @@ export function typeset(text: string): Typesetting {
     used.add(subset);
   }
   for (const subset of used) register(subset);
-  // In the order of the packages, so that a family list depends on nothing but the text.
+  // In the order of the packages, so that the family list depends only on the text.
   const families = subsets.filter((subset) => used.has(subset)).map(({ family }) => `"${family}"`);
   return { text: kept.replaceAll(/\s+/g, ' ').trim(), families: families.join(', ') || 'sans-serif' };
 }
@@ -55,7 +55,7 @@ function register({ family, path }: Subset): void {
 
 function readSubsets(name: string): Subset[] {
   const root = `@fontsource-variable/${name}`;
-  // Written by the packages' makers as a map from a subset to its CSS unicode-range.
+  // The packages contain it as a map from a subset to its CSS unicode-range.
   const ranges = JSON.parse(readFileSync(require.resolve(`${root}/unicode.json`), 'utf8')) as Record<
     string,
     string
@@ -73,7 +73,7 @@ function readSubsets(name: string): Subset[] {
     .sort((a, b) => preference(a.subset) - preference(b.subset));
 }
 
-/** Common characters stand in several subsets: taken from the plain one, a text needs fewer files. */
+/** Common characters are in several subsets. With the plain subset first, a text needs fewer files. */
 const preference = (subset: string): number => (subset === 'latin' ? 0 : 1);
 
 function rangeOf(text: string): readonly [number, number] {

@@ -7,7 +7,7 @@ interface Wash {
   readonly colour: string;
 }
 
-/** What a style does to a finished picture. */
+/** The changes that a style makes to a finished picture. */
 const WASHES: Readonly<Record<Look, readonly Wash[]>> = {
   natural: [],
   noir: [

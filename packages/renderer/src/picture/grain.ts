@@ -1,15 +1,15 @@
 import { createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
 import { between, createRandom } from '../random.ts';
 
-/** Film grain: variants that alternate, each held for two frames. More would only cost memory and bits. */
+/** The variants of film grain. They alternate, each for two frames. More variants would only cost memory and bits. */
 const VARIANTS = 3;
 const HOLD_FRAMES = 2;
-/** Opacity of the darkest and brightest grain. */
+/** The opacity of the darkest and brightest grain. */
 const GRAIN = 0.045;
-/** Grains drawn by lot; rows take them up at places of their own, so that no pattern shows. */
+/** Random grains. Each row starts at its own place in them, so that no pattern shows. */
 const GRAINS = 8192;
 
-/** Darkened corners and film grain, laid over every frame: what makes plain gradients look photographed. */
+/** Darkened corners and film grain, laid over every frame. They make plain gradients look photographed. */
 export function createGrain(
   width: number,
   height: number,
@@ -28,7 +28,7 @@ export function createGrain(
       for (let x = 0; x < width; x++, i += 4) {
         const corner = Math.max(0, (x / width - 0.5) ** 2 + up - 0.16) * 0.75;
         const grain = grains[(start + x) % GRAINS] ?? 0;
-        // Black over the picture darkens it; white grain is where brightening outweighs the corner.
+        // Black darkens the picture. The grain is white where it brightens more than the corner darkens.
         const bright = Math.max(0, grain);
         const alpha = corner + Math.abs(grain);
         const level = alpha === 0 ? 0 : (bright / alpha) * 255;

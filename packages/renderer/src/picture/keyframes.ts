@@ -1,7 +1,7 @@
 import { type Canvas, createCanvas, type Image, type SKRSContext2D } from '@napi-rs/canvas';
 import { clamp, lerp, smoothstep } from '../easing.ts';
 
-/** How far an image is magnified while it fades: it moves, and does not sit there like a slide. */
+/** How far an image is magnified while it fades, so that it moves and does not look like a slide. */
 const PUSH = 0.07;
 
 /** Part of the video that one image takes, and its bounds in seconds. */
@@ -25,7 +25,7 @@ export function createKeyframes(
   return (context, time) => {
     const fromStart = time / length;
     const toEnd = (frame.lastTime - time) / length;
-    // The image stands alone for a moment before it gives way.
+    // The image is shown alone for a moment before it fades.
     if (first && fromStart < 1) draw(context, first, 1 - smoothstep(0.2, 1, fromStart), fromStart);
     if (last && toEnd < 1) draw(context, last, 1 - smoothstep(0.2, 1, toEnd), toEnd);
   };
@@ -49,7 +49,7 @@ function draw(context: SKRSContext2D, picture: Canvas, alpha: number, away: numb
 function coverFit(image: Image, { width, height }: { width: number; height: number }): Canvas {
   const canvas = createCanvas(width, height);
   const context = canvas.getContext('2d');
-  // Images may be transparent; video is not.
+  // An image may be transparent. A video may not.
   context.fillStyle = '#000';
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = 'high';

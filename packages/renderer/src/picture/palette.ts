@@ -6,12 +6,12 @@ import { type Colour, darken, hex, luma, mix } from './colour.ts';
 export interface Palette {
   /** The sky from the zenith down to the horizon. */
   readonly sky: readonly [Colour, Colour, Colour];
-  /** Sun or moon and what they light. */
+  /** Sun or moon, and what they light. */
   readonly glow: Colour;
-  /** The nearest silhouettes; farther ones fade into `haze`. */
+  /** The nearest silhouettes. Farther ones fade into `haze`. */
   readonly near: Colour;
   readonly haze: Colour;
-  /** The one colour that stands out: a sail, a sign, a flower. */
+  /** The only colour that stands out: a sail, a sign, a flower. */
   readonly accent: Colour;
 }
 
@@ -22,7 +22,7 @@ const LIGHTS: Readonly<Record<Light, Palette>> = {
   night: paletteOf('#04071a', '#0b1637', '#27416f', '#e6efff', '#04060f', '#2a3f6b', '#5fd0ff'),
 };
 
-/** Under clouds all colours lean to these. */
+/** Clouds shift all colours towards these. */
 const OVERCAST: Readonly<Record<Light, Colour>> = {
   dawn: hex('#8d8f9e'),
   day: hex('#8a97a3'),
@@ -42,14 +42,14 @@ const COLOURS: Readonly<Record<ColourWord, Colour>> = {
   grey: hex('#8b9096'),
 };
 
-/** How much a colour word of the prompt tints everything. */
+/** How strongly a colour word in the prompt tints everything. */
 const TINT = 0.26;
 const SKY_TINT = 0.38;
 const OVERCAST_PART = 0.55;
 /** A storm is darker than rain. */
 const STORM_SHADE = 0.34;
 
-/** The palette of a direction; the seed shifts it a little, so that no two videos have quite the same sky. */
+/** The palette of a direction. The seed shifts it a little, so that no two videos have quite the same sky. */
 export function paletteFor(direction: Direction, random: Random): Palette {
   const [tint, accent] = direction.colours.map((word) => COLOURS[word]);
   const overcast = direction.weather === 'clear' ? 0 : direction.weather === 'snow' ? 0.3 : OVERCAST_PART;
@@ -72,7 +72,7 @@ export function paletteFor(direction: Direction, random: Random): Palette {
   };
 }
 
-/** The hue of one colour at the lightness of another, so that a tint does not wash a night out. */
+/** The hue of one colour with the lightness of another, so that a tint does not brighten a night. */
 function matchLightness(colour: Colour, like: Colour): Colour {
   const wanted = luma(like);
   const own = luma(colour);

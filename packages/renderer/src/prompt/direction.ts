@@ -27,13 +27,13 @@ export interface Direction {
   readonly subjects: readonly Subject[];
   readonly colours: readonly ColourWord[];
   readonly look: Look;
-  /** Absent where the prompt does not say. */
+  /** Absent if the prompt does not say. */
   readonly camera: CameraMove | undefined;
   /** 1 is natural speed. */
   readonly pace: number;
 }
 
-/** The light a scene looks best in where the prompt does not say. */
+/** The light that suits a scene best, for prompts that name none. */
 const USUAL_LIGHT: Readonly<Record<SceneKind, Light>> = {
   city: 'night',
   sea: 'dusk',
@@ -47,7 +47,7 @@ const USUAL_LIGHT: Readonly<Record<SceneKind, Light>> = {
   abstract: 'night',
 };
 
-/** Scenes that a subject brings along where the prompt names no place. */
+/** Scenes that a subject implies, for prompts that name no place. */
 const HOME_SCENE: Readonly<Partial<Record<Subject, SceneKind>>> = {
   boat: 'sea',
   lighthouse: 'sea',
@@ -70,7 +70,7 @@ const HOME_SCENE: Readonly<Partial<Record<Subject, SceneKind>>> = {
   sun: 'sea',
 };
 
-/** Reads a prompt, and a style where there is one, in English or Chinese; words it does not know count for nothing. */
+/** Reads a prompt and an optional style in English or Chinese. Unknown words are ignored. */
 export function interpretPrompt(prompt: string, style = ''): Direction {
   const text = normalise(`${prompt} ${style}`);
   const subjects = found(text, SUBJECTS);
@@ -139,7 +139,7 @@ function firstMention(text: string, words: string): number {
 const mentions = (text: string, words: string): number =>
   words.split(', ').filter((word) => place(text, word) >= 0).length;
 
-/** Where a word stands: a whole word or its plural; Chinese is written without spaces, so anywhere. */
+/** The position of a whole word or its plural. Chinese has no spaces, so its words match anywhere. */
 function place(text: string, word: string): number {
   if (/\p{Script=Han}/u.test(word)) return text.indexOf(word);
   const forms = [word, `${word}s`, `${word}es`].map((form) => text.indexOf(` ${form} `));

@@ -1,4 +1,4 @@
-/** Words, English and Chinese, separated by commas, by what they ask for. Data alone: `words.ts` reads it. */
+/** English and Chinese words, separated by commas, by what they ask for. `direction.ts` reads them. */
 export type Lexicon<K extends string> = Readonly<Record<K, string>>;
 
 /** Where it plays. */

@@ -3,10 +3,10 @@ import { type Colour, css, darken, lighten, mix } from '../picture/colour.ts';
 import { between } from '../random.ts';
 import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
-/** How much smaller the colour field is painted; scaling it up is its softness. */
+/** How much smaller the colour field is painted. Scaling it up makes it soft. */
 const SHRINK = 16;
 
-/** For prompts that name nothing the renderer can draw: slow fields of colour, and fine rings turning in them. */
+/** For prompts that name nothing that the renderer can draw: slow fields of colour with fine turning rings. */
 export const createAbstract: SceneMaker = (stage) => {
   const { width, height, palette, direction, random } = stage;
   const field = createCanvas(Math.ceil(width / SHRINK), Math.ceil(height / SHRINK));
@@ -84,7 +84,7 @@ function createRings({ unit, palette, random }: Stage): Drawing {
   };
 }
 
-/** A patch of colour as a picture: gradients are dithered, and magnified the dots would show as a grid. */
+/** A patch of colour as a picture, because gradients are dithered and their dots would show as a grid when magnified. */
 function paintBlob(colour: Colour): Canvas {
   const size = 256;
   const canvas = createCanvas(size, size);

@@ -9,7 +9,7 @@ import { createSky } from './elements/sky.ts';
 import { createSubjects, figureAt } from './elements/subjects.ts';
 import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
-/** Rolling green, a field of flowers that comes closer, grass in the wind before it. */
+/** Rolling green hills, a field of flowers that comes closer, and grass in the wind in front of it. */
 export const createMeadow: SceneMaker = (stage) => {
   const { width, height, unit, palette, direction } = stage;
   const horizon = height * 0.57;
@@ -68,7 +68,7 @@ export const createMeadow: SceneMaker = (stage) => {
   };
 };
 
-/** Colours of the flowers: the prompt's own first. */
+/** Colours of the flowers. The colour in the prompt comes first. */
 function petals({ palette, direction }: Stage): readonly [Colour, ...Colour[]] {
   if (direction.colours.length > 0)
     return [palette.accent, lighten(palette.accent, 0.3), lighten(palette.accent, 0.6)];
@@ -78,7 +78,7 @@ function petals({ palette, direction }: Stage): readonly [Colour, ...Colour[]] {
 /** Strips of the field between the hills and the viewer. */
 const STRIPS = 5;
 
-/** A strip of the field: grass and flowers, larger and sparser the nearer. */
+/** A strip of the field. Near grass and flowers are larger and sparser. */
 function paintField(stage: Stage, horizon: number, index: number, green: Colour): Layer {
   const { width, height, unit, palette, random } = stage;
   const bottom = height + marginY(stage);
@@ -88,7 +88,7 @@ function paintField(stage: Stage, horizon: number, index: number, green: Colour)
   const reach = (top(index + 1) - from) * 1.12 + unit * 2;
   const own = petals(stage);
   const base = darken(mix(green, palette.haze, 0.22 * (1 - near)), near * 0.3);
-  // As many flowers for the same ground, whatever the shape of the frame.
+  // The same number of flowers for the same ground, whatever the ratio of the frame.
   const area = (width * reach) / (unit * unit) / 1000;
   return paintBand(stage, 0.4 + near * 0.4, { top: from - unit * 5, bottom }, (context) => {
     const gradient = context.createLinearGradient(0, from, 0, from + reach);

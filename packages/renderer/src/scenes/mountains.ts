@@ -6,11 +6,11 @@ import { createSky } from './elements/sky.ts';
 import { createSubjects } from './elements/subjects.ts';
 import type { SceneMaker, Stage } from './scene.ts';
 
-/** Ranges behind one another, mist between them, firs in front. */
+/** Ranges one behind another, with mist between them and firs in front. */
 export const createMountains: SceneMaker = (stage) => {
   const { height, unit, palette, direction, random } = stage;
   const horizon = height * 0.66;
-  // In wide frames ranges are lower, so that there is a sky above them.
+  // Ranges are lower in wide frames, so that there is sky above them.
   const rise = Math.min(unit, height / 80);
   const sky = createSky(stage, horizon);
   const ranges = [0, 1, 2, 3].map((index) => {

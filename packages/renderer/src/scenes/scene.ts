@@ -9,7 +9,7 @@ export interface Stage {
   /** Pixels of the frame. */
   readonly width: number;
   readonly height: number;
-  /** A length that looks alike at every size and ratio: 1/100 of the geometric mean of width and height. */
+  /** A length that looks the same at every size and ratio: 1/100 of the geometric mean of width and height. */
   readonly unit: number;
   /** Seconds. */
   readonly duration: number;
@@ -18,13 +18,13 @@ export interface Stage {
   readonly random: Random;
 }
 
-/** A scene that is ready to draw: what does not move has been painted already. */
+/** A scene that is ready to draw. What does not move is painted already. */
 export interface Scene {
   /** Paints the whole frame at `time` seconds of scene time. */
   draw(context: SKRSContext2D, time: number, view: View): void;
 }
 
-/** Paints what does not move and returns how to draw the rest. One per kind of scene; `registry.ts` lists them. */
+/** Paints what does not move and returns a scene that draws the rest. There is one for each kind of scene, listed in `registry.ts`. */
 export type SceneMaker = (stage: Stage) => Scene;
 
 /** Draws what moves, at `time` seconds of scene time. */

@@ -12,7 +12,7 @@ import type { Drawing, SceneMaker, Stage } from './scene.ts';
 /** Rows of waves between the horizon and the viewer. */
 const ROWS = 8;
 
-/** Open water under a wide sky: light on the waves, boats and whales on it, a shore where figures need one. */
+/** Open water under a wide sky, with light on the waves, boats and whales, and a shore if figures need one. */
 export const createSea: SceneMaker = (stage) => {
   const { height, unit, palette, direction } = stage;
   const horizon = height * 0.56;
@@ -94,7 +94,7 @@ function paintWater(stage: Stage, horizon: number): Layer {
   });
 }
 
-/** How high a row stands: rows crowd towards the horizon, as they do to the eye. */
+/** The height of a row in the frame. Rows are denser towards the horizon, by perspective. */
 const rowY = (stage: Stage, horizon: number, near: number): number =>
   lerp(horizon, stage.height * 1.02, 0.015 + near ** 1.75);
 
@@ -108,7 +108,7 @@ function paintWaves(stage: Stage, horizon: number, index: number, rough: number)
   const phases = [random() * 7, random() * 7, random() * 7] as const;
   const crest = (x: number): number => {
     const part = x / length;
-    // Sharp above and round below, as waves are.
+    // Like waves, sharp above and round below.
     const main = 1 - 2 * Math.abs(Math.sin(part * 2.1 + phases[0]));
     const wide = Math.sin(part * 1.13 + phases[1]);
     return y - swing * (0.5 * main + 0.5 * wide + 0.2 * Math.sin(part * 7.3 + phases[2]));
@@ -146,7 +146,7 @@ function paintFoam(context: SKRSContext2D, stage: Stage, crest: (x: number) => n
   context.fill();
 }
 
-/** Sparks under the sun or moon. Four paths, one for each brightness: fills are dear, path points cheap. */
+/** Sparks under the sun or moon. One path for each of four brightnesses, because fills are expensive and path points cheap. */
 function createGlitter(stage: Stage, horizon: number, centre: number): Drawing {
   const { height, unit, palette, direction, random } = stage;
   const strength = direction.weather === 'clear' ? 1 : direction.weather === 'snow' ? 0.7 : 0.25;

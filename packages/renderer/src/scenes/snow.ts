@@ -9,7 +9,7 @@ import { createSky } from './elements/sky.ts';
 import { createSubjects, figureAt } from './elements/subjects.ts';
 import type { Drawing, SceneMaker, Stage } from './scene.ts';
 
-/** Snowed-in hills and firs, a cabin with its windows lit, northern lights at night. */
+/** Snow-covered hills and firs, a cabin with lit windows, and northern lights at night. */
 export const createSnow: SceneMaker = (stage) => {
   const { width, height, unit, palette, direction } = stage;
   const horizon = height * 0.6;
@@ -68,7 +68,7 @@ function paintPeaks(stage: Stage, horizon: number, snow: Colour): PaintedRidge {
   );
 }
 
-/** One of three hills with firs on it; the third is the nearest. */
+/** One of three hills with firs. The third is the nearest. */
 function paintHill(stage: Stage, horizon: number, snow: Colour, index: number): PaintedRidge {
   const { width, unit, palette, random } = stage;
   const near = index / 2;
@@ -88,7 +88,7 @@ function paintHill(stage: Stage, horizon: number, snow: Colour, index: number): 
       const size = unit * (3.2 + near * 10);
       for (let i = 0; i < count; i++) {
         const x = between(random, -0.11, 1.11) * width;
-        // Room in the middle for the cabin and for figures.
+        // The middle stays free for the cabin and for figures.
         const clear = index > 0 && Math.abs(x / width - 0.47) < 0.24;
         if (clear) continue;
         const down = unit * between(random, 0, 3 + near * 5);
@@ -189,7 +189,7 @@ function paintCabin(
   }
 }
 
-/** How much smaller the northern lights are painted; scaling them up is their softness. */
+/** How much smaller the northern lights are painted. Scaling them up makes them soft. */
 const SHRINK = 8;
 
 function createAurora(stage: Stage, horizon: number): Drawing {

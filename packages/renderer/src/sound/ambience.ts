@@ -2,27 +2,27 @@ import type { SceneKind, Weather } from '../prompt/direction.ts';
 
 /** Filtered noise that swells: wind, surf, rain. */
 export interface Hiss {
-  /** Hertz between which it is heard. */
+  /** The frequency band in hertz. */
   readonly from: number;
   readonly to: number;
   /** Peak, of 1. */
   readonly level: number;
-  /** Seconds of a swell, and how much of the level it takes away. */
+  /** The length of a swell in seconds, and the part of the level that it takes away. */
   readonly swell: number;
   readonly depth: number;
 }
 
-/** Short sounds at chance moments: drops, crackles, birds, bells. */
+/** Short sounds at random moments: drops, crackles, birds, bells. */
 export interface Blips {
   readonly perSecond: number;
-  /** Hertz between which one begins; 0 for a crackle without pitch. */
+  /** The range of the first pitch in hertz. 0 for a crackle without pitch. */
   readonly pitch: readonly [number, number];
-  /** What becomes of the pitch by its end, as a factor. */
+  /** The pitch at the end, as a factor of the first. */
   readonly glide: number;
   /** Seconds until it has died away. */
   readonly length: number;
   readonly level: number;
-  /** How many follow one another. */
+  /** How many sounds follow one another. */
   readonly times: number;
 }
 
@@ -41,7 +41,7 @@ const hiss = (from: number, to: number, level: number, swell: number, depth: num
 
 const BELLS: Blips = { perSecond: 0.7, pitch: [660, 1760], glide: 1, length: 2.2, level: 0.028, times: 1 };
 
-/** What a place sounds like. */
+/** The sounds of each place. */
 export const PLACES: Readonly<Record<SceneKind, Ambience>> = {
   city: {
     hisses: [hiss(30, 220, 0.16, 5.3, 0.4), hiss(250, 1400, 0.03, 3.1, 0.7)],
@@ -76,7 +76,7 @@ export const PLACES: Readonly<Record<SceneKind, Ambience>> = {
   abstract: { hisses: [hiss(200, 900, 0.03, 6.9, 0.8)], blips: [BELLS] },
 };
 
-/** What the weather adds. */
+/** The sounds that the weather adds. */
 export const WEATHERS: Readonly<Record<Weather, Ambience>> = {
   clear: { hisses: [], blips: [] },
   fog: { hisses: [hiss(80, 300, 0.05, 7.7, 0.6)], blips: [] },

@@ -16,7 +16,7 @@ const CHORDS: Readonly<Record<Light, { readonly root: number; readonly steps: re
 const FADE_IN = 0.35;
 const FADE_OUT = 0.6;
 
-/** The sound track of a direction: what its place and weather sound like, over a quiet chord. */
+/** The sound track of a direction: the sounds of its place and weather over a quiet chord. */
 export function createSoundtrack(direction: Direction, duration: number, seed: number): Samples {
   const random = createRandom(seed ^ 0x2545f491);
   const length = Math.round(duration * SAMPLE_RATE);
@@ -30,7 +30,7 @@ export function createSoundtrack(direction: Direction, duration: number, seed: n
   return samples;
 }
 
-/** A few pairs of sines a hair apart, which beat slowly against each other. */
+/** A few pairs of sines of slightly different pitch, which beat slowly against each other. */
 function addPad(samples: Samples, { light, pace }: Direction, random: Random): void {
   const { root, steps } = CHORDS[light];
   for (const [voice, step] of steps.entries()) {
@@ -55,7 +55,7 @@ function addPad(samples: Samples, { light, pace }: Direction, random: Random): v
 function addHiss(samples: Samples, { from, to, level, swell, depth }: Hiss, random: Random): void {
   const passLow = 1 - Math.exp((-2 * Math.PI * to) / SAMPLE_RATE);
   const passHigh = 1 - Math.exp((-2 * Math.PI * from) / SAMPLE_RATE);
-  // What the filters take from white noise is given back, so that `level` means the same in every band.
+  // Makes up for the energy that the filters remove, so that `level` means the same in every band.
   const gain = level / Math.sqrt(passLow / (2 - passLow));
   const step = (2 * Math.PI) / (swell * SAMPLE_RATE);
   const start = random() * 7;
@@ -107,7 +107,7 @@ function addBlip(
     const part = i / count;
     angle += (2 * Math.PI * pitch * (1 + (glide - 1) * part)) / SAMPLE_RATE;
     const wave = pitch === 0 ? random() * 2 - 1 : Math.sin(angle);
-    // A soft attack and a quick decay: neither end clicks.
+    // A soft attack and a quick decay, so that neither end clicks.
     const value = wave * level * Math.min(1, part * 24) * (1 - part) ** 3;
     for (const [side, channel] of samples.entries()) {
       channel[first + i] = (channel[first + i] ?? 0) + value * (side === 0 ? 1 - pan : pan) * 2;
@@ -115,7 +115,7 @@ function addBlip(
   }
 }
 
-/** Fades both ends and bends what is too loud instead of clipping it. */
+/** Fades both ends, and compresses loud samples instead of clipping them. */
 function master(channel: Float32Array): void {
   const { length } = channel;
   for (let i = 0; i < length; i++) {

@@ -16,7 +16,7 @@ export interface Buildings {
   readonly layers: readonly Layer[];
   /** Tops of the highest towers of the middle row. */
   readonly summits: readonly Point[];
-  /** Windows of the middle row that go on and off. */
+  /** Windows of the middle row that switch on and off. */
   twinkle(context: SKRSContext2D, time: number): void;
   /** Signs on the nearest row. */
   drawSigns(context: SKRSContext2D, time: number): void;
@@ -50,7 +50,7 @@ export function createBuildings(stage: Stage, street: number): Buildings {
       for (let x = -marginX(stage); x < width + marginX(stage); ) {
         const across = unit * between(random, row.width[0], row.width[1]);
         const part = x + across / 2;
-        // A valley in the middle of the nearest row, towards which the street leads the eye.
+        // A gap in the middle of the nearest row, to which the street leads the eye.
         const side = index === 2 ? 0.35 + 1.5 * Math.min(1, Math.abs(part / width - 0.5) * 1.9) ** 1.6 : 1;
         const rise = street * between(random, row.height[0], row.height[1]) * side;
         const tower = { x, y: street - rise, width: across, height: rise };
@@ -98,7 +98,7 @@ interface Tower extends Point {
   readonly height: number;
 }
 
-/** Paints a tower and its windows; returns where windows are dark. */
+/** Paints a tower and its windows. Returns the places of dark windows. */
 function paintTower(
   context: SKRSContext2D,
   random: Random,
@@ -111,7 +111,7 @@ function paintTower(
   face.addColorStop(1, css(darken(wall, 0.35)));
   context.fillStyle = face;
   context.fillRect(x, y, width, height);
-  // The side that is turned away.
+  // The side that faces away.
   context.fillStyle = 'rgba(0,0,0,0.2)';
   context.fillRect(x + width * 0.72, y, width * 0.28, height);
   const step = glass.size * 2.1;
@@ -135,7 +135,7 @@ function paintTower(
   return dark;
 }
 
-/** A mast, a step or a point on top of some towers; returns the highest point. */
+/** A mast, a step or a point on top of some towers. Returns the highest point. */
 function paintSpire(context: SKRSContext2D, random: Random, { x, y, width }: Tower, unit: number): number {
   const kind = random();
   const middle = x + width / 2;
@@ -169,7 +169,7 @@ function signOn({ unit, palette, random, direction }: Stage, tower: Tower): Sign
     width,
     height,
     colour: own ? palette.accent : pick(random, NEON),
-    // Something like writing: a few strokes in each of a column of squares.
+    // Resembles writing: a few strokes in each square of a column.
     strokes: Array.from({ length: 15 }, () => [random(), random(), random()] as const),
   };
 }

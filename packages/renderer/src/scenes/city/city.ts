@@ -9,7 +9,7 @@ import { createBuildings } from './buildings.ts';
 import { createPaperBoat } from './paperBoat.ts';
 import { createTraffic } from './traffic.ts';
 
-/** Towers behind one another with their windows lit, signs, and a street that mirrors them. */
+/** Rows of towers with lit windows and signs, and a street that mirrors them. */
 export const createCity: SceneMaker = (stage) => {
   const { width, height, unit, palette, direction, random } = stage;
   const street = height * 0.8;
@@ -82,7 +82,7 @@ function paintStreetGlow(stage: Stage, street: number, dark: boolean): Layer {
   return { ...layer, soft: true };
 }
 
-/** Asphalt with the towers upside down in it: sharp by the kerb, broken up below, the more so where it is wet. */
+/** Asphalt that mirrors the towers: sharply near the kerb and broken up below, more so if it is wet. */
 function paintRoad(stage: Stage, street: number, mirrored: readonly Layer[]): Layer {
   const { height, unit, palette, direction, random } = stage;
   const wet = direction.weather === 'rain' || direction.weather === 'storm';
@@ -102,7 +102,7 @@ function paintRoad(stage: Stage, street: number, mirrored: readonly Layer[]): La
       for (let down = 0; street + down < bottom; down += slice) {
         const source = street - down * 2.1 - slice - top;
         if (source < 0) break;
-        // Each slice is shifted a little, as ripples do.
+        // Each slice is shifted a little, as by ripples.
         const shift = between(random, -1, 1) * (0.1 + down / unit / 18) * unit;
         context.drawImage(
           canvas,

@@ -6,10 +6,10 @@ import type { Drawing, Stage } from '../scene.ts';
 const PAPER = hex('#f6f0e2');
 /** Length of the boat in units. */
 const LENGTH = 17;
-/** Units a second: what water in a gutter does. */
+/** Units a second, the speed of water in a gutter. */
 const DRIFT = 1.5;
 
-/** A folded paper boat that drifts along a wet street, its mirror image under it. */
+/** A folded paper boat that drifts along a wet street, with its mirror image below it. */
 export function createPaperBoat(stage: Stage, waterline: number): Drawing {
   const { width, unit, palette, direction, random } = stage;
   const paper = direction.colours.length > 0 ? mix(PAPER, palette.accent, 0.75) : PAPER;
@@ -52,7 +52,7 @@ export function createPaperBoat(stage: Stage, waterline: number): Drawing {
   };
 }
 
-/** One unit long, its waterline at the origin: the folds are faces of their own, each in its own light. */
+/** One unit long, with its waterline at the origin. Each face between the folds has its own light. */
 function paintBoat(context: SKRSContext2D, paper: typeof PAPER): void {
   const faces = [
     { shade: 0.12, points: [-0.2, -0.17, 0, -0.52, 0, -0.1] },

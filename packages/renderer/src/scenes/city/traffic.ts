@@ -12,12 +12,12 @@ interface Vehicle {
   readonly y: number;
   /** Half its length, pixels. */
   readonly size: number;
-  /** Pixels a second; negative drives left. */
+  /** Pixels a second. Negative: to the left. */
   readonly speed: number;
   readonly colour: Colour;
 }
 
-/** Cars in both directions with their lights on; a large one in front where the prompt names a car. */
+/** Cars in both directions with their lights on, and a large one in front if the prompt names a car. */
 export function createTraffic(stage: Stage, street: number): Drawing {
   const { width, unit, palette, direction, random } = stage;
   const dark = direction.light !== 'day';
@@ -78,7 +78,7 @@ function drawCar(context: SKRSContext2D, stage: Stage, car: Vehicle, { x, y }: P
   });
 }
 
-/** The lamps at both ends, and what they throw on the street. */
+/** The lamps at both ends and their light on the street. */
 function drawLights(
   context: SKRSContext2D,
   { unit }: Stage,

@@ -3,7 +3,7 @@ import { type Colour, css } from '../../picture/colour.ts';
 
 const SIZE = 128;
 
-/** A soft round light, painted once: a picture is drawn many times faster than a gradient. */
+/** A soft round light, painted once, because a picture is drawn many times faster than a gradient. */
 export function createGlow(colour: Colour): Canvas {
   const canvas = createCanvas(SIZE, SIZE);
   const context = canvas.getContext('2d');
@@ -17,7 +17,7 @@ export function createGlow(colour: Colour): Canvas {
   return canvas;
 }
 
-/** Adds a light to what is there. `squash` flattens it, as a light on the ground is. */
+/** Adds a light to the picture. `squash` flattens it, for a light on the ground. */
 export function drawGlow(
   context: SKRSContext2D,
   glow: Canvas,

@@ -7,18 +7,18 @@ import { type Layer, marginX, marginY, paintBand } from './layer.ts';
 
 export interface Ridge {
   readonly depth: number;
-  /** Frame pixels from the top: the mean height of the crest, and how far it swings. */
+  /** The mean height of the crest and its amplitude, in frame pixels from the top. */
   readonly base: number;
   readonly swing: number;
   /** Bumps across the frame's width. */
   readonly bumps: number;
-  /** 1: smooth as dunes; 5: rough as rock. */
+  /** 1: smooth like dunes. 5: rough like rock. */
   readonly octaves: number;
   readonly top: Colour;
   readonly foot: Colour;
-  /** Sharp crests, as rock has, instead of round ones. */
+  /** Sharp crests, like those of rock, instead of round ones. */
   readonly sharp?: boolean;
-  /** Frame pixels by which what stands on it may rise above its crest. */
+  /** How far things on the ridge may rise above its crest, in frame pixels. */
   readonly headroom?: number;
 }
 
@@ -70,20 +70,20 @@ export function traceCrest(context: SKRSContext2D, stage: Stage, crest: (x: numb
   for (let x = -margin + step; x < stage.width + margin + step; x += step) context.lineTo(x, crest(x));
 }
 
-/** The colour of something at a distance: the near colour fading into the haze (aerial perspective). */
+/** The colour of something at a distance: the near colour fades into the haze (aerial perspective). */
 export const hazed = (stage: Stage, distance: number): Colour =>
   mix(stage.palette.near, stage.palette.haze, distance);
 
-/** How much of a thing's own colour the light leaves in shadow. */
+/** How much of a thing's own colour is left in shadow. */
 const SHADE: Readonly<Record<Light, number>> = { dawn: 0.3, day: 0, dusk: 0.46, night: 0.78 };
 
-/** A thing's own colour as the light of the scene shows it. */
+/** A thing's own colour in the light of the scene. */
 export function litColour({ palette, direction }: Stage, own: Colour): Colour {
   const shaded = mix(own, palette.near, SHADE[direction.light]);
   return direction.light === 'day' ? shaded : mix(shaded, palette.sky[2], 0.16);
 }
 
-/** A fir, its foot at (x, y). */
+/** A fir with its foot at (x, y). */
 export function paintFir(context: SKRSContext2D, x: number, y: number, height: number): void {
   const width = height * 0.36;
   context.beginPath();

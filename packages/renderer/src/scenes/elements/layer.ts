@@ -2,19 +2,19 @@ import { type Canvas, createCanvas, type SKRSContext2D } from '@napi-rs/canvas';
 import { OVERSCAN, type View } from '../../picture/camera.ts';
 import type { Stage } from '../scene.ts';
 
-/** A picture painted once and placed in every frame. */
+/** A picture that is painted once and placed in every frame. */
 export interface Layer {
   readonly canvas: Canvas;
   /** Top left corner in frame pixels, with the camera at rest. */
   readonly x: number;
   readonly y: number;
-  /** 0: infinitely far, does not follow the camera; 1: nearest. */
+  /** 0: infinitely far, does not follow the camera. 1: nearest. */
   readonly depth: number;
-  /** Without edges: may be placed at whole pixels and left unmagnified, which nobody sees and costs a thirtieth. */
+  /** The layer has no edges. So it may be placed at whole pixels and left unmagnified, which nobody sees and costs a thirtieth. */
   readonly soft?: boolean;
 }
 
-/** The part of the frame a layer covers, in frame pixels; sides reach beyond the frame for the camera to move. */
+/** The area that a layer covers, in frame pixels. It is wider than the frame, so that the camera can move. */
 export interface Band {
   readonly top: number;
   readonly bottom: number;
@@ -48,7 +48,7 @@ export const paintFull = (stage: Stage, depth: number, paint: (context: SKRSCont
   paintBand(stage, depth, { top: -marginY(stage), bottom: stage.height + marginY(stage) }, paint);
 
 /**
- * Paints something soft at a fraction of the size and lets the scaling blur it: cheaper and smoother than a blur.
+ * Paints something soft at a fraction of the size and lets the scaling blur it, which is cheaper and smoother than a blur.
  * `paint` works in frame pixels.
  */
 export function paintSoft(
@@ -67,7 +67,7 @@ export function paintSoft(
     inner.scale(1 / shrink, 1 / shrink);
     inner.translate(margin, -band.top);
     paint(inner);
-    // Gradients are dithered; magnified, the dots would show as a grid.
+    // Gradients are dithered. When magnified, their dots would show as a grid.
     const smooth = createCanvas(small.width, small.height);
     const smoothing = smooth.getContext('2d');
     smoothing.filter = 'blur(1.6px)';
@@ -94,10 +94,10 @@ function placement(stage: Stage, view: View, depth: number): Placement {
   };
 }
 
-/** What is this far moves less than a pixel per frame; it is placed as soft layers are. */
+/** Layers this far away move less than a pixel per frame, so they are placed like soft layers. */
 const FAR = 0.1;
 
-/** Draws a layer where the camera sees it, shifted by frame pixels of its own motion. */
+/** Draws a layer where the camera sees it, shifted by its own motion in frame pixels. */
 export function drawLayer(
   context: SKRSContext2D,
   stage: Stage,
@@ -119,7 +119,7 @@ export function drawLayer(
   else context.drawImage(layer.canvas, x, y, layer.canvas.width * scale, layer.canvas.height * scale);
 }
 
-/** Runs `paint` in the coordinates of a depth, for what is drawn anew in each frame. */
+/** Runs `paint` in the coordinates of a depth, for things that are drawn anew in each frame. */
 export function atDepth(
   context: SKRSContext2D,
   stage: Stage,

@@ -1,10 +1,10 @@
 import type { SKRSContext2D } from '@napi-rs/canvas';
 
-/** Paths of figures, foot at the origin, looking right, about one unit high. The caller scales and fills. */
+/** Paths of figures, about one unit high, with the foot at the origin, looking right. The caller scales and fills them. */
 export type Silhouette = (context: SKRSContext2D, phase: number) => void;
 
 export const cat: Silhouette = (context, phase) => {
-  // Sitting, the tail swaying.
+  // Sits and sways its tail.
   context.beginPath();
   context.moveTo(-0.3, 0);
   context.bezierCurveTo(-0.42, -0.3, -0.24, -0.56, 0.02, -0.66);
@@ -148,7 +148,7 @@ export const sails: Silhouette = (context, phase) => {
   context.fill();
 };
 
-/** A bird on the wing, its body at the origin. */
+/** A flying bird with its body at the origin. */
 export const bird: Silhouette = (context, phase) => {
   const lift = Math.sin(phase * 6.5) * 0.28;
   context.beginPath();
@@ -282,7 +282,7 @@ export const whale: Silhouette = (context, phase) => {
   context.fill();
 };
 
-/** A rocket under way to the right. */
+/** A rocket that flies to the right. */
 export const rocket: Silhouette = (context) => {
   context.beginPath();
   context.moveTo(0.62, 0);

@@ -149,15 +149,15 @@ function disc(
   context.fill();
 }
 
-/** Grains drawn by lot; rows take them up at places of their own, so that no pattern shows. */
+/** Random grains. Each row starts at its own place in them, so that no pattern shows. */
 const GRAINS = 8192;
 
-/** A grain of one or two levels, painted into the sky once: without it 8-bit gradients show as bands. */
+/** A grain of one or two levels, painted into the sky once. Without it 8-bit gradients show bands. */
 export function ditherSky(context: SKRSContext2D, { random }: Pick<Stage, 'random'>): void {
   const { width, height } = context.canvas;
   const grains = Float32Array.from({ length: GRAINS }, () => (random() + random() - 1) * 3.2);
   const image = context.getImageData(0, 0, width, height);
-  // The array clamps to 0-255 by itself.
+  // The array clamps values to 0-255.
   const { data } = image;
   for (let y = 0, i = 0; y < height; y++) {
     const start = Math.floor(random() * GRAINS);
@@ -200,7 +200,7 @@ function createClouds(
   });
   return (context, time, view) => {
     for (const { layer, speed } of layers) {
-      // Clouds never leave: they sway over a distance that the margins cover.
+      // Clouds do not leave the frame. They sway over a distance that the margins cover.
       const reach = marginX(stage) * 0.5;
       const shift = wrap(time * speed + reach, reach * 4);
       drawLayer(context, stage, view, layer, shift < reach * 2 ? shift - reach : reach * 3 - shift);

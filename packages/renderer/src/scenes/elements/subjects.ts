@@ -16,16 +16,16 @@ export interface Places {
   readonly depth: number;
   /** The height at which birds and balloons fly, in frame pixels. */
   readonly sky: number;
-  /** Light on the edges of figures, where the ground is too dark for silhouettes. */
+  /** Light on the edges of figures, for ground that is too dark for silhouettes. */
   readonly rim?: Colour;
-  /** What the scene draws itself. */
+  /** The subjects that the scene draws itself. */
   readonly own?: readonly Subject[];
 }
 
 export interface Subjects {
-  /** What flies: drawn behind the foreground. */
+  /** Draws what flies, behind the foreground. */
   drawSky(context: SKRSContext2D, time: number, view: View): void;
-  /** What stands or walks on the ground. */
+  /** Draws what stands or walks on the ground. */
   drawGround(context: SKRSContext2D, time: number, view: View): void;
 }
 
@@ -44,14 +44,14 @@ const ON_GROUND: Readonly<
   cat: { size: 10, speed: 0, draw: silhouettes.cat },
 };
 
-/** Thirds and their neighbours: where the eye rests. */
+/** Positions near the thirds of the frame, where the eye rests. */
 const SPOTS = [0.36, 0.68, 0.22, 0.82];
 
 /** Whether a direction names anything that needs ground to stand on. */
 export const needsGround = ({ subjects }: Direction): boolean =>
   subjects.some((subject) => ON_GROUND[subject] !== undefined);
 
-/** Sets the figures of the direction into a scene. */
+/** Places the figures of the direction in a scene. */
 export function createSubjects(stage: Stage, places: Places): Subjects {
   const { width, unit, palette, direction, random } = stage;
   const ink = darken(palette.near, 0.35);
@@ -101,7 +101,7 @@ export function createSubjects(stage: Stage, places: Places): Subjects {
   };
 }
 
-/** A flock in the shape of a V that crosses the frame again and again, at a height in frame pixels. */
+/** A flock in the form of a V that crosses the frame again and again, at a height in frame pixels. */
 function createBirds({ width, unit, direction, random }: Stage, height: number, ink: Colour): Drawing {
   const flock = direction.subjects.includes('birds')
     ? Array.from({ length: 9 }, (_, index) => ({

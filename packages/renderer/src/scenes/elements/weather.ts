@@ -6,7 +6,7 @@ import type { Drawing, Stage } from '../scene.ts';
 /** Draws rain, snow, fog or lightning over a finished scene. */
 export type Weather = Drawing;
 
-/** The weather of a direction; undefined where it is clear. Scenes under water and in space have none. */
+/** The weather of a direction; undefined if it is clear. Scenes under water and in space have none. */
 export function createWeather(stage: Stage): Weather | undefined {
   const { scene: kind, weather } = stage.direction;
   if (kind === 'space' || kind === 'underwater') return undefined;
@@ -31,7 +31,7 @@ const combine =
     second(context, time);
   };
 
-/** Three sheets of streaks, the nearer the longer and faster. One path each: strokes are dear, path points cheap. */
+/** Three layers of streaks. Near ones are longer and faster. One path for each layer, because strokes are expensive and path points cheap. */
 function createRain(stage: Stage, strength: number): Weather {
   const { width, height, unit, random, palette, direction } = stage;
   const slant = 0.16 * strength;
@@ -74,7 +74,7 @@ function createLightning(stage: Stage): Weather {
     for (const { at, bolt } of flashes) {
       const since = time - at;
       if (since < 0 || since > 0.55) continue;
-      // Two strokes in quick succession, as lightning has.
+      // Like lightning, two strokes in quick succession.
       const light = Math.max(Math.exp(-since * 16), since > 0.12 ? 0.8 * Math.exp(-(since - 0.12) * 9) : 0);
       context.fillStyle = `rgba(205,220,255,${0.4 * light})`;
       context.fillRect(0, 0, width, height);

@@ -9,7 +9,7 @@ import { createSubjects } from '../elements/subjects.ts';
 import type { SceneMaker, Stage } from '../scene.ts';
 import { createSparks } from './sparks.ts';
 
-/** A fire in a forest clearing: flames, embers, and the light they throw. */
+/** A fire in a forest clearing, with flames, embers and their light. */
 export const createCampfire: SceneMaker = (stage) => {
   const { width, height, unit, palette, direction } = stage;
   const horizon = height * 0.62;
@@ -63,7 +63,7 @@ export const createCampfire: SceneMaker = (stage) => {
   };
 };
 
-/** One of three rows of firs around the clearing; the third is the nearest. */
+/** One of three rows of firs around the clearing. The third is the nearest. */
 function paintFirs(stage: Stage, horizon: number, index: number): PaintedRidge {
   const { width, unit, random } = stage;
   const near = index / 2;
@@ -92,10 +92,10 @@ function paintFirs(stage: Stage, horizon: number, index: number): PaintedRidge {
   );
 }
 
-/** How much smaller flames are painted; scaling them up is their softness. */
+/** How much smaller flames are painted. Scaling them up makes them soft. */
 const SHRINK = 3;
 
-/** Tongues of flame in three heats, the hottest inside. */
+/** Tongues of flame in three temperatures, the hottest inside. */
 function createFlames(
   stage: Stage,
   own: Colour,

@@ -8,7 +8,7 @@ import { createSubjects } from '../elements/subjects.ts';
 import type { Drawing, Point, SceneMaker, Stage } from '../scene.ts';
 import { createSparks } from './sparks.ts';
 
-/** A cone that throws fire: a fountain, streams of lava, a plume lit from below. */
+/** A cone that throws fire, with a fountain, streams of lava, and a plume lit from below. */
 export const createVolcano: SceneMaker = (stage) => {
   const { width, height, unit, palette, random } = stage;
   const horizon = height * 0.74;
@@ -139,7 +139,7 @@ function createLava(stage: Stage, crater: Point, horizon: number, slope: (x: num
       ] as const) {
         context.fillStyle = colour;
         context.beginPath();
-        // Down one side and up the other: a stream narrows as it cools.
+        // Down one side and up the other. A stream narrows as it cools.
         for (const [step, { x, y }] of points.entries()) context.lineTo(x - narrow(step, points) * thick, y);
         for (const [step, { x, y }] of [...points.entries()].reverse()) {
           context.lineTo(x + narrow(step, points) * thick, y);
@@ -170,7 +170,7 @@ function createPlume(stage: Stage, crater: Point): Drawing {
     turn: random() * 7,
   }));
   const ash = mix(palette.haze, hex('#4a3a3e'), 0.6);
-  // A puff in each of a few tones, painted once.
+  // One puff for each of a few tones, painted once.
   const tones = [0, 1, 2, 3, 4].map((step) =>
     createGlow(mix(hex('#e0562a'), ash, Math.min(1, 0.2 + step * 0.26))),
   );

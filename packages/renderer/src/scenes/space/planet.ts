@@ -4,7 +4,7 @@ import { type Colour, css, darken, hex, lighten, mix } from '../../picture/colou
 import { between, createNoise } from '../../random.ts';
 import type { Drawing, Stage } from '../scene.ts';
 
-/** A banded planet that turns, half in shadow, with a ring and a rim of air. */
+/** A turning banded planet, half in shadow, with a ring and a rim of air. */
 export function createPlanet(stage: Stage, colour: Colour, air: Colour): Drawing {
   const { width, height, unit, direction, random } = stage;
   const radius = unit * (direction.subjects.includes('planet') ? 20 : 14);
@@ -34,7 +34,7 @@ export function createPlanet(stage: Stage, colour: Colour, air: Colour): Drawing
   };
 }
 
-/** The half of the ring that is behind (-1) or before (1) the planet. */
+/** The half of the ring that is behind (-1) or in front of (1) the planet. */
 function drawHalf(context: SKRSContext2D, ring: Canvas, side: -1 | 1): void {
   const { width, height } = ring;
   const top = side < 0 ? 0 : height / 2;
@@ -62,7 +62,7 @@ function paintSurface({ random, unit }: Stage, radius: number, colour: Colour): 
     context.beginPath();
     for (let x = 0; x <= canvas.width; x += 4) {
       const part = (x / length) * Math.PI * 2;
-      // A whole number of waves round the planet: the ends of the surface meet.
+      // A whole number of waves around the planet, so that the ends of the surface meet.
       const lift = (Math.sin(part * 3 + band) * 0.5 + Math.sin(part * 7 + band * 2.3) * 0.3) * unit * 0.5;
       context.lineTo(x, y + lift + wave(band * 3.7) * unit);
     }
@@ -87,7 +87,7 @@ function paintSurface({ random, unit }: Stage, radius: number, colour: Colour): 
   return canvas;
 }
 
-/** Night on the far side, light on the near one, and the glow of the air around. */
+/** Night on the far side, light on the near side, and the glow of the air around the planet. */
 function paintShade(radius: number, air: Colour): Canvas {
   const size = Math.ceil(radius * 2.6);
   const canvas = createCanvas(size, size);

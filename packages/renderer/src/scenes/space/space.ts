@@ -12,7 +12,7 @@ import { createPlanet } from './planet.ts';
 
 const DEEP = hex('#03040d');
 
-/** A nebula, drifting stars, a ringed planet, and what travels there. */
+/** A nebula, drifting stars, a ringed planet, and travellers. */
 export const createSpace: SceneMaker = (stage) => {
   const { width, height, direction, palette } = stage;
   const tinted = direction.colours.length > 0;
@@ -48,7 +48,7 @@ export const createSpace: SceneMaker = (stage) => {
   };
 };
 
-/** Clouds of light along a slanted band, dark lanes between them. */
+/** Clouds of light along a slanted band, with dark lanes between them. */
 function paintNebula(stage: Stage, hues: readonly Colour[]): Layer {
   const { width, height, unit, random } = stage;
   const band = { top: -marginY(stage), bottom: height + marginY(stage) };
@@ -87,7 +87,7 @@ function paintStars(context: SKRSContext2D, stage: Stage, hue: Colour): void {
   }
 }
 
-/** Nearer stars that drift past and twinkle; the brightest have rays. */
+/** Near stars that drift past and twinkle. The brightest have rays. */
 function createDrift(stage: Stage): Drawing {
   const { width, height, unit, direction, random } = stage;
   const glow = createGlow(hex('#cfe0ff'));
@@ -148,7 +148,7 @@ function createComets(stage: Stage): Drawing {
   };
 }
 
-/** A rocket under thrust, a person afloat. */
+/** A rocket with its engine on, and a floating person. */
 function createTravellers(stage: Stage): Drawing {
   const { width, height, unit, palette, direction, random } = stage;
   const rocket = direction.subjects.includes('rocket');
@@ -200,7 +200,7 @@ function createTravellers(stage: Stage): Drawing {
   };
 }
 
-/** A suit seen from the front, foot at the origin, one unit high. */
+/** A space suit from the front, one unit high, with the foot at the origin. */
 function paintAstronaut(context: SKRSContext2D): void {
   const white = css(hex('#e6ebf4'));
   const shade = css(darken(hex('#e6ebf4'), 0.3));

@@ -6,7 +6,7 @@ import { paintRidge } from '../elements/land.ts';
 import { atDepth, drawLayer } from '../elements/layer.ts';
 import type { Drawing, Stage } from '../scene.ts';
 
-/** The sea bed in front: corals in many shapes, and weeds that sway. */
+/** The sea bed in front, with corals of many shapes and swaying weeds. */
 export function createReef(
   stage: Stage,
   deep: Colour,

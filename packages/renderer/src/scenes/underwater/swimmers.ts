@@ -17,12 +17,12 @@ export interface Water {
 }
 
 export interface Swimmers {
-  /** What is far off, behind the light. */
+  /** Draws what is far away, behind the light. */
   drawFar(context: SKRSContext2D, time: number, view: View): void;
   drawNear(context: SKRSContext2D, time: number, view: View): void;
 }
 
-/** Shoals, a whale and jellyfish: those that the prompt names, and a few fish in any case. */
+/** Shoals, a whale and jellyfish, if the prompt names them. A few fish are always there. */
 export function createSwimmers(stage: Stage, water: Water): Swimmers {
   const { width, height, unit, direction, random } = stage;
   const far = createShoal(stage, {
@@ -110,7 +110,7 @@ function createShoal(
   };
 }
 
-/** Bells that pulse and rise, their arms trailing. */
+/** Bells that pulse and rise, with trailing arms. */
 function createJellies(stage: Stage): Drawing {
   const { width, height, unit, palette, direction, random } = stage;
   const hue = direction.colours.length > 0 ? palette.accent : hex('#ff9fd8');

@@ -8,7 +8,7 @@ import type { Drawing, SceneMaker, Stage } from '../scene.ts';
 import { createReef } from './reef.ts';
 import { createSwimmers, type Water } from './swimmers.ts';
 
-/** Shafts of light from the surface, a reef with its weeds, and what swims there. */
+/** Shafts of light from the surface, a reef with weeds, and swimming animals. */
 export const createUnderwater: SceneMaker = (stage) => {
   const { height, unit, direction } = stage;
   const water = waterColours(stage);
