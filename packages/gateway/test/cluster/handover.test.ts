@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { Store } from '../../src/store/store.ts';
 import { move } from '../../src/tasks/lifecycle.ts';
+import { aTask } from '../support/builders.ts';
 import { aNode, idsOf, LOOK, SEARCH, SPREAD } from '../support/nodes/owner.ts';
 
 describe('the load of several nodes', () => {
@@ -29,6 +31,46 @@ describe('the load of several nodes', () => {
     node.cluster.living = ['me', 'new'];
     await node.advance(SPREAD);
     expect([node.activeTasks.size, await node.loadOf('new')]).toEqual([20, 20]);
+  });
+
+  it('is balanced by transfers of at most 2,000 tasks to each other node', async () => {
+    const given: [string, number][] = [];
+    const node = await aNode({
+      override: () => ({
+        loads: async () => new Map([['me', 30_000]]),
+        async transfer(_from, to, tasks) {
+          given.push([to, tasks.length]);
+          return tasks.map(({ id }) => id);
+        },
+      }),
+    });
+    node.cluster.living = ['me', 'poor', 'poorer'];
+    await node.ownership.start();
+    for (let n = 0; n < 5000; n++) node.activeTasks.take(aTask({ owner: 'me' }));
+    await node.advance(SPREAD);
+    expect(given).toEqual([
+      ['poor', 2000],
+      ['poorer', 2000],
+    ]);
+    expect(node.activeTasks.size).toBe(1000);
+    expect(node.lines).toMatchObject([
+      { event: 'ownership.rebalanced', to: 'poor', tasks: 2000 },
+      { event: 'ownership.rebalanced', to: 'poorer', tasks: 2000 },
+    ]);
+  });
+
+  it('is not balanced by a node without a valid lease', async () => {
+    const node = await aNode();
+    node.cluster.living = ['me', 'poor'];
+    await node.ownership.start();
+    await node.drive(40);
+    const before = node.count('adopt');
+    node.cluster.freeze();
+    await node.advance(2 * SEARCH);
+    expect([node.count('adopt') - before, node.count('loads'), node.activeTasks.size]).toEqual([0, 0, 40]);
+    node.cluster.freeze(false);
+    await node.advance(SPREAD);
+    expect(node.activeTasks.size).toBe(20);
   });
 
   it('keeps a task here that has moved on in the meantime', async () => {
@@ -77,6 +119,51 @@ describe('the load of several nodes', () => {
   });
 });
 
+describe('tasks whose transfer got no response', () => {
+  const unanswered = () => {
+    let away = true;
+    return {
+      answers: () => {
+        away = false;
+      },
+      override: (store: Pick<Store, 'transfer'>) => ({
+        async transfer(...given: Parameters<Store['transfer']>) {
+          if (away) throw new Error('the answer is lost');
+          return store.transfer(...given);
+        },
+      }),
+    };
+  };
+
+  it('are resumed as tasks that another node may own, and whose stored state may be newer', async () => {
+    const { override } = unanswered();
+    const node = await aNode({ override });
+    node.cluster.living = ['me', 'poor'];
+    await node.ownership.start();
+    const tasks = await node.drive(40);
+    await node.advance(SPREAD);
+    expect(node.logged()).toEqual(['ownership.check_failed']);
+    await node.advance(LOOK);
+    // The newest half was on its way.
+    const unsure = [...node.activeTasks].filter(({ writeUnknown }) => writeUnknown);
+    expect(idsOf(unsure.map(({ task }) => task))).toEqual(idsOf(tasks.slice(20)));
+  });
+
+  it('certainly belong to this node under its next lease', async () => {
+    const { override } = unanswered();
+    const node = await aNode({ override });
+    node.cluster.living = ['me', 'poor'];
+    await node.ownership.start();
+    const tasks = await node.drive(40);
+    await node.advance(SPREAD);
+    node.cluster.lose();
+    node.cluster.rejoin('me');
+    await node.advance(LOOK);
+    expect(node.driven()).toEqual(idsOf(tasks));
+    expect([...node.activeTasks].filter(({ writeUnknown }) => writeUnknown)).toEqual([]);
+  });
+});
+
 describe('tasks from another node', () => {
   it('are driven by their new node as soon as the message arrives', async () => {
     const node = await aNode();
@@ -105,9 +192,101 @@ describe('tasks from another node', () => {
     const tasks = await node.accept(2);
     node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
     await node.settle();
+    expect(node.logged()).toEqual(['ownership.transfer_unread']);
     away = false;
     await node.advance(LOOK);
     expect(node.driven()).toEqual(idsOf(tasks));
+  });
+
+  it('are not read during an adoption, whose response may be older, and are found right after it', async () => {
+    const adopted = Promise.withResolvers<void>();
+    let adoptions = 0;
+    const node = await aNode({
+      override: () => ({
+        async adopt() {
+          adoptions += 1;
+          if (adoptions === 2) await adopted.promise;
+          return [];
+        },
+      }),
+    });
+    await node.ownership.start();
+    await node.advance(LOOK);
+    const tasks = await node.accept(2);
+    node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
+    await node.settle();
+    expect([adoptions, node.count('tasks'), node.driven().size]).toEqual([2, 0, 0]);
+    // The very look in which the adoption ends finds them.
+    adopted.resolve();
+    await node.settle();
+    expect(node.driven()).toEqual(idsOf(tasks));
+  });
+
+  it('are driven at once after a failed adoption', async () => {
+    let adoptions = 0;
+    const node = await aNode({
+      override: () => ({
+        async adopt() {
+          adoptions += 1;
+          if (adoptions === 2) throw new Error('no connection');
+          return [];
+        },
+      }),
+    });
+    await node.ownership.start();
+    await node.advance(LOOK);
+    const tasks = await node.accept(1);
+    node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
+    await node.settle();
+    expect(node.driven()).toEqual(idsOf(tasks));
+  });
+
+  it('are all found by the next look if one of them is about to become active', async () => {
+    const node = await aNode();
+    await node.ownership.start();
+    const [first, second] = await node.accept(2);
+    if (!first || !second) throw new Error('there are no tasks');
+    const done = Promise.withResolvers<void>();
+    const work = node.ownership.during(first.id, () => done.promise);
+    node.cluster.hear({ kind: 'given', to: 'me', tasks: [first.id, second.id] });
+    await node.settle();
+    expect(node.driven()).toEqual(idsOf([second]));
+    done.resolve();
+    await work;
+    await node.advance(LOOK);
+    expect(node.driven()).toEqual(idsOf([first, second]));
+  });
+
+  it('are read once if the message arrives twice', async () => {
+    const node = await aNode();
+    await node.ownership.start();
+    const tasks = await node.accept(1);
+    const message = { kind: 'given', to: 'me', tasks: [...idsOf(tasks)] } as const;
+    node.cluster.hear(message);
+    node.cluster.hear(message);
+    await node.settle();
+    expect([node.count('tasks'), node.driven().size]).toEqual([1, 1]);
+  });
+
+  it('are not driven if they were read under an earlier lease', async () => {
+    const read = Promise.withResolvers<void>();
+    const node = await aNode({
+      override: (store) => ({
+        async tasks(ids) {
+          await read.promise;
+          return (await store.tasks(ids)).map((task) => ({ ...task, owner: 'me again' }));
+        },
+      }),
+    });
+    await node.ownership.start();
+    const tasks = await node.accept(1);
+    node.cluster.hear({ kind: 'given', to: 'me', tasks: [...idsOf(tasks)] });
+    await node.settle();
+    node.cluster.lose();
+    node.cluster.rejoin('me again');
+    read.resolve();
+    await node.settle();
+    expect(node.driven().size).toBe(0);
   });
 
   it('are passed on by a node that shuts down, which announces its shutdown again', async () => {
@@ -163,6 +342,41 @@ describe('a node that shuts down', () => {
     expect(Math.abs((await node.loadOf('second')) - (await node.loadOf('third')))).toBeLessThanOrEqual(2);
     done.resolve();
     await work;
+  });
+
+  it('reads each owned task once, including those that it cannot transfer', async () => {
+    const node = await aNode();
+    node.cluster.living = ['me', 'second'];
+    await node.ownership.start();
+    const driven = await node.drive(500);
+    for (const { id } of driven) node.immovable.add(id);
+    await node.accept(3);
+    const before = node.count('owned');
+    node.ownership.stop();
+    expect(await node.ownership.transferAll()).toBe(3);
+    expect([node.count('owned') - before, await node.loadOf('second')]).toEqual([2, 3]);
+  });
+
+  it('transfers nothing if it owns nothing', async () => {
+    const node = await aNode();
+    node.cluster.living = ['me', 'second'];
+    await node.ownership.start();
+    expect([await node.ownership.transferAll(), node.count('transfer')]).toEqual([0, 0]);
+  });
+
+  it('logs that it cannot pass on tasks that it received', async () => {
+    const node = await aNode({
+      override: () => ({
+        async tasks() {
+          throw new Error('no connection');
+        },
+      }),
+    });
+    await node.ownership.start();
+    node.ownership.stop();
+    node.cluster.hear({ kind: 'given', to: 'me', tasks: ['a task'] });
+    await node.settle();
+    expect(node.logged()).toEqual(['ownership.handover_failed']);
   });
 
   it('keeps everything if no other node stays', async () => {

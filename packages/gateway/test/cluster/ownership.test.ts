@@ -17,6 +17,9 @@ describe('tasks without a living driver', () => {
     });
     await node.ownership.start();
     expect(node.activeTasks.size).toBe(1003);
+    expect(node.lines).toMatchObject(
+      [500, 500, 3].map((tasks) => ({ event: 'ownership.adopted', tasks, node: 'me' })),
+    );
     expect(asked).toEqual([
       ['me', 500],
       ['me', 500],
@@ -26,6 +29,8 @@ describe('tasks without a living driver', () => {
     expect(node.activeTasks.size).toBe(1003);
     await node.advance(LOOK);
     expect(node.activeTasks.size).toBe(1005);
+    // A look that finds none says nothing.
+    expect(node.logged()).toHaveLength(4);
   });
 
   it('are adopted only once by a node that will stay alone', async () => {
@@ -115,6 +120,8 @@ describe('a resumed task', () => {
     node.undrivable.add(tasks[1]?.id ?? '');
     await node.ownership.start();
     expect(node.activeTasks.size).toBe(2);
+    expect(node.lines).toMatchObject([{ event: 'task.resume_failed', task: tasks[1]?.id }, {}]);
+    expect([...node.activeTasks].map(({ writeUnknown }) => writeUnknown)).toEqual([false, false]);
   });
 });
 

@@ -45,7 +45,8 @@ export async function aNode({
       };
     },
   });
-  const log = pino({ level: 'silent' });
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line)) });
   const activeTasks = createActiveTasks({
     store,
     feed: createFeed(),
@@ -93,6 +94,9 @@ export async function aNode({
     settle,
     accept,
     count: (name: keyof Store) => calls.filter((call) => call === name).length,
+    /** What was logged, by the names of the events. */
+    logged: () => lines.map(({ event }) => event),
+    lines,
     alone: () => alone,
     driven: () => new Set([...activeTasks].map(({ task }) => task.id)),
     /** Tasks that are accepted and driven here. */
