@@ -1,0 +1,207 @@
+import { Client } from 'pg';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createTcpSwitch } from '../../../../scripts/servers/tcpSwitch.ts';
+import { soloCluster } from '../../src/cluster/cluster.ts';
+import { type ClusterOptions, type JoinedCluster, joinCluster } from '../../src/cluster/postgres/cluster.ts';
+import { livingNodes } from '../../src/cluster/postgres/livingNodes.ts';
+import { LEASE_TIMINGS, sessionSettings } from '../../src/cluster/postgres/timings.ts';
+import { eventually } from '../support/eventually.ts';
+import { clusterDatabase, joinNode, STEADY } from '../support/nodes/clusters.ts';
+import { connect, ownPostgres } from '../support/servers/database.ts';
+
+const waits = vi.hoisted((): number[] => []);
+vi.mock('node:timers/promises', async (original) => {
+  const timers = await original<typeof import('node:timers/promises')>();
+  return {
+    ...timers,
+    setTimeout: (ms: number, value: unknown, options?: { signal?: AbortSignal }) => {
+      if (options?.signal) waits.push(ms);
+      return timers.setTimeout(options?.signal ? 1 : ms, value, options);
+    },
+  };
+});
+
+type Line = Record<string, unknown>;
+
+/** A node with all that it logs; its lease stands still unless told otherwise. */
+async function aNode(url: string, options: Partial<ClusterOptions> = {}) {
+  const lines: Line[] = [];
+  const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) });
+  const cluster: JoinedCluster = await joinCluster({ ...STEADY, url, log, ...options });
+  onTestFinished(() => cluster.close());
+  return { cluster, lines, logged: (event: string) => lines.filter((line) => line.event === event) };
+}
+
+describe('a lease', () => {
+  it('is named in the log when it is got, when it is lost and why, and when the next one is got', async () => {
+    const { url, db } = await clusterDatabase();
+    const { cluster, lines } = await aNode(url);
+    const before = cluster.node;
+    const joined = new Promise((resolve) => cluster.onLease((event) => event === 'joined' && resolve(event)));
+    await db.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
+      [`onetake ${before}`],
+    );
+    await joined;
+    expect(lines).toMatchObject([
+      { event: 'lease.acquired', node: before },
+      { event: 'lease.lost', node: before, why: expect.any(String) },
+      { event: 'lease.acquired', node: cluster.node },
+    ]);
+  });
+
+  it('is tried for again after longer and longer, up to a bound, while there is no server', async () => {
+    const server = await ownPostgres({ durable: true });
+    const db = await connect(server.url);
+    await db.query('create sequence node_numbers');
+    const timings = { ...STEADY.timings, retryMs: [40, 150] } as const;
+    const { cluster, logged } = await aNode(server.url, { timings, random: () => 0.75 });
+    waits.length = 0;
+    await server.stop('crash');
+    await eventually(() => expect(logged('lease.acquire_failed').length).toBeGreaterThan(3));
+    expect(waits.slice(0, 4)).toEqual([50, 100, 187.5, 187.5]);
+    expect(logged('lease.acquire_failed').slice(0, 4)).toMatchObject(
+      [1, 2, 3, 4].map((tries) => ({ tries })),
+    );
+    await cluster.close();
+    const tried = waits.length;
+    await server.start();
+    expect([waits.length, cluster.hasLease()]).toEqual([tried, false]);
+  });
+
+  it('that cannot be proved any more lets nothing out, and what follows it does', async () => {
+    const { url } = await clusterDatabase();
+    let ahead = 0;
+    const one = await joinNode(url, {}, () => ahead);
+    const other = await joinNode(url);
+    ahead = LEASE_TIMINGS.leaseMs;
+    one.broadcast({ kind: 'keys' });
+    // The answer to this is late, and ends it.
+    await one.members();
+    one.broadcast({ kind: 'keys' });
+    await one.happened('joined');
+    one.broadcast({ kind: 'shares', account: 'one' });
+    await other.hears(({ kind }) => kind === 'shares');
+    expect(other.heard.map(({ message }) => message.kind)).toEqual(['shares']);
+  });
+
+  it('goes by the clock of the machine that never jumps, and by settings of its own, unless told', async () => {
+    const { url } = await clusterDatabase();
+    const cluster = await joinCluster({ url, log: pino({ level: 'silent' }) });
+    onTestFinished(() => cluster.close());
+    expect(cluster.hasLease()).toBe(true);
+    expect(cluster.shared).toBe(true);
+    expect(Math.abs(cluster.clock.now() - Date.now())).toBeLessThan(60_000);
+  });
+});
+
+describe('messages', () => {
+  it('that cannot be told or understood are noted, and cost nothing', async () => {
+    const { url, db } = await clusterDatabase();
+    const { cluster, logged } = await aNode(url);
+    cluster.broadcast({ kind: 'hint', account: 'one', upstreamId: 'x'.repeat(8000) });
+    expect(logged('cluster.message_dropped')).toMatchObject([{ kind: 'hint' }]);
+    await db.query('select pg_notify($1, $2)', ['onetake', `nonsense ${'x'.repeat(300)}`]);
+    await eventually(() => expect(logged('cluster.message_unknown')).toHaveLength(1));
+    expect(logged('cluster.message_unknown')[0]?.payload).toHaveLength(200);
+    expect(cluster.hasLease()).toBe(true);
+  });
+
+  it('that were on their way when the lease ran out are dropped, with a line', async () => {
+    const { url } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    const through = new URL(url);
+    through.port = String(way.port);
+    let now = 0;
+    const timings = { ...STEADY.timings, leaseMs: 100 };
+    const { cluster, logged } = await aNode(through.href, { timings, now: () => now });
+    await way.set('black_hole');
+    cluster.broadcast({ kind: 'keys' });
+    now = 100;
+    await eventually(() => expect(logged('cluster.message_dropped')).not.toEqual([]));
+    await way.set('open');
+  });
+
+  it('reach nobody once a listener has had enough', async () => {
+    const { url } = await clusterDatabase();
+    const [one, other] = [await joinNode(url), await joinNode(url)];
+    const heard: string[] = [];
+    const stop = other.onMessage(({ kind }) => heard.push(kind));
+    one.broadcast({ kind: 'keys' });
+    await other.hears(({ kind }) => kind === 'keys');
+    stop();
+    one.broadcast({ kind: 'leaving' });
+    await other.hears(({ kind }) => kind === 'leaving');
+    expect(heard).toEqual(['keys']);
+  });
+});
+
+describe('the session of a node', () => {
+  it('asks the server to end it with its node, and to keep the numbers that it gave through a crash', async () => {
+    const { url } = await clusterDatabase();
+    const asked = vi.spyOn(Client.prototype, 'query');
+    onTestFinished(() => void asked.mockRestore());
+    await joinNode(url, { serverMs: 90_000 });
+    const set = asked.mock.calls.find(([text]) => String(text).includes('set_config(name'));
+    const [names = [], values = []] = (set?.[1] ?? []) as unknown as string[][];
+    expect(Object.fromEntries(names.map((name, at) => [name, values[at]]))).toEqual({
+      synchronous_commit: 'on',
+      ...sessionSettings({ ...LEASE_TIMINGS, serverMs: 90_000 }),
+    });
+  });
+
+  it('is probed so often that a host which has vanished is found in time', () => {
+    expect(sessionSettings(LEASE_TIMINGS)).toEqual({
+      idle_session_timeout: '6000',
+      statement_timeout: '6000',
+      tcp_keepalives_idle: '2',
+      tcp_keepalives_interval: '1',
+      tcp_keepalives_count: '4',
+      tcp_user_timeout: '6000',
+    });
+    expect(sessionSettings({ ...LEASE_TIMINGS, serverMs: 500 })).toMatchObject({
+      tcp_keepalives_idle: '1',
+      tcp_keepalives_count: '1',
+    });
+  });
+
+  it('is tried out with a second one only where the server’s greeting names another process', async () => {
+    const { url } = await clusterDatabase();
+    const connections = vi.spyOn(Client.prototype, 'connect');
+    onTestFinished(() => void connections.mockRestore());
+    await joinNode(url);
+    expect(connections).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('the nodes that live', () => {
+  it('are told to whoever asks the database, by name', async () => {
+    const { url } = await clusterDatabase();
+    expect(await livingNodes(url)).toEqual([]);
+    const nodes = [await joinNode(url), await joinNode(url)];
+    expect([...(await livingNodes(url))].sort()).toEqual(nodes.map(({ node }) => node));
+  });
+
+  it('are not known where there is no database', async () => {
+    await expect(livingNodes('postgres://127.0.0.1:1/none')).rejects.toMatchObject({
+      code: 'database_unusable',
+    });
+  });
+
+  it('are one for a node that is alone, which has its lease for good and nobody to tell', async () => {
+    const solo = soloCluster('solo-1');
+    expect([solo.shared, solo.node, solo.hasLease(), await solo.members()]).toEqual([
+      false,
+      'solo-1',
+      true,
+      ['solo-1'],
+    ]);
+    const listener = vi.fn();
+    for (const stop of [solo.onMessage(listener), solo.onLease(listener)]) stop();
+    solo.broadcast({ kind: 'keys' });
+    await solo.close();
+    expect(listener).not.toHaveBeenCalled();
+  });
+});
