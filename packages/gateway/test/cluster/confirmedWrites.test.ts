@@ -68,7 +68,7 @@ const only = (...tasks: readonly Pick<Task, 'id' | 'version'>[]) => {
 };
 
 describe('a new lease', () => {
-  it('holds once everything that was confirmed under those before is found', async () => {
+  it('is valid once all earlier confirmed writes are found', async () => {
     const node = await aNode();
     expect([node.cluster.hasLease(), node.cluster.node, node.problem()]).toEqual([true, 'node-1', undefined]);
     const first = await accepted(node.store);
@@ -93,7 +93,7 @@ describe('a new lease', () => {
     expect(node.cluster.hasLease()).toBe(false);
   });
 
-  it('asks nothing where nothing was written', async () => {
+  it('asks nothing if nothing was written', async () => {
     const node = await aNode();
     await node.nextLease();
     expect([node.asked, node.events, node.cluster.hasLease()]).toEqual([[], ['lost', 'joined'], true]);
@@ -101,14 +101,14 @@ describe('a new lease', () => {
 
   it.each<[string, (store: Store) => Promise<Pick<Task, 'id' | 'version'> | undefined>]>([
     [
-      'a task that was accepted is not there',
+      'an accepted task is missing',
       async (store) => {
         await accepted(store);
         return undefined;
       },
     ],
     [
-      'a move is not there',
+      'a move is missing',
       async (store) => {
         const task = await accepted(store);
         await store.commit(moved(task, INTENT));
@@ -116,7 +116,7 @@ describe('a new lease', () => {
       },
     ],
     [
-      'a job that was claimed is not there',
+      'a claimed job is missing',
       async (store) => {
         const task = await intended(store);
         await store.claim(moved(task, CONFIRMED));
@@ -124,7 +124,7 @@ describe('a new lease', () => {
       },
     ],
     [
-      'a move is not there, though what was before it was confirmed once more',
+      'a move is missing, although an earlier version was confirmed again',
       async (store) => {
         const task = await accepted(store);
         await store.commit(moved(task, INTENT));
@@ -132,7 +132,7 @@ describe('a new lease', () => {
         return task;
       },
     ],
-  ])('of a database in which %s is none: the node stops, and tells the others', async (_what, write) => {
+  ])('is not taken if %s: the node stops and tells the others', async (_what, write) => {
     const node = await aNode();
     const there = await write(node.store);
     node.answer(only(...(there ? [there] : [])));
@@ -154,7 +154,7 @@ describe('a new lease', () => {
     expect(node.lines).toHaveLength(1);
   });
 
-  it('counts all that is lost, and names a hundred', async () => {
+  it('logs the number of lost tasks, and names a hundred', async () => {
     const node = await aNode();
     const tasks = await Promise.all(Array.from({ length: 101 }, () => accepted(node.store)));
     node.answer(only());
@@ -162,7 +162,7 @@ describe('a new lease', () => {
     expect(node.lines).toMatchObject([{ lost: 101, tasks: tasks.slice(0, 100).map(({ id }) => id) }]);
   });
 
-  it('looks for nothing that was not confirmed', async () => {
+  it('does not look for unconfirmed writes', async () => {
     const node = await aNode();
     const idempotency = { key: 'k', bodyHash: 'h', expiresAt: Number.MAX_SAFE_INTEGER };
     const task = await accepted(node.opened, {}, { idempotency });
@@ -176,7 +176,7 @@ describe('a new lease', () => {
     expect([node.asked, node.problem()]).toEqual([[], undefined]);
   });
 
-  it('looks for what was written last, as far as it remembers, some at a time', async () => {
+  it('looks for the latest 20,000 writes, 500 at a time', async () => {
     const node = await aNode({ accept: async () => ({ outcome: 'accepted' }) });
     const tasks = Array.from({ length: 20_001 }, () => aTask());
     const [oldest, second] = tasks;
@@ -195,8 +195,8 @@ describe('a new lease', () => {
   });
 });
 
-describe('a look at what was confirmed', () => {
-  it('is tried again until the database answers', async () => {
+describe('the check of confirmed writes', () => {
+  it('is retried until the database answers', async () => {
     const node = await aNode();
     await accepted(node.store);
     let tries = 0;
@@ -226,7 +226,7 @@ describe('a look at what was confirmed', () => {
     expect([node.events.includes('joined'), node.problem(), node.nodes.told]).toEqual([false, undefined, []]);
   });
 
-  it('is the business of its own lease: that of the one before says nothing any more', async () => {
+  it('of an earlier lease has no effect on a later one', async () => {
     const node = await aNode();
     const task = await accepted(node.store);
     const answers = [
@@ -245,8 +245,8 @@ describe('a look at what was confirmed', () => {
   });
 });
 
-describe('whoever listens for leases', () => {
-  it('hears of them though another one fails, until it does not want to any more', async () => {
+describe('a listener for lease events', () => {
+  it('is called although another one throws, until it unsubscribes', async () => {
     const node = await aNode();
     const heard: LeaseEvent[] = [];
     node.cluster.onLease(() => {
@@ -259,7 +259,7 @@ describe('whoever listens for leases', () => {
     expect(node.logged()).toEqual(['cluster.listener_failed', 'cluster.listener_failed']);
   });
 
-  it('hears once that another node has found the database to lack something', async () => {
+  it('is called once if other nodes report lost writes', async () => {
     const node = await aNode();
     node.nodes.hear({ kind: 'keys' }, 'node-7');
     expect([node.events, node.cluster.hasLease()]).toEqual([[], true]);

@@ -34,7 +34,7 @@ async function aNode(url: string, options: Partial<ClusterOptions> = {}) {
 }
 
 describe('a lease', () => {
-  it('is named in the log when it is got, when it is lost and why, and when the next one is got', async () => {
+  it('is logged when it is acquired, when it is lost and why, and when the next one is acquired', async () => {
     const { url, db } = await clusterDatabase();
     const { cluster, lines } = await aNode(url);
     const before = cluster.node;
@@ -51,7 +51,7 @@ describe('a lease', () => {
     ]);
   });
 
-  it('is tried for again after longer and longer, up to a bound, while there is no server', async () => {
+  it('is retried with a doubling, bounded delay while the server is down', async () => {
     const server = await ownPostgres({ durable: true });
     const db = await connect(server.url);
     await db.query('create sequence node_numbers');
@@ -70,7 +70,7 @@ describe('a lease', () => {
     expect([waits.length, cluster.hasLease()]).toEqual([tried, false]);
   });
 
-  it('that cannot be proved any more lets nothing out, and what follows it does', async () => {
+  it('that has run out sends no messages, and the next one does', async () => {
     const { url } = await clusterDatabase();
     let ahead = 0;
     const one = await joinNode(url, {}, () => ahead);
@@ -86,7 +86,7 @@ describe('a lease', () => {
     expect(other.heard.map(({ message }) => message.kind)).toEqual(['shares']);
   });
 
-  it('goes by the clock of the machine that never jumps, and by settings of its own, unless told', async () => {
+  it('uses the monotonic clock and the default timings unless told otherwise', async () => {
     const { url } = await clusterDatabase();
     const cluster = await joinCluster({ url, log: pino({ level: 'silent' }) });
     onTestFinished(() => cluster.close());
@@ -97,7 +97,7 @@ describe('a lease', () => {
 });
 
 describe('messages', () => {
-  it('that cannot be told or understood are noted, and cost nothing', async () => {
+  it('that are too long or unknown are logged and ignored', async () => {
     const { url, db } = await clusterDatabase();
     const { cluster, logged } = await aNode(url);
     cluster.broadcast({ kind: 'hint', account: 'one', upstreamId: 'x'.repeat(8000) });
@@ -108,7 +108,7 @@ describe('messages', () => {
     expect(cluster.hasLease()).toBe(true);
   });
 
-  it('that were on their way when the lease ran out are dropped, with a line', async () => {
+  it('that were being sent when the lease ran out are dropped and logged', async () => {
     const { url } = await clusterDatabase();
     const way = await createTcpSwitch(Number(new URL(url).port));
     onTestFinished(() => way.close());
@@ -124,7 +124,7 @@ describe('messages', () => {
     await way.set('open');
   });
 
-  it('reach nobody once a listener has had enough', async () => {
+  it('do not reach a listener that has unsubscribed', async () => {
     const { url } = await clusterDatabase();
     const [one, other] = [await joinNode(url), await joinNode(url)];
     const heard: string[] = [];
@@ -139,7 +139,7 @@ describe('messages', () => {
 });
 
 describe('the session of a node', () => {
-  it('asks the server to end it with its node, and to keep the numbers that it gave through a crash', async () => {
+  it('makes the server end it with its node, and keep given numbers through a crash', async () => {
     const { url } = await clusterDatabase();
     const asked = vi.spyOn(Client.prototype, 'query');
     onTestFinished(() => void asked.mockRestore());
@@ -152,7 +152,7 @@ describe('the session of a node', () => {
     });
   });
 
-  it('is probed so often that a host which has vanished is found in time', () => {
+  it('sends keepalive probes often enough to detect a vanished host in time', () => {
     expect(sessionSettings(LEASE_TIMINGS)).toEqual({
       idle_session_timeout: '6000',
       statement_timeout: '6000',
@@ -167,7 +167,7 @@ describe('the session of a node', () => {
     });
   });
 
-  it('is tried out with a second one only where the server’s greeting names another process', async () => {
+  it('is tested with a second connection only if the greeting names another process', async () => {
     const { url } = await clusterDatabase();
     const connections = vi.spyOn(Client.prototype, 'connect');
     onTestFinished(() => void connections.mockRestore());
@@ -176,21 +176,21 @@ describe('the session of a node', () => {
   });
 });
 
-describe('the nodes that live', () => {
-  it('are told to whoever asks the database, by name', async () => {
+describe('the living nodes', () => {
+  it('are listed by name', async () => {
     const { url } = await clusterDatabase();
     expect(await livingNodes(url)).toEqual([]);
     const nodes = [await joinNode(url), await joinNode(url)];
     expect([...(await livingNodes(url))].sort()).toEqual(nodes.map(({ node }) => node));
   });
 
-  it('are not known where there is no database', async () => {
+  it('are unknown without a database', async () => {
     await expect(livingNodes('postgres://127.0.0.1:1/none')).rejects.toMatchObject({
       code: 'database_unusable',
     });
   });
 
-  it('are one for a node that is alone, which has its lease for good and nobody to tell', async () => {
+  it('of the embedded store are one node, which always has its lease', async () => {
     const solo = soloCluster('solo-1');
     expect([solo.shared, solo.node, solo.hasLease(), await solo.members()]).toEqual([
       false,

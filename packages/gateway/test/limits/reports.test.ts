@@ -152,7 +152,7 @@ function aReporter({
 }
 
 describe('the reports of a node', () => {
-  it('begin when it is told to, and end when it is told to', async () => {
+  it('begin with its start and end with its stop', async () => {
     const node = aReporter();
     node.share.note('occupied');
     node.cluster.rejoin('node-1');
@@ -173,7 +173,7 @@ describe('the reports of a node', () => {
     expect([node.times(), node.heard, node.share.places()]).toEqual([[2 * LOOK], [], 10]);
   });
 
-  it('that are under way when it is told to stop are waited for, and none follows', async () => {
+  it('in flight are waited for when it stops, and none follows', async () => {
     const node = aReporter();
     await node.start();
     const answer = node.hold();
@@ -190,7 +190,7 @@ describe('the reports of a node', () => {
     expect([node.times(), node.timers.nextAt()]).toEqual([[0, APART], undefined]);
   });
 
-  it('are never made for an account of this machine, of which a node has everything', async () => {
+  it('do not include local accounts, of which each node has everything', async () => {
     const node = aReporter();
     const local = node.shares.of({ ...node.account, id: 'local', local: true }, () => ({
       inUse: 0,
@@ -203,7 +203,7 @@ describe('the reports of a node', () => {
     expect(node.shares.rates('local').rate()).toBe(1);
   });
 
-  it('have no more places than the database can hold', async () => {
+  it('limit the slots to the maximum of the database column', async () => {
     const node = aReporter();
     const limits = { ...LIMITS, inFlight: Number.MAX_SAFE_INTEGER };
     node.shares.of({ ...node.account, id: 'endless', limits }, () => ({ inUse: 0, waiting: 0 }));
@@ -211,7 +211,7 @@ describe('the reports of a node', () => {
     expect(node.last().map(({ limit }) => limit)).toEqual([20, 2_147_483_647]);
   });
 
-  it('are made every five seconds where nothing happens, though it looks each second', async () => {
+  it('are made every five seconds without changes, with a look each second', async () => {
     const node = aReporter();
     await node.start();
     const before = node.looks();
@@ -224,7 +224,7 @@ describe('the reports of a node', () => {
   it.each([
     ['a little sooner', 0, 900],
     ['a little later', 1, 1100],
-  ])('are not all made at once by nodes that began together: one looks %s', async (_what, random, at) => {
+  ])('have jitter: a node looks %s', async (_what, random, at) => {
     const node = aReporter({ random });
     await node.start();
     node.usage.inUse = 1;
@@ -237,7 +237,7 @@ describe('the reports of a node', () => {
   it.each([
     ['tasks are in flight', { inUse: 1 }],
     ['tasks wait', { waiting: 1 }],
-  ])('are made at the next look where %s that did not before', async (_what, usage) => {
+  ])('are made at the next look if %s that did not before', async (_what, usage) => {
     const node = aReporter();
     await node.start();
     Object.assign(node.usage, usage);
@@ -248,7 +248,7 @@ describe('the reports of a node', () => {
     expect(node.times()).toEqual([0, LOOK]);
   });
 
-  it('are made at the next look where it holds more than its part, or less', async () => {
+  it('are made at the next look if it holds more than its share', async () => {
     const node = aReporter();
     node.grant({ fairPlaces: 9 });
     await node.start();
@@ -258,7 +258,7 @@ describe('the reports of a node', () => {
     expect(node.last()).toMatchObject([{ places: 9 }]);
   });
 
-  it('are of those accounts alone that have something to report', async () => {
+  it('include only accounts with changes', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     await node.start();
     expect(node.last().map(({ account }) => account)).toEqual(['one', 'two']);
@@ -272,8 +272,8 @@ describe('the reports of a node', () => {
   });
 });
 
-describe('a report that cannot wait', () => {
-  it('is made at once, and no sooner than a tenth of a second after the last', async () => {
+describe('an urgent report', () => {
+  it('is made at once, but at least 100 ms after the last one', async () => {
     const node = aReporter();
     await node.start();
     await node.pass(30);
@@ -293,7 +293,7 @@ describe('a report that cannot wait', () => {
     expect(node.looks() - before).toBe(3);
   });
 
-  it('is made once another is answered, where that one is still under way', async () => {
+  it('waits for the response to a report in flight', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     await node.start();
     const answer = node.hold();
@@ -308,7 +308,7 @@ describe('a report that cannot wait', () => {
     expect(node.last().map(({ account }) => account)).toEqual(['one']);
   });
 
-  it('and came just after another was sent keeps its distance from that', async () => {
+  it('during a report in flight is made at least 100 ms after that one', async () => {
     const node = aReporter();
     await node.start();
     const answer = node.hold();
@@ -322,7 +322,7 @@ describe('a report that cannot wait', () => {
     expect(node.times()).toEqual([0, APART, 2 * APART]);
   });
 
-  it('is one of a task that finds no place, unless the others know already that some wait here', async () => {
+  it('is made for a task without a slot, unless other nodes know that tasks wait here', async () => {
     const node = aReporter();
     await node.start();
     node.share.note('lacking');
@@ -339,7 +339,7 @@ describe('a report that cannot wait', () => {
     expect(node.times()).toEqual([0, APART, 3 * APART]);
   });
 
-  it('is one of a place that fell free, where others want it', async () => {
+  it('is made for a free slot that other nodes want', async () => {
     const node = aReporter();
     await node.start();
     node.share.note('released');
@@ -352,7 +352,7 @@ describe('a report that cannot wait', () => {
     expect(node.times()).toEqual([0, UNCHANGED, UNCHANGED + APART]);
   });
 
-  it('is one that was noted before anything was granted', async () => {
+  it('can be requested before the first grant', async () => {
     const node = aReporter();
     const answer = node.hold();
     void node.shares.start();
@@ -364,7 +364,7 @@ describe('a report that cannot wait', () => {
     expect(node.times()).toEqual([0, APART]);
   });
 
-  it('is one that another node asks for, of an account that this one has', async () => {
+  it('is made if another node asks for it', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     await node.start();
     node.cluster.hear({ kind: 'shares', account: 'another' });
@@ -381,8 +381,8 @@ describe('a report that cannot wait', () => {
   });
 });
 
-describe('a report that failed', () => {
-  it('is made again after half a second, as a later one, whatever has happened since', async () => {
+describe('a failed report', () => {
+  it('is repeated after half a second, as a later generation', async () => {
     const node = aReporter();
     await node.start();
     node.fail(true);
@@ -400,7 +400,7 @@ describe('a report that failed', () => {
     expect(node.times()).toHaveLength(3);
   });
 
-  it('under a lease that is over is no news of the next one', async () => {
+  it('of an earlier lease does not affect the next one', async () => {
     const node = aReporter();
     await node.start();
     node.fail(true);
@@ -419,8 +419,8 @@ describe('a report that failed', () => {
   });
 });
 
-describe('what a node is granted', () => {
-  it('holds for the account that it is of, and is told to whoever waits for it where it has changed', async () => {
+describe('a grant', () => {
+  it('applies to its account, and calls listeners if it changes the share', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     node.grant({ places: 3 });
     node.second.grant({ places: 4, rate: WHOLE_RATE / 4 });
@@ -434,7 +434,7 @@ describe('what a node is granted', () => {
     expect([node.changes(), node.second.changes()]).toEqual([1, 2]);
   });
 
-  it('is nothing any more where the store knows the node for dead; it asks again at the next look', async () => {
+  it('that is missing takes the share away until the next look', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     await node.start();
     node.grant(undefined);
@@ -450,7 +450,7 @@ describe('what a node is granted', () => {
     expect(node.share.places()).toBe(10);
   });
 
-  it('does not hold while the lease cannot be proved, and nothing is reported then', async () => {
+  it('does not apply without a valid lease, and nothing is reported then', async () => {
     const node = aReporter();
     await node.start();
     node.cluster.freeze();
@@ -467,7 +467,7 @@ describe('what a node is granted', () => {
     expect(node.times()).toHaveLength(2);
   });
 
-  it('is given back at once as far as others want it, and they are told', async () => {
+  it('is returned at once as far as others want it, and they are told', async () => {
     const node = aReporter();
     await node.start();
     node.forgetTold();
@@ -483,7 +483,7 @@ describe('what a node is granted', () => {
   it.each([
     ['nobody wants it', { fairPlaces: 4 }],
     ['it has none to spare', { wanted: true }],
-  ])('is not given back at once where %s', async (_what, grant) => {
+  ])('is not returned at once if %s', async (_what, grant) => {
     const node = aReporter();
     await node.start();
     node.forgetTold();
@@ -493,7 +493,7 @@ describe('what a node is granted', () => {
     expect([node.times(), node.told()]).toEqual([[0, LOOK], []]);
   });
 
-  it('is told to the others when it is the first, and when the node could use more than it has', async () => {
+  it('is announced if it is the first, or if the node lacks something', async () => {
     const node = aReporter();
     const TOLD = { kind: 'shares', account: 'one' };
     await node.start();
@@ -505,7 +505,7 @@ describe('what a node is granted', () => {
     expect(node.told()).toEqual([TOLD, TOLD]);
   });
 
-  it('is not told where it gave something back that nobody wants', async () => {
+  it('is not announced if nobody wants what was returned', async () => {
     const node = aReporter();
     node.grant({ fairPlaces: 4 });
     await node.start();
@@ -518,7 +518,7 @@ describe('what a node is granted', () => {
 });
 
 describe('a lease', () => {
-  it('that is lost takes everything with it, and the next one begins with a report', async () => {
+  it('that is lost takes the share away, and the next one begins with a report', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     await node.start();
     await node.pass(APART / 2);
@@ -538,7 +538,7 @@ describe('a lease', () => {
     expect([node.share.places(), node.second.share.places()]).toEqual([10, 10]);
   });
 
-  it('that follows at once reports at once, however short ago the last report was', async () => {
+  it('that follows at once reports at once', async () => {
     const node = aReporter();
     await node.start();
     await node.pass(10);
@@ -548,7 +548,7 @@ describe('a lease', () => {
     expect(node.times()).toEqual([0, 10]);
   });
 
-  it('hears no answer that was meant for the one before, nor waits for it', async () => {
+  it('ignores responses of the earlier one and does not wait for them', async () => {
     const node = aReporter();
     await node.start();
     const late = node.hold();
@@ -575,7 +575,7 @@ describe('a lease', () => {
 describe('trouble of an account', () => {
   const TROUBLE = { failures: 2, waitMs: 9000, reason: 'rate_limited' };
 
-  it('is told to the other nodes and to the store, once', async () => {
+  it('is sent to the other nodes and to the store once', async () => {
     const node = aReporter();
     await node.start();
     node.forgetTold();
@@ -589,7 +589,7 @@ describe('trouble of an account', () => {
     expect(node.last()).not.toMatchObject([{ trouble: expect.anything() }]);
   });
 
-  it('that another node tells is passed on as it is', async () => {
+  it('from another node is passed on unchanged', async () => {
     const node = aReporter({ accounts: ['one', 'two'] });
     await node.start();
     const message = { kind: 'account', account: 'two', ...TROUBLE } as const;
@@ -599,7 +599,7 @@ describe('trouble of an account', () => {
     expect(node.times()).toEqual([0]);
   });
 
-  it('that the store knows is passed on once for each change of it', async () => {
+  it('from the store is passed on once per revision', async () => {
     const node = aReporter();
     await node.start();
     expect(node.heard).toEqual([]);
@@ -611,7 +611,7 @@ describe('trouble of an account', () => {
     expect(node.heard).toHaveLength(1);
   });
 
-  it('is no news to the node that has reported it', async () => {
+  it('is not passed on to the node that reported it', async () => {
     const node = aReporter();
     await node.start();
     node.share.tell(TROUBLE);
@@ -622,7 +622,7 @@ describe('trouble of an account', () => {
     expect(node.heard).toEqual([]);
   });
 
-  it('that is older than what the node has yet to report is no news', async () => {
+  it('older than an unreported change of this node is not passed on', async () => {
     const node = aReporter();
     await node.start();
     const answer = node.hold();
@@ -641,22 +641,25 @@ describe('trouble of an account', () => {
     ['ends by itself', 'rate_limited', 9000],
     ['has no reason of ours', 'gone_fishing', 9000],
     ['has no reason', undefined, 9000],
-  ])('from before a start that %s keeps its first task from it, or not', async (_what, reason, waitMs) => {
-    const node = aReporter();
-    node.grant({ failures: 3, waitMs: 9000, reason, revision: 1 });
-    await node.start();
-    expect(node.heard).toMatchObject([{ failures: 3, waitMs, reason }]);
-    // Since the start it is today's trouble.
-    node.grant({ failures: 4, waitMs: 9000, reason, revision: 2 });
-    await node.pass(UNCHANGED);
-    expect(node.heard.slice(1)).toMatchObject([{ failures: 4, waitMs: 9000, reason }]);
-  });
+  ])(
+    'from before the start that %s blocks the first task for the right time',
+    async (_what, reason, waitMs) => {
+      const node = aReporter();
+      node.grant({ failures: 3, waitMs: 9000, reason, revision: 1 });
+      await node.start();
+      expect(node.heard).toMatchObject([{ failures: 3, waitMs, reason }]);
+      // Since the start it is today's trouble.
+      node.grant({ failures: 4, waitMs: 9000, reason, revision: 2 });
+      await node.pass(UNCHANGED);
+      expect(node.heard.slice(1)).toMatchObject([{ failures: 4, waitMs: 9000, reason }]);
+    },
+  );
 });
 
 describe('turns at an account', () => {
   const EVERY = 1000;
 
-  it('are all there for a node that has all of it, and none for one without a part', async () => {
+  it('are unlimited for a node with the whole rate, and absent without a share', async () => {
     const node = aReporter();
     node.grant({ rate: WHOLE_RATE, fairRate: WHOLE_RATE });
     expect(node.shares.rates('one').turnIn(EVERY, 7)).toBe(Number.POSITIVE_INFINITY);
@@ -667,7 +670,7 @@ describe('turns at an account', () => {
     expect(node.shares.rates('one').turnIn(EVERY, 7)).toBe(Number.POSITIVE_INFINITY);
   });
 
-  it('come by the clock of the database, half way through the answer, for the part that follows the others', async () => {
+  it('follow the database clock, estimated at half of the round trip', async () => {
     const node = aReporter();
     await node.start();
     const answer = node.hold();

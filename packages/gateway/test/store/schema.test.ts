@@ -17,7 +17,7 @@ const expected = async (name: string) =>
 const oneLine = (text: string): string => text.trim().replaceAll(/\s+/g, ' ');
 
 describe('the schema', () => {
-  it('of a data folder is what its migrations were written to make', async () => {
+  it('of a data folder is exactly the recorded one', async () => {
     const dir = await tempFolder();
     await migrateSqlite(dir);
     const db = new Database(join(dir, 'onetake.db'), { readonly: true });
@@ -30,7 +30,7 @@ describe('the schema', () => {
     expect(objects.map(({ sql }) => oneLine(sql))).toEqual(await expected('sqlite'));
   });
 
-  it('of a PostgreSQL database is what its migrations were written to make', async () => {
+  it('of a PostgreSQL database is exactly the recorded one', async () => {
     const url = await freshDatabase();
     await migratePostgres(url);
     const client = await connect(url);

@@ -42,7 +42,7 @@ const ALL = {
 /** What is known of upstream accounts. */
 export function describeAccounts(name: string, open: () => Promise<OpenedForNode>): void {
   describe(`${name}: an account`, () => {
-    it('is all a node’s own where it is alone', async () => {
+    it('is granted completely to a single node', async () => {
       const { store, node } = await open();
       const granted = await store.shareAccounts(node, [aReport(), aReport({ account: 'two', limit: 3 })]);
       expect(granted).toMatchObject([
@@ -53,12 +53,12 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(await store.shareAccounts(node, [])).toEqual([]);
     });
 
-    it('of which there is nothing to tell is not listed', async () => {
+    it('without tasks or failures is not listed', async () => {
       const { store } = await open();
       expect(await store.accounts()).toEqual([]);
     });
 
-    it('is listed with the tasks that it has upstream: of their latest attempts, and unfinished there', async () => {
+    it('is listed with its unfinished upstream tasks, counted by their latest attempts', async () => {
       const { store } = await open();
       await accepted(store);
       await intended(store, { accountId: 'b' });
@@ -86,7 +86,7 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       ]);
     });
 
-    it('that is left alone is known with its trouble: to its node, at the next report, and to the operator', async () => {
+    it('that backs off is reported as such to its node, in later reports and in the list', async () => {
       const { store, node } = await open();
       await intended(store, { accountId: 'one' });
       const before = Date.now();
@@ -109,7 +109,7 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(Math.abs((row?.failedSince ?? 0) - before)).toBeLessThan(SLACK_MS);
     });
 
-    it('has refused since its first failure in a row, with the last words that it said', async () => {
+    it('keeps the time of its first failure in a row, and the last error', async () => {
       const { store, node } = await open();
       const report = async (trouble: AccountReport['trouble']) => {
         const [grant] = await store.shareAccounts(node, [aReport(trouble ? { trouble } : {})]);
@@ -134,7 +134,7 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(later.row).toMatchObject({ failures: 1, error: 'no', failedSince: expect.any(Number) });
     });
 
-    it('can be tried again at once where it is left alone', async () => {
+    it('can be retried at once if it backs off', async () => {
       const { store, node } = await open();
       const audit = { at: START_OF_TIME, actor: 'cli', action: 'account.retry', subject: 'one' };
       expect(await store.retryAccount('one', audit)).toBe(false);
@@ -168,7 +168,7 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
         at: Number(Reflect.get(row, 'at')),
       }));
 
-    it('has a row of each key that was made, revoked or restored, and none where nothing changed', async () => {
+    it('has one row for each key created, revoked or restored, and none if nothing changed', async () => {
       const opened = await open();
       const { store } = opened;
       const key = aKey();
@@ -188,7 +188,7 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(await logOf(opened)).toEqual([made, revoked, restored]);
     });
 
-    it('has no row of the last admin key that stays, and one where it is forced', async () => {
+    it('has no row for the last admin key that is kept, and one if it is forced', async () => {
       const opened = await open();
       const key = aKey({ scopes: ['admin'] });
       const made = anAudit('key.create', key.id);
@@ -199,7 +199,7 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(await logOf(opened)).toEqual([made, forced]);
     });
 
-    it('has a row of each account that is tried again, and none where it was not left alone', async () => {
+    it('has one row for each retried account, and none if it did not back off', async () => {
       const opened = await open();
       const { store, node } = opened;
       await store.retryAccount('one', anAudit('account.retry', 'is not known'));
