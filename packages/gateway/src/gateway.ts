@@ -38,35 +38,35 @@ import { type Clock, systemClock } from './time/clock.ts';
 import { createTimers } from './time/timers.ts';
 import { VERSION } from './version.ts';
 
-/** A gateway that serves. */
+/** A running gateway. */
 export interface Gateway {
-  /** Where it listens: `http://127.0.0.1:8787`. */
+  /** The address it listens on, such as `http://127.0.0.1:8787`. */
   readonly address: string;
   readonly publicUrl: string;
-  /** The key that was made because there was none yet; shown once, stored nowhere. */
+  /** The key that was created because there was none yet. It is shown once and never stored. */
   readonly firstKey: string | undefined;
-  /** Stops: takes nothing new, finishes what must not be cut short, leaves the rest durable. */
+  /** Stops gracefully: accepts nothing new, and finishes calls that must not be interrupted. Unfinished tasks are stored and resumed later. */
   close(): Promise<void>;
 }
 
 const HOUR_MS = 3_600_000;
 /** How long an `Idempotency-Key` is remembered: a day, as most payment and video services do. */
 const IDEMPOTENCY_MS = 24 * HOUR_MS;
-/** How long a paid video is fetched for before it counts as lost; the longest-lived upstream links last two days. */
+/** How long the download of a paid video is retried before it counts as lost. Upstream links last two days at most. */
 const DOWNLOAD_PATIENCE_MS = 48 * HOUR_MS;
-/** Results fetched at a time from one account: more would share the same bandwidth. */
+/** Concurrent downloads per account. More would only share the same bandwidth. */
 const DOWNLOAD_CONCURRENCY = 8;
-/** Children that check videos and images: each check takes a fraction of a second. */
+/** Child processes that inspect videos and images. Each inspection takes a fraction of a second. */
 const INSPECTORS = 2;
 
 export interface GatewayOptions {
-  /** The wall clock. By default this machine's, or that of the database which many nodes share. */
+  /** The wall clock. By default that of the shared database, or of this machine if there is none. */
   readonly clock?: Clock;
-  /** Where `log` goes, to be told of on /readyz and in the metrics. */
+  /** The destination of `log`, which `/readyz` and the metrics report on. */
   readonly logOutput?: LogOutput;
 }
 
-/** Wires the parts, adopts what the last process left, and listens. Where a part fails, those before it are closed. */
+/** Creates the parts, resumes unfinished tasks and listens. If a part fails to open, those opened before it are closed. */
 export async function startGateway(
   config: Config,
   log: Logger,
@@ -90,7 +90,7 @@ interface Surroundings {
 
 type OpenedParts = Awaited<ReturnType<typeof openParts>>;
 
-/** Everything behind the API, from the store to the engine, which does not drive anything yet. */
+/** Opens everything behind the API, from the store to the engine. The engine is not started yet. */
 async function openParts(config: Config, surroundings: Surroundings, opened: AsyncDisposableStack) {
   const { logger, logOutput } = surroundings;
   const log: Log = logger;
@@ -112,7 +112,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   });
   const timers = createTimers(systemClock);
   const shares = createAccountShares({ store, cluster, timers, log });
-  // After the drain: what it frees is for the other nodes to have.
+  // Stopped after the drain, so that other nodes get the slots that it frees.
   opened.defer(() => shares.stop());
   const native = createNativePool({ concurrency: INSPECTORS, log });
   opened.defer(() => native.close());
@@ -185,7 +185,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   };
 }
 
-/** Listens, and drives what the last process left. */
+/** Starts the engine, which resumes unfinished tasks, and listens. */
 async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposableStack): Promise<Gateway> {
   const { store, cluster, engine, catalogue, clock, feed, keys, native, proxies, storage } = parts;
   const log: Log = parts.logger;
@@ -207,7 +207,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     });
   });
 
-  // Where clients reach us is known for sure only once a free port was taken.
+  // Without a configured URL, the address is only known once the port is bound.
   let address = '';
   const publicUrl = () => config.publicUrl ?? address;
   const gatewayLinks = createLinks({
@@ -236,7 +236,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       readTask: engine.current,
       live: engine.live,
       waiting: engine.waiting,
-      held: cluster.hasLease,
+      hasLease: cluster.hasLease,
       feed,
       clock,
       links: parts.linksBeside(gatewayLinks, async (mediaId) => {
@@ -264,7 +264,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
   address = await listen(server, config);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
 
-  // Once it can be shown: a key that nobody saw would be the only one.
+  // Created last, when nothing can fail any more before it is shown.
   const firstKey =
     (await keys.list()).length > 0
       ? undefined
@@ -296,7 +296,7 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
     openInput: async (input) => {
       const row = await parts.store.media(input.mediaId);
       if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
-      // It was read twice by now, and there is no other copy. A single wrong reading is retried.
+      // A file is marked as damaged only after a second read. There is no other copy of an input.
       if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
       return engine.mediaScrub.media.read(row);
     },
@@ -343,7 +343,7 @@ async function listen(server: App, { host, port }: Pick<Config, 'host' | 'port'>
   }
 }
 
-/** Accounts that the command line wants tried again: in trouble, and to be left alone no longer. */
+/** Retries blocked accounts for which `onetake accounts retry` cleared the wait. */
 async function retryWanted(store: LimitStore, engine: Engine): Promise<void> {
   for (const { account, failures, blockedUntil } of await store.accounts())
     if (failures > 0 && blockedUntil === 0) engine.retryAccounts(account);

@@ -10,7 +10,7 @@ import { createMetrics, type Metrics } from './observability/metrics.ts';
 import type { Store } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
 
-/** The parts of a gateway that `/metrics` and `/readyz` tell of. */
+/** The parts of a gateway that `/metrics` and `/readyz` report on. */
 export interface ObservedParts {
   readonly engine: Engine;
   readonly store: Store;
@@ -18,12 +18,12 @@ export interface ObservedParts {
   readonly cluster: Cluster;
   readonly space: DiskSpace;
   readonly logOutput: LogOutput | undefined;
-  /** Why nothing more may be submitted on what is stored, in a sentence that anybody may read. */
+  /** A public sentence that says why nothing may be submitted any more; undefined if there is no problem. */
   readonly problem: () => string | undefined;
   readonly log: Log;
 }
 
-/** Each check of the store is a durable write. Milliseconds. */
+/** How long a successful check of the store is cached, because each one is a durable write. Milliseconds. */
 const STORE_CHECK_MS = 1000;
 
 export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics {
@@ -40,22 +40,22 @@ export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics 
   watch(
     'counter',
     'onetake_media_repaired_total',
-    'Stored files that this node repaired, and posters that it made later',
+    'Stored files that this node repaired, and posters that it created later',
     () => engine.mediaScrub.repaired,
   );
-  watch('gauge', 'onetake_store_went_back', 'Whether the database lost what it had confirmed', () =>
+  watch('gauge', 'onetake_store_went_back', 'Whether the database lost confirmed writes', () =>
     problem() === undefined ? 0 : 1,
   );
   watch(
     'counter',
     'onetake_store_rows_unreadable_total',
-    'Stored rows that cannot be read and were set aside, each counted once',
+    'Stored rows that cannot be read and are skipped, each counted once',
     () => store.unreadable(),
   );
   watch(
     'gauge',
     'onetake_poll_stalled_seconds',
-    'For how long polls have been due that this node itself could not send; 0 while it can',
+    'How long this node has been unable to send polls that are due; 0 if it is able to',
     () => engine.pollWatch.stalledMs() / 1000,
   );
   watch('gauge', 'onetake_disk_free_bytes', 'Free on the disk of the data folder', () => space.freeBytes());
@@ -88,7 +88,8 @@ export function createGatewayReadiness(parts: ObservedParts): Readiness {
 
 function requireLease(cluster: Cluster, problem: string | undefined): void {
   if (cluster.hasLease()) return;
-  const message = problem ?? 'This node is cut off from the others and is joining them again; see the log.';
+  const message =
+    problem ?? 'This node has lost its connection to the cluster and is joining again; see the log.';
   throw new OnetakeError('not_ready', 503, message);
 }
 

@@ -1,4 +1,4 @@
-/** The only door into this package: what `scripts/`, `bench/` and `chaos/` may import. Whoever runs a gateway uses the `onetake` command. */
+/** The public exports of this package, for `scripts/`, `bench/` and `chaos/`. To run a gateway, use the `onetake` command. */
 
 export { createCatalogue } from './catalogue/catalogue.ts';
 export { modelsDocument } from './catalogue/modelsDocument.ts';
@@ -6,7 +6,7 @@ export { asksFor, type Options, readOptions, readWords, withoutNpm } from './cli
 export { joinCluster } from './cluster/postgres/cluster.ts';
 export { readConfig } from './config/config.ts';
 export { SETTINGS, type Setting } from './config/settings.ts';
-// The engine on a store and an upstream of the caller's, for `npm run bench:cluster`.
+// For `npm run bench:cluster`, which runs the engine with its own store and upstream.
 export { createEngine, type Engine, type NewTask } from './engine/engine.ts';
 export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { EngineParts, VideoInspector } from './engine/parts.ts';

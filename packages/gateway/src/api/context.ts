@@ -23,13 +23,13 @@ import { gone } from './http/bytes.ts';
 import type { Readiness } from './readiness.ts';
 import type { Snapshots } from './views/snapshots.ts';
 
-/** What the routes are made from. */
+/** The dependencies of the routes. */
 export interface ApiContext {
   readonly engine: Engine;
   readonly feed: Feed;
   readonly store: Store;
   readonly cluster: Cluster;
-  /** Every byte that is served is read through this. */
+  /** All media is served through this, so that damaged files are found. */
   readonly media: VerifiedMedia<MediaRow>;
   readonly catalogue: Catalogue;
   readonly accounts: readonly Account[];
@@ -47,12 +47,12 @@ export interface ApiContext {
 }
 
 export interface ApiSettings {
-  /** Where clients reach this gateway, where the operator says; without a slash at the end. */
+  /** The configured public URL of this gateway, without a trailing slash. */
   readonly publicUrl: string | undefined;
   readonly version: string;
-  /** Bytes of a request body with images. */
+  /** Maximum size of a request body with images, bytes. */
   readonly bodyLimit: number;
-  /** How long a body may stop coming, milliseconds; half a minute unless told. */
+  /** Idle timeout of a request body, milliseconds. By default half a minute. */
   readonly bodyIdleMs?: number;
   /** How long an idempotency key is remembered, milliseconds. */
   readonly idempotencyMs: number;
@@ -69,7 +69,7 @@ export type App = FastifyInstance<
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The key the request came with; set before any handler of an authenticated route runs. */
+    /** The API key of the request. Set before any handler of an authenticated route runs. */
     apiKey: KeyRow | undefined;
   }
 }
@@ -80,7 +80,7 @@ export function keyOf(request: FastifyRequest): KeyRow {
   return request.apiKey;
 }
 
-/** A task of the caller's project, or a 404; deleted ones are a 410. */
+/** Reads a task of the caller's project. Throws a 404 if there is none and a 410 if it was deleted. */
 export async function ownTask(context: ApiContext, request: FastifyRequest, id: string): Promise<Task> {
   const task = isTaskId(id) ? await context.engine.read(id) : undefined;
   if (!task || task.projectId !== keyOf(request).projectId) throw taskNotFound();

@@ -1,11 +1,11 @@
-/** How far the gateway is in stopping, for the routes. */
+/** The progress of a graceful stop, for the routes. */
 export interface Draining {
-  /** True from the first moment of a stop: `/readyz` says no, and every answer is the last of its connection. */
+  /** True from the moment a stop begins: `/readyz` answers 503, and every answer closes its connection. */
   readonly begun: boolean;
   begin(): void;
-  /** Answers the queries that are held and ends the event streams: their clients come back, and to another node. */
+  /** Answers held queries and ends event streams. Their clients reconnect, to another node if there is one. */
   release(): void;
-  /** Calls `listener` upon `release`, or soon if that has been. Returns the unsubscriber. */
+  /** Calls `listener` on `release`, or in a microtask if `release` was called before. Returns a function that unsubscribes. */
   onRelease(listener: () => void): () => void;
 }
 
@@ -23,11 +23,11 @@ export function createDraining(): Draining {
     release() {
       begun = true;
       released = true;
-      // A copy: listeners unsubscribe while they run.
+      // A copy, because listeners unsubscribe while they run.
       for (const listener of [...listeners]) listener();
     },
     onRelease(listener) {
-      // Who comes too late to be told is told now, but not before this returns.
+      // Not called synchronously: the caller has no unsubscriber yet.
       if (released) queueMicrotask(listener);
       listeners.add(listener);
       return () => listeners.delete(listener);

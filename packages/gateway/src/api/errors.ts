@@ -8,7 +8,7 @@ import { REASONS } from '../tasks/reasons.ts';
 import { tooLarge } from './body/scanner.ts';
 import type { ErrorAnswer } from './schemas.ts';
 
-/** The HTTP framework's own refusals, in our words. */
+/** Errors that Fastify raises itself, with our status and message. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string; message: string }>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     status: 415,
@@ -29,17 +29,17 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, { status: number; reason: string
   FST_ERR_MAX_PARAM_LENGTH: {
     status: 404,
     reason: 'not_found',
-    message: 'Nothing has so long an id; check the id in the path.',
+    message: 'The id in the path is too long; check it.',
   },
   FST_ERR_VALIDATION: { status: 400, reason: 'invalid_request', message: 'The request is not valid.' },
 };
 
-/** The one place where errors become answers. What a caller may not read goes to the log alone. */
+/** Sends the answer for an error. Details that a caller may not read are only logged. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply.send(errorAnswer(error, request, reply));
 }
 
-/** The body of an error's answer, whose status and headers are set on `reply`. */
+/** Sets status and headers on `reply`, logs server errors, and returns the body of the answer. */
 export function errorAnswer(
   error: unknown,
   request: FastifyRequest,
@@ -48,22 +48,22 @@ export function errorAnswer(
   const known = toOnetakeError(error, request.routeOptions.bodyLimit);
   const { code: reason, status, message, details } = known;
   if (status >= 500) {
-    // What is told whole to the caller is no fault of ours: a model without an account, a gateway that stops.
+    // An error without a hidden cause is an expected condition, such as a model without an account or a gateway that is stopping.
     if (error === known && known.cause === undefined)
       logOf(request).warn({ event: 'request.unavailable', reason, param: details.param }, message);
     else logOf(request).error({ event: 'request.failed', err: error }, 'request failed');
   }
   if (details.retryAfterSeconds !== undefined) reply.header('retry-after', details.retryAfterSeconds);
-  // A 404 or 410 may be kept by caches where nothing forbids it; the next answer may be another.
+  // Without this header, caches may store a 404 or 410, although the next answer can differ.
   reply.header('cache-control', 'no-store');
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="onetake"');
-  // The rest of the body may still come, or never.
+  // The rest of the body may still arrive, so the connection cannot be reused.
   if (status === 408) reply.header('connection', 'close');
   reply.code(status);
   return errorBody(known, request.id);
 }
 
-/** An error as every answer carries it. */
+/** The error object on the wire. */
 export const errorBody = (
   { code: reason, status, message, details }: OnetakeError,
   requestId: string,
@@ -114,7 +114,7 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
   );
 }
 
-/** The schema library says it for programmers: `Too big: expected number to be <=60`. */
+/** Rewrites a message of the schema library, such as `Too big: expected number to be <=60`, as plain English. */
 const inWords = (message = 'see the reference at /docs'): string =>
   message
     .replace(/^(?:Invalid input|Too (?:big|small)|Invalid option): /, '')

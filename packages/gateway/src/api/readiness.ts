@@ -1,24 +1,24 @@
 import { OnetakeError } from '../tasks/errors.ts';
 
-/** `ok`, or what is wrong: a sentence that anybody may read; by the name of the part. */
+/** By name of the part: `ok`, or a sentence that says what is wrong. The sentence is public. */
 export type PartStates = Readonly<Record<string, string>>;
 
-/** Something that the gateway cannot work without. */
+/** A part that the gateway cannot work without. */
 export interface ReadinessCheck {
   /** Its name on the wire: `store`. */
   readonly part: string;
-  /** How a sentence about it begins: `The store`. */
+  /** The subject of sentences about it: `The store`. */
   readonly name: string;
-  /** Resolves if the part works; throws an `OnetakeError` whose message anybody may read, or what only the log may tell. */
+  /** Resolves if the part works. The message of an `OnetakeError` is shown publicly; any other error is only logged. */
   check(): Promise<void>;
-  /** Milliseconds for which a good answer is kept: for checks that write, however many ask. None unless told. */
+  /** How long a success is cached, milliseconds, for checks that write. By default it is not cached. */
   readonly keepMs?: number;
 }
 
-/** Something that the gateway can work without for a while, and an operator should mend. */
+/** A problem that an operator should fix, although the gateway still works. */
 export interface ReadinessWarning {
   readonly part: string;
-  /** What is wrong, in a sentence that anybody may read; undefined where nothing is. */
+  /** A public sentence that says what is wrong; undefined if nothing is. */
   warning(): string | undefined;
 }
 
@@ -29,24 +29,24 @@ export interface ReadinessReport {
 }
 
 export interface Readiness {
-  /** Asks every part. Whoever asks meanwhile shares the answer. */
+  /** Checks every part. Concurrent callers share one result. */
   check(): Promise<ReadinessReport>;
 }
 
 export interface ReadinessParts {
   readonly checks: readonly ReadinessCheck[];
   readonly warnings?: readonly ReadinessWarning[];
-  /** Told why a part does not work, for the log. */
+  /** Called with the reason if a part does not work, for the log. */
   readonly onFailure: (part: string, cause: unknown) => void;
-  /** Milliseconds a part may take. */
+  /** Timeout of the check of one part, milliseconds. */
   readonly timeoutMs?: number;
-  /** Milliseconds of a clock that never goes back. */
+  /** A monotonic clock, milliseconds. */
   readonly now?: () => number;
 }
 
-/** Below the time-outs of common probes (Kubernetes' are set in deploy/), so that a hung part is told by us. */
+/** Shorter than the timeouts of common probes (deploy/ sets those of Kubernetes), so that the answer can name a part that hangs. */
 const TIMEOUT_MS = 3000;
-/** A check that hangs is waited for, not repeated beside itself, until it is this many time-outs old. */
+/** A check that hangs is not repeated until it is this many timeouts old. */
 const GIVE_UP_AFTER = 10;
 
 export function createReadiness({
@@ -61,12 +61,12 @@ export function createReadiness({
 
   const goodUntil = new Map<string, number>();
 
-  /** The check of a part that is under way, or a new one. */
+  /** Joins the running check of a part, or starts a new one. */
   function run({ part, check, keepMs = 0 }: ReadinessCheck): Promise<void> {
     if (now() < (goodUntil.get(part) ?? 0)) return Promise.resolve();
     const current = running.get(part);
     if (current && now() - current.since < GIVE_UP_AFTER * timeoutMs) return current.ended;
-    // In a function of its own, so that a check that throws at once is a check that failed.
+    // The async wrapper turns a synchronous throw into a rejection.
     const started = { since: now(), ended: (async () => check())() };
     running.set(part, started);
     const forget = () => {
@@ -90,7 +90,7 @@ export function createReadiness({
       return 'ok';
     } catch (error) {
       onFailure(check.part, error);
-      // The words of a driver may name hosts and users; ours were written to be read by anybody.
+      // A driver's message may name hosts and users. Only the messages of `OnetakeError` are public.
       return error instanceof OnetakeError ? error.message : `${check.name} does not work; see the log.`;
     } finally {
       clearTimeout(timer);

@@ -1,15 +1,15 @@
-/** A read under way. */
+/** A read in progress. */
 interface Read {
   readonly taskId: string;
-  /** False once what it reads may be out of date. */
+  /** False once its result may be outdated. */
   current: boolean;
 }
 
-/** Reads under way, so that what becomes out of date meanwhile is not kept. */
+/** Tracks reads in progress, so that a result that became outdated in the meantime is not cached. */
 interface Reads {
   begin(taskId: string): Read;
   end(read: Read): void;
-  /** Of every task where there is no id. */
+  /** Marks the reads of a task as outdated, or those of every task if there is no id. */
   outdate(taskId: string | undefined): void;
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ASPECT_RATIOS, RESOLUTIONS } from '../tasks/request.ts';
 
-/** The wire contract as schemas: what the OpenAPI document is made from, and what the contract tests check answers with. */
+/** The wire contract as schemas. They generate the OpenAPI document, and the contract tests check answers against them. */
 
 const taskId = z
   .string()
@@ -54,7 +54,7 @@ export const SubmitBody = z
       .string()
       .nullish()
       .describe(
-        'Source video: remix, extension. The id of a finished task of yours or a link to its video; a URL of elsewhere for models that take any',
+        'Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL',
       ),
     generate_audio: z.boolean().nullish().describe('Synchronised audio. Alias: `generateAudio`'),
     seed: z
@@ -73,12 +73,12 @@ export const SubmitBody = z
     provider_options: z
       .record(z.string(), z.unknown())
       .nullish()
-      .describe("Raw upstream parameters, passed through for the model's own provider only"),
+      .describe("Raw upstream parameters, passed through to the model's provider only"),
   })
   .describe(
-    'What a model accepts stands in the catalogue and is checked before the task is accepted. Unknown fields are refused; `null` is the same as leaving a field out.',
+    'The catalogue lists what a model accepts, and the request is checked against it before the task is accepted. Unknown fields are refused; `null` is the same as leaving a field out.',
   )
-  // Shown, and sent, by the reference page: every field at once is what no model takes.
+  // The reference page shows and sends this example. Its generated one would have every field at once, which no model accepts.
   .meta({
     examples: [{ model: 'onetake-preview', prompt: 'a paper boat on a rainy street', duration: 4 }],
   });
@@ -92,7 +92,7 @@ export const SubmitAnswer = z.object({
   notes: z
     .array(z.string())
     .optional()
-    .describe('What was rounded or redirected to fit what the upstream takes today'),
+    .describe('What was rounded or redirected to fit what the upstream accepts'),
 });
 
 export const TaskAnswer = z.object({
@@ -100,11 +100,11 @@ export const TaskAnswer = z.object({
   status,
   format: z
     .literal('mp4')
-    .describe('What an upstream delivers in another container is remuxed without loss, else the task fails'),
+    .describe('A video in another container is remuxed without loss; if that is impossible, the task fails'),
   url: z
     .url()
     .optional()
-    .describe('The video, once succeeded; not for the Sora 2 family: use the download endpoint there'),
+    .describe('The video, once succeeded. Absent for the Sora 2 family, which uses the download endpoint'),
   error: z
     .object({
       code: z
@@ -116,7 +116,7 @@ export const TaskAnswer = z.object({
       reason: z
         .string()
         .describe(
-          '`result_lost`: the video was made, but could not be fetched whole; `result_unusable`: what was delivered is no video that can be given as MP4',
+          '`result_lost`: the video was made, but could not be fetched completely; `result_unusable`: the upstream delivered no video that can be served as MP4',
         ),
     })
     .optional(),
@@ -130,11 +130,11 @@ export const TaskAnswer = z.object({
   waiting_for: z
     .enum(['account_limit', 'account_blocked', 'project_limit'])
     .optional()
-    .describe('While the task waits to go upstream: what for, as far as it is known'),
+    .describe('What the task waits for before it is submitted upstream, if known'),
   waiting_reason: z.string().optional().describe('The same in a sentence'),
   retry_at: unixSeconds.optional().describe('When an account that is blocked is tried again'),
   cancel_requested: z.literal(true).optional(),
-  duration: z.number().describe('Seconds: measured in the file once succeeded, asked for until then'),
+  duration: z.number().describe('Seconds: as measured in the file once succeeded, as requested until then'),
   resolution: z.string(),
   aspect_ratio: z.string(),
   size: z.string().describe('Width x height in pixels'),
@@ -150,7 +150,7 @@ export const TaskList = z.object({
   object: z.literal('list'),
   data: z.array(TaskAnswer),
   has_more: z.boolean(),
-  next_cursor: z.string().optional().describe('Give it as `after` to read on'),
+  next_cursor: z.string().optional().describe('Pass it as `after` to get the next page'),
 });
 
 export const DownloadAnswer = z.object({
@@ -169,11 +169,11 @@ export const ErrorAnswer = z.object({
     message: z.string().describe('One sentence that says what to do'),
     reason: z.string(),
     param: z.string().optional().describe('The field at fault'),
-    status: status.optional().describe('The state of the task, where the error is about it'),
+    status: status.optional().describe('The status of the task, if the error is about it'),
     task_error: z
       .object({ code: z.int(), reason: z.string(), message: z.string() })
       .optional()
-      .describe('Why the task failed, where there is no video for that reason'),
+      .describe('Why the task failed, if that is why there is no video'),
     request_id: z.string(),
   }),
 });
@@ -181,11 +181,13 @@ export const ErrorAnswer = z.object({
 const partStates = z.record(z.string(), z.string());
 const warnings = partStates
   .optional()
-  .describe('What an operator should mend although tasks can be taken, by part; absent where nothing is');
+  .describe(
+    'Problems that an operator should fix although tasks are accepted, by part; absent if there are none',
+  );
 
 export const ReadyAnswer = z.object({
   status: z.literal('ready'),
-  parts: partStates.describe('What the gateway cannot work without, each `ok`'),
+  parts: partStates.describe('The parts that the gateway needs, each `ok`'),
   warnings,
   unfinished_tasks: z.int().describe('Tasks that this node drives'),
 });
@@ -193,7 +195,7 @@ export const ReadyAnswer = z.object({
 export const NotReadyAnswer = z.object({
   ...ErrorAnswer.shape,
   status: z.literal('not_ready'),
-  parts: partStates.optional().describe('Each `ok`, or what is wrong; not looked at while the gateway stops'),
+  parts: partStates.optional().describe('Each `ok`, or what is wrong; not checked while the gateway stops'),
   warnings,
   unfinished_tasks: z.int().describe('Tasks that this node drives'),
 });
@@ -209,12 +211,12 @@ export const KeyView = z.object({
   revoked_at: unixSeconds.optional(),
 });
 
-/** Answers that any call may give, for the OpenAPI document. */
+/** Errors that any call may answer with, for the OpenAPI document. */
 export const ERRORS = {
   400: ErrorAnswer.describe('The request is wrong; `param` names the field'),
   401: ErrorAnswer.describe('The key is missing or wrong'),
   404: ErrorAnswer.describe('No such thing in your project'),
 } as const;
 
-/** Answers that any call about one task may give beside them. */
+/** Errors that any call about a single task may answer with. */
 export const TASK_ERRORS = { ...ERRORS, 410: ErrorAnswer.describe('The task was deleted') } as const;

@@ -83,7 +83,8 @@ const createApp = ({ draining, log }: ApiContext): App =>
       return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID();
     },
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // Node would answer a missing Host header and upgrades without our error object, so the hooks answer them. Upgrades are never accepted.
+    // Node would answer a missing Host header and upgrades without our error object, so the hooks answer them. Upgrades are never
+    // accepted.
     http: { requireHostHeader: false, shouldUpgradeCallback: () => false },
     clientErrorHandler: createParserErrorHandler(log),
     // Fastify would refuse requests during `close` without our error object; `shutDown` has ended every connection by then.

@@ -6,36 +6,36 @@ import type { Draining } from './draining.ts';
 export interface Closing {
   readonly app: App;
   readonly draining: Draining;
-  /** How long everything goes on as before, milliseconds: the load balancer has noticed by then. */
+  /** How long everything goes on as before, milliseconds. It should be long enough for the load balancer to notice. */
   readonly delayMs: number;
-  /** How long a connection that has said nothing since may still bring a request, milliseconds. */
+  /** How long a connection that was idle all the time may still send a request, milliseconds. */
   readonly graceMs: number;
-  /** How long requests under way, and then `drain`, may take; milliseconds. */
+  /** How long requests in progress, and then `drain`, may take; milliseconds. */
   readonly patienceMs: number;
-  /** Stops what is behind the routes; from here on submits are refused. */
+  /** Stops the parts behind the routes. From then on submits are refused. */
   readonly drain: (patienceMs: number) => Promise<void>;
 }
 
 /**
- * What a gateway behind a load balancer gives idle connections. Longer than the balancer keeps one (4 s in deploy/nginx.conf),
- * so that it is the one to close it. Milliseconds.
+ * How long a gateway behind a load balancer keeps idle connections during a stop. Longer than the balancer keeps them (4 s in
+ * deploy/nginx.conf), so that the balancer closes them first. Milliseconds.
  */
 export const IDLE_GRACE_MS = 5000;
-/** A turn of the event loop that did next to nothing. Milliseconds. */
+/** A turn of the event loop this short did almost nothing. Milliseconds. */
 const SHORT_TURN_MS = 0.1;
-/** One that never has such a turn stops all the same. Milliseconds. */
+/** How long to wait for such a turn. Milliseconds. */
 const QUIET_WITHIN_MS = 2000;
-/** How often connections that have fallen idle at the very end are closed. Milliseconds. */
+/** How often connections that became idle at the end of a stop are closed. Milliseconds. */
 const SWEEP_MS = 50;
 
 /**
- * Stops a server without failing a request: says "not ready" while it goes on serving, then takes no new connections, and
- * closes those that are left only once their clients have been told, or have had nothing to say for a while.
+ * Stops a server without failing a request. It first reports "not ready" but goes on serving, then accepts no new connections.
+ * It closes the remaining connections once their clients have been told or have been idle for a while.
  */
 export async function shutDown(closing: Closing): Promise<void> {
   const { app, draining, delayMs, graceMs, patienceMs, drain } = closing;
   draining.begin();
-  // Without a delay nobody else is there to take the requests: nothing is gained by waiting for them.
+  // Without a delay there is no other node that could take over the requests, so waiting gains nothing.
   if (delayMs > 0) await pause(delayMs);
   draining.release();
   await quietTurn(app.server);
@@ -47,7 +47,7 @@ export async function shutDown(closing: Closing): Promise<void> {
   closeIdle();
   const sweep = setInterval(closeIdle, SWEEP_MS);
   try {
-    // A download that takes longer than the operator's patience is cut; its client goes on with `Range`.
+    // A download that takes longer than the configured timeout is cut off; its client can resume it with `Range`.
     if (!(await within(gone, patienceMs))) app.server.closeAllConnections();
   } finally {
     clearInterval(sweep);
@@ -57,9 +57,9 @@ export async function shutDown(closing: Closing): Promise<void> {
 }
 
 /**
- * Resolves in a moment when no connection waits to be accepted. The system makes connections on our behalf, and Node takes one
- * in each turn of the event loop; those left when the listener closes are reset. A load balancer that has not noticed the
- * stop opens many, since every answer ends one.
+ * Resolves when no connection waits to be accepted. The operating system queues new connections, and Node accepts one per turn
+ * of the event loop; those still in the queue are reset when the listener closes. A load balancer that has not noticed the stop
+ * opens many, because every answer closes one.
  */
 async function quietTurn(server: HttpServer): Promise<void> {
   let accepted = 0;
@@ -72,8 +72,8 @@ async function quietTurn(server: HttpServer): Promise<void> {
     const before = accepted;
     await new Promise((resolve) => setImmediate(resolve));
     const now = performance.now();
-    // Nothing was waiting when this turn began, and it was too short for much to have come since. The longer it takes to meet one,
-    // the less short it has to be.
+    // No connection was waiting when this turn began, and it was too short for many to have arrived since. The threshold grows
+    // with the time spent waiting.
     if (accepted === before && now - turn < SHORT_TURN_MS + (now - started) / 1000) break;
     turn = now;
   }
@@ -81,8 +81,8 @@ async function quietTurn(server: HttpServer): Promise<void> {
 }
 
 /**
- * Takes no new connections; resolves when the last one has ended. By the method of the class below: `http.Server`'s own
- * resets every idle connection in the same breath, and with it the request that may be on its way.
+ * Accepts no new connections; resolves when the last one has ended. This calls `close` of `net.Server`, because that of
+ * `http.Server` also resets idle connections, and with them requests that are already on their way.
  */
 function stopListening(server: HttpServer): Promise<void> {
   return new Promise((resolve) => {
@@ -92,7 +92,7 @@ function stopListening(server: HttpServer): Promise<void> {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Whether the promise has resolved before the time was over. */
+/** Whether the promise resolves within the time. */
 async function within(promise: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {

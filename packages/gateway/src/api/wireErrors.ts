@@ -7,17 +7,17 @@ import type { Log } from '../observability/log.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 import { errorBody } from './errors.ts';
 
-/** The answer under way on a connection, which Node keeps here and reads itself for the same purpose. */
+/** Node stores the answer in progress of a connection in this property, and reads it for the same purpose. */
 type AnsweringSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 type WireError = Parameters<NonNullable<FastifyServerOptions['clientErrorHandler']>>[0];
 
-/** How long what a refused client still sends is read: a close with unread bytes would take the answer with it. Milliseconds. */
+/** How long a refused client's data is still read. Closing a socket with unread bytes resets it, and the answer would be lost. Milliseconds. */
 const LINGER_MS = 1000;
 
-/** Answers what the HTTP parser refuses, before there is a request that a route or hook could see: Fastify's `clientErrorHandler`. */
+/** Fastify's `clientErrorHandler`: answers input that the HTTP parser refuses, before there is a request for hooks and routes. */
 export function createParserErrorHandler(log: Log): (error: WireError, socket: Socket) => void {
-  // The parser refuses each piece that follows, too.
+  // The parser also refuses every later chunk of the connection.
   const refused = new WeakSet<Socket>();
   return (error, socket: AnsweringSocket) => {
     if (refused.has(socket)) return;
@@ -25,14 +25,14 @@ export function createParserErrorHandler(log: Log): (error: WireError, socket: S
     const answering = socket._httpMessage;
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
     if (!answering) return sendOnSocket(socket, explained(error), log);
-    // The request before is whole: its answer goes out first, and the error is the answer to what came behind it.
+    // The previous request is complete. Its answer is sent first, then the error for the input that followed it.
     if (answering.req.complete) answering.once('finish', () => sendOnSocket(socket, explained(error), log));
     else if (answering.headersSent) socket.destroy();
     else sendOnSocket(socket, explained(error), log);
   };
 }
 
-/** Answers the requests that Node keeps from the routes and would answer without a body: `CONNECT`, and an unknown `Expect`. */
+/** Answers requests that never reach a route and that Node would answer without a body: `CONNECT`, and an unknown `Expect`. */
 export function answerUnrouted(server: Server, log: Log): void {
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const message = `"Expect: ${request.headers.expect}" is not supported; leave the header out, or send "100-continue".`;
@@ -40,7 +40,7 @@ export function answerUnrouted(server: Server, log: Log): void {
     response.writeHead(417, { ...head, connection: 'close' }).end(body);
   });
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    const message = 'This is no proxy; send requests for its own paths.';
+    const message = 'This server is not a proxy; send requests for its own paths.';
     if (socket instanceof Socket)
       sendOnSocket(socket, new OnetakeError('method_not_allowed', 405, message), log, { allow: 'GET, POST' });
   });
@@ -60,7 +60,7 @@ function explained({ code, rawPacket }: WireError): OnetakeError {
       return new OnetakeError('request_timeout', 408, 'The request took too long to arrive; send it again.');
     case 'HPE_INVALID_METHOD':
       return isRequestLine(rawPacket)
-        ? new OnetakeError('method_unknown', 501, 'No such method is known here; see /docs.')
+        ? new OnetakeError('method_unknown', 501, 'This method is not known; see /docs.')
         : malformed(code);
     default:
       return malformed(code);
@@ -70,7 +70,7 @@ function explained({ code, rawPacket }: WireError): OnetakeError {
 const malformed = (code = 'no reason given'): OnetakeError =>
   new OnetakeError('invalid_request', 400, `The request is not valid HTTP/1.1 (${code}).`);
 
-/** Whether it is the method alone that is wrong: the rest of the line is as any request's (RFC 9112, section 3). */
+/** Whether only the method is wrong and the rest of the request line is valid (RFC 9112, section 3). */
 function isRequestLine(packet: unknown): boolean {
   const start = Buffer.isBuffer(packet) ? packet.toString('latin1', 0, 4096) : '';
   const [, method = ''] = /^([!#$%&'*+.^_`|~\w-]+) [^\s\p{Cc}]+ HTTP\/1\.[01]\r\n/u.exec(start) ?? [];

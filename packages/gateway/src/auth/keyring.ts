@@ -5,30 +5,31 @@ import type { Clock } from '../time/clock.ts';
 import { hashKey } from './keys.ts';
 
 /**
- * Tells whose request it is. Known keys are cached; the cache is emptied when keys may have changed, and not used while
- * it could not be told that they did.
+ * Authenticates requests. Keys are cached. The cache is cleared when keys may have changed, and it is bypassed while this node is
+ * not notified of changes.
  */
 export interface Keyring {
-  /** The key behind an `Authorization` header. Throws a 401 that says what to send. */
+  /** The key in an `Authorization` header. Throws a 401 that says what to send. */
   authenticate(authorization: string | undefined): Promise<KeyRow>;
-  /** The same for a valid key that is in memory: no promise on the hottest path. */
+  /** The same for a valid key that is cached. Synchronous, for the hottest path. */
   known(authorization: string | undefined): KeyRow | undefined;
+  /** Clears the cache. */
   forget(): void;
 }
 
-/** Keys kept in memory; those that nobody has used the longest go first. */
+/** Maximum number of cached keys. */
 const CACHE_SIZE = 10_000;
 
-/** `held` tells whether changes of keys are heard of at this moment. */
-export function createKeyring(store: KeyStore, clock: Clock, held: () => boolean = () => true): Keyring {
+/** `hasLease` says whether this node is currently notified of changes of keys. */
+export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boolean = () => true): Keyring {
   const cache = new LRUCache<string, KeyRow>({ max: CACHE_SIZE });
   let forgotten = 0;
 
   async function lookUp(hash: string): Promise<KeyRow | undefined> {
     const asOf = forgotten;
     const row = await store.keyByHash(hash);
-    // What was read before the keys changed may serve this one request, and no other.
-    if (!row || asOf !== forgotten || !held()) return row;
+    // A row that was read before the keys changed may serve this request, but is not cached.
+    if (!row || asOf !== forgotten || !hasLease()) return row;
     cache.set(hash, row);
     return row;
   }
@@ -39,7 +40,7 @@ export function createKeyring(store: KeyStore, clock: Clock, held: () => boolean
   return {
     known(authorization) {
       const key = bearerOf(authorization);
-      const row = key && held() ? cache.get(hashKey(key)) : undefined;
+      const row = key && hasLease() ? cache.get(hashKey(key)) : undefined;
       return row && isValid(row) ? row : undefined;
     },
     async authenticate(authorization) {
@@ -49,10 +50,10 @@ export function createKeyring(store: KeyStore, clock: Clock, held: () => boolean
       const key = bearerOf(authorization);
       if (!key) throw unauthorized('The Authorization header must read "Bearer sk-…".');
       const hash = hashKey(key);
-      const row = (held() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
+      const row = (hasLease() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
       if (!row)
         throw unauthorized(
-          'This API key does not exist; check it, or have one made with `onetake keys create`.',
+          'This API key does not exist; check it, or create one with `onetake keys create`.',
         );
       if (row.revokedAt !== undefined) throw unauthorized('This API key was revoked; use another one.');
       if (!isValid(row)) throw unauthorized('This API key has expired; use another one.');

@@ -4,20 +4,20 @@ import { invalidRequest, OnetakeError } from '../tasks/errors.ts';
 import { newId } from '../tasks/ids.ts';
 import type { Clock } from '../time/clock.ts';
 
-/** 32 random bytes: nothing to guess, so a fast hash at rest is enough. */
+/** 32 random bytes cannot be guessed, so a fast hash is enough for storing them. */
 const KEY_BYTES = 32;
-/** Characters of a key that are kept readable, for people to tell keys apart. */
+/** Number of characters of a key that are stored in plain text, so that people can tell keys apart. */
 const PREFIX_LENGTH = 10;
 /** The shortest key an operator may choose for `ONETAKE_BOOTSTRAP_KEY`. */
 const MIN_CHOSEN_KEY = 20;
 
-/** What a key that the operator chooses must be. */
+/** The rule for a key that the operator chooses. */
 export const CHOSEN_KEY_RULE = `must start with "sk-", have at least ${MIN_CHOSEN_KEY} characters and no spaces`;
 
 export const isChosenKey = (key: string): boolean =>
   key.startsWith('sk-') && key.length >= MIN_CHOSEN_KEY && /^[\x21-\x7e]+$/.test(key);
 
-/** The project of keys that were made without naming one. */
+/** The project of keys that are created without one. */
 const DEFAULT_PROJECT = 'default';
 
 export interface NewKey {
@@ -28,13 +28,13 @@ export interface NewKey {
   readonly expiresAt?: number;
 }
 
-/** Makes, lists and revokes API keys. The key itself is returned once, and stored nowhere. */
+/** Creates, lists and revokes API keys. The key itself is returned once and never stored. */
 export interface Keys {
   create(key: NewKey, actor: string): Promise<{ key: string; row: KeyRow }>;
-  /** Makes sure that a key chosen by the operator works, with admin scope: what is configured counts, also where it was revoked. */
+  /** Makes sure that a configured key is valid and has admin scope, even if it was revoked before. */
   ensure(key: string): Promise<KeyRow>;
   list(): Promise<readonly KeyRow[]>;
-  /** Throws a 409 for the last admin key, without which nobody could make another, unless `force` is given. */
+  /** Throws a 409 for the last admin key, without which nobody could create another one, unless `force` is set. */
   revoke(id: string, actor: string, options?: { readonly force?: boolean }): Promise<KeyRow>;
 }
 
@@ -89,7 +89,7 @@ export function createKeys(store: KeyStore, clock: Clock): Keys {
         throw new OnetakeError(
           'last_admin_key',
           409,
-          `${id} is the last key with admin scope; make another first, or force it (\`--force\`, or \`?force=true\`).`,
+          `${id} is the last key with admin scope; create another one first, or force it (\`--force\`, or \`?force=true\`).`,
         );
       }
       return row;
@@ -97,10 +97,10 @@ export function createKeys(store: KeyStore, clock: Clock): Keys {
   };
 }
 
-/** What is stored of a key: hex SHA-256. */
+/** The stored form of a key: hex SHA-256. */
 export const hashKey = (key: string): string => hash('sha256', key, 'hex');
 
-/** What names of keys and projects look like. */
+/** The pattern of names of keys and projects. */
 export const NAME_PATTERN = '^[\\p{L}\\p{N}][\\p{L}\\p{N} ._-]{0,63}$';
 const NAME = new RegExp(NAME_PATTERN, 'u');
 

@@ -13,37 +13,37 @@ import type { ModelLookup } from './validate/request.ts';
 import { withoutIdleRules } from './validate/rules.ts';
 import { list } from './words.ts';
 
-/** Every model of this installation, whether it can be used here or not. */
+/** All models of this installation, whether or not they can be used here. */
 export interface Catalogue extends ModelLookup {
-  /** Whether some account serves the model; false for an unknown id. */
+  /** Whether an account serves the model; false for an unknown id. */
   available(id: string): boolean;
-  /** Throws a 503 that names the settings to fill in, or says that the model is retired, where no account serves it. */
+  /** Throws a 503 if no account serves the model. It names the missing settings, or says that the model is retired. */
   requireAvailable(model: Model): void;
   /** How long the model of a request usually takes; a guess if the catalogue no longer has the model. */
   typicalTime(request: VideoRequest): Model['typical'];
-  /** Whether the account can serve the request; no account serves a model that is not in the catalogue any more. */
+  /** Whether the account can serve the request. No account serves a model that is no longer in the catalogue. */
   servedBy(server: ModelServer, request: VideoRequest): boolean;
   /** What the account calls the model that serves the request. */
   upstreamModelAt(server: ModelServer, request: VideoRequest): string;
-  /** The request as its adapter sends it: every value one that the upstream takes. Undefined where the model is gone. */
+  /** The request with all values mapped to ones that the upstream accepts; undefined if the model is no longer in the catalogue. */
   upstreamRequest(request: VideoRequest): VideoRequest | undefined;
-  /** Micro-units for a second of what was delivered, where the catalogue prices that as something else; see `deliveredRate`. */
+  /** Price per second of the delivered format in micro-units; undefined if the price of the requested format applies. */
   deliveredRate(request: VideoRequest, delivered: Delivered): number | undefined;
 }
 
 interface CatalogueParts {
-  /** Changes to the built-in entries, and new ones, by id: `models` of onetake.yaml. */
+  /** Changes to built-in entries, and new entries, by id: `models` in onetake.yaml. */
   readonly overrides?: Readonly<Record<string, unknown>>;
   /** The accounts of this installation. */
   readonly servers: readonly ModelServer[];
 }
 
-/** Of a model that nothing is known of: most make a video in a minute or two. */
+/** For a model that is no longer in the catalogue: most models make a video in a minute or two. */
 const UNKNOWN_TYPICAL: Model['typical'] = { medianSeconds: 60, p90Seconds: 180 };
 
 /**
- * Everything wrong with changes to the catalogue, and with the models that accounts name, a sentence each. Pure: settings are
- * checked by it before anything is opened.
+ * Everything that is wrong with changes to the catalogue and with the models that accounts name, one sentence per problem. Pure,
+ * so that settings can be checked before anything is opened.
  */
 export function catalogueProblems(
   overrides: Readonly<Record<string, unknown>>,
@@ -53,7 +53,7 @@ export function catalogueProblems(
   return [...problems, ...unknownModels(servers, [...models.map(({ id }) => id), ...Object.keys(overrides)])];
 }
 
-/** Builds the catalogue. Throws one `OnetakeError` (`invalid_settings`) that lists everything wrong with the overrides. */
+/** Builds the catalogue. Throws an `OnetakeError` (`invalid_settings`) that lists everything that is wrong with the overrides. */
 export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Catalogue {
   const { models } = readModels(overrides);
   const problems = catalogueProblems(overrides, servers);
@@ -65,7 +65,7 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
   const byName = new Map(
     models.flatMap((model) => [model.id, ...model.aliases].map((name) => [name, model] as const)),
   );
-  /** Undefined where a task's model has left the catalogue since: what its attempt says is enough to see it to its end. */
+  /** Undefined if the model has been removed from the catalogue since. The attempt contains enough to finish such a task. */
   const modelOf = ({ model: id }: VideoRequest): Model | undefined => byName.get(id);
 
   return {
@@ -99,7 +99,7 @@ export function createCatalogue({ overrides = {}, servers }: CatalogueParts): Ca
   };
 }
 
-/** An account that names a model which is not there would never be used: a slip of the pen, better told at start. */
+/** Models that accounts name but the catalogue does not have. Such an account would never be used, so it is probably a typing mistake. */
 function unknownModels(
   servers: readonly { readonly models?: ModelServer['models'] | undefined }[],
   ids: readonly string[],
@@ -119,12 +119,12 @@ function unavailable(model: Model): OnetakeError {
   const { lifecycle } = model;
   const message =
     lifecycle.state === 'retired'
-      ? `${model.id} is retired since ${lifecycle.since}: ${lifecycle.reason} Use ${list(lifecycle.alternatives, 'or')} instead, or ask the operator to configure an account that still serves it, under accounts in onetake.yaml (docs/providers.md).`
+      ? `${model.id} was retired on ${lifecycle.since}: ${lifecycle.reason} Use ${list(lifecycle.alternatives, 'or')} instead, or ask the operator to configure an account that still serves it, under accounts in onetake.yaml (docs/providers.md).`
       : `${model.id} has no account here; the operator must ${fill} to use ${providerTitle(model.provider)}.`;
   return new OnetakeError('model_unavailable', 503, message, { param: 'model' });
 }
 
-/** The models whose entries are well formed, and everything wrong with any. */
+/** The models whose entries are valid, and everything that is wrong with the others. */
 function readModels(overrides: Readonly<Record<string, unknown>>): { models: Model[]; problems: string[] } {
   const entries = new Map<string, unknown>(BUILT_IN.map((entry) => [entry.id, entry]));
   const problems: string[] = [];
@@ -133,7 +133,7 @@ function readModels(overrides: Readonly<Record<string, unknown>>): { models: Mod
   const models: Model[] = [];
   for (const [id, entry] of entries) {
     const parsed = ModelSchema.safeParse(entry, { error: plainWords });
-    // An operator who takes a parameter away need not know which rules spoke of it.
+    // If an operator removes a parameter, the rules about it are removed too.
     if (parsed.success)
       models.push(changesAllBut('rules', overrides[id]) ? withoutIdleRules(parsed.data) : parsed.data);
     else problems.push(...issues(parsed.error).map((problem) => `models.${id}: ${problem}`));
@@ -159,10 +159,10 @@ function readModels(overrides: Readonly<Record<string, unknown>>): { models: Mod
 const changesAllBut = (member: string, change: unknown): boolean =>
   typeof change === 'object' && change !== null && !Object.hasOwn(change, member);
 
-/** Members replace whole members; of `parameters` each one replaces its own, and `null` removes it. */
+/** Applies a change to an entry. Each member is replaced as a whole, except `parameters`, which are merged one by one; `null` removes one. */
 function merged(entry: unknown, id: string, change: unknown): unknown {
   const changed = z.record(z.string(), z.unknown()).safeParse(change);
-  // Not a mapping: left for the schema to refuse with its own words.
+  // Not a mapping, which the schema reports.
   if (!changed.success) return change;
   const base = z.record(z.string(), z.unknown()).catch({}).parse(entry);
   const before = z.record(z.string(), z.unknown()).catch({}).parse(base.parameters);

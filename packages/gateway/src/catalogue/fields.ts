@@ -2,7 +2,7 @@ import { invalidRequest } from '../tasks/errors.ts';
 import { nearest } from './validate/nearest.ts';
 import { shown } from './words.ts';
 
-/** The unified parameters of a video, by their names in `VideoRequest`: what a catalogue entry may say something about. */
+/** The unified parameters of a video, by their names in `VideoRequest`. A catalogue entry says which values a model accepts. */
 export const PARAMETERS = [
   'duration',
   'resolution',
@@ -25,7 +25,7 @@ export type Parameter = (typeof PARAMETERS)[number];
 /** Every field of a submit body. */
 export type Field = Parameter | 'model' | 'prompt' | 'size' | 'metadata' | 'webhookUrl' | 'providerOptions';
 
-/** How each field is spelled on the wire: its own name first, then its aliases (API.md, "Submit"). */
+/** The spellings of each field on the wire: its canonical name first, then its aliases. */
 export const SPELLINGS: Readonly<Record<Field, readonly [string, ...string[]]>> = {
   model: ['model'],
   prompt: ['prompt'],
@@ -50,10 +50,10 @@ export const SPELLINGS: Readonly<Record<Field, readonly [string, ...string[]]>> 
   providerOptions: ['provider_options', 'providerOptions'],
 };
 
-/** A field's own name on the wire. */
+/** The canonical name of a field on the wire. */
 export const wireName = (field: Field): string => SPELLINGS[field][0];
 
-/** A value as the caller gave it, and the spelling of the field that it was given under. */
+/** A value from the caller, and the spelling of the field that the caller used. */
 export interface Given {
   readonly name: string;
   readonly value: unknown;
@@ -64,15 +64,15 @@ const FIELD_OF = new Map(
 );
 
 /**
- * Reads a body into fields: unknown ones and two spellings that disagree are a 400. `null` counts as not given, which is
- * how several SDKs write an option that was left alone.
+ * Reads a body into fields. Throws a 400 for an unknown field and for two spellings of a field with different values. `null` counts
+ * as not given, because several SDKs send it for unset options.
  */
 export function readFields(body: unknown): ReadonlyMap<Field, Given> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalidRequest('The body must be a JSON object with at least "model" and "prompt".');
   }
   const fields = new Map<Field, Given>();
-  // Sorted, so that the same mistakes give the same error however the body was written.
+  // Sorted, so that the error does not depend on the order of the body.
   for (const [name, value] of Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const field = FIELD_OF.get(name);
     if (!field) throw unknownField(name);

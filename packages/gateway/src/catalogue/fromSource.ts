@@ -9,7 +9,7 @@ import type { CheckedRequest, DraftRequest } from './validate/request.ts';
 import { notesOn } from './validate/request.ts';
 import { list } from './words.ts';
 
-/** A finished video that another one is made from. */
+/** A finished video as the source of another one. */
 export interface FinishedSource {
   readonly source: SourceVideo;
   readonly request: VideoRequest;
@@ -18,20 +18,20 @@ export interface FinishedSource {
 }
 
 /**
- * The request with its source, and with what the new video has of it: shape and duration decide the price, so they are
- * settled before the task is accepted. Throws a 400 where the source is of another model and the upstream keeps that.
+ * Adds the source to a request, with the properties that the new video keeps from it. Shape and duration determine the price, so
+ * they are known before the task is accepted. Throws a 400 if the upstream keeps the model and the source was made by another one.
  */
 export function fromSource(checked: CheckedRequest, from: FinishedSource): CheckedRequest {
   const { model } = checked;
   const kept = keptOf(model, checked.draft);
   if (kept.has('model') && from.request.model !== model.id) {
     throw invalidRequest(
-      `${wireName('videoUrl')} is a video of ${from.request.model}, and what is made from it is of the same model; set model to ${from.request.model}.`,
+      `${wireName('videoUrl')} is a video of ${from.request.model}, and must be changed by the same model; set model to ${from.request.model}.`,
       'model',
     );
   }
   const { resolution, aspectRatio, width, height } = from.request;
-  // A video that was extended is longer than its own request asked for.
+  // An extended video is longer than its own request.
   const duration = Math.max(from.request.duration, Math.round(from.duration));
   const draft: DraftRequest = {
     ...checked.draft,
@@ -49,7 +49,7 @@ export function fromSource(checked: CheckedRequest, from: FinishedSource): Check
     price: priceOf(model, draft.duration, upstreamParameters(model, draft)),
     notes: [
       ...notesOn(model, draft),
-      ...(differences.length > 0 ? [`As its source, the video is of ${list(differences, 'and')}.`] : []),
+      ...(differences.length > 0 ? [`Like its source, the video has ${list(differences, 'and')}.`] : []),
     ],
   };
 }

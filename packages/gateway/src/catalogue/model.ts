@@ -6,7 +6,7 @@ import { isSize, type Size } from './size.ts';
 const isoDate = z.iso.date();
 const value = z.union([z.string(), z.number(), z.boolean()]);
 
-/** One of a list of words. `roundsTo`: accepted values that the upstream does not take, and what is sent in their place. */
+/** One of a list of words. `roundsTo` maps accepted values that the upstream does not support to those sent instead. */
 const choiceOf = <T extends z.ZodType<string>>(word: T) =>
   z.strictObject({
     kind: z.literal('choice'),
@@ -30,7 +30,7 @@ const Range = z.strictObject({
   default: z.int().optional(),
 });
 
-/** A word without a default is left to the upstream unless it is given. */
+/** One of a list of words without a default. If it is not given, the upstream decides. */
 const Choice = z.strictObject({ kind: z.literal('choice'), allowed: z.array(z.string()).min(1) });
 
 const Flag = z.strictObject({
@@ -39,7 +39,7 @@ const Flag = z.strictObject({
   default: z.boolean(),
 });
 
-/** Free text. `appendToPrompt`: the upstream has no such parameter, so its words are put behind the prompt. */
+/** Free text. `appendToPrompt`: the upstream has no such parameter, so the text is appended to the prompt. */
 const Text = z.strictObject({
   kind: z.literal('text'),
   maxLength: z.int().positive(),
@@ -48,21 +48,21 @@ const Text = z.strictObject({
 
 const Image = z.strictObject({ kind: z.literal('image') });
 const Images = z.strictObject({ kind: z.literal('images'), max: z.int().positive() });
-/** What a video has of the one that it was made from, whatever was asked for. */
+/** Properties that a video can keep from its source, whatever the request says. */
 const KEEPABLE = ['model', 'shape', 'duration'] as const;
 
 /** A source video. */
 const Url = z.strictObject({
   kind: z.literal('url'),
-  /** `own`: the upstream starts from videos of its own alone, so it must be one that was made through this gateway. */
+  /** `own`: the upstream only accepts its own videos, so the source must have been made through this gateway. */
   of: z.enum(['any', 'own']).default('any'),
-  /** What the new video has of an own source. */
+  /** Properties that the new video keeps from an `own` source. */
   keeps: z.array(z.enum(KEEPABLE)).default([]),
-  /** The provider option with which the source goes on instead of being made anew: `duration` is what is added then. */
+  /** The provider option that extends the source instead of remixing it. `duration` is then the duration added. */
   extendsWith: z.strictObject({ option: z.string(), value: z.string() }).optional(),
 });
 
-/** What a model takes of each unified parameter; one that is absent is refused. */
+/** The unified parameters that a model accepts. One that is absent is refused. */
 const Parameters = z.strictObject({
   duration: z.discriminatedUnion('kind', [Numbers, Range.required({ default: true })]),
   resolution: choiceOf(z.enum(RESOLUTIONS)),
@@ -81,19 +81,19 @@ const Parameters = z.strictObject({
   personGeneration: Choice.optional(),
 });
 
-/** Something that is true of a request or not. */
+/** A condition on a request. */
 const Condition = z.union([
   z.strictObject({ parameter: z.enum(PARAMETERS), given: z.boolean() }),
   z.strictObject({ parameter: z.enum(PARAMETERS), in: z.array(value).min(1) }),
 ]);
 
-/** What must hold (always, or when something else does), or what the caller is told then. */
+/** A requirement that applies always or under a condition, or a note for the caller under a condition. */
 const Rule = z.union([
   z.strictObject({ when: Condition.optional(), require: Condition }),
   z.strictObject({ when: Condition, note: z.string().min(1) }),
 ]);
 
-/** One price; the first whose members all match what goes upstream counts. */
+/** A price. The first one whose members all match the upstream request applies. */
 const Rate = z.strictObject({
   resolution: z.enum(RESOLUTIONS).optional(),
   size: z.custom<Size>(isSize, { error: 'must be like 1280x720, both numbers even' }).optional(),
@@ -115,34 +115,34 @@ const sizeList = z
   .array(z.custom<Size>(isSize, { error: 'must be like 1280x720, both numbers even' }))
   .min(1);
 
-/** An entry of the catalogue: everything that is particular to one model. */
+/** An entry of the catalogue: everything that is specific to a model. */
 export const ModelSchema = z.strictObject({
   id: z.string().regex(/^[\w.:-]{1,128}$/, 'may hold letters, digits and . : _ - only'),
-  /** More ids that mean this model: dated and regional names of the upstream. */
+  /** Other ids of this model, such as dated and regional names of the upstream. */
   aliases: z.array(z.string()).default([]),
   title: z.string().min(1),
   family: z.enum(['sora', 'veo', 'wanxiang', 'seedance', 'grok', 'hailuo', 'preview']),
-  /** Which adapter serves it. */
+  /** The id of the adapter. */
   provider: z.string().min(1),
-  /** When the model came out. */
+  /** The release date. */
   released: isoDate,
-  /** What the upstream calls it. */
+  /** The upstream's name of the model. */
   upstreamModel: z.string().min(1),
-  /** Upstream names for particular requests: an upstream may have a model for text and another for images. First match. */
+  /** Upstream names for certain requests, because an upstream may have one model for text and another for images. The first match applies. */
   upstreamModels: z.array(z.strictObject({ when: Condition, upstreamModel: z.string().min(1) })).default([]),
-  /** Upstream names in other regions of the provider, by region. */
+  /** Upstream names in certain regions of the provider, by region. */
   upstreamModelByRegion: z.record(z.string(), z.string().min(1)).default({}),
-  /** The upstream gave up the model of this name; `upstreamModel` is its living successor. */
+  /** Set if the upstream retired the model `from`; `upstreamModel` is its successor. */
   redirect: z.strictObject({ from: z.string(), since: isoDate, reason: z.string() }).optional(),
-  /** `url`: a finished task answers with a link; `download`: with the download endpoint alone. */
+  /** `url`: the answer for a finished task contains a link; `download`: clients use the download endpoint. */
   delivery: z.enum(['url', 'download']),
   /** Characters. */
   promptMaxLength: z.int().positive(),
   parameters: Parameters,
   rules: z.array(Rule).default([]),
   /**
-   * Where the upstream's own pixel sizes differ from the standard ones. The first of a list is what resolution and ratio
-   * mean; the others are reached by `size`.
+   * Pixel sizes of the upstream that differ from the standard ones. The first of a list is the one for resolution and ratio; the
+   * others are available through `size`.
    */
   sizes: z.partialRecord(z.enum(RESOLUTIONS), z.partialRecord(z.enum(ASPECT_RATIOS), sizeList)).optional(),
   price: z.strictObject({
@@ -151,16 +151,16 @@ export const ModelSchema = z.strictObject({
     rates: z.array(Rate).min(1),
     billing: z.string(),
   }),
-  /** How long the upstream takes, for the first questions and the eta: half are done by the median, nine in ten by p90. */
+  /** How long the upstream takes (median and 90th percentile), for the polling schedule and `eta`. */
   typical: z.strictObject({ medianSeconds: z.number().positive(), p90Seconds: z.number().positive() }),
-  /** Until when the upstream can stop a task. */
+  /** Until when the upstream can cancel a task. */
   cancel: z.enum(['queued', 'running', 'none']),
   lifecycle: Lifecycle.default({ state: 'active' }),
   notes: z.array(z.string()).default([]),
 });
 
 export type Model = Readonly<z.output<typeof ModelSchema>>;
-/** An entry as written: members that have a default may be left out. */
+/** An entry as written, where members with a default are optional. */
 export type ModelEntry = z.input<typeof ModelSchema>;
 export type ParameterSpec = NonNullable<Model['parameters'][keyof Model['parameters']]>;
 export type RuleSpec = z.output<typeof Rule>;

@@ -6,13 +6,13 @@ import { providerTitle } from './providers.ts';
 import { redirectNotes } from './upstream.ts';
 import { ruleText } from './validate/rules.ts';
 
-/** docs/models.md: the catalogue as a reference page. */
+/** Generates docs/models.md, the reference page of the catalogue. */
 export function modelsDocument(models: readonly Model[]): string {
   return [
     '# Models',
     '',
-    'What the catalogue holds; `GET /v1/models` tells the same, with what this installation changed and whether a model',
-    'can be used here. Made from `packages/gateway/src/catalogue/entries/` by `npm run docs`.',
+    'The built-in catalogue. `GET /v1/models` shows the same with the changes of your installation, and whether a model can be',
+    'used there. Generated from `packages/gateway/src/catalogue/entries/` by `npm run docs`.',
     '',
     '| model | upstream | seconds | resolution | price a second | answers with | typical time (median, 90%) |',
     '| --- | --- | --- | --- | --- | --- | --- |',
@@ -96,7 +96,7 @@ function valuesOf(spec: ParameterSpec): string {
 
 function roundings(spec: ParameterSpec): string {
   const rounded = 'roundsTo' in spec ? Object.entries(spec.roundsTo ?? {}) : [];
-  if (spec.kind === 'text' && spec.appendToPrompt) return 'words behind the prompt';
+  if (spec.kind === 'text' && spec.appendToPrompt) return 'text appended to the prompt';
   return rounded.map(([from, to]) => `${from} as ${to}`).join(', ');
 }
 
@@ -122,5 +122,5 @@ function upstreamNames({ upstreamModel, upstreamModels, upstreamModelByRegion }:
   return [`\`${upstreamModel}\``, ...particular, ...regions].join(', ');
 }
 
-/** GitHub's anchor of a heading: dots are dropped. */
+/** The anchor that GitHub generates for a heading, which has no dots. */
 const anchor = ({ id }: Model): string => id.toLowerCase().replaceAll('.', '');

@@ -3,7 +3,7 @@ import type { Model } from './model.ts';
 import { shapesOf, sizeText } from './sizes.ts';
 import type { UpstreamParameters } from './upstream.ts';
 
-/** Micro-units of the model's currency for one second of this video, or undefined where the catalogue has no price for it. */
+/** The price per second in micro-units of the model's currency; undefined if the catalogue has none for these parameters. */
 export function microsPerSecond(model: Model, sent: UpstreamParameters): number | undefined {
   const size = sizeText(sent);
   return model.price.rates.find(
@@ -14,7 +14,7 @@ export function microsPerSecond(model: Model, sent: UpstreamParameters): number 
   )?.microsPerSecond;
 }
 
-/** What was made of a request, as it measures. */
+/** The measured format of a finished video. */
 export interface Delivered {
   /** Pixels. */
   readonly width: number;
@@ -23,8 +23,8 @@ export interface Delivered {
 }
 
 /**
- * The same for what was delivered, where that lacks the sound, or is one of the model's smaller sizes; undefined where it is what
- * was sent for, or something that the catalogue has no price for.
+ * The price per second of the delivered format, if it has no audio although it was requested, or if it is a smaller size of the
+ * model. Undefined if the format is as requested, or if the catalogue has no price for it.
  */
 export function deliveredRate(
   model: Model,
@@ -41,12 +41,12 @@ export function deliveredRate(
 }
 
 /**
- * The price to freeze on a task. The hold is for the longer of what was asked for and what is sent, so that no
- * rounding can cost more than was held.
+ * The price to store with a task. The hold covers the longer of the requested and the upstream duration, so that a rounded
+ * duration never costs more than was held.
  */
 export function priceOf(model: Model, askedSeconds: number, sent: UpstreamParameters): Price {
   const micros = microsPerSecond(model, sent);
-  // The catalogue is refused with such a gap, so a video is never made for nothing by mistake.
+  // `contradictions` refuses a catalogue with such a gap, so a video is never free by mistake.
   if (micros === undefined)
     throw new Error(`${model.id} has no price for ${sizeText(sent)} ${sent.resolution}`);
   return {
@@ -56,6 +56,6 @@ export function priceOf(model: Model, askedSeconds: number, sent: UpstreamParame
   };
 }
 
-/** Whether every video of the model costs nothing. */
+/** Whether all videos of the model are free. */
 export const isFree = (model: Model): boolean =>
   model.price.rates.every((rate) => rate.microsPerSecond === 0);

@@ -1,4 +1,4 @@
-/** Who stands behind an adapter's id, and what an operator fills in to switch it on. */
+/** The company behind an adapter, and the settings that enable it. */
 interface ProviderFacts {
   readonly title: string;
   readonly settings: readonly string[];

@@ -26,10 +26,10 @@ const PublicParameter = z.object({
   rounds_to: z
     .record(z.string(), word)
     .optional()
-    .describe('Accepted values that the upstream does not take, and what is made in their place'),
+    .describe('Accepted values that the upstream does not support, and the values used instead'),
 });
 
-/** A model as `GET /v1/models` shows it: the members that OpenAI's SDKs know, and ours beside them. */
+/** A model as `GET /v1/models` shows it: the members that OpenAI's SDKs expect, and our own. */
 export const PublicModel = z.object({
   id: z.string(),
   object: z.literal('model'),
@@ -42,7 +42,7 @@ export const PublicModel = z.object({
   available: z.boolean().describe('Whether this installation has an account for it'),
   delivery: z
     .enum(['url', 'download'])
-    .describe('`url`: a finished task answers with a link; `download`: use the download endpoint'),
+    .describe('`url`: the answer for a finished task contains a link; `download`: use the download endpoint'),
   lifecycle: z.object({
     state: z.enum(['active', 'retired']),
     since: z.string().optional(),
@@ -51,7 +51,7 @@ export const PublicModel = z.object({
   }),
   parameters: z.record(z.string(), PublicParameter),
   sizes: z.array(z.string()),
-  rules: z.array(z.string()).describe('What depends on what'),
+  rules: z.array(z.string()).describe('Dependencies between parameters'),
   price: z.object({
     currency: z.string(),
     free: z.boolean(),
@@ -67,12 +67,12 @@ export const PublicModel = z.object({
     ),
   }),
   typical_seconds: z.object({ median: z.number(), p90: z.number() }),
-  cancel: z.enum(['queued', 'running', 'none']).describe('Until when the upstream can stop a task'),
+  cancel: z.enum(['queued', 'running', 'none']).describe('Until when the upstream can cancel a task'),
   notes: z.array(z.string()),
 });
 export type PublicModel = z.output<typeof PublicModel>;
 
-/** A model in the words of the wire. */
+/** Converts a catalogue entry to its public form. */
 export function publicModel(model: Model, available: boolean): PublicModel {
   const { price, lifecycle } = model;
   return {

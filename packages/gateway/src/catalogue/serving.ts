@@ -2,15 +2,15 @@ import type { Model } from './model.ts';
 import { upstreamModelOf } from './upstream.ts';
 import type { Parametrised } from './validate/rules.ts';
 
-/** As much of an upstream account as decides which models it serves, and under which names. */
+/** The properties of an upstream account that decide which models it serves, and under which names. */
 export interface ModelServer {
-  /** The adapter: the `provider` of the catalogue entries that it can serve. */
+  /** The id of the adapter, which is the `provider` of the catalogue entries that the account can serve. */
   readonly providerId: string;
-  /** Which of the provider's regions or services the account is at, where they name models differently. */
+  /** The provider's region or service, if they name models differently. */
   readonly region?: string;
-  /** Catalogue ids that it serves alone, each with the upstream's name where the account has its own. Absent: all. */
+  /** If set, the account serves only these catalogue ids. A value is the upstream's name of the model for this account. */
   readonly models?: ReadonlyMap<string, string | undefined>;
-  /** Whether it is the provider's own service, which no longer has the models that the catalogue calls retired. */
+  /** Whether it is the provider's own service, which no longer has models that the catalogue lists as retired. */
   readonly retiresModels: boolean;
 }
 
@@ -21,6 +21,6 @@ export function serves(server: ModelServer, model: Model): boolean {
   return model.lifecycle.state === 'active' || !server.retiresModels;
 }
 
-/** What the account calls the model that serves this request. */
+/** The account's name of the model that serves this request. */
 export const upstreamModelAt = (server: ModelServer, model: Model, request: Parametrised): string =>
   server.models?.get(model.id) ?? upstreamModelOf(model, request, server.region);

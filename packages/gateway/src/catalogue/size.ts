@@ -1,4 +1,4 @@
-/** Width and height in pixels, both even (4:2:0 video has no odd ones), as `1280x720`. */
+/** Width and height in pixels, such as `1280x720`. Both are even, as 4:2:0 video requires. */
 export type Size = `${number}x${number}`;
 
 export function isSize(text: unknown): text is Size {

@@ -2,7 +2,7 @@ import { ASPECT_RATIOS, type AspectRatio, RESOLUTIONS, type Resolution } from '.
 import type { Model } from './model.ts';
 import type { Size } from './size.ts';
 
-/** What a resolution and a ratio mean where a model has no sizes of its own: the short side is the resolution's number. */
+/** The size for a resolution and a ratio, unless a model has its own sizes. The short side is the number in the resolution. */
 const STANDARD_SIZES = {
   '480p': {
     '16:9': '854x480',
@@ -38,7 +38,7 @@ const STANDARD_SIZES = {
   },
 } as const satisfies Record<Resolution, Record<AspectRatio, Size>>;
 
-/** A shape a model can be asked for. */
+/** A shape that a model can be asked for. */
 export interface Shape {
   readonly resolution: Resolution;
   readonly aspectRatio: AspectRatio;
@@ -47,13 +47,13 @@ export interface Shape {
   readonly height: number;
 }
 
-/** The shape that a resolution and a ratio mean for this model. */
+/** The model's shape for a resolution and a ratio. */
 export function shapeOf(model: Model, resolution: Resolution, aspectRatio: AspectRatio): Shape {
   const own = model.sizes?.[resolution]?.[aspectRatio]?.[0];
   return toShape(resolution, aspectRatio, own ?? STANDARD_SIZES[resolution][aspectRatio]);
 }
 
-/** Every shape the model accepts, in the order of the vocabulary. */
+/** Every shape that the model accepts, in the order of `RESOLUTIONS` and `ASPECT_RATIOS`. */
 export function shapesOf(model: Model): Shape[] {
   const { resolution: resolutions, aspectRatio: ratios } = model.parameters;
   return RESOLUTIONS.filter((resolution) => resolutions.allowed.includes(resolution)).flatMap((resolution) =>
@@ -64,7 +64,7 @@ export function shapesOf(model: Model): Shape[] {
   );
 }
 
-/** A shape's pixels as they are written in a request. */
+/** The size of a shape as written in a request. */
 export const sizeText = ({ width, height }: Pick<Shape, 'width' | 'height'>): Size => `${width}x${height}`;
 
 function toShape(resolution: Resolution, aspectRatio: AspectRatio, size: Size): Shape {

@@ -4,7 +4,7 @@ import type { Model } from './model.ts';
 import { type Shape, shapeOf, sizeText } from './sizes.ts';
 import { holds, type Parametrised } from './validate/rules.ts';
 
-/** The parameters that decide what a video costs, as they are sent upstream. */
+/** The parameters that determine the price, as sent upstream. */
 export interface UpstreamParameters extends Shape {
   /** Seconds. */
   readonly duration: number;
@@ -15,7 +15,7 @@ type Asked = Pick<VideoRequest, 'duration' | 'resolution' | 'aspectRatio' | 'wid
   readonly generateAudio?: boolean;
 };
 
-/** What the upstream is asked for where it does not take what the caller was allowed to ask for. */
+/** Maps requested parameters to ones that the upstream supports. */
 export function upstreamParameters(model: Model, asked: Asked): UpstreamParameters {
   const specs = model.parameters;
   const resolution = specs.resolution.roundsTo?.[asked.resolution] ?? asked.resolution;
@@ -32,7 +32,7 @@ export function upstreamParameters(model: Model, asked: Asked): UpstreamParamete
   };
 }
 
-/** The request as an adapter sends it: every value one that the upstream takes. */
+/** The request with all values mapped to ones that the upstream supports. */
 export function upstreamRequest(model: Model, request: VideoRequest): VideoRequest {
   const { style, ...rest } = request;
   const appended = model.parameters.style?.appendToPrompt === true;
@@ -44,7 +44,7 @@ export function upstreamRequest(model: Model, request: VideoRequest): VideoReque
   };
 }
 
-/** The prompt as it is sent: with the words of the style behind it where the upstream has no such parameter. */
+/** The prompt as sent. The style is appended to it if the upstream has no such parameter. */
 export function upstreamPrompt(
   model: Model,
   { prompt, style }: Pick<VideoRequest, 'prompt' | 'style'>,
@@ -53,14 +53,14 @@ export function upstreamPrompt(
   return appended ? `${prompt}\nStyle: ${style}` : prompt;
 }
 
-/** What the upstream calls the model that serves this request, in a region of its own where it has several. */
+/** The upstream's name of the model that serves this request, in the given region. */
 export function upstreamModelOf(model: Model, request: Parametrised, region?: string): string {
   const particular = model.upstreamModels.find(({ when }) => holds(when, request))?.upstreamModel;
   const regional = region === undefined ? undefined : model.upstreamModelByRegion[region];
   return particular ?? regional ?? model.upstreamModel;
 }
 
-/** One sentence for each thing that goes upstream other than it was asked for. */
+/** One sentence for each parameter that is sent upstream with another value than requested. */
 export function roundingNotes(model: Model, asked: Asked): string[] {
   const sent = upstreamParameters(model, asked);
   const notes: string[] = [];
@@ -76,7 +76,7 @@ export function roundingNotes(model: Model, asked: Asked): string[] {
   return notes;
 }
 
-/** Says that the upstream gave the model up and which one serves it now. */
+/** Says that the upstream retired the model, and which one serves it now. */
 export function redirectNotes({ redirect, upstreamModel }: Model): string[] {
   if (!redirect) return [];
   return [

@@ -7,9 +7,9 @@ import { openExistingStore } from './store.ts';
 type Configured = readonly { readonly id: string; readonly provider: string }[];
 type Action = (store: LimitStore, configured: Configured) => Promise<void>;
 
-/** `onetake accounts list|retry`: works beside running gateways, which notice within a second. */
+/** `onetake accounts list|retry`. Works beside running gateways, which notice changes within a second. */
 export async function accountsCommand([action, ...rest]: readonly string[]): Promise<number> {
-  // What was typed is understood before anything is opened.
+  // The arguments are parsed before anything is opened.
   const act = actionOf(action, rest);
   const config = readConfig(process.env);
   const store = await openExistingStore(config);

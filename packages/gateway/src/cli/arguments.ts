@@ -4,15 +4,15 @@ import { OnetakeError } from '../tasks/errors.ts';
 
 export type Options = NonNullable<ParseArgsConfig['options']>;
 
-/** A command was typed in a way that it does not understand: told in a line, with how it is used. */
+/** An error in the arguments. The command prints it together with its usage. */
 export const usageError = (message: string): OnetakeError => new OnetakeError('usage', 400, message);
 
-/** The options of a command. Throws a usage error for anything else. */
+/** Parses the options of a command. Throws a usage error for anything else. */
 export function readOptions<const O extends Options>(args: readonly string[], options: O) {
   return explained(() => parseArgs({ args: [...args], options }).values);
 }
 
-/** The options of a command, and its other words. Throws a usage error for an option that it does not have. */
+/** Parses the options and positional arguments of a command. Throws a usage error for an unknown option. */
 export function readWords<const O extends Options>(args: readonly string[], options: O) {
   return explained(() => {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
@@ -26,25 +26,25 @@ function explained<T>(parse: () => T): T {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (!code.startsWith('ERR_PARSE_ARGS')) throw error;
-    // The second sentence tells how to write a word that begins with a dash: nobody wanted that.
+    // The second sentence of Node's message explains how to pass a value that begins with a dash, which is rarely intended.
     const [message = ''] = (error as Error).message.split(/\. (?=To |If )/);
     throw usageError(`${message.replace(/\.$/, '')}.`);
   }
 }
 
-/** Whether help is asked for; what follows `--` is no option. */
+/** Whether one of the options is given. Arguments after `--` are not options. */
 export const asksFor = (args: readonly string[], ...names: readonly string[]): boolean => {
   const end = args.indexOf('--');
   return (end === -1 ? args : args.slice(0, end)).some((arg) => names.includes(arg));
 };
 
-/** Options of npm's own, which it may have from its own settings: taken from it by nobody. */
+/** Options of npm itself. They may be set in npm's own configuration, so they are not taken for ours. */
 const NPM_OWN = ['force', 'json'];
 
 /**
- * The arguments as they were typed, where npm has taken some for itself: `npm run onetake keys create --name x` leaves
- * `keys create` and a variable `npm_config_name`, since the `--` before the arguments is missing. Throws a usage error
- * where they cannot be told any more. `words`: how many the command has itself.
+ * Restores the arguments that npm consumed: without a `--` before the arguments, `npm run onetake keys create --name x` passes
+ * `keys create` and a variable `npm_config_name`. Throws a usage error if they cannot be restored. `words` is the number of words
+ * in the command itself.
  */
 export function withoutNpm(
   args: readonly string[],
@@ -60,7 +60,7 @@ export function withoutNpm(
     else if (value === 'true') valueless.push(name);
     else more.push(`--${name}`, value);
   }
-  // npm has made a word of the value of an option that it does not know itself.
+  // npm passes the value of an option that it does not know as a positional argument.
   const loose = args.filter((arg) => !arg.startsWith('-')).slice(words);
   if (valueless.length === 0) return [...args, ...more];
   const [name] = valueless;
@@ -72,10 +72,10 @@ export function withoutNpm(
     valueless.map((option) => `--${option}`),
     'and',
   );
-  throw usageError(`npm has taken ${taken} for itself.\n${hintOf(args.slice(0, words), env)}`);
+  throw usageError(`npm has consumed ${taken}.\n${hintOf(args.slice(0, words), env)}`);
 }
 
-/** How to type what npm must leave alone; undefined where it has left it alone. */
+/** How to pass arguments through npm; undefined if npm has passed them. */
 export function npmHint(args: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
   if (!env.npm_lifecycle_script?.includes('scripts/run.mjs') || args.some((arg) => arg.startsWith('-')))
     return undefined;

@@ -15,8 +15,8 @@ import { copyMedia } from './copyMedia.ts';
 export const BACKUP_OPTIONS = { to: { type: 'string' } } as const satisfies Options;
 
 /**
- * `onetake backup --to DIR`: copies the embedded store, and its media where they are files, beside a running gateway. The copy is
- * a data folder, of the moment at which the command began; repeated into the same folder, it copies new media alone.
+ * `onetake backup --to DIR`: copies the embedded store, and its media if they are files, while a gateway may be running. The copy
+ * is a data folder in the state at the start of the command. If the target folder has an earlier backup, only new media is copied.
  */
 export async function backupCommand(args: readonly string[]): Promise<number> {
   const { to: target } = readOptions(args, BACKUP_OPTIONS);
@@ -26,10 +26,10 @@ export async function backupCommand(args: readonly string[]): Promise<number> {
   const media = await backUp(config, to);
   process.stdout.write(
     media
-      ? `Backed up ${config.dataDir} to ${to}: ${media.copied} media files copied, ${media.present} there already, ` +
-          `${media.missing} removed meanwhile or missing. Before a gateway starts on it: onetake recover.\n`
-      : `Backed up the database of ${config.dataDir} to ${to}; the media are in the bucket, which needs a backup of its own. ` +
-          'Before a gateway starts on it: onetake recover.\n',
+      ? `Backed up ${config.dataDir} to ${to}: ${media.copied} media files copied, ${media.present} already present, ` +
+          `${media.missing} missing or removed in the meantime. Run onetake recover before a gateway starts on it.\n`
+      : `Backed up the database of ${config.dataDir} to ${to}; the media is in the bucket, which needs its own backup. ` +
+          'Run onetake recover before a gateway starts on it.\n',
   );
   return 0;
 }
@@ -43,14 +43,14 @@ function targetOf(to: string, { databaseUrl, dataDir }: Config): string {
   if (!existsSync(sqlitePath(dataDir))) {
     throw invalidRequest(`There is no onetake.db in ${dataDir}; set ONETAKE_DATA_DIR to the data folder.`);
   }
-  if (resolve(to) === resolve(dataDir)) throw invalidRequest('A backup needs a folder of its own.');
+  if (resolve(to) === resolve(dataDir)) throw invalidRequest('A backup needs its own folder.');
   if (existsSync(sqlitePath(to)) && !isMarked(to, BACKUP)) {
     throw invalidRequest(`${to} is a data folder in use, not a backup; choose another one.`);
   }
   return to;
 }
 
-/** Undefined where the media are in a bucket. */
+/** Returns undefined if the media is in a bucket. */
 async function backUp({ dataDir, s3Bucket }: Config, to: string) {
   refuseMovedFolder(dataDir);
   try {
@@ -58,9 +58,11 @@ async function backUp({ dataDir, s3Bucket }: Config, to: string) {
   } catch (error) {
     const why =
       error instanceof Error ? String((error.cause as NodeJS.ErrnoException | undefined)?.code) : '';
-    throw invalidRequest(`The folder ${resolve(to)} cannot be made (${why}); choose another one with --to.`);
+    throw invalidRequest(
+      `The folder ${resolve(to)} cannot be created (${why}); choose another one with --to.`,
+    );
   }
-  // Before anything of it: one that is interrupted is not to be taken for a data folder.
+  // Marked first, so that an interrupted backup is not mistaken for a data folder.
   markFolder(to, BACKUP, `Made by onetake backup on ${new Date().toISOString()}.`);
   const draft = join(to, 'onetake.db.new');
   snapshot(sqlitePath(dataDir), draft);
@@ -71,7 +73,7 @@ async function backUp({ dataDir, s3Bucket }: Config, to: string) {
       return undefined;
     }
     const storage = createFileStorage({ root: join(to, 'media') });
-    // After the rows: what they tell of was there, unless it was at the end of its time.
+    // Copied after the rows, so every file they refer to exists, unless it has expired in the meantime.
     const copied = await copyMedia(
       rows.mediaKeys(),
       createFileStorage({ root: join(dataDir, 'media') }),
@@ -88,11 +90,11 @@ async function backUp({ dataDir, s3Bucket }: Config, to: string) {
   }
 }
 
-/** One reading transaction, which a gateway that writes meanwhile neither waits for nor disturbs. */
+/** Copies the database in a single read transaction, which does not block a gateway that is writing. */
 function snapshot(path: string, to: string): void {
-  // Left by a backup that was interrupted; SQLite writes to no file that is there.
+  // An interrupted backup may have left one, and SQLite refuses to write into an existing database.
   rmSync(to, { force: true });
-  // SQLite takes an empty file as well; it is made here for its mode.
+  // SQLite accepts an empty file, which is created here to set its permissions.
   makePrivateFile(to);
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
@@ -103,16 +105,16 @@ function snapshot(path: string, to: string): void {
   sync(to);
 }
 
-/** The copy takes the place of the one before when it is whole. */
+/** Replaces the previous copy by the complete new one. */
 function publish(draft: string, to: string): void {
   const path = sqlitePath(to);
-  // Of the copy before, where somebody looked into it and was killed; with another file they would damage it.
+  // A process that was killed while reading the previous copy may have left these. They would corrupt the new copy.
   for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
   renameSync(draft, path);
   sync(to);
 }
 
-/** What the rows do not know was removed since the last backup into this folder, perhaps because its owner wished it. */
+/** Removes files without a row. They were deleted since the previous backup, possibly at the request of their owner. */
 async function removeOthers(storage: MediaStorage, isKnown: (key: string) => boolean): Promise<void> {
   for await (const { key } of storage.list()) if (!isKnown(key)) await storage.remove(key);
 }

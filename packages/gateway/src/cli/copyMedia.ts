@@ -4,25 +4,25 @@ import type { MediaStorage } from '../media/media.ts';
 
 export interface CopiedMedia {
   readonly copied: number;
-  /** At the target already: of the same length, or no longer at the source. */
+  /** Already at the target, with the same length, or no longer at the source. */
   readonly present: number;
-  /** Keys of objects that neither side has, and those that no storage can hold. */
+  /** Keys of objects that neither storage has, and invalid keys. */
   readonly missing: readonly string[];
 }
 
-/** Objects under way at a time. */
-const AT_A_TIME = 4;
+/** Objects copied concurrently. */
+const CONCURRENCY = 4;
 
-/** Copies media from one storage to another in constant memory. May be repeated: what is there already is left alone. */
+/** Copies media from one storage to another in constant memory. It can be repeated: existing objects are skipped. */
 export async function copyMedia(
   keys: Iterable<string>,
   source: MediaStorage,
   target: MediaStorage,
 ): Promise<CopiedMedia> {
-  const limit = pLimit(AT_A_TIME);
+  const limit = pLimit(CONCURRENCY);
   const done = { copied: 0, present: 0 };
   const missing: string[] = [];
-  for (const some of batches(keys, AT_A_TIME * 4)) {
+  for (const some of batches(keys, CONCURRENCY * 4)) {
     await Promise.all(
       some.map((key) =>
         limit(async () => {
@@ -41,14 +41,14 @@ async function copyOne(
   source: MediaStorage,
   target: MediaStorage,
 ): Promise<'copied' | 'present' | 'missing'> {
-  // What a damaged row names is nowhere, and keeps no other from being copied.
+  // A damaged row may contain an invalid key. The other objects are still copied.
   if (!isMediaKey(key)) return 'missing';
   const [there, here] = await Promise.all([source.stat(key), target.stat(key)]);
   if (here && (!there || there.bytes === here.bytes)) return 'present';
   if (!there) return 'missing';
   const bytes = await source.read(key).catch(async (error: unknown) => {
     if (await source.stat(key)) throw error;
-    // Removed at this moment, by a gateway that runs beside.
+    // A running gateway has just removed it.
     return undefined;
   });
   if (!bytes) return 'missing';

@@ -22,9 +22,9 @@ import { type Options, readOptions, usageError } from './arguments.ts';
 import { type CopiedMedia, copyMedia } from './copyMedia.ts';
 import { commandLog } from './store.ts';
 
-/** Keys of missing objects that are told. */
-const TOLD = 5;
-/** The secret by which a bucket knows whose it is. */
+/** Number of missing objects named in the error. */
+const SHOWN = 5;
+/** The name of the secret that a bucket is claimed with. */
 const INSTALLATION = 'installation';
 
 export const IMPORT_OPTIONS = {
@@ -33,8 +33,8 @@ export const IMPORT_OPTIONS = {
 } as const satisfies Options;
 
 /**
- * `onetake import --from DIR`: moves an embedded data folder into the database of ONETAKE_DATABASE_URL, and its media into
- * the configured storage. The folder is then marked: a gateway that drove its tasks again would have them made twice.
+ * `onetake import --from DIR`: moves an embedded data folder into the database of ONETAKE_DATABASE_URL, and its media into the
+ * configured storage. The folder is then marked as moved, because a gateway that drove its tasks again would submit them twice.
  */
 export async function importCommand(args: readonly string[]): Promise<number> {
   const { from, 'allow-missing-media': allowMissing } = readOptions(args, IMPORT_OPTIONS);
@@ -65,7 +65,7 @@ export async function importCommand(args: readonly string[]): Promise<number> {
 
 async function connect(url: string): Promise<Client> {
   const client = new Client({ ...connectionTo(url), application_name: 'onetake import', keepAlive: true });
-  // A connection that is lost shows in the next query; unheard, the event would end the process.
+  // A lost connection makes the next query fail. Without a listener the event would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -88,7 +88,7 @@ async function moveFolder({ from, target, config, allowMissing }: MoveParts): Pr
     await refuseImport(target, secretOf(source));
     const installation = await installationOf(from, source, target);
 
-    // The bytes first: a gateway that finds the rows finds what they tell of.
+    // The bytes come first, so that a gateway that finds the rows also finds their files.
     const files = createFileStorage({ root: join(from, 'media') });
     const { storage } = await openMedia(config, {
       installation: async () => installation,
@@ -104,21 +104,21 @@ async function moveFolder({ from, target, config, allowMissing }: MoveParts): Pr
       installation,
       giveUp: () =>
         markFolder(from, MOVED, `Moved into a PostgreSQL database on ${new Date().toISOString()}.`),
-      onTable: (table, rows) => tell(rows, table),
+      onTable: (table, rows) => report(rows, table),
       onSetAside: (table, { id, task_id, name }, reason) =>
         commandLog.error(
           { event: 'store.row_unreadable', table, id: id ?? task_id ?? name, reason },
-          'a row that the database cannot hold stays in the folder',
+          'the database cannot hold this row; it stays in the folder',
         ),
     });
     if (!moved) {
-      process.stderr.write(`${from} is in this database already; nothing was changed.\n`);
+      process.stderr.write(`${from} has already been imported into this database; nothing was changed.\n`);
       return;
     }
     await target.query('analyze');
-    tell(media.copied, 'media objects copied');
-    tell(media.present, 'media objects there already');
-    if (media.missing.length > 0) tell(media.missing.length, 'media objects missing');
+    report(media.copied, 'media objects copied');
+    report(media.present, 'media objects already present');
+    if (media.missing.length > 0) report(media.missing.length, 'media objects missing');
     process.stderr.write(
       `Done. Start gateways with ONETAKE_DATABASE_URL from now on; no gateway starts on ${from} any more.\n`,
     );
@@ -131,8 +131,8 @@ const secretOf = (source: FolderRows): string | undefined =>
   source.get('select value from secrets where name = ?', INSTALLATION)?.value?.toString();
 
 /**
- * The id of the installation, which the bucket is claimed with. It is the folder's; where that has none, the database's, whose
- * bucket may be claimed already. Kept in the folder from now on, so that an interrupted import goes on under the same.
+ * The id of the installation, with which the bucket is claimed. It is that of the folder. If the folder has none, it is that of the
+ * database, whose bucket may already be claimed. It is then stored in the folder, so that a repeated import uses the same one.
  */
 async function installationOf(from: string, source: FolderRows, target: Client): Promise<string> {
   const own = secretOf(source);
@@ -152,12 +152,12 @@ async function installationOf(from: string, source: FolderRows, target: Client):
 }
 
 function missingMedia(from: string, { missing }: CopiedMedia): OnetakeError {
-  const some = missing.slice(0, TOLD).join(', ');
+  const some = missing.slice(0, SHOWN).join(', ');
   const message =
-    `${missing.length} media objects are neither in ${join(from, 'media')} nor in the configured storage (${some}${missing.length > TOLD ? ', …' : ''}). ` +
+    `${missing.length} media objects are neither in ${join(from, 'media')} nor in the configured storage (${some}${missing.length > SHOWN ? ', …' : ''}). ` +
     'Nothing was moved. If the folder kept its media in another bucket, set that one; if they are lost, add --allow-missing-media.';
   return new OnetakeError('media_missing', 409, message);
 }
 
-const tell = (count: number, what: string): void =>
+const report = (count: number, what: string): void =>
   void process.stderr.write(`${String(count).padStart(9)}  ${what}\n`);

@@ -6,7 +6,7 @@ import { type Options, readOptions, readWords, usageError } from './arguments.ts
 import { openCommandStore, openExistingStore } from './store.ts';
 
 const DAY_MS = 86_400_000;
-/** Ten years, as at the admin endpoint. */
+/** Ten years, like the admin endpoint. */
 const MAX_DAYS = 3650;
 
 export const KEYS_OPTIONS = {
@@ -16,12 +16,12 @@ export const KEYS_OPTIONS = {
   'expires-in-days': { type: 'string' },
 } as const satisfies Options;
 
-/** `onetake keys create|list|revoke`: works beside running gateways, which notice within a second. */
+/** `onetake keys create|list|revoke`. Works beside running gateways, which notice changes within a second. */
 export async function keysCommand([action, ...rest]: readonly string[]): Promise<number> {
-  // What was typed is understood before anything is opened.
+  // The arguments are parsed before anything is opened.
   const act = actionOf(action, rest);
   const config = readConfig(process.env);
-  // A key may be made before the first start; there is none to list before one was made.
+  // A key can be created before the first start of a gateway. The other actions need an existing store.
   const store = await (action === 'create' ? openCommandStore(config) : openExistingStore(config));
   try {
     await act(createKeys(store, systemClock));
@@ -67,7 +67,7 @@ function creation(args: readonly string[]): (keys: Keys) => Promise<void> {
       },
       'cli',
     );
-    process.stderr.write(`Made ${row.id} for project ${row.projectId}. The key is shown this once:\n`);
+    process.stderr.write(`Created ${row.id} for project ${row.projectId}. The key is shown only once:\n`);
     process.stdout.write(`${key}\n`);
   };
 }

@@ -10,10 +10,10 @@ import { RECOVER_OPTIONS, recoverCommand } from './recover.ts';
 import { serve } from './serve.ts';
 
 interface Command {
-  /** What follows `onetake `, and what it does; a line each. */
+  /** The forms of the command as typed after `onetake `, each with the lines of its description. */
   readonly forms: readonly (readonly [form: string, ...what: string[]])[];
   readonly options: Options;
-  /** Words of its own before those that are typed: `keys create` has two. */
+  /** Number of words in the command itself: `keys create` has two. */
   readonly words: number;
   run(args: readonly string[]): Promise<number>;
 }
@@ -32,7 +32,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     forms: [
       [
         'keys create --name NAME [--project P] [--admin] [--expires-in-days N]',
-        'make an API key and show it, once',
+        'create an API key and show it once',
       ],
       ['keys list', 'list keys'],
       ['keys revoke ID [--force]', 'make a key stop working; the last admin key only with --force'],
@@ -43,8 +43,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   accounts: {
     forms: [
-      ['accounts list', 'list upstream accounts: in flight, and why one is left alone'],
-      ['accounts retry [ID]', 'try an account again now that is left alone; all of them without ID'],
+      ['accounts list', 'list upstream accounts: jobs in flight, and why an account is blocked'],
+      ['accounts retry [ID]', 'try a blocked account again; without ID, all blocked accounts'],
     ],
     options: {},
     words: 2,
@@ -54,8 +54,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     forms: [
       [
         'migrate [--check]',
-        'bring the database up to date, as a start does; with --check only',
-        'tell, and exit with 1 if something is to be done',
+        'apply pending migrations, as a start does; --check only lists them,',
+        'and exits with 1 if there are any',
       ],
     ],
     options: MIGRATE_OPTIONS,
@@ -63,7 +63,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: migrateCommand,
   },
   backup: {
-    forms: [['backup --to DIR', 'copy the embedded store and its media, beside a running gateway']],
+    forms: [['backup --to DIR', 'copy the embedded store and its media; a gateway may be running']],
     options: BACKUP_OPTIONS,
     words: 1,
     run: backupCommand,
@@ -72,8 +72,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     forms: [
       [
         'recover [--json]',
-        'after a restore from a backup, before the first start: nothing that may have',
-        'been submitted since the backup is submitted again; lists what failed for it',
+        'run after a restore from a backup, before the first start: fails the tasks that',
+        'may have been submitted since the backup instead of submitting them again',
       ],
     ],
     options: RECOVER_OPTIONS,
@@ -93,7 +93,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-/** Where the text about a form begins. */
+/** The column where the description of a form begins. */
 const COLUMN = 40;
 
 function formText([form, ...what]: Command['forms'][number]): string {
@@ -111,13 +111,13 @@ function usage(command?: Command): string {
 
 ${forms}
 
-  --help, --version                     of the program, or of a command
+  --help, --version                     show the help of a command, or the version
 
 Settings come from the environment and onetake.yaml: see docs/settings.md.
 `;
 }
 
-/** The command line. Exit code 2 means that the command or a setting was wrong, 1 that it failed. */
+/** Runs the command line. Exit code 2 means that the arguments or settings were wrong, 1 that the command failed. */
 async function main(typed: readonly string[]): Promise<number> {
   const [name] = typed;
   const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -145,15 +145,15 @@ async function main(typed: readonly string[]): Promise<number> {
   }
 }
 
-// Whatever this process makes is for its user alone: prompts, videos, keys.
+// Only the user of this process may read the files it creates: they contain prompts, videos and keys.
 process.umask(0o077);
 
-// Where nobody can be told, nothing is.
+// Errors of standard error cannot be reported anywhere.
 process.stderr.on('error', () => undefined);
 const serving = process.argv[2] === 'serve';
 if (!serving) {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that has seen enough (`| head`) is none.
+    // EPIPE is normal: the reader has closed the pipe, as `head` does.
     if (error.code !== 'EPIPE') process.stderr.write(`Standard output cannot be written: ${error.message}\n`);
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
@@ -168,6 +168,6 @@ try {
     `${error instanceof Error ? (code === undefined ? error.stack : error.message) : String(error)}\n`,
   );
   process.exitCode = mistaken ? 2 : 1;
-  // A pipe that nobody reads would keep the process for ever.
+  // Otherwise a pipe that nobody reads would keep the process alive.
   if (serving) process.exit();
 }

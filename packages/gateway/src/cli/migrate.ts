@@ -5,7 +5,7 @@ import { type Options, readOptions } from './arguments.ts';
 
 export const MIGRATE_OPTIONS = { check: { type: 'boolean', default: false } } as const satisfies Options;
 
-/** `onetake migrate [--check]`: applies what the database lacks, or tells whether it lacks something. */
+/** `onetake migrate [--check]`: applies pending migrations, or lists them. */
 export async function migrateCommand(args: readonly string[]): Promise<number> {
   const values = readOptions(args, MIGRATE_OPTIONS);
   const { databaseUrl, dataDir } = readConfig(process.env);
@@ -19,13 +19,13 @@ export async function migrateCommand(args: readonly string[]): Promise<number> {
     process.stdout.write(
       names.length === 0
         ? 'The database is up to date.\n'
-        : `To be applied by "onetake migrate", or the next start: ${names.join(', ')}.\n`,
+        : `Pending, to be applied by "onetake migrate" or the next start: ${names.join(', ')}.\n`,
     );
     return names.length === 0 ? 0 : 1;
   }
   const names = await apply();
   process.stdout.write(
-    names.length === 0 ? 'The database is up to date already.\n' : `Applied ${names.join(', ')}.\n`,
+    names.length === 0 ? 'The database is already up to date.\n' : `Applied ${names.join(', ')}.\n`,
   );
   return 0;
 }

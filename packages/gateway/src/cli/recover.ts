@@ -13,16 +13,16 @@ import { systemClock } from '../time/clock.ts';
 import { type Options, readOptions } from './arguments.ts';
 import { commandLog, openCommandStore } from './store.ts';
 
-/** Tasks read, and written, at a time. */
+/** Number of tasks read and written at a time. */
 const BATCH = 500;
 
 const MESSAGE =
-  'The gateway was restored from a backup, and it cannot be told whether this task was submitted since. It was not submitted ' +
-  'again, so that it cannot be billed twice; submit a new task if you want another try.';
+  'The gateway was restored from a backup, and it is unknown whether this task was submitted after the backup was made. It was not ' +
+  'submitted again, so that it is not billed twice; submit a new task if you want to try again.';
 
 export const RECOVER_OPTIONS = { json: { type: 'boolean', default: false } } as const satisfies Options;
 
-/** A task that was failed, as it is told: what became of it is in its error. */
+/** The report about a task that this command failed. */
 interface Failed {
   readonly task_id: string;
   readonly project: string;
@@ -32,8 +32,9 @@ interface Failed {
 }
 
 /**
- * `onetake recover [--json]`: makes a store that was restored from a backup safe to start. A task that was not yet with an upstream
- * when the backup was made may have been submitted, and billed, since: it fails as `submission_unknown` instead of being made twice.
+ * `onetake recover [--json]`: prepares a store that was restored from a backup for its first start. A task that had not reached an
+ * upstream when the backup was made may have been submitted and billed since. It fails as `submission_unknown` instead of being
+ * submitted twice.
  */
 export async function recoverCommand(args: readonly string[]): Promise<number> {
   const { json } = readOptions(args, RECOVER_OPTIONS);
@@ -46,20 +47,20 @@ export async function recoverCommand(args: readonly string[]): Promise<number> {
       if (json) tasks.push(failedOf(task));
       else process.stdout.write(`${Object.values(failedOf(task)).join('  ')}\n`);
     });
-    // A gateway that was started meanwhile may have submitted what was about to fail.
+    // A gateway started in the meantime may have submitted tasks before they failed.
     await refuseRunning(config);
     if (config.databaseUrl === undefined) unmarkFolder(config.dataDir, BACKUP);
     process.stdout.write(
       json
         ? `${JSON.stringify({ failed: tasks, followed })}\n`
-        : `${failed} tasks that may have been submitted since the backup failed as submission_unknown; ${followed} that were upstream ` +
-            'go on at the next start.\n',
+        : `${failed} tasks may have been submitted since the backup and failed as submission_unknown; ${followed} tasks that were ` +
+            'upstream continue at the next start.\n',
     );
     const unreadable = store.unreadable();
     if (unreadable > 0) {
       process.stderr.write(
-        `${unreadable} stored rows cannot be read and were left as they are. A gateway leaves them alone too; once they are ` +
-          'mended, run this again before one starts.\n',
+        `${unreadable} stored rows cannot be read and were skipped. A gateway skips them too. If you repair them, run this command ` +
+          'again before a gateway starts.\n',
       );
     }
     return 0;
@@ -81,13 +82,13 @@ function failedOf({ id, projectId, request, phase, attempt }: Task): Failed {
   };
 }
 
-/** Throws where a gateway is running: what waits there may be on its way upstream at this very moment. */
+/** Throws if a gateway is running, because it may be submitting the tasks that are about to fail. */
 async function refuseRunning({ databaseUrl, databaseSessionUrl }: Config): Promise<void> {
   if (databaseUrl === undefined) return;
   const living = await livingNodes(databaseSessionUrl ?? databaseUrl);
   if (living.length === 0) return;
   throw invalidRequest(
-    `Stop every gateway first, and run this again: ${living.join(', ')} are running on this database.`,
+    `Stop every gateway first, then run this again. Running on this database: ${living.join(', ')}.`,
   );
 }
 
@@ -96,18 +97,18 @@ async function openStopped(config: Config): Promise<Store> {
   if (!existsSync(sqlitePath(config.dataDir))) {
     throw invalidRequest(
       isMarked(config.dataDir, BACKUP)
-        ? `The backup in ${config.dataDir} was interrupted before it was whole; use another one, or make it again with onetake backup.`
+        ? `The backup in ${config.dataDir} was interrupted and is incomplete; use another one, or repeat it with onetake backup.`
         : `There is no onetake.db in ${config.dataDir}; set ONETAKE_DATA_DIR to the restored folder.`,
     );
   }
   return openSqliteStore({ dir: config.dataDir, exclusive: true, recovering: true, log: commandLog });
 }
 
-/** As the command does, on an open store that nobody drives; `now` in milliseconds UTC. May be repeated. */
+/** Does the work of the command on an open store that no gateway drives. `now` is in milliseconds UTC. It can be repeated. */
 export async function recover(
   store: Store,
   now: number,
-  /** Told of each task that was failed, as it was before. */
+  /** Called with each task that failed, in its state before. */
   onFailed: (task: Task) => void = () => undefined,
 ): Promise<{ failed: number; followed: number }> {
   const error = taskError('submission_unknown', MESSAGE);
@@ -115,8 +116,9 @@ export async function recover(
   let followed = 0;
 
   async function settle(task: Task): Promise<void> {
-    // Being submitted is no better than waiting: the attempt that the backup knows of may have been refused since, and another
-    // one made, or its job may be over and forgotten upstream. A search that finds nothing would then have it made again.
+    // A task in `submitting` is as uncertain as a waiting one. Its attempt in the backup may have been refused since and followed by
+    // another one, or the upstream may have deleted its job. A search for the job would find nothing, and the task would be submitted
+    // again.
     const writeUnknown = task.phase === 'accepted' || task.phase === 'submitting';
     const lost = writeUnknown ? move(task, { type: 'failed', error, outcome: 'unknown' }, now) : undefined;
     if (!lost) {
@@ -124,7 +126,7 @@ export async function recover(
       return;
     }
     if (!(await store.commit(lost))) {
-      const message = `Somebody else moved ${task.id} meanwhile: stop every gateway, and run this again.`;
+      const message = `${task.id} was changed in the meantime: stop every gateway, then run this again.`;
       throw new OnetakeError('gateways_running', 409, message);
     }
     failed += 1;

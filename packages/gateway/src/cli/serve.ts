@@ -6,10 +6,10 @@ import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../
 import { prettyLine } from '../observability/prettyLog.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-/** A second signal within this time belongs to the first. Milliseconds. */
+/** A second signal within this time counts as the first. Milliseconds. */
 const SECOND_SIGNAL_MS = 1000;
 
-/** Lines that tell of the end may take this long to be written. Milliseconds. */
+/** How long writing the last log lines may take. Milliseconds. */
 const LOG_FLUSH_MS = 1000;
 
 /** `onetake serve`: runs until SIGTERM or SIGINT, then drains. */
@@ -28,7 +28,7 @@ export async function serve(): Promise<never> {
   } finally {
     await output.flush(LOG_FLUSH_MS);
   }
-  // Keep-alive sockets of clients, library timers, and output that nobody takes must not hold the process.
+  // Keep-alive sockets, timers of libraries and unread output must not keep the process alive.
   process.exit(0);
 }
 
@@ -37,11 +37,11 @@ async function serveUntilSignal(config: Config, output: LogOutput): Promise<void
   process.stderr.write(greeting(gateway.publicUrl, gateway.firstKey));
 
   await firstSignal();
-  // Ctrl-C reaches the process twice, from the terminal and from npm; only one that comes later means "at once".
+  // Ctrl-C arrives twice, from the terminal and from npm. Only a later signal means "stop immediately".
   setTimeout(() => {
     for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
   }, SECOND_SIGNAL_MS);
-  process.stderr.write('\nStopping: finishing what is under way. Press Ctrl-C again to stop at once.\n');
+  process.stderr.write('\nStopping: finishing work in progress. Press Ctrl-C again to stop immediately.\n');
   await gateway.close();
 }
 
@@ -55,7 +55,7 @@ function greeting(url: string, firstKey: string | undefined): string {
   const lines = ['', `  Onetake is listening on ${url}`, `  API reference:         ${url}/docs`, ''];
   if (firstKey) {
     lines.push(
-      '  Your first API key, shown this once (more: onetake keys create):',
+      '  Your first API key, shown only once (create more with onetake keys create):',
       '',
       `    ${firstKey}`,
       '',

@@ -12,28 +12,28 @@ import { CLIENT_VARIABLES, SETTINGS, type Setting, type SettingName, TOOL_VARIAB
 
 type Defaults = { [K in SettingName as (typeof SETTINGS)[K] extends { default: string } ? K : never]: K };
 
-/** Every setting, checked. Those without a default may be absent. */
+/** All settings, checked. Those without a default may be absent. */
 export type Config = {
   readonly [K in keyof Defaults]: z.output<(typeof SETTINGS)[K]['schema']>;
 } & {
   readonly [K in Exclude<SettingName, keyof Defaults>]?: z.output<(typeof SETTINGS)[K]['schema']>;
 } & {
-  /** `models` of onetake.yaml: changes to the catalogue, checked by it. */
+  /** `models` in onetake.yaml: changes to the catalogue, which are checked by the catalogue. */
   readonly models: Readonly<Record<string, unknown>>;
-  /** `accounts` of onetake.yaml, and those that plain environment variables make. */
+  /** `accounts` in onetake.yaml, and those configured by plain environment variables. */
   readonly accounts: readonly ConfiguredAccount[];
 };
 
-/** Where settings are read from, beside the environment, unless `ONETAKE_CONFIG` names another file. */
+/** The file that settings are read from, besides the environment, unless `ONETAKE_CONFIG` names another one. */
 const CONFIG_FILE = 'onetake.yaml';
-/** The same name with the other ending of YAML, which is not looked for. */
+/** The same name with the other extension of YAML. It is not read, and reported if it exists. */
 const OTHER_FILE = 'onetake.yml';
 
 type ReadFile = (path: string) => string | undefined;
 
 /**
- * Reads every setting, from the environment first, then from `onetake.yaml`, then from a plain variable where it has one, then
- * its default. Throws one error that lists everything wrong at once.
+ * Reads all settings. A setting is taken from the environment, else from `onetake.yaml`, else from its plain variable, else it is
+ * the default. Throws a single error that lists everything that is wrong.
  */
 export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Config {
   const { config, problems } = collect(env, readFile);
@@ -43,20 +43,20 @@ export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfTh
 }
 
 /**
- * As `readConfig`, for a process that opens everything: loads the packages of accounts, and looks for the bucket's region. Nothing
- * is made or asked. Throws one error that lists everything wrong at once.
+ * Like `readConfig`, for a process that opens everything: also loads the packages of accounts and looks for the region of the
+ * bucket. It creates nothing and makes no requests. Throws a single error that lists everything that is wrong.
  */
 export async function checkConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Promise<Config> {
   const { config, problems } = collect(env, readFile);
   problems.push(...(await accountProblems(config.accounts)), ...(await bucketProblems(config)));
   if (problems.length > 0) throw invalidSettings(problems);
-  // As above.
+  // Each member was parsed by its own schema.
   return config as Config;
 }
 
 async function bucketProblems({ s3Bucket, s3Endpoint, s3Region }: Known): Promise<string[]> {
   if (s3Bucket === undefined || s3Endpoint !== undefined || s3Region !== undefined) return [];
-  // The SDK takes a while to load; whoever has no bucket does without.
+  // Imported only if there is a bucket, because the SDK takes a while to load.
   const { hasDefaultRegion } = await import('../media/s3/client.ts');
   return (await hasDefaultRegion())
     ? []
@@ -65,10 +65,10 @@ async function bucketProblems({ s3Bucket, s3Endpoint, s3Region }: Known): Promis
       ];
 }
 
-/** What is right among the settings, and everything that is wrong with the others. */
+/** The valid settings, and everything that is wrong with the others. */
 function collect(env: NodeJS.ProcessEnv, readFile: ReadFile): { config: Known; problems: string[] } {
   const problems: string[] = [];
-  // An empty variable is the usual way to say "not set" in compose files.
+  // In compose files an empty variable usually means "not set".
   const path = env.ONETAKE_CONFIG || CONFIG_FILE;
   const file = readYaml(path, readFile, Boolean(env.ONETAKE_CONFIG), problems);
   if (!env.ONETAKE_CONFIG && isThere(OTHER_FILE, readFile)) {
@@ -93,7 +93,7 @@ function isThere(path: string, readFile: ReadFile): boolean {
   try {
     return readFile(path) !== undefined;
   } catch {
-    // There, and not to be read.
+    // The file exists but cannot be read.
     return true;
   }
 }
@@ -121,7 +121,7 @@ function unknownNames(
   return problems;
 }
 
-/** Each setting by itself: from the environment, the file, a plain variable, or its default. */
+/** Reads each setting by itself: from the environment, the file, a plain variable, or its default. */
 function readValues(
   path: string,
   fileSettings: Readonly<Record<string, unknown>>,
@@ -154,7 +154,7 @@ function readValues(
 /** `ONETAKE_DATA_DIR` is `data_dir` in the file. */
 const fileName = (variable: string): string => variable.slice('ONETAKE_'.length).toLowerCase();
 
-/** What a wrong name may be for: those most like it, without the beginning that all of them share. */
+/** Suggests the known name that is most similar to a wrong one, ignoring the common prefix. */
 function meant(name: string, candidates: readonly string[]): string {
   const tail = (full: string) => full.replace(/^ONETAKE_/, '');
   const [like] = nearest(tail(name), candidates.map(tail), 1);
@@ -162,7 +162,7 @@ function meant(name: string, candidates: readonly string[]): string {
   return known === undefined ? 'see docs/settings.md.' : `did you mean ${known}? See docs/settings.md.`;
 }
 
-/** A value of the file the way it would be written in a variable: empty where there is none, undefined where it is no such value. */
+/** Converts a value of the file to the form used in a variable: empty if there is none, undefined if its type is wrong. */
 function asText(value: unknown, { list }: Setting): string | undefined {
   if (value === undefined || value === null) return '';
   if (list && Array.isArray(value)) {
@@ -189,7 +189,7 @@ function readYaml(
     return {};
   }
   const lineCounter = new LineCounter();
-  // A pretty error shows the line, and with it the secret that may be on it.
+  // A pretty error quotes the line, which may contain a secret.
   const document = parseDocument(text, { lineCounter, prettyErrors: false });
   for (const { message, pos } of document.errors) {
     problems.push(`${path}, line ${lineCounter.linePos(pos[0]).line}: ${message}.`);
@@ -200,7 +200,7 @@ function readYaml(
     if (mapping.success) return mapping.data;
     problems.push(`${path}: must be a mapping from names to values.`);
   } catch (error) {
-    // References are followed here: one that leads nowhere, or too many of them.
+    // `toJS` resolves aliases. It throws if one is undefined or if there are too many.
     problems.push(`${path}: ${error instanceof Error ? error.message : String(error)}.`);
   }
   return {};

@@ -4,16 +4,16 @@ import { createAddressPolicy } from '../net/allowList.ts';
 import { type ConfiguredAccount, modelsOf } from '../providers/accounts.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 
-/** Settings of which some may be missing, because they were wrong by themselves. */
+/** Settings, without those that are invalid by themselves. */
 export type Values = { readonly [K in SettingName]?: z.output<(typeof SETTINGS)[K]['schema']> };
 
-/** The same with what the file has beside them. */
+/** The same, with the other content of the file. */
 export type Known = Values & {
   readonly models: Readonly<Record<string, unknown>>;
   readonly accounts: readonly ConfiguredAccount[];
 };
 
-/** What single settings cannot tell: what is wrong with them together, a sentence each. Opens nothing. */
+/** Problems of settings in combination, one sentence per problem. Opens nothing. */
 export function problemsTogether(config: Known): string[] {
   return [
     ...mediaProblems(config),
@@ -28,7 +28,7 @@ export function problemsTogether(config: Known): string[] {
   ];
 }
 
-/** Settings that mean nothing without a bucket. */
+/** Settings that have no effect without a bucket. */
 const OF_A_BUCKET = ['s3Endpoint', 's3PublicEndpoint', 's3Region', 's3AccessKeyId', 's3Sse'] as const;
 
 function mediaProblems(config: Known): string[] {
@@ -44,7 +44,7 @@ function mediaProblems(config: Known): string[] {
       ? ['ONETAKE_S3_SSE_KMS_KEY_ID: needs ONETAKE_S3_SSE=aws:kms.']
       : []),
   ];
-  // Videos would be kept in files, by an operator who believes them in a bucket.
+  // Otherwise videos would be stored in files, although the operator expects them in a bucket.
   if (s3Bucket === undefined) {
     const meant = OF_A_BUCKET.filter((name) => config[name] !== undefined);
     problems.push(...meant.map((name) => `${SETTINGS[name].env}: needs ONETAKE_S3_BUCKET.`));

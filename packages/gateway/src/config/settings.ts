@@ -5,19 +5,19 @@ import { isProxyRule } from '../net/proxies.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
 import { checkDatabaseUrl } from '../store/postgres/url.ts';
 
-/** One setting: where it comes from, what it may be, and what it does. */
+/** A setting: where it is read from, its schema, and what it does. */
 export interface Setting {
-  /** The environment variable; in `onetake.yaml` the same without `ONETAKE_`, in lower case. */
+  /** The environment variable. The name in `onetake.yaml` is the same in lower case, without `ONETAKE_`. */
   readonly env: string;
   readonly schema: z.ZodType;
-  /** As text, the way it would be written. Absent: no default. */
+  /** The default as text, in the form used in a variable. */
   readonly default?: string;
   readonly description: string;
-  /** Words separated by commas; a list in the file. */
+  /** Values separated by commas; a list in the file. */
   readonly list?: true;
   /** Never printed. */
   readonly secret?: true;
-  /** Variables that platforms and other programs know it by, for where neither environment nor file has ours; the first that is set. */
+  /** Variables of platforms and other programs. The first one that is set is used if neither the environment nor the file has ours. */
   readonly plainEnv?: readonly string[];
 }
 
@@ -26,7 +26,7 @@ const setting = <const T extends Setting>(definition: T): T => definition;
 const whole = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
 
-/** An address, or a name that an address is looked up by. */
+/** An IP address or a host name. */
 const listenHost = z
   .string()
   .refine(
@@ -40,7 +40,7 @@ const httpUrl = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .transform((url) => url.replace(/\/+$/, ''));
 
-/** Paths are put behind it. */
+/** A base URL, which paths are appended to. */
 const linkBase = httpUrl.refine((url) => {
   if (!URL.canParse(url)) return true;
   const { username, password, search, hash } = new URL(url);
@@ -62,7 +62,7 @@ const words = z.string().transform((list) =>
     .filter(Boolean),
 );
 
-/** `host:port` is understood as other programs do. */
+/** Also accepts `host:port`, like other programs. */
 const proxyUrl = z
   .string()
   .transform((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`))
@@ -70,7 +70,7 @@ const proxyUrl = z
     z.url({
       protocol: /^https?$/,
       error:
-        'must be the URL of an HTTP proxy, such as http://user:password@proxy.internal:3128; SOCKS is not spoken',
+        'must be the URL of an HTTP proxy, such as http://user:password@proxy.internal:3128; SOCKS is not supported',
     }),
   );
 
@@ -79,13 +79,13 @@ const noProxyRules = z
   .transform((list) => list.split(/[\s,]+/).filter(Boolean))
   .refine((entries) => entries.every(isProxyRule), 'must be hosts, addresses or ranges, separated by commas');
 
-/** Every setting of the gateway; the table in docs/settings.md is made from this. */
+/** All settings of the gateway. The table in docs/settings.md is generated from this. */
 export const SETTINGS = {
   host: setting({
     env: 'ONETAKE_HOST',
     schema: listenHost,
     default: '127.0.0.1',
-    description: 'Address to listen on. `0.0.0.0` serves other machines too.',
+    description: 'Address to listen on. `0.0.0.0` also accepts connections from other machines.',
   }),
   port: setting({
     env: 'ONETAKE_PORT',
@@ -97,13 +97,12 @@ export const SETTINGS = {
     env: 'ONETAKE_PUBLIC_URL',
     schema: linkBase,
     description:
-      'Where clients reach the gateway: the base of links in answers. Default: the address it listens on.',
+      'URL at which clients reach the gateway. Links in answers begin with it. Default: the address it listens on.',
   }),
   mediaUrl: setting({
     env: 'ONETAKE_MEDIA_URL',
     schema: linkBase,
-    description:
-      'Base of signed media links, where they have a domain of their own. Default: the public URL.',
+    description: 'Base of signed media links, if they have their own domain. Default: the public URL.',
   }),
   dataDir: setting({
     env: 'ONETAKE_DATA_DIR',
@@ -116,14 +115,14 @@ export const SETTINGS = {
     plainEnv: ['DATABASE_URL'],
     schema: postgresUrl,
     description:
-      'PostgreSQL (14 or newer) that several gateways share: `postgres://user:password@host:5432/onetake`. `DATABASE_URL` is read where this is not set. Default: the embedded store in the data folder.',
+      'PostgreSQL (14 or newer) that several gateways share: `postgres://user:password@host:5432/onetake`. If this is not set, `DATABASE_URL` is used. Default: the embedded store in the data folder.',
     secret: true,
   }),
   databaseSessionUrl: setting({
     env: 'ONETAKE_DATABASE_SESSION_URL',
     schema: postgresUrl,
     description:
-      'The same database without the pooler, where `ONETAKE_DATABASE_URL` leads through one in transaction mode: each gateway keeps one connection to it. Default: the database URL.',
+      'Direct URL of the same database, if `ONETAKE_DATABASE_URL` is a pooler in transaction mode. Each gateway keeps one connection to it. Default: the database URL.',
     secret: true,
   }),
   databasePool: setting({
@@ -131,25 +130,25 @@ export const SETTINGS = {
     schema: whole(1, 1000),
     default: '10',
     description:
-      'Connections to PostgreSQL at a time, beside the one above. All gateways together must stay below what it allows.',
+      'Maximum number of connections to PostgreSQL, besides the one above. The sum over all gateways must stay below the limit of the server.',
   }),
   s3Bucket: setting({
     env: 'ONETAKE_S3_BUCKET',
     schema: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'must be the name of a bucket'),
     description:
-      'Keeps videos, posters and inputs in this bucket instead of files; see [storage.md](storage.md). The bucket must exist.',
+      'Bucket for videos, posters and inputs, which are stored in files otherwise; see [storage.md](storage.md). The bucket must exist.',
   }),
   s3Endpoint: setting({
     env: 'ONETAKE_S3_ENDPOINT',
     schema: httpUrl,
     description:
-      "Of an S3 server that is not AWS's: `https://<account>.r2.cloudflarestorage.com`, `http://minio:9000`.",
+      'URL of an S3 server other than AWS: `https://<account>.r2.cloudflarestorage.com`, `http://minio:9000`.',
   }),
   s3Region: setting({
     env: 'ONETAKE_S3_REGION',
     schema: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a region'),
     description:
-      "Region of the bucket. Default: `us-east-1` with an endpoint, else the AWS SDK's own (`AWS_REGION`, shared files).",
+      'Region of the bucket. Default: `us-east-1` with an endpoint, otherwise that of the AWS SDK (`AWS_REGION`, shared files).',
   }),
   s3Prefix: setting({
     env: 'ONETAKE_S3_PREFIX',
@@ -162,20 +161,20 @@ export const SETTINGS = {
       ),
     default: 'onetake',
     description:
-      'Path in the bucket below which everything is kept; `/` for none. One installation per path.',
+      'Path in the bucket below which everything is stored; `/` for none. Every installation needs its own path.',
   }),
   s3PathStyle: setting({
     env: 'ONETAKE_S3_PATH_STYLE',
     schema: onOff,
     default: 'false',
     description:
-      '`true`: the bucket is named in the path (`https://host/bucket/…`), as most self-hosted servers want it; `false`: in the host.',
+      '`true`: the bucket is part of the path (`https://host/bucket/…`), as most self-hosted servers require; `false`: part of the host name.',
   }),
   s3AccessKeyId: setting({
     env: 'ONETAKE_S3_ACCESS_KEY_ID',
     schema: z.string().min(1),
     description:
-      "Access key of the bucket. Default: the AWS SDK's own chain (environment, shared files, role of the container or machine).",
+      'Access key of the bucket. Default: the credential chain of the AWS SDK (environment, shared files, role of the container or machine).',
     secret: true,
   }),
   s3SecretAccessKey: setting({
@@ -187,36 +186,37 @@ export const SETTINGS = {
   s3Sse: setting({
     env: 'ONETAKE_S3_SSE',
     schema: z.enum(['AES256', 'aws:kms']),
-    description: "Encryption at rest that uploads ask for: `AES256` or `aws:kms`. Default: the bucket's own.",
+    description:
+      'Encryption at rest requested for uploads: `AES256` or `aws:kms`. Default: that of the bucket.',
   }),
   s3SseKmsKeyId: setting({
     env: 'ONETAKE_S3_SSE_KMS_KEY_ID',
     schema: z.string().min(1),
-    description: "Key of `aws:kms`. Default: the bucket's.",
+    description: 'Key of `aws:kms`. Default: that of the bucket.',
   }),
   s3Checksums: setting({
     env: 'ONETAKE_S3_CHECKSUMS',
     schema: onOff,
     default: 'true',
-    description: 'Sends a CRC32 with every upload. `false` for servers that do not know it.',
+    description: 'Sends a CRC32 with every upload. Set to `false` for servers that do not support it.',
   }),
   s3PublicEndpoint: setting({
     env: 'ONETAKE_S3_PUBLIC_ENDPOINT',
     schema: httpUrl,
-    description: 'Where clients reach the S3 server, for links to the bucket. Default: the endpoint.',
+    description: 'URL at which clients reach the S3 server, for links to the bucket. Default: the endpoint.',
   }),
   mediaLinks: setting({
     env: 'ONETAKE_MEDIA_LINKS',
     schema: z.enum(['gateway', 'bucket']),
     default: 'gateway',
     description:
-      'Where `url` and `thumbnail_url` lead: to the gateway, or as presigned links to the bucket, so that no video passes the gateway.',
+      'Target of `url` and `thumbnail_url`: the gateway, or the bucket with presigned links, so that downloads bypass the gateway.',
   }),
   bootstrapKey: setting({
     env: 'ONETAKE_BOOTSTRAP_KEY',
     schema: z.string().refine(isChosenKey, CHOSEN_KEY_RULE),
     description:
-      'An API key (`sk-…`, 20 characters or more) that exists with admin scope from the first start. While it is set, each start makes it work again, also where it was revoked.',
+      'An API key (`sk-…`, 20 characters or more) with admin scope that exists from the first start. While it is set, every start makes it valid again, even if it was revoked.',
     secret: true,
   }),
   logLevel: setting({
@@ -230,85 +230,86 @@ export const SETTINGS = {
     schema: z.enum(['auto', 'json', 'pretty']),
     default: 'auto',
     description:
-      '`json`: an object a line; `pretty`: for people; `auto`: `pretty` on a terminal, `json` everywhere else.',
+      '`json`: one object per line; `pretty`: for people; `auto`: `pretty` on a terminal, `json` everywhere else.',
   }),
   bodyLimitMb: setting({
     env: 'ONETAKE_BODY_LIMIT_MB',
     schema: whole(1, 1024),
     default: '64',
-    description: 'Largest request body, MiB. Images in a body are a third larger as base64.',
+    description: 'Maximum size of a request body, MiB. Base64 makes images in a body a third larger.',
   }),
   linkTtlHours: setting({
     env: 'ONETAKE_LINK_TTL_HOURS',
     schema: whole(1, 8760),
     default: '24',
     description:
-      'A signed link is valid for this many hours at least, twice that at most, and never longer than its video is kept.',
+      'Minimum validity of a signed link, hours. It is at most twice as long, and never longer than the video is kept.',
   }),
   retentionHours: setting({
     env: 'ONETAKE_RETENTION_HOURS',
     schema: whole(1, 87_600),
     default: '168',
-    description: 'Hours a finished video is kept; afterwards its downloads answer 410.',
+    description: 'How many hours a finished video is kept. Afterwards downloads answer 410.',
   }),
   maxVideoMb: setting({
     env: 'ONETAKE_MAX_VIDEO_MB',
     schema: whole(1, 1_048_576),
     description:
-      'Largest video that is fetched from an upstream, MiB; a larger one fails its task. Default: by what was asked for, 256 MiB and 100 Mbit/s at 1080p.',
+      'Maximum size of a video fetched from an upstream, MiB; a larger one fails its task. Default: derived from the request, 256 MiB and 100 Mbit/s at 1080p.',
   }),
   diskReserveMb: setting({
     env: 'ONETAKE_DISK_RESERVE_MB',
     schema: whole(0, 1_048_576),
     default: '256',
     description:
-      'Free space on the disk of the data folder that media leaves to the database, MiB. Below it videos wait upstream, and `/readyz` says so.',
+      'Free space on the disk of the data folder that is reserved for the database, MiB. If less is free, videos stay upstream, and `/readyz` reports it.',
   }),
   scrubSeconds: setting({
     env: 'ONETAKE_SCRUB_SECONDS',
     schema: whole(0, 86_400),
     default: '60',
     description:
-      'Seconds between two stored files that are read in the background and compared with their SHA-256: the one that was not for the longest, none twice a day; `0` for none. See [storage.md](storage.md).',
+      'Interval at which the next stored file is verified against its SHA-256 in the background, seconds. The file verified longest ago is next; no file is verified twice a day. `0` disables it. See [storage.md](storage.md).',
   }),
   taskDeadlineMinutes: setting({
     env: 'ONETAKE_TASK_DEADLINE_MINUTES',
     schema: whole(1, 10_080),
     default: '360',
-    description: 'Minutes from acceptance after which an unfinished task fails as expired.',
+    description: 'An unfinished task fails as expired this many minutes after it was accepted.',
   }),
   maxAttempts: setting({
     env: 'ONETAKE_MAX_ATTEMPTS',
     schema: whole(1, 100),
     default: '10',
-    description: 'Tries at an upstream that refuses for the moment, before the task fails with that reason.',
+    description:
+      'Maximum number of submissions of a task to upstreams that refuse it temporarily. Then the task fails with that reason.',
   }),
   resubmitUnknown: setting({
     env: 'ONETAKE_RESUBMIT_UNKNOWN',
     schema: onOff,
     default: 'false',
     description:
-      'Submit again where the outcome of a submission cannot be established. `true` may make, and bill, a video twice; `false` fails the task instead.',
+      'What happens if the outcome of a submission cannot be established. `true` submits again, which may create and bill a second video; `false` fails the task.',
   }),
   callTimeoutSeconds: setting({
     env: 'ONETAKE_CALL_TIMEOUT_SECONDS',
     schema: whole(1, 600),
     default: '60',
-    description: 'Seconds that one call upstream may take.',
+    description: 'Timeout of an upstream call, seconds.',
   }),
   drainTimeoutSeconds: setting({
     env: 'ONETAKE_DRAIN_TIMEOUT_SECONDS',
     schema: whole(1, 600),
     default: '20',
     description:
-      'Seconds the gateway may take to stop after SIGTERM. What is unfinished then is taken up by the next start.',
+      'How many seconds the gateway may take to stop after SIGTERM. Unfinished work is resumed at the next start.',
   }),
   drainDelaySeconds: setting({
     env: 'ONETAKE_DRAIN_DELAY_SECONDS',
     schema: whole(0, 600),
     default: '0',
     description:
-      'Behind a load balancer: seconds after SIGTERM in which `/readyz` says no and everything else still works. Above the time in which it notices; see [operations.md](operations.md).',
+      'Behind a load balancer: how many seconds after SIGTERM `/readyz` answers 503 while everything else still works. Must be longer than the load balancer takes to notice; see [operations.md](operations.md).',
   }),
   allowPrivateHosts: setting({
     env: 'ONETAKE_ALLOW_PRIVATE_HOSTS',
@@ -316,21 +317,21 @@ export const SETTINGS = {
     default: '',
     list: true,
     description:
-      'Hosts or address ranges, separated by commas, that image URLs may name although they are not public.',
+      'Hosts or address ranges, separated by commas, that image URLs may refer to although they are not public.',
   }),
   httpProxy: setting({
     env: 'ONETAKE_HTTP_PROXY',
     plainEnv: ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'],
     schema: proxyUrl,
     description:
-      'Proxy for what is asked of `http:` URLs: upstreams, the bucket, image URLs; see [operations.md](operations.md). Default: `HTTP_PROXY`, then `ALL_PROXY`, in capitals or not.',
+      'Proxy for requests to `http:` URLs: upstreams, the bucket, image URLs; see [operations.md](operations.md). Default: `HTTP_PROXY`, then `ALL_PROXY`, in upper or lower case.',
     secret: true,
   }),
   httpsProxy: setting({
     env: 'ONETAKE_HTTPS_PROXY',
     plainEnv: ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'],
     schema: proxyUrl,
-    description: 'Proxy for `https:` URLs. Default: `HTTPS_PROXY`, then `ALL_PROXY`, in capitals or not.',
+    description: 'Proxy for `https:` URLs. Default: `HTTPS_PROXY`, then `ALL_PROXY`, in upper or lower case.',
     secret: true,
   }),
   noProxy: setting({
@@ -340,32 +341,32 @@ export const SETTINGS = {
     default: '',
     list: true,
     description:
-      'What is reached without a proxy, separated by commas: hosts with all below them, addresses, ranges, each with a port if need be; `*` for everything. Default: `NO_PROXY`, in capitals or not.',
+      'Targets reached without a proxy, separated by commas: hosts (including their subdomains), addresses and ranges, each optionally with a port; `*` for everything. Default: `NO_PROXY`, in upper or lower case.',
   }),
   proxyResolves: setting({
     env: 'ONETAKE_PROXY_RESOLVES',
     schema: onOff,
     default: 'false',
     description:
-      '`true`: the proxy refuses private addresses by itself, so host names of image URLs are left to it to resolve, as where this machine can resolve none. `false`: they are resolved here, and the proxy is asked for the address that was checked.',
+      '`true`: the proxy resolves the host names of image URLs, and must refuse private addresses itself; for machines that cannot resolve public names. `false`: the gateway resolves them, and asks the proxy for the address that it has checked.',
   }),
   previewConcurrency: setting({
     env: 'ONETAKE_PREVIEW_CONCURRENCY',
     schema: whole(0, 64),
     default: '1',
-    description: 'Videos the built-in renderer makes at a time; `0` switches it off.',
+    description: 'Number of videos that the built-in renderer makes concurrently; `0` switches it off.',
   }),
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;
 
 /**
- * Variables of ours that are no settings: people export them in the shell from which they start a gateway too. Every other
- * `ONETAKE_…` is a slip of the pen.
+ * Variables of clients. They are not settings, but may be set in the shell from which a gateway is started. Any other unknown
+ * `ONETAKE_…` variable is reported as a mistake.
  */
 export const CLIENT_VARIABLES: Readonly<Record<string, string>> = {
-  ONETAKE_URL: 'where a client finds the gateway',
-  ONETAKE_BASE_URL: 'where a client finds the gateway',
+  ONETAKE_URL: 'the URL of the gateway, for clients',
+  ONETAKE_BASE_URL: 'the URL of the gateway, for clients',
   ONETAKE_API_KEY: "a client's API key",
 };
 

@@ -1,20 +1,20 @@
 import type { Status } from './task.ts';
 
-/** Extra facts an error carries to the wire; everything here is safe for the caller to read. */
+/** Details of an error that are sent to the caller. */
 export interface ErrorDetails {
   /** The request field at fault. */
   readonly param?: string;
   /** Sent as the `Retry-After` header, whole seconds. */
   readonly retryAfterSeconds?: number;
-  /** The state of the task, where the error is about its state. */
+  /** The status of the task, if the error is about it. */
   readonly status?: Status;
   /** More members for the error object on the wire. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * The one error of the domain: thrown anywhere below `api/`, mapped to the wire in one place there.
- * `message` is public and says what to do; `cause` is for the operator's log alone.
+ * The error type of the gateway. `api/errors.ts` maps it to the wire. `message` is public and says what to do; `cause` is only
+ * logged.
  */
 export class OnetakeError extends Error {
   readonly code: string;
@@ -30,17 +30,17 @@ export class OnetakeError extends Error {
   }
 }
 
-/** 400: the request itself is wrong; `param` names the field. */
+/** A 400; `param` names the field that is wrong. */
 export function invalidRequest(message: string, param?: string, code = 'invalid_request'): OnetakeError {
   return new OnetakeError(code, 400, message, param === undefined ? {} : { param });
 }
 
-/** For the start of a gateway: everything wrong with its settings, a sentence each. */
+/** Reports everything that is wrong with the settings, one sentence per problem. */
 export function invalidSettings(problems: readonly string[]): OnetakeError {
   return new OnetakeError('invalid_settings', 400, `The settings are not valid:\n  ${problems.join('\n  ')}`);
 }
 
-/** 404 for a task that does not exist or belongs to another project: the two must look the same. */
+/** A 404 for a task that does not exist or belongs to another project. Callers must not be able to tell the two apart. */
 export function taskNotFound(): OnetakeError {
   return new OnetakeError(
     'not_found',
@@ -49,13 +49,13 @@ export function taskNotFound(): OnetakeError {
   );
 }
 
-/** 503 while the gateway stops: whatever was accepted is safe, nothing new is taken. */
+/** A 503 while the gateway stops. It accepts nothing new; accepted tasks are safe. */
 export function draining(): OnetakeError {
   const message = 'The gateway is shutting down; try again in a moment.';
   return new OnetakeError('draining', 503, message, { retryAfterSeconds: 2 });
 }
 
-/** 503 while this node has no session with the others: a task that it accepted would wait for another driver. */
+/** A 503 while this node has no lease. A task that it accepted would wait until another node adopts it. */
 export function notConnected(): OnetakeError {
   const message = 'The gateway is connecting to its database again; try again in a moment.';
   return new OnetakeError('not_connected', 503, message, { retryAfterSeconds: 1 });

@@ -3,9 +3,9 @@ import type { TaskError } from './reasons.ts';
 import type { Attempt, AttemptOutcome, Phase, Task, TaskResult, UpstreamResult } from './task.ts';
 import { bounded, storable } from './text.ts';
 
-/** What can happen to a task. Every durable change of a task is one of these. */
+/** An event in the life of a task. Every durable change of a task is one of these. */
 export type Event =
-  /** The intent: written before the first byte goes upstream. */
+  /** The intent to submit, which is stored before the first byte is sent upstream. */
   | {
       readonly type: 'submit_intended';
       readonly accountId: string;
@@ -14,11 +14,11 @@ export type Event =
       readonly intendedThereAt?: number;
     }
   | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
-  /** Certainly not created upstream: the task waits for another attempt. */
+  /** The job was certainly not created upstream. The task waits for another attempt. */
   | { readonly type: 'submit_refused'; readonly detail?: string }
   | { readonly type: 'work_started' }
   | { readonly type: 'upstream_succeeded'; readonly result: UpstreamResult }
-  /** The bytes are in our storage, whole and checked. `microsPerSecond`: what was delivered has a price of its own. */
+  /** The video is stored and verified. `microsPerSecond` is the price of the delivered format, if it differs. */
   | {
       readonly type: 'stored';
       readonly result: Omit<TaskResult, 'costMicros'>;
@@ -31,27 +31,27 @@ export type Event =
       readonly detail?: string;
     }
   | { readonly type: 'cancel_requested' }
-  /** It cannot be cancelled (any more): the wish is off. */
+  /** The task cannot be cancelled, or no longer; this withdraws the request. */
   | { readonly type: 'cancel_refused' }
-  /** The upstream finished a job whose task had expired: the task stays as it is, its attempt remembers. */
+  /** The upstream finished the job after the task had expired. The task stays failed, and its attempt records the result. */
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
-  /** What is stored of the video has changed: damaged bytes were fetched again, or its poster was made later. */
+  /** The stored files have changed: a damaged video was fetched again, or the poster was created later. */
   | {
       readonly type: 'media_repaired';
       readonly result: Partial<Pick<TaskResult, 'posterId' | 'bytes' | 'sha256'>>;
     }
-  /** The caller deleted a finished task: its words and inputs are erased, its ledger stays. */
+  /** The caller deleted a finished task. The prompt and the inputs are erased; the ledger is kept. */
   | { readonly type: 'deleted' };
 
 type StoredEvent = Extract<Event, { type: 'stored' }>;
 
-/** An append-only ledger row, unique per (task, kind). */
+/** A row of the append-only ledger, unique per (task, kind). */
 export interface LedgerRow {
   readonly kind: 'hold' | 'capture' | 'release';
   readonly amountMicros: number;
 }
 
-/** A legal move: the task after it, and the money rows that belong in the same transaction. */
+/** A legal transition: the task after it, and the ledger rows to write in the same transaction. */
 export interface Move {
   /** Milliseconds UTC. */
   readonly at: number;
@@ -60,7 +60,7 @@ export interface Move {
   readonly ledger: readonly LedgerRow[];
 }
 
-/** Which events a phase admits. What is not here is illegal, and leaves the task as it is. */
+/** The events that are legal in each phase. Any other event leaves the task as it is. */
 export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   accepted: ['submit_intended', 'failed', 'cancel_requested'],
   submitting: ['submit_confirmed', 'submit_refused', 'failed', 'cancel_requested'],
@@ -70,16 +70,16 @@ export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   failed: ['deleted', 'finished_late'],
 };
 
-/** Upstream words kept with a task, in characters: enough to diagnose, too little to bloat a row. */
-const WORDS_LIMIT = 2000;
+/** Maximum length of upstream text stored with a task: enough for a diagnosis. Characters. */
+const DETAIL_LIMIT = 2000;
 
 /**
- * The whole lifecycle in one pure function: what `event` makes of `task` at `now` (milliseconds UTC), or undefined
- * where the event is not legal in this phase, or changes nothing.
+ * The complete lifecycle as one pure function: applies an event to a task at `now` (milliseconds UTC). Returns undefined if the
+ * event is not legal in this phase or changes nothing.
  */
 export function move(task: Task, given: Event, now: number): Move | undefined {
   if (!LEGAL[task.phase].includes(given.type)) return undefined;
-  const event = inStorableWords(given);
+  const event = withStorableText(given);
   const to = (changes: Partial<Task>, ledger: readonly LedgerRow[] = []): Move => ({
     at: now,
     from: { phase: task.phase, version: task.version },
@@ -175,18 +175,18 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
   }
 }
 
-/** An upstream's words are anybody's: as text that every store holds, so that what is stored is what was meant. */
-function inStorableWords(event: Event): Event {
+/** Replaces what a store cannot hold in text of an upstream, so that the stored task equals the one in memory. */
+function withStorableText(event: Event): Event {
   switch (event.type) {
     case 'submit_confirmed':
       return { ...event, upstreamId: storable(event.upstreamId) };
     case 'submit_refused':
-      return event.detail === undefined ? event : { ...event, detail: bounded(event.detail, WORDS_LIMIT) };
+      return event.detail === undefined ? event : { ...event, detail: bounded(event.detail, DETAIL_LIMIT) };
     case 'failed':
       return {
         ...event,
-        error: { ...event.error, message: bounded(event.error.message, WORDS_LIMIT) },
-        ...(event.detail === undefined ? {} : { detail: bounded(event.detail, WORDS_LIMIT) }),
+        error: { ...event.error, message: bounded(event.error.message, DETAIL_LIMIT) },
+        ...(event.detail === undefined ? {} : { detail: bounded(event.detail, DETAIL_LIMIT) }),
       };
     default:
       return event;
@@ -209,7 +209,7 @@ function settlement(holdMicros: number, cost: number): LedgerRow[] {
 }
 
 function attemptOf(task: Task): Attempt {
-  // Phases past `accepted` are entered by `submit_intended` alone, which makes the attempt.
+  // Only `submit_intended` leads out of `accepted` towards the upstream, and it creates the attempt.
   if (!task.attempt) throw new Error(`task ${task.id} is ${task.phase} without an attempt`);
   return task.attempt;
 }

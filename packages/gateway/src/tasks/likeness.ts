@@ -1,15 +1,15 @@
-/** What a prompt that an upstream lists says about one of ours. */
+/** How a prompt in an upstream's list compares to one of ours. */
 export type PromptMatch = 'same' | 'near' | 'different';
 
 /**
- * Compares a prompt of ours with one that an upstream lists. `same`: they differ in nothing that a model reads. `near`: the
- * listed one may be ours as the upstream stores or shows it (escaped, cut, cleaned of characters, in another normal form), and
- * may be another. Two prompts are `same` only where `promptKey` is equal for both.
+ * Compares a prompt of ours with one in an upstream's list. `same`: the difference, if any, is irrelevant to a model. `near`: the
+ * listed prompt may be ours as the upstream stores or shows it (escaped, truncated, with characters removed, in another normal
+ * form), but may also be another one. Prompts that are `same` always have an equal `promptKey`.
  */
 export function matchPrompt(ours: string, listed: string): PromptMatch {
-  if (readAs(ours) === readAs(listed)) return 'same';
+  if (normalised(ours) === normalised(listed)) return 'same';
   const rest = listed.replace(PART_OF_ESCAPE, '');
-  // What looks like an escape may be the caller's own words: all readings count.
+  // What looks like an escape may also be the caller's own text, so every reading is compared.
   const isNear = [rest, withoutJson(rest)].some((theirs) =>
     [promptKey, lettersOf].some((keyOf) => isPart(keyOf(ours), keyOf(theirs))),
   );
@@ -17,8 +17,8 @@ export function matchPrompt(ours: string, listed: string): PromptMatch {
 }
 
 /**
- * What is left of a prompt whatever forms, databases and pages do to it: its letters and digits, escapes undone. Prompts that
- * share it cannot be told apart in every list.
+ * The part of a prompt that survives forms, databases and web pages: its letters and digits, with escapes decoded. Prompts with
+ * the same key cannot be told apart in some lists.
  */
 export function promptKey(prompt: string): string {
   const plain = prompt
@@ -34,10 +34,10 @@ export function promptKey(prompt: string): string {
   return lettersOf(plain);
 }
 
-/** Cut by the upstream, or with words of its own around ours. */
+/** Whether the upstream truncated our prompt, or added text of its own around it. */
 const isPart = (ours: string, theirs: string): boolean => ours.startsWith(theirs) || theirs.includes(ours);
 
-/** Text that was escaped for JSON, or as it is. */
+/** Decodes text that was escaped for JSON; returns any other text unchanged. */
 function withoutJson(text: string): string {
   try {
     return JSON.parse(`"${text}"`);
@@ -46,14 +46,14 @@ function withoutJson(text: string): string {
   }
 }
 
-/** Without those that old databases cannot hold. */
+/** Letters and digits, without characters outside the basic plane, which old databases cannot store. */
 const lettersOf = (text: string): string =>
   text.normalize('NFKD').replace(/[^\p{L}\p{N}]|[\u{10000}-\u{10ffff}]/gu, '');
 
-/** Line ends, spaces and composed characters read the same to a model, whatever a form or a list makes of them. */
-const readAs = (prompt: string): string => prompt.normalize('NFC').replace(/\s+/gu, ' ').trim();
+/** White space and composed characters mean the same to a model in any form. */
+const normalised = (prompt: string): string => prompt.normalize('NFC').replace(/\s+/gu, ' ').trim();
 
-/** An escape that a cut has left the beginning of, and what may stand for the rest. */
+/** An incomplete escape at the end of a truncated text, possibly followed by an ellipsis. */
 const PART_OF_ESCAPE = /(?:&(?:amp;)*[#\w]{0,9}|(?<!\\)\\+u?[0-9a-f]{0,4})(?:…|\.{3})?$/i;
 
 const characterOf = (code: number): string => (code <= 0x10ffff ? String.fromCodePoint(code) : '');

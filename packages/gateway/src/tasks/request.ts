@@ -1,20 +1,20 @@
-/** A video request after checking: canonical names, one spelling, every default filled in. This is what a task stores. */
+/** A checked video request as stored with the task: canonical names, and all defaults filled in. */
 export interface VideoRequest {
   readonly model: string;
   readonly prompt: string;
   readonly negativePrompt?: string;
-  /** Seconds; always explicit, since an upstream's own default may differ from ours. */
+  /** Seconds. Always explicit, because the upstream's default may differ from ours. */
   readonly duration: number;
   readonly resolution: Resolution;
   readonly aspectRatio: AspectRatio;
-  /** Pixels of the video asked for. */
+  /** Requested size in pixels. */
   readonly width: number;
   readonly height: number;
   readonly image?: InputRef;
   readonly lastFrame?: InputRef;
   readonly referenceImages?: readonly InputRef[];
   readonly videoUrl?: string;
-  /** The earlier task of ours that `videoUrl` names, as its upstream knows it. */
+  /** The earlier task that `videoUrl` refers to, with its upstream identity. */
   readonly source?: SourceVideo;
   readonly generateAudio?: boolean;
   readonly seed?: number;
@@ -24,9 +24,9 @@ export interface VideoRequest {
   readonly promptExtend?: boolean;
   readonly personGeneration?: string;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** What the caller was told of how the request is carried out: roundings, redirections. */
+  /** What the caller was told about how the request is carried out, such as roundings and redirections. */
   readonly notes?: readonly string[];
-  /** Raw upstream parameters, passed through for this provider only. */
+  /** Raw upstream parameters for the provider of the model. */
   readonly providerOptions?: Readonly<Record<string, unknown>>;
 }
 
@@ -36,17 +36,17 @@ export type Resolution = (typeof RESOLUTIONS)[number];
 export const ASPECT_RATIOS = ['16:9', '9:16', '1:1', '4:3', '3:4', '21:9'] as const;
 export type AspectRatio = (typeof ASPECT_RATIOS)[number];
 
-/** A video made by an earlier task: what a remix or an extension starts from. */
+/** A video made by an earlier task, as the source of a remix or an extension. */
 export interface SourceVideo {
   readonly taskId: string;
-  /** The only account whose upstream knows the video. */
+  /** The account that made the video. No other can use it. */
   readonly accountId: string;
   readonly upstreamId: string;
-  /** As the adapter stored it with the attempt. */
+  /** The adapter's reference, as stored with the attempt. */
   readonly ref: string;
 }
 
-/** An input image kept in media storage: no blob ever sits in a task row. */
+/** An input image in media storage. Task rows never contain blobs. */
 export interface InputRef {
   /** Id of the row in `media`. */
   readonly mediaId: string;
@@ -54,6 +54,6 @@ export interface InputRef {
   readonly bytes: number;
   readonly width: number;
   readonly height: number;
-  /** Where the caller said it was, when it came as a URL. */
+  /** The URL that the caller gave, if there was one. */
   readonly sourceUrl?: string;
 }

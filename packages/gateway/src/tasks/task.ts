@@ -1,11 +1,11 @@
 import type { TaskError } from './reasons.ts';
 import type { VideoRequest } from './request.ts';
 
-/** Stored phases, in the order of a task's life (DESIGN.md, "A task's life"). */
+/** The stored phases in the order of a task's life. */
 export const PHASES = ['accepted', 'submitting', 'running', 'storing', 'succeeded', 'failed'] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** The four public words; no other ever appears on the wire. */
+/** The public status. No other value appears on the wire. */
 export type Status = 'queued' | 'in_progress' | 'succeeded' | 'failed';
 
 /** A task as stored. Times are integer milliseconds UTC, money is integer micro-units of `currency`. */
@@ -16,17 +16,17 @@ export interface Task {
   readonly keyId: string;
   readonly request: VideoRequest;
   readonly phase: Phase;
-  /** Grows by one with every transition; each write is a compare-and-set on (phase, version). */
+  /** Incremented by every transition. Each write is a compare-and-set on (phase, version). */
   readonly version: number;
   /** The node that drives the task. */
   readonly owner: string;
   readonly createdAt: number;
-  /** When the upstream began to work, as far as it tells. */
+  /** When the upstream began to work, if it reports that. */
   readonly startedAt?: number;
   readonly completedAt?: number;
-  /** After this the task is failed as expired (after a last look upstream). */
+  /** An unfinished task fails as expired after this time, following a last poll. */
   readonly deadlineAt: number;
-  /** A caller asked to cancel while the outcome could not be settled at once. */
+  /** When the caller asked to cancel a task that could not be cancelled immediately. */
   readonly cancelRequestedAt?: number;
   readonly price: Price;
   readonly attempt?: Attempt;
@@ -35,11 +35,11 @@ export interface Task {
   readonly deletedAt?: number;
 }
 
-/** The price frozen on the task when it was accepted. */
+/** The price of a task, fixed when it is accepted. */
 export interface Price {
   readonly currency: string;
   readonly microsPerSecond: number;
-  /** The upper bound held: what a video of the full duration asked for costs. */
+  /** The amount held, which is the maximum cost: that of a video of the full requested duration. */
   readonly holdMicros: number;
 }
 
@@ -53,35 +53,35 @@ export type AttemptOutcome =
   /** Finished upstream after the task had been failed as expired. */
   | 'late';
 
-/** One try at one upstream account. Poll, download and cancel use this account and nothing else. */
+/** A submission to an upstream account. Polls, downloads and cancellation use this account only. */
 export interface Attempt {
   /** 1 for the first. */
   readonly number: number;
-  /** The very credential the attempt was made with. */
+  /** The account that the attempt was made with. */
   readonly accountId: string;
-  /** Sent upstream where it is honoured, and the name to look for when a submission's outcome is unknown. */
+  /** Sent upstream if the provider supports idempotency keys. Also used to find the job if the outcome of the submission is unknown. */
   readonly idempotencyKey: string;
   readonly upstreamModel: string;
   readonly intendedAt: number;
-  /** The same by the upstream's own clock, where it was known: what its list is compared with. */
+  /** `intendedAt` by the upstream's clock, if known, to compare with the times in the upstream's list. */
   readonly intendedThereAt?: number;
   readonly upstreamId?: string;
   readonly submittedAt?: number;
   readonly endedAt?: number;
   readonly outcome?: AttemptOutcome;
-  /** The upstream's own words, bounded, for the operator alone. */
+  /** The upstream's own message, truncated, for the operator only. */
   readonly detail?: string;
-  /** Where the finished bytes are upstream, in the adapter's own terms (JSON). */
+  /** Where the upstream keeps the finished video. */
   readonly upstreamResult?: UpstreamResult;
 }
 
-/** What an adapter needs to fetch a finished video: opaque to the engine, stored with the attempt. */
+/** What an adapter needs to fetch a finished video. Opaque to the engine, and stored with the attempt. */
 export interface UpstreamResult {
-  /** Adapter's own reference: a URL, a file name, an operation. Never shown to a caller. */
+  /** A reference in the adapter's own format, such as a URL or a file name. Never shown to a caller. */
   readonly ref: string;
-  /** Milliseconds UTC after which the upstream no longer has it. */
+  /** Milliseconds UTC after which the upstream deletes it. */
   readonly expiresAt?: number;
-  /** Seconds of video, where the upstream says so. */
+  /** Duration in seconds, if the upstream reports it. */
   readonly duration?: number;
 }
 
@@ -105,7 +105,7 @@ export interface TaskResult {
 
 export const isTerminal = (phase: Phase): boolean => phase === 'succeeded' || phase === 'failed';
 
-/** The public word for a stored phase (DESIGN.md, "A task's life"). */
+/** The public status of a task. */
 export function statusOf(task: Pick<Task, 'phase' | 'startedAt'>): Status {
   switch (task.phase) {
     case 'accepted':

@@ -1,10 +1,10 @@
 /**
- * Text that every store holds and gives back as it was: U+FFFD in place of NUL, which PostgreSQL cannot hold, and of halves
- * of surrogate pairs, which are no Unicode.
+ * Text that every store can hold unchanged. U+FFFD replaces NUL, which PostgreSQL cannot store, and lone surrogates, which are
+ * not valid Unicode.
  */
 export const storable = (text: string): string => text.replaceAll('\0', '\ufffd').toWellFormed();
 
-/** The same, of at most `limit` UTF-16 units, without half a character at the end. */
+/** `storable` text of at most `limit` UTF-16 code units, which does not end in the middle of a character. */
 export function bounded(text: string, limit: number): string {
   if (text.length <= limit) return storable(text);
   const end = /[\ud800-\udbff]/.test(text.charAt(limit - 1)) ? limit - 1 : limit;

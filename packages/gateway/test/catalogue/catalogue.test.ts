@@ -181,7 +181,7 @@ describe('availability of a model', () => {
 
   it('of a retired model has the alternatives', () => {
     expect(unavailable('sora-2')).toMatch(
-      /sora-2 is retired since 2026-09-24: .* Use veo-3\.1-generate-001, wan3\.0-video or seedance-2\.0 instead, or ask the operator/,
+      /sora-2 was retired on 2026-09-24: .* Use veo-3\.1-generate-001, wan3\.0-video or seedance-2\.0 instead, or ask the operator/,
     );
   });
 });

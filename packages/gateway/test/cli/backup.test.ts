@@ -134,13 +134,13 @@ it('is of one moment, whatever is written in the meantime', async () => {
 it('repeated into the same folder, copies what is new and removes what was removed', async () => {
   const [dir, to] = [await tempFolder(), await tempFolder()];
   const { media } = await fillFolder(dir);
-  expect((await backUp(dir, to)).stdout).toContain(`${media.length} media files copied, 0 there already`);
+  expect((await backUp(dir, to)).stdout).toContain(`${media.length} media files copied, 0 already present`);
   const [removed, ...kept] = media;
   const store = await openSqliteStore({ dir, exclusive: true });
   await store.removeMedia([removed?.id ?? '']);
   const later = await accepted(store);
   await store.close();
-  expect((await backUp(dir, to)).stdout).toContain(`0 media files copied, ${kept.length} there already`);
+  expect((await backUp(dir, to)).stdout).toContain(`0 media files copied, ${kept.length} already present`);
 
   const files = createFileStorage({ root: join(to, 'media') });
   expect(await files.stat(removed?.storageKey ?? '')).toBeUndefined();

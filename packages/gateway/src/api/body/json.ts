@@ -8,36 +8,37 @@ import type { App } from '../context.ts';
 import { createJsonScanner, type JsonScanner, type ScannedJson, stringOf, tooLarge } from './scanner.ts';
 
 const MIB = 2 ** 20;
-/** No request of ours is near these: they bound what parsing costs. */
+/** Limits on the cost of parsing, far above any valid request. */
 export const PLAIN_BYTES = MIB;
 const DEPTH = 32;
 const VALUES = 10_000;
-/** Bodies above this take a place. Bytes. */
+/** Larger bodies need a slot. Bytes. */
 const LARGE_BYTES = MIB;
-/** Bytes of large bodies that are in memory at a time, in bodies of the largest size: over all projects, and of one. */
+/** Memory for large bodies, in bodies of the largest size: for all projects together, and for a single one. */
 const LARGE_TOTAL = 4;
 const LARGE_PER_PROJECT = 2;
-/** How long a large body waits for its place. Milliseconds. */
-const PLACE_MS = 30_000;
-/** How long a body may take before its rate counts, and the least rate then, bytes a millisecond: 128 kbit/s, less than any phone has. */
+/** How long a large body waits for a slot. Milliseconds. */
+const SLOT_MS = 30_000;
+/** The minimum rate is enforced after this time. Milliseconds. */
 const TRICKLE_MS = 15_000;
+/** Minimum rate of a body: 128 kbit/s, slower than any mobile network. */
 const LEAST_BYTES_PER_MS = 16;
-/** A client that sends nothing for so long has gone. Milliseconds. */
+/** A client that sends nothing for this long has gone. Milliseconds. */
 const IDLE_MS = 30_000;
 
 interface JsonBodyOptions {
-  /** The largest body of any route, bytes. */
+  /** The largest body that any route accepts, bytes. */
   readonly largestBody: number;
   readonly idleMs?: number | undefined;
 }
 
 /**
- * Parses JSON bodies strictly, with what to mend where one is refused: bytes that are not UTF-8, prototype tricks, names that are
- * given twice. What a body may cost is bounded while it comes in, and so is what the large ones of a project take at a time.
+ * Parses JSON bodies strictly: it refuses invalid UTF-8, prototype pollution and duplicate names, and says what to fix. The cost
+ * of a body is limited while it is received, and so is the memory for the large bodies of a project.
  */
 export function useStrictJson(app: App, { largestBody, idleMs = IDLE_MS }: JsonBodyOptions): void {
   const parse = createParser(app);
-  const places = createFairLimit({
+  const slots = createFairLimit({
     total: LARGE_TOTAL * largestBody,
     perTenant: LARGE_PER_PROJECT * largestBody,
   });
@@ -57,10 +58,10 @@ export function useStrictJson(app: App, { largestBody, idleMs = IDLE_MS }: JsonB
     }
     const limits = { bytes: limit, plainBytes: PLAIN_BYTES, depth: DEPTH, values: VALUES };
     const scanner = createJsonScanner(limits, Number.isNaN(announced) ? undefined : announced);
-    const place = () =>
-      takePlace(places, request, responses.get(request), Number.isNaN(announced) ? limit : announced);
-    if (announced > LARGE_BYTES) await place();
-    await readInto(scanner, payload, { idleMs, place: announced > LARGE_BYTES ? undefined : place });
+    const takeSlot = () =>
+      acquireSlot(slots, request, responses.get(request), Number.isNaN(announced) ? limit : announced);
+    if (announced > LARGE_BYTES) await takeSlot();
+    await readInto(scanner, payload, { idleMs, takeSlot: announced > LARGE_BYTES ? undefined : takeSlot });
 
     const nonce = randomUUID();
     const scanned = scanner.end((index) => `${nonce} ${index}`);
@@ -68,16 +69,16 @@ export function useStrictJson(app: App, { largestBody, idleMs = IDLE_MS }: JsonB
   });
 }
 
-/** Waits for room in memory for a large body, which it has until it is answered. */
-async function takePlace(
-  places: FairLimit,
+/** Waits for memory for a large body, which is released when the request is answered. */
+async function acquireSlot(
+  slots: FairLimit,
   request: FastifyRequest,
   response: ServerResponse | undefined,
   bytes: number,
 ): Promise<void> {
-  const late = AbortSignal.timeout(PLACE_MS);
+  const late = AbortSignal.timeout(SLOT_MS);
   try {
-    const release = await places.acquire(request.apiKey?.projectId ?? request.ip, bytes, late);
+    const release = await slots.acquire(request.apiKey?.projectId ?? request.ip, bytes, late);
     if (!response || response.closed) release();
     else response.once('close', release);
   } catch {
@@ -92,17 +93,17 @@ async function takePlace(
 
 interface Reading {
   readonly idleMs: number;
-  /** Waits for the place of a body whose length was not announced, once it turns out to be large. */
-  readonly place: (() => Promise<void>) | undefined;
+  /** Waits for a slot, once a body of unannounced length turns out to be large. */
+  readonly takeSlot: (() => Promise<void>) | undefined;
 }
 
 /**
- * Reads a body to its end. Where it is refused the rest is let through unread, so that the client, which is still sending, can read
- * the answer.
+ * Reads a body to its end. If the body is refused, the rest is received and discarded, so that a client that is still sending can
+ * read the answer.
  */
-function readInto(scanner: JsonScanner, payload: Readable, { idleMs, place }: Reading): Promise<void> {
+function readInto(scanner: JsonScanner, payload: Readable, { idleMs, takeSlot }: Reading): Promise<void> {
   return new Promise((resolve, reject) => {
-    let unplaced = place;
+    let pendingSlot = takeSlot;
     let since = performance.now();
     let idle = setTimeout(late, idleMs);
     function late() {
@@ -114,16 +115,16 @@ function readInto(scanner: JsonScanner, payload: Readable, { idleMs, place }: Re
     function end(error?: unknown) {
       clearTimeout(idle);
       payload.off('data', take).off('end', done).off('close', cut).off('error', cut);
-      // An error that comes after this is nobody's.
+      // Later errors are ignored; an unhandled one would end the process.
       payload.on('error', () => undefined).resume();
       if (error === undefined) resolve();
       else reject(error);
     }
-    async function waitForPlace(placed: () => Promise<void>) {
-      unplaced = undefined;
+    async function waitForSlot(granted: () => Promise<void>) {
+      pendingSlot = undefined;
       payload.pause();
       clearTimeout(idle);
-      await placed();
+      await granted();
       since = performance.now();
       idle = setTimeout(late, idleMs);
       payload.resume();
@@ -137,13 +138,13 @@ function readInto(scanner: JsonScanner, payload: Readable, { idleMs, place }: Re
         end(error);
         return;
       }
-      if (unplaced && scanner.length > LARGE_BYTES) waitForPlace(unplaced).catch(end);
+      if (pendingSlot && scanner.length > LARGE_BYTES) waitForSlot(pendingSlot).catch(end);
     }
     payload.on('data', take).once('end', done).once('close', cut).once('error', cut);
   });
 }
 
-/** A place in memory is not held by one who sends a byte now and then. Throws a 408. */
+/** Throws a 408 for a body that arrives too slowly, so that it does not occupy memory for long. */
 export function refuseTrickle(bytes: number, ms: number): void {
   if (ms < TRICKLE_MS || bytes >= ms * LEAST_BYTES_PER_MS) return;
   const message = 'The body comes too slowly; send it at 128 kbit/s at least, or give images as URLs.';
@@ -168,7 +169,7 @@ function createParser(app: App): Parse {
       );
     }
     if (text.trim() === '') {
-      // Many clients name a content type with every call, also where there is nothing to send.
+      // Many clients send a content type with every call, even without a body.
       if (request.routeOptions.schema?.body === undefined) return undefined;
       throw invalidRequest('The body is empty; send a JSON object.', undefined, 'invalid_json');
     }
@@ -181,7 +182,7 @@ function createParser(app: App): Parse {
   };
 }
 
-/** The parsed value with each marker replaced by the media that it stands for. */
+/** Replaces each marker in a parsed value by its media. */
 function withMedia(value: unknown, nonce: string, media: readonly Buffer[]): unknown {
   if (media.length === 0) return value;
   if (typeof value === 'string') {
@@ -190,7 +191,7 @@ function withMedia(value: unknown, nonce: string, media: readonly Buffer[]): unk
     if (!bytes) return value;
     const text = stringOf(bytes.toString('latin1'));
     if (text !== undefined) return text;
-    const message = 'The body is not valid JSON: an image in it has an escape that JSON does not know.';
+    const message = 'The body is not valid JSON: an image in it has an invalid escape sequence.';
     throw invalidRequest(message, undefined, 'invalid_json');
   }
   if (Array.isArray(value)) return value.map((item) => withMedia(item, nonce, media));
@@ -200,7 +201,7 @@ function withMedia(value: unknown, nonce: string, media: readonly Buffer[]): unk
   );
 }
 
-/** Where the text stops being JSON; only text that the strict parser refused comes here. */
+/** Describes why the strict parser refused the text. */
 function mistakeIn(text: string): string {
   try {
     JSON.parse(text);

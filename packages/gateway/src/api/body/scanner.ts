@@ -1,38 +1,38 @@
 import { isAscii } from 'node:buffer';
 import { invalidRequest, OnetakeError } from '../../tasks/errors.ts';
 
-/** What a JSON body may be, whatever it says. */
+/** Limits on a JSON body of any route. */
 export interface JsonLimits {
   /** Bytes of the whole body. */
   readonly bytes: number;
-  /** Bytes beside inline media: base64 text that is longer than `MEDIA_LENGTH`. */
+  /** Bytes of everything except inline media, which is base64 text longer than `MEDIA_LENGTH`. */
   readonly plainBytes: number;
-  /** Objects and arrays inside each other. */
+  /** Nesting depth of objects and arrays. */
   readonly depth: number;
-  /** Members and elements, over all levels. */
+  /** Number of members and elements on all levels together. */
   readonly values: number;
 }
 
 /** JSON text without its inline media, and that media. */
 export interface ScannedJson {
-  /** Each piece of media is a string that `marker` gives for its place in `media`. */
+  /** Each piece of media is replaced by the string that `marker` returns for its index in `media`. */
   readonly text: Buffer;
   readonly media: readonly Buffer[];
 }
 
-/** Reads a JSON body as it comes, and refuses what would be expensive to parse before it is all here. */
+/** Scans a JSON body as it arrives, and refuses one that would be expensive to parse before it is complete. */
 export interface JsonScanner {
-  /** Throws a 400 or 413 `OnetakeError` at the first byte that is too much. */
+  /** Throws a 400 or 413 `OnetakeError` as soon as a limit is exceeded. */
   write(chunk: Buffer): void;
-  /** So many bytes have come. */
+  /** Number of bytes received so far. */
   readonly length: number;
-  /** Whether the text is JSON is left to a parser. `marker` must not be what a caller can guess. */
+  /** Does not check the syntax; that is left to a parser. Callers must not be able to guess `marker`. */
   end(marker: (place: number) => string): ScannedJson;
 }
 
-/** Longer text that looks like base64 is an image: prompts and options are shorter. Bytes. */
+/** Text above this length that looks like base64 is an image; prompts and options are shorter. Bytes. */
 const MEDIA_LENGTH = 16_384;
-/** A data URL or bare base64, by its first bytes. */
+/** The first bytes of a data URL or of bare base64. */
 const MEDIA_START = /^(?:data:[\w.+/\\-]{0,80}[;,]|[A-Za-z0-9+/\\]{64})/;
 /** Initial buffer size for a body of unknown length. */
 const FIRST_BYTES = 65_536;
@@ -54,14 +54,14 @@ interface Span {
 }
 
 export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTES): JsonScanner {
-  // Memory that is not written to is not taken: a length that is only announced costs nothing.
+  // The operating system commits memory only when it is written to, so an announced length costs nothing by itself.
   let bytes = Buffer.allocUnsafeSlow(Math.min(Math.max(1, expectedBytes), limits.bytes));
   let length = 0;
   let position = 0;
   let plain = 0;
   const structure = createStructureCheck(limits);
   const media: Span[] = [];
-  /** Where the string begins that the position is inside of. */
+  /** Start of the string that `position` is in; undefined outside of strings. */
   let stringStart: number | undefined;
   let isMedia = false;
   let lastString: Span | undefined;
@@ -88,7 +88,7 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
     if (plain > limits.plainBytes) throw tooMuchText(limits.plainBytes);
   }
 
-  /** Up to the next string. */
+  /** Scans up to the next string. */
   function scanStructure(): void {
     const from = position;
     while (position < length) {
@@ -98,7 +98,7 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
         isMedia = false;
         break;
       }
-      // What is neither space nor part of a name, a number or a literal.
+      // Braces, brackets, commas and colons.
       if (byte === 0x7b || byte === 0x5b) structure.enter(byte === 0x7b);
       else if (byte === 0x7d || byte === 0x5d) structure.leave();
       else if (byte === 0x2c) structure.count();
@@ -107,7 +107,7 @@ export function createJsonScanner(limits: JsonLimits, expectedBytes = FIRST_BYTE
     spend(position - from);
   }
 
-  /** Up to the end of the string that begins at `start`. */
+  /** Scans up to the end of the string that begins at `start`, or to the end of what has arrived. */
   function scanString(start: number): void {
     const from = position;
     const end = endOfString(bytes.subarray(0, length), start, position);
@@ -209,7 +209,7 @@ function createStructureCheck({ depth, values }: Pick<JsonLimits, 'depth' | 'val
 const invalidJson = (message: string, param?: string): OnetakeError =>
   invalidRequest(message, param, 'invalid_json');
 
-/** What a JSON string says, from the text between its quotes; undefined where that is no JSON. */
+/** The value of a JSON string, from the text between its quotes; undefined if that is invalid. */
 export function stringOf(quoted: string): string | undefined {
   if (!quoted.includes('\\')) return quoted;
   try {
@@ -219,7 +219,7 @@ export function stringOf(quoted: string): string | undefined {
   }
 }
 
-/** 413: more than any body of the route may have. */
+/** A 413 for a body above the limit of its route. */
 export const tooLarge = (limit: number): OnetakeError =>
   new OnetakeError(
     'body_too_large',

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** Base64 of a byte stream, in pieces: whole groups of three bytes, so that the pieces join into one encoding. */
+/** Encodes a byte stream as base64. Each piece encodes whole groups of three bytes, so that the pieces can be concatenated. */
 export async function* base64Of(stream: Readable): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of stream) {
@@ -12,5 +12,5 @@ export async function* base64Of(stream: Readable): AsyncGenerator<string> {
   if (rest.length > 0) yield rest.toString('base64');
 }
 
-/** Characters of the base64 encoding of `bytes` bytes. */
+/** Length of the base64 encoding of `bytes` bytes. */
 export const base64Length = (bytes: number): number => Math.ceil(bytes / 3) * 4;

@@ -6,7 +6,7 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import { ErrorAnswer } from '../schemas.ts';
 import { checkConditions, chosenRange } from './conditions.ts';
 
-/** What requests for bytes may be answered with beside all of them, for the OpenAPI document. */
+/** Answers to conditional and range requests, for the OpenAPI document. */
 export const CONDITIONAL_ANSWERS = {
   206: z.file().describe('The range asked for'),
   304: z.null().describe('Not modified'),
@@ -15,14 +15,14 @@ export const CONDITIONAL_ANSWERS = {
 } as const;
 
 export interface ServeOptions {
-  /** Shown by browsers that save the file. */
+  /** The name that browsers suggest for saving. */
   readonly filename: string;
   readonly disposition: 'inline' | 'attachment';
 }
 
 /**
- * Answers with a media object's bytes: conditional requests, one byte range (RFC 9110, sections 13 and 14), HEAD.
- * Constant memory. Throws a 502 where the bytes are not those that were stored.
+ * Answers with the bytes of a media object, in constant memory. Supports conditional requests, a single byte range (RFC 9110,
+ * sections 13 and 14) and HEAD. Throws a 502 if the bytes are not those that were stored.
  */
 export async function serveBytes(
   request: FastifyRequest,
@@ -63,8 +63,8 @@ export async function serveBytes(
   return reply.send(await media.read(row, { start, end }));
 }
 
-/** Bytes never change under their address; an hour, because they are deleted one day. */
+/** The bytes behind a URL never change. Limited to an hour, because they are deleted eventually. */
 const CACHE_CONTROL = 'private, max-age=3600, immutable';
 
-/** 410: it was here, and is deleted. */
+/** A 410 for something that existed and was deleted. */
 export const gone = (message: string): OnetakeError => new OnetakeError('expired', 410, message);

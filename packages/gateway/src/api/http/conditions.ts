@@ -2,19 +2,19 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { parse as parseRange } from 'range-parser';
 import { OnetakeError } from '../../tasks/errors.ts';
 
-/** What tells one state of a representation from another: its entity tag as it is sent, and when it last changed. */
+/** The validators of a representation: its entity tag as sent, and the time of its last change. */
 export interface Validators {
   readonly etag: string;
   /** Milliseconds UTC. */
   readonly modifiedAt?: number;
 }
 
-/** What a safe request with preconditions is to be answered with. */
+/** How to answer a request whose preconditions hold. */
 export type Verdict = 'proceed' | 'not_modified';
 
 /**
- * Weighs a request's preconditions in the order of RFC 9110, section 13.2.2. Throws a 412 where the client would act upon a
- * state that is no longer so. Dates that cannot be read are ignored, as the RFC says.
+ * Evaluates the preconditions of a request in the order of RFC 9110, section 13.2.2. Throws a 412 if one fails. Invalid dates are
+ * ignored, as the RFC requires.
  */
 export function checkConditions(headers: IncomingHttpHeaders, method: string, current: Validators): Verdict {
   const { 'if-match': match, 'if-unmodified-since': unmodifiedSince } = headers;
@@ -34,16 +34,16 @@ export function checkConditions(headers: IncomingHttpHeaders, method: string, cu
   return Math.floor(current.modifiedAt / 1000) <= since ? 'not_modified' : 'proceed';
 }
 
-/** First and last byte, both included. */
+/** The first and the last byte, both inclusive. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The range to answer a request with, once its other preconditions hold; undefined for everything. Of several ranges those
- * that lie outside are dropped (RFC 9110, section 14.1.1), and those that touch are joined; where more than one is left
- * everything is sent, which section 14.2 leaves to the server.
+ * The range to send if the other preconditions hold; undefined to send everything. Of several ranges, those outside the bytes are
+ * dropped (RFC 9110, section 14.1.1) and adjacent ones are joined. If more than one is left, everything is sent, as section 14.2
+ * permits.
  */
 export function chosenRange(
   headers: IncomingHttpHeaders,
@@ -53,9 +53,9 @@ export function chosenRange(
 ): ByteRange | 'unsatisfiable' | undefined {
   const { range } = headers;
   const ifRange = headers['if-range']?.toString();
-  // Section 14.2: only GET knows ranges.
+  // Section 14.2: ranges are defined for GET only.
   if (range === undefined || method !== 'GET') return undefined;
-  // Section 13.1.5: the client's part is of another state, so that it must have all of this one.
+  // Section 13.1.5: the client has a part of another version, so it needs all of this one.
   if (ifRange !== undefined && !isCurrentPart(ifRange, current)) return undefined;
   const { code, type, ranges } = parseRange(bytes, range);
   if (type !== 'bytes' || (code & MALFORMED) !== 0) return undefined;
@@ -64,7 +64,7 @@ export function chosenRange(
   return others.length === 0 ? first : undefined;
 }
 
-/** range-parser's bit for a range that cannot be read. */
+/** The bit that range-parser sets for a malformed range. */
 const MALFORMED = 1;
 
 function joined(ranges: readonly ByteRange[]): readonly ByteRange[] {
@@ -77,7 +77,7 @@ function joined(ranges: readonly ByteRange[]): readonly ByteRange[] {
   return result;
 }
 
-/** Strong comparison for tags; a date must be the very one that was sent, since what it names never changes within a second. */
+/** Strong comparison. A date must be exactly `Last-Modified`; it is a strong validator, because the bytes never change within a second. */
 function isCurrentPart(ifRange: string, { etag, modifiedAt }: Validators): boolean {
   if (/^(?:W\/)?"/.test(ifRange)) return isSameStrongly(ifRange.trim(), etag);
   return modifiedAt !== undefined && secondsOf(ifRange) === Math.floor(modifiedAt / 1000);
@@ -89,7 +89,7 @@ type Comparison = (a: string, b: string) => boolean;
 const isSameStrongly: Comparison = (a, b) => a === b && !a.startsWith('W/');
 const isSameWeakly: Comparison = (a, b) => a.replace(/^W\//, '') === b.replace(/^W\//, '');
 
-/** Whether a list of entity tags, or `*` for any, names this one. Tags may hold commas. */
+/** Whether a list of entity tags contains this one, or is `*`. Tags may contain commas. */
 function matches(header: string, etag: string, isSame: Comparison): boolean {
   if (header.trim() === '*') return true;
   return (header.match(/(?:W\/)?"[^"]*"/g) ?? []).some((tag) => isSame(tag, etag));
@@ -100,15 +100,15 @@ function isAfter(modifiedAt: number | undefined, date: string | undefined): bool
   return seconds !== undefined && modifiedAt !== undefined && Math.floor(modifiedAt / 1000) > seconds;
 }
 
-/** The three formats of section 5.6.7, each of which names its weekday; `Date.parse` alone takes `1` and `2020` for dates. */
+/** The three formats of section 5.6.7, which all begin with the weekday. `Date.parse` alone would accept `1` and `2020` as dates. */
 const HTTP_DATE =
   /^(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? (?:\d\d[ -]\w{3}[ -]\d{2,4} [\d:]{8} GMT|\w{3} [ \d]\d [\d:]{8} \d{4})$/;
 
-/** Unix seconds of an HTTP date; undefined for what is none. */
+/** Unix seconds of an HTTP date; undefined if it is not one. */
 function secondsOf(date: string | undefined): number | undefined {
   const text = date?.trim() ?? '';
   if (!HTTP_DATE.test(text)) return undefined;
-  // The format of asctime names no zone: it is always GMT.
+  // The asctime format has no zone; it is always GMT.
   const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
   return Number.isNaN(ms) ? undefined : ms / 1000;
 }

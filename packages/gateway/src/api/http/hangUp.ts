@@ -1,10 +1,10 @@
 import type { FastifyReply } from 'fastify';
 
-/** Aborted when the client goes away before its answer is sent: work that only it waits for need not be finished. */
+/** A signal that is aborted when the client disconnects before its answer is sent, to stop work that only this client waits for. */
 export function hangUpSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
   const close = () => {
-    if (!raw.writableFinished) gone.abort(new Error('the client has hung up'));
+    if (!raw.writableFinished) gone.abort(new Error('the client has disconnected'));
   };
   if (raw.destroyed) close();
   else raw.once('close', close);

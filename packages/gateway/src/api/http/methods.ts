@@ -7,9 +7,9 @@ import type { App } from '../context.ts';
 const ROUTED = METHODS.filter((method) => method !== 'CONNECT');
 
 /**
- * Lets every path answer every method. Call it before the first route is registered, and what it returns after the last:
- * then OPTIONS is a 204 and any method that a path does not have is a 405, both with `Allow` (RFC 9110, sections 9.3.7
- * and 15.5.6). No route can be forgotten, since the paths are collected as they are registered.
+ * Makes every path answer OPTIONS with a 204 and methods that it does not support with a 405, both with `Allow` (RFC 9110,
+ * sections 9.3.7 and 15.5.6). Call this before the first route is registered and the returned function after the last: routes
+ * are collected as they are registered, so none can be forgotten.
  */
 export function answerOtherMethods(app: App): () => void {
   const methodsOf = new Map<string, Set<string>>();
@@ -32,7 +32,7 @@ export function answerOtherMethods(app: App): () => void {
         method: ROUTED.filter((method) => method !== 'OPTIONS' && !methods.has(method)),
         url,
         schema: { hide: true },
-        // Before a body is read: nothing in it could make the method right.
+        // Before the body is read, because nothing in it could make the method valid.
         onRequest: (request, reply, done) => done(notAllowed(request, reply, allow)),
         handler: (request, reply) => Promise.reject(notAllowed(request, reply, allow)),
       });
@@ -42,6 +42,6 @@ export function answerOtherMethods(app: App): () => void {
 
 function notAllowed(request: FastifyRequest, reply: FastifyReply, allow: string): OnetakeError {
   reply.header('allow', allow);
-  const message = `${request.routeOptions.url} does not take ${request.method}; use one of ${allow}.`;
+  const message = `${request.routeOptions.url} does not support ${request.method}; use one of ${allow}.`;
   return new OnetakeError('method_not_allowed', 405, message);
 }

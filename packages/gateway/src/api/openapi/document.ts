@@ -9,14 +9,14 @@ const DESCRIPTION = `Every AI-video model behind one asynchronous task API: **su
 Send your API key with every call: \`Authorization: Bearer sk-…\`.
 
 1. \`POST /v1/video/generations\` answers with a \`task_id\`.
-2. \`GET /v1/video/generations/{task_id}\` tells its \`status\`: \`queued\`, \`in_progress\`, \`succeeded\` or \`failed\`. With \`?wait=30\` the answer is held until the status changes.
+2. \`GET /v1/video/generations/{task_id}\` shows its \`status\`: \`queued\`, \`in_progress\`, \`succeeded\` or \`failed\`. With \`?wait=30\` the answer is held until the status changes.
 3. The video is at \`url\`, or at \`GET /v1/video/generations/{task_id}/content\`.
 
-Every \`GET\` also answers \`HEAD\`, every path \`OPTIONS\` with \`Allow\`; any other method is a 405. Slashes that are doubled or at the end of a path do not matter.
+Every \`GET\` also answers \`HEAD\`, every path \`OPTIONS\` with \`Allow\`; any other method is a 405. Duplicate and trailing slashes in a path are ignored.
 
-Every error, also of a request that is no valid HTTP, is the same object with the HTTP status, a \`reason\`, one sentence that says what to do and a \`request_id\`.`;
+Every error, even for a request that is not valid HTTP, is the same object: the HTTP status, a \`reason\`, one sentence that says what to do and a \`request_id\`.`;
 
-/** `/openapi.json` and the reference page at `/docs`, both made from the routes' own schemas. */
+/** Serves `/openapi.json` and the reference page at `/docs`, both generated from the schemas of the routes. */
 export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -27,7 +27,7 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
         description: DESCRIPTION,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      // Relative: wherever the document was read from.
+      // `/` is relative to wherever the document was loaded from.
       servers: [{ url: publicUrl ?? '/' }],
       tags: [
         { name: 'Video', description: 'Submit, query, download' },
@@ -47,12 +47,12 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   await app.register(reference, {
     routePrefix: '/docs',
-    // Its default fonts would come from a host of its own: the page must not need the internet.
+    // The page must work without internet access, and its default fonts come from another host.
     configuration: {
       url: '/openapi.json',
       title: 'Onetake API',
       withDefaultFonts: false,
-      // Services of the page's maker, which would be sent this gateway's address and what is typed.
+      // Services of the page's vendor, which would receive this gateway's address and the user's input.
       showDeveloperTools: 'never',
       agent: { disabled: true },
       mcp: { disabled: true },
@@ -64,7 +64,7 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
 
 const describe: SwaggerTransformObject = (document) => {
   const described = jsonSchemaTransformObject(document);
-  // HEAD is GET without the body, as HTTP says; described again, it would only repeat the operation's id.
+  // HEAD is GET without the body. Describing it as well would only duplicate the operation id.
   for (const path of Object.values(described.paths ?? {})) delete path?.head;
   if ('paths' in described) describeAnswers(described.paths as Paths);
   return described;

@@ -1,4 +1,4 @@
-/** One call in the three languages that the reference page shows. */
+/** A code sample of the reference page. */
 interface Sample {
   readonly lang: 'Shell' | 'Python' | 'JavaScript';
   readonly label: string;

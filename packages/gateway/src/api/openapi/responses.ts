@@ -20,13 +20,15 @@ interface Operation {
   responses?: Record<string, Answer>;
 }
 
-/** As much of an OpenAPI document's paths as is looked at here. */
+/** The members of an OpenAPI document's paths that are used here. */
 export type Paths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 
 const header = (description: string): Header => ({ description, schema: { type: 'string' } });
 
-const REQUEST_ID: Headers = { 'X-Request-Id': header('Tell it to the operator with a complaint') };
-const RETRY: Headers = { 'Retry-After': header('Seconds until it is worth trying again') };
+const REQUEST_ID: Headers = {
+  'X-Request-Id': header('Include it when you report a problem to the operator'),
+};
+const RETRY: Headers = { 'Retry-After': header('Seconds until a retry makes sense') };
 const VALIDATORS: Headers = {
   ETag: header('For `If-None-Match`, `If-Match` and `If-Range`'),
   'Last-Modified': header('For `If-Modified-Since` and `If-Unmodified-Since`'),
@@ -49,7 +51,7 @@ const EVENT = {
   required: ['event', 'id', 'data'],
 };
 
-/** Answers whose body is not JSON: by operation and status, the types that it may have. */
+/** Media types of answers that are not JSON, by operation and status. */
 const BODIES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   watchVideoTask: { 200: [EVENTS] },
   getVideoContent: { 200: ['video/mp4', 'image/jpeg'], 206: ['video/mp4', 'image/jpeg'] },
@@ -60,52 +62,52 @@ const BODIES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   downloadVideo: { 200: ['video/mp4', 'image/jpeg'], 206: ['video/mp4', 'image/jpeg'] },
 };
 
-/** Headers beside the common ones: by operation and status. */
+/** Headers besides the common ones, by operation and status. */
 const HEADERS: Readonly<Record<string, Readonly<Record<string, Headers>>>> = {
   getVideoContent: bytesHeaders(),
   getMedia: bytesHeaders(),
   downloadVideo: bytesHeaders(),
   getVideoTask: {
     200: { ...RETRY, ETag: header('For `If-None-Match`') },
-    304: { ETag: header('As it was') },
+    304: { ETag: header('Unchanged') },
   },
   submitVideo: {
-    200: { 'Idempotent-Replayed': header('`true` where the task was accepted by an earlier try') },
+    200: { 'Idempotent-Replayed': header('`true` if an earlier request with the same key created the task') },
   },
 };
 
 function bytesHeaders(): Readonly<Record<string, Headers>> {
-  const range = { 'Content-Range': header('First and last byte, and how many there are') };
+  const range = { 'Content-Range': header('First and last byte, and the total number') };
   return {
     200: VALIDATORS,
     206: { ...VALIDATORS, ...range },
     304: VALIDATORS,
-    416: { 'Content-Range': header('How many bytes there are') },
+    416: { 'Content-Range': header('The total number of bytes') },
   };
 }
 
-/** What any operation may answer beside what its route says, by what kind of operation it is. */
+/** Errors that an operation may answer with although its route does not list them, by kind of operation. */
 function commonErrors({ requestBody, security }: Operation, method: string): Record<string, string> {
-  // No list of its own: the document's, which asks for a key.
+  // An operation without its own list inherits that of the document, which requires a key.
   const isSecured = security?.length !== 0;
   return {
     400: 'The request is wrong; `param` names the field',
     ...(isSecured && method !== 'get' ? { 403: 'The key lacks the scope' } : {}),
     ...(requestBody
       ? {
-          408: 'The body stopped coming',
+          408: 'The body stopped arriving',
           413: 'The body is too large',
-          415: 'The body is not JSON, or compressed; `Accept-Encoding` says what is taken',
+          415: 'The body is not JSON, or is compressed; `Accept-Encoding` says what is accepted',
           429: 'Too many large bodies at once',
         }
       : {}),
     431: 'The address and the headers have more than 16 KiB together',
-    500: 'A mistake of ours; tell the operator the request id',
-    503: 'The gateway is stopping, or its database or storage is away',
+    500: 'A bug in the gateway; report the request id to the operator',
+    503: 'The gateway is stopping, or its database or storage is unavailable',
   };
 }
 
-/** Makes the paths of an OpenAPI document say what is sent: types and headers of answers, and the errors that no route lists. */
+/** Completes the paths of an OpenAPI document: media types and headers of answers, and the errors that no route lists. */
 export function describeAnswers(paths: Paths): void {
   for (const path of Object.values(paths)) {
     for (const [method, operation] of Object.entries(path)) describeOperation(operation, method);
@@ -121,7 +123,7 @@ function describeOperation(operation: Operation, method: string): void {
   for (const [status, response] of Object.entries(responses)) {
     const types = BODIES[id]?.[status] ?? [];
     const json = response.content?.['application/json'];
-    // What the framework calls JSON `null` is no body at all; bytes are text of their own type.
+    // A JSON `null` stands for an answer without a body, and a JSON string for bytes of another media type.
     const keepsJson =
       json && !isSchema(json.schema, 'null') && !(types.length > 0 && isSchema(json.schema, 'string'));
     const content = {

@@ -3,16 +3,16 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, App } from '../context.ts';
 import { ErrorAnswer } from '../schemas.ts';
 
-/** A provider's notice names one task; its largest are the task's whole state. Bytes. */
+/** A callback is about a single task; the largest contain its complete state. Bytes. */
 const BODY_LIMIT = 1_048_576;
 
 /**
- * `POST /callbacks/{account}`: providers say here that a task may have changed. A notice is a hint and nothing more: once
- * it is known to be genuine, the gateway asks the provider itself.
+ * `POST /callbacks/{account}`: providers notify the gateway here that a task may have changed. A callback is only a hint: if its
+ * signature is valid, the gateway polls the provider.
  */
 export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void {
   app.register(async (scope) => {
-    // Signatures are over the bytes as they came.
+    // Signatures cover the raw bytes.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
@@ -22,22 +22,22 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
         bodyLimit: BODY_LIMIT,
         schema: {
           operationId: 'receiveCallback',
-          summary: 'Notices of providers',
+          summary: 'Callbacks of providers',
           description: 'For providers that call back when a task changes; see docs/providers.md.',
           tags: ['Operations'],
           security: [],
           params: z.object({ account: z.string() }),
           response: {
-            204: z.null().describe('Taken'),
-            401: ErrorAnswer.describe('Not from the provider'),
-            404: ErrorAnswer.describe('No such account, or one whose provider does not call back'),
+            204: z.null().describe('Accepted'),
+            401: ErrorAnswer.describe('The signature is wrong'),
+            404: ErrorAnswer.describe('No such account, or its provider does not call back'),
           },
         },
       },
       async (request, reply) => {
         const account = accounts.find(({ id }) => id === request.params.account);
         if (!account?.provider.verifyCallback) {
-          throw new OnetakeError('not_found', 404, 'No account of this name takes callbacks.');
+          throw new OnetakeError('not_found', 404, 'No account of this name accepts callbacks.');
         }
         const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
         const query = z.record(z.string(), z.unknown()).catch({}).parse(request.query);
@@ -45,7 +45,8 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
         try {
           upstreamIds = await account.provider.verifyCallback({ headers: request.headers, rawBody, query });
         } catch (cause) {
-          const message = 'The callback is not genuine; check the secret that its provider signs with.';
+          const message =
+            'The signature of the callback is wrong; check the secret that its provider signs with.';
           throw new OnetakeError('unauthorized', 401, message, {}, cause);
         }
         for (const upstreamId of upstreamIds) engine.hint(account.id, upstreamId);

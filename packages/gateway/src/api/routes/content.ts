@@ -22,7 +22,7 @@ type Variant = z.output<typeof Variant>;
 const BYTES_ERRORS = {
   ...ERRORS,
   409: ErrorAnswer.describe('Not finished yet, with its `status`; or failed, with the error of the task'),
-  410: ErrorAnswer.describe('The video was kept until its `expires_at` and is deleted'),
+  410: ErrorAnswer.describe('The video was deleted at its `expires_at`'),
   502: ErrorAnswer.describe('The stored bytes are damaged (`media_damaged`) or missing (`media_missing`)'),
 };
 const VIDEO_ANSWERS = {
@@ -31,7 +31,7 @@ const VIDEO_ANSWERS = {
   ...BYTES_ERRORS,
 };
 
-/** `GET …/{task_id}/content` and `GET …/download?id=`: the bytes, or JSON with base64 as the reference service answers. */
+/** `GET …/{task_id}/content` and `GET …/download?id=`: the bytes, or JSON with base64 like the reference service. */
 export function contentRoutes(app: App, context: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
@@ -58,8 +58,7 @@ export function contentRoutes(app: App, context: ApiContext): void {
     schema: {
       operationId: 'downloadVideo',
       summary: 'Download as JSON with base64, or as bytes',
-      description:
-        'JSON unless the request prefers `video/mp4` in its `Accept` header. Streamed: constant memory however large the video.',
+      description: 'JSON, unless the `Accept` header prefers `video/mp4`. The answer is streamed.',
       tags: ['Video'],
       querystring: z.object({ id: z.string().describe('The task id'), variant: Variant }),
       response: { 200: DownloadAnswer, ...CONDITIONAL_ANSWERS, ...BYTES_ERRORS },

@@ -5,10 +5,10 @@ import { isTerminal, type Task } from '../../tasks/task.ts';
 import { type ApiContext, type App, ownTask } from '../context.ts';
 import { TASK_ERRORS } from '../schemas.ts';
 
-/** A comment line this often keeps proxies from closing an idle stream. Milliseconds. */
+/** How often a comment line is sent, so that proxies do not close an idle stream. Milliseconds. */
 const HEARTBEAT_MS = 15_000;
 
-/** `GET …/{task_id}/events`: server-sent events, one for each change, until the task is finished. */
+/** `GET …/{task_id}/events`: a server-sent event for each change until the task is finished. */
 export function eventRoute(app: App, context: ApiContext): void {
   const { engine, feed, snapshots, draining } = context;
 
@@ -19,7 +19,7 @@ export function eventRoute(app: App, context: ApiContext): void {
       operationId: 'watchVideoTask',
       summary: 'Watch a video task',
       description:
-        'Server-sent events named `task`, each with the answer of a query as its data. The stream ends when the task does.',
+        'Server-sent events named `task`; their data is the answer of a query. The stream ends when the task is finished.',
       tags: ['Video'],
       params: z.object({ task_id: z.string() }),
       response: { 200: z.string().describe('`text/event-stream`'), ...TASK_ERRORS },
@@ -27,16 +27,16 @@ export function eventRoute(app: App, context: ApiContext): void {
     handler: async (request, reply) => {
       const task = await ownTask(context, request, request.params.task_id);
       reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-      // The framework would make the stream, and only not send it.
+      // For HEAD, Fastify would still create the stream and only not send it.
       if (request.method === 'HEAD') return sendStream(reply, undefined);
       const stream = eventsOf(task);
-      // From here on the stream is released by whatever ends it.
+      // The client may have disconnected while the task was read. Later disconnects destroy the stream by themselves.
       if (request.raw.socket.destroyed) stream.destroy();
       return sendStream(reply, stream);
     },
   });
 
-  /** The events of a task, beginning with its present state; holds listeners until the stream is closed. */
+  /** Streams the events of a task, beginning with its current state. The listeners are removed when the stream is closed. */
   function eventsOf(task: Task): PassThrough {
     const stream = new PassThrough();
     const heartbeat = setInterval(() => stream.write(':\n\n'), HEARTBEAT_MS);
@@ -52,10 +52,10 @@ export function eventRoute(app: App, context: ApiContext): void {
     };
 
     let newest = 0;
-    // One after the other: an answer that waits for its links must not be overtaken by a later one.
+    // Sent one after the other: signing links is asynchronous, and a later answer must not overtake an earlier one.
     let sent = Promise.resolve();
     function send(current: Task): void {
-      // A read that began before a change may end after it was sent.
+      // A read that began before a change may end after the change was sent.
       if (current.version < newest) return;
       newest = current.version;
       sent = sent
@@ -68,11 +68,11 @@ export function eventRoute(app: App, context: ApiContext): void {
         })
         .catch(fail);
     }
-    // Read again: a change between the first read and the listening was told to nobody.
+    // Read again, because a change between the first read and the subscription was missed.
     engine.read(task.id).then((current) => send(current ?? task), fail);
     return stream;
   }
 }
 
-/** The schema describes the text of the stream; the reply is the stream itself, or nothing. */
+/** Untyped send: the schema declares the text of the stream, but the payload is the stream itself, or nothing for HEAD. */
 const sendStream = (reply: FastifyReply, stream: PassThrough | undefined): FastifyReply => reply.send(stream);

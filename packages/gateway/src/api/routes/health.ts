@@ -5,7 +5,7 @@ import { errorAnswer } from '../errors.ts';
 import type { ReadinessReport } from '../readiness.ts';
 import { NotReadyAnswer, ReadyAnswer } from '../schemas.ts';
 
-/** `/healthz`, `/readyz`, `/metrics`: for load balancers and operators; no key. */
+/** `/healthz`, `/readyz` and `/metrics`, for load balancers and operators. They need no key. */
 export function healthRoutes(app: App, context: ApiContext): void {
   const { engine, readiness, draining, metrics } = context;
 
@@ -15,7 +15,8 @@ export function healthRoutes(app: App, context: ApiContext): void {
       schema: {
         operationId: 'healthz',
         summary: 'The process is alive',
-        description: 'Looks at nothing else: a gateway whose database is away must not be restarted for it.',
+        description:
+          'Checks nothing else: a gateway whose database is unavailable should not be restarted for that.',
         tags: ['Operations'],
         security: [],
         response: { 200: z.object({ status: z.literal('ok') }) },
@@ -31,7 +32,7 @@ export function healthRoutes(app: App, context: ApiContext): void {
         operationId: 'readyz',
         summary: 'The gateway can accept tasks',
         description:
-          'Writes to the store and to media storage, and asks whether what other nodes change is told here. An answer takes 3 seconds at most.',
+          'Writes to the store and to media storage, and checks that this node is notified of changes by other nodes. Answers within 3 seconds.',
         tags: ['Operations'],
         security: [],
         response: {
@@ -45,7 +46,7 @@ export function healthRoutes(app: App, context: ApiContext): void {
       reply.header('cache-control', 'no-store');
       const unfinished_tasks = engine.unfinished;
       const warnings = report && Object.keys(report.warnings).length > 0 ? { warnings: report.warnings } : {};
-      // Asked again: a stop may have begun while the parts were looked at.
+      // Checked again, because a stop may have begun during the checks.
       if (!draining.begun && report?.ready) {
         return { status: 'ready' as const, parts: report.parts, ...warnings, unfinished_tasks };
       }

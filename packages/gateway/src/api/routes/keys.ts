@@ -35,15 +35,15 @@ const RevokeQuery = z.object({
 
 const ADMIN_ERRORS = { ...ERRORS, 403: ErrorAnswer.describe('The key lacks the admin scope') };
 
-/** `/v1/admin/keys`: makes, lists and revokes API keys. Needs a key with admin scope. */
+/** `/v1/admin/keys`: creates, lists and revokes API keys. Needs a key with admin scope. */
 export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void {
   app.post(
     '/v1/admin/keys',
     {
       schema: {
         operationId: 'createKey',
-        summary: 'Make an API key',
-        description: 'The key is in this answer and nowhere else: only its SHA-256 is stored.',
+        summary: 'Create an API key',
+        description: 'The key is shown in this answer only; the gateway stores its SHA-256.',
         tags: ['Admin'],
         body: CreateBody,
         response: { 201: KeyView.extend({ key: z.string() }), ...ADMIN_ERRORS },
@@ -98,7 +98,7 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
         response: {
           200: KeyView,
           ...ADMIN_ERRORS,
-          409: ErrorAnswer.describe('It is the last key with admin scope that works'),
+          409: ErrorAnswer.describe('It is the last valid key with admin scope'),
         },
       },
     },

@@ -4,7 +4,7 @@ import type { ApiContext, App } from '../context.ts';
 import { CONDITIONAL_ANSWERS, gone, serveBytes } from '../http/bytes.ts';
 import { ErrorAnswer } from '../schemas.ts';
 
-/** `GET /media/{file}`: signed, expiring links, which need no key: for players, browsers and sharing. */
+/** `GET /media/{file}`: signed links that expire. They need no key, so that players and browsers can use them. */
 export function linkRoutes(app: App, { links, store, media, clock }: ApiContext): void {
   app.route({
     method: ['GET', 'HEAD'],
@@ -42,7 +42,7 @@ export function linkRoutes(app: App, { links, store, media, clock }: ApiContext)
       if (!row || row.state === 'pending' || (row.expiresAt !== undefined && row.expiresAt <= clock.now())) {
         throw gone('The video is no longer stored here.');
       }
-      // A video on another site's page, or fetched by its script: the signature is the permission.
+      // Pages and scripts of any site may use the video; the signature is the authorisation.
       reply.headers({ 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' });
       const filename = `${row.taskId ?? row.id}.${extension}`;
       return serveBytes(request, reply, media, row, { filename, disposition: 'inline' });

@@ -4,7 +4,7 @@ import { OnetakeError } from '../../tasks/errors.ts';
 import type { ApiContext, App } from '../context.ts';
 import { ERRORS } from '../schemas.ts';
 
-/** `GET /v1/models`, `GET /v1/models/{id}`: what each model accepts, costs, and whether it can be used here now. */
+/** `GET /v1/models`, `GET /v1/models/{id}`: what each model accepts and costs, and whether it can be used here. */
 export function modelRoutes(app: App, { catalogue }: ApiContext): void {
   app.get(
     '/v1/models',

@@ -11,7 +11,7 @@ import { ErrorAnswer, TASK_ERRORS, TaskAnswer } from '../schemas.ts';
 import { sendSerialised } from '../views/serialised.ts';
 import type { Snapshot } from '../views/snapshots.ts';
 
-/** The longest a query is held open, in seconds: below the idle time-outs of common proxies. */
+/** How long a query can be held at most, seconds. Not above the idle timeouts of common proxies. */
 const MAX_WAIT_SECONDS = 60;
 
 const Wait = z.coerce
@@ -19,9 +19,11 @@ const Wait = z.coerce
   .min(0)
   .max(MAX_WAIT_SECONDS)
   .optional()
-  .describe('Seconds to hold the answer until the status changes (also: `Prefer: wait=30`)');
+  .describe(
+    'How many seconds to hold the answer until the status changes. Also as a header: `Prefer: wait=30`',
+  );
 
-/** `GET /v1/video/generations/{task_id}`: the hot path. Nothing on it waits for a write. */
+/** `GET /v1/video/generations/{task_id}`: the hot path. It never waits for a write. */
 export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext): void {
   app.get(
     '/v1/video/generations/:task_id',
@@ -30,8 +32,7 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
         operationId: 'getVideoTask',
         ...QUERY_SAMPLES,
         summary: 'Query a video task',
-        description:
-          'Never asks the upstream, never costs, never cancels: poll as often as you like, or use `wait`.',
+        description: 'Never calls the upstream and costs nothing. Poll as often as you like, or use `wait`.',
         tags: ['Video'],
         params: z.object({ task_id: z.string() }),
         querystring: z.object({ wait: Wait }),
@@ -39,7 +40,7 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
           200: TaskAnswer,
           304: z.null().describe('Nothing changed since the `ETag` in `If-None-Match`'),
           ...TASK_ERRORS,
-          412: ErrorAnswer.describe('It is no longer as `If-Match` says'),
+          412: ErrorAnswer.describe('The task no longer matches `If-Match`'),
         },
       },
     },
@@ -62,7 +63,7 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
     return snapshot;
   }
 
-  /** Resolves when the status is another, the time is over, the client has gone, or the gateway stops. */
+  /** Resolves when the status changes, the time is over, the client disconnects, or the gateway stops. */
   function statusChange(id: string, seen: Snapshot, seconds: number, request: FastifyRequest): Promise<void> {
     return new Promise((resolve) => {
       const before = statusOf(seen.task);
@@ -79,7 +80,7 @@ export function queryRoute(app: App, { snapshots, feed, draining }: ApiContext):
       });
       const stopDrain = draining.onRelease(done);
       request.raw.once('close', done);
-      // Gone while the task was read: it will not close again.
+      // If the client disconnected while the task was read, there will be no `close` event.
       if (request.raw.socket.destroyed) done();
     });
   }
@@ -94,11 +95,11 @@ function answer(request: FastifyRequest, reply: FastifyReply, snapshot: Snapshot
   return sendSerialised(reply, snapshot.body);
 }
 
-/** Whether the client names an answer that it has (`If-None-Match`), and it is another one. */
+/** Whether the client already has an answer (`If-None-Match`) and this one is different. */
 const isNews = ({ headers, method }: FastifyRequest, snapshot: Snapshot): boolean =>
   headers['if-none-match'] !== undefined && checkConditions(headers, method, snapshot) === 'proceed';
 
-/** RFC 7240: `Prefer: wait=30`. A preference that cannot be read is no error. */
+/** `Prefer: wait=30` (RFC 7240). An invalid preference is ignored. */
 function preferredWait(prefer: string | string[] | undefined): number {
   if (prefer === undefined) return 0;
   const seconds = /(?:^|[,;\s])wait=(\d+)/.exec([prefer].flat().join(','))?.[1];

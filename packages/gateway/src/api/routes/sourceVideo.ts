@@ -9,12 +9,12 @@ import { isTaskId } from '../../tasks/ids.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
 import { type ApiContext, keyOf } from '../context.ts';
 
-/** A video as `video_url` names it. */
+/** The video that `video_url` refers to. */
 type Named = { readonly taskId: string } | { readonly mediaId: string };
 
 /**
- * Finds the earlier task that `video_url` names, where the model starts from videos of the gateway's own alone. Throws a 400
- * that says what is wrong with it; a task of another project looks like none.
+ * Finds the task that `video_url` refers to, if the model only starts from videos made by this gateway. Throws a 400 that says
+ * what is wrong. A task of another project is treated as if it did not exist.
  */
 export async function withSource(
   context: ApiContext,
@@ -47,7 +47,7 @@ function finished(task: Task) {
   return { request: task.request, duration: task.result.duration };
 }
 
-/** How the account that made the video knows it. */
+/** The upstream identity of the video, for the account that made it. */
 function upstreamOf({ id, request, attempt }: Task, { model }: CheckedRequest, { accounts }: ApiContext) {
   const account = accounts.find((candidate) => candidate.id === attempt?.accountId);
   if (account && account.providerId !== model.provider) {
@@ -62,7 +62,7 @@ function upstreamOf({ id, request, attempt }: Task, { model }: CheckedRequest, {
   return { source: { taskId: id, accountId: account.id, upstreamId, ref: upstreamResult.ref } };
 }
 
-/** Reads our own links, whole or as paths, and bare ids; undefined for what leads elsewhere. */
+/** Parses a task id or a link of this gateway, absolute or as a path; undefined for any other URL. */
 function nameOf(text: string, hosts: ReadonlySet<string>): Named | undefined {
   if (isTaskId(text)) return { taskId: text };
   const [own = ''] = hosts;
@@ -75,7 +75,7 @@ function nameOf(text: string, hosts: ReadonlySet<string>): Named | undefined {
   return isTaskId(taskId) ? { taskId } : undefined;
 }
 
-/** Whose links are ours: under the names that answers give, and under the one that the caller reaches us by. */
+/** The hosts of this gateway's links: those used in answers, and the one that the caller sent the request to. */
 function ownHosts({ settings, links }: ApiContext, { host }: FastifyRequest): ReadonlySet<string> {
   const bases = [links.baseUrl(), ...(settings.publicUrl === undefined ? [] : [settings.publicUrl])];
   return new Set([host, ...bases.map((base) => new URL(base).host)]);

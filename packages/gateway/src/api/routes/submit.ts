@@ -12,11 +12,11 @@ import { SUBMIT_SAMPLES } from '../openapi/examples.ts';
 import { ERRORS, ErrorAnswer, SubmitAnswer, SubmitBody } from '../schemas.ts';
 import { withSource } from './sourceVideo.ts';
 
-/** Taking the URL and never calling it would be worse than refusing. */
+/** A webhook that is accepted but never called would be worse than an error. */
 const NO_WEBHOOKS =
   'webhook_url is not supported by this version; leave it out, and query with ?wait=30 or watch …/events instead.';
 
-/** Characters from which a text is most likely an image. */
+/** Longer strings are most likely images. Characters. */
 const LONG_TEXT = 4096;
 
 /** `POST /v1/video/generations` */
@@ -31,13 +31,13 @@ export function submitRoute(app: App, context: ApiContext): void {
         ...SUBMIT_SAMPLES,
         summary: 'Submit a video task',
         description:
-          'Answers at once with the id of a task that survives any crash. Send an `Idempotency-Key` header to make a retry safe.',
+          'Answers with the id of a task once it is stored durably. Send an `Idempotency-Key` header to make retries safe.',
         tags: ['Video'],
         body: SubmitBody,
         response: {
           200: SubmitAnswer,
           ...ERRORS,
-          408: ErrorAnswer.describe('The body stopped coming'),
+          408: ErrorAnswer.describe('The body stopped arriving'),
           413: ErrorAnswer.describe('The body is too large'),
           415: ErrorAnswer.describe('The body is not JSON'),
           422: ErrorAnswer.describe('The idempotency key was used with another body'),
@@ -47,14 +47,15 @@ export function submitRoute(app: App, context: ApiContext): void {
         },
       },
       bodyLimit: settings.bodyLimit,
-      // The body is checked against the catalogue, whose messages say what the model in question accepts.
+      // The handler checks the body against the catalogue, whose messages say what the model accepts.
       validatorCompiler: () => (value) => ({ value }),
     },
     async (request, reply) => {
       const key = keyOf(request);
       requireScope(key, 'generate');
       const idempotency = readIdempotency(request);
-      // Before anything that may be otherwise than at the first try: the catalogue, an image's link, a gateway that stops.
+      // First of all, because everything else may have changed since the first attempt: the catalogue, the image behind a URL, a
+      // gateway that is stopping now.
       const earlier = idempotency && (await engine.acceptedUnder(key.projectId, idempotency));
       if (earlier) return answer(reply, earlier, true);
       if (engine.draining) throw draining();
@@ -66,7 +67,7 @@ export function submitRoute(app: App, context: ApiContext): void {
       const gone = hangUpSignal(reply);
       const { request: draft, media } = await inputs.readAll(checked, key.projectId, gone);
       try {
-        // Nobody would learn of a task that is accepted from here on.
+        // If the client has disconnected, nobody would learn the id of the task.
         gone.throwIfAborted();
         const { task, replayed } = await engine.submit({
           projectId: key.projectId,
@@ -77,11 +78,11 @@ export function submitRoute(app: App, context: ApiContext): void {
           ...(idempotency ? { idempotency } : {}),
         });
         if (replayed) await inputs.discard(media);
-        else told(task, request);
+        else record(task, request);
         return answer(reply, task, replayed);
       } catch (error) {
-        // Nothing was accepted, so nothing may be left behind; a failure to tidy up is the sweep's to mend. Where the store's answer
-        // was lost it may have been accepted all the same, and the inputs are the task's.
+        // The task was not accepted, so its inputs are deleted; if that fails, the cleanup deletes them later. If the answer of the
+        // store was lost, the task may have been accepted, and the inputs may belong to it.
         const lost = cluster.shared && error instanceof OnetakeError && error.code === 'store_unavailable';
         if (!lost) await inputs.discard(media).catch(() => undefined);
         throw error;
@@ -89,8 +90,8 @@ export function submitRoute(app: App, context: ApiContext): void {
     },
   );
 
-  /** Told with the request's id, so that a caller's complaint leads to the task's own lines. */
-  function told({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
+  /** Logs the acceptance with the request id, so that the log lines of the task can be found by it, and counts it. */
+  function record({ id, projectId, keyId, request: { model } }: Task, request: FastifyRequest): void {
     logOf(request).info(
       { event: 'task.accepted', task: id, model, project: projectId, key: keyId },
       'task accepted',
@@ -106,7 +107,7 @@ export function submitRoute(app: App, context: ApiContext): void {
   }
 }
 
-/** The same words for every try, so that a client may compare them. */
+/** The answer is the same for every attempt with the same idempotency key. */
 function answer(reply: FastifyReply, { id, createdAt, request }: Task, replayed: boolean) {
   if (replayed) reply.header('idempotent-replayed', 'true');
   return {
@@ -119,7 +120,7 @@ function answer(reply: FastifyReply, { id, createdAt, request }: Task, replayed:
   };
 }
 
-/** Images are hashed apart, so that the text of a large body is not made a second time. */
+/** Images are hashed separately, so that a large body is not serialised a second time. */
 const hashOf = (body: unknown): string =>
   hash(
     'sha256',

@@ -13,13 +13,13 @@ const ListQuery = z.looseObject({
   after: z
     .string()
     .optional()
-    .describe('A task id: the list goes on below it (`next_cursor` of the page before)')
+    .describe('A task id: the page begins after it (`next_cursor` of the previous page)')
     .meta({ pattern: '^video_[0-9a-f]{32}$' }),
   status: z.enum(['queued', 'in_progress', 'succeeded', 'failed']).optional(),
   model: z.string().min(1).optional(),
 });
 
-/** List, cancel and delete: what a caller does with tasks beside submitting and querying them. */
+/** Lists, cancels and deletes tasks. */
 export function taskRoutes(app: App, context: ApiContext): void {
   const { engine, store, snapshots } = context;
 
@@ -29,7 +29,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
       schema: {
         operationId: 'listVideoTasks',
         summary: 'List video tasks',
-        description: 'Newest first. Filter by metadata with `metadata[name]=value`, as often as needed.',
+        description: 'Newest first. Filter by metadata with `metadata[name]=value`, which may be repeated.',
         tags: ['Video'],
         querystring: ListQuery,
         response: { 200: TaskList, ...ERRORS },
@@ -62,15 +62,15 @@ export function taskRoutes(app: App, context: ApiContext): void {
         operationId: 'cancelVideoTask',
         summary: 'Cancel a video task',
         description:
-          'A waiting task is cancelled at once; one upstream where its provider can. A cancelled task is `failed` with code 499, and costs nothing. ' +
-          '202: the wish is noted and carried out as soon as the upstream can be told.',
+          'A waiting task is cancelled at once; a task that is upstream only if its provider can cancel it. A cancelled task is `failed` with code 499, and costs nothing. ' +
+          '202: the request is stored, and sent upstream as soon as possible.',
         tags: ['Video'],
         params: TaskParams,
         response: {
           200: TaskAnswer,
           202: TaskAnswer,
           ...TASK_ERRORS,
-          409: ErrorAnswer.describe('Finished already, or past the point where its provider can stop it'),
+          409: ErrorAnswer.describe('Already finished, or its provider can no longer cancel it'),
         },
       },
     },
@@ -91,7 +91,7 @@ export function taskRoutes(app: App, context: ApiContext): void {
       schema: {
         operationId: 'deleteVideoTask',
         summary: 'Delete a finished video task',
-        description: 'Erases the prompt, the inputs and the video; what it cost stays on record.',
+        description: 'Erases the prompt, the inputs and the video. The cost stays on record.',
         tags: ['Video'],
         params: TaskParams,
         response: {
@@ -126,7 +126,7 @@ function filtersOf({ limit: _, after, status, model, ...others }: z.output<typeo
 
 /** `metadata[name]=value`. Throws a 400 for any other parameter. */
 function metadataFilter(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
-  // Without a prototype: `__proto__` is a name like any other.
+  // Without a prototype, `__proto__` is an ordinary name.
   const filter: Record<string, string> = Object.create(null);
   for (const [parameter, value] of Object.entries(parameters)) {
     const name = /^metadata\[(.{1,64})\]$/s.exec(parameter)?.[1];

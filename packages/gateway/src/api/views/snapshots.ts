@@ -8,52 +8,52 @@ import type { Clock } from '../../time/clock.ts';
 import { createReads } from '../reads.ts';
 import { etaSeconds, taskView, urlsOf, type ViewParts } from './task.ts';
 
-/** A query's answer, serialised once for every client that asks. */
+/** The answer to a query, serialised once for all clients. */
 export interface Snapshot {
-  /** As much of the task as decides about its answer: a whole one, with its prompt, would double what an answer costs. */
+  /** The members of the task that decide how it is answered. The whole task, with its prompt, would take twice the memory. */
   readonly task: Pick<Task, 'projectId' | 'phase' | 'startedAt' | 'version' | 'deletedAt'>;
   readonly body: Buffer;
   readonly etag: string;
   /** Seconds, for `Retry-After`; undefined once finished. */
   readonly retryAfter: string | undefined;
-  /** Milliseconds UTC after which the answer is made anew, also where the wall clock was set forward: its links are signed by that. */
+  /** Milliseconds UTC after which the answer is built again. A wall-clock time, because the wall clock also decides when links expire. */
   readonly freshUntil: number;
 }
 
-/** Reads tasks for the hot path: from memory while nothing changed, else from the engine. */
+/** Reads tasks for the hot path: from the cache while nothing has changed, otherwise from the engine. */
 export interface Snapshots {
   read(taskId: string): Promise<Snapshot | undefined>;
-  /** The answer if it is in memory and fresh: no promise on the hottest path. */
+  /** The cached answer if it is fresh. Synchronous, for the hottest path. */
   cached(taskId: string): Snapshot | undefined;
   of(task: Task): Promise<Snapshot>;
 }
 
-/** Bytes of answers kept; those that nobody has asked for the longest go first. About a kilobyte each. */
+/** Size of the cache, which evicts the least recently used answers. An answer takes about a kilobyte. */
 const CACHE_BYTES = 32 * 2 ** 20;
-/** Bytes that keeping an answer costs beside its body. */
+/** Bytes of memory per answer besides its body. */
 const OVERHEAD = 700;
-/** How long an unfinished task's `eta` may stand. Milliseconds. */
+/** How long an unfinished task's answer is fresh: its `eta` changes. Milliseconds. */
 const ETA_FRESH_MS = 1000;
-/** A finished task's answer changes only as its link is signed anew. */
+/** How long a finished task's answer is fresh: only its link changes, when it is signed again. Milliseconds. */
 const LINK_FRESH_MS = 60_000;
-/** Clients are asked back within this many seconds, however long a task is expected to take. */
+/** Maximum of `Retry-After`, however long a task is expected to take. Seconds. */
 const MAX_RETRY_AFTER = 15;
 
 interface SnapshotParts extends ViewParts {
-  /** The task as it is, and whether its answer may be kept though it is unfinished: nobody changes it unheard. */
+  /** The current task, and whether its answer may be cached although it is unfinished, because every change is notified. */
   readonly readTask: (taskId: string) => Promise<{ task: Task; keep: boolean } | undefined>;
   readonly live: Engine['live'];
   readonly waiting: Engine['waiting'];
-  /** Whether what others change is told at this moment; while it is not, what is unfinished is read each time. */
-  readonly held: () => boolean;
+  /** Whether this node is notified of changes by other nodes. Otherwise unfinished tasks are not cached. */
+  readonly hasLease: () => boolean;
   readonly feed: Feed;
   readonly clock: Clock;
-  /** Milliseconds of a clock that never goes back: a wall clock that is set back must not keep an answer for longer. */
+  /** A monotonic clock, milliseconds. A wall clock that is set back must not extend the life of an answer. */
   readonly monotonic?: () => number;
 }
 
 export function createSnapshots(parts: SnapshotParts): Snapshots {
-  const { readTask, live, waiting: waitingOf, held, feed, clock, ...view } = parts;
+  const { readTask, live, waiting: waitingOf, hasLease, feed, clock, ...view } = parts;
   const monotonic = parts.monotonic ?? (() => performance.now());
   const cache = new LRUCache<string, Snapshot>({
     maxSize: CACHE_BYTES,
@@ -64,11 +64,11 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
   });
   let purgeAt = monotonic() + LINK_FRESH_MS;
   const reads = createReads();
-  // Changes are durable before they are published: what is read after this is the new truth.
+  // Changes are durable before they are published, so a later read returns the new state.
   feed.onChange(({ task }) => forget(task.id));
   feed.onInvalidate(forget);
 
-  /** A change between a read and its end must not leave the older answer in the cache either. */
+  /** Also marks reads in progress as outdated, so that they do not put an old answer into the cache. */
   function forget(taskId: string | undefined): void {
     if (taskId === undefined) cache.clear();
     else cache.delete(taskId);
@@ -106,13 +106,13 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
   function keep(id: string, snapshot: Snapshot): void {
     cache.set(id, snapshot, { ttl: isTerminal(snapshot.task.phase) ? LINK_FRESH_MS : ETA_FRESH_MS });
     if (monotonic() < purgeAt) return;
-    // What nobody asks for again would stay until the bytes are needed.
+    // Expired answers that nobody requests again would stay until the cache is full.
     cache.purgeStale();
     purgeAt = monotonic() + LINK_FRESH_MS;
   }
 
-  /** What is finished never changes; a deletion is told. */
-  const mayServe = (task: Snapshot['task']): boolean => isTerminal(task.phase) || held();
+  /** A finished task only changes by its deletion, which every node is notified of. */
+  const mayServe = (task: Snapshot['task']): boolean => isTerminal(task.phase) || hasLease();
 
   return {
     cached,
@@ -121,14 +121,15 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       const known = cached(taskId);
       if (known) return known;
       const read = reads.begin(taskId);
-      // Whoever goes on to wait for a change of what is answered here hears of one that comes before it is.
+      // While a task has listeners, changes by other nodes are read and published. Without this one, a change during the read
+      // would be missed by a caller that subscribes after it.
       const stop = feed.onTask(taskId, () => undefined);
       try {
         const found = await readTask(taskId);
         if (!found) return undefined;
         const { task, keep: mayKeep } = found;
         const snapshot = await build(task);
-        // Under the task's own copy of its id: the caller's is a slice of the whole URL, which it would keep in memory.
+        // The key is the task's own copy of the id. The caller's is a slice of the URL and would keep all of it in memory.
         if (read.current && (mayKeep || isTerminal(task.phase)) && mayServe(task)) keep(task.id, snapshot);
         return snapshot;
       } finally {
@@ -148,7 +149,7 @@ function weakEtag(version: number, percent = 0, waiting?: Waiting): string {
   return `W/"${version}-${percent}${suffix}"`;
 }
 
-/** Bytes of their own: those of `Buffer.from` are a slice of a pool of 64 KiB, all of which one kept slice keeps in memory. */
+/** A buffer with its own memory. `Buffer.from` may return a slice of a shared pool, and a cached slice would keep the whole pool alive. */
 function unpooled(text: string): Buffer {
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
   bytes.write(text);

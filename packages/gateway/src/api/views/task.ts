@@ -4,20 +4,20 @@ import type { MediaLinks } from '../../media/links/links.ts';
 import { MICROS } from '../../tasks/money.ts';
 import { statusOf, type Task } from '../../tasks/task.ts';
 
-/** Everything a task's public view is made from. */
+/** The dependencies of the public view of a task. */
 export interface ViewParts {
   readonly links: MediaLinks;
-  /** Whether the model's family answers with a `url`; the Sora 2 family is fetched from the download endpoint instead. */
+  /** Whether answers of this model have a `url`. Those of the Sora 2 family do not; clients use the download endpoint instead. */
   readonly givesUrl: (modelId: string) => boolean;
 }
 
-/** Where a finished task's bytes are. */
+/** The links of a finished task. */
 export interface TaskUrls {
   readonly video?: string;
   readonly poster?: string;
 }
 
-/** The links of a task's answer; a link to a bucket may have to wait for credentials. */
+/** Signs the links of a task. Asynchronous, because presigning a link to a bucket may need new credentials. */
 export async function urlsOf({ request, result }: Task, { links, givesUrl }: ViewParts): Promise<TaskUrls> {
   if (!result) return {};
   const { videoId, posterId, expiresAt } = result;
@@ -27,7 +27,7 @@ export async function urlsOf({ request, result }: Task, { links, givesUrl }: Vie
   };
 }
 
-/** A task as the wire contract has it: the reference's fields always in their words, ours beside them. Pure. */
+/** A task on the wire: the fields of the reference service under their own names, and ours beside them. Pure. */
 export function taskView(
   task: Task,
   { live, waiting }: { live?: LiveProgress | undefined; waiting?: Waiting | undefined },
@@ -79,7 +79,7 @@ const waitingView = ({ for: waitingFor, reason, retryAt }: Waiting) => ({
   ...(retryAt === undefined ? {} : { retry_at: seconds(retryAt) }),
 });
 
-/** Whole seconds from now until the task is expected to be done; at least one, since it is not done yet. */
+/** Whole seconds until the task is expected to be done; at least one, because it is not done yet. */
 export function etaSeconds(expectedAt: number, now: number): number {
   return Math.max(1, Math.ceil((expectedAt - now) / 1000));
 }

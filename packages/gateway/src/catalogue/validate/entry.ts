@@ -5,7 +5,7 @@ import { shapesOf, sizeText } from '../sizes.ts';
 import { upstreamParameters } from '../upstream.ts';
 import { conditionsOf } from './rules.ts';
 
-/** What contradicts itself in an entry whose members are each well formed, one sentence each. */
+/** Contradictions between the members of an entry, one sentence per problem. The members are valid by themselves. */
 export function contradictions(model: Model): string[] {
   return [
     ...PARAMETERS.flatMap((parameter) => {
@@ -27,7 +27,7 @@ function specProblems(spec: ParameterSpec): string[] {
     return inside ? [] : [`the default ${spec.default} is outside ${spec.min} to ${spec.max}`];
   }
   if (!('allowed' in spec)) return [];
-  // Read as plain values: which kind of value a spec holds does not matter here.
+  // Widened, because the checks below are the same for all types of values.
   const allowed: readonly unknown[] = spec.allowed;
   const roundsTo = 'roundsTo' in spec ? Object.entries(spec.roundsTo ?? {}) : [];
   return [

@@ -1,6 +1,6 @@
-/** The candidates most like `word`, best first: those that begin with it, then those within a few typing mistakes. */
+/** The candidates most similar to `word`, best first: those that begin with it, then those within a few typing mistakes. */
 export function nearest(word: string, candidates: readonly string[], count: number): string[] {
-  // Nothing we know is longer; a word of a megabyte must not cost a megabyte squared.
+  // No candidate is longer. The cost is quadratic, so long input must be cut.
   const wanted = word.slice(0, 64).toLowerCase();
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   return candidates

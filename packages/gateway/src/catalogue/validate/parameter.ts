@@ -4,12 +4,12 @@ import type { Model, ParameterSpec } from '../model.ts';
 import { list, shown } from '../words.ts';
 import { checkLength, checkOwnVideo, checkUrl, isText } from './text.ts';
 
-/** A caller's value in the form a task stores, or a 400 that names the field, the value and what is allowed. */
+/** Converts a caller's value to its stored form. Throws a 400 that names the field, the value and what is allowed. */
 export function checkParameter(model: Model, spec: ParameterSpec, given: Given): unknown {
   switch (spec.kind) {
     case 'choice': {
       const { value } = given;
-      // DashScope writes 720P, so do its users.
+      // DashScope and its users write 720P.
       const wanted = typeof value === 'string' ? value.toLowerCase() : undefined;
       const found = spec.allowed.find((word) => word.toLowerCase() === wanted);
       return found ?? refuse(model, given, list(spec.allowed, 'or'));
@@ -56,13 +56,13 @@ function refuse(model: Model, { name, value }: Given, allowed: string): never {
   );
 }
 
-/** Numbers may come as text: OpenAI's own API wants `"seconds": "8"`. */
+/** Numbers may be strings, because OpenAI's API uses `"seconds": "8"`. */
 function toNumber(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   return typeof value === 'string' && /^-?\d{1,10}(\.0+)?$/.test(value) ? Number(value) : undefined;
 }
 
-/** Fetching and decoding come later, behind the guarded fetch; here only what cannot be an image at all is refused. */
+/** Refuses only what cannot be an image. It is fetched and decoded later, through the guarded fetch. */
 function checkImage(name: string, value: unknown): string {
   if (!isText(value) || value.trim() === '') {
     throw invalidRequest(`${name} must be a URL, a data URL or the base64 of an image, as text.`, name);

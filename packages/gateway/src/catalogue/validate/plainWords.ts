@@ -14,8 +14,8 @@ const KINDS: Readonly<Record<string, string>> = {
 const anyOf = (values: readonly unknown[]): string => list(values.map(String), 'or');
 
 /**
- * What is wrong with a value of a setting, in words for whoever wrote it; undefined where the validator's own will do. For
- * `safeParse`, which asks it where a schema has no words of its own.
+ * An error map for `safeParse`: says in plain English what is wrong with a setting. Undefined keeps the message of the validator.
+ * It is only called for schemas without a message of their own.
  */
 export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
@@ -33,9 +33,7 @@ export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
     case 'unrecognized_keys':
       return `there is no ${anyOf(issue.keys.map((key) => `"${key}"`))} here`;
     case 'invalid_union':
-      return issue.discriminator === undefined
-        ? unionWords(issue)
-        : `has a ${issue.discriminator} that there is not`;
+      return issue.discriminator === undefined ? unionWords(issue) : `has an unknown ${issue.discriminator}`;
     case 'not_multiple_of':
       return `must be a multiple of ${issue.divisor}`;
     default:
@@ -43,7 +41,7 @@ export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
   }
 }
 
-/** Of a value that may be of several kinds: which. */
+/** Lists the accepted kinds of a value. */
 function unionWords({ errors = [] }: { readonly errors?: readonly (readonly z.core.$ZodIssue[])[] }) {
   const kinds = errors.flatMap(([first]) =>
     first?.code === 'invalid_type' ? (KINDS[first.expected] ?? []) : [],
@@ -51,7 +49,7 @@ function unionWords({ errors = [] }: { readonly errors?: readonly (readonly z.co
   return kinds.length === errors.length ? `must be ${anyOf([...new Set(kinds)])}` : undefined;
 }
 
-/** A limit with what it counts, where that is not the value itself. */
+/** A limit with its unit; a limit on the value itself has none. */
 function sized(origin: string, limit: number | bigint): string {
   if (origin === 'string') return `${limit} characters long`;
   if (origin === 'array' || origin === 'set') return `${limit} long`;

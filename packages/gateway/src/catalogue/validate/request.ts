@@ -12,7 +12,7 @@ import { checkRules, ruleNotes } from './rules.ts';
 import { checkShape } from './shape.ts';
 import { characters, checkMetadata, checkPrompt, checkProviderOptions, checkUrl } from './text.ts';
 
-/** A checked request whose images are still as the caller gave them: URL, data URL or base64. */
+/** A checked request whose images are still in the caller's form: URL, data URL or base64. */
 export type DraftRequest = Omit<VideoRequest, 'image' | 'lastFrame' | 'referenceImages'> & {
   readonly image?: string;
   readonly lastFrame?: string;
@@ -25,11 +25,11 @@ export interface CheckedRequest {
   readonly draft: DraftRequest;
   readonly webhookUrl?: string;
   readonly price: Price;
-  /** What the caller should know about how the request is carried out: roundings, redirections. */
+  /** What the caller should know about how the request is carried out, such as roundings and redirections. */
   readonly notes: readonly string[];
 }
 
-/** As much of the catalogue as checking needs. */
+/** The part of the catalogue that is needed to check requests. */
 export interface ModelLookup {
   /** By id or alias. */
   get(id: string): Model | undefined;
@@ -37,8 +37,8 @@ export interface ModelLookup {
 }
 
 /**
- * Checks a submit body against the catalogue: names, types, what the model accepts, and what excludes what. Throws a
- * 400 `OnetakeError` for the first mistake; the order of checks does not depend on the order of the body.
+ * Checks a submit body against the catalogue: names, types, what the model accepts, and the rules between parameters. Throws a
+ * 400 `OnetakeError` for the first mistake. The order of the checks does not depend on the order of the body.
  */
 export function checkRequest(body: unknown, models: ModelLookup): CheckedRequest {
   const fields = readFields(body);
@@ -80,7 +80,7 @@ export const notesOn = (model: Model, draft: DraftRequest): string[] => [
   ...ruleNotes(model, draft),
 ];
 
-/** What is put behind the prompt counts as part of it. */
+/** A style that is appended to the prompt counts towards its length. */
 function checkTogether(model: Model, words: Parameters<typeof upstreamPrompt>[1]): void {
   if (characters(upstreamPrompt(model, words)) <= model.promptMaxLength) return;
   throw invalidRequest(
@@ -107,7 +107,7 @@ function unknownModel(id: string, models: ModelLookup): never {
 
 type Checked = Partial<Pick<DraftRequest, Parameter>>;
 
-/** The parameters that are given or have a default; the shape's own are left to `checkShape`. */
+/** The parameters that are given or have a default. `checkShape` fills in the defaults of the shape. */
 function checkParameters(model: Model, fields: ReadonlyMap<Field, Given>, models: ModelLookup): Checked {
   const checked: Partial<Record<Parameter, unknown>> = {};
   for (const parameter of PARAMETERS) {
@@ -118,7 +118,7 @@ function checkParameters(model: Model, fields: ReadonlyMap<Field, Given>, models
     if (given) checked[parameter] = checkParameter(model, spec, given);
     else if (spec.kind === 'flag') checked[parameter] = spec.default;
   }
-  // Each member is what the parameter's own spec lets through.
+  // `checkParameter` returns the type that belongs to the parameter.
   return checked as Checked;
 }
 
@@ -126,7 +126,7 @@ function notTaken(model: Model, parameter: Parameter, name: string, models: Mode
   const takers = models
     .list()
     .filter((other) => other.parameters[parameter] && other.lifecycle.state === 'active')
-    // Those of the same family first: they are the smallest change.
+    // The same family first, because that is the smallest change.
     .sort((a, b) => Number(b.family === model.family) - Number(a.family === model.family))
     .slice(0, 4)
     .map(({ id }) => id);

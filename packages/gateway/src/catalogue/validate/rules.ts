@@ -4,7 +4,7 @@ import { type Parameter, wireName } from '../fields.ts';
 import type { ConditionSpec, Model, RuleSpec } from '../model.ts';
 import { list } from '../words.ts';
 
-/** As much of a request as conditions look at; images may still be as the caller gave them. */
+/** The parameters of a request that conditions refer to. Images may still be in the caller's form. */
 export type Parametrised = { readonly [P in Parameter]?: unknown } & Pick<VideoRequest, 'duration'>;
 
 /** Whether a condition is true of a request. */
@@ -14,11 +14,11 @@ export function holds(condition: ConditionSpec, request: Parametrised): boolean 
   return condition.in.some((allowed) => allowed === value);
 }
 
-/** The conditions that a rule is made of. */
+/** The conditions in a rule. */
 export const conditionsOf = (rule: RuleSpec): readonly ConditionSpec[] =>
   'note' in rule ? [rule.when] : [rule.require, ...(rule.when ? [rule.when] : [])];
 
-/** The model without the rules about parameters that it does not take. */
+/** The model without rules about parameters that it does not accept. */
 export const withoutIdleRules = (model: Model): Model => ({
   ...model,
   rules: model.rules.filter((rule) =>
@@ -35,12 +35,12 @@ export function checkRules(model: Model, request: Parametrised): void {
   }
 }
 
-/** What the model's rules have to tell about a request that is accepted. */
+/** The notes of the model's rules that apply to an accepted request. */
 export function ruleNotes(model: Model, request: Parametrised): string[] {
   return model.rules.flatMap((rule) => ('note' in rule && holds(rule.when, request) ? [rule.note] : []));
 }
 
-/** A rule in words, for errors and for the documentation. */
+/** A rule in plain English, for errors and for the documentation. */
 export function ruleText(rule: RuleSpec): string {
   if ('note' in rule) return `when ${conditionText(rule.when)}: ${rule.note}`;
   const demand = `${wireName(rule.require.parameter)} ${demandText(rule.require)}`;

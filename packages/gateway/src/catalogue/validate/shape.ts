@@ -11,7 +11,7 @@ interface Wanted {
   readonly aspectRatio: AspectRatio | undefined;
 }
 
-/** The one shape that is asked for, by its pixels or by resolution and ratio; where both are given they must agree. */
+/** The requested shape, given by size or by resolution and ratio. If both are given they must agree. */
 export function checkShape(model: Model, { size, resolution, aspectRatio }: Wanted): Shape {
   const { resolution: resolutions, aspectRatio: ratios } = model.parameters;
   if (!size) {

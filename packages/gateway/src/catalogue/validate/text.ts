@@ -8,16 +8,16 @@ const METADATA_KEY_LENGTH = 64;
 const METADATA_VALUE_LENGTH = 512;
 /** Bytes of JSON. */
 const OPTIONS_MAX_BYTES = 16 * 1024;
-/** Deeper than any upstream's parameters, shallow enough for every JSON writer. */
+/** Deeper than the parameters of any upstream, and shallow enough for every JSON library. */
 const OPTIONS_MAX_DEPTH = 16;
 
-/** Text that every store and upstream can carry: no NUL, no half of a surrogate pair. */
+/** Text that every store and upstream can hold: without NUL and lone surrogates. */
 export const isText = (value: unknown): value is string =>
   typeof value === 'string' && !value.includes('\0') && value.isWellFormed();
 
 /**
- * A character that shows something by itself: no space, control or format character, no mark that only changes the one before
- * it, none that is blank by design (Hangul fillers are default-ignorable; the empty Braille pattern is not).
+ * A character that is visible by itself. Excludes white space, control and format characters, combining marks, and characters
+ * that are blank by design (Hangul fillers are default-ignorable; the empty Braille pattern is not).
  */
 const VISIBLE = /[^\p{White_Space}\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/u;
 
@@ -29,19 +29,19 @@ export function checkPrompt(given: Given | undefined, maxLength: number, modelId
 }
 
 /**
- * Text of at most `maxLength` characters (code points), with `\n` for every line end: forms and lists of upstreams change the
- * others, and a lost submission is found by its words.
+ * Text of at most `maxLength` characters (code points), with `\n` for every line end. Upstreams change other line ends, and the
+ * prompt must stay the same, because a lost submission is found by it.
  */
 export function checkLength({ name, value: given }: Given, maxLength: number, modelId: string): string {
   if (typeof given !== 'string') throw invalidRequest(`${name} must be text, not ${shown(given)}.`, name);
   const value = given.replace(/\r\n?/g, '\n');
   if (!isText(value)) {
     throw invalidRequest(
-      `${name} holds a NUL character or half of a surrogate pair; send valid Unicode text.`,
+      `${name} contains a NUL character or half of a surrogate pair; send valid Unicode text.`,
       name,
     );
   }
-  // A code point is one or two units long: only texts in between need to be counted.
+  // A code point is one or two UTF-16 units long, so counting is only needed between the two bounds.
   if (value.length > maxLength && (value.length > 2 * maxLength || characters(value) > maxLength)) {
     throw invalidRequest(`${name} is too long: ${modelId} takes at most ${maxLength} characters.`, name);
   }
@@ -51,7 +51,7 @@ export function checkLength({ name, value: given }: Given, maxLength: number, mo
 /** Code points. */
 export const characters = (text: string): number => [...text].length;
 
-/** An absolute http or https URL, as it is written: parsers forgive spaces, line breaks and missing slashes, upstreams may not. */
+/** An absolute http or https URL, unchanged. Stricter than `URL`, which tolerates spaces, line breaks and missing slashes. */
 export function checkUrl({ name, value }: Given): string {
   const fits = isText(value) && value.length <= URL_MAX_LENGTH && /^https?:\/\/[^\s\p{Cc}]+$/iu.test(value);
   if (!fits || !URL.canParse(value)) {
@@ -63,7 +63,7 @@ export function checkUrl({ name, value }: Given): string {
   return value;
 }
 
-/** What may name a video of the gateway's own: a link, its path, or the bare id of a task. Whose it is, is found out later. */
+/** A link to a video of this gateway, its path, or the id of a task. The owner is checked later. */
 export function checkOwnVideo(given: Given): string {
   const { name, value } = given;
   if (isText(value) && value.length <= URL_MAX_LENGTH && /^(\/|video_|https?:\/\/.)/i.test(value))
@@ -74,7 +74,7 @@ export function checkOwnVideo(given: Given): string {
   );
 }
 
-/** Up to 16 pairs of text, given back unchanged. */
+/** Up to 16 pairs of text, which are returned unchanged. */
 export function checkMetadata({ name, value }: Given): Readonly<Record<string, string>> {
   const pairs = isPlainObject(value) ? Object.entries(value) : undefined;
   if (!pairs || pairs.length > METADATA_PAIRS) {
@@ -94,11 +94,11 @@ export function checkMetadata({ name, value }: Given): Readonly<Record<string, s
       );
     }
   }
-  // Every value was found to be text above.
+  // Every value was checked to be text above.
   return Object.fromEntries(pairs) as Record<string, string>;
 }
 
-/** `{"<provider>": {…}}`, for the provider of the chosen model alone; what is inside is the upstream's business. */
+/** `{"<provider>": {…}}`, for the provider of the model only. The options inside are not checked. */
 export function checkProviderOptions(
   { name, value }: Given,
   provider: string,

@@ -97,7 +97,7 @@ describe('video_url', () => {
     const remix = await finished({ prompt: 'now in autumn', video_url: first.task_id });
     expect(remix).toMatchObject({ size: '720x1280', aspect_ratio: '9:16' });
     expect(remix.usage.cost).toBeCloseTo(first.usage.cost, 5);
-    expect(remix.notes).toEqual(['As its source, the video is of 720x1280 and 8 s.']);
+    expect(remix.notes).toEqual(['Like its source, the video has 720x1280 and 8 s.']);
   });
 
   it('can extend the video instead, by the requested seconds', async () => {

@@ -23,7 +23,7 @@ function world() {
   let now = START_OF_TIME;
   let behind = 0;
   const state = {
-    held: true,
+    hasLease: true,
     keep: true,
     reads: 0,
     gate: Promise.resolve(),
@@ -38,7 +38,7 @@ function world() {
     },
     live: () => undefined,
     waiting: () => state.waiting,
-    held: () => state.held,
+    hasLease: () => state.hasLease,
     feed,
     clock: { now: () => now - behind },
     monotonic: () => now,
@@ -135,10 +135,10 @@ describe('the response for an unfinished task', () => {
     const { snapshots, has, kept, state } = world();
     const [{ id }, later] = [has(aTask()), has(aTask())];
     await snapshots.read(id);
-    state.held = false;
+    state.hasLease = false;
     expect(kept(id)).toBeUndefined();
     await snapshots.read(later.id);
-    state.held = true;
+    state.hasLease = true;
     expect(kept(later.id)).toBeUndefined();
   });
 });
@@ -184,7 +184,7 @@ describe('the response for a finished task', () => {
     const { snapshots, has, kept, state, pass } = world();
     const { id } = has(finished());
     state.keep = false;
-    state.held = false;
+    state.hasLease = false;
     await snapshots.read(id);
     pass(10_000);
     expect(kept(id)).toBe(1);
@@ -260,7 +260,7 @@ describe('a client that reads a task to wait for its next change', () => {
       },
       live: () => undefined,
       waiting: () => undefined,
-      held: () => true,
+      hasLease: () => true,
       feed,
       clock: { now: () => START_OF_TIME },
       links: LINKS,
