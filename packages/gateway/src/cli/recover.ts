@@ -53,8 +53,8 @@ export async function recoverCommand(args: readonly string[]): Promise<number> {
     process.stdout.write(
       json
         ? `${JSON.stringify({ failed: tasks, followed })}\n`
-        : `${failed} tasks may have been submitted since the backup and failed as submission_unknown; ${followed} tasks that were ` +
-            'upstream continue at the next start.\n',
+        : `${failed} tasks may have been submitted since the backup and failed as submission_unknown; ${followed} that were upstream ` +
+            'continue at the next start.\n',
     );
     const unreadable = store.unreadable();
     if (unreadable > 0) {

@@ -33,7 +33,7 @@ describe('a bad submission gets a clear 4xx, and no task is accepted', () => {
     ['an array', [QUICK], 400, /object/],
     ['null', 'null', 400, /object/],
     [
-      'a prototype trick',
+      'prototype pollution',
       '{"__proto__": {"admin": true}, "model": "onetake-preview", "prompt": "x"}',
       400,
       /__proto__/,
@@ -44,7 +44,7 @@ describe('a bad submission gets a clear 4xx, and no task is accepted', () => {
     ['an unknown model', { ...QUICK, model: 'onetake-prevew' }, 400, /onetake-preview/],
     ['a misspelt field', { ...QUICK, resolutoin: '720p' }, 400, /resolution/],
     [
-      'a number beyond all numbers',
+      'a number that overflows',
       JSON.stringify(QUICK).replace(/}$/, ',"seconds":1e400}').replace('"duration":1,', ''),
       400,
       /Infinity/,
@@ -52,12 +52,12 @@ describe('a bad submission gets a clear 4xx, and no task is accepted', () => {
     ['an unsupported duration', { ...QUICK, duration: 21 }, 400, /duration/],
     ['a contradiction', { ...QUICK, size: '1280x720', aspect_ratio: '9:16' }, 400, /size|aspect_ratio/],
     ['a huge prompt', { ...QUICK, prompt: 'x'.repeat(100_000) }, 400, /prompt/],
-    ['metadata that is no mapping', { ...QUICK, metadata: 'x' }, 400, /metadata/],
+    ['metadata that is not an object', { ...QUICK, metadata: 'x' }, 400, /metadata/],
     ['an image at a private address', { ...QUICK, image: 'http://127.0.0.1:1/x.png' }, 400, /image/],
     ['an image at the metadata service', { ...QUICK, image: 'http://169.254.169.254/latest/' }, 400, /image/],
     ['an image in another scheme', { ...QUICK, image: 'file:///etc/passwd' }, 400, /image/],
     [
-      'an image that is none',
+      'data that is not an image',
       { ...QUICK, image: Buffer.from('hello, world').toString('base64') },
       400,
       /image/,
@@ -81,7 +81,7 @@ describe('a bad submission gets a clear 4xx, and no task is accepted', () => {
     ['variation selectors', '\ufe0f\u{e0100}'],
     ['Hangul fillers', '\u115f\u1160\u3164\uffa0'],
     ['the empty Braille pattern', '\u2800'],
-    ['marks of direction', '\u202a\u202c\u200e\u2066'],
+    ['directional marks', '\u202a\u202c\u200e\u2066'],
     ['a soft hyphen', '\u00ad'],
     ['tags', '\u{e0041}\u{e007f}'],
   ])('a prompt of %s shows nothing and counts as empty', async (_what, prompt) => {

@@ -34,7 +34,7 @@ describe('malformed requests are answered with our error object and a request id
     ['HTTP/2 without an upgrade', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'invalid_request'],
     ['an unknown version', 'GET / HTTP/9.9\r\nHost: x\r\n\r\n', 400, 'invalid_request'],
     ['an unknown method', 'BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n', 501, 'method_unknown'],
-    ['a method in small letters', 'get /healthz HTTP/1.1\r\nHost: x\r\n\r\n', 501, 'method_unknown'],
+    ['a method in lower case', 'get /healthz HTTP/1.1\r\nHost: x\r\n\r\n', 501, 'method_unknown'],
     ['a header without a colon', 'GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n', 400, 'invalid_request'],
     ['a space before the colon', 'GET / HTTP/1.1\r\nHost : x\r\n\r\n', 400, 'invalid_request'],
     [
@@ -54,13 +54,13 @@ describe('malformed requests are answered with our error object and a request id
     ],
     ['an unknown Transfer-Encoding', `${POST}Transfer-Encoding: gzip\r\n\r\n{}`, 400, 'invalid_request'],
     [
-      'a chunk size that is no number',
+      'a chunk size that is not a number',
       `${POST}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}`,
       400,
       'invalid_request',
     ],
     [
-      'chunk extensions without end',
+      'endless chunk extensions',
       `${POST}Transfer-Encoding: chunked\r\n\r\n2;a=${'x'.repeat(20_000)}\r\n{}`,
       413,
       'body_too_large',
@@ -97,7 +97,7 @@ describe('malformed requests are answered with our error object and a request id
       'invalid_request',
     ],
     [
-      'an id longer than any',
+      'an id that is too long',
       `GET /v1/models/${'x'.repeat(300)} HTTP/1.1\r\n${AUTHORIZED}Connection: close\r\n\r\n`,
       404,
       'not_found',

@@ -53,7 +53,7 @@ describe('beside a running gateway', () => {
 });
 
 describe('without a gateway', () => {
-  it('the last admin key is revoked only with --force', async () => {
+  it('revokes the last admin key only with --force', async () => {
     const dir = await tempFolder();
     const { stderr } = await onetake(dir, 'keys', 'create', '--name', 'boss', '--admin');
     const [id = ''] = /key_[0-9a-f]{32}/.exec(stderr) ?? [];

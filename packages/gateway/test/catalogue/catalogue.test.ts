@@ -308,27 +308,27 @@ describe('changes of the catalogue', () => {
       /duration: the default 5 is outside 1 to 4/,
     ],
     [
-      'a range upside down',
+      'a range whose minimum exceeds its maximum',
       preview({ seed: { kind: 'range', min: 4, max: 1 } }),
       /seed: min is more than max/,
     ],
     [
-      'a rounding of what is not allowed',
+      'a rounding from a value that is not allowed',
       preview({ duration: { kind: 'numbers', allowed: [4], default: 4, roundsTo: { 5: 4 } } }),
       /roundsTo: 5 is not allowed, so nothing rounds it/,
     ],
     [
-      'a rounding to what is rounded itself',
+      'a rounding to a value that is itself rounded',
       preview({ duration: { kind: 'numbers', allowed: [4, 5, 6], default: 4, roundsTo: { 5: 6, 6: 4 } } }),
       /roundsTo: 5 goes to 6, which is rounded itself/,
     ],
     [
-      'a rounding to what is not allowed',
+      'a rounding to a value that is not allowed',
       preview({ duration: { kind: 'numbers', allowed: [4, 5], default: 4, roundsTo: { 5: 7 } } }),
       /roundsTo: 5 goes to 7, which is not allowed/,
     ],
     [
-      'a rule about a parameter that the model does not take',
+      'a rule about a parameter that the model does not accept',
       { 'onetake-preview': { rules: [{ require: { parameter: 'videoUrl', given: true } }] } },
       /a rule speaks of video_url, which the model does not take/,
     ],
@@ -347,15 +347,11 @@ describe('changes of the catalogue', () => {
       /sizes\.720p\.16:9\.0: must be like 1280x720, both numbers even/,
     ],
     [
-      'a currency that is none',
+      'an invalid currency',
       { 'onetake-preview': { price: { currency: 'dollar', rates: [{ microsPerSecond: 0 }], billing: '' } } },
       /price\.currency: must be an ISO 4217 code/,
     ],
-    [
-      'a name that means another model',
-      { 'onetake-preview': { aliases: ['sora-2'] } },
-      /sora-2 already means/,
-    ],
+    ['a name of another model', { 'onetake-preview': { aliases: ['sora-2'] } }, /sora-2 already means/],
     [
       'an alternative that does not exist',
       {
@@ -366,12 +362,12 @@ describe('changes of the catalogue', () => {
       /there is no model sora-9 to use instead/,
     ],
     [
-      'a ratio that has no word',
+      'a ratio that is not supported',
       preview({ aspectRatio: { ...RATIO, allowed: ['2:1'] } }),
       /parameters\.aspectRatio/,
     ],
     [
-      'parameters that are no mapping',
+      'parameters that are not a mapping',
       { 'onetake-preview': { parameters: 'all' } },
       /parameters: must be a mapping/,
     ],

@@ -10,8 +10,8 @@ const priceOf = (body: Record<string, unknown>) => {
 
 describe('a price', () => {
   it.each<[string, Record<string, unknown>, readonly [number, number]]>([
-    ['of the built-in renderer is nothing', {}, [0, 0]],
-    ['is that of a second, times the seconds', { model: 'sora-2', duration: 8 }, [100_000, 800_000]],
+    ['of the built-in renderer is zero', {}, [0, 0]],
+    ['is the price per second times the seconds', { model: 'sora-2', duration: 8 }, [100_000, 800_000]],
     ['follows the resolution', { model: 'sora-2-pro', duration: 4 }, [300_000, 1_200_000]],
     [
       'is higher for a higher one',
@@ -24,16 +24,16 @@ describe('a price', () => {
       [500_000, 2_000_000],
     ],
     [
-      'is of what is made, not of what was asked for',
+      'is that of the rounded request',
       { model: 'sora-2-pro', duration: 4, resolution: '480p' },
       [300_000, 1_200_000],
     ],
     [
-      'follows the sound',
+      'depends on audio',
       { model: 'veo-3.1-generate-001', duration: 8, generate_audio: true },
       [400_000, 3_200_000],
     ],
-    ['is lower without', { model: 'veo-3.1-generate-001', duration: 8 }, [200_000, 1_600_000]],
+    ['is lower without audio', { model: 'veo-3.1-generate-001', duration: 8 }, [200_000, 1_600_000]],
     [
       'follows both',
       { model: 'veo-3.1-generate-001', duration: 8, resolution: '4k', generate_audio: true },
@@ -55,18 +55,18 @@ describe('the price of the delivered format', () => {
   const FULL_HD = { width: 1920, height: 1080, audio: true };
 
   it.each<[string, object, object, number | undefined]>([
-    ['that is what was asked for stays', {}, FULL_HD, undefined],
-    ['without the sound is that of a silent one', {}, { ...FULL_HD, audio: false }, 200_000],
+    ['as requested has no price of its own', {}, FULL_HD, undefined],
+    ['without the requested audio has the price without audio', {}, { ...FULL_HD, audio: false }, 200_000],
     [
-      'without sound that nobody asked for stays',
+      'without audio that was not requested has no price of its own',
       { generate_audio: false },
       { ...FULL_HD, audio: false },
       undefined,
     ],
-    ['of a smaller size is that of this size', { resolution: '4k' }, FULL_HD, 400_000],
-    ['of a larger size stays', {}, { width: 3840, height: 2160, audio: true }, undefined],
+    ['in a smaller size has the price of that size', { resolution: '4k' }, FULL_HD, 400_000],
+    ['in a larger size has no price of its own', {}, { width: 3840, height: 2160, audio: true }, undefined],
     [
-      'of a size that the model does not have stays',
+      'in a size that the model does not have has no price of its own',
       {},
       { width: 1000, height: 500, audio: true },
       undefined,

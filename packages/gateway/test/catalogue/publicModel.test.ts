@@ -79,7 +79,7 @@ describe('docs/models.md', () => {
     expect(new Set(anchors).size).toBe(anchors.length);
   });
 
-  it('has tables whose rows have as many cells as their heads', () => {
+  it('has tables whose rows have as many cells as their header', () => {
     let cells = 0;
     for (const line of document.split('\n')) {
       const here = line.startsWith('|') ? line.split('|').length : 0;

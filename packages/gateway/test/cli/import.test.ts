@@ -269,7 +269,7 @@ describe('an import is refused, and nothing is moved,', () => {
     expect(await onetake(env, 'import', '--from', second.dir)).toMatchObject({ code: 2 });
   });
 
-  it('while a gateway runs on the folder', async () => {
+  it('while a gateway is running on the folder', async () => {
     const { dir, import: run } = await prepare();
     const holder = fileURLToPath(new URL('../store/sqlite/holdFolder.ts', import.meta.url));
     const child = spawn(process.execPath, [holder, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -281,7 +281,7 @@ describe('an import is refused, and nothing is moved,', () => {
     });
   });
 
-  it('while a gateway runs on the database', async () => {
+  it('while a gateway is running on the database', async () => {
     const { url, import: run } = await prepare();
     await migratePostgres(url);
     const cluster = await joinCluster({ ...STEADY, url, log: pino({ level: 'silent' }) });
@@ -292,7 +292,7 @@ describe('an import is refused, and nothing is moved,', () => {
     });
   });
 
-  it('of a backup that was not recovered', async () => {
+  it('of a backup before onetake recover', async () => {
     const { dir, import: run } = await prepare();
     markFolder(dir, BACKUP, 'as onetake backup does');
     expect(await run()).toMatchObject({ code: 2, stderr: expect.stringMatching(/onetake recover/) });

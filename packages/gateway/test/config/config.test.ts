@@ -182,14 +182,14 @@ describe('wrong settings', () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ['a list where one value is meant', 'data_dir: [a, b]', /ONETAKE_DATA_DIR.*one value/],
-    ['a mapping where one value is meant', 'host: {a: b}', /ONETAKE_HOST.*one value/],
+    ['a list instead of a single value', 'data_dir: [a, b]', /ONETAKE_DATA_DIR.*one value/],
+    ['a mapping instead of a single value', 'host: {a: b}', /ONETAKE_HOST.*one value/],
     ['a list that holds lists', 'allow_private_hosts: [[a]]', /ONETAKE_ALLOW_PRIVATE_HOSTS/],
     ['a file that is a list', '- port', /onetake\.yaml: must be a mapping/],
     ['a file that is text', 'port 8787', /onetake\.yaml: must be a mapping/],
     ['a name given twice', 'port: 1\nport: 2', /onetake\.yaml, line 2: .*unique/],
     ['a file that is no YAML', 'port: "1\nhost: x', /onetake\.yaml, line \d/],
-    ['a reference to nothing', 'port: *nothing', /onetake\.yaml: .*nothing/],
+    ['an undefined alias', 'port: *nothing', /onetake\.yaml: .*nothing/],
     ['the name of a variable in the file', 'ONETAKE_PORT: 1', /there is no setting "ONETAKE_PORT"/],
   ])('%s', (_what, yaml, message) => {
     expect(refusal({}, yaml)).toMatch(message);
@@ -214,7 +214,7 @@ describe('the allowed values are described in plain sentences', () => {
     ['a number that is too small', { ONETAKE_MAX_ATTEMPTS: '0' }, '', /MAX_ATTEMPTS: must be at least 1\./],
     ['a text that is too long', { ONETAKE_S3_PREFIX: 'a'.repeat(201) }, '', /at most 200 characters long\./],
     [
-      'a word that is none of those',
+      'a word that is not allowed',
       { ONETAKE_S3_SSE: 'x' },
       '',
       /ONETAKE_S3_SSE: must be AES256 or aws:kms\./,
@@ -226,20 +226,15 @@ describe('the allowed values are described in plain sentences', () => {
       /models\.mine: upstreamModel: is missing/,
     ],
     ['a member of another kind', {}, 'models: {sora-2: {title: 5}}', /models\.sora-2: title: must be a text/],
+    ['an unknown member', {}, 'models: {sora-2: {tile: x}}', /models\.sora-2: there is no "tile" here/],
     [
-      'a member that there is not',
-      {},
-      'models: {sora-2: {tile: x}}',
-      /models\.sora-2: there is no "tile" here/,
-    ],
-    [
-      'a list that may not be empty',
+      'an empty list',
       { KEY: 'k' },
       'accounts: {mine: {provider: openai, api_key: {env: KEY}, models: []}}',
       /accounts\.mine\.models: must not be empty/,
     ],
     [
-      'a value that may be of two kinds',
+      'a value of neither of two types',
       { KEY: 'k' },
       'accounts: {mine: {provider: openai, api_key: {env: KEY}, models: 5}}',
       /accounts\.mine\.models: must be a list or a mapping/,
@@ -250,7 +245,7 @@ describe('the allowed values are described in plain sentences', () => {
       'accounts: {mine: {provider: openai, api_key: {env: KEY}, limits: {in_flight: 0}}}',
       /accounts\.mine\.limits\.in_flight: must be more than 0/,
     ],
-    ['an account that is no mapping', {}, 'accounts: {mine: 5}', /accounts\.mine: must be a mapping/],
+    ['an account that is not a mapping', {}, 'accounts: {mine: 5}', /accounts\.mine: must be a mapping/],
     [
       'the name of the built-in account',
       {},
@@ -271,7 +266,7 @@ describe('the file', () => {
     expect(refusal({ ONETAKE_CONFIG: '/etc/onetake.yaml' })).toMatch(/\/etc\/onetake\.yaml does not exist/);
   });
 
-  it('is the one that ONETAKE_CONFIG names, read from the disk', async () => {
+  it('is the one named by ONETAKE_CONFIG, read from the disk', async () => {
     const path = join(await tempFolder(), 'mine.yaml');
     writeFileSync(path, 'port: 9000 # ours\n');
     expect(readConfig({ ONETAKE_CONFIG: path }).port).toBe(9000);
@@ -301,9 +296,9 @@ describe('a secret is never part of an error', () => {
     ['in the environment', { ONETAKE_BOOTSTRAP_KEY: SECRET, ONETAKE_PORT: 'x' }, ''],
     ['in the file', {}, `bootstrap_key: ${SECRET}\nport: x\n`],
     ['on a line of the file that cannot be read', {}, `port: 1\nbootstrap_key: "${SECRET}\n`],
-    ['beside a mistake on its line', {}, `bootstrap_key: ${SECRET}: x\n`],
+    ['next to a mistake on its line', {}, `bootstrap_key: ${SECRET}: x\n`],
     ['given twice', {}, `bootstrap_key: ${SECRET}\nbootstrap_key: ${SECRET}\n`],
-    ['not a key that can be taken', { ONETAKE_BOOTSTRAP_KEY: `x${SECRET}` }, ''],
+    ['not a valid key', { ONETAKE_BOOTSTRAP_KEY: `x${SECRET}` }, ''],
     ['given as a list', {}, `bootstrap_key: [${SECRET}]\n`],
   ])('%s', (_where, env, yaml) => {
     expect(refusal(env, yaml)).not.toContain(SECRET);
@@ -317,7 +312,7 @@ describe('docs/settings.md', () => {
     for (const { env } of Object.values<Setting>(SETTINGS)) expect(document).toContain(`| \`${env}\` |`);
   });
 
-  it('shows a change of the catalogue that works', () => {
+  it('contains a valid example of a change to the catalogue', () => {
     const yaml = /```yaml\n([^`]+)```/.exec(document)?.[1] ?? '';
     const { models } = read({}, yaml);
     const catalogue = createCatalogue({

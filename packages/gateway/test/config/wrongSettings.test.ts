@@ -39,7 +39,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     env: { ONETAKE_MAX_ATTEMPTS: '101' },
     told: /ONETAKE_MAX_ATTEMPTS: must be at most 100\./,
   },
-  'a word that is none of those': {
+  'a word that is not allowed': {
     env: { ONETAKE_LOG_LEVEL: 'loud' },
     told: /ONETAKE_LOG_LEVEL: must be trace, debug/,
   },
@@ -84,7 +84,7 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     file: { accounts: { mine: { provider: 'nobody' } } },
     told: /accounts\.mine\.provider: must be one of/,
   },
-  'an account that is no mapping': {
+  'an account that is not a mapping': {
     file: { accounts: { five: 5 } },
     told: /accounts\.five: must be a mapping/,
   },

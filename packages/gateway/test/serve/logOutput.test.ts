@@ -92,7 +92,7 @@ async function expectStops({ child }: Serving): Promise<void> {
   expect(performance.now() - begun).toBeLessThan(12_000);
 }
 
-it('a log disk that is full from the start: serves, counts, warns, stops', async () => {
+it('with a log disk that is full from the start, it serves, counts, warns and stops', async () => {
   const gateway = await redirected('>/dev/full');
   await gateway.log(2 ** 21);
   await expectServing(gateway);
@@ -101,7 +101,7 @@ it('a log disk that is full from the start: serves, counts, warns, stops', async
   await expectStops(gateway);
 });
 
-it('both standard streams on a full disk: serves and stops', async () => {
+it('with both standard streams on a full disk, it serves and stops', async () => {
   const dataDir = await tempFolder();
   const port = await freePort();
   const child = spawn('/bin/sh', ['-c', 'exec "$@" >/dev/full 2>&1', 'sh', process.execPath, CLI, 'serve'], {
@@ -118,7 +118,7 @@ it('both standard streams on a full disk: serves and stops', async () => {
   expect(await exited).toEqual([0, null]);
 });
 
-it('a standard output that is closed: serves and stops', async () => {
+it('with a closed standard output, it serves and stops', async () => {
   const gateway = await redirected('>&-');
   await gateway.log(2 ** 16);
   await expectServing(gateway);
@@ -135,7 +135,7 @@ it('a reader of the log that disconnects: serves, counts, stops', async () => {
   await expectStops(gateway);
 });
 
-it('a pipe that nobody reads: serves, counts and stops', async () => {
+it('with a pipe that nobody reads, it serves, counts and stops', async () => {
   const gateway = await withStdout(fifo(await tempFolder()));
   await gateway.log(2 ** 21);
   await expectServing(gateway);

@@ -17,7 +17,7 @@ async function takenPort(): Promise<string> {
 
 it.each<[string, () => Promise<Record<string, string>>, object]>([
   [
-    'the port is taken',
+    'the port is in use',
     async () => ({ ONETAKE_PORT: await takenPort() }),
     { code: 'cannot_listen', message: expect.stringMatching(/EADDRINUSE.*ONETAKE_HOST and ONETAKE_PORT/) },
   ],

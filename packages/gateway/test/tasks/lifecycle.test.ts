@@ -154,7 +154,7 @@ describe('after any sequence of events, a task', () => {
     );
   });
 
-  it('numbers its attempts from one without gaps, and never changes what an attempt was made with', () => {
+  it('attempts are numbered from one without gaps, and their account and key never change', () => {
     fc.assert(
       fc.property(anyLife, ({ first, events }) => {
         let before = first.attempt;

@@ -6,7 +6,7 @@ import { aPromptText, harmless, perturbations } from '../support/perturbed.ts';
 describe('a prompt from an upstream list', () => {
   it.each([
     ['line ends of a form', 'a boat\nat night', 'a boat\r\nat night'],
-    ['line ends of old', 'a boat\nat night', 'a boat\rat night'],
+    ['old Mac line ends', 'a boat\nat night', 'a boat\rat night'],
     ['trimmed', '  a boat\n', 'a boat'],
     ['runs of spaces collapsed', 'a  boat \t sails', 'a boat sails'],
     ['composed characters', 'caf\u0065\u0301', 'caf\u00e9'],
@@ -29,7 +29,7 @@ describe('a prompt from an upstream list', () => {
     ['escaped as JSON', 'a "boat"\nfår', 'a \\"boat\\"\\nf\\u00e5r'],
     ['in compatibility form', '①  ﬁne x²', '1 fine x2'],
     ['without emoji', 'a boat 🚤 at sea', 'a boat  at sea'],
-    ['with signs replaced', 'a “boat” – sea', 'a ?boat? ? sea'],
+    ['with symbols replaced', 'a “boat” – sea', 'a ?boat? ? sea'],
     ['with words around it', 'a paper boat', 'Video: a paper boat. High quality.'],
     ['empty', 'a boat', ''],
   ])('is near when %s', (_what, ours, listed) => {

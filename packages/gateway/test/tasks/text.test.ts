@@ -15,10 +15,10 @@ describe('text for the store', () => {
     ['as long as the limit', 'abc', 3, 'abc'],
     ['longer', 'abcd', 3, 'abc'],
     ['as long as the limit, with a character of two units at its end', `a${BOAT}`, 3, `a${BOAT}`],
-    ['cut behind a character of two units', `a${BOAT}b`, 3, `a${BOAT}`],
+    ['truncated after a character of two units', `a${BOAT}b`, 3, `a${BOAT}`],
     ['cut within a character of two units: without its half', `ab${BOAT}`, 3, 'ab'],
-    ['cut, and cleaned', 'a\0bc', 3, 'a\ufffdb'],
-    ['as long as the limit, and ending in half a character', `a${BOAT.charAt(0)}`, 2, 'a\ufffd'],
+    ['truncated and cleaned', 'a\0bc', 3, 'a\ufffdb'],
+    ['as long as the limit, ending in a lone surrogate', `a${BOAT.charAt(0)}`, 2, 'a\ufffd'],
     ['short, and cleaned', '\0', 3, '\ufffd'],
   ])('with a limit, %s', (_what, text, limit, kept) => {
     expect(bounded(text, limit)).toBe(kept);

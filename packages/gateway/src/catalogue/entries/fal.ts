@@ -1,8 +1,8 @@
 import type { ModelEntry } from '../model.ts';
 
 /**
- * Sources: fal's model pages of fal-ai/veo3.1, …/fast and …/lite (input schema and price). Only models fit whose duration
- * is written "8s": that is how @ai-sdk/fal 3.0.41 sends it (fal-video-model.ts). The package has no last frame.
+ * Sources: fal's model pages of fal-ai/veo3.1, …/fast and …/lite (input schema and price). Only models whose duration has the form
+ * "8s" are possible, because @ai-sdk/fal 3.0.41 sends it that way (fal-video-model.ts). The package does not support a last frame.
  */
 const SHARED = {
   family: 'veo',

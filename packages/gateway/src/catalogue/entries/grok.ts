@@ -1,8 +1,8 @@
 import type { ModelEntry } from '../model.ts';
 
 /**
- * Sources: docs.x.ai, "Video generation", "Image-to-video", "Reference-to-video" and "Models and pricing"; what is taken
- * is what @ai-sdk/xai 5.0.12 sends on (xai-video-model.ts). xAI has more ratios (3:2, 2:3) than our API has words for.
+ * Sources: docs.x.ai, "Video generation", "Image-to-video", "Reference-to-video" and "Models and pricing". The parameters are those
+ * that @ai-sdk/xai 5.0.12 sends (xai-video-model.ts). xAI also supports the ratios 3:2 and 2:3, which our API does not have.
  */
 const SHARED = {
   family: 'grok',
@@ -29,14 +29,15 @@ const PARAMETERS: Parameters = {
   generateAudio: { kind: 'flag', allowed: [true, false], default: true },
 };
 
-/** US dollars a second, by resolution; input images cost a fraction of a cent each on top. */
+/** US dollars per second, by resolution. Each input image costs a fraction of a cent more. */
 const dollars = (rates: readonly [resolution: '480p' | '720p' | '1080p', perSecond: number][]) => ({
   currency: 'USD',
   rates: rates.map(([resolution, perSecond]) => ({
     resolution,
     microsPerSecond: Math.round(perSecond * 1_000_000),
   })),
-  billing: 'Per second of video, with or without audio; videos that moderation stops are charged by xAI too.',
+  billing:
+    'Per second of video, with or without audio; xAI also charges for videos that its moderation rejects.',
 });
 
 export const GROK: readonly ModelEntry[] = [

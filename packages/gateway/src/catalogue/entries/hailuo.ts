@@ -1,8 +1,8 @@
 import type { ModelEntry } from '../model.ts';
 
 /**
- * Sources: MiniMax, "Video generation v2" and "Pay as you go"; what is taken is what @ai-sdk/minimax 3.0.45 sends on
- * (minimax-video-model.ts). The tiers are 480P, 768P and 2K: 720p means 768P and 1080p means 2K, with the pixels told.
+ * Sources: MiniMax, "Video generation v2" and "Pay as you go". The parameters are those that @ai-sdk/minimax 3.0.45 sends
+ * (minimax-video-model.ts). MiniMax has the tiers 480P, 768P and 2K. 720p means 768P and 1080p means 2K; `sizes` has their pixels.
  */
 const SHARED = {
   family: 'hailuo',
@@ -43,7 +43,7 @@ const COMMON = {
   },
   image: { kind: 'image' },
   lastFrame: { kind: 'image' },
-  // Sound is always made; there is no parameter for it.
+  // Videos always have sound; there is no parameter for it.
   generateAudio: { kind: 'flag', allowed: [true], default: true },
   watermark: { kind: 'flag', allowed: [true, false], default: false },
 } satisfies Partial<Parameters>;
@@ -52,9 +52,9 @@ const RULES: Rules = [
   { when: { parameter: 'lastFrame', given: true }, require: { parameter: 'image', given: true } },
   {
     when: { parameter: 'image', given: true },
-    note: 'The video takes its shape from image; aspect_ratio is not sent.',
+    note: 'The video has the shape of image; aspect_ratio is not sent.',
   },
-  { when: { parameter: 'resolution', in: ['720p'] }, note: 'MiniMax makes 768P where 720p is asked for.' },
+  { when: { parameter: 'resolution', in: ['720p'] }, note: 'For 720p, MiniMax makes 768P.' },
 ];
 
 const BILLING = 'Per second of finished video; failed videos are not charged.';
@@ -77,7 +77,7 @@ export const HAILUO: readonly ModelEntry[] = [
       ...RULES,
       {
         when: { parameter: 'resolution', in: ['1080p'] },
-        note: 'MiniMax makes 2K where 1080p is asked for.',
+        note: 'For 1080p, MiniMax makes 2K.',
       },
       { when: { parameter: 'referenceImages', given: true }, require: { parameter: 'image', given: false } },
     ],
@@ -87,7 +87,7 @@ export const HAILUO: readonly ModelEntry[] = [
         { resolution: '720p', microsPerSecond: 80_000 },
         { resolution: '1080p', microsPerSecond: 130_000 },
       ],
-      billing: `${BILLING} Images beyond the fifth cost 0.04 USD each on top.`,
+      billing: `${BILLING} Each image after the fifth costs 0.04 USD more.`,
     },
   },
   {
@@ -99,20 +99,20 @@ export const HAILUO: readonly ModelEntry[] = [
     upstreamModel: 'MiniMax-H3-Max',
     parameters: {
       ...COMMON,
-      // The package moves shorter ones to 5.
+      // The package raises shorter durations to 5.
       duration: { kind: 'range', min: 5, max: 15, default: 5 },
       resolution: { kind: 'choice', allowed: ['480p', '720p'], default: '720p' },
     },
     rules: RULES,
     price: {
       currency: 'USD',
-      // As resellers tell them: MiniMax's own page was not at hand.
+      // According to resellers; MiniMax's own page was not available.
       rates: [
         { resolution: '480p', microsPerSecond: 50_000 },
         { resolution: '720p', microsPerSecond: 80_000 },
       ],
       billing: BILLING,
     },
-    notes: ['The price is not confirmed by MiniMax; set your own under "models" where it differs.'],
+    notes: ['The price is not confirmed by MiniMax; if yours differs, set it under "models".'],
   },
 ];

@@ -9,7 +9,7 @@ import { SORA } from './sora.ts';
 import { VEO } from './veo.ts';
 import { WANXIANG } from './wanxiang.ts';
 
-/** Every model that comes with the gateway, in the order in which they are listed. */
+/** All built-in models, in the order in which they are listed. */
 export const BUILT_IN: readonly ModelEntry[] = [
   ...PREVIEW,
   ...SORA,

@@ -25,6 +25,8 @@ export const PREVIEW: readonly ModelEntry[] = [
     price: { currency: 'USD', rates: [{ microsPerSecond: 0 }], billing: 'Free: rendered on this machine.' },
     typical: { medianSeconds: 2, p90Seconds: 5 },
     cancel: 'running',
-    notes: ['A preview renderer that draws the words of the prompt; no AI model. It needs no key.'],
+    notes: [
+      'A renderer that draws pictures for the words of the prompt. It is not an AI model and needs no key.',
+    ],
   },
 ];

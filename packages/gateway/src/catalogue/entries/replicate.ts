@@ -1,9 +1,9 @@
 import type { ModelEntry } from '../model.ts';
 
 /**
- * Sources: Replicate's API pages of the models for their inputs. Only models fit whose inputs have the names that
- * providers/aiSdk/packages/replicate.ts sends: image, duration, aspect_ratio, resolution, seed, generate_audio,
- * negative_prompt, camera_fixed. Prices are those of the model pages as last known; a hold should not be trusted to the cent.
+ * Sources: Replicate's API pages of the models for their inputs. Only models whose inputs have the names that
+ * providers/aiSdk/packages/replicate.ts sends are possible: image, duration, aspect_ratio, resolution, seed, generate_audio,
+ * negative_prompt, camera_fixed. Prices are those last seen on the model pages, so holds may be slightly wrong.
  */
 const SHARED = {
   provider: 'replicate',
@@ -11,7 +11,7 @@ const SHARED = {
   promptMaxLength: 4000,
   typical: { medianSeconds: 90, p90Seconds: 300 },
   cancel: 'none',
-  notes: ['Replicate\'s price is not confirmed; set your own under "models" where it differs.'],
+  notes: ['The price is not confirmed by Replicate; if yours differs, set it under "models".'],
 } satisfies Partial<ModelEntry>;
 
 type Parameters = ModelEntry['parameters'];

@@ -4,16 +4,16 @@ import type { Size } from '../size.ts';
 
 /**
  * Sources: the "Create a video generation task" pages of Volcengine Ark and BytePlus ModelArk for fields, limits and pixel
- * sizes, BytePlus "Model pricing" for prices. Names are Volcengine's; BytePlus has its own. The
- * reference service documents 4, 6 and 8 s, which lie inside every range.
+ * sizes, BytePlus "Model pricing" for prices. Names are Volcengine's; BytePlus has its own. The reference service documents 4, 6
+ * and 8 s, which every range includes.
  */
 const SHARED = {
   family: 'seedance',
   provider: 'ark',
   delivery: 'url',
-  // The body may be 64 MB; the prompt has no documented bound, only the advice to stay below some hundred words.
+  // The body may have 64 MB. The prompt has no documented limit, only the advice to stay below some hundred words.
   promptMaxLength: 4000,
-  // Ark: DELETE stops a queued task only, and erases the record of a finished one.
+  // DELETE only cancels queued tasks. For a finished task it deletes the record.
   cancel: 'queued',
 } satisfies Partial<ModelEntry>;
 
@@ -21,7 +21,7 @@ const BYTEPLUS = 'byteplus';
 
 type Sizes = Partial<Record<Resolution, Record<AspectRatio, [Size]>>>;
 
-/** Sizes of a tier from its four landscape shapes; the upright ones mirror them. */
+/** Sizes of a tier from its landscape shapes. The portrait shapes mirror them. */
 const tier = (wide: Size, classic: Size, square: Size, cinema: Size): Record<AspectRatio, [Size]> => ({
   '16:9': [wide],
   '9:16': [turned(wide)],
@@ -48,13 +48,13 @@ const SIZES_2_0: Sizes = {
   '4k': tier('3840x2160', '3326x2494', '2880x2880', '4398x1886'),
 };
 
-/** Ark's frame rate, and the pixels that make a token: width x height x fps x seconds / 1024 tokens. */
+/** Ark bills width x height x fps x seconds / 1024 tokens. */
 const FPS = 24;
 const PIXELS_PER_TOKEN = 1024;
 
 /**
- * Micro-dollars a second at so many dollars a million tokens, for the largest size of each resolution: what a token
- * costs in micro-dollars is what a million of them costs in dollars.
+ * Micro-dollars per second for the largest size of each resolution. The price of a token in micro-dollars equals that of a
+ * million tokens in dollars.
  */
 function rates(sizes: Sizes, resolutions: readonly Resolution[], dollarsPerMillion: number) {
   return resolutions.map((resolution) => {
@@ -158,7 +158,7 @@ export const SEEDANCE: readonly ModelEntry[] = [
       // "2.5 with frames: adaptive only."
       {
         when: { parameter: 'image', given: true },
-        note: 'Seedance 2.5 takes the shape of the video from image; aspect_ratio is not sent.',
+        note: 'Seedance 2.5 makes a video with the shape of image; aspect_ratio is not sent.',
       },
     ],
     // Published for 2.5; the other sizes are those of 2.0.
@@ -213,7 +213,7 @@ export const SEEDANCE: readonly ModelEntry[] = [
     redirect: {
       from: 'seedance-1-5-pro-251215',
       since: '2026-11-11',
-      reason: 'ByteDance replaced it by Seedance 2',
+      reason: 'ByteDance replaced it with Seedance 2',
     },
     parameters: {
       ...SEEDANCE_2,

@@ -3,7 +3,7 @@ import type { ModelEntry } from '../model.ts';
 /**
  * Sources: OpenAI's openapi.yaml (`CreateVideoJsonBody`) for fields and limits, the guide "Video generation with Sora" for
  * 16 and 20 seconds and 1080p, OpenAI's pricing page for prices. The documented values of the reference service (5, 10,
- * 15, 20 s; 480p; 1:1) are accepted and go to the nearest that the upstream takes, the longer of two equally near.
+ * 15, 20 s; 480p; 1:1) are accepted and rounded to the nearest value that the upstream supports, and up if two are equally near.
  */
 const SORA_2 = {
   family: 'sora',
@@ -12,18 +12,18 @@ const SORA_2 = {
   delivery: 'download',
   promptMaxLength: 32_000,
   typical: { medianSeconds: 150, p90Seconds: 360 },
-  // openapi.yaml: DELETE is for completed and failed videos alone.
+  // openapi.yaml: DELETE is only for completed and failed videos.
   cancel: 'none',
   lifecycle: {
     state: 'retired',
     since: '2026-09-24',
-    reason: 'OpenAI switched its Videos API off; compatible servers still speak the protocol.',
+    reason: 'OpenAI shut down its Videos API; compatible servers still support the protocol.',
     alternatives: ['veo-3.1-generate-001', 'wan3.0-video', 'seedance-2.0'],
   },
   rules: [{ when: { parameter: 'videoUrl', given: true }, require: { parameter: 'image', given: false } }],
   notes: [
-    'Always makes audio. The image must be of exactly the size of the video.',
-    '`video_url` makes a remix; `provider_options: {"openai": {"operation": "edit"}}` or `"extend"` chooses another way to go on from it.',
+    'Videos always have audio. The image must have exactly the size of the video.',
+    '`video_url` makes a remix; `provider_options: {"openai": {"operation": "edit"}}` makes an edit and `"extend"` an extension.',
   ],
 } satisfies Partial<ModelEntry>;
 
@@ -42,7 +42,7 @@ const PARAMETERS = {
     roundsTo: { '1:1': '16:9' },
   },
   image: { kind: 'image' },
-  // …RemixBody and …EditBody take a prompt and nothing else; …ExtendBody takes seconds, which are added.
+  // …RemixBody and …EditBody only accept a prompt; …ExtendBody also accepts the seconds to add.
   videoUrl: {
     kind: 'url',
     of: 'own',
@@ -74,7 +74,7 @@ export const SORA: readonly ModelEntry[] = [
       ...PARAMETERS,
       resolution: { ...PARAMETERS.resolution, allowed: ['480p', '720p', '1080p'] },
     },
-    // The "1024p" sizes have no word of their own: they are reached by `size`.
+    // The "1024p" sizes are not a resolution of our API; they are available through `size`.
     sizes: {
       '1080p': { '16:9': ['1920x1080', '1792x1024'], '9:16': ['1080x1920', '1024x1792'] },
     },

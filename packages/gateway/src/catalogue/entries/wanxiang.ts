@@ -51,7 +51,7 @@ const COMMON = {
 const NEEDS_IMAGE: Rules = [{ require: { parameter: 'image', given: true } }];
 const SHAPE_FROM_IMAGE = {
   when: { parameter: 'image', given: true },
-  note: 'The video takes its shape from image; aspect_ratio is not sent.',
+  note: 'The video has the shape of image; aspect_ratio is not sent.',
 } as const satisfies Rules[number];
 const LAST_NEEDS_FIRST: Rules = [
   { when: { parameter: 'lastFrame', given: true }, require: { parameter: 'image', given: true } },
@@ -68,7 +68,7 @@ const ratios = (...allowed: Parameters['aspectRatio']['allowed']): Parameters['a
   default: '16:9',
 });
 
-/** US dollars a second, by resolution. */
+/** US dollars per second, by resolution. */
 const dollars = (rates: Partial<Record<Resolutions[number], number>>): ModelEntry['price'] => ({
   currency: 'USD',
   rates: Object.entries(rates).map(([resolution, perSecond]) => ({
@@ -79,7 +79,7 @@ const dollars = (rates: Partial<Record<Resolutions[number], number>>): ModelEntr
   billing: BILLING,
 });
 
-/** Protocol of wan2.1 to wan2.6: pixel sizes, a model of its own for images. */
+/** The protocol of wan2.1 to wan2.6, with pixel sizes and separate models for images. */
 const legacy = (
   id: string,
   title: string,
@@ -142,7 +142,7 @@ const WAN_3_0 = {
     SHAPE_FROM_IMAGE,
     { when: { parameter: 'referenceImages', given: true }, require: { parameter: 'image', given: false } },
   ],
-  notes: ['Needs the workspace address of Model Studio as base URL.'],
+  notes: ['Needs the workspace URL of Model Studio as base URL.'],
 } satisfies Partial<ModelEntry>;
 
 export const WANXIANG: readonly ModelEntry[] = [
@@ -185,7 +185,7 @@ export const WANXIANG: readonly ModelEntry[] = [
     rules: [{ require: { parameter: 'referenceImages', given: true } }, SHAPE_FROM_IMAGE],
   },
   {
-    // The reference service's id: no upstream has a model of this name.
+    // An id of the reference service. No upstream has a model of this name.
     ...WAN_2_7,
     id: 'wanx-video-v1',
     title: 'Wanxiang Video',
@@ -197,7 +197,7 @@ export const WANXIANG: readonly ModelEntry[] = [
       style: { kind: 'text', maxLength: 100, appendToPrompt: true },
     },
     rules: [SHAPE_FROM_IMAGE],
-    notes: ['Served by Wan 2.7. It has no style parameter, so style is put behind the prompt.'],
+    notes: ['Served by Wan 2.7, which has no style parameter, so style is appended to the prompt.'],
   },
   {
     ...legacy('wan2.6-t2v', 'Wan 2.6 text to video', '2025-12-16', ['720p', '1080p'], {
@@ -290,7 +290,7 @@ export const WANXIANG: readonly ModelEntry[] = [
       generateAudio: SILENT,
     }),
     aliases: ['wan2.1-t2v-turbo'],
-    // Beijing alone spells it with an x.
+    // Only Beijing spells it with an x.
     upstreamModelByRegion: { singapore: 'wan2.1-t2v-turbo', virginia: 'wan2.1-t2v-turbo' },
     promptMaxLength: 800,
     price: dollars({ '480p': 0.036, '720p': 0.036 }),

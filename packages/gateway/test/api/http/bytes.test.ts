@@ -20,7 +20,7 @@ afterAll(() => t.end());
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
 
 describe('the bytes of a video', () => {
-  it('come with their length, type, name and a strong ETag', async () => {
+  it('are sent with their length, type, name and a strong ETag', async () => {
     const { headers } = await t.call(path, { method: 'HEAD' });
     expect(headers.get('content-length')).toBe(String(whole.length));
     expect(headers.get('content-type')).toBe('video/mp4');

@@ -43,7 +43,7 @@ async function send(method: string, path: string, headers = '') {
 describe.each(Object.entries(PATHS))('%s', (path, methods) => {
   const allow = [...methods, 'OPTIONS'].sort().join(', ');
 
-  it(`answers OPTIONS with the methods that it has: ${allow}`, async () => {
+  it(`answers OPTIONS with its methods: ${allow}`, async () => {
     const { status, headers, body } = await send('OPTIONS', path);
     expect([status, headers.get('allow'), body]).toEqual([204, allow, '']);
   });

@@ -72,7 +72,7 @@ it('describes the responses other than JSON, and the errors that any call may ge
   }
 });
 
-it('shows curl, Python and JavaScript for the main calls', () => {
+it('has samples in curl, Python and JavaScript for the main calls', () => {
   for (const [path, method] of [
     ['/v1/video/generations', 'post'],
     ['/v1/video/generations/{task_id}', 'get'],

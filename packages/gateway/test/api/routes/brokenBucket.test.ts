@@ -16,7 +16,7 @@ const ANSWERS: readonly [string, (bytes: number) => (response: ServerResponse) =
         .end(Buffer.alloc(Math.floor(bytes / 2))),
   ],
   [
-    'ends without a length, and before the video does',
+    'has no length and ends before the video does',
     () => (response) => response.writeHead(206, { 'content-range': 'bytes 0-9/10' }).end('0123'),
   ],
   [

@@ -143,7 +143,7 @@ it.each(['/events', '?wait=60'])(
   },
 );
 
-it.each(['/events', '?wait=60'])('the stop of the gateway ends it: %s', async (suffix) => {
+it.each(['/events', '?wait=60'])('a stop of the gateway ends it: %s', async (suffix) => {
   const w = await world();
   const response = fetch(`${w.origin}${w.path}${suffix}`);
   await w.heard();
@@ -223,7 +223,7 @@ describe.each([
   ['an event stream', '/events', 15_000],
 ] as const)('%s', (_what, suffix, ms) => {
   it.each([
-    ['the client goes away', 'hang up'],
+    ['the client disconnects', 'hang up'],
     ['the gateway stops', 'drain'],
     ['the task ends', 'end'],
   ] as const)('leaves no timer if %s', async (_how, how) => {
@@ -263,8 +263,8 @@ it('a held query continues if the status stays the same', async () => {
 });
 
 it.each<[string, string, Record<string, string>, Partial<Task>]>([
-  ['nothing was said of waiting', '', {}, {}],
-  ['no time is to be waited', '?wait=0', {}, {}],
+  ['the request does not ask to wait', '', {}, {}],
+  ['the time to wait is zero', '?wait=0', {}, {}],
   ['the task is over', '?wait=60', {}, { phase: 'failed' }],
   ['the client has another answer', '?wait=60', { 'if-none-match': '"other"' }, {}],
   ['a preference cannot be read', '', { prefer: 'wait=soon' }, {}],
@@ -336,8 +336,8 @@ describe('the signal of a disconnected client', () => {
   };
 
   it.each([
-    ['has gone already', true, false, true],
-    ['has had its whole answer', true, true, false],
+    ['has already disconnected', true, false, true],
+    ['has received its whole answer', true, true, false],
   ])('that %s', (_what, destroyed, writableFinished, aborted) => {
     expect(hangUpSignal(answer({ destroyed, writableFinished }).reply).aborted).toBe(aborted);
   });

@@ -63,7 +63,7 @@ describe('the admin endpoint for keys', () => {
     expect(refused.error.message).toContain('revoked');
   });
 
-  it('is closed to keys without the admin scope', async () => {
+  it('refuses keys without the admin scope', async () => {
     const { key } = await makeKey({ name: 'plain' });
     expect((await t.json('/v1/admin/keys', { key })).status).toBe(403);
   });
@@ -88,7 +88,7 @@ describe('the command line for keys', () => {
   const onetake = (...args: string[]) =>
     run(process.execPath, [CLI, ...args], { env: { PATH: process.env.PATH, ONETAKE_DATA_DIR: t.dataDir } });
 
-  it('works beside the running gateway, which notices a revocation', async () => {
+  it('works beside a running gateway, which notices a revocation', async () => {
     const { stdout } = await onetake('keys', 'create', '--name', 'from the shell', '--project', 'shell');
     const key = stdout.trim();
     expect((await t.json('/v1/models', { key })).status).toBe(200);

@@ -82,7 +82,7 @@ describe('fields', () => {
     expect(error.details.param).toHaveLength(64);
   });
 
-  it('are refused in the same order however the body was written', () => {
+  it('are refused in the same order, whatever the order of the body', () => {
     const one = refused({ zebra: 1, apple: 2, ...body({}) });
     const other = refused({ ...body({}), apple: 2, zebra: 1 });
     expect(one.message).toBe(other.message);
@@ -90,7 +90,7 @@ describe('fields', () => {
   });
 });
 
-it.each([null, [], 'text', 7, true, undefined])('a body that is no object is refused: %j', (wrong) => {
+it.each([null, [], 'text', 7, true, undefined])('a body that is not an object is refused: %j', (wrong) => {
   expect(refused(wrong)).toMatchObject({ status: 400, message: expect.stringContaining('JSON object') });
 });
 
@@ -329,7 +329,7 @@ describe('rules of a model', () => {
 
   it('that only inform are reported', () => {
     expect(check({ model: 'wan2.7-i2v', image: PNG }).notes).toEqual([
-      'The video takes its shape from image; aspect_ratio is not sent.',
+      'The video has the shape of image; aspect_ratio is not sent.',
     ]);
     expect(check({ model: 'wan2.7-t2v' }).notes).toEqual([]);
   });
