@@ -297,7 +297,7 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
       const row = await parts.store.media(input.mediaId);
       if (!row) throw new InputGone(`input ${input.mediaId} is gone`);
       // A file is marked as damaged only after a second read. There is no other copy of an input.
-      if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is not as it was stored`);
+      if (row.state === 'damaged') throw new InputGone(`input ${input.mediaId} is damaged`);
       return engine.mediaScrub.media.read(row);
     },
     typicalTime: (task) => catalogue.typicalTime(task.request),

@@ -108,7 +108,7 @@ function toOnetakeError(error: unknown, bodyLimit: number): OnetakeError {
   return new OnetakeError(
     'internal_error',
     500,
-    'Something went wrong here; tell the operator the request id.',
+    'An internal error occurred; report the request id to the operator.',
     {},
     error,
   );

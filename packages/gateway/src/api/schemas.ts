@@ -45,7 +45,7 @@ export const SubmitBody = z
     last_frame: z
       .string()
       .nullish()
-      .describe('Last frame, where the model takes one. Aliases: `lastFrame`, `last_frame_image`'),
+      .describe('Last frame, if the model accepts one. Aliases: `lastFrame`, `last_frame_image`'),
     reference_images: z
       .array(z.string())
       .nullish()
@@ -60,7 +60,7 @@ export const SubmitBody = z
     seed: z
       .int()
       .nullish()
-      .describe('The same seed and request give the same video, where the model honours it'),
+      .describe('The same seed and request give the same video, if the model supports it'),
     style: z.string().nullish(),
     camera_fixed: z.boolean().nullish().describe('Alias: `cameraFixed`'),
     watermark: z.boolean().nullish(),

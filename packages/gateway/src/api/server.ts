@@ -155,7 +155,7 @@ function isEncoded(headers: IncomingHttpHeaders): boolean {
 /** A 415 whose `Accept-Encoding` names the accepted coding (RFC 9110, section 15.5.16). */
 function encoded(reply: FastifyReply): OnetakeError {
   reply.header('accept-encoding', 'identity');
-  const message = 'Bodies are taken uncompressed only; send it without Content-Encoding.';
+  const message = 'Only uncompressed bodies are accepted; send it without Content-Encoding.';
   return new OnetakeError('unsupported_media_type', 415, message);
 }
 

@@ -35,7 +35,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
         'create an API key and show it once',
       ],
       ['keys list', 'list keys'],
-      ['keys revoke ID [--force]', 'make a key stop working; the last admin key only with --force'],
+      ['keys revoke ID [--force]', 'revoke a key; the last admin key only with --force'],
     ],
     options: KEYS_OPTIONS,
     words: 2,

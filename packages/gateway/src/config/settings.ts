@@ -31,7 +31,7 @@ const listenHost = z
   .string()
   .refine(
     (host) => isIP(host) > 0 || /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i.test(host),
-    'must be an address or a host name alone, such as 127.0.0.1, :: or localhost; the port is ONETAKE_PORT',
+    'must be only an address or a host name, such as 127.0.0.1, :: or localhost; the port is ONETAKE_PORT',
   );
 
 const onOff = z.enum(['true', 'false']).transform((value) => value === 'true');

@@ -129,7 +129,7 @@ it.each(MODELS.map((model) => [model.id, model] as const))(
         try {
           checked = checkRequest(wire, builtIn);
         } catch (error) {
-          // A rule of the model, or a prompt that leaves no room for the style.
+          // A rule of the model, or a prompt too long for an appended style.
           if (error instanceof OnetakeError && error.status === 400) return;
           throw error;
         }

@@ -57,7 +57,7 @@ it('a backup of a busy gateway starts as a gateway of its own after onetake reco
     Array.from({ length: 3 }, (_, seed) => first.submit({ duration: 2, seed: 10 + seed })),
   );
   expect(await backUp(dir, to)).toMatchObject({ code: 0, stdout: expect.stringMatching(/onetake recover/) });
-  // The gateway noticed nothing.
+  // The gateway was not affected.
   for (const id of busy) expect((await first.ended(id)).status).toBe('succeeded');
   await first.stop('SIGKILL');
 

@@ -13,7 +13,7 @@ import { aKey, aMediaRow, anAcceptance, aRequest, aTask, START_OF_TIME } from '.
 /** Text that databases treat differently. */
 export const ODD = 'a "boat"\\u0000 \\\\ \u0000 \u{1f6a4} \ud83d e\u0301 \u202e\u2028\n\t’);--';
 
-/** What was put into a store. */
+/** The content that was put into a store. */
 export interface Contents {
   /** A task in each phase, and a deleted one. */
   readonly tasks: ReadonlyMap<Phase | 'deleted', Task>;

@@ -52,7 +52,7 @@ interface Prepared {
   import(...more: string[]): ReturnType<typeof onetake>;
 }
 
-/** A full folder, an empty database, and an empty place in a bucket. */
+/** A folder with data, an empty database, and an empty prefix in a bucket. */
 async function prepare(): Promise<Prepared> {
   const dir = await tempFolder();
   const [url, bucket, contents] = await Promise.all([freshDatabase(), freshBucket(), fillFolder(dir)]);
@@ -104,7 +104,7 @@ describe('importing a data folder', () => {
     for (const table of Object.keys(IMPORTED_TABLES)) {
       const { there, here } = await rowsOf(dir, url, table);
       expect(there.length, table).toBeGreaterThan(0);
-      // The database remembers where its rows came from.
+      // The database records where its rows came from.
       expect(
         here.filter((row) => !row.includes('imported-from')),
         table,
@@ -180,7 +180,7 @@ describe('importing a data folder', () => {
     }
     await client.query('select pg_advisory_unlock(42)');
     await eventually(async () => expect(await importing()).toEqual([]));
-    // Never both: a folder that may be driven, and a database that drives the same tasks.
+    // The tasks must never be driven by both the folder and the database.
     expect(existsSync(join(dir, MOVED))).toBe(end.givenUp);
     const inDatabase = async () => (await client.query('select 1 from tasks')).rows.length;
     expect(await inDatabase()).toBe(end.arrived ? contents.tasks.size : 0);

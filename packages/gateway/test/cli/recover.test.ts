@@ -166,7 +166,7 @@ describe('gateways on a restored older database', () => {
     const limits = { inFlight: 2 };
     const world = await createNodes({
       limits,
-      // The upstream keeps its copy: a job that it was asked to delete cannot be downloaded a second time.
+      // The upstream keeps its results, because a deleted job could not be downloaded a second time.
       abilities: ['askMany', 'find', 'cancel'],
       behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
     });

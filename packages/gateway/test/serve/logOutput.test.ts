@@ -15,7 +15,7 @@ const KEY = 'sk-log-0123456789abcdefgh';
 interface Serving {
   readonly child: ChildProcess;
   json(path: string): Promise<Json>;
-  /** Makes the gateway log about `bytes`. */
+  /** Makes the gateway log approximately `bytes` bytes. */
   log(bytes: number): Promise<void>;
   metric(): Promise<number>;
 }
@@ -171,7 +171,7 @@ it('a disk with room again gets a line with the number of missing ones, and late
     try {
       writeFileSync(filler, Buffer.alloc(size), { flag: 'a' });
     } catch {
-      // Full for a piece of this size.
+      // The disk is full for a piece of this size.
     }
   }
   await gateway.log(2 ** 17);

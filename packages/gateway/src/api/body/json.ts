@@ -85,7 +85,7 @@ async function acquireSlot(
     throw new OnetakeError(
       'rate_limited',
       429,
-      'Too many large bodies are on their way at once; send the next one when some are answered, or give images as URLs.',
+      'Too many large bodies at once; send the next one after some of them are answered, or give images as URLs.',
       { retryAfterSeconds: 5 },
     );
   }
@@ -107,11 +107,11 @@ function readInto(scanner: JsonScanner, payload: Readable, { idleMs, takeSlot }:
     let since = performance.now();
     let idle = setTimeout(late, idleMs);
     function late() {
-      const message = `Nothing more of the body came for ${idleMs / 1000} seconds; send the request again.`;
+      const message = `No more of the body arrived for ${idleMs / 1000} seconds; send the request again.`;
       end(new OnetakeError('request_timeout', 408, message));
     }
     const done = () => end();
-    const cut = () => end(invalidRequest('The body ended before it was whole; send the request again.'));
+    const cut = () => end(invalidRequest('The body ended before it was complete; send the request again.'));
     function end(error?: unknown) {
       clearTimeout(idle);
       payload.off('data', take).off('end', done).off('close', cut).off('error', cut);
@@ -147,7 +147,7 @@ function readInto(scanner: JsonScanner, payload: Readable, { idleMs, takeSlot }:
 /** Throws a 408 for a body that arrives too slowly, so that it does not occupy memory for long. */
 export function refuseTrickle(bytes: number, ms: number): void {
   if (ms < TRICKLE_MS || bytes >= ms * LEAST_BYTES_PER_MS) return;
-  const message = 'The body comes too slowly; send it at 128 kbit/s at least, or give images as URLs.';
+  const message = 'The body arrives too slowly; send it at 128 kbit/s at least, or give images as URLs.';
   throw new OnetakeError('request_timeout', 408, message);
 }
 

@@ -224,12 +224,12 @@ export const tooLarge = (limit: number): OnetakeError =>
   new OnetakeError(
     'body_too_large',
     413,
-    `The body is larger than ${Math.floor(limit / MIB)} MiB; give images as URLs, or raise ONETAKE_BODY_LIMIT_MB, which is the limit of submits.`,
+    `The body is larger than ${Math.floor(limit / MIB)} MiB; give images as URLs, or raise ONETAKE_BODY_LIMIT_MB, which is the limit for submits.`,
   );
 
 const tooMuchText = (limit: number): OnetakeError =>
   new OnetakeError(
     'body_too_large',
     413,
-    `The body has more than ${Math.floor(limit / MIB)} MiB beside its images; send less.`,
+    `The body has more than ${Math.floor(limit / MIB)} MiB besides its images; send less.`,
   );

@@ -8,9 +8,9 @@ import { checkConditions, chosenRange } from './conditions.ts';
 
 /** Answers to conditional and range requests, for the OpenAPI document. */
 export const CONDITIONAL_ANSWERS = {
-  206: z.file().describe('The range asked for'),
+  206: z.file().describe('The requested range'),
   304: z.null().describe('Not modified'),
-  412: ErrorAnswer.describe('It is no longer as `If-Match` or `If-Unmodified-Since` says'),
+  412: ErrorAnswer.describe('It no longer matches `If-Match` or `If-Unmodified-Since`'),
   416: ErrorAnswer.describe('The range lies outside the bytes'),
 } as const;
 
@@ -43,7 +43,7 @@ export async function serveBytes(
     throw new OnetakeError(
       'range_not_satisfiable',
       416,
-      `The video has ${stat.bytes} bytes; ask for a range within them.`,
+      `The video has ${stat.bytes} bytes; request a range within them.`,
     );
   }
   const lastModified = new Date(stat.modifiedAt).toUTCString();

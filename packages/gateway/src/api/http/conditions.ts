@@ -117,5 +117,5 @@ const preconditionFailed = (): OnetakeError =>
   new OnetakeError(
     'precondition_failed',
     412,
-    'It is no longer as If-Match, If-None-Match or If-Unmodified-Since says; read it again.',
+    'It no longer matches If-Match, If-None-Match or If-Unmodified-Since; read it again.',
   );

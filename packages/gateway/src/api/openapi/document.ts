@@ -31,7 +31,7 @@ export async function useOpenApi(app: App, { publicUrl, version }: ApiSettings):
       servers: [{ url: publicUrl ?? '/' }],
       tags: [
         { name: 'Video', description: 'Submit, query, download' },
-        { name: 'Models', description: 'What can be asked for' },
+        { name: 'Models', description: 'The models and what they accept' },
         { name: 'Media', description: 'Signed links' },
         { name: 'Admin', description: 'API keys' },
         { name: 'Operations', description: 'For load balancers' },

@@ -91,7 +91,7 @@ export function keyRoutes(app: App, { keys, keyring, clock }: ApiContext): void 
       schema: {
         operationId: 'revokeKey',
         summary: 'Revoke an API key',
-        description: 'It stops working at once. Its tasks go on.',
+        description: 'It becomes invalid immediately. Its tasks continue.',
         tags: ['Admin'],
         params: z.object({ id: z.string() }),
         querystring: RevokeQuery,

@@ -42,7 +42,7 @@ export function submitRoute(app: App, context: ApiContext): void {
           415: ErrorAnswer.describe('The body is not JSON'),
           422: ErrorAnswer.describe('The idempotency key was used with another body'),
           503: ErrorAnswer.describe(
-            'The model has no account, or the gateway is stopping; see `Retry-After`',
+            'No account serves the model, or the gateway is stopping; see `Retry-After`',
           ),
         },
       },

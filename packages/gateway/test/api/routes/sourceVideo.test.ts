@@ -10,7 +10,7 @@ let t: TestGateway;
 let first: Json;
 
 beforeAll(async () => {
-  // Two services, so that an account other than the source's could be chosen by mistake.
+  // Two services, so that choosing an account other than that of the source is possible.
   simulators = await startSimulators({ only: ['openai', 'vllm-omni'], scale: 0.005, limits: false });
   const { openai, 'vllm-omni': other } = simulators.urls;
   t = await startTestGateway(

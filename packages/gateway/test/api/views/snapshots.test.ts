@@ -269,7 +269,7 @@ describe('a client that reads a task to wait for its next change', () => {
 
     async function longPoll(): Promise<[answered: number | undefined, heard: number]> {
       const snapshot = await snapshots.read(task.id);
-      // A few promises lie between a read and the wait that follows it.
+      // A few microtasks pass between a read and the subscription that follows it.
       for (let steps = 0; steps < 10; steps++) await undefined;
       const heard = await new Promise<number>((resolve, reject) => {
         feed.onTask(task.id, (change) => resolve(change.task.version));
@@ -281,7 +281,7 @@ describe('a client that reads a task to wait for its next change', () => {
     stored = { ...task, version: 2 };
     feed.changedRemotely([task.id]);
     await asked;
-    // Both reads end in one turn: the worst moment.
+    // Both reads end in the same turn, which is the worst case.
     answer();
     expect(await polling).toEqual([1, 2]);
   });
