@@ -9,14 +9,14 @@ import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
 import { type Measured, measureLevel } from './cluster/level.ts';
 
 /**
- * One node with its PostgreSQL on this machine, and more and more tasks in flight at an upstream that answers for many at
- * once. How late a finished video is known must not depend on how many are on their way. The upstream is in the process and
- * the bytes are none: what is measured is the engine and the store.
+ * One node with its PostgreSQL on this machine, and a growing number of tasks in flight at an upstream with batch polling.
+ * The delay until a finished video is known must not depend on that number. The upstream is in the process and
+ * videos have no bytes, so that only the engine and the store are measured.
  *
  *   npm run bench:cluster -- [100 1000 10000 100000]
  */
 const LEVELS = ['100', '1000', '10000', '100000'];
-/** Tasks in flight from which their memory can be told. */
+/** From this number of tasks their memory can be measured. */
 const SEEN_FROM = 5000;
 
 const [first, ...rest] = process.argv.slice(2);
@@ -27,7 +27,7 @@ if (first === 'level') {
 }
 
 const { signal } = catchInterruption();
-/** Where the levels put their temporary files: one that is ended leaves some. */
+/** The folder for the temporary files of the levels: a level that is killed leaves some. */
 const temporary = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
 const postgres = await startPostgres({ durable: true });
 try {
@@ -56,7 +56,7 @@ try {
     row([
       String(measured.inFlight),
       measured.adoptedPerSecond.toFixed(0),
-      // Of fewer tasks nothing is left to see beside what the process itself takes and gives back.
+      // With fewer tasks their memory is lost in the fluctuation of the process itself.
       measured.inFlight < SEEN_FROM ? '-' : measured.bytesPerTask.toFixed(0),
       measured.asksPerSecond.toFixed(0),
       measured.requestsPerSecond.toFixed(1),
@@ -76,7 +76,7 @@ try {
   await rm(temporary, { recursive: true, force: true });
 }
 
-/** Each level has a process of its own, so that its memory is its own. */
+/** Each level has a process of its own, and so memory of its own. */
 async function inChild(url: string, level: string): Promise<Measured> {
   const child = spawn(
     process.execPath,

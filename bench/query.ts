@@ -10,15 +10,15 @@ import { Client } from 'undici';
 import { catchInterruption, Interrupted, type Interruption } from '../scripts/interruption.ts';
 
 /**
- * Status queries per second over loopback: the gateway beside a bare `node:http` server that answers the same bytes with
- * the same header check, in one run and in turns, so that the machine's noise meets both. Read the ratio.
+ * Status queries per second over loopback: the gateway beside a bare `node:http` server that returns the same bytes after
+ * the same header check. Both run in turns, so that the machine's noise affects both. Read the ratio.
  *
  *   npm run bench
  */
 const ROUNDS = 5;
 const ROUND_MS = 3000;
 const CONNECTIONS = 16;
-/** Requests under way on each connection: the client must not be what is measured. */
+/** Requests in progress on each connection, so that the client is not the bottleneck. */
 const PIPELINING = 8;
 
 const KEY = 'sk-bench-0123456789abcdef0123';
@@ -97,13 +97,13 @@ function print(label: string, bare: number, gateway: number): void {
   );
 }
 
-/** Each measurement is made by a process of its own, so that the client does not share the servers' event loop. */
+/** Each measurement runs in a process of its own, so that the client does not share the servers' event loop. */
 async function measure(base: string, path: string, signal: AbortSignal): Promise<number> {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), 'load', base, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
     signal,
   });
-  // Its end tells whoever waits.
+  // Its exit informs whoever waits.
   child.on('error', () => undefined);
   return Number(await outputMatch(child, 'stdout', /rate (\S+)/));
 }
@@ -130,7 +130,7 @@ async function load(base: string, path: string): Promise<void> {
   console.log(`rate ${answered / (ROUND_MS / 1000)}`);
 }
 
-/** The least a server can do: look the key and the id up, answer bytes. */
+/** The least that a server can do: look up the key and the id, and send bytes. */
 async function serveBare(): Promise<void> {
   const keys = new Set([hash('sha256', KEY, 'hex')]);
   let body = Buffer.alloc(0);

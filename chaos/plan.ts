@@ -1,18 +1,18 @@
 import { draw, pick } from './shared/random.ts';
 
-/** What can befall the nodes and what they stand on. */
+/** The faults of nodes and of the services under them. */
 export const FAULT_KINDS = [
-  /** Nodes migrate a fresh database together, and the one at it is killed in the middle. Before the load begins. */
+  /** Nodes migrate a new database together, and the one that migrates is killed in the middle. Before the load begins. */
   'migration_killed',
-  /** SIGKILL to a node, and another one is started in its place. */
+  /** SIGKILL to a node; a new one replaces it. */
   'kill',
-  /** SIGSTOP for longer than detection takes, then SIGCONT: it wakes up and believes that its tasks are its own. */
+  /** SIGSTOP for longer than detection takes, then SIGCONT: the node wakes up and believes that it still owns its tasks. */
   'pause',
-  /** SIGTERM to each node in turn, and another one is started in its place. */
+  /** SIGTERM to each node in turn; a new one replaces it. */
   'rolling_restart',
-  /** One node's connections to the database are reset, and new ones refused. */
+  /** One node's connections to the database are reset, and new ones are refused. */
   'database_cut',
-  /** One node's connections to the database stand, and nothing passes. */
+  /** One node's connections to the database stay open, and no byte passes. */
   'database_black_hole',
   /** The database is stopped and started. */
   'database_restart',
@@ -20,30 +20,30 @@ export const FAULT_KINDS = [
   'database_crash',
   /** The object storage refuses connections. */
   'storage_away',
-  /** The object storage refuses connections, and meanwhile upstreams drop the results that were fetched from them. */
+  /** The object storage refuses connections, and the upstreams delete the results that were downloaded. */
   'results_expired',
   /** Every upstream refuses connections. */
   'upstream_away',
-  /** Every upstream answers 503. */
+  /** Every upstream answers with 503. */
   'upstream_errors',
-  /** One node's wall clock is set forward, and back again. */
+  /** One node's wall clock is set forward, and later back. */
   'clock_forward',
-  /** One node's wall clock is set back, and forward again. */
+  /** One node's wall clock is set back, and later forward. */
   'clock_back',
-  /** SIGKILL to every child of one node, as soon as it is seen: those that check videos, and those that render. */
+  /** SIGKILL to every child of one node, as soon as it is found: those that check videos and those that render. */
   'children_killed',
   /** SIGSTOP to every child of one node, then SIGCONT. */
   'children_frozen',
-  /** No byte is left on the disk that one node writes its log to. */
+  /** No byte is free on the disk for one node's log. */
   'log_disk_full',
-  /** No byte is left on the disk of one node's data folder. */
+  /** No byte is free on the disk of one node's data folder. */
   'data_disk_full',
   /** One node can open no file and no connection. */
   'descriptors_used_up',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** Faults that break no request to a node, and none of a node to an upstream. */
+/** Faults that break no request to a node, and no request of a node to an upstream. */
 export const BREAKS_NO_REQUEST: ReadonlySet<FaultKind> = new Set([
   'migration_killed',
   'storage_away',
@@ -56,54 +56,54 @@ export const BREAKS_NO_REQUEST: ReadonlySet<FaultKind> = new Set([
   'data_disk_full',
 ]);
 
-/** One fault, at its time. Milliseconds since the load began. */
+/** A fault and its time. Milliseconds since the load began. */
 export interface PlannedFault {
   readonly kind: FaultKind;
   readonly at: number;
-  /** How long it lasts; 0 where it is over at once. */
+  /** How long it lasts; 0 if it is over at once. */
   readonly ms: number;
-  /** The node that is hit, or the first one asked: another one where that is down already. */
+  /** The node to hit, or the first candidate: another one if that is already down. */
   readonly slot: number;
-  /** By how much a clock is set. */
+  /** How far a clock is moved. */
   readonly stepMs: number;
 }
 
 type Entry = readonly [kind: FaultKind, ms: number, stepMs?: number];
 
-/** How much of each fault, and how close together. Milliseconds. */
+/** How many faults of each kind, and how close together. Milliseconds. */
 export interface Pace {
-  /** How often a migration is killed, each time at another of its statements. */
+  /** How often a migration is killed, each time at another statement. */
   readonly migrationKills: number;
   /** Between two kills, on average. */
   readonly killEveryMs: number;
   /** Between the end of a fault and the start of the next one of its cycle. */
   readonly calmMs: number;
-  /** How long each fault lasts; a kind may come more than once. The first cycle goes in this order, others in one of their own. */
+  /** How long each fault lasts; a kind may occur more than once. The first cycle has this order, others have their own. */
   readonly cycle: readonly Entry[];
-  /** What befalls a node's machine while the cycle and the kills go on. Begins again with each cycle. */
+  /** Faults of a node's machine during the cycle and the kills. They begin again with each cycle. */
   readonly machineCycle: readonly Entry[];
   readonly cycles: number;
-  /** In which part of the whole time, from its beginning, tasks are submitted and nodes killed. */
+  /** The fraction of the total time, from its beginning, in which tasks are submitted and nodes are killed. */
   readonly busyShare: number;
-  /** Upstreams whose submits are let through while everything else is answered with 503. */
+  /** Upstreams whose submissions pass while everything else is answered with 503. */
   readonly sparedSubmits: readonly string[];
 }
 
-/** How long a pause must be so that the others have taken over before it ends: a lock is let go after 6 s of silence. */
+/** How long a pause must be so that the other nodes have adopted the tasks before it ends: a lock is released after 6 s of silence. */
 const PAST_DETECTION_MS = 9_000;
-/** What the planner allows for what is over when it is over. */
+/** The planned time of a fault without a duration. */
 const RESTART_MS = 3_000;
 const ROLLING_MS = 15_000;
-/** Beside its own time `results_expired` waits for calm, and for what was fetched to be stored. */
+/** Besides its own time, `results_expired` waits for calm, and for downloads to be stored. */
 const SETTLING_MS = 12_000;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
- * Every kind at least once, in two minutes. First what leaves submissions of unknown outcome: they are looked for
- * upstream for two minutes, anew whenever their node dies. DashScope, which tells a prompt only once its task has ended, is
- * searched for longer.
+ * Every kind at least once, in two minutes. First the faults that leave submissions of unknown outcome: these are searched
+ * upstream for two minutes, again whenever their node dies. The search at DashScope, which returns a prompt only after its task
+ * has ended, takes longer.
  */
 export const SHORT: Pace = {
   migrationKills: 2,
@@ -174,13 +174,13 @@ export const LONG: Pace = {
   ],
 };
 
-/** The faults of a run in the order of their times, the same for the same seed. Kills of migrations come before the load. */
+/** The faults of a run in the order of their times, deterministic for a seed. Kills of migrations come before the load. */
 export function planFaults(pace: Pace, nodes: number, seed: string): PlannedFault[] {
   const slots = Array.from({ length: nodes }, (_, slot) => slot);
   const faults: PlannedFault[] = [];
   let at = pace.calmMs;
 
-  /** Plans one cycle from a time on, and tells when it is over. */
+  /** Plans one cycle from a time on, and returns when it is over. */
   function planCycle(name: string, entries: readonly Entry[], cycle: number, from: number): number {
     let next = from;
     const order = cycle === 0 ? entries : shuffled(entries, `${seed} ${name} ${cycle}`);
@@ -205,7 +205,7 @@ export function planFaults(pace: Pace, nodes: number, seed: string): PlannedFaul
   return faults.map((fault) => ({ ...fault, at: Math.round(fault.at) })).sort((a, b) => a.at - b.at);
 }
 
-/** When the last fault is over, as far as can be planned. */
+/** The planned end of the last fault. */
 export const endOf = (faults: readonly PlannedFault[]): number =>
   Math.max(0, ...faults.map(({ kind, at, ms }) => at + lasts(kind, ms)));
 

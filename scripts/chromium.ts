@@ -11,9 +11,9 @@ const ELSEWHERE = [
 ];
 
 /**
- * The Chromium that browser tests drive, or undefined where there is none and they are to be skipped:
- * `ONETAKE_CHROMIUM` if set, else the first found in PATH and the usual places. Throws where `ONETAKE_CHROMIUM` is no
- * program, and in CI where there is none: there a skipped browser test would go unseen.
+ * The Chromium for browser tests, or undefined if there is none, so that they are skipped:
+ * `ONETAKE_CHROMIUM` if set, otherwise the first one in PATH and the usual places. Throws if `ONETAKE_CHROMIUM` is no
+ * program, and in CI if there is none, because there a skipped browser test would go unnoticed.
  */
 export function findChromium(env: NodeJS.ProcessEnv = process.env): string | undefined {
   const chosen = env.ONETAKE_CHROMIUM;

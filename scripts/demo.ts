@@ -4,8 +4,8 @@ import { showOne } from './demo/one.ts';
 import { Interrupted } from './interruption.ts';
 
 /**
- * The main job, end to end, as a client does it: a gateway on a free port, a submit through HTTP with a real key,
- * queries until the video is there, and the MP4 in the folder the command was started from.
+ * The main use, end to end, as a client does it: a gateway on a free port, a submission through HTTP with a real key,
+ * queries until the video is there, and the MP4 in the folder in which the command was started.
  */
 const USAGE = `npm run demo -- ["a prompt"] [--duration 4] [--resolution 720p] [--ratio 16:9] [--seed 7] [--audio]
 npm run demo -- --all ["a prompt"]     one video of each family, the providers' parts played by stand-ins on this machine
@@ -33,7 +33,7 @@ const { values, words } = understood();
 const prompt = words.join(' ') || 'a paper boat on a rainy street';
 
 const delivered = await run().catch((error: unknown) => {
-  // Of the gateway, or of a file that cannot be written: in words that say what to do.
+  // An error of the gateway, or of a file that cannot be written; its message says what to do.
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   return error;
 });

@@ -11,7 +11,7 @@ import {
 } from '@onetake/gateway';
 
 /**
- * Writes the documents that are made from the code, or with `--check` tells which are stale.
+ * Writes the documents that are generated from the code, or with `--check` reports which are out of date.
  *
  *   npm run docs
  */
@@ -35,7 +35,7 @@ function operationsPage(): string {
   );
 }
 
-/** The page as it is, with the table between `<!-- name -->` and `<!-- /name -->` made anew. */
+/** The page with a new table between `<!-- name -->` and `<!-- /name -->`. */
 function withTable(path: string, name: string, table: string): string {
   const page = readIfThere(pathOf(path)) ?? '';
   return page.replace(new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*(<!-- /${name} -->)`), (_all, begin, end) =>
@@ -78,7 +78,7 @@ for (const [path, make] of Object.entries(DOCUMENTS)) {
 }
 process.exitCode = stale === 0 ? 0 : 1;
 
-/** The catalogue as it comes, whatever this machine's settings change in it. */
+/** The built-in catalogue, without the changes of this machine's settings. */
 function modelsPage(): string {
   return modelsDocument(createCatalogue({ servers: [] }).list());
 }

@@ -18,7 +18,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const HERE = path.join(ROOT, '.tmp', 'mutants');
 const COVERAGE = path.join(HERE, 'coverage.json');
 
-/** As Vitest words it. */
+/** As in Vitest's messages. */
 const TIMED_OUT = /timed out in \d+ ?ms/;
 
 const say = (text: string): void => console.log(text);
@@ -70,7 +70,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What is known of the tests asked for, after running those of which nothing is, or something else. */
+/** What is known about the requested tests, after running new or changed ones. */
 async function coverageFor(
   asked: Asked,
   instrumented: Instrumented,
@@ -81,7 +81,7 @@ async function coverageFor(
     (file) => asked.tests.length === 0 || asked.tests.some((filter) => file.includes(filter)),
   );
   const before = asked.fresh ? [] : loadCoverage(COVERAGE).filter(({ file }) => hashes.has(file));
-  // One in which a test failed by itself is given another chance when it is asked for by name.
+  // A file in which a test failed by itself is tried again when it is requested by name.
   const isCurrent = ({ file, hash, failed }: TestFile) =>
     hashes.get(file) === hash && !(failed && asked.tests.length > 0);
   const current = new Set(before.filter(isCurrent).map(({ file }) => file));
@@ -117,10 +117,10 @@ async function testAll(
   await Promise.all(
     lanes.map(async (lane) => {
       for (const mutant of queue) {
-        // A sample is in random order: those that there was time for are one too.
+        // A sample is in random order, so those that there was time for are a sample too.
         if (performance.now() - started > asked.limitMs) return;
         const verdict = await judge(mutant, planner, lane).catch(
-          // Counts against the tests: nobody has seen one fail.
+          // Counts against the tests, because none was seen to fail.
           (error): Verdict => ({ mutant, status: 'survived', by: `could not be judged: ${error}` }),
         );
         verdicts.push(verdict);
@@ -141,7 +141,7 @@ async function judge(
   if (batches.length === 0) return { mutant, status: 'unreached', by: 'no test reaches it' };
   for (const { limitMs, isSound, ...batch } of batches) {
     let result = await lane.test(mutant.id, batch, limitMs);
-    // Names that are made of what the code returns change with it: then all tests of the file decide.
+    // Test names that contain return values change with the mutant: then all tests of the file decide.
     const { passed, failed } = result === 'timeout' ? { passed: {}, failed: [] } : result;
     const isMissing = (name: string) => !Object.hasOwn(passed, name);
     if (result !== 'timeout' && isSound && failed.length === 0 && batch.tests.some(isMissing)) {

@@ -7,9 +7,9 @@ export interface ProgressBar {
 }
 
 const WIDTH = 32;
-/** Of a terminal that does not tell. */
+/** For a terminal that does not report its width. */
 const COLUMNS = 80;
-/** Elsewhere than on a terminal a line is worth printing only this often, in percent. */
+/** Without a terminal, a line is printed only this often, in percent. */
 const PLAIN_STEP = 25;
 
 export function createProgressBar(out: WriteStream | NodeJS.WritableStream): ProgressBar {
@@ -31,7 +31,7 @@ export function createProgressBar(out: WriteStream | NodeJS.WritableStream): Pro
   };
 }
 
-/** Less than the terminal's width: a line that wraps cannot be drawn again. What does not fit is left out, the bar first. */
+/** Less than the terminal's width, because a line that wraps cannot be drawn again. What does not fit is left out, the bar first. */
 function barOf(percent: number, label: string, columns: number): string {
   const words = `${String(percent).padStart(3)}%  ${label}`;
   const width = Math.min(WIDTH, columns - 1 - words.length - 1);

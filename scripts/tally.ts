@@ -1,4 +1,4 @@
-/** How many tests (or checks) came out how. */
+/** The numbers of tests (or checks) by result. */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
@@ -18,8 +18,8 @@ export interface VitestReport {
 }
 
 /**
- * Counts a Vitest run. A file that failed outside its tests (it did not load, a hook threw) counts as one failure, and so
- * does a run that ended badly without any (an unhandled error, no report, no test found).
+ * Counts a Vitest run. A file that failed outside its tests (it did not load, a hook threw) counts as one failure. So
+ * does a run that failed without any (an unhandled error, no report, no test found).
  */
 export function tallyOf(report: VitestReport | undefined, exitCode: number): Tally {
   const brokenFiles = (report?.testResults ?? []).filter(

@@ -1,5 +1,5 @@
-// Everything that must hold before a change goes in: `npm test`. All checks run, whatever fails, so that one run shows
-// every problem. `npm test -- <filter>` runs the matching tests alone; other Vitest arguments work too.
+// Everything that must pass before a change is merged: `npm test`. All checks run, whatever fails, so that one run shows
+// every problem. `npm test -- <filter>` runs only the matching tests; other Vitest arguments also work.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -62,7 +62,7 @@ for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
-/** Runs a command with our terminal and resolves to its exit code; 127 where it cannot be started. */
+/** Runs a command with our terminal and resolves with its exit code; 127 if it cannot be started. */
 function run([command, ...args]: readonly [string, ...string[]]): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(command === 'node' ? process.execPath : command, args, {

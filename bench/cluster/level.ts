@@ -22,30 +22,30 @@ import { ACCOUNT, aNewTask, populate } from './populate.ts';
 import { MEAN_MS, newDuration, TYPICAL } from './steadyState.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 
-/** What was measured at so many tasks in flight. */
+/** The figures for one number of tasks in flight. */
 export interface Measured {
   readonly inFlight: number;
-  /** Tasks a second, from the start of the process until the last was in hand. */
+  /** Tasks a second, from the start of the engine until the last one was active. */
   readonly adoptedPerSecond: number;
-  /** Of heap, for each task in hand. Bytes. */
+  /** Heap for each active task. Bytes. */
   readonly bytesPerTask: number;
   readonly asksPerSecond: number;
   readonly requestsPerSecond: number;
   readonly transitionsPerSecond: number;
-  /** From the upstream's finishing to the durable transition. Milliseconds. */
+  /** From the end of the upstream job to the durable transition. Milliseconds. */
   readonly delayMedian: number;
   readonly delayP95: number;
   readonly ended: number;
   /** Of one core, for this process. */
   readonly cpu: number;
-  /** The longest time that the process heard nothing: while it adopted, and while it was measured. Milliseconds. */
+  /** The longest block of the event loop: during adoption, and during the measurement. Milliseconds. */
   readonly stallAdopting: number;
   readonly stall: number;
-  /** Sessions with the database that were lost meanwhile: more than none, and the figures are of no use. */
+  /** Leases lost in the meantime. If there are any, the figures are useless. */
   readonly lostSessions: number;
 }
 
-/** What 100,000 tasks need: each is asked about every six seconds when its time has come. */
+/** Enough for 100,000 tasks, each of which is polled about every six seconds near its end. */
 const LIMITS = {
   inFlight: 1_000_000,
   startsPerMinute: 600_000,
@@ -53,10 +53,10 @@ const LIMITS = {
   askBatch: 500,
   minAskIntervalMs: 1000,
 };
-/** Until the questions of the start have ebbed away, and how long is measured. Milliseconds. */
+/** Until the polls of the start have settled, and the duration of the measurement. Milliseconds. */
 const SETTLE_MS = 15_000;
 const MEASURE_MS = 45_000;
-/** New tasks come in groups, as their writes do. Milliseconds. */
+/** New tasks are submitted in groups, like their writes. Milliseconds. */
 const ARRIVAL_MS = 50;
 const POOL = 10;
 
@@ -71,7 +71,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
   const file = join(dir, 'video');
   await writeFile(file, 'a video');
 
-  // The store migrates the database, which joining needs; it asks for the name only when it writes.
+  // The store migrates the database before the node can join. It needs the name only when it writes.
   let node = 'node-0';
   const store = await openPostgresStore({
     url: databaseUrl,
@@ -125,7 +125,7 @@ export async function measureLevel(databaseUrl: string, count: number): Promise<
   };
 }
 
-/** An engine with one account, and nothing but the store and the upstream that takes time. */
+/** An engine with one account, in which only the store and the upstream take time. */
 function engineOn({
   upstream,
   ...parts
@@ -162,14 +162,14 @@ function engineOn({
   });
 }
 
-/** As many new tasks as end: what is in flight stays the same. */
+/** Submits as many new tasks as end, so that the number in flight stays the same. */
 function arrivals(engine: Engine, count: number): () => void {
   const perMs = count / MEAN_MS;
   const began = performance.now();
   let sent = 0;
   const timer = setInterval(() => {
     for (const due = (performance.now() - began) * perMs; sent < due; sent++) {
-      // A node that is cut off refuses; what that means for the figures is told by the sessions lost.
+      // A node without a lease refuses; the count of lost leases shows what that means for the figures.
       engine.submit(aNewTask(count + sent)).catch(() => undefined);
     }
   }, ARRIVAL_MS);
@@ -207,7 +207,7 @@ async function measure(feed: Feed, upstream: Upstream) {
 
 async function heap(): Promise<number> {
   if (!globalThis.gc) throw new Error('start this with --expose-gc');
-  // What has just been let go is gone only after a turn or two.
+  // Released memory is freed only after a turn or two.
   for (let round = 0; round < 3; round++) {
     globalThis.gc();
     await sleep(200);

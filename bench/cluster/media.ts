@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { type MediaStorage, NativeJobError, type VideoInspector } from '@onetake/gateway';
 
-/** Takes everything and keeps nothing: what is measured is the engine, not FFmpeg or a disk. `path` is a file that is there. */
+/** Accepts everything and stores nothing, so that FFmpeg and the disk are not measured. `path` is an existing file. */
 export function nullStorage(path: string): MediaStorage {
   const stat = { bytes: 1000, modifiedAt: 0 };
   const committed = new Set<string>();
@@ -35,7 +35,7 @@ export function nullStorage(path: string): MediaStorage {
   };
 }
 
-/** Believes everything. */
+/** Accepts every file. */
 export const nullInspector: VideoInspector = {
   probe: async () => ({
     ok: true,

@@ -3,13 +3,13 @@ import { jobUnderWay } from './steadyState.ts';
 import type { Upstream } from './upstream.ts';
 
 export const ACCOUNT = 'bench';
-/** A name that no node has: what it owns is there to be adopted. */
+/** A name that no node has: its tasks are ready for adoption. */
 const NOBODY = 'node-0';
 const DAY_MS = 86_400_000;
-/** Tasks on their way to the database at a time. */
+/** Tasks that are being written at a time. */
 const AT_A_TIME = 2000;
 
-/** What is asked for. */
+/** The request of every task. */
 export function aNewTask(number: number): NewTask {
   return {
     projectId: 'bench',
@@ -28,7 +28,7 @@ export function aNewTask(number: number): NewTask {
   };
 }
 
-/** Writes `count` tasks as they are in a system that has run for long: at work upstream, some just begun, some nearly done. */
+/** Writes `count` tasks as in a system that has run for long: running upstream, some just begun, some nearly done. */
 export async function populate(
   store: Store,
   upstream: Upstream,

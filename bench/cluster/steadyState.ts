@@ -1,20 +1,20 @@
-/** How long jobs take: log-normal, as the waits at real upstreams are. Seconds. */
+/** The duration of jobs: log-normal, like the waits at real upstreams. Seconds. */
 export const TYPICAL = { medianSeconds: 120, p90Seconds: 200 };
 
-/** Of the normal distribution, above which a tenth lies. */
+/** The value of the normal distribution that a tenth exceeds. */
 const NINETIETH = 1.2816;
 const SIGMA = Math.log(TYPICAL.p90Seconds / TYPICAL.medianSeconds) / NINETIETH;
 const MEDIAN_MS = TYPICAL.medianSeconds * 1000;
 
-/** How long a job takes on average, milliseconds. */
+/** The mean duration of a job, milliseconds. */
 export const MEAN_MS = MEDIAN_MS * Math.exp(SIGMA ** 2 / 2);
 
-/** `random` gives numbers from 0 to 1. */
+/** `random` returns numbers from 0 to 1. */
 export const newDuration = (random: () => number): number => MEDIAN_MS * Math.exp(SIGMA * normal(random));
 
 /**
- * A job as it is met by whoever looks into a system that has run for long: at a random moment of its life, and more likely a
- * long one, since those are there for longer (its length is drawn in proportion to itself). Milliseconds.
+ * A random running job of a system that has run for long: at a random moment of its life, and more likely a
+ * long one, because long jobs are present for longer (its length is drawn in proportion to itself). Milliseconds.
  */
 export function jobUnderWay(random: () => number): { age: number; left: number } {
   const lasts = MEDIAN_MS * Math.exp(SIGMA ** 2 + SIGMA * normal(random));

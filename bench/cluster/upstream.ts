@@ -2,26 +2,26 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Handle, Provider } from '@onetake/gateway';
 
-/** An upstream in this process: it knows of each job when it ends, answers many questions at once, and forgets nothing. */
+/** An upstream in this process: it knows when each job ends, answers many polls at once, and keeps everything. */
 export interface Upstream {
   readonly provider: Provider;
-  /** A job that has been at work already: ends at `endsAt`, milliseconds UTC. Returns its id. */
+  /** A job that is already running: ends at `endsAt`, milliseconds UTC. Returns its id. */
   add(endsAt: number): string;
   /** Milliseconds UTC. */
   endOf(upstreamId: string): number;
-  /** Requests and the jobs they asked about, since the last call. */
+  /** Requests and polled jobs since the last call. */
   counts(): { readonly requests: number; readonly asked: number };
 }
 
-/** How long a call takes: a fast upstream's answer across a continent. Milliseconds. */
+/** The duration of a call: a fast upstream on another part of a continent. Milliseconds. */
 const CALL_MS = 30;
 const FIRST_CAPACITY = 1024;
-/** What stands for a video. */
+/** The bytes of a video. */
 const BYTES = Buffer.alloc(1000);
 
-/** `duration` draws how long a job takes, milliseconds. */
+/** `duration` draws the duration of a job, milliseconds. */
 export function createUpstream(duration: () => number): Upstream {
-  // Eight bytes a job: the memory measured is to be the engine's.
+  // Eight bytes per job, so that the measured memory is the engine's.
   let ends = new Float64Array(FIRST_CAPACITY);
   let jobs = 0;
   let requests = 0;

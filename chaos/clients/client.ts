@@ -11,33 +11,33 @@ interface Seen {
   readonly at: number;
 }
 
-/** One client with its one task, and everything it was told. */
+/** One client with its one task, and every response it received. */
 export interface ClientLog {
   readonly planned: PlannedTask;
   readonly key: string;
   /** Milliseconds since the load began. */
   readonly submitAt: number;
-  /** The ids it was given for its key: one, if all is well. */
+  /** The task ids returned for its key: one, if all is well. */
   readonly ids: Set<string>;
-  /** A refusal that no repetition mends. */
+  /** A refusal that a retry does not change. */
   refused: string | undefined;
-  /** Answers that said that there is no such task. */
+  /** Responses that said that there is no such task. */
   missing: number;
-  /** Each status when it was first seen in a row. */
+  /** Each status when it first appeared. */
   readonly seen: Seen[];
-  /** What went back, in words. */
+  /** Statuses that went back, as text. */
   readonly backwards: string[];
   end: 'succeeded' | 'failed' | undefined;
   reason: string | undefined;
   video: Downloaded | undefined;
 }
 
-/** Who submits what and when, the same for the same seed; arrivals are spread over `spanMs`. */
+/** Who submits what and when, deterministic for a seed; arrivals are spread over `spanMs`. */
 export function planClients(count: number, spanMs: number, seed: string): ClientLog[] {
   return planTasks(count, FAMILIES, seed)
     .map((task, index) => (index % RENDERED_EVERY === 0 ? rendered(index) : task))
     .map((planned, index) => ({
-      // Short and small: what is tested is not the codec.
+      // Short and small, because the codec is not under test.
       planned: { ...planned, body: { ...planned.body, ...SMALLEST[planned.family.upstream] } },
       key: `chaos-${seed}-${index}`,
       submitAt: Math.round(draw(seed, 'arrival', index) * spanMs),
@@ -53,7 +53,7 @@ export function planClients(count: number, spanMs: number, seed: string): Client
     .sort((a, b) => a.submitAt - b.submitAt);
 }
 
-/** One task in so many is for the built-in renderer, which takes the machine seconds. */
+/** One task in this many is for the built-in renderer, which takes seconds of the machine. */
 const RENDERED_EVERY = 30;
 
 function rendered(index: number): PlannedTask {
@@ -69,23 +69,23 @@ const SMALLEST: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   preview: { duration: 1, resolution: '480p' },
 };
 
-/** Which part of the clients asks again with the key of a task that was accepted long ago. */
+/** The fraction of clients that repeat the submission of a task accepted long ago, with its key. */
 const REPEATERS = 0.2;
-/** Which part asks with `?wait=`, and for how many seconds. */
+/** The fraction that queries with `?wait=`, and for how many seconds. */
 const WAITERS = 0.5;
 const WAIT_SECONDS = 8;
 const POLL_MS = 700;
-/** Which part of the requests is given up in the middle, and after how long at most. Milliseconds. */
+/** The fraction of requests that are abandoned in the middle, and after how long at most. Milliseconds. */
 const HANG_UPS = 0.05;
 const HANG_UP_MS = 40;
-/** Between two tries of what failed; longer where the answer says so, within reason. Milliseconds. */
+/** Between two attempts of a failed request; longer if the response says so, within reason. Milliseconds. */
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 3000;
 const LAST_DOWNLOAD_MS = 10_000;
 
 const contentOf = (id: string): string => `/v1/video/generations/${id}/content`;
 
-/** Submits, watches and downloads as a client would, until its task has ended or `signal` says that time is up. */
+/** Submits, polls and downloads as a client would, until its task has ended or `signal` ends the run. */
 export async function runClient(client: ClientLog, api: ApiClient, seed: string, signal: AbortSignal) {
   const id = await submit(client, api, signal);
   if (id === undefined) return;
@@ -105,7 +105,7 @@ export async function runClient(client: ClientLog, api: ApiClient, seed: string,
   if (repeats && client.end !== undefined) await submit(client, api, signal);
 }
 
-/** Asks until the gateway answers; the key makes that safe. */
+/** Repeats until the gateway responds; the key makes that safe. */
 async function submit(client: ClientLog, api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
   for (let time = 0; !signal.aborted; time++) {
     const { body } = client.planned;
@@ -125,7 +125,7 @@ async function submit(client: ClientLog, api: ApiClient, signal: AbortSignal): P
   return undefined;
 }
 
-/** One look at the task, and what it says beside what was said before. */
+/** One query of the task, and how its response compares with earlier ones. */
 async function look(
   client: ClientLog,
   api: ApiClient,
@@ -145,7 +145,7 @@ const RANK: Readonly<Record<string, number>> = { queued: 0, in_progress: 1, succ
 function note(client: ClientLog, { body, sentAt, at }: Reply): void {
   const status = String(body.status);
   const rank = RANK[status] ?? Number.NaN;
-  // Only what was told before this question was asked binds its answer.
+  // Only responses from before this query was sent bind its response.
   for (const before of client.seen) {
     const earlier = RANK[before.status] ?? Number.NaN;
     if (before.at > sentAt || earlier < rank || before.status === status) continue;
@@ -158,7 +158,7 @@ function note(client: ClientLog, { body, sentAt, at }: Reply): void {
   client.reason = body.error?.reason;
 }
 
-/** When all is over: the end must still be the same, and a video that came too late for its client is there. */
+/** At the end: the final status must be unchanged, and a video that came too late for its client exists. */
 export async function lookOnceMore(client: ClientLog, api: ApiClient): Promise<void> {
   for (const id of client.ids) {
     await look(client, api, id, 0);
@@ -178,7 +178,7 @@ async function download(client: ClientLog, api: ApiClient, path: string, signal:
   }
 }
 
-/** When this client gives a request up; undefined where it waits for the answer. */
+/** When this client abandons a request; undefined if it waits for the response. */
 function hangUpOf({ key }: ClientLog, what: string, time: number): number | undefined {
   if (draw('hangs up', key, what, time) >= HANG_UPS) return undefined;
   return Math.ceil(draw('hangs up after', key, what, time) * HANG_UP_MS);

@@ -1,27 +1,27 @@
 import { createHash } from 'node:crypto';
 import { Agent, type Dispatcher } from 'undici';
 
-/** An answer, or why there was none. Times are `performance.now()`. */
+/** A response, or why there was none. Times are `performance.now()`. */
 export interface Reply {
   readonly sentAt: number;
   readonly at: number;
-  /** Undefined where no answer came. */
+  /** Undefined without a response. */
   readonly status: number | undefined;
-  /** `error.reason` of the answer, or the connection's own trouble. */
+  /** `error.reason` of the response, or the error of the connection. */
   readonly trouble: string | undefined;
   readonly retryAfterMs: number | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: an answer of the public API, looked into field by field
   readonly body: any;
 }
 
-/** Bytes that were downloaded whole. */
+/** The number of completely downloaded bytes. */
 export interface Downloaded {
   readonly bytes: number;
   /** Hex SHA-256. */
   readonly sha256: string;
 }
 
-/** A client of the public API that counts every answer that is no good one. */
+/** A client of the public API that counts every failed request. */
 export interface ApiClient {
   call(
     method: 'GET' | 'POST',
@@ -30,15 +30,15 @@ export interface ApiClient {
       readonly body?: unknown;
       readonly key?: string;
       readonly timeoutMs?: number;
-      /** Gives up after so long, as a client does that is closed. */
+      /** Gives up after this time, like a client that is closed. */
       readonly hangUpMs?: number | undefined;
     },
   ): Promise<Reply>;
-  /** The bytes behind a path or URL; the answer instead where there are none, or not all of them. */
+  /** The bytes behind a path or URL; the response instead if there are none, or not all of them. */
   download(path: string, hangUpMs?: number): Promise<Downloaded | Reply>;
-  /** How often what was seen: `POST 503 draining`. */
+  /** How often each failure was seen: `POST 503 draining`. */
   readonly troubles: ReadonlyMap<string, number>;
-  /** Requests that were given up in the middle. */
+  /** Requests that were abandoned in the middle. */
   readonly hangUps: number;
   close(): Promise<void>;
 }
@@ -106,7 +106,7 @@ export function createApiClient(base: string, apiKey: string): ApiClient {
       try {
         const answer = await send('GET', path, {
           signal: AbortSignal.timeout(hangUpMs ?? DOWNLOAD_TIMEOUT_MS),
-          // A signed link needs no key; a key beside it must do no harm.
+          // A signed link needs no key; a key with it must do no harm.
           headers: { authorization },
         });
         status = answer.statusCode;

@@ -3,17 +3,17 @@ import type { System } from '../system/system.ts';
 import { countUnfinished, leaseHolders } from '../verdict/records.ts';
 import type { Fault, FaultContext } from './fault.ts';
 
-/** A result that was fetched so long ago is on its node's disk, whatever the machine does. Milliseconds. */
+/** After this time a downloaded result is on its node's disk, however slow the machine is. Milliseconds. */
 const ON_DISK_MS = 3_000;
-/** How much longer the storage stays away where nothing was fetched yet. Milliseconds. */
+/** How much longer the storage stays unavailable if nothing was downloaded yet. Milliseconds. */
 const FETCHED_MS = 20_000;
-/** How long what was fetched may take to be stored once the storage is back. Milliseconds. */
+/** How long a downloaded result may take to be stored once the storage is back. Milliseconds. */
 const STORED_MS = 60_000;
 const LOOK_MS = 250;
 
 /**
- * The storage is away for longer than upstreams keep results: what was fetched must never be needed from them again. No node may lose
- * its tasks meanwhile, or others would rightly fetch once more.
+ * The storage is unavailable for longer than upstreams keep results: a downloaded result must never be needed again. No node may lose
+ * its tasks in that time, because others would then rightly download them again.
  */
 export async function expireResults({ system, log }: FaultContext, ms: number, fault: Fault): Promise<void> {
   const { databaseUrl } = system.servers;
@@ -33,14 +33,14 @@ export async function expireResults({ system, log }: FaultContext, ms: number, f
     }
     await sleep(LOOK_MS);
   }
-  // On a machine that is too busy nodes lose their leases by themselves, and what they had fetched is on their disks.
+  // On an overloaded machine nodes lose their leases by themselves, and their downloads are on their disks.
   const after = await leaseHolders(databaseUrl);
   if (before.symmetricDifference(after).size === 0) return;
   fault.disturbed = prompts;
   log('results_expired: a node lost its lease meanwhile');
 }
 
-/** Waits until something was fetched since a time (milliseconds UTC), and drops it upstream; resolves with the prompts of the jobs. */
+/** Waits until something was downloaded since a time (milliseconds UTC), and deletes it upstream; resolves with the prompts of the jobs. */
 async function expireFetched({ upstreams }: System, since: number): Promise<readonly string[]> {
   const latest = performance.now() + FETCHED_MS;
   for (;;) {

@@ -2,38 +2,38 @@ import type { FaultKind, Pace, PlannedFault } from '../plan.ts';
 import type { Slot } from '../system/nodes.ts';
 import type { System } from '../system/system.ts';
 
-/** A fault that was made. Times are milliseconds UTC, as the database's own, so that both can be compared. */
+/** A fault that happened. Times are milliseconds UTC, like the database's own, so that both can be compared. */
 export interface Fault {
   readonly kind: FaultKind;
-  /** The place that was hit; undefined where it was nobody's own. */
+  /** The slot that was hit; undefined if the fault affects no particular one. */
   readonly slot: string | undefined;
   readonly from: number;
   until: number | undefined;
-  /** How many things it met, where that can be more than one: children, results. */
+  /** How many children or results it hit, for faults that can hit several. */
   hits: number | undefined;
-  /** Prompts of results that are gone although the node that had fetched them may have lost its tasks meanwhile. */
+  /** Prompts of results that are gone, although the node that downloaded them may have lost its tasks in the meantime. */
   disturbed: readonly string[];
 }
 
-/** Makes faults of one kind. */
+/** Injects faults of one kind. */
 export type MakeFault = (planned: PlannedFault) => Promise<void>;
 
-/** What the makers of faults share. */
+/** What the injectors of faults share. */
 export interface FaultContext {
   readonly system: System;
   readonly pace: Pace;
   readonly log: (line: string) => void;
-  /** A fault that parts a node from its tasks begins. */
+  /** A fault that separates a node from its tasks begins. */
   readonly parted: (slot: Slot, kind: FaultKind) => void;
-  /** Notes that a fault has begun. */
+  /** Records that a fault has begun. */
   begin(kind: FaultKind, slot?: Slot): Fault;
-  /** Notes that a planned fault came to nothing. */
+  /** Records that a planned fault had no effect. */
   skip(kind: FaultKind, why: string): void;
-  /** A node that may be taken away: the one asked for, or (unless it must be that) the next; never the last that works. */
+  /** A node that may be taken away: the requested one, or (unless it must be that one) the next; never the last one that works. */
   takeSlot(
     asked: number,
     options?: { readonly exactly?: boolean; readonly patienceMs?: number },
   ): Promise<Slot | undefined>;
-  /** Takes a node away for as long as `hit` takes. */
+  /** Takes a node away while `hit` runs. */
   onSlot(planned: PlannedFault, hit: (slot: Slot) => Promise<void>): Promise<void>;
 }

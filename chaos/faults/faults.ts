@@ -9,14 +9,14 @@ import { nodeFaults } from './nodes.ts';
 import { serviceFaults } from './services.ts';
 import { createTurns } from './turns.ts';
 
-/** Makes planned faults, and remembers them. */
+/** Injects planned faults, and records them. */
 export interface Faults {
   readonly made: readonly Fault[];
-  /** Planned ones that came to nothing, by why. */
+  /** Planned faults without an effect, by reason. */
   readonly skipped: ReadonlyMap<string, number>;
-  /** Starts every node on the empty database, after killing those that were migrating it. */
+  /** Starts every node on the empty database, after killing those that migrate it. */
   startNodes(): Promise<void>;
-  /** Makes a fault; resolves when it is over. */
+  /** Injects a fault; resolves when it is over. */
   make(planned: PlannedFault): Promise<void>;
 }
 
@@ -25,10 +25,10 @@ interface Hooks {
   readonly log: FaultContext['log'];
 }
 
-/** How long a fault waits for a node that it may hit without leaving nobody; a kill, of which there are many, for less. Milliseconds. */
+/** How long a fault waits for a node that it may hit while another one works; less for a kill, because there are many. Milliseconds. */
 const PATIENCE_MS = 60_000;
 const KILL_PATIENCE_MS = 10_000;
-/** Faults that neither part a node from its tasks nor keep it from writing bytes down: any of the others may go on beside them. */
+/** Faults that neither separate a node from its tasks nor keep it from writing to its disk: any other fault may happen at the same time. */
 const ALWAYS_WELCOME: ReadonlySet<FaultKind> = new Set([
   'clock_forward',
   'clock_back',

@@ -15,19 +15,19 @@ type MachineFault = Extract<
   | 'descriptors_used_up'
 >;
 
-/** Between two looks for children: a check of a short video takes some hundred milliseconds. */
+/** Between two searches for children: the check of a short video takes some hundred milliseconds. */
 const LOOK_MS = 100;
-/** How long a fault of children waits for one to hit. Milliseconds. */
+/** How long a fault of children waits for a child. Milliseconds. */
 const PATIENCE_MS = 30_000;
 
 /**
- * What befalls the machine under one node, which goes on serving: so none of these takes it away from the others, and it may be
- * killed meanwhile.
+ * Faults of the machine under one node, which keeps serving. So none of these takes the node away from the others, and it may be
+ * killed in the meantime.
  */
 export function machineFaults(context: FaultContext): Record<MachineFault, MakeFault> {
   const { system } = context;
 
-  /** Hits the node of a place, for as long as `hit` takes. */
+  /** Affects the node of a slot while `hit` runs. */
   async function onNode(
     planned: PlannedFault,
     hit: (node: GatewayProcess, slot: Slot, fault: Fault) => Promise<void>,
@@ -49,7 +49,7 @@ export function machineFaults(context: FaultContext): Record<MachineFault, MakeF
       node.setClock(0);
     });
 
-  /** Signals every child that is seen while the fault lasts, and goes on for longer where none was. */
+  /** Signals every child that is found while the fault lasts, and continues for longer if there was none. */
   const children = (planned: PlannedFault, signal: 'SIGKILL' | 'SIGSTOP') =>
     onNode(planned, async (_node, slot, fault) => {
       const began = performance.now();

@@ -4,13 +4,13 @@ import type { Slot } from '../system/nodes.ts';
 import type { System } from '../system/system.ts';
 import type { FaultContext } from './fault.ts';
 
-/** Chosen at will; no lock of the gateway has this number. */
+/** An arbitrary number that no lock of the gateway has. */
 const LOCK = 0x0c4a_0001;
 const LOOK_MS = 20;
 
 /**
- * Holds a migration up after its `stop_at`th statement that changes the schema, for as long as somebody has the lock. A sequence
- * counts also what is rolled back.
+ * Delays a migration after its `stop_at`th statement that changes the schema, while somebody has the lock. A sequence
+ * also counts statements that are rolled back.
  */
 const SET_UP = `
   create schema chaos;
@@ -29,7 +29,7 @@ const HELD_UP = `select client_port as port from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'advisory'
     and application_name = 'onetake migrate'`;
 
-/** Starts all nodes at once on the empty database, and kills whichever migrates it, each time a little later in its work. */
+/** Starts all nodes at once on the empty database, and kills the one that migrates it, each time a little later in its work. */
 export async function killMigrations(context: FaultContext): Promise<void> {
   const { system, pace } = context;
   const client = new Client({ connectionString: system.servers.databaseUrl });
@@ -54,7 +54,7 @@ export async function killMigrations(context: FaultContext): Promise<void> {
       slot.node?.signal('SIGKILL');
       await slot.node?.ended;
       fault.until = Date.now();
-      // The dead one's session goes on, finds nobody to answer, and rolls back.
+      // The session of the dead node continues, gets no response, and rolls back.
       await stopAt(client, kill < pace.migrationKills ? (kill + 1) ** 2 : 0);
     }
     await client.query(`select pg_advisory_unlock_all()`);
@@ -65,7 +65,7 @@ export async function killMigrations(context: FaultContext): Promise<void> {
   }
 }
 
-/** Holds the next migration up after so many statements, and lets the one go that is held up; 0 for none. */
+/** Delays the next migration after this many statements, and releases the delayed one; 0 for none. */
 async function stopAt(client: Client, statements: number): Promise<void> {
   await client.query(`select setval('chaos.statement', 1, false)`);
   await client.query('update chaos.plan set stop_at = $1', [statements]);
@@ -73,7 +73,7 @@ async function stopAt(client: Client, statements: number): Promise<void> {
   await client.query('select pg_advisory_lock($1)', [LOCK]);
 }
 
-/** The place of the node whose migration is held up; undefined where all are over. */
+/** The slot of the node whose migration is delayed; undefined if all have finished. */
 async function heldUp(client: Client, system: System, over: () => boolean): Promise<Slot | undefined> {
   while (!over()) {
     const { rows } = await client.query<{ port: number }>(HELD_UP);

@@ -8,7 +8,7 @@ type NodeFault = Extract<
   'kill' | 'pause' | 'rolling_restart' | 'database_cut' | 'database_black_hole'
 >;
 
-/** What parts one node from its tasks. */
+/** Faults that separate one node from its tasks. */
 export function nodeFaults(context: FaultContext): Record<NodeFault, MakeFault> {
   const { system, parted } = context;
 

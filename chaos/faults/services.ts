@@ -14,20 +14,20 @@ type ServiceFault = Extract<
   | 'upstream_errors'
 >;
 
-/** How long the database stays down: a restart by a careful operator, and the failover of a managed one. Milliseconds. */
+/** How long the database stays down: a careful restart, and the failover of a managed database. Milliseconds. */
 const DATABASE_DOWN_MS = 1_000;
-/** What is asked of upstreams beside submits. */
+/** The requests to upstreams besides submissions. */
 const QUESTIONS = ['poll', 'list', 'download'] as const;
-/** Until nodes that were parted from their tasks know it, and others have fetched what those had begun to. Milliseconds. */
+/** Until separated nodes know it, and others have downloaded what those had begun to. Milliseconds. */
 const SETTLE_MS = 8_000;
 
-/** What befalls the things that all nodes stand on. */
+/** Faults of the services that all nodes share. */
 export function serviceFaults(context: FaultContext): Record<ServiceFault, MakeFault> {
   const { system, pace } = context;
-  /** One fault of these at a time: two outages of one thing would end each other. */
+  /** Only one of these faults at a time: two outages of one service would end each other. */
   const chains = new Map<string, Promise<void>>();
 
-  /** Waits for an earlier fault of the same thing, then does `work`. */
+  /** Waits for an earlier fault of the same service, then does `work`. */
   function inTurn(
     planned: PlannedFault,
     resource: string,

@@ -1,14 +1,14 @@
-/** Keeps faults apart from one that must have the system for itself. */
+/** Separates a fault that needs the system for itself from the others. */
 export interface Turns {
-  /** Beside others, and never beside one that is alone. */
+  /** Together with others, and never with an exclusive one. */
   together(work: () => Promise<void>): Promise<void>;
-  /** Once all others are over; they wait until this is. */
+  /** After all others are over; new ones wait until this one is. */
   alone(work: () => Promise<void>): Promise<void>;
 }
 
 export function createTurns(): Turns {
   const going = new Set<Promise<void>>();
-  /** The one that is alone, or waits to be. */
+  /** The exclusive one that runs or waits. */
   let single: Promise<void> | undefined;
 
   return {

@@ -1,8 +1,8 @@
-/** One model of each family. `lists`: whether a lost submission can be looked for upstream. */
+/** One model of each family. `lists`: whether a lost submission can be searched for upstream. */
 export interface Family {
   readonly upstream: string;
   readonly model: string;
-  /** Prompt markers of the stand-in, and the reason that each must end with. */
+  /** Prompt markers of the simulator, and the reason with which each must end. */
   readonly endings: Readonly<Record<string, string>>;
 }
 
@@ -23,14 +23,14 @@ export const FAMILIES: readonly Family[] = [
   { upstream: 'ark', model: 'seedance-2.0-fast', endings: ENDINGS },
 ];
 
-/** The renderer in the gateway itself: no upstream keeps books of it. */
+/** The renderer in the gateway itself: no upstream has records of it. */
 export const BUILT_IN: Family = { upstream: 'preview', model: 'onetake-preview', endings: {} };
 
 export const UPSTREAMS = FAMILIES.map(({ upstream }) => upstream);
 
 const LIMITS = `limits: { in_flight: 400, starts_per_minute: 60000 }`;
 
-/** onetake.yaml of the soak: the providers' documented limits would spread 2,000 tasks over an hour. */
+/** onetake.yaml of the soak test: the providers' documented limits would spread 2,000 tasks over an hour. */
 export const SETTINGS = (env: Readonly<Record<string, string>>): string => `
 accounts:
   openai: { provider: openai, api_key: { env: OPENAI_API_KEY }, base_url: ${env.OPENAI_BASE_URL}, ${LIMITS} }

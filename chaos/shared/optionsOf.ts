@@ -1,6 +1,6 @@
 import { type Options, readOptions } from '@onetake/gateway';
 
-/** The options that a script was started with. What is mistyped ends it with a line and the usage. */
+/** The options of a script. A typing error ends it with a message and the usage. */
 export function optionsOf<const O extends Options>(options: O, usage: string) {
   try {
     return readOptions(process.argv.slice(2), options);

@@ -1,22 +1,22 @@
 import type { Family } from './families.ts';
 import { draw } from './random.ts';
 
-/** A task to submit, and how it must end where nothing is lost. */
+/** A task to submit, and its expected end. */
 export interface PlannedTask {
   readonly family: Family;
   readonly prompt: string;
   readonly body: Readonly<Record<string, unknown>>;
-  /** A reason for failing; undefined for success. */
+  /** The reason for its failure; undefined for success. */
   readonly ending: string | undefined;
 }
 
-/** One task in ten is to be refused or to fail. */
+/** One task in ten is planned to be refused or to fail. */
 const BAD_SHARE = 0.1;
 
-/** What follows the number in every other prompt: what forms and lists are apt to rewrite. */
+/** Follows the number in every other prompt: text that forms and lists tend to rewrite. */
 const MORE_LINES = '\nwith two sails,\n\n\tat dawn: “près du café”';
 
-/** `count` tasks over the families in turn, the same for the same seed. */
+/** `count` tasks over the families in turn, deterministic for a seed. */
 export function planTasks(count: number, families: readonly Family[], seed: string): PlannedTask[] {
   return Array.from({ length: count }, (_, index) => {
     const family = families[index % families.length];

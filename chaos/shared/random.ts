@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * A number from 0 inclusive to 1 exclusive that depends on these words alone: what one part of a plan draws does not
- * move when another part draws more.
+ * A number from 0 inclusive to 1 exclusive that depends only on these words: the draws of one part of a plan do not
+ * change when another part draws more.
  */
 export function draw(...words: readonly (string | number)[]): number {
   return createHash('sha256').update(words.join(' ')).digest().readUInt32BE() / 2 ** 32;
@@ -15,7 +15,7 @@ export function pick<T>(choices: readonly T[], ...words: readonly (string | numb
   return choice;
 }
 
-/** An endless row of numbers from 0 inclusive to 1 exclusive (mulberry32), where so many are drawn that hashing would count. */
+/** An endless sequence of numbers from 0 inclusive to 1 exclusive (mulberry32), where hashing each would be too slow. */
 export function stream(seed: string): () => number {
   let state = createHash('sha256').update(seed).digest().readInt32BE();
   return () => {

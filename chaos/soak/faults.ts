@@ -2,7 +2,7 @@ import type { FaultRule, Faults } from '@onetake/simulators';
 
 type Kind = Omit<FaultRule, 'operation' | 'probability'>;
 
-/** What can befall any call. */
+/** Faults of any call. */
 const EVERYWHERE: readonly Kind[] = [
   { kind: 'reset' },
   { kind: 'server_error' },
@@ -29,14 +29,14 @@ const OPERATIONS: Readonly<Record<string, readonly Kind[]>> = {
   download: [...EVERYWHERE, ...BYTES_ONLY],
 };
 
-/** Every kind of fault on every operation: together they meet `probability` of the requests. */
+/** Every kind of fault on every operation: together they affect the fraction `probability` of the requests. */
 export function addFaults(faults: Faults, probability: number): void {
   for (const [operation, kinds] of Object.entries(OPERATIONS)) {
-    // Each rule is asked about what those before it let through; for small probabilities that hardly counts.
+    // Each rule only sees what the rules before it let pass; for small probabilities the difference is negligible.
     for (const kind of kinds) faults.add({ ...kind, operation, probability: probability / kinds.length });
   }
   if (probability === 0) return;
   faults.add({ kind: 'clock_skew', upstream: 'openai', skewMs: 40_000 });
-  // What a list shows is what a form made of it.
+  // A list shows the prompt as a form has changed it.
   faults.add({ kind: 'reworded_prompt', upstream: 'openai', rewording: 'crlf' });
 }

@@ -10,7 +10,7 @@ import { addFaults } from './faults.ts';
 import { judge, type Outcome } from './verdict.ts';
 
 /**
- * Many tasks over all families while their upstreams misbehave in every way they can: every task must end rightly, each
+ * Many tasks over all families while their upstreams fail in every way they can: every task must end correctly, and each
  * video must be paid for once.
  *
  *   npm run soak -- [--tasks 2000] [--faults 0.1] [--seed soak]
@@ -26,9 +26,9 @@ const values = optionsOf(
 const count = Number(values.tasks);
 const probability = Number(values.faults);
 
-/** A stand-in's two minutes in six seconds. */
+/** Two minutes of a simulator in six seconds. */
 const SCALE = 0.05;
-/** Submits under way at a time: a client in a hurry, not a flood. */
+/** Submissions in progress at a time: a busy client, not a flood. */
 const SUBMITTERS = 16;
 const KEY = 'sk-soak-0123456789abcdef0123';
 
@@ -44,7 +44,7 @@ const gateway = await startGateway(
       ONETAKE_DATA_DIR: dataDir,
       ONETAKE_BOOTSTRAP_KEY: KEY,
       ONETAKE_LOG_LEVEL: 'silent',
-      // Faults that never answer hold a call for so long.
+      // Faults without an answer hold a call for this long.
       ONETAKE_CALL_TIMEOUT_SECONDS: '5',
     },
     () => SETTINGS(simulators.environment),
@@ -106,7 +106,7 @@ function seconds(): string {
   return ((performance.now() - started) / 1000).toFixed(1);
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of the public API, looked into field by field
+// biome-ignore lint/suspicious/noExplicitAny: responses of the public API, read field by field
 async function call(path: string, init: RequestInit = {}): Promise<any> {
   const response = await fetch(new URL(path, gateway.address), {
     ...init,

@@ -1,7 +1,7 @@
 import type { Faults, Ledger } from '@onetake/simulators';
 import type { PlannedTask } from '../shared/plannedTasks.ts';
 
-/** A task and the last answer about it. */
+/** A task and its last response. */
 export interface Outcome {
   readonly planned: PlannedTask;
   readonly id: string;
@@ -16,7 +16,7 @@ interface Row {
   unknown: number;
 }
 
-/** Checks every task against what the upstreams' ledger says of its prompt. */
+/** Compares every task with what the upstreams' ledger says about its prompt. */
 export function judge(
   outcomes: readonly Outcome[],
   ledger: Ledger,
@@ -66,6 +66,6 @@ export function judge(
   };
 }
 
-/** A refusal whose body was garbled on the way is a refusal all the same, but of nobody knows what. */
+/** A refusal whose body was garbled is still a refusal, but its reason is unknown. */
 const isPlanned = (ending: string | undefined, reason: string | undefined): boolean =>
   reason === ending || (ending === 'content_rejected' && reason === 'invalid_request');

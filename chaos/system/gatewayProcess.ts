@@ -9,7 +9,7 @@ import type { ClockMessage } from './preload.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/gateway/src/cli/main.ts', import.meta.url));
 const PRELOAD = new URL('./preload.ts', import.meta.url).href;
-/** Between two looks into the log for the address. */
+/** Between two reads of the log for the address. */
 const LOOK_MS = 50;
 
 const run = promisify(execFile);
@@ -17,28 +17,28 @@ const run = promisify(execFile);
 /** A gateway, as an operator would start it. */
 export interface GatewayProcess {
   readonly pid: number;
-  /** Where it listens; rejects where it ends before it does. */
+  /** The URL on which it listens; rejects if it ends before that. */
   readonly address: Promise<string>;
   /** Its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
   readonly running: boolean;
-  /** To the process and all its children, as if the machine stopped. */
+  /** To the process and all its children, as if the machine had stopped. */
   signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void;
-  /** SIGTERM, to the process alone: it ends its children itself. */
+  /** SIGTERM, only to the process: it ends its children itself. */
   terminate(): void;
-  /** Sets its wall clock so far ahead of the machine's. Milliseconds. */
+  /** Sets how far its wall clock is ahead of the machine's. Milliseconds. */
   setClock(aheadMs: number): void;
   /** To each of its children; resolves with their ids. */
   signalChildren(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<readonly number[]>;
-  /** Lets it open nothing more; resolves with what undoes it. Linux alone. */
+  /** Keeps it from opening anything more; resolves with a function that undoes this. Linux only. */
   useUpDescriptors(): Promise<() => Promise<void>>;
 }
 
-/** Starts a node. It writes its log to the file itself, as it would to a disk of its own. */
+/** Starts a node. It writes its log to the file itself, as to a disk of its own. */
 export function startGatewayProcess(env: Readonly<Record<string, string>>, logPath: string): GatewayProcess {
   const log = openSync(logPath, 'a');
   const child: ChildProcess = spawn(process.execPath, ['--import', PRELOAD, CLI, 'serve'], {
-    // A group of its own: a signal to the group reaches its children too, and Ctrl-C does not reach it.
+    // A group of its own, so that a signal to the group reaches its children too, and Ctrl-C does not reach it.
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     env: { PATH: process.env.PATH ?? '', ...env },
@@ -51,7 +51,7 @@ export function startGatewayProcess(env: Readonly<Record<string, string>>, logPa
   );
   const isRunning = () => child.exitCode === null && child.signalCode === null;
   const address = addressIn(logPath, isRunning);
-  // Whoever waits is told; a node that dies before anybody asks is no error of the harness.
+  // Whoever waits gets the error; a node that dies unobserved is no error of the harness.
   address.catch(() => undefined);
 
   return {
@@ -80,7 +80,7 @@ export function startGatewayProcess(env: Readonly<Record<string, string>>, logPa
       const limit = (to: string) => run('prlimit', ['--pid', String(pid), `--nofile=${to}`]);
       await limit(`${open}:${hard}`);
       return async () => {
-        // It may have ended meanwhile.
+        // It may have ended in the meantime.
         await limit(`${soft}:${hard}`).catch(() => undefined);
       };
     },
@@ -98,16 +98,16 @@ async function addressIn(logPath: string, isRunning: () => boolean): Promise<str
 }
 
 async function childrenOf(pid: number): Promise<number[]> {
-  // It ends with 1 where there are none.
+  // It exits with 1 if there are none.
   const { stdout } = await run('pgrep', ['-P', String(pid)]).catch(() => ({ stdout: '' }));
   return stdout.split('\n').filter(Boolean).map(Number);
 }
 
-/** To a process, or to a group where the number is negative. */
+/** To a process, or to a group if the number is negative. */
 function signalTo(target: number, signal: NodeJS.Signals): void {
   try {
     process.kill(target, signal);
   } catch {
-    // It has ended meanwhile.
+    // It has ended in the meantime.
   }
 }

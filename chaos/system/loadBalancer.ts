@@ -3,8 +3,8 @@ import { Agent, createServer, type IncomingMessage, type ServerResponse, request
 import type { AddressInfo } from 'node:net';
 
 /**
- * The load balancer: round robin over the nodes that answer `/readyz`, over all where none does. A request goes to another
- * node only if the first one never had it, or if it is a GET or HEAD: a POST that was sent is the client's to repeat.
+ * The load balancer: round robin over the nodes that answer `/readyz`, or over all if none does. A request goes to another
+ * node only if the first one never received it, or if it is a GET or HEAD. The client itself must repeat a POST that was sent.
  */
 export interface LoadBalancer {
   readonly address: string;
@@ -12,7 +12,7 @@ export interface LoadBalancer {
   remove(node: string): void;
   /** Whether a node gets requests. */
   serves(node: string): boolean;
-  /** Requests that no node answered, by what was seen at the node: what clients get as 502 or 504. */
+  /** Requests that no node answered, by the failure at the node; clients get 502 or 504. */
   readonly failures: readonly BalancerFailure[];
   close(): Promise<void>;
 }
@@ -35,7 +35,7 @@ interface Node {
 
 const CHECK_MS = 500;
 const CHECK_TIMEOUT_MS = 1500;
-/** Beyond the longest wait that a client of ours asks for. */
+/** Above the longest wait that our clients request. */
 const ANSWER_TIMEOUT_MS = 20_000;
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te', 'trailer']);
 
@@ -84,7 +84,7 @@ export async function startLoadBalancer(): Promise<LoadBalancer> {
     const ready = await isReady(node);
     if (nodes.get(node.url.origin) !== node) return;
     node.healthy = ready === true;
-    // Who waits for a node that does not answer is served by another.
+    // A client that waits for a node without an answer is served by another.
     if (ready === undefined && nodes.size > 1) for (const giveUp of [...node.open]) giveUp();
     node.check = setTimeout(() => void check(node), CHECK_MS);
   }
@@ -130,11 +130,11 @@ interface Forwarded {
   readonly request: IncomingMessage;
   readonly body: Buffer;
   readonly response: ServerResponse;
-  /** It may be given up for another node. */
+  /** Whether it may be given up for another node. */
   readonly repeatable: boolean;
 }
 
-/** Sends a request to a node and its answer to the client; `onError` where no answer began. */
+/** Sends a request to a node and its response to the client; calls `onError` if no response began. */
 function forward(
   { node, request, body, response, repeatable }: Forwarded,
   onError: (error: NodeJS.ErrnoException) => void,
@@ -171,7 +171,7 @@ function forward(
     response.writeHead(answer.statusCode ?? 502, headersOf(answer));
     answer.pipe(response);
     answer.once('end', settle);
-    // A body that breaks off must break off for the client too.
+    // A body that breaks off must also break off for the client.
     answer.once('close', () => {
       if (settle() && !answer.complete) response.destroy();
     });
@@ -180,7 +180,7 @@ function forward(
   onward.end(body);
 }
 
-/** Undefined where it does not answer. */
+/** Undefined if it does not respond. */
 async function isReady({ url }: Node): Promise<boolean | undefined> {
   try {
     const answer = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });

@@ -8,57 +8,57 @@ import type { LoadBalancer } from './loadBalancer.ts';
 import type { Child } from './rpc.ts';
 import { mountSmallDisk, type SmallDisk } from './smallDisk.ts';
 
-/** A place for a node: whatever process is in it reaches the database by this place's cable. */
+/** A slot for a node: the process in it reaches the database through the slot's switch. */
 export interface Slot {
   readonly name: string;
   readonly database: TcpSwitch;
-  /** The node in it; undefined for the moment between two. */
+  /** The node in it; undefined between two nodes. */
   node: GatewayProcess | undefined;
-  /** Where the node listens, once it does. */
+  /** The address of the node, once it listens. */
   address: string | undefined;
-  /** A fault works on this place: no other may take it. */
+  /** A fault uses this slot, so no other may take it. */
   busy: boolean;
-  /** Where its nodes keep their data and write their logs; undefined where small disks cannot be mounted. */
+  /** The disks for the data and the logs of its nodes; undefined if small disks cannot be mounted. */
   readonly disks: Readonly<Record<'data' | 'log', SmallDisk>> | undefined;
 }
 
-/** The nodes, each in its place. */
+/** The nodes, each in its slot. */
 export interface Nodes {
   readonly slots: readonly Slot[];
-  /** Where the logs of nodes that have ended are, and those of others in the end. */
+  /** The folder with the logs of nodes that have ended, and at the end of all nodes. */
   readonly logs: string;
-  /** Why there are no small disks to fill; undefined where there are. */
+  /** Why there are no small disks to fill; undefined if there are. */
   readonly noDisks: string | undefined;
-  /** Nodes that ended while they served although nobody ended them. */
+  /** Nodes that ended by themselves while they served. */
   readonly crashes: readonly string[];
-  /** Starts that failed because what a node needs was away; each was tried again. */
+  /** Starts that failed because a service was down; each was repeated. */
   readonly failedStarts: number;
-  /** Puts a new node into an empty place; resolves when it listens. `fresh`: with an empty data folder, as a new machine. */
+  /** Puts a new node into an empty slot; resolves when it listens. `fresh`: with an empty data folder, like a new machine. */
   fill(slot: Slot, fresh: boolean): Promise<void>;
-  /** The node in this place is about to be ended on purpose. */
+  /** Announces that the node in this slot will be ended on purpose. */
   expectEnd(slot: Slot): void;
   close(): Promise<void>;
 }
 
 export interface NodesOptions {
   readonly count: number;
-  /** Where their folders are made. */
+  /** The folder for their folders. */
   readonly dir: string;
   readonly databasePort: number;
-  /** Their settings, beside what depends on the place. */
+  /** Their settings, besides those that depend on the slot. */
   environmentOf(slot: Slot): Readonly<Record<string, string>>;
   readonly balancer: LoadBalancer;
-  /** Ends them, and unmounts their disks, where this process cannot. */
+  /** Ends them, and unmounts their disks, if this process cannot. */
   readonly guard: Child<GuardCalls>;
 }
 
-/** Enough for what a node has staged while the storage is away, and for the log of its life. */
+/** Enough for a node's staged files while the storage is down, and for the log of its life. */
 const DATA_DISK_MB = 128;
 const LOG_DISK_MB = 48;
-/** Between two starts of a node that ends by itself, as a service manager waits. Milliseconds. */
+/** The delay before a node that ended by itself is started again, as in a service manager. Milliseconds. */
 const RESTART_MS = 500;
 
-/** Makes the places; there is no node in any of them. */
+/** Creates the slots, all empty. */
 export async function createNodes({ dir, guard, balancer, ...options }: NodesOptions): Promise<Nodes> {
   const opened = new AsyncDisposableStack();
   const logs = join(dir, 'logs');
@@ -79,14 +79,14 @@ export async function createNodes({ dir, guard, balancer, ...options }: NodesOpt
     slots.push({ name: nameOf(index), database, node: undefined, address: undefined, busy: false, disks });
   }
 
-  // Not the disk itself: an empty folder is made by removing it.
+  // Not the disk itself, because an empty folder is created by removing it.
   const dataOf = ({ name, disks }: Slot): string => join(disks?.data.path ?? join(dir, name), 'data');
 
   function onEnd(slot: Slot, node: GatewayProcess, life: number, how: number | NodeJS.Signals): void {
     void guard.call('forget', node.pid).catch(() => undefined);
     if (slot.address !== undefined && slot.node === node) balancer.remove(slot.address);
     if (closing || endedOnPurpose.has(node)) return;
-    // What ended while it started is started again by who started it.
+    // A node that ended during its start is started again by its starter.
     if (slot.address === undefined) {
       failedStarts += 1;
       return;
@@ -146,7 +146,7 @@ export async function createNodes({ dir, guard, balancer, ...options }: NodesOpt
 
 const nameOf = (index: number): string => String.fromCharCode('a'.charCodeAt(0) + index);
 
-/** Two small disks for each place, or why there are none. */
+/** Two small disks for each slot, or the reason why there are none. */
 async function mountDisks(
   dir: string,
   nodes: number,
@@ -180,7 +180,7 @@ async function mountDisks(
   }
 }
 
-/** Frees the disk that a log was written to. A log is no reason for a run to fail. */
+/** Frees the disk of a log. A log must not fail a run. */
 async function move(from: string, to: string): Promise<void> {
   await copyFile(from, to).catch(() => undefined);
   await rm(from, { force: true }).catch(() => undefined);

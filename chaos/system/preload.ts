@@ -1,6 +1,6 @@
-// Loaded into a node before its own code: its wall clock is then ours to set. Timers and `performance.now()` stay as they are.
+// Loaded into a node before its own code, to control its wall clock. Timers and `performance.now()` stay unchanged.
 
-/** What a node is told. */
+/** A message to a node. */
 export interface ClockMessage {
   /** How far its wall clock is ahead of the machine's. Milliseconds. */
   readonly clockAheadMs: number;
@@ -20,5 +20,5 @@ globalThis.Date = new Proxy(MachineDate, {
 process.on('message', (message) => {
   aheadMs = (message as ClockMessage).clockAheadMs;
 });
-// Whoever set the clock must not keep the node running.
+// The channel must not keep the node running.
 process.channel?.unref();

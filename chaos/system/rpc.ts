@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
-/** What a child process can be asked to do. Arguments and answers are plain JSON. */
+/** The calls that a child process offers. Arguments and results are plain JSON. */
 // biome-ignore lint/suspicious/noExplicitAny: each child declares its own calls
 type Calls = Readonly<Record<string, (...args: any[]) => unknown>>;
 
@@ -20,7 +20,7 @@ interface Reply {
 /** A child process that answers calls. */
 export interface Child<C extends Calls> {
   call<K extends keyof C & string>(name: K, ...args: Parameters<C[K]>): Promise<Awaited<ReturnType<C[K]>>>;
-  /** Lets it tidy up and end. */
+  /** Lets it clean up and end. */
   close(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export function startChild<C extends Calls>(module: URL): Child<C> {
       const id = ++last;
       waiting.set(id, answer);
       process_.send({ id, call, args } satisfies Question, (error) => error && answer.reject(error));
-      // What a child answers under this name is declared beside what it does.
+      // The result type of each call is declared in the child.
       return answer.promise as never;
     },
     async close() {
@@ -59,8 +59,8 @@ export function startChild<C extends Calls>(module: URL): Child<C> {
 }
 
 /**
- * Answers the parent's calls until it lets go, or dies: then `close` and the end. Signals are the parent's to hear: Ctrl-C
- * reaches every process of a terminal, and the servers must outlast those that still use them.
+ * Answers the parent's calls until it disconnects or dies; then calls `close` and ends. Only the parent handles signals: Ctrl-C
+ * reaches every process of a terminal, and the servers must outlast their users.
  */
 export function serveParent(calls: Calls, close: () => Promise<void>): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);

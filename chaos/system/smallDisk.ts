@@ -6,18 +6,18 @@ import { promisify } from 'node:util';
 /** A disk that can be filled without harm to the machine. */
 export interface SmallDisk {
   readonly path: string;
-  /** Takes every byte that is left. */
+  /** Takes every free byte. */
   fill(): Promise<void>;
-  /** Gives back what `fill` took. */
+  /** Releases the bytes that `fill` took. */
   drain(): Promise<void>;
   unmount(): Promise<void>;
 }
 
 const run = promisify(execFile);
-/** Written at a time; the last piece is written as far as it goes. */
+/** Written at a time; the last piece is written as far as possible. */
 const PIECE = Buffer.alloc(1 << 20);
 
-/** Mounts a disk in memory on a folder that it makes. Rejects where this user or this system cannot mount one. */
+/** Mounts a disk in memory on a folder that it creates. Rejects if this user or this system cannot mount one. */
 export async function mountSmallDisk(path: string, megabytes: number): Promise<SmallDisk> {
   await mkdir(path);
   await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0700`, 'onetake-chaos', path]);
@@ -40,7 +40,7 @@ export async function mountSmallDisk(path: string, megabytes: number): Promise<S
   };
 }
 
-/** Also where a process still has it open: then it goes with that one. */
+/** Also if a process still has it open: then it is released with that process. */
 export async function unmount(path: string): Promise<void> {
   await run('umount', ['-l', path]);
 }

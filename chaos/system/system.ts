@@ -10,7 +10,7 @@ import { type LoadBalancer, startLoadBalancer } from './loadBalancer.ts';
 import { createNodes, type Nodes, type Slot } from './nodes.ts';
 import { type Child, startChild } from './rpc.ts';
 
-/** Everything that runs: nodes, what they stand on, and the load balancer in front. */
+/** The whole system: nodes, the services under them, and the load balancer in front. */
 export interface System {
   readonly nodes: Nodes;
   readonly balancer: LoadBalancer;
@@ -24,17 +24,17 @@ export interface System {
 }
 
 const KEY = 'sk-chaos-0123456789abcdef0123';
-/** Below which the gateways keep their objects in the bucket. */
+/** The prefix of the gateways' objects in the bucket. */
 export const PREFIX = 'chaos';
-/** A stand-in's two minutes in six seconds. */
+/** Two minutes of a simulator in six seconds. */
 const SCALE = 0.05;
-/** The catalogue's times at that pace, so that the gateway asks as often as it would in earnest. */
+/** The catalogue's times at that speed, so that the gateway polls as often as in production. */
 const MODELS = `models:\n${FAMILIES.map(({ model }) => `  ${model}: { typical: { medianSeconds: 6, p90Seconds: 12 } }`).join('\n')}\n`;
 
 export async function createSystem(count: number, seed: string): Promise<System> {
   const opened = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'onetake-chaos-'));
-  // What a killed node leaves in its temporary folder goes with all the rest.
+  // The temporary files of a killed node are removed with everything else.
   const temporary = join(dir, 'tmp');
   await mkdir(temporary);
   try {
@@ -75,9 +75,9 @@ export async function createSystem(count: number, seed: string): Promise<System>
         ONETAKE_S3_PATH_STYLE: 'true',
         ONETAKE_S3_ACCESS_KEY_ID: servers.storage.accessKeyId,
         ONETAKE_S3_SECRET_ACCESS_KEY: servers.storage.secretAccessKey,
-        // Twice as long as the load balancer takes to notice that a node is leaving.
+        // Twice as long as the load balancer needs to notice that a node is stopping.
         ONETAKE_DRAIN_DELAY_SECONDS: '2',
-        // A call that hangs is held for so long; an outage must not use up the tries of a task.
+        // A hanging call is held for this long; an outage must not use up the attempts of a task.
         ONETAKE_CALL_TIMEOUT_SECONDS: '5',
         ONETAKE_MAX_ATTEMPTS: '100',
       };

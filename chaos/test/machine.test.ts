@@ -8,9 +8,9 @@ import { mountSmallDisk } from '../system/smallDisk.ts';
 
 const PRELOAD = new URL('../system/preload.ts', import.meta.url).href;
 
-it('sets the wall clock of a process, and neither its timers nor the times that it is given', async () => {
+it('sets the wall clock of a process, and affects neither its timers nor explicit dates', async () => {
   const hour = 3_600_000;
-  // What the parent would send comes as an event of the process.
+  // A message of the parent arrives as an event of the process.
   const program = `
     const [wall, steady] = [Date.now(), performance.now()];
     process.emit('message', { clockAheadMs: ${hour} });
@@ -28,7 +28,7 @@ it('sets the wall clock of a process, and neither its timers nor the times that 
   for (const ahead of told.ahead) expect(ahead).toBeLessThanOrEqual(hour / 1000 + 1);
 });
 
-it('fills a small disk to its last byte, and gives it back', async (context) => {
+it('fills a small disk to its last byte, and releases it', async (context) => {
   const folder = await mkdtemp(join(tmpdir(), 'onetake-test-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const disk = await mounted(join(folder, 'disk'), context);

@@ -7,7 +7,7 @@ import { createTcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
 import { createApiClient } from '../clients/http.ts';
 import { startLoadBalancer } from '../system/loadBalancer.ts';
 
-/** A server that sends back what it gets, and a switch in front of it. */
+/** An echo server, and a switch in front of it. */
 async function echoBehindSwitch() {
   const server = createServer((socket) => socket.on('error', () => undefined).pipe(socket));
   server.listen(0, '127.0.0.1');
@@ -39,7 +39,7 @@ it('forwards while it is open, and knows its own ports', async () => {
   expect(tcpSwitch.outgoing.size).toBe(1);
 });
 
-it('resets what is connected when it is cut, refuses, and forwards again', async () => {
+it('resets connections when it is cut, refuses new ones, and forwards again', async () => {
   const { tcpSwitch, dial } = await echoBehindSwitch();
   const socket = dial();
   socket.write('hello');
@@ -56,7 +56,7 @@ it('resets what is connected when it is cut, refuses, and forwards again', async
   expect(await said(next)).toBe('again');
 });
 
-it('holds every byte as a black hole, new connections included, and lets them arrive late', async () => {
+it('holds every byte as a black hole, also on new connections, and delivers them late', async () => {
   const { tcpSwitch, dial } = await echoBehindSwitch();
   const old = dial();
   old.write('hello');
@@ -68,7 +68,7 @@ it('holds every byte as a black hole, new connections included, and lets them ar
   await once(fresh, 'connect');
   old.write('old');
   fresh.write('fresh');
-  // A connection through another switch takes the same way twice in the meantime.
+  // In the meantime a connection through another switch makes two round trips.
   const other = await echoBehindSwitch();
   const beside = other.dial();
   beside.write('beside');
@@ -78,7 +78,7 @@ it('holds every byte as a black hole, new connections included, and lets them ar
   await expect.poll(() => heard.toSorted()).toEqual(['fresh', 'old']);
 });
 
-/** A node that is ready, and answers everything else as told. */
+/** A node that is ready, and answers all other requests as the test says. */
 async function node(answer: RequestListener) {
   const seen: string[] = [];
   const server = createHttpServer((request, response) => {
@@ -105,7 +105,7 @@ async function balancerOver(...origins: string[]) {
   return balancer;
 }
 
-it('takes turns over the nodes that are ready', async () => {
+it('uses ready nodes in turn', async () => {
   const [one, two] = [await node(works), await node(works)];
   const balancer = await balancerOver(one.origin, two.origin);
   await expect.poll(() => balancer.serves(one.origin) && balancer.serves(two.origin)).toBe(true);
@@ -113,7 +113,7 @@ it('takes turns over the nodes that are ready', async () => {
   expect([one.seen.length, two.seen.length]).toEqual([3, 3]);
 });
 
-it('repeats a GET that broke at another node, and never a POST that was sent', async () => {
+it('repeats a broken GET at another node, and never a POST that was sent', async () => {
   const [broken, working] = [await node(breaks), await node(works)];
   const balancer = await balancerOver(broken.origin, working.origin);
   await expect.poll(() => balancer.serves(broken.origin) && balancer.serves(working.origin)).toBe(true);
@@ -142,7 +142,7 @@ it('gives a POST that was never sent to the next node', async () => {
   expect(working.seen.length).toBe(4);
 });
 
-it('gives a request up in the middle, and counts that apart from what went wrong', async () => {
+it('abandons a request in the middle, and counts that separately from failures', async () => {
   const silent = await node(() => undefined);
   const api = createApiClient(silent.origin, 'sk-test');
   onTestFinished(() => api.close());

@@ -2,7 +2,7 @@ import { setImmediate as tick } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createTurns } from '../faults/turns.ts';
 
-/** Work that ends when it is told to. */
+/** Work that ends when the test says so. */
 function work(done: string[], name: string) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const run = () => {
@@ -12,7 +12,7 @@ function work(done: string[], name: string) {
   return { run, end: resolve };
 }
 
-it('lets faults go on together, and one alone only once they are over', async () => {
+it('runs faults in parallel, and an exclusive one only when the others are over', async () => {
   const turns = createTurns();
   const done: string[] = [];
   const [first, second, alone, last] = ['first', 'second', 'alone', 'last'].map((name) => work(done, name));

@@ -1,14 +1,14 @@
-// The rules of the layout that no other tool checks; CONTRIBUTING.md says why they are there.
+// The layout rules that no other tool checks; CONTRIBUTING.md gives the reasons.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 
-/** Files in one folder, without its subfolders: as many as a reader takes in at a glance. */
+/** The maximum number of files in one folder, without its subfolders. */
 const MAX_FILES = 20;
-/** A file with fewer lines and one importer belongs into its importer. */
+/** A file with fewer lines and one importer is merged into its importer. */
 const MIN_LINES = 40;
 
-/** Short files with one importer that stay by themselves, and why. */
+/** Short files with one importer that stay separate, and why. */
 const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
   { files: /\/store\/migrations\//, why: 'a migration is a file, and is never edited once it has shipped' },
   {

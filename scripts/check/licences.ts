@@ -11,7 +11,7 @@ const ALLOWED = [
   'ISC',
   'MIT',
   'MPL-2.0',
-  // Fonts. Asks that the fonts are not sold by themselves and keep their name and licence; what is drawn with them is free.
+  // Fonts. The licence requires that they are not sold by themselves and keep their name and licence; text drawn with them is free.
   'OFL-1.1',
   'Python-2.0',
   'Unlicense',
@@ -22,22 +22,22 @@ const EXPLAINED_IN = 'docs/third-party.md';
 
 interface Exception {
   readonly packages: RegExp;
-  /** What its files say, where its package.json says nothing or not all of it. */
+  /** The licence according to its files, if its package.json has none or not all of it. */
   readonly licence: string;
-  /** Set where the licence asks something of those who pass the package on; `EXPLAINED_IN` must say what. */
+  /** Set if the licence has conditions for redistribution, which `EXPLAINED_IN` must explain. */
   readonly explainedAs?: string;
 }
 
 const EXCEPTIONS: readonly Exception[] = [
   // The package names no licence; its LICENSE file is the three-clause BSD text.
   { packages: /^@shinyoshiaki\/jspack$/, licence: 'BSD-3-Clause' },
-  // Below s3rver, which tests alone use. Old forms of saying it in package.json ("licenses"), or in the readme only: MIT.
+  // Dependencies of s3rver, which only tests use. They declare MIT in an old form in package.json ("licenses"), or only in the readme.
   { packages: /^(busboy|dicer|streamsearch|humanize-number|only)$/, licence: 'MIT' },
-  // A table of what browsers can do, below the compiler that `npm run mutants` changes code with. Asks that its origin is named.
+  // A table of browser features, a dependency of the compiler that `npm run mutants` uses. Requires that its origin is named.
   { packages: /^caniuse-lite$/, licence: 'CC-BY-4.0', explainedAs: 'caniuse-lite' },
-  // Tables of the SPDX project, below the library that this check uses. Ask that their origin is named.
+  // Tables of the SPDX project, dependencies of the library that this check uses. They require that their origin is named.
   { packages: /^spdx-(exceptions|ranges)$/, licence: 'MIT AND CC-BY-3.0', explainedAs: 'spdx-exceptions' },
-  // package.json says MIT of the bindings. The binary holds FFmpeg, configured with --enable-gpl and --enable-version3
+  // package.json says MIT, for the bindings. The binary contains FFmpeg, configured with --enable-gpl and --enable-version3
   // (libx264, libx265): GPL-3.0-or-later as a whole. npm fetches it on the user's machine; we do not distribute it.
   { packages: /^@seydx\/node-av-/, licence: 'MIT AND GPL-3.0-or-later', explainedAs: '@seydx/node-av' },
 ];

@@ -1,4 +1,4 @@
-/** One thing that must not be in a tracked file. */
+/** Something that must not be in a tracked file. */
 interface Trace {
   readonly what: string;
   readonly pattern: RegExp;
@@ -19,7 +19,7 @@ const TRACES: readonly Trace[] = [
   { what: 'an API key', pattern: /\bsk-(?:proj-|ant-|live-)?(?=\w*\d)(?=\w*[A-Za-z])\w{32,}\b/ },
 ];
 
-/** What in a text should not be published, as `line: what`; `ownPaths` are folders of this machine. */
+/** Text that should not be published, as `line: what`; `ownPaths` are folders of this machine. */
 export function findTraces(text: string, ownPaths: readonly string[] = []): string[] {
   return text.split('\n').flatMap((line, index) => {
     const found = TRACES.filter(({ pattern }) => pattern.test(line)).map(({ what }) => what);

@@ -3,10 +3,10 @@ import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { findTraces } from './traces.ts';
 
-/** A file over this is a fixture or a picture: looked at by people, not here. */
+/** A larger file is a fixture or a picture, which people check. */
 const MAX_BYTES = 2_000_000;
 
-/** What git tracks or would track, or undefined outside a git checkout. */
+/** The files that git tracks or would track, or undefined outside a git checkout. */
 function trackedFiles(): string[] | undefined {
   try {
     const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {

@@ -4,7 +4,7 @@ import { type DemoClient, described, freeFile } from './client.ts';
 import { withGateway } from './gateway.ts';
 import { settingsAtSpeed } from './pace.ts';
 
-/** One model of each family, and how the reference page says that it delivers. */
+/** One model of each family, and its documented way of delivery. */
 const FAMILIES = [
   { family: 'Sora 2', model: 'sora-2', delivers: 'download endpoint' },
   { family: 'Veo', model: 'veo-3.1-generate-001', delivers: 'url' },
@@ -13,10 +13,10 @@ const FAMILIES = [
   { family: 'built in', model: 'onetake-preview', delivers: 'url' },
 ] as const;
 
-/** One stand-in for each family: others (Azure, Vertex AI) would want the same variables. */
+/** One simulator for each family: others (Azure, Vertex AI) would need the same variables. */
 const UPSTREAMS = ['openai', 'gemini', 'dashscope', 'ark'];
 
-/** A stand-in's minute in a second: its two or three minutes a video are realistic, and nobody wants to sit through them. */
+/** A simulator's minute in a second: its two or three minutes per video are realistic, but too long for a demo. */
 const SPEED = 60;
 
 interface Outcome {

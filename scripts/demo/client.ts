@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** The answer to a query (API.md, "Query"), as far as the demonstration looks at it. */
+/** The fields of a query's response that the demo uses. */
 export interface TaskAnswer {
   readonly task_id: string;
   readonly status: 'queued' | 'in_progress' | 'succeeded' | 'failed';
@@ -18,17 +18,17 @@ export interface TaskAnswer {
   readonly audio_codec?: string;
 }
 
-/** A client of the public API, with nothing but a base URL and a key. */
+/** A client of the public API, with only a base URL and a key. */
 export interface DemoClient {
   readonly base: string;
   submit(body: Readonly<Record<string, unknown>>): Promise<TaskAnswer>;
-  /** Queries until the task is over, and calls `onAnswer` with each answer. */
+  /** Queries until the task has ended, and calls `onAnswer` with each response. */
   finished(id: string, onAnswer?: (task: TaskAnswer) => void): Promise<TaskAnswer>;
-  /** Saves the video as the family delivers it; tells how that was. */
+  /** Saves the video as the family delivers it; returns the way of delivery. */
   save(task: TaskAnswer, file: string): Promise<'url' | 'download endpoint'>;
 }
 
-/** Time between two queries: everything is on this very machine, and a bar should move. Milliseconds. */
+/** Time between two queries: everything runs on this machine, and the bar should move. Milliseconds. */
 const QUERY_EVERY_MS = 100;
 
 export function createClient(base: string, key: string): DemoClient {
@@ -39,7 +39,7 @@ export function createClient(base: string, key: string): DemoClient {
       ...init,
       headers: { ...init.headers, authorization: `Bearer ${key}` },
     });
-    // The words of the contract; what is missing shows in what is printed.
+    // The fields of the contract; a missing one shows in the output.
     const body = (await response.json()) as T & { error?: { message?: string } };
     if (!response.ok) throw new Error(body.error?.message ?? `${url} answered ${response.status}`);
     return body;
@@ -77,13 +77,13 @@ export function createClient(base: string, key: string): DemoClient {
   };
 }
 
-/** What is in a finished video, in a few words. */
+/** A short description of a finished video. */
 export function described({ duration, size, video_codec, audio_codec, bytes = 0 }: TaskAnswer): string {
   const codecs = [video_codec, audio_codec].filter(Boolean).join(' + ');
   return `${duration} s, ${size}, ${codecs}, ${(bytes / 1e6).toFixed(2)} MB`;
 }
 
-/** A path that is not taken yet, in the folder that the command was started from, named after `text`. */
+/** A free path in the folder in which the command was started, named after `text`. */
 export function freeFile(text: string): string {
   const dir = process.env.INIT_CWD ?? process.cwd();
   const slug =

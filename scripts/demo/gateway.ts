@@ -7,7 +7,7 @@ import { catchInterruption } from '../interruption.ts';
 import { createClient, type DemoClient } from './client.ts';
 
 /**
- * Runs `work` against a gateway of its own on a free port, with no data from before and none left behind, also where the process is asked to end. `settings`: the text
+ * Runs `work` against a gateway of its own on a free port, with new data that is removed afterwards, also if the process is asked to end. `settings`: the text
  * of its onetake.yaml.
  */
 export async function withGateway<T>(
@@ -26,7 +26,7 @@ export async function withGateway<T>(
       ONETAKE_BOOTSTRAP_KEY: key,
       ONETAKE_LOG_LEVEL: 'error',
     },
-    // An onetake.yaml in this folder is the operator's, not the demonstration's.
+    // An onetake.yaml in this folder is the operator's, not the demo's.
     (path) => (path === 'onetake.yaml' ? settings : undefined),
   );
   try {

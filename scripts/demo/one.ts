@@ -2,7 +2,7 @@ import { createProgressBar } from '../progressBar.ts';
 import { described, freeFile } from './client.ts';
 import { withGateway } from './gateway.ts';
 
-/** One video by the built-in renderer; false where it was not delivered. */
+/** One video by the built-in renderer; false if it was not delivered. */
 export function showOne(request: Readonly<{ prompt: string; [field: string]: unknown }>): Promise<boolean> {
   return withGateway({}, async (client) => {
     process.stdout.write(`Gateway  ${client.base}\nPrompt   ${request.prompt}\n`);

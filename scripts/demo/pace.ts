@@ -1,6 +1,6 @@
 import { createCatalogue } from '@onetake/gateway';
 
-/** The account of each provider, as its plain environment variables would make it. */
+/** The account of each provider, as its environment variables would create it. */
 const ACCOUNTS: Readonly<Record<string, { readonly key: string; readonly baseUrl: string }>> = {
   openai: { key: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
   google: { key: 'GEMINI_API_KEY', baseUrl: 'GOOGLE_GEMINI_BASE_URL' },
@@ -8,12 +8,12 @@ const ACCOUNTS: Readonly<Record<string, { readonly key: string; readonly baseUrl
   ark: { key: 'ARK_API_KEY', baseUrl: 'ARK_BASE_URL' },
 };
 
-/** The shortest time between two questions to a stand-in; the providers themselves want seconds. Milliseconds. */
+/** The shortest time between two polls of a simulator; the providers themselves require seconds. Milliseconds. */
 const ASK_EVERY_MS = 250;
 
 /**
- * The text of an onetake.yaml for upstreams whose minutes pass `speed` times as fast as the real ones: the gateway asks when a
- * video may be finished, so it must know of that too.
+ * The text of an onetake.yaml for upstreams that run `speed` times as fast as the real ones: the gateway polls when a
+ * video may be finished, so it must know the speed.
  */
 export function settingsAtSpeed(
   speed: number,

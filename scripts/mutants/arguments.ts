@@ -7,7 +7,7 @@ export interface Asked {
   readonly seed: number;
   readonly tests: readonly string[];
   readonly budgetMs: number;
-  /** After which no further mutant is begun. */
+  /** After this time no further mutant is begun. */
   readonly limitMs: number;
   readonly lanes: number;
   readonly fresh: boolean;
@@ -64,7 +64,7 @@ const parse = (args: readonly string[]) =>
     },
   });
 
-/** `path`, `path:12` or `path:12-30`; a path may be written from `packages/gateway/src` on. */
+/** `path`, `path:12` or `path:12-30`; a path may begin below `packages/gateway/src`. */
 function place(text: string): Place {
   const [, written = '', first, last] = /^(.+?)(?::(\d+)(?:-(\d+))?)?$/.exec(text) ?? [];
   const trimmed = written.replace(/^\.\//, '').replace(/\/$/, '');
@@ -80,7 +80,7 @@ function place(text: string): Place {
   return { path, from, to: first === undefined ? Number.POSITIVE_INFINITY : Number(last ?? first) };
 }
 
-/** Whether a line of a file is among the places; nothing asked means everything. */
+/** Whether a line of a file is among the places; without places everything is. */
 export function isAsked(places: readonly Place[], file: string, line: number): boolean {
   return (
     places.length === 0 ||

@@ -2,7 +2,7 @@ import { writeCoverage } from './switches.ts';
 
 // Preloaded by the Node processes that tests start.
 
-/** Some are killed before they can say what they covered. */
+/** Some are killed before they can report what they covered. */
 const WRITE_EVERY_MS = 200;
 
 const { MUTANTS_FILE: file = '', MUTANTS_TEST: test = '' } = process.env;
@@ -10,7 +10,7 @@ const write = (): void => writeCoverage(file, test);
 setInterval(write, WRITE_EVERY_MS).unref();
 process.on('exit', write);
 
-// A child that has answered may be killed at once.
+// A child may be killed right after its answer.
 const { send } = process;
 if (send) {
   process.send = (...args: unknown[]): boolean => {

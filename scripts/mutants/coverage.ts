@@ -5,14 +5,14 @@ import type { Mutant } from './instrument.ts';
 import type { TestedFile } from './lane.ts';
 import type { Covered } from './switches.ts';
 
-/** A test file: what it takes, and which mutants its tests reach. */
+/** A test file: its duration, and which mutants its tests reach. */
 export interface TestFile {
   readonly file: string;
-  /** Of its text, by which a changed file is known. */
+  /** The hash of its text, by which a change is noticed. */
   readonly hash: string;
-  /** Of the imports, and of what is done around the tests. */
+  /** The duration of its imports and of its hooks. */
   readonly overheadMs: number;
-  /** The tests that pass without a mutant: in ms, by full name. */
+  /** The tests that pass without a mutant: their duration in ms, by full name. */
   readonly tests: Readonly<Record<string, number>>;
   /** A test failed without a mutant. */
   readonly failed: boolean;
@@ -20,7 +20,7 @@ export interface TestFile {
   readonly reached: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
-/** The test files as they stand: path and hash. */
+/** The current test files: path and hash. */
 export function testFilesOf(root: string, folder: string): ReadonlyMap<string, string> {
   const files = globSync(`${folder}**/*.test.ts`, { cwd: root });
   return new Map(
@@ -33,7 +33,7 @@ export function testFilesOf(root: string, folder: string): ReadonlyMap<string, s
   );
 }
 
-/** Puts together what a run without mutants has told. */
+/** Combines the results of a run without mutants. */
 export function coverageOf(
   hashes: ReadonlyMap<string, string>,
   tested: readonly TestedFile[],
@@ -64,7 +64,7 @@ export function coverageOf(
   }));
 }
 
-/** On disk a set of mutants is a row of bits. */
+/** On disk a set of mutants is a bit set. */
 interface Stored {
   readonly keys: readonly string[];
   readonly files: readonly (Omit<TestFile, 'reached'> & {

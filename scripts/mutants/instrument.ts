@@ -3,13 +3,13 @@ import path from 'node:path';
 import { type babel, Instrumenter } from '@stryker-mutator/instrumenter';
 import { FOLDERS, whyIgnored } from './scope.ts';
 
-/** One change of the code that some test should notice. */
+/** A change of the code that some test should notice. */
 export interface Mutant {
-  /** By which the instrumented code switches it on; new with each run. */
+  /** The id by which the instrumented code switches it on; new with each run. */
   readonly id: string;
-  /** The same as long as its line's code stays, wherever it moves within its file. */
+  /** A key that stays the same as long as its line's code does, wherever that moves within its file. */
   readonly key: string;
-  /** From the root of the repository. */
+  /** The path from the root of the repository. */
   readonly file: string;
   readonly line: number;
   /** The whole text of that line. */
@@ -21,7 +21,7 @@ export interface Mutant {
 
 export interface Instrumented {
   readonly mutants: readonly Mutant[];
-  /** The text of each mutated file, with all of its mutants in it, each behind a switch. */
+  /** The text of each mutated file with all its mutants, each behind a switch. */
   readonly files: ReadonlyMap<string, string>;
   readonly ignored: number;
 }

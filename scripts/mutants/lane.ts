@@ -7,16 +7,16 @@ import { Client } from 'pg';
 import { createVitest, type TestModule, type TestSpecification, type Vitest } from 'vitest/node';
 import type { Covered, Run } from './switches.ts';
 
-// A process of its own, in the sandbox, that leads a process group: Vitest with its servers, ready to run tests again and again. Whoever
-// started it ends the group where a mutant hangs.
+// A process in the sandbox that leads a process group: Vitest with its servers, ready to run tests repeatedly. Its
+// starter ends the group when a mutant hangs.
 
-/** What the runner asks of a lane; each question is answered before the next. */
+/** A request of the runner to a lane; each is answered before the next. */
 export type LaneRequest =
   | { readonly type: 'cover'; readonly filters: readonly string[]; readonly workers: number }
   | { readonly type: 'test'; readonly mutant: string; readonly batch: Batch }
   | { readonly type: 'end' };
 
-/** Tests of one file, or all of them where none is named. */
+/** Tests of one file, or all of them if none is named. */
 export interface Batch {
   readonly file: string;
   readonly tests: readonly string[];
@@ -25,9 +25,9 @@ export interface Batch {
 
 export interface TestedFile {
   readonly file: string;
-  /** Of importing it and of what it does around its tests. */
+  /** The duration of its import and its hooks. */
   readonly overheadMs: number;
-  /** In ms, by full name; of those that passed. */
+  /** Durations in ms, by full name; only of those that passed. */
   readonly passed: Readonly<Record<string, number>>;
   readonly failed: readonly Failure[];
 }
@@ -54,7 +54,7 @@ const say = (answer: LaneAnswer): void => {
   process.send?.(answer);
 };
 
-// The runner is gone: nobody else would end what runs here.
+// The runner is gone, so nobody else would end what runs here.
 process.on('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
 process.on('message', (request: LaneRequest) => {
   void answer(request).catch((error) => say({ type: 'error', message: String(error?.stack ?? error) }));
@@ -95,7 +95,7 @@ async function open(request: Exclude<LaneRequest, { type: 'end' }>): Promise<Vit
   return opened;
 }
 
-/** Runs the files without a mutant, and says what each test reaches. */
+/** Runs the files without a mutant, and returns what each test reaches. */
 async function cover(opened: Vitest, filters: readonly string[]): Promise<void> {
   rmSync(COVERAGE, { recursive: true, force: true });
   mkdirSync(COVERAGE, { mode: 0o777 });
@@ -149,7 +149,7 @@ function outcome(module: TestModule): TestedFile {
   };
 }
 
-/** Tests leave theirs to the end of the server, which here outlives thousands of runs. */
+/** Tests leave their databases to the end of the server, which here outlives thousands of runs. */
 async function dropDatabases(url: string): Promise<void> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined);

@@ -8,18 +8,18 @@ import type { Batch, LaneAnswer, LaneRequest, TestedFile } from './lane.ts';
 import { PROJECT } from './scope.ts';
 import type { Covered } from './switches.ts';
 
-/** Beyond what its tests take: a worker's start, and Vitest's own time-out of a test, which tells more than ours. */
+/** In addition to the time of its tests: a worker's start, and Vitest's own timeout, whose message is more useful than ours. */
 const GRACE_MS = 20_000;
 const END_MS = 10_000;
 
-/** A process that runs tests in the sandbox, made when it is needed and made anew after it was ended. */
+/** A process that runs tests in the sandbox; created when it is needed, also again after it was ended. */
 export interface Lane {
   cover(
     filters: readonly string[],
     workers: number,
     onFile: (tested: TestedFile) => void,
   ): Promise<readonly Covered[]>;
-  /** Runs the tests on a mutant; 'timeout' where they did not come back within `limitMs`. */
+  /** Runs the tests on a mutant; 'timeout' if they did not end within `limitMs`. */
   test(mutant: string, batch: Batch, limitMs: number): Promise<TestedFile | 'timeout'>;
   close(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export function createLane(sandbox: string, logFile: string): Lane {
         MUTANTS_PROJECT: PROJECT,
       },
       execPath: process.execPath,
-      // Leads a group of its own, which ends as one.
+      // It leads a group of its own, which is ended as a whole.
       detached: true,
       stdio: ['ignore', log, log, 'ipc'],
     });
@@ -54,14 +54,14 @@ export function createLane(sandbox: string, logFile: string): Lane {
     child = undefined;
     if (lane?.pid === undefined) return;
     if (lane.connected) {
-      // PostgreSQL leaves shared memory behind where it is not asked to end.
+      // PostgreSQL leaves shared memory behind if it is not asked to end.
       lane.send({ type: 'end' } satisfies LaneRequest);
       await Promise.race([once(lane, 'exit'), sleep(END_MS, undefined, { ref: false })]);
     }
     killGroup(lane.pid);
   }
 
-  /** Sends a request; `take` sees each answer and says when it is over. */
+  /** Sends a request; `take` gets each answer and says when it is complete. */
   async function ask<T>(
     request: LaneRequest,
     limitMs: number,
@@ -118,7 +118,7 @@ export function createLane(sandbox: string, logFile: string): Lane {
     },
     async close() {
       await end();
-      // The last of the group may still write.
+      // The last process of the group may still write.
       rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
       if (statSync(logFile, { throwIfNoEntry: false })?.size === 0) rmSync(logFile, { force: true });
     },
@@ -133,7 +133,7 @@ function killGroup(leader: number): void {
   }
 }
 
-/** Ends what mutated code left running: members of the group whose parents are gone. */
+/** Ends processes that mutated code left running: members of the group whose parents are gone. */
 function killOrphans(leader: number): void {
   let table: string;
   try {

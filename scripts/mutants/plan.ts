@@ -3,32 +3,32 @@ import type { TestFile } from './coverage.ts';
 import type { Mutant } from './instrument.ts';
 import type { Batch } from './lane.ts';
 
-/** A worker's start, beside what the file itself takes. */
+/** A worker's start, in addition to the file itself. */
 const WORKER_MS = 500;
-/** How much slower than without a mutant a test may be: the machine may be busier now than it was then. */
+/** How much slower than without a mutant a test may be, because the machine may be busier now. */
 const PATIENCE = 4;
 const LEAST_TIMEOUT_MS = 10_000;
 
 export interface PlannedBatch extends Batch {
-  /** What it took without a mutant. */
+  /** Its duration without a mutant. */
   readonly costMs: number;
   readonly limitMs: number;
-  /** No test of the file fails without a mutant. */
+  /** Whether no test of the file fails without a mutant. */
   readonly isSound: boolean;
 }
 
 export interface Plan {
   readonly batches: readonly PlannedBatch[];
-  /** Test files that reach the mutant too, left out because the budget was spent. */
+  /** Test files that also reach the mutant, left out because the budget was spent. */
   readonly leftOut: number;
 }
 
-/** Chooses tests for mutants: those that reach it, the most promising file first, for as long as the budget lasts. */
+/** Chooses tests for mutants: those that reach it, the most promising file first, within the budget. */
 export function createPlanner(coverage: readonly TestFile[], budgetMs: number) {
-  /** How often a test file has killed a mutant of a source file: the next one there is likely to fall to it too. */
+  /** How often a test file has killed a mutant of a source file, because it is likely to kill the next one too. */
   const kills = new Map<string, number>();
 
-  /** Tests that reach anything of the mutant's file, for code that is newer than the coverage. */
+  /** Tests that reach anything in the mutant's file, for code that is newer than the coverage. */
   function reachingFile({ reached }: TestFile, source: string, test: string): boolean {
     for (const key of reached.get(test) ?? []) if (key.startsWith(`${source}|`)) return true;
     return false;

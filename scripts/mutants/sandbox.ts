@@ -4,13 +4,13 @@ import path from 'node:path';
 const LEFT_OUT = new Set(['node_modules', '.git', '.tmp', 'data', 'coverage']);
 
 /**
- * Copies the repository to `sandbox`, with `files` in place of what stands there. Packages are links to the installed ones, but our own
+ * Copies the repository to `sandbox`, with `files` in place of the originals. Packages are links to the installed ones, but our own
  * resolve to the copy: tests and the processes they start see no file of the original.
  */
 export function makeSandbox(root: string, sandbox: string, files: ReadonlyMap<string, string>): void {
   rmSync(sandbox, { recursive: true, force: true });
   mkdirSync(sandbox, { recursive: true });
-  // Entry by entry, since the sandbox is in `root` itself.
+  // Entry by entry, because the sandbox is within `root`.
   for (const name of readdirSync(root).filter((entry) => !LEFT_OUT.has(entry))) {
     cpSync(path.join(root, name), path.join(sandbox, name), {
       recursive: true,
@@ -33,7 +33,7 @@ export function makeSandbox(root: string, sandbox: string, files: ReadonlyMap<st
     try {
       symlinkSync(readdirSync(own) && own, path.join(sandbox, 'packages', name, 'node_modules'));
     } catch {
-      // Most packages have none of their own.
+      // Most packages have no node_modules of their own.
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { babel } from '@stryker-mutator/instrumenter';
 
-/** The folders whose tests are measured: what decides about money, tasks and media. A folder that does not exist yet is passed over. */
+/** The folders whose tests are measured: those that decide about money, tasks and media. A missing folder is skipped. */
 export const FOLDERS = [
   'tasks',
   'engine',
@@ -14,29 +14,29 @@ export const FOLDERS = [
   'providers/search',
 ].map((folder) => `packages/gateway/src/${folder}`);
 
-/** The project of vitest.config.ts whose tests judge mutants. Those that kill processes or drive a browser take minutes each. */
+/** The project of vitest.config.ts whose tests judge mutants. The tests that kill processes or drive a browser take minutes each. */
 export const PROJECT = 'unit';
 export const TESTS = 'packages/gateway/test/';
 
 type NodePath = babel.NodePath;
 
 const LOG_METHODS = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
-/** How statements and parts of them begin, and signs that no sentence has. */
+/** Beginnings of SQL statements and their parts, and characters that no sentence has. */
 const SQL =
   /^\s*(?:select|insert|update|delete|with|from|where|and|or|set|values|create|alter|drop|pragma|begin|commit|rollback|lock|listen|notify|order|returning|references|on|primary|join|left|union|for|limit)\b|[=<>*]|\$\d|::/i;
-/** What variables and properties are called that hold a sentence for people. */
+/** Names of variables and properties that hold a sentence for people. */
 const PROSE_NAMES = /^(?:message|detail|hint|advice|description)$/i;
 
 /**
- * What no test should have to notice. Everything else counts: also strings that are codes, names, SQL or headers. `// Stryker disable
- * next-line <mutator>: <reason>` in the code takes one line out; `survivors.ts` lists what cannot be noticed.
+ * What no test should have to notice. Everything else counts, also strings that are codes, names, SQL or headers. `// Stryker disable
+ * next-line <mutator>: <reason>` in the code excludes one line; `survivors.ts` lists what cannot be noticed.
  */
 export function whyIgnored(path: NodePath): string | undefined {
-  // Whether something is logged counts (without the call is a mutant of its own); what is said may change any day.
+  // Whether something is logged counts (the missing call is a mutant of its own); the text may change any day.
   if (isLogCall(path)) return 'the words of a log line';
-  // The code of an error is its contract; the sentence beside it, here or in a table, is not.
+  // The code of an error is its contract; its message, here or in a table, is not.
   if (isSentence(path, 2) || (isSentence(path, 1) && isToldToPeople(path))) return 'a sentence for people';
-  // `30 * 60_000` is a decision written down. A test could only repeat it.
+  // `30 * 60_000` is a written decision. A test could only repeat it.
   if (isArithmeticOfLiterals(path.node)) return 'arithmetic of literals';
   return undefined;
 }
@@ -55,7 +55,7 @@ function isLogCall(path: NodePath): boolean {
   );
 }
 
-/** Whether a text has so many spaces, and is no SQL. */
+/** Whether a text has this many spaces, and is no SQL. */
 function isSentence(path: NodePath, spaces: number): boolean {
   const text = path.isStringLiteral()
     ? path.node.value

@@ -5,7 +5,7 @@ export type Status = 'killed' | 'timeout' | 'survived' | 'unreached';
 export interface Verdict {
   readonly mutant: Mutant;
   readonly status: Status;
-  /** What noticed it, or how many files were tried. */
+  /** The test that noticed it, or the number of files tried. */
   readonly by: string;
 }
 
@@ -13,12 +13,12 @@ export interface Score {
   readonly killed: number;
   readonly total: number;
   readonly share: number;
-  /** Where the share of all mutants lies with 95% probability, if these are a random sample of them. */
+  /** Where the share of all mutants is with 95% probability, if these are a random sample of them. */
   readonly low: number;
   readonly high: number;
 }
 
-/** The standard normal distribution holds 95% within this many deviations. */
+/** The number of deviations within which the standard normal distribution has 95%. */
 const Z = 1.959964;
 
 /** The share that was killed, with its Wilson interval, which stays within 0 and 1 also for few mutants. */
@@ -39,7 +39,7 @@ export function scoreOf(killed: number, total: number): Score {
 
 export const isKilled = ({ status }: Verdict): boolean => status === 'killed' || status === 'timeout';
 
-/** `count` of the values, chosen by `seed`: the same again for the same values and seed. */
+/** `count` of the values, chosen by `seed`: always the same for the same values and seed. */
 export function sample<T>(values: readonly T[], count: number, seed: number): T[] {
   const left = [...values];
   let state = seed >>> 0;

@@ -1,19 +1,19 @@
 import type { Mutant } from './instrument.ts';
 
-/** A mutant that no test can notice, because the program does the same with it. */
+/** A mutant that no test can notice, because it does not change what the program does. */
 export interface Equivalent {
-  /** From `packages/gateway/src` on. */
+  /** The path below `packages/gateway/src`. */
   readonly file: string;
   readonly mutator: string;
-  /** The code that is changed, or the beginning of it. */
+  /** The changed code, or its beginning. */
   readonly original: string;
   readonly replacement: string;
-  /** Of its line, where the file has the same code elsewhere. */
+  /** Part of its line, if the file has the same code elsewhere. */
   readonly within?: string;
   readonly reason: string;
 }
 
-/** These do not count. An entry that fits no mutant any more is an error, so that the list stays true. */
+/** These do not count. An entry that matches no mutant is an error, so that the list stays correct. */
 export const EQUIVALENT: readonly Equivalent[] = [
   {
     file: 'store/postgres/batches.ts',

@@ -5,14 +5,14 @@ import path from 'node:path';
 // Imported by each process that may run instrumented code, before that code: by Vitest's workers through workerSetup.ts, and by the
 // processes that tests start through NODE_OPTIONS. Instrumented code reads its switches from `globalThis.__stryker__`.
 
-/** What the runner wants of the next run, in `run.json` of the lane's folder. */
+/** The runner's instructions for the next run, in `run.json` of the lane's folder. */
 export interface Run {
   /** The mutant to switch on; without one, coverage is recorded. */
   readonly mutant?: string;
   readonly testTimeout?: number;
 }
 
-/** What a test run has covered, in one file of the lane's folder `coverage` per process. */
+/** The coverage of a test run, in one file per process in the lane's folder `coverage`. */
 export interface Covered {
   /** The test file. */
   readonly file: string;
@@ -26,7 +26,7 @@ interface Switches {
   mutantCoverage?: { static: Record<string, number>; perTest: Record<string, Record<string, number>> };
 }
 
-/** The variables that children must have, whatever environment their parent makes for them. */
+/** The variables that children must have, whatever environment their parent gives them. */
 const HANDED_DOWN = ['MUTANTS_LANE', 'MUTANTS_FILE', 'MUTANTS_TEST', 'NODE_OPTIONS', 'TMPDIR'];
 
 export const lane = process.env.MUTANTS_LANE ?? '';
@@ -51,12 +51,12 @@ interface SpawnOptions {
   stdio?: unknown;
 }
 
-// Tests start children with environments of their own making; all ways to start one end here.
+// Tests start children with environments of their own; all ways to start one lead here.
 const prototype = ChildProcess.prototype as unknown as { spawn(options: SpawnOptions): unknown };
 const { spawn } = prototype;
 prototype.spawn = function (options) {
   const pairs = (options.envPairs ?? []).filter((pair) => !/^(?:MUTANTS_|NODE_OPTIONS=)/.test(pair));
-  // A child that takes jobs over a channel outlives the test that happened to start it.
+  // A child that takes jobs over a channel outlives the test that started it.
   const lasting = Array.isArray(options.stdio) && options.stdio.includes('ipc');
   for (const name of HANDED_DOWN) {
     const value = lasting && name === 'MUTANTS_TEST' ? '' : process.env[name];

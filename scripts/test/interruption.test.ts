@@ -35,7 +35,7 @@ async function lineOf(child: ChildProcess, pattern: RegExp): Promise<void> {
   throw new Error(`it ended before it said ${pattern}`);
 }
 
-/** Whether anything of a process group still runs. */
+/** Whether any process of a group still runs. */
 function isThere(group: number): boolean {
   try {
     return process.kill(-group, 0);

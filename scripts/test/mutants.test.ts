@@ -89,7 +89,7 @@ test('a mutant is judged by the tests that reach it, the near and quick ones fir
   const { batches, leftOut } = planner.plan(mutant('x'));
   expect(batches.map(({ file, tests }) => [file, tests])).toEqual([
     [near.file, ['a']],
-    // Reached by its imports: every test may notice.
+    // Reached by its imports, so every test may notice.
     [far.file, ['a', 'b']],
   ]);
   expect(leftOut).toBe(1);

@@ -25,13 +25,13 @@ it.each([undefined, 0, 1, 2, 5, 10, 20, 40, 79, 200])(
   },
 );
 
-it('is a bar of its full width where there is room', () => {
+it('is a bar of its full width if there is room', () => {
   const { written, bar } = screen(80);
   bar.show(50, 'queued');
   expect(written.join('')).toContain(`${'█'.repeat(16)}${'░'.repeat(16)}  50%  queued`);
 });
 
-it('is a line per change elsewhere', () => {
+it('is a line per change without a terminal', () => {
   const { written, bar } = screen(undefined, false);
   for (const percent of [0, 10, 30, 100]) bar.show(percent, 'in_progress');
   expect(written).toEqual(['in_progress 0%\n', 'in_progress 25%\n', 'in_progress 100%\n']);

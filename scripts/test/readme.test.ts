@@ -9,7 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What the README tells people to type, as printed: its shell blocks, and the lines after a prompt in its consoles. */
+/** The commands in the README, as printed: its shell blocks, and the lines after a prompt in its consoles. */
 async function commandsOf(file: string): Promise<string[]> {
   const text = await readFile(path.join(ROOT, file), 'utf8');
   return [...text.matchAll(/^```(sh|console)\n([\s\S]*?)^```$/gm)].flatMap(([, kind, block = '']) =>
@@ -17,19 +17,19 @@ async function commandsOf(file: string): Promise<string[]> {
   );
 }
 
-/** One shell, in a folder of its own, in which commands are typed one after another. */
+/** A shell with a folder of its own, in which commands are typed one after another. */
 interface Shell {
   readonly folder: string;
-  /** Types the command; resolves with how it ended and what it printed, on both streams. */
+  /** Types the command; resolves with its exit code and its output on both streams. */
   run(command: string): Promise<{ code: number; output: string }>;
-  /** Types the command in another terminal, where it goes on until `stop`; resolves once it has printed what matches. */
+  /** Types the command in another terminal, where it runs until `stop`; resolves once its output matches. */
   begin(command: string, until: RegExp): Promise<{ stop(): Promise<void> }>;
 }
 
 async function openShell(settings: Readonly<Record<string, string>>): Promise<Shell> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'onetake-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  // The README's reader is in the checkout; the files that the commands leave belong elsewhere.
+  // The reader is in the checkout, but the files that the commands create belong elsewhere.
   const npm = execFileSync('/bin/sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
   const bin = path.join(folder, '.bin');
   await mkdir(bin);
@@ -54,7 +54,7 @@ async function openShell(settings: Readonly<Record<string, string>>): Promise<Sh
     await exited;
   }
 
-  /** Resolves with what the pattern finds in what the child prints from now on. */
+  /** Resolves with the match in what the child prints from now on. */
   function printed(
     child: ReturnType<typeof start>,
     pattern: RegExp,
@@ -100,7 +100,7 @@ async function freePort(): Promise<string> {
   return String(address.port);
 }
 
-it("the README's lines work as printed, one after another", async () => {
+it('the commands in the README work as printed, one after another', async () => {
   const port = await freePort();
   const shell = await openShell({ ONETAKE_PORT: port });
   const commands = (await commandsOf('README.md')).map((command) => command.replaceAll('8787', port));
@@ -115,7 +115,7 @@ it("the README's lines work as printed, one after another", async () => {
     if (command.includes('npm start')) await gateway?.stop();
     const { code, output } = await shell.run(command);
     if (command.includes('db.internal')) {
-      // The database and the bucket are the reader's own: every setting is taken, and the database is not there.
+      // The database and the bucket belong to the reader: every setting is accepted, and the database is missing.
       expect(output).toMatch(/db\.internal:5432 cannot be used/);
       expect(code).toBe(1);
       continue;
@@ -126,7 +126,7 @@ it("the README's lines work as printed, one after another", async () => {
   }
   const { size } = await stat(path.join(shell.folder, 'boat.mp4'));
   expect(size).toBeGreaterThan(100_000);
-  // Relative paths are the reader's: the gateway's data, and the videos of the demonstrations.
+  // Relative paths are the reader's: the gateway's data, and the videos of the demos.
   const files = await readdir(shell.folder);
   expect(files).toContain('data');
   expect(files.filter((name) => name.startsWith('a-paper-boat'))).toHaveLength(6);

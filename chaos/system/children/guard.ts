@@ -1,5 +1,5 @@
-// Tidies up when the harness dies, however it dies: each node is the leader of a process group of its own, which no terminal
-// reaches, and a mounted disk outlives everybody.
+// Cleans up when the harness dies, however it dies: each node leads a process group of its own, which no terminal
+// signal reaches, and a mounted disk outlives all processes.
 import { serveParent } from '../rpc.ts';
 import { unmount } from '../smallDisk.ts';
 
@@ -19,7 +19,7 @@ serveParent(calls, async () => {
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // It has already ended.
     }
   }
   for (const path of disks) await unmount(path).catch(() => undefined);

@@ -1,4 +1,4 @@
-// The database and the object storage, in a process of their own: what they do must not slow the clients' clocks.
+// The database and the object storage, in a process of their own, so that they do not slow the clients' clocks.
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -6,14 +6,14 @@ import { createDatabase, type PostgresServer, startPostgres } from '../../../scr
 import { type S3Server, startS3 } from '../../../scripts/servers/s3.ts';
 import { serveParent } from '../rpc.ts';
 
-/** Where the servers are. */
+/** The addresses of the servers. */
 export interface Servers {
   readonly databaseUrl: string;
   readonly databasePort: number;
   readonly storage: Omit<S3Server, 'close'>;
 }
 
-/** An object as it lies on the storage's disk. */
+/** An object as it is on the storage's disk. */
 export interface StoredObject {
   readonly key: string;
   readonly bytes: number;
@@ -21,7 +21,7 @@ export interface StoredObject {
   readonly sha256: string;
 }
 
-/** How s3rver names the file of an object's bytes. */
+/** The name that s3rver gives the file of an object's bytes. */
 const OBJECT = '._S3rver_object';
 
 let postgres: PostgresServer | undefined;
@@ -40,7 +40,7 @@ const calls = {
   async startDatabase(): Promise<void> {
     await postgres?.start();
   },
-  /** Every object of the bucket below a prefix, by what follows it, read from the disk. */
+  /** Every object of the bucket below a prefix, by the rest of its key, read from the disk. */
   async objects(prefix: string): Promise<StoredObject[]> {
     const root = join(s3?.directory ?? '', s3?.bucket ?? '', prefix);
     const files = await readdir(root, { recursive: true, withFileTypes: true });

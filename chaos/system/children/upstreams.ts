@@ -7,7 +7,7 @@ import {
 } from '@onetake/simulators';
 import { serveParent } from '../rpc.ts';
 
-/** What an upstream knows of one prompt. */
+/** What an upstream knows about one prompt. */
 export interface UpstreamJob {
   readonly upstream: string;
   readonly id: string;
@@ -27,7 +27,7 @@ const calls = {
     running = await startSimulators(options);
     return running.environment;
   },
-  /** Refuses every connection to these upstreams, as where their network is down. */
+  /** Refuses every connection to these upstreams, as if their network were down. */
   async refuse(names: readonly string[]): Promise<void> {
     await Promise.all(names.map((name) => simulators().upstream(name).outage()));
   },
@@ -42,7 +42,7 @@ const calls = {
       .map(({ upstream, id, prompt, bills }) => ({ upstream, id, prompt, bills: bills.length })),
   requests: (): number => simulators().ledger.count(),
   /**
-   * Drops the results that were fetched between two times (milliseconds UTC), as where their links have died; resolves with the
+   * Deletes the results that were downloaded between two times (milliseconds UTC), as if their links had expired; resolves with the
    * prompts of their jobs.
    */
   expireFetched(from: number, until: number): string[] {

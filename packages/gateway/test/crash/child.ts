@@ -17,10 +17,10 @@ import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { type Behaviour, createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 import type { KINDS, Plan } from './plan.ts';
 
-// One life of a gateway without HTTP: takes up what the last life left, submits, drives everything to its end, or dies
+// One life of a gateway without HTTP: resumes the tasks of the previous life, submits, drives everything to its end, or dies
 // where its plan says.
 
-/** Virtual milliseconds in a real one: back-off and patience take their usual course in no time. */
+/** Virtual milliseconds per real one: back-off and patience take little real time. */
 const SPEED = 50;
 
 const plan: Plan = JSON.parse(process.argv[2] ?? '');
@@ -160,7 +160,7 @@ await Promise.all(
         idempotency: { key: prompt, bodyHash: prompt, expiresAt: now() + 10 ** 9 },
       }),
     );
-    // Written by the kernel before this returns: the acknowledgement survives the process.
+    // The kernel has the line before this returns: the acknowledgement survives the process.
     writeSync(1, `${JSON.stringify({ prompt, id: task.id })}\n`);
   }),
 );

@@ -20,11 +20,11 @@ import { readRecords, type UpstreamRecord } from '../support/servers/recordingUp
 import { KILL_POINTS, KINDS, type Plan } from './plan.ts';
 
 const ROUNDS = Number(process.env.ONETAKE_CRASH_ROUNDS ?? 200);
-/** Repeats a run; another seed kills at other moments. */
+/** Repeats a run; another seed kills at other points. */
 const SEED = Number(process.env.ONETAKE_CRASH_SEED ?? 1);
-/** One of every kind, so that a life can pass every point. */
+/** One of each kind, so that a life can pass every point. */
 const TASKS_PER_ROUND = KINDS.length;
-/** Lives that end by `kill -9` before one that may go to its end. */
+/** Lives that end by `kill -9` before one that may run to its end. */
 const MAX_KILLS = 3;
 /** A life takes a fraction of a second; one this long is stuck. */
 const STUCK_MS = 30_000;
@@ -56,7 +56,7 @@ it(`loses, doubles and forgets nothing in ${ROUNDS} rounds of kill -9`, { timeou
   if (ROUNDS >= KILL_POINTS.length) expect([...killedAt.keys()].sort()).toEqual([...KILL_POINTS].sort());
 });
 
-/** The first life ends at `first`, at its first passing; where later ones end is drawn from the seed. */
+/** The first life ends at `first`, at its first passing; the seed determines where later ones end. */
 async function playRound(seed: number, first: (typeof KILL_POINTS)[number]): Promise<void> {
   const random = seeded(seed);
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
@@ -92,13 +92,13 @@ async function playRound(seed: number, first: (typeof KILL_POINTS)[number]): Pro
   }
 }
 
-/** Starts the program and waits for its end, good or bad. */
+/** Starts the program and waits for its end, successful or not. */
 async function live(
   plan: Plan,
 ): Promise<{ killed: boolean; acknowledged: { prompt: string; id: string }[] }> {
   const child = spawn(process.execPath, [CHILD, JSON.stringify(plan)], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // What a killed process leaves in its temporary folder goes with the round.
+    // The temporary folder of a killed process is removed with the round.
     env: { ...process.env, TMPDIR: plan.dir, NODE_COMPILE_CACHE: cache },
   });
   const output = text(child.stdout);
@@ -113,7 +113,7 @@ async function live(
   return { killed: signal === 'SIGKILL', acknowledged: lines.map((line) => JSON.parse(line)) };
 }
 
-/** Looks at what is left when all is over, with the gateway gone. */
+/** Checks the final state, after the gateway has ended. */
 async function judge(dir: string, acknowledged: ReadonlyMap<string, string>, round: string): Promise<void> {
   const journal = join(dir, 'upstream.jsonl');
   const records = existsSync(journal) ? readRecords(journal) : [];

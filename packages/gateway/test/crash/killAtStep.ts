@@ -3,16 +3,16 @@ import { syncBuiltinESMExports } from 'node:module';
 import Database from 'better-sqlite3';
 import pg from 'pg';
 
-// Loaded before a program (`node --import`): counts every call by which it changes disk or database, and kills it at the one
-// that ONETAKE_KILL tells. The kernel does what a call had handed to it by then, and nothing more.
+// Loaded before a program (`node --import`): counts every call that changes disk or database, and kills the program at the one
+// that ONETAKE_KILL names. The kernel completes what a call has given it by then, and nothing more.
 
-/** Where a process ends, as JSON in ONETAKE_KILL. */
+/** Where a process is killed, as JSON in ONETAKE_KILL. */
 export interface KillPlan {
-  /** Number of the step, from 1; none is killed where it is missing. */
+  /** The number of the step, from 1; without it nothing is killed. */
   readonly step?: number;
-  /** `during`: the call was made, and was not waited for. */
+  /** `during`: the call was made but not awaited. */
   readonly when?: 'before' | 'during' | 'after';
-  /** Where the names of all steps are written at the end, as JSON. */
+  /** The file for the names of all steps, written at the end as JSON. */
   readonly report: string;
 }
 
@@ -47,7 +47,7 @@ type Holder = Record<string, Call>;
 
 const { writeFileSync, writeSync } = fs;
 const plan: KillPlan | undefined = process.env.ONETAKE_KILL && JSON.parse(process.env.ONETAKE_KILL);
-// Children of this process are not meant.
+// Not for children of this process.
 delete process.env.ONETAKE_KILL;
 
 const steps: string[] = [];
@@ -59,7 +59,7 @@ function die(name: string): never {
   for (;;);
 }
 
-/** Makes the call a step, where `changes` says that this one is. */
+/** Makes the call a step if `changes` is true. */
 function count(
   holder: Holder,
   call: string,
@@ -80,7 +80,7 @@ function count(
     if (!mine) return result;
     if (plan?.when === 'after' && result instanceof Promise) return result.finally(() => die(name));
     if (plan?.when === 'after' && typeof args.at(-1) === 'function') return result;
-    // What begins in the thread pool may have got anywhere by now.
+    // Work that begins in the thread pool may have made any progress by now.
     return die(name);
   };
 }

@@ -11,9 +11,9 @@ import { seeded } from '../support/seeded.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import type { KillPlan } from './killAtStep.ts';
 
-/** How many moments each program is killed at; 0 for all there are. */
+/** At how many points each program is killed; 0 for all. */
 const POINTS = Number(process.env.ONETAKE_KILL_POINTS ?? 4);
-/** Repeats a run; another seed kills at other moments. */
+/** Repeats a run; another seed kills at other points. */
 const SEED = Number(process.env.ONETAKE_KILL_SEED ?? 1);
 /** A program takes about a second; one this long is stuck. */
 const STUCK_MS = 60_000;
@@ -27,24 +27,24 @@ beforeAll(async () => {
 });
 afterAll(() => rm(cache, { recursive: true, force: true }));
 
-/** A program, and where it works. */
+/** A program and its folder. */
 export interface Program {
-  /** The program: a file, and what it is told. That of `life.ts` unless told. */
+  /** The program: a file and its arguments. By default that of `life.ts`. */
   readonly file?: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Scenario<P extends Program> {
-  /** Steps that it is known to take: were they no longer counted, nothing would be killed at them. */
+  /** Steps that it must take: if they were no longer counted, nothing would be killed at them. */
   readonly steps: readonly RegExp[];
-  /** A place of its own for each kill, all alike. */
+  /** A place of its own for each kill, all equal. */
   fresh(): Promise<P>;
-  /** Looks at what a killed program left, before anybody went on from there. */
+  /** Checks what a killed program left, before anything continues from there. */
   left?(place: P): Promise<void>;
-  /** What a user does then; the same again unless told. */
+  /** What a user does then; by default the same again. */
   again?(place: P): Promise<void>;
-  /** Looks at what there is once all is done. */
+  /** Checks the final state. */
   ended(place: P): Promise<void>;
 }
 
@@ -74,14 +74,14 @@ export async function killAnywhere<P extends Program>(scenario: Scenario<P>): Pr
       return signal;
     }),
   );
-  // One that takes another turn may be over before the step comes; as a rule none is.
+  // A run with another order may end before the step comes; usually none does.
   const killed = (await Promise.all(kills)).filter((signal) => signal === 'SIGKILL');
   expect(killed.length).toBeGreaterThan(moments.length / 2);
 }
 
 const MOMENTS = ['before', 'during', 'after'] as const;
 
-/** Runs a program to its end; throws where it ends badly by itself. */
+/** Runs a program to its end; throws if it fails by itself. */
 export async function run(
   { file: path = LIFE, args, env }: Program,
   plan?: KillPlan,
@@ -105,7 +105,7 @@ export async function run(
   return { signal };
 }
 
-/** Spread over the whole, each part of it drawn from. */
+/** Spread over the whole range, with one random point in each part of it. */
 function sample<T>(all: readonly T[]): readonly T[] {
   if (POINTS === 0 || all.length <= POINTS) return all;
   const random = seeded(SEED);

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { pino } from 'pino';
 
-// One run of a part of the gateway, to be killed somewhere: `node life.ts WHAT ARGS…`, settings from the environment.
+// One run of a part of the gateway, to be killed: `node life.ts WHAT ARGS…`, with settings from the environment.
 
 const log = pino({ level: 'silent' });
 
-/** Each loads its own parts alone: these processes are many. */
+/** Each loads only its own parts, because there are many of these processes. */
 const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknown>>> = {
   async start() {
     const { readConfig } = await import('../../src/config/config.ts');
@@ -18,7 +18,7 @@ const LIVES: Readonly<Record<string, (args: readonly string[]) => Promise<unknow
   recover: async (args) => (await import('../../src/cli/recover.ts')).recoverCommand(args),
   keys: async (args) => (await import('../../src/cli/keys.ts')).keysCommand(args),
 
-  /** A sweep over everything, of a time at which all leftovers are old. */
+  /** A sweep at a time when all leftovers are old. */
   async sweep([dir = '', now = '']) {
     const { openSqliteStore } = await import('../../src/store/sqlite/store.ts');
     const { createFileStorage } = await import('../../src/media/files/storage.ts');

@@ -1,17 +1,17 @@
-/** What a child process is to do, handed over as JSON. */
+/** The task of a child process, passed as JSON. */
 export interface Plan {
   readonly dir: string;
   /** Requests not yet acknowledged: submitted with the same idempotency keys in every life. */
   readonly submit: readonly string[];
-  /** Whether the upstream can be asked for a lost submission. */
+  /** Whether the upstream can search for a lost submission. */
   readonly find: boolean;
-  /** Real time at which the round began: virtual time is counted from there through all lives. */
+  /** The real time at which the round began; virtual time is counted from there through all lives. */
   readonly epoch: number;
   /** Where this life ends: at the nth passing of a point. */
   readonly kill?: { readonly point: string; readonly nth: number };
 }
 
-/** Points at which a process may die, and rarely enough passed to be worth naming each. */
+/** Points at which a process may die, passed rarely enough to name each one. */
 export const KILL_POINTS = [
   'accept:before',
   'accept:after',
@@ -48,7 +48,7 @@ export const KILL_POINTS = [
   'find:after',
 ] as const;
 
-/** What the upstream does with a prompt: the first word says. */
+/** How the upstream treats a prompt, by its first word. */
 export const KINDS = [
   'plain',
   'slow',

@@ -18,13 +18,13 @@ import { tempFolder } from '../support/tempFolder.ts';
 import { killAnywhere, run } from './killed.ts';
 import type { Plan } from './plan.ts';
 
-// Every multi-step change of disk or database, killed at its steps, and opened again.
+// Every multi-step change of disk or database, killed at its steps and repeated.
 
-/** Far more than any time limit of what is left over. */
+/** Far more than any time limit of leftovers. */
 const LATER = START_OF_TIME + 30 * 86_400_000;
 const OVER = ['succeeded', 'failed', 'cancelled', 'expired'];
 
-/** A folder with tasks in every phase, of which each kill has a copy. */
+/** A folder with tasks in every phase; each kill gets a copy. */
 let full: string;
 let contents: Contents;
 beforeAll(async () => {
@@ -39,7 +39,7 @@ async function copyOf(dir: string): Promise<string> {
   return copy;
 }
 
-/** Every row of a data folder that tells of tasks, money and keys. The lock of a dead process is in nobody's way. */
+/** Every row of a data folder about tasks, money and keys. The lock of a dead process does not matter. */
 async function rowsOf(dir: string, recovering = false): Promise<Readonly<Record<string, unknown[]>>> {
   const store = await openSqliteStore({ dir, exclusive: true, recovering });
   await store.close();
@@ -58,7 +58,7 @@ async function rowsOf(dir: string, recovering = false): Promise<Readonly<Record<
   }
 }
 
-/** No row tells of bytes that are not there, whole. */
+/** No row names bytes that are missing or incomplete. */
 async function expectWholeMedia(dir: string, media: Contents['media'] = contents.media): Promise<void> {
   const files = createFileStorage({ root: join(dir, 'media') });
   for (const { storageKey, content } of media) {
@@ -66,7 +66,7 @@ async function expectWholeMedia(dir: string, media: Contents['media'] = contents
   }
 }
 
-describe('killed at any step, and opened again,', () => {
+describe('killed at any step and started again,', () => {
   it('a first start on SQLite has all its tables and one key', () =>
     killAnywhere({
       steps: [/owner\.lock/, /SQLite begin immediate/, /create table/, /SQLite commit/, /insert into keys/],
@@ -80,7 +80,7 @@ describe('killed at any step, and opened again,', () => {
       },
     }));
 
-  it('a migration of PostgreSQL goes on', () =>
+  it('a migration of PostgreSQL continues', () =>
     killAnywhere({
       steps: [/PostgreSQL begin/, /PostgreSQL create table/, /PostgreSQL commit/],
       async fresh() {
@@ -92,7 +92,7 @@ describe('killed at any step, and opened again,', () => {
       },
     }));
 
-  it.each(['the first', 'another'])('%s backup is whole, or is not taken for one', (which) =>
+  it.each(['the first', 'another'])('%s backup is complete, or is not accepted as one', (which) =>
     killAnywhere({
       steps: [/backup-to-be-rec/, /fsyncSync/, /vacuum into/, /renameSync/],
       async fresh() {
@@ -110,7 +110,7 @@ describe('killed at any step, and opened again,', () => {
           expect(await rowsOf(await copyOf(to), true)).toEqual(await rowsOf(full));
           await expectWholeMedia(to);
         } else if (existsSync(join(to, 'media')) || existsSync(join(to, 'onetake.db.new'))) {
-          // A gateway would take it for a new folder, and an operator its few files for the backup.
+          // A gateway would use it as a new folder, and an operator would take its few files for the backup.
           await expect(openSqliteStore({ dir: to, exclusive: true })).rejects.toThrow('is a backup');
           await expect(run({ args: ['recover'], env: { ONETAKE_DATA_DIR: to } })).rejects.toThrow(
             'interrupted',
@@ -126,7 +126,7 @@ describe('killed at any step, and opened again,', () => {
     }),
   );
 
-  it('an import is repeated, and no task is driven from two places', () =>
+  it('an import is repeated, and no task is driven in two places', () =>
     killAnywhere({
       steps: [
         /FileHandle\.write/,
@@ -161,7 +161,7 @@ describe('killed at any step, and opened again,', () => {
       },
     }));
 
-  it('a recovery goes on, and pays each hold back once', async () => {
+  it('a recovery continues, and releases each hold once', async () => {
     let expected: unknown;
     await killAnywhere({
       steps: [/BEGIN EXCLUSIVE/, /update tasks/, /SQLite commit/, /rmSync .*backup-to-be-rec/],
@@ -179,7 +179,7 @@ describe('killed at any step, and opened again,', () => {
     });
   });
 
-  it('a sweep leaves no row of what is gone, no bytes of no row, and all that is not due', async () => {
+  it('a sweep leaves no row without bytes, no bytes without a row, and everything that is not due', async () => {
     const dir = await copyOf(full);
     const [due, kept] = [contents.media.slice(0, 5), contents.media.slice(5)];
     const db = new Database(join(dir, 'onetake.db'));
@@ -188,7 +188,7 @@ describe('killed at any step, and opened again,', () => {
     for (const { id } of due) expire.run(START_OF_TIME, id);
     db.prepare('delete from media where id = ?').run(due[0]?.id);
     db.close();
-    // What the database does not know is removed once it is old.
+    // Objects that the database does not know are removed once they are old.
     const age = START_OF_TIME / 1000;
     for (const { storageKey } of contents.media) await utimes(join(dir, 'media', storageKey), age, age);
 
@@ -209,7 +209,7 @@ describe('killed at any step, and opened again,', () => {
     });
   });
 
-  it('a video is fetched, staged and stored whole, and nothing stays that no row knows', () =>
+  it('a video is downloaded, staged and stored completely, and nothing without a row remains', () =>
     killAnywhere({
       steps: [
         /FileHandle\.write$/,
@@ -242,7 +242,7 @@ describe('killed at any step, and opened again,', () => {
       },
     }));
 
-  it('a key is made with its entry in the audit log, and revoked with it', () =>
+  it('a key is created with its entry in the audit log, and revoked with it', () =>
     killAnywhere({
       steps: [/update keys/, /insert into audit/, /SQLite commit/],
       async fresh() {
@@ -276,11 +276,11 @@ function read<T>(dir: string, sql: string, ...values: string[]): T {
   }
 }
 
-/** Nothing notes the length of a poster; that of a video here has 20 bytes. */
+/** The length of a poster is not stored; that of a video here is 20 bytes. */
 const storedBytes = (dir: string, key: string): number =>
   read(dir, 'select coalesce(bytes, 20) from media where storage_key = ?', key);
 
-/** How many keys are revoked, and of how many the audit log tells it. */
+/** The number of revoked keys, and of their entries in the audit log. */
 const revocations = (dir: string): [number, number] => [
   read(dir, 'select count(*) from keys where revoked_at is not null'),
   read(dir, `select count(distinct subject) from audit where action like 'key.revoke%'`),

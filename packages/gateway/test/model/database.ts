@@ -9,7 +9,7 @@ import {
   type World,
 } from './world.ts';
 
-/** Carries out a statement, all at once, as `store/postgres/statements.ts` has it. */
+/** Executes a statement, atomically, as in `store/postgres/statements.ts`. */
 export function execute(world: World, statement: Statement): Answer {
   switch (statement.kind) {
     case 'accept':
@@ -25,7 +25,7 @@ export function execute(world: World, statement: Statement): Answer {
       const row = world.rows[task];
       if (!row || isTerminal(row) || row.owner !== from || row.version !== version) return 'lost';
       write(world, task, { ...row, owner: to, version: row.version + 1 });
-      // The message goes out with the transaction, to a node that lives.
+      // The message is sent with the transaction, to living nodes.
       if (world.locked.includes(to))
         world.nodes.find(({ name }) => name === to)?.inbox.push({ task, to, row: undefined });
       return 'written';

@@ -29,7 +29,7 @@ function refuse(world: World, driver: Driver): void {
   else end(world, driver);
 }
 
-/** `release`: nothing that is still under way is written in this driver's name. */
+/** `release`: nothing still in progress is written under this driver's name. */
 export function release(world: World, driver: Driver): void {
   driver.isCurrent = false;
   const isAtRest = ['waiting', 'tracking', 'searching', 'idle'].includes(driver.at) && !driver.write;
@@ -125,7 +125,7 @@ export function driverSteps(world: World, index: number, take: Take): void {
   return;
 }
 
-/** The creating request, from the moment it left. */
+/** The creating request, from the moment it was sent. */
 function onTheWire(world: World, { task, attempt }: Driver, step: StepOf): void {
   step('the creating request arrives upstream', 'fair', (next, its) => {
     create(next, task, attempt);
@@ -157,7 +157,7 @@ function onTheWire(world: World, { task, attempt }: Driver, step: StepOf): void 
     });
 }
 
-/** `reconcile`: one look at the upstream's list, and what follows from it. */
+/** `reconcile`: one search of the upstream's list, and its consequences. */
 function search(world: World, { task, row, isCurrent }: Driver, step: StepOf): void {
   if (!isCurrent) return;
   if (row.phase !== 'submitting') {
@@ -181,14 +181,14 @@ function search(world: World, { task, row, isCurrent }: Driver, step: StepOf): v
     step('looks upstream: certainly absent', 'fair', (next, its) => apply(next, its, 'refusing'));
 }
 
-/** A submission that a search must not be confused by: from the call to the durable id. */
+/** A submission that must not confuse a search: from the call to the durable id. */
 const isSubmitting = (world: World, driver: Driver): boolean => {
   if (driver.isFound) return false;
   if (driver.at === 'sent') return true;
   return (driver.at === 'deciding' || driver.at === 'connecting') && maySend(world, driver);
 };
 
-/** `notSent` waits until the node has learnt that its lease is lost. */
+/** `notSent` waits until the node has noticed that its lease is lost. */
 const knowsOfLoss = (node: Node, { isCurrent }: Driver): boolean => !isCurrent || node.lease !== 'over';
 
 const isSearch = ({ at, isFound }: Driver): boolean => isFound && at === 'confirming';

@@ -1,6 +1,6 @@
 /**
- * A step of a model. `fair` steps are taken sooner or later where nothing goes wrong any more; `fault`s, and messages that may never be
- * delivered, are not relied on for anything to end.
+ * A step of a model. `fair` steps happen sooner or later if nothing fails any more. Faults, and messages that may never be
+ * delivered, are not needed for anything to end.
  */
 export interface Step<World> {
   readonly name: string;
@@ -11,11 +11,11 @@ export interface Step<World> {
 export interface Model<World> {
   readonly start: World;
   steps(world: World): Iterable<Step<World>>;
-  /** The same for states that behave alike. */
+  /** The same for states that behave equally. */
   keyOf(world: World): string;
-  /** The invariant that is broken in this state. */
+  /** The invariant that is violated in this state. */
   violation(world: World): string | undefined;
-  /** What must stay within reach of fair steps from every state. */
+  /** What must stay reachable by fair steps from every state. */
   isDone(world: World): boolean;
 }
 
@@ -28,13 +28,13 @@ export interface Counterexample {
 export interface Exploration {
   readonly states: number;
   readonly steps: number;
-  /** Steps to the state that is furthest from the start. */
+  /** Steps to the most distant state. */
   readonly depth: number;
-  /** The shortest way to a state that breaks an invariant, or that no fair steps lead out of. */
+  /** The shortest trace to a state that violates an invariant, or from which no fair steps lead out. */
   readonly counterexample: Counterexample | undefined;
 }
 
-/** Visits every reachable state, breadth first. Throws where there are more than `limit`: an exploration that is cut short proves nothing. */
+/** Visits every reachable state, breadth first. Throws if there are more than `limit`, because an incomplete exploration proves nothing. */
 export function explore<World>(model: Model<World>, limit: number): Exploration {
   const worlds: (World | undefined)[] = [model.start];
   const indexes = new Map([[model.keyOf(model.start), 0]]);
@@ -57,7 +57,7 @@ export function explore<World>(model: Model<World>, limit: number): Exploration 
   for (let index = 0; index < depths.length; index++) {
     const world = worlds[index];
     if (world === undefined) continue;
-    // Only what is still to be expanded is kept whole.
+    // Only states that are still to be expanded are kept completely.
     worlds[index] = undefined;
     const what = model.violation(world);
     if (what !== undefined) return result({ what, trace: traceTo(index) });
@@ -86,13 +86,13 @@ export function explore<World>(model: Model<World>, limit: number): Exploration 
   return result({ what: 'no fair steps lead from here to the end of every task', trace: traceTo(trap) });
 }
 
-/** Which states have a way to one of `targets`. */
+/** The states with a path to one of `targets`. */
 function reaching(
   targets: readonly number[],
   edges: { readonly from: readonly number[]; readonly to: readonly number[] },
   states: number,
 ): Uint8Array {
-  // The edges by where they lead, each state's in one stretch.
+  // The edges by their target, each target's in one stretch.
   const ends = new Uint32Array(states + 1);
   for (const to of edges.to) ends[to + 1] = (ends[to + 1] ?? 0) + 1;
   for (let state = 0; state < states; state++) ends[state + 1] = (ends[state + 1] ?? 0) + (ends[state] ?? 0);
@@ -121,6 +121,6 @@ function firstOutside(reached: Uint8Array): number | undefined {
   return index < 0 ? undefined : index;
 }
 
-/** For people: a step a line. */
+/** For people: one step per line. */
 export const written = ({ what, trace }: Counterexample): string =>
   [...trace.map((step, index) => `${String(index + 1).padStart(3)}. ${step}`), `  => ${what}`].join('\n');

@@ -1,8 +1,8 @@
-/** What keeps a task from having two drivers that both send, or none. A test takes each out. */
+/** The guards against a task with two drivers that both send, or with none. A test removes each. */
 export interface Guards {
   /** createFence` in `providers/http/leaseGuard.ts`: whether a creation may go out is asked at the last moment before it would. */
   readonly fence: boolean;
-  /** `maySend` in `engine/stages/submit.ts` asks for the very active task, not for the lease alone. */
+  /** `maySend` in `engine/stages/submit.ts` checks exactly the active task, not only the lease. */
   readonly fenceAsksForTheTask: boolean;
   /** `commit` in `store/postgres/statements.ts`. */
   readonly casOnPhase: boolean;
@@ -15,15 +15,15 @@ export interface Guards {
   readonly jobIsOfOneAttempt: boolean;
   /** `submit_intended` is durable before the first byte goes upstream. */
   readonly intentFirst: boolean;
-  /** `reconcile` in `engine/stages/submit.ts`: what may have been sent is looked for before it is sent again. */
+  /** `reconcile` in `engine/stages/submit.ts`: a job that may have been sent is searched for before it is sent again. */
   readonly searchFirst: boolean;
-  /** `isComplete` in `providers/search/judge.ts`: nothing counts as absent that may be on its way. */
+  /** `isComplete` in `providers/search/judge.ts`: nothing counts as absent while it may still arrive. */
   readonly absentWaits: boolean;
-  /** `lookOnce` in `engine/stages/submit.ts`: what is found may be that of another task that is lost as well, while ours may arrive yet. */
+  /** `lookOnce` in `engine/stages/submit.ts`: a found job may belong to another lost task while our own request may still arrive. */
   readonly foundWaits: boolean;
   /** `cluster/postgres/timings.ts`: `leaseMs` is shorter than `serverMs`. */
   readonly nodeStopsFirst: boolean;
-  /** `inMemory` in `engine/engine.ts`: memory is believed while `cluster.hasLease()`. */
+  /** `inMemory` in `engine/engine.ts`: memory is trusted only while `cluster.hasLease()`. */
   readonly readsUnderLease: boolean;
   /** `confirmForOwner` in `engine/stages/submit.ts`. */
   readonly confirmsForTheOwner: boolean;

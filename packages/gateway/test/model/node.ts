@@ -3,7 +3,7 @@ import { isDriven, release, resume } from './driver.ts';
 import { isTerminal, type Node, type Row, type World } from './world.ts';
 import { nameOf, newDriver, type Take } from './writing.ts';
 
-/** What a node does beside driving: `cluster/ownership.ts`, `cluster/postgres/lease.ts`, `cluster/postgres/cluster.ts`. */
+/** What a node does besides driving: `cluster/ownership.ts`, `cluster/postgres/lease.ts`, `cluster/postgres/cluster.ts`. */
 type StepOf = (name: string, kind: 'fair' | 'may fail', change: (next: World, its: Node) => void) => void;
 
 export function nodeSteps(world: World, index: number, take: Take): void {
@@ -58,7 +58,7 @@ function session(world: World, index: number, node: Node, step: StepOf): void {
       next.left.losses -= 1;
       its.lease = 'over';
     });
-  // A frozen process learns of it when it wakes: any step of its drivers may come before.
+  // A frozen process notices when it wakes: any step of its drivers may come before.
   if (node.lease === 'over')
     step('learns that its lease is lost, and releases everything', 'fair', (next, its) => {
       its.lease = 'none';
@@ -69,7 +69,7 @@ function session(world: World, index: number, node: Node, step: StepOf): void {
   if (node.lease === 'none') step('joins again', 'fair', join);
 }
 
-/** Whatever it had sent is on its way all the same. */
+/** What it has sent is still on its way. */
 function die(world: World, index: number): void {
   const node = world.nodes[index];
   if (!node) return;
@@ -163,7 +163,7 @@ function answers(world: World, index: number, { asking }: Node, step: StepOf): v
       its.asking = undefined;
       if (typeof asking.answer === 'object')
         for (const { task, row } of asking.answer) if (row) resume(next, index, task, row);
-      // What could not be transferred is driven on, as it is stored by now.
+      // Tasks that could not be transferred are driven on, in their stored state.
       if (asking.answer === 'lost' && statement.kind === 'transfer')
         its.asking = { statement: { kind: 'read', task: statement.task } };
     });
@@ -189,7 +189,7 @@ function searches(world: World, index: number, { isDraining, name, inbox }: Node
   }
 }
 
-/** `receive` in `cluster/ownership.ts`, beside whatever is under way. */
+/** `receive` in `cluster/ownership.ts`, in parallel with everything else. */
 function receives(world: World, index: number, { inbox, name, asking }: Node, step: StepOf): void {
   const [received] = inbox;
   if (!received) return;
@@ -218,7 +218,7 @@ function receives(world: World, index: number, { inbox, name, asking }: Node, st
   );
 }
 
-/** `reread` in `engine/engine.ts`: what another node has written is broadcast, and received sooner or later or not at all. */
+/** `reread` in `engine/engine.ts`: writes of other nodes are broadcast, and received sooner or later or not at all. */
 function hints(world: World, index: number, step: StepOf): void {
   for (const [place, driver] of world.drivers.entries()) {
     const row = world.rows[driver.task];

@@ -4,7 +4,7 @@ import { ALL_GUARDS, type Guards } from './guards.ts';
 import { ownershipModel } from './ownership.ts';
 import type { Budget } from './world.ts';
 
-/** More than any of the explorations has: one that grows beyond it is to be looked at, not waited for. */
+/** More states than any exploration has. If one grows beyond it, look at the reason instead of waiting. */
 const LIMIT = 250_000;
 
 const check = (
@@ -14,7 +14,7 @@ const check = (
 ): Exploration => explore(ownershipModel({ tasks, faults, without }), LIMIT);
 
 /**
- * What may go wrong, for one task and for two that look alike; each fault at any moment. The figure is below what is reached: a model
+ * The faults, for one task and for two similar ones; each fault at any moment. The figure is a lower bound: a model
  * that no longer reaches its states proves nothing.
  */
 const EXPLORED: readonly (readonly [tasks: number, faults: Partial<Budget>, statesAtLeast: number])[] = [
@@ -75,7 +75,7 @@ const TWICE = /reached the upstream twice/;
 const OLDER = /answers that task 1 goes on, which has/;
 const STUCK = /no fair steps lead from here/;
 
-/** What a guard is for: the faults that show it, and the promise that is broken without it. */
+/** What each guard is for: the faults that show it, and the promise that is broken without it. */
 const TAKEN_OUT: readonly (readonly [
   guards: readonly (keyof Guards)[],
   tasks: number,
@@ -108,19 +108,19 @@ describe('ownership without a guard', () => {
     expect(counterexample?.trace.length).toBeGreaterThan(2);
   });
 
-  it('is shown as a trace of steps, the shortest there is', () => {
+  it('shows the shortest trace of steps', () => {
     const { counterexample } = check(1, { losses: 1 }, ['fence']);
     expect(counterexample && written(counterexample)).toBe(TRACE);
   });
 
-  it('names each guard above', () => {
+  it('is tested for each guard', () => {
     expect(new Set(TAKEN_OUT.flatMap(([guards]) => guards))).toEqual(new Set(Object.keys(ALL_GUARDS)));
   });
 });
 
-/** A row is known by its version alone: what else is compared, and what else moves, is a second line. */
+/** The version alone identifies a row; the other conditions are a second line of defence. */
 it.each([['casOnOwner'], ['casOnPhase'], ['adoptionMovesTheVersion']] as const)(
-  'ownership keeps its promises without %s alone',
+  'ownership keeps its promises without only %s',
   (guard) => {
     const { counterexample, states } = check(1, { losses: 1, storeAnswers: 1 }, [guard]);
     expect(counterexample && written(counterexample)).toBeUndefined();

@@ -9,9 +9,9 @@ import { nameOf, type Take } from './writing.ts';
 
 interface Options {
   readonly tasks: number;
-  /** The faults that may happen, each at any moment. */
+  /** The possible faults, each at any moment. */
   readonly faults: Partial<Budget>;
-  /** Guards to be taken out. */
+  /** Guards to remove. */
   readonly without?: readonly (keyof Guards)[];
 }
 
@@ -74,7 +74,7 @@ function startOf(tasks: number, guards: Guards, left: Budget): World {
   };
 }
 
-/** What is wrong with a state, beside what a step into it has broken. */
+/** Violations in a state, besides those of the step into it. */
 function violationOf({ guards, rows, drivers, nodes }: World): string | undefined {
   const jobs = rows.flatMap((row) => row?.job || []);
   if (new Set(jobs).size < jobs.length) return 'two tasks have one job';
@@ -95,7 +95,7 @@ function violationOf({ guards, rows, drivers, nodes }: World): string | undefine
   return undefined;
 }
 
-/** What happens to nobody in particular. */
+/** Events without a particular node. */
 function others(world: World, take: Take): void {
   for (const [place, thing] of world.late.entries()) {
     const arrive = (next: World) => void next.late.splice(place, 1);

@@ -1,8 +1,8 @@
 import { jobOf, type World } from './world.ts';
 
 /**
- * `SETTLED_MS` in `providers/search/judge.ts`, longer than a call may take and a request may be on its way: nothing of the task is on
- * the wire, and no node that runs is about to send it. A node that is frozen runs no more once its lease is over.
+ * `SETTLED_MS` in `providers/search/judge.ts`, longer than a call and the delivery of a request may take: nothing of the task is on
+ * the wire, and no running node is about to send it. A frozen node does not continue once its lease has ended.
  */
 export function isSettled(world: World, task: number): boolean {
   const isOnTheWay = world.late.some((thing) => thing.kind === 'create' && thing.task === task);
@@ -22,7 +22,7 @@ export function create(world: World, task: number, attempt: number): void {
   const job = jobOf(task, attempt);
   if (world.jobs.includes(job))
     world.broken ??= `attempt ${attempt} of task ${task + 1} reached the upstream twice`;
-  // Of tasks that ask for the same, one may have taken the job of another: they are counted together.
+  // Of similar tasks, one may have taken the job of another: they are counted together.
   else if (world.jobs.length === world.rows.filter((row) => row).length)
     world.broken ??= `attempt ${attempt} of task ${task + 1} makes one more job than there are tasks, and all are paid`;
   world.jobs.push(job);

@@ -1,25 +1,25 @@
 import type { Guards } from './guards.ts';
 
 /**
- * The state of the model in `ownership.ts`: a database, an upstream, two nodes, and whatever is on its way between them. Everything that
- * travels is a value of its own, so that it may arrive at any later time, or never.
+ * The state of the model in `ownership.ts`: a database, an upstream, two nodes, and everything on its way between them. Each message
+ * is a value of its own, so that it may arrive at any later time, or never.
  */
 export interface World {
   readonly guards: Guards;
-  /** The tasks as they are stored; undefined before they are accepted. A row is replaced, never changed. */
+  /** The stored tasks; undefined before they are accepted. A row is replaced, never changed. */
   rows: (Row | undefined)[];
   /** Leases whose lock the server holds. */
   locked: Name[];
   lastName: Name;
   nodes: Node[];
   drivers: Driver[];
-  /** What nobody waits for any more, and may arrive all the same. */
+  /** Messages that nobody waits for any more, but that may still arrive. */
   late: (Statement | CreateRequest)[];
   /** The jobs that the upstream has made. */
   jobs: Job[];
   /** Faults, and transfers to other nodes, that may still happen. */
   left: Budget;
-  /** An invariant that a step has broken. */
+  /** An invariant that a step has violated. */
   broken: string | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface Row {
   readonly job: Job;
 }
 
-/** An upstream id, which says for which attempt the job was made. */
+/** An upstream id, which contains the attempt for which the job was made. */
 export type Job = number;
 export const jobOf = (task: number, attempt: number): Job => 1 + task * 10 + attempt;
 export const taskOf = (job: Job): number => Math.floor((job - 1) / 10);
@@ -43,12 +43,12 @@ export const taskOf = (job: Job): number => Math.floor((job - 1) / 10);
 export interface Node {
   isUp: boolean;
   name: Name;
-  /** `held` and `over` by the node's own watch (`hasLease()`); `none` once it has released everything. */
+  /** `held` and `over` as the node itself sees it (`hasLease()`); `none` once it has released everything. */
   lease: 'held' | 'over' | 'none';
   isDraining: boolean;
-  /** What the loop over ownership is waiting for: it does one thing after the other. */
+  /** What the ownership loop is waiting for: it does one thing at a time. */
   asking: Asking | undefined;
-  /** Messages that a task was transferred to this node, with the row once that is read. */
+  /** Messages about tasks transferred to this node, with the row once it is read. */
   inbox: Received[];
   /** Tasks whose transfer got no answer. */
   perhapsTransferred: number[];
@@ -56,7 +56,7 @@ export interface Node {
 
 export interface Received {
   readonly task: number;
-  /** The name that the message is for. */
+  /** The name to which the message is addressed. */
   readonly to: Name;
   readonly row: Row | undefined;
 }
@@ -66,7 +66,7 @@ export interface Asking {
   readonly answer?: Answer;
 }
 
-/** Where a driver's program stands: the `await` of `engine/stages/submit.ts` or `poll.ts` that it is in. */
+/** Where a driver is in its program: the current `await` of `engine/stages/submit.ts` or `poll.ts`. */
 export type At =
   | 'accepting'
   | 'waiting'
@@ -85,22 +85,22 @@ export type At =
   | 'finishing'
   | 'idle';
 
-/** An active task of a node, with the work under way for it. The work may outlive it. */
+/** An active task of a node, with its work in progress. The work may outlive it. */
 export interface Driver {
   readonly node: number;
   readonly task: number;
   /** `ActiveTasks.drives`. */
   isCurrent: boolean;
-  /** `ActiveTask.task`: what this driver believes to be stored. */
+  /** `ActiveTask.task`: the stored state as this driver knows it. */
   row: Row;
   at: At;
-  /** The attempt that it submits, or looks for. */
+  /** The attempt that it submits or searches for. */
   attempt: number;
-  /** A write under way. */
+  /** A write in progress. */
   write: Asking | undefined;
   /** Writes whose answer was lost. */
   tried: Row[];
-  /** The id that an answer has told, or a search has found. */
+  /** The upstream id from an answer or a search. */
   job: Job;
   isFound: boolean;
   /** `ActiveTask.writeUnknown`. */
@@ -126,7 +126,7 @@ export type Statement =
       readonly version: number;
     };
 
-/** What the database answers: whether it wrote, or the tasks that were read. */
+/** The answer of the database: whether it wrote, or the tasks that were read. */
 export type Answer = 'written' | 'lost' | 'taken' | readonly Received[];
 
 export interface CreateRequest {
@@ -136,12 +136,12 @@ export interface CreateRequest {
 }
 
 export interface Budget {
-  /** Processes that die, leases that are lost. */
+  /** Processes that die, and leases that are lost. */
   crashes: number;
   losses: number;
-  /** Answers of the database that are lost, whether the statement was carried out, will be, or never is. */
+  /** Lost answers of the database, where the statement was executed, will be, or never is. */
   storeAnswers: number;
-  /** Creating requests that are lost on their way, answers that are, and those that arrive after the caller has given up. */
+  /** Creating requests that are lost, answers that are lost, and answers that arrive after the caller has given up. */
   requests: number;
   refusals: number;
   /** Answers with the id of another job. */
@@ -179,8 +179,8 @@ export const copy = (world: World): World => ({
 });
 
 /**
- * The state as text. Alike are states that differ in the numbers of leases alone, or in which node is which, since nothing in the
- * model goes by either.
+ * The state as text. States are equal if they differ only in the numbers of leases, or in which node is which, because nothing in the
+ * model depends on either.
  */
 export function keyOf(world: World): string {
   const [first = ''] = [textOf(world, [0, 1]), textOf(world, [1, 0])].sort();

@@ -1,7 +1,7 @@
 import { execute } from './database.ts';
 import { type At, type Driver, isTerminal, type Row, sameRow, type World } from './world.ts';
 
-/** Notes a step: what it is called, whether it comes sooner or later where nothing goes wrong, and what it does to a copy of the world. */
+/** Records a step: its name, whether it happens sooner or later if nothing fails, and its effect on a copy of the world. */
 export type Take = (name: string, kind: 'fair' | 'may fail', change: (world: World) => void) => void;
 
 import { EVENTS, isWriting, move, type Writing } from './lifecycle.ts';
@@ -35,7 +35,7 @@ export function written(world: World, driver: Driver): void {
   if (write.answer === 'taken') {
     driver.tried = [];
     driver.job = 0;
-    // `refuseReused`, or a search that is none the wiser.
+    // `refuseReused`, or a search without a result.
     apply(world, driver, 'giving up');
     return;
   }
@@ -49,11 +49,11 @@ export function written(world: World, driver: Driver): void {
   if (isMoved || !isDriven || !isWriting(at)) {
     driver.tried = [];
     settle(world, driver, isMoved && isOurs);
-    // Judged again on what is stored.
+    // Judged again from the stored state.
   } else apply(world, driver, at);
 }
 
-/** What follows from `apply`: `has` where it resolved with the task. */
+/** The consequences of `apply`: `has` if it resolved with the task. */
 export function settle(world: World, driver: Driver, has: boolean): void {
   const { at } = driver;
   if (at === 'intending' && has) {
@@ -106,11 +106,11 @@ export function writing(world: World, { write, at }: Driver, step: StepOf): void
   }
 }
 
-/** The `catch` of `applyNow`: tried again for as long as the task is driven. */
+/** The `catch` of `applyNow`: retried for as long as the task is driven. */
 export function unanswered(world: World, driver: Driver): void {
   const { write, at } = driver;
   driver.write = undefined;
-  // The caller is told to try again; what was accepted all the same is found by the search.
+  // The caller is told to retry; if the task was accepted nevertheless, the search finds it.
   if (at === 'accepting') end(world, driver);
   if (!isWriting(at) || write?.statement.kind !== 'move') return;
   driver.tried.push(write.statement.to);

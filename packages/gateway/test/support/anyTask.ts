@@ -12,19 +12,19 @@ const side = fc.integer({ min: 2, max: 4096 });
 const seconds = fc.double({ min: 0, max: 60, noNaN: true });
 const hex32 = fc.noShrink(fc.constant(null).map(newId));
 
-/** A record in which every member of `optional` may be missing. */
+/** A record in which every property of `optional` may be missing. */
 const partly = <T extends object, U extends object>(
   required: { [K in keyof T]: fc.Arbitrary<T[K]> },
   optional: { [K in keyof U]: fc.Arbitrary<U[K]> },
 ): fc.Arbitrary<T & Partial<U>> =>
   fc
     .tuple(fc.record(required), fc.record(optional, { requiredKeys: [] }))
-    // Spread, since generated records may be without a prototype, which no real one is.
+    // Spread, because generated records may lack a prototype, which real ones have.
     .map(([always, sometimes]) => ({ ...always, ...sometimes }) as T & Partial<U>);
 
 type OptionalKeys<T> = { [K in keyof T]-?: Record<never, never> extends Pick<T, K> ? K : never }[keyof T];
 
-/** A record with every member of `T`, of which those that `T` may lack may be missing: a new member needs a generator to compile. */
+/** A record with every property of `T`; those that `T` may lack may be missing. A new property needs a generator to compile. */
 const wholly = <T extends object>(
   required: { [K in Exclude<keyof T, OptionalKeys<T>>]: fc.Arbitrary<T[K]> },
   optional: { [K in OptionalKeys<T>]-?: fc.Arbitrary<NonNullable<T[K]>> },
@@ -111,7 +111,7 @@ const error = fc
   .tuple(fc.constantFrom(...(Object.keys(REASONS) as Reason[])), text)
   .map(([reason, message]) => taskError(reason, message));
 
-/** Any task with any of its members, whether or not the engine would make one like it. */
+/** Any task with any properties, whether or not the engine would create it. */
 export const anyTask = wholly<Task>(
   {
     id: fc.noShrink(fc.constant(null).map(newTaskId)),

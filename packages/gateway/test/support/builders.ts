@@ -43,7 +43,7 @@ export function anAcceptance(task: Task, changes: Partial<Acceptance> = {}): Acc
   return { task, ledger: [{ kind: 'hold', amountMicros: task.price.holdMicros }], media: [], ...changes };
 }
 
-/** What the API hands to the engine. */
+/** What the API passes to the engine. */
 export function aNewTask(changes: Partial<NewTask> = {}): NewTask {
   return { projectId: 'project', keyId: 'key', request: aRequest(), price: PRICE, media: [], ...changes };
 }

@@ -7,10 +7,10 @@ import { onTestFinished } from 'vitest';
 type Call = (...args: never[]) => unknown;
 
 /**
- * Records, until the test ends, what this process does to the disk below `root`, in order: `write`, `truncate`, `sync`, `rename`, `rm` and `mkdir`
- * with paths relative to it. The calls go through. Power loss cannot be tested: that what must survive it is synced, and in which order, can.
+ * Records, until the test ends, the changes of this process to the disk below `root`, in order: `write`, `truncate`, `sync`, `rename`, `rm` and `mkdir`
+ * with paths relative to it. The calls are made. Power loss itself cannot be tested, but the syncs that survive it, and their order, can.
  *
- * A sync counts when it has ended, all else when it begins: one that nobody waits for comes too late here, as it would on a disk.
+ * A sync counts when it has ended, everything else when it begins: a sync that is not awaited comes too late here, as it would on a disk.
  */
 export function recordDiskSteps(root: string): string[] {
   const steps: string[] = [];
@@ -18,7 +18,7 @@ export function recordDiskSteps(root: string): string[] {
 
   const nameOf = (path: string): string => relative(root, path) || '.';
   function note(step: string): void {
-    // A large file is written piece by piece.
+    // A large file is written in pieces.
     if (steps.at(-1) !== step) steps.push(step);
   }
   function watchHandle(handle: FileHandle, path: string): FileHandle {
@@ -75,7 +75,7 @@ export function recordDiskSteps(root: string): string[] {
   return steps;
 }
 
-/** Puts what `make` makes of a function in its place until the test ends. */
+/** Replaces a function with what `make` makes of it until the test ends. */
 function replace(
   holder: object,
   name: string,

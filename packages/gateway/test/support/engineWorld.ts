@@ -26,24 +26,24 @@ import {
 import { tempFolder } from './tempFolder.ts';
 
 export interface WorldOptions {
-  /** What the upstream does with a task, told by its prompt. */
+  /** How the upstream treats a task, by its prompt. */
   readonly behaviour?: (prompt: string, taskId: string) => Behaviour;
   readonly abilities?: Parameters<typeof createRecordingProvider>[0]['abilities'];
   readonly settings?: Partial<EngineSettings>;
   readonly limits?: Partial<AccountLimits>;
-  /** Names of the accounts; one unless told. */
+  /** Names of the accounts; one by default. */
   readonly accounts?: readonly string[];
-  /** Changes parts before the engine is made of them. */
+  /** Replaces parts before the engine is created. */
   readonly parts?: (parts: EngineParts) => Partial<EngineParts>;
   readonly provider?: (provider: RecordingProvider, account: string) => Provider;
   /** How long no engine runs before a restart. */
   readonly downMs?: number;
 }
 
-/** The upstream goes on as it is: its behaviour is told once. */
+/** The upstream continues as it is: its behaviour is set once. */
 type NextLife = Omit<WorldOptions, 'behaviour'>;
 
-/** An engine over a real store and real files, its upstream scripted, its time in the test's hands. */
+/** An engine over a real store and real files, with a scripted upstream, whose time the test controls. */
 export interface World {
   readonly engine: Engine;
   readonly store: Store;
@@ -55,17 +55,17 @@ export interface World {
   submit(prompt?: string, changes?: Partial<NewTask>): Promise<Task>;
   task(id: string): Promise<Task>;
   ledger(id: string): Promise<Record<string, number>>;
-  /** Nothing is under way: everything waits for time to pass, or for the test. */
+  /** Resolves when nothing is in progress: everything waits for time to pass, or for the test. */
   idle(): Promise<void>;
-  /** Lets time pass, timer by timer, everything settled in between. */
+  /** Advances time, timer by timer; everything settles in between. */
   advance(ms: number): Promise<void>;
-  /** Lets time pass from timer to timer until the task is in the phase. */
+  /** Advances time from timer to timer until the task is in the phase. */
   reaches(id: string, ...phases: Phase[]): Promise<Task>;
-  /** Lets time pass until the task is over. */
+  /** Advances time until the task has ended. */
   ends(id: string): Promise<Task>;
   /** Stops this engine as SIGTERM does, and starts another on the same store, storage and upstream. */
   restart(options?: NextLife): Promise<World>;
-  /** Drops this engine as `kill -9` does: nothing it still does is written. Then as `restart`. */
+  /** Drops this engine as `kill -9` does: nothing it does after that is written. Then as `restart`. */
   crash(options?: NextLife): Promise<World>;
 }
 
@@ -191,7 +191,7 @@ async function openWorld(
       dead = true;
       timers.close();
       await opened.close();
-      // Its store is gone, so this only ends its tries to write.
+      // Its store is gone, so this only ends its attempts to write.
       await engine.drain(50);
       return openWorld(
         dir,
@@ -205,10 +205,10 @@ async function openWorld(
   return world;
 }
 
-/** Turns of the event loop without work under way after which nothing is about to begin. */
+/** Turns of the event loop without work in progress after which nothing is about to begin. */
 const QUIET_TURNS = 4;
 
-/** Counts calls under way, so that a test can wait until there are none instead of sleeping. */
+/** Counts calls in progress, so that a test can wait until there are none instead of sleeping. */
 function createWorkCounter() {
   let underWay = 0;
   const watch = <T extends object>(target: T): T =>

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Long enough for a busy machine; only a failure takes it all. Milliseconds. */
+/** Long enough for a busy machine; only a failure takes this long. Milliseconds. */
 const PATIENCE_MS = 30_000;
 const AGAIN_MS = 20;
 
 /**
- * What `look` gives once it no longer throws: for what happens in other processes and in databases, whose events cannot be
+ * The result of `look` once it no longer throws. For events in other processes and in databases, which cannot be
  * listened to. Throws its last error.
  */
 export async function eventually<T>(look: () => T | Promise<T>): Promise<T> {

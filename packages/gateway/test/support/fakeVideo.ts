@@ -8,15 +8,15 @@ const HEADER = 20;
 const DIGEST = 32;
 
 export interface FakeVideo {
-  /** Whose video it is: decides the bytes. */
+  /** The owner of the video, which determines its bytes. */
   readonly name: string;
   /** Seconds. */
   readonly duration: number;
-  /** Length of the whole file. */
+  /** The size of the whole file. */
   readonly bytes?: number;
 }
 
-/** Bytes that stand for a video: their header tells the length, their end is a digest of all before it. */
+/** Bytes that stand for a video: their header has the length, their end is a digest of everything before. */
 export function fakeVideo({ name, duration, bytes = 20_000 }: FakeVideo): Buffer {
   const file = Buffer.alloc(bytes, createHash('sha256').update(name).digest());
   file.write('FAKE', 0, 'latin1');
@@ -33,7 +33,7 @@ export function fakeVideo({ name, duration, bytes = 20_000 }: FakeVideo): Buffer
 
 const bad = (detail: string) => ({ ok: false, problem: 'truncated', detail }) as const;
 
-/** Reads what `fakeVideo` makes; bad is where a byte is missing or changed. */
+/** Reads what `fakeVideo` makes; a file with a missing or changed byte is bad. */
 export const fakeInspector: VideoInspector = {
   async probe(path) {
     const file = await readFile(path);

@@ -16,19 +16,19 @@ export interface TestGateway {
   readonly log: string[];
   /** A call with the bootstrap key, unless `key` says otherwise. */
   call(path: string, init?: RequestInit & { key?: string | null }): Promise<Response>;
-  /** A call whose answer is JSON. */
+  /** A call with a JSON response. */
   json(
     path: string,
     init?: RequestInit & { key?: string | null },
   ): Promise<{ status: number; headers: Headers; body: Json }>;
   submit(body: unknown, init?: RequestInit & { key?: string | null }): ReturnType<TestGateway['json']>;
-  /** Submits the quickest of videos and waits until it has succeeded. */
+  /** Submits the fastest video and waits until it has succeeded. */
   finished(body?: Record<string, unknown>): Promise<Json>;
   /** Ends it and removes its data. */
   end(): Promise<void>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are looked into freely by tests, which then assert what they find
+// biome-ignore lint/suspicious/noExplicitAny: tests read any field of responses, and then assert it
 export type Json = any;
 
 export const QUICK = {

@@ -2,14 +2,14 @@ import { type Container, createVideoWriter } from '@onetake/video';
 
 export interface VideoOptions {
   readonly container?: Container;
-  /** Of the video; 0 leaves the video out. */
+  /** Of the video; 0 for none. */
   readonly seconds?: number;
   readonly width?: number;
   readonly height?: number;
   readonly fps?: number;
   /** Seconds of a sound track. */
   readonly audioSeconds?: number;
-  /** MP4: where the index is. */
+  /** MP4: the position of the index. */
   readonly index?: 'front' | 'end';
   /** Brightness (16-235) at a time in seconds. */
   readonly luma?: (second: number) => number;

@@ -1,18 +1,18 @@
 import type { Cluster, LeaseEvent, Message } from '../../src/cluster/cluster.ts';
 
-/** The other nodes and this node's lease, in the test's hands: nothing is lost, told or heard until it says so. */
+/** The other nodes and this node's lease, controlled by the test. */
 export interface ManualCluster extends Cluster {
-  /** What this node has told the others. */
+  /** The messages of this node. */
   readonly told: readonly Message[];
-  /** Who lives, in the order of joining. */
+  /** The living nodes, in the order of joining. */
   living: readonly string[];
-  /** The lease cannot be proved at this moment, or can again; nobody is told. */
+  /** Makes the lease uncertain, or certain again, without an event. */
   freeze(frozen?: boolean): void;
-  /** The lease is lost, and the node is told. */
+  /** Takes the lease away, with an event. */
   lose(): void;
-  /** A new lease, under another name. */
+  /** Gives a new lease, under another name. */
   rejoin(name: string): void;
-  /** Another node says something. */
+  /** Another node sends a message. */
   hear(message: Message, from?: string): void;
 }
 

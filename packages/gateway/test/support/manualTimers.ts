@@ -2,15 +2,15 @@ import { type Clock, momentAt } from '../../src/time/clock.ts';
 import type { Timers } from '../../src/time/timers.ts';
 import { START_OF_TIME } from './builders.ts';
 
-/** Time that moves only when it is told to. Its wall clock shows that time until it is set. */
+/** Time that moves only when the test moves it. Its wall clock follows that time until it is set. */
 export interface ManualTimers extends Timers, Clock {
-  /** When the next timer is due, or undefined where nothing waits; in milliseconds UTC of a wall clock that nobody set. */
+  /** When the next timer is due, or undefined if none waits; in milliseconds UTC of a wall clock that was never set. */
   nextAt(): number | undefined;
-  /** Moves time to `time`, as above, and fires what is due by then. */
+  /** Moves time to `time`, as above, and fires the timers that are due. */
   moveTo(time: number): void;
-  /** What time it is by a wall clock that nobody set. */
+  /** The time of a wall clock that was never set. */
   trueTime(): number;
-  /** Sets the wall clock so much forward, or back; no time passes. */
+  /** Sets the wall clock forward or back; no time passes. */
   setWallClock(byMs: number): void;
 }
 
@@ -34,7 +34,7 @@ export function createManualTimers(start = START_OF_TIME): ManualTimers {
       skew += byMs;
     },
     after(ms, fire) {
-      // Like the real ones, never too early: whoever waited finds that the time has come.
+      // Like the real timers, never too early: a callback finds that its time has come.
       const timer = { at: now + Math.max(0, Math.ceil(ms)), fire };
       if (!closed) waiting.add(timer);
       return () => waiting.delete(timer);
@@ -46,7 +46,7 @@ export function createManualTimers(start = START_OF_TIME): ManualTimers {
     nextAt: () => earliest()?.at,
     moveTo(time) {
       now = Math.max(now, time);
-      // Only what was due when the clock arrived: a timer that sets itself again for now has its turn at the next move.
+      // Only timers that were due on arrival: one that sets itself again for now fires with the next move.
       const due = [...waiting].filter(({ at }) => at <= now).sort((a, b) => a.at - b.at);
       for (const timer of due) if (waiting.delete(timer)) timer.fire();
     },

@@ -2,6 +2,6 @@ import type { ProxySettings } from '../../src/net/proxies.ts';
 import { createOpenHttp, type OpenHttp } from '../../src/providers/http/upstreamHttp.ts';
 import { systemClock } from '../../src/time/clock.ts';
 
-/** What the registry hands to adapters, of a node that has its lease unless the test says otherwise. */
+/** What the registry passes to adapters, for a node that has its lease unless the test says otherwise. */
 export const openHttpWhile = (hasLease = () => true, proxies?: ProxySettings): OpenHttp =>
   createOpenHttp({ hasLease, proxies, clock: systemClock });

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 
-/** A change that an upstream may make to a prompt between taking and listing it. */
+/** A change that an upstream may make to a prompt between accepting and listing it. */
 export interface Perturbation {
   readonly name: string;
   apply(prompt: string): string;
 }
 
-/** Prompts as people write them and as nobody does: lines, spaces, composed and decomposed characters, signs, emoji, escapes. */
+/** Realistic and extreme prompts: lines, spaces, composed and decomposed characters, symbols, emoji, escapes. */
 export const aPromptText: fc.Arbitrary<string> = fc
   .array(
     fc.oneof(
@@ -83,10 +83,10 @@ const all = (changes: readonly Perturbation[]): Perturbation =>
     changes.reduce((changed, { apply }) => apply(changed), text),
   );
 
-/** What leaves the words to the model as they were. */
+/** Changes that keep the meaning of the words. */
 export const harmless: fc.Arbitrary<Perturbation> = fc.subarray(HARMLESS).map(all);
 
-/** One or more of all that an upstream may do, a cut at the end. */
+/** One or more of all possible changes, with a truncation at the end. */
 export const perturbations: fc.Arbitrary<Perturbation> = fc
   .tuple(
     harmless,

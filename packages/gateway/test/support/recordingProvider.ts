@@ -21,17 +21,17 @@ const ABILITIES = ['askMany', 'find', 'cancel', 'discard'] as const;
 type Ability = (typeof ABILITIES)[number];
 
 export interface RecordingProvider extends Provider {
-  /** Says that a job may have changed. */
+  /** Reports that a job may have changed. */
   sayHint(upstreamId: string): void;
-  /** From now on calls of this kind begin, and end only when they are let go (or aborted). */
+  /** From now on calls of this kind wait until they are released (or aborted). */
   hold(call: 'ask' | 'find' | 'open' | 'start'): { release(): void };
 }
 
-/** A provider that does what its upstream's behaviour says, and writes down what it was asked. */
+/** A provider that follows its upstream's behaviour and records its calls. */
 export function createRecordingProvider(options: {
   readonly upstream: RecordingUpstream;
   readonly account?: string;
-  /** Calls that this upstream offers beside the ones that all have. */
+  /** Optional calls that this upstream supports. */
   readonly abilities?: readonly Ability[];
 }): RecordingProvider {
   const { upstream, account = 'one', abilities = ABILITIES } = options;
@@ -52,7 +52,7 @@ export function createRecordingProvider(options: {
         call === what && upstreamId === handle.upstreamId && outcome === JSON.stringify(how),
     );
 
-  /** The step that the next such call for the task takes. */
+  /** What the next such call for the task does. */
   function step<T>(
     call: UpstreamRecord['call'],
     taskId: string,
@@ -136,7 +136,7 @@ export function createRecordingProvider(options: {
   const provider: Required<Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime'>> = {
     async start(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
-      // As an upstream that is sent the bytes, once there is a connection to it.
+      // Like an upstream that receives the bytes, once there is a connection to it.
       if (request.image) await readInput(job, request.image);
       else await Promise.resolve();
       if (!maySend()) throw new SendRefused();
@@ -268,7 +268,7 @@ export function videoOf({ upstreamId = '' }: UpstreamRecord, behaviour: Behaviou
   });
 }
 
-/** As a network would bring them. */
+/** In pieces, as from a network. */
 function* slices(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += 4096) yield bytes.subarray(at, at + 4096);
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** One connection of a client that keeps it open and speaks HTTP/1.1 on it, one request after another. */
+/** A connection that a client keeps open to send one HTTP/1.1 request after another. */
 export interface KeptConnection {
   /** Sends a GET; resolves with the status, the headers and the body. Rejects if the connection ends first. */
   get(path: string): Promise<{ status: number; headers: Headers; body: string }>;
@@ -17,7 +17,7 @@ export async function keepConnection(origin: string, key: string): Promise<KeptC
   onTestFinished(() => void socket.destroy());
   await once(socket, 'connect');
   const ended = once(socket, 'close');
-  // An error is told by whoever waits for an answer.
+  // An error is reported to whoever waits for a response.
   socket.on('error', () => undefined);
   return {
     ended,

@@ -7,12 +7,12 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** Sends these very bytes, and reads answers until the server closes the connection: for what HTTP clients refuse to send. */
+/** Sends exactly these bytes, and reads responses until the server closes the connection. For what HTTP clients refuse to send. */
 export async function rawRequest(origin: string, ...pieces: (string | Buffer)[]): Promise<RawAnswer[]> {
   const { hostname, port } = new URL(origin);
   const socket = connect({ port: Number(port), host: hostname });
   let text = '';
-  // Bytes as they are: the answers are read by their Content-Length.
+  // As bytes, because responses are read by their Content-Length.
   socket.setEncoding('latin1').on('data', (piece: string) => {
     text += piece;
   });

@@ -9,28 +9,28 @@ import { eventually } from '../eventually.ts';
 import { connect, freshDatabase } from '../servers/database.ts';
 
 /**
- * A session that no busy machine ends: its lease is measured by a clock that stands still unless a test moves it, the server waits
- * for a silent client longer than any test, and a lost session is followed by another soon.
+ * A lease that survives a busy machine: it is measured by a clock that only a test moves, the server waits
+ * for a silent client longer than any test, and a lost lease is soon followed by another.
  */
 export const STEADY = {
   now: () => 0,
   timings: { serverMs: 120_000, openMs: 60_000, retryMs: [25, 500] },
 } as const satisfies Partial<ClusterOptions>;
 
-/** What must happen in a test happens within this time, or the test fails. Milliseconds. */
+/** An expected event happens within this time, or the test fails. Milliseconds. */
 export const DEADLINE_MS = 20_000;
 
-/** A node of a test's cluster, with all that it hears. */
+/** A node of a test's cluster, with all messages that it receives. */
 export interface Node extends Cluster {
   readonly heard: { readonly message: Message; readonly from: string }[];
   readonly events: LeaseEvent[];
-  /** Resolves when the node is told that about its session for the `count`th time. */
+  /** Resolves with the `count`th such event of its lease. */
   happened(event: LeaseEvent, count?: number): Promise<void>;
-  /** Resolves when it hears a message that `wanted` is true of. */
+  /** Resolves when it receives a message for which `wanted` is true. */
   hears(wanted: (message: Message) => boolean): Promise<void>;
 }
 
-/** Joins a node, which leaves when the test ends; steady unless told. */
+/** Joins a node, which leaves when the test ends; with the timings of `STEADY` by default. */
 export async function joinNode(
   url: string,
   timings: Partial<LeaseTimings> = {},
@@ -85,7 +85,7 @@ export async function clusterDatabase(): Promise<{ url: string; db: Client }> {
   return { url, db };
 }
 
-/** Names of the nodes whose locks are held, as the server sees it. */
+/** Names of the nodes whose locks are held, according to the server. */
 export async function living(db: Client): Promise<readonly string[]> {
   const { rows } = await db.query<{ name: string }>(
     `select 'node-' || objid as name from pg_locks
@@ -95,7 +95,7 @@ export async function living(db: Client): Promise<readonly string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** Resolves once the server has let a node's lock go. */
+/** Resolves once the server has released a node's lock. */
 export const lockGoes = (db: Client, node: string): Promise<void> =>
   eventually(async () => {
     if ((await living(db)).includes(node)) throw new Error(`the lock of ${node} is still held`);

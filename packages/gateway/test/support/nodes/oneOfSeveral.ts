@@ -3,7 +3,7 @@ import { type Event, move } from '../../../src/tasks/lifecycle.ts';
 import { createWorld, type World, type WorldOptions } from '../engineWorld.ts';
 import { createManualCluster } from '../manualCluster.ts';
 
-/** A world whose node is one of several; what another node owns is left with it. */
+/** A world whose node is one of several; the tasks of other nodes stay with them. */
 export async function nodeOfSeveral(options: WorldOptions = {}) {
   const cluster = createManualCluster();
   const logged: Record<string, unknown>[] = [];
@@ -22,7 +22,7 @@ export async function nodeOfSeveral(options: WorldOptions = {}) {
   return { world, cluster, logged };
 }
 
-/** Writes moves of the task as its next driver does, which tells nobody. */
+/** Writes moves of the task as its next driver does, without a message. */
 export async function asNextDriver(
   { store }: Pick<World, 'store'>,
   id: string,

@@ -20,7 +20,7 @@ export const SEARCH = 60 * LOOK;
 
 type Override = (store: Store) => Partial<Store>;
 
-/** What decides which tasks a node drives, over a real store and real active tasks; the other nodes are in the test's hands. */
+/** The ownership of a node, over a real store and real active tasks; the test controls the other nodes. */
 export async function aNode({
   solo = false,
   override = () => ({}),
@@ -33,7 +33,7 @@ export async function aNode({
   const opened = await openSqliteStore({ dir: await tempFolder(), exclusive: true });
   onTestFinished(() => opened.close());
   const calls: (keyof Store)[] = [];
-  // What is adopted is told by the database where there are others: none of the living ones' tasks.
+  // With other nodes the database decides what is adopted: no task of a living node.
   const changed: Store = { ...opened, adopt: async () => [], ...override(opened) };
   const store = new Proxy(changed, {
     get(from, name: keyof Store) {
@@ -106,7 +106,7 @@ export async function aNode({
       return tasks;
     },
     loadOf: async (owner: string) => (await opened.loads()).get(owner) ?? 0,
-    /** Lets time pass, look by look. */
+    /** Advances time, look by look. */
     async advance(ms: number) {
       const until = timers.now() + ms;
       await settle();

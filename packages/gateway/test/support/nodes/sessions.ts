@@ -4,13 +4,13 @@ import { migratePostgres } from '../../../src/store/postgres/migrations.ts';
 import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import { freshDatabase } from '../servers/database.ts';
 
-/** A database of the test's own with every table, and nodes that live in it by their locks alone. */
+/** A database of the test's own with all tables, and nodes that live in it only by their locks. */
 export interface Sessions {
   readonly url: string;
   readonly pool: Pool;
-  /** Takes the lock of a session; resolves with the node's name. */
+  /** Takes the lock of a node; resolves with its name. */
   join(): Promise<string>;
-  /** Lets the node die: its lock goes with its connection. */
+  /** Ends the node: its lock is released with its connection. */
   die(node: string): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export async function createSessions(): Promise<Sessions> {
       const client = nodes.get(node);
       nodes.delete(node);
       await client?.end();
-      // The server lets go a moment after its client has left.
+      // The server releases the lock a moment after its client has disconnected.
       for (;;) {
         const { rows } = await pool.query(
           "select from pg_locks where locktype = 'advisory' and classid = $1::oid and objid = $2::oid",

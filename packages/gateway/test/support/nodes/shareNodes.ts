@@ -18,29 +18,29 @@ import { createRecordingProvider } from '../recordingProvider.ts';
 import { createRecordingUpstream } from '../servers/recordingUpstream.ts';
 import { createSessions } from './sessions.ts';
 
-/** One node as far as it shares an account: admission, limits and reports are the real ones, its tasks only last a while. */
+/** A node that shares an account: admission, limits and reports are real, and its tasks only take time. */
 export interface ShareNode {
   readonly name: string;
   readonly state: AccountState;
-  /** By its own clock, which is no other's. */
+  /** By its own clock, which differs from all others. */
   readonly timers: Timers;
   readonly shares: SharedAccounts;
-  /** Tasks begun, from the first on. */
+  /** The number of tasks begun. */
   readonly begun: number;
-  /** Questions that the account's rate let through. */
+  /** Polls that the account's rate allowed. */
   readonly asked: number;
-  /** From now on it asks whenever it may. */
+  /** From now on it polls whenever it may. */
   askAlways(): void;
   submit(tasks: number): void;
-  /** Ends so many of the tasks in flight. */
+  /** Ends this many of the tasks in flight. */
   finish(tasks: number): void;
-  /** Takes tasks over that are in flight already. */
+  /** Adopts tasks that are already in flight. */
   takeOver(tasks: number): void;
-  /** Its session ends: the node knows it at once, or only the others do. */
+  /** Its lease ends: the node knows it at once, or only the other nodes do. */
   lose(): Promise<void>;
-  /** It can no longer prove its session, and has not been told yet. */
+  /** Its lease is uncertain, without an event yet. */
   freeze(): void;
-  /** It joins again, under a new name. */
+  /** It rejoins, under a new name. */
   rejoin(): Promise<void>;
 }
 
@@ -48,24 +48,24 @@ export interface ShareNodes {
   readonly pool: Pool;
   readonly timers: ManualTimers;
   readonly messages: Message[];
-  /** How many reports were made. */
+  /** The number of reports. */
   readonly reports: number;
   /** Messages are lost from now on. */
   deafen(): void;
-  /** The store fails from now on, or no more. */
+  /** The store fails from now on, or works again. */
   fail(fails: boolean): void;
-  /** The next report is given up by its node; it arrives when the function is called, which resolves with what it was granted. */
+  /** The node gives up its next report, which arrives when the returned function is called; that resolves with the grant. */
   detain(): () => Promise<readonly AccountGrant[]>;
   node(): Promise<ShareNode>;
-  /** Lets time pass; `each` is called after every step of 50 ms, when all reports have been answered. */
+  /** Advances time; `each` is called after every step of 50 ms, when all reports have been answered. */
   advance(ms: number, each?: () => void): Promise<void>;
   settle(): Promise<void>;
 }
 
 const STEP_MS = 50;
-/** How far the database's clock is ahead of the nodes'. */
+/** How far the database's clock is ahead of the nodes' clocks. */
 const AHEAD_MS = 123_456;
-/** How far each node's clock is ahead of the one before. */
+/** How far each node's clock is ahead of the previous node's. */
 const SKEW_MS = 7_654;
 
 const skewed = (timers: Timers, ms: number): Timers => ({
@@ -93,7 +93,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
       await client.query('begin');
       const grants = await shareAccounts(client, node, given, { adoptedMs: 0 });
       await client.query('commit');
-      // Time passes as the test says, for the database too.
+      // The test controls time, also for the database.
       return grants.map((grant) => ({ ...grant, at: timers.now() + AHEAD_MS }));
     } finally {
       client.release();

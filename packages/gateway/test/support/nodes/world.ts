@@ -33,7 +33,7 @@ interface NodesOptions {
   readonly abilities?: Parameters<typeof createRecordingProvider>[0]['abilities'];
   readonly limits?: Partial<AccountLimits>;
   readonly settings?: Partial<EngineSettings>;
-  /** A database with tasks in it, and the upstream that knows of them. New ones unless told. */
+  /** A database with tasks, and the upstream that knows them. New ones by default. */
   readonly url?: string;
   readonly upstream?: RecordingUpstream;
 }
@@ -46,28 +46,28 @@ export interface Node {
   readonly feed: Feed;
   readonly provider: RecordingProvider;
   submit(prompt?: string, changes?: Partial<NewTask>): Promise<Task>;
-  /** Ends as `kill -9` does: nothing it still does is written, and nobody is told. */
+  /** Ends as `kill -9` does: nothing it does after that is written, and nobody is informed. */
   kill(): Promise<void>;
   /** Ends as SIGTERM does. */
   drain(): Promise<void>;
 }
 
-/** Parts to be other than the real ones. */
+/** Parts that replace the real ones. */
 type Change = (parts: EngineParts) => Partial<EngineParts> | Promise<Partial<EngineParts>>;
 
 export interface NodesWorld {
   readonly url: string;
   readonly upstream: RecordingUpstream;
-  /** `change` is asked once the node is a member, and before it drives anything. */
+  /** `change` is called once the node is a member, and before it drives anything. */
   join(change?: Change): Promise<Node>;
-  /** The task once it is as it should be, as any node can read it. */
+  /** The task once `is` is true, as any node can read it. */
   until(id: string, is: (task: Task) => boolean): Promise<Task>;
   ends(id: string): Promise<Task>;
-  /** Ends a node's session at the database, as an administrator or a network would; the node itself lives. */
+  /** Ends a node's session at the database, as an administrator or a network would; the node itself lives on. */
   cut(node: Node): Promise<void>;
 }
 
-/** A question every quarter of a second: real time is dear in a test. */
+/** A poll every quarter of a second, to save real time. */
 const SCHEDULER: typeof typicalTimeScheduler = { ...typicalTimeScheduler, nextDelay: () => 250 };
 
 export async function createNodes(options: NodesOptions = {}): Promise<NodesWorld> {
@@ -180,7 +180,7 @@ function mortal(store: Store): { store: Store; end(): void } {
 
 async function terminate(url: string, node: string): Promise<void> {
   const client = await connect(url);
-  // Of this database: other tests have nodes of the same number on the same server.
+  // Only in this database: other tests have nodes of the same number on the same server.
   await client.query(
     'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()',
     [`onetake ${node}`],

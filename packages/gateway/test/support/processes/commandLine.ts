@@ -14,7 +14,7 @@ interface Ended {
 
 const environment = (env: Readonly<Record<string, string>>) => ({ PATH: process.env.PATH, ...env });
 
-/** Runs `onetake` with these settings alone, to its end, good or bad. */
+/** Runs `onetake` with only these settings to its end, successful or not. */
 export async function onetake(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]
@@ -28,7 +28,7 @@ export async function onetake(
   }
 }
 
-/** Begins `onetake`; killed when the test ends, if not before. */
+/** Starts `onetake`; it is killed when the test ends, if not before. */
 export function beginOnetake(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Whether this system tells which children a process has. */
+/** Whether this system can list the children of a process. */
 export const tellsChildren = process.platform === 'linux';
 
 /** Process ids of the children of this process. Linux only. */

@@ -7,15 +7,15 @@ const CLI = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 /** A gateway in a process of its own. */
 export interface ServingProcess {
   readonly child: ChildProcess;
-  /** Where it listens. */
+  /** The URL on which it listens. */
   readonly base: string;
-  /** What a person reads at the start. */
+  /** Its output at start. */
   readonly greeting: string;
   /** Sends the signal; resolves with the exit code once the process has ended. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts `onetake serve` with these settings alone; resolves once it listens. Whoever starts it ends it. */
+/** Starts `onetake serve` with only these settings; resolves once it listens. The caller ends it. */
 export function serveProcess(
   env: Record<string, string>,
   started: (child: ChildProcess) => void = () => undefined,

@@ -7,7 +7,7 @@ import { tempFolder } from '../tempFolder.ts';
 
 const env = process.env;
 
-/** The server that the environment names, to try another implementation; undefined where it names none. */
+/** The server in the environment, to test another implementation; undefined if there is none. */
 export const NAMED_SERVER = env.ONETAKE_TEST_S3_ENDPOINT
   ? {
       endpoint: env.ONETAKE_TEST_S3_ENDPOINT,
@@ -20,7 +20,7 @@ export const NAMED_SERVER = env.ONETAKE_TEST_S3_ENDPOINT
 
 let shared: ReturnType<typeof startS3> | undefined;
 
-/** Ends the server that the tests of this file shared. */
+/** Closes the server that the tests of this file shared. */
 export async function closeBuckets(): Promise<void> {
   await (await shared)?.close();
   shared = undefined;

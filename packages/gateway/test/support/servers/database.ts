@@ -23,10 +23,10 @@ export async function connect(url: string): Promise<Client> {
   return client;
 }
 
-/** An empty PostgreSQL database of the test's own, as a URL; `how` it is made, in SQL. */
+/** An empty PostgreSQL database of the test's own, as a URL; `how` is SQL for its creation. */
 export const freshDatabase = (how?: string): Promise<string> => createDatabase(inject('postgres'), how);
 
-/** A copy of a database as it is now, which is what a physical backup gives. Whoever is connected to it is cut off. */
+/** A copy of a database as it is now, like a physical backup. All its clients are disconnected. */
 export async function copyDatabase(of: string): Promise<string> {
   const name = new URL(of).pathname.slice(1);
   const copy = new URL(of);

@@ -1,13 +1,13 @@
 import { type IncomingMessage, type ServerResponse, request as send } from 'node:http';
 import { serve } from './httpServer.ts';
 
-/** What becomes of a request: it passes, its connection breaks, nothing ever comes back, or something else does. */
+/** What happens to a request: it passes, its connection breaks, it gets no response, or another one. */
 export type Fate =
   | 'pass'
   | 'break'
   | 'hang'
   | { readonly thenHangAfter: number }
-  /** The server is not asked. */
+  /** The server does not get the request. */
   | { readonly answer: (response: ServerResponse) => void };
 
 export interface FlakyServer {
@@ -17,7 +17,7 @@ export interface FlakyServer {
   fate: (request: IncomingMessage) => Fate;
 }
 
-/** Stands between a client and a server of this machine, and lets through what the test wants. */
+/** A proxy in front of a local server that passes on what the test allows. */
 export async function flakyServer(target: { readonly port: number }): Promise<FlakyServer> {
   const flaky: { fate: FlakyServer['fate'] } = { fate: () => 'pass' };
   const { origin, requests } = await serve((request, response) => {

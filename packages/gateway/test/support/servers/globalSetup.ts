@@ -8,7 +8,7 @@ declare module 'vitest' {
   }
 }
 
-/** Starts what all test files share, before the first; the returned function ends it after the last. */
+/** Starts what all test files share, before the first; the returned function ends it after the last one. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const postgres = await startPostgres();
   project.provide('postgres', postgres.url);

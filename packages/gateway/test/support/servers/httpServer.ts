@@ -6,11 +6,11 @@ import { onTestFinished } from 'vitest';
 export interface TestServer {
   readonly port: number;
   readonly origin: string;
-  /** The requests it got. */
+  /** The received requests. */
   readonly requests: IncomingMessage[];
 }
 
-/** A real HTTP server on a free port (or the one given), gone when the test ends. */
+/** A real HTTP server on a free port (or the given one), closed when the test ends. */
 export async function serve(
   listener: RequestListener,
   { host = '127.0.0.1', port = 0 } = {},

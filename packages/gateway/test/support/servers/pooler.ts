@@ -3,8 +3,8 @@ import { createServer, type Socket } from 'node:net';
 import { Client } from 'pg';
 
 /**
- * A pooler, as far as a test needs one. In transaction mode (`share`) each client is given a session of the server for one
- * round of statements at a time, the one that was given back last; otherwise it keeps the one it was given first.
+ * A simple pooler. In transaction mode (`share`) each client gets a session of the server for one
+ * round of statements at a time, the most recently returned one; otherwise it keeps its first session.
  */
 export async function createPooler(
   url: string,
@@ -74,7 +74,7 @@ export async function createPooler(
   };
 }
 
-/** A session of the server, which carries rounds of statements of one client after the other. */
+/** A session of the server, which carries rounds of statements of one client after another. */
 interface Session {
   run(round: Buffer, client: Socket, done: () => void): void;
   close(): Promise<void>;
@@ -84,7 +84,7 @@ async function openSession(url: string): Promise<Session> {
   const client = new Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
-  // From here on the bytes are ours.
+  // From here on this file reads and writes the bytes.
   const { stream } = client.connection;
   stream.removeAllListeners('data');
   return {
@@ -106,7 +106,7 @@ async function openSession(url: string): Promise<Session> {
   };
 }
 
-/** Messages of the protocol: a letter, four bytes of length that count themselves, the rest. */
+/** Messages of the protocol: a letter, four bytes of length including themselves, the rest. */
 function lastMessage(bytes: Buffer): { readonly type: string; readonly whole: boolean } {
   let type = '';
   let at = 0;
@@ -135,7 +135,7 @@ const message = (type: string, body: Buffer): Buffer => {
   return Buffer.concat([Buffer.from(type), length, body]);
 };
 
-/** AuthenticationOk, BackendKeyData with a process id that it makes up, as all poolers do, and ReadyForQuery. */
+/** AuthenticationOk, BackendKeyData with an invented process id, as in all poolers, and ReadyForQuery. */
 const GREETING = Buffer.concat([
   message('R', Buffer.alloc(4)),
   message('K', Buffer.from([0x7f, 0, 0, 1, 0, 0, 0, 1])),

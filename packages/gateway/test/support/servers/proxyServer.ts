@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { createProxy } from 'proxy';
 import { onTestFinished } from 'vitest';
 
-/** A forward proxy, and what was asked of it: `CONNECT host:port`, `GET http://host/path`. */
+/** A forward proxy and the requests it received: `CONNECT host:port`, `GET http://host/path`. */
 export interface TestProxy {
   readonly url: string;
   readonly asked: string[];
 }
 
-/** Starts a forward proxy that ends with the test; with credentials, it asks for them. */
+/** Starts a forward proxy that ends with the test; if credentials are given, it requires them. */
 export async function startProxy(credentials?: string): Promise<TestProxy> {
   const asked: string[] = [];
   const server = createProxy(createServer());

@@ -2,16 +2,16 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import type { CancelOutcome } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
 
-/** What one call of `start` does. */
+/** The result of one call of `start`. */
 export type StartStep =
   | 'accepted'
-  /** The job is made, but the answer never arrives. */
+  /** The job is created, but the answer never arrives. */
   | 'answer_lost'
-  /** Nothing is made, and the caller cannot know. */
+  /** Nothing is created, and the caller cannot know. */
   | 'request_lost'
   | { readonly refuse: Reason; readonly retryAfterMs?: number };
 
-/** What one question is answered with. */
+/** The answer to one poll. */
 export type AnswerStep =
   | 'queued'
   | 'in_progress'
@@ -21,28 +21,28 @@ export type AnswerStep =
   | { readonly failed: Reason; readonly message: string }
   | { readonly error: Reason; readonly retryAfterMs?: number };
 
-/** What one download gives. */
+/** The result of one download. */
 export type OpenStep =
   | 'whole'
-  /** Says the whole length, and ends after so many bytes. */
+  /** Declares the whole length, and ends after this many bytes. */
   | { readonly breakAfter: number }
-  /** Says no length, and ends after so many bytes as if that were all. */
+  /** Declares no length, and ends after this many bytes as if they were all. */
   | { readonly silentlyOnly: number }
   /** The whole length with wrong bytes. */
   | 'damaged'
   | { readonly error: Reason };
 
-/** How an upstream treats one task. Of each list the steps are taken in order, the last for ever after. */
+/** How an upstream treats one task. The steps of each list are taken in order; the last one repeats. */
 export interface Behaviour {
   readonly start?: readonly StartStep[];
   readonly answers?: readonly AnswerStep[];
   readonly open?: readonly OpenStep[];
-  /** `look` tells the truth. */
+  /** `look` searches truthfully. */
   readonly find?: readonly ('look' | 'absent' | 'unknown' | { readonly error: Reason })[];
   readonly cancel?: readonly (CancelOutcome | { readonly error: Reason })[];
-  /** Links carry a number that grows with each answer; those below this one have expired. */
+  /** Links have a number that grows with each answer; those below this one have expired. */
   readonly firstGoodLink?: number;
-  /** Milliseconds UTC, told with every link. */
+  /** Milliseconds UTC, returned with every link. */
   readonly resultExpiresAt?: number;
   /** Seconds of video delivered. */
   readonly duration?: number;
@@ -50,23 +50,23 @@ export interface Behaviour {
   readonly bytes?: number;
 }
 
-/** Something that was asked of the upstream, and what it did. */
+/** A call of the upstream, and its outcome. */
 export interface UpstreamRecord {
   readonly call: 'start' | 'ask' | 'askMany' | 'open' | 'cancel' | 'find' | 'discard';
   readonly account: string;
   readonly taskId: string;
   readonly key: string;
-  /** The job made or meant. */
+  /** The job that was created or named. */
   readonly upstreamId?: string;
   readonly outcome: string;
   readonly prompt?: string;
-  /** Where a download began. */
+  /** The offset of a download. */
   readonly offset?: number;
 }
 
 /**
- * The memory of an upstream that outlives the gateway: everything asked of it, appended to a file as it happens, so
- * that a process killed at any moment cannot take it along.
+ * The memory of an upstream that outlives the gateway: every call, appended to a file as it happens, so
+ * that a process killed at any moment cannot lose it.
  */
 export interface RecordingUpstream {
   readonly records: readonly UpstreamRecord[];
@@ -74,7 +74,7 @@ export interface RecordingUpstream {
   record(entry: UpstreamRecord): void;
   /** How often a call was made for a task. */
   count(call: UpstreamRecord['call'], taskId?: string): number;
-  /** Resolves with the first record that `matches`, one made already or one to come. */
+  /** Resolves with the first record that `matches`, past or future. */
   seen(matches: (entry: UpstreamRecord) => boolean): Promise<UpstreamRecord>;
 }
 
@@ -112,7 +112,7 @@ export function createRecordingUpstream(options: {
   };
 }
 
-/** Everything that was asked of an upstream whose memory is in `path`. */
+/** Every call of an upstream whose memory is in `path`. */
 export function readRecords(path: string): UpstreamRecord[] {
   return readFileSync(path, 'utf8')
     .split('\n')

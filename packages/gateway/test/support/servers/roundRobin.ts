@@ -3,12 +3,12 @@ import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A load balancer as plain as they come: it asks `/readyz`, takes turns, keeps connections, and never tries a request again. */
+/** A simple load balancer: it checks `/readyz`, takes turns, keeps connections, and never repeats a request. */
 export interface RoundRobin {
   readonly origin: string;
   /** Requests answered by each node. */
   readonly answered: ReadonlyMap<string, number>;
-  /** Resolves once the node is in turn, or out of it. */
+  /** Resolves once the node is in use, or no longer in use. */
   is(node: string, wanted: 'in' | 'out'): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export async function startRoundRobin(nodes: readonly string[]): Promise<RoundRo
   let turn = 0;
 
   async function check(node: string): Promise<void> {
-    // Its own connection each time: what is asked here is whether the node takes new ones.
+    // On a new connection each time, because this checks whether the node accepts new ones.
     const asked = request(`${node}/readyz`, { agent: false });
     asked.end();
     const status = await once(asked, 'response').then(
