@@ -74,7 +74,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
   const onTheWay = new Set<string>();
   /** Tasks whose transfer got no response: they may have been transferred, or may still be. */
   const perhapsGiven = new Set<string>();
-  const leaving = createHandover({ ...parts, isDriven: (id) => !!activeTasks.get(id) || onTheWay.has(id) });
+  const handover = createHandover({ ...parts, isDriven: (id) => !!activeTasks.get(id) || onTheWay.has(id) });
   let stopped = false;
   let leader = false;
   let known: readonly string[] = [];
@@ -162,7 +162,7 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
   }
 
   async function rebalance(all: readonly string[]): Promise<void> {
-    const members = leaving.staying(all);
+    const members = handover.staying(all);
     if (members.length < 2) return;
     const transfers = transfersOf(await store.loads(), members, cluster.node);
     const movable = [...activeTasks].filter(parts.movable).reverse();
@@ -231,10 +231,10 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
   }
 
   function receive(message: Message, from: string): void {
-    if (message.kind === 'leaving') leaving.received(from);
+    if (message.kind === 'leaving') handover.received(from);
     if (message.kind !== 'given' || message.to !== cluster.node) return;
     if (stopped) {
-      leaving
+      handover
         .passOn(message.tasks)
         .catch((error) =>
           log.warn(
@@ -296,18 +296,18 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
       if (!cluster.hasLease()) return 0;
       await looking;
       if (!cluster.hasLease()) return 0;
-      const others = await leaving.others();
+      const others = await handover.others();
       const movable = [...activeTasks].filter(parts.movable);
       let given = 0;
       for (const [index, to] of others.entries()) {
         const share = movable.filter((_active, place) => place % others.length === index);
         while (share.length > 0) given += await transferTo(to, share.splice(0, BATCH));
       }
-      return given + (await leaving.transferRest());
+      return given + (await handover.transferRest());
     },
     stop() {
       stopped = true;
-      leaving.announce();
+      handover.announce();
     },
   };
 }

@@ -41,12 +41,12 @@ const FORGET = `
   delete from account_shares using unnest($1::text[], $2::text[]) as gone (account_id, node)
   where account_shares.account_id = gone.account_id and account_shares.node = gone.node`;
 const TROUBLE = `
-  update account_state set failures = told.failures, blocked_until = greatest(account_state.blocked_until, told.blocked_until),
-    last_error = coalesce(told.error, last_error), reason = told.reason,
-    failed_since = case when told.failures > 0 then coalesce(failed_since, $5) end,
+  update account_state set failures = reported.failures, blocked_until = greatest(account_state.blocked_until, reported.blocked_until),
+    last_error = coalesce(reported.error, last_error), reason = reported.reason,
+    failed_since = case when reported.failures > 0 then coalesce(failed_since, $5) end,
     revision = revision + 1, updated_at = $5
-  from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $6::text[]) as told (account_id, failures, blocked_until, error, reason)
-  where account_state.account_id = told.account_id`;
+  from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $6::text[]) as reported (account_id, failures, blocked_until, error, reason)
+  where account_state.account_id = reported.account_id`;
 
 interface StateRow {
   readonly account_id: string;
@@ -207,13 +207,13 @@ const isChanged = (a: ShareRow, b: ShareRow): boolean => COLUMNS.some((column) =
 
 function troubleOf(
   state: StateRow,
-  told: AccountTrouble | undefined,
+  reported: AccountTrouble | undefined,
   now: number,
 ): AccountTrouble & { revision: number } {
   return {
-    failures: told?.failures ?? state.failures,
-    waitMs: Math.max(0, state.blocked_until - now, told?.waitMs ?? 0),
-    reason: told ? told.reason : (state.reason ?? undefined),
-    revision: state.revision + (told ? 1 : 0),
+    failures: reported?.failures ?? state.failures,
+    waitMs: Math.max(0, state.blocked_until - now, reported?.waitMs ?? 0),
+    reason: reported ? reported.reason : (state.reason ?? undefined),
+    revision: state.revision + (reported ? 1 : 0),
   };
 }

@@ -160,7 +160,7 @@ const statements = {
    * Transfers tasks: $1 the former owner, $2 the new one, $3 ids and $4 versions, at most as many as fit into a message, $5 the
    * sender. Tasks that are being moved are skipped, because their version is about to change.
    */
-  give: `
+  transfer: `
     with at_rest as materialized (
       select t.id from tasks t join unnest($3::text[], $4::bigint[]) as g(id, version) using (id, version)
       where t.owner = $1 and ${UNFINISHED}

@@ -100,7 +100,7 @@ export function postgresOwnership({ connections, rows, node }: PostgresParts): O
       const given: string[] = [];
       for (let at = 0; at < tasks.length; at += TASKS_IN_MESSAGE) {
         const some = tasks.slice(at, at + TASKS_IN_MESSAGE);
-        const [row] = await run<{ ids: string[] }>(SQL.give, [
+        const [row] = await run<{ ids: string[] }>(SQL.transfer, [
           from,
           to,
           some.map(({ id }) => id),

@@ -106,7 +106,7 @@ function ownershipStatements(db: Database) {
       order by id limit ?`),
     // A new version, so that a late write of the former owner fails on its compare-and-set.
     takeOver: db.prepare<[string, string]>('update tasks set owner = ?, version = version + 1 where id = ?'),
-    give: db.prepare<[string, string, string, number]>(
+    transfer: db.prepare<[string, string, string, number]>(
       `update tasks set owner = ?, version = version + 1 where owner = ? and id = ? and version = ? and ${UNFINISHED}`,
     ),
   };

@@ -132,7 +132,9 @@ export function sqliteOwnership({ sql, rows, inGroup }: SqliteParts): OwnershipS
     },
     transfer: (from, to, tasks) =>
       inGroup(() =>
-        tasks.flatMap(({ id, version }) => (sql.give.run(to, from, id, version).changes === 1 ? [id] : [])),
+        tasks.flatMap(({ id, version }) =>
+          sql.transfer.run(to, from, id, version).changes === 1 ? [id] : [],
+        ),
       ),
   };
 }
