@@ -13,12 +13,12 @@ import { unreadableOf } from './verdict/sample.ts';
 import { type Evidence, judge, VIOLATION_KINDS } from './verdict/verdict.ts';
 
 /**
- * Three gateways on one PostgreSQL and one bucket, clients behind a load balancer, and everything that can fail failing: no
+ * Three gateways on one PostgreSQL and one bucket, clients behind a load balancer, and every kind of failure: no
  * accepted task may be lost, made twice, charged wrongly, unreadable, or seen going backwards.
  *
  *   npm run chaos -- [--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]
  *
- * A cycle is every kind of fault once, about six minutes; the default is an hour of them.
+ * A cycle has every kind of fault once and takes about six minutes; the default is an hour of cycles.
  */
 const values = optionsOf(
   {
@@ -34,9 +34,9 @@ const { short, seed } = values;
 const usual = short ? SHORT : LONG;
 const pace = { ...usual, cycles: Number(values.cycles ?? usual.cycles) };
 const tasks = Number(values.tasks ?? (short ? 320 : 5000));
-/** How long tasks may take to end once nothing fails any more. Looking for a lost submission takes six minutes at most. */
+/** How long tasks may take to end after the last fault. The search for a lost submission takes at most six minutes. */
 const PATIENCE_MS = 900_000;
-/** After so long a short run waits no longer for lost submissions that are still searched for. */
+/** After this time a short run no longer waits for lost submissions that are still being searched for. */
 const SHORT_MS = 240_000;
 const PROGRESS_MS = 10_000;
 
@@ -85,7 +85,7 @@ async function run(): Promise<boolean> {
     );
     await within(trouble);
     say('nothing fails any more');
-    // Before the clients stop: what ends in between is told to its client, and counts as what was still searched for.
+    // Before the clients stop: a task that ends in between is reported to its client, and counts as still searched for.
     const rows = await within(
       Promise.race([load.then(() => settled(false)), searchedTooLong(), sleep(PATIENCE_MS)]).then(
         (ended) => ended ?? readTasks(system.servers.databaseUrl),
@@ -134,12 +134,12 @@ async function run(): Promise<boolean> {
   }
 }
 
-/** The tasks, once all have ended in the database too: a client is told a moment earlier than it is asked to stop. */
+/** The tasks, once all have ended in the database too: a client learns of the end a moment before it is stopped. */
 async function settled(butSearched: boolean): Promise<TaskRecord[]> {
   for (;;) {
     if ((await countUnfinished(system.servers.databaseUrl, { butSearched })) === 0) {
       const rows = await readTasks(system.servers.databaseUrl);
-      // A search may have ended since, and its task be submitted again.
+      // A search may have ended since then, and its task may be submitted again.
       if (rows.every(({ phase }) => isEnd(phase) || (butSearched && phase === 'submitting'))) return rows;
     }
     await sleep(250);
@@ -150,7 +150,7 @@ function isEnd(phase: string): boolean {
   return phase === 'succeeded' || phase === 'failed';
 }
 
-/** A short run has waited for long enough, and nothing but searches for lost submissions goes on. */
+/** A short run has waited long enough, and only searches for lost submissions are still running. */
 async function searchedTooLong(): Promise<TaskRecord[]> {
   if (!short) return new Promise(() => undefined);
   await sleep(Math.max(0, SHORT_MS - seconds() * 1000));

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 
 const CHAOS = fileURLToPath(new URL('../main.ts', import.meta.url));
-/** Four minutes usually; a slow machine may take as long as the run itself has patience. Milliseconds. */
+/** Usually four minutes; a slow machine may take as long as the patience of the run itself. Milliseconds. */
 const TIMEOUT_MS = 1_200_000;
 
 it('loses, doubles and forgets nothing while everything fails', { timeout: TIMEOUT_MS }, async () => {

@@ -81,7 +81,7 @@ function violationsOf({ client, task, evidence, family = openai, short = false }
   return lookedFor > 0 ? `${kinds} looked for`.trim() : kinds;
 }
 
-it('finds nothing wrong where nothing is', () => {
+it('finds no violation if there is none', () => {
   expect(violationsOf({})).toBe('');
 });
 
@@ -113,11 +113,11 @@ it.each<[string, Change, string]>([
   ['a download that never came', { client: { video: undefined } }, 'unreadable'],
   ['a status that went back', { client: { backwards: ['succeeded, then queued'] } }, 'backwards'],
   ['an end that is told otherwise than stored', { client: { end: 'failed' } }, 'backwards'],
-])('tells %s', (_, change, violation) => {
+])('finds %s', (_, change, violation) => {
   expect(violationsOf(change)).toBe(violation);
 });
 
-it('excuses a lost submission only where a fault met it and the upstream cannot tell', () => {
+it('excuses a lost submission only if a fault hit it and the upstream cannot tell', () => {
   const lost = { client: { end: 'failed' as const }, task: FAILED, evidence: { jobs: [] } };
   expect(violationsOf({ ...lost, family: gemini })).toBe('');
   expect(violationsOf({ ...lost, family: openai }), 'OpenAI can tell').toBe('lost');
@@ -125,7 +125,7 @@ it('excuses a lost submission only where a fault met it and the upstream cannot 
   expect(violationsOf({ ...later, family: gemini }), 'no fault met it').toBe('lost');
 });
 
-it('excuses a lost result only where its node may have lost the task while the upstream dropped it', () => {
+it('excuses a lost result only if its node may have lost the task while the upstream deleted it', () => {
   const lost = {
     client: { end: 'failed' as const },
     task: { ...FAILED, reason: 'result_lost' },
@@ -136,7 +136,7 @@ it('excuses a lost result only where its node may have lost the task while the u
   expect(violationsOf({ ...lost, evidence: { faults: [disturbed] } })).toBe('');
 });
 
-it('lets a short run end while a lost submission is looked for, and tells it', () => {
+it('lets a short run end during the search for a lost submission, and reports it', () => {
   const searching = {
     client: { end: undefined },
     task: { ...FAILED, phase: 'submitting', reason: undefined },
@@ -145,7 +145,7 @@ it('lets a short run end while a lost submission is looked for, and tells it', (
   expect(violationsOf({ ...searching, short: false })).toBe('lost');
 });
 
-it.each([SHORT, LONG])('plans every kind of fault, the same for the same seed', (pace) => {
+it.each([SHORT, LONG])('plans every kind of fault, deterministically for a seed', (pace) => {
   const faults = planFaults(pace, 3, 'seed');
   expect(pace.migrationKills).toBeGreaterThan(0);
   expect(new Set(faults.map(({ kind }) => kind)).add('migration_killed')).toEqual(new Set(FAULT_KINDS));

@@ -4,18 +4,18 @@ import type { FaultKind } from '../plan.ts';
 import type { Slot } from '../system/nodes.ts';
 import { SESSIONS } from './records.ts';
 
-/** A task of a node that was parted from it, and how long it took until another node had it (or it had ended). */
+/** A task of a node that was separated from it, and the time until another node owned it (or it had ended). */
 export interface Adoption {
   readonly kind: FaultKind;
   readonly ms: number;
 }
 
-/** Watches in the database who owns what, as an onlooker: nodes are never asked. */
+/** Observes the owners of tasks in the database; nodes are never asked. */
 export interface Ownership {
   readonly adoptions: readonly Adoption[];
   /** Unfinished tasks at the last look, by owner. */
   readonly loads: ReadonlyMap<string, number>;
-  /** The node in this place has just been parted from its tasks. */
+  /** The node in this slot has just been separated from its tasks. */
   parted(slot: Slot, kind: FaultKind): void;
   close(): Promise<void>;
 }
@@ -24,7 +24,7 @@ interface Case {
   readonly kind: FaultKind;
   readonly owner: string;
   readonly at: number;
-  /** Tasks that are still its own; undefined before the first look after the fault. */
+  /** Tasks that it still owns; undefined before the first look after the fault. */
   left: Set<string> | undefined;
 }
 
@@ -35,7 +35,7 @@ const OWNERS = `select id, owner from tasks where phase in ('accepted', 'submitt
 export function watchOwnership(databaseUrl: string, slots: readonly Slot[]): Ownership {
   const adoptions: Adoption[] = [];
   const cases = new Set<Case>();
-  /** The name under which the node of each place owns tasks. */
+  /** The name under which the node of each slot owns tasks. */
   const names = new Map<Slot, string>();
   let loads: ReadonlyMap<string, number> = new Map();
   let stopped = false;
@@ -57,7 +57,7 @@ export function watchOwnership(databaseUrl: string, slots: readonly Slot[]): Own
       const slot = slots.find(({ database }) => database.outgoing.has(port));
       if (slot) names.set(slot, node);
     }
-    // The answer is at least as old as the question: what it says had happened by then.
+    // The answer is at least as old as the query: everything in it had happened by then.
     const now = performance.now();
     const { rows } = await client.query<{ id: string; owner: string }>(OWNERS);
     judge(new Map(rows.map(({ id, owner }) => [id, owner])), now);
@@ -69,7 +69,7 @@ export function watchOwnership(databaseUrl: string, slots: readonly Slot[]): Own
   async function watch(): Promise<void> {
     while (!stopped) {
       const client = new Client({ connectionString: databaseUrl, query_timeout: 5000 });
-      // The database is restarted beneath us: a new connection is made below.
+      // The database restarts while we use it: a new connection is made below.
       client.on('error', () => undefined);
       try {
         await client.connect();

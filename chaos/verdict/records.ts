@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 
-/** What the database says of a task, read with plain SQL: the code under test is not asked about itself. */
+/** The database's view of a task, read with plain SQL, because the code under test must not vouch for itself. */
 export interface TaskRecord {
   readonly id: string;
   readonly prompt: string;
@@ -22,7 +22,7 @@ export interface TaskRecord {
   readonly attempts: number;
   /** Sums by kind, in micro-units. */
   readonly ledger: Readonly<Partial<Record<'hold' | 'capture' | 'release', number>>>;
-  /** Where its video is in the storage. */
+  /** The key of its video in the storage. */
   readonly storageKey: string | undefined;
   /** Idempotency keys that lead to it. */
   readonly keys: readonly string[];
@@ -73,7 +73,7 @@ export async function readTasks(databaseUrl: string): Promise<TaskRecord[]> {
   }));
 }
 
-/** How many tasks have not ended: of all, of those with these prompts, of those whose submission is not looked for. */
+/** The number of unfinished tasks: of all, of those with these prompts, and of those whose submission is not being searched for. */
 export async function countUnfinished(
   databaseUrl: string,
   {
@@ -91,9 +91,9 @@ export async function countUnfinished(
   return Number(rows[0]?.count);
 }
 
-/** The class of the session locks (packages/gateway/src/store/postgres/nodes.ts): restated, so that an error there shows here. */
+/** The class of the lease locks (packages/gateway/src/store/postgres/nodes.ts), repeated here, so that an error there shows. */
 const LOCK_CLASS = 0x0e7a;
-/** Which node's session comes from which port. */
+/** Which node's session uses which port. */
 export const SESSIONS = `
   select 'node-' || l.objid as node, a.client_port as port
   from pg_locks l join pg_stat_activity a on a.pid = l.pid

@@ -5,7 +5,7 @@ import type { BalancerFailure } from '../system/loadBalancer.ts';
 import type { Adoption } from './ownership.ts';
 import { type Evidence, type Verdict, VIOLATION_KINDS, VIOLATIONS } from './verdict.ts';
 
-/** What is told beside the verdict. */
+/** The report besides the verdict. */
 export interface Circumstances {
   readonly adoptions: readonly Adoption[];
   readonly troubles: ApiClient['troubles'];
@@ -13,16 +13,16 @@ export interface Circumstances {
   readonly balancerFailures: readonly BalancerFailure[];
   readonly crashes: readonly string[];
   readonly failedStarts: number;
-  /** Planned faults that came to nothing, by why. */
+  /** Planned faults without an effect, by reason. */
   readonly skipped: ReadonlyMap<string, number>;
   readonly upstreamRequests: number;
   readonly seconds: number;
 }
 
-/** Violations of each kind that are told in full. */
+/** Violations of each kind that are listed completely. */
 const SHOWN = 20;
 
-/** The report, its last line the verdict in numbers. */
+/** The report; its last line has the counts. */
 export function report(evidence: Evidence, verdict: Verdict, circumstances: Circumstances): string {
   const { violations, lookedFor } = verdict;
   const { adoptions, troubles, balancerFailures, crashes, failedStarts, skipped, seconds } = circumstances;
@@ -89,7 +89,7 @@ function quantiles(values: readonly number[]): string {
   return [at(0.5), at(0.99), at(1)].map((ms) => (ms / 1000).toFixed(1)).join('/');
 }
 
-/** Requests that broke while nodes were restarted politely, and nothing else was going on. */
+/** Requests that broke while nodes were restarted with SIGTERM, and no other fault was active. */
 function rolling(faults: readonly Fault[], failures: readonly BalancerFailure[]): string[] {
   const restarts = faults.filter(({ kind }) => kind === 'rolling_restart');
   const others = faults.filter(({ kind }) => kind !== 'rolling_restart' && !BREAKS_NO_REQUEST.has(kind));

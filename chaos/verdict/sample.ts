@@ -5,10 +5,10 @@ import { draw } from '../shared/random.ts';
 import { PREFIX } from '../system/system.ts';
 import type { Evidence } from './verdict.ts';
 
-/** Videos that are played: their bytes have all been compared, so a few show that they are videos. */
+/** Videos to play: their bytes have all been compared, so a few are enough to show that they are videos. */
 const SAMPLE = 12;
 
-/** Plays a sample of the stored videos from the storage's disk, and tells what is wrong with them. */
+/** Plays a sample of the stored videos from the storage's disk, and returns what is wrong with them. */
 export async function unreadableOf(
   { tasks }: Evidence,
   { directory, bucket }: Pick<S3Server, 'directory' | 'bucket'>,
@@ -23,7 +23,7 @@ export async function unreadableOf(
       .sort((a, b) => a.turn - b.turn)
       .slice(0, SAMPLE);
     for (const { task } of sample) {
-      // How s3rver names the file of an object's bytes.
+      // The name that s3rver gives the file of an object's bytes.
       const path = join(directory, bucket, PREFIX, `${task.storageKey}._S3rver_object`);
       try {
         const verdict = await probeVideo(native, path);

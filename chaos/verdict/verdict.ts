@@ -6,7 +6,7 @@ import type { StoredObject } from '../system/children/servers.ts';
 import type { UpstreamJob } from '../system/children/upstreams.ts';
 import type { TaskRecord } from './records.ts';
 
-/** What a run left behind. */
+/** The results of a run. */
 export interface Evidence {
   readonly clients: readonly ClientLog[];
   readonly tasks: readonly TaskRecord[];
@@ -15,7 +15,7 @@ export interface Evidence {
   readonly faults: readonly Fault[];
 }
 
-/** What may be violated, and the word for it in the report's last line. */
+/** The kinds of violations, and their words in the report's last line. */
 export const VIOLATIONS = {
   lost: 'lost',
   duplicate: 'twice',
@@ -27,24 +27,24 @@ export type Violation = keyof typeof VIOLATIONS;
 export const VIOLATION_KINDS = Object.keys(VIOLATIONS) as readonly Violation[];
 
 export interface Verdict {
-  /** Each violation, in words. */
+  /** Each violation, as text. */
   readonly violations: Readonly<Record<Violation, readonly string[]>>;
-  /** Tasks whose lost submission is still looked for upstream, by a run too short to wait for it. */
+  /** Tasks whose lost submission is still being searched for, in a run too short to wait for that. */
   readonly lookedFor: number;
 }
 
 /**
- * Upstreams that cannot say for certain that they never had a submission: Gemini has no list, DashScope's and Ark's lag
- * (docs/providers). OpenAI's list can be believed.
+ * Upstreams that cannot say for certain that they never received a submission: Gemini has no list, DashScope's and Ark's lag
+ * (docs/providers). OpenAI's list is conclusive.
  */
 const CANNOT_TELL: ReadonlySet<string> = new Set(['gemini', 'dashscope', 'ark']);
-/** A call that a fault meets was begun at most so long before: the nodes' own time-out, and a little. Milliseconds. */
+/** A call that a fault hits began at most this long before: the nodes' own timeout, and a little more. Milliseconds. */
 const CALL_MS = 6_000;
 
-/** Notes a violation of one client's task, in words. */
+/** Records a violation of one client's task, as text. */
 type Complain = (violation: Violation, what: string) => void;
 
-/** What a run left behind, by what it is looked up by. */
+/** The results of a run, indexed. */
 interface Index {
   readonly tasks: ReadonlyMap<string, TaskRecord>;
   readonly tasksOf: ReadonlyMap<string, readonly TaskRecord[]>;
@@ -53,7 +53,7 @@ interface Index {
   readonly faults: readonly Fault[];
 }
 
-/** Holds what clients were told, the database, the upstreams' own books and the storage beside each other. */
+/** Compares the clients' records, the database, the upstreams' own books and the storage. */
 export function judge(evidence: Evidence, { short }: { readonly short: boolean }): Verdict {
   const violations: Record<Violation, string[]> = {
     lost: [],
@@ -124,7 +124,7 @@ function judgeTask(client: ClientLog, task: TaskRecord, index: Index, complain: 
   if (task.phase === 'succeeded') judgeVideo(client, task, index.objects, complain);
 }
 
-/** Whether a task ended as it was planned to, or as a fault excuses. */
+/** Whether a task ended as planned, or with an excuse from a fault. */
 function judgeEnd(
   { planned }: ClientLog,
   task: TaskRecord,
@@ -158,11 +158,11 @@ function isExcused(task: TaskRecord, upstream: string, prompt: string, faults: r
   }
 }
 
-/** Whether a submission that a fault met is still looked for upstream. */
+/** Whether a submission that a fault hit is still being searched for upstream. */
 const isSearched = (task: TaskRecord, faults: readonly Fault[]): boolean =>
   task.phase === 'submitting' && isLostSubmission(task, faults);
 
-/** Whether a fault met the submission, so that nobody can know what became of it without asking. */
+/** Whether a fault hit the submission, so that its outcome is unknown without a search. */
 function isLostSubmission({ intendedAt }: TaskRecord, faults: readonly Fault[]): boolean {
   if (intendedAt === undefined) return false;
   const breaking = faults.filter(({ kind }) => !BREAKS_NO_REQUEST.has(kind));

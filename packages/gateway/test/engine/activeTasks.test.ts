@@ -26,7 +26,7 @@ const FAILED: Event = {
 };
 const DOWN = new Error('the store is down');
 
-/** Tasks over a real store; what is said about them is written down. */
+/** Tasks over a real store; everything they report is recorded. */
 async function driving(override: (store: Store) => Partial<Store> = () => ({})) {
   const store = await openSqliteStore({ dir: await tempFolder(), exclusive: true });
   onTestFinished(() => store.close());
@@ -61,7 +61,7 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
   };
 }
 
-describe('the deadline of a task that is taken over', () => {
+describe('the deadline of an adopted task', () => {
   const HOUR = 3_600_000;
   const left = async (changes: Partial<Task>, skewMs = 0) => {
     const { tasks, timers } = await driving();
@@ -82,7 +82,7 @@ describe('the deadline of a task that is taken over', () => {
 });
 
 describe('a task', () => {
-  it('is known by its id and its job, until it is released', async () => {
+  it('is found by its id and its job, until it is released', async () => {
     const { tasks, take } = await driving();
     const active = await take(INTENDED, CONFIRMED);
     const { id } = active.task;
@@ -101,7 +101,7 @@ describe('a task', () => {
     expect(ended.filter((what) => what === 'slot')).toHaveLength(1);
   });
 
-  it('that was released and taken again is not dropped with what it was before', async () => {
+  it('that was released and taken again is not removed by a second release of its former entry', async () => {
     const { tasks, take } = await driving();
     const before = await take(INTENDED, CONFIRMED);
     tasks.release(before);
@@ -113,7 +113,7 @@ describe('a task', () => {
     expect(await tasks.apply(before, FAILED)).toBeUndefined();
   });
 
-  it('is known by a job that it gets later', async () => {
+  it('is found by a job that it gets later', async () => {
     const { tasks, take } = await driving();
     const active = await take(INTENDED);
     expect(tasks.byUpstream('one', 'one-1')).toBeUndefined();
@@ -123,7 +123,7 @@ describe('a task', () => {
 });
 
 describe('a transition', () => {
-  it('is stored, and told once caches know that it is on its way', async () => {
+  it('is stored, and reported once caches know that it is coming', async () => {
     const { tasks, store, told, stale, take, changes } = await driving();
     const active = await take();
     const moving: boolean[] = [];
@@ -141,7 +141,7 @@ describe('a transition', () => {
     expect(changes).toEqual([]);
   });
 
-  it('is none where the phase is another one, or the lifecycle has no such way', async () => {
+  it('is refused in another phase, or if the lifecycle does not allow it', async () => {
     const { tasks, told, take } = await driving();
     const active = await take(INTENDED);
     expect(await tasks.apply(active, FAILED, { only: 'running' })).toBeUndefined();
@@ -150,7 +150,7 @@ describe('a transition', () => {
     expect(await tasks.apply(active, FAILED, { only: 'submitting' })).toMatchObject({ phase: 'failed' });
   });
 
-  it('that ends the task is told of when nobody drives it any more', async () => {
+  it('that ends the task is reported after the task was released', async () => {
     const { tasks, told, take } = await driving();
     const active = await take(INTENDED);
     let driven: boolean | undefined;
@@ -163,14 +163,14 @@ describe('a transition', () => {
     expect([driven, tasks.size]).toEqual([false, 0]);
   });
 
-  it('waits for the one before it', async () => {
+  it('waits for the previous one', async () => {
     const { tasks, take } = await driving();
     const active = await take();
     const [one, two] = await Promise.all([tasks.apply(active, INTENDED), tasks.apply(active, CONFIRMED)]);
     expect([one?.phase, two?.phase]).toEqual(['submitting', 'running']);
   });
 
-  it('is tried after one that failed', async () => {
+  it('is made after a failed one', async () => {
     let down = true;
     const { tasks, take } = await driving((store) => ({
       commit: (...given) => (down ? Promise.reject(DOWN) : store.commit(...given)),
@@ -183,7 +183,7 @@ describe('a transition', () => {
     expect(await tasks.apply(active, INTENDED)).toMatchObject({ phase: 'submitting' });
   });
 
-  it('that nobody knows the outcome of leaves the task in doubt until one is written', async () => {
+  it('with an unknown outcome leaves the task in doubt until one is written', async () => {
     let down = true;
     const { tasks, stale, told, take } = await driving((store) => ({
       commit: (...given) => (down ? Promise.reject(DOWN) : store.commit(...given)),
@@ -199,7 +199,7 @@ describe('a transition', () => {
     expect(active.writeUnknown).toBe(false);
   });
 
-  it('that is written in the end, after no answer came, is told once', async () => {
+  it('that is written in the end, after no answer came, is reported once', async () => {
     let lost = true;
     const { tasks, told, changes, take } = await driving((store) => ({
       async commit(...given) {
@@ -213,11 +213,11 @@ describe('a transition', () => {
     const task = await tasks.apply(active, INTENDED, { retryUntilWritten: true });
     expect(task).toMatchObject({ phase: 'submitting', version: 2 });
     expect(told).toEqual([{ task, transition: true }]);
-    // A request to cancel may have been stored on top.
+    // A cancel request may have been stored after it.
     expect(changes).toHaveLength(1);
   });
 
-  it('finds a request to cancel that another node has stored, and is made on top of it', async () => {
+  it('finds a cancel request that another node has stored, and is made after it', async () => {
     const { tasks, store, changes, take } = await driving();
     const active = await take();
     const before = active.task;
@@ -227,7 +227,7 @@ describe('a transition', () => {
     expect(changes).toEqual([[active, before]]);
   });
 
-  it('is none where another node drives the task, which is let go', async () => {
+  it('is refused if another node drives the task, which is then released', async () => {
     const { tasks, store, told, take } = await driving();
     const active = await take();
     await store.adopt('another', 10);
@@ -236,14 +236,14 @@ describe('a transition', () => {
     expect(told).toEqual([]);
   });
 
-  it('is none where the task is gone', async () => {
+  it('is refused if the task is gone', async () => {
     const { tasks, take } = await driving(() => ({ commit: async () => false, task: async () => undefined }));
     const active = await take();
     expect(await tasks.apply(active, INTENDED)).toBeUndefined();
     expect(tasks.size).toBe(0);
   });
 
-  it('that was written when the task was released is told, but not answered', async () => {
+  it('that was written when the task was released is reported, but not returned', async () => {
     const { tasks, told, take } = await driving((store) => ({
       async commit(...given) {
         tasks.release(active);
@@ -255,7 +255,7 @@ describe('a transition', () => {
     expect(told).toMatchObject([{ task: { phase: 'submitting' }, transition: true }]);
   });
 
-  it('with the job of another task is refused, and leaves the task as it is', async () => {
+  it('with the job of another task is refused, and leaves the task unchanged', async () => {
     const { tasks, take } = await driving();
     await take(INTENDED, CONFIRMED);
     const active = await take({ ...INTENDED, idempotencyKey: 'e'.repeat(32) } as Event);
@@ -266,7 +266,7 @@ describe('a transition', () => {
     expect(own).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-2' } });
   });
 
-  it('is not tried for ever once the gateway stops', async () => {
+  it('is not retried for ever once the gateway stops', async () => {
     let tries = 0;
     const { tasks, take } = await driving(() => ({
       commit: () => {
@@ -285,7 +285,7 @@ describe('a transition', () => {
 });
 
 describe('reading a task again', () => {
-  it('finds what another node wrote, and says what it was before', async () => {
+  it('finds what another node wrote, and reports the previous state', async () => {
     const { tasks, store, changes, take } = await driving();
     const active = await take(INTENDED);
     const before = active.task;
@@ -302,7 +302,7 @@ describe('reading a task again', () => {
   it.each<[string, (store: Store, id: string) => Promise<unknown>]>([
     ['has ended', (store, id) => asNextDriver({ store }, id, FAILED)],
     ['has another driver', (store) => store.adopt('another', 10)],
-  ])('lets it go where it %s', async (_what, change) => {
+  ])('releases it if it %s', async (_what, change) => {
     const { tasks, store, changes, take } = await driving();
     const active = await take(INTENDED);
     await change(store, active.task.id);
@@ -311,7 +311,7 @@ describe('reading a task again', () => {
     expect(changes).toEqual([]);
   });
 
-  it('is tried until the store is back, while the task is driven and the gateway goes on', async () => {
+  it('is retried until the store is back, while the task is driven and the gateway runs', async () => {
     let down = 2;
     const { tasks, store, changes, take } = await driving((real) => ({
       task: (id) => (down-- > 0 ? Promise.reject(DOWN) : real.task(id)),
@@ -326,7 +326,7 @@ describe('reading a task again', () => {
     expect(await again).toBe(DOWN);
   });
 
-  it('changes nothing of a task that was released meanwhile', async () => {
+  it('changes nothing if the task was released in the meantime', async () => {
     const { tasks, store, changes, take } = await driving((real) => ({
       async task(id) {
         const task = await real.task(id);
@@ -342,7 +342,7 @@ describe('reading a task again', () => {
 });
 
 describe('progress', () => {
-  it('never falls, says no hundred, and is told where it moved', async () => {
+  it('never falls, never reaches 100, and is reported when it changes', async () => {
     const { tasks, told, take } = await driving();
     const active = await take(INTENDED, CONFIRMED);
     const at = (progress: number | undefined, expectedAt: number) => {
@@ -350,7 +350,7 @@ describe('progress', () => {
       tasks.report(active, progress, expectedAt);
       return [active.progress, active.expectedAt, told.length - before];
     };
-    // The first time an end is expected is news, too.
+    // The first expected end is a change, too.
     expect(at(undefined, 1)).toEqual([undefined, 1, 1]);
     expect(at(undefined, 2)).toEqual([undefined, 2, 0]);
     expect(at(40.9, 3)).toEqual([40, 3, 1]);

@@ -12,19 +12,19 @@ const failed: Event = {
   detail: 'more',
 };
 
-describe('instead of a transition that the store does not take', () => {
-  it('there is the same without its words', () => {
+describe('the fallback of a transition that the store refuses', () => {
+  it('is the same without its message', () => {
     expect(fallbackFor({ ...refused, detail: 'words' } as Event)).toEqual(refused);
     const plain = fallbackFor(failed);
     expect(plain).toMatchObject({ type: 'failed', outcome: 'expired', error: { reason: 'expired' } });
     expect(plain).not.toHaveProperty('detail');
     expect(JSON.stringify(plain)).not.toMatch(/"words"|more/);
     expect(fallbackFor({ ...failed, detail: undefined } as never)).toEqual(plain);
-    // A detail alone may be what the store does not take.
+    // Only the detail may be what the store refuses.
     expect(fallbackFor({ ...(plain as object), detail: 'more' } as Event)).toEqual(plain);
   });
 
-  it('there is the end of the task where nothing can be left out, and nothing after that', () => {
+  it('is the end of the task if nothing can be left out, and then there is none', () => {
     const ends = [
       refused,
       fallbackFor(failed),
@@ -47,7 +47,7 @@ describe('instead of a transition that the store does not take', () => {
     'finished_late',
     'media_repaired',
     'deleted',
-  ])('there is none where the task goes on without it: %s', (type) => {
+  ])('does not exist if the task continues without it: %s', (type) => {
     expect(fallbackFor({ type } as Event)).toBeUndefined();
   });
 });

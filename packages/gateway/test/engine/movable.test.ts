@@ -3,7 +3,7 @@ import type { Task } from '../../src/tasks/task.ts';
 import type { World, WorldOptions } from '../support/engineWorld.ts';
 import { nodeOfSeveral } from '../support/nodes/oneOfSeveral.ts';
 
-/** A node beside another, and the tasks that it gives away, transfer by transfer. */
+/** A node beside another, and the tasks that it transfers, by transfer. */
 async function giving(options: WorldOptions = {}, local = false) {
   const transfers: string[][] = [];
   const { world, cluster } = await nodeOfSeveral({
@@ -26,7 +26,7 @@ async function giving(options: WorldOptions = {}, local = false) {
   return { world, transfers, stale };
 }
 
-/** What a node gives away at once as it stops, and what only when nothing is at work any more. */
+/** What a node transfers at once when it stops, and what only when all its work has ended. */
 async function given({ world, transfers }: { world: World; transfers: string[][] }) {
   await world.engine.drain(10_000);
   return { atOnce: transfers[0] ?? [], atLast: transfers.slice(1).flat() };
@@ -35,8 +35,8 @@ async function given({ world, transfers }: { world: World; transfers: string[][]
 const running = async (world: World, prompt?: string): Promise<Task> =>
   world.reaches((await world.submit(prompt)).id, 'running');
 
-describe('a node that stops gives away', () => {
-  it('what waits and what runs at once, and forgets what it remembered of them', async () => {
+describe('a node that stops transfers', () => {
+  it('waiting and running tasks at once, and forgets its state about them', async () => {
     const { world, transfers, stale } = await giving({ limits: { inFlight: 1 } });
     const first = await running(world);
     const waiting = await world.submit('waiting');
@@ -50,7 +50,7 @@ describe('a node that stops gives away', () => {
     expect(world.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
   });
 
-  it('what is being fetched only when that has ended, and what waits to be fetched at once', async () => {
+  it('tasks in download only after it has ended, and tasks that wait for their download at once', async () => {
     const { world, transfers } = await giving({
       behaviour: () => ({}),
       settings: { downloadConcurrency: 1 },
@@ -64,7 +64,7 @@ describe('a node that stops gives away', () => {
     expect([atOnce, atLast]).toEqual([[waiting.id], [fetched.id]]);
   });
 
-  it('what is being submitted only when that has ended', async () => {
+  it('tasks in submission only after it has ended', async () => {
     const { world, transfers } = await giving();
     const held = world.provider.hold('start');
     const { id } = await world.reaches((await world.submit()).id, 'submitting');
@@ -76,7 +76,7 @@ describe('a node that stops gives away', () => {
     expect(await world.task(id)).toMatchObject({ phase: 'running', owner: 'another' });
   });
 
-  it('what is to be cancelled only when that has ended', async () => {
+  it('tasks in cancellation only after it has ended', async () => {
     const { world, transfers } = await giving({
       behaviour: () => ({ answers: ['in_progress'], cancel: ['pending'] }),
     });
@@ -87,7 +87,7 @@ describe('a node that stops gives away', () => {
     expect([atOnce, atLast]).toEqual([[other.id], [cancelled.id]]);
   });
 
-  it('a job that runs inside it only when nothing else is left to do', async () => {
+  it('jobs inside the node only when nothing else is left to do', async () => {
     const { world, transfers } = await giving({}, true);
     const { id } = await running(world);
     const { atOnce, atLast } = await given({ world, transfers });
@@ -97,7 +97,7 @@ describe('a node that stops gives away', () => {
 });
 
 describe('a hint', () => {
-  it('about a job that is not driven here is told to the others, until the node stops', async () => {
+  it('about a job that is not driven here is sent to the other nodes, until the node stops', async () => {
     const { world, cluster } = await nodeOfSeveral();
     world.provider.sayHint('not-ours');
     expect(cluster.told).toEqual([{ kind: 'hint', account: 'one', upstreamId: 'not-ours' }]);
@@ -106,7 +106,7 @@ describe('a hint', () => {
     expect(cluster.told.filter(({ kind }) => kind === 'hint')).toHaveLength(1);
   });
 
-  it('from another node has a job asked about, and goes no further', async () => {
+  it('from another node makes the node poll the job, and is not passed on', async () => {
     const { world, cluster } = await nodeOfSeveral({ behaviour: () => ({ answers: ['in_progress'] }) });
     const { attempt } = await running(world);
     const { length } = cluster.told;
@@ -118,8 +118,8 @@ describe('a hint', () => {
   });
 });
 
-describe('what another node says of a task', () => {
-  it('has it read again where it is newer than what is known here', async () => {
+describe('a message of another node about a task', () => {
+  it('makes the node read the task again if it is newer than the known state', async () => {
     let reads = 0;
     const { world, cluster } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),

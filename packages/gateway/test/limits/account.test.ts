@@ -163,7 +163,7 @@ describe('an account that refuses temporarily', () => {
     expect(state.trouble()).toEqual({ reason: 'rate_limited', retryAt: undefined });
   });
 
-  it('shows one end of two refusals that end together, however the wall clock is set meanwhile', () => {
+  it('shows one end for two refusals that end together, however the wall clock is set in the meantime', () => {
     const { state, pass, timers } = anAccount();
     state.backOff(refusal(30_000));
     const until = timers.now() + 30_000;
@@ -256,13 +256,13 @@ describe('messages of nodes about an account', () => {
     expect(told).toMatchObject([{ failures: 4, waitMs: 8000 }]);
   });
 
-  it('may be a wait alone, which keeps tasks from it until it is over', () => {
+  it('may be only a wait, which delays tasks until it is over', () => {
     const { state, hear, pass } = anAccount({ limits: { inFlight: 5 } });
     hear({ failures: 0, waitMs: 500 });
     expect([state.blocked(), state.readyIn()]).toEqual([true, 500]);
     pass(500);
     expect([state.blocked(), state.trouble(), state.readyIn()]).toEqual([false, undefined, 0]);
-    // Nobody feels the way after it.
+    // No single task tries the account after it.
     state.take();
     expect(state.readyIn()).toBe(0);
   });
@@ -277,7 +277,7 @@ describe('messages of nodes about an account', () => {
   });
 });
 
-describe('a node that is alone', () => {
+describe('a single node', () => {
   it('has all of every account', () => {
     const { state } = anAccount({ limits: { inFlight: 7 } });
     const share = WHOLE_SHARES.of(state.account, () => ({ inUse: 0, waiting: 0 }));
@@ -288,7 +288,7 @@ describe('a node that is alone', () => {
 });
 
 describe('a rate', () => {
-  it('lets a second’s worth through at once, and at least one call', () => {
+  it('allows a second’s worth at once, and at least one call', () => {
     const timers = createManualTimers();
     for (const [perSecond, burst] of [
       [0.5, 1],

@@ -33,7 +33,7 @@ const HALF: Omit<AccountGrant, 'account'> = {
   revision: 0,
 };
 
-/** One node's reports; the store, the other nodes and the time are in the test's hands. */
+/** One node's reports; the test controls the store, the other nodes and the time. */
 function aReporter({
   accounts = ['one'],
   random = 0.5,
@@ -45,7 +45,7 @@ function aReporter({
   const cluster = createManualCluster('node-1');
   const logged: string[] = [];
   const start = timers.now();
-  /** What arrived at the store: when, and of which accounts. */
+  /** The reports that arrived at the store: their time and accounts. */
   const reports: { at: number; node: string; reports: readonly AccountReport[] }[] = [];
   const grants = new Map<string, Partial<AccountGrant> | undefined>(accounts.map((id) => [id, {}]));
   let held: Promise<void> | undefined;
@@ -55,7 +55,7 @@ function aReporter({
       async shareAccounts(node, given) {
         reports.push({ at: timers.now() - start, node, reports: given });
         const failing = fails;
-        // What is granted is settled when the report arrives; the answer may be late.
+        // The grant is determined when the report arrives; the answer may be late.
         const answers = given.flatMap(({ account }) => {
           const grant = grants.get(account);
           return grant ? [{ ...HALF, ...grant, account }] : [];
@@ -116,12 +116,12 @@ function aReporter({
     reports,
     logged,
     settle,
-    /** What the other nodes were told since this was forgotten. */
+    /** The messages to the other nodes since the last reset. */
     told: () => cluster.told.slice(toldBefore),
     forgetTold() {
       toldBefore = cluster.told.length;
     },
-    /** When reports were made, in milliseconds from the beginning. */
+    /** The times of reports, in milliseconds from the beginning. */
     times: () => reports.map(({ at }) => at),
     last: () => reports.at(-1)?.reports ?? [],
     /** Answers come when the returned function is called. */
@@ -217,7 +217,7 @@ describe('the reports of a node', () => {
     const before = node.looks();
     await node.pass(2 * UNCHANGED);
     expect(node.times()).toEqual([0, UNCHANGED, 2 * UNCHANGED]);
-    // Once for each look that finds nothing to report; a report of its own asks once more.
+    // Once for each look that finds nothing to report; a report itself asks once more.
     expect(node.looks() - before).toBe(10);
   });
 
@@ -287,7 +287,7 @@ describe('an urgent report', () => {
     node.share.note('occupied');
     await node.pass(1);
     expect(node.times()).toEqual([0, APART, 500]);
-    // It takes the place of the look that was due: looks stay a second apart.
+    // It replaces the look that was due: looks stay a second apart.
     const before = node.looks();
     await node.pass(4 * LOOK - 2);
     expect(node.looks() - before).toBe(3);
@@ -333,7 +333,7 @@ describe('an urgent report', () => {
     node.share.note('lacking');
     await node.pass(2 * APART);
     expect(node.times()).toEqual([0, APART]);
-    // What else happens is news all the same.
+    // Other changes count nevertheless.
     node.share.note('occupied');
     await node.pass(1);
     expect(node.times()).toEqual([0, APART, 3 * APART]);
@@ -457,7 +457,7 @@ describe('a grant', () => {
     expect([node.share.places(), node.share.rate(), node.shares.rates('one').rate()]).toEqual([0, 0, 0]);
     node.share.note('occupied');
     await node.pass(APART);
-    // What waits to be reported is looked at once a second, not over and over.
+    // What waits to be reported is checked once a second, not continuously.
     expect(node.timers.nextAt()).toBe(node.timers.now() + LOOK);
     await node.pass(2 * UNCHANGED);
     expect(node.times()).toEqual([0]);
@@ -467,14 +467,14 @@ describe('a grant', () => {
     expect(node.times()).toHaveLength(2);
   });
 
-  it('is returned at once as far as others want it, and they are told', async () => {
+  it('is returned at once as far as others want it, with a message to them', async () => {
     const node = aReporter();
     await node.start();
     node.forgetTold();
     node.usage.inUse = 6;
     node.grant({ fairPlaces: 4, wanted: true });
     await node.pass(LOOK);
-    // The second report has given it back; what is in use stays.
+    // The second report has returned it; what is in use stays.
     expect(node.times()).toEqual([0, LOOK, LOOK]);
     expect(node.last()).toMatchObject([{ places: 6 }]);
     expect(node.told()).toEqual([{ kind: 'shares', account: 'one' }]);
@@ -563,7 +563,7 @@ describe('a lease', () => {
     expect(node.times()).toEqual([0, APART, APART]);
     await late();
     expect(node.share.places()).toBe(0);
-    // Nor does its end let a second report go beside the one under way.
+    // Nor does its end start a second report beside the one in progress.
     node.share.note('occupied');
     await node.pass(2 * LOOK);
     expect(node.times()).toHaveLength(3);
@@ -648,7 +648,7 @@ describe('trouble of an account', () => {
       node.grant({ failures: 3, waitMs: 9000, reason, revision: 1 });
       await node.start();
       expect(node.heard).toMatchObject([{ failures: 3, waitMs, reason }]);
-      // Since the start it is today's trouble.
+      // Since the start it is current trouble.
       node.grant({ failures: 4, waitMs: 9000, reason, revision: 2 });
       await node.pass(UNCHANGED);
       expect(node.heard.slice(1)).toMatchObject([{ failures: 4, waitMs: 9000, reason }]);
@@ -674,7 +674,7 @@ describe('turns at an account', () => {
     const node = aReporter();
     await node.start();
     const answer = node.hold();
-    // The second half: turns whose number falls into it, as the multiples of the golden ratio do.
+    // The second half: turns whose number falls into it, like the multiples of the golden ratio.
     const at = 7_000_000;
     node.grant({ at, rateBefore: WHOLE_RATE / 2 });
     await node.pass(UNCHANGED);
@@ -686,7 +686,7 @@ describe('turns at an account', () => {
       while ((turn * GOLDEN) % 1 < 0.5) turn += 1;
       return Math.max(0, turn * EVERY - from);
     };
-    // 200 of the 400 ms have passed since the database told its time.
+    // 200 of the 400 ms have passed since the database returned its time.
     for (const after of [0, 300, 1700, 2500, 4100]) {
       expect(node.shares.rates('one').turnIn(EVERY, after)).toBeCloseTo(
         after + turnsFrom(at + 200 + after),

@@ -38,14 +38,14 @@ describe('turns', () => {
     );
   });
 
-  it('are counted from the first that can still be used: whoever owns a number has its turn and no other', () => {
+  it('are counted from the first usable one: each number belongs to one owner', () => {
     const GOLDEN = (Math.sqrt(5) - 1) / 2;
     const numberOf = (turn: number) => (turn * GOLDEN) % 1;
     const only = (turn: number) => nextTurn(numberOf(turn), numberOf(turn) + 1e-9, EVERY, 0);
     for (const turn of [0, 1, 2, 7, 610, 2999]) expect(only(turn)).toBe(turn * EVERY);
-    // A part so small that it has none among three thousand has none.
+    // With a part so small that it has none among three thousand, it has none.
     expect(only(3000)).toBe(Number.POSITIVE_INFINITY);
-    // What ends at a number does not have it.
+    // A range does not include its end.
     expect(nextTurn(0.6, numberOf(1), EVERY, EVERY)).toBeGreaterThan(0);
   });
 

@@ -8,8 +8,8 @@ import { connect, freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 /**
- * What all migrations together make, column by column. Databases of earlier versions are what these files say of the migrations they
- * have had: a line may come with a new migration, and none may change.
+ * The schema after all migrations, column by column. Databases of earlier versions are what these files say for the migrations they
+ * have had: a line may be added with a new migration, and none may change.
  */
 const expected = async (name: string) =>
   (await readFile(new URL(`./schema/${name}.txt`, import.meta.url), 'utf8')).trimEnd().split('\n');

@@ -48,13 +48,13 @@ describe('the fair part', () => {
     expect(placesOf(held, 2)).toEqual([1, 1, 0]);
   });
 
-  it('is a place for each that wants one, where there are just as many', () => {
+  it('is a place for each node that wants one, if there are just as many', () => {
     expect(placesOf([aStake(1, { waiting: 5, places: 1 }), aStake(2, { waiting: 5 })], 2)).toEqual([1, 1]);
-    // Who wants none is not counted.
+    // A node that wants none is not counted.
     expect(placesOf([aStake(1, { waiting: 5 }), aStake(2), aStake(3)], 2)).toEqual([2, 0, 0]);
   });
 
-  it('goes first to as many of those without a place as there are places free', () => {
+  it('goes first to as many nodes without a place as there are free places', () => {
     const stakes = [
       aStake(1, { waiting: 5, since: 3 }),
       aStake(2, { waiting: 5, since: 1 }),
@@ -65,13 +65,13 @@ describe('the fair part', () => {
     expect(placesOf(stakes, 1)).toEqual([0, 1, 0, 0]);
   });
 
-  it('is nothing where dead nodes hold more than there is, and for nobody where there is nobody', () => {
+  it('is nothing if dead nodes hold more than there is, and for nobody without nodes', () => {
     const taken = { inUse: 3, waiting: 5 };
     expect(placesOf([aStake(1, taken), aStake(2, taken)], -1)).toEqual([0, 0]);
     expect(fairShares([], 5)).toEqual(new Map());
   });
 
-  it('is, of what cannot be divided, first for who waits longest without a place, last for who held one longest', () => {
+  it('of what cannot be divided goes first to the node that has waited longest, and last to the one that held it longest', () => {
     const stakes = [
       aStake(1, { waiting: 9, places: 1, since: 10 }),
       aStake(2, { waiting: 9, inUse: 1, since: 20 }),
@@ -81,7 +81,7 @@ describe('the fair part', () => {
     expect(placesOf(stakes, 5)).toEqual([1, 1, 1, 2]);
     expect(placesOf(stakes, 6)).toEqual([1, 1, 2, 2]);
     expect(placesOf(stakes, 7)).toEqual([1, 2, 2, 2]);
-    // Who joined first, where all else is the same: the ninth before the tenth.
+    // The node that joined first, if all else is equal: the ninth before the tenth.
     expect(placesOf([aStake(10, { waiting: 9 }), aStake(9, { waiting: 9 })], 3)).toEqual([1, 2]);
   });
 
@@ -94,7 +94,7 @@ describe('the fair part', () => {
   });
 });
 
-describe('what a node is told beside its part', () => {
+describe('the other figures for a node', () => {
   const HALF = WHOLE_RATE / 2;
   /** Of ten places, for the second node. */
   const told = (mine: Partial<Stake>, ...others: Partial<Stake>[]) => {
@@ -103,11 +103,11 @@ describe('what a node is told beside its part', () => {
     return { lacking, wanted };
   };
 
-  it('is nothing where it has no stake', () => {
+  it('are nothing without a stake', () => {
     expect(settle('node-3', [aStake(1), aStake(2)], 10)).toBeUndefined();
   });
 
-  it('is what those who joined before it have of the rates, of those that live', () => {
+  it('include the part of the rates of the living nodes that joined earlier', () => {
     const stakes = [
       aStake(10, { rate: 1 }),
       aStake(2, { rate: 10 }),
@@ -165,7 +165,7 @@ describe('what a node is told beside its part', () => {
     ],
     ['nothing at all', false, { places: 5 }, { places: 5, waiting: 50, rate: WHOLE_RATE }],
     ['places of a dead node', false, { waiting: 50 }, { places: 10, rate: WHOLE_RATE, alive: false }],
-  ])('is that it lacks %s: %s', (_what, lacking, mine, other) => {
+  ])('say that it lacks %s: %s', (_what, lacking, mine, other) => {
     expect(told(mine, other).lacking).toBe(lacking);
   });
 
@@ -176,11 +176,11 @@ describe('what a node is told beside its part', () => {
     ['more than a little of it', true, { places: 5, waiting: 50 }, { places: 5, waiting: 50, rate: 374_999 }],
     ['nothing', false, { places: 10, waiting: 50, rate: WHOLE_RATE }, {}],
     ['nothing any more', false, { places: 10, waiting: 50 }, { waiting: 50, alive: false }],
-  ])('is that the other wants %s: %s', (_what, wanted, mine, other) => {
+  ])('say that the other one wants %s: %s', (_what, wanted, mine, other) => {
     expect(told(mine, other).wanted).toBe(wanted);
   });
 
-  it('is the same where it is one of several others', () => {
+  it('are the same for one of several other nodes', () => {
     const idle = { rate: 1 };
     expect(told({ waiting: 50, rate: HALF }, { places: 10, rate: HALF }, idle).lacking).toBe(true);
     expect(told({ places: 2, waiting: 50 }, { places: 1, rate: WHOLE_RATE }, idle).lacking).toBe(true);

@@ -16,7 +16,7 @@ function watching(shared = false) {
 }
 
 describe('a wall clock', () => {
-  it('that goes on, or is corrected by a little, is trusted', () => {
+  it('that runs normally, or is corrected by a little, is trusted', () => {
     const { timers, events, steps, pass } = watching();
     pass(48 * HOUR);
     timers.setWallClock(BOUND);
@@ -24,7 +24,7 @@ describe('a wall clock', () => {
     expect(events).toEqual([]);
   });
 
-  it('that was set forward is not, for a day; this is said once', () => {
+  it('that was set forward is not trusted for a day, and this is logged once', () => {
     const { timers, events, steps, pass } = watching();
     pass(HOUR);
     timers.setWallClock(BOUND + 1);
@@ -42,7 +42,7 @@ describe('a wall clock', () => {
     ]);
   });
 
-  it('that is trusted again is not when it is set forward once more', () => {
+  it('that is trusted again loses trust when it is set forward once more', () => {
     const { timers, events, steps, pass } = watching(true);
     timers.setWallClock(HOUR);
     steps.warning();
@@ -55,7 +55,7 @@ describe('a wall clock', () => {
     expect(events).toHaveLength(3);
   });
 
-  it('that is set back again is trusted at once, and its day begins anew if it is not', () => {
+  it('that is set back again is trusted at once, and otherwise its day begins again', () => {
     const { timers, events, steps, pass } = watching();
     timers.setWallClock(HOUR);
     expect(steps.warning()).toBeDefined();
@@ -69,7 +69,7 @@ describe('a wall clock', () => {
     expect(events).toHaveLength(2);
   });
 
-  it('that was set back is the measure of steps to come', () => {
+  it('that was set back is the reference for later steps', () => {
     const { timers, steps } = watching();
     timers.setWallClock(-2 * HOUR);
     expect(steps.warning()).toBeUndefined();
@@ -77,7 +77,7 @@ describe('a wall clock', () => {
     expect(steps.warning()).toMatch(/60 minutes/);
     timers.setWallClock(-HOUR);
     expect(steps.warning()).toBeUndefined();
-    // A little back is not.
+    // A small step back is not.
     timers.setWallClock(-BOUND);
     expect(steps.warning()).toBeUndefined();
     timers.setWallClock(2 * BOUND);

@@ -29,7 +29,7 @@ interface Changes {
   readonly task?: Partial<Task>;
 }
 
-/** A task whose video is to be brought into a real storage, and what was called on the way, in order. */
+/** A task whose video is ingested into a real storage, and the calls on the way, in order. */
 async function bringing(changes: Changes = {}) {
   const dir = await tempFolder();
   const store = await openSqliteStore({ dir, exclusive: true });
@@ -109,8 +109,8 @@ const probing = (changes: Partial<Probe>): Partial<VideoInspector> => ({
   },
 });
 
-describe('what is brought in', () => {
-  it('is the video and its poster, each with its row before its bytes, under names of the attempt', async () => {
+describe('an ingest', () => {
+  it('stores the video and its poster, each with its row before its bytes, under keys of the attempt', async () => {
     const { run, memory, events, videoKey, posterKey, files } = await bringing();
     const { result, media } = await run(memory);
     expect(events).toEqual([
@@ -147,7 +147,7 @@ describe('what is brought in', () => {
     expect((await files.stat(videoKey))?.bytes).toBe(bytes);
   });
 
-  it('has what was delivered', async () => {
+  it('stores the properties of what was delivered', async () => {
     const asked: unknown[] = [];
     const { run, memory } = await bringing({
       inspector: probing({ audioCodec: 'aac', width: 640, height: 480, duration: 3.9 }),
@@ -175,19 +175,16 @@ describe('what is brought in', () => {
     ['silent, and should not be', {}, true, true],
     ['with sound, as it should be', { audioCodec: 'aac' }, true, false],
     ['with sound that nobody asked for', { audioCodec: 'aac' }, false, false],
-  ])(
-    'is told to the operator where it is not what was asked for: %s',
-    async (_what, probe, generateAudio, told) => {
-      const { run, memory, logged } = await bringing({
-        inspector: probing(probe),
-        task: { request: aRequest({ generateAudio }) },
-      });
-      await run(memory);
-      expect(logged.includes('video.differs')).toBe(told);
-    },
-  );
+  ])('logs a result that differs from the request: %s', async (_what, probe, generateAudio, told) => {
+    const { run, memory, logged } = await bringing({
+      inspector: probing(probe),
+      task: { request: aRequest({ generateAudio }) },
+    });
+    await run(memory);
+    expect(logged.includes('video.differs')).toBe(told);
+  });
 
-  it('may be as large as the settings say', async () => {
+  it('accepts a size up to the configured limit', async () => {
     const settings = (maxVideoBytes: number) => ({ parts: { settings: { ...SETTINGS, maxVideoBytes } } });
     const small = await bringing(settings(VIDEO.length));
     await small.run(small.memory);
@@ -198,7 +195,7 @@ describe('what is brought in', () => {
   it.each<[string, (world: Awaited<ReturnType<typeof bringing>>, gone: AbortController) => void]>([
     ['the lease is lost', ({ cluster }) => cluster.freeze()],
     ['the task has another driver', (_world, gone) => gone.abort()],
-  ])('is not stored where %s meanwhile', async (_what, lose) => {
+  ])('stores nothing if %s in the meantime', async (_what, lose) => {
     const gone = new AbortController();
     const world: Awaited<ReturnType<typeof bringing>> = await bringing({
       inspector: {
@@ -225,7 +222,7 @@ describe('a poster', () => {
     };
   };
 
-  it('that cannot be made of the video leaves a row for the one that may be made later', async () => {
+  it('that cannot be made from the video leaves a row for a later one', async () => {
     const { run, memory, events, videoKey, posterKey } = await bringing(
       failing(() => new NativeJobError('no frame', undefined as never)),
     );
@@ -235,14 +232,14 @@ describe('a poster', () => {
     expect(events).toEqual([`row ${posterKey} pending`, `row ${videoKey} pending`, `commit ${videoKey}`]);
   });
 
-  it('that this machine cannot make is tried three times, without another fetch', async () => {
+  it('that this machine cannot make is tried three times, without another download', async () => {
     const { run, memory, opened } = await bringing(failing(() => new Error('no descriptors')));
     for (let tries = 1; tries < 3; tries++) await expect(run(memory)).rejects.toThrow('no descriptors');
     expect((await run(memory)).result).not.toHaveProperty('posterId');
     expect(opened()).toBe(1);
   });
 
-  it('that is staged whole is not made again, and one of other bytes is', async () => {
+  it('that is staged completely is not made again, and one of other bytes is', async () => {
     let made = 0;
     const putting = { fails: true };
     const { run, memory, posterKey, files } = await bringing({
@@ -268,7 +265,7 @@ describe('a poster', () => {
     expect(made).toBe(2);
   });
 
-  it('that is stored is not stored again where the video was not', async () => {
+  it('that is stored is not stored again if the video was not', async () => {
     let fails = true;
     const { run, memory, events, posterKey } = await bringing({
       storage: (files) => ({
@@ -299,7 +296,7 @@ describe('a video that an earlier driver may have stored', () => {
     return world;
   };
 
-  it('is taken from there, with a poster, and not fetched', async () => {
+  it('is used, with a poster, and not downloaded', async () => {
     const { run, memory, opened, events, videoKey, posterKey } = await earlier();
     const { result, media } = await run(memory);
     expect(opened()).toBe(0);
@@ -308,7 +305,7 @@ describe('a video that an earlier driver may have stored', () => {
     expect(events).toEqual([`row ${videoKey} pending`, `row ${posterKey} pending`, `commit ${posterKey}`]);
   });
 
-  it('is looked for no more once it was not there', async () => {
+  it('is not searched for again once it was missing', async () => {
     const { run, memory, opened } = await earlier();
     await run({ ...memory, earlier: 'none' });
     expect(opened()).toBe(1);
@@ -318,7 +315,7 @@ describe('a video that an earlier driver may have stored', () => {
     expect([gone.opened(), gone.memory.earlier]).toEqual([1, 'none']);
   });
 
-  it('is not looked for where it is staged here', async () => {
+  it('is not searched for if it is staged here', async () => {
     const { run, memory, opened, files, videoKey } = await earlier();
     const write = await files.write(videoKey);
     await write.append(Readable.from([VIDEO.subarray(0, 100)]), 0);
@@ -329,15 +326,15 @@ describe('a video that an earlier driver may have stored', () => {
   it.each<[string, Buffer, Changes]>([
     ['is damaged', VIDEO.subarray(0, 1000), {}],
     ['is in another container', VIDEO, { inspector: probing({ container: 'webm' }) }],
-  ])('is fetched where what is stored %s', async (_what, bytes, changes) => {
+  ])('is downloaded if what is stored %s', async (_what, bytes, changes) => {
     const { run, memory, opened, logged } = await earlier(changes, bytes);
-    // As WebM it would be remuxed, which this inspector cannot.
+    // As WebM it would be remuxed, which this inspector cannot do.
     await run(memory).catch(() => undefined);
     expect([opened(), memory.earlier]).toEqual([1, 'none']);
     expect(logged).toContain('media.damaged');
   });
 
-  it('is that of its row, wherever that says, and no other one', async () => {
+  it('has the key of its row, wherever that points, and no other one', async () => {
     const { run, memory, opened, store, files, videoKey } = await earlier({}, undefined);
     const row = aMediaRow({
       id: videoKey.slice('video/'.length, -'.mp4'.length),
@@ -357,13 +354,13 @@ describe('a video that an earlier driver may have stored', () => {
   it.each<[string, Changes]>([
     ['the database', { store: () => ({ media: () => Promise.reject(new Error('away')) }) }],
     ['the storage', { storage: () => ({ stat: () => Promise.reject(new Error('away')) }) }],
-  ])('is fetched where %s cannot say, which is remembered', async (_what, changes) => {
+  ])('is downloaded if %s cannot tell, which is remembered', async (_what, changes) => {
     const { run, memory, opened } = await earlier(changes);
     await run(memory);
     expect([opened(), memory.earlier]).toEqual([1, 'unknown']);
   });
 
-  it('is waited for five seconds, and then fetched', async () => {
+  it('is waited for five seconds, and then downloaded', async () => {
     const asked = Promise.withResolvers<void>();
     const { run, memory, opened, timers } = await earlier({
       storage: () => ({
@@ -385,8 +382,8 @@ describe('a video that an earlier driver may have stored', () => {
   });
 });
 
-describe('an object that is under a key already, and stays there', () => {
-  it('has the video under another key, three keys in all', async () => {
+describe('an existing object that cannot be replaced', () => {
+  it('makes the video get another key, with three keys in all', async () => {
     const keys: (string | undefined)[] = [];
     const rows: string[] = [];
     const write = {
@@ -415,7 +412,7 @@ describe('an object that is under a key already, and stays there', () => {
     expect(keys).toHaveLength(3);
   });
 
-  it('is no matter of keys where the storage fails otherwise', async () => {
+  it('is not the reason if the storage fails otherwise', async () => {
     let tries = 0;
     const write = { commit: () => Promise.reject(new Error(`away ${++tries}`)) } as never;
     const parts = { store: { putMedia: async () => undefined }, log: pino({ level: 'silent' }) } as never;
@@ -423,7 +420,7 @@ describe('an object that is under a key already, and stays there', () => {
   });
 });
 
-describe('what is staged', () => {
+describe('a staged file', () => {
   const task = aTask();
   const id = task.id.slice('video_'.length);
   const neededBy = (found: Task | undefined, key: string) =>
@@ -445,7 +442,7 @@ describe('what is staged', () => {
     `video/${id}-1x.mp4`,
     `video/${id}-v.mp4`,
     `video/${id}-1v_other.mp4`,
-  ])('is needed by none: %s', async (key) => {
+  ])('is needed by no task: %s', async (key) => {
     expect(await neededBy(task, key)).toBe(false);
   });
 });

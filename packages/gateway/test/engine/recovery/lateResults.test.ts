@@ -91,9 +91,9 @@ describe('an upstream that finishes after the deadline of the task', () => {
     expect(world.upstream.count('ask', id) - before).toBe(asked);
   });
 
-  describe('has its bounds', () => {
+  describe('is followed within bounds:', () => {
     const HOUR = 3_600_000;
-    /** A world with an expired task whose job goes on, and when it was asked about since. */
+    /** A world with an expired task whose job continues, and the times of its later polls. */
     async function expired(options: WorldOptions = {}) {
       const asked: number[] = [];
       const calls: [number, number][] = [];
@@ -130,14 +130,14 @@ describe('an upstream that finishes after the deadline of the task', () => {
       return { world, id, calls, since, waits: () => asked.map((at, n) => at - (asked[n - 1] ?? since)) };
     }
 
-    it('is asked after a minute, and then after twice the time, an hour at most', async () => {
+    it('polled after a minute, and then at doubling intervals, up to an hour', async () => {
       const { world, waits } = await expired();
       await world.advance(4 * HOUR);
       const minutes = [1, 2, 4, 8, 16, 32, 60, 60];
       expect(waits()).toEqual(minutes.map((wait) => wait * 60_000));
     });
 
-    it('is asked again after answers that did not come', async () => {
+    it('polled again after missing answers', async () => {
       let answer: AnswerStep = 'in_progress';
       const { world, id, waits } = await expired({ behaviour: () => ({ answers: [answer] }) });
       answer = { error: 'upstream_unavailable' };
@@ -148,7 +148,7 @@ describe('an upstream that finishes after the deadline of the task', () => {
       expect((await world.task(id)).attempt?.outcome).toBe('late');
     });
 
-    it('is left alone once it has failed, or has finished', async () => {
+    it('not polled once it has failed or finished', async () => {
       let over: 'failed' | 'succeeded' | undefined;
       for (const end of ['failed', 'succeeded'] as const) {
         over = undefined;
@@ -169,7 +169,7 @@ describe('an upstream that finishes after the deadline of the task', () => {
       }
     });
 
-    it('is no longer asked once the gateway stops', async () => {
+    it('not polled once the gateway stops', async () => {
       const { world, waits } = await expired();
       await world.advance(60_000);
       await world.engine.drain(1000);
@@ -177,12 +177,12 @@ describe('an upstream that finishes after the deadline of the task', () => {
       expect(waits()).toEqual([60_000]);
     });
 
-    it('is looked for among those of two days, a thousand at most', async () => {
+    it('found among those of the last two days, a thousand at most', async () => {
       const { calls } = await expired();
       expect(calls).toEqual([[START_OF_TIME - 48 * HOUR, 1000]]);
     });
 
-    it('is followed for the rest of its two days by the next process, and not longer where the clock was set back', async () => {
+    it('polled for the rest of its two days by the next process, and not longer if the clock was set back', async () => {
       const { world } = await expired();
       const follow = async (downMs: number) => {
         const next = await world.crash({ settings, abilities: [], downMs });
@@ -194,7 +194,7 @@ describe('an upstream that finishes after the deadline of the task', () => {
       expect(await follow(47 * HOUR)).toBe(5);
     });
 
-    it('is stopped where it can be, and what that says is of no concern', async () => {
+    it('cancelled if possible, and an error of that is ignored', async () => {
       const { world, id, waits } = await expired({
         abilities: ['cancel'],
         behaviour: () => ({ answers: ['in_progress'], cancel: [{ error: 'upstream_unavailable' }] }),

@@ -57,7 +57,7 @@ describe('an accepted job whose answer was lost', () => {
   });
 });
 
-it('submits again what a node that was killed had sent as its first request, where the upstream did not take it', async () => {
+it('repeats the first submission of a killed node, if the upstream did not accept it', async () => {
   const { simulators, open } = await openUpstream('openai');
   const one = await open();
   const world = await createWorld({ provider: () => one, parts: soraParts });

@@ -150,7 +150,7 @@ describe('a stored video whose bytes have changed', () => {
   });
 });
 
-describe('tries to mend', () => {
+describe('attempts to repair', () => {
   const DAY = 86_400_000;
   const noticed = async (world: World, task: Task) => {
     await expect(readVideo(world, task)).rejects.toThrow();
@@ -158,7 +158,7 @@ describe('tries to mend', () => {
     await eventually(async () => expect((await rowOf(world, id)).state).toBe('damaged'));
   };
 
-  it('are six, each after twice the time, and one more a day later', async () => {
+  it('are six, at doubling intervals, and one more a day later', async () => {
     const opened: number[] = [];
     const world: World = await createWorld({
       behaviour: () => ({ open: ['whole', 'damaged'] }),
@@ -174,7 +174,7 @@ describe('tries to mend', () => {
     await noticed(world, task);
     await becomes(world, async () => expect(opened).toHaveLength(7));
     const waits = opened.slice(2).map((at, index) => at - (opened[index + 1] ?? 0));
-    // It is looked once a minute, so a try may come that much later.
+    // It looks once a minute, so an attempt may come that much later.
     for (const [index, wait] of waits.entries()) {
       expect(wait).toBeGreaterThanOrEqual(60_000 * 2 ** index);
       expect(wait).toBeLessThanOrEqual(60_000 * 2 ** index + 120_000);
@@ -187,7 +187,7 @@ describe('tries to mend', () => {
     expect(opened).toHaveLength(8);
   });
 
-  it('are two at a time', async () => {
+  it('run two at a time', async () => {
     let underWay = 0;
     let most = 0;
     const world = await createWorld({
@@ -213,7 +213,7 @@ describe('tries to mend', () => {
     expect(most).toBe(2);
   });
 
-  it('are none once the gateway stops, and one under way is left to the next', async () => {
+  it('stop with the gateway, and one in progress is left to the next process', async () => {
     const world = await createWorld();
     const { task, row, bytes } = await damaged(world);
     const before = world.upstream.count('open');
@@ -226,7 +226,7 @@ describe('tries to mend', () => {
     await becomes(next, async () => expect(await readVideo(next, task)).toEqual(bytes));
   });
 
-  it('go through the rows batch by batch, and then begin anew', async () => {
+  it('go through the rows in batches, and then start again', async () => {
     const asked: [number, string, number][] = [];
     let now = 0;
     const rows = (count: number) =>
@@ -251,7 +251,7 @@ describe('tries to mend', () => {
       ['', 100],
     ]);
     expect(asked[2]?.[0]).toBe(now - 300_000);
-    // Rows that are gone meanwhile are nobody's concern.
+    // Rows that are gone in the meantime need nothing.
     expect(world.engine.mediaScrub).toMatchObject({ found: 0, repaired: 0 });
   });
 });
@@ -275,7 +275,7 @@ describe('checks of stored files', () => {
     return { world, checks };
   };
 
-  it('look at each file once a day, one at a time', async () => {
+  it('check each file once a day, one at a time', async () => {
     const { world, checks } = await counting({ scrubIntervalMs: 10_000 });
     await world.advance(23 * 3_600_000);
     expect(checks).toEqual([]);
@@ -289,7 +289,7 @@ describe('checks of stored files', () => {
     expect(checks).toHaveLength(4);
   });
 
-  it('are not made where they are switched off', async () => {
+  it('are not made if they are switched off', async () => {
     const { world, checks } = await counting({ scrubIntervalMs: 0 });
     await world.advance(72 * 3_600_000);
     expect(checks).toEqual([]);

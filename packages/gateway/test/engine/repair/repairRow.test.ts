@@ -12,7 +12,7 @@ function resultOf({ result }: Task): TaskResult {
   return result;
 }
 
-/** A finished task, and what a repair does with rows that `change` makes of its own. */
+/** A finished task, and what a repair does with rows that `change` derives from its own. */
 async function repairing() {
   let parts: EngineParts | undefined;
   const world = await createWorld({
@@ -43,11 +43,11 @@ async function repairing() {
   return { world, task, repair, video: rowOf('video'), poster: rowOf('poster') };
 }
 
-it('a row that is gone, or whole again, needs no repair', async () => {
+it('a row that is gone, or intact again, needs no repair', async () => {
   const { repair, task, video } = await repairing();
   expect(await repair(video, undefined, task)).toBe('settled');
   expect(await repair(video, { ...video, state: 'present' }, task)).toBe('settled');
-  // Its bytes are as they were.
+  // Its bytes are unchanged.
   expect(await repair(video, video, task)).toBe('repaired');
 });
 
@@ -56,7 +56,7 @@ it.each<[string, (task: Task) => Task | undefined]>([
   ['was deleted', (task) => ({ ...task, deletedAt: 1 })],
   ['has failed', (task) => ({ ...task, phase: 'failed' })],
   ['has another video', (task) => ({ ...task, result: { ...resultOf(task), videoId: 'x' } })],
-])('there is no hope for the video of a task that %s', async (_what, change) => {
+])('the video of a task that %s cannot be repaired', async (_what, change) => {
   const { repair, task, video } = await repairing();
   expect(await repair(video, video, change(task))).toBe('hopeless');
 });
@@ -75,7 +75,7 @@ it.each<[string, (row: MediaRow, task: Task) => [MediaRow, Task], string]>([
   ],
   ['that is an input', (row, task) => [{ ...row, kind: 'input' }, task], 'hopeless'],
   ['of no task', ({ taskId: _, ...row }, task) => [row, task], 'hopeless'],
-])('a poster %s is mended where there is hope', async (_what, change, outcome) => {
+])('a poster %s is repaired if that is possible', async (_what, change, outcome) => {
   const { repair, task, poster } = await repairing();
   const [row, current] = change(poster, task);
   expect(await repair(row, row, current)).toBe(outcome);

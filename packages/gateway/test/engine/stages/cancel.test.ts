@@ -147,8 +147,8 @@ describe('crossing answers', () => {
   });
 });
 
-describe('a request to cancel that is recorded', () => {
-  it('is taken back where the upstream refuses it, and the task goes on', async () => {
+describe('a stored cancel request', () => {
+  it('is withdrawn if the upstream refuses it, and the task continues', async () => {
     const world = await createWorld({
       behaviour: () => ({ cancel: ['too_late'], answers: ['in_progress', 'succeeded'] }),
     });
@@ -182,8 +182,8 @@ describe('a request to cancel that is recorded', () => {
   });
 });
 
-describe('a cancel that crosses', () => {
-  /** A running task whose cancel has reached the upstream, which answers when it is told to. */
+describe('a cancel that crosses an answer', () => {
+  /** A running task whose cancel has reached the upstream, which answers when the test says so. */
   async function crossing(answers: () => AnswerStep) {
     const reached = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<void>();
@@ -209,7 +209,7 @@ describe('a cancel that crosses', () => {
     return { world, id, hint, answer, cancelled };
   }
 
-  it('with the end of the job does not end a task whose video is there', async () => {
+  it('about the end of the job does not end a task with a video', async () => {
     const { world, id, hint, answer, cancelled } = await crossing(() => 'succeeded');
     await hint();
     expect((await world.task(id)).phase).toBe('storing');
@@ -218,7 +218,7 @@ describe('a cancel that crosses', () => {
     expect((await world.task(id)).phase).toBe('storing');
   });
 
-  it('with a failure is told of that', async () => {
+  it('about a failure reports that failure', async () => {
     const { world, id, hint, answer, cancelled } = await crossing(() => ({
       failed: 'upstream_failed',
       message: 'No.',
@@ -232,7 +232,7 @@ describe('a cancel that crosses', () => {
     });
   });
 
-  it('with the same word of the upstream is the same', async () => {
+  it('with the same content has the same result', async () => {
     const { world, id, hint, answer, cancelled } = await crossing(() => ({
       failed: 'cancelled',
       message: 'Cancelled.',
@@ -248,8 +248,8 @@ describe('a cancel that crosses', () => {
   });
 });
 
-describe('a task that is not driven here', () => {
-  it('cannot be cancelled where it never was', async () => {
+describe('a task that is not active here', () => {
+  it('cannot be cancelled if it was never accepted', async () => {
     const world = await createWorld();
     await expect(world.engine.cancel(aTask())).rejects.toMatchObject({ status: 404 });
   });
@@ -265,7 +265,7 @@ describe('a task that is not driven here', () => {
     });
   });
 
-  it('waits for the next process where this one stops', async () => {
+  it('stays cancelled for the next process if this one stops', async () => {
     const world = await createWorld();
     const task = aTask({ owner: 'before' });
     await world.store.accept(anAcceptance(task));

@@ -19,7 +19,7 @@ const EXPIRED: Event = {
   error: { code: 504, reason: 'expired', message: 'expired' },
 };
 
-/** Not a question for the upstream's time, which creates nothing. */
+/** The request for the upstream's time does not count, because it creates nothing. */
 const isCall = ({ method }: { readonly method: string }): boolean => method !== 'HEAD';
 
 describe('a lease that is lost between the intent and the call', () => {

@@ -5,7 +5,7 @@ import { createWorld, type World, type WorldOptions } from '../../support/engine
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** A world, and when it asked about jobs: the time and the jobs of each call. */
+/** A world, and its polls: the time and the jobs of each call. */
 async function asking(options: WorldOptions = {}) {
   const calls: { at: number; jobs: number }[] = [];
   let underWay = 0;
@@ -43,8 +43,8 @@ const running = async (world: World, count: number) => {
   return tasks;
 };
 
-describe('calls to one account', () => {
-  it('are sixteen at a time, and the others follow', async () => {
+describe('polls of one account', () => {
+  it('run sixteen at a time, and the others follow', async () => {
     const { world, most, underWay } = await asking({
       limits: { asksPerSecond: 10_000 },
       behaviour: () => ({ answers: ['in_progress', 'succeeded'] }),
@@ -58,15 +58,15 @@ describe('calls to one account', () => {
     expect(most()).toBe(16);
   });
 
-  it('ask about one job each where the upstream has no call for many', async () => {
+  it('have one job each if the upstream cannot poll in batches', async () => {
     const { world, calls } = await asking({ abilities: [], limits: { askBatch: 20 } });
     for (const { id } of await running(world, 5)) await world.ends(id);
     expect(calls.map(({ jobs }) => jobs)).toEqual([1, 1, 1, 1, 1]);
-    // All at once: none had to wait for another one's answer.
+    // All at once: none had to wait for the answer of another.
     expect(new Set(calls.map(({ at }) => at)).size).toBe(1);
   });
 
-  it('pause for a second where the upstream limits them and does not say for how long', async () => {
+  it('pause for a second if the upstream limits them without a time', async () => {
     let limited = true;
     const { world, calls } = await asking({
       behaviour: () => ({ answers: [limited ? { error: 'rate_limited' } : 'in_progress'] }),
@@ -87,7 +87,7 @@ describe('calls to one account', () => {
     expect(calls.slice(asked).map((call) => call.at)).toContain(at + 1000);
   });
 
-  it('end with the gateway, and none begins after', async () => {
+  it('end with the gateway, and none begins after that', async () => {
     const { world, calls, underWay } = await asking({ behaviour: () => ({ answers: ['in_progress'] }) });
     await running(world, 3);
     world.provider.hold('ask');
@@ -101,7 +101,7 @@ describe('calls to one account', () => {
     expect(calls).toHaveLength(asked);
   });
 
-  it('that fail come again when the upstream says, or as their number says, whichever is later', async () => {
+  it('that fail are repeated when the upstream says, or after their back-off, whichever is later', async () => {
     const unavailable = (retryAfterMs: number) => ({ error: 'upstream_unavailable', retryAfterMs }) as const;
     const answers = [unavailable(5000), unavailable(100), unavailable(100), 'succeeded'] as const;
     const { world, calls } = await asking({ behaviour: () => ({ answers }) });
@@ -115,7 +115,7 @@ describe('a job that the upstream does not know', () => {
   const cancelling = (answers: WorldOptions['behaviour']) =>
     asking({ settings: { taskDeadlineMs: 10 * HOUR }, ...(answers ? { behaviour: answers } : {}) });
 
-  it('counts as gone ten minutes after it was missed, where it is to be cancelled', async () => {
+  it('counts as gone ten minutes after it was missed, if it is to be cancelled', async () => {
     const { world } = await cancelling(() => ({ cancel: ['pending'], answers: ['missing'] }));
     const { id } = await world.submit();
     const { now } = world.timers;
@@ -130,7 +130,7 @@ describe('a job that the upstream does not know', () => {
     expect((task.completedAt ?? 0) - missedAt).toBeLessThan(12 * MINUTE);
   });
 
-  it('is asked about until its deadline where it is not', async () => {
+  it('is otherwise polled until its deadline', async () => {
     const { world } = await cancelling(() => ({ answers: ['missing'] }));
     const { id } = await world.submit();
     await world.reaches(id, 'running');
@@ -138,7 +138,7 @@ describe('a job that the upstream does not know', () => {
     expect((await world.task(id)).phase).toBe('running');
   });
 
-  it('is missed from when it was missed again', async () => {
+  it('is missed from the time when it was missed again', async () => {
     let state: 'missing' | 'in_progress' = 'missing';
     const { world } = await cancelling(() => ({ cancel: ['pending'], answers: [state] }));
     const { id } = await world.submit();
@@ -154,7 +154,7 @@ describe('a job that the upstream does not know', () => {
   });
 });
 
-describe('an upstream that cannot be asked', () => {
+describe('an upstream that cannot be polled', () => {
   it('is waited for ten minutes past the deadline, and not much longer', async () => {
     const { world } = await asking({
       settings: { taskDeadlineMs: 10 * MINUTE },
@@ -167,11 +167,11 @@ describe('an upstream that cannot be asked', () => {
   });
 });
 
-describe('a failure that the upstream tells', () => {
+describe('a failure from the upstream', () => {
   it.each([
     ['cancelled', 'cancelled'],
     ['upstream_failed', 'failed'],
-  ] as const)('%s ends the attempt as %s, with the words for the operator', async (reason, outcome) => {
+  ] as const)('%s ends the attempt as %s, with the message for the operator', async (reason, outcome) => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
@@ -185,7 +185,7 @@ describe('a failure that the upstream tells', () => {
     });
   });
 
-  it('is none where the upstream does not know what to say', async () => {
+  it('has no message if the upstream has none', async () => {
     let asked = 0;
     const world = await createWorld({
       provider: (provider) => ({

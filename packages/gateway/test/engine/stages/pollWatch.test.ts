@@ -138,7 +138,7 @@ describe('the watch over polls', () => {
     ['is on its way', { inFlightSince: momentAt(5 * MINUTE - 1) }, 0],
     ['is not to be sent yet', { pausedUntil: momentAt(2 * MINUTE) }, 3 * MINUTE],
     ['is not to be sent for a while', { pausedUntil: momentAt(9 * MINUTE) }, 0],
-  ])('counts from when a question could have been sent: it %s', (_what, polls, ms) => {
+  ])('counts from when a poll could have been sent: it %s', (_what, polls, ms) => {
     const timers = createManualTimers();
     const usual: AccountPolls = {
       account: 'one',
@@ -171,7 +171,7 @@ describe('the watch over polls', () => {
     expect(watch.stalled).toBe(ms >= 2 * MINUTE);
   });
 
-  it('names the account that waits the longest', () => {
+  it('names the account that has waited longest', () => {
     const { lines, pass } = watching([30_000, 0, 60_000]);
     pass(2 * MINUTE - 10_000);
     expect(lines).toEqual([]);
@@ -181,7 +181,7 @@ describe('the watch over polls', () => {
     expect(lines).toHaveLength(1);
   });
 
-  it('looks by itself, and not any more once it is stopped', () => {
+  it('checks by itself, until it is stopped', () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     let looks = 0;

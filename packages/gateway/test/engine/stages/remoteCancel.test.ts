@@ -23,7 +23,7 @@ const FAILED: Event = {
 };
 const FINISHED: Event = { type: 'upstream_succeeded', result: { ref: 'r' } };
 
-/** A task that another node drives, and a request to cancel it that came to this one. */
+/** A task that another node drives, and a cancel request for it at this node. */
 async function elsewhere({
   events = WORKING,
   parts,
@@ -50,14 +50,14 @@ async function elsewhere({
   return {
     ...node,
     id,
-    /** Asks, and waits until the request is stored. */
+    /** Requests the cancel, and waits until that is stored. */
     async ask() {
       void request();
       await world.idle();
     },
     request,
     outcome: () => outcome,
-    /** The driver writes, and says so. */
+    /** The driver writes, and sends a message. */
     async drive(...written: Event[]) {
       await asNextDriver(world, id, ...written);
       world.feed.publish({ task: await world.task(id), transition: true });
@@ -67,7 +67,7 @@ async function elsewhere({
 }
 
 describe('cancelling a task that another node drives', () => {
-  it('stores the request, tells this node’s listeners, and is over once the driver has cancelled it', async () => {
+  it('stores the request, informs this node’s listeners, and resolves once the driver has cancelled it', async () => {
     const { world, id, ask, outcome, drive } = await elsewhere();
     const heard: (number | undefined)[] = [];
     world.feed.onTask(id, ({ task, transition }) => transition && heard.push(task.cancelRequestedAt));
@@ -80,7 +80,7 @@ describe('cancelling a task that another node drives', () => {
     expect(outcome()).toMatchObject({ id, phase: 'failed', error: { reason: 'cancelled' } });
   });
 
-  it('is over after ten seconds at the latest, with the task as it is', async () => {
+  it('resolves after ten seconds at the latest, with the unchanged task', async () => {
     const { world, id, ask, outcome } = await elsewhere();
     await ask();
     await world.advance(PATIENCE_MS - 1);
@@ -93,14 +93,14 @@ describe('cancelling a task that another node drives', () => {
     ['the upstream cannot stop it', [{ type: 'cancel_refused' }], /past the point/],
     ['it has failed otherwise', [FAILED], /has failed already/],
     ['it is finished', [FINISHED, { type: 'cancel_refused' }], /past the point/],
-  ])('is refused where %s', async (_why, events, words) => {
+  ])('is refused if %s', async (_why, events, words) => {
     const { ask, outcome, drive } = await elsewhere();
     await ask();
     await drive(...events);
     expect(outcome()).toMatchObject({ error: { ...TOO_LATE, message: expect.stringMatching(words) } });
   });
 
-  it('waits on where the driver only goes on with it', async () => {
+  it('continues to wait if the driver only makes progress', async () => {
     const events = [
       ...WORKING.slice(0, 1),
       { type: 'submit_confirmed', upstreamId: 'one-1', working: false },
@@ -113,7 +113,7 @@ describe('cancelling a task that another node drives', () => {
     expect(outcome()).toMatchObject({ phase: 'running', startedAt: expect.any(Number) });
   });
 
-  it('is not misled by news that are older than what it has written', async () => {
+  it('ignores messages that are older than its own write', async () => {
     const { world, id, ask, outcome, drive } = await elsewhere();
     const before = await world.task(id);
     await ask();
@@ -124,7 +124,7 @@ describe('cancelling a task that another node drives', () => {
     expect(outcome()).toMatchObject({ error: { reason: 'cancelled' } });
   });
 
-  it('is refused at once where it is being stored, and nothing is written', async () => {
+  it('is refused at once if the video is being stored, and nothing is written', async () => {
     const { world, id, request, outcome } = await elsewhere({ events: [...WORKING, FINISHED] });
     const before = await world.task(id);
     await request();
@@ -134,7 +134,7 @@ describe('cancelling a task that another node drives', () => {
     expect(await world.task(id)).toEqual(before);
   });
 
-  it('that was cancelled already is the same as once, and waits for the first request', async () => {
+  it('twice has the same effect as once, and waits for the first request', async () => {
     let commits = 0;
     const { ask, outcome, drive } = await elsewhere({
       events: [...WORKING, { type: 'cancel_requested' }],
@@ -156,7 +156,7 @@ describe('cancelling a task that another node drives', () => {
     expect(outcome()).toMatchObject({ error: { reason: 'cancelled' } });
   });
 
-  it('finds what the driver wrote before anybody listened here, and leaves no timer behind', async () => {
+  it('finds what the driver wrote before anybody listened here, and leaves no timer', async () => {
     let over = false;
     let waiting = 0;
     const { id, request, outcome } = await elsewhere({
@@ -190,7 +190,7 @@ describe('cancelling a task that another node drives', () => {
     expect(waiting).toBe(0);
   });
 
-  it('lasts through a store that cannot be read at that moment', async () => {
+  it('survives a store that cannot be read at that moment', async () => {
     let away = false;
     const { world, id, ask, outcome } = await elsewhere({
       parts: ({ store }) => ({
@@ -211,8 +211,8 @@ describe('cancelling a task that another node drives', () => {
     expect(outcome()).toMatchObject({ id, cancelRequestedAt: expect.any(Number) });
   });
 
-  describe('while that writes, too', () => {
-    /** Of so many tries to store the request, none is stored. */
+  describe('while the driver writes', () => {
+    /** This many attempts to store the request fail. */
     const losing = (tries: number) => {
       const count = { tries: 0, losing: tries };
       const parts: NonNullable<WorldOptions['parts']> = ({ store }) => ({
@@ -228,7 +228,7 @@ describe('cancelling a task that another node drives', () => {
       return { count, parts };
     };
 
-    it('is tried again', async () => {
+    it('is retried', async () => {
       const { count, parts } = losing(19);
       const { world, id, ask } = await elsewhere({ parts });
       await ask();
@@ -236,7 +236,7 @@ describe('cancelling a task that another node drives', () => {
       expect((await world.task(id)).cancelRequestedAt).toBeDefined();
     });
 
-    it('is given up after twenty tries', async () => {
+    it('is given up after twenty attempts', async () => {
       const { count, parts } = losing(1000);
       const { request, outcome } = await elsewhere({ parts });
       await request();
@@ -244,7 +244,7 @@ describe('cancelling a task that another node drives', () => {
       expect(outcome()).toMatchObject({ error: TOO_LATE });
     });
 
-    it('is told of its end', async () => {
+    it('reports the end of the task', async () => {
       let first = true;
       const { request, outcome } = await elsewhere({
         parts: ({ store }) => ({

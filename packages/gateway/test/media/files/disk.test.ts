@@ -50,7 +50,7 @@ describe('the reserve of a disk', () => {
     expect(await space.freeBytes()).toBe(150);
   });
 
-  it('is told in MiB', async () => {
+  it('is reported in MiB', async () => {
     const mib = 2 ** 20;
     const small = createDiskSpace({ folder: '/', reserveBytes: 7.9 * mib, freeOn: async () => 3.9 * mib });
     await expect(small.requireRoom(0)).rejects.toThrow(/has 3 MiB free, of which 7 MiB/);

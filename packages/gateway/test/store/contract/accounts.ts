@@ -6,7 +6,7 @@ import { taskError } from '../../../src/tasks/reasons.ts';
 import { aKey, START_OF_TIME } from '../../support/builders.ts';
 import { accepted, INTENT, intended, moved } from './steps.ts';
 
-/** A store, a node of it that lives, and a way to its rows that is not the store's. */
+/** A store, a living node of it, and direct access to its rows. */
 export interface OpenedForNode {
   readonly store: Store;
   readonly node: string;
@@ -14,7 +14,7 @@ export interface OpenedForNode {
 }
 
 const LIMIT = 20;
-/** How long a test may take between two looks at a clock. Milliseconds. */
+/** How long a test may take between two reads of a clock. Milliseconds. */
 const SLACK_MS = 30_000;
 
 const aReport = (changes: Partial<AccountReport> = {}): AccountReport => ({
@@ -39,7 +39,7 @@ const ALL = {
   wanted: false,
 };
 
-/** What is known of upstream accounts. */
+/** The stored state of upstream accounts. */
 export function describeAccounts(name: string, open: () => Promise<OpenedForNode>): void {
   describe(`${name}: an account`, () => {
     it('is granted completely to a single node', async () => {

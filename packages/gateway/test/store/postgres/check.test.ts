@@ -10,7 +10,7 @@ const asStoreHasIt = (code: string) => new StoreUnavailable('not now', 2, databa
 
 type Answer = readonly [Statement, readonly object[] | Error];
 
-/** Connections that answer what they are told to, the last word on a statement, and remember what they were asked. */
+/** Connections with prepared answers, the latest one for a statement, which record their statements. */
 function answering(...given: readonly Answer[]) {
   const answers = new Map(given);
   const asked: [Statement, readonly unknown[]][] = [];
@@ -40,8 +40,8 @@ const full = () => {
   return space;
 };
 
-describe('whether tasks can be written', () => {
-  it('is seen by a write, and by the rights on every table that a submit writes to', async () => {
+describe('the check that tasks can be written', () => {
+  it('makes a write, and checks the rights on every table that a submission writes to', async () => {
     const { connections, asked, values } = answering(...WRITABLE);
     await expect(checkWrites(connections, createSpaceWatch())).resolves.toBeUndefined();
     expect(asked()).toEqual([SQL.readOnly, SQL.writeCheck]);
@@ -51,7 +51,7 @@ describe('whether tasks can be written', () => {
   it.each([
     [{ in_recovery: true, read_only: true }, /standby/],
     [{ in_recovery: false, read_only: true }, /default_transaction_read_only/],
-  ])('is no question for a server that says %j', async (row, message) => {
+  ])('makes no write at a server that says %j', async (row, message) => {
     const { connections, asked } = answering([SQL.readOnly, [row]]);
     await expect(checkWrites(connections, createSpaceWatch())).rejects.toMatchObject({
       code: 'database_read_only',
@@ -62,7 +62,7 @@ describe('whether tasks can be written', () => {
     expect(asked()).toEqual([SQL.readOnly]);
   });
 
-  it('is what the write says where the server went read-only meanwhile', async () => {
+  it('reports a server that went read-only in the meantime', async () => {
     const refused = answering(...WRITABLE, [SQL.writeCheck, asStoreHasIt('25006')]);
     await expect(checkWrites(refused.connections, createSpaceWatch())).rejects.toMatchObject({
       code: 'database_read_only',
@@ -75,7 +75,7 @@ describe('whether tasks can be written', () => {
     await expect(checkWrites(strange.connections, createSpaceWatch())).rejects.toBe(unknown);
   });
 
-  it('is not so where rights are missing, which are named', async () => {
+  it('fails if rights are missing, and names the tables', async () => {
     const denied = answering(...WRITABLE, [SQL.writeCheck, [{ denied: ['tasks', 'ledger'] }]]);
     await expect(checkWrites(denied.connections, createSpaceWatch())).rejects.toMatchObject({
       code: 'store_unavailable',
@@ -84,7 +84,7 @@ describe('whether tasks can be written', () => {
     });
   });
 
-  it('is not so from a write that found no space until some is found', async () => {
+  it('fails after a write without space until there is space again', async () => {
     const space = full();
     const without = answering(...WRITABLE, [SQL.spaceCheck, asStoreHasIt('53100')]);
     for (let time = 0; time < 2; time++) {
@@ -97,7 +97,7 @@ describe('whether tasks can be written', () => {
     expect(asked()).toEqual([SQL.readOnly, SQL.writeCheck, SQL.spaceCheck, SQL.readOnly, SQL.writeCheck]);
   });
 
-  it('is left to the next task where this user may make no table to look for space with', async () => {
+  it('leaves the search for space to the next task if this user may not create a table', async () => {
     const space = full();
     const denied = answering(...WRITABLE, [SQL.spaceCheck, asStoreHasIt('42501')]);
     await expect(checkWrites(denied.connections, space)).resolves.toBeUndefined();
@@ -106,7 +106,7 @@ describe('whether tasks can be written', () => {
 });
 
 describe('a server without space', () => {
-  it('is known by its own word for it alone', () => {
+  it('is recognised only by its own error code', () => {
     const space = createSpaceWatch();
     for (const error of [
       databaseError('53200'),

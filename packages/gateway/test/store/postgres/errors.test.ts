@@ -19,7 +19,7 @@ const fromServer = (code: string | undefined, more: object = {}) =>
 const fromNode = (code: string, message = `${code} of Node`) => Object.assign(new Error(message), { code });
 const unavailable = (cause: unknown) => new StoreUnavailable('not now', 2, cause);
 
-describe('an error of the driver', () => {
+describe('a driver error', () => {
   it.each([
     ['23505', true],
     ['53100', true],
@@ -28,11 +28,11 @@ describe('an error of the driver', () => {
     ['57P01', false],
     ['25006', false],
     [undefined, false],
-  ])('of the code %s leaves the connection to be used again: %s', (code, used) => {
+  ])('with the code %s leaves the connection usable: %s', (code, used) => {
     expect(isAnswer(fromServer(code))).toBe(used);
   });
 
-  it('that the server did not send says that its connection is lost', () => {
+  it('that the server did not send means that its connection is lost', () => {
     expect([isAnswer(fromNode('23505')), isAnswer('23505')]).toEqual([false, false]);
   });
 
@@ -44,11 +44,11 @@ describe('an error of the driver', () => {
     [fromServer('42P05'), true],
     [fromServer(undefined), false],
     [fromNode('26000'), false],
-  ])('is that of a plan that went stale, or not', (error, stale) => {
+  ])('is that of an outdated plan, or not', (error, stale) => {
     expect(isStalePlan(error)).toBe(stale);
   });
 
-  it('is told as what it means for whoever asked', () => {
+  it('is translated for the caller', () => {
     const own = new OnetakeError('gone', 410, 'gone');
     expect(asStoreError(own)).toBe(own);
     const refused = asStoreError(fromServer('23505'));
@@ -66,14 +66,14 @@ describe('an error of the driver', () => {
     [fromServer('25006'), /read-only/],
     [fromServer('57P01'), /cannot reach its database/],
     [fromNode('53100'), /cannot reach its database/],
-  ])('is told in words that anybody may read', (error, words) => {
+  ])('gets a message that anybody may read', (error, words) => {
     expect(asStoreError(error)).toMatchObject({ message: expect.stringMatching(words) });
     expect(String(asStoreError(error))).not.toContain('words of the server');
   });
 });
 
-describe('what a caller of the store was told', () => {
-  it('is that it is unavailable, or something else', () => {
+describe('an error of the store', () => {
+  it('means that it is unavailable, or something else', () => {
     expect(isUnavailable(unavailable(undefined))).toBe(true);
     expect(isUnavailable(new StoreRefused(fromServer('23505')))).toBe(false);
     expect(isUnavailable(fromNode('store_unavailable'))).toBe(false);
@@ -91,7 +91,7 @@ describe('what a caller of the store was told', () => {
     [unavailable('EPIPE'), false],
     [new StoreRefused(fromServer('57P01')), false],
     [fromNode('EPIPE'), false],
-  ])('was of a connection that the other end has closed, or not', (error, cut) => {
+  ])('comes from a connection that the other end has closed, or not', (error, cut) => {
     expect(wasCut(error)).toBe(cut);
   });
 
@@ -104,7 +104,7 @@ describe('what a caller of the store was told', () => {
     [fromServer('57P01'), false],
     [new Error('23505'), false],
     [new Error('wrapped', { cause: fromServer('23505') }), false],
-  ])('may be the fault of one write of many, or not', (error, one) => {
+  ])('may be caused by one write of many, or not', (error, one) => {
     expect(mayBeOneWrite(error)).toBe(one);
   });
 
@@ -116,7 +116,7 @@ describe('what a caller of the store was told', () => {
     [unavailable(fromNode('22P02')), false],
     [new Error('22P02'), false],
     ['22P02', false],
-  ])('is about a value that is none, or not', (error, bad) => {
+  ])('is about an invalid value, or not', (error, bad) => {
     expect(isBadValue(error)).toBe(bad);
   });
 });
@@ -124,7 +124,7 @@ describe('what a caller of the store was told', () => {
 describe('a database that cannot be used at a start', () => {
   const URL = 'postgres://u:hush@h:1/d';
 
-  it('is named, with what to do and the words of what was in the way', () => {
+  it('is named, with what to do and the server’s message', () => {
     const error = unusableDatabase(URL, fromServer('28P01'));
     expect(error).toMatchObject({ code: 'database_unusable', status: 503, cause: { code: '28P01' } });
     expect(error.message).toMatch(
@@ -132,7 +132,7 @@ describe('a database that cannot be used at a start', () => {
     );
   });
 
-  it('is named also where the store has told of it already', () => {
+  it('is also named if the store has already translated the error', () => {
     const cause = fromNode('ECONNREFUSED');
     expect(unusableDatabase(URL, unavailable(cause))).toMatchObject({
       code: 'database_unusable',
@@ -143,7 +143,7 @@ describe('a database that cannot be used at a start', () => {
     expect(unusableDatabase(URL, own)).toBe(own);
   });
 
-  it('is told of once for all addresses that were tried in vain', () => {
+  it('is reported once for all addresses that were tried in vain', () => {
     const tried = [
       fromNode('ECONNREFUSED', 'refused by ::1'),
       fromNode('ECONNREFUSED', 'refused by ::1'),

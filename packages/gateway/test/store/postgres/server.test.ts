@@ -11,7 +11,7 @@ const FACTS = {
 };
 const VERSION = 'PostgreSQL 16.4 on x86_64-pc-linux-gnu, compiled by gcc, 64-bit';
 
-/** A server that says this of itself; asked counts the questions. */
+/** A server with these properties; `asked` counts the queries. */
 function aServer(facts: Partial<typeof FACTS> = {}, version: string | undefined = VERSION) {
   let asked = 0;
   return {
@@ -26,7 +26,7 @@ function aServer(facts: Partial<typeof FACTS> = {}, version: string | undefined 
 const ANYWHERE = { host: 'db.example.com', writes: true };
 
 describe('a server', () => {
-  it('that is PostgreSQL, new enough, of Unicode and writable, can be used', async () => {
+  it('that is PostgreSQL, new enough, UTF-8 and writable, can be used', async () => {
     const server = aServer();
     await expect(assertUsable(server, ANYWHERE)).resolves.toBeUndefined();
     expect(server.asked()).toBe(2);
@@ -37,7 +37,7 @@ describe('a server', () => {
     expect(readOnlyRefusal(FACTS)).toBeUndefined();
   });
 
-  it('that only imitates it is refused before it is asked what it may not know', async () => {
+  it('that only imitates it is refused before it gets a query that it may not know', async () => {
     const server = aServer({}, 'CockroachDB CCL v23.1.11');
     await expect(assertUsable(server, ANYWHERE)).rejects.toMatchObject({
       code: 'database_not_postgres',
@@ -54,18 +54,18 @@ describe('a server', () => {
     [{ encoding: 'LATIN1' }, 'database_not_utf8'],
     [{ inRecovery: true }, 'database_read_only'],
     [{ readOnly: true }, 'database_read_only'],
-  ])('that says %j is refused', async (facts, code) => {
+  ])('with the properties %j is refused', async (facts, code) => {
     await expect(assertUsable(aServer(facts), ANYWHERE)).rejects.toMatchObject({ code, status: 503 });
   });
 
   it.each([{ inRecovery: true }, { readOnly: true }, { versionNumber: 140_000 }])(
-    'that says %j can be read from',
+    'with the properties %j can be read from',
     async (facts) => {
       await expect(assertUsable(aServer(facts), { ...ANYWHERE, writes: false })).resolves.toBeUndefined();
     },
   );
 
-  it('that nothing can be written to says whether it is a standby, and when to come again', () => {
+  it('that is read-only says whether it is a standby, and when to retry', () => {
     expect(readOnlyRefusal({ inRecovery: true, readOnly: true })).toMatchObject({
       message: expect.stringContaining('standby'),
       details: { retryAfterSeconds: 5 },
@@ -77,7 +77,7 @@ describe('a server', () => {
   });
 });
 
-describe('what imitates PostgreSQL', () => {
+describe('an imitation of PostgreSQL', () => {
   it.each([
     ['cockroachdb v1', 'CockroachDB'],
     ['PostgreSQL 11.2-YB-2.20', 'YugabyteDB'],
@@ -91,7 +91,7 @@ describe('what imitates PostgreSQL', () => {
     ['opengauss 3', 'openGauss'],
     ['GaussDB 3', 'openGauss'],
     ['spanner 1', 'Google Spanner'],
-  ])('is known by its version: %s', (version, name) => {
+  ])('is recognised by its version: %s', (version, name) => {
     expect(lookAlike(version)).toBe(name);
   });
 
@@ -108,13 +108,13 @@ describe('what imitates PostgreSQL', () => {
     ['ybdb.io.example.com', undefined],
     ['aybdb.io', undefined],
     ['acockroachlabs.cloud', undefined],
-  ])('is known by its address: %s', (host, name) => {
+  ])('is recognised by its address: %s', (host, name) => {
     expect(lookAlike(VERSION, host)).toBe(name);
     expect(lookAlike(VERSION, host.toUpperCase())).toBe(name);
   });
 });
 
-describe('what to do about a refusal', () => {
+describe('advice about a refusal', () => {
   const OTHERWISE = adviceOn({ message: 'nothing that is known' });
 
   it.each([
@@ -138,12 +138,12 @@ describe('what to do about a refusal', () => {
     ['Tenant or user not found', /the pooler knows no such database/],
     ['LISTEN is not supported', /ONETAKE_DATABASE_SESSION_URL/],
     ['advisory locks are not supported', /ONETAKE_DATABASE_SESSION_URL/],
-  ])('is told by its words: %s', (message, advice) => {
+  ])('depends on its message: %s', (message, advice) => {
     expect(adviceOn({ message })).toMatch(advice);
     expect(adviceOn({ message, code: '28P01' })).toMatch(advice);
   });
 
-  it('is told by its code where its words are not known, and is to check the address otherwise', () => {
+  it('depends on its code if its message is unknown, and is otherwise to check the address', () => {
     expect(adviceOn({ code: '28P01', message: 'words' })).toMatch(/password is wrong/);
     expect(adviceOn({ code: 'none', message: 'words' })).toBe(OTHERWISE);
     expect(OTHERWISE).toMatch(/check ONETAKE_DATABASE_URL/);

@@ -24,7 +24,7 @@ describeAccounts('PostgreSQL', async () => {
   const url = await freshDatabase();
   const store = await openStore(url);
   const client = await connect(url);
-  // Lives, as a node that holds its lock does.
+  // It lives, because its lock is held.
   await client.query('select pg_advisory_lock($1, 1)', [LOCK_CLASS]);
   return { store, node: nodeName(1), read: async (sql) => (await client.query<object>(sql)).rows };
 });

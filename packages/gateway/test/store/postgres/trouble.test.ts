@@ -76,7 +76,7 @@ describe('a database that an operator changes while the gateway runs', () => {
     await client.query('drop trigger full_disk on tasks');
     await expect(store.check()).resolves.toBeUndefined();
     expect(await store.commit(moved(task, INTENT))).toBe(true);
-    // Since there is some it is looked for no more: a check makes no table.
+    // There is space, so it is not searched for any more: a check creates no table.
     await client.query(
       'create event trigger no_new_file on ddl_command_start execute function no_new_file()',
     );

@@ -44,7 +44,7 @@ describe('the address of a database', () => {
     ['postgres://:p@h:65535', { host: 'h', port: 65_535, password: 'p' }],
     ['postgres://[::1]/d', { host: '::1', database: 'd' }],
     ['postgres://[]/d', { database: 'd' }],
-    // What stands among the parameters counts.
+    // Parameters take precedence.
     [
       'postgres://a:b@c:1/d?host=h&port=22&user=u&password=p&dbname=e',
       { host: 'h', port: 22, user: 'u', password: 'p', database: 'e' },
@@ -71,7 +71,7 @@ describe('the address of a database', () => {
     });
   });
 
-  it('is all that the driver is told, beside who asks and where where it does not say so', () => {
+  it('determines all settings of the driver, except the application name and a missing host', () => {
     vi.stubEnv('PGUSER', 'me');
     vi.stubEnv('PGHOST', undefined);
     expect(connectionTo('postgres://h')).toEqual({ host: 'h', user: 'me' });
@@ -97,12 +97,12 @@ describe('the address of a database', () => {
     expect(connectionTo('postgres://h').user).toBe(userInfo().username);
   });
 
-  it('may say that any server will do, or that the primary is wanted', () => {
+  it('may accept any server, or require the primary', () => {
     for (const target of ['any', 'read-write', 'primary'])
       expect(parseDatabaseUrl(`postgres://h?target_session_attrs=${target}`).host).toBe('h');
   });
 
-  it('is named in the refusal of one that cannot be read', () => {
+  it('is named in the error if it cannot be read', () => {
     const error = thrownBy(() => connectionTo('postgres://h:x/d'));
     expect(error).toMatchObject({
       code: 'database_url',
@@ -183,7 +183,7 @@ describe('the sslmode of libpq', () => {
     expect(tls(`sslmode=no-verify&${rootcert}`)).toEqual({ ca, rejectUnauthorized: false });
   });
 
-  it('name a certificate of its own, and the key to it', async () => {
+  it('can name a client certificate and its key', async () => {
     const dir = await tempFolder();
     const [cert, key] = [join(dir, 'own.crt'), join(dir, 'own.key')];
     await writeFile(cert, 'the certificate – mine');
@@ -225,12 +225,12 @@ describe('the certificate files of an address, checked before anything is opened
       await writeFile(file, 'no certificate');
       expect(check(`sslmode=verify-full&${name}=${encodeURIComponent(file)}`)).toThrow(/not in PEM format/);
       expect(check(`sslmode=verify-full&${name}=/nowhere/file`)).toThrow(/\/nowhere\/file.*ENOENT/);
-      // Where nothing is encrypted no certificate is looked at.
+      // Without encryption no certificate is checked.
       expect(check(`sslmode=disable&${name}=${encodeURIComponent(file)}`)).not.toThrow();
     },
   );
 
-  it('are refused with what the reading of them threw', async () => {
+  it('are refused with the error of reading them', async () => {
     const file = join(await tempFolder(), 'file');
     await writeFile(file, 'no certificate');
     const error = thrownBy(check(`sslmode=verify-full&sslrootcert=${encodeURIComponent(file)}`));
@@ -258,9 +258,9 @@ describe('a connection', () => {
     expect(connectionTo('postgres://h/d').host).toBe('h');
   });
 
-  it('without a host, and with no word of it, goes through the socket of this machine, or to it', async () => {
+  it('without a host, also in the environment, uses the socket of this machine, or its address', async () => {
     vi.stubEnv('PGHOST', undefined);
-    // A port of nobody: of no more than five digits, and a number of this process's own.
+    // An unused port: with at most five digits, and a number of this process's own.
     const port = 70_000 + (process.pid % 20_000);
     const socket = `/tmp/.s.PGSQL.${port}`;
     await writeFile(socket, '');

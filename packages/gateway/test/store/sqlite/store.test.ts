@@ -302,7 +302,7 @@ describe('a change by another process', () => {
 describe('the wait of an account', () => {
   const report = { account: 'one', limit: 5, places: 0, rate: 0, inUse: 0, waiting: 0, generation: 0 };
 
-  it('is no longer than it was where the wall clock was set back, and over where it was set forward', async () => {
+  it('does not get longer if the wall clock was set back, and is over if it was set forward', async () => {
     const store = await openStore(await tempFolder());
     const now = Date.now();
     const clock = vi.spyOn(Date, 'now').mockReturnValue(now);

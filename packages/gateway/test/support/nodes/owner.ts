@@ -94,7 +94,7 @@ export async function aNode({
     settle,
     accept,
     count: (name: keyof Store) => calls.filter((call) => call === name).length,
-    /** What was logged, by the names of the events. */
+    /** The log, as names of events. */
     logged: () => lines.map(({ event }) => event),
     lines,
     alone: () => alone,
