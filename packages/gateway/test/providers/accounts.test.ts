@@ -8,7 +8,7 @@ import {
   type ProviderDefinition,
 } from '../../src/providers/definition.ts';
 
-/** A definition as adapters write them. */
+/** A definition like those of the adapters. */
 const definitionOf = (id: string, variable: string): ProviderDefinition<CommonAccount> => ({
   id,
   abilities: {},
@@ -33,13 +33,13 @@ const read = (file: unknown, env: Record<string, string> = {}, files: Record<str
   });
 
 describe('accounts', () => {
-  it('come from the variables that people already have, without any file', () => {
+  it('come from common environment variables, without any file', () => {
     const { accounts, problems } = read(undefined, { SKY_KEY: 'k1' });
     expect(problems).toEqual([]);
     expect(accounts).toMatchObject([{ id: 'sky', account: { api_key: 'k1' } }]);
   });
 
-  it('of a provider that the file names replace the one of the environment, and leave other providers alone', () => {
+  it('in the file replace those of the environment for the same provider, and no others', () => {
     const file = { main: { provider: 'sky', api_key: { env: 'OTHER' } } };
     const { accounts } = read(file, { SKY_KEY: 'k1', SEA_KEY: 'k2', OTHER: 'k3' });
     expect(accounts.map(({ id, account }) => [id, account])).toMatchObject([
@@ -68,7 +68,7 @@ describe('accounts', () => {
     ]);
   });
 
-  it('of the environment may be several of one kind, each with a name of its own', () => {
+  it('of the environment may be several of one provider, each with its own name', () => {
     const several: ProviderDefinition<CommonAccount> = {
       ...definitionOf('wind', 'UNUSED'),
       fromEnvironment: (env) =>
@@ -105,7 +105,7 @@ describe('accounts', () => {
     expect(accounts).toMatchObject([{ account: { api_key: 'k9' } }]);
   });
 
-  it('tell everything that is wrong at once, by its place', () => {
+  it('report all problems at once, each with its place', () => {
     const { problems } = read({
       'Bad Name': { provider: 'sky', api_key: { env: 'NOT_SET' } },
       typo: { provider: 'sky', api_key: { file: 'missing.txt' }, limts: {} },

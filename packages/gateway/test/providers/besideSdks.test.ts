@@ -19,13 +19,13 @@ import { openHttpWhile } from '../support/openHttp.ts';
 import { sending } from '../support/sending.ts';
 import { serve } from '../support/servers/httpServer.ts';
 
-/** What one client sent: path, credentials and each member of the body by its own path. */
+/** What a client sent: path, credentials and each member of the body by its path. */
 type Sent = Readonly<Record<string, unknown>>;
 
 const KEY = 'key-of-both-clients';
 const CREDENTIALS = ['authorization', 'x-goog-api-key', 'x-dashscope-async', 'idempotency-key'];
 
-/** Records what a client sends to make a job, at a service that takes every one. `told`: its answer to a question. */
+/** Records what a client sends to create a job, at a service that accepts every job. `told`: its answer to a poll. */
 async function recorded(
   answer: unknown,
   client: (origin: string) => Promise<unknown>,
@@ -65,7 +65,7 @@ function flat(value: unknown, path = 'body'): Record<string, unknown> {
   return Object.assign({}, ...Object.entries(value).map(([name, inner]) => flat(inner, `${path}.${name}`)));
 }
 
-/** Starts a job with an account of ours. */
+/** Starts a job with an account of the gateway. */
 const ours =
   (
     provider: string,
@@ -100,7 +100,7 @@ const ours =
     await opened.provider.start(job, sending(AbortSignal.timeout(10_000)));
   };
 
-/** What is only in ours, only in theirs, or not the same in both. */
+/** Members that only the adapter sends, that only the SDK sends, or that differ. */
 function differences(our: Sent, their: Sent): Record<string, { ours?: unknown; theirs?: unknown }> {
   const names = new Set([...Object.keys(our), ...Object.keys(their)]);
   const different = [...names].filter((name) => our[name] !== their[name]);
@@ -130,7 +130,7 @@ const NOTHING = {
 };
 const PIXELS = Buffer.from('the bytes of an image');
 const IMAGE = { mediaId: 'first', contentType: 'image/png', bytes: PIXELS.length, width: 64, height: 36 };
-/** The same as the AI SDK takes it. */
+/** The same image as the AI SDK takes it. */
 const FILE = { type: 'file', mediaType: 'image/png', data: new Uint8Array(PIXELS) } as const;
 const SHAPE = {
   prompt: 'a paper boat',
@@ -140,7 +140,7 @@ const SHAPE = {
   height: 720,
 } as const;
 
-describe('the same job, as our adapter and as the provider’s own client send it', () => {
+describe('the adapter sends the same job as the provider’s own client', () => {
   it('to OpenAI', async () => {
     const answer = { id: 'video_1', status: 'queued', object: 'video' };
     const our = await recorded(answer, ours('openai', 'sora-2', { ...SHAPE, duration: 8 }, { path: '/v1' }));
@@ -152,7 +152,7 @@ describe('the same job, as our adapter and as the provider’s own client send i
         size: '1280x720',
       }),
     );
-    // Nobody documents that it is honoured; where it is, a lost answer costs nothing.
+    // No document says that the key is honoured. Where it is, a lost answer costs nothing.
     expect(differences(our, their)).toEqual({
       'header idempotency-key': { ours: expect.stringMatching(/^[0-9a-f]{32}$/) },
     });
@@ -176,7 +176,7 @@ describe('the same job, as our adapter and as the provider’s own client send i
         config: { aspectRatio: '16:9', resolution: '720p', durationSeconds: 6, negativePrompt: 'fog' },
       }),
     );
-    // One video, whatever the service's own default is: each is paid for.
+    // One video, whatever the service's default, because each is paid for.
     expect(differences(our, their)).toEqual({ 'body.parameters.sampleCount': { ours: 1 } });
   });
 
@@ -217,7 +217,7 @@ describe('the same job, as our adapter and as the provider’s own client send i
         },
       }),
     );
-    // The stable version of the service, where the SDK takes the beta.
+    // The stable version of the service. The SDK uses the beta.
     const path = (version: string) =>
       `POST /${version}/projects/${project}/locations/${location}/publishers/google/models/${model}:predictLongRunning`;
     expect(differences(our, their)).toEqual({
@@ -268,7 +268,7 @@ describe('the same job, as our adapter and as the provider’s own client send i
           }),
       { id: 'cgt-1', status: 'succeeded', content: { video_url: 'http://127.0.0.1/v.mp4' } },
     );
-    // The mark by which a lost submission is found in the list.
+    // The correlation marker, by which a lost submission is found in the list.
     expect(differences(our, their)).toEqual({
       'body.execution_expires_after': { ours: expect.any(Number) },
     });
@@ -298,7 +298,7 @@ describe('the same job, as our adapter and as the provider’s own client send i
         .video(model)
         .doStart?.({ ...NOTHING, prompt: SHAPE.prompt, resolution: '1280x720', duration: 5, image: FILE }),
     );
-    // "Wan2.7 image-to-video API": frames stand in `media`, bytes in a data URL. The SDK sends 2.6's form, and bare base64.
+    // "Wan2.7 image-to-video API": frames are in `media`, bytes in a data URL. The SDK sends the form of 2.6 and bare base64.
     const base64 = PIXELS.toString('base64');
     expect(differences(our, their)).toEqual({
       'body.input.media.0.type': { ours: 'first_frame' },
@@ -331,7 +331,7 @@ describe('the same job, as our adapter and as the provider’s own client send i
         }),
       told,
     );
-    // The role may be left out of an only image ("Create a video generation task"); said, it means the same.
+    // A single image may leave out the role ("Create a video generation task"). With the role it means the same.
     expect(differences(our, their)).toEqual({
       'body.execution_expires_after': { ours: expect.any(Number) },
       'body.content.1.role': { ours: 'first_frame' },

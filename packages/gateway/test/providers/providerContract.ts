@@ -34,7 +34,7 @@ const AN_IMAGE = {
   height: 720,
 };
 
-/** What the engine relies on, whoever the provider is. */
+/** What the engine expects of every provider. */
 export function describeProviderContract(contract: ProviderContract): void {
   const abilities = required(contract.abilities, 'abilities');
   const suite: Suite = {
@@ -56,7 +56,7 @@ export function describeProviderContract(contract: ProviderContract): void {
 
 function describeJobs({ name, startTwice, open }: Suite): void {
   describe(`${name}: a job`, () => {
-    it('is started, asked about, and opened whole', async () => {
+    it('is started, polled and downloaded whole', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       const { bytes, length } = await fetched(fixture.provider, handle, result, 0);
@@ -64,7 +64,7 @@ function describeJobs({ name, startTwice, open }: Suite): void {
       expect(length === undefined || length === bytes.length).toBe(true);
     });
 
-    it('gives the same bytes each time, from any offset on', async () => {
+    it('gives the same bytes each time, from any offset', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       const { bytes } = await fetched(fixture.provider, handle, result, 0);
@@ -94,7 +94,7 @@ function describeJobs({ name, startTwice, open }: Suite): void {
       expect(second.upstreamId === first.upstreamId).toBe(startTwice === 'one_job');
     });
 
-    it('that fails upstream fails with a reason and with words for the caller', async () => {
+    it('that fails upstream has a reason and a message for the caller', async () => {
       const fixture = await open();
       fixture.failNextJob();
       const { handle } = await started(fixture);
@@ -104,7 +104,7 @@ function describeJobs({ name, startTwice, open }: Suite): void {
       expect(answer.message.length).toBeGreaterThan(0);
     });
 
-    it('that is not known is missing, which is an answer and no error', async () => {
+    it('that the upstream does not know is answered with missing, without an error', async () => {
       const { provider } = await open();
       expect(await provider.ask(unknownHandle(), signal())).toMatchObject({ state: 'missing' });
     });
@@ -113,7 +113,7 @@ function describeJobs({ name, startTwice, open }: Suite): void {
 
 function describeCondition({ name, open }: Suite): void {
   describe(`${name}: a submission that this node may no longer make`, () => {
-    it('is not sent, and may be made once the node may send again', async () => {
+    it('is not sent, and can be made once the node may send again', async () => {
       const fixture = await open();
       const outcome = settled(
         fixture.provider.start(jobOf(fixture), { signal: signal(), maySend: () => false }),
@@ -124,14 +124,14 @@ function describeCondition({ name, open }: Suite): void {
       expect(await fixture.jobsMade()).toBe(1);
     });
 
-    it('is not sent where that comes while it waits: for a token, a turn, a connection, new or kept', async () => {
+    it('is not sent if the node loses its lease while the submission waits for a token, a turn or a connection', async () => {
       const fixture = await open();
       await finished(fixture);
       const before = await fixture.jobsMade();
       const startAndForbid = (provider: Provider) => {
         let may = true;
         const outcome = settled(provider.start(jobOf(fixture), { signal: signal(), maySend: () => may }));
-        // What can be done at once has been done by now: whatever is still to come was waited for.
+        // Everything that needs no waiting has happened by now.
         may = false;
         return outcome;
       };
@@ -141,7 +141,7 @@ function describeCondition({ name, open }: Suite): void {
       expect(await fixture.jobsMade()).toBe(before);
     });
 
-    it('is not sent where that comes while an image is read for it', async () => {
+    it('is not sent if the node loses its lease while an image is read', async () => {
       const fixture = await open();
       let may = true;
       const job = jobOf(fixture);
@@ -169,7 +169,7 @@ function describeTrouble({ name, open }: Suite): void {
   const network = (fixture: Awaited<ReturnType<typeof open>>) => required(fixture.network, 'network');
 
   describe(`${name}: trouble`, () => {
-    it('that loses the answer of a start leaves its outcome unknown', async () => {
+    it('that loses the answer of a start leaves the outcome unknown', async () => {
       const fixture = await open();
       network(fixture).loseNextAnswer();
       const outcome = await settled(fixture.provider.start(jobOf(fixture), sending(signal())));
@@ -178,7 +178,7 @@ function describeTrouble({ name, open }: Suite): void {
       expect(await fixture.jobsMade()).toBe(1);
     });
 
-    it('with the connection is an error of ours, with a reason', async () => {
+    it('with the connection throws an UpstreamError with a reason', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       const { provider } = fixture;
@@ -194,7 +194,7 @@ function describeTrouble({ name, open }: Suite): void {
       for (const outcome of await Promise.all(calls)) expectUpstreamError(outcome);
     });
 
-    it('with an upstream that never answers ends when the caller gives up', async () => {
+    it('with an upstream that never answers ends when the caller aborts', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       network(fixture).stallUpstream();
@@ -208,7 +208,7 @@ function describeTrouble({ name, open }: Suite): void {
       givenUp.abort();
       const outcome = await start;
       expectUpstreamError(outcome);
-      // The request had left: whether it arrived nobody can know.
+      // The request was sent. Whether it arrived is unknown.
       expect(outcome).toMatchObject({ created: 'unknown' });
       for (const other of others) expectUpstreamError(await other);
     });
@@ -217,7 +217,7 @@ function describeTrouble({ name, open }: Suite): void {
 
 function describeEnd({ name, open }: Suite): void {
   describe(`${name}: its callers and its end`, () => {
-    it('settle a call whose caller gave up before', async () => {
+    it('settle a call whose caller has already aborted', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       const over = AbortSignal.abort();
@@ -227,7 +227,7 @@ function describeEnd({ name, open }: Suite): void {
       await settled(fixture.provider.open(handle, result, 0, over).then(({ stream }) => readAll(stream)));
     });
 
-    it('end the provider, twice if need be, also while a job runs', async () => {
+    it('close the provider, also twice and while a job runs', async () => {
       const fixture = await open();
       await started(fixture);
       await fixture.provider.close();

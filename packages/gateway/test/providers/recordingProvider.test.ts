@@ -2,7 +2,7 @@ import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { type Behaviour, createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 import { describeProviderContract } from './providerContract.ts';
 
-// The stand-in that the engine is tested with keeps the contract that real providers keep.
+// The provider that the engine is tested with keeps the same contract as real providers.
 describeProviderContract({
   name: 'the recording provider',
   inMemory: true,

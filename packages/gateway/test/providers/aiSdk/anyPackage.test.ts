@@ -17,7 +17,7 @@ type Model = (id: string, fetch: typeof globalThis.fetch, baseURL: string) => Pa
 const response = { timestamp: new Date(0), modelId: 'm', headers: undefined };
 const credentials = { apiKey: 'k', baseUrl: 'http://127.0.0.1:1', headers: {} };
 
-/** A package that nobody knows, as npm would give it. */
+/** An unknown package, as npm would deliver it. */
 function packageOf(model: Model) {
   const createHearsay = ({ fetch, baseURL }: { fetch: typeof globalThis.fetch; baseURL: string }) => ({
     videoModel: (id: string) => model(id, fetch, baseURL),
@@ -58,7 +58,7 @@ async function bridgeTo(
 const started = { operation: { id: 'job-1' }, warnings: [], response };
 
 describe('a package that is not in the table', () => {
-  it('gets what the AI SDK specifies, and is asked by its own operation', async () => {
+  it('gets what the AI SDK specifies, and is polled with its own operation', async () => {
     const seen: { options?: StartOptions; operation?: unknown } = {};
     const provider = await bridgeTo(() => ({
       async doStart(options) {
@@ -98,7 +98,7 @@ describe('a package that is not in the table', () => {
     expect(seen.operation).toEqual({ id: 'job-1' });
   });
 
-  it.each(['base64', 'binary'] as const)('may give the video itself, as %s', async (type) => {
+  it.each(['base64', 'binary'] as const)('may return the video itself, as %s', async (type) => {
     const bytes = Buffer.from('the bytes of a video');
     const data = type === 'base64' ? bytes.toString('base64') : new Uint8Array(bytes);
     const provider = await bridgeTo(() => ({
@@ -136,7 +136,7 @@ describe('a package that is not in the table', () => {
     expect(await provider.ask(handle, soon())).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
   });
 
-  it('cannot submit twice, whatever it does when an answer is lost', async () => {
+  it('cannot submit twice, even if it retries after a lost answer', async () => {
     const server = await serve((request) => request.socket.destroy());
     const provider = await bridgeTo(
       (_id, fetch, baseURL) => ({
@@ -159,7 +159,7 @@ describe('a package that is not in the table', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('that fails after its job was made leaves the outcome unknown', async () => {
+  it('that fails after it created a job leaves the outcome unknown', async () => {
     const server = await serve((request, response) => {
       response.writeHead(request.method === 'POST' ? 200 : 403, { 'content-type': 'application/json' });
       response.end('{}');
@@ -182,7 +182,7 @@ describe('a package that is not in the table', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  it('sends its credentials to no other origin than the account’s', async () => {
+  it('sends its credentials only to the origin of the account', async () => {
     const other = await serve((_request, reply) => reply.end('{}'));
     const provider = await bridgeTo((_id, fetch) => ({
       doStart: async () => started,
@@ -197,7 +197,7 @@ describe('a package that is not in the table', () => {
     expect(other.requests[0]?.headers).not.toHaveProperty('x-key');
   });
 
-  it('refuses options before anything is sent: nothing was made', async () => {
+  it('created nothing if it refuses options before it sends anything', async () => {
     const provider = await bridgeTo(() => ({
       async doStart() {
         throw new TypeError('fps must be 24');
@@ -211,7 +211,7 @@ describe('a package that is not in the table', () => {
     });
   });
 
-  it('names a job at such a length that it cannot be kept: the outcome is unknown, and nothing is stored', async () => {
+  it('that returns too long an operation leaves the outcome unknown, and nothing is stored', async () => {
     const provider = await bridgeTo(() => ({
       doStart: async () => ({ ...started, operation: { token: 'x'.repeat(10_000) } }),
       doStatus: async () => ({ status: 'pending', response }),
@@ -221,7 +221,7 @@ describe('a package that is not in the table', () => {
     });
   });
 
-  it('tells the operator of parameters that it left out', async () => {
+  it('logs parameters that it dropped', async () => {
     const log: string[] = [];
     const provider = await bridgeTo(
       () => ({
@@ -240,7 +240,7 @@ describe('a package that is not in the table', () => {
     );
   });
 
-  it('is refused at the start where its models cannot be resumed, or its factory is not there', async () => {
+  it('is refused at the start if its models cannot be resumed or its factory does not exist', async () => {
     await expect(bridgeTo(() => ({ doStart: async () => started }))).rejects.toMatchObject({
       code: 'invalid_settings',
       message: expect.stringContaining('cannot be resumed'),
@@ -251,7 +251,7 @@ describe('a package that is not in the table', () => {
     });
   });
 
-  it('is named with its command where it is not installed', async () => {
+  it('that is not installed is named with the command that installs it', async () => {
     const row = unknownPackage('@ai-sdk/nobody-has-this', 'createNobody');
     await expect(loadPackage(row, credentials, 'mine')).rejects.toMatchObject({
       code: 'invalid_settings',

@@ -15,7 +15,7 @@ const MODELS = builtIn
     NAMES.filter((name) => name === model.provider).map((name) => [model.id, name] as const),
   );
 
-/** Submit bodies that together use everything that a model takes. */
+/** Submissions that together use every parameter that a model takes. */
 function bodies({ id, parameters: takes }: Model): Record<string, unknown>[] {
   const inputs = [
     {},
@@ -44,12 +44,12 @@ function requestOf(body: Record<string, unknown>): VideoRequest | undefined {
   try {
     return asStored(check(body).draft);
   } catch {
-    // Two parameters that exclude each other: the catalogue refuses them, so they never go upstream.
+    // The catalogue refuses two parameters that exclude each other, so they are never sent.
     return undefined;
   }
 }
 
-describe('the catalogue promises nothing that is left out on the way', () => {
+describe('the catalogue promises no parameter that a package drops', () => {
   it.each(MODELS)('%s at %s', async (id, name) => {
     const model = builtIn.get(id);
     if (!model) throw new Error(`no model ${id}`);
@@ -64,7 +64,7 @@ describe('the catalogue promises nothing that is left out on the way', () => {
       await world.provider.start(job, sending(soon()));
     }
     expect(world.log.filter((line) => line.includes('upstream.parameter_dropped'))).toEqual([]);
-    // The stand-in of fal takes everything and finds the mistake later.
+    // The simulator of fal accepts everything and reports mistakes later.
     expect(world.simulators.ledger.jobs().filter(({ prompt }) => prompt.includes('[invalid]'))).toEqual([]);
   });
 

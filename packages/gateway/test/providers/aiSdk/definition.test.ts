@@ -10,7 +10,7 @@ const ENV = { XAI_API_KEY: 'k1', MINIMAX_API_KEY: 'k2', FAL_KEY: 'k3', REPLICATE
 const read = (env: Record<string, string>, file: unknown = {}) =>
   readAccounts({ file, env, definitions: [aiSdkDefinition] });
 
-/** Which models some account serves, and through which. */
+/** The models that are served, each with its accounts. */
 async function served(env: Record<string, string>, file: unknown = {}): Promise<Record<string, string[]>> {
   const { accounts, problems } = read(env, file);
   expect(problems).toEqual([]);
@@ -34,7 +34,7 @@ async function served(env: Record<string, string>, file: unknown = {}): Promise<
 }
 
 describe('accounts of the AI SDK bridge', () => {
-  it('are made of the variables that people already have, one a service, each with its own models', async () => {
+  it('are made from common environment variables, one for each service, each with its own models', async () => {
     const models = await served(ENV);
     expect(Object.keys(models)).toEqual(['xai', 'minimax', 'fal', 'replicate']);
     expect(models.xai).toContain('grok-imagine-video-1.5');
@@ -44,12 +44,12 @@ describe('accounts of the AI SDK bridge', () => {
     expect(models.xai?.some((id) => id.startsWith('fal-'))).toBe(false);
   });
 
-  it('are none where no variable is set, and fal takes either of its two names', () => {
+  it('are not made without a variable, and fal accepts either of its two names', () => {
     expect(read({}).accounts).toEqual([]);
     expect(read({ FAL_API_KEY: 'k' }).accounts).toMatchObject([{ id: 'fal', account: { apiKey: 'k' } }]);
   });
 
-  it('of the file replace the one of the same package, and leave the others of the environment', () => {
+  it('in the file replace those of the environment for the same package, and no others', () => {
     const file = { grok: { provider: 'ai-sdk', package: '@ai-sdk/xai', api_key: { env: 'OTHER' } } };
     const { accounts, problems } = read({ ...ENV, OTHER: 'k9' }, file);
     expect(problems).toEqual([]);
@@ -57,7 +57,7 @@ describe('accounts of the AI SDK bridge', () => {
     expect(accounts[0]?.account).toMatchObject({ apiKey: 'k9' });
   });
 
-  it('may have headers of their own, a base URL, and models by the names that the service gives them', () => {
+  it('may have their own headers, a base URL, and models under the names of the service', () => {
     const { accounts, problems } = read(ENV, {
       proxy: {
         provider: 'ai-sdk',
@@ -91,7 +91,7 @@ describe('accounts of the AI SDK bridge', () => {
     expect(problems.join('\n')).toMatch(message);
   });
 
-  it('of the environment cannot take a name that the file gave to something else', () => {
+  it('of the environment cannot have a name that the file uses for another account', () => {
     const file = { xai: { provider: 'ai-sdk', package: '@ai-sdk/fal', api_key: { env: 'FAL_KEY' } } };
     expect(read(ENV, file).problems).toEqual([expect.stringContaining('accounts.xai has this name already')]);
   });

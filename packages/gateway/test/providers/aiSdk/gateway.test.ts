@@ -2,7 +2,7 @@ import { startSimulators } from '@onetake/simulators';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startTestGateway } from '../../support/gateway.ts';
 
-/** Questions as quick as the stand-ins are. */
+/** Polls as frequent as the simulators are quick. */
 const account = (name: string, packageName: string, key: string, baseUrl: string): string => `
   ${name}:
     provider: ai-sdk
@@ -12,7 +12,7 @@ const account = (name: string, packageName: string, key: string, baseUrl: string
     limits: { min_ask_interval_ms: 100 }`;
 
 describe('through a whole gateway', () => {
-  it('each service makes a video, submitted and billed once, with a key in the environment or an account in the file', async () => {
+  it('each service makes a video that is submitted and billed once, with a key in the environment or an account in the file', async () => {
     const simulators = await startSimulators({
       only: ['xai', 'minimax', 'replicate', 'fal'],
       scale: 0.001,
@@ -26,7 +26,7 @@ describe('through a whole gateway', () => {
       { model: 'replicate-seedance-1-pro', duration: 2, resolution: '480p' },
       { model: 'fal-veo3.1', duration: 4, resolution: '720p' },
     ];
-    // Replicate's account comes from the environment alone.
+    // Replicate's account comes only from the environment.
     const file = `
 accounts:${account('xai', '@ai-sdk/xai', 'XAI_API_KEY', env.XAI_BASE_URL ?? '')}${account(
       'hailuo',
@@ -51,7 +51,7 @@ ${wanted.map(({ model }) => `  ${model}: { typical: { medianSeconds: 1, p90Secon
     expect(simulators.ledger.jobs()).toHaveLength(4);
     expect(simulators.ledger.count({ operation: 'submit' })).toBe(4);
     expect(simulators.ledger.bills()).toBe(4);
-    // A caller sees neither where a video came from nor what it was fetched with; nor does the log see a key.
+    // A caller sees neither the origin of a video nor the credentials. The log has no key either.
     expect(JSON.stringify(tasks)).not.toMatch(/X-Amz-Signature|requestId|package/);
     const told = gateway.log.join('\n');
     for (const key of Object.values(simulators.keys)) expect(told).not.toContain(key);

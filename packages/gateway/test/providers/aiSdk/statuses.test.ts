@@ -32,7 +32,7 @@ const SPOKEN: Record<Service, Spoken> = {
   },
 };
 
-/** What the bridge makes of an answer to a question. */
+/** The bridge's reading of an answer to a poll. */
 async function heard(service: Service, status: number, body: unknown): Promise<unknown> {
   const server = await serve((_request, response) =>
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)),
@@ -56,7 +56,7 @@ const prediction = { id: 'p1', urls: { get: 'x' } };
 const minimax = (task: object) => ({ task: { id: '1', ...task } });
 const xaiVideo = (video: object) => ({ status: 'done', video });
 
-describe('every word of a service', () => {
+describe('every status word of a service', () => {
   it.each<[Service, number, unknown, unknown]>([
     ['xai', 202, { status: 'pending', progress: 12 }, { ...works, progress: 12 }],
     ['xai', 200, { status: 'pending' }, works],
@@ -125,7 +125,7 @@ describe('every word of a service', () => {
     ['fal', 200, { video: 'odd' }],
     ['minimax', 200, { task: 'odd' }],
     ['xai', 500, { code: 'x', error: 'y' }],
-  ])('%s says %i %j, which is no verdict', async (service, status, body) => {
+  ])('%s says %i %j, which is not a verdict', async (service, status, body) => {
     expect(await heard(service, status, body)).toBeInstanceOf(UpstreamError);
   });
 });

@@ -25,7 +25,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
     ['the answer breaks off', { kind: 'malformed_json' }],
     ['the answer is cut short', { kind: 'truncated_body' }],
     ['the answer is empty', { kind: 'empty_body' }],
-  ])('is never repeated, and its outcome unknown, where %s', async (_what, fault) => {
+  ])('is never repeated and has an unknown outcome if %s', async (_what, fault) => {
     const world = await startWorld(name);
     world.simulators.faults.add({ ...fault, operation: 'submit' });
     const error = await errorOf(world.provider.start(starting(name), sending(soon())));
@@ -34,7 +34,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
     expect(submissions(world)).toBe(1);
   });
 
-  it('certainly made nothing where nobody listens', async () => {
+  it('certainly created nothing if nobody listens', async () => {
     const world = await startWorld(name);
     await world.simulators.upstream(name).outage();
     expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
@@ -43,7 +43,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
     });
   });
 
-  it('waits as long as the service asks for', async () => {
+  it('reports how long the service asks to wait', async () => {
     const world = await startWorld(name);
     world.simulators.faults.add({ kind: 'rate_limited', operation: 'submit', retryAfter: 7 });
     expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
@@ -65,7 +65,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
     });
   });
 
-  it('says what is wrong with a request, and nothing of the key', async () => {
+  it('says what is wrong with a request, but does not show the key', async () => {
     const world = await startWorld(name);
     const job = starting(name, { upstreamModel: 'no-such/model' });
     const error = await errorOf(world.provider.start(job, sending(soon())));
@@ -74,16 +74,16 @@ describe.each(NAMES)('submitting to %s', (name) => {
   });
 });
 
-describe.each(NAMES)('asking %s', (name) => {
+describe.each(NAMES)('polling %s', (name) => {
   it.each<[string, Omit<FaultRule, 'operation'>, string]>([
     ['is unavailable', { kind: 'server_error', status: 503 }, 'upstream_unavailable'],
     ['fails by itself', { kind: 'server_error', status: 500 }, 'upstream_unavailable'],
     ['hides behind a load balancer', { kind: 'server_error', html: true }, 'upstream_unavailable'],
-    ['limits questions', { kind: 'rate_limited', retryAfter: 3 }, 'rate_limited'],
+    ['limits polls', { kind: 'rate_limited', retryAfter: 3 }, 'rate_limited'],
     ['drops the connection', { kind: 'reset' }, 'upstream_unavailable'],
     ['answers half', { kind: 'malformed_json' }, 'upstream_unavailable'],
     ['answers nothing', { kind: 'empty_body' }, 'upstream_unavailable'],
-  ])('is no verdict where it %s: the job ends well afterwards', async (_what, fault, reason) => {
+  ])('that %s is not a verdict, and the job succeeds afterwards', async (_what, fault, reason) => {
     const world = await startWorld(name);
     const handle = await world.started();
     world.passTime();
@@ -92,14 +92,14 @@ describe.each(NAMES)('asking %s', (name) => {
     expect(await world.provider.ask(handle, soon())).toMatchObject({ state: 'succeeded' });
   });
 
-  it('with a key that was revoked is an error, and no verdict on the job', async () => {
+  it('with a revoked key is an error and not a verdict on the job', async () => {
     const world = await startWorld(name);
     const handle = await world.started();
     world.simulators.upstream(name).accounts.set('default', 'revoked');
     expect(await errorOf(world.provider.ask(handle, soon()))).toMatchObject({ reason: 'auth_failed' });
   });
 
-  it('about a job that its service has forgotten is answered "missing"', async () => {
+  it('a job that its service has forgotten is answered with "missing"', async () => {
     const world = await startWorld(name);
     const handle = await world.started();
     const upstream = world.simulators.upstream(name);
@@ -107,7 +107,7 @@ describe.each(NAMES)('asking %s', (name) => {
     expect(await world.provider.ask(handle, soon())).toMatchObject({ state: 'missing' });
   });
 
-  it('about a job of another service of the bridge is no answer about ours', async () => {
+  it('a job of another service of the bridge throws', async () => {
     const world = await startWorld(name);
     const handle = await world.started();
     const other: Service = name === 'xai' ? 'minimax' : 'xai';
@@ -117,14 +117,14 @@ describe.each(NAMES)('asking %s', (name) => {
     });
   });
 
-  it('tells that a job works', async () => {
+  it('reports a running job', async () => {
     const { started, provider, simulators } = await startWorld(name);
     const handle = await started({ prompt: 'a boat [hold]' });
     simulators.advance(60_000);
     expect(await provider.ask(handle, soon())).toMatchObject({ state: 'in_progress' });
   });
 
-  it('tells a refusal for its content as such', async () => {
+  it('reports a refusal because of the content as such', async () => {
     const { started, ended } = await startWorld(name);
     expect(await ended(await started({ prompt: 'a boat [moderation]' }))).toMatchObject({
       state: 'failed',
@@ -132,14 +132,14 @@ describe.each(NAMES)('asking %s', (name) => {
     });
   });
 
-  it("tells a failure of the service's own in our words, with the service's for the operator", async () => {
+  it("reports a failure of the service in the gateway's words, with the service's words for the operator", async () => {
     const { started, ended } = await startWorld(name);
     const answer = await ended(await started({ prompt: 'a boat [fail]' }));
     expect(answer).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
     if (answer.state === 'failed') expect(answer.detail).toBeTruthy();
   });
 
-  it('gives a link that is worth nothing any more as a lost result', async () => {
+  it('reports an expired link as a lost result', async () => {
     const { provider, started, ended } = await startWorld(name);
     const handle = await started({ prompt: 'a boat [gone]' });
     const answer = await ended(handle);
@@ -161,7 +161,7 @@ describe.each(NAMES)('asking %s', (name) => {
 });
 
 describe('a prompt that is refused at once', () => {
-  it.each(['xai', 'minimax', 'replicate'] as const)('is the caller’s to change (%s)', async (name) => {
+  it.each(['xai', 'minimax', 'replicate'] as const)('can be corrected by the caller (%s)', async (name) => {
     const { provider } = await startWorld(name);
     const job = starting(name, { prompt: 'a boat [moderation-input]' });
     expect(await errorOf(provider.start(job, sending(soon())))).toMatchObject({
@@ -171,7 +171,7 @@ describe('a prompt that is refused at once', () => {
   });
 });
 
-describe('a job that ran past its time upstream', () => {
+describe('a job that exceeded its time limit upstream', () => {
   it.each(['xai', 'minimax', 'replicate'] as const)('is expired (%s)', async (name) => {
     const { started, ended, simulators } = await startWorld(name);
     const handle = await started({ prompt: 'a boat [expire]' });
@@ -181,27 +181,27 @@ describe('a job that ran past its time upstream', () => {
 });
 
 describe('what the packages do not pass on', () => {
-  it.each(['minimax', 'replicate'] as const)('tells that a job waits (%s)', async (name) => {
+  it.each(['minimax', 'replicate'] as const)('includes that a job waits (%s)', async (name) => {
     const { started, provider } = await startWorld(name);
     const handle = await started({ prompt: 'a boat [queued]' });
     expect(await provider.ask(handle, soon())).toMatchObject({ state: 'queued' });
   });
 
-  it('tells how far xAI is', async () => {
+  it('includes the progress at xAI', async () => {
     const { started, provider, simulators } = await startWorld('xai');
     const handle = await started({ prompt: 'a boat [hold]' });
     simulators.advance(60_000);
     expect(await provider.ask(handle, soon())).toEqual({ state: 'in_progress', progress: 50 });
   });
 
-  it('takes an empty 202 of xAI for a job that runs', async () => {
+  it('includes that a job runs if xAI answers an empty 202', async () => {
     const { started, provider, simulators } = await startWorld('xai');
     simulators.upstream('xai').configure({ emptyPending: true });
     const handle = await started({ prompt: 'a boat [hold]' });
     expect(await provider.ask(handle, soon())).toEqual({ state: 'in_progress' });
   });
 
-  it('reads a list of outputs of Replicate, which the package refuses', async () => {
+  it('includes a list of outputs of Replicate, which the package refuses', async () => {
     const { started, ended, provider, simulators } = await startWorld('replicate');
     simulators.upstream('replicate').configure({ listOutput: true });
     const handle = await started();

@@ -10,7 +10,7 @@ const KEY = 'key-of-the-account';
 const PNG = 'data:image/png;base64,';
 const base64 = (words: string): string => Buffer.from(words).toString('base64');
 
-/** How each service is reached, and the least that it says to a submission. */
+/** How each service is reached, and its shortest answer to a submission. */
 const SPOKEN: Record<Service, { env: (origin: string) => Record<string, string>; answer: unknown }> = {
   xai: {
     env: (origin) => ({ XAI_API_KEY: KEY, XAI_BASE_URL: `${origin}/v1` }),
@@ -36,7 +36,7 @@ interface Sent {
   readonly body: unknown;
 }
 
-/** What one submission puts on the wire. */
+/** What one submission sends. */
 async function sent(
   service: Service,
   change: Partial<VideoRequest> & { upstreamModel?: string },
@@ -64,7 +64,7 @@ const ALL = {
 } as const;
 
 describe('on the wire', () => {
-  it('xAI gets words for resolution and ratio, images as data URLs, and audio or none', async () => {
+  it('xAI gets names of resolution and ratio, images as data URLs, and audio on or off', async () => {
     expect(
       await sent('xai', {
         ...ALL,
@@ -89,7 +89,7 @@ describe('on the wire', () => {
     });
   });
 
-  it('xAI gets reference images by themselves', async () => {
+  it('xAI gets reference images in a member of their own', async () => {
     const { body } = await sent('xai', { ...ALL, referenceImages: [anImage('one'), anImage('two')] });
     expect(body).toMatchObject({
       reference_images: [{ url: PNG + base64('one') }, { url: PNG + base64('two') }],
@@ -97,7 +97,7 @@ describe('on the wire', () => {
     expect(body).not.toHaveProperty('image');
   });
 
-  it('MiniMax gets a list of content, its own tier, and no ratio beside a frame', async () => {
+  it('MiniMax gets a list of content, its own tier, and no ratio together with a frame', async () => {
     expect(
       await sent('minimax', {
         ...ALL,
@@ -136,7 +136,7 @@ describe('on the wire', () => {
     expect(body).toMatchObject({ ratio: '9:16', content: [{}, { role: 'reference_image' }] });
   });
 
-  it('Replicate gets the inputs by the commonest names, a seed of 0 included', async () => {
+  it('Replicate gets the inputs under the most common names, and a seed of 0', async () => {
     expect(
       await sent('replicate', {
         ...ALL,
@@ -164,7 +164,7 @@ describe('on the wire', () => {
     });
   });
 
-  it('fal gets seconds with their unit, at the address of the account', async () => {
+  it('fal gets seconds with a unit, at the base URL of the account', async () => {
     expect(
       await sent('fal', {
         ...ALL,
@@ -190,7 +190,7 @@ describe('on the wire', () => {
     });
   });
 
-  it("a caller's own options go along, but never what decides the price or where results go", async () => {
+  it("a caller's own options are sent, but never those that determine the price or where results are stored", async () => {
     const { body } = await sent('replicate', {
       ...ALL,
       generateAudio: false,

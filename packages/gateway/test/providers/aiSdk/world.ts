@@ -13,7 +13,7 @@ import { aRequest } from '../../support/builders.ts';
 import { openHttpWhile } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 
-/** The services that the bridge is tried with, by the names of their stand-ins, and the smallest job of each. */
+/** The services that the bridge is tested with, by the names of their simulators, and the smallest job of each. */
 export const SERVICES = {
   xai: { model: 'grok-imagine-video', request: { duration: 1, resolution: '480p', width: 854, height: 480 } },
   minimax: { model: 'MiniMax-H3-Max', request: { duration: 5, resolution: '480p', width: 854, height: 480 } },
@@ -27,24 +27,24 @@ export const SERVICES = {
 export type Service = keyof typeof SERVICES;
 export const NAMES = Object.keys(SERVICES) as Service[];
 
-/** Longer than any job of a stand-in takes, of the upstream's time. */
+/** Longer than any job of a simulator takes, in the upstream's time. */
 const LONG_MS = 900_000;
 
 type Environment = Readonly<Record<string, string>>;
 type Change = Partial<VideoRequest> & { readonly upstreamModel?: string };
 
-/** A service's stand-in, and the account over it that its environment makes. All of it ends with the test. */
+/** The simulator of a service, and the account that its environment variables make. Both end with the test. */
 export interface World {
   readonly simulators: Simulators;
   readonly key: string;
-  /** Every line logged. */
+  /** Every log line. */
   readonly log: string[];
   readonly provider: Provider;
   /** Starts a job. */
   started(change?: Change): Promise<Handle>;
   /** The last answer about a job. */
   ended(handle: Handle): Promise<Answer>;
-  /** Lets so much of the upstream's time pass that every job that can end has ended. */
+  /** Advances the upstream's time until every job that can end has ended. */
   passTime(): void;
 }
 

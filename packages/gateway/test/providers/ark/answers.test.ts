@@ -51,13 +51,13 @@ describe('the status', () => {
     expect(Object.keys(meanings).sort()).toEqual(Object.keys(STATUSES).sort());
   });
 
-  it('in a word that nobody documents means that it runs', async () => {
+  it('in an undocumented word means that the task runs', async () => {
     expect(await asked({ status: 'polishing' })).toEqual({ state: 'in_progress' });
   });
 });
 
 describe('a success', () => {
-  it('tells the link, its end, and the seconds', async () => {
+  it('has the link, its expiry and the seconds', async () => {
     const link = `${VIDEO}?X-Tos-Date=20261125T120000Z&X-Tos-Expires=86400&X-Tos-Signature=x`;
     expect(await asked({ status: 'succeeded', content: { video_url: link }, duration: 5 })).toEqual({
       state: 'succeeded',
@@ -65,7 +65,7 @@ describe('a success', () => {
     });
   });
 
-  it('with a link of another kind ends a day after the task did', async () => {
+  it('with a link of another form expires a day after the end of the task', async () => {
     const task = { status: 'succeeded', content: { video_url: VIDEO }, updated_at: 1_790_000_000 };
     expect(await asked(task)).toMatchObject({ result: { expiresAt: 1_790_086_400_000 } });
   });
@@ -81,7 +81,7 @@ describe('a success', () => {
     },
   );
 
-  it('tells the operator the tokens that it cost', async () => {
+  it('logs the tokens that it cost', async () => {
     const lines: string[] = [];
     const { baseUrl } = await scripted(() => ({
       body: {
@@ -100,7 +100,7 @@ describe('a success', () => {
 });
 
 describe('a failure', () => {
-  it('keeps the words for the operator, and gives the caller them without ids', async () => {
+  it('has the message for the operator, and without ids for the caller', async () => {
     const message = "The input image 'content[1]' may contain real person. Request id: 0217abc";
     const error = { code: 'InputImageSensitiveContentDetected.PrivacyInformation', message };
     expect(await asked({ status: 'failed', error })).toEqual({
@@ -121,7 +121,7 @@ describe('a failure', () => {
     expect(await asked({ status: 'failed', error: { code, message: 'No.' } })).toMatchObject({ reason });
   });
 
-  it('without an error is one all the same', async () => {
+  it('without an error is a failure too', async () => {
     expect(await asked({ status: 'failed' })).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
   });
 });
@@ -160,11 +160,11 @@ describe('a refused submission', () => {
     [429, 'InflightBatchsizeExceeded', 'rate_limited'],
     [429, 'SetLimitExceeded', 'quota_exhausted'],
     [429, 'SomethingNew', 'rate_limited'],
-  ])('with %i %s is %s, and nothing was made', async (status, code, reason) => {
+  ])('with %i %s is %s, and no task was created', async (status, code, reason) => {
     expect(await refused(status, code)).toMatchObject({ reason, created: 'no' });
   });
 
-  it('by QuotaExceeded passes by itself only where the queue is full', async () => {
+  it('by QuotaExceeded is retried only if the queue is full', async () => {
     const words = [
       ['The request has exceeded the quota. Request id: 0217', 'rate_limited'],
       ['Your account [1] has exhausted its free trial quota for the [m] model.', 'quota_exhausted'],
@@ -175,7 +175,7 @@ describe('a refused submission', () => {
     }
   });
 
-  it('by a 5xx may have been taken', async () => {
+  it('by a 5xx may have created a task', async () => {
     expect(await refused(500, 'InternalServiceError')).toMatchObject({
       reason: 'upstream_unavailable',
       created: 'unknown',
@@ -193,31 +193,31 @@ describe('a refused submission', () => {
     },
   );
 
-  it('never shows the key that Ark repeats', async () => {
+  it('never shows the key, which Ark repeats', async () => {
     const error = await refused(400, 'InvalidParameter', 'The key ark-key-of-the-test is not for this.');
     expect(`${error.message} ${error.detail}`).not.toContain('ark-key-of-the-test');
   });
 });
 
-describe('a question', () => {
-  it('answered by an empty 200 is asked again, and no verdict', async () => {
+describe('a poll', () => {
+  it('that is answered with an empty 200 is an error and not a verdict', async () => {
     const provider = await answering(200);
     await expect(provider.ask(handle('cgt-1'), signal())).rejects.toMatchObject({
       reason: 'upstream_unavailable',
     });
   });
 
-  it('with a wrong key is an error of the account, and no verdict on the task', async () => {
+  it('with a wrong key is an error of the account and not a verdict on the task', async () => {
     const provider = await answering(401, { error: { code: 'AuthenticationError', message: 'No.' } });
     await expect(provider.ask(handle('cgt-1'), signal())).rejects.toMatchObject({ reason: 'auth_failed' });
   });
 
-  it.each(['ResourceNotFound', 'NotFound.Task'])('about a task that is %s is missing', async (code) => {
+  it.each(['ResourceNotFound', 'NotFound.Task'])('of a task that is %s finds it missing', async (code) => {
     const provider = await answering(404, { error: { code, message: 'It is not found.' } });
     expect(await provider.ask(handle('cgt-1'), signal())).toMatchObject({ state: 'missing' });
   });
 
-  it('at a wrong address is an error, and no word about the task', async () => {
+  it('at a wrong URL is an error and not a verdict on the task', async () => {
     const provider = await answering(404, '<html>404</html>');
     await expect(provider.ask(handle('cgt-1'), signal())).rejects.toBeInstanceOf(UpstreamError);
   });

@@ -4,7 +4,7 @@ import { scripted } from './scripted.ts';
 import { aPrompt, arkAt, arkWorld, handle, signal } from './world.ts';
 
 describe('cancelling', () => {
-  it('stops a task that waits, and a second time says the same', async () => {
+  it('stops a queued task, and has the same outcome a second time', async () => {
     const { simulators, provider } = await arkWorld();
     const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), sending(signal()));
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
@@ -26,7 +26,7 @@ describe('cancelling', () => {
     expect(simulators.ledger.count({ operation: 'delete' })).toBe(0);
   });
 
-  /** A service where the task is as it is told, before and after the DELETE. */
+  /** A service in which the task has these states before and after the DELETE. */
   async function racing(before: string, deletion: { status: number; body: unknown }, after?: string) {
     let deleted = false;
     const upstream = await scripted(({ method }) => {
@@ -45,7 +45,7 @@ describe('cancelling', () => {
     return { outcome, calls: upstream.received.map(({ method }) => method), events };
   }
 
-  it('is too late where the task begins to run in between', async () => {
+  it('is too late if the task begins to run in between', async () => {
     const error = { code: 'InvalidAction.RunningTaskDeletion', message: 'It is currently running.' };
     expect(await racing('queued', { status: 409, body: { error } }, 'running')).toEqual({
       outcome: 'too_late',
@@ -54,18 +54,18 @@ describe('cancelling', () => {
     });
   });
 
-  it('does not claim what the task does not say yet', async () => {
+  it('is pending while the task does not show it', async () => {
     expect(await racing('queued', { status: 200, body: {} }, 'queued')).toMatchObject({ outcome: 'pending' });
   });
 
-  it('ends the task where the record was erased: no video will come of it', async () => {
+  it('ends the task if its record was erased, because no video will come', async () => {
     expect(await racing('queued', { status: 200, body: {} })).toMatchObject({
       outcome: 'cancelled',
       events: ['upstream.job_erased'],
     });
   });
 
-  it('of a task in a state that nobody documents sends no DELETE', async () => {
+  it('sends no DELETE for a task in an undocumented state', async () => {
     expect(await racing('polishing', { status: 200, body: {} })).toEqual({
       outcome: 'too_late',
       calls: ['GET'],
@@ -73,7 +73,7 @@ describe('cancelling', () => {
     });
   });
 
-  it('fails where the answer is lost, and is found out by the next try', async () => {
+  it('fails if the answer is lost, and the next try shows the outcome', async () => {
     const { simulators, provider } = await arkWorld();
     const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'delete', count: 1 });
@@ -85,7 +85,7 @@ describe('cancelling', () => {
 });
 
 describe('discarding', () => {
-  it('is not done unless it is asked for', async () => {
+  it('is done only if the account asks for it', async () => {
     expect((await arkWorld()).provider.discard).toBeUndefined();
   });
 

@@ -7,7 +7,7 @@ import { arkAt, MODEL } from './world.ts';
 describeProviderContract({
   name: 'Ark',
   abilities: arkDefinition.abilities.ark,
-  // No key that would make a second start the first one's is documented.
+  // No idempotency key is documented.
   startTwice: 'two_jobs',
   async create(openHttp) {
     const simulators = await startSimulators({ only: ['ark'], limits: false });

@@ -24,7 +24,7 @@ const problemsOf = (account: unknown) =>
   readAccounts({ file: { main: account }, env: { KEY: 'k' }, definitions: [arkDefinition] }).problems;
 
 describe('an Ark account', () => {
-  it('is there as soon as the key is in the environment, at Volcengine', async () => {
+  it('exists if the key is in the environment, at Volcengine', async () => {
     const [account] = await opened({ ARK_API_KEY: 'k' });
     expect(account).toMatchObject({
       id: 'ark',
@@ -41,7 +41,7 @@ describe('an Ark account', () => {
     });
   });
 
-  it('is not there without a key', async () => {
+  it('does not exist without a key', async () => {
     expect(await opened({ ARK_BASE_URL: BYTEPLUS_URL })).toEqual([]);
     expect(await opened({ ARK_API_KEY: '' })).toEqual([]);
   });
@@ -58,12 +58,12 @@ describe('an Ark account', () => {
       'byteplus',
       false,
     ],
-  ])('with %s is where that says', async (_what, env, region, retiresModels) => {
+  ])('with %s is at the place that it names', async (_what, env, region, retiresModels) => {
     const [account] = await opened({ ARK_API_KEY: 'k', ...env });
     expect(account).toMatchObject({ region, retiresModels });
   });
 
-  it('names models as its region does', async () => {
+  it('uses the model names of its region', async () => {
     const servers = [
       ...(await opened({ ARK_API_KEY: 'k' })),
       ...(await opened(
@@ -79,7 +79,7 @@ describe('an Ark account', () => {
     ]);
   });
 
-  it('of the file may have everything, and other limits', async () => {
+  it('in the file may set everything, including limits', async () => {
     const [account] = await opened(
       { KEY: 'k' },
       {
@@ -99,7 +99,7 @@ describe('an Ark account', () => {
     expect(account?.provider.discard).toBeTypeOf('function');
   });
 
-  it('that is wrong says what is wrong', () => {
+  it('that is wrong is refused with the problem', () => {
     const key = { env: 'KEY' };
     expect(problemsOf({ provider: 'ark' })).toEqual([expect.stringMatching(/^accounts\.main\.api_key: /)]);
     expect(problemsOf({ provider: 'ark', api_key: 'k' })).toEqual([

@@ -10,7 +10,7 @@ import { aPrompt, arkJob, arkWorld, lost, signal } from './world.ts';
 const UNKNOWN = { found: false, certainty: 'unknown' };
 
 describe('a lost submission', () => {
-  it('is found among others of the same words, each by its own attempt', async () => {
+  it('is found among others with the same prompt, each by its own attempt', async () => {
     const { simulators, provider, another } = await arkWorld();
     const jobs = [aPrompt('a boat'), aPrompt('a boat')] as const;
     await provider.start(aPrompt('a boat'), sending(signal()));
@@ -25,7 +25,7 @@ describe('a lost submission', () => {
     ]);
   });
 
-  it('that never arrived cannot be told, whatever else there is', async () => {
+  it('that never arrived stays unknown, whatever other tasks there are', async () => {
     const { simulators, provider } = await arkWorld();
     await provider.start(aPrompt('a boat'), sending(signal()));
     simulators.faults.add({ kind: 'reset', operation: 'submit', count: 1 });
@@ -41,7 +41,7 @@ describe('a lost submission', () => {
     expect(await provider.find?.(lost(job, [upstreamId]), signal())).toEqual(UNKNOWN);
   });
 
-  it('of the flex tier is looked for there', async () => {
+  it('of the flex tier is searched for there', async () => {
     const { simulators, provider } = await arkWorld();
     const job = arkJob({
       request: aRequest({ duration: 2, resolution: '480p', providerOptions: { service_tier: 'flex' } }),
@@ -51,7 +51,7 @@ describe('a lost submission', () => {
     expect(await provider.find?.(lost(job), signal())).toMatchObject({ found: true });
   });
 
-  it('with an expiry of the caller has no mark, and cannot be told', async () => {
+  it('with an expiry from the caller has no correlation marker and stays unknown', async () => {
     const { provider } = await arkWorld();
     const providerOptions = { execution_expires_after: 7200 };
     const job = arkJob({ request: aRequest({ duration: 2, resolution: '480p', providerOptions }) });
@@ -59,7 +59,7 @@ describe('a lost submission', () => {
     expect(await provider.find?.(lost(job), signal())).toEqual(UNKNOWN);
   });
 
-  it('is an error where the list cannot be read, and no verdict', async () => {
+  it('is an error and not a verdict if the list cannot be read', async () => {
     const { simulators, provider } = await arkWorld();
     simulators.faults.add({ kind: 'malformed_json', operation: 'list' });
     await expect(provider.find?.(lost(aPrompt('a boat')), signal())).rejects.toMatchObject({
@@ -81,7 +81,7 @@ describe('a task of the list', () => {
   const find = async (tasks: readonly ArkTask[]) =>
     judge(await readList(submission, { page: async () => ({ total: tasks.length, tasks }) }), submission);
 
-  it('that agrees in everything is the lost one', async () => {
+  it('that matches in everything is the lost one', async () => {
     expect(await find([alike])).toEqual({ found: true, upstreamId: 'cgt-1' });
     expect(await find([{ ...alike, status: 'succeeded', resolution: '480p' }])).toMatchObject({
       found: true,
@@ -98,11 +98,11 @@ describe('a task of the list', () => {
     expect(await find([{ ...alike, ...difference }])).toEqual(UNKNOWN);
   });
 
-  it('is not where two agree', async () => {
+  it('is not the lost one if two match', async () => {
     expect(await find([alike, { ...alike, id: 'cgt-2' }])).toEqual(UNKNOWN);
   });
 
-  it('is looked for on page after page, until the pages are older than the submission', async () => {
+  it('is searched for page by page, until the pages are older than the submission', async () => {
     const pages: string[] = [];
     const old = { ...alike, id: 'cgt-old', created_at: seconds - 7200, execution_expires_after: null };
     const newer = Array.from({ length: 500 }, (_, n) => ({

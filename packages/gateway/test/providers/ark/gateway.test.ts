@@ -4,7 +4,7 @@ import { startSimulators } from '@onetake/simulators';
 import { expect, it, onTestFinished } from 'vitest';
 import { startTestGateway } from '../../support/gateway.ts';
 
-/** As quick as the stand-in here, for tests without callbacks. */
+/** Limits for the quick simulator, for tests without callbacks. */
 const QUICK_MODEL = `
 models:
   seedance-1.0-pro: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
@@ -20,14 +20,14 @@ async function world(settings: Record<string, string> = {}, file = QUICK_MODEL) 
 
 const SMALL = { model: 'seedance-1.0-pro', duration: 2, resolution: '480p', generate_audio: false };
 
-it('a task of Seedance goes through the whole gateway, and its bytes are those of Ark', async () => {
+it('a Seedance task goes through the whole gateway, and its bytes are those of Ark', async () => {
   const { simulators, gateway } = await world();
   const task = await gateway.finished({ ...SMALL, prompt: 'a paper boat --rs 1080p', seed: 3 });
   expect(task).toMatchObject({ status: 'succeeded', size: '864x480' });
   const response = await gateway.call(`/v1/video/generations/${task.task_id}/content`);
   const bytes = Buffer.from(await response.arrayBuffer());
   const [job] = simulators.ledger.jobs();
-  // The simulator writes the id of the task behind each video.
+  // The simulator writes the id of the task at the end of each video.
   expect(bytes.includes(job?.id ?? 'nothing')).toBe(true);
   expect(job).toMatchObject({ model: 'doubao-seedance-1-0-pro-250528', bills: [{ unit: 'tokens' }] });
   expect(simulators.ledger.count({ operation: 'submit' })).toBe(1);
@@ -35,7 +35,7 @@ it('a task of Seedance goes through the whole gateway, and its bytes are those o
   expect(gateway.log.join('')).not.toContain(simulators.keys.ark);
 });
 
-it('a task that Ark refuses for its content fails with the words of Ark, and costs nothing', async () => {
+it('a task that Ark refuses because of its content fails with the message of Ark and costs nothing', async () => {
   const { simulators, gateway } = await world();
   const { body } = await gateway.submit({ ...SMALL, prompt: 'a paper boat [moderation-input]' });
   const { body: task } = await gateway.json(`/v1/video/generations/${body.task_id}?wait=30`);
@@ -50,7 +50,7 @@ it('a task that Ark refuses for its content fails with the words of Ark, and cos
   expect(simulators.ledger.jobs()).toEqual([]);
 });
 
-it('an answer to a submission that is lost costs one video, which arrives', async () => {
+it('a submission with a lost answer costs one video, which arrives', async () => {
   const { simulators, gateway } = await world();
   simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
   const task = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
@@ -59,10 +59,10 @@ it('an answer to a submission that is lost costs one video, which arrives', asyn
   expect(simulators.ledger.bills()).toBe(1);
 });
 
-it('where Ark can call back, the end is known long before the next question', async () => {
+it('with callbacks, the end of a task is known long before the next poll', async () => {
   const port = String(await freePort());
   const publicUrl = `http://127.0.0.1:${port}`;
-  // With the typical times of the catalogue the first question would be half a minute away.
+  // With the typical times of the catalogue the first poll would be half a minute away.
   const { simulators, gateway } = await world({ ONETAKE_PORT: port, ONETAKE_PUBLIC_URL: publicUrl }, '');
   const task = await gateway.finished({ ...SMALL, prompt: 'a paper boat' });
   expect(task.status).toBe('succeeded');
@@ -74,7 +74,7 @@ it('where Ark can call back, the end is known long before the next question', as
   expect(gateway.log.join('')).not.toContain(new URL(delivery?.url ?? '').searchParams.get('token'));
 });
 
-it('an account at BytePlus asks for the models by their names there', async () => {
+it('an account at BytePlus uses the model names of BytePlus', async () => {
   const simulators = await startSimulators({ only: ['ark-byteplus'], scale: 0.001, limits: false });
   onTestFinished(() => simulators.close());
   const gateway = await startTestGateway(

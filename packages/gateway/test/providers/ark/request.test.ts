@@ -15,7 +15,7 @@ const input = (mediaId: string): InputRef => ({ ...IMAGE, mediaId });
 const dataUrl = (mediaId: string): string =>
   `data:image/png;base64,${Buffer.from(mediaId).toString('base64')}`;
 
-/** What is posted for a request. */
+/** The body that is posted for a request. */
 async function posted(
   upstreamModel: string,
   request: Partial<VideoRequest> = {},
@@ -44,7 +44,7 @@ async function posted(
 }
 
 describe('a request', () => {
-  it('carries every parameter as a field, and the text alone in the content', async () => {
+  it('has every parameter as a field, and only the text in the content', async () => {
     const body = await posted('dreamina-seedance-2-0-260128', {
       prompt: 'a paper boat',
       duration: 6,
@@ -67,20 +67,20 @@ describe('a request', () => {
     });
   });
 
-  it('of the 1.0 family says nothing of audio, which its models refuse', async () => {
+  it('of the 1.0 family has no audio parameter, which its models refuse', async () => {
     const request = { generateAudio: false, cameraFixed: true };
     const body = await posted('doubao-seedance-1-0-pro-250528', request);
     expect(body).not.toHaveProperty('generate_audio');
     expect(body.camera_fixed).toBe(true);
   });
 
-  it('of the 2 families says nothing of the camera, which its models refuse', async () => {
+  it('of the 2 families has no camera parameter, which its models refuse', async () => {
     expect(await posted('doubao-seedance-2-0-260128', { cameraFixed: true })).not.toHaveProperty(
       'camera_fixed',
     );
   });
 
-  it('through an endpoint id is known by the model of the catalogue', async () => {
+  it('through an endpoint id is recognised by the model of the catalogue', async () => {
     const request = { model: 'seedance-1.0-pro', generateAudio: false };
     expect(await posted('ep-20261101-abcde', request)).not.toHaveProperty('generate_audio');
   });
@@ -103,20 +103,20 @@ describe('a request', () => {
     ]);
   });
 
-  it('of 2.5 with a first frame leaves the shape to it, and of the others does not', async () => {
+  it('takes the ratio from a first frame for 2.5, and not for other models', async () => {
     const request = { image: input('first'), aspectRatio: '16:9' } as const;
     expect((await posted('doubao-seedance-2-5-260628', request)).ratio).toBe('adaptive');
     expect((await posted('doubao-seedance-2-0-260128', request)).ratio).toBe('16:9');
     expect((await posted('doubao-seedance-2-5-260628', { aspectRatio: '1:1' })).ratio).toBe('1:1');
   });
 
-  it('has where to call back, with the token of the account', async () => {
+  it('has the callback URL with the token of the account', async () => {
     const callback = { url: 'https://video.example.com/callbacks/ark', token: 'abc-_1' };
     const body = await posted('doubao-seedance-2-0-260128', {}, { callback });
     expect(body.callback_url).toBe('https://video.example.com/callbacks/ark?token=abc-_1');
   });
 
-  it('takes raw parameters of the caller, but none that would change what is paid for', async () => {
+  it('takes raw parameters from the caller, but none that change the price', async () => {
     const body = await posted('doubao-seedance-2-0-260128', {
       duration: 5,
       resolution: '480p',
@@ -147,15 +147,15 @@ describe('a request', () => {
     }
   });
 
-  it('bears the mark of its attempt, never the default', async () => {
+  it('has the correlation marker of its attempt and never the default', async () => {
     const idempotencyKey = newId();
     const body = await posted('doubao-seedance-2-0-260128', {}, { job: { idempotencyKey } });
     expect(body.execution_expires_after).toBe(correlationMarkerOf(idempotencyKey));
   });
 });
 
-describe('the mark of an attempt', () => {
-  it('lies within what Ark takes, above the default, and differs from key to key', () => {
+describe('the correlation marker of an attempt', () => {
+  it('is within the range of Ark, above the default, and differs between keys', () => {
     const marks = Array.from({ length: 1000 }, () => correlationMarkerOf(newId()));
     expect(Math.min(...marks)).toBeGreaterThan(172_800);
     expect(Math.max(...marks)).toBeLessThanOrEqual(259_200);
@@ -171,7 +171,7 @@ describe('flags in a prompt', () => {
     ['--ratio 1:1', '—ratio 1:1'],
     ['a boat---resolution 4k', 'a boat—resolution 4k'],
     ['a well-known boat - at sea', 'a well-known boat - at sea'],
-  ])('%s are no flags any more', (prompt, text) => {
+  ])('%s are made harmless', (prompt, text) => {
     expect(withoutFlags(prompt)).toBe(text);
   });
 });

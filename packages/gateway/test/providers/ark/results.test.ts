@@ -20,7 +20,7 @@ async function finished(prompt: string) {
 }
 
 describe('a result', () => {
-  it('is fetched by its link alone: the key stays with Ark', async () => {
+  it('is downloaded by its link, without the key', async () => {
     const { simulators, result, open } = await finished('a boat');
     const found = await result();
     expect(new URL(found.ref).origin).toBe(simulators.upstream('ark').storageUrl);
@@ -29,14 +29,14 @@ describe('a result', () => {
     expect(download).toMatchObject({ status: 200, account: undefined });
   });
 
-  it('tells when its link ends, a day after the task did', async () => {
+  it('has the expiry of its link, a day after the end of the task', async () => {
     const { simulators, result } = await finished('a boat');
     const [job] = simulators.upstream('ark').jobs.all();
     const { expiresAt = 0 } = await result();
     expect(Math.abs(expiresAt - (job?.endedAt ?? 0) - DAY_MS)).toBeLessThan(2000);
   });
 
-  it('is lost once its link has ended, and where the bytes are gone', async () => {
+  it('is lost once its link has expired, or if the bytes are gone', async () => {
     const { simulators, result, open } = await finished('a boat');
     const found = await result();
     simulators.advance(DAY_MS + 2000);

@@ -12,7 +12,7 @@ export interface Received {
   readonly body: Json;
 }
 
-/** A server that answers as it is told, for what no simulator says on demand. */
+/** A server with scripted answers, for cases that no simulator produces on demand. */
 export async function scripted(
   respond: (request: Received) => { status?: number; body?: unknown },
 ): Promise<{ baseUrl: string; received: Received[] }> {

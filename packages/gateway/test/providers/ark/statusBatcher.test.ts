@@ -16,7 +16,7 @@ let lists: { ids: readonly string[]; at: number }[];
 let unlisted: Set<string>;
 let listFails: UpstreamError | undefined;
 let warnings: string[];
-let questions: StatusBatcher;
+let batcher: StatusBatcher;
 
 beforeEach(() => {
   timers = createManualTimers();
@@ -26,10 +26,10 @@ beforeEach(() => {
   unlisted = new Set();
   listFails = undefined;
   warnings = [];
-  questions = ask();
+  batcher = createBatcher();
 });
 
-function ask({ queriesPerSecond = 20 } = {}): StatusBatcher {
+function createBatcher({ queriesPerSecond = 20 } = {}): StatusBatcher {
   return createStatusBatcher({
     async get(id) {
       gets.push({ id, at: timers.now() });
@@ -61,7 +61,7 @@ const task = (id: string): ArkTask => ({ id, status: 'running' });
 const ids = (count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, index) => `cgt-${from + index}`);
 
-/** Lets everything run that waits for no timer. */
+/** Runs everything that does not wait for a timer. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 async function move(ms: number): Promise<void> {
@@ -74,20 +74,20 @@ async function move(ms: number): Promise<void> {
   await settle();
 }
 
-describe('a few questions', () => {
-  it('are asked one by one, at once', async () => {
-    expect(await questions.one('cgt-1', signal())).toEqual(task('cgt-1'));
-    expect((await questions.many(ids(3), signal())).size).toBe(3);
+describe('a few polls', () => {
+  it('are sent one by one, at once', async () => {
+    expect(await batcher.one('cgt-1', signal())).toEqual(task('cgt-1'));
+    expect((await batcher.many(ids(3), signal())).size).toBe(3);
     expect(gets).toHaveLength(4);
     expect(lists).toHaveLength(0);
   });
 });
 
 describe('a share of the queries', () => {
-  it('is all that is used', async () => {
-    questions = ask({ queriesPerSecond: 4 });
-    await questions.many(ids(20), signal());
-    const asked = ids(8).map((id) => questions.one(id, signal()));
+  it('is not exceeded', async () => {
+    batcher = createBatcher({ queriesPerSecond: 4 });
+    await batcher.many(ids(20), signal());
+    const asked = ids(8).map((id) => batcher.one(id, signal()));
     await settle();
     expect(gets).toHaveLength(2);
     await move(2000);
@@ -97,21 +97,21 @@ describe('a share of the queries', () => {
   });
 });
 
-describe('many questions', () => {
-  it('are one list where its turn is now', async () => {
-    const told = await questions.many(ids(BATCH), signal());
+describe('many polls', () => {
+  it('are one list if its turn is now', async () => {
+    const told = await batcher.many(ids(BATCH), signal());
     expect(told.size).toBe(BATCH);
     expect(lists).toHaveLength(1);
     expect(gets).toHaveLength(0);
   });
 
-  it('share the next list, whoever asked, where the queries are used up', async () => {
-    for (const id of ids(10)) await questions.one(id, signal());
-    // The list's turn is taken now.
-    await questions.many(ids(20), signal());
+  it('share the next list, whoever sent them, if the queries are used up', async () => {
+    for (const id of ids(10)) await batcher.one(id, signal());
+    // Takes the list's turn.
+    await batcher.many(ids(20), signal());
     const asked = [
-      ...ids(30, 100).map((id) => questions.one(id, signal())),
-      questions.many(ids(40, 200), signal()),
+      ...ids(30, 100).map((id) => batcher.one(id, signal())),
+      batcher.many(ids(40, 200), signal()),
     ];
     await settle();
     expect(lists).toHaveLength(1);
@@ -121,14 +121,14 @@ describe('many questions', () => {
     expect(gets).toHaveLength(10);
   });
 
-  it('are all told within seconds, within both limits, and no later where they are more', async () => {
+  it('are all answered within seconds and both limits, however many they are', async () => {
     const start = timers.now();
     const waits: number[] = [];
     const asked: Promise<unknown>[] = [];
-    // A hundred a second, as several hundred tasks in flight make them.
+    // A hundred a second, as several hundred tasks in flight cause.
     for (let n = 0; n < 2000; n++) {
       const at = timers.now();
-      asked.push(questions.one(`cgt-${n}`, signal()).then(() => waits.push(timers.now() - at)));
+      asked.push(batcher.one(`cgt-${n}`, signal()).then(() => waits.push(timers.now() - at)));
       await move(10);
     }
     await move(3000);
@@ -143,8 +143,8 @@ describe('many questions', () => {
   });
 
   it('beyond one list wait for the next', async () => {
-    await questions.many(ids(BATCH), signal());
-    const asked = questions.many(ids(BATCH + 20, 1000), signal());
+    await batcher.many(ids(BATCH), signal());
+    const asked = batcher.many(ids(BATCH + 20, 1000), signal());
     await move(1100);
     expect(lists.map((list) => list.ids.length)).toEqual([BATCH, BATCH]);
     await move(1100);
@@ -152,24 +152,24 @@ describe('many questions', () => {
     expect(lists.map((list) => list.ids.length)).toEqual([BATCH, BATCH, 20]);
   });
 
-  it('that the list leaves out are asked one by one, as far as that goes, and the others stay untold', async () => {
+  it('that the list leaves out are queried one by one as far as the limit allows, and the others stay unanswered', async () => {
     unlisted = new Set(ids(15));
-    const told = await questions.many(ids(20), signal());
+    const told = await batcher.many(ids(20), signal());
     expect(gets).toHaveLength(10);
     expect([...told.keys()].sort()).toEqual([...ids(10), ...ids(5, 15)].sort());
   });
 
-  it('are asked one by one, as far as that goes, where the key may not list', async () => {
+  it('are queried one by one as far as the limit allows, if the key may not list', async () => {
     listFails = new UpstreamError('auth_failed');
-    expect((await questions.many(ids(8), signal())).size).toBe(8);
+    expect((await batcher.many(ids(8), signal())).size).toBe(8);
     expect(gets).toHaveLength(8);
     expect(warnings).toEqual(['upstream.list_refused']);
   });
 
-  it('fail together where the list fails', async () => {
+  it('fail together if the list fails', async () => {
     listFails = new UpstreamError('rate_limited');
-    await expect(questions.many(ids(20), signal())).rejects.toBe(listFails);
-    const asked = [questions.many(ids(20, 30), signal()), questions.many(ids(20, 60), signal())];
+    await expect(batcher.many(ids(20), signal())).rejects.toBe(listFails);
+    const asked = [batcher.many(ids(20, 30), signal()), batcher.many(ids(20, 60), signal())];
     const outcomes = Promise.allSettled(asked);
     await move(1100);
     for (const outcome of await outcomes) expect(outcome).toMatchObject({ reason: listFails });
@@ -177,13 +177,13 @@ describe('many questions', () => {
 });
 
 describe('a success without its link in the list', () => {
-  it('is asked for by itself before it is believed', async () => {
+  it('is queried by itself before it is believed', async () => {
     const done = (id: string, url?: string): ArkTask => ({
       id,
       status: 'succeeded',
       ...(url ? { content: { video_url: url } } : {}),
     });
-    questions = createStatusBatcher({
+    batcher = createStatusBatcher({
       get: async (id): Promise<TaskOrMissing> => done(id, 'https://example.com/a.mp4'),
       list: async (asked) => asked.map((id) => done(id)),
       batch: BATCH,
@@ -192,25 +192,25 @@ describe('a success without its link in the list', () => {
       log: { warn: () => undefined },
       time: { now: () => timers.now(), wait: async () => undefined },
     });
-    const told = await questions.many(ids(5), signal());
+    const told = await batcher.many(ids(5), signal());
     expect([...told.values()]).toEqual(ids(5).map((id) => done(id, 'https://example.com/a.mp4')));
   });
 });
 
-describe('a question that waits', () => {
-  it('ends when its caller gives up', async () => {
-    await questions.many(ids(20), signal());
-    for (const id of ids(10)) await questions.one(id, signal());
+describe('a poll that waits', () => {
+  it('ends when its caller aborts', async () => {
+    await batcher.many(ids(20), signal());
+    for (const id of ids(10)) await batcher.one(id, signal());
     const caller = new AbortController();
-    const asked = questions.one('cgt-77', caller.signal);
+    const asked = batcher.one('cgt-77', caller.signal);
     caller.abort();
     await expect(asked).rejects.toMatchObject({ reason: 'upstream_timeout' });
   });
 
   it('ends when the provider is closed', async () => {
-    await questions.many(ids(20), signal());
-    for (const id of ids(10)) await questions.one(id, signal());
-    const asked = questions.one('cgt-77', signal());
+    await batcher.many(ids(20), signal());
+    for (const id of ids(10)) await batcher.one(id, signal());
+    const asked = batcher.one('cgt-77', signal());
     await settle();
     closing.abort();
     await expect(asked).rejects.toBeInstanceOf(UpstreamError);
@@ -218,7 +218,7 @@ describe('a question that waits', () => {
 });
 
 describe('the adapter at a service with limits', () => {
-  it('asks about a hundred tasks in one request, and is not refused', async () => {
+  it('polls a hundred tasks in one request and is not refused', async () => {
     const { simulators, provider } = await arkWorld({ limits: true });
     simulators.upstream('ark').configure({ requestsPerMinute: 1000 });
     const handles = [];
@@ -229,7 +229,7 @@ describe('the adapter at a service with limits', () => {
     const told = await provider.askMany?.(handles, signal());
     expect(told?.size).toBe(100);
     expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
-    // No turn of the list: each of these has one of the twenty queries.
+    // Needs no list: each of these has one of the twenty queries.
     await Promise.all(handles.slice(0, 10).map((one) => provider.ask(one, signal())));
     expect(simulators.ledger.requests().every(({ status }) => status === 200)).toBe(true);
   });

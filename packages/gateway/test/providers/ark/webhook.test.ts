@@ -27,11 +27,11 @@ describe('a callback', () => {
     },
   );
 
-  it.each(['', '{"id":', '{}', '{"id":""}', '[]'])('that says %j names none', async (body) => {
+  it.each(['', '{"id":', '{}', '{"id":""}', '[]'])('with the body %j names no task', async (body) => {
     expect(await provider().verifyCallback?.(notice(CALLBACK.token, body))).toEqual([]);
   });
 
-  it('is not taken where the gateway has no address that Ark could reach', () => {
+  it('is not offered if the gateway has no URL that Ark could reach', () => {
     expect(arkAt('http://127.0.0.1:9/api/v3').verifyCallback).toBeUndefined();
   });
 });

@@ -30,7 +30,7 @@ export function arkAt(baseUrl: string, options: ArkOptions = {}): Provider {
   return provider;
 }
 
-/** The simulator and an adapter for it; both end with the test. */
+/** The simulator and an adapter for it. Both end with the test. */
 export async function arkWorld(
   options: ArkOptions & { readonly limits?: boolean } = {},
 ): Promise<{ simulators: Simulators; provider: Provider; another(more?: ArkOptions): Provider }> {
@@ -42,7 +42,7 @@ export async function arkWorld(
   return { simulators, provider: another(), another };
 }
 
-/** The shortest and smallest video that there is. */
+/** The shortest and smallest video. */
 export function arkJob(changes: Partial<Job> = {}): Job {
   const request = aRequest({
     model: 'seedance-1.0-pro',

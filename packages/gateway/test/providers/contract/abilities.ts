@@ -27,7 +27,7 @@ import {
 
 type Optional<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
 
-/** The ability behind each method that an adapter may leave out. */
+/** The ability that each optional method of an adapter stands for. */
 const METHODS: Readonly<Record<Optional<Provider>, (abilities: Abilities) => boolean>> = {
   askMany: ({ batchPolling }) => batchPolling,
   resume: ({ resumeJob }) => resumeJob,
@@ -39,13 +39,13 @@ const METHODS: Readonly<Record<Optional<Provider>, (abilities: Abilities) => boo
   upstreamTime: ({ upstreamTime }) => upstreamTime,
 };
 
-/** A test of what this adapter can do: where it cannot there is none, rather than one that is skipped. */
+/** A test of an ability that this adapter has. Without the ability the test does not exist, so that none is skipped. */
 const itWhere = (declared: boolean): typeof it | (() => void) => (declared ? it : () => undefined);
 
-/** Long enough ago for whatever an upstream does about a submission to be done. Milliseconds. */
+/** Long enough for an upstream to have handled a submission. Milliseconds. */
 const LONG_AGO_MS = 10 * 60_000;
 
-/** Each ability that the definition declares works, and no other is there. */
+/** Tests that each declared ability works and that the adapter has no other. */
 export function describeAbilities(suite: Suite): void {
   const { name, abilities, open, local } = suite;
 
@@ -60,7 +60,7 @@ export function describeAbilities(suite: Suite): void {
       expect(Object.fromEntries(present)).toEqual(Object.fromEntries(declared));
     });
 
-    it(`${abilities.progress ? 'include' : 'do not include'} a percentage for jobs that run`, async () => {
+    it(`${abilities.progress ? 'include' : 'do not include'} a percentage for running jobs`, async () => {
       const fixture = await open();
       fixture.holdNextJob();
       const { handle } = await started(fixture);
@@ -181,7 +181,7 @@ function describeFinding({ name, abilities, open, local }: Suite): void {
       await awaited({ ...fixture, provider: next }, handleOf(job, found.upstreamId));
     });
 
-    it('is not taken for another of the same words', async () => {
+    it('is not taken for another job with the same prompt', async () => {
       const fixture = await open();
       const { upstreamId } = (await finished(fixture)).handle;
       expect(await look(fixture.provider, jobOf(fixture), [upstreamId])).toMatchObject({ found: false });
@@ -228,7 +228,7 @@ function describeCancelling({ name, abilities, open }: Suite): void {
       expect(await fixture.provider.ask(handle, signal())).toMatchObject({ state: 'in_progress' });
     });
 
-    it('is too late for a job that is over, which keeps its video', async () => {
+    it('is too late for a job that is over, and the job keeps its video', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       expect(await cancel(fixture.provider, handle, signal())).toBe('too_late');
@@ -236,7 +236,7 @@ function describeCancelling({ name, abilities, open }: Suite): void {
       expect((await fetched(fixture.provider, handle, result, 0)).bytes.length).toBeGreaterThan(0);
     });
 
-    it('never says that it stopped a job that is not known', async () => {
+    it('never reports an unknown job as stopped', async () => {
       const fixture = await open();
       const outcome = await settled(cancel(fixture.provider, unknownHandle(), signal()));
       if (!(outcome instanceof UpstreamError)) expect(outcome).toBe('too_late');

@@ -18,26 +18,26 @@ import { aRequest } from '../../support/builders.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { sending } from '../../support/sending.ts';
 
-/** One provider with its upstream, as the suite needs them. */
+/** A provider with its upstream, for the suite. */
 export interface ProviderFixture {
   readonly provider: Provider;
-  /** Another provider over the same upstream, as after a restart; the first one may still be open. */
+  /** Another provider over the same upstream, as after a restart. The first one may still be open. */
   reopen(): Promise<Provider>;
-  /** Changes a job into one that this upstream takes and finishes quickly. */
+  /** Changes a job into one that this upstream accepts and finishes quickly. */
   readonly job?: (job: Job) => Job;
-  /** How many jobs have been made upstream. */
+  /** How many jobs were created upstream. */
   jobsMade(): number | Promise<number>;
-  /** Resolves when asking again may give another answer. */
+  /** Resolves when the next poll may have another answer. */
   passTime(): Promise<void>;
   /** The next job fails upstream. */
   failNextJob(): void;
   /** The next job runs until it is cancelled. */
   holdNextJob(): void;
-  /** Of an upstream that is reached over a network. */
+  /** For an upstream that is reached over a network. */
   readonly network?: NetworkFaults;
-  /** For an upstream that stops waiting jobs alone: the next job waits until it is cancelled. */
+  /** For an upstream that stops only waiting jobs: the next job waits until it is cancelled. */
   queueNextJob?(): void;
-  /** For an upstream with callbacks: one that it has sent about this job. */
+  /** For an upstream with callbacks: a callback that it has sent about this job. */
   callbackAbout?(handle: Handle): Promise<Callback>;
   /** For a provider that can run another node's job again: one that shares nothing with the first. */
   elsewhere?(): Promise<Provider>;
@@ -45,42 +45,42 @@ export interface ProviderFixture {
 }
 
 export interface NetworkFaults {
-  /** The upstream takes the next start, and its answer is lost. */
+  /** The upstream accepts the next start, but its answer is lost. */
   loseNextAnswer(): void;
-  /** From now on nothing upstream can be reached. */
+  /** From now on the upstream cannot be reached. */
   breakUpstream(): void;
-  /** From now on the upstream takes calls and never answers. */
+  /** From now on the upstream accepts calls but never answers. */
   stallUpstream(): void;
 }
 
 export interface ProviderContract {
   readonly name: string;
-  /** As the adapter's definition declares them. */
+  /** The abilities that the adapter's definition declares. */
   readonly abilities: Abilities | undefined;
-  /** Nothing is sent anywhere: the upstream is a part of the process. */
+  /** The upstream is part of the process, so nothing is sent. */
   readonly local?: boolean;
-  /** The upstream is in memory: there is no request that a node without its lease could be refused. */
+  /** The upstream is in memory, so there is no request that the lease guard could refuse. */
   readonly inMemory?: boolean;
-  /** The provider's HTTP client comes from `openHttp`; a local one has none. */
+  /** The provider's HTTP client comes from `openHttp`. A local provider has none. */
   create(openHttp: OpenHttp): Promise<ProviderFixture>;
-  /** What a second start with the same key makes. The engine never makes one; where it is `one_job` a retry is free. */
+  /** The effect of a second start with the same key. The engine never sends one. With `one_job` it would be free. */
   readonly startTwice: 'one_job' | 'two_jobs';
 }
 
-/** What a suite runs with: the contract, and how it opens a fixture that ends with the test. */
+/** The parameters of a suite: the contract, and a function that opens a fixture which ends with the test. */
 export interface Suite extends Omit<ProviderContract, 'abilities'> {
   readonly abilities: Abilities;
-  /** On a node that has its lease unless told otherwise. */
+  /** On a node with its lease, unless `hasLease` says otherwise. */
   open(hasLease?: () => boolean): Promise<ProviderFixture>;
 }
 
-/** Answers after which a job that was to finish quickly counts as stuck. */
+/** After so many answers a job that should finish quickly counts as stuck. */
 const MAX_ANSWERS = 2000;
 
-// Generous, since real upstreams' stand-ins may encode real video; a call that hangs fails by the test's own time limit.
+// Generous, because simulators may encode real video. A call that hangs fails by the test's own time limit.
 export const signal = (): AbortSignal => AbortSignal.timeout(60_000);
 
-/** A hook that the contract cannot do without: a suite that passes without it would prove nothing. */
+/** A hook that the contract needs. A suite that passes without it would prove nothing. */
 export function required<T>(hook: T | undefined, name: string): T {
   if (hook === undefined) throw new Error(`the fixture has no ${name}`);
   return hook;
@@ -117,7 +117,7 @@ export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: str
   intendedAt: Date.now(),
 });
 
-/** Spelled as a job may be, known to nobody. */
+/** A valid id that no upstream knows. */
 export const unknownHandle = (): Handle => {
   const id = newId();
   return { upstreamId: id, upstreamModel: 'test-model', idempotencyKey: id, intendedAt: Date.now() };
@@ -131,7 +131,7 @@ export async function started(fixture: ProviderFixture): Promise<{ handle: Handl
   return { handle: handleOf(job, answer.upstreamId), job };
 }
 
-/** Asks until an answer is as wanted. */
+/** Polls until an answer is as wanted. */
 export async function answered(
   fixture: Pick<ProviderFixture, 'provider' | 'passTime'>,
   handle: Handle,
@@ -151,7 +151,7 @@ export async function answered(
 
 export const isOver = ({ state }: Answer): boolean => state !== 'queued' && state !== 'in_progress';
 
-/** Asks until the job is over, or is not known any more. */
+/** Polls until the job is over or no longer known. */
 export const lastAnswer = (
   fixture: Pick<ProviderFixture, 'provider' | 'passTime'>,
   handle: Handle,
@@ -163,7 +163,7 @@ export async function awaited(
 ): Promise<UpstreamResult> {
   const answer = await lastAnswer(fixture, handle);
   if (answer.state !== 'succeeded') throw new Error(`the job did not succeed: ${JSON.stringify(answer)}`);
-  // It is stored between two processes.
+  // The handle is stored between two processes.
   expect(JSON.parse(JSON.stringify(answer.result))).toEqual(answer.result);
   return answer.result;
 }
@@ -186,7 +186,7 @@ export function closedLater(provider: Provider): Provider {
   return provider;
 }
 
-/** The value or the error, whichever comes. */
+/** The value or the error. */
 export const settled = (call: Promise<unknown>): Promise<unknown> => call.catch((error: unknown) => error);
 
 export function expectUpstreamError(outcome: unknown): void {
@@ -194,17 +194,17 @@ export function expectUpstreamError(outcome: unknown): void {
   if (outcome instanceof UpstreamError) expect(Object.keys(REASONS)).toContain(outcome.reason);
 }
 
-/** Where stand-ins call back. */
+/** The address that simulators call back. */
 export const CALLBACKS = '/callbacks';
 
-/** Published by undici, that of Node itself included, and by `node:http` when the first bytes of a request go out. */
+/** Published by undici (including Node's own) and by `node:http` when the first bytes of a request are sent. */
 const SENDING = ['undici:client:sendHeaders', 'http.client.request.start'] as const;
 
-/** How many requests leave this process, by whatever client, while the work goes on. */
+/** How many requests this process sends during the work, by any client. */
 export async function requestsDuring(work: () => Promise<unknown>): Promise<number> {
   let requests = 0;
   const count = (message: unknown) => {
-    // Callbacks are sent by the stand-in, which lives in this process as well.
+    // The simulator, which runs in this process, sends callbacks.
     const { path } = (message as { request: { path: string } }).request;
     if (!path.startsWith(CALLBACKS)) requests += 1;
   };

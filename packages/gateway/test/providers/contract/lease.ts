@@ -18,7 +18,7 @@ import {
 type Finished = Awaited<ReturnType<typeof finished>>;
 type Call = (provider: Provider, fixture: ProviderFixture, job: Finished) => Promise<unknown>;
 
-/** Every call of an adapter that asks its upstream something. */
+/** Every call of an adapter that sends something upstream. */
 const CALLS: Readonly<Record<string, { has?(abilities: Abilities): boolean; readonly call: Call }>> = {
   start: { call: (provider, fixture) => provider.start(jobOf(fixture), sending(signal())) },
   poll: { call: (provider, _fixture, { handle }) => provider.ask(handle, signal()) },
@@ -46,7 +46,7 @@ async function downloaded(provider: Provider, handle: Finished['handle'], result
   return readAll(stream);
 }
 
-/** Another node may drive the tasks by now: whatever an adapter does, it does not speak to the upstream. */
+/** Tests that an adapter sends nothing upstream without the lease, because another node may drive the tasks by now. */
 export function describeLease({ name, abilities, open }: Suite): void {
   describe(`${name}: a node without its lease`, () => {
     for (const [what, { has = () => true, call }] of Object.entries(CALLS)) {
@@ -69,7 +69,7 @@ export function describeLease({ name, abilities, open }: Suite): void {
       });
     }
 
-    it('sends nothing over connections that are not open yet either', async () => {
+    it('sends nothing over connections that are not open yet', async () => {
       let hasLease = true;
       const fixture = await open(() => hasLease);
       const { handle } = await finished(fixture);

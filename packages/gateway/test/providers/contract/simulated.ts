@@ -11,7 +11,7 @@ export const networkOf = ({ faults }: Pick<Simulators, 'faults'>): NetworkFaults
   stallUpstream: () => void faults.add({ kind: 'hang' }),
 });
 
-/** An address that a simulated upstream calls back; `about` resolves with a callback that names the job. */
+/** An address that a simulated upstream calls back. `about` resolves with a callback that names the job. */
 export async function receiveCallbacks(): Promise<{
   readonly url: string;
   about(handle: Handle): Promise<Callback>;

@@ -14,8 +14,8 @@ async function started(provider: Provider, prompts: readonly string[]): Promise<
 const many = (count: number, marker: string) =>
   Array.from({ length: count }, (_, n) => `boat ${n} ${marker}`);
 
-describe('asking about many tasks', () => {
-  it('costs one request for all that are not over, and one more for each that is', async () => {
+describe('polling many tasks', () => {
+  it('takes one request for all unfinished tasks, and one more for each finished task', async () => {
     const { simulators, provider } = await simulated();
     const working = await started(provider, many(30, '[hold]'));
     const ended = await started(provider, ['a [instant]', 'b [fail] [instant]']);
@@ -29,11 +29,11 @@ describe('asking about many tasks', () => {
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
   });
 
-  it('reads further pages only while they are fewer than the questions that they save', async () => {
+  it('reads further pages only while they are fewer than the polls that they save', async () => {
     const { simulators, provider } = await simulated();
     const old = await started(provider, many(20, '[hold]'));
     await started(provider, many(230, 'of others [hold]'));
-    // 250 tasks, three pages, ours on the last.
+    // 250 tasks on three pages. The polled ones are on the last.
     await provider.askMany?.(old, signal());
     expect(simulators.ledger.count({ operation: 'list' })).toBe(3);
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(0);
@@ -44,7 +44,7 @@ describe('asking about many tasks', () => {
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
   });
 
-  it('asks one by one where the list is refused or does not tell', async () => {
+  it('polls one by one if the list is refused or has no statuses', async () => {
     for (const list of [
       { status: 400, body: { code: 'InvalidParameter', message: 'no list here' } },
       { status: 403, body: { code: 'AccessDenied', message: 'no lists with this key' } },
@@ -60,7 +60,7 @@ describe('asking about many tasks', () => {
     }
   });
 
-  it('asks one by one where the list is out of order for long', async () => {
+  it('polls one by one if the list keeps failing', async () => {
     const { provider } = await canned(({ url }) =>
       url.startsWith('/api/v1/tasks/?')
         ? { status: 502, body: '<html></html>' }
@@ -72,7 +72,7 @@ describe('asking about many tasks', () => {
     expect(outcomes.at(-1)).toBeInstanceOf(Map);
   });
 
-  it('tells what it heard where some questions fail, and throws where all do or the key is refused', async () => {
+  it('returns the answers if some polls fail, and throws if all fail or the key is refused', async () => {
     const trouble = { status: 500, body: { code: 'InternalError', message: 'x' } };
     const upstream = (refused: { status: number; body: object }, all = false) =>
       canned(({ url }) => {
@@ -88,7 +88,7 @@ describe('asking about many tasks', () => {
     expect(await ask(await upstream(wrongKey))).toMatchObject({ reason: 'auth_failed' });
   });
 
-  it('throws for a wrong key, which is no verdict on the tasks', async () => {
+  it('throws for a wrong key, which is not a verdict on the tasks', async () => {
     const { simulators, provider } = await simulated();
     const handles = await started(provider, many(2, '[hold]'));
     simulators.upstream('dashscope').accounts.set('default', 'revoked');
@@ -101,8 +101,8 @@ describe('asking about many tasks', () => {
   });
 });
 
-describe('the allowance of the account', () => {
-  it('is kept by all kinds of question together', async () => {
+describe('the rate limit of the account', () => {
+  it('is kept by all kinds of polls together', async () => {
     const { simulators, provider } = await simulated({ pollsPerSecond: 50 });
     const handles = await started(provider, many(6, '[instant]'));
     simulators.ledger.reset();
@@ -117,9 +117,9 @@ describe('the allowance of the account', () => {
       .filter(({ operation }) => operation !== 'submit')
       .map((request) => request.at)
       .sort((a, b) => a - b);
-    // A list, six ended tasks, one question, a cancellation and the question after it.
+    // A list, six ended tasks, one poll, a cancellation and the poll after it.
     expect(at).toHaveLength(10);
-    // None before its turn; how long a request is on its way nobody knows.
+    // None before its turn. How long a request travels is unknown.
     for (const [n, time] of at.entries()) expect(time - begin).toBeGreaterThanOrEqual(n * 20);
   });
 });

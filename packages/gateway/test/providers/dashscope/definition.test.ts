@@ -8,11 +8,11 @@ const read = (env: Record<string, string>, file?: unknown) =>
   readAccounts({ file, env, definitions: [dashscopeDefinition] });
 
 describe('an account', () => {
-  it('is one of the known kinds', () => {
+  it('is of a known provider', () => {
     expect(DEFINITIONS).toContain(dashscopeDefinition);
   });
 
-  it('comes from the variables of other clients', () => {
+  it('comes from the environment variables of other clients', () => {
     expect(read({}).accounts).toEqual([]);
     expect(read({ DASHSCOPE_API_KEY: 'k' }).accounts[0]?.account).toMatchObject({ api_key: 'k' });
     for (const name of ['DASHSCOPE_BASE_URL', 'DASHSCOPE_HTTP_BASE_URL']) {
@@ -22,7 +22,7 @@ describe('an account', () => {
     }
   });
 
-  it('says what is wrong with it', () => {
+  it('reports its problems', () => {
     const { problems } = read({}, { wan: { provider: 'dashscope', region: 'mars', base_url: 'x' } });
     expect(problems.join('\n')).toMatch(/accounts\.wan\.api_key/);
     expect(problems.join('\n')).toMatch(/accounts\.wan\.region/);

@@ -4,7 +4,7 @@ import type { Reason } from '../../../src/tasks/reasons.ts';
 import { sending } from '../../support/sending.ts';
 import { aJob, canned, handleOf, KEY, settled, signal, simulated } from './world.ts';
 
-/** Status, code and message of the documents, the reason of a call so refused, and of a task so failed where it is another. */
+/** Documented status, code and message, the reason of a refused call, and the reason of a failed task if it differs. */
 const ERRORS: readonly [status: number, code: string, message: string, call: Reason, task?: Reason][] = [
   [400, 'DataInspectionFailed', 'Input data may contain inappropriate content.', 'content_rejected'],
   [400, 'DataInspectionFailed', 'Green net check rejected text (input)', 'content_rejected'],
@@ -52,7 +52,7 @@ describe('a refusal', () => {
     }
   });
 
-  it('of the OpenAI-compatible front reads the same', async () => {
+  it('of the OpenAI-compatible endpoint is read the same way', async () => {
     const { provider } = await canned(() => ({
       status: 401,
       body: { error: { code: 'invalid_api_key', message: 'Incorrect API key provided.' } },
@@ -96,7 +96,7 @@ describe('a task', () => {
     ['CANCELED', { state: 'failed', reason: 'cancelled' }],
     ['UNKNOWN', { state: 'missing' }],
     ['SOMETHING_NEW', { state: 'in_progress' }],
-    // Filtered without a code, as it has been seen; and finished without anything to show.
+    // Filtered without a code, as has been seen, and finished without a video.
     ['FAILED', { state: 'failed', reason: 'upstream_failed' }],
     ['SUCCEEDED', { state: 'failed', reason: 'upstream_failed', detail: 'finished without a video' }],
   ])('of status %s is %o', async (task_status, answer) => {
@@ -104,7 +104,7 @@ describe('a task', () => {
     expect(await provider.ask(handleOf('t1'), signal())).toMatchObject(answer);
   });
 
-  it('that fails for its content without a code is refused for its content', async () => {
+  it('that fails because of its content without a code has that reason', async () => {
     const message = 'Green net check rejected image (output)';
     const { provider } = await canned(() => told({ task_status: 'FAILED', message }));
     expect(await provider.ask(handleOf('t1'), signal())).toMatchObject({
@@ -113,7 +113,7 @@ describe('a task', () => {
     });
   });
 
-  it('that is unknown after a day has expired, and before it is missing', async () => {
+  it('that is unknown has expired after a day, and is missing before', async () => {
     const { provider } = await canned(() => told({ task_status: 'UNKNOWN' }));
     const asked = (hours: number) =>
       provider.ask(handleOf('t1', { intendedAt: Date.now() - hours * 3_600_000 }), signal());
@@ -126,7 +126,7 @@ describe('a task', () => {
     [{ duration: 8, output_video_duration: 5, input_video_duration: 3 }, 5],
     [{ duration: 4 }, 4],
     [undefined, undefined],
-  ])('tells its length by %o', async (usage, duration) => {
+  ])('has its length in %o', async (usage, duration) => {
     const video_url = 'https://bucket.oss-cn-beijing.aliyuncs.com/a.mp4?Expires=1800000000&Signature=x';
     const { provider } = await canned(() => told({ task_status: 'SUCCEEDED', video_url }, usage));
     expect(await provider.ask(handleOf('t1'), signal())).toEqual({
@@ -141,7 +141,7 @@ describe('a task', () => {
 });
 
 describe('moderation', () => {
-  it('is told at once for a prompt and later for a video', async () => {
+  it('is reported at once for a prompt and later for a video', async () => {
     const { provider } = await simulated();
     expect(
       await settled(provider.start(aJob({ prompt: 'x [moderation-input]' }), sending(signal()))),

@@ -28,13 +28,13 @@ describe('a lost submission', () => {
     },
   );
 
-  it('is found by its prompt, once it has ended', async () => {
+  it('is found by its prompt once it has ended', async () => {
     const { simulators, provider } = await simulated();
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
     const job = aJob({ prompt: 'a lost boat [hold]' });
     expect(await settled(provider.start(job, sending(signal())))).toMatchObject({ created: 'unknown' });
     await provider.start(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
-    // No answer yet, which is not the same as "cannot be told": the engine asks on.
+    // No verdict yet, which differs from "unknown": the engine searches again.
     expect(await find(provider, job)).toMatchObject({
       name: 'UpstreamError',
       reason: 'upstream_unavailable',
@@ -55,7 +55,7 @@ describe('a lost submission', () => {
     expect(await find(provider, aJob({ prompt: 'a boat [instant]' }))).toEqual(UNKNOWN);
   });
 
-  it('is never taken for a task of another hour, or of ours, or for one of two alike', async () => {
+  it('is never taken for a task of another hour, a known task, or one of two similar ones', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a boat [instant]' });
     const { upstreamId } = await provider.start(job, sending(signal()));
@@ -66,7 +66,7 @@ describe('a lost submission', () => {
     expect(await find(provider, job)).toEqual(UNKNOWN);
   });
 
-  it('comes nearer with every look: who has told a prompt is not asked again', async () => {
+  it('does not poll again tasks whose prompt is known', async () => {
     const { simulators, provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
     const { upstreamId } = await provider.start(job, sending(signal()));
@@ -77,7 +77,7 @@ describe('a lost submission', () => {
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(3);
   });
 
-  it('is searched for over several pages', async () => {
+  it('is searched for on several pages', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
     const { upstreamId } = await provider.start(job, sending(signal()));
@@ -101,7 +101,7 @@ describe('a lost submission', () => {
 });
 
 describe('cancelling', () => {
-  it('works while a task waits, and tells the truth again where the first answer was lost', async () => {
+  it('works while a task waits, and reports the same after a lost answer', async () => {
     const { simulators, provider } = await simulated();
     const { upstreamId } = await provider.start(aJob({ prompt: 'a [queued]' }), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'cancel', count: 1 });
@@ -111,7 +111,7 @@ describe('cancelling', () => {
     expect(await provider.ask(handleOf(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
   });
 
-  it('is too late for a task that runs, which goes on', async () => {
+  it('is too late for a running task, which goes on', async () => {
     const { simulators, provider } = await simulated();
     const { upstreamId } = await provider.start(aJob({ prompt: 'a [hold]' }), sending(signal()));
     simulators.advance(60_000);
@@ -121,14 +121,14 @@ describe('cancelling', () => {
 });
 
 describe('the link to a video', () => {
-  it('is opened without the key, and lost after a day', async () => {
+  it('is opened without the key and lost after a day', async () => {
     const { simulators, provider } = await simulated();
     const { upstreamId } = await provider.start(aJob({ prompt: 'a boat [instant]' }), sending(signal()));
     const handle = handleOf(upstreamId);
     const answer = await provider.ask(handle, signal());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     expect(answer.result.duration).toBe(2);
-    // The storage refuses a request that carries a key as well.
+    // The storage refuses a signed request with a key.
     const opened = await provider.open(handle, answer.result, 0, signal());
     expect((await readAll(opened.stream)).length).toBe(opened.bytes);
     simulators.advance(25 * 3_600_000 + 10_000_000);

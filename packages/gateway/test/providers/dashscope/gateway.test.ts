@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
 import { simulated } from './world.ts';
 
-/** As quick as its stand-in here. */
+/** As quick as the simulator. */
 const FILE = `
 models:
   wan3.0-video: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
@@ -26,7 +26,7 @@ async function over(t: TestGateway, submitted: Json): Promise<Json> {
 }
 
 describe('a whole gateway with a DashScope account in its environment', () => {
-  it('takes a task to its bytes, paid for once, and never logs the key', async () => {
+  it('makes a video that is paid for once, and never logs the key', async () => {
     const { simulators, t } = await world();
     const task = await over(t, (await t.submit(BOAT)).body);
     expect(task).toMatchObject({ status: 'succeeded', model: 'wan3.0-video', size: '832x480' });
@@ -45,7 +45,7 @@ describe('a whole gateway with a DashScope account in its environment', () => {
     expect([simulators.ledger.jobs().length, simulators.ledger.bills()]).toEqual([1, 1]);
   });
 
-  it('fails a refused prompt as the reference service says it, without a bill', async () => {
+  it('fails a refused prompt with the message of the reference service, without a bill', async () => {
     const { simulators, t } = await world();
     for (const marker of ['[moderation-input]', '[moderation]']) {
       const task = await over(t, (await t.submit({ ...BOAT, prompt: `a boat ${marker} [instant]` })).body);

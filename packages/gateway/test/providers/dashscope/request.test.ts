@@ -11,7 +11,7 @@ const BYTES = Buffer.from('a picture');
 const AS_DATA = `data:image/png;base64,${BYTES.toString('base64')}`;
 const openInput = async () => Readable.from([BYTES]);
 
-/** What goes on the wire for a request. */
+/** The body that is sent for a request. */
 async function sent(upstreamModel: string, changes: Partial<VideoRequest>) {
   const { provider, received } = await canned(() => ({
     body: { request_id: 'r', output: { task_id: 't1', task_status: 'PENDING' } },
@@ -28,7 +28,7 @@ const SHAPE = { resolution: '720p', width: 1280, height: 720, duration: 5 } as c
 const image = anInput();
 
 describe('a submission', () => {
-  it('is asynchronous and carries the key', async () => {
+  it('is asynchronous and has the key', async () => {
     const { method, headers } = await sent('wan3.0-video', {});
     expect(method).toBe('POST');
     expect(headers).toMatchObject({ authorization: `Bearer ${KEY}`, 'x-dashscope-async': 'enable' });
@@ -140,7 +140,7 @@ describe('a submission', () => {
         parameters: { resolution: '720P', ratio: 'adaptive', duration: 5, audio: true },
       },
     ],
-  ])('of %s goes to %s in the words of its generation', async (model, path, changes, body) => {
+  ])('of %s goes to %s with the parameters of its generation', async (model, path, changes, body) => {
     const request = await sent(model, { ...SHAPE, ...changes });
     expect(request.url).toBe(path);
     expect(request.body).toEqual({ model, ...body });
@@ -157,13 +157,13 @@ describe('a submission', () => {
     ['wan2.7-r2v', { referenceImages: [image], image }],
     ['wan3.0-video', { referenceImages: [image], generateAudio: false }],
     ['wan3.0-video', { image, lastFrame: image, negativePrompt: 'rain' }],
-  ])('of %s is one that the upstream takes', async (upstreamModel, changes) => {
+  ])('of %s is accepted by the upstream', async (upstreamModel, changes) => {
     const { provider } = await simulated({ settings: { checksAtSubmit: true } });
     const job = aJob({ ...SHAPE, ...changes }, { upstreamModel, openInput });
     expect(await provider.start(job, sending(signal()))).toMatchObject({ state: 'queued' });
   });
 
-  it('takes raw options on top, but never what would change the price', async () => {
+  it('takes raw options, but none that change the price', async () => {
     const { body } = await sent('wan2.6-t2v', {
       ...SHAPE,
       providerOptions: {
@@ -182,7 +182,7 @@ describe('a submission', () => {
     expect(flat.body.parameters).toMatchObject({ duration: SHAPE.duration });
   });
 
-  it('gives an image that is too large for bytes by its address', async () => {
+  it('sends an image that is too large for bytes by its URL', async () => {
     const large = anInput({ bytes: 11_000_000, sourceUrl: 'https://example.com/large.png' });
     expect((await sent('wan2.6-i2v', { image: large })).body.input.img_url).toBe(large.sourceUrl);
   });
@@ -195,7 +195,7 @@ describe('a submission', () => {
     ],
     ['bytes where only addresses are taken', 'wan2.6-r2v', { referenceImages: [image] }],
     ['an image that the model does not take', 'wan2.7-t2v', { image }],
-  ])('with %s never leaves', async (_what, upstreamModel, changes) => {
+  ])('with %s is never sent', async (_what, upstreamModel, changes) => {
     const { provider, received } = await canned(() => ({ body: {} }));
     const outcome = await settled(
       provider.start(aJob(changes, { upstreamModel, openInput }), sending(signal())),

@@ -17,7 +17,7 @@ async function failure(call: Promise<unknown>): Promise<UpstreamError> {
   throw new Error(`not an UpstreamError: ${error}`);
 }
 
-/** What a job with these words in its prompt comes to. */
+/** The outcome of a job with this prompt. */
 async function endOf(
   service: Service,
   marker: string,
@@ -33,13 +33,13 @@ async function endOf(
 }
 
 describe.each(SERVICES)('a job on %s', (service) => {
-  it('that the filters emptied is refused content, in the words of the filter', async () => {
+  it('whose videos were all filtered is refused content, with the message of the filter', async () => {
     const answer = await endOf(service, '[filtered]');
     expect(answer).toMatchObject({ state: 'failed', reason: 'content_rejected' });
     if (answer.state === 'failed') expect(answer.message).toContain('usage guidelines');
   });
 
-  it('of which the filters took a part succeeds with what is left', async () => {
+  it('whose videos were partly filtered succeeds with the others', async () => {
     expect((await endOf(service, '[partial]')).state).toBe('succeeded');
   });
 
@@ -56,7 +56,7 @@ describe.each(SERVICES)('a job on %s', (service) => {
     if (answer.state === 'failed') expect(answer.detail).toMatch(/^[A-Z_]+ /);
   });
 
-  it('whose parameters are found wrong later fails as an invalid request, and tells why', async () => {
+  it('whose parameters are refused later fails as an invalid request with the cause', async () => {
     const { simulators, provider } = await open(service);
     simulators.upstream(service).configure({ lateChecks: true });
     const job = aJob(service, { duration: 5 });
@@ -69,7 +69,7 @@ describe.each(SERVICES)('a job on %s', (service) => {
     });
   });
 
-  it('may be kept by the service for as long as it says', async () => {
+  it('has the expiry that the service documents', async () => {
     const answer = await endOf(service, '');
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     const { expiresAt } = answer.result;
@@ -81,7 +81,7 @@ describe.each(SERVICES)('a job on %s', (service) => {
 describe('an operation', () => {
   const done = (response: unknown) => answerOf({ name: 'x', done: true, response }, undefined, String);
 
-  it('is read in every shape that Google has given it', () => {
+  it('is read in every form that Google uses', () => {
     const uri = 'https://example.com/files/1';
     const told = [
       { generateVideoResponse: { generatedSamples: [{ video: { uri } }] } },
@@ -92,7 +92,7 @@ describe('an operation', () => {
     for (const response of told) expect(done(response)).toEqual({ state: 'succeeded', result: { ref: uri } });
   });
 
-  it('that is done without a video is a failure, with or without a reason', () => {
+  it('that is done without a video has failed, with or without a reason', () => {
     for (const response of [undefined, {}, { videos: [] }, { generateVideoResponse: {} }]) {
       expect(done(response)).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
     }
@@ -104,7 +104,7 @@ describe('an operation', () => {
     }
   });
 
-  it('ends by every code of google.rpc with a reason', () => {
+  it('has a reason for every code of google.rpc', () => {
     const reasons: Partial<Record<number, Reason>> = {
       1: 'cancelled',
       3: 'invalid_request',
@@ -125,7 +125,7 @@ describe('an operation', () => {
     });
   });
 
-  it('that cannot be read is trouble and no verdict', () => {
+  it('that cannot be read is an error and not a verdict', () => {
     for (const odd of [undefined, null, 'x', {}, [], { error: { code: 5 } }]) {
       expect(() => answerOf(odd, undefined, String)).toThrow(UpstreamError);
     }
@@ -142,7 +142,7 @@ describe('a refusal', () => {
     ['vertex', 'forbidden', 'auth_failed'],
     ['vertex', 'overdue', 'quota_exhausted'],
     ['vertex', 'quota_exhausted', 'rate_limited'],
-  ])('by %s of an account that is %s is %s, and nothing was made', async (service, state, reason) => {
+  ])('by %s of an account that is %s is %s, and no job was created', async (service, state, reason) => {
     const { simulators, provider } = await open(service);
     simulators.upstream(service).accounts.set('default', state);
     expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
@@ -152,7 +152,7 @@ describe('a refusal', () => {
     expect(simulators.ledger.jobs()).toHaveLength(0);
   });
 
-  it.each(SERVICES)('by %s of a key while asking is no verdict on the job', async (service) => {
+  it.each(SERVICES)('by %s of a key during a poll is not a verdict on the job', async (service) => {
     const { simulators, provider } = await open(service);
     const job = aJob(service);
     const { upstreamId } = await provider.start(job, sending(signal()));
@@ -162,7 +162,7 @@ describe('a refusal', () => {
     });
   });
 
-  it.each(SERVICES)('by %s of words is told to the caller, of anything else it is not', async (service) => {
+  it.each(SERVICES)('by %s of a prompt is shown to the caller, and any other is not', async (service) => {
     const { simulators, provider } = await open(service);
     const refused = await failure(
       provider.start(aJob(service, { prompt: 'a boat [moderation-input]' }), sending(signal())),
@@ -180,7 +180,7 @@ describe('a refusal', () => {
     expect(denied.detail).toMatch(/project/i);
   });
 
-  it.each(SERVICES)('by %s for the pace says when to come back', async (service) => {
+  it.each(SERVICES)('by %s because of a rate limit says when to retry', async (service) => {
     const { provider } = await open(service);
     const outcomes = await Promise.allSettled(
       Array.from({ length: 80 }, () => provider.start(aJob(service), sending(signal()))),
@@ -190,7 +190,7 @@ describe('a refusal', () => {
     expect(refused?.reason.retryAfterMs).toBeGreaterThan(0);
   });
 
-  it.each(SERVICES)('by %s of a model that is gone is a clear one', async (service) => {
+  it.each(SERVICES)('by %s of a retired model is clear', async (service) => {
     const { provider } = await open(service);
     const job = { ...aJob(service), upstreamModel: 'veo-3.0-generate-001' };
     const refused = await failure(provider.start(job, sending(signal())));
@@ -201,7 +201,7 @@ describe('a refusal', () => {
 });
 
 describe.each(SERVICES)('trouble with %s', (service) => {
-  it('after a submit was taken leaves it unknown, and the submit is not repeated', async () => {
+  it('after a submission was accepted leaves the outcome unknown, and the submission is not repeated', async () => {
     for (const kind of ['lost_answer', 'malformed_json', 'empty_body', 'truncated_body'] as const) {
       const { simulators, provider } = await open(service);
       simulators.faults.add({ kind, operation: 'submit', count: 1 });
@@ -211,7 +211,7 @@ describe.each(SERVICES)('trouble with %s', (service) => {
     }
   });
 
-  it('of its own is an unknown outcome, an overload is not', async () => {
+  it('of its own leaves the outcome unknown, but an overload does not', async () => {
     const { simulators, provider } = await open(service);
     for (const rule of [{ status: 500 }, { status: 503 }, { status: 502, html: true }]) {
       simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1, ...rule });
@@ -228,7 +228,7 @@ describe.each(SERVICES)('trouble with %s', (service) => {
     });
   });
 
-  it('while asking is an error, whatever the body has become', async () => {
+  it('during a poll is an error, whatever the body is', async () => {
     const { simulators, provider } = await open(service);
     const job = aJob(service);
     const { upstreamId } = await provider.start(job, sending(signal()));

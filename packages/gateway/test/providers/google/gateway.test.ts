@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Json, startTestGateway, type TestGateway } from '../../support/gateway.ts';
 import type { Service } from './world.ts';
 
-/** Veo as quick as its stand-in here. */
+/** Veo as quick as the simulator. */
 const QUICK_VEO = `
 models:
   veo-3.1-fast-generate-001: { typical: { medianSeconds: 1, p90Seconds: 2 } }
@@ -29,7 +29,7 @@ async function over(t: TestGateway, body: Json): Promise<Json> {
 }
 
 describe.each(['gemini', 'vertex'] as const)('through a whole gateway, Veo on %s', (service) => {
-  it('is switched on by the environment alone: made, billed once, and ours; or failed in the words of the filters', async () => {
+  it('needs only environment variables: a video is made and billed once, or fails with the message of the filters', async () => {
     const { t, ledger } = await gateway(service);
     const [task, filtered] = await Promise.all([
       over(t, { prompt: 'a paper boat' }),
@@ -47,7 +47,7 @@ describe.each(['gemini', 'vertex'] as const)('through a whole gateway, Veo on %s
     expect(t.log.join('\n')).not.toMatch(/gemini-default-key|PRIVATE KEY|ya29\.|assertion/);
   });
 
-  it('extends a video of its own by seven seconds, and charges for those', async () => {
+  it('extends its own video by seven seconds and charges for these', async () => {
     const { t, ledger } = await gateway(service);
     const first = await over(t, { prompt: 'a paper boat' });
     const { body: wrong } = await t.submit({

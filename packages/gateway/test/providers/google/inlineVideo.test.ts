@@ -18,7 +18,7 @@ async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
 }
 
 describe('a video inside an operation', () => {
-  it('is read whole however the answer is cut', async () => {
+  it('is read whole however the answer is split', async () => {
     const bytes = operation(VIDEO.toString('base64'));
     for (const size of [1, 2, 3, 5, 64, bytes.length]) {
       expect((await readAll(inlineVideo(pieces(bytes, size), 0))).equals(VIDEO), `pieces of ${size}`).toBe(
@@ -27,7 +27,7 @@ describe('a video inside an operation', () => {
     }
   });
 
-  it('is read from any offset on', async () => {
+  it('is read from any offset', async () => {
     const bytes = operation(VIDEO.toString('base64'));
     for (const offset of [1, 2, 3, 4, 100, VIDEO.length - 1, VIDEO.length]) {
       const rest = await readAll(inlineVideo(pieces(bytes, 10), offset));
@@ -35,7 +35,7 @@ describe('a video inside an operation', () => {
     }
   });
 
-  it('may be written with the escapes of JSON, and with spaces around its colon', async () => {
+  it('may have JSON escapes, and spaces around its colon', async () => {
     const text = operation(VIDEO.toString('base64')).toString();
     const escaped = text
       .replace(/("bytesBase64Encoded":)(")/g, '$1 \n $2')
@@ -54,7 +54,7 @@ describe('a video inside an operation', () => {
     await expect(readAll(inlineVideo(pieces(Buffer.from('{"done":true}'), 50), 0))).rejects.toThrow();
   });
 
-  it('is known to be there as soon as it begins: the rest is not read', async () => {
+  it('is recognised at its first byte, and the rest is not read', async () => {
     let given = 0;
     let closed = false;
     async function* endless(): AsyncGenerator<Buffer> {
@@ -72,7 +72,7 @@ describe('a video inside an operation', () => {
     expect({ given, closed }).toEqual({ given: 1, closed: true });
   });
 
-  it('is nowhere in an operation without one, which is given back as it came', async () => {
+  it('is not found in an operation without one, which is returned unchanged', async () => {
     for (const value of [
       { name: 'é "x\\" bytesBase64Encoded', done: false },
       { bytesBase64Encoded: '' },
@@ -86,7 +86,7 @@ describe('a video inside an operation', () => {
     }
   });
 
-  it('is not what makes an endless answer an operation', async () => {
+  it('does not stop the size limit of an endless answer', async () => {
     async function* endless(): AsyncGenerator<Buffer> {
       for (;;) yield Buffer.alloc(2 ** 20, ' ');
     }

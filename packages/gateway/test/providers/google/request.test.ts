@@ -22,7 +22,7 @@ interface Sent {
   readonly body: unknown;
 }
 
-/** Starts a job against a server that says yes, and gives what it was sent. */
+/** Starts a job at a server that accepts it, and returns what was sent. */
 async function sent(
   service: Service,
   changes: Partial<VideoRequest>,
@@ -50,7 +50,7 @@ async function sent(
 }
 
 describe('a request to the Gemini API', () => {
-  it('goes to the model with the key in a header, and says every parameter that the service takes', async () => {
+  it('goes to the model with the key in a header and every parameter that the service takes', async () => {
     const { path, headers, body } = await sent('gemini', {
       prompt: 'a paper boat',
       negativePrompt: 'fog',
@@ -62,7 +62,7 @@ describe('a request to the Gemini API', () => {
     });
     expect(path).toBe('/v1beta/models/veo-3.1-fast-generate-preview:predictLongRunning');
     expect(headers['x-goog-api-key']).toBe('gemini-default-key');
-    // Neither seed nor audio: the service knows no choice of either.
+    // Neither seed nor audio, because the service has no parameter for them.
     expect(body).toEqual({
       instances: [{ prompt: 'a paper boat' }],
       parameters: {
@@ -76,7 +76,7 @@ describe('a request to the Gemini API', () => {
     });
   });
 
-  it('carries first and last frames, or reference images, as base64', async () => {
+  it('has first and last frames, or reference images, as base64', async () => {
     const image = { bytesBase64Encoded: PIXELS.toString('base64'), mimeType: 'image/png' };
     expect((await sent('gemini', { image: input('first'), lastFrame: input('last') })).body).toMatchObject({
       instances: [{ image, lastFrame: image }],
@@ -94,14 +94,14 @@ describe('a request to the Gemini API', () => {
     });
   });
 
-  it('names the video to extend by its file, and says the eight seconds that the service insists on', async () => {
+  it('names the video to extend by its file, with the eight seconds that the service requires', async () => {
     const ref = 'https://generativelanguage.googleapis.com/v1beta/files/abc:download?alt=media';
     const source = { taskId: 'video_1', accountId: 'google', upstreamId: 'models/veo/operations/0', ref };
     const { body } = await sent('gemini', { source, videoUrl: 'https://example.com/x.mp4', duration: 7 });
     expect(body).toMatchObject({ instances: [{ video: { uri: ref } }], parameters: { durationSeconds: 8 } });
   });
 
-  it('passes provider options through, but for what is paid for and where results go', async () => {
+  it('passes provider options on, except those that determine the price or where results are stored', async () => {
     const { body } = await sent('gemini', {
       providerOptions: {
         parameters: {
@@ -129,7 +129,7 @@ describe('a request to the Gemini API', () => {
 });
 
 describe('a request to Vertex AI', () => {
-  it('goes to the model of the project with a token, and says audio and seed too', async () => {
+  it('goes to the model of the project with a token, and has audio and seed too', async () => {
     const { path, headers, body } = await sent(
       'vertex',
       { seed: 7, generateAudio: true },
@@ -153,7 +153,7 @@ describe('a request to Vertex AI', () => {
     });
   });
 
-  it('names the video to extend by its object, and says the seven seconds that the service insists on', async () => {
+  it('names the video to extend by its object, with the seven seconds that the service requires', async () => {
     const source = { taskId: 'video_1', accountId: 'google', upstreamId: 'x', ref: 'gs://videos/out/a.mp4' };
     const { body } = await sent('vertex', { source, duration: 7 });
     expect(body).toMatchObject({
@@ -168,7 +168,7 @@ describe('an extension', () => {
     ['gemini', {}],
     ['vertex', {}],
     ['vertex', { storage_uri: 'gs://videos' }],
-  ])('is taken by %s %o, from a video of an earlier task', async (service, more) => {
+  ])('is accepted by %s %o, from a video of an earlier task', async (service, more) => {
     const { simulators, provider } = await open(service, more);
     const first = aJob(service, { duration: 8 });
     const { upstreamId } = await provider.start(first, sending(signal()));
@@ -187,7 +187,7 @@ describe('an extension', () => {
     ]);
   });
 
-  it('of a video that is not of this gateway is refused before anything is sent', async () => {
+  it('of a video that this gateway did not make is refused before anything is sent', async () => {
     const { simulators, provider } = await open('gemini');
     await expect(
       provider.start(aJob('gemini', { videoUrl: 'https://example.com/x.mp4' }), sending(signal())),
@@ -199,7 +199,7 @@ describe('an extension', () => {
     expect(simulators.ledger.count()).toBe(0);
   });
 
-  it('of a video that is gone is refused before anything is submitted', async () => {
+  it('of a deleted video is refused before anything is submitted', async () => {
     const { simulators, provider, env } = await open('vertex');
     const path = `projects/${env.GOOGLE_CLOUD_PROJECT}/locations/us-central1/publishers/google/models/veo-3.1-fast-generate-001`;
     const source = {

@@ -25,7 +25,7 @@ async function read(provider: Provider, handle: Handle, result: UpstreamResult, 
 }
 
 describe('a video inside an operation', () => {
-  it('that nobody reads keeps no connection', async () => {
+  it('that nobody reads does not keep its connection', async () => {
     const left = Promise.withResolvers<void>();
     const server = await serve((_request, response) => {
       response.on('close', left.resolve);
@@ -43,7 +43,7 @@ describe('a video inside an operation', () => {
 });
 
 describe('a finished video', () => {
-  it('on the Gemini API is there for two days, and lost afterwards', async () => {
+  it('on the Gemini API is kept for two days and lost afterwards', async () => {
     const { simulators, provider, handle, result } = await finished('gemini');
     expect((await read(provider, handle, result)).toString('latin1', 4, 8)).toBe('ftyp');
     simulators.advance(TWO_DAYS_MS);
@@ -55,7 +55,7 @@ describe('a finished video', () => {
     ['gemini', {}],
     ['vertex', {}],
     ['vertex', { storage_uri: 'gs://videos/out' }],
-  ])('on %s %o whose transfer breaks off is gone on with from there', async (service, more) => {
+  ])('on %s %o whose download breaks off is resumed from there', async (service, more) => {
     const { simulators, provider, handle, result } = await finished(service, more);
     const whole = await read(provider, handle, result);
     const inline = service === 'vertex' && more.storage_uri === undefined;
@@ -82,18 +82,18 @@ describe('a finished video', () => {
   it.each<[Service, Record<string, unknown>]>([
     ['gemini', {}],
     ['vertex', { storage_uri: 'gs://videos/out' }],
-  ])('on %s %o that cannot be fetched is lost', async (service, more) => {
+  ])('on %s %o that cannot be downloaded is lost', async (service, more) => {
     const { provider, handle, result } = await finished(service, more, 'a paper boat [gone]');
     await expect(provider.open(handle, result, 0, signal())).rejects.toMatchObject({ reason: 'result_lost' });
   });
 
-  it('inside an operation that is gone is lost', async () => {
+  it('inside a deleted operation is lost', async () => {
     const { provider, handle, result } = await finished('vertex');
     const other = { ...handle, upstreamId: handle.upstreamId.replace(/[0-9a-f]{12}$/, '000000000000') };
     await expect(provider.open(other, result, 0, signal())).rejects.toMatchObject({ reason: 'result_lost' });
   });
 
-  it('is stored with a few words, however large it is', async () => {
+  it('has a short reference, however large it is', async () => {
     for (const more of [{}, { storage_uri: 'gs://videos/out' }]) {
       const { result } = await finished('vertex', more);
       expect(JSON.stringify(result).length).toBeLessThan(200);

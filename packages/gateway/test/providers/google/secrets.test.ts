@@ -16,7 +16,7 @@ const KEY = 'a-key-that-nobody-may-see';
 const failure = (call: Promise<unknown>): Promise<unknown> => call.catch((error: unknown) => error);
 
 describe('the key of the Gemini API', () => {
-  it('follows no redirect and goes to no other host, whatever an operation names', async () => {
+  it('is sent to no redirect and no other host, whatever an operation names', async () => {
     const elsewhere = await serve((_request, response) => response.end('video'));
     const service = await serve((request, response) => {
       if (request.url?.includes('files/moved')) {
@@ -35,13 +35,13 @@ describe('the key of the Gemini API', () => {
       undefined,
       undefined,
     ]);
-    // A file is asked for by its name at the account's own address, wherever the operation says that it is.
+    // A file is requested by its name at the account's own base URL, wherever the operation says that it is.
     expect(service.requests.map(({ url, headers }) => [url, headers['x-goog-api-key']])).toEqual([
       ['/v1beta/files/moved:download?alt=media', KEY],
     ]);
   });
 
-  it('is in no error, even where the upstream repeats it', async () => {
+  it('is in no error, even if the upstream repeats it', async () => {
     const service = await serve((_request, response) => {
       response.writeHead(403, { 'content-type': 'application/json' });
       response.end(
@@ -64,7 +64,7 @@ describe('access tokens of Vertex AI', () => {
     expect(simulators.ledger.count({ operation: 'token' })).toBe(1);
   });
 
-  it('that are refused are the account, and neither the key nor the assertion is in the error', async () => {
+  it('that are refused fail the account, and neither the key nor the assertion is in the error', async () => {
     const { simulators, provider } = await open('vertex');
     simulators.upstream('vertex').accounts.set('default', 'revoked');
     const error = await failure(provider.start(aJob('vertex'), sending(signal())));
@@ -77,7 +77,7 @@ describe('access tokens of Vertex AI', () => {
     expect(simulators.ledger.count({ operation: 'submit' })).toBe(0);
   });
 
-  it('that cannot be had for now mean that nothing was submitted', async () => {
+  it('that are unavailable mean that nothing was submitted', async () => {
     const { simulators, provider } = await open('vertex');
     await simulators.upstream('vertex').outage();
     expect(await failure(provider.start(aJob('vertex'), sending(signal())))).toMatchObject({
@@ -86,7 +86,7 @@ describe('access tokens of Vertex AI', () => {
     });
   });
 
-  it('that never come end with the caller’s patience, and nothing was submitted', async () => {
+  it('that never come end when the caller aborts, and nothing was submitted', async () => {
     const { simulators, provider } = await open('vertex');
     simulators.faults.add({ kind: 'hang', operation: 'token' });
     expect(await failure(provider.start(aJob('vertex'), sending(AbortSignal.timeout(200))))).toMatchObject({
@@ -95,7 +95,7 @@ describe('access tokens of Vertex AI', () => {
     });
   });
 
-  it('need a file that can be read, now or the next time', async () => {
+  it('need a readable file, now or at the next call', async () => {
     const { env } = await open('vertex');
     const path = join(await tempFolder(), 'credentials.json');
     const { provider } = await openAccount({ ...env, GOOGLE_APPLICATION_CREDENTIALS: path });
@@ -110,7 +110,7 @@ describe('access tokens of Vertex AI', () => {
     expect((await provider.start(job, sending(signal()))).upstreamId).toContain('/operations/');
   });
 
-  it('go to the bucket’s service too, and to no place that is in no bucket', async () => {
+  it('are sent to the storage service too, but only for URLs in a bucket', async () => {
     const { provider } = await open('vertex', { storage_uri: 'gs://videos' });
     const error = await failure(
       provider.open(handleOf(aJob('vertex'), 'x'), { ref: 'https://example.com/video.mp4' }, 0, signal()),
@@ -127,12 +127,12 @@ describe('an account of the environment', () => {
     return accounts[0]?.account;
   };
 
-  it('is made by a key, by either name, and goes to the Gemini API', () => {
+  it('is made by a key under either name, and uses the Gemini API', () => {
     expect(accountOf({ GEMINI_API_KEY: 'one' })).toMatchObject({ api: 'gemini', api_key: 'one' });
     expect(accountOf({ GEMINI_API_KEY: 'one', GOOGLE_API_KEY: 'two' })).toMatchObject({ api_key: 'two' });
   });
 
-  it('is made by a project where Vertex AI is asked for, and needs no key', () => {
+  it('is made by a project if Vertex AI is chosen, and needs no key', () => {
     const project = { GOOGLE_CLOUD_PROJECT: 'p' };
     expect(accountOf({ GOOGLE_GENAI_USE_VERTEXAI: 'true', ...project, GEMINI_API_KEY: 'one' })).toEqual({
       api: 'vertex',
@@ -170,7 +170,7 @@ describe('an account of the environment', () => {
     expect(opened.retiresModels).toBe(retiresModels);
   });
 
-  it('or of a file need not say which service it is for', () => {
+  it('or of the file need not name its service', () => {
     const ofFile = (members: Record<string, unknown>) =>
       readAccounts({
         file: { veo: { provider: 'google', ...members } },
@@ -188,7 +188,7 @@ describe('an account of the environment', () => {
     expect(ofFile({ project: 'p', storage_uri: 'videos' }).problems.join()).toContain('gs://bucket');
   });
 
-  it('is none where nothing speaks of it', () => {
+  it('does not exist without variables', () => {
     expect(accountOf({ GOOGLE_CLOUD_PROJECT: 'p' })).toBeUndefined();
     expect(accountOf({ GOOGLE_GENAI_USE_VERTEXAI: 'false' })).toBeUndefined();
   });

@@ -10,7 +10,7 @@ import { startProxy } from '../../support/servers/proxyServer.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { signal } from './world.ts';
 
-it('the access token of a service account is asked for through the proxy', async () => {
+it('the access token of a service account is requested through the proxy', async () => {
   const service = await serve((_request, response) =>
     response
       .setHeader('content-type', 'application/json')

@@ -22,7 +22,7 @@ export const MODELS: Readonly<Record<Service, string>> = {
 
 export const signal = (): AbortSignal => AbortSignal.timeout(30_000);
 
-/** Opens the account that plain environment variables, and what a file would add to them, describe. */
+/** Opens the account that environment variables and further members from a file describe. */
 export async function openAccount(
   env: Environment,
   more: Record<string, unknown> = {},
@@ -45,7 +45,7 @@ export async function openAccount(
   });
 }
 
-/** A simulated service, at the pace of the real one, and an account there; both gone when the test is over. */
+/** A simulated service at the speed of the real one, and an account there. Both end with the test. */
 export async function open(
   service: Service,
   more: Record<string, unknown> = {},

@@ -32,19 +32,19 @@ describe('a status word', () => {
     expect((await provider.ask(HANDLE, signal())).state).toBe(meaning);
   });
 
-  it('that nobody documents means that the job still runs', async () => {
+  it('that is undocumented means that the job still runs', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'polishing', progress: 140 });
     expect(await provider.ask(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 100 });
   });
 });
 
 describe('an answer about a job', () => {
-  it('tells the progress, within its bounds', async () => {
+  it('has the progress, from 0 to 100', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'in_progress', progress: 33.4 });
     expect(await provider.ask(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 33 });
   });
 
-  it('tells until when the video is there and how long it is', async () => {
+  it('has the expiry and the length of the video', async () => {
     const done = { id: 'video_1', status: 'completed', expires_at: 1_790_003_600, seconds: '8' };
     const { provider } = await answering(200, done);
     expect(await provider.ask(HANDLE, signal())).toEqual({
@@ -53,7 +53,7 @@ describe('an answer about a job', () => {
     });
   });
 
-  it('stands with odd or missing members beside its id and status', async () => {
+  it('is read even if members other than id and status are odd or missing', async () => {
     const odd = { id: 'video_1', status: 'completed', expires_at: 'tomorrow', seconds: {}, error: 3 };
     const { provider } = await answering(200, odd);
     expect(await provider.ask(HANDLE, signal())).toEqual({ state: 'succeeded', result: { ref: 'video_1' } });
@@ -74,7 +74,7 @@ describe('an answer about a job', () => {
     if (answer.state === 'failed' && message !== undefined) expect(answer.detail).toContain(message);
   });
 
-  it('failed without a word why has a reason and words all the same', async () => {
+  it('that failed without an error still has a reason and a message', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'failed', error: null });
     expect(await provider.ask(HANDLE, signal())).toMatchObject({
       state: 'failed',
@@ -86,7 +86,7 @@ describe('an answer about a job', () => {
     ['an OpenAI 404', { error: { message: "Video with id 'video_1' not found.", code: null } }],
     ['a FastAPI 404', { detail: 'Video not found' }],
     ['a 404 page', '<html>404</html>'],
-  ])('that is %s is that it is missing', async (_what, body) => {
+  ])('that is %s means that the job is missing', async (_what, body) => {
     const { provider } = await answering(404, body);
     expect((await provider.ask(HANDLE, signal())).state).toBe('missing');
   });
@@ -136,7 +136,7 @@ describe('a refused submission', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('keeps the words of a content filter for the caller, and those of an account problem from them', async () => {
+  it('shows the message of a content filter to the caller, but not that of an account problem', async () => {
     const filter = await answering(400, refused('Blocked. (request id: abc123)', 'moderation_blocked'));
     const { message, reason } = await failureOf(filter.provider.start(aJob(), sending(signal())));
     expect([message, REASONS[reason].code]).toEqual(['Blocked.', 400]);
@@ -149,13 +149,13 @@ describe('a refused submission', () => {
   it.each([
     [{ 'retry-after': '7' }, 7000],
     [{ 'retry-after': '7', 'retry-after-ms': '350' }, 350],
-  ])('says when to come back: %j', async (headers, wait) => {
+  ])('says when to retry: %j', async (headers, wait) => {
     const { provider } = await answering(429, refused('Slow down.', 'rate_limit_exceeded'), headers);
     expect((await failureOf(provider.start(aJob(), sending(signal())))).retryAfterMs).toBe(wait);
   });
 });
 
-describe('an answer that is none', () => {
+describe('an unusable answer', () => {
   it.each([
     ['an error that calls itself a success', refused('Blocked.', 'moderation_blocked'), 'content_rejected'],
     ['JSON that breaks off', '{"id": "video_1", "sta', 'upstream_unavailable'],
@@ -163,7 +163,7 @@ describe('an answer that is none', () => {
     ['JSON of something else', { hello: 'world' }, 'upstream_unavailable'],
     ['a job without an id', { status: 'queued' }, 'upstream_unavailable'],
     ['more bytes than any honest one', `"${'x'.repeat(17 * 2 ** 20)}"`, 'upstream_unavailable'],
-  ])('(%s) leaves a submission unknown and is asked for once', async (_what, body, reason) => {
+  ])('(%s) leaves a submission unknown, and the request is not repeated', async (_what, body, reason) => {
     const { provider, server } = await answering(200, body);
     expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
       reason,
@@ -173,7 +173,7 @@ describe('an answer that is none', () => {
     await failureOf(provider.ask(HANDLE, signal()));
   });
 
-  it('by a redirect is not followed, whose target would get the key', async () => {
+  it('by a redirect is not followed, because its target would get the key', async () => {
     const elsewhere = await serve((_request, response) => response.end('{}'));
     const { provider } = await answering(307, '', { location: `${elsewhere.origin}/v1/videos` });
     expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
@@ -181,7 +181,7 @@ describe('an answer that is none', () => {
     expect(elsewhere.requests).toEqual([]);
   });
 
-  it('since nobody listens says that nothing was sent', async () => {
+  it('because nobody listens says that nothing was sent', async () => {
     const { simulators, provider } = await openUpstream();
     await simulators.upstream('openai').outage();
     expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
@@ -190,7 +190,7 @@ describe('an answer that is none', () => {
     });
   });
 
-  it('at a wrong key while asking is an error, and no verdict on the job', async () => {
+  it('for a wrong key during a poll is an error and not a verdict on the job', async () => {
     const upstream = await openUpstream();
     const { upstreamId } = await upstream.provider.start(aJob({ prompt: '[hold]' }), sending(signal()));
     upstream.simulators.upstream('openai').accounts.set('default', 'revoked');
@@ -226,7 +226,7 @@ describe('the account upstream', () => {
 });
 
 describe('the bytes', () => {
-  it('come over a redirect to another origin, which does not get the key', async () => {
+  it('may come from another origin after a redirect, which does not get the key', async () => {
     const storage = await serve((_request, response) => response.end('the video'));
     const front = await serve((_request, response) => {
       response.writeHead(302, { location: `${storage.origin}/blob?sig=1` });
@@ -247,7 +247,7 @@ describe('the bytes', () => {
     expect(told).not.toMatch(/sk-k1|org-1/);
   });
 
-  it('of a video that has expired are lost', async () => {
+  it('of an expired video are lost', async () => {
     const upstream = await openUpstream();
     const handle = await ended(upstream, aJob());
     const answer = await upstream.provider.ask(handle, signal());
@@ -260,12 +260,12 @@ describe('the bytes', () => {
 });
 
 describe('cancelling', () => {
-  it('is not offered where the service deletes what is over alone', async () => {
+  it('is not offered if the service deletes only jobs that are over', async () => {
     expect((await openUpstream('openai')).provider.cancel).toBeUndefined();
     expect((await openUpstream('azure')).provider.cancel).toBeUndefined();
   });
 
-  it('at a server that refuses to delete what runs is too late, and the job goes on', async () => {
+  it('at a server that refuses to delete a running job is too late, and the job goes on', async () => {
     const { open } = await openUpstream('openai');
     const provider = await open({ flavour: 'compatible' });
     const job = aJob({ prompt: '[hold]' });
@@ -283,7 +283,7 @@ describe('cancelling', () => {
 });
 
 describe('the copy upstream', () => {
-  it('is left alone unless the account says otherwise', async () => {
+  it('is kept unless the account says otherwise', async () => {
     const { provider, open } = await openUpstream();
     expect(provider.discard).toBeUndefined();
     expect((await open({ delete_after_collect: true })).discard).toBeDefined();

@@ -7,7 +7,7 @@ import { openHttpWhile } from '../../support/openHttp.ts';
 const read = (file: unknown, env: Record<string, string> = {}) =>
   readAccounts({ file, env, definitions: [openaiDefinition] });
 
-/** The account of these members as the registry opens it, at a time of its choice. */
+/** The account of these members as the registry opens it, at a given time. */
 async function opened(members: Record<string, unknown>, at = '2026-11-25') {
   const { accounts, problems } = read({ one: { provider: 'openai', ...members } }, { KEY: 'sk-k1' });
   const [only] = accounts;
@@ -51,7 +51,7 @@ describe('an account of the environment', () => {
     ]);
   });
 
-  it('is not made by a base URL alone, which other programs use too', () => {
+  it('is not made by a base URL alone, because other programs use it too', () => {
     expect(read(undefined, { OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1' }).accounts).toEqual([]);
   });
 });
@@ -73,7 +73,7 @@ describe('an account of the file', () => {
     expect(read({ one: { provider: 'openai', ...members } }, { KEY: 'k' }).problems).toEqual([problem]);
   });
 
-  it('needs no key at a server of one’s own', () => {
+  it('needs no key at a self-hosted server', () => {
     const file = { one: { provider: 'openai', base_url: 'http://127.0.0.1:8091/v1' } };
     expect(read(file).problems).toEqual([]);
   });
@@ -102,7 +102,7 @@ describe('the service', () => {
     [{ api_key, base_url: 'https://us.api.openai.com/v1' }, '2026-11-25', true],
     [{ api_key, base_url: 'https://res.openai.azure.com' }, '2026-09-14', false],
     [{ api_key, base_url: 'https://res.openai.azure.com' }, '2026-09-15', true],
-    // Somebody else's address, whatever it speaks.
+    // The address of another service, whatever it speaks.
     [{ api_key, base_url: 'http://127.0.0.1:9100/v1', flavour: 'openai' }, '2026-11-25', false],
     [{ base_url: 'http://127.0.0.1:8091/v1' }, '2026-11-25', false],
   ])('of %j has on %s given up its models: %s', async (members, at, gone) => {

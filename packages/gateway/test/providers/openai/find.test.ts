@@ -14,7 +14,7 @@ const ABSENT = { found: false, certainty: 'absent' };
 const UNKNOWN = { found: false, certainty: 'unknown' };
 const MINUTE = 60_000;
 
-/** A clock that is so far ahead of the wall clock. */
+/** A clock that is ahead of the wall clock by this much. */
 const ahead = (ms: number): Clock => ({ now: () => Date.now() + ms });
 
 const lost = (
@@ -79,7 +79,7 @@ describe('a lost submission', () => {
     },
   );
 
-  it('whose words the upstream tells in another form is found, or in doubt, and never absent', async () => {
+  it('whose prompt the upstream reports changed is found or in doubt, and never absent', async () => {
     const { simulators, provider } = await openUpstream('openai');
     const rewordings = fc.subarray(Object.keys(REWORDINGS) as Rewording[]);
     await fc.assert(
@@ -100,7 +100,7 @@ describe('a lost submission', () => {
     );
   });
 
-  it.each(['ahead', 'behind'])('is found where the clock of the upstream is %s', async (where) => {
+  it.each(['ahead', 'behind'])('is found if the clock of the upstream is %s', async (where) => {
     const { simulators, provider } = await openUpstream();
     const skewMs = (where === 'ahead' ? 1 : -1) * 20 * MINUTE;
     simulators.faults.add({ kind: 'clock_skew', skewMs });
@@ -111,7 +111,7 @@ describe('a lost submission', () => {
     expect(await provider.find?.(submission, signal())).toEqual({ found: true, upstreamId });
   });
 
-  it('of a remix is told by its source and its words', async () => {
+  it('of a remix is found by its source and its prompt', async () => {
     const now = Date.now();
     const source = { taskId: 'video_0', accountId: 'openai', upstreamId: 'video_src', ref: 'video_src' };
     const { provider } = await listing([
@@ -124,7 +124,7 @@ describe('a lost submission', () => {
     expect(found).toEqual({ found: true, upstreamId: 'video-2' });
   });
 
-  it('may be told under the dated name of its model, and not under that of another', async () => {
+  it('may be reported under the dated name of its model, but not under that of another', async () => {
     const now = Date.now();
     const { provider } = await listing([
       page(
@@ -170,7 +170,7 @@ describe('a lost submission', () => {
     expect(await later.provider.find?.(lost(aJob(), slow), signal())).toEqual(UNKNOWN);
   });
 
-  it('is looked for to the end of a list that does not begin with the newest', async () => {
+  it('is searched for to the end of a list that is not sorted by time', async () => {
     const now = Date.now();
     const other = (id: string, created: number) => video(id, created, { prompt: 'another' });
     const { provider } = await listing([
@@ -181,19 +181,19 @@ describe('a lost submission', () => {
     expect(found).toEqual({ found: true, upstreamId: 'video-1' });
   });
 
-  it('is not absent where a job that looks like it seems a little too old', async () => {
+  it('is not absent if a similar job seems a little too old', async () => {
     const now = Date.now();
     const { provider } = await listing([page(video('video-1', now - 20_000))]);
     expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
   });
 
-  it('is not absent where the list does not tell the words of a job', async () => {
+  it('is not absent if the list does not show the prompt of a job', async () => {
     const now = Date.now();
     const { provider } = await listing([page(video('video-1', now, { prompt: null }))]);
     expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(UNKNOWN);
   });
 
-  it('is looked for past the intent, over pages, and no further', async () => {
+  it('is searched for page by page until past the intent, and no further', async () => {
     const now = Date.now();
     const other = (id: string, created: number) => video(id, created, { prompt: 'another' });
     const { provider, server } = await listing([
@@ -218,7 +218,7 @@ describe('a lost submission', () => {
     });
   });
 
-  it('cannot be told of by a server without a list', async () => {
+  it('stays unknown at a server without a list', async () => {
     const { provider } = await listing([{ detail: 'Not Found' }], { status: 404 });
     expect(await provider.find?.(lost(aJob()), signal())).toEqual(UNKNOWN);
   });

@@ -26,12 +26,12 @@ async function over(t: TestGateway, submitted: Json): Promise<Json> {
 
 const BOAT = { model: 'sora-2', prompt: 'a paper boat', duration: 4 };
 
-/** sora-2 as quick as its stand-in here, for tests without webhooks. */
+/** sora-2 as quick as the simulator, for tests without webhooks. */
 const QUICK_SORA = `
 models:
   sora-2: { typical: { medianSeconds: 1, p90Seconds: 2 } }`;
 
-/** What an entry of the catalogue needs beside what makes it one's own. */
+/** The members that every catalogue entry needs. */
 const OWN_MODEL = `
     title: Wan on the workstation
     family: sora
@@ -50,7 +50,7 @@ const OWN_MODEL = `
     cancel: running`;
 
 describe('through a whole gateway', () => {
-  it('a task of sora-2 is made, told of by the webhook, and its bytes are ours', async () => {
+  it('a sora-2 task is made and announced by the webhook, and its bytes are stored', async () => {
     const simulators = await standIn('openai');
     const t = await gateway(simulators.environment);
     simulators.upstream('openai').configure({ webhookUrl: `${t.gateway.address}/callbacks/openai` });
@@ -64,11 +64,11 @@ describe('through a whole gateway', () => {
     expect(download).toMatchObject({ success: true, size: task.bytes });
     expect(simulators.deliveries().map(({ outcome }) => outcome)).toEqual([204]);
     expect([simulators.ledger.jobs().length, simulators.ledger.bills()]).toEqual([1, 1]);
-    // Left alone upstream unless the account says otherwise.
+    // The upstream's copy is kept unless the account says otherwise.
     expect(simulators.ledger.count({ operation: 'delete' })).toBe(0);
   });
 
-  it('a notice that OpenAI did not sign is refused, and so is one for an account without a secret', async () => {
+  it('a webhook that OpenAI did not sign is refused, and so is one for an account without a secret', async () => {
     const simulators = await standIn('openai');
     const { OPENAI_WEBHOOK_SECRET: secret = '', ...env } = simulators.environment;
     const signed = await gateway({ ...env, OPENAI_WEBHOOK_SECRET: secret });
@@ -83,7 +83,7 @@ describe('through a whole gateway', () => {
       };
       return t.call('/callbacks/openai', { method: 'POST', body, headers, key: null });
     };
-    // Standard Webhooks: HMAC-SHA256 over id, time and body, keyed with the secret behind `whsec_`.
+    // Standard Webhooks: HMAC-SHA256 over id, time and body, keyed with the secret after `whsec_`.
     const hmac = (key: Buffer) => (id: string, at: string, body: string) =>
       createHmac('sha256', key).update(`${id}.${at}.${body}`).digest('base64');
     const genuine = hmac(Buffer.from(secret.slice('whsec_'.length), 'base64'));
@@ -95,7 +95,7 @@ describe('through a whole gateway', () => {
     expect((await notice(await gateway(env), genuine)).status).toBe(404);
   });
 
-  it('a refused prompt fails as the reference service says it, and costs nothing', async () => {
+  it('a refused prompt fails with the message of the reference service and costs nothing', async () => {
     const simulators = await standIn('openai');
     const t = await gateway(simulators.environment);
     simulators.upstream('openai').configure({ webhookUrl: `${t.gateway.address}/callbacks/openai` });
@@ -113,7 +113,7 @@ describe('through a whole gateway', () => {
     expect(simulators.ledger.bills()).toBe(0);
   });
 
-  it('a lost answer is looked up, and the job is not made twice', async () => {
+  it('a lost submission is found, and the job is not made twice', async () => {
     const simulators = await standIn('openai');
     const t = await gateway(simulators.environment, QUICK_SORA);
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
@@ -122,7 +122,7 @@ describe('through a whole gateway', () => {
     expect([simulators.ledger.jobs().length, simulators.ledger.bills()]).toEqual([1, 1]);
   });
 
-  it('a wrong key is the operator’s affair, and is nowhere to be read', async () => {
+  it('a wrong key is reported to the operator only, and the key is never shown', async () => {
     const simulators = await standIn('openai');
     const t = await gateway(simulators.environment);
     simulators.upstream('openai').accounts.set('default', 'revoked');
@@ -139,7 +139,7 @@ describe('through a whole gateway', () => {
     expect(t.log.join()).toContain('Incorrect API key');
   });
 
-  it('the copy upstream is deleted once the video is ours, where the account says so', async () => {
+  it('the copy upstream is deleted once the video is stored, if the account says so', async () => {
     const simulators = await standIn('openai');
     const t = await gateway(
       simulators.environment,
@@ -158,7 +158,7 @@ accounts:
     expect((await t.call(`/v1/video/generations/${task.task_id}/content`)).status).toBe(200);
   });
 
-  it('a job at a server of one’s own is stopped', async () => {
+  it('a job at a self-hosted server is stopped', async () => {
     const simulators = await standIn('vllm-omni');
     const t = await gateway({
       OPENAI_BASE_URL: `${simulators.urls['vllm-omni']}/v1`,
@@ -174,8 +174,8 @@ accounts:
   });
 });
 
-describe('since OpenAI gave up its Videos API', () => {
-  it('sora-2 is unavailable at OpenAI itself: a 503 says since when, and what to use instead', async () => {
+describe('since OpenAI ended its Videos API', () => {
+  it('sora-2 is unavailable at OpenAI itself, and a 503 says since when and what to use instead', async () => {
     const t = await gateway({ OPENAI_API_KEY: 'sk-never-used' });
     const { status, body } = await t.submit(BOAT);
     expect(status).toBe(503);

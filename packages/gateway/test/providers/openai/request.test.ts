@@ -5,17 +5,17 @@ import { sending } from '../../support/sending.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 import { aJob, openAccount, signal } from './world.ts';
 
-/** What was sent, as a server reads it. */
+/** A request as a server reads it. */
 interface Received {
   readonly method: string;
   readonly url: string;
   readonly headers: Headers;
-  /** Of a form: text by name, files as they came. */
+  /** The fields of a form: text by name, and files unchanged. */
   readonly form: Record<string, string | File> | undefined;
   readonly json: unknown;
 }
 
-/** An upstream that takes every job and remembers what was sent. */
+/** An upstream that accepts every job and records what was sent. */
 async function recording() {
   const received: Received[] = [];
   const server = await serve(async (request, response) => {
@@ -50,7 +50,7 @@ async function recording() {
 const source = { taskId: 'video_0', accountId: 'openai', upstreamId: 'video_src', ref: 'video_src' };
 
 describe('what a job sends', () => {
-  it('is a form with the model, the words, seconds as text and the pixels', async () => {
+  it('is a form with the model, the prompt, seconds as text and the pixels', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const job = aJob({ prompt: 'a paper boat', duration: 8, width: 720, height: 1280 });
@@ -62,7 +62,7 @@ describe('what a job sends', () => {
     expect(headers.get('idempotency-key')).toBe(job.idempotencyKey);
   });
 
-  it('carries the reference image as a file, byte for byte', async () => {
+  it('has the reference image as a file, byte for byte', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const bytes = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0xff, 0x00]);
@@ -82,7 +82,7 @@ describe('what a job sends', () => {
     ['CRLF', 'a boat\r\nat night'],
     ['CR', 'a boat\rat night'],
     ['all of them', '\na\r\n\rb\n\n"c"\r\n--onetake-1\r\n'],
-  ])('carries the words with their %s as they are, beside an image too', async (_what, prompt) => {
+  ])('has the prompt with its %s unchanged, also together with an image', async (_what, prompt) => {
     const bytes = Buffer.from('\r\n\n\r--');
     const image = { mediaId: 'm1', contentType: 'image/png', bytes: bytes.length, width: 1280, height: 720 };
     for (const request of [{ prompt }, { prompt, image }]) {
@@ -93,21 +93,21 @@ describe('what a job sends', () => {
     }
   });
 
-  it('is JSON for servers that take a form with an image alone', async () => {
+  it('is JSON for servers that take a form only with an image', async () => {
     const { only, account } = await recording();
     const provider = await openAccount({ ...account, json_create: true });
     await provider.start(aJob(), sending(signal()));
     expect(only().json).toMatchObject({ model: 'sora-2', prompt: 'a paper boat', seconds: '4' });
   });
 
-  it('has what a server of one’s own takes beside it, where the catalogue let it through', async () => {
+  it('has further parameters of a self-hosted server, if the catalogue allows them', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     await provider.start(aJob({ seed: 7, negativePrompt: 'rain' }), sending(signal()));
     expect(only().form).toMatchObject({ seed: '7', negative_prompt: 'rain' });
   });
 
-  it('takes raw options along, but none that decide what is paid for', async () => {
+  it('has raw options, but none that change the price', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const providerOptions = { model: 'sora-2-pro', seconds: '20', size: '1792x1024', fps: 16 };
@@ -134,7 +134,7 @@ describe('what a job sends', () => {
   it.each([
     ['an operation that there is not', { source, providerOptions: { operation: 'melt' } }],
     ['an operation without a video', { providerOptions: { operation: 'extend' } }],
-  ])('is nothing at all for %s', async (_what, request) => {
+  ])('is nothing for %s', async (_what, request) => {
     const { server, account } = await recording();
     const provider = await openAccount(account);
     await expect(provider.start(aJob(request), sending(signal()))).rejects.toMatchObject({
@@ -144,7 +144,7 @@ describe('what a job sends', () => {
     expect(server.requests).toEqual([]);
   });
 
-  it('is nothing where an input cannot be read', async () => {
+  it('is nothing if an input cannot be read', async () => {
     const { server, account } = await recording();
     const provider = await openAccount(account);
     const image = { mediaId: 'm1', contentType: 'image/png', bytes: 8, width: 1280, height: 720 };
@@ -154,7 +154,7 @@ describe('what a job sends', () => {
 });
 
 describe('credentials', () => {
-  it('are the header of each service', async () => {
+  it('are in the header of each service', async () => {
     const { only, account } = await recording();
     await (await openAccount({ ...account, flavour: 'azure' })).start(aJob(), sending(signal()));
     const { headers } = only();

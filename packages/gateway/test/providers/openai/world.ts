@@ -12,7 +12,7 @@ import { sending } from '../../support/sending.ts';
 /** A minute of the upstream's time lasts 0.6 s. */
 const SCALE = 0.01;
 
-/** The services that speak the protocol: the stand-in of each, and how an account names them. */
+/** The services that speak the protocol: the simulator of each, and how an account names it. */
 export const SERVICES = {
   openai: { flavour: 'openai', path: '/v1' },
   azure: { flavour: 'azure', path: '/openai/v1' },
@@ -46,7 +46,7 @@ export interface Upstream {
   open(changes?: Account): Promise<Provider>;
 }
 
-/** A stand-in and an adapter for it, both ended with the test. */
+/** A simulator and an adapter for it. Both end with the test. */
 export async function openUpstream(
   service: Service = 'openai',
   options: SimulatorsOptions = {},
@@ -61,7 +61,7 @@ export async function openUpstream(
   return { simulators, key, open, provider: await open() };
 }
 
-/** A job as the engine makes it of a request that the catalogue let through. */
+/** A job as the engine makes it from a request that the catalogue accepted. */
 export function aJob(request: Parameters<typeof aRequest>[0] = {}, changes: Partial<Job> = {}): Job {
   return {
     taskId: newTaskId(),
@@ -83,7 +83,7 @@ export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: str
   intendedAt: Date.now(),
 });
 
-/** Starts a job and ends it at once, as its markers say. */
+/** Starts a job and ends it at once, with the ending that its markers name. */
 export async function ended({ provider, simulators }: Upstream, job: Job): Promise<Handle> {
   const { upstreamId } = await provider.start(job, sending(signal()));
   simulators.finishAll();

@@ -17,7 +17,7 @@ import { sending } from '../../support/sending.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeProviderContract } from '../providerContract.ts';
 
-// One pool for the whole file: starting a child takes longer than the quickest render.
+// One pool for the whole file, because starting a child takes longer than the quickest render.
 const native = createNativePool({ concurrency: 2 });
 afterAll(() => native.close());
 
@@ -29,10 +29,10 @@ const QUICK = {
   height: 480,
   seed: 1,
 } as const;
-/** Takes long enough to be caught in the middle. */
+/** Takes long enough to be interrupted. */
 const LONG = { ...QUICK, duration: 20, resolution: '1080p', width: 1920, height: 1080 } as const;
 
-/** An upload that ends up in the renderer's hands and is no image. */
+/** An upload that reaches the renderer but is not an image. */
 const NOT_AN_IMAGE = { mediaId: 'm', contentType: 'image/png', bytes: 4, width: 1, height: 1 };
 
 /** 64 by 64 red pixels, as PNG. */
@@ -70,7 +70,7 @@ describeProviderContract({
       provider,
       jobsMade: async () => (await readdir(dir)).filter((name) => /^[0-9a-f]{32}\.json$/.test(name)).length,
       async reopen() {
-        // The folder belongs to one process at a time, as the gateway's lock sees to.
+        // The folder belongs to one process at a time. The gateway's lock ensures this.
         await provider.close();
         return openProvider();
       },
@@ -103,7 +103,7 @@ describeProviderContract({
 });
 
 describe('a preview render', () => {
-  it('says that it runs, and how far it is, until it is over', async () => {
+  it('reports its state and progress until it is over', async () => {
     const { provider } = await openPreview();
     const { handle } = await startJob(provider, { ...QUICK, duration: 2 });
     const told: Answer[] = [];
@@ -121,7 +121,7 @@ describe('a preview render', () => {
     expect(new Set(progress).size).toBeGreaterThan(10);
   });
 
-  it('that was interrupted by a stop goes on after the start, to the bytes it would have had', async () => {
+  it('that a stop interrupted is repeated after the start and gives the same bytes', async () => {
     const dir = await tempFolder();
     const { provider: first } = await openPreview(dir);
     const { handle, hinted } = await startJob(first, QUICK);
@@ -136,7 +136,7 @@ describe('a preview render', () => {
     expect(await bytesOf(second, handle)).toEqual(await bytesOf(other, whole));
   });
 
-  it('of another node is drawn again where it goes on, to the same bytes, its images included', async () => {
+  it('of another node is repeated here and gives the same bytes, including its images', async () => {
     const { provider: first } = await openPreview();
     const { handle, hinted, job } = await startJob(first, { ...QUICK, image: AN_IMAGE });
     await hinted;
@@ -146,7 +146,7 @@ describe('a preview render', () => {
     expect((await outcome(second, handle)).state).toBe('succeeded');
     expect((await outcome(first, handle)).state).toBe('succeeded');
     expect(await bytesOf(second, handle)).toEqual(await bytesOf(first, handle));
-    // Resumed once more, as every start does, it is not drawn again.
+    // Every start resumes it, but it is not rendered again.
     await second.resume?.(job);
     expect((await second.ask(handle, never())).state).toBe('succeeded');
     expect((await readdir(dir)).filter((name) => name.endsWith('.mp4'))).toHaveLength(1);
@@ -193,7 +193,7 @@ describe('a preview render', () => {
 });
 
 describe('the folder of previews', () => {
-  it('loses files that no task can want any more, and keeps the others', async () => {
+  it('loses files that no task can need any more, and keeps the others', async () => {
     const dir = await tempFolder();
     const now = Date.UTC(2026, 0, 20);
     const days = (count: number) => new Date(now - count * 86_400_000);
@@ -203,7 +203,7 @@ describe('the folder of previews', () => {
       [`${old}.mp4`, days(9)],
       [`${old}.draft.mp4`, days(9)],
       [`${old}.first`, days(9)],
-      // A task may be given a week.
+      // A task may take a week.
       [`${fresh}.json`, days(7)],
       [`${fresh}.mp4`, days(0)],
       ['somebody-elses.txt', days(900)],
@@ -250,7 +250,7 @@ async function startJob(provider: Provider, request: Partial<VideoRequest>) {
   return { handle, hinted, job };
 }
 
-/** Asks at every hint until the job is over. */
+/** Polls at every hint until the job is over. */
 async function outcome(provider: Provider, handle: Handle): Promise<Answer> {
   let wake = (): void => {};
   const stop = provider.onHint?.(() => wake());

@@ -46,7 +46,7 @@ const preview = () => {
 };
 
 describe('a rendered video', () => {
-  it.each(shapesOf(preview()))('has the size asked for: $resolution $aspectRatio', async (shape) => {
+  it.each(shapesOf(preview()))('has the requested size: $resolution $aspectRatio', async (shape) => {
     const path = await render({ width: shape.width, height: shape.height, duration: 0.125 });
     expect(await probed(path)).toMatchObject({
       container: 'mp4',
@@ -57,7 +57,7 @@ describe('a rendered video', () => {
     });
   });
 
-  it('begins with the first frame and ends with the last, with its own scene between them', async () => {
+  it('begins with the first frame and ends with the last, with the scene in between', async () => {
     const dir = await tempFolder();
     await writeFile(join(dir, 'k.first'), picture('#ff0000'));
     await writeFile(join(dir, 'k.last'), picture('#0000ff'));
@@ -68,7 +68,7 @@ describe('a rendered video', () => {
     expect(end).toMatchObject({ red: false, blue: true });
   });
 
-  it('tells how far it is, never backwards, up to the end', async () => {
+  it('reports progress that never goes back, up to the end', async () => {
     const told: number[] = [];
     await render({}, undefined, (percent) => told.push(percent));
     expect(told).toEqual(told.toSorted((a, b) => a - b));
@@ -77,7 +77,7 @@ describe('a rendered video', () => {
   });
 });
 
-/** A picture of one colour, wide, so that it has to be cropped. */
+/** A wide picture of one colour, so that it must be cropped. */
 function picture(colour: string): Buffer {
   const canvas = createCanvas(300, 100);
   const context = canvas.getContext('2d');
@@ -86,7 +86,7 @@ function picture(colour: string): Buffer {
   return canvas.toBuffer('image/png');
 }
 
-/** Whether the middle row of a frame is of a pure colour, by its chroma: red has much of V and little of U, blue the reverse. */
+/** Whether the middle row of a frame has a pure colour, by its chroma: red has much V and little U, blue the reverse. */
 async function chroma(path: string, place: number): Promise<{ red: boolean; blue: boolean }> {
   using frame = await decodeFrameAt(path, place);
   const [, u, v] = frame?.data ?? [];
