@@ -8,7 +8,7 @@ const STUCK: Event = {
   type: 'failed',
   error: taskError(
     'internal_error',
-    'What became of the task could not be stored; tell the operator its id. Submit a new task if you want another try.',
+    'The outcome of the task could not be stored; tell the operator the id of the task. Submit a new task if you want another try.',
   ),
   outcome: 'unknown',
 };

@@ -6,7 +6,7 @@ export const LOG_EVENTS = {
   'account.missing': 'A task needs an account that is not configured any more. Configure it again.',
   'account.retry_failed': 'Cannot read which accounts an operator wants retried.',
   'clock.believed': 'The wall clock stayed ahead for a day; it counts as right now.',
-  'clock.stepped': 'The wall clock was set forward. Nothing is removed by its age meanwhile.',
+  'clock.stepped': 'The wall clock was set forward. Nothing is removed because of its age meanwhile.',
   'cluster.listener_failed': 'A handler of cluster messages threw. This is a bug.',
   'cluster.message_dropped': 'A message to other nodes was not sent. They read the database instead.',
   'cluster.message_unknown': 'A newer version sent a message that this one does not know.',

@@ -47,7 +47,7 @@ export function createClockSteps({ clock, timers, log, cluster }: ClockStepsPart
         believedFrom = later(now, HOLD_MS);
         log.error(
           { event: 'clock.stepped', minutes },
-          'the wall clock was set forward; nothing is removed by its age until it is set back, a day has passed, or the gateway is restarted',
+          'the wall clock was set forward; nothing is removed because of its age until it is set back, a day has passed, or the gateway is restarted',
         );
       }
       if (now < believedFrom) {

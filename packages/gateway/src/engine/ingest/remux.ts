@@ -65,7 +65,7 @@ async function remux(
   return new DamagedVideo({
     ok: false,
     problem: 'not_mp4',
-    detail: `${given}; as an MP4 it is another: ${found}`,
+    detail: `${given}; as an MP4 it has other properties: ${found}`,
   });
 }
 

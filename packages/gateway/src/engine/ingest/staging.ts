@@ -50,7 +50,7 @@ export class DamagedVideo extends Error {
 export class TooLarge extends Error {
   constructor(maxBytes: number) {
     super(
-      `the upstream gives more than ${Math.floor(maxBytes / 2 ** 20)} MiB; raise ONETAKE_MAX_VIDEO_MB if its videos are that large`,
+      `the upstream sends more than ${Math.floor(maxBytes / 2 ** 20)} MiB; raise ONETAKE_MAX_VIDEO_MB if its videos are that large`,
     );
     this.name = 'TooLarge';
   }
@@ -132,7 +132,7 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
     const restarted = await openAt(0, open);
     if (restarted.offset === 0) return receive(key, await storage.write(key), restarted);
     drop(restarted.stream);
-    throw new FetchFailed(new Error('the upstream does not give the video from its beginning'));
+    throw new FetchFailed(new Error('the upstream does not send the video from its beginning'));
   }
 
   async function receive(key: string, write: MediaWrite, { stream, offset, bytes, version }: OpenedResult) {

@@ -275,7 +275,7 @@ export function createPolling(parts: PollingParts): Polling {
           upstreamId: attempt?.upstreamId,
           detail,
         },
-        'the upstream does not know a job that it took; it is polled until the deadline of the task',
+        'the upstream does not know a job that it accepted; it is polled until the deadline of the task',
       );
     }
     const isCancelled =

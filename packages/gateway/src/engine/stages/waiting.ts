@@ -14,8 +14,8 @@ export interface Waiting {
 }
 
 const LIMIT =
-  'The accounts that serve this model have as many tasks as the provider allows; this one goes when its turn comes.';
-const BLOCKED = 'The provider did not take tasks a moment ago; it is tried again.';
+  'The accounts that serve this model have as many tasks as the provider allows; this one is submitted when its turn comes.';
+const BLOCKED = 'The provider did not accept tasks a moment ago; it is tried again.';
 const BLOCKED_BY: Partial<Record<Reason, string>> = {
   auth_failed: 'The provider refuses the credentials of its account; the operator must check them.',
   quota_exhausted: 'The balance or quota of the account at the provider is used up.',
@@ -46,6 +46,6 @@ export function expiredWaiting(waiting: Waiting | undefined): TaskError {
     return taskError(trouble, new UpstreamError(trouble).message);
   return taskError(
     'expired',
-    'No place at the upstream provider fell free before the task expired; submit it again later.',
+    'No slot at the upstream provider became free before the task expired; submit it again later.',
   );
 }

@@ -51,7 +51,7 @@ export async function run({ path, outPath }: RemuxInput): Promise<RemuxVerdict> 
   try {
     const kept = keptOf(input);
     const wrong = kept.find(({ allowed, codec }) => !allowed.includes(codec));
-    if (wrong) return unusable(`${wrong.codec} is no codec that players take in an MP4`);
+    if (wrong) return unusable(`${wrong.codec} is not a codec that players support in an MP4`);
     await write(
       input,
       kept.map(({ stream }) => stream),

@@ -79,7 +79,7 @@ export function createObjects(bucket: Bucket, monotonic: () => number): Objects 
         // Without the requested range, the bytes start elsewhere or are an error page.
         Body.destroy();
         throw new Error(
-          `${key} was asked for from ${range.start} on, and came as ${ContentRange ?? 'a whole'}`,
+          `${key} was requested from byte ${range.start} on, and was sent as ${ContentRange ?? 'a whole'}`,
         );
       }
       return withIdleTimeout(Body, timeouts.idleMs, range && range.end - range.start + 1);

@@ -123,7 +123,7 @@ it.each<[string, Partial<Probe>, boolean]>([
   const task = await world.ends((await world.submit()).id);
   expect(task.phase).toBe(taken ? 'succeeded' : 'failed');
   if (!taken) {
-    expect(task.attempt?.detail).toContain('as an MP4 it is another: {');
+    expect(task.attempt?.detail).toContain('as an MP4 it has other properties: {');
     expect(world.upstream.count('open')).toBe(1);
   }
 });
@@ -144,7 +144,7 @@ it('what was remuxed and cannot be read is told so', async () => {
   });
   const task = await world.ends((await world.submit()).id);
   expect(task.error?.reason).toBe('result_unusable');
-  expect(task.attempt?.detail).toContain('as an MP4 it is another: half of it');
+  expect(task.attempt?.detail).toContain('as an MP4 it has other properties: half of it');
 });
 
 it('a file that cannot become an MP4 fails at once, with a clear message and without a charge', async () => {

@@ -27,8 +27,8 @@ describe('why a task waits', () => {
     ['auth_failed', /refuses the credentials/],
     ['quota_exhausted', /balance or quota/],
     ['rate_limited', /limiting requests/],
-    ['upstream_unavailable', /did not take tasks a moment ago/],
-    [undefined, /did not take tasks a moment ago/],
+    ['upstream_unavailable', /did not accept tasks a moment ago/],
+    [undefined, /did not accept tasks a moment ago/],
   ])('is trouble of all accounts: %s', (reason, words) => {
     for (const queued of [true, false]) {
       const waiting = waitingFor([account(reason === undefined ? {} : { reason })], queued);
@@ -69,7 +69,7 @@ describe('a task that has waited until its deadline', () => {
     (reason) => {
       expect(blocked(reason)).toMatchObject({
         reason: 'expired',
-        message: expect.stringMatching(/No place/),
+        message: expect.stringMatching(/No slot/),
       });
       expect(expiredWaiting(undefined)).toMatchObject({ reason: 'expired' });
     },
