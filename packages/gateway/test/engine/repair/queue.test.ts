@@ -137,13 +137,15 @@ describe('a repair', () => {
   });
 
   it('is none once the gateway stops: what runs is ended, what waits is not begun, and nothing of it is said', async () => {
-    const never = new Promise<'repaired'>(() => undefined);
-    const { queue, stopping, tried, signals, events, add } = mending(() => never);
+    const end = Promise.withResolvers<'repaired'>();
+    const { queue, stopping, tried, signals, events, add } = mending(() => end.promise);
     for (const id of ['a', 'b', 'c']) await add(id);
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
     stopping.abort();
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
     await add('d');
+    end.reject(new Error('aborted'));
+    await queue.idle();
     expect(tried).toEqual(['a', 'b']);
     expect([queue.repaired, events]).toEqual([0, []]);
   });

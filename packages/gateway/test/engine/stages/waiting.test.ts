@@ -32,7 +32,7 @@ describe('why a task waits', () => {
   ])('is trouble of all accounts: %s', (reason, words) => {
     for (const queued of [true, false]) {
       const waiting = waitingFor([account(reason === undefined ? {} : { reason })], queued);
-      expect(waiting).toEqual({
+      expect(waiting).toStrictEqual({
         for: 'account_blocked',
         reason: expect.stringMatching(words),
         ...(reason === undefined ? {} : { trouble: reason }),

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+import { type ActiveTask, newActiveTask } from '../../../src/engine/activeTasks.ts';
+import { createAdmission } from '../../../src/engine/stages/admit.ts';
+import type { AccountState } from '../../../src/limits/account.ts';
+import { aRequest, aTask } from '../../support/builders.ts';
+import { createManualTimers } from '../../support/manualTimers.ts';
+
+/** An account in the test's hands. */
+interface Fake {
+  readyInMs: number | undefined;
+  load: number;
+  taken: number;
+  lacking: number;
+  /** Models that it serves; all by default. */
+  models: readonly string[] | undefined;
+  ready(): void;
+}
+
+/** An admission over accounts in the test's hands, and the prompts that were admitted, each with its account. */
+function admitting(...given: Partial<Fake>[]) {
+  const timers = createManualTimers();
+  const admitted: string[] = [];
+  const fakes: Fake[] = [];
+  const states = given.map((changes, index) => {
+    const fake: Fake = {
+      readyInMs: 0,
+      load: 0,
+      taken: 0,
+      lacking: 0,
+      models: undefined,
+      ready: () => undefined,
+      ...changes,
+    };
+    fakes.push(fake);
+    const state: Partial<AccountState> = {
+      account: { id: `${index}` } as AccountState['account'],
+      share: {
+        note: (what: string) => {
+          if (what === 'lacking') fake.lacking += 1;
+        },
+      } as AccountState['share'],
+      readyIn: () => fake.readyInMs,
+      load: () => fake.load,
+      take: () => {
+        fake.taken += 1;
+      },
+      onReady: (listener) => {
+        fake.ready = listener;
+      },
+    };
+    return state as AccountState;
+  });
+  const admission = createAdmission({
+    accounts: states,
+    timers,
+    mayUse: ({ task }, { account }) => {
+      const models = fakes[Number(account.id)]?.models;
+      return models === undefined || models.includes(task.request.model);
+    },
+    admit: ({ task }, { account }) => admitted.push(`${task.request.prompt}@${account.id}`),
+  });
+  const task = (prompt: string, { keyId = 'key', model = 'm' } = {}): ActiveTask =>
+    newActiveTask(aTask({ keyId, request: aRequest({ prompt, model }) }), timers.monotonic());
+  return {
+    admission,
+    admitted,
+    accounts: fakes,
+    states,
+    timers,
+    task,
+    enqueue(prompt: string, where: { keyId?: string; model?: string; front?: boolean } = {}) {
+      const active = task(prompt, where);
+      admission.enqueue(active, where.front);
+      return active;
+    },
+    /** An account has a free slot, or more. */
+    free(index = 0, slots = 1) {
+      const account = fakes[index] as Fake;
+      const { taken } = account;
+      Object.defineProperty(account, 'readyInMs', {
+        configurable: true,
+        get: () => (account.taken < taken + slots ? 0 : undefined),
+      });
+      account.ready();
+    },
+  };
+}
+
+describe('the account of a task', () => {
+  it('is the first that is ready, and takes a slot', () => {
+    const { admitted, accounts, enqueue } = admitting({ readyInMs: 5 }, {}, {});
+    enqueue('a');
+    expect(admitted).toEqual(['a@1']);
+    expect(accounts.map(({ taken }) => taken)).toEqual([0, 1, 0]);
+  });
+
+  it('is the least loaded of those that are', () => {
+    const { admitted, enqueue } = admitting({ load: 0.5 }, { load: 0.2 }, { load: 0.3 });
+    enqueue('a');
+    expect(admitted).toEqual(['a@1']);
+  });
+
+  it('is none that may not be used, nor one without a slot, which is noted', () => {
+    const { admitted, accounts, enqueue } = admitting(
+      { models: ['x'] },
+      { readyInMs: undefined },
+      { load: 9 },
+    );
+    enqueue('a');
+    expect(admitted).toEqual(['a@2']);
+    expect(accounts.map(({ lacking }) => lacking)).toEqual([0, 1, 0]);
+  });
+
+  it('is waited for as long as the first of them says', () => {
+    const { admitted, accounts, timers, enqueue } = admitting({ readyInMs: 50 }, { readyInMs: 30 });
+    enqueue('a');
+    expect(timers.nextAt()).toBe(timers.now() + 30);
+    for (const account of accounts) account.readyInMs = 20;
+    timers.moveTo(timers.now() + 30);
+    expect(admitted).toEqual([]);
+    for (const account of accounts) account.readyInMs = 0;
+    timers.moveTo(timers.now() + 20);
+    expect(admitted).toEqual(['a@0']);
+    expect(timers.nextAt()).toBeUndefined();
+  });
+
+  it('is not waited for where none has a slot: that is told', () => {
+    const { admitted, timers, enqueue, free } = admitting({ readyInMs: undefined });
+    enqueue('a');
+    expect(timers.nextAt()).toBeUndefined();
+    free();
+    expect(admitted).toEqual(['a@0']);
+  });
+
+  it('is waited for with one timer', () => {
+    const { timers, accounts, admitted, enqueue } = admitting({ readyInMs: 50 });
+    enqueue('a');
+    enqueue('b', { keyId: 'other' });
+    const account = accounts[0] as Fake;
+    account.readyInMs = undefined;
+    account.ready();
+    expect(timers.nextAt()).toBeUndefined();
+    expect(admitted).toEqual([]);
+  });
+});
+
+describe('the order of tasks', () => {
+  const full = () => admitting({ readyInMs: undefined });
+
+  it('is that of their coming, key by key', () => {
+    const { admitted, enqueue, free } = full();
+    for (const prompt of ['a1', 'a2', 'a3']) enqueue(prompt, { keyId: 'a' });
+    enqueue('b1', { keyId: 'b' });
+    free(0, 1);
+    free(0, 1);
+    free(0, 9);
+    expect(admitted).toEqual(['a1@0', 'b1@0', 'a2@0', 'a3@0']);
+  });
+
+  it('begins with one that was sent back', () => {
+    const { admitted, enqueue, free } = full();
+    enqueue('a');
+    enqueue('sent back', { front: true });
+    free(0, 9);
+    expect(admitted).toEqual(['sent back@0', 'a@0']);
+  });
+
+  it('has the other models of a key first where one was sent back', () => {
+    const { admitted, enqueue, free } = full();
+    enqueue('a', { model: 'm' });
+    enqueue('b', { model: 'n' });
+    enqueue('sent back', { model: 'm', front: true });
+    free(0, 9);
+    expect(admitted).toEqual(['b@0', 'sent back@0', 'a@0']);
+  });
+
+  it('goes past a model whose account is full, and past a key that waits', () => {
+    const { admitted, timers, enqueue } = admitting(
+      { models: ['full'], readyInMs: undefined },
+      { models: ['later'], readyInMs: 70 },
+      { models: ['free'] },
+      { models: ['soon'], readyInMs: 40 },
+    );
+    enqueue('a', { model: 'full' });
+    enqueue('b', { model: 'later' });
+    enqueue('c', { model: 'soon', keyId: 'other' });
+    enqueue('d', { model: 'free' });
+    expect(admitted).toEqual(['d@2']);
+    expect(timers.nextAt()).toBe(timers.now() + 40);
+  });
+});
+
+describe('a task that waits', () => {
+  it('can be taken out, once', () => {
+    const { admission, admitted, task, enqueue, free } = admitting({ readyInMs: undefined });
+    const [a, b, c] = [enqueue('a'), enqueue('b'), enqueue('c', { keyId: 'other' })];
+    expect(admission.remove(b)).toBe(true);
+    expect(admission.remove(b)).toBe(false);
+    expect(admission.remove(task('never'))).toBe(false);
+    expect(admission.remove(task('never', { model: 'other' }))).toBe(false);
+    expect(admission.remove(task('never', { keyId: 'nobody' }))).toBe(false);
+    expect(admission.remove(a)).toBe(true);
+    free(0, 9);
+    expect(admitted).toEqual(['c@0']);
+    expect(admission.remove(c)).toBe(false);
+  });
+
+  it('is counted for the accounts that it could use, until nobody is admitted any more', () => {
+    const { admission, states, admitted, enqueue, free } = admitting(
+      { readyInMs: undefined, models: ['m', 'n'] },
+      { readyInMs: undefined, models: ['n'] },
+    );
+    for (const prompt of ['a', 'b']) enqueue(prompt, { model: 'm' });
+    enqueue('c', { model: 'n' });
+    enqueue('d', { model: 'n', keyId: 'other' });
+    const waiting = () => states.map((state) => admission.waiting(state));
+    expect(waiting()).toEqual([4, 2]);
+    free(0, 1);
+    expect(waiting()).toEqual([3, 2]);
+    admission.stop();
+    expect(waiting()).toEqual([0, 0]);
+    free(0, 9);
+    expect(admitted).toEqual(['a@0']);
+  });
+});
