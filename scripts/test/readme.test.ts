@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../servers/freePort.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -91,17 +91,8 @@ async function openShell(settings: Readonly<Record<string, string>>): Promise<Sh
   };
 }
 
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (typeof address !== 'object' || address === null) throw new Error('not listening');
-  return String(address.port);
-}
-
 it('the commands in the README work as printed, one after another', async () => {
-  const port = await freePort();
+  const port = String(await freePort());
   const shell = await openShell({ ONETAKE_PORT: port });
   const commands = (await commandsOf('README.md')).map((command) => command.replaceAll('8787', port));
   expect(commands.length).toBeGreaterThanOrEqual(5);

@@ -1,6 +1,5 @@
 import { pino } from 'pino';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { createTcpSwitch } from '../../../../scripts/servers/tcpSwitch.ts';
 import type { Cluster, LeaseEvent, Message } from '../../src/cluster/cluster.ts';
 import { guardHistory } from '../../src/cluster/historyGuard.ts';
 import { joinCluster } from '../../src/cluster/postgres/cluster.ts';
@@ -8,7 +7,7 @@ import { accepted, INTENT, moved } from '../store/contract/steps.ts';
 import { openStore } from '../store/postgres/openStore.ts';
 import { eventually } from '../support/eventually.ts';
 import { STEADY } from '../support/nodes/clusters.ts';
-import { connect, freshDatabase, ownPostgres } from '../support/servers/database.ts';
+import { connect, freshDatabase, ownPostgres, switchTo } from '../support/servers/database.ts';
 
 /** Two nodes on a primary, a standby with an older state, and the switch that leads to the current one. */
 async function failover(lost: 'nothing' | 'a task' | 'a move') {
@@ -16,15 +15,12 @@ async function failover(lost: 'nothing' | 'a task' | 'a move') {
   const first = await openStore(primary.url);
   const task = await accepted(first);
   let standby = await primary.standby();
-  const way = await createTcpSwitch(primary.port);
-  onTestFinished(() => way.close());
-  const url = new URL(primary.url);
-  url.port = String(way.port);
+  const database = await switchTo(primary.url);
   const log = pino({ level: 'silent' });
   const errors = vi.spyOn(log, 'error');
   const join = async () => {
-    const cluster = await joinCluster({ ...STEADY, url: url.href, log });
-    const guarded = guardHistory({ store: await openStore(url.href), cluster, log });
+    const cluster = await joinCluster({ ...STEADY, url: database.url, log });
+    const guarded = guardHistory({ store: await openStore(database.url), cluster, log });
     onTestFinished(() => guarded.cluster.close());
     const events: LeaseEvent[] = [];
     guarded.cluster.onLease((event) => events.push(event));
@@ -40,7 +36,7 @@ async function failover(lost: 'nothing' | 'a task' | 'a move') {
   onTestFinished(() => standby.close());
   const client = await connect(standby.url);
   await client.query('select pg_promote()');
-  way.redirect(standby.port);
+  database.redirect(standby.port);
   await primary.stop('crash');
   return { node, other, errors };
 }

@@ -3,11 +3,10 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createTcpSwitch } from '../../../../scripts/servers/tcpSwitch.ts';
 import { LEASE_TIMINGS, type LeaseTimings } from '../../src/cluster/postgres/timings.ts';
 import { eventually } from '../support/eventually.ts';
 import { clusterDatabase, DEADLINE_MS, joinNode, living, lockGoes } from '../support/nodes/clusters.ts';
-import { connect, ownPostgres } from '../support/servers/database.ts';
+import { connect, ownPostgres, switchTo } from '../support/servers/database.ts';
 import { createPooler } from '../support/servers/pooler.ts';
 
 const CHILD = fileURLToPath(new URL('../support/nodes/clusterNode.ts', import.meta.url));
@@ -45,12 +44,6 @@ function startNode(url: string, timings: Partial<LeaseTimings> = {}): Child {
     tell: (command) => child.stdin?.write(`${command}\n`),
   };
 }
-
-const throughPort = (url: string, port: number): string => {
-  const through = new URL(url);
-  through.port = String(port);
-  return through.href;
-};
 
 describe('a node that joins', () => {
   it('has a name of its own, also after it rejoins, and sees all living nodes in the order of joining', async () => {
@@ -294,41 +287,36 @@ describe('a lease that was uncertain for a moment', () => {
 describe('a connection without traffic', () => {
   it('is given up by the node at the end of its lease, and replaced when the server can be reached again', async () => {
     const { url } = await clusterDatabase();
-    const way = await createTcpSwitch(Number(new URL(url).port));
-    onTestFinished(() => way.close());
+    const database = await switchTo(url);
     let now = 0;
-    const one = await joinNode(throughPort(url, way.port), { leaseMs: 100 }, () => now);
-    await way.set('black_hole');
+    const one = await joinNode(database.url, { leaseMs: 100 }, () => now);
+    await database.set('black_hole');
     now = 99;
     expect(one.hasLease()).toBe(true);
     now = 100;
     expect(one.hasLease()).toBe(false);
     await one.happened('lost');
-    await way.set('open');
+    await database.set('open');
     await one.happened('joined');
     expect(one.events).toEqual(['lost', 'joined']);
   });
 
   it('is ended by the server, later than the node trusts it', async () => {
     const { url, db } = await clusterDatabase();
-    const way = await createTcpSwitch(Number(new URL(url).port));
-    onTestFinished(() => way.close());
+    const database = await switchTo(url);
     // The node sends nothing, so only the server can end it. On a busy machine this may happen while the node joins.
-    const one = await eventually(() =>
-      joinNode(throughPort(url, way.port), { pingMs: 3_600_000, serverMs: 1000 }),
-    );
-    await way.set('black_hole');
+    const one = await eventually(() => joinNode(database.url, { pingMs: 3_600_000, serverMs: 1000 }));
+    await database.set('black_hole');
     await lockGoes(db, one.node);
     expect(LEASE_TIMINGS.serverMs).toBeGreaterThanOrEqual(1.5 * LEASE_TIMINGS.leaseMs);
   });
 
   it('does not keep a node from closing', async () => {
     const { url } = await clusterDatabase();
-    const way = await createTcpSwitch(Number(new URL(url).port));
-    onTestFinished(() => way.close());
-    const one = await joinNode(throughPort(url, way.port));
+    const database = await switchTo(url);
+    const one = await joinNode(database.url);
     one.broadcast({ kind: 'keys' });
-    await way.set('black_hole');
+    await database.set('black_hole');
     one.broadcast({ kind: 'keys' });
     await one.close();
     expect(one.events).toEqual([]);
@@ -336,10 +324,9 @@ describe('a connection without traffic', () => {
 
   it('does not keep a node joining for ever', async () => {
     const { url } = await clusterDatabase();
-    const way = await createTcpSwitch(Number(new URL(url).port));
-    onTestFinished(() => way.close());
-    await way.set('black_hole');
-    await expect(joinNode(throughPort(url, way.port), { openMs: 200 })).rejects.toMatchObject({
+    const database = await switchTo(url);
+    await database.set('black_hole');
+    await expect(joinNode(database.url, { openMs: 200 })).rejects.toMatchObject({
       code: 'store_unavailable',
     });
   });

@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../../../../scripts/servers/freePort.ts';
 import { eventually } from '../support/eventually.ts';
+import { serve } from '../support/servers/httpServer.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 import { read } from './files.ts';
 
@@ -29,23 +29,10 @@ const NGINX = ['nginx', '/usr/sbin/nginx'].find((path) => {
   }
 });
 
-async function listening(answer: RequestListener): Promise<number> {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 /** nginx with the example for hosts, in front of one gateway at this port. */
 async function startNginx(path: string, gateway: number): Promise<{ base: string; logs(): Promise<string> }> {
   const folder = await tempFolder();
-  const free = createServer().listen(0, '127.0.0.1');
-  await once(free, 'listening');
-  const { port } = free.address() as AddressInfo;
-  free.close();
+  const port = await freePort();
   const [config, access, error] = ['nginx.conf', 'access.log', 'error.log'].map((name) => join(folder, name));
   if (!config || !access || !error) throw new Error('no paths');
   const text = read('deploy/nginx-hosts.conf')
@@ -76,7 +63,7 @@ it('no signature of a media link is in any log of nginx, whether the gateway res
 }) => {
   if (NGINX === undefined) return skip('no nginx here: apt-get install nginx-light');
   const seen: (string | undefined)[] = [];
-  const gateway = await listening((request, response) => {
+  const { port: gateway } = await serve((request, response) => {
     seen.push(request.url);
     if (request.url?.startsWith('/media/cut')) request.socket.destroy();
     else response.end('bytes');

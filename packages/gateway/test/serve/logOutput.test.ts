@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../../../../scripts/servers/freePort.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Json } from '../support/gateway.ts';
 import { tempFolder } from '../support/tempFolder.ts';
@@ -244,14 +245,4 @@ async function smallDisk(): Promise<string | undefined> {
   }
   onTestFinished(() => void execFileSync('umount', ['--lazy', disk]));
   return disk;
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net');
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (typeof address !== 'object' || address === null) throw new Error('not listening');
-  return address.port;
 }

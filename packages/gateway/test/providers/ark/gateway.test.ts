@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { startSimulators } from '@onetake/simulators';
 import { expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../../../../../scripts/servers/freePort.ts';
 import { startTestGateway } from '../../support/gateway.ts';
 
 /** Limits for the quick simulator, for tests without callbacks. */
@@ -96,12 +95,3 @@ accounts:
   expect(simulators.ledger.jobs()).toMatchObject([{ model: 'seedance-1-0-pro-250528' }]);
   await expect.poll(() => simulators.upstream('ark-byteplus').jobs.all()).toEqual([]);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

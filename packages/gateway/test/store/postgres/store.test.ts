@@ -1,12 +1,10 @@
-import { once } from 'node:events';
-import { createServer, connect as dial, type Socket } from 'node:net';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { aMediaRow, anAcceptance, aRequest, aTask } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
-import { connect, freshDatabase, ownPostgres } from '../../support/servers/database.ts';
+import { connect, freshDatabase, ownPostgres, switchTo } from '../../support/servers/database.ts';
 import { describeAccounts } from '../contract/accounts.ts';
 import { describeBadRows } from '../contract/badRows.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
@@ -160,32 +158,28 @@ describe('an unavailable database', () => {
   });
 
   it('that stops responding blocks nobody for ever', async () => {
-    const url = new URL(await freshDatabase());
-    const proxy = await startProxy(Number(url.port));
-    url.port = String(proxy.port);
-    const store = await openStore(url.href, { poolSize: 1, answerTimeoutMs: 200 });
+    const database = await switchTo(await freshDatabase());
+    const store = await openStore(database.url, { poolSize: 1, answerTimeoutMs: 200 });
     const task = await accepted(store);
-    proxy.freeze();
+    await database.set('black_hole');
     await expect(store.commit(moved(task, INTENT))).rejects.toMatchObject({
       code: 'store_unavailable',
       status: 503,
       details: { retryAfterSeconds: 2 },
     });
-    proxy.thaw();
+    await database.set('open');
     expect((await store.task(task.id))?.id).toBe(task.id);
   });
 
   it('is no longer tried when the store is closed', async () => {
-    const url = new URL(await freshDatabase());
-    const proxy = await startProxy(Number(url.port));
-    url.port = String(proxy.port);
+    const database = await switchTo(await freshDatabase());
     const store = await openPostgresStore({
-      url: url.href,
+      url: database.url,
       cluster: { node: 'node-1' },
       poolSize: 1,
       namedStatements: true,
     });
-    await proxy.close();
+    await database.close();
     const accepting = store.accept(anAcceptance(aTask())).catch((error: unknown) => error);
     await store.close();
     expect(await accepting).toMatchObject({ code: 'store_unavailable' });
@@ -228,35 +222,3 @@ describe('an unavailable database', () => {
     expect(rows).toEqual([{ tasks: tasks.length, holds: tasks.length }]);
   });
 });
-
-/** A connection to a server that can swallow everything, like a vanished host. */
-async function startProxy(port: number) {
-  const sockets = new Set<Socket>();
-  let frozen = false;
-  const server = createServer((near) => {
-    const far = dial(port, '127.0.0.1');
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-    }
-    near.on('data', (data) => !frozen && far.write(data)).on('close', () => far.destroy());
-    far.on('data', (data) => !frozen && near.write(data)).on('close', () => near.destroy());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const close = async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  onTestFinished(close);
-  const address = server.address();
-  return {
-    port: typeof address === 'object' && address ? address.port : 0,
-    close,
-    freeze: () => {
-      frozen = true;
-    },
-    thaw: () => {
-      frozen = false;
-    },
-  };
-}

@@ -6,6 +6,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from '../../../../../scripts/servers/postgres.ts';
+import { createTcpSwitch, type TcpSwitch } from '../../../../../scripts/servers/tcpSwitch.ts';
 
 /** A PostgreSQL server of the test's own, which it may stop and start; gone when the test ends. */
 export async function ownPostgres(options?: PostgresOptions): Promise<PostgresServer> {
@@ -42,4 +43,13 @@ export async function copyDatabase(of: string): Promise<string> {
     await client.end();
   }
   return copy.href;
+}
+
+/** A switch in front of a database, and the URL through it; closed when the test ends. */
+export async function switchTo(url: string): Promise<TcpSwitch & { readonly url: string }> {
+  const through = new URL(url);
+  const tcpSwitch = await createTcpSwitch(Number(through.port));
+  onTestFinished(() => tcpSwitch.close());
+  through.port = String(tcpSwitch.port);
+  return { ...tcpSwitch, url: through.href };
 }
