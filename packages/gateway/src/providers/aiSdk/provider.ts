@@ -50,7 +50,7 @@ export function createAiSdkProvider({
 }: AiSdkParts): Provider {
   const recordingFor = ({ signal, maySend }: Sending): RecordingFetch =>
     createRecordingFetch({ row, http, maySend, baseUrl, signal });
-  const toldVersions = new Set<string>();
+  const noteVersion = createVersionNotice({ accountId, row, loaded, log });
 
   async function status(ref: OperationRef, signal: AbortSignal) {
     noteVersion(ref.version);
@@ -72,22 +72,6 @@ export function createAiSdkProvider({
     throw new UpstreamError('upstream_unavailable', {
       detail: `the job was started with ${ref.package}, and the account uses ${row.package} now`,
     });
-  }
-
-  /** A package may change its operations between versions. Logged once, to explain failures after an update. */
-  function noteVersion(version: string): void {
-    if (version === loaded.version || toldVersions.has(version)) return;
-    toldVersions.add(version);
-    log.warn(
-      {
-        event: 'upstream.package_changed',
-        account: accountId,
-        package: row.package,
-        startedWith: version,
-        now: loaded.version,
-      },
-      'a job was started with another version of its package',
-    );
   }
 
   return {
@@ -148,6 +132,30 @@ export function createAiSdkProvider({
     },
 
     close: () => http.close(),
+  };
+}
+
+/** Logs once that jobs were started with another version, because a package may change its operations between versions. */
+function createVersionNotice({
+  accountId,
+  row,
+  loaded,
+  log,
+}: Pick<AiSdkParts, 'accountId' | 'row' | 'loaded' | 'log'>): (version: string) => void {
+  const logged = new Set<string>();
+  return (version) => {
+    if (version === loaded.version || logged.has(version)) return;
+    logged.add(version);
+    log.warn(
+      {
+        event: 'upstream.package_changed',
+        account: accountId,
+        package: row.package,
+        startedWith: version,
+        now: loaded.version,
+      },
+      'a job was started with another version of its package',
+    );
   };
 }
 

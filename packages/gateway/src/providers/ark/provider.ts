@@ -4,16 +4,16 @@ import type { CallbackAddress } from '../definition.ts';
 import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
-import { createStatusReader } from '../mapping/statusTable.ts';
+import { createStatusReader, type StatusReader } from '../mapping/statusTable.ts';
 import type { Answer, CancelOutcome, Provider } from '../provider.ts';
 import type { RateShare } from '../rates/share.ts';
 import { judge } from '../search/judge.ts';
 import { createSharedAnswers } from '../search/sharedAnswers.ts';
-import { createArkClient } from './client.ts';
+import { type ArkClient, createArkClient } from './client.ts';
 import { ERRORS, isTaskRunning, isUnknownTask, refusalOf } from './errors.ts';
 import { readList } from './find.ts';
 import { createBody } from './request.ts';
-import { createStatusBatcher } from './statusBatcher.ts';
+import { createStatusBatcher, type StatusBatcher } from './statusBatcher.ts';
 import { unlessGivenUp } from './unlessGivenUp.ts';
 import { callbackUrl, readCallback } from './webhook.ts';
 import { answerOf, STATUSES, type TaskOrMissing, type TaskPage } from './wire.ts';
@@ -87,32 +87,6 @@ export function createArkProvider(options: ArkOptions): Provider {
     return reply;
   }
 
-  /**
-   * `DELETE` stops a queued task, but erases a finished one together with its video. So it is sent only if the task was queued
-   * a moment ago, and a query afterwards shows what it did.
-   */
-  async function cancel(id: string, signal: AbortSignal): Promise<CancelOutcome> {
-    const before = await batcher.now(id, signal);
-    const meaning = before === 'missing' ? 'missing' : meaningOf(before.status, id);
-    if (meaning === 'cancelled') return 'cancelled';
-    if (meaning !== 'queued') return 'too_late';
-    try {
-      await client.remove(id, signal);
-    } catch (error) {
-      if (isTaskRunning(error)) return 'too_late';
-      throw error;
-    }
-    const after = await batcher.now(id, signal);
-    if (after === 'missing') {
-      log.warn(
-        { event: 'upstream.job_erased', upstreamId: id },
-        'a task finished while it was being cancelled, and Ark erased it',
-      );
-      return 'cancelled';
-    }
-    return meaningOf(after.status, id) === 'cancelled' ? 'cancelled' : 'pending';
-  }
-
   async function discard(id: string, signal: AbortSignal): Promise<void> {
     try {
       await client.remove(id, signal);
@@ -134,7 +108,7 @@ export function createArkProvider(options: ArkOptions): Provider {
     },
     // The link is signed. TOS refuses a signed request that carries a key as well.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
-    cancel: ({ upstreamId }, signal) => cancel(upstreamId, signal),
+    cancel: ({ upstreamId }, signal) => cancelQueued(upstreamId, signal, { client, batcher, meaningOf, log }),
     async find(lost, signal) {
       const read = (filter: Readonly<Record<string, string>>) =>
         unlessGivenUp(page(new URLSearchParams(filter)), signal);
@@ -148,4 +122,41 @@ export function createArkProvider(options: ArkOptions): Provider {
       await http.close();
     },
   };
+}
+
+interface CancelParts {
+  readonly client: ArkClient;
+  readonly batcher: StatusBatcher;
+  readonly meaningOf: StatusReader;
+  readonly log: Pick<Log, 'warn'>;
+}
+
+/**
+ * `DELETE` stops a queued task, but erases a finished one together with its video. So it is sent only if the task was queued a
+ * moment ago, and a query afterwards shows what it did.
+ */
+async function cancelQueued(
+  id: string,
+  signal: AbortSignal,
+  { client, batcher, meaningOf, log }: CancelParts,
+): Promise<CancelOutcome> {
+  const before = await batcher.now(id, signal);
+  const meaning = before === 'missing' ? 'missing' : meaningOf(before.status, id);
+  if (meaning === 'cancelled') return 'cancelled';
+  if (meaning !== 'queued') return 'too_late';
+  try {
+    await client.remove(id, signal);
+  } catch (error) {
+    if (isTaskRunning(error)) return 'too_late';
+    throw error;
+  }
+  const after = await batcher.now(id, signal);
+  if (after === 'missing') {
+    log.warn(
+      { event: 'upstream.job_erased', upstreamId: id },
+      'a task finished while it was being cancelled, and Ark erased it',
+    );
+    return 'cancelled';
+  }
+  return meaningOf(after.status, id) === 'cancelled' ? 'cancelled' : 'pending';
 }

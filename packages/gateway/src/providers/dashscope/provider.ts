@@ -51,8 +51,8 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     }),
   });
   const reader = createAnswerReader(log, clock);
-  const asking = { client, reader, clock };
-  const readList = createListReader(asking);
+  const parts = { client, reader, clock };
+  const readList = createListReader(parts);
 
   async function cancel(handle: Handle, signal: AbortSignal): Promise<CancelOutcome> {
     try {
@@ -80,7 +80,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
     async ask(handle, signal) {
       return reader.answerOf(await client.task(handle.upstreamId, signal), handle);
     },
-    askMany: createAskMany(asking),
+    askMany: createAskMany(parts),
     // The link is signed by OSS, so the key is not sent.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel,
