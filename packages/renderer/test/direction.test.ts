@@ -29,7 +29,7 @@ describe('a prompt read as a direction', () => {
     expect(interpretPrompt(prompt)).toMatchObject(expected);
   });
 
-  it('a subject brings its place along where none is named', () => {
+  it('a subject implies its place if none is named', () => {
     expect(interpretPrompt('a paper boat').scene).toBe('sea');
     expect(interpretPrompt('a volcano').scene).toBe('fire');
     expect(interpretPrompt('a whale').scene).toBe('underwater');

@@ -27,7 +27,7 @@ function film(prompt: string, changes: Partial<RenderSpec> = {}) {
 
 const digest = (pixels: Buffer): string => createHash('sha256').update(pixels).digest('hex');
 
-/** The first word of each kind, and one that no kind knows. */
+/** The first word of each kind, and an unknown word. */
 const PROMPTS = [...Object.values(SCENE_WORDS).map((words) => words.split(', ')[0] ?? ''), 'justice'];
 
 describe('the pictures of a film', () => {
@@ -66,7 +66,7 @@ describe('the pictures of a film', () => {
 });
 
 describe('the camera', () => {
-  it('stands still where it is fixed', () => {
+  it('stands still if it is fixed', () => {
     const view = createCamera('still', 4, 1);
     expect(view(0)).toEqual(view(3.9));
   });
@@ -91,7 +91,7 @@ describe('a palette', () => {
     expect(luma(skyOf('sea at noon, storm'))).toBeLessThan(luma(skyOf('sea at noon')));
   });
 
-  it('leans to the first colour of the prompt, and accents with the second', () => {
+  it('shifts to the first colour of the prompt and accents with the second', () => {
     const green = skyOf('green sea at noon');
     expect(green.g - green.b).toBeGreaterThan(skyOf('sea at noon').g - skyOf('sea at noon').b);
     const { accent } = paletteFor(interpretPrompt('blue sea, red sail'), createRandom(1));
@@ -100,13 +100,13 @@ describe('a palette', () => {
 });
 
 describe('the fonts', () => {
-  it('are loaded for the characters of a text alone', () => {
+  it('are loaded only for the characters of a text', () => {
     expect(typeset('a boat').families).toBe('"onetake inter latin"');
     expect(typeset('Привет').families).toContain('cyrillic');
     expect(typeset('一只船').families).toContain('noto-sans-sc');
   });
 
-  it('leave out what none of them can set', () => {
+  it('leave out characters that none of them has', () => {
     expect(typeset('a boat \u{1F6A3} sails').text).toBe('a boat sails');
   });
 });

@@ -28,7 +28,7 @@ async function rendered(changes: Partial<RenderSpec>, progress = (_percent: numb
 }
 
 describe('a rendered video', () => {
-  it('is the same to the byte for the same spec, and another for another seed', async () => {
+  it('has the same bytes for the same spec, and others for another seed', async () => {
     const first = await rendered({ audio: true });
     expect((await rendered({ audio: true })).equals(first)).toBe(true);
     expect((await rendered({ audio: true, seed: 2 })).equals(first)).toBe(false);
@@ -43,18 +43,18 @@ describe('a rendered video', () => {
     });
   });
 
-  it('has sound where the spec asks for it, and no sound track otherwise', async () => {
+  it('has sound if the spec asks for it, and otherwise no sound track', async () => {
     expect((await probe(await rendered({ audio: true }))).codecs).toEqual(['h264', 'aac']);
     expect((await probe(await rendered({}))).codecs).toEqual(['h264']);
   });
 
-  it('begins to play before it is whole: the index stands at the front', async () => {
+  it('can play before it is complete, because the index is in front', async () => {
     const bytes = await rendered({});
     expect(bytes.indexOf('moov')).toBeGreaterThan(0);
     expect(bytes.indexOf('moov')).toBeLessThan(bytes.indexOf('mdat'));
   });
 
-  it('reports its progress, never backwards, up to the end', async () => {
+  it('reports progress that never goes back, up to the end', async () => {
     const reported: number[] = [];
     await rendered({}, (percent) => reported.push(percent));
     expect(reported).toEqual(reported.toSorted((a, b) => a - b));

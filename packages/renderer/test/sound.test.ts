@@ -12,7 +12,7 @@ function loudness(samples: Float32Array, from = 0, to = samples.length): number 
   return Math.sqrt(part.reduce((sum, value) => sum + value * value, 0) / part.length);
 }
 
-/** How often the wave crosses zero a second: high for hiss, low for hum. */
+/** How often the wave crosses zero in a second: often for hiss, rarely for hum. */
 const crossings = (samples: Float32Array): number =>
   samples.reduce((count, value, i) => count + (i > 0 && value * (samples[i - 1] ?? 0) < 0 ? 1 : 0), 0) /
   (samples.length / SAMPLE_RATE);
@@ -36,7 +36,7 @@ describe('the sound of a film', () => {
     expect(soundOf('sea')[0]).not.toEqual(soundOf('sea', 2)[0]);
   });
 
-  it('has the hiss of rain where it rains', () => {
+  it('hisses when it rains', () => {
     expect(crossings(soundOf('city in the rain')[0])).toBeGreaterThan(2 * crossings(soundOf('city')[0]));
   });
 });

@@ -9,7 +9,7 @@ interface Call {
   readonly key?: string;
 }
 
-/** One of the services with a protocol of its own, spoken to as its documents say, without any SDK. */
+/** A service with its own protocol, called as documented, without an SDK. */
 async function serviceOf(name: string, scheme = 'Bearer') {
   const simulators: Simulators = await startSimulators({ only: [name], scale: 0.001, limits: false });
   onTestFinished(() => simulators.close());
@@ -39,7 +39,7 @@ describe('xAI', () => {
     resolution: '480p',
   };
 
-  it('answers a submission with a request id, 202 while it works, and a link to a video of the shape asked for', async () => {
+  it('answers a submission with a request id, then 202 while it works, and then a link to a video of the requested size', async () => {
     const { simulators, call, fetched } = await serviceOf('xai');
     const { status, body: made } = await call({ path, body });
     expect({ status, made }).toEqual({
@@ -92,7 +92,7 @@ describe('xAI', () => {
     });
   });
 
-  it('calls a wrong key an invalid argument', async () => {
+  it('answers a wrong key with an invalid argument', async () => {
     const { call } = await serviceOf('xai');
     expect(await call({ path, body, key: 'wrong' })).toMatchObject({
       status: 400,
@@ -162,7 +162,7 @@ describe('Replicate', () => {
   const path = '/v1/models/bytedance/seedance-1-pro/predictions';
   const body = { input: { prompt: 'a boat [hold]', duration: 2, resolution: '480p', aspect_ratio: '16:9' } };
 
-  it('answers with a prediction, 201 when it is new, and forgets it an hour after its end', async () => {
+  it('answers a new prediction with 201, and forgets it an hour after its end', async () => {
     const { simulators, call, fetched } = await serviceOf('replicate');
     const { status, body: made } = await call({ path, body });
     expect({ status, made }).toMatchObject({
@@ -188,7 +188,7 @@ describe('Replicate', () => {
     );
   });
 
-  it('lists the predictions of an account, latest first and a hundred to a page', async () => {
+  it('lists the predictions of an account, latest first, a hundred on a page', async () => {
     const { simulators, call } = await serviceOf('replicate');
     const ids: string[] = [];
     for (let number = 0; number < 101; number++) ids.unshift((await call({ path, body })).body.id);
@@ -225,7 +225,7 @@ describe('fal', () => {
   const body = { prompt: 'a boat [hold]', duration: '4s' };
   const pathOf = (url: string) => new URL(url).pathname;
 
-  it('queues a request, says that it is still in progress, and gives the result at the address of the app', async () => {
+  it('queues a request, reports that it is in progress, and has the result at the URL of the app', async () => {
     const { simulators, call, fetched } = await serviceOf('fal', 'Key');
     const { body: made } = await call({ path, body });
     expect(made).toMatchObject({ status: 'IN_QUEUE', request_id: expect.any(String), queue_position: 0 });
@@ -238,7 +238,7 @@ describe('fal', () => {
     expect(await fetched(done.body.video.url)).toMatchObject({ width: 1280, height: 720, seconds: 4 });
   });
 
-  it('takes a wrong input into the queue, and answers the result with what was wrong', async () => {
+  it('accepts a wrong input into the queue, and reports the problem as the result', async () => {
     const { simulators, call } = await serviceOf('fal', 'Key');
     const { body: made } = await call({ path, body: { ...body, duration: 4 } });
     simulators.finishAll();
@@ -248,7 +248,7 @@ describe('fal', () => {
     });
   });
 
-  it('cancels a request that is not over at the address that it told, and says so of one that is', async () => {
+  it('cancels an unfinished request at the URL that it named, and reports a finished one', async () => {
     const { simulators, call } = await serviceOf('fal', 'Key');
     const { body: made } = await call({ path, body });
     const cancel = { path: pathOf(made.cancel_url), method: 'PUT' };
@@ -268,7 +268,7 @@ describe('fal', () => {
     });
   });
 
-  it('tells the place of a request in the queue', async () => {
+  it('reports the place of a request in the queue', async () => {
     const { call } = await serviceOf('fal', 'Key');
     const waiting = { path, body: { ...body, prompt: 'a boat [queued]' } };
     const made = [await call(waiting), await call(waiting)];

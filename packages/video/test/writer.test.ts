@@ -62,7 +62,7 @@ describe('a written video', () => {
     ['webm', 'vp9', 'opus', ['vp9', 'opus']],
     ['mpegts', 'h264', 'aac', ['h264', 'aac']],
     ['avi', 'h264', 'aac', ['h264', 'aac']],
-  ])('holds what it is made of: %s, %s, %s', async (container, video, audio, codecs) => {
+  ])('has its tracks: %s, %s, %s', async (container, video, audio, codecs) => {
     const bytes = await written(
       { container, picture: picture({ codec: video }), sound: sound(1, { codec: audio }) },
       second,
@@ -70,7 +70,7 @@ describe('a written video', () => {
     expect(await probe(bytes)).toEqual({ width: WIDTH, height: HEIGHT, seconds: 1, fps: 24, codecs });
   });
 
-  it('is the same to the byte for the same frames, and another for others', async () => {
+  it('has the same bytes for the same frames, and others for other frames', async () => {
     const format: VideoFormat = { container: 'mp4', picture: picture({ threads: 1 }), sound: sound(1) };
     const bytes = await written(format, second);
     expect((await written(format, second)).equals(bytes)).toBe(true);
@@ -96,7 +96,7 @@ describe('a written video', () => {
     for (const name of ['Lavf', 'Lavc']) expect(bytes.includes(name), name).toBe(false);
   });
 
-  it('keeps pictures and sound close together, so that a player needs no more than it plays', async () => {
+  it('keeps pictures and sound close together, so that a player need not read ahead', async () => {
     // Longer than FFmpeg itself would wait for the other track.
     const SECONDS = 30;
     const path = join(folder, 'long.ts');
@@ -120,7 +120,7 @@ describe('a written video', () => {
 const LOOPED = picture({ options: { preset: 'ultrafast', tune: 'zerolatency' }, threads: 1 });
 
 describe('a loop', () => {
-  it.each([5, 24, 60])('has as many frames as it is told: %d', async (count) => {
+  it.each([5, 24, 60])('has the requested number of frames: %d', async (count) => {
     const path = join(folder, 'loop.mp4');
     await writeLoop(path, { container: 'mp4', picture: LOOPED }, second, count);
     expect((await probe(await readFile(path))).seconds).toBeCloseTo(count / 24, 5);

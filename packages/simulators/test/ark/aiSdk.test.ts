@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulators, startSimulators } from '../../src/index.ts';
 import { png } from '../support/png.ts';
 
-// A client that was not written here: @ai-sdk/bytedance, unchanged but for its base URL and key.
+// An independent client: @ai-sdk/bytedance, unchanged except for its base URL and key.
 let simulators: Simulators;
 
 beforeEach(async () => {
@@ -18,7 +18,7 @@ const POLL = { pollIntervalMs: 20, pollTimeoutMs: 15_000 };
 type Video = ReturnType<ReturnType<typeof createByteDance>['video']>;
 type Call = Parameters<Video['doGenerate']>[0];
 
-/** `generateVideo` of the `ai` package would refuse to download from 127.0.0.1; what it calls is this. */
+/** The calls of `generateVideo` of the `ai` package, which itself would refuse to download from 127.0.0.1. */
 async function generate(
   region: 'ark' | 'ark-byteplus',
   model: string,
@@ -47,7 +47,7 @@ async function generate(
 }
 
 describe('@ai-sdk/bytedance against the simulator', () => {
-  it('makes a video from text at Volcengine, of the size and length asked for', async () => {
+  it('makes a video from text at Volcengine, of the requested size and length', async () => {
     const { bytes, providerMetadata } = await generate('ark', 'doubao-seedance-2-0-260128', {
       prompt: 'a paper boat [quick]',
       aspectRatio: '16:9',
@@ -69,14 +69,14 @@ describe('@ai-sdk/bytedance against the simulator', () => {
     ]);
   });
 
-  it('makes a video from a first frame at BytePlus, in the shape of the picture', async () => {
+  it('makes a video from a first frame at BytePlus, in the ratio of the image', async () => {
     const { bytes } = await generate('ark-byteplus', 'seedance-1-0-pro-250528', {
       prompt: 'it moves [quick]',
       image: { type: 'file', data: new Uint8Array(png(300, 400)), mediaType: 'image/png' },
       duration: 2,
       providerOptions: { bytedance: { ...POLL, resolution: '480p', cameraFixed: true } },
     });
-    // 3:4 of 480p; the 1.0 family makes no sound.
+    // 3:4 of 480p. The 1.0 family makes no sound.
     expect(await probe(bytes)).toMatchObject({ width: 544, height: 736, seconds: 2, codecs: ['h264'] });
   });
 
@@ -97,7 +97,7 @@ describe('@ai-sdk/bytedance against the simulator', () => {
       prompt: 'a boat [quick] [moderation]',
       providerOptions: { bytedance: POLL },
     });
-    // It leaves out the error that stands beside the status.
+    // It leaves out the error next to the status.
     await expect(failed).rejects.toThrow('"status":"failed"');
     expect(simulators.ledger.bills({ upstream: 'ark' })).toBe(0);
   });

@@ -7,7 +7,7 @@ import { type Simulators, startSimulators } from '../../src/index.ts';
 const DAY_MS = 24 * 3_600_000;
 const MODEL = 'doubao-seedance-2-0-260128';
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are looked into freely, and what is found is asserted
+// biome-ignore lint/suspicious/noExplicitAny: tests read any member of an answer and assert what they find
 type Json = any;
 
 let simulators: Simulators;
@@ -44,7 +44,7 @@ async function created(fields: Json = {}, prompt = 'a boat'): Promise<string> {
 const remove = (id: string) => call(`/${id}`, { method: 'DELETE' });
 
 describe('a task', () => {
-  it('goes from queued over running to succeeded, and tells its parameters only then', async () => {
+  it('goes from queued over running to succeeded, and shows its parameters only then', async () => {
     const id = await created({ resolution: '480p', duration: 4, seed: 11 }, 'a boat [queued]');
     const queued = await call(`/${id}`);
     expect(queued.body).toMatchObject({ id, model: MODEL, status: 'queued', service_tier: 'default' });
@@ -66,7 +66,7 @@ describe('a task', () => {
     ['fail', 'InternalServiceError'],
     ['invalid', 'InvalidParameter.TaskTypeConstraint'],
     ['moderation', expect.stringMatching(/^Output(?:Video|Audio)SensitiveContentDetected/)],
-  ])('with [%s] fails, which is HTTP 200', async (marker, code) => {
+  ])('with [%s] fails with HTTP 200', async (marker, code) => {
     const id = await created({}, `a boat [${marker}]`);
     simulators.finishAll();
     const { status, body } = await call(`/${id}`);
@@ -75,13 +75,13 @@ describe('a task', () => {
     expect(body).not.toHaveProperty('content');
   });
 
-  it('expires where it is not finished within execution_expires_after', async () => {
+  it('expires if it is not finished within execution_expires_after', async () => {
     const id = await created({ execution_expires_after: 3600 }, 'a boat [hold]');
     simulators.advance(3_600_000);
     expect((await call(`/${id}`)).body.status).toBe('expired');
   });
 
-  it('of 2.5 with a first frame and a ratio of its own fails only when it is run', async () => {
+  it('of 2.5 with a first frame and its own ratio fails only when it runs', async () => {
     const content = [text('it moves'), image('first_frame')];
     const id = await created({ model: 'doubao-seedance-2-5-260628', content, ratio: '16:9' });
     simulators.finishAll();
@@ -92,7 +92,7 @@ describe('a task', () => {
     expect(simulators.ledger.bills()).toBe(0);
   });
 
-  it('waits where ten of its model run already, and is not refused', async () => {
+  it('waits if ten of its model run already, and is not refused', async () => {
     const ids: string[] = [];
     for (let i = 0; i < 12; i++) ids.push(await created({}, 'a boat [hold]'));
     simulators.advance(60_000);
@@ -114,7 +114,7 @@ describe('a task', () => {
 });
 
 describe('its result', () => {
-  it('opens without a key for 24 hours, in ranges, and not with one', async () => {
+  it('opens without a key for 24 hours, also in ranges, but not with a key', async () => {
     const id = await created({ resolution: '480p', duration: 4 });
     simulators.finishAll();
     const url: string = (await call(`/${id}`)).body.content.video_url;
@@ -167,7 +167,7 @@ describe('a submit', () => {
     expect(body.error.message).toMatch(/Request id: 021/);
   });
 
-  it('takes an unknown field without a word, and flags behind the text', async () => {
+  it('ignores unknown fields, and accepts flags after the text', async () => {
     const content = [text('a boat --rs 480p --rt 1:1 --dur 4 --seed 7 --wm true')];
     const id = await created({ content, framespersecond: 999 });
     simulators.finishAll();
@@ -199,7 +199,7 @@ describe('a submit', () => {
     });
   });
 
-  it('beyond what may wait is refused with QuotaExceeded', async () => {
+  it('beyond the length of the queue is refused with QuotaExceeded', async () => {
     simulators.upstream('ark').configure({ queued: 1 });
     await created({}, 'a boat [queued]');
     expect(await post({ model: MODEL, content: [text('a')] })).toMatchObject({
@@ -208,7 +208,7 @@ describe('a submit', () => {
     });
   });
 
-  it('of a model that was taken offline finds none', async () => {
+  it('of a model that was taken offline is refused', async () => {
     const body = { model: 'doubao-seedance-1-5-pro-251215', content: [text('a')] };
     expect(await post(body)).toMatchObject({
       status: 404,
@@ -234,7 +234,7 @@ describe('the list', () => {
     expect((await call('?page_size=501')).status).toBe(400);
   });
 
-  it('takes as many ids as a page may have tasks', async () => {
+  it('accepts as many ids as a page may have tasks', async () => {
     const id = await created();
     const others = Array.from({ length: 499 }, (_, number) => `cgt-20260514183217-${10_000 + number}`);
     const query = [...others, id].map((one) => `filter.task_ids=${one}`).join('&');
@@ -242,12 +242,12 @@ describe('the list', () => {
     expect(body.items.map((item: Json) => item.id)).toEqual([id]);
   });
 
-  it('shows no text: a task there is known by its times and parameters alone', async () => {
+  it('shows no prompts, only times and parameters', async () => {
     await created({}, 'a secret boat');
     expect(JSON.stringify((await call('')).body)).not.toContain('secret');
   });
 
-  it('has tasks of the flex tier only when asked for them', async () => {
+  it('has tasks of the flex tier only on request', async () => {
     const model = 'doubao-seedance-1-0-pro-250528';
     await created({ model, service_tier: 'flex' });
     expect((await call('')).body.total).toBe(0);
@@ -301,7 +301,7 @@ describe('limits', () => {
 });
 
 describe('callbacks', () => {
-  it('post the task on each change of status, unsigned, and again where an end is not taken', async () => {
+  it('post the task unsigned on each change of status, and repeat a final one that is not accepted', async () => {
     const bodies: Json[] = [];
     let refuse = true;
     const receiver = createServer(async (request, response) => {

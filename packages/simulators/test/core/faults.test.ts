@@ -32,7 +32,7 @@ describe('a fault', () => {
     expect(running.shared.ledger.requests()[0]).toMatchObject({ fault: 'reset', status: undefined });
   });
 
-  it('loses an answer after the job was made, which is billed once all the same', async () => {
+  it('loses an answer after the job was created, and the job is billed once', async () => {
     running.shared.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
     expect(await errorCode(running.submit('a boat'))).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
     running.advance(3_600_000);
@@ -55,7 +55,7 @@ describe('a fault', () => {
     expect(prompts()).toEqual(['silence']);
   });
 
-  it('answers a burst of 5xx, in the upstream’s words or a load balancer’s', async () => {
+  it('answers a burst of 5xx, with the upstream’s body or a load balancer’s page', async () => {
     const id = await running.submit('a boat');
     running.shared.faults.add({ kind: 'server_error', operation: 'poll', count: 2 });
     running.shared.faults.add({ kind: 'server_error', operation: 'poll', count: 1, status: 502, html: true });
@@ -103,7 +103,7 @@ describe('a fault', () => {
     expect(received).toBeLessThanOrEqual(whole / 2);
   });
 
-  it('lets a body trickle', async () => {
+  it('slows down a body', async () => {
     const id = await running.submit('a boat');
     running.advance(3_600_000);
     const { url } = await running.poll(id);
@@ -115,7 +115,7 @@ describe('a fault', () => {
     expect(performance.now() - started).toBeGreaterThan(150);
   });
 
-  it('moves the upstream’s clock until it is removed', async () => {
+  it('shifts the upstream’s clock until it is removed', async () => {
     const id = await running.submit('a boat');
     const { created_at: told } = await running.poll(id);
     const skew = running.shared.faults.add({ kind: 'clock_skew', skewMs: 3_600_000 });
@@ -127,7 +127,7 @@ describe('a fault', () => {
     expect((await running.poll(id)).created_at).toBe(told);
   });
 
-  it('meets the requests it names alone: by operation, account, after how many, and by a seeded chance', async () => {
+  it('affects only matching requests: by operation, account, number and a seeded probability', async () => {
     const { faults } = running.shared;
     faults.add({ kind: 'server_error', account: 'someone else' });
     faults.add({ kind: 'server_error', upstream: 'another' });
@@ -162,7 +162,7 @@ describe('an outage', () => {
     expect((await running.poll(id)).id).toBe(id);
   });
 
-  it('keeps nothing from closing, nor does a request that hangs', async () => {
+  it('does not prevent closing, nor does a request that hangs', async () => {
     const other = await startToy();
     other.shared.faults.add({ kind: 'hang' });
     const hanging = errorCode(other.poll('x'));

@@ -25,7 +25,7 @@ async function course(
 }
 
 describe('jobs', () => {
-  it('take the same time and get the same id under the same seed, whatever else goes on', async () => {
+  it('take the same time and get the same id with the same seed, whatever other jobs there are', async () => {
     const one = await start({ seed: 'a' });
     const other = await start({ seed: 'a' });
     await other.submit('something in between');
@@ -43,7 +43,7 @@ describe('jobs', () => {
     expect(Math.abs(quick.ran - real.ran / 100)).toBeLessThanOrEqual(1);
   });
 
-  it('move by themselves as time goes by', async () => {
+  it('change state by themselves as time passes', async () => {
     const running = await start({ scale: 0.001 });
     const id = await running.submit('a boat');
     const seen = new Set<string>();
@@ -67,7 +67,7 @@ describe('jobs', () => {
     expect(await states()).toEqual(['cancelled', 'running', 'running']);
   });
 
-  it('end as their markers say, and are billed for success alone', async () => {
+  it('end as their markers say, and only successes are billed', async () => {
     const running = await start();
     const endings = {
       '[fail]': 'failed',

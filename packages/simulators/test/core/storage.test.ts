@@ -16,7 +16,7 @@ async function linkOf(prompt: string): Promise<string> {
 }
 
 describe('results', () => {
-  it('are real videos, each unlike every other', async () => {
+  it('are real videos, each different from all others', async () => {
     const bytes = await Promise.all(
       ['one', 'one', 'two [short]'].map(async (prompt) =>
         Buffer.from(await (await fetch(await linkOf(prompt))).arrayBuffer()),
@@ -32,7 +32,7 @@ describe('results', () => {
     });
     expect((await probe(short ?? Buffer.alloc(0))).seconds).toBe(1);
     expect(first?.equals(second ?? Buffer.alloc(0))).toBe(false);
-    // The index comes before the media data: playable while it loads.
+    // The index comes before the media data, so the video is playable while it loads.
     expect(first?.indexOf('moov')).toBeLessThan(first?.indexOf('mdat') ?? 0);
   });
 
@@ -48,7 +48,7 @@ describe('results', () => {
     expect((await fetch(url, { headers: { range: `bytes=${whole.length}-` } })).status).toBe(416);
   });
 
-  it('open by their signed link alone, and until it expires', async () => {
+  it('open only by their signed link, until it expires', async () => {
     const url = await linkOf('a boat');
     const forged = url.replace(/Signature=./, (start) => start.replace(/.$/, (c) => (c === '0' ? '1' : '0')));
     expect((await fetch(forged)).status).toBe(403);
@@ -58,11 +58,11 @@ describe('results', () => {
     expect(await (await fetch(url)).text()).toBe('expired');
   });
 
-  it('are gone where the marker says so', async () => {
+  it('are gone if the marker says so', async () => {
     expect((await fetch(await linkOf('a boat [gone]'))).status).toBe(404);
   });
 
-  it('are gone where their job has lost them, and no others', async () => {
+  it('are gone if their job has lost them, and no others', async () => {
     const [kept, lost] = [await linkOf('a boat'), await linkOf('a ship')];
     const job = running.toy.jobs.all().find(({ prompt }) => prompt === 'a ship');
     if (job) running.toy.jobs.loseResult(job);

@@ -12,7 +12,7 @@ beforeEach(() => {
 afterEach(() => videos.close());
 
 describe('the video maker', () => {
-  it('makes the size, length and tracks asked for', async () => {
+  it('makes the requested size, length and tracks', async () => {
     for (const spec of [SPEC, { width: 480, height: 832, seconds: 5, audio: false }]) {
       const { width, height, seconds, audio } = spec;
       const bytes = await videos.bytes(spec, { seed: 1, label: 'one' });
@@ -26,7 +26,7 @@ describe('the video maker', () => {
     }
   });
 
-  it('colours by seed, and keeps what it made', async () => {
+  it('colours by seed and caches the videos', async () => {
     const [one, same, other] = await Promise.all(
       [0, 4, 1].map((seed) => videos.bytes(SPEC, { seed, label: 'x' })),
     );
@@ -43,7 +43,7 @@ describe('the video maker', () => {
     }
   });
 
-  it('gives up what is waiting when it closes', async () => {
+  it('rejects waiting requests when it closes', async () => {
     const waiting = videos.bytes(SPEC, { seed: 1, label: 'one' });
     const settled = expect(waiting).rejects.toThrow('the video maker ended');
     await videos.close();

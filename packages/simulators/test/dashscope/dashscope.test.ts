@@ -16,7 +16,7 @@ afterEach(() => simulators.close());
 
 const upstream = () => simulators.upstream('dashscope');
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are looked into freely by tests, which then assert what they find
+// biome-ignore lint/suspicious/noExplicitAny: tests read any member of an answer and assert what they find
 type Json = any;
 
 async function call(
@@ -75,7 +75,7 @@ describe('a submission', () => {
     });
   });
 
-  it('of a model that is not there, or on the path of another, makes no task', async () => {
+  it('of an unknown model, or on the path of another, creates no task', async () => {
     const frames = { first_frame_url: PICTURE, last_frame_url: PICTURE };
     expect(await submit('a', { model: 'wan9' })).toMatchObject({
       status: 400,
@@ -89,7 +89,7 @@ describe('a submission', () => {
     expect(simulators.ledger.jobs()).toHaveLength(1);
   });
 
-  it('is spelled as its region spells the model', async () => {
+  it('uses the model name of its region', async () => {
     expect((await submit('a', { model: 'wanx2.1-t2v-plus' })).status).toBe(200);
     upstream().configure({ region: 'ap-southeast-1' });
     expect((await submit('a', { model: 'wanx2.1-t2v-plus' })).status).toBe(400);
@@ -148,7 +148,7 @@ describe('a submission', () => {
       },
     ],
     ['no prompt', 'input.prompt', { input: { prompt: undefined } }],
-  ])('with %s is taken, and fails; or is refused, where so set', async (_what, words, asked) => {
+  ])('with %s is accepted and fails, or is refused if so configured', async (_what, words, asked) => {
     const { output, usage } = await finished('a', asked);
     expect(output).toMatchObject({
       task_status: 'FAILED',
@@ -161,7 +161,7 @@ describe('a submission', () => {
     expect(await submit('a', asked)).toMatchObject({ status: 400, body: { code: 'InvalidParameter' } });
   });
 
-  it('comes back with what the state of the account means', async () => {
+  it('is refused by the state of the account', async () => {
     const { accounts } = upstream();
     accounts.set('default', 'overdue');
     expect(await submit('a')).toMatchObject({ status: 400, body: { code: 'Arrearage' } });
@@ -198,7 +198,7 @@ describe('a task', () => {
       { duration: 2, output_video_duration: 2, ratio: '9:16', SR: 720 },
     ],
     ['wan3.0-video', {}, { duration: 5, SR: 1080, ratio: '16:9' }],
-  ])('of %s tells its usage in the words of its generation', async (model, asked, usage) => {
+  ])('of %s reports its usage in the form of its generation', async (model, asked, usage) => {
     const body = await finished('a boat', { model, ...asked });
     expect(body).toMatchObject({
       output: {
@@ -211,14 +211,14 @@ describe('a task', () => {
     expect(body.output.actual_prompt !== undefined).toBe(model === 'wan2.5-t2v-preview');
   });
 
-  it('tells its times as they are in Beijing', async () => {
+  it('reports its times in Beijing time', async () => {
     const before = Date.now();
     const { output } = await finished('a boat');
     expect(output.submit_time).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/);
     expect(Date.parse(`${output.submit_time.replace(' ', 'T')}+08:00`)).toBeGreaterThanOrEqual(before);
   });
 
-  it('is shown to every key of its account and to no other account', async () => {
+  it('is visible to every key of its account and to no other account', async () => {
     const id = await submitted('a boat [hold]');
     const second = upstream().accounts.set('default/second').key;
     const stranger = upstream().accounts.set('stranger').key;
@@ -242,7 +242,7 @@ describe('a task', () => {
     expect((await task(output.task_id)).output).toEqual({ task_id: output.task_id, task_status: 'UNKNOWN' });
   });
 
-  it('is cancelled while it waits and not later', async () => {
+  it('can be cancelled only while it waits', async () => {
     const waiting = await submitted('a [queued]');
     const cancel = (id: string) => call(`/api/v1/tasks/${id}/cancel`, { body: {} });
     expect(await cancel(waiting)).toMatchObject({ status: 200, body: { request_id: expect.any(String) } });
@@ -254,7 +254,7 @@ describe('a task', () => {
     }
   });
 
-  it('waits where the account has as many running as it may', async () => {
+  it('waits if the account already runs as many as allowed', async () => {
     upstream().configure({ concurrency: 1 });
     const ids = [await submitted('a [hold]'), await submitted('b [hold]')];
     simulators.advance(60_000);
@@ -270,7 +270,7 @@ describe('the list of tasks', () => {
     return call(`/api/v1/tasks/?${search}`);
   };
 
-  it('tells statuses by page, latest first, without results or prompts', async () => {
+  it('has statuses in pages, latest first, without results or prompts', async () => {
     const ids = [];
     for (const n of [1, 2, 3]) ids.push(await submitted(`secret words ${n} [hold]`));
     const { body } = await list({ page_size: 2 });
@@ -289,7 +289,7 @@ describe('the list of tasks', () => {
     expect((await list({ task_id: ids[0] ?? '' })).body.total).toBe(1);
   });
 
-  it('looks at a day at most, in Beijing time', async () => {
+  it('covers at most a day, in Beijing time', async () => {
     await submitted('a [hold]');
     const beijing = (ms: number) =>
       new Date(ms + 8 * 3_600_000).toISOString().replace(/\D/g, '').slice(0, 14);
@@ -305,10 +305,10 @@ describe('the list of tasks', () => {
 });
 
 describe('limits', () => {
-  it('let an account ask so many times a second, whatever key and question', async () => {
+  it('limit the polls of an account a second, whatever the key and the kind of poll', async () => {
     expect(upstream().settings().queriesPerSecond).toBe(20);
     await simulators.close();
-    // Few, so that a slow machine does not see the allowance come back meanwhile.
+    // Few, so that the limit does not renew meanwhile on a slow machine.
     const settings = { dashscope: { queriesPerSecond: 2 } };
     simulators = await startSimulators({ only: ['dashscope'], settings });
     const second = upstream().accounts.set('default/second').key;

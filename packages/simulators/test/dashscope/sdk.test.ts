@@ -32,7 +32,7 @@ const OPTIONS = {
 
 type Options = Parameters<NonNullable<ReturnType<typeof alibaba.video>['doStart']>>[0];
 
-/** Starts and asks once: what became of it by then. */
+/** Starts a job and polls it once. */
 async function run(model: string, options: Partial<Options> = {}) {
   const { doStart, doStatus } = methodsOf(model);
   const { operation } = await doStart({ ...OPTIONS, ...options });
@@ -50,7 +50,7 @@ function methodsOf(model: string) {
 const image = { type: 'file', mediaType: 'image/png', data: new Uint8Array(png(64, 36)) } as const;
 
 describe('@ai-sdk/alibaba against the simulator', () => {
-  it('generates a video of the size and length asked for, from submit to bytes', async () => {
+  it('generates a video of the requested size and length, from submission to bytes', async () => {
     const { status, ...rest } = await run('wan2.5-t2v-preview', { resolution: '832x480', duration: 5 });
     if (status !== 'completed' || !('videos' in rest)) throw new Error(JSON.stringify(rest));
     const [video] = rest.videos;
@@ -63,7 +63,7 @@ describe('@ai-sdk/alibaba against the simulator', () => {
 
   it.each([
     ['wan2.2-t2v-plus', { resolution: '832x480', duration: 5 }],
-    // The SDK sends bytes as bare base64 here, where the documents want a data URL: a link it is.
+    // The SDK sends bytes as bare base64, but the documentation requires a data URL. So this uses a link.
     ['wan2.6-i2v', { resolution: '1280x720', image: { type: 'url', url: 'https://example.com/a.png' } }],
     ['wan2.6-r2v', { inputReferences: [{ type: 'url', url: 'https://example.com/a.png' }] }],
     ['wan2.7-t2v', { resolution: '1280x720', duration: 2, seed: 7 }],
@@ -83,14 +83,14 @@ describe('@ai-sdk/alibaba against the simulator', () => {
     expect(await run(model, options)).toMatchObject({ status: 'completed' });
   });
 
-  it('fails a task of wrong parameters, which the submission does not tell', async () => {
+  it('fails a task with wrong parameters only after the submission', async () => {
     expect(await run('wan2.7-t2v', { duration: 16 })).toMatchObject({
       status: 'error',
       error: expect.stringContaining('duration 16'),
     });
   });
 
-  it('hears of a refused prompt at once, and of a refused video later', async () => {
+  it('reports a refused prompt at once and a refused video later', async () => {
     await expect(run('wan3.0-video', { prompt: 'x [moderation-input]' })).rejects.toMatchObject({
       statusCode: 400,
       data: { code: 'DataInspectionFailed' },

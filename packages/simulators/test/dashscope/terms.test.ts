@@ -4,10 +4,10 @@ import { type SimulatorsOptions, startSimulators } from '../../src/index.ts';
 const ASYNC = { 'X-DashScope-Async': 'enable' };
 const PICTURE = 'data:image/png;base64,iVBORw0KGgo=';
 
-// biome-ignore lint/suspicious/noExplicitAny: answers are looked into freely by tests, which then assert what they find
+// biome-ignore lint/suspicious/noExplicitAny: tests read any member of an answer and assert what they find
 type Json = any;
 
-/** The service, and a submission and a look at its task as plain requests. */
+/** The service, with plain requests for a submission and a query of its task. */
 async function serviceWith(options: SimulatorsOptions = {}) {
   const simulators = await startSimulators({ only: ['dashscope'], scale: 0.001, ...options });
   onTestFinished(() => simulators.close());
@@ -32,7 +32,7 @@ async function serviceWith(options: SimulatorsOptions = {}) {
 }
 
 describe('a submission', () => {
-  it('is counted for its model: another has turns of its own', async () => {
+  it('counts for its model, and other models have their own limit', async () => {
     const { submit } = await serviceWith({ scale: 100, settings: { dashscope: { submitsPerSecond: 1 } } });
     const both = async () => {
       const answers = ['wan2.7-t2v', 'wan3.0-video'].map((model) =>
@@ -44,7 +44,7 @@ describe('a submission', () => {
     expect(await both()).toEqual([429, 429]);
   });
 
-  it('may name a temporary address, if it says that it is to be resolved', async () => {
+  it('may name a temporary URL with the header that resolves it', async () => {
     const { finished } = await serviceWith();
     const body = { model: 'wan2.6-i2v', input: { prompt: 'a', img_url: 'oss://bucket/1.png' } };
     const headers = { 'X-DashScope-OssResourceResolve': 'enable' };
@@ -52,7 +52,7 @@ describe('a submission', () => {
     expect((await finished(body)).output).toMatchObject({ task_status: 'FAILED', code: 'InvalidParameter' });
   });
 
-  it('that names no resolution has that of its model', async () => {
+  it('without a resolution has the default of its model', async () => {
     const { finished } = await serviceWith();
     const input = { prompt: 'a', first_frame_url: PICTURE, last_frame_url: PICTURE };
     const frames = { model: 'wan2.2-kf2v-flash', input };
@@ -60,7 +60,7 @@ describe('a submission', () => {
     expect((await finished({ model: 'wan2.7-t2v', input: { prompt: 'a' } })).usage.SR).toBe(1080);
   });
 
-  it('to Wan 3 may ask for cinema, and is billed by its resolution', async () => {
+  it('to Wan 3 may have a cinema ratio and is billed by its resolution', async () => {
     const { simulators, finished } = await serviceWith();
     const parameters = { resolution: '480P', ratio: '21:9', duration: 2 };
     const { usage } = await finished({ model: 'wan3.0-video', input: { prompt: 'a' }, parameters });

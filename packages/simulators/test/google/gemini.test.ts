@@ -39,7 +39,7 @@ async function finished(operation: GenerateVideosOperation): Promise<GenerateVid
   return client.operations.getVideosOperation({ operation });
 }
 
-/** The SDK reads names out of https addresses alone, and the simulator speaks http: it is given the name. */
+/** The SDK reads names only from https URLs, but the simulator uses http, so the name is passed. */
 async function download({ response }: GenerateVideosOperation): Promise<Buffer> {
   const uri = response?.generatedVideos?.[0]?.video?.uri ?? '';
   const [file = ''] = /files\/[a-z0-9]+/.exec(uri) ?? [];
@@ -51,7 +51,7 @@ async function download({ response }: GenerateVideosOperation): Promise<Buffer> 
 const image = { imageBytes: png(64, 36).toString('base64'), mimeType: 'image/png' };
 
 describe('@google/genai 2 against the Gemini API simulator', () => {
-  it('starts, polls until done, and downloads an MP4 of the size and length asked for', async () => {
+  it('starts, polls until done, and downloads an MP4 of the requested size and length', async () => {
     let operation = await start('a paper boat [instant]', { durationSeconds: 4, resolution: '720p' });
     expect(operation.name).toMatch(/^models\/veo-3\.1-fast-generate-preview\/operations\/[a-z0-9]{12}$/);
     expect(operation.done).toBeUndefined();
@@ -68,7 +68,7 @@ describe('@google/genai 2 against the Gemini API simulator', () => {
     expect(job?.bills).toEqual([{ quantity: 4, unit: 'seconds', usd: 0.4 }]);
   });
 
-  it('takes first and last frames, or reference images, and refuses what the documents exclude', async () => {
+  it('accepts first and last frames or reference images, and refuses what the documentation excludes', async () => {
     const withImages = (source: { image?: typeof image }, config: GenerateVideosConfig) =>
       client.models.generateVideos({ model: MODEL, source: { prompt: 'a boat', ...source }, config });
     const references = [{ image, referenceType: 'ASSET' as never }];
@@ -93,7 +93,7 @@ describe('@google/genai 2 against the Gemini API simulator', () => {
     await expect(start('', {})).rejects.toMatchObject({ status: 400 });
   });
 
-  it('extends a video of its own by seven seconds', async () => {
+  it('extends its own video by seven seconds', async () => {
     const operation = await finished(await start('a boat', { durationSeconds: 8 }));
     const source = operation.response?.generatedVideos?.[0]?.video;
     if (!source) throw new Error('no video');
@@ -156,13 +156,13 @@ describe('@google/genai 2 against the Gemini API simulator', () => {
     expect(String(refused?.reason)).toMatch(/RESOURCE_EXHAUSTED.*retryDelay/s);
   });
 
-  it('checks late where it is told to: the operation ends with code 3', async () => {
+  it('checks late if so configured, and the operation ends with code 3', async () => {
     simulators.upstream('gemini').configure({ lateChecks: true });
     const { error } = await finished(await start('a boat', { durationSeconds: 5 }));
     expect(error).toMatchObject({ code: 3, message: expect.stringContaining('supported durations') });
   });
 
-  it('keeps files for two days, and tells nobody whose they are', async () => {
+  it('keeps files for two days, and answers the same for missing and foreign files', async () => {
     const operation = await finished(await start('a boat'));
     const uri = operation.response?.generatedVideos?.[0]?.video?.uri ?? '';
     const get = (apiKey: string) => fetch(uri, { headers: { 'x-goog-api-key': apiKey } });
@@ -175,7 +175,7 @@ describe('@google/genai 2 against the Gemini API simulator', () => {
     await expect(client.operations.getVideosOperation({ operation })).rejects.toMatchObject({ status: 404 });
   });
 
-  it('redirects downloads to storage, which takes ranges and no credentials', async () => {
+  it('redirects downloads to storage, which accepts ranges and needs no credentials', async () => {
     const operation = await finished(await start('a boat'));
     const uri = operation.response?.generatedVideos?.[0]?.video?.uri ?? '';
     const redirected = await fetch(uri, { headers: { 'x-goog-api-key': key() }, redirect: 'manual' });
@@ -192,7 +192,7 @@ describe('@google/genai 2 against the Gemini API simulator', () => {
 });
 
 describe('@google/genai 3 against the Gemini API simulator', () => {
-  it('makes no videos there any more: it refuses before anything is sent', async () => {
+  it('no longer makes videos there, and refuses before anything is sent', async () => {
     const next = new GoogleGenAI3({ enterprise: false, apiKey: key(), httpOptions: { baseUrl: base() } });
     await expect(next.models.generateVideos({ model: MODEL, source: { prompt: 'a boat' } })).rejects.toThrow(
       'only supported by',
@@ -202,7 +202,7 @@ describe('@google/genai 3 against the Gemini API simulator', () => {
 });
 
 describe('@ai-sdk/google against the Gemini API simulator', () => {
-  it('starts, asks, and gives a link that opens', async () => {
+  it('starts, polls, and returns a working link', async () => {
     const model = createGoogle({ apiKey: key(), baseURL: `${base()}/v1beta` }).video(MODEL);
     if (!model.doStart || !model.doStatus) throw new Error('not resumable');
     const asked = {

@@ -9,7 +9,7 @@ const MODEL = 'veo-3.1-fast-generate-001';
 
 let simulators: Simulators;
 let client: GoogleGenAI;
-/** What the SDK last authenticated itself with. */
+/** The last credentials of the SDK. */
 let authorization: string;
 
 beforeEach(async () => {
@@ -21,7 +21,7 @@ afterEach(() => simulators.close());
 
 const env = (name: string): string => simulators.environment[name] ?? '';
 
-/** google-auth-library asks Google's own token endpoint whatever the key file says: its transport is pointed elsewhere. */
+/** google-auth-library uses Google's own token endpoint, whatever the key file says. So its transport is redirected. */
 function clientOf(credentials: Record<string, string>, project = env('GOOGLE_CLOUD_PROJECT')): GoogleGenAI {
   const fetchImplementation = (_url: unknown, init?: RequestInit) => fetch(`${credentials.token_uri}`, init);
   return new GoogleGenAI({
@@ -65,14 +65,14 @@ describe('@google/genai 3 against the Vertex AI simulator', () => {
     expect(simulators.ledger.count({ operation: 'token' })).toBe(1);
   });
 
-  it('is asked about again by the name of an operation alone', async () => {
+  it('polls with only the name of an operation', async () => {
     const { name = '' } = await start('a boat');
     const again = new GenerateVideosOperation();
     again.name = name;
     expect((await finished(again)).response?.generatedVideos).toHaveLength(1);
   });
 
-  it('puts results into a bucket, which opens to the same credentials', async () => {
+  it('stores results in a bucket that accepts the same credentials', async () => {
     const operation = await finished(
       await start('a boat', { outputGcsUri: 'gs://videos/out', numberOfVideos: 2, durationSeconds: 4 }),
     );
@@ -90,13 +90,13 @@ describe('@google/genai 3 against the Vertex AI simulator', () => {
     expect((await fetch(url.replace('sample_0', 'sample_7'), { headers })).status).toBe(404);
   });
 
-  it('makes no sound unless it is asked to', async () => {
+  it('makes no sound unless requested', async () => {
     const operation = await finished(await start('a boat', { durationSeconds: 4 }));
     const { videoBytes = '' } = operation.response?.generatedVideos?.[0]?.video ?? {};
     expect((await probe(Buffer.from(videoBytes, 'base64'))).codecs).toEqual(['h264']);
   });
 
-  it('extends a video by seven seconds, given as bytes or in a bucket, and takes no other duration', async () => {
+  it('extends a video, given as bytes or in a bucket, by seven seconds and no other duration', async () => {
     const inline = await finished(await start('a boat', { durationSeconds: 4 }));
     const stored = await finished(await start('a boat', { durationSeconds: 4, outputGcsUri: 'gs://videos' }));
     for (const { response } of [inline, stored]) {
@@ -114,7 +114,7 @@ describe('@google/genai 3 against the Vertex AI simulator', () => {
     }
   });
 
-  it('takes images and what only this service has', async () => {
+  it('accepts images and the parameters that only this service has', async () => {
     const image = { imageBytes: png(64, 36).toString('base64'), mimeType: 'image/png' };
     await client.models.generateVideos({
       model: MODEL,
@@ -125,7 +125,7 @@ describe('@google/genai 3 against the Vertex AI simulator', () => {
     await expect(start('a boat', { outputGcsUri: 'videos/out' })).rejects.toThrow('gs://');
   });
 
-  it('filters all or a part of what was asked for', async () => {
+  it('filters all or some of the requested videos', async () => {
     const all = await finished(await start('a boat [filtered]'));
     expect(all.response?.generatedVideos).toBeUndefined();
     expect(all.response?.raiMediaFilteredReasons).toHaveLength(1);
@@ -160,13 +160,13 @@ describe('@google/genai 3 against the Vertex AI simulator', () => {
     ).rejects.toMatchObject({ status: 403 });
   });
 
-  it('refuses a token that has run out', async () => {
+  it('refuses an expired token', async () => {
     const operation = await start('a boat [hold]');
     simulators.advance(3_600_001);
     await expect(client.operations.getVideosOperation({ operation })).rejects.toThrow('ACCESS_TOKEN_EXPIRED');
   });
 
-  it('knows neither a list of operations nor a way to stop one', async () => {
+  it('has no list of operations and no way to stop one', async () => {
     const { name = '' } = await start('a boat [hold]');
     for (const path of [`${name}:cancel`, name.replace(/\/[^/]+$/, '')]) {
       const response = await fetch(`${env('GOOGLE_VERTEX_BASE_URL')}/v1/${path}`, { method: 'POST' });

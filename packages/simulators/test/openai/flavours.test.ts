@@ -18,7 +18,7 @@ describe('Azure', () => {
       maxRetries: 0,
     });
 
-  it('takes the key in a header of its own, or as a bearer token', async () => {
+  it('accepts the key in its own header or as a bearer token', async () => {
     const list = (headers: Record<string, string>) =>
       fetch(`${simulators.environment.AZURE_OPENAI_BASE_URL}/videos`, { headers });
     expect((await list({ 'api-key': simulators.keys.azure ?? '' })).status).toBe(200);
@@ -26,7 +26,7 @@ describe('Azure', () => {
     expect((await list({ 'api-key': 'wrong' })).status).toBe(401);
   });
 
-  it('runs two jobs at a time, and refuses the third in its own words', async () => {
+  it('runs two jobs at a time and refuses the third with its own message', async () => {
     await client().videos.create({ prompt: 'one [hold]' });
     await client().videos.create({ prompt: 'two [hold]' });
     await expect(client().videos.create({ prompt: 'three' })).rejects.toMatchObject({
@@ -42,7 +42,7 @@ describe('Azure', () => {
     expect((await client().videos.create({ prompt: 'three' })).status).toBe('queued');
   });
 
-  it('makes 720p alone, of a deployment that exists', async () => {
+  it('makes only 720p, with a deployment that exists', async () => {
     const create = (extra: object) => client().videos.create({ prompt: 'a boat', ...extra });
     await expect(create({ model: 'sora-2-pro', size: '1792x1024' })).rejects.toMatchObject({ status: 400 });
     await expect(create({ seconds: '16' })).rejects.toMatchObject({ status: 400 });
@@ -61,10 +61,10 @@ describe('vLLM-Omni', () => {
       maxRetries: 0,
     });
 
-  it('makes any size and length, with fields of its own, unbilled', async () => {
+  it('makes any size and length, with its own fields, unbilled', async () => {
     const { id } = await client().videos.create({
       prompt: 'a boat',
-      // Its own fields and values are none of the SDK's types.
+      // The SDK's types do not have its own fields and values.
       ...({ width: 640, height: 360, num_frames: 48, fps: 16, seed: 7 } as object),
     });
     expect(id).toMatch(/^video_gen_[0-9a-f]{32}$/);
@@ -81,7 +81,7 @@ describe('vLLM-Omni', () => {
     expect(simulators.ledger.bills()).toBe(0);
   });
 
-  it('cancels by deletion, works on one job at a time, and forgets all in a restart', async () => {
+  it('cancels by deletion, runs one job at a time, and forgets all jobs at a restart', async () => {
     const first = await client().videos.create({ prompt: 'one [hold]' });
     const second = await client().videos.create({ prompt: 'two [hold]' });
     simulators.advance(60_000);

@@ -12,7 +12,7 @@ function expectValid(name: string, value: unknown): void {
   expect({ name, value, errors: valid ? null : ajv.errors }).toEqual({ name, value, errors: null });
 }
 
-/** Which schema a successful answer has. */
+/** The schema of a successful answer. */
 function schemaOf(method: string, path: string): string | undefined {
   if (path.endsWith('/content')) return undefined;
   if (path.includes('/characters')) return 'VideoCharacterResource';
@@ -51,8 +51,8 @@ beforeEach(async () => {
 });
 afterEach(() => simulators.close());
 
-describe('what the OpenAI simulator answers', () => {
-  it('fits OpenAI’s description in every state of a job', async () => {
+describe('the answer of the OpenAI simulator', () => {
+  it('matches OpenAI’s description in every state of a job', async () => {
     const job = await client.videos.create({ prompt: 'a boat', model: 'sora-2-pro', size: '1792x1024' });
     simulators.advance(6_000);
     const states = [job.status];
@@ -71,7 +71,7 @@ describe('what the OpenAI simulator answers', () => {
     await client.videos.delete(job.id);
   });
 
-  it('fits it for remixes, whose JSON request does too, edits, extensions and characters', async () => {
+  it('matches it for remixes (as does their JSON request), edits, extensions and characters', async () => {
     const source = await client.videos.create({ prompt: 'a boat' });
     simulators.finishAll();
     await client.videos.remix(source.id, { prompt: 'at night' });
@@ -86,7 +86,7 @@ describe('what the OpenAI simulator answers', () => {
     for (const { body } of jsonRequests) expectValid('CreateVideoRemixBody', body);
   });
 
-  it('fits it for every refusal', async () => {
+  it('matches it for every refusal', async () => {
     const refusals = [
       () => client.videos.create({ prompt: '' }),
       () => client.videos.create({ prompt: 'a boat', model: 'sora-9' }),
@@ -119,7 +119,7 @@ describe('a JSON create', () => {
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
 
-  it('is taken as multipart is', async () => {
+  it('is accepted like multipart', async () => {
     const request = {
       prompt: 'a boat',
       seconds: '8',
@@ -131,7 +131,7 @@ describe('a JSON create', () => {
     expectValid('VideoResource', body);
   });
 
-  it('is refused in the words that were observed', async () => {
+  it('is refused with the messages that were observed', async () => {
     expect(await post({ prompt: 'a boat', seconds: 8 })).toMatchObject({
       status: 400,
       body: {

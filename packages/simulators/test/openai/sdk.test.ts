@@ -27,7 +27,7 @@ async function finished(id: string): Promise<OpenAI.Video> {
 }
 
 describe('the openai SDK against the simulator', () => {
-  it('creates, polls until completed, and downloads an MP4 of the size and length asked for', async () => {
+  it('creates, polls until completed, and downloads an MP4 of the requested size and length', async () => {
     const created = await client.videos.create({
       prompt: 'a paper boat [quick]',
       model: 'sora-2',
@@ -59,7 +59,7 @@ describe('the openai SDK against the simulator', () => {
     });
   });
 
-  it('takes an uploaded reference of the right size, and refuses another', async () => {
+  it('accepts an uploaded reference of the right size and refuses another', async () => {
     const upload = (width: number, height: number) =>
       client.videos.create({
         prompt: 'a boat',
@@ -73,7 +73,7 @@ describe('the openai SDK against the simulator', () => {
     });
   });
 
-  it('gives thumbnails and spritesheets', async () => {
+  it('returns thumbnails and spritesheets', async () => {
     const { id } = await finished((await client.videos.create({ prompt: 'a boat' })).id);
     const thumbnail = await client.videos.downloadContent(id, { variant: 'thumbnail' });
     expect(thumbnail.headers.get('content-type')).toBe('image/webp');
@@ -101,7 +101,7 @@ describe('the openai SDK against the simulator', () => {
     expect(ascending.has_more).toBe(true);
   });
 
-  it('deletes what is over, and only that', async () => {
+  it('deletes only jobs that are over', async () => {
     const { id } = await client.videos.create({ prompt: 'a boat [hold]' });
     await expect(client.videos.delete(id)).rejects.toMatchObject({ status: 400 });
     await finished(id);
@@ -151,7 +151,7 @@ describe('the openai SDK against the simulator', () => {
     await expect(create('a boat')).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
   });
 
-  it('limits requests a minute by tier, and says when to come back', async () => {
+  it('limits requests a minute by tier and says when to retry', async () => {
     await simulators.close();
     simulators = await startSimulators({ only: ['openai'], settings: { openai: { tier: 1 } } });
     client = client.withOptions({ baseURL: simulators.environment.OPENAI_BASE_URL });
@@ -171,7 +171,7 @@ describe('the openai SDK against the simulator', () => {
     expect((await client.videos.retrieve(id)).status).toBe('completed');
   });
 
-  it('sends signed webhooks that the SDK unwraps, again until they are taken', async () => {
+  it('sends signed webhooks that the SDK unwraps, and repeats them until they are accepted', async () => {
     const received: { body: string; headers: Record<string, string> }[] = [];
     const receiver = createServer(async (request, response) => {
       let body = '';

@@ -13,13 +13,13 @@ export interface ToyJob {
   readonly url: string | null;
 }
 
-/** A toy upstream that listens, and a client of it. */
+/** A running toy upstream and a client of it. */
 export interface RunningToy {
   readonly shared: SharedState;
   readonly toy: RunningUpstream;
   submit(prompt: string): Promise<string>;
   poll(id: string): Promise<ToyJob>;
-  /** Skips time until what was due in it has happened. */
+  /** Skips time, and runs everything that is due in it. */
   advance(ms: number): void;
   close(): Promise<void>;
 }

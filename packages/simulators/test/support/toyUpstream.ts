@@ -1,7 +1,7 @@
 import { defineUpstream } from '../../src/core/defineUpstream.ts';
 import type { Upstream } from '../../src/core/upstream.ts';
 
-/** The smallest upstream: what the core does for every one of them is tested on it. */
+/** The smallest upstream. The tests of the core use it. */
 export function toyUpstream(options: { places?: number } = {}): Upstream {
   return defineUpstream<{ greeting: string }, { note: string }>({
     name: 'toy',

@@ -10,7 +10,7 @@ import { serve } from '../../support/servers/httpServer.ts';
 const signal = () => AbortSignal.timeout(10_000);
 const maySend = () => true;
 
-/** A client of a server that answers so. */
+/** A client of a server with these answers. */
 async function client(listener: RequestListener, options: Partial<HttpOptions> = {}, hasLease = () => true) {
   const { origin, requests } = await serve(listener);
   const clock = createManualTimers();
@@ -40,7 +40,7 @@ const failure = (call: Promise<unknown>): Promise<UpstreamError> =>
   );
 
 describe('a call', () => {
-  it('says what it is of, and what it has', async () => {
+  it('has its method, path, headers and body', async () => {
     const { http, requests } = await client((_request, response) => response.end());
     await http.call({ method: 'DELETE', path: '/a?b=1', signal: signal() });
     const headers = { 'x-more': '1', 'content-type': 'application/merge+json' };
@@ -61,7 +61,7 @@ describe('a call', () => {
     ]);
   });
 
-  it('has the credentials of its moment', async () => {
+  it('has the credentials that are current at that time', async () => {
     let token = 0;
     const given: AbortSignal[] = [];
     const { http, requests } = await client((_request, response) => response.end(), {
@@ -77,7 +77,7 @@ describe('a call', () => {
     expect(given).toEqual([at, at]);
   });
 
-  it.each([200, 204, 299])('is answered with status %i', async (status) => {
+  it.each([200, 204, 299])('accepts status %i', async (status) => {
     const { get } = await client((_request, response) => response.writeHead(status, { 'x-a': 'b' }).end());
     expect(await get()).toMatchObject({ status, headers: { 'x-a': 'b' }, body: undefined });
   });
@@ -92,18 +92,18 @@ describe('a call', () => {
     },
   );
 
-  it.each([200, 299])('gives its answer as a stream with status %i', async (status) => {
+  it.each([200, 299])('returns the answer of status %i as a stream', async (status) => {
     const { http } = await client((_request, response) => response.writeHead(status).end('bytes'));
     const stream = await http.stream({ method: 'GET', path: '/', signal: signal() });
     expect(String(Buffer.concat(await Array.fromAsync(stream)))).toBe('bytes');
   });
 
-  it('has no body where that is blank', async () => {
+  it('has no body if the answer is blank', async () => {
     const { get } = await client((_request, response) => response.end(' \n'));
     expect((await get()).body).toBeUndefined();
   });
 
-  it('has the answer up to a bound of 4 MiB, or of its own', async () => {
+  it('accepts an answer of up to 4 MiB, or up to its own limit', async () => {
     const { get } = await client((request, response) => {
       response.end(JSON.stringify('x'.repeat(request.url === '/' ? 4 * 2 ** 20 - 2 : 4)));
     });
@@ -113,7 +113,7 @@ describe('a call', () => {
     expect((await failure(large.get())).detail).toMatch(/more than 4194304 bytes/);
   });
 
-  it('may have made something where its answer breaks off', async () => {
+  it('may have created a job if its answer breaks off', async () => {
     const { get } = await client((_request, response) => {
       response.writeHead(200, { 'content-length': 100 });
       response.write('x', () => response.destroy());
@@ -123,7 +123,7 @@ describe('a call', () => {
 });
 
 describe('a refusal', () => {
-  it('is in its own words, without secrets, or in those of its answer', async () => {
+  it('has its own message without secrets, or else the text of the answer', async () => {
     let text = JSON.stringify({ message: 'no secret here', code: 'No' });
     const { get } = await client((_request, response) => response.writeHead(500).end(text));
     expect((await failure(get())).detail).toBe('500 No no [secret] here');
@@ -133,7 +133,7 @@ describe('a refusal', () => {
     expect((await failure(get())).detail).toBe('500 not JSON');
   });
 
-  it('says when to come back, in its body before its header', async () => {
+  it('says when to retry, in its body before its header', async () => {
     let retryAfterMs: number | undefined;
     const { get, clock } = await client(
       (_request, response) => {
@@ -149,7 +149,7 @@ describe('a refusal', () => {
     expect((await failure(silent.get())).retryAfterMs).toBeUndefined();
   });
 
-  it('is told with its status', async () => {
+  it('has its status', async () => {
     const seen: unknown[] = [];
     const { get } = await client((_request, response) => response.writeHead(418).end('{"a":1}'), {
       refusal(body, status) {
@@ -177,7 +177,7 @@ describe('a node without its lease', () => {
     expect(requests).toEqual([]);
   });
 
-  it('sends nothing that depends on more, and the rest', async () => {
+  it('sends nothing whose own condition is false, and sends the rest', async () => {
     const { http, get, origin, requests } = await client((_request, response) => response.end());
     const never = { maySend: () => false, signal: signal() };
     const posting = http.call({ method: 'POST', path: '/', ...never });
@@ -193,7 +193,7 @@ describe('a node without its lease', () => {
 describe('a raw call', () => {
   const RAW = { headers: { 'x-a': 'b' }, maySend, maxBytes: 10 };
 
-  it('is sent as it is, and its answer is read whole, whatever its status', async () => {
+  it('is sent unchanged, and its whole answer is read, whatever its status', async () => {
     const statuses: number[] = [];
     const { http, origin, requests } = await client(async (request, response) => {
       const body = Buffer.concat(await Array.fromAsync(request));
@@ -210,7 +210,7 @@ describe('a raw call', () => {
     expect((await http.raw({ ...RAW, url: origin, signal: signal(), method: 'GET' })).body).toHaveLength(0);
   });
 
-  it('has an answer of so many bytes at most', async () => {
+  it('limits the bytes of its answer', async () => {
     const { http, origin } = await client((_request, response) => response.end('x'.repeat(11)));
     const call = http.raw({ ...RAW, url: origin, method: 'GET', signal: signal() });
     await expect(call).rejects.toThrow();
@@ -226,7 +226,7 @@ describe('a raw call', () => {
   });
 });
 
-it('the time of an upstream is that of its answers, or of one that is asked for it without credentials', async () => {
+it('the time of an upstream comes from its answers, or from a request without credentials', async () => {
   const { http, requests } = await client((_request, response) => {
     response.setHeader('date', 'Tue, 01 Jan 2030 00:00:00 GMT');
     response.writeHead(404).end();

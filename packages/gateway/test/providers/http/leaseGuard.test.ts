@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { createLeaseGuard } from '../../../src/providers/http/leaseGuard.ts';
 import { SendRefused } from '../../../src/providers/provider.ts';
 
-/** A server that answers its first request when it is told to, and one connection to it, behind a lease guard. */
+/** A server that answers its first request on demand, and one connection to it behind a lease guard. */
 async function guarded(maySend: () => boolean) {
   const paths: (string | undefined)[] = [];
   let first: ServerResponse | undefined;
@@ -39,7 +39,7 @@ async function guarded(maySend: () => boolean) {
   };
 }
 
-it('lets nothing out once the node may not send, also what has waited for a free connection since before', async () => {
+it('sends nothing once the node may not send, even requests that already wait for a connection', async () => {
   let may = true;
   const { paths, asked, send, answerFirst } = await guarded(() => may);
   const reached = asked();
@@ -57,7 +57,7 @@ it('lets nothing out once the node may not send, also what has waited for a free
   expect(paths).toEqual(['/first', '/last']);
 });
 
-it('lets nothing out that depends on more than that, and holds up no other request', async () => {
+it('sends nothing whose own condition is false, and delays no other request', async () => {
   const { paths, asked, send, sendWhile, answerFirst } = await guarded(() => true);
   let ours = true;
   const reached = asked();
@@ -74,12 +74,12 @@ it('lets nothing out that depends on more than that, and holds up no other reque
   expect(paths).toEqual(['/first', '/other']);
 });
 
-it('leaves nothing behind in what a request sets in motion', async () => {
+it('does not apply its condition to timers and listeners that a request starts', async () => {
   const { paths, asked, send, sendWhile, answerFirst } = await guarded(() => true);
   let ours = true;
   const reached = asked();
   const first = sendWhile(() => ours, '/first');
-  // Armed while the condition is in force, as a timer or a listener that everybody shares may be.
+  // Armed while the condition applies, like a shared timer or listener.
   const later = first.then(() => send('/later'));
   await reached;
   ours = false;

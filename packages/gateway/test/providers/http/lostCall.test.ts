@@ -22,12 +22,12 @@ describe('a call without an answer', () => {
     'ERR_TLS_CERT_ALTNAME_INVALID',
     'UND_ERR_PRX_CONN',
     'UND_ERR_PRX_TLS',
-  ])('made nothing where no connection stood: %s', (code) => {
+  ])('created nothing if there was no connection: %s', (code) => {
     expect(lost(coded(code)).created).toBe('no');
     expect(lost(new TypeError('fetch failed', { cause: coded(code) })).created).toBe('no');
   });
 
-  it('made nothing where no address could be reached, and may have where one of them could', () => {
+  it('created nothing if no address was reachable, and may have if one was', () => {
     const refused = [coded('ECONNREFUSED'), coded('EHOSTUNREACH')];
     expect(lost(new AggregateError(refused)).created).toBe('no');
     expect(lost(new AggregateError([...refused, coded('ECONNRESET')])).created).toBe('unknown');
@@ -47,7 +47,7 @@ describe('a call without an answer', () => {
     ['other words of a proxy', new Error('Proxy connection lost')],
     ['what is no error', { message: 'Proxy Authentication Required' }],
     ['headers that do not come', coded('UND_ERR_HEADERS_TIMEOUT')],
-  ])('may have made something after %s', (_what, error) => {
+  ])('may have created a job after %s', (_what, error) => {
     expect(lost(error).created).toBe('unknown');
   });
 
@@ -59,7 +59,7 @@ describe('a call without an answer', () => {
     ['one of two addresses', new AggregateError([coded('ETIMEDOUT'), coded('ECONNREFUSED')])],
     ['the time of the call', named('TimeoutError')],
     ['a caller that gave up', named('AbortError')],
-  ])('timed out where it waited for %s', (_what, error) => {
+  ])('timed out while it waited for %s', (_what, error) => {
     expect(lost(error).reason).toBe('upstream_timeout');
   });
 
@@ -71,18 +71,18 @@ describe('a call without an answer', () => {
     expect(lost(error).reason).toBe('upstream_unavailable');
   });
 
-  it('is trouble of this machine where that has run out of something', () => {
+  it('is a failure of this machine if that has run out of a resource', () => {
     expect(lost(coded('EMFILE')).ours).toBe('machine');
     expect(lost(coded('ECONNREFUSED')).ours).toBeUndefined();
   });
 
-  it('tells the operator codes and words, without secrets, and keeps the error', () => {
+  it('has codes and message for the operator, without secrets, and keeps the error', () => {
     const error = new TypeError('fetch failed for secret', { cause: coded('ECONNRESET') });
     expect(lost(error)).toMatchObject({ detail: 'ECONNRESET fetch failed for [secret]', cause: error });
     expect(lost('it broke').detail).toBe('it broke');
   });
 
-  it('is the error that was thrown below it, where that is one of ours', () => {
+  it('is the UpstreamError that a library has wrapped', () => {
     const ours = new UpstreamError('quota_exhausted');
     expect(lost(ours)).toBe(ours);
     expect(lost(new Error('outer', { cause: new Error('inner', { cause: ours }) }))).toBe(ours);

@@ -30,24 +30,24 @@ async function storage(listener: RequestListener) {
 }
 
 describe('a result', () => {
-  it.each([400, 401, 403, 404, 410])('is lost where the storage answers %i', async (status) => {
+  it.each([400, 401, 403, 404, 410])('is lost if the storage answers %i', async (status) => {
     const { failure } = await storage((_request, response) => response.writeHead(status).end());
     expect((await failure()).reason).toBe('result_lost');
   });
 
-  it.each([304, 402, 405, 408, 416, 500, 503])('may come back where it answers %i', async (status) => {
+  it.each([304, 402, 405, 408, 416, 500, 503])('may return if the storage answers %i', async (status) => {
     const { failure } = await storage((_request, response) => response.writeHead(status).end());
     expect((await failure()).reason).toBe('upstream_unavailable');
   });
 
-  it('is not there where nothing is behind its beginning', async () => {
+  it('cannot be resumed if a 416 comes for its beginning', async () => {
     const { failure } = await storage((_request, response) =>
       response.writeHead(416, { 'content-range': 'bytes */0' }).end(),
     );
     expect((await failure()).detail).toMatch(/^416 when fetching/);
   });
 
-  it('is refused in words without secrets, and with the time to wait', async () => {
+  it('is refused with a message without secrets, and with the time to wait', async () => {
     const { failure } = await storage((_request, response) =>
       response.writeHead(429, { 'retry-after': '7' }).end(`no secret ${'x'.repeat(1000)}`),
     );
@@ -57,7 +57,7 @@ describe('a result', () => {
     expect(error.detail?.length).toBeLessThan(400);
   });
 
-  it('is asked to wait by the time of this clock', async () => {
+  it('computes the time to wait with the given clock', async () => {
     const { failure, clock } = await storage((_request, response) => {
       const date = new Date(clock.now() + 9000).toUTCString();
       response.writeHead(503, { 'retry-after': date }).end();
@@ -76,7 +76,7 @@ describe('a result', () => {
     expect(requests.map(({ url }) => url)).toEqual(['/', '/there']);
   });
 
-  it('is found behind five redirects, and not behind six', async () => {
+  it('is found behind five redirects but not behind six', async () => {
     const { open, failure } = await storage((request, response) => {
       const left = Number(request.url?.slice(1));
       if (left === 0) response.end('video');
@@ -89,13 +89,13 @@ describe('a result', () => {
     });
   });
 
-  it('is not there where a redirect leads nowhere', async () => {
+  it('is not found if a redirect has no target', async () => {
     const { failure, requests } = await storage((_request, response) => response.writeHead(302).end());
     expect((await failure()).reason).toBe('upstream_unavailable');
     expect(requests).toHaveLength(1);
   });
 
-  it('is asked for from its beginning without a range, and with one from further on', async () => {
+  it('is requested without a range from the beginning, and with one from an offset', async () => {
     const { open, requests } = await storage((_request, response) => response.end('video'));
     for (const offset of [0, 1]) (await open('/', offset)).stream.resume();
     expect(requests.map(({ headers }) => [headers.range, headers['x-account']])).toEqual([
@@ -104,7 +104,7 @@ describe('a result', () => {
     ]);
   });
 
-  it('has a length where one is told, and none where it is not', async () => {
+  it('has a length only if the answer tells it', async () => {
     const { open } = await storage((request, response) => {
       if (request.url === '/chunks') {
         response.write('vid');
@@ -116,7 +116,7 @@ describe('a result', () => {
     for (const [path, offset, bytes] of [
       ['/chunks', 0, undefined],
       ['/whole', 0, 5],
-      // What is behind the part is not told, but it goes to the end.
+      // The total is not told, but the part reaches the end.
       ['/part', 3, 5],
     ] as const) {
       const opened = await open(path, offset);
@@ -125,7 +125,7 @@ describe('a result', () => {
     }
   });
 
-  it('that breaks off before anybody reads it is an error of its stream alone', async () => {
+  it('that breaks off before anybody reads it is only an error of its stream', async () => {
     const { open } = await storage((_request, response) => {
       response.writeHead(200, { 'content-length': 100 });
       response.write('x', () => response.destroy());
@@ -135,7 +135,7 @@ describe('a result', () => {
     expect(stream.errored).toBeInstanceOf(Error);
   });
 
-  it('is lost as a call is where the connection breaks', async () => {
+  it('fails like a call if the connection breaks', async () => {
     const { failure } = await storage((request) => void request.socket.destroy());
     expect(await failure()).toMatchObject({ reason: 'upstream_unavailable', created: 'unknown' });
   });

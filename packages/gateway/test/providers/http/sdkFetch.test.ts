@@ -5,7 +5,7 @@ import type { RawAnswer, RawCall } from '../../../src/providers/http/upstreamHtt
 const ADDRESS = 'https://upstream.test/videos?x=1';
 const maySend = () => true;
 
-/** What an SDK's `fetch` sends, and an answer to it. */
+/** What an SDK's `fetch` sends, and the answer to it. */
 function fetching(answer: Partial<RawAnswer> = {}, options: { maxBytes?: number } = {}) {
   const calls: RawCall[] = [];
   const fetch = createSdkFetch({
@@ -24,7 +24,7 @@ function fetching(answer: Partial<RawAnswer> = {}, options: { maxBytes?: number 
 }
 
 describe('what an SDK sends', () => {
-  it('has the account’s credentials, and of its own headers those that speak of the request', async () => {
+  it('has the account’s credentials, and only the SDK’s headers about the request', async () => {
     const { calls, fetch } = fetching();
     const own = {
       accept: 'application/json',
@@ -41,7 +41,7 @@ describe('what an SDK sends', () => {
     expect(Buffer.from(call?.body ?? []).toString()).toBe('{"a":1}');
   });
 
-  it('has no body where there is none, and the bound that it was given', async () => {
+  it('has no body without one, and the given limit', async () => {
     const { calls, fetch } = fetching({}, { maxBytes: 10 });
     await fetch(ADDRESS);
     expect(calls[0]).toMatchObject({ method: 'GET', maxBytes: 10 });
@@ -58,13 +58,13 @@ describe('what an SDK sends', () => {
     expect(calls.map(({ signal }) => signal.aborted)).toEqual([true, true]);
   });
 
-  it('goes no way that is not allowed', async () => {
+  it('has an allowed method, or is refused', async () => {
     const { calls, fetch } = fetching();
     await expect(fetch(ADDRESS, { method: 'DELETE' })).rejects.toThrow('DELETE');
     expect(calls).toEqual([]);
   });
 
-  it('has texts and files of a form as they are', async () => {
+  it('has the texts and files of a form unchanged', async () => {
     const { calls, fetch } = fetching();
     const form = new FormData();
     form.append('prompt', 'one\ntwo\r\nthree');
@@ -91,7 +91,7 @@ describe('what an SDK sends', () => {
 });
 
 describe('what an SDK reads', () => {
-  it('is the answer, its status and its headers, but for those that speak of the wire', async () => {
+  it('is the answer with its status and headers, except those about the wire', async () => {
     const headers = {
       'content-type': 'text/plain',
       'content-length': '9',
@@ -115,7 +115,7 @@ describe('what an SDK reads', () => {
     expect(responseOf({ status, headers: {}, body: 'text' }).body).toBeNull();
   });
 
-  it('has no body where it is empty, and one where it is a text', async () => {
+  it('has no body if it is empty, and a body if it is a text', async () => {
     expect(responseOf({ status: 200, headers: {}, body: '' }).body).toBeNull();
     expect(await responseOf({ status: 200, headers: {}, body: 'text' }).text()).toBe('text');
   });

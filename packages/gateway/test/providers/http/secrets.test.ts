@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createScrub, excerpt, wordsForCaller } from '../../../src/providers/http/secrets.ts';
 
 describe('what the operator reads', () => {
-  it('has no secret of the account, wherever and however often it stands', () => {
+  it('has no secret of the account, wherever and however often it appears', () => {
     const scrub = createScrub(['', 'one', 'two']);
     expect(scrub('one, two and one')).toBe('[secret], [secret] and [secret]');
   });
@@ -31,11 +31,11 @@ describe('what the operator reads', () => {
     'the key=value pair',
     '?monkey=abc',
     '?tokens=abc',
-  ])('is left as it is where it only looks a little like one: %s', (text) => {
+  ])('is unchanged if it only resembles a token: %s', (text) => {
     expect(createScrub([])(text)).toBe(text);
   });
 
-  it('is cut after the scrubbing', () => {
+  it('is cut after it is scrubbed', () => {
     const scrub = createScrub(['a secret']);
     expect(excerpt(`${'x'.repeat(296)}a secret`, scrub)).toBe(`${'x'.repeat(296)}[sec`);
   });
@@ -57,7 +57,7 @@ describe('what a caller reads', () => {
     expect(wordsForCaller(text)).toBe(clean);
   });
 
-  it('keeps words that only look a little like them', () => {
+  it('keeps words that only resemble them', () => {
     const text = 'The subprojects/a of the prerequest id is no xhttps://address';
     expect(wordsForCaller(text)).toBe(text);
   });

@@ -8,7 +8,7 @@ const ORIGIN = 'https://upstream.example';
 const THERE = Date.parse('2030-01-01T00:00:00Z');
 const DAY_MS = 24 * 3_600_000;
 
-/** A clock whose upstream answers a question with what `answer` returns as its `Date`; a throw is a lost answer. */
+/** A clock whose upstream answers a request with what `answer` returns as its `Date`. A throw is a lost answer. */
 function clockOf(answer: () => string | undefined) {
   const timers = createManualTimers();
   const asked: number[] = [];
@@ -30,13 +30,13 @@ function clockOf(answer: () => string | undefined) {
   return { clock, asked, answered, pass: (ms: number) => timers.moveTo(timers.trueTime() + ms) };
 }
 
-it('asks the upstream once where no answer has shown its time, for all that wait', async () => {
+it('asks the upstream once for all callers if no answer has shown its time', async () => {
   const { clock, asked } = clockOf(() => new Date(THERE).toUTCString());
   expect(await Promise.all([clock.now(), clock.now(), clock.now()])).toEqual([THERE, THERE, THERE]);
   expect(asked).toEqual([0]);
 });
 
-it('does not ask where an answer has shown the time, and counts on from it', async () => {
+it('does not ask if an answer has shown the time, and continues from it', async () => {
   const { clock, asked, answered, pass } = clockOf(() => undefined);
   answered(new Date(THERE).toUTCString());
   pass(1_500);
@@ -54,7 +54,7 @@ it('asks again after a day without an answer', async () => {
   expect(asked).toEqual([DAY_MS + 1]);
 });
 
-it('does not know the time where the upstream does not tell or answer, and asks again after ten seconds', async () => {
+it('does not know the time if the upstream does not tell it, and asks again after ten seconds', async () => {
   const { clock, asked, pass } = clockOf(() => {
     if (asked.length === 2) throw new Error('no answer');
     return asked.length === 1 ? undefined : new Date(THERE).toUTCString();
@@ -69,7 +69,7 @@ it('does not know the time where the upstream does not tell or answer, and asks 
   expect(asked).toEqual([0, 10_000, 20_000]);
 });
 
-it('believes no other origin, nor a date that cannot be read', async () => {
+it('ignores other origins and unreadable dates', async () => {
   const { clock, asked, answered } = clockOf(() => undefined);
   answered(new Date(THERE).toUTCString(), 'https://elsewhere.example');
   answered('yesterday');

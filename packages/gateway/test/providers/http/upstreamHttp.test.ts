@@ -47,7 +47,7 @@ async function failure(call: Promise<unknown>): Promise<UpstreamError> {
 }
 
 describe('a call upstream', () => {
-  it('sends JSON with the credentials and reads JSON, over connections that are kept', async () => {
+  it('sends JSON with the credentials and reads JSON, over kept-alive connections', async () => {
     const ports = new Set<number | undefined>();
     const { http } = await client((request, response) => {
       ports.add(request.socket.remotePort);
@@ -58,7 +58,7 @@ describe('a call upstream', () => {
     expect(ports.size).toBeLessThan(5);
   });
 
-  it('that is refused clearly made nothing, and says why by the table', async () => {
+  it('with a clear refusal created nothing, and has a reason by the table', async () => {
     const { http } = await client((_request, response) => {
       response
         .writeHead(400)
@@ -69,12 +69,12 @@ describe('a call upstream', () => {
     expect(error.detail).toContain('0217abc');
   });
 
-  it.each([408, 409, 500, 502, 503])('that is answered with %i may have made something', async (status) => {
+  it.each([408, 409, 500, 502, 503])('that is answered with %i may have created a job', async (status) => {
     const { http } = await client((_request, response) => response.writeHead(status).end('{}'));
     expect((await failure(post(http))).created).toBe('unknown');
   });
 
-  it('that is limited says when to come back', async () => {
+  it('that is rate limited says when to retry', async () => {
     const { http } = await client((_request, response) => {
       response.writeHead(429, { 'retry-after': '7' }).end('{}');
     });
@@ -85,7 +85,7 @@ describe('a call upstream', () => {
     });
   });
 
-  it('may give its answer as it comes, and is refused like any other', async () => {
+  it('may stream its answer, and is refused like any other', async () => {
     const go = Promise.withResolvers<void>();
     const { http } = await client(async (request, response) => {
       if (request.url === '/no') {
@@ -105,19 +105,19 @@ describe('a call upstream', () => {
     expect(refused).toMatchObject({ reason: 'content_rejected', created: 'no' });
   });
 
-  it('that finds nobody made nothing', async () => {
+  it('to a closed port created nothing', async () => {
     const server = await serve(() => {});
     const { port } = server;
     const gone = clientOf(`http://127.0.0.1:${port === 1 ? 2 : 1}`);
     expect(await failure(post(gone))).toMatchObject({ reason: 'upstream_unavailable', created: 'no' });
   });
 
-  it('whose connection breaks may have made something', async () => {
+  it('whose connection breaks may have created a job', async () => {
     const { http } = await client((request) => void request.socket.destroy());
     expect(await failure(post(http))).toMatchObject({ reason: 'upstream_unavailable', created: 'unknown' });
   });
 
-  it('that the caller gives up on may have made something', async () => {
+  it('that the caller aborts may have created a job', async () => {
     const { http, requests } = await client(() => {});
     const givenUp = new AbortController();
     const outcome = failure(post(http, givenUp.signal));
@@ -126,20 +126,20 @@ describe('a call upstream', () => {
     expect(await outcome).toMatchObject({ reason: 'upstream_timeout', created: 'unknown' });
   });
 
-  it('whose answer is not JSON is no answer', async () => {
+  it('fails if the answer is not JSON', async () => {
     const { http } = await client((_request, response) => response.end('<html>Bad gateway</html>'));
     const error = await failure(post(http));
     expect(error).toMatchObject({ reason: 'upstream_unavailable', created: 'unknown' });
     expect(error.detail).toContain('<html>');
   });
 
-  it('whose answer does not end is cut off', async () => {
+  it('fails if the answer is endless', async () => {
     const { http } = await client((_request, response) => response.end('x'.repeat(2000)));
     const call = http.call({ method: 'GET', path: '/', signal: signal(), maxBytes: 1000 });
     expect((await failure(call)).detail).toContain('more than 1000 bytes');
   });
 
-  it('never follows a redirect with the credentials, and never repeats itself', async () => {
+  it('never follows a redirect with the credentials and is never repeated', async () => {
     const { http, requests } = await client((_request, response) => {
       response.writeHead(307, { location: '/elsewhere' }).end('{}');
     });
@@ -147,7 +147,7 @@ describe('a call upstream', () => {
     expect(requests).toHaveLength(1);
   });
 
-  it('has no part of a secret in its words, wherever they are cut off', async () => {
+  it('has no part of a secret in its message, wherever that is cut', async () => {
     const { http } = await client((_request, response) => {
       response.writeHead(500).end(`${'x'.repeat(290)}${SECRET}`);
     });
@@ -164,7 +164,7 @@ describe('a call upstream', () => {
     },
   );
 
-  it('has no secret in any of its words', async () => {
+  it('has no secret in its message', async () => {
     const { http } = await client((_request, response) => {
       response.writeHead(401).end(JSON.stringify({ message: `Incorrect key ${SECRET}, see ?key=abc` }));
     });
@@ -180,7 +180,7 @@ describe('opening a result', () => {
   const open = (http: UpstreamHttp, url: string, offset = 0, authorised = true) =>
     http.open(url, { offset, signal: signal(), authorised });
 
-  it('goes on from an offset where the service can, and from the start where it cannot', async () => {
+  it('starts at an offset if the service can, and otherwise at the beginning', async () => {
     const { http, origin } = await client((request, response) => {
       const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
       if (request.url === '/whole' || !request.headers.range) {
@@ -199,7 +199,7 @@ describe('opening a result', () => {
     expect((await readAll(whole.stream)).toString()).toBe('0123456789');
   });
 
-  it('is done where nothing is left behind the offset', async () => {
+  it('is complete if nothing follows the offset', async () => {
     const { http, origin } = await client((_request, response) => {
       response.writeHead(416, { 'content-range': 'bytes */10' }).end();
     });
@@ -213,7 +213,7 @@ describe('opening a result', () => {
     ['a 416 of a shorter video', 416, { 'content-range': 'bytes */7' }, 7],
     ['a part of which nobody says where it begins', 206, {}, undefined],
     ['a part in words that nobody knows', 206, { 'content-range': 'chapters 1-2/3' }, undefined],
-  ])('cannot go on after %s', async (_what, status, headers, bytes) => {
+  ])('cannot be resumed after %s', async (_what, status, headers, bytes) => {
     const { http, origin } = await client((_request, response) => {
       response.writeHead(status, headers).end();
     });
@@ -222,7 +222,7 @@ describe('opening a result', () => {
     expect(error).toMatchObject({ bytes });
   });
 
-  it('tells what the service calls the bytes', async () => {
+  it('has the version of the bytes', async () => {
     const { http, origin } = await client((request, response) => {
       const tag = request.url === '/weak' ? 'W/"a"' : '"a"';
       const modified = 'Sat, 28 Nov 2026 12:00:00 GMT';
@@ -241,7 +241,7 @@ describe('opening a result', () => {
     }
   });
 
-  it('tells the length of the whole from a part that is sent in chunks', async () => {
+  it('has the length of the whole from a part that is sent in chunks', async () => {
     const { http, origin } = await client((_request, response) => {
       response.writeHead(206, { 'content-range': 'bytes 4-9/10' });
       response.write('45');
@@ -252,7 +252,7 @@ describe('opening a result', () => {
     expect(part).toMatchObject({ offset: 4, bytes: 10 });
   });
 
-  it('follows redirects, and takes the credentials to no other origin', async () => {
+  it('follows redirects but sends the credentials to no other origin', async () => {
     const seen: (string | undefined)[] = [];
     const storage = await serve((request, response) => {
       seen.push(request.headers.authorization);
@@ -268,7 +268,7 @@ describe('opening a result', () => {
     expect(seen).toEqual([`Bearer ${SECRET}`, `Bearer ${SECRET}`, undefined]);
   });
 
-  it('ends where redirects do not', async () => {
+  it('fails if redirects do not end', async () => {
     const { http, origin } = await client((_request, response) =>
       response.writeHead(302, { location: '/' }).end(),
     );
@@ -285,7 +285,7 @@ describe('opening a result', () => {
     expect((await failure(open(http, origin))).reason).toBe(reason);
   });
 
-  it('reads of a refusal no more than words', { timeout: 5000 }, async () => {
+  it('reads only the beginning of a refusal', { timeout: 5000 }, async () => {
     const { http, origin } = await client((_request, response) => {
       response.writeHead(404);
       const more = () => response.write('x'.repeat(65_536)) && setImmediate(more);
@@ -295,7 +295,7 @@ describe('opening a result', () => {
     expect((await failure(open(http, origin))).reason).toBe('result_lost');
   });
 
-  it('sends no credentials to storage that wants none', async () => {
+  it('sends no credentials to storage that needs none', async () => {
     let authorization: string | undefined = 'not asked';
     const { http, origin } = await client((request, response) => {
       authorization = request.headers.authorization;

@@ -7,13 +7,13 @@ describe('an input image', () => {
   const input = { mediaId: 'a', contentType: 'image/png', bytes: 3, width: 1, height: 1 } as const;
   const opening = (openInput: () => Promise<Readable>) => ({ openInput });
 
-  it('is read whole, and given as a data URL', async () => {
+  it('is read whole and returned as a data URL', async () => {
     const job = opening(async () => Readable.from([Buffer.from('ab'), Buffer.from('c')]));
     expect(String(await readInput(job, input))).toBe('abc');
     expect(await readDataUrl(job, input)).toBe('data:image/png;base64,YWJj');
   });
 
-  it('that cannot be read is the gateway’s own trouble, unless it is gone', async () => {
+  it('that cannot be read is the gateway’s own failure, unless it was deleted', async () => {
     const cause = new Error('the disk is away');
     const away = readInput(
       opening(() => Promise.reject(cause)),

@@ -20,14 +20,14 @@ describe('a body', () => {
     { from: 'watermark', to: 'parameters.watermark', as: (on) => (on ? true : undefined) },
   ];
 
-  it('has what the request has, where the table says', () => {
+  it('has the parameters of the request at the paths of the table', () => {
     expect(bodyOf(ROWS, aRequest({ seed: 0, watermark: false }))).toEqual({
       input: { prompt: 'a paper boat' },
       parameters: { seed: 0, duration: '4', size: '1280*720' },
     });
   });
 
-  it('takes provider options over it, but never what is reserved', () => {
+  it('is overridden by provider options, except for reserved members', () => {
     const body = { model: 'm', parameters: { seed: 1, size: 'a' } };
     const options = { model: 'dearer', parameters: { seed: 2, extra: true } };
     expect(withOptions(body, options, ['model'])).toEqual({
@@ -38,7 +38,7 @@ describe('a body', () => {
     expect(withOptions(body, undefined, [])).toEqual(body);
   });
 
-  it('goes as deep as the table and the options say, and takes over whole what is no object', () => {
+  it('merges objects of any depth, and replaces other values', () => {
     const rows: readonly ParameterRow[] = [
       { from: 'prompt', to: 'a.b.text' },
       { from: 'seed', to: 'a.b.seed' },
@@ -96,7 +96,7 @@ describe('an error table', () => {
     expect(reasonOf(TABLE, refusal)).toBe(reason);
   });
 
-  it('lets a caller read what helps, and keeps the operator’s affairs from them', () => {
+  it('shows a caller what helps, and hides what concerns the operator', () => {
     const bad = refusalError(TABLE, {
       status: 400,
       message: 'size must be 1280*720, see https://example.com/doc',
@@ -119,7 +119,7 @@ describe('an error table', () => {
     expect(refusalError([], status === undefined ? {} : { status }).created).toBe(created);
   });
 
-  it('keeps the upstream’s code and its time to wait', () => {
+  it('keeps the upstream’s code and time to wait', () => {
     const refusal = { status: 429, code: 'Throttling', retryAfterMs: 7000 };
     expect(refusalError(TABLE, refusal)).toMatchObject({ cause: 'Throttling', retryAfterMs: 7000 });
     const silent = refusalError(TABLE, { status: 400, message: '' });
@@ -129,7 +129,7 @@ describe('an error table', () => {
     expect(silent.detail).toBe('400');
   });
 
-  it('words a failed task the same way', () => {
+  it('has the same messages for failed tasks', () => {
     expect(failureWords([], { status: 400, message: 'see https://example.com' })).toMatchObject({
       message: 'see [link]',
       detail: '400 see https://example.com',
@@ -174,7 +174,7 @@ describe('Retry-After', () => {
     ['Wed, 25 Nov 2026 11:00:00 GMT', 0],
     ['99999', 600_000],
     ['12.25', 12_250],
-    // A date in another form begins and ends with digits, too.
+    // A date in another form also begins and ends with digits.
     ['2026-11-25T12:00:10+00:00', 10_000],
     ['soon', undefined],
   ])('%s is %s ms', (value, ms) => {
@@ -186,11 +186,11 @@ describe('Retry-After', () => {
     ['-1', 0],
     ['99999999', 600_000],
     ['soon', 3000],
-  ])('in milliseconds goes before it: %s is %s ms', (value, ms) => {
+  ])('in milliseconds takes precedence: %s is %s ms', (value, ms) => {
     expect(retryAfterMs({ 'retry-after-ms': value, 'retry-after': '3' }, now)).toBe(ms);
   });
 
-  it('is not there where nobody says so', () => {
+  it('is undefined without a header', () => {
     expect(retryAfterMs({}, now)).toBeUndefined();
   });
 });

@@ -15,8 +15,8 @@ function paced(rate: { perSecond: number; burst: number }) {
   return { timers, waits, pace };
 }
 
-describe('a pace', () => {
-  it('lets a call that comes alone go at once, and spaces out those that come together', async () => {
+describe('a rate limiter', () => {
+  it('lets a single call go at once, and spaces calls that come together', async () => {
     const { pace, timers, waits } = paced({ perSecond: 10, burst: 1 });
     for (let call = 0; call < 3; call++) await pace.turn(signal());
     expect(waits).toEqual([100, 200]);
@@ -25,7 +25,7 @@ describe('a pace', () => {
     expect(waits).toHaveLength(2);
   });
 
-  it('lets a burst go after a rest, and never more in a second than rate and burst together', () => {
+  it('lets a burst go after a pause, and never more in a second than rate plus burst', () => {
     const { pace, timers } = paced({ perSecond: 10, burst: 10 });
     let taken = 0;
     for (let ms = 0; ms < 1000; ms += 10) {
@@ -35,12 +35,12 @@ describe('a pace', () => {
     expect(taken).toBe(19);
   });
 
-  it('counts many calls at once, or none of them', () => {
+  it('counts several calls together, or none of them', () => {
     const { pace } = paced({ perSecond: 10, burst: 10 });
     expect([pace.take(11), pace.take(8), pace.take(3), pace.take(2)]).toEqual([false, true, false, true]);
   });
 
-  it('gives up with its caller: nothing was sent', async () => {
+  it('rejects when its caller aborts, and nothing was sent', async () => {
     const pace = createRateLimiter({ perSecond: 0.1, burst: 1 });
     await pace.turn(signal());
     const givenUp = new AbortController();
@@ -51,13 +51,13 @@ describe('a pace', () => {
     await expect(pace.turn(AbortSignal.abort())).rejects.toMatchObject(nothingSent);
   });
 
-  it('waits at once for as long as it takes where it has the whole rate', async () => {
+  it('waits in one piece if it has the whole rate', async () => {
     const { pace, waits } = paced({ perSecond: 1, burst: 1 });
     for (let call = 0; call < 2; call++) await pace.turn(signal());
     expect(waits).toEqual([1000]);
   });
 
-  it('ends its wait once nobody waits any more, and not before', async () => {
+  it('ends its wait when no call waits any more, and not before', async () => {
     const ends: AbortSignal[] = [];
     const pace = createRateLimiter(
       { perSecond: 1, burst: 1 },
@@ -78,7 +78,7 @@ describe('a pace', () => {
     callers[1]?.abort();
     await Promise.all(waiting);
     expect(ends.map(({ aborted }) => aborted)).toEqual([true]);
-    // Somebody who comes then has a wait of their own.
+    // A call that comes then waits for its own time.
     const last = new AbortController();
     const later = pace.turn(last.signal).catch((error: unknown) => error);
     await new Promise((resolve) => setImmediate(resolve));
@@ -87,7 +87,7 @@ describe('a pace', () => {
     await later;
   });
 
-  it('leaves nothing behind on the signal of a caller that had its turn', async () => {
+  it('leaves no listener on the signal of a caller that had its turn', async () => {
     const { pace } = paced({ perSecond: 10, burst: 1 });
     await pace.turn(signal());
     const caller = new AbortController();
@@ -95,7 +95,7 @@ describe('a pace', () => {
     expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
   });
 
-  it('loses no turn to those who gave up, however many: the next in the row has it', async () => {
+  it('passes the turns of aborted calls, however many, to the next call', async () => {
     const pace = createRateLimiter({ perSecond: 20, burst: 1 });
     await pace.turn(signal());
     const givenUp = new AbortController();
@@ -109,7 +109,7 @@ describe('a pace', () => {
     for (const outcome of await Promise.all(lost)) expect(outcome).toMatchObject({ created: 'no' });
   });
 
-  it('serves those who wait in the order of coming, before anyone who would take at once', async () => {
+  it('serves waiting calls in order, before any call that would not wait', async () => {
     const { pace, timers } = paced({ perSecond: 10, burst: 1 });
     const order: number[] = [];
     const all = [1, 2, 3].map((n) => pace.turn(signal()).then(() => order.push(n)));
@@ -119,7 +119,7 @@ describe('a pace', () => {
     expect(order).toEqual([1, 2, 3]);
   });
 
-  it('goes by the part of the rate that this node has, and sees while it waits that the part has grown', async () => {
+  it('keeps to this node’s part of the rate, and notices during a wait that the part has grown', async () => {
     const timers = createManualTimers();
     const waits: number[] = [];
     let share = 0.1;
@@ -136,13 +136,13 @@ describe('a pace', () => {
     );
     const begun = timers.now();
     for (let call = 0; call < 2; call++) await pace.turn(signal());
-    // Ten seconds would have been its tenth; half a second of that saved a twentieth of a call.
+    // With a tenth of the rate it would have been ten seconds. Half a second of them saved a twentieth of a call.
     expect(timers.now() - begun).toBeCloseTo(500 + 950, -1);
   });
 
-  it('waits for its turn where the rate cannot be divided, and has one call in it', async () => {
+  it('waits for its turn if the rate cannot be divided, and sends one call in it', async () => {
     const timers = createManualTimers(0);
-    // Every third turn of a second, from the second one on.
+    // Every third turn of a second, beginning with the second turn.
     const turnIn = (every: number, after: number) => {
       const at = timers.now() + after;
       const turns = Math.ceil((at - every) / (3 * every));

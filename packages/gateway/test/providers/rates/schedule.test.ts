@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRateSchedule } from '../../../src/providers/rates/schedule.ts';
 
-/** An allowance with a clock and a share in the test's hands. */
+/** A schedule whose clock and share the test controls. */
 function held({ perSecond = 10, burst = 10, share = 1 } = {}) {
   let now = 1_000_000;
   let part = share;
@@ -15,7 +15,7 @@ function held({ perSecond = 10, burst = 10, share = 1 } = {}) {
     hold(next: number) {
       part = next;
     },
-    /** Takes whatever may go now. */
+    /** Takes all calls that may go now. */
     drain(): number {
       let taken = 0;
       for (; allowance.earliest() <= now; taken++) allowance.reserve(allowance.earliest());
@@ -25,8 +25,8 @@ function held({ perSecond = 10, burst = 10, share = 1 } = {}) {
   };
 }
 
-describe('an allowance of which a node has a changing part', () => {
-  it('gives a part of the burst and of the rate', () => {
+describe('a rate of which a node has a changing part', () => {
+  it('allows that part of the burst and of the rate', () => {
     const node = held({ share: 0.5 });
     expect(node.drain()).toBe(5);
     node.pass(1000);
@@ -42,7 +42,7 @@ describe('an allowance of which a node has a changing part', () => {
     expect(node.drain()).toBe(2);
   });
 
-  it('forgets what it saved beyond a smaller part, and never what it owes', () => {
+  it('forgets saved calls beyond a smaller part, but never spent ones', () => {
     const node = held();
     node.hold(0.2);
     expect(node.drain()).toBe(2);
@@ -51,7 +51,7 @@ describe('an allowance of which a node has a changing part', () => {
     expect(node.wait()).toBeCloseTo(100);
   });
 
-  it('lets nothing go without a part, and goes on from there with the next', () => {
+  it('lets nothing go without a part, and continues with the next part', () => {
     const node = held();
     node.drain();
     node.hold(0);
@@ -71,7 +71,7 @@ describe('an allowance of which a node has a changing part', () => {
     expect(node.drain()).toBe(1);
   });
 
-  it('holds over all nodes together however their parts move', () => {
+  it('is kept by all nodes together however their parts change', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat({ max: 10 }), fc.nat({ max: 2000 })), { minLength: 1, maxLength: 50 }),
@@ -89,7 +89,7 @@ describe('an allowance of which a node has a changing part', () => {
             }
             passed += ms;
           }
-          // Ten a second and a burst of ten, and one call that each of the two may save.
+          // Ten a second, a burst of ten, and one call that each of the two nodes may save.
           expect(taken).toBeLessThanOrEqual((passed / 1000) * 10 + 10 + 2);
         },
       ),

@@ -50,7 +50,7 @@ const job = (changes: Partial<Candidate> = {}): Candidate => ({
 });
 
 describe('a lost submission', () => {
-  it('is absent where a list that is whole and late enough has nothing like it', async () => {
+  it('is absent if a complete and late enough list has nothing similar', async () => {
     expect(await judge(listing(), lost())).toEqual(ABSENT);
     expect(await judge(listing({ candidates: [job({ likeness: 'different' })] }), lost())).toEqual(ABSENT);
     expect(await judge(listing({ candidates: [job()] }), lost({ isKnown: async () => true }))).toEqual(
@@ -73,13 +73,13 @@ describe('a lost submission', () => {
     ['a job is near', { candidates: [job({ likeness: 'near' })] }, {}],
     ['a job does not tell its age', { candidates: [job({ createdAt: undefined })] }, {}],
     ['a job seems a little too old', { candidates: [job({ createdAt: NOON - 20_000 })] }, {}],
-  ])('is in doubt where %s', async (_why, list, submission) => {
+  ])('is in doubt if %s', async (_why, list, submission) => {
     expect(await judge(listing(list), lost(submission))).toEqual(UNKNOWN);
   });
 
-  it('is found by the time that has passed where the upstream’s clock was not known', async () => {
+  it('is found by the elapsed time if the upstream’s clock was not known', async () => {
     const measured = { intendedThereAt: undefined as never, sinceIntent: () => 3 * MINUTE };
-    // Our own clock is a day off, which is of no concern.
+    // The gateway's wall clock is a day off, which does not matter.
     const submission = lost({ ...measured, intendedAt: NOON + DAY });
     expect(await judge(listing({ candidates: [job()] }), submission)).toEqual({
       found: true,
@@ -88,7 +88,7 @@ describe('a lost submission', () => {
     expect(await judge(listing(), submission)).toEqual(ABSENT);
   });
 
-  it('is one of two that agree only where nothing else could tell them apart', async () => {
+  it('is one of two matching jobs only if nothing else could tell them apart', async () => {
     const candidates = [job(), job({ upstreamId: 'job-2' })];
     expect(await judge(listing({ candidates }), lost())).toMatchObject({ found: true });
     expect(await judge(listing({ candidates, tellsAll: false }), lost())).toEqual(UNKNOWN);
@@ -128,7 +128,7 @@ describe('a lost submission', () => {
     expect(await judge(list, lost())).toEqual(outcome);
   });
 
-  it('is looked for a quarter of an hour around our own time where the upstream’s is not known at all', async () => {
+  it('is searched for within a quarter of an hour of the gateway’s time if the upstream’s is unknown', async () => {
     const submission = lost({ intendedThereAt: undefined as never });
     const of = (ageMs: number, more: Candidate[] = []) =>
       judge(
@@ -137,11 +137,11 @@ describe('a lost submission', () => {
       );
     expect(await of(15 * MINUTE)).toEqual(FOUND);
     expect(await of(15 * MINUTE + 1)).toEqual(UNKNOWN);
-    // Then nothing tells two of them apart.
+    // Then two of them cannot be told apart.
     expect(await of(0, [job({ upstreamId: 'job-2' })])).toEqual(UNKNOWN);
   });
 
-  it('was intended at the earlier of the times that are known', async () => {
+  it('was intended at the earlier of the known times', async () => {
     const at = (intendedThereAt: number | undefined, sinceMs?: number) =>
       lost({
         intendedThereAt: intendedThereAt as never,
@@ -157,16 +157,16 @@ describe('a lost submission', () => {
     expect(guessedIntent(at(undefined), listedAt)).toBe(NOON + DAY);
   });
 
-  it('is told by its key alone where the upstream has one for each attempt', () => {
+  it('is found by its key alone if the upstream has one for each attempt', () => {
     expect(lookedUp('job-1')).toEqual({ found: true, upstreamId: 'job-1', isCertain: true });
     expect(lookedUp(undefined)).toEqual(ABSENT);
   });
 
-  it('is never absent while its job is listed, whatever was done to words and clocks', async () => {
+  it('is never absent while its job is listed, whatever happens to prompts and clocks', async () => {
     const times = fc.record({
-      /** How far the job's time is behind the intent's, for rounding and clocks of several machines. */
+      /** How far the job's time is behind the intent's, because of rounding and the clocks of several machines. */
       lateMs: fc.integer({ min: -59_000, max: 30 * MINUTE }),
-      /** Our wall clock, now and then. */
+      /** How far the gateway's wall clock is off. */
       ourClock: fc.integer({ min: -DAY, max: DAY }),
       isKnown: fc.boolean(),
       /** This process made the intent, and may have been suspended since. */

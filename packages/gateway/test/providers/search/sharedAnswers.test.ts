@@ -18,7 +18,7 @@ function sharing() {
   };
 }
 
-it('an answer serves everybody who asks the same while it is fresh, and nobody afterwards', async () => {
+it('an answer is shared while it is fresh, and not afterwards', async () => {
   const { of, pass } = sharing();
   expect(await Promise.all([of('a'), of('a'), of('b')])).toEqual([1, 1, 2]);
   pass(2999);
@@ -27,7 +27,7 @@ it('an answer serves everybody who asks the same while it is fresh, and nobody a
   expect(await of('a')).toBe(3);
 });
 
-it('a failure is told to those who waited for it, and asked again by the next', async () => {
+it('a failure reaches the callers that waited for it, and the next caller asks again', async () => {
   const { of } = sharing();
   const [first, second] = [of('a', true), of('a', true)];
   await expect(first).rejects.toThrow('down');
