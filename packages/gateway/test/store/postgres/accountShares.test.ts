@@ -172,6 +172,126 @@ describe('sharing accounts on PostgreSQL', () => {
   });
 });
 
+describe('the rows of account shares', () => {
+  const rowsOf = async ({ pool }: Sessions) =>
+    (
+      await pool.query(
+        `select account_id as account, node, places, rate, in_use as "inUse", waiting, generation, since::float8 as since,
+           vacant_at::float8 as "vacantAt" from account_shares order by account_id, node`,
+      )
+    ).rows;
+
+  it('hold what each node reported of each account, and what it was granted', async () => {
+    const sessions = await createSessions();
+    const [a, b] = [await sessions.join(), await sessions.join()];
+    const grants = await share(sessions, a, [
+      aReport({ account: 'two', limit: 6, waiting: 2 }),
+      aReport({ account: 'one', inUse: 3, waiting: 1, generation: 4 }),
+    ]);
+    expect(grants).toMatchObject([
+      { account: 'two', places: 6, fairPlaces: 6 },
+      { account: 'one', places: LIMIT, fairPlaces: LIMIT },
+    ]);
+    // Of the other account the other node has everything to give, and takes nothing of the first.
+    const [other] = await share(sessions, b, [aReport({ account: 'three', limit: 5 })]);
+    expect(other).toMatchObject({ places: 5, rate: WHOLE_RATE, rateBefore: 0 });
+    const [second] = await share(sessions, b, [aReport({ account: 'two', limit: 6, waiting: 9 })]);
+    expect(second).toMatchObject({ places: 0, fairPlaces: 4, lacking: true, rateBefore: WHOLE_RATE });
+    expect(await rowsOf(sessions)).toMatchObject([
+      {
+        account: 'one',
+        node: a,
+        places: LIMIT,
+        rate: WHOLE_RATE,
+        inUse: 3,
+        waiting: 1,
+        generation: 4,
+        vacantAt: null,
+      },
+      { account: 'three', node: b, places: 5, rate: WHOLE_RATE, inUse: 0, waiting: 0, generation: 0 },
+      { account: 'two', node: a, places: 6, waiting: 2, generation: 0 },
+      { account: 'two', node: b, places: 0, rate: 0, waiting: 9 },
+    ]);
+  });
+
+  it('keep the time since which a node holds slots, or holds none', async () => {
+    const sessions = await createSessions();
+    const node = await sessions.join();
+    const since = async () => Number((await rowsOf(sessions))[0]?.since);
+    const moveBack = () => sessions.pool.query('update account_shares set since = since - 1000');
+    await share(sessions, node, [aReport({ limit: 0 })]);
+    await moveBack();
+    const none = await since();
+    expect(none).toBeGreaterThan(1_000_000_000_000);
+    await share(sessions, node, [aReport({ limit: 0, waiting: 1 })]);
+    expect(await since()).toBe(none);
+    // A task in flight counts as held, with or without a slot for it.
+    await share(sessions, node, [aReport({ limit: 0, inUse: 1 })]);
+    await moveBack();
+    const holding = await since();
+    expect(holding).toBeGreaterThan(none);
+    await share(sessions, node, [aReport({ limit: 1, inUse: 1 })]);
+    await share(sessions, node, [aReport({ limit: 1, places: 1 })]);
+    expect(await since()).toBe(holding);
+    await share(sessions, node, [aReport({ limit: 0 })]);
+    expect(await since()).toBeGreaterThan(holding);
+  });
+
+  it('accept a report of the same generation, and no earlier one', async () => {
+    const sessions = await createSessions();
+    const node = await sessions.join();
+    await share(sessions, node, [aReport({ generation: 2 })]);
+    expect(await share(sessions, node, [aReport({ generation: 2, waiting: 1 })])).toHaveLength(1);
+    expect(
+      await share(sessions, node, [aReport({ generation: 1 }), aReport({ account: 'two' })]),
+    ).toMatchObject([{ account: 'two' }]);
+    expect((await rowsOf(sessions))[0]).toMatchObject({ generation: 2, waiting: 1 });
+  });
+
+  it('of a dead node are marked once, and removed after the time given for adoption', async () => {
+    const sessions = await createSessions();
+    const [a, b] = [await sessions.join(), await sessions.join()];
+    await share(sessions, a, [aReport({ waiting: 9 }), aReport({ account: 'two', waiting: 9 })]);
+    await sessions.die(a);
+    const vacant = async () =>
+      (await rowsOf(sessions)).filter(({ node }) => node === a).map(({ vacantAt }) => vacantAt);
+    await share(sessions, b, [aReport()], 60_000);
+    const [one, two] = await vacant();
+    expect([one > 0, two]).toEqual([true, null]);
+    await share(sessions, b, [aReport()], 60_000);
+    expect(await vacant()).toEqual([one, null]);
+    await sessions.pool.query('update account_shares set vacant_at = vacant_at - 60000');
+    const [grant] = await share(sessions, b, [aReport({ waiting: 9 })], 60_000);
+    expect([grant?.places, await vacant()]).toEqual([LIMIT, [null]]);
+  });
+
+  it('of a node that lives are never marked', async () => {
+    const sessions = await createSessions();
+    const [a, b] = [await sessions.join(), await sessions.join()];
+    await share(sessions, a, [aReport({ waiting: 9 })]);
+    await share(sessions, b, [aReport()]);
+    expect((await rowsOf(sessions)).map(({ vacantAt }) => vacantAt)).toEqual([null, null]);
+  });
+
+  it('keep trouble of each account apart', async () => {
+    const sessions = await createSessions();
+    const [a, b] = [await sessions.join(), await sessions.join()];
+    const trouble = { failures: 3, waitMs: 0, reason: 'auth_failed' };
+    await share(sessions, a, [aReport({ account: 'two', trouble }), aReport()]);
+    const grants = await share(sessions, b, [aReport(), aReport({ account: 'two' })]);
+    expect(grants).toMatchObject([
+      { account: 'one', failures: 0, waitMs: 0, revision: 0 },
+      { account: 'two', ...trouble, revision: 1 },
+    ]);
+    expect(grants[0]?.reason).toBeUndefined();
+    expect(grants[0]?.at).toBe(grants[1]?.at);
+    const { rows } = await sessions.pool.query(
+      'select blocked_until::int as until from account_state where failures > 0',
+    );
+    expect(rows).toEqual([{ until: 0 }]);
+  });
+});
+
 async function insertRunningTask({ pool }: Sessions, owner: string): Promise<void> {
   await pool.query(
     `insert into tasks (id, project_id, key_id, model, request, phase, version, owner, attempt, created_at, deadline_at, price)

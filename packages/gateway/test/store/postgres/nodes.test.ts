@@ -5,7 +5,7 @@ import { SQL } from '../../../src/store/postgres/statements.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import type { Task } from '../../../src/tasks/task.ts';
-import { aKey, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
+import { aKey, aMediaRow, anAcceptance, aTask, START_OF_TIME } from '../../support/builders.ts';
 import { eventually } from '../../support/eventually.ts';
 import { connect, freshDatabase } from '../../support/servers/database.ts';
 import { accepted, INTENT, intended, moved } from '../contract/steps.ts';
@@ -213,6 +213,68 @@ describe('adopting the tasks of a dead node', () => {
   });
 });
 
+describe('a row that another transaction has locked', () => {
+  /** A store that waits no longer than a moment, and a transaction that holds the rows. */
+  async function locked(prepare: (store: Store) => Promise<string>) {
+    const url = await freshDatabase();
+    const store = await openStore(url, { answerTimeoutMs: 5000 });
+    const rows = await prepare(store);
+    const client = await connect(url);
+    await client.query('begin');
+    await client.query(`select 1 from ${rows} for update`);
+    return { store, client };
+  }
+
+  it('is skipped by a transfer', async () => {
+    const tasks: Task[] = [];
+    const { store, client } = await locked(async (opened) => {
+      tasks.push(...(await many(opened, 3, { owner: nodeName(1) })));
+      return `tasks where id = '${tasks[1]?.id}'`;
+    });
+    const ids = tasks.map(({ id }) => id);
+    expect([...(await store.transfer(nodeName(1), nodeName(2), tasks))].sort()).toEqual(
+      [ids[0], ids[2]].sort(),
+    );
+    await client.query('commit');
+    expect((await store.task(ids[1] ?? ''))?.owner).toBe(nodeName(1));
+  });
+
+  it('is skipped by an adoption', async () => {
+    let held = '';
+    const { store } = await locked(async (opened) => {
+      const [first] = await many(opened, 3, { owner: nodeName(9) });
+      held = first?.id ?? '';
+      return `tasks where id = '${held}'`;
+    });
+    const adopted = (await store.adopt(nodeName(1), 10)).map(({ id }) => id);
+    expect([adopted.length, adopted.includes(held)]).toEqual([2, false]);
+  });
+
+  it('is skipped by the removal of media', async () => {
+    const media = [aMediaRow(), aMediaRow()];
+    const ids = media.map(({ id }) => id);
+    const { store, client } = await locked(async (opened) => {
+      await opened.putMedia(media);
+      return `media where id = '${ids[0]}'`;
+    });
+    await store.removeMedia(ids);
+    await client.query('commit');
+    expect([...(await store.mediaKeys(ids)).keys()]).toEqual([ids[0]]);
+  });
+
+  it('is skipped by the removal of old keys', async () => {
+    const { store, client } = await locked(async (opened) => {
+      for (const key of ['a', 'b']) {
+        await accepted(opened, {}, { idempotency: { key, bodyHash: 'h', expiresAt: START_OF_TIME + 1 } });
+      }
+      return `idempotency where key = 'a'`;
+    });
+    expect(await store.removeExpiredIdempotency(START_OF_TIME + 1, 10)).toBe(1);
+    await client.query('commit');
+    expect(await store.removeExpiredIdempotency(START_OF_TIME + 1, 10)).toBe(1);
+  });
+});
+
 describe('a notification of the store', () => {
   /** The messages on the channel, in order. */
   async function hear(url: string): Promise<unknown[]> {
@@ -267,6 +329,27 @@ describe('a notification of the store', () => {
     await store.revokeKey(key.id, 7, AUDIT);
     await eventually(() => expect(heard).toHaveLength(2));
     expect(heard.splice(0)).toEqual(Array(2).fill({ from: nodeName(1), kind: 'keys' }));
+  });
+
+  it('reports a restored key and a retried account', async () => {
+    const url = await freshDatabase();
+    const store = await openStore(url);
+    const client = await live(url, 1);
+    const key = aKey({ revokedAt: 3 });
+    await store.putKey(key, AUDIT);
+    await client.query(
+      `insert into account_state (account_id, failures, blocked_until, revision, updated_at) values ('one', 2, 9, 0, 0)`,
+    );
+    const heard = await hear(url);
+    await store.restoreKey(key.id, AUDIT);
+    await store.restoreKey(key.id, AUDIT);
+    await store.retryAccount('another', AUDIT);
+    await store.retryAccount('one', AUDIT);
+    await eventually(() => expect(heard).toHaveLength(2));
+    expect(heard).toEqual([
+      { from: nodeName(1), kind: 'keys' },
+      { from: nodeName(1), kind: 'retry', account: 'one' },
+    ]);
   });
 
   it('is not sent if nothing was written', async () => {
