@@ -297,9 +297,11 @@ describe('a video that an earlier driver may have stored', () => {
   };
 
   it('is used, with a poster, and not downloaded', async () => {
-    const { run, memory, opened, events, videoKey, posterKey } = await earlier();
+    const { run, memory, opened, events, videoKey, posterKey, timers } = await earlier();
     const { result, media } = await run(memory);
     expect(opened()).toBe(0);
+    // Nothing waits any more for the storage to answer.
+    expect(timers.nextAt()).toBeUndefined();
     expect(result).toMatchObject({ bytes: VIDEO.length, posterId: expect.any(String) });
     expect(media).toHaveLength(2);
     expect(events).toEqual([`row ${videoKey} pending`, `row ${posterKey} pending`, `commit ${posterKey}`]);

@@ -43,6 +43,18 @@ it.each<[string, Buffer[], string]>([
   ['a 64-bit header cut short', [FTYP, MOOV, box('mdat', 12, 1)], 'truncated'],
   ['a length below that of a header', [FTYP, MOOV, box('mdat', 50, 7)], 'truncated'],
   ['a 64-bit length below that of its header', [FTYP, MOOV, longBox('mdat', 50, 8)], 'truncated'],
+  ['a box that is only its header', [FTYP, MOOV, box('free', 8)], 'whole'],
+  ['a 64-bit box that is only its header', [FTYP, MOOV, longBox('mdat', 16)], 'whole'],
+  ['a 64-bit length that is just too short', [FTYP, MOOV, longBox('mdat', 50, 15)], 'truncated'],
+  ['all but one byte of a header', [FTYP, MOOV, Buffer.alloc(7)], 'truncated'],
+  ['nothing', [], 'truncated'],
+  ...['styp', 'moov', 'mdat', 'free', 'skip', 'wide', 'pnot'].map((type): [string, Buffer[], string] => [
+    `${type} as its first box`,
+    [box(type), MOOV],
+    'whole',
+  ]),
+  ['an unknown first box', [box('abcd'), MOOV], 'not_mp4'],
+  ['an unknown box behind it', [FTYP, box('abcd'), MOOV], 'whole'],
   ['another kind of file', [Buffer.from('\x1aE\xdf\xa3 and more of it', 'latin1')], 'not_mp4'],
   ['less than a header', [Buffer.from('ftyp')], 'not_mp4'],
 ])('%s', async (_what, parts, expected) => {
