@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import type { Store } from '../../src/store/store.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import type { World, WorldOptions } from '../support/engineWorld.ts';
 import { nodeOfSeveral } from '../support/nodes/oneOfSeveral.ts';
 
 /** A node beside another, and the tasks that it transfers, by transfer. */
-async function giving(options: WorldOptions = {}, local = false) {
+async function giving(
+  options: WorldOptions = {},
+  { local = false, commit }: { local?: boolean; commit?: (store: Store) => Store['commit'] } = {},
+) {
   const transfers: string[][] = [];
   const { world, cluster } = await nodeOfSeveral({
     behaviour: () => ({ answers: ['in_progress'] }),
@@ -13,6 +17,7 @@ async function giving(options: WorldOptions = {}, local = false) {
       accounts: parts.accounts.map((account) => ({ ...account, local })),
       store: {
         ...parts.store,
+        ...(commit ? { commit: commit(parts.store) } : {}),
         transfer(from, to, tasks) {
           transfers.push(tasks.map(({ id }) => id));
           return parts.store.transfer(from, to, tasks);
@@ -87,8 +92,34 @@ describe('a node that stops transfers', () => {
     expect([atOnce, atLast]).toEqual([[other.id], [cancelled.id]]);
   });
 
+  it('tasks whose transition is being written only after the write', async () => {
+    const writing = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const { world, transfers } = await giving(
+      {},
+      {
+        commit: (store) => async (move, media) => {
+          if (move.task.startedAt !== undefined) {
+            writing.resolve();
+            await gate.promise;
+          }
+          return store.commit(move, media);
+        },
+      },
+    );
+    const { id, attempt } = await running(world);
+    world.engine.hint('one', attempt?.upstreamId ?? '');
+    await writing.promise;
+    const drained = world.engine.drain(10_000);
+    for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+    expect(transfers).toEqual([]);
+    gate.resolve();
+    await drained;
+    expect(transfers).toEqual([[id]]);
+  });
+
   it('jobs inside the node only when nothing else is left to do', async () => {
-    const { world, transfers } = await giving({}, true);
+    const { world, transfers } = await giving({}, { local: true });
     const { id } = await running(world);
     const { atOnce, atLast } = await given({ world, transfers });
     expect([...atOnce, ...atLast]).toEqual([id]);
