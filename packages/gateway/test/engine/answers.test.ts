@@ -7,8 +7,8 @@ import { nodeOfSeveral } from '../support/nodes/oneOfSeveral.ts';
 const WORKING: WorldOptions = { behaviour: () => ({ answers: ['in_progress'] }) };
 const KEY = { key: 'k', bodyHash: 'h', expiresAt: START_OF_TIME + 1000, projectId: 'project' };
 
-describe('a submit', () => {
-  it('accepts a task as it is asked for, with its hold and its inputs', async () => {
+describe('a submission', () => {
+  it('is accepted as requested, with its hold and its inputs', async () => {
     const world = await createWorld({ limits: { inFlight: 0 } });
     const heard: unknown[] = [];
     world.feed.onChange((change) => heard.push(change));
@@ -38,7 +38,7 @@ describe('a submit', () => {
     expect(world.engine.unfinished).toBe(1);
   });
 
-  it('with a key that was used is the same task, and none is made', async () => {
+  it('with a used key returns the same task, and creates none', async () => {
     const world = await createWorld({ limits: { inFlight: 0 } });
     const asked = aNewTask({ idempotency: KEY as never });
     const { task } = await world.engine.submit(asked);
@@ -48,7 +48,7 @@ describe('a submit', () => {
     expect(await world.engine.acceptedUnder('project', { ...KEY, key: 'other' })).toBeUndefined();
   });
 
-  it('with a key that was used for something else is refused', async () => {
+  it('with a key that was used for another body is refused', async () => {
     const world = await createWorld({ limits: { inFlight: 0 } });
     await world.engine.submit(aNewTask({ idempotency: KEY as never }));
     const conflict = { code: 'idempotency_conflict', status: 422 };
@@ -72,7 +72,7 @@ describe('a submit', () => {
     expect(await node.world.store.listTasks({ projectId: 'project', limit: 1 })).toEqual([]);
   });
 
-  it('is left to another driver where the lease is lost meanwhile', async () => {
+  it('is left to another driver if the lease is lost in the meantime', async () => {
     const node: Awaited<ReturnType<typeof nodeOfSeveral>> = await nodeOfSeveral({
       parts: ({ store }) => ({
         store: {
@@ -91,8 +91,8 @@ describe('a submit', () => {
   });
 });
 
-describe('what is known of a task', () => {
-  it('comes from memory while it is driven here, and may be kept', async () => {
+describe('the state of a task', () => {
+  it('comes from memory while the task is driven here, and may be cached', async () => {
     let reads = 0;
     const world = await createWorld({
       ...WORKING,
@@ -118,7 +118,7 @@ describe('what is known of a task', () => {
     expect(reads).toBe(2);
   });
 
-  it('comes from the store without a lease, and may not be kept unless it is over', async () => {
+  it('comes from the store without a lease, and may only be cached if it is final', async () => {
     const { world, cluster } = await nodeOfSeveral(WORKING);
     const { id } = await world.submit();
     const task = await world.reaches(id, 'running');
@@ -131,7 +131,7 @@ describe('what is known of a task', () => {
     expect(await world.engine.current(id)).toMatchObject({ task: { phase: 'failed' }, keep: true });
   });
 
-  it('has the progress of whoever drives it, and never less than another told', async () => {
+  it('has the progress from its driver, and never less than another node reported', async () => {
     const { world, cluster } = await nodeOfSeveral({ behaviour: () => ({ answers: [{ progress: 40 }] }) });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
@@ -151,8 +151,8 @@ describe('what is known of a task', () => {
   });
 });
 
-describe('what is known of accounts', () => {
-  it('is what they have in flight, and what they may have', async () => {
+describe('the state of accounts', () => {
+  it('has the number of tasks in flight, and the limit', async () => {
     const world = await createWorld({ ...WORKING, limits: { inFlight: 3 }, accounts: ['one', 'two'] });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
@@ -164,8 +164,8 @@ describe('what is known of accounts', () => {
   });
 });
 
-describe('a task made from another one', () => {
-  it('goes to the account that has that one', async () => {
+describe('a task that uses another one', () => {
+  it('goes to the account that has the other one', async () => {
     const world = await createWorld({ ...WORKING, accounts: ['one', 'two', 'three'] });
     const { request } = aNewTask();
     const source = { taskId: 'video_x', accountId: 'two', upstreamId: 'u' } as never;

@@ -5,7 +5,7 @@ import { createWorld, type World, type WorldOptions } from '../support/engineWor
 const HOUR = 3_600_000;
 const WORKING = () => ({ answers: ['in_progress'] as const });
 
-/** A provider whose jobs run inside the gateway, and the jobs that it was told to resume. */
+/** A provider whose jobs run inside the gateway, and the jobs that it was asked to resume. */
 function resuming(resumed: Job[], outcome: () => Promise<void> = async () => undefined): WorldOptions {
   return {
     provider: (provider) => ({
@@ -31,7 +31,7 @@ describe('a task whose account is not configured', () => {
     return { world, id };
   };
 
-  it('and that was being submitted fails at its deadline, as nobody can tell what became of it', async () => {
+  it('and that was being submitted fails at its deadline, because its outcome is unknown', async () => {
     const { world, id } = await lost();
     const next = await world.crash({ settings, accounts: ['another'] });
     await next.advance(HOUR - 1000);
@@ -46,7 +46,7 @@ describe('a task whose account is not configured', () => {
     expect(await next.ledger(id)).toEqual({ hold: 400_000, release: 400_000 });
   });
 
-  it('is looked for where the account is configured again before that', async () => {
+  it('is searched for if the account is configured again before that', async () => {
     const { world, id } = await lost();
     const next = await world.crash({ settings, accounts: ['another'] });
     await next.advance(HOUR / 2);
@@ -56,8 +56,8 @@ describe('a task whose account is not configured', () => {
   });
 });
 
-describe('a task that another process left', () => {
-  it('is asked about at once, and again as usual', async () => {
+describe('a task of another process', () => {
+  it('is polled at once, and then as usual', async () => {
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
@@ -70,7 +70,7 @@ describe('a task that another process left', () => {
     expect(next.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
   });
 
-  it('is cancelled where that was wished for', async () => {
+  it('is cancelled if that was requested', async () => {
     const world = await createWorld({
       behaviour: () => ({ ...WORKING(), cancel: ['pending', 'cancelled'] }),
     });
@@ -106,7 +106,7 @@ describe('a task that another process left', () => {
     },
   );
 
-  it('goes on though its job cannot be resumed', async () => {
+  it('continues although its job cannot be resumed', async () => {
     const resumed: Job[] = [];
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
@@ -117,7 +117,7 @@ describe('a task that another process left', () => {
     expect(next.upstream.count('ask', id)).toBeGreaterThan(0);
   });
 
-  it('is left alone where its driver is another one by the time its job is resumed', async () => {
+  it('is released if it has another driver by the time its job is resumed', async () => {
     const gate = Promise.withResolvers<void>();
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
@@ -132,7 +132,7 @@ describe('a task that another process left', () => {
     expect(next.upstream.count('ask', id)).toBe(before);
   });
 
-  it('has its download resumed from the bytes that are there', async () => {
+  it('has its download resumed from the bytes that exist', async () => {
     const behaviour = () => ({ open: [{ breakAfter: 5000 }, 'whole'] as const });
     const world = await createWorld({ behaviour });
     const { id } = await world.submit();

@@ -105,7 +105,7 @@ it.each<[string, Partial<Probe>, boolean]>([
   ['of another codec', { videoCodec: 'h264' }, false],
   ['with other sound', { audioCodec: 'aac' }, false],
   ['no MP4', { container: 'mov' }, false],
-])('what was remuxed is taken where it is the same video: %s', async (_what, changes, taken) => {
+])('a remuxed file is accepted if it is the same video: %s', async (_what, changes, taken) => {
   const inspector = webmInspector(good);
   const world = await createWorld({
     parts: () => ({
@@ -128,7 +128,7 @@ it.each<[string, Partial<Probe>, boolean]>([
   }
 });
 
-it('what was remuxed and cannot be read is told so', async () => {
+it('a remuxed file that cannot be read is reported', async () => {
   const inspector = webmInspector(good);
   const world = await createWorld({
     parts: () => ({

@@ -10,7 +10,7 @@ const DAY = 86_400_000;
 
 type Outcome = 'repaired' | 'settled' | 'hopeless' | 'fails' | Promise<'repaired'>;
 
-/** A queue whose repairs end as told, and the ids that were tried, in order. */
+/** A queue whose repairs end as the test says, and the ids that were tried, in order. */
 function mending(outcome: (id: string) => Outcome) {
   const timers = createManualTimers();
   const stopping = new AbortController();
@@ -54,12 +54,12 @@ describe('a repair', () => {
     await add('b');
     expect(queue.repaired).toBe(1);
     expect(events).toEqual(['media.repaired']);
-    // Either may be damaged again, at once.
+    // Either file may be damaged again, at once.
     await add('a');
     expect(queue.repaired).toBe(2);
   });
 
-  it('that fails is tried again after a minute, then after twice the time, six times in all', async () => {
+  it('that fails is retried after a minute, then at doubling intervals, six times in all', async () => {
     const { tried, events, add, pass } = mending(() => 'fails');
     await add();
     for (let tries = 1; tries < 6; tries++) {
@@ -88,7 +88,7 @@ describe('a repair', () => {
     expect(tried).toHaveLength(2);
   });
 
-  it('that fails once more after a day is given up at once', async () => {
+  it('that fails again after a day is given up at once', async () => {
     let outcome: Outcome = 'hopeless';
     const { tried, events, add, pass } = mending(() => outcome);
     await add();
@@ -101,7 +101,7 @@ describe('a repair', () => {
     expect(events).toEqual(['media.lost', 'media.repair_failed', 'media.lost']);
   });
 
-  it('that was made has all its tries again when it is needed again', async () => {
+  it('that was made has all its attempts again when it is needed again', async () => {
     let outcome: Outcome = 'fails';
     const { tried, add, pass } = mending(() => outcome);
     for (let tries = 0; tries < 5; tries++) {
@@ -117,7 +117,7 @@ describe('a repair', () => {
     expect(tried).toHaveLength(8);
   });
 
-  it('of a file is made once at a time, and of all files two', async () => {
+  it('of one file runs once at a time, and two of all files', async () => {
     const ends = Array.from({ length: 4 }, () => Promise.withResolvers<'repaired'>());
     let begun = 0;
     const { queue, tried, add } = mending(() => ends[begun++]?.promise ?? 'settled');
@@ -136,7 +136,7 @@ describe('a repair', () => {
     expect(queue.repaired).toBe(3);
   });
 
-  it('is none once the gateway stops: what runs is ended, what waits is not begun, and nothing of it is said', async () => {
+  it('does not run once the gateway stops: a running one is ended, a waiting one is not begun, and nothing is logged', async () => {
     const end = Promise.withResolvers<'repaired'>();
     const { queue, stopping, tried, signals, events, add } = mending(() => end.promise);
     for (const id of ['a', 'b', 'c']) await add(id);
@@ -150,7 +150,7 @@ describe('a repair', () => {
     expect([queue.repaired, events]).toEqual([0, []]);
   });
 
-  it('that fails because the gateway stops is no try', async () => {
+  it('that fails because the gateway stops does not count as an attempt', async () => {
     const end = Promise.withResolvers<'repaired'>();
     const { stopping, events, add } = mending(() => end.promise);
     await add();
@@ -161,8 +161,8 @@ describe('a repair', () => {
   });
 });
 
-describe('what is remembered of a file', () => {
-  it('is forgotten so long after it could have been tried, and it has all its tries again', async () => {
+describe('the state about a file', () => {
+  it('is dropped some time after its last possible attempt, and then it has all its attempts again', async () => {
     let outcome: Outcome = 'hopeless';
     const { queue, tried, add, pass } = mending(() => outcome);
     await add();
@@ -171,7 +171,7 @@ describe('what is remembered of a file', () => {
     queue.forgetOld(1000);
     await add();
     expect(tried).toHaveLength(2);
-    // The one try of a file that was given up: it is remembered.
+    // The one attempt of a file that was given up: its state is kept.
     pass(MINUTE);
     await add();
     expect(tried).toHaveLength(2);
@@ -183,7 +183,7 @@ describe('what is remembered of a file', () => {
     expect(tried).toHaveLength(4);
   });
 
-  it('is not forgotten while a repair runs', async () => {
+  it('is kept while a repair runs', async () => {
     const end = Promise.withResolvers<'repaired'>();
     const { queue, tried, add, pass } = mending((id) => (id === 'a' ? 'fails' : end.promise));
     for (let tries = 0; tries < 6; tries++) {

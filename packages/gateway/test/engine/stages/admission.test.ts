@@ -5,18 +5,18 @@ import type { AccountState } from '../../../src/limits/account.ts';
 import { aRequest, aTask } from '../../support/builders.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
-/** An account in the test's hands. */
+/** An account that the test controls. */
 interface Fake {
   readyInMs: number | undefined;
   load: number;
   taken: number;
   lacking: number;
-  /** Models that it serves; all by default. */
+  /** The models that it serves; all by default. */
   models: readonly string[] | undefined;
   ready(): void;
 }
 
-/** An admission over accounts in the test's hands, and the prompts that were admitted, each with its account. */
+/** An admission over accounts that the test controls, and the admitted prompts, each with its account. */
 function admitting(...given: Partial<Fake>[]) {
   const timers = createManualTimers();
   const admitted: string[] = [];
@@ -73,7 +73,7 @@ function admitting(...given: Partial<Fake>[]) {
       admission.enqueue(active, where.front);
       return active;
     },
-    /** An account has a free slot, or more. */
+    /** An account has at least one free slot. */
     free(index = 0, slots = 1) {
       const account = fakes[index] as Fake;
       const { taken } = account;
@@ -87,20 +87,20 @@ function admitting(...given: Partial<Fake>[]) {
 }
 
 describe('the account of a task', () => {
-  it('is the first that is ready, and takes a slot', () => {
+  it('is the first ready one, and a slot of it is taken', () => {
     const { admitted, accounts, enqueue } = admitting({ readyInMs: 5 }, {}, {});
     enqueue('a');
     expect(admitted).toEqual(['a@1']);
     expect(accounts.map(({ taken }) => taken)).toEqual([0, 1, 0]);
   });
 
-  it('is the least loaded of those that are', () => {
+  it('is the least loaded of the ready ones', () => {
     const { admitted, enqueue } = admitting({ load: 0.5 }, { load: 0.2 }, { load: 0.3 });
     enqueue('a');
     expect(admitted).toEqual(['a@1']);
   });
 
-  it('is none that may not be used, nor one without a slot, which is noted', () => {
+  it('is neither one that must not be used nor one without a slot, and the latter is noted', () => {
     const { admitted, accounts, enqueue } = admitting(
       { models: ['x'] },
       { readyInMs: undefined },
@@ -111,7 +111,7 @@ describe('the account of a task', () => {
     expect(accounts.map(({ lacking }) => lacking)).toEqual([0, 1, 0]);
   });
 
-  it('is waited for as long as the first of them says', () => {
+  it('is waited for until the earliest time of all', () => {
     const { admitted, accounts, timers, enqueue } = admitting({ readyInMs: 50 }, { readyInMs: 30 });
     enqueue('a');
     expect(timers.nextAt()).toBe(timers.now() + 30);
@@ -124,7 +124,7 @@ describe('the account of a task', () => {
     expect(timers.nextAt()).toBeUndefined();
   });
 
-  it('is not waited for where none has a slot: that is told', () => {
+  it('is not waited for if none has a slot, and that is reported', () => {
     const { admitted, timers, enqueue, free } = admitting({ readyInMs: undefined });
     enqueue('a');
     expect(timers.nextAt()).toBeUndefined();
@@ -132,7 +132,7 @@ describe('the account of a task', () => {
     expect(admitted).toEqual(['a@0']);
   });
 
-  it('is waited for with one timer', () => {
+  it('is waited for with a single timer', () => {
     const { timers, accounts, admitted, enqueue } = admitting({ readyInMs: 50 });
     enqueue('a');
     enqueue('b', { keyId: 'other' });
@@ -147,7 +147,7 @@ describe('the account of a task', () => {
 describe('the order of tasks', () => {
   const full = () => admitting({ readyInMs: undefined });
 
-  it('is that of their coming, key by key', () => {
+  it('is that of their arrival, key by key', () => {
     const { admitted, enqueue, free } = full();
     for (const prompt of ['a1', 'a2', 'a3']) enqueue(prompt, { keyId: 'a' });
     enqueue('b1', { keyId: 'b' });
@@ -157,7 +157,7 @@ describe('the order of tasks', () => {
     expect(admitted).toEqual(['a1@0', 'b1@0', 'a2@0', 'a3@0']);
   });
 
-  it('begins with one that was sent back', () => {
+  it('begins with one that was returned', () => {
     const { admitted, enqueue, free } = full();
     enqueue('a');
     enqueue('sent back', { front: true });
@@ -165,7 +165,7 @@ describe('the order of tasks', () => {
     expect(admitted).toEqual(['sent back@0', 'a@0']);
   });
 
-  it('has the other models of a key first where one was sent back', () => {
+  it('has the other models of a key first if one was returned', () => {
     const { admitted, enqueue, free } = full();
     enqueue('a', { model: 'm' });
     enqueue('b', { model: 'n' });
@@ -174,7 +174,7 @@ describe('the order of tasks', () => {
     expect(admitted).toEqual(['b@0', 'sent back@0', 'a@0']);
   });
 
-  it('goes past a model whose account is full, and past a key that waits', () => {
+  it('skips a model whose account is full, and a key that waits', () => {
     const { admitted, timers, enqueue } = admitting(
       { models: ['full'], readyInMs: undefined },
       { models: ['later'], readyInMs: 70 },
@@ -190,8 +190,8 @@ describe('the order of tasks', () => {
   });
 });
 
-describe('a task that waits', () => {
-  it('can be taken out, once', () => {
+describe('a waiting task', () => {
+  it('can be removed, once', () => {
     const { admission, admitted, task, enqueue, free } = admitting({ readyInMs: undefined });
     const [a, b, c] = [enqueue('a'), enqueue('b'), enqueue('c', { keyId: 'other' })];
     expect(admission.remove(b)).toBe(true);
@@ -205,7 +205,7 @@ describe('a task that waits', () => {
     expect(admission.remove(c)).toBe(false);
   });
 
-  it('is counted for the accounts that it could use, until nobody is admitted any more', () => {
+  it('is counted for the accounts that it could use, until no task is admitted any more', () => {
     const { admission, states, admitted, enqueue, free } = admitting(
       { readyInMs: undefined, models: ['m', 'n'] },
       { readyInMs: undefined, models: ['n'] },

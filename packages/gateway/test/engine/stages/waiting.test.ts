@@ -9,12 +9,12 @@ const account = (trouble?: { reason?: Reason; retryAt?: number }): AccountState 
     trouble: () => trouble && { reason: undefined, retryAt: undefined, ...trouble },
   }) as Partial<AccountState> as AccountState;
 
-describe('why a task waits', () => {
-  it('is not known where no account serves it', () => {
+describe('the reason for which a task waits', () => {
+  it('is unknown if no account serves it', () => {
     expect(waitingFor([], true)).toBeUndefined();
   });
 
-  it('is for a place while one account works, if it is known to wait here', () => {
+  it('is the wait for a place while one account works, if the task waits at this node', () => {
     const accounts = [account(), account({ reason: 'auth_failed' })];
     expect(waitingFor(accounts, true)).toMatchObject({
       for: 'account_limit',
@@ -29,7 +29,7 @@ describe('why a task waits', () => {
     ['rate_limited', /limiting requests/],
     ['upstream_unavailable', /did not accept tasks a moment ago/],
     [undefined, /did not accept tasks a moment ago/],
-  ])('is trouble of all accounts: %s', (reason, words) => {
+  ])('is the trouble of all accounts: %s', (reason, words) => {
     for (const queued of [true, false]) {
       const waiting = waitingFor([account(reason === undefined ? {} : { reason })], queued);
       expect(waiting).toStrictEqual({
@@ -40,7 +40,7 @@ describe('why a task waits', () => {
     }
   });
 
-  it('is told of the account that is tried next', () => {
+  it('comes from the account that is tried next', () => {
     const accounts = [
       account({ reason: 'rate_limited', retryAt: 3000 }),
       account({ reason: 'auth_failed', retryAt: 1000 }),
@@ -58,14 +58,14 @@ describe('a task that has waited until its deadline', () => {
     expiredWaiting({ for: 'account_blocked', reason: 'words', ...(trouble ? { trouble } : {}) });
 
   it.each<Reason>(['auth_failed', 'quota_exhausted'])(
-    'fails by what its account could not do: %s',
+    'fails with the reason of its account: %s',
     (reason) => {
       expect(blocked(reason)).toMatchObject({ reason, message: new UpstreamError(reason).message });
     },
   );
 
   it.each<Reason | undefined>(['rate_limited', 'upstream_unavailable', undefined])(
-    'has expired otherwise: %s',
+    'otherwise fails as expired: %s',
     (reason) => {
       expect(blocked(reason)).toMatchObject({
         reason: 'expired',

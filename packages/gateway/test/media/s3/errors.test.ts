@@ -21,7 +21,7 @@ const SENT: SentRequest = {
   encrypted: false,
 };
 
-/** An error as the SDK makes it of an answer. */
+/** An error as the SDK makes it from a response. */
 const answer = (facts: object, message = 'no') => Object.assign(new Error(message), facts);
 const withStatus = (httpStatusCode: number) => ({ $metadata: { httpStatusCode } });
 
@@ -175,14 +175,14 @@ describe('the message for an error code', () => {
     expect(await messageFor(answer({ code }))).toContain(`with ${code};`);
   });
 
-  it('is left to errors that are explained already', async () => {
+  it('is not added to errors that are already explained', async () => {
     const own = new OnetakeError('storage_unavailable', 503, 'The disk is full.');
     await expect(explainedS3(() => Promise.reject(own))).rejects.toBe(own);
     expect(await explainedS3(async () => 1)).toBe(1);
   });
 });
 
-describe('the message for the words of an answer', () => {
+describe('the message for the text of a response', () => {
   it.each<[string, Partial<SentRequest>, RegExp]>([
     ['Use the API port', {}, /port of its API/],
     ['The console port is another', {}, /port of its API/],
@@ -223,7 +223,7 @@ describe('the message for the words of an answer', () => {
     expect(await messageFor(answer({ code: 'XOther' }, words), sent)).toMatch(told);
   });
 
-  it('names the region where the server does', async () => {
+  it('names the region if the server does', async () => {
     const words = 'must be addressed using the specified endpoint';
     expect(await messageFor(answer({ Code: 'X', Region: 'eu-west-1' }, words))).toMatch(
       /set ONETAKE_S3_REGION=eu-west-1/,
@@ -235,8 +235,8 @@ describe('the message for the words of an answer', () => {
   });
 });
 
-describe('what is known of an error', () => {
-  it('is its code, status, words, region and location', () => {
+describe('the facts of an error', () => {
+  it('are its code, status, message, region and location', () => {
     const error = answer(
       {
         name: 'Named',
@@ -265,7 +265,7 @@ describe('what is known of an error', () => {
     expect(refusalOf(answer({ ...error, Region: 'us-east-1' })).region).toBe('us-east-1');
   });
 
-  it('is nothing where there is none', () => {
+  it('are missing if there are none', () => {
     const unknown = {
       operation: 'a request',
       endpoint: false,
@@ -288,7 +288,7 @@ describe('what is known of an error', () => {
     }
   });
 
-  it('has at most 2000 characters of the answer', () => {
+  it('have at most 2000 characters of the response', () => {
     expect(refusalOf(answer({}, 'x'.repeat(3000))).words).toHaveLength(2000);
   });
 
@@ -307,7 +307,7 @@ describe('what is known of an error', () => {
     },
   );
 
-  it('may be a web page, but for a HEAD and where there is a code', () => {
+  it('may include a web page, except for a HEAD and if there is a code', () => {
     const page = { $response: { headers: { 'content-type': 'text/html; charset=utf-8' } } };
     const isPage = (facts: object, operation: string) =>
       refusalOf(answer({ ...page, sent: { ...SENT, operation }, ...facts })).isPage;
@@ -319,7 +319,7 @@ describe('what is known of an error', () => {
     expect(isPage(xml, 'GetObject')).toBe(false);
   });
 
-  it('tells that an object is missing, unless a web page says so', () => {
+  it('include that an object is missing, unless a web page says so', () => {
     expect(isNoSuchKey(answer({ name: 'NoSuchKey' }))).toBe(true);
     expect(isNoSuchKey(answer({ Code: 'NoSuchKey' }))).toBe(true);
     expect(isNoSuchKey(answer({ name: 'NotFound' }))).toBe(true);
@@ -328,14 +328,14 @@ describe('what is known of an error', () => {
     expect(isNoSuchKey(answer({ name: 'NotFound', ...page, sent: SENT }))).toBe(false);
   });
 
-  it('tells that a kind of request is not supported', () => {
+  it('include that a kind of request is not supported', () => {
     expect(isNotImplemented(answer({ Code: 'NotImplemented' }))).toBe(true);
     expect(isNotImplemented(answer({ name: 'MethodNotAllowed' }))).toBe(true);
     expect(isNotImplemented(answer(withStatus(501)))).toBe(true);
     expect(isNotImplemented(answer({ Code: 'AccessDenied', ...withStatus(500) }))).toBe(false);
   });
 
-  it('is that of a missing bucket, or of a page, where that was found out here', () => {
+  it('include a missing bucket, or a web page, if that was detected here', () => {
     const cause = answer({ sent: SENT });
     expect(noSuchBucket(cause)).toMatchObject({ name: 'NoSuchBucket', cause, sent: SENT });
     expect(webPage()).toMatchObject({ name: 'WebPage' });
