@@ -24,14 +24,22 @@ interface Column<T> {
 type Columns<T> = Readonly<Record<string, Column<T>>>;
 type Stored<C> = { [K in keyof C]: C[K] extends { member: infer M } ? M : never }[keyof C];
 
-/**
- * Defines a table whose rows store a `T`. `never` if a member of `T` has no column; `Elsewhere` names members that are stored
- * elsewhere.
- */
+/** Defines a table whose rows store a `T`. */
 const table =
+  <T>() =>
+  <const C extends Columns<T>>(columns: C): C =>
+    columns;
+
+/**
+ * Returns the table as it is. Does not compile if a member of `T` has no column: the error names the member. `Elsewhere` names
+ * members that are stored elsewhere.
+ */
+const complete =
   <T, Elsewhere extends keyof T = never>() =>
-  <const C extends Columns<T>>(columns: C) =>
-    columns as [Exclude<keyof T, Stored<C> | Elsewhere>] extends [never] ? C : never;
+  <C>(columns: C & WithoutGaps<Exclude<keyof T, Stored<C> | Elsewhere>>): C =>
+    columns;
+
+type WithoutGaps<Missing> = [Missing] extends [never] ? unknown : { readonly 'no column stores': Missing };
 
 type Value<C> =
   | (C extends { readonly type: 'text' } ? string : number)
@@ -48,117 +56,127 @@ const requireIn =
 /** `video/<name>.mp4`. Any other form could lead out of the media storage. */
 const STORAGE_KEY = /^[a-z]+\/[\w-]+\.\w+$/;
 
-export const TASKS = table<Task, 'attempt'>()({
-  id: { type: 'text', member: 'id' },
-  project_id: { type: 'text', member: 'projectId' },
-  key_id: { type: 'text', member: 'keyId' },
-  /** For lists by model. */
-  model: { type: 'text', of: ({ request }) => request.model },
-  request: {
-    type: 'text',
-    member: 'request',
-    json: { model: 'string', prompt: 'string', duration: 'number' },
-    changes: true,
-  },
-  phase: { type: 'text', member: 'phase', check: requireIn(PHASES, 'phase'), changes: true },
-  version: { type: 'bigint', member: 'version', changes: true },
-  owner: { type: 'text', member: 'owner' },
-  /** The number of the latest attempt; 0 before the first. */
-  attempt: { type: 'integer', of: ({ attempt }) => attempt?.number ?? 0, changes: true },
-  created_at: { type: 'bigint', member: 'createdAt' },
-  started_at: { type: 'bigint', member: 'startedAt', optional: true, changes: true },
-  completed_at: { type: 'bigint', member: 'completedAt', optional: true, changes: true },
-  deadline_at: { type: 'bigint', member: 'deadlineAt' },
-  cancel_requested_at: { type: 'bigint', member: 'cancelRequestedAt', optional: true, changes: true },
-  price: {
-    type: 'text',
-    member: 'price',
-    json: { currency: 'string', microsPerSecond: 'number', holdMicros: 'number' },
-  },
-  result: {
-    type: 'text',
-    member: 'result',
-    json: { videoId: 'string', duration: 'number', expiresAt: 'number', costMicros: 'number' },
-    optional: true,
-    changes: true,
-  },
-  error: {
-    type: 'text',
-    member: 'error',
-    json: { code: 'number', reason: 'string', message: 'string' },
-    optional: true,
-    changes: true,
-  },
-  deleted_at: { type: 'bigint', member: 'deletedAt', optional: true, changes: true },
-});
+export const TASKS = complete<Task, 'attempt'>()(
+  table<Task>()({
+    id: { type: 'text', member: 'id' },
+    project_id: { type: 'text', member: 'projectId' },
+    key_id: { type: 'text', member: 'keyId' },
+    /** For lists by model. */
+    model: { type: 'text', of: ({ request }) => request.model },
+    request: {
+      type: 'text',
+      member: 'request',
+      json: { model: 'string', prompt: 'string', duration: 'number' },
+      changes: true,
+    },
+    phase: { type: 'text', member: 'phase', check: requireIn(PHASES, 'phase'), changes: true },
+    version: { type: 'bigint', member: 'version', changes: true },
+    owner: { type: 'text', member: 'owner' },
+    /** The number of the latest attempt; 0 before the first. */
+    attempt: { type: 'integer', of: ({ attempt }) => attempt?.number ?? 0, changes: true },
+    created_at: { type: 'bigint', member: 'createdAt' },
+    started_at: { type: 'bigint', member: 'startedAt', optional: true, changes: true },
+    completed_at: { type: 'bigint', member: 'completedAt', optional: true, changes: true },
+    deadline_at: { type: 'bigint', member: 'deadlineAt' },
+    cancel_requested_at: { type: 'bigint', member: 'cancelRequestedAt', optional: true, changes: true },
+    price: {
+      type: 'text',
+      member: 'price',
+      json: { currency: 'string', microsPerSecond: 'number', holdMicros: 'number' },
+    },
+    result: {
+      type: 'text',
+      member: 'result',
+      json: { videoId: 'string', duration: 'number', expiresAt: 'number', costMicros: 'number' },
+      optional: true,
+      changes: true,
+    },
+    error: {
+      type: 'text',
+      member: 'error',
+      json: { code: 'number', reason: 'string', message: 'string' },
+      optional: true,
+      changes: true,
+    },
+    deleted_at: { type: 'bigint', member: 'deletedAt', optional: true, changes: true },
+  }),
+);
 
 /** An attempt and the task that it belongs to. */
 type StoredAttempt = Attempt & { readonly taskId: string };
 
-export const ATTEMPTS = table<StoredAttempt>()({
-  task_id: { type: 'text', member: 'taskId' },
-  number: { type: 'integer', member: 'number' },
-  account_id: { type: 'text', member: 'accountId' },
-  idempotency_key: { type: 'text', member: 'idempotencyKey' },
-  upstream_model: { type: 'text', member: 'upstreamModel' },
-  intended_at: { type: 'bigint', member: 'intendedAt' },
-  intended_there_at: { type: 'bigint', member: 'intendedThereAt', optional: true },
-  upstream_id: { type: 'text', member: 'upstreamId', optional: true, changes: true },
-  submitted_at: { type: 'bigint', member: 'submittedAt', optional: true, changes: true },
-  ended_at: { type: 'bigint', member: 'endedAt', optional: true, changes: true },
-  outcome: { type: 'text', member: 'outcome', optional: true, changes: true },
-  detail: { type: 'text', member: 'detail', optional: true, changes: true },
-  upstream_result: {
-    type: 'text',
-    member: 'upstreamResult',
-    json: { ref: 'string' },
-    optional: true,
-    changes: true,
-  },
-});
-
-export const MEDIA = table<MediaRow>()({
-  id: { type: 'text', member: 'id' },
-  project_id: { type: 'text', member: 'projectId' },
-  task_id: { type: 'text', member: 'taskId', optional: true, changes: true },
-  kind: { type: 'text', member: 'kind' },
-  storage_key: {
-    type: 'text',
-    member: 'storageKey',
-    check(value) {
-      if (!STORAGE_KEY.test(value)) throw new TypeError('storage_key is not a media key');
+export const ATTEMPTS = complete<StoredAttempt>()(
+  table<StoredAttempt>()({
+    task_id: { type: 'text', member: 'taskId' },
+    number: { type: 'integer', member: 'number' },
+    account_id: { type: 'text', member: 'accountId' },
+    idempotency_key: { type: 'text', member: 'idempotencyKey' },
+    upstream_model: { type: 'text', member: 'upstreamModel' },
+    intended_at: { type: 'bigint', member: 'intendedAt' },
+    intended_there_at: { type: 'bigint', member: 'intendedThereAt', optional: true },
+    upstream_id: { type: 'text', member: 'upstreamId', optional: true, changes: true },
+    submitted_at: { type: 'bigint', member: 'submittedAt', optional: true, changes: true },
+    ended_at: { type: 'bigint', member: 'endedAt', optional: true, changes: true },
+    outcome: { type: 'text', member: 'outcome', optional: true, changes: true },
+    detail: { type: 'text', member: 'detail', optional: true, changes: true },
+    upstream_result: {
+      type: 'text',
+      member: 'upstreamResult',
+      json: { ref: 'string' },
+      optional: true,
+      changes: true,
     },
-    changes: true,
-  },
-  content_type: { type: 'text', member: 'contentType', changes: true },
-  state: { type: 'text', member: 'state', changes: true },
-  bytes: { type: 'bigint', member: 'bytes', optional: true, changes: true },
-  sha256: { type: 'text', member: 'sha256', optional: true, changes: true },
-  created_at: { type: 'bigint', member: 'createdAt' },
-  expires_at: { type: 'bigint', member: 'expiresAt', optional: true, changes: true },
-});
+  }),
+);
 
-export const KEYS = table<KeyRow>()({
-  id: { type: 'text', member: 'id' },
-  project_id: { type: 'text', member: 'projectId' },
-  name: { type: 'text', member: 'name' },
-  prefix: { type: 'text', member: 'prefix' },
-  hash: { type: 'text', member: 'hash' },
-  scopes: { type: 'text', member: 'scopes', json: 'strings' },
-  created_at: { type: 'bigint', member: 'createdAt' },
-  expires_at: { type: 'bigint', member: 'expiresAt', optional: true },
-  revoked_at: { type: 'bigint', member: 'revokedAt', optional: true },
-});
+export const MEDIA = complete<MediaRow>()(
+  table<MediaRow>()({
+    id: { type: 'text', member: 'id' },
+    project_id: { type: 'text', member: 'projectId' },
+    task_id: { type: 'text', member: 'taskId', optional: true, changes: true },
+    kind: { type: 'text', member: 'kind' },
+    storage_key: {
+      type: 'text',
+      member: 'storageKey',
+      check(value) {
+        if (!STORAGE_KEY.test(value)) throw new TypeError('storage_key is not a media key');
+      },
+      changes: true,
+    },
+    content_type: { type: 'text', member: 'contentType', changes: true },
+    state: { type: 'text', member: 'state', changes: true },
+    bytes: { type: 'bigint', member: 'bytes', optional: true, changes: true },
+    sha256: { type: 'text', member: 'sha256', optional: true, changes: true },
+    created_at: { type: 'bigint', member: 'createdAt' },
+    expires_at: { type: 'bigint', member: 'expiresAt', optional: true, changes: true },
+  }),
+);
 
-export const LEDGER = table<StoredLedgerRow>()({
-  task_id: { type: 'text', member: 'taskId' },
-  kind: { type: 'text', member: 'kind' },
-  project_id: { type: 'text', member: 'projectId' },
-  key_id: { type: 'text', member: 'keyId' },
-  amount_micros: { type: 'bigint', member: 'amountMicros' },
-  currency: { type: 'text', member: 'currency' },
-  created_at: { type: 'bigint', member: 'createdAt' },
-});
+export const KEYS = complete<KeyRow>()(
+  table<KeyRow>()({
+    id: { type: 'text', member: 'id' },
+    project_id: { type: 'text', member: 'projectId' },
+    name: { type: 'text', member: 'name' },
+    prefix: { type: 'text', member: 'prefix' },
+    hash: { type: 'text', member: 'hash' },
+    scopes: { type: 'text', member: 'scopes', json: 'strings' },
+    created_at: { type: 'bigint', member: 'createdAt' },
+    expires_at: { type: 'bigint', member: 'expiresAt', optional: true },
+    revoked_at: { type: 'bigint', member: 'revokedAt', optional: true },
+  }),
+);
+
+export const LEDGER = complete<StoredLedgerRow>()(
+  table<StoredLedgerRow>()({
+    task_id: { type: 'text', member: 'taskId' },
+    kind: { type: 'text', member: 'kind' },
+    project_id: { type: 'text', member: 'projectId' },
+    key_id: { type: 'text', member: 'keyId' },
+    amount_micros: { type: 'bigint', member: 'amountMicros' },
+    currency: { type: 'text', member: 'currency' },
+    created_at: { type: 'bigint', member: 'createdAt' },
+  }),
+);
 
 export type TaskRow = RowOf<typeof TASKS>;
 export type AttemptRow = RowOf<typeof ATTEMPTS>;
