@@ -16,7 +16,7 @@ export interface Task {
   readonly keyId: string;
   readonly request: VideoRequest;
   readonly phase: Phase;
-  /** Incremented by every transition. Each write is a compare-and-set on (phase, version). */
+  /** Incremented by every transition. Each write is a compare-and-set on phase, version and owner. */
   readonly version: number;
   /** The node that drives the task. */
   readonly owner: string;

@@ -68,8 +68,8 @@ describe('two nodes', () => {
       expect(outcomes.flat().filter(({ outcome }) => outcome === 'accepted')).toHaveLength(100);
     }
     const client = await connect(url);
-    const circles = 'select deadlocks::int from pg_stat_database where datname = current_database()';
-    expect((await client.query(circles)).rows).toEqual([{ deadlocks: 0 }]);
+    const deadlocks = 'select deadlocks::int from pg_stat_database where datname = current_database()';
+    expect((await client.query(deadlocks)).rows).toEqual([{ deadlocks: 0 }]);
   });
 
   it('renew an expired key once', async () => {
@@ -209,7 +209,6 @@ describe('adopting the tasks of a dead node', () => {
     const readsTasks = plan.split('->').filter((part) => /Scan .*on tasks/.test(part));
     expect(readsTasks.length).toBeGreaterThan(2);
     for (const part of readsTasks) expect(part).not.toMatch(/Seq Scan|Rows Removed by Filter: \d{3}/);
-    if (process.env.LOG) process.stderr.write(plan);
   });
 });
 
@@ -320,8 +319,8 @@ describe('a notification of the store', () => {
     await store.transfer(nodeName(1), nodeName(2), given);
     await eventually(() => expect(heard).toHaveLength(2));
     const transfers = heard.splice(0);
-    for (const gift of transfers)
-      expect(gift).toMatchObject({ from: nodeName(1), kind: 'given', to: nodeName(2) });
+    for (const transfer of transfers)
+      expect(transfer).toMatchObject({ from: nodeName(1), kind: 'given', to: nodeName(2) });
     expect(transfers.flatMap(tasksOf).sort()).toEqual(given.map(({ id }) => id).sort());
 
     const key = aKey();
