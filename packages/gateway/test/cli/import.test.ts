@@ -277,7 +277,7 @@ describe('an import is refused, and nothing is moved,', () => {
     await once(child.stdout, 'data');
     expect(await run()).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/Another gateway is running/),
+      stderr: expect.stringMatching(/Another gateway \(process \d+\) is running/),
     });
   });
 

@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../errors.ts';
 export const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 /** Names of files that only a data folder has. */
-const OWN_FILE = /^(?:onetake\.db|owner\.lock)/;
+const OWN_FILE = /^(?:onetake\.db|owner\.)/;
 
 /**
  * Creates a file that only its owner can read, if it is missing. An existing file is not opened: closing it again could drop SQLite's

@@ -1,3 +1,5 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { OnetakeError } from '../../tasks/errors.ts';
@@ -17,6 +19,7 @@ export function lockFolder(dir: string): { release(): void } {
     db.exec('BEGIN EXCLUSIVE');
     tightenFolder(dir);
     const held = db;
+    writeHolder(dir);
     return { release: () => held.close() };
   } catch (cause) {
     db?.close();
@@ -24,10 +27,34 @@ export function lockFolder(dir: string): { release(): void } {
   }
 }
 
+const holderPath = (dir: string): string => join(dir, 'owner.pid');
+
+/** Records who holds the lock, for the message of a process that is refused. Best effort: a full disk must not stop a start. */
+function writeHolder(dir: string): void {
+  try {
+    writeFileSync(holderPath(dir), `${process.pid} ${hostname()}\n`, { mode: 0o600 });
+  } catch {
+    rmSync(holderPath(dir), { force: true });
+  }
+}
+
+/** ` (process 1234)`, with the host if that is another one, such as a container; empty if it is unknown. */
+function readHolder(dir: string): string {
+  try {
+    const [pid, host] = readFileSync(holderPath(dir), 'utf8').trim().split(' ');
+    if (!pid || !host) return '';
+    return host === hostname() ? ` (process ${pid})` : ` (process ${pid} on ${host})`;
+  } catch {
+    return '';
+  }
+}
+
 function refusal(dir: string, cause: unknown): OnetakeError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
   if (code === 'SQLITE_BUSY') {
-    const message = `Another gateway is running on the data folder ${dir}. Stop it, or give this one its own folder with ONETAKE_DATA_DIR.`;
+    const message =
+      `Another gateway${readHolder(dir)} is running on the data folder ${resolve(dir)}. Stop it, or give this one its own folder with ` +
+      'ONETAKE_DATA_DIR: every node needs one, even if they share a database.';
     return new OnetakeError('data_dir_in_use', 503, message, {}, cause);
   }
   return unusableFolder(dir, code, cause);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -248,9 +248,12 @@ describe('a data folder', () => {
   it('has one gateway: a second one is refused with what to do, and starts once the first was killed', async () => {
     const dir = await tempFolder();
     const child = await heldByAnotherProcess(dir);
-    await expect(openSqliteStore({ dir, exclusive: true })).rejects.toMatchObject({
+    const otherName = relative('.', dir);
+    await expect(openSqliteStore({ dir: otherName, exclusive: true })).rejects.toMatchObject({
       code: 'data_dir_in_use',
-      message: expect.stringMatching(/Another gateway is running on the data folder .*ONETAKE_DATA_DIR/),
+      message: expect.stringContaining(
+        `Another gateway (process ${child.pid}) is running on the data folder ${dir}. Stop it, or give this one its own folder with ONETAKE_DATA_DIR`,
+      ),
     });
     child.kill('SIGKILL');
     await once(child, 'exit');
