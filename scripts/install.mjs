@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, delimiter, dirname, join, sep } from 'node:path';
 import { withLock } from './lock.mjs';
 import { exitCode, pathVariable, run } from './spawn.mjs';
@@ -61,11 +70,18 @@ export async function ensureInstalled(root) {
       if (meanwhile?.fingerprint === fingerprint && existsSync(meanwhile.node)) return meanwhile.node;
       if (!installedByHand(root)) await install(root);
       const node = usableNode(root);
-      writeFileSync(stamp, JSON.stringify({ fingerprint, node }));
+      writeStamp(stamp, { fingerprint, node });
       return node;
     },
     (pid) => say(`Waiting for process ${pid}, which is installing (if it is not, remove ${lock})…`),
   );
+}
+
+/** Replaces the file: another checkout may have hard links to this one's node_modules. */
+export function writeStamp(stamp, content) {
+  const temporary = `${stamp}.${process.pid}`;
+  writeFileSync(temporary, JSON.stringify(content));
+  renameSync(temporary, stamp);
 }
 
 /** Changes whenever what `npm ci` would install changes. */

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { explain, fingerprintOf, installedByHand, missingPackages } from '../install.mjs';
+import { explain, fingerprintOf, installedByHand, missingPackages, writeStamp } from '../install.mjs';
 
 const pinned = '24.0.0';
 let root;
@@ -68,6 +68,16 @@ describe('whether to install', () => {
       dependencies: { a: '1.0.0', b: '1.0.0' },
     });
     expect(installedByHand(root)).toBe(false);
+  });
+
+  test('the stamp of a checkout that shares its files by hard links stays as it is', async () => {
+    const [mine, theirs] = ['stamp.json', 'theirs.json'].map((name) => path.join(root, name));
+    writeStamp(mine, { fingerprint: 'old' });
+    await link(mine, theirs);
+    writeStamp(mine, { fingerprint: 'new' });
+    expect(JSON.parse(await readFile(mine, 'utf8'))).toEqual({ fingerprint: 'new' });
+    expect(JSON.parse(await readFile(theirs, 'utf8'))).toEqual({ fingerprint: 'old' });
+    expect((await readdir(root)).filter((name) => name.startsWith('stamp'))).toEqual(['stamp.json']);
   });
 
   test('the fingerprint changes with dependencies, not with scripts', async () => {
