@@ -53,7 +53,7 @@ export function createKeyring(store: KeyStore, clock: Clock, hasLease: () => boo
       const row = (hasLease() ? cache.get(hash) : undefined) ?? (await lookUp(hash));
       if (!row)
         throw unauthorized(
-          'This API key does not exist; check it, or create one with `onetake keys create`.',
+          'This API key does not exist; check it, or ask the operator of this gateway for one (`onetake keys create`).',
         );
       if (row.revokedAt !== undefined) throw unauthorized('This API key was revoked; use another one.');
       if (!isValid(row)) throw unauthorized('This API key has expired; use another one.');

@@ -1,7 +1,7 @@
 import { readConfig } from '../config/config.ts';
 import type { AccountRow, LimitStore } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
-import { readOptions, readWords, usageError } from './arguments.ts';
+import { readOptions, readWords, unknownAction, usageError } from './arguments.ts';
 import { openExistingStore } from './store.ts';
 
 type Configured = readonly { readonly id: string; readonly provider: string }[];
@@ -37,7 +37,7 @@ function actionOf(action: string | undefined, args: readonly string[]): Action {
       return (store, configured) => retry(store, configured, id);
     }
     default:
-      throw usageError('Say what to do with accounts: list or retry.');
+      throw unknownAction('accounts', action, ['list', 'retry']);
   }
 }
 

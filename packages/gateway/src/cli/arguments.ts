@@ -1,11 +1,30 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { list } from '../catalogue/words.ts';
+import { nearest } from '../catalogue/validate/nearest.ts';
+import { list, shown } from '../catalogue/words.ts';
 import { OnetakeError } from '../tasks/errors.ts';
 
 export type Options = NonNullable<ParseArgsConfig['options']>;
 
 /** An error in the arguments. The command prints it together with its usage. */
 export const usageError = (message: string): OnetakeError => new OnetakeError('usage', 400, message);
+
+/** The error for a missing or unknown second word of a command. */
+export function unknownAction(
+  command: string,
+  action: string | undefined,
+  known: readonly string[],
+): OnetakeError {
+  if (action === undefined) return usageError(`Say what to do with ${command}: ${list(known, 'or')}.`);
+  const [guess] = nearest(action, known, 1);
+  const advice =
+    guess === undefined
+      ? `use ${list(
+          known.map((word) => `${command} ${word}`),
+          'or',
+        )}.`
+      : `did you mean ${command} ${guess}?`;
+  return usageError(`There is no ${shown(`${command} ${action}`)}; ${advice}`);
+}
 
 /** Parses the options of a command. Throws a usage error for anything else. */
 export function readOptions<const O extends Options>(args: readonly string[], options: O) {
@@ -50,7 +69,7 @@ export function withoutNpm(
   args: readonly string[],
   { options, words, env }: { options: Options; words: number; env: NodeJS.ProcessEnv },
 ): readonly string[] {
-  if (!env.npm_lifecycle_script?.includes('scripts/run.mjs')) return args;
+  if (!byNpm(env)) return args;
   const more: string[] = [];
   const valueless: string[] = [];
   for (const [name, { type }] of Object.entries(options)) {
@@ -75,12 +94,26 @@ export function withoutNpm(
   throw usageError(`npm has consumed ${taken}.\n${hintOf(args.slice(0, words), env)}`);
 }
 
-/** How to pass arguments through npm; undefined if npm has passed them. */
-export function npmHint(args: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
-  if (!env.npm_lifecycle_script?.includes('scripts/run.mjs') || args.some((arg) => arg.startsWith('-')))
-    return undefined;
-  return hintOf(args, env);
+/** How to pass arguments through npm, if npm has consumed one that may have been meant for us; `names` are those of our options. */
+export function npmHint(
+  args: readonly string[],
+  names: readonly string[],
+  env: NodeJS.ProcessEnv,
+): string | undefined {
+  if (!byNpm(env) || args.some((arg) => arg.startsWith('-'))) return undefined;
+  const consumed = Object.keys(env).flatMap((name) => /^npm_config_(.+)$/.exec(name)?.[1] ?? []);
+  const meant = consumed.some(
+    (name) => !NPM_OWN.includes(name) && nearest(name.replaceAll('_', '-'), names, 1).length > 0,
+  );
+  return meant ? hintOf(args, env) : undefined;
 }
+
+const byNpm = (env: NodeJS.ProcessEnv): boolean =>
+  env.npm_lifecycle_script?.includes('scripts/run.mjs') ?? false;
+
+/** The command line that runs a command of ours, for the reader who started this process. */
+export const commandLine = (command: string, env: NodeJS.ProcessEnv): string =>
+  byNpm(env) ? `npm run onetake -- ${command}` : `onetake ${command}`;
 
 function hintOf(args: readonly string[], { npm_lifecycle_event: script }: NodeJS.ProcessEnv): string {
   const command = script === 'start' ? 'npm start --' : `npm run ${script} --`;

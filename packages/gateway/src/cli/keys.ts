@@ -2,7 +2,7 @@ import { createKeys, type Keys } from '../auth/keys.ts';
 import { readConfig } from '../config/config.ts';
 import type { KeyRow } from '../store/store.ts';
 import { systemClock } from '../time/clock.ts';
-import { type Options, readOptions, readWords, usageError } from './arguments.ts';
+import { type Options, readOptions, readWords, unknownAction, usageError } from './arguments.ts';
 import { openCommandStore, openExistingStore } from './store.ts';
 
 const DAY_MS = 86_400_000;
@@ -49,7 +49,7 @@ function actionOf(action: string | undefined, args: readonly string[]): (keys: K
       };
     }
     default:
-      throw usageError('Say what to do with keys: create, list or revoke.');
+      throw unknownAction('keys', action, ['create', 'list', 'revoke']);
   }
 }
 

@@ -139,7 +139,9 @@ async function main(typed: readonly string[]): Promise<number> {
     return await command.run(withoutNpm(typed, { options, words, env: process.env }).slice(1));
   } catch (error) {
     if (!(error instanceof OnetakeError) || error.code !== 'usage') throw error;
-    const hint = error.message.includes('npm') ? undefined : npmHint(typed, process.env);
+    const hint = error.message.includes('npm')
+      ? undefined
+      : npmHint(typed, Object.keys(command.options), process.env);
     process.stderr.write(`${error.message}${hint === undefined ? '' : `\n${hint}`}\n\n${usage(command)}`);
     return 2;
   }

@@ -4,6 +4,7 @@ import { startGateway } from '../gateway.ts';
 import { createLog } from '../observability/log.ts';
 import { createLogOutput, type LogOutput, neverBlock, standardOutput } from '../observability/logOutput.ts';
 import { prettyLine } from '../observability/prettyLog.ts';
+import { commandLine } from './arguments.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** A second signal within this time counts as the first. Milliseconds. */
@@ -55,9 +56,13 @@ function greeting(url: string, firstKey: string | undefined): string {
   const lines = ['', `  Onetake is listening on ${url}`, `  API reference:         ${url}/docs`, ''];
   if (firstKey) {
     lines.push(
-      '  Your first API key, shown only once (create more with onetake keys create):',
+      '  Your first API key, shown only once:',
       '',
       `    ${firstKey}`,
+      '',
+      '  Create more with:',
+      '',
+      `    ${commandLine('keys create --name "my app"', process.env)}`,
       '',
       '  Try it:',
       '',

@@ -208,7 +208,7 @@ describe('the Authorization header', () => {
   it('with an unknown key is answered with that, and the key is never repeated', async () => {
     const { knock } = await world();
     const told = await knock('sk-unknown-0123456789');
-    expect(told).toMatch(/does not exist/);
+    expect(told).toMatch(/does not exist; .*ask the operator of this gateway.*`onetake keys create`/);
     expect(told).not.toContain('sk-unknown');
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { withoutNpm } from '../../src/cli/arguments.ts';
+import { commandLine, withoutNpm } from '../../src/cli/arguments.ts';
 import { KEYS_OPTIONS } from '../../src/cli/keys.ts';
 import { VERSION } from '../../src/version.ts';
 import { onetake } from '../support/processes/commandLine.ts';
@@ -37,9 +37,12 @@ describe('a usage error is one line, followed by the usage', () => {
     ['', /^Usage/],
     ['sevre', /^There is no command "sevre"\.\n\nUsage/],
     ['serve --port 1', /^Unknown option '--port'\.\n\nUsage: onetake <command>\n\n {2}serve/],
+    ['keys craete', /^There is no "keys craete"; did you mean keys create\?\n/],
+    ['keys', /^Say what to do with keys: create, list or revoke\.\n/],
     ['keys create --name', /^Option '--name <value>' argument missing\.\n/],
     ['keys list all', /^Unexpected argument 'all'/],
     ['accounts', /^Say what to do with accounts/],
+    ['accounts tyr', /^There is no "accounts tyr"; use accounts list or accounts retry\.\n/],
     ['accounts retry a b', /^Name one account/],
     ['backup', /^Say where to/],
     ['recover --jsn', /^Unknown option/],
@@ -50,6 +53,12 @@ describe('a usage error is one line, followed by the usage', () => {
     expect(stderr).toContain('Usage: onetake');
     expect(stderr).not.toMatch(/^\s+at /m);
   });
+});
+
+it('a command in a message is what its reader can type', () => {
+  expect(commandLine('keys list', NPM)).toBe('npm run onetake -- keys list');
+  expect(commandLine('keys list', { npm_lifecycle_script: 'node other.mjs' })).toBe('onetake keys list');
+  expect(commandLine('keys list', {})).toBe('onetake keys list');
 });
 
 describe('arguments that npm takes for itself if the -- is missing', () => {
@@ -82,10 +91,22 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
     expect(of(['keys', 'create', '--name=y'], env)).toEqual(['keys', 'create', '--name=y']);
   });
 
-  it('are mentioned if an argument is missing', async () => {
-    const { stderr } = await typed(NPM, 'backup');
-    expect(stderr).toContain('With npm, a -- comes before the arguments: npm run onetake -- backup …');
+  it.each([
+    ['backup', { npm_config_too: 'x' }, 'backup'],
+    ['keys create', { npm_config_nmae: 'x' }, 'keys create'],
+  ])('are mentioned if npm has consumed one like them: %s %j', async (line, env, said) => {
+    const { code, stderr } = await typed({ ...NPM, ...env }, line);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`With npm, a -- comes before the arguments: npm run onetake -- ${said} …`);
   });
+
+  it.each(['keys craete', 'keys', 'keys create', 'accounts', 'backup'])(
+    'are not mentioned if npm has consumed nothing: %s',
+    async (line) => {
+      const { stderr } = await typed({ ...NPM, npm_config_prefix: '.', npm_config_cache: 'x' }, line);
+      expect(stderr).not.toContain('With npm');
+    },
+  );
 });
 
 it('a key that cannot be printed is reported, and the command fails', async () => {

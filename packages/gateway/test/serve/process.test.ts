@@ -79,6 +79,8 @@ describe('a first start', () => {
     first.child.kill('SIGTERM');
     await once(first.child, 'exit');
 
+    expect(first.greeting).toContain('    onetake keys create --name');
+
     const second = await serve();
     expect(second.greeting).not.toContain('sk-');
     expect((await call(second.base, '/v1/models', key)).status).toBe(200);
