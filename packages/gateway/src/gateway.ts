@@ -59,6 +59,9 @@ const DOWNLOAD_CONCURRENCY = 8;
 /** Child processes that inspect videos and images. Each inspection takes a fraction of a second. */
 const INSPECTORS = 2;
 
+/** Addresses that only this machine can reach. */
+const LOOPBACK = /^(?:localhost|127\..*|::1)$/i;
+
 export interface GatewayOptions {
   /** The wall clock. By default that of the shared database, or of this machine if there is none. */
   readonly clock?: Clock;
@@ -253,12 +256,7 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       idempotencyMs: IDEMPOTENCY_MS,
     },
   });
-  if (cluster.shared && config.publicUrl === undefined) {
-    log.warn(
-      { event: 'config.no_public_url' },
-      'ONETAKE_PUBLIC_URL is not set: links in answers lead to the node that gave them, not to the load balancer',
-    );
-  }
+  if (cluster.shared) warnAboutAddresses(config, log);
   await parts.shares.start();
   await engine.start();
   address = await listen(server, config);
@@ -283,6 +281,22 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       log.info({ event: 'gateway.stopped' }, 'stopped');
     },
   };
+}
+
+/** Warns about settings that suit one node, but not several behind a load balancer. */
+function warnAboutAddresses({ host, publicUrl }: Config, log: Log): void {
+  if (publicUrl === undefined) {
+    log.warn(
+      { event: 'config.no_public_url' },
+      'ONETAKE_PUBLIC_URL is not set: links in answers lead to the node that gave them, not to the load balancer',
+    );
+  }
+  if (LOOPBACK.test(host)) {
+    log.warn(
+      { event: 'config.loopback_host', host },
+      'ONETAKE_HOST is a loopback address: a load balancer on another machine cannot reach this node; set it to 0.0.0.0',
+    );
+  }
 }
 
 type GatewayEngineParts = Pick<

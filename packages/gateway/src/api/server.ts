@@ -71,10 +71,10 @@ export async function createServer(context: ApiContext): Promise<App> {
 
 const createApp = ({ draining, log }: ApiContext): App =>
   fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance: withoutInfo(log as FastifyBaseLogger),
     // The `onResponse` hook logs each request in a single line.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
-    childLoggerFactory: createRequestLog,
+    childLoggerFactory: (_fastify, bindings) => createRequestLog(log as FastifyBaseLogger, bindings),
     // Routes that accept images set a larger limit.
     bodyLimit: PLAIN_BYTES,
     requestTimeout: REQUEST_MS,
@@ -98,6 +98,10 @@ const createApp = ({ draining, log }: ApiContext): App =>
       answerError(error, request, reply);
     },
   }).withTypeProvider<ZodTypeProvider>();
+
+/** The log for Fastify itself, whose `info` lines have no event: the address that it listens on, which `gateway.listening` has. */
+const withoutInfo = (log: FastifyBaseLogger): FastifyBaseLogger =>
+  Object.create(log, { info: { value: () => undefined } });
 
 /** Authentication, the headers that every answer has, and the request log. Callbacks instead of promises: this is the hot path. */
 function addHooks(app: App, { draining, keyring, log }: ApiContext): void {

@@ -10,6 +10,8 @@ export const LOG_EVENTS = {
   'cluster.listener_failed': 'A handler of cluster messages threw. This is a bug.',
   'cluster.message_dropped': 'A message to other nodes was not sent. They read the database instead.',
   'cluster.message_unknown': 'A newer version sent a message that this one does not know.',
+  'config.loopback_host':
+    'Several nodes, and `ONETAKE_HOST` is a loopback address: only this machine reaches the node.',
   'config.no_public_url': 'Several nodes, and no `ONETAKE_PUBLIC_URL`: links lead to single nodes.',
   'download.failed': 'A download of a finished video failed; it is retried until its patience ends.',
   'download.restarted': 'A download could not be resumed and starts from the first byte.',

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { startTestGateway } from '../support/gateway.ts';
+import { freshDatabase } from '../support/servers/database.ts';
 import { tempFolder } from '../support/tempFolder.ts';
 
 /** A port in use. */
@@ -45,4 +46,32 @@ it.each<[string, string, RegExp]>([
     code: 'data_dir_unusable',
     message: expect.stringMatching(message),
   });
+});
+
+/** The events of every line that a start and a stop log. */
+async function loggedEvents(settings: Record<string, string>): Promise<unknown[]> {
+  const t = await startTestGateway(settings);
+  await t.end();
+  return t.log.map((line) => JSON.parse(line).event);
+}
+
+it('each line that a start and a stop log names its event', async () => {
+  const events = await loggedEvents({});
+  expect(events).toContain('gateway.listening');
+  expect(events).not.toContain(undefined);
+});
+
+it.each([
+  ['127.0.0.1', {}, ['config.no_public_url', 'config.loopback_host']],
+  ['localhost', { ONETAKE_PUBLIC_URL: 'https://video.example.com' }, ['config.loopback_host']],
+  ['0.0.0.0', { ONETAKE_PUBLIC_URL: 'https://video.example.com' }, []],
+])('a node of several on %s with %j logs %j', async (host, settings, expected) => {
+  const url = await freshDatabase();
+  const events = await loggedEvents({ ONETAKE_DATABASE_URL: url, ONETAKE_HOST: host, ...settings });
+  expect(events).toContain('lease.acquired');
+  expect(events.filter((event) => String(event).startsWith('config.'))).toEqual(expected);
+});
+
+it('a single gateway on 127.0.0.1 warns about nothing', async () => {
+  expect(await loggedEvents({ ONETAKE_HOST: '127.0.0.1' })).not.toContain('config.loopback_host');
 });
