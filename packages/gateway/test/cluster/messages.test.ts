@@ -85,6 +85,33 @@ describe('a message between nodes', () => {
     expect(decodeMessage(payload)).toBeUndefined();
   });
 
+  it('may have as many bytes as a payload holds, and no more', () => {
+    const hint = (length: number) =>
+      ({ kind: 'hint', account: 'a', upstreamId: 'x'.repeat(length) }) as const;
+    const [empty = ''] = encodeMessage('node-1', hint(0));
+    const room = MAX_PAYLOAD_BYTES - Buffer.byteLength(empty);
+    expect(encodeMessage('node-1', hint(room)).map((payload) => payload.length)).toEqual([MAX_PAYLOAD_BYTES]);
+    expect(() => encodeMessage('node-1', hint(room + 1))).toThrow(RangeError);
+  });
+
+  it('puts as many items into a payload as it holds, and drops one that is too long by itself', () => {
+    const given = (...lengths: readonly number[]) => {
+      const tasks = lengths.map((length) => 'x'.repeat(length));
+      return encodeMessage('node-1', { kind: 'given', to: 'node-2', tasks }).map((payload) => {
+        const message = decodeMessage(payload)?.message;
+        return message?.kind === 'given' ? message.tasks.map(({ length }) => length) : [];
+      });
+    };
+    const around = Buffer.byteLength('{"from":"node-1","kind":"given","to":"node-2","tasks":[]}');
+    // Each item has two quotes and a comma.
+    const room = MAX_PAYLOAD_BYTES - around;
+    expect(given(room - 3)).toEqual([[room - 3]]);
+    expect(given(room - 2)).toEqual([]);
+    expect(given(1, room - 2, 2)).toEqual([[1, 2]]);
+    expect(given(100, room - 106)).toEqual([[100, room - 106]]);
+    expect(given(100, room - 105, 5)).toEqual([[100], [room - 105, 5]]);
+  });
+
   it('may have fields that this version does not know', () => {
     expect(decodeMessage('{"from":"node-1","kind":"keys","why":"revoked"}')).toEqual({
       from: 'node-1',
