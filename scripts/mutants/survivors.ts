@@ -103,6 +103,43 @@ export const EQUIVALENT: readonly Equivalent[] = [
     replacement: 'code < 0x10ffff',
     reason: 'The last code point is no letter, and dropped like all beyond U+FFFF.',
   },
+  {
+    file: 'limits/shared.ts',
+    mutator: 'EqualityOperator',
+    original: 'at >= wakeAt',
+    replacement: 'at > wakeAt',
+    reason: 'A second timer for the same moment takes the place of the first.',
+  },
+  {
+    file: 'limits/shared.ts',
+    mutator: 'ConditionalExpression',
+    original: 'entry.urgent',
+    replacement: 'false',
+    within: 'if (entry.urgent) return;',
+    reason: 'What is urgent already has a timer that fires no later, or waits for a report in flight.',
+  },
+  {
+    file: 'limits/account.ts',
+    mutator: 'ConditionalExpression',
+    original: 'trouble.waitMs > 0',
+    replacement: 'true',
+    reason: 'A block of no time ends at once, and of two blocks the longer one applies.',
+  },
+  {
+    file: 'limits/account.ts',
+    mutator: 'EqualityOperator',
+    original: 'trouble.waitMs > 0',
+    replacement: 'trouble.waitMs >= 0',
+    reason: 'The same.',
+  },
+  {
+    file: 'cluster/ownership.ts',
+    mutator: 'ConditionalExpression',
+    original: 'stopped',
+    replacement: 'false',
+    within: 'if (stopped) return;',
+    reason: 'A look of a node that has stopped does nothing.',
+  },
 ];
 
 export function isListed({ file, mutator, original, replacement, code }: Mutant, entry: Equivalent): boolean {
