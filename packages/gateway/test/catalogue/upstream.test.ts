@@ -77,11 +77,11 @@ describe('the upstream name of a model', () => {
   });
 
   it.each([
-    ['veo-3.0-generate-preview', 'veo-3.1-generate-001', /Google shut Veo 3\.0 down/],
-    ['veo-3.0-fast-generate-001', 'veo-3.1-fast-generate-001', /shut Veo 3\.0 down/],
+    ['veo-3.0-generate-preview', 'veo-3.1-generate-001', /Google shut down Veo 3\.0/],
+    ['veo-3.0-fast-generate-001', 'veo-3.1-fast-generate-001', /shut down Veo 3\.0/],
     ['veo-3.1-generate-preview', 'veo-3.1-generate-001', /replaced the previews/],
     ['seedance-1.0', 'doubao-seedance-1-0-pro-250528', /took the lite models offline/],
-    ['seedance-1.5-pro', 'doubao-seedance-2-0-260128', /replaced it by Seedance 2/],
+    ['seedance-1.5-pro', 'doubao-seedance-2-0-260128', /replaced it with Seedance 2/],
   ])('%s is served by %s, and the caller is informed', (model, upstreamModel, why) => {
     expect(nameAt({ model })).toBe(upstreamModel);
     const [note = ''] = check({ model }).notes;

@@ -160,7 +160,7 @@ it('is not made into a folder in use, of a folder that was moved, or of PostgreS
   const refused = async (message: RegExp, ended: ReturnType<typeof onetake>) =>
     expect(await ended).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
   await refused(/data folder in use/, backUp(dir, other));
-  await refused(/folder of its own/, backUp(dir, `${dir}/.`));
+  await refused(/needs its own folder/, backUp(dir, `${dir}/.`));
   await refused(/--to DIR/, onetake({ ONETAKE_DATA_DIR: dir }, 'backup'));
   await refused(/no onetake\.db/, backUp(join(dir, 'nothing'), join(dir, 'backup')));
   const shared = { ONETAKE_DATABASE_URL: 'postgres://127.0.0.1:1/videos' };
