@@ -43,7 +43,10 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     env: { ONETAKE_LOG_LEVEL: 'loud' },
     told: /ONETAKE_LOG_LEVEL: must be trace, debug/,
   },
-  'a host with a port': { env: { ONETAKE_HOST: 'localhost:80' }, told: /ONETAKE_HOST: must be only an address or a host name/ },
+  'a host with a port': {
+    env: { ONETAKE_HOST: 'localhost:80' },
+    told: /ONETAKE_HOST: must be only an address or a host name/,
+  },
   'a proxy': {
     env: { ONETAKE_HTTPS_PROXY: 'socks5://127.0.0.1' },
     told: /ONETAKE_HTTPS_PROXY: must be the URL of an HTTP proxy/,
