@@ -40,7 +40,7 @@ describe('a result', () => {
     expect((await failure()).reason).toBe('upstream_unavailable');
   });
 
-  it('cannot be resumed if a 416 comes for its beginning', async () => {
+  it('is unavailable if a 416 comes for its beginning', async () => {
     const { failure } = await storage((_request, response) =>
       response.writeHead(416, { 'content-range': 'bytes */0' }).end(),
     );
