@@ -13,7 +13,7 @@ const MAX_CANDIDATES = 60;
 const MAX_PAGES = 10;
 
 /** A listing without candidates. It is never complete, because lists lag and have no prompts. */
-const NOTHING_TOLD: Listing = {
+const NO_CANDIDATES: Listing = {
   candidates: [],
   listedAt: undefined,
   completeSince: undefined,
@@ -22,7 +22,7 @@ const NOTHING_TOLD: Listing = {
 };
 
 /** How many ended tasks are cached. Their prompts never change, and after one failed poll the others must not be polled again. */
-const KEPT = 1000;
+const CACHE_SIZE = 1000;
 
 /**
  * Reads the tasks that may be a lost submission: those of its minutes and model that no attempt has. The list has no prompts, and a
@@ -36,21 +36,21 @@ export function createListReader({
   client: DashscopeClient;
   reader: AnswerReader;
 }): (lost: UnknownSubmission, signal: AbortSignal) => Promise<Listing> {
-  const told = new Map<string, TaskAnswer>();
+  const endedTasks = new Map<string, TaskAnswer>();
 
   async function ended(id: string, signal: AbortSignal): Promise<TaskAnswer> {
-    const known = told.get(id);
+    const known = endedTasks.get(id);
     if (known) return known;
     const answer = await client.task(id, signal);
     if (answer.output.origPrompt === undefined) return answer;
-    if (told.size >= KEPT) told.delete(told.keys().next().value ?? '');
-    told.set(id, answer);
+    if (endedTasks.size >= CACHE_SIZE) endedTasks.delete(endedTasks.keys().next().value ?? '');
+    endedTasks.set(id, answer);
     return answer;
   }
 
   return async (lost, signal) => {
     const candidates = await candidatesOf(client, lost, signal);
-    if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return NOTHING_TOLD;
+    if (candidates.length === 0 || candidates.length > MAX_CANDIDATES) return NO_CANDIDATES;
     const meanings = candidates.map(({ id, status }) => reader.meaningOf(status, id));
     const working = meanings.filter((meaning) => meaning === 'queued' || meaning === 'in_progress').length;
     if (working > 0) {
@@ -62,7 +62,7 @@ export function createListReader({
     const created = new Map(candidates.map(({ id, createdAt }) => [id, createdAt]));
     const answers = await Promise.all(succeeded.map(({ id }) => ended(id, signal)));
     return {
-      ...NOTHING_TOLD,
+      ...NO_CANDIDATES,
       candidates: answers.map((answer) => ({
         upstreamId: answer.output.id,
         createdAt: created.get(answer.output.id),
