@@ -78,7 +78,7 @@ describe('a message between nodes', () => {
     ['null', 'null'],
     ['a kind of a later version', '{"from":"node-1","kind":"rejoiced"}'],
     ['no sender', '{"kind":"keys"}'],
-    ['a version that is none', '{"from":"node-1","kind":"moved","tasks":[["video_1","2"]]}'],
+    ['an invalid version', '{"from":"node-1","kind":"moved","tasks":[["video_1","2"]]}'],
     ['half a pair', '{"from":"node-1","kind":"moved","tasks":[["video_1"]]}'],
     ['a wait below zero', '{"from":"node-1","kind":"account","account":"a","failures":1,"waitMs":-5}'],
   ])('that has %s is ignored', (_what, payload) => {

@@ -71,11 +71,11 @@ describe('the deadline of an adopted task', () => {
   };
 
   it.each<[string, Partial<Task>, number, number]>([
-    ['what is left of it', { phase: 'running' }, HOUR / 2, HOUR / 2],
-    ['the whole of it where the clock was set back', { phase: 'running' }, -HOUR, HOUR],
-    ['ten minutes where it is past', { phase: 'running' }, 2 * HOUR, 600_000],
-    ['ten minutes where it is near', { phase: 'submitting' }, HOUR - 1000, 600_000],
-    ['past where the task never went upstream', { phase: 'accepted' }, 2 * HOUR, -HOUR],
+    ['the remaining time', { phase: 'running' }, HOUR / 2, HOUR / 2],
+    ['the whole time if the clock was set back', { phase: 'running' }, -HOUR, HOUR],
+    ['ten minutes if it has passed', { phase: 'running' }, 2 * HOUR, 600_000],
+    ['ten minutes if it is near', { phase: 'submitting' }, HOUR - 1000, 600_000],
+    ['in the past if the task never went upstream', { phase: 'accepted' }, 2 * HOUR, -HOUR],
   ])('is %s', async (_what, changes, skewMs, ms) => {
     expect(await left(changes, skewMs)).toBe(ms);
   });

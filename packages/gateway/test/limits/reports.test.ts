@@ -637,7 +637,7 @@ describe('trouble of an account', () => {
   });
 
   it.each([
-    ['a person may have mended meanwhile', 'auth_failed', 0],
+    ['a person may have fixed in the meantime', 'auth_failed', 0],
     ['ends by itself', 'rate_limited', 9000],
     ['has no reason of ours', 'gone_fishing', 9000],
     ['has no reason', undefined, 9000],

@@ -118,14 +118,14 @@ describe('an object', () => {
       other,
       { problem: 'digest', detail: expect.stringContaining(`of ${row.sha256}`) },
     ],
-    ['has the length that alone is known', byLength, other, undefined],
+    ['has the right length, without a known digest', byLength, other, undefined],
     [
-      'has not the length that alone is known',
+      'has a wrong length, without a known digest',
       byLength,
       short,
       { problem: 'length', detail: '9999 bytes instead of 10000' },
     ],
-    ['has not the digest that alone is known', byDigest, short, { problem: 'digest' }],
+    ['has a wrong digest, without a known length', byDigest, short, { problem: 'digest' }],
     ['is there, of which nothing is known', byNothing, short, undefined],
     ['is not there', { ...row, storageKey: 'video/2.mp4' }, BYTES, { problem: 'missing' }],
   ])('that %s is reported', async (_what, given, bytes, damage) => {

@@ -174,7 +174,7 @@ describe('an ingest', () => {
     ['less high', { height: 719 }, false, true],
     ['silent, and should not be', {}, true, true],
     ['with sound, as it should be', { audioCodec: 'aac' }, true, false],
-    ['with sound that nobody asked for', { audioCodec: 'aac' }, false, false],
+    ['with sound that was not requested', { audioCodec: 'aac' }, false, false],
   ])('logs a result that differs from the request: %s', async (_what, probe, generateAudio, told) => {
     const { run, memory, logged } = await bringing({
       inspector: probing(probe),

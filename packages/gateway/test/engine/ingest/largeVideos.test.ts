@@ -30,7 +30,7 @@ describe('a video above the size limit', () => {
   it.each<[string, (taken: { bytes: number }) => OpenedResult]>([
     ['has no end', (taken) => ({ stream: endless(taken), offset: 0 })],
     ['says so', (taken) => ({ stream: endless(taken), offset: 0, bytes: 100 * MIB })],
-    ['says less than it gives', (taken) => ({ stream: endless(taken), offset: 0, bytes: 1000 })],
+    ['declares less than it sends', (taken) => ({ stream: endless(taken), offset: 0, bytes: 1000 })],
   ])('fails its task without a charge and leaves nothing on the disk: one that %s', async (_what, make) => {
     const taken = { bytes: 0 };
     const { seen, provider } = upstreamGiving(() => make(taken));

@@ -86,9 +86,9 @@ describe('problems of this gateway lose no video, however long they last and wha
     ['no memory for the checker', inspecting('probe'), system('ENOMEM')],
     ['a disk that cannot be read', inspecting('digest'), system('EIO')],
     ['a note that cannot be read', writing('readNote'), system('EMFILE')],
-    ['a storage that is away', writing('commit'), away],
+    ['an unavailable storage', writing('commit'), away],
     ['a disk that fails at the end', writing('commit'), system('EIO')],
-    ['a database that is away', storing, system('SQLITE_BUSY')],
+    ['an unavailable database', storing, system('SQLITE_BUSY')],
   ])('%s', async (_what, trouble, error) => {
     const fail = failing(TIMES, error);
     const world = await createWorld({
@@ -105,7 +105,7 @@ describe('problems of this gateway lose no video, however long they last and wha
 
   it.each<[string, Trouble, () => Error]>([
     ['a full disk', writing('append'), system('ENOSPC')],
-    ['a disk that cannot note anything', writing('writeNote'), system('EIO')],
+    ['a disk on which no note can be written', writing('writeNote'), system('EIO')],
   ])('%s: the upstream is asked again until the patience ends', async (_what, trouble, error) => {
     const fail = failing(TIMES, error);
     const world = await createWorld({

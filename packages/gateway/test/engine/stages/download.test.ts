@@ -392,7 +392,7 @@ describe('a driver that loses its task', () => {
     ['while the bytes are looked at', 'probe', 'lose'],
     ['while they are measured', 'digest', 'lose'],
     ['while the poster is made', 'poster', 'lose'],
-    ['before it was told so', 'poster', 'freeze'],
+    ['before it was informed', 'poster', 'freeze'],
   ] as const)('%s stores nothing, and leaves its download to the next driver', async (_when, step, how) => {
     const mortal = alone();
     const world = await createWorld({

@@ -79,12 +79,20 @@ const resetAtEnd: Answer = (offset) => ({
 
 describe('an upstream that cannot resume', () => {
   it.each<[string, Answer[], number[]]>([
-    ['says nothing of the length', [broken, notResumable(), giving(VIDEO)], [0, 5000, 0]],
+    ['names no length', [broken, notResumable(), giving(VIDEO)], [0, 5000, 0]],
     ['has a shorter video by now', [broken, notResumable(3000), giving(VIDEO)], [0, 5000, 0]],
     ['has a longer video by now', [broken, notResumable(90_000), giving(VIDEO)], [0, 5000, 0]],
     ['names other bytes', [broken, giving(VIDEO, { version: '"b"' })], [0, 5000, 0]],
-    ['tells another length', [broken, first(giving(OTHER.subarray(0, 9000)), giving(VIDEO))], [0, 5000, 0]],
-    ['begins too far on', [broken, first((at) => giving(VIDEO)(at + 10), giving(VIDEO))], [0, 5000, 0]],
+    [
+      'announces another length',
+      [broken, first(giving(OTHER.subarray(0, 9000)), giving(VIDEO))],
+      [0, 5000, 0],
+    ],
+    [
+      'begins at a later offset',
+      [broken, first((at) => giving(VIDEO)(at + 10), giving(VIDEO))],
+      [0, 5000, 0],
+    ],
   ])('and %s is asked for the whole video', async (_what, answers, asked) => {
     const ended = await answering(...answers);
     expect(ended.task.error).toBeUndefined();
@@ -133,22 +141,26 @@ describe('an upstream that cannot resume', () => {
 
 describe('the rest of a video', () => {
   it.each<[string, Answer[], number[]]>([
-    ['is what goes on where it was told to', [broken, giving(VIDEO, { version: '"a"' })], [0, 5000]],
-    ['needs no name of its bytes', [broken, giving(VIDEO)], [0, 5000]],
+    [
+      'is appended if it begins at the requested offset',
+      [broken, giving(VIDEO, { version: '"a"' })],
+      [0, 5000],
+    ],
+    ['needs no version', [broken, giving(VIDEO)], [0, 5000]],
     ['needs no length', [broken, giving(VIDEO, { told: false })], [0, 5000]],
     [
-      'may begin before its place',
+      'may begin before its offset',
       [broken, first((at) => giving(VIDEO)(at - 1000), giving(VIDEO))],
       [0, 5000],
     ],
-    ['may be the whole', [broken, () => giving(VIDEO, { version: '"b"' })(0)], [0, 5000]],
+    ['may be the whole video', [broken, () => giving(VIDEO, { version: '"b"' })(0)], [0, 5000]],
     [
-      'is asked for again where more came than was told',
+      'is requested again if more arrived than announced',
       [(offset) => ({ ...giving(VIDEO)(offset), bytes: VIDEO.length - 1 }), giving(VIDEO)],
       [0, 0],
     ],
     [
-      'is asked for again where less came than was told',
+      'is requested again if less arrived than announced',
       [(offset) => ({ ...giving(VIDEO.subarray(0, 9000))(offset), bytes: VIDEO.length }), giving(VIDEO)],
       [0, 9000],
     ],

@@ -8,15 +8,15 @@ const { nextDelay, remaining } = typicalTimeScheduler;
 describe('the expected duration of a task', () => {
   it.each<[string, number, number | undefined, number]>([
     ['at first the median', 0, undefined, 100],
-    ['later what is left of it', 60, undefined, 40],
+    ['later the rest of it', 60, undefined, 40],
     ['at the median a tenth of it', 100, undefined, 10],
-    ['soon after it no less', 119, undefined, 10],
-    ['in the tail half of what it is late', 140, undefined, 20],
+    ['no less soon after it', 119, undefined, 10],
+    ['in the tail half of the delay', 140, undefined, 20],
     ['by the upstream’s percentage', 30, 50, 30],
-    ['by that also in the tail', 300, 75, 100],
+    ['by the percentage also in the tail', 300, 75, 100],
     ['from five percent on', 30, 5, 570],
-    ['not by less, which is too little to reckon with', 30, 4, 70],
-    ['nothing more where the upstream says that all is done', 30, 100, 0],
+    ['but not by less, which is too imprecise', 30, 4, 70],
+    ['nothing more if the upstream reports 100 percent', 30, 100, 0],
   ])('is %s', (_what, age, progress, seconds) => {
     expect(remaining({ ageMs: age * SECOND, typical, ...(progress === undefined ? {} : { progress }) })).toBe(
       seconds * SECOND,
@@ -26,12 +26,12 @@ describe('the expected duration of a task', () => {
 
 describe('the next poll', () => {
   it.each<[string, number, number | undefined, number]>([
-    ['is rare while nothing can be finished', 0, undefined, 30],
-    ['is frequent from half the median on', 50, undefined, 5],
+    ['is late while the task cannot have ended', 0, undefined, 30],
+    ['is soon from half the median on', 50, undefined, 5],
     ['and around it', 100, undefined, 5],
-    ['and until lateness stretches it', 150, undefined, 5],
-    ['by a tenth of the lateness', 200, undefined, 10],
-    ['never comes later than half a minute', 4000, undefined, 30],
+    ['and until the delay of the task stretches it', 150, undefined, 5],
+    ['by a tenth of the delay', 200, undefined, 10],
+    ['comes after half a minute at the latest', 4000, undefined, 30],
   ])('%s', (_what, age, progress, seconds) => {
     const delay = nextDelay({
       ageMs: age * SECOND,

@@ -102,7 +102,7 @@ describe('facts about a submission that only this process knows', () => {
     ['that it could not be sent', ({ task }) => task.phase === 'accepted', 'notSent', 'running'],
     ['a problem of this machine', ({ task }) => task.phase === 'accepted', 'ours', 'running'],
     ['that its id is another’s', ({ task }) => task.phase === 'failed', 'reused', 'failed'],
-    ['that nobody can tell', ({ task }) => task.phase === 'failed', 'answer_lost', 'failed'],
+    ['that the outcome is unknown', ({ task }) => task.phase === 'failed', 'answer_lost', 'failed'],
   ])('are written once the store is available again: %s', async (_what, isIt, first, phase) => {
     let away = 2;
     let starts = 0;

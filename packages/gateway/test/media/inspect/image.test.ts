@@ -209,9 +209,9 @@ describe('other files are refused', () => {
     ['a drawing in SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')],
     ['a GIF', Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')],
     ['a bitmap', Buffer.concat([Buffer.from('BM'), Buffer.alloc(60)])],
-    ['the signature of a PNG alone', PNG.subarray(0, 8)],
-    ['the first marker of a JPEG alone', JPEG.subarray(0, 20)],
-    ['the signature of a WebP alone', WEBP.subarray(0, 16)],
+    ['only the signature of a PNG', PNG.subarray(0, 8)],
+    ['only the first marker of a JPEG', JPEG.subarray(0, 20)],
+    ['only the signature of a WebP', WEBP.subarray(0, 16)],
     [
       'a sound file in the container of WebP',
       Buffer.from(`RIFF\x24\0\0\0WAVEfmt ${'\0'.repeat(30)}`, 'latin1'),

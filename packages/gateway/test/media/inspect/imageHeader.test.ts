@@ -61,7 +61,7 @@ describe('the header of an image has type and size, and its end is found', () =>
     ['a PNG of 23 bytes', PNG.subarray(0, 23)],
     ['another signature', changed(PNG, 7, 0)],
     ['a PNG that begins with another chunk', changed(PNG, 12, 0)],
-    ['the marker of a JPEG alone', SOI],
+    ['only the marker of a JPEG', SOI],
     ['a JPEG that ends in its frame', jpeg(frame('c0')).subarray(0, -1)],
     ['another marker', changed(jpeg(frame('c0')), 1, 0xd9)],
     ['a JPEG with something else between its segments', jpeg(APP0, hex('00'), frame('c0'))],

@@ -109,9 +109,9 @@ describe('an upload', () => {
   });
 
   it.each<[string, Fate, object]>([
-    ['and its own error is told', 'pass', { cause: { name: 'AccessDenied' } }],
+    ['and reports its own error', 'pass', { cause: { name: 'AccessDenied' } }],
     [
-      'which is not what is told where it fails too',
+      'and does not report the error of that if it fails too',
       { answer: (response) => response.writeHead(404).end('<Error><Code>NoSuchUpload</Code></Error>') },
       { cause: { name: 'AccessDenied' } },
     ],
