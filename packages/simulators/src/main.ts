@@ -30,6 +30,10 @@ function understood() {
 }
 
 async function run(): Promise<void> {
+  // The signal arrives twice, from the terminal or `timeout` and from npm. The second one must not cut off the removal of files.
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve());
+  });
   const base = values['port-base'] === undefined ? undefined : Number(values['port-base']);
   const simulators = await startSimulators({
     scale: Number(values.scale),
@@ -41,7 +45,6 @@ async function run(): Promise<void> {
   const admin = await serveAdmin(simulators, base ?? 0);
   const lines = { SIMULATORS_ADMIN_URL: admin.url, ...simulators.environment };
   for (const [name, value] of Object.entries(lines)) process.stdout.write(`${name}=${value}\n`);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => void Promise.all([admin.close(), simulators.close()]));
-  }
+  await stopped;
+  await Promise.all([admin.close(), simulators.close()]);
 }

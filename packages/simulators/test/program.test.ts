@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -69,5 +70,22 @@ describe('the program', () => {
       const [code] = await once(child, 'exit');
       expect(code).toBe(0);
     }
+  });
+
+  it('removes its credentials file on SIGTERM, also if the signal arrives more than once', async () => {
+    const child = spawn(process.execPath, [MAIN, '--only', 'vertex'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    let file = '';
+    for await (const line of createInterface({ input: child.stdout })) {
+      file = /^GOOGLE_APPLICATION_CREDENTIALS=(.*)/.exec(line)?.[1] ?? '';
+      if (file) break;
+    }
+    expect(existsSync(file)).toBe(true);
+    const signals = setInterval(() => child.kill('SIGTERM'), 1);
+    await exited;
+    clearInterval(signals);
+    expect(existsSync(file)).toBe(false);
   });
 });
