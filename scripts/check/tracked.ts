@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { findMissingDocuments } from './mentions.ts';
 import { findTraces } from './traces.ts';
 
 /** A larger file is a fixture or a picture, which people check. */
@@ -21,12 +22,15 @@ function trackedFiles(): string[] | undefined {
 
 const ownPaths = [process.cwd(), homedir()].filter((folder) => folder.length > '/root'.length);
 const files = trackedFiles();
+const documents = (files ?? []).filter((file) => file.endsWith('.md'));
 const problems = (files ?? []).flatMap((file) => {
   if (statSync(file).size > MAX_BYTES) return [];
   const bytes = readFileSync(file);
-  return bytes.includes(0)
-    ? []
-    : findTraces(bytes.toString('utf8'), ownPaths).map((trace) => `${file}:${trace}`);
+  if (bytes.includes(0)) return [];
+  const text = bytes.toString('utf8');
+  return [...findTraces(text, ownPaths), ...findMissingDocuments(text, documents)].map(
+    (problem) => `${file}:${problem}`,
+  );
 });
 
 for (const problem of problems) console.error(problem);

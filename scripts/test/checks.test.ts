@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { findMissingDocuments } from '../check/mentions.ts';
 import { isAllowed } from '../check/spdx.ts';
 import { findTraces } from '../check/traces.ts';
 
@@ -46,4 +47,29 @@ test.each([
   'ONETAKE_DATA_DIR=./data',
 ])('ordinary words are not reported: %s', (line) => {
   expect(findTraces(line)).toEqual([]);
+});
+
+// In two pieces, because the check reads this file as well.
+const md = (name: string): string => `${name}.md`;
+const documents = [md('README'), md('docs/settings'), md('docs/providers/ark')];
+
+test.each([
+  [`see ${md('DESIGN')}.`, md('DESIGN')],
+  [`[the plan](docs/${md('plan')})`, `docs/${md('plan')}`],
+  [`\`providers/${md('settings')}\``, `providers/${md('settings')}`],
+  [`../${md('API')}, section 2`, `../${md('API')}`],
+])('a mention of a document that does not exist is found: %s', (line, mention) => {
+  expect(findMissingDocuments(`first\n${line}`, documents)).toEqual([`2: there is no ${mention}`]);
+});
+
+test.each([
+  md('README'),
+  `../${md('settings')}`,
+  `(${md('../docs/providers/ark')}#errors)`,
+  `docs/providers/<name>${md('')}`,
+  `**/*${md('')}`,
+  `https://example.com/a/${md('OTHER')}`,
+  `.tmp/${md('report')}`,
+])('a document that exists, a pattern and an address are not reported: %s', (line) => {
+  expect(findMissingDocuments(line, documents)).toEqual([]);
 });
