@@ -1,7 +1,11 @@
 import { z } from 'zod';
+import { type Field, SPELLINGS } from '../catalogue/fields.ts';
 import { ASPECT_RATIOS, RESOLUTIONS } from '../tasks/request.ts';
 
-/** The wire contract as schemas. They generate the OpenAPI document, and the contract tests check answers against them. */
+/**
+ * The wire contract as schemas. They generate the OpenAPI document, and the contract tests check answers against them. A submit is
+ * checked by `catalogue/validate/` instead, because what is allowed depends on the model.
+ */
 
 const taskId = z
   .string()
@@ -13,6 +17,15 @@ const unixSeconds = z
   .describe('Unix seconds')
   .meta({ examples: [1_795_617_056] });
 
+/** A description with the aliases of the field. */
+function described(field: Field, text = ''): string {
+  const aliases = SPELLINGS[field].slice(1).map((alias) => `\`${alias}\``);
+  if (aliases.length === 0) return text;
+  const listed = `${aliases.length === 1 ? 'Alias' : 'Aliases'}: ${aliases.join(', ')}`;
+  return text === '' ? listed : `${text}. ${listed}`;
+}
+
+/** Has every field of `SPELLINGS` but `webhook_url`, which is always refused. */
 export const SubmitBody = z
   .object({
     model: z
@@ -23,49 +36,44 @@ export const SubmitBody = z
       .string()
       .describe('What the video shows')
       .meta({ examples: ['a paper boat on a rainy street'] }),
-    negative_prompt: z.string().nullish().describe('What to avoid. Alias: `negativePrompt`'),
+    negative_prompt: z.string().nullish().describe(described('negativePrompt', 'What to avoid')),
     duration: z
       .union([z.number(), z.string()])
       .nullish()
-      .describe('Seconds, as a number or a numeric string. Aliases: `durationSeconds`, `seconds`'),
+      .describe(described('duration', 'Seconds, as a number or a numeric string')),
     resolution: z.enum(RESOLUTIONS).nullish(),
-    aspect_ratio: z.enum(ASPECT_RATIOS).nullish().describe('Aliases: `aspectRatio`, `ratio`'),
+    aspect_ratio: z.enum(ASPECT_RATIOS).nullish().describe(described('aspectRatio')),
     size: z
       .string()
       .nullish()
       .describe(
         '`1280x720` or `1280*720`: an alternative to `resolution` and `aspect_ratio`; a contradiction is an error',
       ),
-    image: z
-      .string()
-      .nullish()
-      .describe(
-        'First frame: URL, data URL or base64. Aliases: `image_url`, `first_frame`, `input_reference`',
-      ),
-    last_frame: z
-      .string()
-      .nullish()
-      .describe('Last frame, if the model accepts one. Aliases: `lastFrame`, `last_frame_image`'),
+    image: z.string().nullish().describe(described('image', 'First frame: URL, data URL or base64')),
+    last_frame: z.string().nullish().describe(described('lastFrame', 'Last frame, if the model accepts one')),
     reference_images: z
       .array(z.string())
       .nullish()
-      .describe('Subject or style references. Alias: `referenceImages`'),
+      .describe(described('referenceImages', 'Subject or style references')),
     video_url: z
       .string()
       .nullish()
       .describe(
-        'Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL',
+        described(
+          'videoUrl',
+          'Source video: remix, extension. The id of a finished task of yours or a link to its video; some models also take any other URL',
+        ),
       ),
-    generate_audio: z.boolean().nullish().describe('Synchronised audio. Alias: `generateAudio`'),
+    generate_audio: z.boolean().nullish().describe(described('generateAudio', 'Synchronised audio')),
     seed: z
       .int()
       .nullish()
       .describe('The same seed and request give the same video, if the model supports it'),
     style: z.string().nullish(),
-    camera_fixed: z.boolean().nullish().describe('Alias: `cameraFixed`'),
+    camera_fixed: z.boolean().nullish().describe(described('cameraFixed')),
     watermark: z.boolean().nullish(),
-    prompt_extend: z.boolean().nullish().describe('Alias: `promptExtend`'),
-    person_generation: z.string().nullish().describe('Alias: `personGeneration`'),
+    prompt_extend: z.boolean().nullish().describe(described('promptExtend')),
+    person_generation: z.string().nullish().describe(described('personGeneration')),
     metadata: z
       .record(z.string(), z.string())
       .nullish()
@@ -73,7 +81,9 @@ export const SubmitBody = z
     provider_options: z
       .record(z.string(), z.unknown())
       .nullish()
-      .describe("Raw upstream parameters, passed through to the model's provider only"),
+      .describe(
+        described('providerOptions', "Raw upstream parameters, passed through to the model's provider only"),
+      ),
   })
   .describe(
     'The catalogue lists what a model accepts, and the request is checked against it before the task is accepted. Unknown fields are refused; `null` is the same as leaving a field out.',

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { SubmitBody } from '../../src/api/schemas.ts';
+import { SPELLINGS } from '../../src/catalogue/fields.ts';
+
+const DOCUMENTED = new Map(Object.entries(SubmitBody.shape));
+
+it('the reference has the fields that a submit accepts', () => {
+  const accepted = Object.values(SPELLINGS).map(([name]) => name);
+  // Known, but always refused: there are no webhooks yet.
+  expect([...DOCUMENTED.keys(), 'webhook_url'].sort()).toEqual(accepted.sort());
+});
+
+it.each(Object.values(SPELLINGS).filter(([name]) => name !== 'webhook_url'))(
+  'the reference of %s names every alias',
+  (name, ...aliases) => {
+    const description = DOCUMENTED.get(name)?.description ?? '';
+    expect([...description.matchAll(/(?:Alias: |Aliases: |, )`(\w+)`/g)].map(([, alias]) => alias)).toEqual(
+      aliases,
+    );
+  },
+);
