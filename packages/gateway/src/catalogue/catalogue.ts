@@ -4,7 +4,7 @@ import type { VideoRequest } from '../tasks/request.ts';
 import { BUILT_IN } from './entries/index.ts';
 import { type Model, ModelSchema } from './model.ts';
 import { type Delivered, deliveredRate } from './pricing.ts';
-import { providerSettings, providerTitle } from './providers.ts';
+import { providerSettings, providerTitle } from './providerInfo.ts';
 import { type ModelServer, serves, upstreamModelAt } from './serving.ts';
 import { upstreamParameters, upstreamRequest } from './upstream.ts';
 import { contradictions } from './validate/entry.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ASPECT_RATIOS, RESOLUTIONS } from '../tasks/request.ts';
 import { PARAMETERS } from './fields.ts';
+import type { BuiltInProvider } from './providerInfo.ts';
 import { isSize, type Size } from './size.ts';
 
 const isoDate = z.iso.date();
@@ -160,8 +161,10 @@ export const ModelSchema = z.strictObject({
 });
 
 export type Model = Readonly<z.output<typeof ModelSchema>>;
-/** An entry as written, where members with a default are optional. */
-export type ModelEntry = z.input<typeof ModelSchema>;
+/** A built-in entry as written, where members with a default are optional. */
+export type ModelEntry = Omit<z.input<typeof ModelSchema>, 'provider'> & {
+  readonly provider: BuiltInProvider;
+};
 export type ParameterSpec = NonNullable<Model['parameters'][keyof Model['parameters']]>;
 export type RuleSpec = z.output<typeof Rule>;
 export type ConditionSpec = z.output<typeof Condition>;

@@ -2,7 +2,7 @@ import { MICROS } from '../tasks/money.ts';
 import { PARAMETERS, wireName } from './fields.ts';
 import type { Model, ParameterSpec } from './model.ts';
 import { isFree } from './pricing.ts';
-import { providerTitle } from './providers.ts';
+import { providerTitle } from './providerInfo.ts';
 import { redirectNotes } from './upstream.ts';
 import { ruleText } from './validate/rules.ts';
 

@@ -1,10 +1,10 @@
-/** The company behind an adapter, and the settings that enable it. */
-interface ProviderFacts {
+/** The company behind a provider, and the settings that enable it. */
+interface ProviderInfo {
   readonly title: string;
   readonly settings: readonly string[];
 }
 
-const PROVIDERS: Readonly<Record<string, ProviderFacts>> = {
+const PROVIDERS = {
   openai: { title: 'OpenAI', settings: ['OPENAI_API_KEY'] },
   google: {
     title: 'Google',
@@ -17,8 +17,15 @@ const PROVIDERS: Readonly<Record<string, ProviderFacts>> = {
   fal: { title: 'fal', settings: ['FAL_KEY'] },
   replicate: { title: 'Replicate', settings: ['REPLICATE_API_TOKEN'] },
   preview: { title: 'Onetake', settings: ['ONETAKE_PREVIEW_CONCURRENCY'] },
-};
+} as const satisfies Readonly<Record<string, ProviderInfo>>;
 
-export const providerTitle = (provider: string): string => PROVIDERS[provider]?.title ?? provider;
+/** The providers that built-in models may name. */
+export type BuiltInProvider = keyof typeof PROVIDERS;
 
-export const providerSettings = (provider: string): readonly string[] => PROVIDERS[provider]?.settings ?? [];
+/** Operators can add models of other providers. */
+const infoOf = (provider: string): ProviderInfo | undefined =>
+  Object.hasOwn(PROVIDERS, provider) ? PROVIDERS[provider as BuiltInProvider] : undefined;
+
+export const providerTitle = (provider: string): string => infoOf(provider)?.title ?? provider;
+
+export const providerSettings = (provider: string): readonly string[] => infoOf(provider)?.settings ?? [];

@@ -3,7 +3,7 @@ import { MICROS } from '../tasks/money.ts';
 import { PARAMETERS, SPELLINGS } from './fields.ts';
 import type { Model, ParameterSpec } from './model.ts';
 import { isFree } from './pricing.ts';
-import { providerTitle } from './providers.ts';
+import { providerTitle } from './providerInfo.ts';
 import { shapesOf, sizeText } from './sizes.ts';
 import { redirectNotes } from './upstream.ts';
 import { ruleText } from './validate/rules.ts';

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { wireName } from '../../catalogue/fields.ts';
 import { fromSource } from '../../catalogue/fromSource.ts';
-import { providerTitle } from '../../catalogue/providers.ts';
+import { providerTitle } from '../../catalogue/providerInfo.ts';
 import { serves } from '../../catalogue/serving.ts';
 import type { CheckedRequest } from '../../catalogue/validate/request.ts';
 import { invalidRequest, type OnetakeError } from '../../tasks/errors.ts';
