@@ -4,6 +4,7 @@ import { dashscopeDefinition } from './dashscope/definition.ts';
 import type { CommonAccount, ProviderDefinition } from './definition.ts';
 import { googleDefinition } from './google/definition.ts';
 import { openaiDefinition } from './openai/definition.ts';
+import { PREVIEW_ABILITIES } from './preview/provider.ts';
 import type { Abilities } from './provider.ts';
 
 /** Every provider that accounts can be configured for. A new provider is a line here. */
@@ -17,17 +18,6 @@ export const DEFINITIONS: readonly ProviderDefinition<CommonAccount>[] = [
 
 /** What each adapter can do. The built-in renderer comes first. */
 export const ABILITIES: Readonly<Record<string, Abilities>> = {
-  preview: {
-    cancel: 'any',
-    find: 'full',
-    resumeDownload: true,
-    batchPolling: false,
-    callbacks: false,
-    hints: true,
-    progress: true,
-    discard: true,
-    resumeJob: true,
-    upstreamTime: false,
-  },
+  preview: PREVIEW_ABILITIES,
   ...Object.assign({}, ...DEFINITIONS.map(({ abilities }) => abilities)),
 };

@@ -1,11 +1,24 @@
 import type { NativePool } from '../../native/pool.ts';
 import type { Log } from '../../observability/log.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
-import { MAKES_NOTHING, type Provider, SendRefused, UpstreamError } from '../provider.ts';
+import { type Abilities, MAKES_NOTHING, type Provider, SendRefused, UpstreamError } from '../provider.ts';
 import { lookedUp } from '../search/judge.ts';
 import { createIntake } from './intake.ts';
 import { createJobFiles, type JobFiles, removeLeftovers, videoName } from './jobFiles.ts';
 import { createRenders, type Render } from './renders.ts';
+
+export const PREVIEW_ABILITIES: Abilities = {
+  cancel: 'any',
+  find: 'full',
+  resumeDownload: true,
+  batchPolling: false,
+  callbacks: false,
+  hints: true,
+  progress: true,
+  discard: true,
+  resumeJob: true,
+  upstreamTime: false,
+};
 
 /** Keys become file names, so a key of any other form is refused. */
 const KEY = /^[0-9a-f]{32}$/;

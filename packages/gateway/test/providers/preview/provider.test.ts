@@ -5,8 +5,7 @@ import { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createNativePool } from '../../../src/native/pool.ts';
-import { ABILITIES } from '../../../src/providers/definitions.ts';
-import { createPreviewProvider } from '../../../src/providers/preview/provider.ts';
+import { createPreviewProvider, PREVIEW_ABILITIES } from '../../../src/providers/preview/provider.ts';
 import type { Answer, Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
@@ -44,7 +43,7 @@ const AN_IMAGE = { mediaId: 'red', contentType: 'image/png', bytes: RED.length, 
 
 describeProviderContract({
   name: 'the preview provider',
-  abilities: ABILITIES.preview,
+  abilities: PREVIEW_ABILITIES,
   local: true,
   startTwice: 'one_job',
   async create() {
