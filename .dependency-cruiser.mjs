@@ -1,4 +1,5 @@
-// Keeps the directions between rooms: api → engine → {limits, cluster} → {providers, store, media} → {native, net} → {catalogue, tasks, time}.
+// Keeps the directions between the folders of the gateway:
+// cli → gateway → {config, api} → engine → {auth, limits, cluster} → {providers, store, media} → {native, net, observability} → {catalogue, tasks, time}.
 // Without this parser the .ts files would be passed over in silence, and every rule with them.
 import swc from '@swc/core/Visitor.js';
 
@@ -12,7 +13,7 @@ swc.Visitor.prototype.visitStatement = function (statement) {
 
 const SRC = '^packages/gateway/src';
 
-/** Who may import whom; what is not listed is forbidden. `gateway.ts` and `cli/` compose the rooms and may import all. */
+/** Who may import whom; what is not listed is forbidden. `gateway.ts` and `cli/` compose the parts and may import all folders. */
 const MAY_IMPORT = {
   config: ['auth', 'catalogue', 'media', 'net', 'observability', 'providers', 'store', 'tasks'],
   api: [
@@ -54,7 +55,7 @@ const MAY_IMPORT = {
   time: [],
 };
 
-/** A room is a folder or a file of its name. */
+/** Matches folders of these names, and files such as `gateway.ts`. */
 const part = (...names) => `${SRC}/(?:${names.join('|')})(?:/|\\.ts$)`;
 
 const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
@@ -62,7 +63,7 @@ const directions = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
   comment: `${name}/ may import ${allowed.join(', ') || 'nothing of ours'}.`,
   severity: 'error',
   from: { path: part(name) },
-  // A dependency of one package alone is installed below it, and is none of our rooms.
+  // A dependency of one package alone is installed below it, and is none of our folders.
   to: { path: '^packages/gateway/', pathNot: [part(name, ...allowed), '/node_modules/'] },
 }));
 
@@ -80,7 +81,7 @@ const packages = Object.entries(PACKAGES).map(([name, allowed]) => ({
   },
 }));
 
-/** A room's drivers, and who may know them beside `gateway.ts`, `index.ts`, `cli/`, `config/` and the room itself: everyone else sees the interface. */
+/** The drivers in a folder, and who may import them beside `gateway.ts`, `index.ts`, `cli/`, `config/` and the folder itself: all others import the interface. */
 const DRIVERS = {
   store: { folders: ['sqlite', 'postgres'], known: ['cluster/open', 'cluster/postgres'] },
   media: { folders: ['files', 's3'], known: [] },
