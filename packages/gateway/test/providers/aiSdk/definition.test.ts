@@ -79,7 +79,10 @@ describe('accounts of the AI SDK bridge', () => {
   });
 
   it.each([
-    [{ package: '@ai-sdk/luma', api_key: { env: 'XAI_API_KEY' } }, /accounts\.a\.factory: names the export/],
+    [
+      { package: '@ai-sdk/luma', api_key: { env: 'XAI_API_KEY' } },
+      /accounts\.a\.factory: must name the export/,
+    ],
     [
       { package: '../evil', api_key: { env: 'XAI_API_KEY' } },
       /accounts\.a\.package: must be the name of an npm/,
