@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CHOSEN_KEY_RULE, isChosenKey } from '../auth/keys.ts';
 import { isProxyRule } from '../net/proxies.ts';
 import { LOG_LEVELS } from '../observability/log.ts';
+import { baseUrl, headerValue, hostLabel, webUrl } from '../settingSchemas.ts';
 import { checkDatabaseUrl } from '../store/postgres/url.ts';
 
 /** A setting: where it is read from, its schema, and what it does. */
@@ -26,26 +27,26 @@ const setting = <const T extends Setting>(definition: T): T => definition;
 const whole = (min: number, max: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
 
-/** An IP address or a host name. */
+/** An IP address or a host name. A name whose last part is a number is an IPv4 address for every resolver, as for `URL`. */
 const listenHost = z
   .string()
   .refine(
-    (host) => isIP(host) > 0 || /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i.test(host),
+    (host) => isIP(host) > 0 || (/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/i.test(host) && canBeHost(host)),
     'must be only an address or a host name, such as 127.0.0.1, :: or localhost; the port is ONETAKE_PORT',
   );
 
+const canBeHost = (host: string): boolean => !host.includes('..') && URL.canParse(`http://${host}`);
+
 const onOff = z.enum(['true', 'false']).transform((value) => value === 'true');
 
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .transform((url) => url.replace(/\/+$/, ''));
-
-/** A base URL, which paths are appended to. */
-const linkBase = httpUrl.refine((url) => {
-  if (!URL.canParse(url)) return true;
-  const { username, password, search, hash } = new URL(url);
-  return username + password + search + hash === '';
-}, 'must be a URL without a user, a query or a fragment');
+/** The rules of S3 for names, without those that older buckets and other servers do not follow: lower case, no underscores. */
+const bucketName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'must be the name of a bucket')
+  .refine(
+    (name) => !name.includes('..') && !/[.-]$/.test(name) && isIP(name) === 0,
+    'must be the name of a bucket: not an address, without two dots in a row, and without a dot or hyphen at its end',
+  );
 
 const postgresUrl = z.string().superRefine((text, context) => {
   try {
@@ -67,11 +68,9 @@ const proxyUrl = z
   .string()
   .transform((text) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`))
   .pipe(
-    z.url({
-      protocol: /^https?$/,
-      error:
-        'must be the URL of an HTTP proxy, such as http://user:password@proxy.internal:3128; SOCKS is not supported',
-    }),
+    webUrl(
+      'must be the URL of an HTTP proxy, such as http://user:password@proxy.internal:3128; SOCKS is not supported',
+    ),
   );
 
 const noProxyRules = z
@@ -95,13 +94,13 @@ export const SETTINGS = {
   }),
   publicUrl: setting({
     env: 'ONETAKE_PUBLIC_URL',
-    schema: linkBase,
+    schema: baseUrl,
     description:
       'URL at which clients reach the gateway. Links in answers begin with it. Default: the address it listens on.',
   }),
   mediaUrl: setting({
     env: 'ONETAKE_MEDIA_URL',
-    schema: linkBase,
+    schema: baseUrl,
     description: 'Base of signed media links, if they have their own domain. Default: the public URL.',
   }),
   dataDir: setting({
@@ -134,19 +133,19 @@ export const SETTINGS = {
   }),
   s3Bucket: setting({
     env: 'ONETAKE_S3_BUCKET',
-    schema: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'must be the name of a bucket'),
+    schema: bucketName,
     description:
       'Bucket for videos, posters and inputs, which are stored in files otherwise; see [storage.md](storage.md). The bucket must exist.',
   }),
   s3Endpoint: setting({
     env: 'ONETAKE_S3_ENDPOINT',
-    schema: httpUrl,
+    schema: baseUrl,
     description:
       'URL of an S3 server other than AWS: `https://<account>.r2.cloudflarestorage.com`, `http://minio:9000`.',
   }),
   s3Region: setting({
     env: 'ONETAKE_S3_REGION',
-    schema: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'must be the name of a region'),
+    schema: hostLabel('must be the name of a region, such as eu-central-1'),
     description:
       'Region of the bucket. Default: `us-east-1` with an endpoint, otherwise that of the AWS SDK (`AWS_REGION`, shared files).',
   }),
@@ -172,14 +171,14 @@ export const SETTINGS = {
   }),
   s3AccessKeyId: setting({
     env: 'ONETAKE_S3_ACCESS_KEY_ID',
-    schema: z.string().min(1),
+    schema: headerValue,
     description:
       'Access key of the bucket. Default: the credential chain of the AWS SDK (environment, shared files, role of the container or machine).',
     secret: true,
   }),
   s3SecretAccessKey: setting({
     env: 'ONETAKE_S3_SECRET_ACCESS_KEY',
-    schema: z.string().min(1),
+    schema: headerValue,
     description: 'Secret of the access key.',
     secret: true,
   }),
@@ -191,7 +190,7 @@ export const SETTINGS = {
   }),
   s3SseKmsKeyId: setting({
     env: 'ONETAKE_S3_SSE_KMS_KEY_ID',
-    schema: z.string().min(1),
+    schema: headerValue,
     description: 'Key of `aws:kms`. Default: that of the bucket.',
   }),
   s3Checksums: setting({
@@ -202,7 +201,7 @@ export const SETTINGS = {
   }),
   s3PublicEndpoint: setting({
     env: 'ONETAKE_S3_PUBLIC_ENDPOINT',
-    schema: httpUrl,
+    schema: baseUrl,
     description: 'URL at which clients reach the S3 server, for links to the bucket. Default: the endpoint.',
   }),
   mediaLinks: setting({

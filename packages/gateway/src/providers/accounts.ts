@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { plainWords } from '../catalogue/validate/plainWords.ts';
+import { isHeaderValue, NO_HEADER_VALUE } from '../settingSchemas.ts';
 import type { CommonAccount, Environment, EnvironmentAccount, ProviderDefinition } from './definition.ts';
 
 /** A configured account, checked by its definition and with its secrets read. */
@@ -40,12 +41,13 @@ export function readAccounts({ file, env, definitions, readFile = readText }: Re
     definition: ProviderDefinition<CommonAccount>,
     members: unknown,
     where: string,
+    variables: Environment = {},
   ): void {
     const parsed = definition.schema(secret).safeParse(members, { error: plainWords });
     if (parsed.success) accounts.push({ id, definition, account: parsed.data });
     else
       problems.push(
-        ...parsed.error.issues.map((issue) => `${[where, ...issue.path].join('.')}: ${issue.message}`),
+        ...parsed.error.issues.map(({ path, message }) => `${placeOf(path, where, variables)}: ${message}`),
       );
   }
 
@@ -70,10 +72,12 @@ export function readAccounts({ file, env, definitions, readFile = readText }: Re
   const ofFile = [...accounts];
   for (const definition of definitions) {
     const named = ofFile.filter((account) => account.definition === definition);
-    for (const { id, members, replacedBy } of environmentAccounts(definition, env)) {
+    const { env: recorded, used } = recording(env);
+    for (const { id, members, replacedBy } of environmentAccounts(definition, recorded)) {
       if (named.some(({ account }) => replacedBy(account))) continue;
       const where = `the ${id} account of the environment`;
-      if (!ofFile.some((account) => account.id === id)) add(id, definition, members, where);
+      if (!ofFile.some((account) => account.id === id))
+        add(id, definition, members, where, variablesOf(members, used()));
       else problems.push(`${where}: accounts.${id} has this name already; give that account another one.`);
     }
   }
@@ -99,6 +103,32 @@ function environmentAccounts(
   return [{ id: definition.id, members: { ...made }, replacedBy: () => true }];
 }
 
+/** An environment that remembers which of its variables were read. */
+function recording(env: Environment): { env: Environment; used(): Environment } {
+  const names = new Set<string>();
+  const get = (target: Environment, name: string) => {
+    names.add(name);
+    return target[name];
+  };
+  return {
+    env: new Proxy(env, { get }),
+    used: () => Object.fromEntries([...names].map((name) => [name, env[name]])),
+  };
+}
+
+/** The variable that each member of an account of the environment was taken from. Secrets name theirs. */
+function variablesOf(members: Record<string, unknown>, used: Environment): Environment {
+  const variableWith = (value: unknown) => Object.keys(used).find((name) => value && used[name] === value);
+  return Object.fromEntries(Object.entries(members).map(([member, value]) => [member, variableWith(value)]));
+}
+
+/** Where the operator finds a member: its variable, or its path in the file. */
+function placeOf(path: readonly PropertyKey[], where: string, variables: Environment): string {
+  const variable = variables[String(path[0])];
+  if (variable === undefined) return [where, ...path].map(String).join('.');
+  return `${variable} (${path.map(String).join('.')} of ${where})`;
+}
+
 /** The file names where a secret is. It never holds the secret itself, because files are copied and shown around. */
 function secretType(env: Environment, readFile: (path: string) => string): z.ZodType<string> {
   const place = z.union(
@@ -117,10 +147,11 @@ function secretType(env: Environment, readFile: (path: string) => string): z.Zod
     }
     // A file made with an editor or `echo` ends with a line break that is not part of the secret.
     const trimmed = value?.trim();
-    if (trimmed) return trimmed;
-    context.addIssue(
-      'env' in from ? `the environment variable ${from.env} is not set` : `${from.file} is empty`,
-    );
+    const place = 'env' in from ? `the environment variable ${from.env}` : from.file;
+    // Every secret is sent in a header, or is made of the same characters.
+    if (trimmed && isHeaderValue(trimmed)) return trimmed;
+    if (trimmed) context.addIssue(`${place} ${NO_HEADER_VALUE}`);
+    else context.addIssue('env' in from ? `${place} is not set` : `${place} is empty`);
     return z.NEVER;
   });
 }

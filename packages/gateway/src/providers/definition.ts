@@ -99,8 +99,3 @@ export const COMMON_ACCOUNT = {
     }))
     .optional(),
 };
-
-/** A base URL without a slash at the end. */
-export const baseUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-  .transform((url) => url.replace(/\/+$/, ''));

@@ -175,6 +175,26 @@ describe('wrong settings', () => {
     ['ONETAKE_HOST', '127.0.0.1:8787'],
     ['ONETAKE_HOST', '[::1]'],
     ['ONETAKE_MEDIA_URL', 'javascript:alert(1)'],
+    ['ONETAKE_HOST', '256.0.0.1'],
+    ['ONETAKE_HOST', '1.2.3.4.5'],
+    ['ONETAKE_HOST', 'gateway..internal'],
+    ['ONETAKE_PUBLIC_URL', 'https://video.example.com:0'],
+    ['ONETAKE_PUBLIC_URL', 'https://video.example.com/\u0001'],
+    ['ONETAKE_S3_ENDPOINT', 'http://minio:9000?a=b'],
+    ['ONETAKE_S3_ENDPOINT', 'http://minio:9000/?'],
+    ['ONETAKE_S3_ENDPOINT', 'http://minio:9000/#'],
+    ['ONETAKE_S3_ENDPOINT', 'http://user:password@minio:9000'],
+    ['ONETAKE_S3_PUBLIC_ENDPOINT', 'http://user@minio:9000'],
+    ['ONETAKE_S3_REGION', '-'],
+    ['ONETAKE_S3_REGION', 'eu-central-'],
+    ['ONETAKE_S3_REGION', 'eu.central'],
+    ['ONETAKE_S3_BUCKET', 'a..b'],
+    ['ONETAKE_S3_BUCKET', 'videos-'],
+    ['ONETAKE_S3_BUCKET', '10.0.0.1'],
+    ['ONETAKE_S3_SSE_KMS_KEY_ID', 'key\nkey'],
+    ['ONETAKE_HTTPS_PROXY', 'http://proxy.internal:0'],
+    ['ONETAKE_DATABASE_URL', 'postgres://127.0.0.1:0/db'],
+    ['ONETAKE_DATABASE_URL', 'host=127.0.0.1 port=0'],
   ])('%s=%s', (variable, value) => {
     expect(refusal({ [variable]: value })).toMatch(
       new RegExp(`^The settings are not valid:\n {2}${variable}: `),
@@ -196,8 +216,22 @@ describe('wrong settings', () => {
   });
 });
 
+it.each<[string, string]>([
+  ['ONETAKE_S3_BUCKET', 'videos.example.com'],
+  ['ONETAKE_S3_BUCKET', 'Old_Videos'],
+  ['ONETAKE_S3_REGION', 'auto'],
+  ['ONETAKE_S3_REGION', 'us-gov-west-1'],
+  ['ONETAKE_S3_ENDPOINT', 'https://project.supabase.co/storage/v1/s3'],
+  ['ONETAKE_S3_ENDPOINT', 'http://[::1]:9000'],
+  ['ONETAKE_HTTPS_PROXY', 'http://user:password@proxy.internal:3128'],
+])('%s=%s is taken, because installations use it', (variable, value) => {
+  const [name = ''] = Object.entries<Setting>(SETTINGS).find(([, { env }]) => env === variable) ?? [];
+  const bucket = { ONETAKE_S3_BUCKET: 'videos' };
+  expect(read({ ...bucket, [variable]: value })).toHaveProperty(name, value);
+});
+
 describe('an address to listen on', () => {
-  it.each(['127.0.0.1', '0.0.0.0', '::', '::1', 'localhost', 'gateway-1.internal', 'my_host'])(
+  it.each(['127.0.0.1', '127.1', '0.0.0.0', '::', '::1', 'localhost', 'gateway-1.internal', 'my_host'])(
     '%s',
     (host) => {
       expect(read({ ONETAKE_HOST: host }).host).toBe(host);
@@ -300,6 +334,13 @@ describe('a secret is never part of an error', () => {
     ['given twice', {}, `bootstrap_key: ${SECRET}\nbootstrap_key: ${SECRET}\n`],
     ['not a valid key', { ONETAKE_BOOTSTRAP_KEY: `x${SECRET}` }, ''],
     ['given as a list', {}, `bootstrap_key: [${SECRET}]\n`],
+    ['in a URL with a mistake', { ONETAKE_PUBLIC_URL: `https://user:${SECRET}@example.com` }, ''],
+    ['with a line break', { ONETAKE_S3_ACCESS_KEY_ID: `a\n${SECRET}` }, ''],
+    [
+      'with a line break in an account',
+      { KEY: `a\n${SECRET}` },
+      'accounts: {a: {provider: ark, api_key: {env: KEY}}}',
+    ],
   ])('%s', (_where, env, yaml) => {
     expect(refusal(env, yaml)).not.toContain(SECRET);
   });

@@ -124,6 +124,51 @@ const WRONG: Readonly<Record<string, Wrong>> = {
     },
     told: /@ai-sdk\/xai of the account grok has no export createNone/,
   },
+  'the port of a database': {
+    env: { ONETAKE_DATABASE_URL: 'postgres://127.0.0.1:0/db' },
+    told: /ONETAKE_DATABASE_URL: has port 0; leave it out for 5432/,
+  },
+  'a bucket': { env: { ONETAKE_S3_BUCKET: 'a..b' }, told: /ONETAKE_S3_BUCKET: must be the name of a bucket/ },
+  'a region': { env: { ONETAKE_S3_REGION: '-' }, told: /ONETAKE_S3_REGION: must be the name of a region/ },
+  'the location of an account': {
+    file: { accounts: { place: { provider: 'google', project: 'p', location: 'us:central' } } },
+    told: /accounts\.place\.location: must be a location .*such as us-central1/,
+  },
+  'the credentials of an account': {
+    file: { accounts: { veo: { provider: 'google', project: 'p', credentials_file: '/nope/key.json' } } },
+    told: /accounts\.veo\.credentials_file .*: \/nope\/key\.json cannot be read \(ENOENT\); name a file/,
+  },
+  'the base URL of an account': {
+    file: { accounts: { query: { provider: 'openai', base_url: 'http://127.0.0.1:1/v1?api-version=1' } } },
+    told: /accounts\.query\.base_url: must be a URL without .*a query/,
+  },
+  'a secret that no header can carry': {
+    env: { BROKEN_KEY: 'sk-one\nsk-two' },
+    file: { accounts: { broken: { provider: 'ark', api_key: { env: 'BROKEN_KEY' } } } },
+    told: /accounts\.broken\.api_key: the environment variable BROKEN_KEY has a line break/,
+  },
+  'a webhook secret': {
+    env: { BROKEN_HOOK: 'whsec_!!!' },
+    file: {
+      accounts: {
+        hook: { provider: 'openai', base_url: 'http://127.0.0.1:1', webhook_secret: { env: 'BROKEN_HOOK' } },
+      },
+    },
+    told: /accounts\.hook\.webhook_secret: .*whsec_ must be followed by base64/,
+  },
+  'the name of a header': {
+    file: {
+      accounts: {
+        header: {
+          provider: 'ai-sdk',
+          package: '@ai-sdk/xai',
+          api_key: { env: 'PATH' },
+          headers: { 'bad header': 'x' },
+        },
+      },
+    },
+    told: /accounts\.header\.headers: "bad header" is not the name of an HTTP header/,
+  },
 };
 
 /** `onetake serve` with these settings; its output, after a check that nothing was created or contacted. */

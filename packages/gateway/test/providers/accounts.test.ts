@@ -2,18 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { readAccounts } from '../../src/providers/accounts.ts';
 import {
-  baseUrl,
   COMMON_ACCOUNT,
   type CommonAccount,
   type ProviderDefinition,
 } from '../../src/providers/definition.ts';
+import { DEFINITIONS as EVERY_DEFINITION } from '../../src/providers/definitions.ts';
+import { baseUrl } from '../../src/settingSchemas.ts';
 
 /** A definition like those of the adapters. */
 const definitionOf = (id: string, variable: string): ProviderDefinition<CommonAccount> => ({
   id,
   abilities: {},
   schema: (secret) => z.strictObject({ ...COMMON_ACCOUNT, api_key: secret, base_url: baseUrl.optional() }),
-  fromEnvironment: (env) => (env[variable] ? { api_key: { env: variable } } : undefined),
+  fromEnvironment: (env) =>
+    env[variable]
+      ? { api_key: { env: variable }, ...(env[`${id}_url`] ? { base_url: env[`${id}_url`] } : {}) }
+      : undefined,
   open() {
     throw new Error('nothing is opened here');
   },
@@ -105,6 +109,41 @@ describe('accounts', () => {
     expect(accounts).toMatchObject([{ account: { api_key: 'k9' } }]);
   });
 
+  it.each([
+    ['a line break', 'k1\nk2'],
+    ['a null character', 'k1\0'],
+    ['a character beyond Latin-1', 'k1\u2019'],
+  ])('cannot have a secret with %s, because no header carries it', (_what, key) => {
+    const file = {
+      one: { provider: 'sky', api_key: { env: 'A' } },
+      two: { provider: 'sky', api_key: { file: 'key.txt' } },
+    };
+    const { problems } = read(file, { A: key }, { 'key.txt': key });
+    expect(problems).toEqual([
+      expect.stringMatching(/^accounts\.one\.api_key: the environment variable A has a line break or/),
+      expect.stringMatching(/^accounts\.two\.api_key: key\.txt has a line break or/),
+    ]);
+    expect(problems.join()).not.toContain('k1');
+  });
+
+  it.each(['http://h/v1#frag', 'http://h/v1?a=b', 'http://user:pw@h/v1', 'http://user@h', 'http://h:0'])(
+    'cannot have the base URL %s',
+    (url) => {
+      const { problems } = read(
+        { one: { provider: 'sky', api_key: { env: 'A' }, base_url: url } },
+        { A: 'k' },
+      );
+      expect(problems).toEqual([expect.stringMatching(/^accounts\.one\.base_url: must /)]);
+    },
+  );
+
+  it('of the environment name the variable that is wrong', () => {
+    const env = { other: 'http://h?a', SKY_KEY: 'k', sky_url: 'http://h?a' };
+    expect(read(undefined, env).problems).toEqual([
+      expect.stringMatching(/^sky_url \(base_url of the sky account of the environment\): must be a URL/),
+    ]);
+  });
+
   it('report all problems at once, each with its place', () => {
     const { problems } = read({
       'Bad Name': { provider: 'sky', api_key: { env: 'NOT_SET' } },
@@ -125,4 +164,28 @@ describe('accounts', () => {
   it('must be a mapping', () => {
     expect(read(['sky']).problems).toEqual(['accounts: must be a mapping from names to accounts.']);
   });
+});
+
+describe('an account of every provider', () => {
+  it.each(EVERY_DEFINITION.map(({ id }) => id))(
+    '%s: is refused with a URL or a key that cannot work',
+    (id) => {
+      const bridge = id === 'ai-sdk' ? { package: '@ai-sdk/xai' } : {};
+      const problemsOf = (members: object, key = 'k') =>
+        readAccounts({
+          file: { one: { provider: id, ...bridge, api_key: { env: 'KEY' }, ...members } },
+          env: { KEY: key },
+          definitions: EVERY_DEFINITION,
+        }).problems;
+      expect(problemsOf({ base_url: 'https://h/v1' })).toEqual([]);
+      for (const url of ['https://h/v1?a=b', 'https://h/v1#c', 'https://user:pw@h/v1']) {
+        expect(problemsOf({ base_url: url })).toEqual([
+          expect.stringMatching(/^accounts\.one\.base_url: must be a URL without/),
+        ]);
+      }
+      expect(problemsOf({}, 'one\ntwo')).toEqual([
+        expect.stringMatching(/^accounts\.one\.api_key: the environment variable KEY has a line break/),
+      ]);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { baseUrl, headerValue, isHeaderName } from '../../settingSchemas.ts';
 import {
-  baseUrl,
   COMMON_ACCOUNT,
   type CommonAccount,
   type EnvironmentAccount,
@@ -61,7 +61,14 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
           .optional(),
         api_key: secret,
         base_url: baseUrl.optional(),
-        headers: z.record(z.string(), z.union([z.string(), secret])).optional(),
+        headers: z
+          .record(z.string(), z.union([headerValue, secret]))
+          .superRefine((headers, context) => {
+            for (const name of Object.keys(headers).filter((name) => !isHeaderName(name))) {
+              context.addIssue({ code: 'custom', message: `"${name}" is not the name of an HTTP header` });
+            }
+          })
+          .optional(),
       })
       .transform((members, context) => {
         const { package: name, factory, api_key: apiKey, base_url: url, headers = {}, ...common } = members;

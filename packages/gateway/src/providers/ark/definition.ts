@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { baseUrl } from '../../settingSchemas.ts';
 import type { AccountLimits } from '../account.ts';
-import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
+import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { createArkProvider } from './provider.ts';
 
 /** The two services. They speak one protocol but share no model id. `at` matches the hosts of each. */

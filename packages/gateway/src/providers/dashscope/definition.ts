@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
+import { baseUrl } from '../../settingSchemas.ts';
+import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { createDashscopeProvider } from './provider.ts';
 import { placeOf, REGION_NAMES, type Region } from './regions.ts';
 import { PAGE_SIZE } from './statusBatcher.ts';

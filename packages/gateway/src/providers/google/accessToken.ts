@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { GoogleAuth } from 'google-auth-library';
 import { z } from 'zod';
@@ -19,6 +20,27 @@ const TOKEN_MS = 20_000;
 const MAX_TOKEN_BYTES = 2 ** 20;
 
 const KeyFile = z.looseObject({ type: z.string(), token_uri: z.url().optional() });
+
+const parseCredentials = (text: string) => KeyFile.parse(JSON.parse(text));
+
+/** What is wrong with a credentials file, to be read after its path; undefined if nothing. Quotes nothing of it and sends nothing. */
+export async function credentialsProblem(path: string): Promise<string | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code}); name a file that exists and is readable`;
+  }
+  try {
+    const credentials = parseCredentials(text);
+    // Throws if a member is missing that this type of credentials needs.
+    await new GoogleAuth({ credentials, scopes: SCOPE }).getClient();
+    if (typeof credentials.private_key === 'string') createPrivateKey(credentials.private_key);
+    return undefined;
+  } catch {
+    return 'is not a key or another credentials file of Google Cloud, in JSON; download it again';
+  }
+}
 
 /**
  * OAuth access tokens by google-auth-library, from a service account key or another credentials file, or else from application
@@ -48,7 +70,7 @@ export function createAccessTokens(
   async function open(): Promise<GoogleAuth> {
     if (credentialsFile === undefined)
       return new GoogleAuth({ scopes: SCOPE, ...transport(LIBRARY_TOKEN_URL) });
-    const credentials = KeyFile.parse(JSON.parse(await readFile(credentialsFile, 'utf8')));
+    const credentials = parseCredentials(await readFile(credentialsFile, 'utf8'));
     const { token_uri: tokenUri = LIBRARY_TOKEN_URL } = credentials;
     return new GoogleAuth({ credentials, scopes: SCOPE, ...transport(tokenUri) });
   }

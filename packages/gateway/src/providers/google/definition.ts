@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { baseUrl, hostLabel } from '../../settingSchemas.ts';
+import { OnetakeError } from '../../tasks/errors.ts';
 import type { AccountLimits } from '../account.ts';
 import {
-  baseUrl,
   COMMON_ACCOUNT,
   type CommonAccount,
   type Environment,
@@ -11,7 +12,7 @@ import { createScrub, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import type { Abilities } from '../provider.ts';
-import { type AuthHeaders, createAccessTokens } from './accessToken.ts';
+import { type AuthHeaders, createAccessTokens, credentialsProblem } from './accessToken.ts';
 import { REFUSALS, refusalOf } from './errors.ts';
 import { createGoogleProvider } from './provider.ts';
 import { GEMINI_URL, geminiService, STORAGE_URL, vertexService, vertexUrl } from './services.ts';
@@ -72,12 +73,12 @@ const ABILITIES: Abilities = {
   upstreamTime: false,
 };
 
-const name = z.string().regex(/^[\w.:-]+$/, 'must be an id as Google Cloud writes it');
 const project = z
   .string(
     'is missing: Vertex AI needs the id of a Google Cloud project (in the environment, GOOGLE_CLOUD_PROJECT)',
   )
-  .pipe(name);
+  .regex(/^[\w.:-]+$/, 'must be an id as Google Cloud writes it');
+const location = hostLabel(`must be a location as Google Cloud writes it, such as ${LOCATION}`);
 
 /** Accounts of Google: Veo on the Gemini API, with a key, or on Vertex AI, with a project. */
 export const googleDefinition: ProviderDefinition<GoogleAccount> = {
@@ -98,7 +99,7 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
         z.strictObject({
           api: z.literal('vertex'),
           project,
-          location: name.default(LOCATION),
+          location: location.default(LOCATION),
           /** A service account key or another credentials file. Default: application default credentials. */
           credentials_file: z.string().min(1).optional(),
           /** Where Vertex AI stores results. Default: results come inside the answer. */
@@ -116,6 +117,14 @@ export const googleDefinition: ProviderDefinition<GoogleAccount> = {
     ),
 
   fromEnvironment: (env) => (usesVertex(env) ? vertexFrom(env) : geminiFrom(env)),
+
+  async check(account, id) {
+    if (account.api !== 'vertex' || account.credentials_file === undefined) return;
+    const problem = await credentialsProblem(account.credentials_file);
+    if (problem === undefined) return;
+    const where = `accounts.${id}.credentials_file (in the environment, GOOGLE_APPLICATION_CREDENTIALS)`;
+    throw new OnetakeError('invalid_settings', 400, `${where}: ${account.credentials_file} ${problem}.`);
+  },
 
   open(account, { openHttp }) {
     const secrets = account.api === 'gemini' ? [account.api_key] : [];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { baseUrl, COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
+import { baseUrl, headerValue } from '../../settingSchemas.ts';
+import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
 import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, hasRetired } from './flavours.ts';
 import { createOpenaiProvider } from './provider.ts';
 
@@ -28,10 +29,12 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
         base_url: baseUrl.optional(),
         /** Default: derived from the host of `base_url`. */
         flavour: z.enum(FLAVOUR_IDS).optional(),
-        organization: z.string().optional(),
-        project: z.string().optional(),
+        organization: headerValue.optional(),
+        project: headerValue.optional(),
         /** The secret (`whsec_…`) of the project's webhook that points to this account's callback address. */
-        webhook_secret: secret.optional(),
+        webhook_secret: secret
+          .refine(isWebhookSecret, 'is not what the project shows: whsec_ must be followed by base64')
+          .optional(),
         /** Whether the upstream's copy of a video is deleted once the gateway has its own. */
         delete_after_collect: z.boolean().default(false),
         /** For servers that take a request without an image only as JSON (SGLang Diffusion). */
@@ -85,6 +88,13 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
     return { provider, retiresModels: hasRetired(flavour, base, clock.now()), limits: flavour.limits };
   },
 };
+
+/** Standard Webhooks: base64 follows `whsec_`. Without that prefix any text is the secret. Node also reads base64 for URLs. */
+function isWebhookSecret(secret: string): boolean {
+  const [, bytes] = /^whsec_(.*)$/s.exec(secret) ?? [];
+  if (bytes === undefined) return true;
+  return /^[\w+/-]+={0,2}$/.test(bytes) && bytes.replaceAll('=', '').length % 4 !== 1;
+}
 
 const flavourOf = ({ flavour, base_url: url }: Pick<OpenaiAccount, 'flavour' | 'base_url'>): FlavourId =>
   flavour ?? flavourAt(url);

@@ -115,6 +115,8 @@ function withoutBlanks({ parameters, ...parts }: Parts): DatabaseAddress {
   const { host, hostaddr, port, user, password, dbname, ...others } = parameters;
   const portText = port || parts.port;
   if (portText && !/^\d+$/.test(portText)) throw new TypeError('has a port that is not a number');
+  // node-postgres would use its default port.
+  if (portText && Number(portText) === 0) throw new TypeError(`has port 0; leave it out for ${DEFAULT_PORT}`);
   if (Number(portText) > MAX_PORT) throw new TypeError(`has a port above ${MAX_PORT}`);
   return {
     host: host || hostaddr || parts.host || undefined,

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { createCatalogue } from '../../../src/catalogue/catalogue.ts';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
@@ -88,10 +90,34 @@ describe('accounts of the AI SDK bridge', () => {
       /accounts\.a\.package: must be the name of an npm/,
     ],
     [{ package: 'file:///x.mjs', factory: 'x', api_key: { env: 'XAI_API_KEY' } }, /accounts\.a\.package/],
+    [
+      {
+        package: '@ai-sdk/xai',
+        api_key: { env: 'XAI_API_KEY' },
+        headers: { 'bad header': 'x', 'x-good': 'y' },
+      },
+      /^accounts\.a\.headers: "bad header" is not the name of an HTTP header$/,
+    ],
+    [
+      { package: '@ai-sdk/xai', api_key: { env: 'XAI_API_KEY' }, headers: { 'x-a': 'one\ntwo' } },
+      /^accounts\.a\.headers\.x-a: has a line break/,
+    ],
     [{ package: '@ai-sdk/xai', api_key: 'plain' }, /accounts\.a\.api_key: must be \{env: NAME\}/],
   ])('%j is refused with a reason', (members, message) => {
     const { problems } = read(ENV, { a: { provider: 'ai-sdk', ...members } });
     expect(problems.join('\n')).toMatch(message);
+  });
+
+  it('as documented are taken, but for the package that must be installed first', () => {
+    const document = readFileSync(
+      new URL('../../../../../docs/providers/ai-sdk.md', import.meta.url),
+      'utf8',
+    );
+    const [, yaml = ''] = /```yaml\n([^`]+)```/.exec(document) ?? [];
+    const { accounts, problems } = read({ ...ENV, LUMA_API_KEY: 'k5' }, parse(yaml).accounts);
+    expect(accounts.map(({ id }) => id)).toEqual(expect.arrayContaining(['grok', 'my-replicate']));
+    // Everything else about it is right, although it has no base URL.
+    expect(problems).toEqual([expect.stringMatching(/^accounts\.elsewhere: .*npm install @ai-sdk\/luma/)]);
   });
 
   it('of the environment cannot have a name that the file uses for another account', () => {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -120,6 +121,56 @@ describe('access tokens of Vertex AI', () => {
   });
 });
 
+describe('a credentials file', () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = {
+    type: 'service_account',
+    client_email: 'veo@p.iam.gserviceaccount.com',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+  };
+  const user = { type: 'authorized_user', client_id: 'i', client_secret: 's', refresh_token: 'r' };
+  const federated = {
+    type: 'external_account',
+    audience: '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/p',
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    token_url: 'https://sts.googleapis.com/v1/token',
+    credential_source: { file: '/var/run/token' },
+  };
+
+  /** What the check of an account with this file says. */
+  async function checked(content: string | undefined): Promise<unknown> {
+    const path = join(await tempFolder(), 'key.json');
+    if (content !== undefined) await writeFile(path, content);
+    const { accounts, problems } = readAccounts({
+      file: { veo: { provider: 'google', project: 'p', credentials_file: path } },
+      env: {},
+      definitions: [googleDefinition],
+    });
+    expect(problems).toEqual([]);
+    const account = accounts[0]?.account;
+    if (account === undefined) throw new Error('no account');
+    return failure(googleDefinition.check?.(account as never, 'veo') ?? Promise.resolve());
+  }
+
+  it.each([key, user, federated])('of each kind passes the check of settings: $type', async (content) => {
+    expect(await checked(JSON.stringify(content))).toBeUndefined();
+  });
+
+  it.each([
+    ['that does not exist', undefined, /cannot be read \(ENOENT\)/],
+    ['that is empty', '', /is not a key/],
+    ['that is no JSON', `${KEY} {`, /is not a key/],
+    ['without its type', '{}', /is not a key/],
+    ['without its address', JSON.stringify({ ...key, client_email: undefined }), /is not a key/],
+    ['with half a key', JSON.stringify({ ...key, private_key: KEY }), /is not a key/],
+  ])('%s is refused at the start, and nothing of it is quoted', async (_what, content, said) => {
+    const error = await checked(content);
+    expect(error).toMatchObject({ code: 'invalid_settings', message: expect.stringMatching(said) });
+    expect(String(error)).toMatch(/accounts\.veo\.credentials_file .*GOOGLE_APPLICATION_CREDENTIALS/);
+    expect(inspect(error, { depth: 10 })).not.toContain(KEY);
+  });
+});
+
 describe('an account of the environment', () => {
   const accountOf = (env: Record<string, string>) => {
     const { accounts, problems } = readAccounts({ file: undefined, env, definitions: [googleDefinition] });
@@ -169,6 +220,22 @@ describe('an account of the environment', () => {
     onTestFinished(() => provider.close());
     expect(opened.retiresModels).toBe(retiresModels);
   });
+
+  it.each(['us.central1:', 'us:central', 'us central1', '-'])(
+    'cannot have the location %s, and the variable is named',
+    (location) => {
+      const { problems } = readAccounts({
+        file: undefined,
+        env: {
+          GOOGLE_GENAI_USE_VERTEXAI: 'true',
+          GOOGLE_CLOUD_PROJECT: 'p',
+          GOOGLE_CLOUD_LOCATION: location,
+        },
+        definitions: [googleDefinition],
+      });
+      expect(problems).toEqual([expect.stringMatching(/^GOOGLE_CLOUD_LOCATION .*such as us-central1$/)]);
+    },
+  );
 
   it('or of the file need not name its service', () => {
     const ofFile = (members: Record<string, unknown>) =>

@@ -33,7 +33,7 @@ describe('an account of the environment', () => {
       OPENAI_BASE_URL: 'http://127.0.0.1:8000/v1/',
       OPENAI_ORG_ID: 'org-1',
       OPENAI_PROJECT_ID: 'proj_1',
-      OPENAI_WEBHOOK_SECRET: 'whsec_s',
+      OPENAI_WEBHOOK_SECRET: 'whsec_c2VjcmV0',
     });
     expect(problems).toEqual([]);
     expect(accounts).toMatchObject([
@@ -44,7 +44,7 @@ describe('an account of the environment', () => {
           base_url: 'http://127.0.0.1:8000/v1',
           organization: 'org-1',
           project: 'proj_1',
-          webhook_secret: 'whsec_s',
+          webhook_secret: 'whsec_c2VjcmV0',
           delete_after_collect: false,
         },
       },
@@ -72,6 +72,30 @@ describe('an account of the file', () => {
   ])('%s is a problem that says what is missing', (_what, members, problem) => {
     expect(read({ one: { provider: 'openai', ...members } }, { KEY: 'k' }).problems).toEqual([problem]);
   });
+
+  it.each([
+    ['whsec_!!!', false],
+    ['whsec_', false],
+    ['whsec_c2Vj=cmV0', false],
+    ['whsec_c2VjcmV0', true],
+    ['whsec_c2VjcmV', true],
+    ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', true],
+    ['any text, as other servers have it', true],
+  ])('with the webhook secret %s is taken: %s', (value, taken) => {
+    const members = { base_url: 'http://127.0.0.1:8091/v1', webhook_secret: { env: 'HOOK' } };
+    const { problems } = read({ one: { provider: 'openai', ...members } }, { HOOK: value });
+    expect(problems).toEqual(
+      taken ? [] : [expect.stringMatching(/^accounts\.one\.webhook_secret: .*whsec_ must be followed by/)],
+    );
+  });
+
+  it.each(['organization', 'project'])(
+    'cannot have a line break in %s, which is sent in a header',
+    (name) => {
+      const { problems } = read({ one: { provider: 'openai', api_key, [name]: 'a\nb' } }, { KEY: 'k' });
+      expect(problems).toEqual([expect.stringMatching(`^accounts\\.one\\.${name}: has a line break`)]);
+    },
+  );
 
   it('needs no key at a self-hosted server', () => {
     const file = { one: { provider: 'openai', base_url: 'http://127.0.0.1:8091/v1' } };

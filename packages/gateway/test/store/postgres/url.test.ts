@@ -129,6 +129,8 @@ describe('the address of a database', () => {
     ['postgres://u:100%@h/d', /%25/],
     ['postgres://h:x/d', /port/],
     ['postgres://h:65536/d', /port above 65535/],
+    ['postgres://h:0/d', /port 0; leave it out/],
+    ['host=h port=0', /port 0; leave it out/],
     ['postgres://h:1x/d', /port that is not a number/],
     ['postgres://a:b:1/d', /port that is not a number/],
     ['postgres://[::1]x/d', /port that is not a number/],
