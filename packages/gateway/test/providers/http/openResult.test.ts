@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { Agent } from 'undici';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openResult } from '../../../src/providers/http/openResult.ts';
-import { UpstreamError } from '../../../src/providers/provider.ts';
+import { NotResumable, UpstreamError } from '../../../src/providers/provider.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 import { serve } from '../../support/servers/httpServer.ts';
@@ -123,6 +123,38 @@ describe('a result', () => {
       opened.stream.resume();
       expect([path, opened.offset, opened.bytes]).toEqual([path, offset, bytes]);
     }
+  });
+
+  it('continues where the answer says that its part begins', async () => {
+    const { open } = await storage((_request, response) =>
+      response.writeHead(206, { 'content-range': 'bytes 12-119/120' }).end('x'),
+    );
+    const opened = await open('/', 12);
+    opened.stream.resume();
+    expect([opened.offset, opened.bytes]).toEqual([12, 120]);
+  });
+
+  it.each(['kilobytes 12-19/20', 'bytes 12-19/20x', 'bytes 12-/20', 'bytes x-19/20', 'bytes 12-19/x'])(
+    'cannot be continued if the range has another form: %s',
+    async (range) => {
+      const { failure } = await storage((_request, response) =>
+        response.writeHead(206, { 'content-range': range }).end('x'),
+      );
+      expect(await failure('/', 12)).toBeInstanceOf(NotResumable);
+    },
+  );
+
+  it.each([
+    { etag: '"a"' },
+    { etag: 'W/"a"', 'last-modified': 'yesterday' },
+    { 'last-modified': 'today' },
+    {},
+  ])('has the strong tag of the bytes as its version, or else their time: %j', async (headers) => {
+    const { open } = await storage((_request, response) => response.writeHead(200, headers).end('x'));
+    const { stream, version } = await open();
+    stream.resume();
+    const { etag, 'last-modified': modified } = headers as Record<string, string>;
+    expect(version).toBe(etag?.startsWith('"') ? etag : modified);
   });
 
   it('that breaks off before anybody reads it is only an error of its stream', async () => {
