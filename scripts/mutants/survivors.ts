@@ -16,6 +16,21 @@ export interface Equivalent {
 /** These do not count. An entry that matches no mutant is an error, so that the list stays correct. */
 export const EQUIVALENT: readonly Equivalent[] = [
   {
+    file: 'providers/http/calls.ts',
+    mutator: 'ConditionalExpression',
+    original: 'json === undefined',
+    replacement: 'false',
+    within: 'JSON.stringify(json)',
+    reason: 'As JSON, undefined is undefined, which undici sends as no body.',
+  },
+  {
+    file: 'providers/http/upstreamHttp.ts',
+    mutator: 'ConditionalExpression',
+    original: 'body === undefined',
+    replacement: 'false',
+    reason: 'The same.',
+  },
+  {
     file: 'engine/stages/pollWatch.ts',
     mutator: 'ConditionalExpression',
     original: 'dueSince === undefined',

@@ -41,11 +41,16 @@ const failure = (call: Promise<unknown>): Promise<UpstreamError> =>
 
 describe('a call', () => {
   it('has its method, path, headers and body', async () => {
-    const { http, requests } = await client((_request, response) => response.end());
+    const bodies: string[] = [];
+    const { http, requests } = await client(async (request, response) => {
+      bodies.push(Buffer.concat(await Array.fromAsync(request)).toString());
+      response.end();
+    });
     await http.call({ method: 'DELETE', path: '/a?b=1', signal: signal() });
     const headers = { 'x-more': '1', 'content-type': 'application/merge+json' };
     await http.call({ method: 'POST', path: '/c', json: null, headers: {}, maySend, signal: signal() });
     await http.call({ method: 'POST', path: '/d', json: {}, headers, maySend, signal: signal() });
+    expect(bodies).toEqual(['', 'null', '{}']);
     const seen = requests.map(({ method, url, headers: sent }) => [
       method,
       url,

@@ -75,6 +75,7 @@ describe('what an SDK sends', () => {
     const { headers, body } = calls[0] ?? {};
     const [, boundary = ''] =
       /^multipart\/form-data; boundary=(onetake-[\w-]+)$/.exec(headers?.['content-type'] ?? '') ?? [];
+    expect(boundary).not.toBe('');
     expect(headers?.accept).toBe('a/b');
     const part = (head: string, content: string) =>
       `--${boundary}\r\ncontent-disposition: form-data; name=${head}\r\n\r\n${content}\r\n`;
