@@ -76,6 +76,7 @@ describe('an account of the file', () => {
   it.each([
     ['whsec_!!!', false],
     ['whsec_', false],
+    ['whsec_s', false],
     ['whsec_c2Vj=cmV0', false],
     ['whsec_c2VjcmV0', true],
     ['whsec_c2VjcmV', true],
