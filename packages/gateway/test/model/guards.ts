@@ -1,6 +1,6 @@
 /** The guards against a task with two drivers that both send, or with none. A test removes each. */
 export interface Guards {
-  /** createFence` in `providers/http/leaseGuard.ts`: whether a creation may go out is asked at the last moment before it would. */
+  /** `createLeaseGuard` in `providers/http/leaseGuard.ts`: whether a creation may go out is asked at the last moment before it would. */
   readonly fence: boolean;
   /** `maySend` in `engine/stages/submit.ts` checks exactly the active task, not only the lease. */
   readonly fenceAsksForTheTask: boolean;
@@ -19,7 +19,7 @@ export interface Guards {
   readonly searchFirst: boolean;
   /** `isComplete` in `providers/search/judge.ts`: nothing counts as absent while it may still arrive. */
   readonly absentWaits: boolean;
-  /** `lookOnce` in `engine/stages/submit.ts`: a found job may belong to another lost task while our own request may still arrive. */
+  /** `searchOnce` in `engine/stages/submit.ts`: a found job may belong to another lost task while our own request may still arrive. */
   readonly foundWaits: boolean;
   /** `cluster/postgres/timings.ts`: `leaseMs` is shorter than `serverMs`. */
   readonly nodeStopsFirst: boolean;

@@ -66,6 +66,12 @@ export function createSubmission(parts: SubmissionParts): Submission {
     const upstreamModel = parts.upstreamModel(account.account, active.task);
     // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
     const intendedThereAt = await account.account.provider.upstreamTime?.();
+    if (stopping.signal.aborted) {
+      // A drain waits for submissions, so none is begun any more. The stored task waits for its next driver.
+      account.cancelStart();
+      releaseSlot(active);
+      return;
+    }
     const madeAt = timers.monotonic();
     const intent = {
       type: 'submit_intended',

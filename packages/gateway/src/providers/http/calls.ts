@@ -41,7 +41,7 @@ export interface UpstreamAnswer {
 
 /** How an adapter describes its account. */
 export interface HttpOptions {
-  /** Without a slash at the end. */
+  /** Without a slash at the end. Empty if only an SDK knows the address: then there is no `call` and no `stream`. */
   readonly baseUrl: string;
   /** The credentials for a call. Read before each call, because tokens expire. Throws only `UpstreamError`. */
   readonly headers: (

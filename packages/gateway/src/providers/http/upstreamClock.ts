@@ -1,11 +1,13 @@
 import type { Dispatcher } from 'undici';
-import { type Moment, msBetween, systemClock } from '../../time/clock.ts';
+import { type Clock, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
+import { SendRefused } from '../provider.ts';
+import { DOUBT_MS } from '../search/judge.ts';
 
 /** The upstream's own clock, as its answers show it. */
 export interface UpstreamClock {
   /**
    * Milliseconds UTC by the upstream's clock, at most a second behind it. If no answer of the last day showed it, this asks the
-   * upstream first. Undefined if the upstream does not answer, or not with its time. Never rejects.
+   * upstream first. Undefined if the upstream does not answer, or not with a time that can be believed. Never rejects.
    */
   now(): Promise<number | undefined>;
   /** Reads the `Date` header of every answer from `origin`. */
@@ -15,20 +17,23 @@ export interface UpstreamClock {
 /** How long a reading counts: monotonic clocks drift apart too, by seconds a day. Milliseconds. */
 const LASTS_MS = 24 * 3_600_000;
 /** Pause before an upstream that did not tell its time is asked again, because submissions wait for the answer. Milliseconds. */
-const ASK_AGAIN_MS = 10_000;
+const ASK_AGAIN_MS = 60_000;
 
-/** `ask` sends any request through `listen`. This node's wall clock is not used, because it may be set meanwhile. */
+/**
+ * `ask` sends any request through `listen`. A reading is counted on by the monotonic clock, because the wall clock may be set. A `Date` that
+ * is far from the wall clock is not believed: one of the two is wrong, and by a wrong time a job could be taken for too old to be the lost one.
+ */
 export function createUpstreamClock(
-  origin: string,
+  origin: string | undefined,
   ask: () => Promise<unknown>,
-  { monotonic } = systemClock,
+  clock: Clock & MonotonicClock,
 ): UpstreamClock {
   let shown: { readonly time: number; readonly at: Moment } | undefined;
   let asked: { readonly at: Moment; readonly over: Promise<unknown> } | undefined;
 
   function current(): number | undefined {
     if (!shown) return undefined;
-    const age = msBetween(shown.at, monotonic());
+    const age = msBetween(shown.at, clock.monotonic());
     return age > LASTS_MS ? undefined : shown.time + age;
   }
 
@@ -36,8 +41,12 @@ export function createUpstreamClock(
     async now() {
       const known = current();
       if (known !== undefined) return known;
-      if (!asked || msBetween(asked.at, monotonic()) >= ASK_AGAIN_MS) {
-        asked = { at: monotonic(), over: ask().catch(() => undefined) };
+      if (!asked || msBetween(asked.at, clock.monotonic()) >= ASK_AGAIN_MS) {
+        const over = ask().catch((error: unknown) => {
+          // Nothing was sent, so this says nothing about the upstream.
+          if (error instanceof SendRefused) asked = undefined;
+        });
+        asked = { at: clock.monotonic(), over };
       }
       await asked.over;
       return current();
@@ -47,9 +56,10 @@ export function createUpstreamClock(
         onRequestStart: (...given) => handler.onRequestStart?.(...given),
         onRequestUpgrade: (...given) => handler.onRequestUpgrade?.(...given),
         onResponseStart(controller, status, headers, text) {
-          // Results may be on another host, which has another clock.
-          const time = options.origin === origin ? Date.parse(String(headers.date)) : Number.NaN;
-          if (!Number.isNaN(time)) shown = { time, at: monotonic() };
+          // Results may be on another host, which has another clock. An answer with an age comes from a cache.
+          const isOwn = options.origin === origin && headers.age === undefined;
+          const time = isOwn ? Date.parse(String(headers.date)) : Number.NaN;
+          if (Math.abs(time - clock.now()) <= DOUBT_MS) shown = { time, at: clock.monotonic() };
           handler.onResponseStart?.(controller, status, headers, text);
         },
         onResponseData: (...given) => handler.onResponseData?.(...given),

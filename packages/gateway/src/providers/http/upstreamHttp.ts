@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Dispatcher, request } from 'undici';
 import { createConnections, type ProxySettings } from '../../net/proxies.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, systemClock } from '../../time/clock.ts';
 import { MAKES_NOTHING, type MaySend, type OpenedResult } from '../provider.ts';
 import { readBounded } from './boundedBody.ts';
 import { type Calls, createCalls, type HttpOptions } from './calls.ts';
@@ -66,7 +66,7 @@ const CONNECT_MS = 10_000;
 /** Time limit between two pieces of an answer. Milliseconds. */
 const STALL_MS = 60_000;
 /** Time limit of a request for the upstream's time. Submissions wait for it. Milliseconds. */
-const TIME_MS = 5_000;
+const TIME_MS = 2_000;
 
 /** The function that the registry hands to adapters. */
 export const createOpenHttp =
@@ -84,7 +84,8 @@ function createUpstreamHttp(
     headersTimeout: STALL_MS,
     bodyTimeout: STALL_MS,
   });
-  const upstreamClock = createUpstreamClock(new URL(options.baseUrl).origin, askTime);
+  const origin = options.baseUrl === '' ? undefined : new URL(options.baseUrl).origin;
+  const upstreamClock = createUpstreamClock(origin, askTime, { ...systemClock, now: () => clock.now() });
   const dispatcherFor = (maySend: MaySend): Dispatcher =>
     connections.dispatcher.compose(
       upstreamClock.listen,

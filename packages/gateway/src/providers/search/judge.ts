@@ -27,12 +27,13 @@ export interface Candidate {
 
 /** The header and the list each round the time to whole seconds. Milliseconds. */
 const ROUNDING_MS = 2_000;
-/** A similar job may be the lost one even if the clocks make it older by this much. Milliseconds. */
-export const DOUBT_MS = 60_000;
+/**
+ * How far two clocks may differ. A similar job may be the lost one even if it seems older than the intent by this much: the `Date` of an
+ * answer may be that of a proxy, while jobs are dated by the API behind it. Milliseconds.
+ */
+export const DOUBT_MS = 15 * 60_000;
 /** A job may appear in the list this late: its request may be under way, or the server still busy with it. Milliseconds. */
 export const SETTLED_MS = 90_000;
-/** How far this node's clock may differ from the upstream's, if the latter was not read at the intent. Milliseconds. */
-const GUESS_MS = 15 * 60_000;
 
 const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
 
@@ -54,7 +55,7 @@ async function sorted(
   lost: UnknownSubmission,
   intent: number | undefined,
 ): Promise<{ same: Candidate[]; doubtful: boolean }> {
-  const earliest = intent === undefined ? lost.intendedAt - GUESS_MS : intent - slackMs;
+  const earliest = intent === undefined ? lost.intendedAt - DOUBT_MS : intent - slackMs;
   const same: Candidate[] = [];
   let doubtful = false;
   for (const candidate of candidates) {

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { SendRefused } from '../../../src/providers/provider.ts';
 import { lookedUp, SETTLED_MS } from '../../../src/providers/search/judge.ts';
+import { START_OF_TIME } from '../../support/builders.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 
 describe('a lost submission', () => {
@@ -242,4 +243,18 @@ describe('an upstream that returns the same id twice', () => {
     const third = await world.ends((await world.submit('a train')).id);
     expect(third.error?.reason).toBe('submission_unknown');
   });
+});
+
+it('a submission is not begun once draining has begun, although its task was waiting for the upstream’s time', async () => {
+  const told = Promise.withResolvers<number>();
+  const world = await createWorld({
+    provider: (provider) => ({ ...provider, upstreamTime: () => told.promise }),
+  });
+  const { id } = await world.submit();
+  const drained = world.engine.drain(10_000);
+  told.resolve(START_OF_TIME);
+  await drained;
+  expect(world.upstream.count('start')).toBe(0);
+  expect((await world.task(id)).phase).toBe('accepted');
+  expect(world.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
 });

@@ -156,7 +156,13 @@ export function describeAbilities(suite: Suite): void {
       async () => {
         const fixture = await open();
         const upstreamTime = required(fixture.provider.upstreamTime, 'upstreamTime');
-        expect(await upstreamTime()).toBeGreaterThan(Date.parse('2020-01-01'));
+        const aheadMs = 600_000;
+        required(fixture.network?.skewClock, 'skewClock')(aheadMs);
+        const before = Date.now() + aheadMs;
+        const time = required(await upstreamTime(), 'upstreamTime()');
+        // A `Date` has whole seconds.
+        expect(time).toBeGreaterThan(before - 1000);
+        expect(time).toBeLessThanOrEqual(Date.now() + aheadMs);
       },
     );
   });

@@ -51,6 +51,8 @@ export interface NetworkFaults {
   breakUpstream(): void;
   /** From now on the upstream accepts calls but never answers. */
   stallUpstream(): void;
+  /** Sets the upstream's clock ahead. Only for an upstream that tells its time. */
+  skewClock?(byMs: number): void;
 }
 
 export interface ProviderContract {

@@ -9,6 +9,7 @@ export const networkOf = ({ faults }: Pick<Simulators, 'faults'>): NetworkFaults
   loseNextAnswer: () => void faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 }),
   breakUpstream: () => void faults.add({ kind: 'reset' }),
   stallUpstream: () => void faults.add({ kind: 'hang' }),
+  skewClock: (skewMs) => void faults.add({ kind: 'clock_skew', skewMs }),
 });
 
 /** An address that a simulated upstream calls back. `about` resolves with a callback that names the job. */

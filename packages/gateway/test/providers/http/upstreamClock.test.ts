@@ -1,11 +1,14 @@
 import type { Dispatcher } from 'undici';
 import { expect, it } from 'vitest';
 import { createUpstreamClock } from '../../../src/providers/http/upstreamClock.ts';
+import { SendRefused } from '../../../src/providers/provider.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
 const ORIGIN = 'https://upstream.example';
-const THERE = Date.parse('2030-01-01T00:00:00Z');
+/** Five minutes ahead of this node, in whole seconds. */
+const THERE = Math.floor(START_OF_TIME / 1000) * 1000 + 300_000;
+const MINUTE = 60_000;
 const DAY_MS = 24 * 3_600_000;
 
 /** A clock whose upstream answers a request with what `answer` returns as its `Date`. A throw is a lost answer. */
@@ -19,9 +22,12 @@ function clockOf(answer: () => string | undefined) {
   const clock = createUpstreamClock(ORIGIN, ask, timers);
 
   /** An answer of the upstream, or of another origin, passes through the client. */
-  function answered(date: string | undefined, origin = ORIGIN) {
+  function answered(date: string | undefined, { origin = ORIGIN, headers = {} } = {}) {
     const dispatch = clock.listen((_options, handler) => {
-      handler.onResponseStart?.({} as Dispatcher.DispatchController, 200, date === undefined ? {} : { date });
+      handler.onResponseStart?.({} as Dispatcher.DispatchController, 200, {
+        ...(date === undefined ? {} : { date }),
+        ...headers,
+      });
       return true;
     });
     dispatch({ origin, path: '/', method: 'GET' }, {});
@@ -45,33 +51,63 @@ it('does not ask if an answer has shown the time, and continues from it', async 
 });
 
 it('asks again after a day without an answer', async () => {
-  const { clock, asked, answered, pass } = clockOf(() => new Date(THERE + 2 * DAY_MS).toUTCString());
+  const { clock, asked, answered, pass } = clockOf(() => new Date(THERE + DAY_MS + MINUTE).toUTCString());
   answered(new Date(THERE).toUTCString());
   pass(DAY_MS);
   expect(await clock.now()).toBe(THERE + DAY_MS);
   pass(1);
-  expect(await clock.now()).toBe(THERE + 2 * DAY_MS);
+  expect(await clock.now()).toBe(THERE + DAY_MS + MINUTE);
   expect(asked).toEqual([DAY_MS + 1]);
 });
 
-it('does not know the time if the upstream does not tell it, and asks again after ten seconds', async () => {
+it('does not know the time if the upstream does not tell it, and asks again after a minute', async () => {
   const { clock, asked, pass } = clockOf(() => {
     if (asked.length === 2) throw new Error('no answer');
     return asked.length === 1 ? undefined : new Date(THERE).toUTCString();
   });
   expect(await clock.now()).toBeUndefined();
-  pass(9_999);
+  pass(MINUTE - 1);
   expect(await clock.now()).toBeUndefined();
   pass(1);
   expect(await clock.now()).toBeUndefined();
-  pass(10_000);
+  pass(MINUTE);
   expect(await clock.now()).toBe(THERE);
-  expect(asked).toEqual([0, 10_000, 20_000]);
+  expect(asked).toEqual([0, MINUTE, 2 * MINUTE]);
+});
+
+it('asks again at once if the lease guard did not let the question out', async () => {
+  const { clock, asked } = clockOf(() => {
+    if (asked.length === 1) throw new SendRefused();
+    return new Date(THERE).toUTCString();
+  });
+  expect(await clock.now()).toBeUndefined();
+  expect(await clock.now()).toBe(THERE);
+});
+
+it.each([
+  ['a quarter of an hour ahead', 15 * MINUTE, true],
+  ['a quarter of an hour behind', -15 * MINUTE, true],
+  ['more than that ahead', 15 * MINUTE + 1000, false],
+  ['more than that behind', -15 * MINUTE - 1000, false],
+])(
+  'believes a time that is %s of this node only within what clocks may differ',
+  async (_how, byMs, isBelieved) => {
+    const time = Math.floor(START_OF_TIME / 1000) * 1000 + byMs;
+    const { clock } = clockOf(() => new Date(time).toUTCString());
+    expect(await clock.now()).toBe(isBelieved ? time : undefined);
+  },
+);
+
+it('ignores answers from a cache', async () => {
+  const { clock, asked, answered } = clockOf(() => undefined);
+  answered(new Date(THERE).toUTCString(), { headers: { age: '3600' } });
+  expect(await clock.now()).toBeUndefined();
+  expect(asked).toEqual([0]);
 });
 
 it('ignores other origins and unreadable dates', async () => {
   const { clock, asked, answered } = clockOf(() => undefined);
-  answered(new Date(THERE).toUTCString(), 'https://elsewhere.example');
+  answered(new Date(THERE).toUTCString(), { origin: 'https://elsewhere.example' });
   answered('yesterday');
   expect(await clock.now()).toBeUndefined();
   expect(asked).toEqual([0]);

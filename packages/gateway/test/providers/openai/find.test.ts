@@ -174,7 +174,7 @@ describe('a lost submission', () => {
     const now = Date.now();
     const other = (id: string, created: number) => video(id, created, { prompt: 'another' });
     const { provider } = await listing([
-      { data: [other('video-x', now - 9 * MINUTE), other('video-0', now - 5 * MINUTE)], has_more: true },
+      { data: [other('video-x', now - 25 * MINUTE), other('video-0', now - 20 * MINUTE)], has_more: true },
       { data: [video('video-1', now)], has_more: false },
     ]);
     const found = await provider.find?.(lost(aJob(), { intendedAt: now }), signal());
@@ -198,8 +198,8 @@ describe('a lost submission', () => {
     const other = (id: string, created: number) => video(id, created, { prompt: 'another' });
     const { provider, server } = await listing([
       { data: [other('video-0', now)], has_more: true },
-      { data: [other('video-1', now - 5 * MINUTE)], has_more: true },
-      { data: [video('video-2', now - 6 * MINUTE)], has_more: false },
+      { data: [other('video-1', now - 20 * MINUTE)], has_more: true },
+      { data: [video('video-2', now - 21 * MINUTE)], has_more: false },
     ]);
     expect(await provider.find?.(lost(aJob(), { intendedAt: now }), signal())).toEqual(ABSENT);
     expect(server.requests.map(({ url }) => url)).toEqual([
