@@ -5,12 +5,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { ClockMessage } from './preload.ts';
+import type { ClockMessage, ListenMessage } from './preload.ts';
 
 const CLI = fileURLToPath(new URL('../../packages/gateway/src/cli/main.ts', import.meta.url));
 const PRELOAD = new URL('./preload.ts', import.meta.url).href;
-/** Between two reads of the log for the address. */
-const LOOK_MS = 50;
+
+/** From the end of a killed process until its exit is noticed here, at most. Milliseconds. */
+const EXIT_MS = 5_000;
 
 const run = promisify(execFile);
 
@@ -50,7 +51,7 @@ export function startGatewayProcess(env: Readonly<Record<string, string>>, logPa
     ([code, signal]: (number | NodeJS.Signals | null)[]) => signal ?? code ?? 0,
   );
   const isRunning = () => child.exitCode === null && child.signalCode === null;
-  const address = addressIn(logPath, isRunning);
+  const address = addressOf(child, logPath);
   // Whoever waits gets the error; a node that dies unobserved is no error of the harness.
   address.catch(() => undefined);
 
@@ -74,27 +75,33 @@ export function startGatewayProcess(env: Readonly<Record<string, string>>, logPa
       return children;
     },
     async useUpDescriptors() {
-      const limits = await readFile(`/proc/${pid}/limits`, 'utf8');
-      const [, soft, hard] = /^Max open files\s+(\d+)\s+(\d+)/m.exec(limits) ?? [];
-      const open = (await readdir(`/proc/${pid}/fd`)).length;
       const limit = (to: string) => run('prlimit', ['--pid', String(pid), `--nofile=${to}`]);
-      await limit(`${open}:${hard}`);
-      return async () => {
-        // It may have ended in the meantime.
-        await limit(`${soft}:${hard}`).catch(() => undefined);
-      };
+      try {
+        const limits = await readFile(`/proc/${pid}/limits`, 'utf8');
+        const [, soft, hard] = /^Max open files\s+(\d+)\s+(\d+)/m.exec(limits) ?? [];
+        const open = (await readdir(`/proc/${pid}/fd`)).length;
+        await limit(`${open}:${hard}`);
+        return async () => {
+          // It may have ended in the meantime.
+          await limit(`${soft}:${hard}`).catch(() => undefined);
+        };
+      } catch (error) {
+        await Promise.race([ended, sleep(EXIT_MS)]);
+        if (isRunning()) throw error;
+        return async () => undefined;
+      }
     },
   };
 }
 
-async function addressIn(logPath: string, isRunning: () => boolean): Promise<string> {
-  for (;;) {
-    const running = isRunning();
-    const found = /"address":"(http:[^"]+)".*"msg":"listening"/.exec(await readFile(logPath, 'utf8'))?.[1];
-    if (found !== undefined) return found;
-    if (!running) throw new Error(`a node ended before it listened; see ${logPath}`);
-    await sleep(LOOK_MS);
-  }
+/** Rejects if the node ends before it listens. */
+async function addressOf(child: ChildProcess, logPath: string): Promise<string> {
+  const over = new AbortController();
+  child.once('exit', () => over.abort());
+  const [{ port }] = (await once(child, 'message', { signal: over.signal }).catch(() => {
+    throw new Error(`a node ended before it listened; see ${logPath}`);
+  })) as [ListenMessage];
+  return `http://127.0.0.1:${port}`;
 }
 
 async function childrenOf(pid: number): Promise<number[]> {

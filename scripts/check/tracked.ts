@@ -1,24 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { findMissingDocuments } from './mentions.ts';
 import { findTraces } from './traces.ts';
+import { trackedFiles } from './trackedFiles.ts';
 
 /** A larger file is a fixture or a picture, which people check. */
 const MAX_BYTES = 2_000_000;
-
-/** The files that git tracks or would track, or undefined outside a git checkout. */
-function trackedFiles(): string[] | undefined {
-  try {
-    const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    return listed.split('\0').filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
-  } catch {
-    return undefined;
-  }
-}
 
 const ownPaths = [process.cwd(), homedir()].filter((folder) => folder.length > '/root'.length);
 const files = trackedFiles();

@@ -122,7 +122,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
   const registry = await createRegistry({
     settings: config,
-    log: logger,
+    log,
     clock,
     share: (accountId) => shares.rates(accountId),
     proxies,
@@ -248,7 +248,8 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
       }),
       givesUrl: (model) => catalogue.get(model)?.delivery !== 'download',
     }),
-    log: parts.logger,
+    log,
+    logger: parts.logger,
     settings: {
       publicUrl: config.publicUrl,
       version: VERSION,

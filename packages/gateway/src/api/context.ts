@@ -11,6 +11,7 @@ import type { Feed } from '../engine/events/feed.ts';
 import type { InputReader } from '../media/inputs/reader.ts';
 import type { MediaLinks } from '../media/links/links.ts';
 import type { VerifiedMedia } from '../media/verified.ts';
+import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Account } from '../providers/account.ts';
 import type { KeyRow, MediaRow, Store } from '../store/store.ts';
@@ -41,7 +42,9 @@ export interface ApiContext {
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: Log;
+  /** For Fastify, which needs a logger of its own kind. */
+  readonly logger: Logger;
   readonly draining: Draining;
   readonly settings: ApiSettings;
 }

@@ -69,12 +69,12 @@ export async function createServer(context: ApiContext): Promise<App> {
   return app;
 }
 
-const createApp = ({ draining, log }: ApiContext): App =>
+const createApp = ({ draining, logger }: ApiContext): App =>
   fastify({
-    loggerInstance: withoutInfo(log as FastifyBaseLogger),
+    loggerInstance: withoutInfo(logger),
     // The `onResponse` hook logs each request in a single line.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
-    childLoggerFactory: (_fastify, bindings) => createRequestLog(log as FastifyBaseLogger, bindings),
+    childLoggerFactory: (_fastify, bindings) => createRequestLog(logger, bindings),
     // Routes that accept images set a larger limit.
     bodyLimit: PLAIN_BYTES,
     requestTimeout: REQUEST_MS,
@@ -86,7 +86,7 @@ const createApp = ({ draining, log }: ApiContext): App =>
     // Node would answer a missing Host header and upgrades without our error object, so the hooks answer them. Upgrades are never
     // accepted.
     http: { requireHostHeader: false, shouldUpgradeCallback: () => false },
-    clientErrorHandler: createParserErrorHandler(log),
+    clientErrorHandler: createParserErrorHandler(logger),
     // Fastify would refuse requests during `close` without our error object; `shutDown` has ended every connection by then.
     return503OnClosing: false,
     // Clients write `//v1/models/`, and a redirect would turn a POST into a GET.
@@ -104,7 +104,7 @@ const withoutInfo = (log: FastifyBaseLogger): FastifyBaseLogger =>
   Object.create(log, { info: { value: () => undefined } });
 
 /** Authentication, the headers that every answer has, and the request log. Callbacks instead of promises: this is the hot path. */
-function addHooks(app: App, { draining, keyring, log }: ApiContext): void {
+function addHooks(app: App, { draining, keyring, logger }: ApiContext): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     if (request.raw.httpVersionMinor > 0 && request.headers.host === undefined) return done(noHost());
@@ -132,7 +132,7 @@ function addHooks(app: App, { draining, keyring, log }: ApiContext): void {
     done();
     // Clients poll thousands of times, so successful reads are logged at `debug` only.
     const level = reply.statusCode >= 400 || request.method !== 'GET' ? 'info' : 'debug';
-    if (!log.isLevelEnabled(level)) return;
+    if (!logger.isLevelEnabled(level)) return;
     logOf(request)[level](
       {
         event: 'request.completed',
