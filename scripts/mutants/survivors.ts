@@ -134,6 +134,21 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'What is urgent already has a timer that fires no later, or waits for a report in flight.',
   },
   {
+    file: 'limits/shared.ts',
+    mutator: 'CallExpression',
+    original: 'reportSoon(entry);',
+    replacement: ';',
+    within: 'for (const entry of entries.values()) reportSoon(entry);',
+    reason: 'A lost lease forfeits all shares, and an account without a report is due anyway.',
+  },
+  {
+    file: 'limits/shared.ts',
+    mutator: 'OptionalChaining',
+    original: 'holding.lastReport?.trouble',
+    replacement: 'holding.lastReport.trouble',
+    reason: 'A grant answers a report of the same lease; the check is there for the types.',
+  },
+  {
     file: 'limits/account.ts',
     mutator: 'ConditionalExpression',
     original: 'trouble.waitMs > 0',
@@ -146,6 +161,21 @@ export const EQUIVALENT: readonly Equivalent[] = [
     original: 'trouble.waitMs > 0',
     replacement: 'trouble.waitMs >= 0',
     reason: 'The same.',
+  },
+  {
+    file: 'cluster/postgres/lease.ts',
+    mutator: 'CallExpression',
+    original: 'stop();',
+    replacement: ';',
+    within: '      stop();',
+    reason: 'The end of the connection, for which `close` waits, stops the lease too.',
+  },
+  {
+    file: 'cluster/postgres/lease.ts',
+    mutator: 'ConditionalExpression',
+    original: 'channel === CHANNEL',
+    replacement: 'true',
+    reason: 'The connection listens to this channel alone.',
   },
   {
     file: 'cluster/ownership.ts',

@@ -7,7 +7,7 @@ import { type ClusterOptions, type JoinedCluster, joinCluster } from '../../src/
 import { livingNodes } from '../../src/cluster/postgres/livingNodes.ts';
 import { LEASE_TIMINGS, sessionSettings } from '../../src/cluster/postgres/timings.ts';
 import { eventually } from '../support/eventually.ts';
-import { clusterDatabase, joinNode, STEADY } from '../support/nodes/clusters.ts';
+import { clusterDatabase, joinNode, living, STEADY } from '../support/nodes/clusters.ts';
 import { connect, ownPostgres } from '../support/servers/database.ts';
 
 const waits = vi.hoisted((): number[] => []);
@@ -93,6 +93,35 @@ describe('a lease', () => {
     expect(cluster.hasLease()).toBe(true);
     expect(cluster.shared).toBe(true);
     expect(Math.abs(cluster.clock.now() - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('is released at once when the node leaves', async () => {
+    const { url, db } = await clusterDatabase();
+    const node = await joinNode(url);
+    expect(await living(db)).toEqual([node.node]);
+    await node.close();
+    expect([await living(db), node.hasLease(), node.events]).toEqual([[], false, []]);
+  });
+
+  it('that is acquired while the node leaves is released again', async () => {
+    const { url, db } = await clusterDatabase();
+    const way = await createTcpSwitch(Number(new URL(url).port));
+    onTestFinished(() => way.close());
+    const through = new URL(url);
+    through.port = String(way.port);
+    let now = 0;
+    const node = await joinNode(through.href, { leaseMs: 100 }, () => now);
+    const connections = vi.spyOn(Client.prototype, 'connect');
+    onTestFinished(() => void connections.mockRestore());
+    await way.set('black_hole');
+    now = 100;
+    await node.happened('lost');
+    await eventually(() => expect(connections).toHaveBeenCalled());
+    const closing = node.close();
+    await way.set('open');
+    await closing;
+    await eventually(async () => expect(await living(db)).toEqual([]));
+    expect([node.events, node.hasLease()]).toEqual([['lost'], false]);
   });
 });
 

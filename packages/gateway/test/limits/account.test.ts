@@ -230,6 +230,23 @@ describe('an account that an operator must fix', () => {
   });
 });
 
+describe('an account with two submissions in flight', () => {
+  it.each<[string, (state: ReturnType<typeof anAccount>['state']) => void]>([
+    ['worked', (state) => state.worked()],
+    ['was not sent', (state) => state.cancelStart()],
+    ['was refused', (state) => state.backOff(refusal(0))],
+  ])('of which one %s still waits for the other before it is probed again', (_how, end) => {
+    const account = anAccount({ limits: { inFlight: 5 } });
+    account.state.take();
+    account.state.take();
+    end(account.state);
+    account.hear({ failures: 1, waitMs: 0 });
+    expect(account.state.readyIn()).toBeUndefined();
+    account.state.cancelStart();
+    expect(account.state.readyIn()).toBe(0);
+  });
+});
+
 describe('messages of nodes about an account', () => {
   it('report each refusal with its reason and message, and once that the account works', () => {
     const { state, told, ready } = anAccount();
