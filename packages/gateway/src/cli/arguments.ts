@@ -94,18 +94,18 @@ export function withoutNpm(
   throw usageError(`npm has consumed ${taken}.\n${hintOf(args.slice(0, words), env)}`);
 }
 
-/** How to pass arguments through npm, if npm has consumed one that may have been meant for us; `names` are those of our options. */
+/** How to pass arguments through npm, if npm has consumed one that looks like one of the command's options. */
 export function npmHint(
   args: readonly string[],
-  names: readonly string[],
-  env: NodeJS.ProcessEnv,
+  { options, words, env }: { options: Options; words: number; env: NodeJS.ProcessEnv },
 ): string | undefined {
   if (!byNpm(env) || args.some((arg) => arg.startsWith('-'))) return undefined;
   const consumed = Object.keys(env).flatMap((name) => /^npm_config_(.+)$/.exec(name)?.[1] ?? []);
   const meant = consumed.some(
-    (name) => !NPM_OWN.includes(name) && nearest(name.replaceAll('_', '-'), names, 1).length > 0,
+    (name) =>
+      !NPM_OWN.includes(name) && nearest(name.replaceAll('_', '-'), Object.keys(options), 1).length > 0,
   );
-  return meant ? hintOf(args, env) : undefined;
+  return meant ? hintOf(args.slice(0, words), env) : undefined;
 }
 
 const byNpm = (env: NodeJS.ProcessEnv): boolean =>

@@ -134,14 +134,14 @@ async function main(typed: readonly string[]): Promise<number> {
     process.stderr.write(name === undefined ? usage() : `There is no command "${name}".\n\n${usage()}`);
     return 2;
   }
+  const { options, words } = command;
   try {
-    const { options, words } = command;
     return await command.run(withoutNpm(typed, { options, words, env: process.env }).slice(1));
   } catch (error) {
     if (!(error instanceof OnetakeError) || error.code !== 'usage') throw error;
     const hint = error.message.includes('npm')
       ? undefined
-      : npmHint(typed, Object.keys(command.options), process.env);
+      : npmHint(typed, { options, words, env: process.env });
     process.stderr.write(`${error.message}${hint === undefined ? '' : `\n${hint}`}\n\n${usage(command)}`);
     return 2;
   }

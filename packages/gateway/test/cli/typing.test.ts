@@ -94,6 +94,7 @@ describe('arguments that npm takes for itself if the -- is missing', () => {
   it.each([
     ['backup', { npm_config_too: 'x' }, 'backup'],
     ['keys create', { npm_config_nmae: 'x' }, 'keys create'],
+    ['keys create x', { npm_config_nmae: 'true' }, 'keys create'],
   ])('are mentioned if npm has consumed one like them: %s %j', async (line, env, said) => {
     const { code, stderr } = await typed({ ...NPM, ...env }, line);
     expect(code).toBe(2);
