@@ -111,6 +111,13 @@ const drivers = Object.entries(DRIVERS).map(([name, { folders, known }]) => ({
 export default {
   forbidden: [
     ...directions,
+    {
+      name: 'every-folder-is-listed',
+      comment: 'A new folder of the gateway says in MAY_IMPORT what it may import.',
+      severity: 'error',
+      from: { path: `${SRC}/(?!(?:${['cli', ...Object.keys(MAY_IMPORT)].join('|')})/)[^/]+/` },
+      to: { path: '.' },
+    },
     ...drivers,
     ...packages,
     {
