@@ -102,8 +102,10 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       expect(next?.waitMs).toBeGreaterThan(60_001 - SLACK_MS);
       expect(next?.waitMs).toBeLessThanOrEqual(60_001);
 
-      const [row, ...others] = await store.accounts();
-      expect(others).toEqual([]);
+      // The other account may be listed as one that works.
+      const rows = (await store.accounts()).filter(({ account }) => account === 'one');
+      expect(rows).toHaveLength(1);
+      const [row] = rows;
       expect(row).toMatchObject({ account: 'one', failures: 2, reason: 'rate_limited', error, inFlight: 1 });
       expect(Math.abs((row?.blockedUntil ?? 0) - before - 60_000)).toBeLessThan(SLACK_MS);
       expect(Math.abs((row?.failedSince ?? 0) - before)).toBeLessThan(SLACK_MS);
