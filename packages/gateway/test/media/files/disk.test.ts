@@ -1,4 +1,4 @@
-import { utimes, writeFile } from 'node:fs/promises';
+import { symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDiskSpace } from '../../../src/media/diskSpace.ts';
@@ -107,5 +107,13 @@ describe('files of a folder', () => {
     expect(await removeOldFiles(root, before)).toBe(1);
     expect(await removeOldFiles(root, before + 1)).toBe(1);
     expect(await removeOldFiles(join(root, 'nothing'), before)).toBe(0);
+  });
+
+  it('are passed over if they were removed after their folder was read', async () => {
+    const root = await folder('video/a.mp4');
+    // As such a file, a link that leads nowhere is listed and cannot be found.
+    await symlink(join(root, 'nowhere'), join(root, 'video', 'b.mp4'));
+    expect(await keysIn(root)).toEqual(['video/a.mp4']);
+    expect(await removeOldFiles(root, Date.now() + 60_000)).toBe(1);
   });
 });

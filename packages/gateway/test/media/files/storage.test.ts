@@ -53,6 +53,14 @@ describe('files', () => {
     expect(text).toBe(`${'x'.repeat(write.partial)}end`);
   });
 
+  it('have a note that cannot be read because of the disk: that is an error', async () => {
+    const root = await tempFolder();
+    const write = await createFileStorage({ root }).write(KEY);
+    expect(await write.readNote()).toBeUndefined();
+    await mkdir(join(root, `${KEY}.part.note`));
+    await expect(write.readNote()).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+
   it('read a stream no faster than the disk can write', async () => {
     const write = await createFileStorage({ root: await tempFolder() }).write(KEY);
     let ahead = 0;

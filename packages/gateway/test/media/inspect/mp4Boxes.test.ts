@@ -46,6 +46,12 @@ it.each<[string, Buffer[], string]>([
   ['a box that is only its header', [FTYP, MOOV, box('free', 8)], 'whole'],
   ['a 64-bit box that is only its header', [FTYP, MOOV, longBox('mdat', 16)], 'whole'],
   ['a 64-bit length that is just too short', [FTYP, MOOV, longBox('mdat', 50, 15)], 'truncated'],
+  // At its end, as its length tells it, a whole box begins.
+  [
+    'a length of less than a header',
+    [FTYP, MOOV, Buffer.from('\0\0\0\x04\0\0\0\x08free', 'latin1')],
+    'truncated',
+  ],
   ['all but one byte of a header', [FTYP, MOOV, Buffer.alloc(7)], 'truncated'],
   ['nothing', [], 'truncated'],
   ...['styp', 'moov', 'mdat', 'free', 'skip', 'wide', 'pnot'].map((type): [string, Buffer[], string] => [

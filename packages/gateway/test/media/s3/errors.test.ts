@@ -89,6 +89,7 @@ describe('the message for an error code', () => {
     ),
     ['BadDigest', /damaged/],
     ['WebPage', /web page/],
+    ['XKmsUnheardOf', /refused a request with XKmsUnheardOf/],
     ['XUnheardOf', /refused a request with XUnheardOf; the log/],
   ])('%s', async (code, words) => {
     expect(await messageFor(answer({ code }))).toMatch(words);

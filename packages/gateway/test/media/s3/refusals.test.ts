@@ -177,6 +177,20 @@ describe('an unknown refusal', () => {
     });
   });
 
+  it('of a conditional write for another reason is not worked around', async () => {
+    const written: unknown[] = [];
+    const { origin } = await serve((request, response) => {
+      request.resume();
+      if (request.method === 'PUT') written.push(request.headers['if-none-match']);
+      const [status, code] = request.method === 'PUT' ? [403, 'AccessDenied'] : [404, 'NoSuchKey'];
+      const body = `<Error><Code>${code}</Code></Error>`;
+      response.writeHead(status as number, { 'content-type': 'application/xml' }).end(body);
+    });
+    const storage = await storageAt(origin, { prefix: 'one' });
+    await expect(storage.claim('first')).rejects.toThrow(/s3:PutObject/);
+    expect(written).toEqual(['*']);
+  });
+
   it.each([
     [501, 'NotImplemented'],
     [400, 'InvalidArgument'],
