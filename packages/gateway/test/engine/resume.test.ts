@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../src/providers/provider.ts';
 import { createWorld, type World, type WorldOptions } from '../support/engineWorld.ts';
+import { asNextDriver } from '../support/nodes/oneOfSeveral.ts';
 
 const HOUR = 3_600_000;
 const WORKING = () => ({ answers: ['in_progress'] as const });
@@ -44,6 +45,18 @@ describe('a task whose account is not configured', () => {
       completedAt: (await next.task(id)).deadlineAt,
     });
     expect(await next.ledger(id)).toEqual({ hold: 400_000, release: 400_000 });
+  });
+
+  it('and whose id another node has stored in the meantime expires like any running task', async () => {
+    const { world, id } = await lost();
+    const next = await world.crash({ settings, accounts: ['another'] });
+    await next.idle();
+    await asNextDriver(next, id, { type: 'submit_confirmed', upstreamId: 'one-1', working: true });
+    await next.advance(HOUR);
+    expect(await next.task(id)).toMatchObject({
+      error: { reason: 'expired' },
+      attempt: { upstreamId: 'one-1', outcome: 'expired' },
+    });
   });
 
   it('is searched for if the account is configured again before that', async () => {

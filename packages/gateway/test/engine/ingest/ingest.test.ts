@@ -192,6 +192,19 @@ describe('an ingest', () => {
     await expect(large.run(large.memory)).rejects.toMatchObject({ name: 'TooLarge' });
   });
 
+  it('refuses bytes that are no video, and keeps none of them', async () => {
+    const { run, memory, files, videoKey, events } = await bringing({
+      inspector: { probe: async () => ({ ok: false, problem: 'not_mp4', detail: 'a page of text' }) },
+    });
+    await expect(run(memory)).rejects.toMatchObject({
+      name: 'DamagedVideo',
+      problem: 'not_mp4',
+      message: expect.stringContaining('a page of text'),
+    });
+    expect((await files.write(videoKey)).partial).toBe(0);
+    expect(events).toEqual([]);
+  });
+
   it.each<[string, (world: Awaited<ReturnType<typeof bringing>>, gone: AbortController) => void]>([
     ['the lease is lost', ({ cluster }) => cluster.freeze()],
     ['the task has another driver', (_world, gone) => gone.abort()],
@@ -305,6 +318,16 @@ describe('a video that an earlier driver may have stored', () => {
     expect(result).toMatchObject({ bytes: VIDEO.length, posterId: expect.any(String) });
     expect(media).toHaveLength(2);
     expect(events).toEqual([`row ${videoKey} pending`, `row ${posterKey} pending`, `commit ${posterKey}`]);
+  });
+
+  it('is used without a poster if none can be made from it', async () => {
+    const noFrame = { poster: () => Promise.reject(new NativeJobError('no frame', undefined as never)) };
+    const { run, memory, opened, logged } = await earlier({ inspector: noFrame });
+    const { result, media } = await run(memory);
+    expect(opened()).toBe(0);
+    expect(logged).not.toContain('media.read_failed');
+    expect(result).not.toHaveProperty('posterId');
+    expect(media).toHaveLength(1);
   });
 
   it('is not searched for again once it was missing', async () => {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { EngineParts } from '../../../src/engine/parts.ts';
 import { createRepair } from '../../../src/engine/repair/repair.ts';
+import type { AccountState } from '../../../src/limits/account.ts';
 import { createVerifiedMedia } from '../../../src/media/verified.ts';
 import type { MediaRow } from '../../../src/store/store.ts';
 import type { Task, TaskResult } from '../../../src/tasks/task.ts';
@@ -25,7 +26,8 @@ async function repairing() {
   const rows = new Map((await world.store.mediaOf(task.id)).map((row) => [row.kind, row]));
   if (!parts) throw new Error('no parts');
   const { store, storage, log } = parts;
-  const repair = (row: MediaRow, stored: MediaRow | undefined, current: Task | undefined) =>
+  const account: AccountState = { account: { provider: world.provider } } as never;
+  const repair = (row: MediaRow, stored: MediaRow | undefined, current: Task | undefined, accounts = ['']) =>
     createRepair({
       ...(parts as EngineParts),
       store: {
@@ -34,7 +36,7 @@ async function repairing() {
         task: async () => current,
       },
       media: createVerifiedMedia<MediaRow>({ storage, log, damaged: () => undefined }),
-      accountStates: new Map(),
+      accountStates: new Map(accounts.map((id) => [id, account])),
     }).repairRow(row, new AbortController().signal);
   const rowOf = (kind: MediaRow['kind']): MediaRow => ({
     ...(rows.get(kind) ?? aMediaRow()),
@@ -49,6 +51,16 @@ it('a row that is gone, or intact again, needs no repair', async () => {
   expect(await repair(video, { ...video, state: 'present' }, task)).toBe('settled');
   // Its bytes are unchanged.
   expect(await repair(video, video, task)).toBe('repaired');
+});
+
+it('a video that is missing is repaired from its upstream, if its account is configured', async () => {
+  const { world, repair, task, video } = await repairing();
+  await world.storage.remove(video.storageKey);
+  expect(await repair(video, video, task)).toBe('hopeless');
+  expect(await repair(video, video, task, ['one'])).toBe('repaired');
+  const { storageKey, state } = (await world.store.media(video.id)) ?? video;
+  expect(state).toBe('present');
+  expect((await world.storage.stat(storageKey))?.bytes).toBe(task.result?.bytes);
 });
 
 it.each<[string, (task: Task) => Task | undefined]>([

@@ -53,6 +53,19 @@ describe('an account whose credential is refused', () => {
     }
   });
 
+  it('is the reason for a task that no other account serves, although another one works', async () => {
+    const { world, broken } = await brokenWorld('auth_failed', { accounts: ['one', 'two'] });
+    broken.delete('one');
+    const { request } = aNewTask();
+    const source = { taskId: 'video_x', accountId: 'two', upstreamId: 'u' } as never;
+    const { id } = await world.submit('a paper boat', { request: { ...request, source } });
+    await world.idle();
+    expect(world.engine.waiting(await world.task(id))).toMatchObject({
+      for: 'account_blocked',
+      trouble: 'auth_failed',
+    });
+  });
+
   it('uses no attempts of its tasks', async () => {
     const { world, broken, tries } = await brokenWorld('auth_failed', {
       settings: { maxAttempts: 2, taskDeadlineMs: 24 * HOUR_MS },

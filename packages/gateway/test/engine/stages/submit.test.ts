@@ -2,6 +2,8 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { SendRefused } from '../../../src/providers/provider.ts';
 import { lookedUp, SETTLED_MS } from '../../../src/providers/search/judge.ts';
+import { StoreRefused } from '../../../src/store/errors.ts';
+import type { Phase } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 
@@ -93,6 +95,33 @@ describe('a lost submission', () => {
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
+    expect(world.upstream.count('start')).toBe(1);
+  });
+
+  it('that was found is searched for again for as long as the store refuses its id', async () => {
+    let refusals = 0;
+    const refused = (phase: Phase) => (phase === 'running' || phase === 'failed') && refusals++ < 30;
+    const world = await createWorld({
+      behaviour: () => ({ start: ['answer_lost'] }),
+      parts: ({ store }) => ({
+        store: {
+          ...store,
+          async claim(move) {
+            if (refused(move.task.phase)) throw new StoreRefused(new Error('no'));
+            return store.claim(move);
+          },
+          async commit(move, media) {
+            if (refused(move.task.phase)) throw new StoreRefused(new Error('no'));
+            return store.commit(move, media);
+          },
+        },
+      }),
+    });
+    expect(await world.ends((await world.submit()).id)).toMatchObject({
+      phase: 'succeeded',
+      attempt: { number: 1, upstreamId: 'one-1' },
+    });
+    expect(world.upstream.count('find')).toBeGreaterThan(6);
     expect(world.upstream.count('start')).toBe(1);
   });
 
