@@ -207,6 +207,34 @@ export const EQUIVALENT: readonly Equivalent[] = [
     within: 'if (stopped) return;',
     reason: 'A look of a node that has stopped does nothing.',
   },
+  {
+    file: 'engine/repair/scrub.ts',
+    mutator: 'OptionalChaining',
+    original: 'rows.at(-1)?.id',
+    replacement: 'rows.at(-1).id',
+    reason: 'Of a whole batch of rows there is a last one; the check is there for the types.',
+  },
+  {
+    file: 'engine/events/remoteReads.ts',
+    mutator: 'ConditionalExpression',
+    original: 'waiting.size === 0',
+    replacement: 'false',
+    reason: 'A read of no tasks ends without a question to the store.',
+  },
+  {
+    file: 'engine/stages/remoteCancel.ts',
+    mutator: 'EqualityOperator',
+    original: 'latest.version >= seen.version',
+    replacement: 'latest.version > seen.version',
+    reason: 'Two messages with one version of a task have the same task.',
+  },
+  {
+    file: 'engine/stages/poll.ts',
+    mutator: 'ConditionalExpression',
+    original: 'ms < Number.POSITIVE_INFINITY',
+    replacement: 'true',
+    reason: 'A timer that is infinitely far away never fires, and the next `pump` cancels it.',
+  },
 ];
 
 export function isListed({ file, mutator, original, replacement, code }: Mutant, entry: Equivalent): boolean {
