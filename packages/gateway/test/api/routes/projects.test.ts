@@ -108,7 +108,7 @@ describe('the command line for keys', () => {
   it.each([
     [['keys', 'create'], /name/],
     [['keys', 'revoke', 'key_none'], /key_none/],
-    [['keys', 'smash'], /create, list or revoke/],
+    [['keys', 'smash'], /keys create, keys list or keys revoke/],
     [['fly'], /Usage/],
   ])('%j fails with what to do', async (args, message) => {
     await expect(onetake(...args)).rejects.toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
