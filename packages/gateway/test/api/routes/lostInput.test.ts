@@ -10,7 +10,7 @@ const VIDEO = { model: 'sora-2', size: '720x1280', prompt: 'a paper boat' };
 const PNG = createCanvas(720, 1280).toBuffer('image/png');
 const IMAGE = `data:image/png;base64,${PNG.toString('base64')}`;
 
-/** A gateway with one account that has one place, which is taken for some seconds. */
+/** A gateway with one account that has one place, which is taken until `free` is called. */
 async function busyGateway() {
   const simulators = await startSimulators({ only: ['openai'], scale: 0.02, limits: false });
   onTestFinished(() => simulators.close());
@@ -31,9 +31,13 @@ accounts:
     },
   );
   onTestFinished(() => gateway.end());
-  await gateway.submit({ ...VIDEO, prompt: 'takes the place' });
+  await gateway.submit({ ...VIDEO, prompt: 'takes the place [hold]' });
   await eventually(() => expect(simulators.ledger.jobs({ upstream: 'openai' })).toHaveLength(1));
-  return { gateway, jobs: () => simulators.ledger.jobs({ upstream: 'openai' }) };
+  return {
+    gateway,
+    jobs: () => simulators.ledger.jobs({ upstream: 'openai' }),
+    free: () => void simulators.finishAll(),
+  };
 }
 
 const change = async (path: string): Promise<void> => {
@@ -49,12 +53,13 @@ it.each([
 ])(
   'a task whose stored image %s before it is sent fails with a clear error, and is not sent',
   async (_what, spoil) => {
-    const { gateway, jobs } = await busyGateway();
+    const { gateway, jobs, free } = await busyGateway();
     const { status, body: submitted } = await gateway.submit({ ...VIDEO, image: IMAGE });
     expect(status).toBe(200);
     const folder = join(gateway.dataDir, 'media', 'input');
     for (const image of await readdir(folder)) await spoil(join(folder, image));
     expect(jobs(), 'the place is still taken').toHaveLength(1);
+    free();
 
     const ended = async (): Promise<Json> => {
       const { body: task } = await gateway.json(`/v1/video/generations/${submitted.task_id}?wait=30`);
