@@ -121,11 +121,18 @@ export function openBucket(options: BucketOptions): Bucket {
 }
 
 /** The agent options of a client that reaches the bucket through a proxy. */
-function proxiedAgents({ bucket, endpoint, region, pathStyle, proxies }: BucketOptions): object {
-  if (!proxies) return {};
-  const host = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`);
-  if (!pathStyle && endpoint === undefined) host.hostname = `${bucket}.${host.hostname}`;
-  return createProxyFor(proxies)(host) === undefined ? {} : { proxyEnv: proxyEnvironment(proxies) };
+function proxiedAgents(options: BucketOptions): object {
+  const { proxies } = options;
+  if (!proxies || createProxyFor(proxies)(bucketUrl(options)) === undefined) return {};
+  return { proxyEnv: proxyEnvironment(proxies) };
+}
+
+/** The URL that requests to the bucket are sent to; with path style, without the bucket. */
+export function bucketUrl({ bucket, endpoint, region, pathStyle }: BucketOptions): URL {
+  const url = new URL(endpoint ?? `https://s3.${region ?? 'us-east-1'}.amazonaws.com`);
+  // An address cannot be below a bucket, so this leaves it unchanged, as the SDK does.
+  if (!pathStyle) url.hostname = `${bucket}.${url.hostname}`;
+  return url;
 }
 
 /** Creates a client of a bucket. `requestHandler` has the options of the SDK's HTTP handler. */
@@ -158,11 +165,11 @@ function createClient(
       try {
         return await next(args);
       } catch (error) {
-        noteRequest(error, { ...sent, operation: (context.commandName ?? '').replace(/Command$/, '') });
+        noteRequest(error, { ...sent, operation: (context.commandName ?? '').replace('Command', '') });
         throw error;
       }
     },
-    { step: 'initialize', priority: 'high', name: 'noteRequest' },
+    { step: 'initialize', name: 'noteRequest' },
   );
   return client;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   type BucketOptions,
+  bucketUrl,
   createPresigner,
   hasDefaultRegion,
   openBucket,
@@ -111,6 +112,17 @@ describe('a bucket behind a proxy', () => {
     expect(await proxied({ pathStyle: true })).toEqual([
       expect.stringMatching(/^http:\/\/s3\.invalid(?::80)?\/videos\/one\/two\/video\/a\.mp4/),
     ]);
+  });
+
+  it.each<[Partial<BucketOptions>, string]>([
+    [{ endpoint: undefined }, 'https://videos.s3.us-east-1.amazonaws.com/'],
+    [{ endpoint: undefined, region: 'eu-west-1' }, 'https://videos.s3.eu-west-1.amazonaws.com/'],
+    [{ endpoint: undefined, pathStyle: true }, 'https://s3.us-east-1.amazonaws.com/'],
+    [{}, 'https://videos.s3.example/'],
+    [{ pathStyle: true }, 'https://s3.example/'],
+    [{ endpoint: 'http://127.0.0.1:9000' }, 'http://127.0.0.1:9000/'],
+  ])('is matched with NO_PROXY by its own host: %j', (changes, url) => {
+    expect(bucketUrl({ ...OPTIONS, ...changes }).href).toBe(url);
   });
 
   it('is reached directly where the settings say so', async () => {
