@@ -235,6 +235,57 @@ export const EQUIVALENT: readonly Equivalent[] = [
     replacement: 'true',
     reason: 'A timer that is infinitely far away never fires, and the next `pump` cancels it.',
   },
+  {
+    file: 'media/inspect/decodeStrictly.ts',
+    mutator: 'CallExpression',
+    original: 'inflate.destroy();',
+    replacement: ';',
+    reason: 'It only ends a decoder whose further rows nobody counts.',
+  },
+  {
+    file: 'media/inspect/remux.job.ts',
+    mutator: 'CallExpression',
+    original: 'output.freeContext();',
+    replacement: ';',
+    reason: 'It only frees memory before the garbage collection does.',
+  },
+  {
+    file: 'media/s3/list.ts',
+    mutator: 'ArrayDeclaration',
+    original: '[]',
+    replacement: '["Stryker was here"]',
+    within: 'page.Contents',
+    reason: 'An object without a key is passed over.',
+  },
+  {
+    file: 'media/s3/list.ts',
+    mutator: 'ArrayDeclaration',
+    original: '[]',
+    replacement: '["Stryker was here"]',
+    within: 'page.Uploads',
+    reason: 'The same.',
+  },
+  {
+    file: 'media/s3/idleTimeout.ts',
+    mutator: 'ConditionalExpression',
+    original: 'more',
+    replacement: 'false',
+    reason: 'The stream asks for more by itself, and the source goes on then.',
+  },
+  {
+    file: 'media/open.ts',
+    mutator: 'ConditionalExpression',
+    original: 's3AccessKeyId !== undefined',
+    replacement: 'true',
+    reason: 'The settings have both or none; both are checked for the types.',
+  },
+  {
+    file: 'media/open.ts',
+    mutator: 'ConditionalExpression',
+    original: 's3SecretAccessKey !== undefined',
+    replacement: 'true',
+    reason: 'The same.',
+  },
 ];
 
 export function isListed({ file, mutator, original, replacement, code }: Mutant, entry: Equivalent): boolean {

@@ -28,6 +28,7 @@ async function world(
   let wholeReads = 0;
   const told: Damage[] = [];
   const warned = Promise.withResolvers<void>();
+  let warnings = 0;
   const counting: MediaStorage = {
     ...files,
     read(key, range) {
@@ -38,9 +39,21 @@ async function world(
   const media = createVerifiedMedia({
     storage: { ...counting, ...change(counting) },
     damaged: (_row, damage) => told.push(damage),
-    log: { warn: () => warned.resolve() },
+    log: {
+      warn() {
+        warnings += 1;
+        warned.resolve();
+      },
+    },
   });
-  return { media, files, told, warned: warned.promise, wholeReads: () => wholeReads };
+  return {
+    media,
+    files,
+    told,
+    warned: warned.promise,
+    wholeReads: () => wholeReads,
+    warnings: () => warnings,
+  };
 }
 
 const part = async ({ media }: Awaited<ReturnType<typeof world>>) => readAll(await media.read(row, PART));
@@ -170,6 +183,16 @@ describe('an object', () => {
     const all = (end: number) => w.media.read(row, { start: 0, end }).then(readAll);
     await expect(all(BYTES.length - 1)).rejects.toMatchObject({ code: 'media_damaged' });
     expect(await all(BYTES.length - 2)).toHaveLength(BYTES.length - 1);
+    const allButTheFirst = { start: 1, end: BYTES.length - 1 };
+    expect(await readAll(await w.media.read(row, allButTheFirst))).toHaveLength(BYTES.length - 1);
+  });
+
+  it('is read once if all of it is read, because that checks it', async () => {
+    const w = await world();
+    await readAll(await w.media.read(row));
+    // By the end of this read, one in the background would have begun.
+    await w.media.verify(row);
+    expect(w.wholeReads()).toBe(2);
   });
 
   it('is not checked because of a part if no digest is known', async () => {
@@ -199,6 +222,7 @@ describe('background reads', () => {
     await expect(w.media.verify(row)).rejects.toThrow('the gateway stops');
     expect(sources).toHaveLength(2);
     expect(w.told).toEqual([]);
+    expect(w.warnings()).toBe(0);
   });
 
   it('run two at a time, and at most a hundred wait', async () => {

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { type Container, createVideoWriter } from '@onetake/video';
 
 export interface VideoOptions {
@@ -47,4 +48,16 @@ export async function makeVideo(path: string, options: VideoOptions = {}): Promi
     await writer.write(grey.fill(Math.round(luma(frame / fps)), 0, width * height));
   }
   await writer.finish();
+}
+
+/** Gives an AVI of 24 frames a second the rate of NTSC film: 24000/1001. */
+export async function setNtscRate(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  // Of the stream's header ("AVI RIFF File Reference", AVISTREAMHEADER): scale and rate.
+  const at = bytes.indexOf('strh', 0, 'latin1') + 8 + 20;
+  if (bytes.readUInt32LE(at) !== 1 || bytes.readUInt32LE(at + 4) !== 24)
+    throw new Error('not 24 frames a second');
+  bytes.writeUInt32LE(1001, at);
+  bytes.writeUInt32LE(24_000, at + 4);
+  await writeFile(path, bytes);
 }

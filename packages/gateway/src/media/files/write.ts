@@ -106,7 +106,8 @@ export async function openFileWrite({
           const { size } = await file.stat();
           if (size !== length) throw new Error(`${key} was changed by another write; write it again`);
           const stat = await publish(file, part, under);
-          await rm(noteOf(part), { force: true }).catch(() => undefined);
+          // There may be none, and the sweep removes one that stays.
+          await rm(noteOf(part)).catch(() => undefined);
           return stat;
         } finally {
           await file.close();

@@ -20,7 +20,7 @@ export async function checkMp4Boxes(file: FileHandle): Promise<BoxVerdict> {
   let offset = 0;
   while (offset < size) {
     const { bytesRead } = await file.read(header, 0, HEADER_BYTES, offset);
-    const type = bytesRead >= 8 ? header.toString('latin1', 4, 8) : '';
+    const type = header.toString('latin1', 4, 8);
     if (offset === 0 && !FIRST_BOXES.includes(type)) return 'not_mp4';
     const length = boxLength(header, bytesRead, size - offset);
     if (length === undefined || offset + length > size) return 'truncated';

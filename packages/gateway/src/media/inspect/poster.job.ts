@@ -58,7 +58,6 @@ async function toPicture(frame: Frame): Promise<Picture> {
   rgb.height = height;
   rgb.colorSpace = AVCOL_SPC_RGB;
   rgb.colorRange = AVCOL_RANGE_JPEG;
-  FFmpegError.throwIfError(rgb.getBuffer(), 'Could not allocate the poster');
   using scaler = new SoftwareScaleContext();
   scaler.allocContext();
   FFmpegError.throwIfError(await scaler.scaleFrame(rgb, frame), 'Could not scale the poster');

@@ -49,7 +49,9 @@ export async function run({ path, outPath }: RemuxInput): Promise<RemuxVerdict> 
   const input = await openVideo(path);
   if (!input) return unusable('no known video container');
   try {
-    const kept = keptOf(input);
+    const video = videoStreamOf(input);
+    if (!video) return unusable('the container has no video stream');
+    const kept = keptOf(input, video);
     const wrong = kept.find(({ allowed, codec }) => !allowed.includes(codec));
     if (wrong) return unusable(`${wrong.codec} is not a codec that players support in an MP4`);
     await write(
@@ -69,11 +71,10 @@ export async function run({ path, outPath }: RemuxInput): Promise<RemuxVerdict> 
 const unusable = (detail: string): BadVerdict => ({ ok: false, problem: 'not_mp4', detail });
 
 /** The video stream and all audio streams. Timecodes, chapters and other data are left out. */
-function keptOf(input: FormatContext) {
-  const video = videoStreamOf(input);
+function keptOf(input: FormatContext, video: Stream) {
   const sounds = input.streams.filter(({ codecpar }) => codecpar.codecType === AVMEDIA_TYPE_AUDIO);
   return [
-    ...(video ? [{ stream: video, allowed: VIDEO, codec: codecOf(video) }] : []),
+    { stream: video, allowed: VIDEO, codec: codecOf(video) },
     ...sounds.map((stream) => ({ stream, allowed: AUDIO, codec: codecOf(stream) })),
   ];
 }

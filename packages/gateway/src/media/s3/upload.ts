@@ -9,7 +9,10 @@ const PART_BYTES = 8 * 2 ** 20;
 /** Concurrent parts of one upload. */
 const PARTS = 2;
 
-/** Uploads a file as an object, in several parts if it is large. Each part is in memory, so that it can be sent again. */
+/**
+ * Uploads a file as an object, in several parts if it is large. Each part is in memory, so that it can be sent again. The file may
+ * be closed afterwards.
+ */
 export async function uploadFile(bucket: Bucket, key: string, file: FileHandle): Promise<void> {
   const { size } = await file.stat();
   const params = {
@@ -25,7 +28,7 @@ export async function uploadFile(bucket: Bucket, key: string, file: FileHandle):
     await bucket.uploads.send(new PutObjectCommand({ ...params, Body: body }));
     return;
   }
-  const stream = file.createReadStream({ start: 0, end: size - 1, autoClose: false, highWaterMark: 2 ** 20 });
+  const stream = file.createReadStream({ start: 0, end: size - 1, highWaterMark: 2 ** 20 });
   const upload = new Upload({
     client: bucket.uploads,
     params: { ...params, Body: stream },

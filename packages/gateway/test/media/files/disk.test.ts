@@ -1,4 +1,4 @@
-import { symlink, utimes, writeFile } from 'node:fs/promises';
+import { rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDiskSpace } from '../../../src/media/diskSpace.ts';
@@ -107,6 +107,15 @@ describe('files of a folder', () => {
     expect(await removeOldFiles(root, before)).toBe(1);
     expect(await removeOldFiles(root, before + 1)).toBe(1);
     expect(await removeOldFiles(join(root, 'nothing'), before)).toBe(0);
+  });
+
+  it('may be gone by the time they are removed', async () => {
+    const root = await folder('a/old');
+    const removed = removeOldFiles(root, Date.now() + 60_000, async (path) => {
+      await rm(path);
+      return true;
+    });
+    expect(await removed).toBe(1);
   });
 
   it('are passed over if they were removed after their folder was read', async () => {

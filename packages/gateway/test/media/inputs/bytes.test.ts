@@ -23,6 +23,7 @@ describe('an image in the request', () => {
       read({ kind: 'base64', base64: Buffer.alloc(bytes).toString('base64') }, 'image', NEVER);
     expect(await inline(MIB)).toHaveLength(MIB);
     await expect(inline(MIB + 1)).rejects.toMatchObject({
+      code: 'invalid_request',
       status: 400,
       message: 'image: the image is larger than 1 MiB; send a smaller one.',
       details: { param: 'image' },

@@ -27,6 +27,7 @@ describe('the image of a request', () => {
     'data:image/png;base64x,AAAA',
     // No comma within the maximum length of a header.
     `${PARAMETERS}x;base64,A`,
+    'xdata:image/png;base64,AAAA',
     'ftp://host/a.png',
     'file:/etc/passwd',
     'a+b-c.1:x',

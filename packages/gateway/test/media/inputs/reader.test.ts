@@ -106,7 +106,7 @@ describe('an image', () => {
   ])('is accepted: %s', async (_what, image, bytes, contentType, extension) => {
     const { inputs, storage, store, rows } = await world();
     const { request, media } = await inputs.readAll(draft({ image }), 'project', NEVER);
-    expect(request.image).toEqual({
+    expect(request.image).toStrictEqual({
       mediaId: expect.stringMatching(/^[0-9a-f]{32}$/),
       contentType,
       bytes: bytes.length,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { crc32, deflateSync } from 'node:zlib';
 import { createCanvas } from '@napi-rs/canvas';
 import { afterAll, describe, expect, it } from 'vitest';
+import { isIntact } from '../../../src/media/inspect/decodeStrictly.ts';
 import { BadImage, inspectImage } from '../../../src/media/inspect/image.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
@@ -45,6 +46,14 @@ function withExif(jpeg: Buffer, tiff: Buffer): Buffer {
   return Buffer.concat([jpeg.subarray(0, 2), head, content, jpeg.subarray(2)]);
 }
 
+/** A WebP with a chunk of metadata at its end. */
+function withMetadata(webp: Buffer): Buffer {
+  const metadata = Buffer.from('XMP \x04\0\0\0<x/>', 'latin1');
+  const bytes = Buffer.concat([webp, metadata]);
+  bytes.writeUInt32LE(bytes.length - 8, 4);
+  return bytes;
+}
+
 /** EXIF, big-endian, of one tag: 0x0112, orientation. */
 function orientation(value: number): Buffer {
   const tiff = Buffer.alloc(26);
@@ -81,6 +90,8 @@ describe('an image is recognised by its content', () => {
     ['a JPEG', JPEG, 'image/jpeg'],
     ['a WebP', WEBP, 'image/webp'],
     ['a lossless WebP', LOSSLESS_WEBP, 'image/webp'],
+    ['a WebP with metadata behind the picture', withMetadata(WEBP), 'image/webp'],
+    ['a WebP with bytes behind its end', Buffer.concat([WEBP, Buffer.alloc(500, 1)]), 'image/webp'],
     ['a PNG with bytes behind its end', Buffer.concat([PNG, Buffer.alloc(500, 1)]), 'image/png'],
     ['a JPEG with bytes behind its end', Buffer.concat([JPEG, Buffer.alloc(500, 1)]), 'image/jpeg'],
     ['a JPEG with EXIF', withExif(JPEG, orientation(1)), 'image/jpeg'],
@@ -93,15 +104,17 @@ describe('an image is recognised by its content', () => {
   });
 });
 
+/** A chunk of a PNG, whose checksum may be wrong. */
+function chunk(name: string, data: Buffer, { isWrong = false } = {}): Buffer {
+  const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
+  const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
+  length.writeUInt32BE(data.length);
+  checksum.writeUInt32BE(isWrong ? crc32(body) ^ 1 : crc32(body));
+  return Buffer.concat([length, body, checksum]);
+}
+
 /** A PNG of three bytes per pixel, whose compressed rows were changed by `change`. */
 function png(change: (rows: Buffer) => Buffer, { interlaced = false, size = 16 } = {}): Buffer {
-  const chunk = (name: string, data: Buffer) => {
-    const body = Buffer.concat([Buffer.from(name, 'latin1'), data]);
-    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)];
-    length.writeUInt32BE(data.length);
-    checksum.writeUInt32BE(crc32(body));
-    return Buffer.concat([length, body, checksum]);
-  };
   const header = Buffer.alloc(13);
   header.writeUInt32BE(size, 0);
   header.writeUInt32BE(size, 4);
@@ -145,10 +158,32 @@ describe('a PNG is decoded to its last row', () => {
     expect(await problemOf(short)).toBe('damaged');
   });
 
+  it('and may have a comment that is damaged', async () => {
+    const note = chunk('tEXt', Buffer.from('Comment\0a boat'), { isWrong: true });
+    expect(await inspect(Buffer.concat([PNG.subarray(0, 33), note, PNG.subarray(33)]))).toMatchObject({
+      width: 300,
+    });
+  });
+
   it('and may have extra data', async () => {
     const more = png((rows) => deflateSync(Buffer.concat([rows, Buffer.alloc(99)])));
     expect(await inspect(more)).toMatchObject({ width: 16 });
   });
+});
+
+it('is judged without an error, however its chunks are damaged', async () => {
+  const header = { contentType: 'image/png', width: 300, height: 200, end: 24 } as const;
+  expect(await isIntact(PNG, header)).toBe(true);
+  // The checksum of the header, the pixels and their checksum, and the end with its checksum.
+  const pixels = PNG.indexOf('IDAT') + 20;
+  for (const at of [29, pixels, PNG.length - 13, PNG.length - 8, PNG.length - 1]) {
+    const bytes = Buffer.from(PNG);
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    expect([at, await isIntact(bytes, header)]).toEqual([at, false]);
+  }
+  for (const length of [24, 33, 60, PNG.length - 12, PNG.length - 1]) {
+    expect([length, await isIntact(PNG.subarray(0, length), header)]).toEqual([length, false]);
+  }
 });
 
 /** With one bit in the middle inverted. */
@@ -170,9 +205,11 @@ describe('damaged images are refused', () => {
     ['a PNG with one other bit', flipped(PNG)],
     ['a PNG cut in the middle, with its end', Buffer.concat([cut(PNG, 0.5), PNG.subarray(-12)])],
     ['a JPEG cut short', cut(JPEG, 0.7)],
+    ['a JPEG without its end marker', JPEG.subarray(0, -2)],
     ['a JPEG cut in the middle, with its end', Buffer.concat([cut(JPEG, 0.5), END_OF_JPEG])],
     ['a JPEG without its last rows, with its end', Buffer.concat([cut(JPEG, 0.97), END_OF_JPEG])],
     ['a JPEG with a thumbnail, cut short', cut(withExif(JPEG, thumbnail), 0.8)],
+    ['a WebP without the last byte of its metadata', withMetadata(WEBP).subarray(0, -1)],
     ['a WebP cut short', cut(WEBP, 0.7)],
     ['a lossless WebP cut short', cut(LOSSLESS_WEBP, 0.7)],
   ])('%s', async (_what, bytes) => {

@@ -2,21 +2,28 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createCanvas, loadImage } from '@napi-rs/canvas';
 import type { Container } from '@onetake/video';
+import {
+  AVCOL_SPC_BT709,
+  AVCOL_SPC_SMPTE170M,
+  AVCOL_SPC_UNSPECIFIED,
+  type AVColorSpace,
+} from 'node-av/constants';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
 import { makePoster } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
-import { makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
+import { encodeVideo } from '../../support/encodeVideo.ts';
+import { makeVideo, setNtscRate, type VideoOptions } from '../../support/makeVideo.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 const native = createNativePool({ concurrency: 1 });
 afterAll(() => native.close());
 
 /** The poster of a video, and the grey value in its middle. */
-async function posterOf(options: VideoOptions) {
+async function posterOf(options: VideoOptions, make = (path: string) => makeVideo(path, options)) {
   const dir = await tempFolder();
   const paths = { video: join(dir, 'video'), poster: join(dir, 'poster.jpg') };
-  await makeVideo(paths.video, options);
+  await make(paths.video);
   await makePoster(native, paths.video, paths.poster);
   const bytes = await readFile(paths.poster);
   const image = await loadImage(bytes);
@@ -62,6 +69,29 @@ describe('a poster', () => {
     expect(pixel[0]).toBeLessThan(5);
   });
 
+  // One colour of YCbCr is another of RGB in BT.601, the standard of small pictures, than in BT.709, that of large ones.
+  const BT601 = [241, 86, 49];
+  const BT709 = [255, 97, 49];
+  it.each<[string, number, AVColorSpace, readonly number[]]>([
+    ['HD that declares none', 720, AVCOL_SPC_UNSPECIFIED, BT709],
+    ['a smaller picture that declares none', 718, AVCOL_SPC_UNSPECIFIED, BT601],
+    ['HD that declares the colours of a small picture', 720, AVCOL_SPC_SMPTE170M, BT601],
+    ['a smaller picture that declares the colours of HD', 718, AVCOL_SPC_BT709, BT709],
+  ])('has the colours that a player shows of %s', async (_what, height, colorSpace, rgb) => {
+    const { pixel } = await posterOf({}, (path) =>
+      encodeVideo(path, {
+        container: 'mp4',
+        encoders: ['libx264'],
+        width: 64,
+        height,
+        yuv: [126, 90, 200],
+        colorSpace,
+      }),
+    );
+    for (const [index, channel] of pixel.entries())
+      expect(Math.abs(channel - (rgb[index] ?? 0))).toBeLessThan(6);
+  });
+
   it('can be made from a video of one frame', async () => {
     expect(await posterOf({ fps: 1, seconds: 1 })).toMatchObject({ width: 64 });
   });
@@ -78,9 +108,14 @@ describe('a poster', () => {
 describe('a decoded frame', () => {
   const SECONDS = 4;
   /** The brightness encodes the time: 40, and ten more per second. */
-  async function secondAt(place: number, options: VideoOptions = {}): Promise<number | undefined> {
+  async function secondAt(
+    place: number,
+    options: VideoOptions = {},
+    change: (path: string) => Promise<void> = async () => undefined,
+  ): Promise<number | undefined> {
     const path = join(await tempFolder(), 'video');
     await makeVideo(path, { seconds: SECONDS, luma: (second) => 40 + Math.floor(second) * 40, ...options });
+    await change(path);
     using frame = await decodeFrameAt(path, place);
     return frame && Math.round(((frame.data?.[0]?.[0] ?? 0) - 40) / 40);
   }
@@ -97,6 +132,11 @@ describe('a decoded frame', () => {
   it('is counted from the start of the video, which is not zero in MPEG-TS', async () => {
     // Seeking in MPEG-TS does not look for key frames, so this may be the first decodable frame after the place.
     expect([2, 3]).toContain(await secondAt(0.6, { container: 'mpegts' }));
+  });
+
+  it('is found where the unit of time is a fraction', async () => {
+    const seconds = [0, 0.3, 0.6, 1].map((place) => secondAt(place, { container: 'avi' }, setNtscRate));
+    expect(await Promise.all(seconds)).toEqual([0, 1, 2, 3]);
   });
 
   it('does not exist if there is no video', async () => {

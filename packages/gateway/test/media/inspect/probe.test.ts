@@ -4,7 +4,7 @@ import { createCanvas } from '@napi-rs/canvas';
 import { afterAll, describe, expect, it } from 'vitest';
 import { probeVideo } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
-import { makeVideo, type VideoOptions } from '../../support/makeVideo.ts';
+import { makeVideo, setNtscRate, type VideoOptions } from '../../support/makeVideo.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 const native = createNativePool({ concurrency: 1 });
@@ -76,13 +76,10 @@ describe('a complete video', () => {
   });
 
   it('may have a fractional frame rate', async () => {
-    const bytes = await video({ container: 'avi' });
-    // Of the stream's header ("AVI RIFF File Reference", AVISTREAMHEADER): scale and rate.
-    const at = bytes.indexOf('strh', 0, 'latin1') + 8 + 20;
-    expect([bytes.readUInt32LE(at), bytes.readUInt32LE(at + 4)]).toEqual([1, 24]);
-    bytes.writeUInt32LE(1001, at);
-    bytes.writeUInt32LE(24_000, at + 4);
-    expect(await probeBytes(bytes)).toMatchObject({ fps: 24_000 / 1001, duration: 1.001 });
+    const path = join(await tempFolder(), 'made');
+    await makeVideo(path, { container: 'avi' });
+    await setNtscRate(path);
+    expect(await probeBytes(await readFile(path))).toMatchObject({ fps: 24_000 / 1001, duration: 1.001 });
   });
 
   it('has no frame rate if its container has none and it has one frame', async () => {
@@ -103,6 +100,18 @@ describe('a truncated video is detected', () => {
   it.each<VideoOptions>([{ container: 'webm' }, { container: 'avi' }])('%j', async (options) => {
     const whole = await video({ ...options, seconds: 20 });
     expect(await problemOf(whole.subarray(0, whole.length / 2))).toBe('truncated');
+  });
+
+  it('AVI that has all of its sound and nothing of its picture', async () => {
+    const whole = await video({ container: 'avi', seconds: 1, audioSeconds: 1 });
+    expect(await probeBytes(whole)).toMatchObject({ videoCodec: 'h264', audioCodec: 'aac' });
+    const silent = Buffer.from(whole.toString('latin1').replaceAll('00dc', 'JUNK'), 'latin1');
+    const verdict = await verdictOn(silent);
+    expect(verdict).toMatchObject({
+      ok: false,
+      problem: 'truncated',
+      detail: 'the video stream has no packets',
+    });
   });
 
   it('MP4 whose media data is announced but missing', async () => {

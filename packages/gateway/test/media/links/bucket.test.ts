@@ -149,6 +149,25 @@ describe('a link to the bucket', () => {
     );
   });
 
+  it('looks for its object once a minute', async () => {
+    const asked: string[] = [];
+    const keyOf = async (id: string) => {
+      asked.push(id);
+      return `video/${id}_${asked.length}.mp4`;
+    };
+    const { links } = world({ keyOf });
+    const first = await links.url('abc', 'mp4', NEVER);
+    expect(await links.url('abc', 'mp4', NEVER)).toBe(first);
+    await links.url('def', 'mp4', NEVER);
+    expect(asked).toEqual(['abc', 'def']);
+  });
+
+  it('is replaced by one to the gateway if there is no object in the bucket', async () => {
+    const { links, gateway, failures } = world({ keyOf: async () => undefined });
+    expect(await links.url('abc', 'mp4', NEVER)).toBe(gateway.url('abc', 'mp4', NEVER));
+    expect(failures).toEqual([]);
+  });
+
   it('is replaced by one to the gateway if none can be signed', async () => {
     const { links, gateway, failures } = world({
       presign: () => Promise.reject(new Error('no credentials')),

@@ -53,12 +53,31 @@ describe('a stream with an idle timeout', () => {
     expect(bytes).toBe(large.length);
   });
 
+  it('waits for ever for a reader that has not begun', async () => {
+    const body = new PassThrough();
+    const stream = withIdleTimeout(body, 1000);
+    body.write('0123');
+    await turn();
+    vi.advanceTimersByTime(3_600_000);
+    body.end('456');
+    expect((await readAll(stream)).toString()).toBe('0123456');
+  });
+
   it('ends with an error if the bytes break off', async () => {
     const body = new PassThrough();
     const reading = readAll(withIdleTimeout(body, 1000));
     body.write('0123');
     body.destroy();
     await expect(reading).rejects.toThrow('broke off');
+  });
+
+  it('ends with the error of its source as the cause', async () => {
+    const body = new PassThrough();
+    const reading = readAll(withIdleTimeout(body, 1000));
+    const reset = new Error('read ECONNRESET');
+    body.destroy(reset);
+    await expect(reading).rejects.toMatchObject({ code: 'storage_unavailable', status: 503, cause: reset });
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('passes on no more than was requested', async () => {

@@ -1,3 +1,5 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { CreateMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openBucket } from '../../../src/media/s3/client.ts';
@@ -16,11 +18,24 @@ const page = (uploads: string, next = '') => `<?xml version="1.0" encoding="UTF-
 const upload = (key: string, id: string, initiated: string) =>
   `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${initiated}</Initiated></Upload>`;
 
+it('temporary copies that were left are removed once they are old', async () => {
+  const options = await freshBucket();
+  const storage = createS3Storage(options);
+  const left = join(options.scratch, 'lent', 'left');
+  await mkdir(dirname(left), { recursive: true });
+  await writeFile(left, 'bytes');
+  expect(await storage.removeLeftovers(Date.now() - 60_000, async () => true)).toBe(0);
+  expect(await storage.removeLeftovers(Date.now() + 60_000, async () => true)).toBe(1);
+  expect(await readdir(dirname(left))).toEqual([]);
+});
+
 describe('unfinished multipart uploads', () => {
   it('are aborted once they are old, only our own, page after page', async () => {
     const aborted: string[] = [];
+    const prefixes = new Set<string | null>();
     const { origin } = await serve(({ method, url }, response) => {
       const { pathname, searchParams } = new URL(url ?? '', 'http://localhost');
+      if (method === 'GET') prefixes.add(searchParams.get('prefix'));
       if (method === 'DELETE') {
         aborted.push(`${pathname} ${searchParams.get('uploadId')}`);
         response.writeHead(204).end();
@@ -45,6 +60,25 @@ describe('unfinished multipart uploads', () => {
     const options = await freshBucket({ endpoint: origin, prefix: 'p', bucket: 'onetake' });
     expect(await createS3Storage(options).removeLeftovers(Date.UTC(2026, 0, 2))).toBe(2);
     expect(aborted).toEqual(['/onetake/p/video/b.mp4 b', '/onetake/p/video/c.mp4 c']);
+    expect([...prefixes]).toEqual(['p/']);
+  });
+
+  it.each([
+    ['are passed over if they have ended in the meantime', 404, 'NoSuchUpload', 1],
+    ['that cannot be aborted are an error', 403, 'AccessDenied', 'storage_unavailable'],
+  ])('%s', async (_what, status, code, outcome) => {
+    const { origin } = await serve(({ method }, response) => {
+      response
+        .writeHead(method === 'DELETE' ? status : 200, { 'content-type': 'application/xml' })
+        .end(
+          method === 'DELETE'
+            ? `<Error><Code>${code}</Code></Error>`
+            : page(upload('p/video/b.mp4', 'b', '2026-01-01T00:00:00.000Z')),
+        );
+    });
+    const storage = createS3Storage(await freshBucket({ endpoint: origin, prefix: 'p', bucket: 'onetake' }));
+    const removed = storage.removeLeftovers(Date.UTC(2026, 0, 2)).catch((error) => error.code);
+    expect(await removed).toBe(outcome);
   });
 
   it('are ignored if the server cannot list them', async () => {

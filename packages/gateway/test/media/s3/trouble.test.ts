@@ -107,20 +107,25 @@ describe('a problem that the operator must fix', () => {
 });
 
 describe('a server that stores less than it was sent', () => {
-  it('is detected, and what it stored is removed', async () => {
+  it.each([
+    ['3 bytes', 200, ['PUT', 'HEAD', 'DELETE']],
+    // Whether there is a bucket is asked too.
+    ['no bytes', 404, ['PUT', 'HEAD', 'HEAD', 'DELETE']],
+  ])('is detected, and what it stored is removed: %s', async (what, status, methods) => {
     const { origin, requests } = await serve((request, response) => {
       request.resume();
       const facts = { 'content-length': '3', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
-      response.writeHead(200, request.method === 'HEAD' ? facts : { etag: '"e"' }).end();
+      const isObject = request.method === 'HEAD' && request.url?.includes(KEY);
+      response.writeHead(isObject ? status : 200, isObject ? facts : { etag: '"e"' }).end();
     });
     const storage = await storageOf({ endpoint: origin });
     await expect(put(storage, KEY, 'bytes')).rejects.toMatchObject({
       ...UNAVAILABLE,
       cause: expect.objectContaining({
-        message: expect.stringContaining('3 bytes in the bucket instead of 5'),
+        message: expect.stringContaining(`${what} in the bucket instead of 5`),
       }),
     });
-    expect(requests.map(({ method }) => method)).toEqual(['PUT', 'HEAD', 'DELETE']);
+    expect(requests.map(({ method }) => method)).toEqual(methods);
     expect((await storage.write(KEY)).partial).toBe(5);
   });
 });
@@ -165,6 +170,9 @@ describe('an unavailable server', () => {
     const flaky = await flakyServer(server);
     const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
     let time = 0;
+    const byDefault = createS3Storage({ ...options, endpoint: flaky.endpoint });
+    await Promise.all(Array.from({ length: 20 }, () => byDefault.check()));
+    expect(flaky.requests.splice(0)).toHaveLength(1);
     const storage = createS3Storage({ ...options, endpoint: flaky.endpoint, monotonic: () => time });
     await Promise.all(Array.from({ length: 20 }, () => storage.check()));
     time += 4999;
@@ -177,17 +185,17 @@ describe('an unavailable server', () => {
 });
 
 describe('a server that hangs', () => {
-  async function hanging() {
+  async function hanging(timeouts: NonNullable<S3Options['timeouts']>) {
     const server = await ownS3();
     const flaky = await flakyServer(server);
-    const scratch = join(await tempFolder(), 'scratch');
-    const timeouts = { connectMs: 100, answerMs: 100, idleMs: 100, checkMs: 100 };
-    const options = bucketOf(server, { scratch, timeouts });
-    return { flaky, storage: createS3Storage({ ...options, endpoint: flaky.endpoint }) };
+    const options = bucketOf(server, { scratch: join(await tempFolder(), 'scratch') });
+    const storage = createS3Storage({ ...options, endpoint: flaky.endpoint, timeouts });
+    return { flaky, storage, direct: createS3Storage(options) };
   }
 
   it('delays nobody for longer than the timeouts', async () => {
-    const { flaky, storage } = await hanging();
+    const timeouts = { connectMs: 100, answerMs: 100, idleMs: 100, checkMs: 100 };
+    const { flaky, storage } = await hanging(timeouts);
     flaky.fate = () => 'hang';
     for (const attempt of [
       () => storage.check(),
@@ -203,8 +211,8 @@ describe('a server that hangs', () => {
   });
 
   it('in the middle of the bytes ends the read with an error', async () => {
-    const { flaky, storage } = await hanging();
-    await put(storage, KEY, '0123456789');
+    const { flaky, storage, direct } = await hanging({ idleMs: 100 });
+    await put(direct, KEY, '0123456789');
     flaky.fate = () => ({ thenHangAfter: 4 });
     const stream = await storage.read(KEY);
     await expect(readAll(stream)).rejects.toThrow(/sent nothing/);

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { open, readdir, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { anotherKey } from '../../../src/media/key.ts';
 import { type MediaStorage, StoredWrong } from '../../../src/media/media.ts';
+import { openBucket } from '../../../src/media/s3/client.ts';
 import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
+import { uploadFile } from '../../../src/media/s3/upload.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { bucketOf, ownS3 } from '../../support/servers/bucket.ts';
 import { type Fate, type FlakyServer, flakyServer } from '../../support/servers/flakyServer.ts';
@@ -167,6 +169,32 @@ describe('an upload', () => {
     expect((await write.commit(next)).bytes).toBe(BYTES.length);
     expect((await readAll(await direct.read(next))).equals(BYTES)).toBe(true);
     expect((await storage.write(KEY)).partial).toBe(0);
+  });
+
+  /** A file of these bytes, which had another length when `stat` was called. */
+  async function fileOf(bytes: Buffer, said: number) {
+    const path = join(await tempFolder(), 'file');
+    await writeFile(path, bytes);
+    const file = await open(path);
+    onTestFinished(() => file.close());
+    const facts = Object.assign(await file.stat(), { size: said });
+    return Object.assign(file, { stat: async () => facts });
+  }
+
+  it('of a file that became shorter is not sent', async () => {
+    const { options, direct } = await between();
+    const file = await fileOf(Buffer.from('0123'), 10);
+    await expect(uploadFile(openBucket(options), KEY, file)).rejects.toThrow('4 of 10 bytes could be read');
+    expect(await direct.stat(KEY)).toBeUndefined();
+  });
+
+  it('in parts has the bytes from the first to the length of before', async () => {
+    const { options, direct } = await between();
+    const bytes = randomBytes(9 * MIB);
+    const file = await fileOf(Buffer.concat([bytes, Buffer.from('later')]), bytes.length);
+    await file.read(Buffer.alloc(100), 0, 100);
+    await uploadFile(openBucket(options), KEY, file);
+    expect((await readAll(await direct.read(KEY))).equals(bytes)).toBe(true);
   });
 
   it('has a content type and a checksum', async () => {

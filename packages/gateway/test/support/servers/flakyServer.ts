@@ -12,7 +12,7 @@ export type Fate =
 
 export interface FlakyServer {
   readonly endpoint: string;
-  readonly requests: readonly IncomingMessage[];
+  readonly requests: IncomingMessage[];
   /** Decides about requests from now on. */
   fate: (request: IncomingMessage) => Fate;
 }
