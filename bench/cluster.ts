@@ -1,12 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
-import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
 import { type Measured, measureLevel } from './cluster/level.ts';
+import { withPostgres } from './cluster/processes.ts';
 
 /**
  * One node with its PostgreSQL on this machine, and a growing number of tasks in flight at an upstream with batch polling.
@@ -20,17 +13,13 @@ const LEVELS = ['100', '1000', '10000', '100000'];
 const SEEN_FROM = 5000;
 
 const [first, ...rest] = process.argv.slice(2);
-if (first === 'level') {
+if (first === 'measure') {
   const [url = '', count] = rest;
   console.log(JSON.stringify(await measureLevel(url, Number(count))));
   process.exit();
 }
 
-const { signal } = catchInterruption();
-/** The folder for the temporary files of the levels: a level that is killed leaves some. */
-const temporary = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
-const postgres = await startPostgres({ durable: true });
-try {
+await withPostgres(async (measure) => {
   const width = [9, 11, 11, 11, 11, 13, 12, 9, 7, 6, 14];
   const row = (cells: readonly string[]) =>
     console.log(cells.map((cell, index) => cell.padStart(width[index] ?? 0)).join(' '));
@@ -48,7 +37,7 @@ try {
     'stalls ms',
   ]);
   for (const level of first === undefined ? LEVELS : [first, ...rest]) {
-    const measured = await inChild(await createDatabase(postgres.url), level);
+    const measured = await measure<Measured>(import.meta.filename, [level]);
     if (measured.lostSessions > 0) {
       console.log(`${level.padStart(9)} the session was lost: the machine is too busy to measure this`);
       continue;
@@ -68,22 +57,4 @@ try {
       `${measured.stallAdopting.toFixed(0)}, ${measured.stall.toFixed(0)}`,
     ]);
   }
-} catch (error) {
-  if (!(signal.reason instanceof Interrupted)) throw error;
-  process.exitCode = signal.reason.exitCode;
-} finally {
-  await postgres.close();
-  await rm(temporary, { recursive: true, force: true });
-}
-
-/** Each level has a process of its own, and so memory of its own. */
-async function inChild(url: string, level: string): Promise<Measured> {
-  const child = spawn(
-    process.execPath,
-    ['--expose-gc', fileURLToPath(import.meta.url), 'level', url, level],
-    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TMPDIR: temporary }, signal },
-  );
-  child.on('error', () => undefined);
-  const output = await text(child.stdout);
-  return JSON.parse(output.trim().split('\n').at(-1) ?? '');
-}
+});

@@ -15,6 +15,9 @@ const TASKS = {
   test: ['scripts/test.ts'],
   bench: ['bench/query.ts'],
   'bench:cluster': ['bench/cluster.ts'],
+  'bench:costs': ['bench/costs.ts'],
+  'bench:adoption': ['bench/adoption.ts'],
+  'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
   mutants: ['scripts/mutants.ts'],
@@ -27,6 +30,10 @@ const USAGES = {
   test: '[filter …]        everything that must hold; with a filter the test files whose path matches',
   bench: 'status queries per second, beside a bare server',
   'bench:cluster': '[100 1000 …]      one node with PostgreSQL, and so many tasks in flight',
+  'bench:costs':
+    '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',
+  'bench:adoption': "[--tasks 10000] [--rounds 3] [--against checkout]     takeover of a dead node's tasks",
+  'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',
   mutants:

@@ -1,25 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  createEngine,
-  createFeed,
-  createLog,
-  createTimers,
-  type Engine,
-  type EngineParts,
-  type Feed,
-  joinCluster,
-  openPostgresStore,
-  systemClock,
-  typicalTimeScheduler,
-} from '@onetake/gateway';
+import type { Engine, Feed } from '@onetake/gateway';
 import { stream } from '../../chaos/shared/random.ts';
-import { nullInspector, nullStorage } from './media.ts';
-import { ACCOUNT, aNewTask, populate } from './populate.ts';
-import { MEAN_MS, newDuration, TYPICAL } from './steadyState.ts';
+import { watchEventLoop } from './eventLoop.ts';
+import { heap, openNode } from './node.ts';
+import { aNewTask, populate } from './populate.ts';
+import { MEAN_MS, newDuration } from './steadyState.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 
 /** The figures for one number of tasks in flight. */
@@ -45,121 +30,45 @@ export interface Measured {
   readonly lostSessions: number;
 }
 
-/** Enough for 100,000 tasks, each of which is polled about every six seconds near its end. */
-const LIMITS = {
-  inFlight: 1_000_000,
-  startsPerMinute: 600_000,
-  asksPerSecond: 200,
-  askBatch: 500,
-  minAskIntervalMs: 1000,
-};
 /** Until the polls of the start have settled, and the duration of the measurement. Milliseconds. */
 const SETTLE_MS = 15_000;
 const MEASURE_MS = 45_000;
 /** New tasks are submitted in groups, like their writes. Milliseconds. */
 const ARRIVAL_MS = 50;
-const POOL = 10;
 
 /** One engine on a database of its own, with `count` tasks in flight all the time. Needs `--expose-gc`. */
 export async function measureLevel(databaseUrl: string, count: number): Promise<Measured> {
-  await using opened = new AsyncDisposableStack();
   const random = stream(`cluster ${count}`);
-  const log = createLog('warn');
   const upstream = createUpstream(() => newDuration(random));
-  const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
-  opened.defer(() => rm(dir, { recursive: true, force: true }));
-  const file = join(dir, 'video');
-  await writeFile(file, 'a video');
-
-  // The store migrates the database before the node can join. It needs the name only when it writes.
-  let node = 'node-0';
-  const store = await openPostgresStore({
-    url: databaseUrl,
-    cluster: {
-      get node() {
-        return node;
-      },
-    },
-    poolSize: POOL,
-    namedStatements: true,
+  await using node = await openNode({
+    databaseUrl,
+    upstream,
+    prepare: (store) => populate(store, upstream, count, random),
   });
-  opened.defer(() => store.close());
-  await populate(store, upstream, count, random);
-  const cluster = await joinCluster({ url: databaseUrl, log });
-  opened.defer(() => cluster.close());
-  node = cluster.node;
-  let lostSessions = 0;
-  cluster.onLease((event) => {
-    if (event === 'lost') lostSessions += 1;
-    node = cluster.node;
-  });
-
-  const feed = createFeed();
-  const timers = createTimers(systemClock);
-  const engine = engineOn({ store, cluster, upstream, feed, timers, storage: nullStorage(file) });
+  const { engine, feed } = node;
 
   const before = await heap();
-  const stalls = monitorEventLoopDelay({ resolution: 5 });
-  stalls.enable();
+  const adopting = watchEventLoop();
   const began = performance.now();
   await engine.start();
   const adoptedPerSecond = count / ((performance.now() - began) / 1000);
-  const stallAdopting = stalls.max / 1e6;
+  const stallAdopting = adopting().max;
   const bytesPerTask = ((await heap()) - before) / engine.unfinished;
-  opened.defer(() => engine.drain(5000));
 
-  const stopArrivals = arrivals(engine, count);
-  opened.defer(stopArrivals);
+  using opened = new DisposableStack();
+  opened.defer(arrivals(engine, count));
   await sleep(SETTLE_MS);
-  stalls.reset();
+  const measuring = watchEventLoop();
   const figures = await measure(feed, upstream);
-  const stall = stalls.max / 1e6;
   return {
     inFlight: engine.unfinished,
     adoptedPerSecond,
     bytesPerTask,
     ...figures,
     stallAdopting,
-    stall,
-    lostSessions,
+    stall: measuring().max,
+    lostSessions: node.lostLeases(),
   };
-}
-
-/** An engine with one account, in which only the store and the upstream take time. */
-function engineOn({
-  upstream,
-  ...parts
-}: Pick<EngineParts, 'store' | 'cluster' | 'feed' | 'timers' | 'storage'> & {
-  readonly upstream: Upstream;
-}): Engine {
-  return createEngine({
-    ...parts,
-    inspector: nullInspector,
-    openInput: async () => {
-      throw new Error('no inputs here');
-    },
-    accounts: [
-      { id: ACCOUNT, providerId: 'bench', retiresModels: false, provider: upstream.provider, limits: LIMITS },
-    ],
-    deliveredRate: () => undefined,
-    typicalTime: () => TYPICAL,
-    servedBy: () => true,
-    upstreamModel: () => 'bench',
-    upstreamRequest: ({ request }) => request,
-    clock: systemClock,
-    scheduler: typicalTimeScheduler,
-    log: createLog('silent'),
-    settings: {
-      taskDeadlineMs: 86_400_000,
-      maxAttempts: 10,
-      resubmitUnknown: false,
-      callTimeoutMs: 60_000,
-      downloadConcurrency: 64,
-      retentionMs: 86_400_000,
-      scrubIntervalMs: 0,
-      downloadPatienceMs: 86_400_000,
-    },
-  });
 }
 
 /** Submits as many new tasks as end, so that the number in flight stays the same. */
@@ -203,15 +112,4 @@ async function measure(feed: Feed, upstream: Upstream) {
     ended: delays.length,
     cpu: (user + system) / 1e6 / seconds,
   };
-}
-
-async function heap(): Promise<number> {
-  if (!globalThis.gc) throw new Error('start this with --expose-gc');
-  // Released memory is freed only after a turn or two.
-  for (let round = 0; round < 3; round++) {
-    globalThis.gc();
-    await sleep(200);
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -28,20 +28,46 @@ export function aNewTask(number: number): NewTask {
   };
 }
 
+interface PopulateOptions {
+  /** Whose tasks they are. */
+  readonly owner?: string;
+  /** Whether one task in ten waits for its submission, and one in twenty for its download. Otherwise all are running. */
+  readonly mixed?: boolean;
+}
+
 /** Writes `count` tasks as in a system that has run for long: running upstream, some just begun, some nearly done. */
 export async function populate(
   store: Store,
   upstream: Upstream,
   count: number,
   random: () => number,
+  { owner = NOBODY, mixed = false }: PopulateOptions = {},
 ): Promise<void> {
   for (let done = 0; done < count; done += AT_A_TIME) {
     const some = Array.from({ length: Math.min(AT_A_TIME, count - done) }, (_, index) => done + index);
-    await Promise.all(some.map((number) => addOne(store, upstream, number, random)));
+    await Promise.all(
+      some.map((number) => {
+        const phase = mixed ? phaseOf(number) : 'running';
+        return addOne(store, upstream, { number, owner, phase }, random);
+      }),
+    );
   }
 }
 
-async function addOne(store: Store, upstream: Upstream, number: number, random: () => number): Promise<void> {
+/** The last event of a task in each phase. */
+const REACHED = { accepted: 0, running: 2, storing: 3 };
+
+function phaseOf(number: number): keyof typeof REACHED {
+  if (number % 10 === 0) return 'accepted';
+  return number % 20 === 1 ? 'storing' : 'running';
+}
+
+async function addOne(
+  store: Store,
+  upstream: Upstream,
+  { number, owner, phase }: Pick<Task, 'owner'> & { number: number; phase: keyof typeof REACHED },
+  random: () => number,
+): Promise<void> {
   const now = Date.now();
   const { age, left } = jobUnderWay(random);
   const begun = Math.round(now - age);
@@ -53,17 +79,19 @@ async function addOne(store: Store, upstream: Upstream, number: number, random: 
     request,
     phase: 'accepted',
     version: 1,
-    owner: NOBODY,
+    owner,
     createdAt: begun,
     deadlineAt: begun + DAY_MS,
     price,
   };
   await store.accept({ task, ledger: [{ kind: 'hold', amountMicros: price.holdMicros }], media: [] });
+  const upstreamId = upstream.add(now + left);
   const events: Event[] = [
     { type: 'submit_intended', accountId: ACCOUNT, idempotencyKey: newId(), upstreamModel: 'bench' },
-    { type: 'submit_confirmed', upstreamId: upstream.add(now + left), working: true },
+    { type: 'submit_confirmed', upstreamId, working: true },
+    { type: 'upstream_succeeded', result: { ref: upstreamId } },
   ];
-  for (const event of events) {
+  for (const event of events.slice(0, REACHED[phase])) {
     const next = move(task, event, begun);
     if (!next || !(await store.commit(next))) throw new Error(`${event.type} was refused`);
     task = next.task;

@@ -9,6 +9,8 @@ export interface Upstream {
   add(endsAt: number): string;
   /** Milliseconds UTC. */
   endOf(upstreamId: string): number;
+  /** Ends every job now. */
+  endAll(): void;
   /** Requests and polled jobs since the last call. */
   counts(): { readonly requests: number; readonly asked: number };
 }
@@ -19,11 +21,23 @@ const FIRST_CAPACITY = 1024;
 /** The bytes of a video. */
 const BYTES = Buffer.alloc(1000);
 
+export interface UpstreamOptions {
+  /** Whether it answers many polls at once. True by default. */
+  readonly batches?: boolean;
+  /** Submissions are answered once this has resolved. */
+  readonly opens?: Promise<void>;
+  /** The number of the first job: a later upstream must not repeat ids that the database knows. */
+  readonly firstJob?: number;
+}
+
 /** `duration` draws the duration of a job, milliseconds. */
-export function createUpstream(duration: () => number): Upstream {
+export function createUpstream(
+  duration: () => number,
+  { batches = true, opens, firstJob = 0 }: UpstreamOptions = {},
+): Upstream {
   // Eight bytes per job, so that the measured memory is the engine's.
-  let ends = new Float64Array(FIRST_CAPACITY);
-  let jobs = 0;
+  let ends = new Float64Array(FIRST_CAPACITY + firstJob);
+  let jobs = firstJob;
   let requests = 0;
   let asked = 0;
 
@@ -52,9 +66,15 @@ export function createUpstream(duration: () => number): Upstream {
     await sleep(CALL_MS, undefined, { signal });
   }
 
+  async function askMany(handles: readonly Handle[], signal: AbortSignal) {
+    await call(signal);
+    return new Map(handles.map((handle) => [handle.upstreamId, answer(handle)]));
+  }
+
   return {
     add,
     endOf,
+    endAll: () => void ends.fill(0),
     counts() {
       const counted = { requests, asked };
       requests = 0;
@@ -64,16 +84,14 @@ export function createUpstream(duration: () => number): Upstream {
     provider: {
       async start(_job, { signal }) {
         await call(signal);
+        await opens;
         return { upstreamId: add(Date.now() + duration()), state: 'queued' };
       },
       async ask(handle, signal) {
         await call(signal);
         return answer(handle);
       },
-      async askMany(handles, signal) {
-        await call(signal);
-        return new Map(handles.map((handle) => [handle.upstreamId, answer(handle)]));
-      },
+      ...(batches ? { askMany } : {}),
       open: async () => ({ stream: Readable.from([BYTES]), bytes: BYTES.length, offset: 0 }),
       close: async () => undefined,
     },

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, relative, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { optionsOf } from '../../chaos/shared/optionsOf.ts';
+import { catchInterruption, Interrupted } from '../../scripts/interruption.ts';
+import { createDatabase, startPostgres } from '../../scripts/servers/postgres.ts';
+
+/**
+ * Runs `script measure <database> <args>` in a process of its own, with an empty database, and resolves with what it prints as JSON.
+ * A bench calls itself that way, so that each measurement has memory of its own.
+ */
+type Measure = <Measured>(script: string, args: readonly string[]) => Promise<Measured>;
+
+/** Offers measurements on a PostgreSQL server that ends with the bench, also if the bench is interrupted. */
+export async function withPostgres(work: (measure: Measure) => Promise<void>): Promise<void> {
+  const { signal } = catchInterruption();
+  /** The folder for the temporary files of the measurements: one that is killed leaves some. */
+  const temporary = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
+  const postgres = await startPostgres({ durable: true });
+  try {
+    await work(async (script, args) => {
+      const database = await createDatabase(postgres.url);
+      const child = spawn(process.execPath, ['--expose-gc', script, 'measure', database, ...args], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, TMPDIR: temporary },
+        signal,
+      });
+      child.on('error', () => undefined);
+      const output = await text(child.stdout);
+      return JSON.parse(output.trim().split('\n').at(-1) ?? '');
+    });
+  } catch (error) {
+    if (!(signal.reason instanceof Interrupted)) throw error;
+    process.exitCode = signal.reason.exitCode;
+  } finally {
+    await postgres.close();
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * The program of a bench that compares: runs `measure` several times, each in a process of its own, and prints every figure. With
+ * `--against`, another checkout that has the same bench is measured in turns with this one, so that the machine's noise affects
+ * both: read the ratio.
+ */
+export async function measureInTurns(
+  script: string,
+  defaults: { readonly tasks: string },
+  measure: (databaseUrl: string, tasks: number) => Promise<Readonly<Record<string, number>>>,
+): Promise<void> {
+  const [first, databaseUrl = '', count] = process.argv.slice(2);
+  if (first === 'measure') {
+    console.log(JSON.stringify(await measure(databaseUrl, Number(count))));
+    process.exit();
+  }
+  const { tasks, rounds, against } = optionsOf(
+    {
+      tasks: { type: 'string', default: defaults.tasks },
+      rounds: { type: 'string', default: '3' },
+      against: { type: 'string' },
+    },
+    `${basename(script)} [--tasks ${defaults.tasks}] [--rounds 3] [--against <another checkout>]`,
+  );
+  const checkouts = against === undefined ? [ROOT] : [resolve(against), ROOT];
+  const figures = checkouts.map(() => new Map<string, number[]>());
+  await withPostgres(async (inChild) => {
+    for (let round = 0; round < Number(rounds); round++) {
+      for (const [index, checkout] of checkouts.entries()) {
+        const path = join(checkout, relative(ROOT, script));
+        const measured = await inChild<Readonly<Record<string, number>>>(path, [tasks]);
+        for (const [name, value] of Object.entries(measured)) {
+          const values = figures[index]?.get(name) ?? [];
+          figures[index]?.set(name, [...values, value]);
+        }
+      }
+    }
+    const [first, second] = figures;
+    print(['', ...checkouts.map((checkout) => basename(checkout)), second ? 'ratio' : '']);
+    for (const [name, values] of first ?? []) {
+      const there = second?.get(name) ?? [];
+      const ratio = median(there.map((value, round) => value / (values[round] ?? Number.NaN)));
+      print([name, listed(values), listed(there), Number.isNaN(ratio) ? '' : ratio.toFixed(2)]);
+    }
+  });
+}
+
+function print([name = '', ...cells]: readonly string[]): void {
+  console.log([name.padEnd(44), ...cells.map((cell) => cell.padStart(24))].join('').trimEnd());
+}
+
+const listed = (values: readonly number[]): string =>
+  values.map((value) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)).join(' ');
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.slice(Math.floor((sorted.length - 1) / 2), Math.floor(sorted.length / 2) + 1);
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
+}
