@@ -229,7 +229,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'Two messages with one version of a task have the same task.',
   },
   {
-    file: 'engine/stages/poll.ts',
+    file: 'engine/stages/poller.ts',
     mutator: 'ConditionalExpression',
     original: 'ms < Number.POSITIVE_INFINITY',
     replacement: 'true',

@@ -7,7 +7,8 @@ export { joinCluster } from './cluster/postgres/cluster.ts';
 export { readConfig } from './config/config.ts';
 export { SETTINGS, type Setting } from './config/settings.ts';
 // For `npm run bench:cluster`, which runs the engine with its own store and upstream.
-export { createEngine, type Engine, type NewTask } from './engine/engine.ts';
+export type { NewTask } from './engine/acceptance.ts';
+export { createEngine, type Engine } from './engine/engine.ts';
 export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { EngineParts, VideoInspector } from './engine/parts.ts';
 export { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';

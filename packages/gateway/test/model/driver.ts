@@ -36,7 +36,7 @@ export function release(world: World, driver: Driver): void {
   if (isAtRest) end(world, driver);
 }
 
-/** `resume` in `cluster/ownership.ts`, and `engine/resume.ts`. */
+/** `resume` in `cluster/ownership.ts` and in `engine/drive.ts`. */
 export function resume(world: World, index: number, task: number, row: Row): void {
   const node = world.nodes[index];
   if (!node || node.isDraining || node.lease !== 'held' || row.owner !== node.name || isTerminal(row)) return;
@@ -157,7 +157,7 @@ function onTheWire(world: World, { task, attempt }: Driver, step: StepOf): void 
     });
 }
 
-/** `reconcile`: one search of the upstream's list, and its consequences. */
+/** `engine/recovery/search.ts`: one search of the upstream's list, and its consequences. */
 function search(world: World, { task, row, isCurrent }: Driver, step: StepOf): void {
   if (!isCurrent) return;
   if (row.phase !== 'submitting') {
@@ -188,7 +188,7 @@ const isSubmitting = (world: World, driver: Driver): boolean => {
   return (driver.at === 'deciding' || driver.at === 'connecting') && maySend(world, driver);
 };
 
-/** `notSent` waits until the node has noticed that its lease is lost. */
+/** The stage `submitting` waits until the node has noticed that its lease is lost. */
 const knowsOfLoss = (node: Node, { isCurrent }: Driver): boolean => !isCurrent || node.lease !== 'over';
 
 const isSearch = ({ at, isFound }: Driver): boolean => isFound && at === 'confirming';

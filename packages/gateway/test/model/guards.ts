@@ -15,17 +15,17 @@ export interface Guards {
   readonly jobIsOfOneAttempt: boolean;
   /** `submit_intended` is durable before the first byte goes upstream. */
   readonly intentFirst: boolean;
-  /** `reconcile` in `engine/stages/submit.ts`: a job that may have been sent is searched for before it is sent again. */
+  /** `engine/stages/submit.ts`: a job that may have been sent is searched for before it is sent again. */
   readonly searchFirst: boolean;
   /** `isComplete` in `providers/search/judge.ts`: nothing counts as absent while it may still arrive. */
   readonly absentWaits: boolean;
-  /** `searchOnce` in `engine/stages/submit.ts`: a found job may belong to another lost task while our own request may still arrive. */
+  /** `searchOnce` in `engine/recovery/search.ts`: a found job may belong to another lost task while our own request may still arrive. */
   readonly foundWaits: boolean;
   /** `cluster/postgres/timings.ts`: `leaseMs` is shorter than `serverMs`. */
   readonly nodeStopsFirst: boolean;
   /** `inMemory` in `engine/engine.ts`: memory is trusted only while `cluster.hasLease()`. */
   readonly readsUnderLease: boolean;
-  /** `confirmForOwner` in `engine/stages/submit.ts`. */
+  /** `confirmForOwner` in `engine/recovery/confirm.ts`. */
   readonly confirmsForTheOwner: boolean;
   /** `adopt` in `cluster/ownership.ts`. */
   readonly adopts: boolean;

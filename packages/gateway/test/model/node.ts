@@ -218,7 +218,7 @@ function receives(world: World, index: number, { inbox, name, asking }: Node, st
   );
 }
 
-/** `reread` in `engine/engine.ts`: writes of other nodes are broadcast, and received sooner or later or not at all. */
+/** `refresh` in `engine/signals.ts`: writes of other nodes are broadcast, and received sooner or later or not at all. */
 function hints(world: World, index: number, step: StepOf): void {
   for (const [place, driver] of world.drivers.entries()) {
     const row = world.rows[driver.task];

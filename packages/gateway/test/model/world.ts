@@ -66,7 +66,7 @@ export interface Asking {
   readonly answer?: Answer;
 }
 
-/** Where a driver is in its program: the current `await` of `engine/stages/submit.ts` or `poll.ts`. */
+/** Where a driver is in its program: the current `await` of `engine/stages/admit.ts`, `submit.ts` or `poll.ts`. */
 export type At =
   | 'accepting'
   | 'waiting'

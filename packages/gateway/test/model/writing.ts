@@ -14,7 +14,7 @@ export function end(world: World, driver: Driver): void {
   }
 }
 
-/** `apply` in `engine/activeTasks.ts`, always with `insist`. */
+/** `apply` in `engine/transitions.ts`, always with `retryUntilWritten`. */
 export function apply(world: World, driver: Driver, at: Writing): void {
   driver.at = at;
   const to = driver.isCurrent ? move(driver.row, at, driver.job, world.guards) : undefined;

@@ -1,4 +1,4 @@
-import type { NewTask } from '../../src/engine/engine.ts';
+import type { NewTask } from '../../src/engine/acceptance.ts';
 import type { Acceptance, KeyRow, MediaRow } from '../../src/store/store.ts';
 import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';

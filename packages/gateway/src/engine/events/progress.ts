@@ -1,3 +1,4 @@
+import type { ActiveTasks } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
 
 /** The state of an unfinished task that is not stored. */
@@ -8,9 +9,12 @@ export interface LiveProgress {
   readonly expectedAt: number | undefined;
 }
 
-/** Progress of tasks on other nodes, as last broadcast by them. A hint that is kept in memory only. */
-export interface RemoteProgress {
+/** Progress of unfinished tasks on all nodes. A hint that is kept in memory only. */
+export interface Progress {
+  /** Undefined if this node knows nothing of the task's progress. */
   of(taskId: string): LiveProgress | undefined;
+  /** A task moves to another node: its progress is remembered until that node broadcasts. */
+  transferred(taskId: string, progress: LiveProgress): void;
 }
 
 /** Interval between progress broadcasts in milliseconds, and tasks per broadcast: progress must not delay transitions. */
@@ -28,12 +32,10 @@ export function shareProgress({
   feed,
   clock,
   timers,
-}: Pick<EngineParts, 'cluster' | 'feed' | 'clock' | 'timers'>): RemoteProgress & {
-  /** The progress of a task on this node has changed. */
-  update(taskId: string, progress: LiveProgress): void;
-  /** A task moves to another node: its progress is remembered until that node broadcasts. */
-  transferred(taskId: string, progress: LiveProgress): void;
-} {
+  activeTasks,
+}: Pick<EngineParts, 'cluster' | 'feed' | 'clock' | 'timers'> & {
+  readonly activeTasks: Pick<ActiveTasks, 'get'>;
+}): Progress {
   const pending = new Map<string, LiveProgress>();
   const remote = new Map<string, LiveProgress>();
   let scheduled = false;
@@ -79,12 +81,22 @@ export function shareProgress({
     pending.clear();
   });
 
-  return {
-    of: (taskId) => remote.get(taskId),
-    update(taskId, progress) {
-      if (!cluster.shared) return;
-      pending.set(taskId, progress);
+  if (cluster.shared) {
+    feed.onChange(({ task, transition }) => {
+      const active = transition ? undefined : activeTasks.get(task.id);
+      if (!active) return;
+      pending.set(task.id, { percent: active.progress, expectedAt: active.expectedAt });
       schedule();
+    });
+  }
+
+  return {
+    of(taskId) {
+      const active = activeTasks.get(taskId);
+      const told = remote.get(taskId);
+      if (!active) return told;
+      // The previous driver may have broadcast more progress than this node has seen yet.
+      return { percent: maxProgress(active.progress, told?.percent), expectedAt: active.expectedAt };
     },
     transferred(taskId, { percent, expectedAt }) {
       if (cluster.shared && percent !== undefined) remember(taskId, percent, expectedAt);
@@ -93,5 +105,5 @@ export function shareProgress({
 }
 
 /** The larger of two percentages: progress never decreases. */
-export const maxProgress = (a: number | undefined, b: number | undefined): number | undefined =>
+const maxProgress = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);

@@ -1,3 +1,6 @@
+import { promptKey } from '../../tasks/likeness.ts';
+import type { Task } from '../../tasks/task.ts';
+
 /**
  * Keeps identical submissions apart. A lost submission is searched in the upstream's list by its request. A duplicate whose
  * response is still outstanding looks the same there and must not be mistaken for it.
@@ -69,3 +72,7 @@ export function createDuplicateGuard(): DuplicateGuard {
     },
   };
 }
+
+/** The key by which a lost submission is searched: two tasks with the same key cannot be told apart in a list. */
+export const likenessOf = ({ attempt, request }: Task): string =>
+  JSON.stringify([attempt?.accountId, attempt?.upstreamModel, promptKey(request.prompt)]);

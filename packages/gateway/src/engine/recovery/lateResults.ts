@@ -2,15 +2,15 @@ import type { AccountState } from '../../limits/account.ts';
 import { move } from '../../tasks/lifecycle.ts';
 import type { Task, UpstreamResult } from '../../tasks/task.ts';
 import { later, type Moment } from '../../time/clock.ts';
+import { handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
-import { handleOf } from '../stages/poll.ts';
 
 /**
  * Follows upstream jobs that were still running when their task expired. The task stays failed and is not charged, but the
  * upstream may still finish and bill the job: it is cancelled if possible, and otherwise a late result is logged and stored.
  */
 export interface LateResults {
-  /** Resumes following the jobs of earlier processes and of nodes that may have died. */
+  /** Resumes following the jobs of earlier processes and of nodes that may have died. Never rejects. */
   start(): Promise<void>;
   watch(task: Task): void;
   stop(): void;
@@ -97,8 +97,12 @@ export function createLateResults(parts: LateParts): LateResults {
 
   return {
     async start() {
-      for (const task of await store.expiredSince(clock.now() - FOLLOW_MS, MAX_TAKEN_UP)) {
-        if (!pending.has(task.id)) schedule(task, FIRST_LOOK_MS, untilWhen(task));
+      try {
+        for (const task of await store.expiredSince(clock.now() - FOLLOW_MS, MAX_TAKEN_UP)) {
+          if (!pending.has(task.id)) schedule(task, FIRST_LOOK_MS, untilWhen(task));
+        }
+      } catch (error) {
+        log.warn({ event: 'task.late_results_failed', err: error }, 'following expired tasks failed');
       }
     },
     watch(task) {

@@ -9,8 +9,8 @@ import { move } from '../../tasks/lifecycle.ts';
 import type { Task, TaskResult, UpstreamResult } from '../../tasks/task.ts';
 import { asMp4 } from '../ingest/remux.ts';
 import { atMost, type StagedVideo } from '../ingest/staging.ts';
+import { handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
-import { handleOf } from '../stages/poll.ts';
 
 /** Repairs stored files: videos from the upstream that made them, posters from their videos. */
 export interface Repair {

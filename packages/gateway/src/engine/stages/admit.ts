@@ -1,143 +1,100 @@
 import type { AccountState } from '../../limits/account.ts';
-import type { Timers } from '../../time/timers.ts';
-import type { ActiveTask } from '../activeTasks.ts';
+import type { Waiter } from '../../limits/admission.ts';
+import { newId } from '../../tasks/ids.ts';
+import { msBetween } from '../../time/clock.ts';
+import type { AccountPool } from '../accountPool.ts';
+import { type ActiveTask, releaseSlot, sleep } from '../activeTask.ts';
+import type { ActiveTasks } from '../activeTasks.ts';
+import type { Intent, Passed, Stage } from '../drive.ts';
+import type { EngineParts } from '../parts.ts';
+import type { Cancellation } from './cancel.ts';
+import { expiredWaiting, waitingFor } from './waiting.ts';
 
-/** The queue of accepted tasks that wait for a slot on an account of their model's provider. */
-export interface Admission {
-  /** Queues a task under its API key. `front` is for a task that had its turn and was refused temporarily. */
-  enqueue(active: ActiveTask, front?: boolean): void;
-  /** Removes a task from the queue; false if it was not queued. */
-  remove(active: ActiveTask): boolean;
-  /** Number of queued tasks that could use the account if it had free slots. */
-  waiting(account: AccountState): number;
-  /** Stops admitting tasks. */
-  stop(): void;
+interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers'> {
+  readonly activeTasks: ActiveTasks;
+  readonly pool: AccountPool;
+  readonly cancellation: Cancellation;
+  readonly stopping: AbortSignal;
 }
 
-interface AdmissionParts {
-  readonly accounts: readonly AccountState[];
-  readonly timers: Timers;
-  /** Whether a task may use an account at all. */
-  readonly mayUse: (active: ActiveTask, account: AccountState) => boolean;
-  /** Called after a slot on the account was taken. */
-  readonly admit: (active: ActiveTask, account: AccountState) => void;
-}
+/** The stage of an accepted task: waits for a slot on an account, and stores the intent to submit. */
+export function createAdmit(parts: AdmitParts): Stage {
+  const { activeTasks, pool, cancellation, timers } = parts;
+  const { admission } = pool;
 
-/** One key's queued tasks by model: a model whose accounts are full must not block the key's other models. */
-type Waiting = Map<string, ActiveTask[]>;
-
-interface Choice {
-  readonly state: AccountState;
-  readonly waitMs: number;
-}
-
-/**
- * Fair admission: API keys take turns, so that a key with a thousand tasks waiting delays another key's first task
- * by one turn, not by a thousand.
- */
-export function createAdmission({ accounts, timers, mayUse, admit }: AdmissionParts): Admission {
-  /** The order of the map is the order of turns. */
-  const byKey = new Map<string, Waiting>();
-  let cancelWake: (() => void) | undefined;
-  let stopped = false;
-  for (const state of accounts) state.onReady(pump);
-
-  /** The account that is ready first; among equals, the least loaded one. */
-  function choose(active: ActiveTask): Choice | undefined {
-    let best: Choice | undefined;
-    for (const state of accounts) {
-      if (!mayUse(active, state)) continue;
-      const waitMs = state.readyIn();
-      if (waitMs === undefined) {
-        state.share.note('lacking');
-        continue;
-      }
-      const sooner = !best || waitMs < best.waitMs;
-      if (sooner || (waitMs === best?.waitMs && state.load() < best.state.load())) best = { state, waitMs };
-    }
-    return best;
+  /** Waits for a slot until the deadline. Undefined if the task was woken first. */
+  function admitted(active: ActiveTask): Promise<AccountState | undefined> {
+    return new Promise((resolve) => {
+      const end = (account?: AccountState) => {
+        cancelTimer();
+        active.wake = undefined;
+        active.slot = account;
+        resolve(account);
+      };
+      const waiter: Waiter = { task: active.task, admitted: end };
+      const wake = () => {
+        admission.remove(waiter);
+        end();
+      };
+      const cancelTimer = timers.after(msBetween(timers.monotonic(), active.deadline), wake);
+      active.wake = wake;
+      admission.enqueue(waiter, active.hadTurn);
+    });
   }
 
-  /** Takes a task of a key that can be admitted now. If there is none, returns the shortest wait of its models. */
-  function next(waiting: Waiting): { active: ActiveTask; state: AccountState } | { waitMs: number } {
-    let shortest = Number.POSITIVE_INFINITY;
-    for (const [model, [active]] of waiting) {
-      const choice = active && choose(active);
-      if (!active || !choice) continue;
-      if (choice.waitMs > 0) shortest = Math.min(shortest, choice.waitMs);
-      else {
-        take(waiting, model, active);
-        return { active, state: choice.state };
-      }
-    }
-    return { waitMs: shortest };
+  /** Undefined if the task was cancelled or has expired since it was admitted. */
+  async function intend(active: ActiveTask, account: AccountState): Promise<Intent | undefined> {
+    const upstreamModel = parts.upstreamModel(account.account, active.task);
+    // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
+    const intendedThereAt = await account.account.provider.upstreamTime?.();
+    // A drain waits for submissions, so none is begun any more.
+    if (parts.stopping.aborted) return undefined;
+    const madeAt = timers.monotonic();
+    const task = await activeTasks.apply(
+      active,
+      {
+        type: 'submit_intended',
+        accountId: account.account.id,
+        idempotencyKey: newId(),
+        upstreamModel,
+        ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
+      },
+      { retryUntilWritten: true },
+    );
+    return task && { task, account, madeAt };
   }
 
-  function pump(): void {
-    if (stopped) return;
-    cancelWake?.();
-    cancelWake = undefined;
-    let shortest = Number.POSITIVE_INFINITY;
-    // A key that was served moves to the end of the map, where this loop reaches it again.
-    for (const [keyId, waiting] of byKey) {
-      const found = next(waiting);
-      if ('waitMs' in found) {
-        shortest = Math.min(shortest, found.waitMs);
-        continue;
-      }
-      byKey.delete(keyId);
-      if (waiting.size > 0) byKey.set(keyId, waiting);
-      found.state.take();
-      admit(found.active, found.state);
-    }
-    if (shortest < Number.POSITIVE_INFINITY) cancelWake = timers.after(shortest, pump);
+  async function expire(active: ActiveTask): Promise<void> {
+    const error = expiredWaiting(waitingFor(pool.serving(active.task), true));
+    const failed = { type: 'failed', error, outcome: 'expired' } as const;
+    await activeTasks.apply(active, failed, { retryUntilWritten: true, only: 'accepted' });
   }
 
-  return {
-    enqueue(active, front = false) {
-      const { keyId, request } = active.task;
-      const waiting = byKey.get(keyId) ?? new Map<string, ActiveTask[]>();
-      const queue = waiting.get(request.model) ?? [];
-      if (front) {
-        queue.unshift(active);
-        // The model moves behind the key's other models: an account that refuses only this model must be tried with the others too.
-        waiting.delete(request.model);
-      } else queue.push(active);
-      waiting.set(request.model, queue);
-      byKey.set(keyId, waiting);
-      pump();
-    },
-    remove(active) {
-      const { keyId, request } = active.task;
-      const waiting = byKey.get(keyId);
-      if (!waiting || !take(waiting, request.model, active)) return false;
-      if (waiting.size === 0) byKey.delete(keyId);
-      return true;
-    },
-    waiting(account) {
-      if (stopped) return 0;
-      let waiting = 0;
-      for (const models of byKey.values()) {
-        for (const queue of models.values()) {
-          const [first] = queue;
-          // All tasks of a queue have the same model, so the first one decides.
-          if (first && mayUse(first, account)) waiting += queue.length;
-        }
+  return async (active): Promise<Passed> => {
+    const now = timers.monotonic();
+    if (active.task.cancelRequestedAt !== undefined) {
+      await cancellation.executeRequest(active);
+      return undefined;
+    }
+    if (now >= active.deadline) {
+      await expire(active);
+      return undefined;
+    }
+    if (active.retryAt !== undefined && active.retryAt > now) {
+      await sleep(active, timers, Math.min(msBetween(now, active.retryAt), msBetween(now, active.deadline)));
+      return 'waited';
+    }
+    const account = await admitted(active);
+    if (!account) return 'waited';
+    let intent: Intent | undefined;
+    try {
+      intent = await intend(active, account);
+      return intent;
+    } finally {
+      if (!intent) {
+        account.cancelStart();
+        releaseSlot(active);
       }
-      return waiting;
-    },
-    stop() {
-      stopped = true;
-    },
+    }
   };
-}
-
-/** Removes a task from its queue; false if it is not in it. */
-function take(waiting: Waiting, model: string, active: ActiveTask): boolean {
-  const queue = waiting.get(model) ?? [];
-  const index = queue.indexOf(active);
-  if (index < 0) return false;
-  queue.splice(index, 1);
-  if (queue.length === 0) waiting.delete(model);
-  return true;
 }

@@ -2,10 +2,10 @@ import type { AccountState } from '../../limits/account.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
 import { taskError } from '../../tasks/reasons.ts';
 import { isTerminal, type Phase, statusOf, type Task } from '../../tasks/task.ts';
-import type { ActiveTask, ActiveTasks } from '../activeTasks.ts';
+import type { ActiveTask } from '../activeTask.ts';
+import type { ActiveTasks } from '../activeTasks.ts';
+import { handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
-import type { Admission } from './admit.ts';
-import { handleOf } from './poll.ts';
 
 /** Cancels tasks in any phase, as far as the upstream supports it. */
 export interface Cancellation {
@@ -18,15 +18,13 @@ export interface Cancellation {
   executeRequest(active: ActiveTask): Promise<void>;
 }
 
-interface CancellationParts extends EngineParts {
+interface CancellationParts extends Pick<EngineParts, 'settings' | 'log'> {
   readonly activeTasks: ActiveTasks;
-  readonly admission: Admission;
   readonly accountStates: ReadonlyMap<string, AccountState>;
 }
 
 export function createCancellation({
   activeTasks,
-  admission,
   accountStates,
   settings,
   log,
@@ -58,6 +56,7 @@ export function createCancellation({
         );
       case 'pending':
         // A later poll reports that the job was cancelled.
+        active.cancelSent = true;
         return (
           (await activeTasks.apply(active, { type: 'cancel_requested' }, { retryUntilWritten })) ??
           active.task
@@ -75,9 +74,7 @@ export function createCancellation({
     switch (task.phase) {
       case 'accepted': {
         const done = await finish(active, 'accepted', retryUntilWritten);
-        if (!done) return cancelInPhase(active, retryUntilWritten);
-        admission.remove(active);
-        return done;
+        return done ?? cancelInPhase(active, retryUntilWritten);
       }
       case 'submitting': {
         const noted = await activeTasks.apply(

@@ -6,24 +6,18 @@ import { type TaskError, taskError } from '../../tasks/reasons.ts';
 import type { UpstreamResult } from '../../tasks/task.ts';
 import { later, type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
-import type { ActiveTask, ActiveTasks } from '../activeTasks.ts';
+import { type ActiveTask, phaseSignal } from '../activeTask.ts';
+import type { ActiveTasks } from '../activeTasks.ts';
+import type { Stage } from '../drive.ts';
 import { createIngest, type Ingested, type IngestMemory } from '../ingest/ingest.ts';
 import { DamagedVideo, FetchFailed, NoAccount, type OpenVideo, TooLarge } from '../ingest/staging.ts';
+import { asUpstreamError, handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
-import { handleOf } from './poll.ts';
-import { asUpstreamError } from './submit.ts';
 
-/** Downloads finished videos into the storage and verifies them before the task succeeds. */
-export interface Downloads {
-  /** `resumed`: an earlier process or another node may have begun the download. */
-  start(active: ActiveTask, options?: { readonly resumed?: boolean }): void;
-  /** Aborts downloads, which the next start resumes from the bytes that are there. Resolves when none is running. */
-  stop(): Promise<void>;
-}
-
-interface DownloadsParts extends EngineParts {
+interface DownloadParts extends EngineParts {
   readonly activeTasks: ActiveTasks;
   readonly accountStates: ReadonlyMap<string, AccountState>;
+  readonly stopping: AbortSignal;
 }
 
 /** Where the video of a task is fetched from. `provider` is undefined if the account is not configured any more. */
@@ -51,12 +45,14 @@ const MIN_TRIED_MS = 600_000;
 /** Timeout of one fetch. The next try resumes from the bytes that are there, so a slow upstream does not hold a slot for ever. Milliseconds. */
 const FETCH_MS = 1_800_000;
 
-export function createDownloads(parts: DownloadsParts): Downloads {
+/**
+ * The stage of a task whose video is finished upstream: downloads it into the storage and verifies it before the task succeeds. The next
+ * driver resumes an aborted download from the bytes that are there.
+ */
+export function createDownload(parts: DownloadParts): Stage {
   const { activeTasks, timers, settings, log } = parts;
   const ingest = createIngest(parts);
   const limits = new Map<string, LimitFunction>();
-  const stopping = new AbortController();
-  const underWay = new Set<Promise<void>>();
 
   /** Each account has its own concurrency limit: an upstream whose storage hangs must not delay the videos of others. */
   function limitOf(accountId: string): LimitFunction {
@@ -65,9 +61,7 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     return limit;
   }
 
-  async function run(active: ActiveTask, resumed: boolean): Promise<void> {
-    // Released since its transition: nothing would interrupt the download any more.
-    if (!activeTasks.drives(active)) return;
+  async function run(active: ActiveTask): Promise<void> {
     const accountId = active.task.attempt?.accountId ?? '';
     const provider = parts.accountStates.get(accountId)?.account.provider;
     const handle = handleOf(active.task.attempt);
@@ -77,13 +71,12 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     const limit = limitOf(accountId);
     const failures = createFailures(parts);
     const memory: IngestMemory = {
-      earlier: resumed ? 'some' : 'none',
+      // An earlier process or another node may have begun the download.
+      earlier: active.resumedIn === 'storing' ? 'some' : 'none',
       posterTries: 0,
       posterStored: false,
     };
-    const gone = new AbortController();
-    active.interrupt = () => gone.abort();
-    const over = AbortSignal.any([stopping.signal, gone.signal]);
+    const over = AbortSignal.any([parts.stopping, phaseSignal(active)]);
     let result: UpstreamResult = first;
     while (!over.aborted) {
       const wanted: UpstreamResult = result;
@@ -179,21 +172,9 @@ export function createDownloads(parts: DownloadsParts): Downloads {
     );
   }
 
-  return {
-    start(active, { resumed = false } = {}) {
-      const work = run(active, resumed).catch((error) =>
-        log.error(
-          { event: 'download.stopped', task: active.task.id, err: error },
-          'downloading stopped; the next start resumes it',
-        ),
-      );
-      underWay.add(work);
-      void work.finally(() => underWay.delete(work));
-    },
-    async stop() {
-      stopping.abort();
-      await Promise.all(underWay);
-    },
+  return async (active) => {
+    await run(active);
+    return undefined;
   };
 }
 

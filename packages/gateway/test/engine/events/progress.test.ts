@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { ActiveTask } from '../../../src/engine/activeTask.ts';
+import { newActiveTask } from '../../../src/engine/activeTask.ts';
 import { createFeed } from '../../../src/engine/events/feed.ts';
-import { maxProgress, shareProgress } from '../../../src/engine/events/progress.ts';
+import { type LiveProgress, shareProgress } from '../../../src/engine/events/progress.ts';
+import { aTask } from '../../support/builders.ts';
 import { createManualCluster } from '../../support/manualCluster.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 
@@ -8,12 +11,27 @@ function sharing({ shared = true } = {}) {
   const cluster = createManualCluster();
   const timers = createManualTimers();
   const feed = createFeed();
-  const parts = { cluster: Object.assign(cluster, { shared }), feed, clock: timers, timers };
+  const active = new Map<string, ActiveTask>();
+  const parts = {
+    cluster: Object.assign(cluster, { shared }),
+    feed,
+    clock: timers,
+    timers,
+    activeTasks: { get: (id: string) => active.get(id) },
+  };
   return {
     progress: shareProgress(parts),
     cluster,
     feed,
     timers,
+    /** A task that this node drives has this progress. */
+    update(id: string, { percent: progress, expectedAt }: LiveProgress) {
+      const task = aTask({ id });
+      active.set(id, { ...newActiveTask(task, timers.monotonic()), progress, expectedAt });
+      feed.publish({ task, transition: false });
+    },
+    /** The task has ended, or another node drives it. */
+    release: (id: string) => active.delete(id),
     pass: (ms: number) => timers.moveTo(timers.trueTime() + ms),
     hear: (id: string, percent: number | null, remainingMs = 1000) =>
       cluster.hear({ kind: 'progress', tasks: [[id, percent, remainingMs]] }),
@@ -22,13 +40,13 @@ function sharing({ shared = true } = {}) {
 
 describe('progress that is sent to other nodes', () => {
   it('waits for half a second, and then only the latest of each task is sent', () => {
-    const { progress, cluster, timers, pass } = sharing();
+    const { update, cluster, timers, pass } = sharing();
     const in10s = timers.now() + 10_000;
-    progress.update('one', { percent: 10, expectedAt: in10s });
-    progress.update('two', { percent: undefined, expectedAt: undefined });
+    update('one', { percent: 10, expectedAt: in10s });
+    update('two', { percent: undefined, expectedAt: undefined });
     pass(499);
     expect(cluster.told).toEqual([]);
-    progress.update('one', { percent: 20, expectedAt: in10s });
+    update('one', { percent: 20, expectedAt: in10s });
     pass(1);
     expect(cluster.told).toEqual([
       {
@@ -41,16 +59,16 @@ describe('progress that is sent to other nodes', () => {
     ]);
     pass(10_000);
     expect(cluster.told).toHaveLength(1);
-    progress.update('one', { percent: 30, expectedAt: in10s });
+    update('one', { percent: 30, expectedAt: in10s });
     pass(500);
     // An overdue task has nothing left, not less than nothing.
     expect(cluster.told[1]).toEqual({ kind: 'progress', tasks: [['one', 30, 0]] });
   });
 
   it('is sent in parts, so that transitions do not wait behind it', () => {
-    const { progress, cluster, pass } = sharing();
+    const { update, cluster, pass } = sharing();
     for (let index = 0; index < 1001; index++) {
-      progress.update(`task ${index}`, { percent: 1, expectedAt: undefined });
+      update(`task ${index}`, { percent: 1, expectedAt: undefined });
     }
     for (let times = 0; times < 4; times++) pass(500);
     expect(cluster.told.map((message) => ('tasks' in message ? message.tasks.length : 0))).toEqual([
@@ -59,17 +77,18 @@ describe('progress that is sent to other nodes', () => {
   });
 
   it('is not sent if there are no other nodes', () => {
-    const { progress, cluster, timers } = sharing({ shared: false });
-    progress.update('one', { percent: 10, expectedAt: undefined });
+    const { progress, update, release, cluster, timers } = sharing({ shared: false });
+    update('one', { percent: 10, expectedAt: undefined });
     progress.transferred('one', { percent: 10, expectedAt: undefined });
     expect(timers.nextAt()).toBeUndefined();
     expect(cluster.told).toEqual([]);
+    release('one');
     expect(progress.of('one')).toBeUndefined();
   });
 
   it('is not sent under a later lease', () => {
-    const { progress, cluster, feed, pass } = sharing();
-    progress.update('one', { percent: 10, expectedAt: undefined });
+    const { update, cluster, feed, pass } = sharing();
+    update('one', { percent: 10, expectedAt: undefined });
     feed.invalidateAll();
     pass(500);
     expect(cluster.told).toEqual([]);
@@ -126,12 +145,27 @@ describe('progress from other nodes', () => {
 });
 
 it.each([
-  [undefined, undefined, undefined],
+  [undefined, null, undefined],
   [undefined, 3, 3],
-  [3, undefined, 3],
+  [3, null, 3],
   [3, 4, 4],
   [4, 3, 4],
-  [0, undefined, 0],
-])('the maxProgress of %s and %s is %s', (a, b, most) => {
-  expect(maxProgress(a, b)).toBe(most);
+  [0, null, 0],
+])(
+  'the progress of a task that is at %s here and was at %s on its former node is %s',
+  (here, there, most) => {
+    const { progress, update, hear } = sharing();
+    hear('one', there);
+    update('one', { percent: here, expectedAt: 5 });
+    expect(progress.of('one')).toEqual({ percent: most, expectedAt: 5 });
+  },
+);
+
+it('a transition is not taken for progress', () => {
+  const { update, feed, cluster, pass } = sharing();
+  update('one', { percent: 1, expectedAt: undefined });
+  pass(500);
+  feed.publish({ task: aTask({ id: 'one' }), transition: true });
+  pass(500);
+  expect(cluster.told).toHaveLength(1);
 });

@@ -53,7 +53,6 @@ export async function aNode({
     clock: timers,
     timers,
     log,
-    changed: () => undefined,
   });
   const immovable = new Set<string>();
   const undrivable = new Set<string>();

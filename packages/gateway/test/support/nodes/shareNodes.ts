@@ -2,9 +2,8 @@ import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { Cluster, LeaseEvent, Message } from '../../../src/cluster/cluster.ts';
-import { newActiveTask } from '../../../src/engine/activeTasks.ts';
-import { type Admission, createAdmission } from '../../../src/engine/stages/admit.ts';
 import { type AccountState, createAccountState } from '../../../src/limits/account.ts';
+import { type Admission, createAdmission } from '../../../src/limits/admission.ts';
 import { createAccountShares, type SharedAccounts } from '../../../src/limits/shared.ts';
 import { createTokenBucket } from '../../../src/limits/tokenBucket.ts';
 import type { Account, AccountLimits } from '../../../src/providers/account.ts';
@@ -174,6 +173,10 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
     const shares = createAccountShares({ store, cluster, timers: own, log: pino({ level: 'silent' }) });
     let begun = 0;
     let asked = 0;
+    const admitted = () => {
+      begun += 1;
+      state.worked();
+    };
     const state: AccountState = createAccountState(
       account,
       own,
@@ -183,16 +186,11 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
       accounts: [state],
       timers: own,
       mayUse: () => true,
-      admit() {
-        begun += 1;
-        state.worked();
-      },
     });
     const bucket = createTokenBucket(account.limits.asksPerSecond, own, { share: state.share.rate });
     onTestFinished(() => shares.stop());
     await shares.start();
 
-    const active = () => newActiveTask(aTask(), later(own.monotonic(), 3_600_000));
     return {
       get name() {
         return name;
@@ -215,7 +213,7 @@ export async function createShareNodes(limits: Partial<AccountLimits> = {}): Pro
         });
       },
       submit(tasks) {
-        for (let n = 0; n < tasks; n++) admission.enqueue(active());
+        for (let n = 0; n < tasks; n++) admission.enqueue({ task: aTask(), admitted });
       },
       finish(tasks) {
         for (let n = Math.min(tasks, state.inUse); n > 0; n--) state.release();

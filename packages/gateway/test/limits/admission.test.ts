@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type ActiveTask, newActiveTask } from '../../../src/engine/activeTasks.ts';
-import { createAdmission } from '../../../src/engine/stages/admit.ts';
-import type { AccountState } from '../../../src/limits/account.ts';
-import { aRequest, aTask } from '../../support/builders.ts';
-import { createManualTimers } from '../../support/manualTimers.ts';
+import type { AccountState } from '../../src/limits/account.ts';
+import { createAdmission, type Waiter } from '../../src/limits/admission.ts';
+import { aRequest, aTask } from '../support/builders.ts';
+import { createManualTimers } from '../support/manualTimers.ts';
 
 /** An account that the test controls. */
 interface Fake {
@@ -57,21 +56,22 @@ function admitting(...given: Partial<Fake>[]) {
       const models = fakes[Number(account.id)]?.models;
       return models === undefined || models.includes(task.request.model);
     },
-    admit: ({ task }, { account }) => admitted.push(`${task.request.prompt}@${account.id}`),
   });
-  const task = (prompt: string, { keyId = 'key', model = 'm' } = {}): ActiveTask =>
-    newActiveTask(aTask({ keyId, request: aRequest({ prompt, model }) }), timers.monotonic());
+  const waiter = (prompt: string, { keyId = 'key', model = 'm' } = {}): Waiter => ({
+    task: aTask({ keyId, request: aRequest({ prompt, model }) }),
+    admitted: ({ account }) => admitted.push(`${prompt}@${account.id}`),
+  });
   return {
     admission,
     admitted,
     accounts: fakes,
     states,
     timers,
-    task,
+    waiter,
     enqueue(prompt: string, where: { keyId?: string; model?: string; front?: boolean } = {}) {
-      const active = task(prompt, where);
-      admission.enqueue(active, where.front);
-      return active;
+      const waiting = waiter(prompt, where);
+      admission.enqueue(waiting, where.front);
+      return waiting;
     },
     /** An account has at least one free slot. */
     free(index = 0, slots = 1) {
@@ -192,13 +192,13 @@ describe('the order of tasks', () => {
 
 describe('a waiting task', () => {
   it('can be removed, once', () => {
-    const { admission, admitted, task, enqueue, free } = admitting({ readyInMs: undefined });
+    const { admission, admitted, waiter, enqueue, free } = admitting({ readyInMs: undefined });
     const [a, b, c] = [enqueue('a'), enqueue('b'), enqueue('c', { keyId: 'other' })];
     expect(admission.remove(b)).toBe(true);
     expect(admission.remove(b)).toBe(false);
-    expect(admission.remove(task('never'))).toBe(false);
-    expect(admission.remove(task('never', { model: 'other' }))).toBe(false);
-    expect(admission.remove(task('never', { keyId: 'nobody' }))).toBe(false);
+    expect(admission.remove(waiter('never'))).toBe(false);
+    expect(admission.remove(waiter('never', { model: 'other' }))).toBe(false);
+    expect(admission.remove(waiter('never', { keyId: 'nobody' }))).toBe(false);
     expect(admission.remove(a)).toBe(true);
     free(0, 9);
     expect(admitted).toEqual(['c@0']);

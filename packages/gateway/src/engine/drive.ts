@@ -1,0 +1,170 @@
+import type { AccountState } from '../limits/account.ts';
+import type { Task } from '../tasks/task.ts';
+import type { Moment } from '../time/clock.ts';
+import { type ActiveTask, sleep } from './activeTask.ts';
+import type { ActiveTasks } from './activeTasks.ts';
+import type { Progress } from './events/progress.ts';
+import { jobOf } from './job.ts';
+import type { EngineParts } from './parts.ts';
+
+/**
+ * The token of an intent that this process has just stored. Only whoever holds it may send the submission: in `submitting` without it,
+ * the job is searched for and never sent.
+ */
+export interface Intent {
+  /** The task with the attempt that was intended. */
+  readonly task: Task;
+  readonly account: AccountState;
+  /** When the intent was about to be stored. */
+  readonly madeAt: Moment;
+}
+
+/**
+ * What a stage did in one pass: stored an intent, whose token goes to the next stage; waited for something that asks for another look at
+ * the task; or applied a transition, for which it says nothing.
+ */
+export type Passed = Intent | 'waited' | undefined;
+
+/**
+ * Does the work of one phase: applies one transition and returns. It begins by looking at the task, and may be called again in the same
+ * phase at any time. While it waits, it can be woken (`ActiveTask.wake`), and then returns `waited`.
+ */
+export type Stage = (active: ActiveTask, intent: Intent | undefined) => Promise<Passed>;
+
+export type Stages = Readonly<Record<'accepted' | 'submitting' | 'running' | 'storing', Stage>>;
+
+/** Drives tasks from the phase that is stored to their end. The phase is the program counter. */
+export interface Driver {
+  /** Drives a task that this node has just accepted. */
+  start(task: Task): void;
+  /** Drives a task where its last driver left it. The stored attempt is sufficient, even if the model is no longer in the catalogue. */
+  resume(task: Task): void;
+  /** Whether a task can be transferred to another node now: not during a submission or a download, until `settle` was called. */
+  movable(active: ActiveTask): boolean;
+  /** Stops driving a task. Its next driver resumes it from what is stored. */
+  release(active: ActiveTask): void;
+  /** Begins no stage any more and ends all waits. Tasks stay as they are stored. Calls that must not be interrupted go on. */
+  stop(): void;
+  /** Resolves when no stage is at work after `stop`. */
+  idle(): Promise<void>;
+  /** No work is in progress any more that would be lost: any task can be continued on another node. */
+  settle(): void;
+}
+
+interface DriverParts extends Pick<EngineParts, 'upstreamRequest' | 'openInput' | 'feed' | 'timers' | 'log'> {
+  readonly activeTasks: ActiveTasks;
+  readonly progress: Pick<Progress, 'transferred'>;
+  readonly accountStates: ReadonlyMap<string, AccountState>;
+  readonly stages: Stages;
+  /** Aborted by `stop`. */
+  readonly stopping: AbortController;
+}
+
+/** Delay after a pass that moved nothing, doubling up to the maximum. Milliseconds. */
+const AGAIN_MS = 1000;
+const MAX_AGAIN_MS = 60_000;
+
+export function createDriver(parts: DriverParts): Driver {
+  const { activeTasks, accountStates, stages, stopping, feed, timers, log } = parts;
+  const atWork = new Set<Promise<void>>();
+  let settled = false;
+
+  async function drive(active: ActiveTask): Promise<void> {
+    if (active.resumedIn) await resumeJob(active);
+    let intent: Intent | undefined;
+    let idle = 0;
+    while (isDriven(active)) {
+      const { version } = active.task;
+      const passed = await pass(active, intent);
+      intent = typeof passed === 'object' ? passed : undefined;
+      if (passed === 'waited' || active.task.version !== version) idle = 0;
+      else if (isDriven(active)) await lookAgain(active, AGAIN_MS * 2 ** Math.min(idle++, 10));
+    }
+  }
+
+  const isDriven = (active: ActiveTask): boolean => !stopping.signal.aborted && activeTasks.drives(active);
+
+  async function pass(active: ActiveTask, intent: Intent | undefined): Promise<Passed> {
+    const { phase } = active.task;
+    try {
+      if (phase === 'succeeded' || phase === 'failed')
+        throw new Error(`the task is driven although it is ${phase}`);
+      return await stages[phase](active, intent);
+    } catch (error) {
+      failed(active, error);
+      return undefined;
+    } finally {
+      if (active.task.phase !== phase) active.resumedIn = undefined;
+    }
+  }
+
+  /** After a pass that moved nothing: this node's view of the task may be wrong, or something that the stage needs is broken. */
+  async function lookAgain(active: ActiveTask, ms: number): Promise<void> {
+    await sleep(active, timers, Math.min(MAX_AGAIN_MS, ms));
+    if (isDriven(active)) await activeTasks.refresh(active).catch((error) => failed(active, error));
+  }
+
+  function failed(active: ActiveTask, err: unknown): void {
+    log.error({ event: 'task.driver_failed', task: active.task.id, err }, 'driving a task failed; retrying');
+  }
+
+  /** Makes a job that runs inside a gateway known on this node. If it fails, the next poll reports the job as missing. */
+  async function resumeJob({ task }: ActiveTask): Promise<void> {
+    const { provider } = accountStates.get(task.attempt?.accountId ?? '')?.account ?? {};
+    if (!provider?.resume || !task.attempt || (task.phase !== 'running' && task.phase !== 'storing')) return;
+    await provider
+      .resume(jobOf(task, task.attempt, parts))
+      .catch((error) =>
+        log.warn(
+          { event: 'upstream.adopt_failed', task: task.id, err: error },
+          'cannot resume a job that another node started',
+        ),
+      );
+  }
+
+  function begin(active: ActiveTask): void {
+    const work = drive(active).finally(() => atWork.delete(work));
+    atWork.add(work);
+  }
+
+  return {
+    start: (task) => begin(activeTasks.take(task)),
+    resume(task) {
+      const active = activeTasks.take(task, { resumed: true });
+      const account = accountStates.get(task.attempt?.accountId ?? '');
+      if (account && (task.phase === 'submitting' || task.phase === 'running')) {
+        account.occupy();
+        active.slot = account;
+      }
+      if (task.phase === 'running') active.dueAt = timers.monotonic();
+      begin(active);
+    },
+    movable({ task, moving, fetching }) {
+      if (moving) return false;
+      if (settled) return true;
+      const between =
+        task.phase === 'accepted' ||
+        (task.phase === 'running' && task.cancelRequestedAt === undefined) ||
+        (task.phase === 'storing' && !fetching);
+      // A job that runs inside this process would have to start again on another node.
+      return between && !accountStates.get(task.attempt?.accountId ?? '')?.account.local;
+    },
+    release(active) {
+      activeTasks.release(active);
+      const { progress: percent, expectedAt } = active;
+      parts.progress.transferred(active.task.id, { percent, expectedAt });
+      // The next driver may change the task before this node receives a message.
+      feed.invalidate(active.task.id);
+    },
+    stop() {
+      stopping.abort();
+      for (const active of activeTasks) active.wake?.();
+    },
+    async idle() {
+      await Promise.all(atWork);
+    },
+    settle() {
+      settled = true;
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import type { Handle, Job } from '../providers/provider.ts';
+import { UpstreamError } from '../providers/provider.ts';
+import type { Attempt, Task } from '../tasks/task.ts';
+import type { EngineParts } from './parts.ts';
+
+/** The job that an attempt submits upstream. */
+export function jobOf(
+  task: Task,
+  { number, idempotencyKey, upstreamModel }: Attempt,
+  { upstreamRequest, openInput }: Pick<EngineParts, 'upstreamRequest' | 'openInput'>,
+): Job {
+  const request = upstreamRequest(task) ?? task.request;
+  return { taskId: task.id, attempt: number, idempotencyKey, upstreamModel, request, openInput };
+}
+
+/** Names the job of an attempt upstream; undefined before the upstream has answered with an id. */
+export function handleOf(attempt: Attempt | undefined): Handle | undefined {
+  if (attempt?.upstreamId === undefined) return undefined;
+  const { upstreamId, upstreamModel, idempotencyKey, intendedAt } = attempt;
+  return { upstreamId, upstreamModel, idempotencyKey, intendedAt };
+}
+
+/** Any other error than an `UpstreamError` is a bug in the adapter or a lost connection: the outcome is unknown. */
+export function asUpstreamError(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+  return new UpstreamError(timedOut ? 'upstream_timeout' : 'upstream_unavailable', {
+    created: 'unknown',
+    detail: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}

@@ -1,0 +1,88 @@
+import { type Event, move } from '../../tasks/lifecycle.ts';
+import type { Task } from '../../tasks/task.ts';
+import { pause } from '../../time/pause.ts';
+import type { ActiveTask } from '../activeTask.ts';
+import type { ActiveTasks } from '../activeTasks.ts';
+import type { EngineParts } from '../parts.ts';
+
+/**
+ * Stores the upstream id of a submission, for this node or for the one that drives the task by now. Throws `UpstreamIdTaken` if the job
+ * belongs to another attempt.
+ */
+export type Confirm = (active: ActiveTask, upstreamId: string, working: boolean) => Promise<void>;
+
+type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
+
+interface ConfirmParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
+  readonly activeTasks: ActiveTasks;
+  readonly stopping: AbortSignal;
+}
+
+/** Tries to store an upstream id that only this node knows, and the delay after a failed one (milliseconds): half an hour in total. */
+const TRIES = 1800;
+export const CONFIRM_AGAIN_MS = 1000;
+
+export function createConfirm({
+  activeTasks,
+  store,
+  feed,
+  clock,
+  timers,
+  log,
+  stopping,
+}: ConfirmParts): Confirm {
+  /** Writes the id into the stored task. False if the task was written by another node meanwhile. */
+  async function write(submitted: Task, confirmed: SubmitConfirmed): Promise<boolean> {
+    const about = { task: submitted.id, upstreamId: confirmed.upstreamId };
+    const stored = await store.task(submitted.id);
+    const waits = stored?.phase === 'submitting' && stored.attempt?.number === submitted.attempt?.number;
+    if (!stored || !waits) {
+      if (stored?.attempt?.upstreamId === confirmed.upstreamId) return true;
+      log.error(
+        { event: 'upstream.job_abandoned', ...about },
+        'the upstream accepted a task that had ended meanwhile; it may bill a job that nobody follows',
+      );
+      return true;
+    }
+    const next = move(stored, confirmed, clock.now());
+    const outcome = next ? await store.claim(next) : 'lost';
+    if (outcome === 'taken') {
+      log.error({ event: 'upstream.job_taken', ...about }, 'upstream job already belongs to another task');
+      return true;
+    }
+    if (!next || outcome === 'lost') return false;
+    log.info(
+      { event: 'task.confirmed_late', ...about },
+      'recorded the upstream id of a task for the node that drives it now',
+    );
+    feed.publish({ task: next.task, transition: true });
+    return true;
+  }
+
+  /**
+   * Stores the upstream id for the node that drives the task now. This node lost its lease during the call and is the only one
+   * that knows the id; without it the driver would have to search for the job, or give up.
+   */
+  async function confirmForOwner(submitted: Task, event: SubmitConfirmed): Promise<void> {
+    // Whether work has started is left to the driver, which may still report an earlier state to clients.
+    const confirmed = { ...event, working: false };
+    for (let tries = 0; tries < TRIES && !(tries > 0 && stopping.aborted); tries++) {
+      try {
+        if (await write(submitted, confirmed)) return;
+      } catch (error) {
+        log.warn(
+          { event: 'task.confirm_failed', task: submitted.id, upstreamId: event.upstreamId, err: error },
+          'cannot record the upstream id of a task; retrying',
+        );
+        await pause(timers, CONFIRM_AGAIN_MS, stopping);
+      }
+    }
+  }
+
+  return async (active, upstreamId, working) => {
+    const { task } = active;
+    const event = { type: 'submit_confirmed', upstreamId, working } as const;
+    await activeTasks.apply(active, event, { retryUntilWritten: true, claim: true });
+    if (!activeTasks.drives(active)) await confirmForOwner(task, event);
+  };
+}

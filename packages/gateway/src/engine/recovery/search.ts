@@ -1,0 +1,144 @@
+import type { FindOutcome, Provider, UnknownSubmission } from '../../providers/provider.ts';
+import { SETTLED_MS } from '../../providers/search/judge.ts';
+import { type Moment, msBetween } from '../../time/clock.ts';
+import { pause } from '../../time/pause.ts';
+import { type ActiveTask, phaseSignal } from '../activeTask.ts';
+import type { ActiveTasks } from '../activeTasks.ts';
+import type { EngineParts } from '../parts.ts';
+import { UpstreamIdTaken } from '../transitions.ts';
+import { CONFIRM_AGAIN_MS, type Confirm } from './confirm.ts';
+import { type DuplicateGuard, likenessOf } from './duplicateGuard.ts';
+import { createRemoteDuplicateGuard } from './remoteDuplicateGuard.ts';
+
+/** Finds out what became of a submission whose outcome is unknown. */
+export interface SubmissionSearch {
+  /**
+   * Searches repeatedly, and stores the id of a job that is found. `madeAt`: when this process made the intent; undefined if another
+   * process did, which may still be alive and waiting for the response. Undefined if the search ended early: another node has stored
+   * the id or drives the task, or the gateway stops.
+   */
+  find(active: ActiveTask, provider: Provider, madeAt?: Moment): Promise<FindOutcome | undefined>;
+}
+
+interface SearchParts
+  extends Pick<
+    EngineParts,
+    'store' | 'cluster' | 'upstreamRequest' | 'settings' | 'clock' | 'timers' | 'log'
+  > {
+  readonly activeTasks: ActiveTasks;
+  readonly duplicates: DuplicateGuard;
+  readonly confirm: Confirm;
+  readonly stopping: AbortSignal;
+}
+
+/** Delays between searches for a lost submission: an upstream's list may lag behind. Milliseconds. */
+const LOOK_AGAIN_MS = [0, 2_000, 5_000, 15_000, 30_000, 60_000];
+
+const UNKNOWN: FindOutcome = { found: false, certainty: 'unknown' };
+
+export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
+  const { activeTasks, duplicates, confirm, store, cluster, settings, clock, timers, log } = parts;
+  const remoteDuplicates = createRemoteDuplicateGuard(parts);
+
+  function lostOf({ task }: ActiveTask, madeAt: Moment | undefined): UnknownSubmission {
+    const { attempt, id } = task;
+    if (!attempt) throw new Error(`task ${id} is ${task.phase} without an attempt`);
+    const givenUpAt = timers.monotonic();
+    return {
+      taskId: id,
+      idempotencyKey: attempt.idempotencyKey,
+      upstreamModel: attempt.upstreamModel,
+      request: parts.upstreamRequest(task) ?? task.request,
+      intendedAt: attempt.intendedAt,
+      ...(attempt.intendedThereAt === undefined ? {} : { intendedThereAt: attempt.intendedThereAt }),
+      // The monotonic clock may stop during a suspension and the wall clock may be set: the larger value is safe.
+      ...(madeAt === undefined
+        ? {}
+        : {
+            sinceIntent: () =>
+              Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt),
+          }),
+      // After a restart, the process that submitted has certainly ended.
+      sinceGivenUp: () => msBetween(givenUpAt, timers.monotonic()),
+      isKnown: (upstreamId) => store.isKnownUpstream(attempt.accountId, upstreamId),
+    };
+  }
+
+  /** Searches once. A found id is stored before a duplicate submission can be mistaken for the job. */
+  function searchOnce(
+    active: ActiveTask,
+    lost: UnknownSubmission,
+    provider: Provider,
+    signal: AbortSignal,
+  ): Promise<FindOutcome> {
+    return duplicates.searching(likenessOf(active.task), async () => {
+      const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? UNKNOWN;
+      if (!outcome.found) return outcome;
+      // The job may belong to an identical task that lost its response too, while this task's own request may still arrive.
+      const mayBeAnothers = !outcome.isCertain && lost.sinceGivenUp() < SETTLED_MS;
+      if (mayBeAnothers && (await store.submittingLike(active.task)).length > 0) return UNKNOWN;
+      // Checked again for submissions of other nodes since the search began: their intents are stored before their jobs can be found.
+      if (!(await remoteDuplicates.absent(active.task, signal))) return UNKNOWN;
+      try {
+        await confirm(active, outcome.upstreamId, false);
+      } catch (error) {
+        // The job belongs to another task, whose id was stored after the search.
+        if (error instanceof UpstreamIdTaken) return UNKNOWN;
+        throw error;
+      }
+      return outcome;
+    });
+  }
+
+  async function searchAll(
+    active: ActiveTask,
+    lost: UnknownSubmission,
+    provider: Provider,
+    signal: AbortSignal,
+  ): Promise<FindOutcome | undefined> {
+    let searches = 0;
+    for (let delayIndex = 0; searches < LOOK_AGAIN_MS.length; delayIndex++) {
+      const wait = LOOK_AGAIN_MS[Math.min(delayIndex, LOOK_AGAIN_MS.length - 1)] ?? 0;
+      if (wait > 0) await pause(timers, wait, signal);
+      if (signal.aborted) return undefined;
+      try {
+        const absent = await remoteDuplicates.absent(active.task, signal);
+        if (signal.aborted) return undefined;
+        if (!absent) return UNKNOWN;
+        const outcome = await searchOnce(active, lost, provider, signal);
+        if (outcome.found) return outcome;
+        if (signal.aborted) return undefined;
+        if (outcome.certainty === 'absent') return outcome;
+        searches += 1;
+      } catch (error) {
+        log.warn(
+          {
+            event: 'upstream.find_failed',
+            task: lost.taskId,
+            account: active.task.attempt?.accountId,
+            err: error,
+          },
+          'searching for a lost submission failed',
+        );
+        // An error says nothing about the submission: it is retried until the task's deadline.
+        if (timers.monotonic() > active.deadline) return UNKNOWN;
+      }
+    }
+    return UNKNOWN;
+  }
+
+  return {
+    async find(active, provider, madeAt) {
+      if (!activeTasks.drives(active)) return undefined;
+      const lost = lostOf(active, madeAt);
+      const signal = AbortSignal.any([parts.stopping, phaseSignal(active)]);
+      if (provider.find) return searchAll(active, lost, provider, signal);
+      if (madeAt === undefined && cluster.shared) {
+        // The upstream has no search, but the node that submitted it may be alive and store the id when it gets it.
+        await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, signal);
+        if (signal.aborted) return undefined;
+      }
+      return UNKNOWN;
+    },
+  };
+}

@@ -1,0 +1,221 @@
+import type { AccountState } from '../../limits/account.ts';
+import { createTokenBucket, type TokenBucket } from '../../limits/tokenBucket.ts';
+import { isOwnTrouble } from '../../providers/http/lostCall.ts';
+import type { Answer, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
+import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
+import type { ActiveTask } from '../activeTask.ts';
+import { asUpstreamError, handleOf } from '../job.ts';
+import type { EngineParts } from '../parts.ts';
+import type { AccountPolls } from './pollWatch.ts';
+
+/** Sends the polls that are due, within the limits of each account and in batches where the upstream allows it. */
+export interface Poller {
+  /**
+   * Polls the task's job when it is due (`ActiveTask.dueAt`). Resolves with what came of it, or with undefined if the task was woken
+   * first. The account of the task must be configured.
+   */
+  next(active: ActiveTask): Promise<Polled | undefined>;
+  /** Makes the next poll of a task due at once, after a hint that its job has changed. */
+  hasten(active: ActiveTask): void;
+  /** The state of the polls of each account. */
+  polls(): Iterable<AccountPolls>;
+}
+
+/** The answer about a job; the failure of the call; or `unanswered`, if a batch brought no answer about the job. */
+export type Polled = Answer | UpstreamError | 'unanswered';
+
+type PollerParts = Pick<EngineParts, 'timers' | 'settings' | 'log'> & {
+  readonly accountStates: ReadonlyMap<string, AccountState>;
+  readonly activeTasks: Iterable<ActiveTask>;
+  readonly stopping: AbortSignal;
+};
+
+/** Concurrent polls per account. Below this, only the account's rate limit bounds them. */
+const POLL_CONCURRENCY = 16;
+/** How long an account is not polled after it refused a poll without saying for how long. Milliseconds. */
+const LIMITED_MS = 1000;
+
+/** The polls of one account. */
+interface AccountPoller {
+  readonly state: AccountState;
+  readonly bucket: TokenBucket;
+  readonly due: Set<ActiveTask>;
+  inFlight: number;
+  pausedUntil: Moment;
+  cancelWake: (() => void) | undefined;
+  /** As in `AccountPolls`. */
+  settledAt: Moment;
+  inFlightSince: Moment | undefined;
+  /** Since when polls fail without reaching the upstream. */
+  unsentSince: Moment | undefined;
+}
+
+export function createPoller(parts: PollerParts): Poller {
+  const { accountStates, activeTasks, timers, settings, log, stopping } = parts;
+  const pollers = new Map<string, AccountPoller>();
+  /** The tasks that wait for a poll, and how to answer them. */
+  const waiting = new Map<ActiveTask, (polled: Polled | undefined) => void>();
+
+  function pollerOf({ task }: ActiveTask): AccountPoller {
+    const accountId = task.attempt?.accountId ?? '';
+    const known = pollers.get(accountId);
+    if (known) return known;
+    const state = accountStates.get(accountId);
+    if (!state) throw new Error(`account ${accountId} of task ${task.id} is not configured`);
+    const made = newAccountPoller(state, timers);
+    pollers.set(accountId, made);
+    state.share.onChange(() => pump(made));
+    return made;
+  }
+
+  function pump(poller: AccountPoller): void {
+    const { provider, limits } = poller.state.account;
+    poller.cancelWake?.();
+    poller.cancelWake = undefined;
+    while (poller.due.size > 0 && poller.inFlight < POLL_CONCURRENCY && !stopping.aborted) {
+      const ms = Math.max(poller.bucket.readyIn(), msBetween(timers.monotonic(), poller.pausedUntil));
+      if (ms > 0) {
+        // While this node has no share of the account, a change of the share calls `pump` again.
+        if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
+        return;
+      }
+      const batch = [...poller.due].slice(0, provider.askMany ? limits.askBatch : 1);
+      for (const active of batch) {
+        poller.due.delete(active);
+        active.dueAt = undefined;
+      }
+      poller.bucket.take();
+      poller.inFlight += 1;
+      poller.inFlightSince = timers.monotonic();
+      void poll(batch, poller).finally(() => {
+        poller.inFlight -= 1;
+        if (poller.inFlight === 0) poller.inFlightSince = undefined;
+        pump(poller);
+      });
+    }
+  }
+
+  async function poll(batch: readonly ActiveTask[], poller: AccountPoller): Promise<void> {
+    const asked = batch.flatMap((active) => {
+      const handle = handleOf(active.task.attempt);
+      if (!handle) tell(active, 'unanswered');
+      return handle ? [{ active, handle }] : [];
+    });
+    if (asked.length === 0) return;
+    const { provider } = poller.state.account;
+    try {
+      const answers = await ask(
+        provider,
+        asked.map(({ handle }) => handle),
+        AbortSignal.any([AbortSignal.timeout(settings.callTimeoutMs), stopping]),
+      );
+      settled(poller);
+      for (const { active, handle } of asked) tell(active, answers.get(handle.upstreamId) ?? 'unanswered');
+    } catch (error) {
+      if (stopping.aborted) return;
+      const failure = asUpstreamError(error);
+      if (isOwnTrouble(error)) poller.unsentSince ??= timers.monotonic();
+      else settled(poller);
+      log.warn(
+        {
+          event: 'upstream.poll_failed',
+          account: poller.state.account.id,
+          tasks: asked.length,
+          reason: failure.reason,
+          detail: failure.detail,
+        },
+        'polling upstream failed',
+      );
+      // The rate limit applies to the account, so other polls would fail too.
+      if (failure.reason === 'rate_limited')
+        poller.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? LIMITED_MS);
+      for (const { active } of asked) tell(active, failure);
+    }
+  }
+
+  /** A task that was woken during the poll does not wait for its answer any more: it is polled again as soon as it does. */
+  function tell(active: ActiveTask, polled: Polled): void {
+    const answer = waiting.get(active);
+    if (answer) answer(polled);
+    else active.dueAt ??= timers.monotonic();
+  }
+
+  function settled(poller: AccountPoller): void {
+    poller.settledAt = timers.monotonic();
+    poller.unsentSince = undefined;
+  }
+
+  return {
+    next(active) {
+      const poller = pollerOf(active);
+      return new Promise((resolve) => {
+        const end = (polled?: Polled) => {
+          cancelTimer();
+          poller.due.delete(active);
+          waiting.delete(active);
+          active.wake = undefined;
+          resolve(polled);
+        };
+        const due = () => {
+          poller.due.add(active);
+          pump(poller);
+        };
+        waiting.set(active, end);
+        active.wake = end;
+        const ms = active.dueAt === undefined ? 0 : msBetween(timers.monotonic(), active.dueAt);
+        const cancelTimer = ms > 0 ? timers.after(ms, due) : () => undefined;
+        if (ms <= 0) due();
+      });
+    },
+    hasten(active) {
+      active.dueAt = timers.monotonic();
+      if (!waiting.has(active)) return;
+      const poller = pollerOf(active);
+      poller.due.add(active);
+      pump(poller);
+    },
+    polls: () => pollsOf(pollers, activeTasks, timers.monotonic()),
+  };
+}
+
+const newAccountPoller = (state: AccountState, clock: MonotonicClock): AccountPoller => ({
+  state,
+  bucket: createTokenBucket(state.account.limits.asksPerSecond, clock, { share: state.share.rate }),
+  due: new Set(),
+  inFlight: 0,
+  pausedUntil: LONG_AGO,
+  cancelWake: undefined,
+  settledAt: LONG_AGO,
+  inFlightSince: undefined,
+  unsentSince: undefined,
+});
+
+async function ask(
+  provider: Provider,
+  handles: readonly Handle[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Answer>> {
+  const [first] = handles;
+  if (provider.askMany && handles.length > 1) return provider.askMany(handles, signal);
+  return first ? new Map([[first.upstreamId, await provider.ask(first, signal)]]) : new Map();
+}
+
+/** The state of the polls of each account at the moment. */
+function* pollsOf(
+  pollers: ReadonlyMap<string, AccountPoller>,
+  activeTasks: Iterable<ActiveTask>,
+  now: Moment,
+): Generator<AccountPolls> {
+  const overdue = new Map<AccountPoller, Moment>();
+  for (const active of activeTasks) {
+    const { dueAt } = active;
+    if (dueAt === undefined || dueAt > now || active.task.phase !== 'running') continue;
+    const poller = pollers.get(active.task.attempt?.accountId ?? '');
+    if (poller && dueAt < (overdue.get(poller) ?? now)) overdue.set(poller, dueAt);
+  }
+  for (const poller of pollers.values()) {
+    const { settledAt, inFlightSince, pausedUntil, unsentSince } = poller;
+    const dueSince = unsentSince ?? overdue.get(poller);
+    yield { account: poller.state.account.id, dueSince, settledAt, inFlightSince, pausedUntil };
+  }
+}

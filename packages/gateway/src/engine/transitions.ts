@@ -1,0 +1,222 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Log } from '../observability/log.ts';
+import { StoreRefused } from '../store/errors.ts';
+import type { MediaRow } from '../store/store.ts';
+import { type Event, type Move, move } from '../tasks/lifecycle.ts';
+import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
+import { type ActiveTask, endPhase, releaseSlot } from './activeTask.ts';
+import { fallbackFor } from './fallbackEvent.ts';
+import type { EngineParts } from './parts.ts';
+
+interface MoveOptions {
+  readonly media?: readonly MediaRow[];
+  readonly retryUntilWritten?: boolean;
+  readonly only?: Phase;
+  /** The transition records the upstream id, which must not belong to another attempt. */
+  readonly claim?: boolean;
+}
+
+/** The upstream id already belongs to another attempt. */
+export class UpstreamIdTaken extends Error {}
+
+/** The one way to change an active task: lifecycle, compare-and-set in the store, event published. */
+export interface Transitions {
+  /**
+   * Writes a transition and then publishes it. Resolves with undefined if the transition is not legal, or no longer.
+   * `retryUntilWritten` retries for as long as the store is down, for facts that only this process knows. If the store
+   * rejects the values of the transition, a fallback event is written instead.
+   * `only` makes the transition illegal in any other phase, for decisions that a queued transition may overtake.
+   * With `claim`, throws `UpstreamIdTaken` if the upstream id belongs to another attempt.
+   */
+  apply(active: ActiveTask, event: Event, options?: MoveOptions): Promise<Task | undefined>;
+  /** Reloads the task after another node has written it: a cancel request, an upstream id, or its end. */
+  refresh(active: ActiveTask): Promise<void>;
+  /** Stops retrying failed writes. Resolves when no transition is being written. */
+  settle(): Promise<void>;
+}
+
+interface TransitionParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'log'> {
+  readonly drives: (active: ActiveTask) => boolean;
+  /** Makes the task known by its job. */
+  readonly index: (active: ActiveTask) => void;
+  /** Removes a task that has ended, or that another node drives. */
+  readonly drop: (active: ActiveTask) => void;
+  readonly all: () => Iterable<ActiveTask>;
+}
+
+/** Delay between tries of a write that is retried until it succeeds, in milliseconds. */
+const STORE_RETRY_MS = 250;
+
+/** A transition on its way into the store. */
+interface Writing {
+  readonly active: ActiveTask;
+  readonly wanted: Event;
+  readonly given: MoveOptions;
+  /** What is written: the wanted event, or a fallback. */
+  event: Event;
+  options: MoveOptions;
+  /** Tries whose outcome is unknown. Each may have been committed. */
+  readonly unknown: Task[];
+}
+
+export function createTransitions(parts: TransitionParts): Transitions {
+  const { store, feed, clock, log, drives, index, drop } = parts;
+  let settling = false;
+
+  /** Tries to write a transition. Resolves with the stored task: after the transition, or as another writer left it. */
+  async function write(move: Move, { media = [], claim = false }: MoveOptions): Promise<Task | undefined> {
+    const outcome = claim ? await store.claim(move) : await store.commit(move, media);
+    if (outcome === 'taken') throw new UpstreamIdTaken(`${move.task.attempt?.upstreamId} is another task's`);
+    return outcome === true || outcome === 'claimed' ? move.task : store.task(move.task.id);
+  }
+
+  async function applyNow(active: ActiveTask, wanted: Event, given: MoveOptions): Promise<Task | undefined> {
+    const writing: Writing = { active, wanted, given, event: wanted, options: given, unknown: [] };
+    const { owner } = active.task;
+    for (;;) {
+      const { only } = writing.options;
+      const isDue = drives(active) && (only === undefined || active.task.phase === only);
+      const next = isDue ? move(active.task, writing.event, clock.now()) : undefined;
+      active.moving = next !== undefined;
+      if (!next) return undefined;
+      let stored: Task | undefined;
+      feed.invalidate(active.task.id);
+      try {
+        stored = await write(next, writing.options);
+      } catch (error) {
+        await recover(writing, next, error);
+        continue;
+      }
+      active.moving = false;
+      active.writeUnknown = false;
+      const moved =
+        stored === next.task || writing.unknown.some((tried) => stored && isSameWrite(stored, tried));
+      const ours = drives(active);
+      const driven = ours && stored?.owner === owner;
+      follow(active, stored, { driven, asWritten: moved && writing.unknown.length === 0 });
+      if (moved) {
+        logMoved(log, active.task, writing.event);
+        feed.publish({ task: active.task, transition: true });
+        // If the task was released during the write, the next driver does what follows from the transition.
+        return ours && writing.event.type === wanted.type ? active.task : undefined;
+      }
+      if (writing.unknown.length > 0) feed.changedRemotely([active.task.id]);
+      if (!driven) {
+        log.warn(
+          { event: 'task.driver_changed', task: active.task.id, transition: writing.event.type },
+          'another node drives the task',
+        );
+        return undefined;
+      }
+      // An earlier write was committed although it seemed to fail, or a cancel request was stored: try again on the stored task.
+    }
+  }
+
+  /** Prepares another try of a write that failed. Throws if there is to be none. */
+  async function recover(writing: Writing, next: Move, error: unknown): Promise<void> {
+    const { active, event, options, given } = writing;
+    if (error instanceof UpstreamIdTaken) {
+      active.moving = false;
+      throw error;
+    }
+    const refused = error instanceof StoreRefused;
+    log.error(
+      { event: 'task.write_failed', err: error, task: active.task.id, transition: event.type },
+      refused ? 'the store refuses the values of a transition' : 'a transition cannot be stored',
+    );
+    const instead = options.retryUntilWritten && refused ? fallbackFor(event) : undefined;
+    if (instead) {
+      // The media and the claim belong to the transition that is given up.
+      if (instead.type !== event.type) writing.options = { ...given, media: [], claim: false };
+      writing.event = instead;
+      return;
+    }
+    if (!options.retryUntilWritten || settling || refused) {
+      active.moving = false;
+      active.writeUnknown = true;
+      // If the write was committed, nobody else notifies the listeners of this node.
+      feed.changedRemotely([active.task.id]);
+      throw error;
+    }
+    writing.unknown.push(next.task);
+    await sleep(STORE_RETRY_MS);
+  }
+
+  /**
+   * Takes over what is stored. `asWritten`: it is what this node has written; otherwise another node may have added a cancel request or
+   * an upstream id, so the driver is woken to look at it.
+   */
+  function follow(
+    active: ActiveTask,
+    stored: Task | undefined,
+    { driven, asWritten }: { driven: boolean; asWritten: boolean },
+  ): void {
+    const before = active.task;
+    if (stored) active.task = stored;
+    // A finished task is dropped before it is published, so that listeners read it from the store.
+    if (!driven || isTerminal(active.task.phase)) {
+      drop(active);
+      return;
+    }
+    index(active);
+    if (active.task.phase !== before.phase) endPhase(active);
+    if (isUpstream(before) && !isUpstream(active.task)) releaseSlot(active);
+    if (!asWritten) active.wake?.();
+  }
+
+  /** Reads the stored task and retries while the store is down, because the change is not announced again. */
+  async function readWithRetry(active: ActiveTask): Promise<Task | undefined> {
+    while (drives(active)) {
+      try {
+        return await store.task(active.task.id);
+      } catch (error) {
+        if (settling) throw error;
+        log.warn(
+          { event: 'task.read_failed', err: error, task: active.task.id },
+          'cannot read a task that another node changed; retrying',
+        );
+        await sleep(STORE_RETRY_MS);
+      }
+    }
+    return undefined;
+  }
+
+  async function refreshNow(active: ActiveTask): Promise<void> {
+    const before = active.task;
+    const stored = await readWithRetry(active);
+    if (stored) active.writeUnknown = false;
+    if (!stored || stored.version <= before.version || !drives(active)) return;
+    follow(active, stored, { driven: stored.owner === before.owner, asWritten: false });
+  }
+
+  /** Runs the work of one task in order, each after the one before has ended. */
+  function inTurn<T>(active: ActiveTask, work: () => Promise<T>): Promise<T> {
+    const done = active.lastMove.then(work);
+    active.lastMove = done.catch(() => undefined);
+    return done;
+  }
+
+  return {
+    apply: (active, event, options = {}) => inTurn(active, () => applyNow(active, event, options)),
+    refresh: (active) => inTurn(active, () => refreshNow(active)),
+    async settle() {
+      settling = true;
+      await Promise.all([...parts.all()].map((active) => active.lastMove));
+    },
+  };
+}
+
+const logMoved = (log: Log, { id, phase, version }: Task, { type }: Event): void =>
+  log.info({ event: 'task.moved', task: id, transition: type, phase, version }, 'task moved');
+
+/** Whether the upstream may have a job of the task that is not over. */
+const isUpstream = ({ phase }: Task): boolean => phase === 'submitting' || phase === 'running';
+
+/** Whether the stored task is the result of the write that was tried, with or without a cancel request stored after it. */
+function isSameWrite(stored: Task, tried: Task): boolean {
+  if (stored.version <= tried.version) return isDeepStrictEqual(stored, tried);
+  const { version: _stored, cancelRequestedAt: _noted, ...is } = stored;
+  const { version: _tried, cancelRequestedAt: _before, ...was } = tried;
+  return isDeepStrictEqual(is, was);
+}

@@ -1,0 +1,148 @@
+import type { Task } from '../tasks/task.ts';
+import type { Timers } from '../time/timers.ts';
+import type { AccountState } from './account.ts';
+
+/** A task that waits for a slot on an account of its model's provider. */
+export interface Waiter {
+  readonly task: Task;
+  /** Called once a slot on the account was taken for the task, which has left the queue. */
+  admitted(account: AccountState): void;
+}
+
+/** The queue of accepted tasks that wait for a slot on an account of their model's provider. */
+export interface Admission {
+  /** Queues a task under its API key. `front` is for a task that had its turn and was refused temporarily. */
+  enqueue(waiter: Waiter, front?: boolean): void;
+  /** Removes a task from the queue; false if it was not queued. */
+  remove(waiter: Waiter): boolean;
+  /** Number of queued tasks that could use the account if it had free slots. */
+  waiting(account: AccountState): number;
+  /** Stops admitting tasks. */
+  stop(): void;
+}
+
+interface AdmissionParts {
+  readonly accounts: readonly AccountState[];
+  readonly timers: Timers;
+  /** Whether a task may use an account at all. */
+  readonly mayUse: (waiter: Pick<Waiter, 'task'>, account: AccountState) => boolean;
+}
+
+/** One key's queued tasks by model: a model whose accounts are full must not block the key's other models. */
+type Waiting = Map<string, Waiter[]>;
+
+interface Choice {
+  readonly state: AccountState;
+  readonly waitMs: number;
+}
+
+/**
+ * Fair admission: API keys take turns, so that a key with a thousand tasks waiting delays another key's first task
+ * by one turn, not by a thousand.
+ */
+export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): Admission {
+  /** The order of the map is the order of turns. */
+  const byKey = new Map<string, Waiting>();
+  let cancelWake: (() => void) | undefined;
+  let stopped = false;
+  for (const state of accounts) state.onReady(pump);
+
+  /** The account that is ready first; among equals, the least loaded one. */
+  function choose(waiter: Waiter): Choice | undefined {
+    let best: Choice | undefined;
+    for (const state of accounts) {
+      if (!mayUse(waiter, state)) continue;
+      const waitMs = state.readyIn();
+      if (waitMs === undefined) {
+        state.share.note('lacking');
+        continue;
+      }
+      const sooner = !best || waitMs < best.waitMs;
+      if (sooner || (waitMs === best?.waitMs && state.load() < best.state.load())) best = { state, waitMs };
+    }
+    return best;
+  }
+
+  /** Takes a task of a key that can be admitted now. If there is none, returns the shortest wait of its models. */
+  function next(waiting: Waiting): { waiter: Waiter; state: AccountState } | { waitMs: number } {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (const [model, [waiter]] of waiting) {
+      const choice = waiter && choose(waiter);
+      if (!waiter || !choice) continue;
+      if (choice.waitMs > 0) shortest = Math.min(shortest, choice.waitMs);
+      else {
+        take(waiting, model, waiter);
+        return { waiter, state: choice.state };
+      }
+    }
+    return { waitMs: shortest };
+  }
+
+  function pump(): void {
+    if (stopped) return;
+    cancelWake?.();
+    cancelWake = undefined;
+    let shortest = Number.POSITIVE_INFINITY;
+    // A key that was served moves to the end of the map, where this loop reaches it again.
+    for (const [keyId, waiting] of byKey) {
+      const found = next(waiting);
+      if ('waitMs' in found) {
+        shortest = Math.min(shortest, found.waitMs);
+        continue;
+      }
+      byKey.delete(keyId);
+      if (waiting.size > 0) byKey.set(keyId, waiting);
+      found.state.take();
+      found.waiter.admitted(found.state);
+    }
+    if (shortest < Number.POSITIVE_INFINITY) cancelWake = timers.after(shortest, pump);
+  }
+
+  return {
+    enqueue(waiter, front = false) {
+      const { keyId, request } = waiter.task;
+      const waiting = byKey.get(keyId) ?? new Map<string, Waiter[]>();
+      const queue = waiting.get(request.model) ?? [];
+      if (front) {
+        queue.unshift(waiter);
+        // The model moves behind the key's other models: an account that refuses only this model must be tried with the others too.
+        waiting.delete(request.model);
+      } else queue.push(waiter);
+      waiting.set(request.model, queue);
+      byKey.set(keyId, waiting);
+      pump();
+    },
+    remove(waiter) {
+      const { keyId, request } = waiter.task;
+      const waiting = byKey.get(keyId);
+      if (!waiting || !take(waiting, request.model, waiter)) return false;
+      if (waiting.size === 0) byKey.delete(keyId);
+      return true;
+    },
+    waiting(account) {
+      if (stopped) return 0;
+      let waiting = 0;
+      for (const models of byKey.values()) {
+        for (const queue of models.values()) {
+          const [first] = queue;
+          // All tasks of a queue have the same model, so the first one decides.
+          if (first && mayUse(first, account)) waiting += queue.length;
+        }
+      }
+      return waiting;
+    },
+    stop() {
+      stopped = true;
+    },
+  };
+}
+
+/** Removes a task from its queue; false if it is not in it. */
+function take(waiting: Waiting, model: string, waiter: Waiter): boolean {
+  const queue = waiting.get(model) ?? [];
+  const index = queue.indexOf(waiter);
+  if (index < 0) return false;
+  queue.splice(index, 1);
+  if (queue.length === 0) waiting.delete(model);
+  return true;
+}
