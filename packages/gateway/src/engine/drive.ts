@@ -112,18 +112,20 @@ export function createDriver(parts: DriverParts): Driver {
   async function resumeJob({ task }: ActiveTask): Promise<void> {
     const { provider } = accountStates.get(task.attempt?.accountId ?? '')?.account ?? {};
     if (!provider?.resume || !task.attempt || (task.phase !== 'running' && task.phase !== 'storing')) return;
-    await provider
-      .resume(jobOf(task, task.attempt, parts))
-      .catch((error) =>
-        log.warn(
-          { event: 'upstream.adopt_failed', task: task.id, err: error },
-          'cannot resume a job that another node started',
-        ),
+    try {
+      await provider.resume(jobOf(task, task.attempt, parts));
+    } catch (error) {
+      log.warn(
+        { event: 'upstream.adopt_failed', task: task.id, err: error },
+        'cannot resume a job that another node started',
       );
+    }
   }
 
   function begin(active: ActiveTask): void {
-    const work = drive(active).finally(() => atWork.delete(work));
+    const work = drive(active)
+      .catch((error) => failed(active, error))
+      .finally(() => atWork.delete(work));
     atWork.add(work);
   }
 
