@@ -73,7 +73,8 @@ export function createDriver(parts: DriverParts): Driver {
     if (active.resumedIn) await resumeJob(active);
     let intent: Intent | undefined;
     let idle = 0;
-    while (isDriven(active)) {
+    // A stored intent is sent even if the node stops: its next driver would have to search for a job that was never submitted.
+    while (intent || isDriven(active)) {
       const { version } = active.task;
       const passed = await pass(active, intent);
       intent = typeof passed === 'object' ? passed : undefined;

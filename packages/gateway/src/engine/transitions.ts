@@ -185,8 +185,9 @@ export function createTransitions(parts: TransitionParts): Transitions {
   async function refreshNow(active: ActiveTask): Promise<void> {
     const before = active.task;
     const stored = await readWithRetry(active);
-    if (stored) active.writeUnknown = false;
+    // If nothing newer is stored, a write whose outcome is unknown may still arrive.
     if (!stored || stored.version <= before.version || !drives(active)) return;
+    active.writeUnknown = false;
     follow(active, stored, { driven: stored.owner === before.owner, asWritten: false });
   }
 

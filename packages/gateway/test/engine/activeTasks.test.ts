@@ -303,6 +303,14 @@ describe('reading a task again', () => {
     expect(woken).toHaveLength(1);
   });
 
+  it('does not make it certain if nothing newer is stored: an unknown write may still arrive', async () => {
+    const { tasks, take } = await driving();
+    const active = await take(INTENDED);
+    active.writeUnknown = true;
+    await tasks.refresh(active);
+    expect(active.writeUnknown).toBe(true);
+  });
+
   it.each<[string, (store: Store, id: string) => Promise<unknown>]>([
     ['has ended', (store, id) => asNextDriver({ store }, id, FAILED)],
     ['has another driver', (store) => store.adopt('another', 10)],

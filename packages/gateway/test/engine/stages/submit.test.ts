@@ -287,3 +287,31 @@ it('a submission is not begun once draining has begun, although its task was wai
   expect((await world.task(id)).phase).toBe('accepted');
   expect(world.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
 });
+
+it('a submission whose intent is being stored when draining begins is sent: otherwise its next driver would have to search for it', async () => {
+  const writing = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const world = await createWorld({
+    behaviour: () => ({ answers: ['in_progress'] }),
+    abilities: ['askMany', 'cancel'],
+    parts: ({ store }) => ({
+      store: {
+        ...store,
+        async commit(move, media) {
+          if (move.task.phase === 'submitting') {
+            writing.resolve();
+            await gate.promise;
+          }
+          return store.commit(move, media);
+        },
+      },
+    }),
+  });
+  const { id } = await world.submit();
+  await writing.promise;
+  const drained = world.engine.drain(10_000);
+  gate.resolve();
+  await drained;
+  expect(world.upstream.count('start')).toBe(1);
+  expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
+});
