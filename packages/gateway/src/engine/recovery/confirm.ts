@@ -1,15 +1,20 @@
 import { type Event, move } from '../../tasks/lifecycle.ts';
-import type { Task } from '../../tasks/task.ts';
 import { pause } from '../../time/pause.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
 
 /**
- * Stores the upstream id of a submission, for this node or for the one that drives the task by now. Throws `UpstreamIdTaken` if the job
- * belongs to another attempt.
+ * Stores the upstream id of a submission, for this node or for the one that drives the task by now. `attempt` is the number of the
+ * submitted attempt: the task that this node knows may be the next driver's already. Throws `UpstreamIdTaken` if the job belongs to
+ * another attempt.
  */
-export type Confirm = (active: ActiveTask, upstreamId: string, working: boolean) => Promise<void>;
+export type Confirm = (
+  active: ActiveTask,
+  attempt: number,
+  upstreamId: string,
+  working: boolean,
+) => Promise<void>;
 
 type SubmitConfirmed = Extract<Event, { type: 'submit_confirmed' }>;
 
@@ -32,10 +37,10 @@ export function createConfirm({
   stopping,
 }: ConfirmParts): Confirm {
   /** Writes the id into the stored task. False if the task was written by another node meanwhile. */
-  async function write(submitted: Task, confirmed: SubmitConfirmed): Promise<boolean> {
-    const about = { task: submitted.id, upstreamId: confirmed.upstreamId };
-    const stored = await store.task(submitted.id);
-    const waits = stored?.phase === 'submitting' && stored.attempt?.number === submitted.attempt?.number;
+  async function write(id: string, attempt: number, confirmed: SubmitConfirmed): Promise<boolean> {
+    const about = { task: id, upstreamId: confirmed.upstreamId };
+    const stored = await store.task(id);
+    const waits = stored?.phase === 'submitting' && stored.attempt?.number === attempt;
     if (!stored || !waits) {
       if (stored?.attempt?.upstreamId === confirmed.upstreamId) return true;
       log.error(
@@ -63,15 +68,15 @@ export function createConfirm({
    * Stores the upstream id for the node that drives the task now. This node lost its lease during the call and is the only one
    * that knows the id; without it the driver would have to search for the job, or give up.
    */
-  async function confirmForOwner(submitted: Task, event: SubmitConfirmed): Promise<void> {
+  async function confirmForOwner(id: string, attempt: number, event: SubmitConfirmed): Promise<void> {
     // Whether work has started is left to the driver, which may still report an earlier state to clients.
     const confirmed = { ...event, working: false };
     for (let tries = 0; tries < TRIES && !(tries > 0 && stopping.aborted); tries++) {
       try {
-        if (await write(submitted, confirmed)) return;
+        if (await write(id, attempt, confirmed)) return;
       } catch (error) {
         log.warn(
-          { event: 'task.confirm_failed', task: submitted.id, upstreamId: event.upstreamId, err: error },
+          { event: 'task.confirm_failed', task: id, upstreamId: event.upstreamId, err: error },
           'cannot record the upstream id of a task; retrying',
         );
         await pause(timers, CONFIRM_AGAIN_MS, stopping);
@@ -79,10 +84,9 @@ export function createConfirm({
     }
   }
 
-  return async (active, upstreamId, working) => {
-    const { task } = active;
+  return async (active, attempt, upstreamId, working) => {
     const event = { type: 'submit_confirmed', upstreamId, working } as const;
     await activeTasks.apply(active, event, { retryUntilWritten: true, claim: true });
-    if (!activeTasks.drives(active)) await confirmForOwner(task, event);
+    if (!activeTasks.drives(active)) await confirmForOwner(active.task.id, attempt, event);
   };
 }

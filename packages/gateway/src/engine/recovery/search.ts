@@ -71,6 +71,7 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
     provider: Provider,
     signal: AbortSignal,
   ): Promise<FindOutcome> {
+    const attempt = active.task.attempt?.number ?? 0;
     return duplicates.searching(likenessOf(active.task), async () => {
       const outcome = (await provider.find?.(lost, AbortSignal.timeout(settings.callTimeoutMs))) ?? UNKNOWN;
       if (!outcome.found) return outcome;
@@ -80,7 +81,7 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
       // Checked again for submissions of other nodes since the search began: their intents are stored before their jobs can be found.
       if (!(await remoteDuplicates.absent(active.task, signal))) return UNKNOWN;
       try {
-        await confirm(active, outcome.upstreamId, false);
+        await confirm(active, attempt, outcome.upstreamId, false);
       } catch (error) {
         // The job belongs to another task, whose id was stored after the search.
         if (error instanceof UpstreamIdTaken) return UNKNOWN;

@@ -51,7 +51,7 @@ export function createSubmit(parts: SubmitParts): Stage {
       }
       account.worked();
       try {
-        await confirm(active, started.upstreamId, started.state === 'in_progress');
+        await confirm(active, attempt.number, started.upstreamId, started.state === 'in_progress');
       } catch (error) {
         if (!(error instanceof UpstreamIdTaken)) throw error;
         await refuseReused(active, started.upstreamId);

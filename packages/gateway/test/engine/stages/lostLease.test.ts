@@ -157,6 +157,25 @@ describe('an answer that arrives after the lease was lost', () => {
     expect(complaints).toHaveLength(1);
   });
 
+  it('is not stored in the attempt of the next driver, about which this node was told before the answer', async () => {
+    const { world, cluster, logged } = await nodeOfSeveral({
+      behaviour: () => ({ answers: ['in_progress'] }),
+    });
+    const held = world.provider.hold('start');
+    const { id } = await world.submit();
+    await world.reaches(id, 'submitting');
+    await world.store.adopt('another', 10);
+    await asNextDriver(world, id, REFUSED, INTENDED);
+    const before = await world.task(id);
+    cluster.hear({ kind: 'moved', tasks: [[id, before.version]] });
+    await world.idle();
+    held.release();
+    await world.upstream.seen(({ call }) => call === 'start');
+    await world.idle();
+    expect(await world.task(id)).toEqual(before);
+    expect(logged).toMatchObject([{ event: 'upstream.job_abandoned', task: id, upstreamId: 'one-1' }]);
+  });
+
   it('is ignored if the next driver has found the job', async () => {
     const { before, after, complaints } = await lateAnswer(confirmed('one-1'));
     expect(after).toEqual(before);
