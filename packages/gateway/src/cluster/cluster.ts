@@ -1,7 +1,11 @@
 /** Messages between nodes. A node ignores kinds that it does not know, because two versions run side by side during an upgrade. */
 export type Message =
-  /** The sender has committed transitions of these tasks. */
-  | { readonly kind: 'moved'; readonly tasks: readonly (readonly [id: string, version: number])[] }
+  /** The sender has committed transitions of these tasks, and changed these counters of jobs in flight. */
+  | {
+      readonly kind: 'moved';
+      readonly tasks: readonly (readonly [id: string, version: number])[];
+      readonly places?: readonly (readonly [account: string, inFlight: number])[] | undefined;
+    }
   /** API keys were created, revoked or restored. */
   | { readonly kind: 'keys' }
   /** Progress of the sender's tasks: percent (null if unknown) and the expected remaining time in milliseconds. */

@@ -105,6 +105,11 @@ export function guardHistory({ store, cluster, log }: HistoryParts): GuardedHist
         if (written) remember(move.task.id, move.task.version);
         return written;
       },
+      async intend(move, limit) {
+        const outcome = await store.intend(move, limit);
+        if (outcome === 'written') remember(move.task.id, move.task.version);
+        return outcome;
+      },
       async claim(move) {
         const outcome = await store.claim(move);
         if (outcome === 'claimed') remember(move.task.id, move.task.version);

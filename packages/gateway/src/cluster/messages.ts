@@ -15,7 +15,11 @@ const Whole = z.int().nonnegative();
 
 /** Unknown members are ignored, as unknown kinds are: later versions may add some. */
 const Payload = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('moved'), tasks: z.array(z.tuple([Id, Whole])) }),
+  z.object({
+    kind: z.literal('moved'),
+    tasks: z.array(z.tuple([Id, Whole])),
+    places: z.array(z.tuple([Id, Whole])).optional(),
+  }),
   z.object({ kind: z.literal('keys') }),
   z.object({ kind: z.literal('progress'), tasks: z.array(z.tuple([Id, z.number().nullable(), z.number()])) }),
   z.object({ kind: z.literal('given'), to: Id, tasks: z.array(Id) }),

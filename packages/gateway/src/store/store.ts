@@ -19,6 +19,11 @@ export interface TaskStore {
    */
   commit(move: Move, media?: readonly MediaRow[]): Promise<boolean>;
   /**
+   * As `commit`, for a move that takes a place of its account (`tasks/places.ts`), of which there are `limit`. `no_place`: all are
+   * taken, and nothing was written. The embedded store does not count places: its only node does.
+   */
+  intend(move: Move, limit: number): Promise<'written' | 'lost' | 'no_place'>;
+  /**
    * As `commit`, for a move that gives its attempt an upstream id, which came with a response or was found by a search. `taken`:
    * another attempt of the account has that id, and nothing was written. If two attempts claim one id at once, even on different
    * nodes, only one gets it. `lost`: as `false` of `commit`.
@@ -114,7 +119,7 @@ export interface KeyStore {
   restoreKey(id: string, audit: AuditRow): Promise<void>;
 }
 
-/** The state of upstream accounts, and how nodes share their limits. */
+/** The state of upstream accounts. */
 export interface LimitStore {
   /**
    * Stores one node's report on upstream accounts. Resolves with what the node may use of each from now on; all nodes together stay
@@ -126,6 +131,31 @@ export interface LimitStore {
   accounts(): Promise<readonly AccountRow[]>;
   /** Makes every node try a blocked account again. False if the account is not blocked. */
   retryAccount(id: string, audit: AuditRow): Promise<boolean>;
+  /** The stored troubles of those accounts that have ever failed. */
+  troubles(accounts: readonly string[]): Promise<readonly StoredTrouble[]>;
+  /** Stores a new problem or recovery of an account. Of two blocks the longer one applies. */
+  reportTrouble(account: string, trouble: AccountTrouble): Promise<void>;
+  /** Places that are held after `now` for jobs whose end was not learnt. */
+  heldPlaces(now: number): Promise<readonly HeldPlace[]>;
+}
+
+/** Limits that several nodes keep in their database: counters of places, which `TaskStore` changes with each move, and rates. */
+export interface SharedLimitStore {
+  /** Jobs in flight by account, as the counters say. Makes missing counters. */
+  places(accounts: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Corrects the counters of these accounts, or of all. Resolves with those that were wrong. */
+  recountPlaces(accounts?: readonly string[]): Promise<readonly WrongCounter[]>;
+  /** Frees held places whose bound has passed at `now`. Resolves with the counters that changed. */
+  freeHeldPlaces(now: number): Promise<readonly { readonly account: string; readonly inFlight: number }[]>;
+  /** Reserves permits of rates. Does not wait until they are durable. */
+  reserve(requests: readonly PermitRequest[]): Promise<readonly PermitGrant[]>;
+  /** Names of living nodes of an earlier version, which do not count places. */
+  oldNodes(): Promise<readonly string[]>;
+  /**
+   * Calls `listener` with counters that this node has read or changed, in no certain order. It must not throw. Returns a function that
+   * unsubscribes.
+   */
+  onPlaces(listener: (account: string, inFlight: number) => void): () => void;
 }
 
 /**
@@ -133,6 +163,8 @@ export interface LimitStore {
  * of the event loop may share a transaction; each still succeeds or fails alone.
  */
 export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, LimitStore {
+  /** Undefined if the store has only one node, which keeps its limits in memory. */
+  readonly sharedLimits: SharedLimitStore | undefined;
   /** A named secret of this installation. `make` creates its value the first time. */
   secret(name: string, make: () => string): Promise<string>;
   /**
@@ -191,6 +223,53 @@ export interface AccountTrouble {
   readonly reason?: string | undefined;
   /** The upstream's message, for the operator. */
   readonly error?: string;
+}
+
+export interface StoredTrouble extends AccountTrouble {
+  readonly account: string;
+  /** Counts the changes of the account's trouble. */
+  readonly revision: number;
+}
+
+/** The place of an attempt whose job may still be in flight. */
+export interface HeldPlace {
+  readonly account: string;
+  readonly taskId: string;
+  /** Milliseconds UTC. */
+  readonly until: number;
+}
+
+export interface WrongCounter {
+  readonly account: string;
+  readonly was: number;
+  readonly is: number;
+}
+
+/** A request for permits to call an upstream within a rate. */
+export interface PermitRequest {
+  readonly account: string;
+  /** Which rate of the account: `submit`, `poll` or one of its adapter's. */
+  readonly kind: string;
+  /** How many calls are waiting; 0 only asks. */
+  readonly wanted: number;
+  readonly intervalMs: number;
+  /** Permits that may be used at once after a pause, at least 1. */
+  readonly burst: number;
+  /** How much of a horizon this node gets at a time while nodes want more than there is: 0 … 1. */
+  readonly part: number;
+}
+
+export interface PermitGrant {
+  readonly account: string;
+  readonly kind: string;
+  readonly granted: number;
+  /** Milliseconds until the first permit is due; the others follow in intervals. Negative if it was due before, as those of a burst. */
+  readonly firstMs: number;
+  readonly intervalMs: number;
+  /** Milliseconds until asking again may bring more. */
+  readonly againMs: number;
+  /** Of the account, with every grant of kind `submit`. */
+  readonly trouble?: StoredTrouble;
 }
 
 /** What a node may use of one account, until its next report. */

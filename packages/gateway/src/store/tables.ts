@@ -17,8 +17,8 @@ interface Column<T> {
   readonly json?: Shape | 'strings';
   /** Throws if the value is not allowed. */
   readonly check?: (value: string) => void;
-  /** Updated when the row changes. All other columns keep their inserted values. */
-  readonly changes?: true;
+  /** Updated when the row changes, to SQL's value if it is given. All other columns keep their inserted values. */
+  readonly changes?: true | string;
 }
 
 type Columns<T> = Readonly<Record<string, Column<T>>>;
@@ -125,6 +125,14 @@ export const ATTEMPTS = complete<StoredAttempt>()(
       json: { ref: 'string' },
       optional: true,
       changes: true,
+    },
+    place_until: {
+      type: 'bigint',
+      member: 'placeUntil',
+      optional: true,
+      // Set with the outcome, and only lowered afterwards: a driver may not know that the place is free by now.
+      changes: `case when attempts.outcome is null or excluded.place_until < attempts.place_until
+        then excluded.place_until else attempts.place_until end`,
     },
   }),
 );
@@ -263,7 +271,7 @@ export const listOf = (columns: object, prefix = ''): string =>
 export const assign = (columns: Columns<never>, source: string): string =>
   Object.entries(columns)
     .filter(([, { changes }]) => changes)
-    .map(([name]) => `${name} = ${source}${name}`)
+    .map(([name, { changes }]) => `${name} = ${typeof changes === 'string' ? changes : source + name}`)
     .join(', ');
 
 /** SQL types by column. */
@@ -276,6 +284,9 @@ export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${Object.keys(ATTEMPTS
   .join(', ')}`;
 
 export const JOIN_ATTEMPT = 'left join attempts a on a.task_id = t.id and a.number = t.attempt';
+
+/** Attempts whose jobs are in flight: exactly the condition of the partial index. See `holdsPlace` in tasks/places.ts. */
+export const IN_FLIGHT = 'outcome is null and upstream_result is null';
 
 /** Exactly the condition of the partial indexes on unfinished tasks, so that they can be used. */
 export const UNFINISHED = `phase in ('accepted', 'submitting', 'running', 'storing')`;

@@ -57,6 +57,7 @@ export function taskList(
       'a.outcome as a_outcome',
       'a.detail as a_detail',
       'a.upstream_result as a_upstream_result',
+      'a.place_until as a_place_until',
     ])
     .where('t.project_id', '=', query.projectId)
     .where('t.deleted_at', 'is', null)

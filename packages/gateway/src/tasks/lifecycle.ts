@@ -35,6 +35,8 @@ export type Event =
   | { readonly type: 'cancel_refused' }
   /** The upstream finished the job after the task had expired. The task stays failed, and its attempt records the result. */
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
+  /** The upstream ended the job without a video after the task had failed, so that it holds no place any more. */
+  | { readonly type: 'ended_late' }
   /** The stored files have changed: a damaged video was fetched again, or the poster was created later. */
   | {
       readonly type: 'media_repaired';
@@ -67,11 +69,17 @@ export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
   running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
   storing: ['stored', 'failed', 'cancel_refused'],
   succeeded: ['media_repaired', 'deleted'],
-  failed: ['deleted', 'finished_late'],
+  failed: ['deleted', 'finished_late', 'ended_late'],
 };
 
 /** Maximum length of upstream text stored with a task: enough for a diagnosis. Characters. */
 const DETAIL_LIMIT = 2000;
+
+/**
+ * How long an attempt holds its place if its end upstream was not learnt: twice the longest time in which the catalogue expects nine of
+ * ten jobs to end (15 minutes). Milliseconds.
+ */
+export const HELD_MS = 30 * 60_000;
 
 /**
  * The complete lifecycle as one pure function: applies an event to a task at `now` (milliseconds UTC). Returns undefined if the
@@ -144,7 +152,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
           completedAt: now,
           error: event.error,
           ...(task.attempt && !task.attempt.outcome
-            ? { attempt: ended(task.attempt, event.outcome, now, event.detail) }
+            ? { attempt: held(task, ended(task.attempt, event.outcome, now, event.detail), now) }
             : {}),
         },
         [{ kind: 'release', amountMicros: task.price.holdMicros }],
@@ -152,7 +160,12 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
 
     case 'finished_late':
       return task.attempt?.outcome === 'expired'
-        ? to({ attempt: { ...task.attempt, outcome: 'late', upstreamResult: event.result } })
+        ? to({ attempt: { ...freed(task.attempt, now), outcome: 'late', upstreamResult: event.result } })
+        : undefined;
+
+    case 'ended_late':
+      return (task.attempt?.placeUntil ?? now) > now
+        ? to({ attempt: freed(attemptOf(task), now) })
         : undefined;
 
     case 'media_repaired':
@@ -216,6 +229,20 @@ function attemptOf(task: Task): Attempt {
 
 function ended(attempt: Attempt, outcome: AttemptOutcome, now: number, detail?: string): Attempt {
   return { ...attempt, outcome, endedAt: now, ...(detail ? { detail } : {}) };
+}
+
+/** The place of an attempt that the upstream may still work on is held for a while. */
+function held({ phase }: Task, attempt: Attempt, now: number): Attempt {
+  const isUpstream = phase === 'submitting' || phase === 'running';
+  const isUncertain = attempt.outcome === 'expired' || attempt.outcome === 'unknown';
+  return isUpstream && isUncertain ? { ...attempt, placeUntil: now + HELD_MS } : attempt;
+}
+
+/** A held place is free from now on. */
+function freed(attempt: Attempt, now: number): Attempt {
+  return attempt.placeUntil === undefined
+    ? attempt
+    : { ...attempt, placeUntil: Math.min(attempt.placeUntil, now) };
 }
 
 function erased(task: Task): Task['request'] {

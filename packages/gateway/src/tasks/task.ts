@@ -73,6 +73,11 @@ export interface Attempt {
   readonly detail?: string;
   /** Where the upstream keeps the finished video. */
   readonly upstreamResult?: UpstreamResult;
+  /**
+   * The attempt ended for us, but not for certain upstream: it holds its place of the account until then. Milliseconds UTC. Missing once
+   * the place is free.
+   */
+  readonly placeUntil?: number;
 }
 
 /** What an adapter needs to fetch a finished video. Opaque to the engine, and stored with the attempt. */

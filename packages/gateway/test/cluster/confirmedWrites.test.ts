@@ -116,6 +116,14 @@ describe('a new lease', () => {
       },
     ],
     [
+      'an intent is missing',
+      async (store) => {
+        const task = await accepted(store);
+        await store.intend(moved(task, INTENT), 1);
+        return task;
+      },
+    ],
+    [
       'a claimed job is missing',
       async (store) => {
         const task = await intended(store);
@@ -170,6 +178,7 @@ describe('a new lease', () => {
       await node.store.accept(anAcceptance(aTask(), { idempotency: { ...idempotency, bodyHash } }));
     }
     expect(await node.store.commit(moved({ ...task, version: 7 }, INTENT))).toBe(false);
+    expect(await node.store.intend(moved({ ...task, version: 7 }, INTENT), 1)).toBe('lost');
     await node.opened.claim(moved(await intended(node.opened), CONFIRMED));
     expect(await node.store.claim(moved(await intended(node.opened), CONFIRMED))).toBe('taken');
     await node.nextLease();

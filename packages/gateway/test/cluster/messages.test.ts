@@ -9,7 +9,14 @@ const whole = fc.nat();
 const ms = fc.double({ min: 0, max: 1e9, noNaN: true }).map((value) => value + 0);
 const list = { maxLength: 400 };
 const kinds: Record<Message['kind'], fc.Arbitrary<Message>> = {
-  moved: fc.record({ kind: fc.constant('moved'), tasks: fc.array(fc.tuple(id, whole), list) }),
+  moved: fc.record(
+    {
+      kind: fc.constant('moved'),
+      tasks: fc.array(fc.tuple(id, whole), list),
+      places: fc.array(fc.tuple(id, whole), { maxLength: 5 }),
+    },
+    { requiredKeys: ['kind', 'tasks'] },
+  ),
   keys: fc.record({ kind: fc.constant('keys') }),
   went_back: fc.record({ kind: fc.constant('went_back') }),
   progress: fc.record({

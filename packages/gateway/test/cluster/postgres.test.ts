@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { LEASE_TIMINGS, type LeaseTimings } from '../../src/cluster/postgres/timings.ts';
+import { LOCK_CLASS, NOT_COUNTING_NODES } from '../../src/store/postgres/nodes.ts';
 import { eventually } from '../support/eventually.ts';
 import { clusterDatabase, DEADLINE_MS, joinNode, living, lockGoes } from '../support/nodes/clusters.ts';
 import { connect, ownPostgres, switchTo } from '../support/servers/database.ts';
@@ -65,6 +66,14 @@ describe('a node that joins', () => {
       [`onetake ${node.node}`],
     );
     expect(rows).toHaveLength(1);
+  });
+
+  it('shows from the first moment that it counts the places that it takes', async () => {
+    const { url, db } = await clusterDatabase();
+    await joinNode(url);
+    expect((await db.query(NOT_COUNTING_NODES)).rows).toEqual([]);
+    await db.query('select pg_advisory_lock($1, 99)', [LOCK_CLASS]);
+    expect((await db.query(NOT_COUNTING_NODES)).rows).toEqual([{ name: 'node-99' }]);
   });
 
   it('is not a member of another database of the same server', async () => {

@@ -47,6 +47,9 @@ describe('the schema', () => {
       select indexdef, 3, indexname from pg_indexes where schemaname = 'public' and tablename not like 'kysely_%'
       union all
       select concat_ws(' ', 'sequence', sequencename, data_type::text), 4, sequencename from pg_sequences where schemaname = 'public'
+      union all
+      select concat_ws(' ', 'function', proname, pg_get_function_arguments(oid), 'returns', pg_get_function_result(oid)), 5, proname
+      from pg_proc where pronamespace = 'public'::regnamespace
       order by part, place`);
     expect(rows.map(({ line }) => oneLine(line))).toEqual(await expected('postgres'));
   });

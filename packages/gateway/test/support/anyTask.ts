@@ -84,6 +84,7 @@ const attempt = wholly<Attempt>(
     outcome: fc.constantFrom<NonNullable<Attempt['outcome']>>('refused', 'unknown', 'succeeded', 'expired'),
     detail: text.filter((words) => words.length > 0),
     upstreamResult,
+    placeUntil: time,
   },
 );
 

@@ -58,7 +58,7 @@ it('a phase allows these events and no others', () => {
     running: ['work_started', 'upstream_succeeded', 'failed', 'cancel_requested', 'cancel_refused'],
     storing: ['stored', 'failed', 'cancel_refused'],
     succeeded: ['media_repaired', 'deleted'],
-    failed: ['deleted', 'finished_late'],
+    failed: ['deleted', 'finished_late', 'ended_late'],
   });
 });
 

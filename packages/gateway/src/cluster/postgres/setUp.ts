@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { CHANNEL, LOCK_CLASS, nodeName } from '../../store/postgres/nodes.ts';
+import { CHANNEL, COUNTING_LOCK_CLASS, LOCK_CLASS, nodeName } from '../../store/postgres/nodes.ts';
 import { assertUsable } from '../../store/postgres/server.ts';
 import { parseDatabaseUrl } from '../../store/postgres/url.ts';
 import { OnetakeError } from '../../tasks/errors.ts';
@@ -32,8 +32,10 @@ async function takeNumber(client: Client, timings: LeaseTimings): Promise<number
     `select nextval('node_numbers')::int as number`,
   );
   const number = taken[0]?.number ?? 0;
+  // The lock that shows the version comes first, so that no living node ever seems to be of an earlier version.
   const { rows } = await client.query<{ granted: boolean }>(
-    `select pg_try_advisory_lock(${LOCK_CLASS}, $1) as granted, set_config('application_name', $2, false)`,
+    `select pg_try_advisory_lock(${COUNTING_LOCK_CLASS}, $1), pg_try_advisory_lock(${LOCK_CLASS}, $1) as granted,
+       set_config('application_name', $2, false)`,
     [number, `onetake ${nodeName(number)}`],
   );
   if (!rows[0]?.granted) {

@@ -6,6 +6,7 @@ import { up as writeCheck } from './0004_write_check.ts';
 import { up as upstreamTimes } from './0005_upstream_times.ts';
 import { up as mediaChecks } from './0006_media_checks.ts';
 import { up as accountTrouble } from './0007_account_trouble.ts';
+import { up as limits } from './0008_limits.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -17,4 +18,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0005_upstream_times': { up: upstreamTimes },
   '0006_media_checks': { up: mediaChecks },
   '0007_account_trouble': { up: accountTrouble },
+  '0008_limits': { up: (db) => limits(db, dialect) },
 });

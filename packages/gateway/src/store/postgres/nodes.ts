@@ -10,13 +10,24 @@ export const CHANNEL = 'onetake';
 /** The first key of the locks: an arbitrary number that keeps them apart from locks of other programs in the same database. */
 export const LOCK_CLASS = 0x0e7a;
 
+/** The first key of a second lock with the same number, which shows that a node counts the places it takes. Earlier versions lack it. */
+export const COUNTING_LOCK_CLASS = 0x0e7b;
+
 const PREFIX = 'node-';
 
 /** The name of the node whose session holds the lock with this number. */
 export const nodeName = (number: number): string => `${PREFIX}${number}`;
 
-/** SQL: the names of the living nodes, as rows with one column `name`. Locks in other databases of the server do not count. */
-export const LIVING_NODES = `
-  select '${PREFIX}' || objid as name from pg_locks
-  where locktype = 'advisory' and classid = ${LOCK_CLASS} and objsubid = 2 and granted
+/** Locks in other databases of the server do not count. */
+const locksOf = (lockClass: number): string => `
+  from pg_locks
+  where locktype = 'advisory' and classid = ${lockClass} and objsubid = 2 and granted
     and database = (select oid from pg_database where datname = current_database())`;
+
+/** SQL: the names of the living nodes, as rows with one column `name`. */
+export const LIVING_NODES = `
+  select '${PREFIX}' || objid as name ${locksOf(LOCK_CLASS)}`;
+
+/** SQL: as `LIVING_NODES`, those of earlier versions, which do not count places. */
+export const NOT_COUNTING_NODES = `
+  ${LIVING_NODES} and objid not in (select objid ${locksOf(COUNTING_LOCK_CLASS)})`;

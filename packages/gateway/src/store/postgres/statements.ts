@@ -22,6 +22,15 @@ const DATABASE_NOW = '(extract(epoch from statement_timestamp()) * 1000)::bigint
 /** Most tasks in one message. With 50 characters each, the message stays below the limit of NOTIFY, which is 8,000 bytes. */
 export const TASKS_IN_MESSAGE = 150;
 
+/**
+ * SQL: changed counters for the message `moved`, as many as fit: a node that misses one looks again after a while. `changed`: a
+ * relation with `account_id` and `in_flight`; `used`: bytes that the rest of the message needs.
+ */
+const placesInMessage = (changed: string, used: string): string => `(
+  select json_agg(json_build_array(account_id, in_flight)) from (
+    select account_id, in_flight, sum(octet_length(to_json(account_id)::text) + 15) over (order by account_id) as bytes from ${changed}
+  ) as c where bytes <= 7800 - ${used})`;
+
 /** A parameter made by `jsonRows` as rows: each has its place `n` in the batch beside its columns. */
 const rowsOf = (parameter: number, columns: Readonly<Record<string, string>>, alias: string): string =>
   `json_to_recordset($${parameter}::json) as ${alias}(n integer, ${Object.entries(columns)
@@ -45,7 +54,20 @@ const insertMedia = (parameter: number, written: string): string => `
 const selectTasks = `select ${TASK_WITH_ATTEMPT} from tasks t ${JOIN_ATTEMPT}`;
 
 const FROM = { from_phase: 'text', from_version: 'bigint' };
+/** What a move does to a counter: `place` is 1, -1, or 0 without a `place_account`. Without a `place_limit` a place is always free. */
+const PLACE = { place_account: 'text', place: 'integer', place_limit: 'integer' };
 const IDEMPOTENCY = { idempotency_key: 'text', body_hash: 'text', remembered_until: 'bigint' };
+
+/** SQL: tells the other nodes about changed counters. `sender`: the number of its parameter. */
+export const tellPlaces = (
+  changed: string,
+  sender: number,
+): string => `pg_notify('${CHANNEL}', json_build_object(
+  'from', $${sender}::text, 'kind', 'moved', 'tasks', '[]'::json, 'places', ${placesInMessage(changed, '100')})::text)`;
+
+/** The task `t` is still in the state from which the move `g` starts. */
+const UNCHANGED =
+  't.id = g.id and t.phase = g.from_phase and t.version = g.from_version and t.owner = g.owner';
 
 const statements = {
   /**
@@ -90,16 +112,44 @@ const statements = {
 
   /**
    * A batch of moves of different tasks: $1 tasks, $2 attempts, $3 ledger, $4 media, $5 the sender. Each is a compare-and-set: if
-   * another driver has moved or taken over the task since, the move is skipped with all its rows. Returns the places of the moves
-   * that were written, and notifies the other nodes when it commits.
+   * another driver has moved or taken over the task since, the move is skipped with all its rows. Returns which moves were written,
+   * and notifies the other nodes when it commits.
+   *
+   * The counters of places change with the moves. First they are locked, in the order of their ids and before any task, so that
+   * statements cannot deadlock: a locked counter has its newest value, which nobody else can change. Then the moves that take a place
+   * are ranked, and only those that find one free are allowed. (A move that is lost anyway is not reported as one without a place: it
+   * may be the repetition of a write that took the place.) A move whose counter is missing is not written; see `makeCounters`. In
+   * the end the counters change by what was really written.
    */
   commit: `
-    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM }, 'g')}),
+    with given as materialized (select * from ${rowsOf(1, { ...typesOf(TASKS), ...FROM, ...PLACE }, 'g')}),
+    counters as materialized (
+      select account_id, in_flight from account_places
+      where member = '' and account_id = any(array(select place_account from given))
+      order by account_id for no key update
+    ),
+    ranked as materialized (
+      select g.n, g.place, g.place_account, g.place_limit, c.in_flight,
+        row_number() over (partition by g.place_account, g.place order by g.n) as rank
+      from given g left join counters c on c.account_id = g.place_account
+    ),
+    allowed as materialized (
+      select n, place, place_account from ranked
+      where place = 0 or (in_flight is not null and (place < 0 or place_limit is null or rank <= place_limit - in_flight))
+    ),
     written as (
       update tasks t set ${assign(TASKS, 'g.')}
-      from given g
-      where t.id = g.id and t.phase = g.from_phase and t.version = g.from_version and t.owner = g.owner
-      returning g.n, t.id, t.version
+      from given g join allowed a using (n)
+      where ${UNCHANGED}
+      returning g.n, t.id, t.version, a.place, a.place_account
+    ),
+    changed as (
+      update account_places p set in_flight = greatest(0, p.in_flight + w.change)
+      from (
+        select place_account, sum(place) as change from written where place <> 0 group by place_account having sum(place) <> 0
+      ) w
+      where p.account_id = w.place_account and p.member = ''
+      returning p.account_id, p.in_flight
     ),
     tried as (
       insert into attempts (${listOf(ATTEMPTS)})
@@ -107,10 +157,34 @@ const statements = {
       on conflict (task_id, number) do update set ${assign(ATTEMPTS, 'excluded.')}
     ),
     ledgered as (${insertLedger(3, 'written')}),
-    filed as (${insertMedia(4, 'written')})
-    select array_agg(n) as places, pg_notify('${CHANNEL}', json_build_object(
-      'from', $5::text, 'kind', 'moved', 'tasks', json_agg(json_build_array(id, version)))::text)
-    from written having count(*) > 0`,
+    filed as (${insertMedia(4, 'written')}),
+    message as materialized (select json_agg(json_build_array(id, version)) as tasks from written)
+    select array(select n from written) as written,
+      array(
+        select r.n from ranked r join given g using (n) join tasks t on ${UNCHANGED}
+        where r.place > 0 and r.in_flight is not null and not exists (select from allowed a where a.n = r.n)
+      ) as without_place,
+      array(select n from ranked where place <> 0 and in_flight is null) as without_counter,
+      (select json_agg(json_build_array(account_id, coalesce(changed.in_flight, counters.in_flight)))
+        from counters left join changed using (account_id)) as places,
+      case when tasks is not null then pg_notify('${CHANNEL}', json_strip_nulls(json_build_object(
+        'from', $5::text, 'kind', 'moved', 'tasks', tasks,
+        'places', ${placesInMessage('changed', 'octet_length(tasks::text)')}))::text) end
+    from message`,
+
+  /** Makes the counters of the accounts $1 that are missing, with the number of places that are taken. */
+  makeCounters: `
+    select count(*) from onetake_recount_places(array(
+      select a from unnest($1::text[]) as a
+      where not exists (select from account_places p where p.account_id = a and p.member = '')))`,
+  /** Corrects the counters of the accounts $1 and tells the other nodes; $2 the sender. */
+  recountPlaces: `
+    with wrong as materialized (
+      select account as account_id, was, now_is as in_flight from onetake_recount_places($1::text[])
+    )
+    select json_agg(json_build_array(account_id, was, in_flight)) as wrong,
+      case when count(*) > 0 then ${tellPlaces('wrong', 2)} end
+    from wrong`,
 
   task: `${selectTasks} where t.id = $1`,
   tasks: `${selectTasks} where t.id = any($1::text[])`,
@@ -319,7 +393,11 @@ const statements = {
   spaceCheck: `create temporary table onetake_space_check on commit drop as select repeat('x', 1000) as bytes`,
 } as const;
 
-/** Every statement of the PostgreSQL store, by name. */
-export const SQL = Object.fromEntries(
-  Object.entries(statements).map(([name, text]) => [name, { name: `onetake-${name}`, text }]),
-) as { readonly [Name in keyof typeof statements]: Statement };
+/** Names the statements, so that the server keeps their plans. */
+export const named = <Name extends string>(texts: Readonly<Record<Name, string>>) =>
+  Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [name, { name: `onetake-${name}`, text }]),
+  ) as { readonly [N in Name]: Statement };
+
+/** Every statement of the PostgreSQL store but those of limits, by name. */
+export const SQL = named(statements);

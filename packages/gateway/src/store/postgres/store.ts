@@ -1,10 +1,10 @@
 import type { Log } from '../../observability/log.ts';
 import { createRowReader } from '../readRows.ts';
 import type { Store } from '../store.ts';
-import { postgresAccounts } from './accounts.ts';
 import { checkWrites, createSpaceWatch } from './check.ts';
 import { unusableDatabase } from './errors.ts';
 import { postgresKeys } from './keys.ts';
+import { postgresLimits, postgresSharedLimits } from './limits.ts';
 import { postgresMedia } from './media.ts';
 import { migratePostgres } from './migrations.ts';
 import type { PostgresParts } from './parts.ts';
@@ -26,6 +26,8 @@ export interface PostgresOptions {
   readonly usesPerConnection?: number;
   /** Longest wait for a response, in milliseconds. Default: 15 seconds. */
   readonly answerTimeoutMs?: number;
+  /** SQL for the time of rates and back-offs in milliseconds UTC, instead of the database's clock. */
+  readonly limitsClock?: string;
   readonly log?: Pick<Log, 'warn' | 'error'>;
 }
 
@@ -47,21 +49,38 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   }
   const rows = createRowReader(options.log);
   const node = () => options.cluster.node;
+  const placesListeners = new Set<(account: string, inFlight: number) => void>();
+  const onPlaces = (account: string, inFlight: number) => {
+    for (const listener of placesListeners) listener(account, inFlight);
+  };
   const writes = createWrites({
     connections,
     rows,
     node,
+    onPlaces,
     // Acceptances and moves together leave a fifth of the connections for reads.
     concurrency: Math.max(1, Math.min(MOST_BATCHES, Math.floor(options.poolSize * 0.4))),
   });
   const parts: PostgresParts = { connections, rows, node };
+  const limitParts = {
+    ...parts,
+    onPlaces,
+    ...(options.limitsClock === undefined ? {} : { clock: options.limitsClock }),
+  };
 
   return {
     ...postgresTasks(parts, writes),
     ...postgresOwnership(parts),
     ...postgresMedia(parts),
     ...postgresKeys(parts),
-    ...postgresAccounts(parts),
+    ...postgresLimits(limitParts),
+    sharedLimits: {
+      ...postgresSharedLimits(limitParts),
+      onPlaces(listener) {
+        placesListeners.add(listener);
+        return () => placesListeners.delete(listener);
+      },
+    },
     async secret(name, make) {
       // If several nodes start at once, one of them writes. The second statement sees which value was stored.
       await run(SQL.putSecret, [name, make()]);

@@ -29,6 +29,7 @@ export function postgresTasks({ connections, rows }: PostgresParts, writes: Writ
       return row && { task: rows.one(TASK, row), bodyHash: row.body_hash };
     },
     commit: (move, media = []) => writes.commit(move, media),
+    intend: writes.intend,
     claim(move) {
       const { accountId, upstreamId, number } = claimOf(move);
       return transaction(async (inside) => {

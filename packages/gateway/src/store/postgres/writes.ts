@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Move } from '../../tasks/lifecycle.ts';
+import { type PlaceChange, placeChange } from '../../tasks/places.ts';
 import type { Task } from '../../tasks/task.ts';
 import { acceptedBefore } from '../accepting.ts';
+import { StoreUnavailable } from '../errors.ts';
 import { type RowReader, TASK } from '../readRows.ts';
 import type { Acceptance, Accepted, MediaRow } from '../store.ts';
 import { attemptToRow, mediaToRow, type TaskWithAttempt, taskToRow } from '../tables.ts';
@@ -15,6 +17,8 @@ import { jsonRows } from './text.ts';
 export interface Writes {
   accept(acceptance: Acceptance): Promise<Accepted>;
   commit(move: Move, media: readonly MediaRow[]): Promise<boolean>;
+  /** As `commit`, for a move that takes a place of its account, if fewer than `limit` are taken. */
+  intend(move: Move, limit: number): Promise<'written' | 'lost' | 'no_place'>;
   /** Writes a single move, on a connection that is in a transaction. */
   commitWith(run: Run, move: Move): Promise<boolean>;
   /** Stops retrying acceptances. Resolves when nothing is queued or being sent. */
@@ -28,7 +32,11 @@ interface WritesOptions {
   readonly node: () => string;
   /** Most batches of each kind in flight. */
   readonly concurrency: number;
+  /** Called with counters of places that were read or changed. */
+  readonly onPlaces: (account: string, inFlight: number) => void;
 }
+
+type Outcome = 'written' | 'lost' | 'no_place' | 'no_counter';
 
 /** How long an acceptance is retried while the database is unavailable: about as long as a restart takes. Milliseconds. */
 const ACCEPT_PATIENCE_MS = 10_000;
@@ -36,7 +44,8 @@ const ACCEPT_RETRY_MS = 200;
 /** Tries to use a key that was in use and then became free. Even a second one is rare. */
 const MOST_ROUNDS = 10;
 
-export function createWrites({ connections, rows: reader, node, concurrency }: WritesOptions): Writes {
+export function createWrites(options: WritesOptions): Writes {
+  const { connections, rows: reader, concurrency } = options;
   const { run, read } = connections;
   const shared = { mayBeOneWrite, size: TASKS_IN_MESSAGE, concurrency };
 
@@ -58,11 +67,12 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
     },
   });
 
-  const committing = createBatches<MoveWrite, boolean>({
+  const moves = createMoves(options);
+  const committing = createBatches<MoveWrite, Outcome>({
     ...shared,
     // A statement can change a row only once, so moves of one task belong to different batches.
     nameOf: ({ move }) => move.task.id,
-    send: (writes) => sendMoves(run, node(), writes),
+    send: (writes) => moves.send(run, writes),
   });
 
   let closing = false;
@@ -102,10 +112,11 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
         }
       }
     },
-    commit: (move, media) => committing.add({ move, media }),
+    commit: async (move, media) => withCounter(await committing.add({ move, media }), move) === 'written',
+    intend: async (move, limit) => withCounter(await committing.add({ move, media: [], limit }), move),
     async commitWith(through, move) {
-      const [written = false] = await sendMoves(through, node(), [{ move, media: [] }]);
-      return written;
+      const [outcome = 'lost'] = await moves.send(through, [{ move, media: [] }]);
+      return withCounter(outcome, move) === 'written';
     },
     async close() {
       closing = true;
@@ -117,17 +128,70 @@ export function createWrites({ connections, rows: reader, node, concurrency }: W
 interface MoveWrite {
   readonly move: Move;
   readonly media: readonly MediaRow[];
+  /** Places of the account, for a move that takes one. */
+  readonly limit?: number;
 }
 
-/** Writes moves in one statement. Resolves with whether each was written. */
-async function sendMoves(run: Run, node: string, writes: readonly MoveWrite[]): Promise<boolean[]> {
-  const [written] = await run<{ places: number[] }>(SQL.commit, [
+interface MovesAnswer {
+  readonly written: readonly number[];
+  readonly without_place: readonly number[];
+  readonly without_counter: readonly number[];
+  readonly places: readonly (readonly [account: string, inFlight: number])[] | null;
+}
+
+/** How a counter changes. A held place stays taken, and is freed by `freeHeldPlaces` once its bound has passed. */
+const COUNTED: Readonly<Record<PlaceChange['change'], number>> = { take: 1, free: -1, hold: 0, unhold: 0 };
+
+/** Writes moves with their counters. */
+function createMoves({ node, onPlaces }: WritesOptions) {
+  /** Accounts that have a counter: none is ever removed. */
+  const counted = new Set<string>();
+
+  async function makeCounters(run: Run, writes: readonly MoveWrite[]): Promise<void> {
+    const accounts = new Set(writes.flatMap(({ move }) => placeChange(move)?.accountId ?? []));
+    const missing = [...accounts].filter((account) => !counted.has(account));
+    if (missing.length === 0) return;
+    await run(SQL.makeCounters, [missing]);
+    for (const account of missing) counted.add(account);
+  }
+
+  return {
+    /** Writes moves in one statement. */
+    async send(run: Run, writes: readonly MoveWrite[]): Promise<Outcome[]> {
+      await makeCounters(run, writes);
+      const [answer] = await run<MovesAnswer>(SQL.commit, [...parametersOf(writes), node()]);
+      for (const [account, inFlight] of answer?.places ?? []) onPlaces(account, inFlight);
+      const written = new Set(answer?.written);
+      const withoutPlace = new Set(answer?.without_place);
+      const withoutCounter = new Set(answer?.without_counter);
+      // The database was replaced by one without them.
+      if (withoutCounter.size > 0) counted.clear();
+      return writes.map((_, n) => {
+        if (written.has(n)) return 'written';
+        if (withoutCounter.has(n)) return 'no_counter';
+        return withoutPlace.has(n) ? 'no_place' : 'lost';
+      });
+    },
+  };
+}
+
+function withCounter(outcome: Outcome, { task }: Move): Exclude<Outcome, 'no_counter'> {
+  if (outcome !== 'no_counter') return outcome;
+  const message = `The database has no counter for the places of account ${task.attempt?.accountId}; it is made with the next write.`;
+  throw new StoreUnavailable(message, 1);
+}
+
+/** The parameters of `SQL.commit` without the last one. */
+function parametersOf(writes: readonly MoveWrite[]): readonly string[] {
+  return [
     jsonRows(
-      writes.map(({ move: { task, from } }, n) => ({
+      writes.map(({ move, limit }, n) => ({
         n,
-        ...taskToRow(task),
-        from_phase: from.phase,
-        from_version: from.version,
+        ...taskToRow(move.task),
+        from_phase: move.from.phase,
+        from_version: move.from.version,
+        ...placeColumns(move),
+        place_limit: limit ?? null,
       })),
     ),
     jsonRows(
@@ -137,10 +201,13 @@ async function sendMoves(run: Run, node: string, writes: readonly MoveWrite[]): 
     ),
     jsonRows(writes.flatMap(({ move: { task, ledger, at } }, n) => ledgerRows(n, task, ledger, at))),
     jsonRows(writes.flatMap(({ media }, n) => mediaRows(n, media))),
-    node,
-  ]);
-  const places = new Set(written?.places);
-  return writes.map((_, n) => places.has(n));
+  ];
+}
+
+function placeColumns(move: Move): object {
+  const changed = placeChange(move);
+  const place = changed ? COUNTED[changed.change] : 0;
+  return { place, place_account: place === 0 ? null : changed?.accountId };
 }
 
 const acceptedColumns = ({ task, idempotency }: Acceptance, n: number): object => ({

@@ -1,7 +1,14 @@
 import type { Database } from 'better-sqlite3';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
 import { WHOLE_RATE } from '../shares.ts';
-import type { AccountGrant, AccountReport, LimitStore } from '../store.ts';
+import type {
+  AccountGrant,
+  AccountReport,
+  AccountTrouble,
+  HeldPlace,
+  LimitStore,
+  StoredTrouble,
+} from '../store.ts';
 import type { SqliteParts } from './parts.ts';
 
 interface StateColumns extends AccountColumns {
@@ -23,15 +30,26 @@ function accountsIn(db: Database) {
       last_error = coalesce(excluded.last_error, last_error), reason = excluded.reason,
       failed_since = case when excluded.failures > 0 then coalesce(failed_since, excluded.failed_since) end,
       revision = revision + 1, updated_at = excluded.updated_at`);
+  const held = db.prepare<[number], { account_id: string; task_id: string; place_until: number }>(
+    'select account_id, task_id, place_until from attempts where place_until > ?',
+  );
   const retry = db.prepare<[string]>(
     'update account_state set blocked_until = 0, revision = revision + 1 where account_id = ? and failures > 0',
   );
 
+  function report(account: string, trouble: AccountTrouble, now: number): void {
+    const { failures, waitMs, error = null, reason = null } = trouble;
+    const blockedUntil = waitMs > 0 ? Math.ceil(now + waitMs) : 0;
+    put.run({ account, failures, blockedUntil, error, reason, now });
+  }
+
+  /** If the wall clock was set back meanwhile, the wait must not become longer. */
+  const waitOf = ({ blocked_until, updated_at }: StateColumns, now: number): number =>
+    Math.max(0, Math.min(blocked_until - now, blocked_until - updated_at));
+
   /** Grants everything to the only node. */
   function grantOf({ account, limit, trouble }: AccountReport, now: number): AccountGrant {
     const row = state.get(account);
-    // If the wall clock was set back meanwhile, the wait must not become longer.
-    const left = row ? Math.min(row.blocked_until - now, row.blocked_until - row.updated_at) : 0;
     return {
       account,
       places: limit,
@@ -43,7 +61,7 @@ function accountsIn(db: Database) {
       lacking: false,
       wanted: false,
       failures: row?.failures ?? 0,
-      waitMs: trouble?.waitMs ?? Math.max(0, left),
+      waitMs: trouble?.waitMs ?? (row ? waitOf(row, now) : 0),
       reason: row?.reason ?? undefined,
       revision: row?.revision ?? 0,
     };
@@ -53,13 +71,20 @@ function accountsIn(db: Database) {
     /** Must be called within a transaction. */
     share(reports: readonly AccountReport[], now: number): AccountGrant[] {
       for (const { account, trouble } of reports) {
-        if (!trouble) continue;
-        const { failures, waitMs, error = null, reason = null } = trouble;
-        const blockedUntil = waitMs > 0 ? Math.ceil(now + waitMs) : 0;
-        put.run({ account, failures, blockedUntil, error, reason, now });
+        if (trouble) report(account, trouble, now);
       }
       return reports.map((report) => grantOf(report, now));
     },
+    report,
+    troubles: (ids: readonly string[], now: number): StoredTrouble[] =>
+      ids.flatMap((account) => {
+        const row = state.get(account);
+        if (!row) return [];
+        const { failures, reason, revision } = row;
+        return [{ account, failures, waitMs: waitOf(row, now), reason: reason ?? undefined, revision }];
+      }),
+    held: (now: number): HeldPlace[] =>
+      held.all(now).map((row) => ({ account: row.account_id, taskId: row.task_id, until: row.place_until })),
     list: () => accountRows(states.all(), counts.all()),
     retry: (id: string): boolean => retry.run(id).changes > 0,
   };
@@ -73,6 +98,9 @@ export function sqliteAccounts({ sql, inGroup }: SqliteParts, db: Database): Lim
       return reports.some(({ trouble }) => trouble) ? inGroup(share) : share();
     },
     accounts: async () => accounts.list(),
+    troubles: async (ids) => accounts.troubles(ids, Date.now()),
+    reportTrouble: (account, trouble) => inGroup(() => accounts.report(account, trouble, Date.now())),
+    heldPlaces: async (now) => accounts.held(now),
     retryAccount: (id, audit) =>
       inGroup(() => {
         const tried = accounts.retry(id);

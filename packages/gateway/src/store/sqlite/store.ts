@@ -72,6 +72,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ...sqliteMedia(parts),
     ...sqliteKeys(parts),
     ...sqliteAccounts(parts, db),
+    sharedLimits: undefined,
     secret: (name, make) =>
       inGroup(() => {
         sql.putSecret.run(name, make());

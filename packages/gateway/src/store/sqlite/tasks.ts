@@ -81,6 +81,8 @@ export function sqliteTasks(parts: SqliteParts, db: Database): TaskStore {
       return record && row && { task: rows.one(TASK, row), bodyHash: record.body_hash };
     },
     commit: (move, media = []) => inGroup(() => commit(move, media)),
+    // The only node counts its places in memory.
+    intend: async (move) => ((await inGroup(() => commit(move, []))) ? 'written' : 'lost'),
     claim: (move) => inGroup(() => claim(move)),
     async task(id) {
       const row = sql.task.get(id);

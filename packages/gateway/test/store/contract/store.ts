@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { StoreWithLedger } from '../../support/ledger.ts';
 import { describeAccepting } from './accept.ts';
+import { describeLimits } from './limits.ts';
 import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
 import { describeOtherRows } from './otherRows.ts';
@@ -12,6 +13,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWit
   describeAccepting(name, open);
   describeTasks(name, open);
   describeSharing(name, open);
+  describeLimits(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
   describeWords(name, open);

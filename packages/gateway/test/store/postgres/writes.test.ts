@@ -11,12 +11,12 @@ import { INTENT, moved } from '../contract/steps.ts';
 
 type Answer = (values: readonly unknown[]) => readonly object[] | Error;
 
+const ANSWERED = ['accept', 'commit', 'task', 'remembered', 'makeCounters'] as const;
+
 /** Writes over connections that answer as they are told to. */
-function someWrites(answers: Partial<Record<'accept' | 'commit' | 'task' | 'remembered', Answer>>) {
+function someWrites(answers: Partial<Record<(typeof ANSWERED)[number], Answer>>) {
   const asked: [Statement, readonly unknown[]][] = [];
-  const byStatement = new Map(
-    (['accept', 'commit', 'task', 'remembered'] as const).map((name) => [SQL[name], answers[name]] as const),
-  );
+  const byStatement = new Map(ANSWERED.map((name) => [SQL[name], answers[name]] as const));
   const run: Run = async <Row extends object>(statement: Statement, values: readonly unknown[] = []) => {
     asked.push([statement, values]);
     const answer = byStatement.get(statement)?.(values) ?? [];
@@ -29,9 +29,17 @@ function someWrites(answers: Partial<Record<'accept' | 'commit' | 'task' | 'reme
     transaction: (work) => work(run),
     close: async () => undefined,
   };
-  const writes = createWrites({ connections, rows: createRowReader(), node: () => 'node-7', concurrency: 2 });
+  const places: [string, number][] = [];
+  const writes = createWrites({
+    connections,
+    rows: createRowReader(),
+    node: () => 'node-7',
+    concurrency: 2,
+    onPlaces: (...changed) => void places.push(changed),
+  });
   return {
     writes,
+    places,
     run,
     count: (statement: Statement) => asked.filter(([one]) => one === statement).length,
     /** The parameters of a statement's nth execution, parsed where they are JSON. */
@@ -182,7 +190,7 @@ describe('an acceptance', () => {
 
 describe('a move', () => {
   it('is sent with all rows that belong to it, of one turn together, and answered by its place', async () => {
-    const { writes, values, count } = someWrites({ commit: () => [{ places: [1] }] });
+    const { writes, values, count } = someWrites({ commit: () => [{ written: [1] }] });
     const [intent, failed] = [
       moved(aTask(), INTENT, 77),
       moved(
@@ -203,6 +211,10 @@ describe('a move', () => {
         ...taskToRow(task),
         from_phase: from.phase,
         from_version: from.version,
+        ...[
+          { place: 1, place_account: 'account', place_limit: null },
+          { place: 0, place_account: null, place_limit: null },
+        ][n],
       })),
     );
     const { attempt } = intent.task;
@@ -213,16 +225,46 @@ describe('a move', () => {
   });
 
   it('of the same task waits for the one before', async () => {
-    const { writes, count } = someWrites({ commit: () => [{ places: [0] }] });
+    const { writes, count } = someWrites({ commit: () => [{ written: [0] }] });
     const first = moved(aTask(), INTENT);
     const second = moved(first.task, { type: 'submit_confirmed', upstreamId: 'job', working: true });
     expect(await Promise.all([writes.commit(first, []), writes.commit(second, [])])).toEqual([true, true]);
     expect(count(SQL.commit)).toBe(2);
   });
 
+  it('that takes a place is sent with the number of places, and may find none', async () => {
+    const { writes, values, places } = someWrites({
+      commit: () => [{ written: [0], without_place: [1], places: [['account', 3]] }],
+    });
+    const [first, second] = [moved(aTask(), INTENT), moved(aTask(), INTENT)];
+    expect(await Promise.all([writes.intend(first, 3), writes.intend(second, 2)])).toEqual([
+      'written',
+      'no_place',
+    ]);
+    expect(values(SQL.commit)?.[0]).toMatchObject([
+      { n: 0, place: 1, place_account: 'account', place_limit: 3 },
+      { n: 1, place: 1, place_account: 'account', place_limit: 2 },
+    ]);
+    expect(places).toEqual([['account', 3]]);
+  });
+
+  it('makes the counter of its account before the first of them, and again if it has gone', async () => {
+    let isGone = false;
+    const { writes, count, values } = someWrites({
+      commit: () => [isGone ? { without_counter: [0] } : { written: [0] }],
+    });
+    const commit = () => writes.commit(moved(aTask(), INTENT), []);
+    expect([await commit(), await commit(), count(SQL.makeCounters)]).toEqual([true, true, 1]);
+    expect(values(SQL.makeCounters)).toEqual([['account']]);
+    isGone = true;
+    await expect(commit()).rejects.toMatchObject({ code: 'store_unavailable' });
+    isGone = false;
+    expect([await commit(), count(SQL.makeCounters)]).toEqual([true, 2]);
+  });
+
   it('can be written alone, in a transaction that has begun', async () => {
     const lost = someWrites({ commit: () => [] });
-    const won = someWrites({ commit: () => [{ places: [0] }] });
+    const won = someWrites({ commit: () => [{ written: [0] }] });
     const move = moved(aTask(), INTENT);
     expect(await won.writes.commitWith(lost.run, move)).toBe(false);
     expect(await lost.writes.commitWith(won.run, move)).toBe(true);
