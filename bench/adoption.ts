@@ -2,15 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLog, type EngineParts, joinCluster } from '@onetake/gateway';
 import { stream } from '../chaos/shared/random.ts';
 import { watchEventLoop } from './cluster/eventLoop.ts';
-import { heap, openNode } from './cluster/node.ts';
+import { openNode } from './cluster/node.ts';
 import { populate } from './cluster/populate.ts';
 import { measureInTurns } from './cluster/processes.ts';
 import { newDuration } from './cluster/steadyState.ts';
 import { createUpstream } from './cluster/upstream.ts';
 
 /**
- * A running node adopts all tasks of one that dies: how long this takes, how long it blocks the event loop, and the memory of each
- * task once all of them wait for their next poll.
+ * A running node adopts all tasks of one that dies: how long this takes, and for how long it blocks the event loop.
  *
  *   npm run bench:adoption -- [--tasks 10000] [--rounds 3] [--against <another checkout>]
  */
@@ -44,7 +43,6 @@ async function measureAdoption(databaseUrl: string, count: number): Promise<Reco
     }),
   );
   await node.engine.start();
-  const before = await heap();
 
   upstream.counts();
   let asked = 0;
@@ -62,6 +60,7 @@ async function measureAdoption(databaseUrl: string, count: number): Promise<Reco
   const polledMs = performance.now() - began;
   const { user, system } = process.cpuUsage(cpu);
   const stalls = stop();
+  node.checkLease();
   return {
     'until all are adopted, ms': adoptedMs,
     'until the running ones are polled, ms': polledMs,
@@ -70,7 +69,5 @@ async function measureAdoption(databaseUrl: string, count: number): Promise<Reco
     'longest time between two timers, ms': stalls.gap,
     'event loop delay, max, ms': stalls.max,
     'event loop delay, p99, ms': stalls.p99,
-    'heap per task, bytes': ((await heap()) - before) / node.engine.unfinished,
-    'leases lost': node.lostLeases(),
   };
 }

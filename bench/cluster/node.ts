@@ -27,6 +27,8 @@ export interface BenchNode extends AsyncDisposable {
   readonly feed: Feed;
   /** Leases lost so far. If there are any, the figures are useless. */
   lostLeases(): number;
+  /** Throws if the lease was lost. */
+  checkLease(): void;
 }
 
 interface BenchNodeOptions {
@@ -104,6 +106,9 @@ export async function openNode({
     engine,
     feed,
     lostLeases: () => lostLeases,
+    checkLease() {
+      if (lostLeases > 0) throw new Error('the lease was lost: the machine is too busy to measure this');
+    },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
@@ -29,7 +30,9 @@ export async function withPostgres(work: (measure: Measure) => Promise<void>): P
         signal,
       });
       child.on('error', () => undefined);
-      const output = await text(child.stdout);
+      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+      // Its own message is on standard error.
+      if (code !== 0) throw new Error(`${script} could not measure`);
       return JSON.parse(output.trim().split('\n').at(-1) ?? '');
     });
   } catch (error) {
@@ -43,6 +46,9 @@ export async function withPostgres(work: (measure: Measure) => Promise<void>): P
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What one measurement found, by name. */
+type Figures = Readonly<Record<string, number>>;
+
 /**
  * The program of a bench that compares: runs `measure` several times, each in a process of its own, and prints every figure. With
  * `--against`, another checkout that has the same bench is measured in turns with this one, so that the machine's noise affects
@@ -51,7 +57,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export async function measureInTurns(
   script: string,
   defaults: { readonly tasks: string },
-  measure: (databaseUrl: string, tasks: number) => Promise<Readonly<Record<string, number>>>,
+  measure: (databaseUrl: string, tasks: number) => Promise<Figures>,
 ): Promise<void> {
   const [first, databaseUrl = '', count] = process.argv.slice(2);
   if (first === 'measure') {
@@ -67,34 +73,39 @@ export async function measureInTurns(
     `${basename(script)} [--tasks ${defaults.tasks}] [--rounds 3] [--against <another checkout>]`,
   );
   const checkouts = against === undefined ? [ROOT] : [resolve(against), ROOT];
-  const figures = checkouts.map(() => new Map<string, number[]>());
-  await withPostgres(async (inChild) => {
-    for (let round = 0; round < Number(rounds); round++) {
-      for (const [index, checkout] of checkouts.entries()) {
-        const path = join(checkout, relative(ROOT, script));
-        const measured = await inChild<Readonly<Record<string, number>>>(path, [tasks]);
-        for (const [name, value] of Object.entries(measured)) {
-          const values = figures[index]?.get(name) ?? [];
-          figures[index]?.set(name, [...values, value]);
-        }
-      }
-    }
-    const [first, second] = figures;
-    print(['', ...checkouts.map((checkout) => basename(checkout)), second ? 'ratio' : '']);
-    for (const [name, values] of first ?? []) {
-      const there = second?.get(name) ?? [];
-      const ratio = median(there.map((value, round) => value / (values[round] ?? Number.NaN)));
-      print([name, listed(values), listed(there), Number.isNaN(ratio) ? '' : ratio.toFixed(2)]);
-    }
-  });
+  const figures: Figures[][] = checkouts.map(() => []);
+  try {
+    await withPostgres(async (inChild) => {
+      for (let round = 0; round < Number(rounds); round++)
+        for (const [index, checkout] of checkouts.entries())
+          figures[index]?.push(await inChild<Figures>(join(checkout, relative(ROOT, script)), [tasks]));
+    });
+  } finally {
+    // Also of a bench that a measurement has ended.
+    report(checkouts, figures);
+  }
+}
+
+function report(checkouts: readonly string[], [first = [], second]: readonly (readonly Figures[])[]): void {
+  print(['', ...checkouts.map((checkout) => basename(checkout)), second ? 'ratio' : '']);
+  for (const name of Object.keys(first[0] ?? {})) {
+    const [here, there] = [valuesOf(first, name), valuesOf(second ?? [], name)];
+    const ratio = median(there.map((value, round) => value / (here[round] ?? Number.NaN)));
+    print([name, listed(here), listed(there), Number.isFinite(ratio) ? ratio.toFixed(2) : '']);
+  }
+}
+
+function valuesOf(rounds: readonly Figures[], name: string): number[] {
+  return rounds.map((figures) => figures[name] ?? Number.NaN);
 }
 
 function print([name = '', ...cells]: readonly string[]): void {
   console.log([name.padEnd(44), ...cells.map((cell) => cell.padStart(24))].join('').trimEnd());
 }
 
-const listed = (values: readonly number[]): string =>
-  values.map((value) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)).join(' ');
+function listed(values: readonly number[]): string {
+  return values.map((value) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)).join(' ');
+}
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

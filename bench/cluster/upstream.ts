@@ -9,8 +9,8 @@ export interface Upstream {
   add(endsAt: number): string;
   /** Milliseconds UTC. */
   endOf(upstreamId: string): number;
-  /** Ends every job now. */
-  endAll(): void;
+  /** Lets every job end at `at`, milliseconds UTC; 0 ends them now. */
+  endAll(at: number): void;
   /** Requests and polled jobs since the last call. */
   counts(): { readonly requests: number; readonly asked: number };
 }
@@ -74,7 +74,7 @@ export function createUpstream(
   return {
     add,
     endOf,
-    endAll: () => void ends.fill(0),
+    endAll: (at) => void ends.fill(at),
     counts() {
       const counted = { requests, asked };
       requests = 0;
