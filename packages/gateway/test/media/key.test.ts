@@ -71,6 +71,6 @@ describe('a media key', () => {
 });
 
 it('a video may have six bytes per pixel and second, plus 256 MiB', () => {
-  expect(videoLimitOf({ duration: 2.5, width: 3, height: 1 })).toBe(256 * 2 ** 20 + 45);
-  expect(videoLimitOf({ duration: 0.1, width: 3, height: 1 })).toBe(256 * 2 ** 20 + 2);
+  expect(videoLimitOf({ duration: 2.5, width: 3, height: 2 })).toBe(256 * 2 ** 20 + 90);
+  expect(videoLimitOf({ duration: 0.1, width: 3, height: 2 })).toBe(256 * 2 ** 20 + 4);
 });

@@ -82,7 +82,7 @@ describe('reading parts', () => {
     await w.media.stat(row);
     await part(w);
     await w.media.verify(row);
-    expect(w.wholeReads()).toBeGreaterThan(1);
+    expect(w.wholeReads()).toBe(3);
   });
 });
 
@@ -196,10 +196,16 @@ describe('an object', () => {
   });
 
   it('is not checked because of a part if no digest is known', async () => {
-    const w = await world();
+    let stats = 0;
+    const w = await world((storage) => ({
+      stat(key) {
+        stats += 1;
+        return storage.stat(key);
+      },
+    }));
     await readAll(await w.media.read(byLength, PART));
     await new Promise((resolve) => setImmediate(resolve));
-    expect(w.wholeReads()).toBe(0);
+    expect([stats, w.wholeReads()]).toEqual([0, 0]);
   });
 });
 

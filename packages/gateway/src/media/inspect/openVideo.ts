@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { AV_DISPOSITION_ATTACHED_PIC, AV_LOG_ERROR, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
-import { Dictionary, FFmpegError, FormatContext, Log, type Stream } from 'node-av/lib';
+import { avGetCodecName, Dictionary, FFmpegError, FormatContext, Log, type Stream } from 'node-av/lib';
 
 /**
  * The containers that a provider may send. FFmpeg also supports playlists and scripts that refer to other files and
@@ -55,6 +55,9 @@ export async function openVideo(path: string): Promise<FormatContext | undefined
   throwIfMachine(found);
   return undefined;
 }
+
+/** FFmpeg's name for the codec of a stream. */
+export const codecOf = ({ codecpar }: Stream): string => avGetCodecName(codecpar.codecId) ?? 'unknown';
 
 /** The video stream; cover pictures do not count. */
 export function videoStreamOf(context: FormatContext): Stream | undefined {

@@ -69,8 +69,9 @@ async function toPicture(frame: Frame): Promise<Picture> {
 function meanLuma(rgba: Buffer): number {
   let sum = 0;
   let count = 0;
-  for (let i = 0; i + 2 < rgba.length; i += 64) {
-    sum += 0.2126 * (rgba[i] ?? 0) + 0.7152 * (rgba[i + 1] ?? 0) + 0.0722 * (rgba[i + 2] ?? 0);
+  for (let at = 0; at < rgba.length; at += 64) {
+    const [red = 0, green = 0, blue = 0] = rgba.subarray(at);
+    sum += 0.2126 * red + 0.7152 * green + 0.0722 * blue;
     count++;
   }
   return count === 0 ? 0 : sum / count;

@@ -1,7 +1,7 @@
 import { AV_NOPTS_VALUE, AV_PKT_FLAG_CORRUPT, AVERROR_EOF, AVMEDIA_TYPE_AUDIO } from 'node-av/constants';
-import { avGetCodecName, type FormatContext, Packet, type Stream } from 'node-av/lib';
+import { type FormatContext, Packet, type Stream } from 'node-av/lib';
 import type { Probe } from '../media.ts';
-import { openVideo, throwIfMachine, videoStreamOf } from './openVideo.ts';
+import { codecOf, openVideo, throwIfMachine, videoStreamOf } from './openVideo.ts';
 
 /** `truncated`: the file is shorter than its container declares. `not_mp4`: a complete video that cannot become an MP4 without loss. */
 export type VideoProblem = 'not_video' | 'no_video_stream' | 'truncated' | 'not_mp4';
@@ -116,8 +116,8 @@ function describe(context: FormatContext, video: Stream, duration: number): Prob
     duration,
     width: video.codecpar.width,
     height: video.codecpar.height,
-    videoCodec: avGetCodecName(video.codecpar.codecId) ?? 'unknown',
-    ...(audio ? { audioCodec: avGetCodecName(audio.codecpar.codecId) ?? 'unknown' } : {}),
+    videoCodec: codecOf(video),
+    ...(audio ? { audioCodec: codecOf(audio) } : {}),
     fps: rate.den === 0 ? 0 : rate.num / rate.den,
   };
 }

@@ -7,16 +7,8 @@ import {
   AVFMT_FLAG_BITEXACT,
   AVMEDIA_TYPE_AUDIO,
 } from 'node-av/constants';
-import {
-  avGetCodecName,
-  Dictionary,
-  FFmpegError,
-  FormatContext,
-  Packet,
-  Rational,
-  type Stream,
-} from 'node-av/lib';
-import { openVideo, videoStreamOf } from './openVideo.ts';
+import { Dictionary, FFmpegError, FormatContext, Packet, Rational, type Stream } from 'node-av/lib';
+import { codecOf, openVideo, videoStreamOf } from './openVideo.ts';
 import type { BadVerdict } from './probe.job.ts';
 
 export interface RemuxInput {
@@ -78,8 +70,6 @@ function keptOf(input: FormatContext, video: Stream) {
     ...sounds.map((stream) => ({ stream, allowed: AUDIO, codec: codecOf(stream) })),
   ];
 }
-
-const codecOf = ({ codecpar }: Stream): string => avGetCodecName(codecpar.codecId) ?? 'unknown';
 
 /** Writes neither times nor library versions, so that the same packets always give the same bytes. */
 async function write(input: FormatContext, kept: readonly Stream[], outPath: string): Promise<void> {

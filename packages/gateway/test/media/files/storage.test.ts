@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { explained } from '../../../src/media/files/disk.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
+import { OnetakeError } from '../../../src/tasks/errors.ts';
 import { recordDiskSteps } from '../../support/diskSteps.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeStorageContract, put } from '../storageContract.ts';
@@ -130,6 +131,45 @@ describe('what survives a power loss', () => {
       'sync .check',
       'rm .check',
     ]);
+  });
+});
+
+describe('a disk with a reserve', () => {
+  const MIB = 2 ** 20;
+  /** A disk with this much room, and for how much it was asked. */
+  function spaceOf(room: number) {
+    const asked: number[] = [];
+    const requireRoom = async (bytes: number) => {
+      asked.push(bytes / MIB);
+      if (bytes > room) throw new OnetakeError('storage_unavailable', 503, 'The disk is full.');
+    };
+    return { asked, space: { requireRoom, freeBytes: async () => room } };
+  }
+  const piecesOf = (...sizes: number[]) => Readable.from(sizes.map((mib) => Buffer.alloc(mib * MIB)));
+
+  it('is asked for room once per 64 MiB, and for a larger piece at once', async () => {
+    const { asked, space } = spaceOf(Number.POSITIVE_INFINITY);
+    const write = await createFileStorage({ root: await tempFolder(), space }).write(KEY);
+    await write.append(piecesOf(1, 31, 32), 0);
+    expect(asked).toEqual([64]);
+    await write.append(piecesOf(40, 40, 1), 0);
+    expect(asked).toEqual([64, 64, 64]);
+    await write.append(piecesOf(65, 1), 0);
+    expect(asked).toEqual([64, 64, 64, 65, 64]);
+    await write.abandon();
+  });
+
+  it('that is used up ends a write, which keeps what it has', async () => {
+    const { space } = spaceOf(64 * MIB);
+    const storage = createFileStorage({ root: await tempFolder(), space });
+    const write = await storage.write(KEY);
+    await expect(write.append(piecesOf(1, 65), 0)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect((await storage.write(KEY)).partial).toBe(MIB);
+    await expect(
+      createFileStorage({ root: await tempFolder(), ...spaceOf(0) }).check(),
+    ).rejects.toMatchObject({
+      code: 'storage_unavailable',
+    });
   });
 });
 

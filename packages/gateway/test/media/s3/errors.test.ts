@@ -111,6 +111,19 @@ describe('the message for an error code', () => {
     ['MissingContentLength', { operation: 'UploadPart' }, /with MissingContentLength/],
     ['MissingContentLength', { checksums: true }, /with MissingContentLength/],
     ['SignatureDoesNotMatch', { operation: 'PutObject', checksums: true }, /signature of an upload/],
+    ['NotImplemented', { checksums: true, encrypted: true }, /with NotImplemented/],
+    ['NotImplemented', { operation: 'PutObject' }, /with NotImplemented/],
+    [
+      'NotImplemented',
+      { operation: 'PutObject', checksums: true },
+      /request; set ONETAKE_S3_CHECKSUMS=false\.$/,
+    ],
+    ['NotImplemented', { operation: 'PutObject', encrypted: true }, /request; unset ONETAKE_S3_SSE\.$/],
+    [
+      'NotImplemented',
+      { operation: 'PutObject', checksums: true, encrypted: true },
+      /request; set ONETAKE_S3_CHECKSUMS=false, or unset ONETAKE_S3_SSE\.$/,
+    ],
   ])('%s depends on the request: %j', async (code, sent, words) => {
     expect(await messageFor(answer({ Code: code }), sent)).toMatch(words);
   });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createS3Storage, type S3Options } from '../../../src/media/s3/storage.ts';
+import { OnetakeError } from '../../../src/tasks/errors.ts';
 import { readAll } from '../../support/http/readAll.ts';
 import { bucketOf, ownS3 } from '../../support/servers/bucket.ts';
 import { flakyServer } from '../../support/servers/flakyServer.ts';
@@ -104,6 +105,24 @@ describe('a problem that the operator must fix', () => {
     });
     await expect(createS3Storage(options).claim('first')).rejects.toMatchObject({ code: 'storage_claimed' });
   });
+});
+
+it('a full disk of this machine is reported before an object is copied to it', async () => {
+  const options = bucketOf(await ownS3(), { scratch: join(await tempFolder(), 'scratch') });
+  await put(createS3Storage(options), KEY, 'bytes');
+  const asked: number[] = [];
+  const full = new OnetakeError('storage_unavailable', 503, 'The disk is full.');
+  const space = {
+    async requireRoom(bytes: number) {
+      asked.push(bytes);
+      throw full;
+    },
+    freeBytes: async () => 0,
+  };
+  const storage = createS3Storage({ ...options, space });
+  await expect(storage.withLocalFile(KEY, async () => 'used')).rejects.toBe(full);
+  await expect(storage.check()).rejects.toBe(full);
+  expect(asked).toEqual([5, 0]);
 });
 
 describe('a server that stores less than it was sent', () => {
