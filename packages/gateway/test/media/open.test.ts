@@ -71,6 +71,18 @@ describe('media', () => {
     expect((await linkOf(plain)).host).toBe('gateway.example');
   });
 
+  it('has links to the gateway, and a line in the log, while none can be made to the bucket', async () => {
+    const warnings: object[] = [];
+    const log = { warn: (facts: object) => void warnings.push(facts) };
+    const settings = await bucketConfig({ ONETAKE_MEDIA_LINKS: 'bucket' });
+    const { linksBeside } = await openMedia(settings, { ...parts(), log });
+    const err = new Error('the store does not answer');
+    const links = linksBeside(gateway, () => Promise.reject(err));
+    const link = await links.url('0123', 'mp4', Date.now() + 3_600_000);
+    expect(new URL(link).host).toBe('gateway.example');
+    expect(warnings).toEqual([{ event: 'media.sign_failed', err }]);
+  });
+
   it('is not opened if another installation uses the place', async () => {
     const settings = await bucketConfig();
     await openMedia(settings, parts('one'));

@@ -26,8 +26,8 @@ export interface EncodedOptions {
   readonly encoders: readonly string[];
   readonly width?: number;
   readonly height?: number;
-  /** The one colour of the picture, in studio range. */
-  readonly yuv?: readonly [number, number, number];
+  /** The colours of the picture, in studio range, each for the same time. */
+  readonly yuv?: readonly (readonly [y: number, u: number, v: number])[];
   /** The matrix that the file declares; none by default. */
   readonly colorSpace?: AVColorSpace;
 }
@@ -91,21 +91,18 @@ async function openTrack(
 }
 
 function openPicture(encoder: CodecContext, options: EncodedOptions): () => Iterable<Frame> {
-  const { width = 320, height = 240, yuv = [126, 128, 128], colorSpace = AVCOL_SPC_UNSPECIFIED } = options;
+  const { width = 320, height = 240, yuv = [[126, 128, 128]], colorSpace = AVCOL_SPC_UNSPECIFIED } = options;
   Object.assign(encoder, { width, height, colorSpace, pixelFormat: AV_PIX_FMT_YUV420P, gopSize: FPS });
   encoder.timeBase = new Rational(1, FPS);
   encoder.framerate = new Rational(FPS, 1);
   const quarter = (width * height) / 4;
-  const [y, u, v] = yuv;
-  const pixels = Buffer.concat([
-    Buffer.alloc(4 * quarter, y),
-    Buffer.alloc(quarter, u),
-    Buffer.alloc(quarter, v),
-  ]);
+  const pixels = yuv.map(([y, u, v]) =>
+    Buffer.concat([Buffer.alloc(4 * quarter, y), Buffer.alloc(quarter, u), Buffer.alloc(quarter, v)]),
+  );
   return function* () {
     for (let index = 0; index < FPS; index++) {
       const frame = newFrame({ width, height, colorSpace, format: AV_PIX_FMT_YUV420P, pts: BigInt(index) });
-      check(frame.fromBuffer(pixels));
+      check(frame.fromBuffer(pixels[Math.floor((index * pixels.length) / FPS)] ?? Buffer.alloc(0)));
       yield frame;
     }
   };

@@ -37,18 +37,17 @@ export async function removeOldFiles(
   return removed;
 }
 
-const foldersIn = async (root: string): Promise<readonly string[]> =>
-  (await entriesOf(root)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+const foldersIn = (root: string): Promise<readonly string[]> => namesIn(root, (entry) => entry.isDirectory());
 
-const namesIn = async (folder: string): Promise<readonly string[]> =>
-  (await entriesOf(folder)).map(({ name }) => name);
-
-/** Entries in byte order of their names. Keys are ASCII, so the order of UTF-16 is the same. Empty if the folder does not exist. */
-function entriesOf(folder: string): Promise<readonly Dirent[]> {
+/** Names in byte order. Keys are ASCII, so the order of UTF-16 is the same. Empty if the folder does not exist. */
+function namesIn(folder: string, isWanted = (_entry: Dirent) => true): Promise<readonly string[]> {
   return explained(async () => {
     try {
       const entries = await readdir(folder, { withFileTypes: true });
-      return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+      return entries
+        .filter(isWanted)
+        .map(({ name }) => name)
+        .sort();
     } catch (error) {
       if (isMissing(error)) return [];
       throw error;

@@ -101,7 +101,6 @@ export function createInputReader(parts: InputReaderParts): InputReader {
     projectId: string,
     signal: AbortSignal,
   ): Promise<StoredImage> {
-    signal.throwIfAborted();
     const bytes = await bytesOf(given, name, signal);
     const contentType = await imageTypeOf(bytes, name);
     signal.throwIfAborted();

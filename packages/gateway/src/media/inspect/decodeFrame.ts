@@ -1,4 +1,4 @@
-import { AV_NOPTS_VALUE, AVERROR_EOF, AVSEEK_FLAG_BACKWARD } from 'node-av/constants';
+import { AV_NOPTS_VALUE, AVSEEK_FLAG_BACKWARD } from 'node-av/constants';
 import { Codec, CodecContext, type FormatContext, Frame, Packet, type Stream } from 'node-av/lib';
 import { openVideo, videoStreamOf } from './openVideo.ts';
 
@@ -14,12 +14,11 @@ export async function decodeFrameAt(path: string, place: number): Promise<Frame 
   if (!context) return undefined;
   try {
     const stream = videoStreamOf(context);
-    const codec = stream && Codec.findDecoder(stream.codecpar.codecId);
-    if (!codec) return undefined;
+    if (!stream) return undefined;
     using decoder = new CodecContext();
-    decoder.allocContext3(codec);
+    decoder.allocContext3(Codec.findDecoder(stream.codecpar.codecId));
     decoder.parametersToContext(stream.codecpar);
-    if ((await decoder.open2(codec)) < 0) return undefined;
+    if ((await decoder.open2()) < 0) return undefined;
 
     const start = context.startTime === AV_NOPTS_VALUE ? 0 : Number(context.startTime) / MICROSECONDS;
     const duration = context.duration === AV_NOPTS_VALUE ? 0 : Number(context.duration) / MICROSECONDS;
@@ -57,7 +56,6 @@ async function decodeUntil(
       const code = await decoder.receiveFrame(frame);
       if (code < 0) {
         frame.free();
-        if (code === AVERROR_EOF) return last;
         break;
       }
       last?.free();

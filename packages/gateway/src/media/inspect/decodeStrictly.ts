@@ -22,12 +22,10 @@ export async function isIntact(bytes: Buffer, header: ImageHeader): Promise<bool
 async function isIntactJpeg(bytes: Buffer): Promise<boolean> {
   // The caller is told what is wrong with the image, so FFmpeg need not log it.
   Log.setLevel(AV_LOG_FATAL);
-  const codec = Codec.findDecoder(AV_CODEC_ID_MJPEG);
-  if (!codec) return true;
   using decoder = new CodecContext();
-  decoder.allocContext3(codec);
+  decoder.allocContext3(Codec.findDecoder(AV_CODEC_ID_MJPEG));
   const strict = Dictionary.fromObject({ err_detect: 'bitstream+buffer+explode', threads: '1' });
-  if ((await decoder.open2(codec, strict)) < 0) return true;
+  if ((await decoder.open2(null, strict)) < 0) return true;
   using packet = new Packet();
   packet.alloc();
   packet.data = bytes;

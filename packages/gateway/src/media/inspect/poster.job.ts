@@ -74,7 +74,7 @@ function meanLuma(rgba: Buffer): number {
     sum += 0.2126 * red + 0.7152 * green + 0.0722 * blue;
     count++;
   }
-  return count === 0 ? 0 : sum / count;
+  return sum / count;
 }
 
 function encodeJpeg({ rgba, width, height }: Picture): Promise<Buffer> {

@@ -7,7 +7,7 @@ import {
   AVFMT_FLAG_BITEXACT,
   AVMEDIA_TYPE_AUDIO,
 } from 'node-av/constants';
-import { Dictionary, FFmpegError, FormatContext, Packet, Rational, type Stream } from 'node-av/lib';
+import { Dictionary, FFmpegError, FormatContext, Packet, type Stream } from 'node-av/lib';
 import { codecOf, openVideo, videoStreamOf } from './openVideo.ts';
 import type { BadVerdict } from './probe.job.ts';
 
@@ -94,8 +94,6 @@ function addStream(output: FormatContext, source: Stream): Stream {
   // The tag belongs to the old container. Apple's players accept only one of the two tags of HEVC.
   target.codecpar.codecTag = codecOf(source) === 'hevc' ? 'hvc1' : 0;
   target.timeBase = source.timeBase;
-  const { num, den } = source.avgFrameRate;
-  if (num > 0 && den > 0) target.avgFrameRate = new Rational(num, den);
   return target;
 }
 

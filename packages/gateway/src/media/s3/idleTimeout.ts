@@ -35,7 +35,7 @@ export function withIdleTimeout(body: Readable, idleMs: number, limit = Number.P
   body.pause();
   body.on('data', (piece: Buffer) => {
     if (ended) return;
-    const wanted = piece.length > left ? piece.subarray(0, left) : piece;
+    const wanted = piece.subarray(0, left);
     left -= wanted.length;
     const more = wanted.length === 0 || stream.push(wanted);
     if (wanted.length < piece.length) return end();

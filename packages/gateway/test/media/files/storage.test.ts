@@ -10,6 +10,8 @@ import { explained } from '../../../src/media/files/disk.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
 import { OnetakeError } from '../../../src/tasks/errors.ts';
 import { recordDiskSteps } from '../../support/diskSteps.ts';
+import { readAll } from '../../support/http/readAll.ts';
+import { LISTS_OPEN_FILES, openFilesIn } from '../../support/openFiles.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 import { describeStorageContract, put } from '../storageContract.ts';
 
@@ -86,6 +88,20 @@ describe('files', () => {
     await createFileStorage({ root }).check();
     expect(await readdir(root)).toEqual([]);
   });
+});
+
+it.skipIf(!LISTS_OPEN_FILES)('files are closed after use', async () => {
+  const root = await tempFolder();
+  const storage = createFileStorage({ root });
+  const write = await storage.write(KEY);
+  await write.append(Readable.from([Buffer.from('bytes')]), 0);
+  await expect(write.append(Readable.from([Buffer.from('bytes')]), 9)).rejects.toThrow('5 bytes');
+  await write.writeNote({ total: 5 });
+  await write.commit();
+  await storage.check();
+  await readAll(await storage.read(KEY, { start: 0, end: -1 }));
+  await storage.remove(KEY);
+  expect(await openFilesIn(root)).toEqual([]);
 });
 
 describe('what survives a power loss', () => {

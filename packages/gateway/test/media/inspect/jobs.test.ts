@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
-import { readdir, readlink } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { AVERROR_INVALIDDATA } from 'node-av/constants';
+import { FormatContext } from 'node-av/lib';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { inspectImage } from '../../../src/media/inspect/image.ts';
 import { run as makePoster } from '../../../src/media/inspect/poster.job.ts';
 import { run as probe } from '../../../src/media/inspect/probe.job.ts';
@@ -9,6 +10,7 @@ import { run as remux } from '../../../src/media/inspect/remux.job.ts';
 import * as video from '../../../src/media/inspect/video.ts';
 import type { NativePool, RunOptions } from '../../../src/native/pool.ts';
 import { makeVideo } from '../../support/makeVideo.ts';
+import { LISTS_OPEN_FILES, openFilesIn } from '../../support/openFiles.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
 async function aVideo() {
@@ -18,17 +20,8 @@ async function aVideo() {
   return { dir, path, outPath: join(dir, 'out') };
 }
 
-/** The files of a folder that this process has open. */
-async function openIn(dir: string): Promise<string[]> {
-  const descriptors = await readdir('/proc/self/fd');
-  const paths = await Promise.all(
-    descriptors.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
-  );
-  return paths.filter((path) => path.startsWith(dir));
-}
-
 // A child does many jobs, and has a limited number of descriptors.
-it.skipIf(!existsSync('/proc/self/fd'))('no job leaves a file open, successful or not', async () => {
+it.skipIf(!LISTS_OPEN_FILES)('no job leaves a file open, successful or not', async () => {
   const { dir, path, outPath } = await aVideo();
   await makePoster({ videoPath: path, outPath });
   expect(await probe({ path })).toMatchObject({ ok: true });
@@ -36,7 +29,7 @@ it.skipIf(!existsSync('/proc/self/fd'))('no job leaves a file open, successful o
   expect(await remux({ path, outPath })).toMatchObject({ ok: false });
   await makeVideo(path, { container: 'mpegts' });
   expect(await remux({ path, outPath })).toMatchObject({ ok: true });
-  expect(await openIn(dir)).toEqual([]);
+  expect(await openFilesIn(dir)).toEqual([]);
 });
 
 it('every job has a time limit', async () => {
@@ -53,4 +46,18 @@ it('every job has a time limit', async () => {
   await video.remuxVideo(native, path, outPath);
   await inspectImage(native, path);
   expect(limits).toEqual([1, 2, 3, 4].map(() => expect.any(Number)));
+});
+
+it('a packet that cannot be read is damage of the video, unless the machine is at fault', async () => {
+  const { path } = await aVideo();
+  const reading = vi.spyOn(FormatContext.prototype, 'readFrame');
+  onTestFinished(() => void reading.mockRestore());
+  reading.mockResolvedValueOnce(AVERROR_INVALIDDATA);
+  expect(await probe({ path })).toEqual({
+    ok: false,
+    problem: 'truncated',
+    detail: `a packet cannot be read (FFmpeg error ${AVERROR_INVALIDDATA})`,
+  });
+  reading.mockResolvedValueOnce(-constants.errno.EIO);
+  await expect(probe({ path })).rejects.toThrow('Could not read the video');
 });

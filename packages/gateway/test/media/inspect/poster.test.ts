@@ -64,6 +64,19 @@ describe('a poster', () => {
     expect(pixel[0]).toBeGreaterThan(150);
   });
 
+  it('takes a deep colour for no black', async () => {
+    // RGB (20, 5, 200), which has a luma of 22, and then white.
+    const yuv = [
+      [43, 211, 121],
+      [235, 128, 128],
+    ] as const;
+    const { pixel } = await posterOf({}, (path) =>
+      encodeVideo(path, { container: 'mp4', encoders: ['libx264'], yuv }),
+    );
+    expect(pixel[2]).toBeGreaterThan(150);
+    expect(pixel[1]).toBeLessThan(60);
+  });
+
   it('of a completely black video is black', async () => {
     const { pixel } = await posterOf({ luma: () => 16 });
     expect(pixel[0]).toBeLessThan(5);
@@ -84,7 +97,7 @@ describe('a poster', () => {
         encoders: ['libx264'],
         width: 64,
         height,
-        yuv: [126, 90, 200],
+        yuv: [[126, 90, 200]],
         colorSpace,
       }),
     );
@@ -132,6 +145,10 @@ describe('a decoded frame', () => {
   it('is counted from the start of the video, which is not zero in MPEG-TS', async () => {
     // Seeking in MPEG-TS does not look for key frames, so this may be the first decodable frame after the place.
     expect([2, 3]).toContain(await secondAt(0.6, { container: 'mpegts' }));
+  });
+
+  it('is found between the packets of the sound', async () => {
+    expect(await secondAt(0.6, { audioSeconds: SECONDS })).toBe(2);
   });
 
   it('is found where the unit of time is a fraction', async () => {

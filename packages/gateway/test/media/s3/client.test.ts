@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   type BucketOptions,
   bucketUrl,
@@ -51,6 +51,13 @@ describe('the clients of a bucket', () => {
     const { requests, uploads } = openBucket({ ...OPTIONS, region: 'eu-west-1' });
     expect(await requests.config.region()).toBe('eu-west-1');
     expect(await uploads.config.region()).toBe('eu-west-1');
+  });
+
+  it('have the region of the environment where AWS is the server and the settings name none', async () => {
+    vi.stubEnv('AWS_REGION', 'ap-south-1');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await openBucket({ ...OPTIONS, endpoint: undefined }).requests.config.region()).toBe('ap-south-1');
+    expect(await openBucket(OPTIONS).requests.config.region()).toBe('us-east-1');
   });
 
   it('have the credentials of the settings, and three tries', async () => {

@@ -163,7 +163,9 @@ describe('an upload', () => {
       answer: (response) => response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>'),
     });
     const write = await staged(storage, BYTES);
-    await expect(write.commit()).rejects.toThrow(StoredWrong);
+    const error = await write.commit().catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(StoredWrong);
+    expect(error).toMatchObject({ cause: { name: 'AccessDenied' } });
     const next = anotherKey(KEY);
     flaky.fate = () => 'pass';
     expect((await write.commit(next)).bytes).toBe(BYTES.length);
