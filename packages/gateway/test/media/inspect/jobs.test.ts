@@ -61,3 +61,13 @@ it('a packet that cannot be read is damage of the video, unless the machine is a
   reading.mockResolvedValueOnce(-constants.errno.EIO);
   await expect(probe({ path })).rejects.toThrow('Could not read the video');
 });
+
+it('streams that cannot be described are no video, unless the machine is at fault', async () => {
+  const { path } = await aVideo();
+  const describing = vi.spyOn(FormatContext.prototype, 'findStreamInfo');
+  onTestFinished(() => void describing.mockRestore());
+  describing.mockResolvedValueOnce(AVERROR_INVALIDDATA);
+  expect(await probe({ path })).toMatchObject({ ok: false, problem: 'not_video' });
+  describing.mockResolvedValueOnce(-constants.errno.ENOMEM);
+  await expect(probe({ path })).rejects.toThrow('Could not read the video');
+});

@@ -151,6 +151,14 @@ describe('a decoded frame', () => {
     expect(await secondAt(0.6, { audioSeconds: SECONDS })).toBe(2);
   });
 
+  it('is the last one at the end, also if the picture is the second track', async () => {
+    const path = join(await tempFolder(), 'video');
+    const yuv = Array.from({ length: 24 }, (_, frame) => [40 + 8 * frame, 128, 128] as const);
+    await encodeVideo(path, { container: 'mp4', encoders: ['aac', 'libx264'], yuv });
+    using frame = await decodeFrameAt(path, 1);
+    expect(Math.round(((frame?.data?.[0]?.[0] ?? 0) - 40) / 8)).toBe(23);
+  });
+
   it('is found where the unit of time is a fraction', async () => {
     const seconds = [0, 0.3, 0.6, 1].map((place) => secondAt(place, { container: 'avi' }, setNtscRate));
     expect(await Promise.all(seconds)).toEqual([0, 1, 2, 3]);

@@ -42,7 +42,10 @@ describe('a video in another container', () => {
     const { path, outPath } = await made({ container: 'mpegts', audioSeconds: 1 });
     await remuxVideo(native, path, outPath);
     await remuxVideo(native, path, `${outPath}2`);
-    expect((await readFile(outPath)).equals(await readFile(`${outPath}2`))).toBe(true);
+    const bytes = await readFile(outPath);
+    expect(bytes.equals(await readFile(`${outPath}2`))).toBe(true);
+    // Another version of FFmpeg would write another name.
+    expect(bytes.includes('Lavf')).toBe(false);
   });
 
   it.each([

@@ -38,6 +38,14 @@ describe('a stream with an idle timeout', () => {
     expect(body.destroyed).toBe(true);
   });
 
+  it('ends with an error if a reader waits for the first byte and none comes', async () => {
+    const reading = readAll(withIdleTimeout(new PassThrough(), 1000));
+    reading.catch(() => undefined);
+    await turn();
+    vi.advanceTimersByTime(1000);
+    await expect(reading).rejects.toThrow('sent nothing for 1 second');
+  });
+
   it('waits for ever for a reader that has paused', async () => {
     const body = new PassThrough();
     const stream = withIdleTimeout(body, 1000);
@@ -78,7 +86,12 @@ describe('a stream with an idle timeout', () => {
     const reading = readAll(withIdleTimeout(body, 1000));
     const reset = new Error('read ECONNRESET');
     body.destroy(reset);
-    await expect(reading).rejects.toMatchObject({ code: 'storage_unavailable', status: 503, cause: reset });
+    await expect(reading).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      status: 503,
+      details: { retryAfterSeconds: 30 },
+      cause: reset,
+    });
     expect(vi.getTimerCount()).toBe(0);
   });
 

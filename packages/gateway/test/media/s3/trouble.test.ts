@@ -149,6 +149,34 @@ describe('a server that stores less than it was sent', () => {
   });
 });
 
+describe('a server that sends another range', () => {
+  it.each([
+    [200, {}, 'requested from byte 3 on, and was sent as a whole'],
+    [206, { 'content-range': 'bytes 0-9/10' }, 'requested from byte 3 on, and was sent as bytes 0-9/10'],
+    [206, { 'content-range': 'bytes 30-39/40' }, 'requested from byte 3 on, and was sent as bytes 30-39/40'],
+  ])('is an error, and none of its bytes are read: %i %j', async (status, headers, words) => {
+    const closed = Promise.withResolvers<void>();
+    const { origin } = await serve((request, response) => {
+      request.socket.once('close', closed.resolve);
+      response.writeHead(status, { ...headers, 'content-length': 10 }).write('01234');
+    });
+    const storage = await storageOf({ endpoint: origin });
+    await expect(storage.read(KEY, { start: 3, end: 5 })).rejects.toMatchObject({
+      ...UNAVAILABLE,
+      cause: { message: expect.stringContaining(words) },
+    });
+    await closed.promise;
+  });
+
+  it('is no error if there are only more bytes than requested', async () => {
+    const { origin } = await serve((_request, response) => {
+      response.writeHead(206, { 'content-range': 'bytes 3-9/10', 'content-length': 7 }).end('3456789');
+    });
+    const storage = await storageOf({ endpoint: origin });
+    expect(String(await readAll(await storage.read(KEY, { start: 3, end: 5 })))).toBe('345');
+  });
+});
+
 describe('an unavailable server', () => {
   it('is answered with 503 and where to look, until it is back', async () => {
     const server = await ownS3();
