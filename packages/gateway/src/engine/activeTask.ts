@@ -36,8 +36,8 @@ export interface ActiveTask {
   /** The stored cancel request was sent upstream. */
   cancelSent: boolean;
 
-  /** True while its video is being fetched; false while the download waits for a slot or a retry. */
-  fetching: boolean;
+  /** Its download has begun: the bytes are on this node's disk, which no other node reads. */
+  downloading: boolean;
   /** True while a transition is being written: the stored task may be newer than `task`. */
   moving: boolean;
   /** True after a write whose outcome is unknown: the stored task may be newer than `task`. */
@@ -68,7 +68,7 @@ export const newActiveTask = (task: Task, deadline: Moment, resumed = false): Ac
   ageFrom: undefined,
   dueAt: undefined,
   cancelSent: false,
-  fetching: false,
+  downloading: false,
   moving: false,
   writeUnknown: false,
   lastMove: Promise.resolve(),

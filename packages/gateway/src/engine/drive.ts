@@ -142,13 +142,13 @@ export function createDriver(parts: DriverParts): Driver {
       if (task.phase === 'running') active.dueAt = timers.monotonic();
       begin(active);
     },
-    movable({ task, moving, fetching }) {
+    movable({ task, moving, downloading }) {
       if (moving) return false;
       if (settled) return true;
       const between =
         task.phase === 'accepted' ||
         (task.phase === 'running' && task.cancelRequestedAt === undefined) ||
-        (task.phase === 'storing' && !fetching);
+        (task.phase === 'storing' && !downloading);
       // A job that runs inside this process would have to start again on another node.
       return between && !accountStates.get(task.attempt?.accountId ?? '')?.account.local;
     },

@@ -14,6 +14,7 @@ async function giving(
     behaviour: () => ({ answers: ['in_progress'] }),
     ...options,
     parts: (parts) => ({
+      ...options.parts?.(parts),
       accounts: parts.accounts.map((account) => ({ ...account, local })),
       store: {
         ...parts.store,
@@ -67,6 +68,28 @@ describe('a node that stops transfers', () => {
     await world.idle();
     const { atOnce, atLast } = await given({ world, transfers });
     expect([atOnce, atLast]).toEqual([[waiting.id], [fetched.id]]);
+  });
+
+  it('tasks whose bytes wait on its disk for the storage only when all else has ended', async () => {
+    const { world, transfers } = await giving({
+      behaviour: (prompt) => (prompt === 'other' ? { answers: ['in_progress'] } : {}),
+      parts: ({ storage }) => ({
+        storage: {
+          ...storage,
+          write: async (key) => ({
+            ...(await storage.write(key)),
+            commit: () => Promise.reject(new Error('the bucket is away')),
+          }),
+        },
+      }),
+    });
+    const { id } = await world.reaches((await world.submit()).id, 'storing');
+    await world.advance(30_000);
+    // The download has failed several times and waits for its next try.
+    expect(await world.task(id)).toMatchObject({ phase: 'storing' });
+    const other = await running(world, 'other');
+    const { atOnce, atLast } = await given({ world, transfers });
+    expect([atOnce, atLast]).toEqual([[other.id], [id]]);
   });
 
   it('tasks in submission only after it has ended', async () => {

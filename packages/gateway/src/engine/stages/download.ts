@@ -116,7 +116,7 @@ export function createDownload(parts: DownloadParts): Stage {
     over: AbortSignal,
   ): Promise<{ stored: Ingested } | { error: unknown; fresh?: UpstreamResult | undefined } | undefined> {
     if (over.aborted) return undefined;
-    active.fetching = true;
+    active.downloading = true;
     try {
       const signal = AbortSignal.any([over, AbortSignal.timeout(FETCH_MS)]);
       const open: OpenVideo = async (offset) => {
@@ -129,8 +129,6 @@ export function createDownload(parts: DownloadParts): Stage {
       if (!provider || isOurs(error)) return { error };
       // The link may have expired while the video still exists, so ask for a fresh one.
       return { error, fresh: await freshResult(provider, handle) };
-    } finally {
-      active.fetching = false;
     }
   }
 
