@@ -1,27 +1,20 @@
+import { apply, end, fail, lookAgain, newDriver, pass } from './loop.ts';
+import { nameOf, type StepOf, type Take } from './steps.ts';
 import { create, isSettled } from './upstream.ts';
 import { type Driver, isTerminal, jobOf, type Node, type Row, taskOf, type World } from './world.ts';
+import { confirmForOwner, writing } from './writing.ts';
 
-import {
-  apply,
-  confirmForOwner,
-  end,
-  nameOf,
-  newDriver,
-  rest,
-  type StepOf,
-  type Take,
-  writing,
-} from './writing.ts';
-
-/** `maySend` in `submit`. */
+/** `maySend` in `engine/stages/submit.ts`. */
 const maySend = (world: World, { node, isCurrent }: Driver): boolean =>
   world.nodes[node]?.lease === 'held' && (isCurrent || !world.guards.fenceAsksForTheTask);
 
-/** The outcome of the call is unknown: `notStarted`. */
+/** The outcome of the call is unknown: `notStarted`. The pass goes on with a search, unless the node stops. */
 function lose(world: World, driver: Driver): void {
   driver.job = 0;
   if (!driver.isCurrent) end(world, driver);
-  else driver.at = world.guards.searchFirst ? 'searching' : 'deciding';
+  else if (!world.guards.searchFirst) driver.at = 'deciding';
+  else if (world.nodes[driver.node]?.isDraining) pass(world, driver);
+  else driver.at = 'searching';
 }
 
 function refuse(world: World, driver: Driver): void {
@@ -29,44 +22,46 @@ function refuse(world: World, driver: Driver): void {
   else end(world, driver);
 }
 
-/** `release`: nothing still in progress is written under this driver's name. */
-export function release(world: World, driver: Driver): void {
-  driver.isCurrent = false;
-  const isAtRest = ['waiting', 'tracking', 'searching', 'idle'].includes(driver.at) && !driver.write;
-  if (isAtRest) end(world, driver);
-}
-
 /** `resume` in `cluster/ownership.ts` and in `engine/drive.ts`. */
 export function resume(world: World, index: number, task: number, row: Row): void {
   const node = world.nodes[index];
   if (!node || node.isDraining || node.lease !== 'held' || row.owner !== node.name || isTerminal(row)) return;
   if (isDriven(world, index, task)) return;
-  const at = { accepted: 'waiting', submitting: 'searching', running: 'tracking' } as const;
-  if (row.phase === 'succeeded' || row.phase === 'failed') return;
-  world.drivers.push(newDriver(index, task, row, at[row.phase]));
-  const driver = world.drivers.at(-1);
-  if (!driver) return;
-  if (driver.at === 'searching' && !world.guards.searchFirst) driver.at = 'deciding';
+  const driver = newDriver(index, task, row, 'pausing');
   driver.isWriteUnknown = node.perhapsTransferred.includes(task);
   node.perhapsTransferred = node.perhapsTransferred.filter((other) => other !== task);
+  world.drivers.push(driver);
+  pass(world, driver);
 }
 
 export function driverSteps(world: World, index: number, take: Take): void {
   const driver = world.drivers[index];
   const node = driver && world.nodes[driver.node];
   if (!driver || !node?.isUp) return;
-  const { task, at, attempt, isCurrent, row } = driver;
-  const who = `${nameOf(driver.node)}, task ${task + 1}`;
-  const step = (name: string, kind: 'fair' | 'may fail', change: (next: World, its: Driver) => void) =>
+  const who = `${nameOf(driver.node)}, task ${driver.task + 1}`;
+  const step: StepOf = (name, kind, change) =>
     take(`${who}: ${name}`, kind, (next) => {
       const its = next.drivers[index];
       if (its) change(next, its);
     });
 
-  if (driver.write) {
-    writing(world, driver, step);
-    return;
-  }
+  if (driver.write) writing(world, driver, step);
+  // Beside the write of a client's cancellation, the loop goes on.
+  if (driver.write && !driver.isClients) return;
+  if (world.left.errors > 0 && driver.isCurrent && MAY_FAIL.includes(driver.at))
+    step('an error ends the pass', 'may fail', (next, its) => {
+      next.left.errors -= 1;
+      fail(next, its);
+    });
+  passSteps(world, driver, node, step);
+}
+
+/** Where an error can end a pass. A call that fails is an outcome of its own. */
+const MAY_FAIL: readonly Driver['at'][] = ['waiting', 'deciding', 'answered', 'searching', 'polling'];
+
+/** The steps of the pass that the loop is in, or between two passes. */
+function passSteps(world: World, driver: Driver, node: Node, step: StepOf): void {
+  const { at, attempt, isCurrent, row } = driver;
   switch (at) {
     case 'waiting':
       if (!isCurrent || node.isDraining) return;
@@ -114,15 +109,21 @@ export function driverSteps(world: World, index: number, take: Take): void {
       step('reads the task, to write the id for its driver', 'fair', confirmForOwner);
       return;
     case 'searching':
-      if (!node.isDraining) search(world, driver, step);
+      search(world, driver, step);
       return;
-    case 'tracking':
-      if (isCurrent && !node.isDraining && row.phase === 'running')
-        step('the upstream has finished; the end is sent to the store', 'fair', (next, its) =>
-          apply(next, its, 'finishing'),
+    case 'polling':
+      if (!isCurrent || node.isDraining) return;
+      step('the upstream has finished; the end is sent to the store', 'fair', (next, its) =>
+        apply(next, its, 'finishing'),
+      );
+      if (row.isToBeCancelled)
+        step('the upstream has cancelled; the end is sent to the store', 'fair', (next, its) =>
+          apply(next, its, 'cancelling'),
         );
+      return;
+    case 'pausing':
+      if (isCurrent && !driver.write) step('looks at the task again', 'fair', lookAgain);
   }
-  return;
 }
 
 /** The creating request, from the moment it was sent. */
@@ -158,12 +159,8 @@ function onTheWire(world: World, { task, attempt }: Driver, step: StepOf): void 
 }
 
 /** `engine/recovery/search.ts`: one search of the upstream's list, and its consequences. */
-function search(world: World, { task, row, isCurrent }: Driver, step: StepOf): void {
-  if (!isCurrent) return;
-  if (row.phase !== 'submitting') {
-    step('needs not look any more', 'fair', rest);
-    return;
-  }
+function search(world: World, { node, task, isCurrent }: Driver, step: StepOf): void {
+  if (!isCurrent || world.nodes[node]?.isDraining) return;
   step('looks upstream: it cannot be told', 'fair', (next, its) => apply(next, its, 'giving up'));
   // All tasks of the model look alike: `engine/recovery/duplicateGuard.ts` on this node, `remoteDuplicateGuard.ts` on the others.
   const isAlone = !world.drivers.some((other) => other.task !== task && isSubmitting(world, other));
@@ -188,8 +185,9 @@ const isSubmitting = (world: World, driver: Driver): boolean => {
   return (driver.at === 'deciding' || driver.at === 'connecting') && maySend(world, driver);
 };
 
-/** The stage `submitting` waits until the node has noticed that its lease is lost. */
-const knowsOfLoss = (node: Node, { isCurrent }: Driver): boolean => !isCurrent || node.lease !== 'over';
+/** The stage `submitting` waits until the node has noticed that its lease is lost, or stops. */
+const knowsOfLoss = (node: Node, { isCurrent }: Driver): boolean =>
+  !isCurrent || node.lease !== 'over' || node.isDraining;
 
 const isSearch = ({ at, isFound }: Driver): boolean => isFound && at === 'confirming';
 

@@ -1,7 +1,8 @@
 import { execute } from './database.ts';
-import { isDriven, release, resume } from './driver.ts';
-import { isTerminal, type Node, type Row, type World } from './world.ts';
-import { nameOf, newDriver, type Take } from './writing.ts';
+import { isDriven, resume } from './driver.ts';
+import { endWait, newDriver, refresh, release } from './loop.ts';
+import { nameOf, type Take } from './steps.ts';
+import { type Driver, isTerminal, type Node, type Row, type World } from './world.ts';
 
 /** What a node does besides driving: `cluster/ownership.ts`, `cluster/postgres/lease.ts`, `cluster/postgres/cluster.ts`. */
 type StepOf = (name: string, kind: 'fair' | 'may fail', change: (next: World, its: Node) => void) => void;
@@ -47,11 +48,12 @@ function session(world: World, index: number, node: Node, step: StepOf): void {
       next.left.crashes -= 1;
       die(next, index);
     });
-  if (node.isDraining) step('has drained, and exits', 'fair', (next) => die(next, index));
+  if (node.isDraining) drain(world, index, node, step);
   else if (left.drains > 0)
     step('is told to drain', 'may fail', (next, its) => {
       next.left.drains -= 1;
       its.isDraining = true;
+      for (const driver of next.drivers.filter((one) => one.node === index)) endWait(next, driver);
     });
   if (node.lease === 'held' && left.losses > 0)
     step('its lease is over, by its own watch', 'may fail', (next, its) => {
@@ -69,6 +71,26 @@ function session(world: World, index: number, node: Node, step: StepOf): void {
   if (node.lease === 'none') step('joins again', 'fair', join);
 }
 
+/** `drain` in `engine/engine.ts`. */
+function drain(world: World, index: number, { isSettled }: Node, step: StepOf): void {
+  if (isSettled) {
+    step('has drained, and exits', 'fair', (next) => die(next, index));
+    return;
+  }
+  const settle = (_next: World, its: Node) => {
+    its.isSettled = true;
+  };
+  const atWork = world.drivers.some(
+    ({ node, at, write }) => node === index && (at !== 'stopped' || write !== undefined),
+  );
+  if (!atWork) step('its work has ended', 'fair', settle);
+  else if (world.left.timeouts > 0)
+    step('its drain times out', 'may fail', (next, its) => {
+      next.left.timeouts -= 1;
+      settle(next, its);
+    });
+}
+
 /** What it has sent is still on its way. */
 function die(world: World, index: number): void {
   const node = world.nodes[index];
@@ -84,6 +106,7 @@ function die(world: World, index: number): void {
     name: 0,
     lease: 'none',
     isDraining: false,
+    isSettled: false,
     asking: undefined,
     inbox: [],
     perhapsTransferred: [],
@@ -96,7 +119,14 @@ function accepts(world: World, index: number, node: Node, step: StepOf): void {
     world.drivers.some((driver) => driver.task === task && driver.at === 'accepting') ||
     world.late.some((thing) => thing.kind === 'accept' && thing.task === task);
   if (task < 0 || isUnderWay || node.isDraining) return;
-  const row: Row = { phase: 'accepted', version: 1, owner: node.name, attempt: 0, job: 0 };
+  const row: Row = {
+    phase: 'accepted',
+    version: 1,
+    owner: node.name,
+    attempt: 0,
+    job: 0,
+    isToBeCancelled: false,
+  };
   step(`is asked for task ${task + 1}; it is sent to the store`, 'may fail', (next) => {
     next.drivers.push({
       ...newDriver(index, task, row, 'accepting'),
@@ -121,15 +151,21 @@ function adopts(world: World, { isDraining, name }: Node, step: StepOf): void {
   });
 }
 
+/** `movable` in `engine/drive.ts`. */
+function isMovable({ isSettled }: Node, { row, write }: Driver): boolean {
+  if (write) return false;
+  return isSettled || row.phase === 'accepted' || (row.phase === 'running' && !row.isToBeCancelled);
+}
+
 /** `transferTo` in `cluster/ownership.ts`, of what is movable, and `transferRest` in `cluster/handover.ts`. */
-function transfers(world: World, index: number, { isDraining, name }: Node, step: StepOf): void {
+function transfers(world: World, index: number, node: Node, step: StepOf): void {
+  const { isDraining, name } = node;
   const to = world.nodes.find((other, place) => place !== index && world.locked.includes(other.name))?.name;
   if (to === undefined || (!isDraining && world.left.transfers === 0)) return;
   for (const [task, row] of world.rows.entries()) {
     const driver = world.drivers.find((one) => one.node === index && one.task === task && one.isCurrent);
-    const isMovable = driver && !driver.write && (isDraining || ['waiting', 'tracking'].includes(driver.at));
     const isRest = isDraining && row?.owner === name && !isTerminal(row) && !isDriven(world, index, task);
-    if (!isMovable && !isRest) continue;
+    if (!(driver && isMovable(node, driver)) && !isRest) continue;
     const version = driver?.row.version ?? row?.version ?? 0;
     step(
       `releases task ${task + 1}, to transfer it to the other node`,
@@ -229,10 +265,7 @@ function hints(world: World, index: number, step: StepOf): void {
       'may fail',
       (next) => {
         const its = next.drivers[place];
-        if (!its) return;
-        const { owner } = its.row;
-        its.row = row;
-        if (row.owner !== owner || isTerminal(row)) release(next, its);
+        if (its) refresh(next, its);
       },
     );
   }

@@ -1,11 +1,12 @@
+import { cancelSteps } from './cancel.ts';
 import { execute, mayStillWrite } from './database.ts';
 import { driverSteps } from './driver.ts';
 import type { Model, Step } from './explorer.ts';
 import { ALL_GUARDS, type Guards } from './guards.ts';
 import { nodeSteps } from './node.ts';
-import { create } from './upstream.ts';
+import { nameOf, type Take } from './steps.ts';
+import { create, mayHaveJobs } from './upstream.ts';
 import { type Budget, copy, isTerminal, keyOf, type Node, type World } from './world.ts';
-import { nameOf, type Take } from './writing.ts';
 
 interface Options {
   readonly tasks: number;
@@ -24,7 +25,13 @@ const NO_FAULTS: Budget = {
   reusedIds: 0,
   transfers: 0,
   drains: 0,
+  timeouts: 0,
+  errors: 0,
+  cancels: 0,
 };
+
+/** Without one of these, no task fails: each may lose the only knowledge of a job. */
+const LOSSES = ['crashes', 'losses', 'requests', 'reusedIds', 'timeouts', 'errors'] as const;
 
 export function ownershipModel({ tasks, faults, without = [] }: Options): Model<World> {
   const guards: Guards = { ...ALL_GUARDS, ...Object.fromEntries(without.map((name) => [name, false])) };
@@ -41,6 +48,7 @@ export function ownershipModel({ tasks, faults, without = [] }: Options): Model<
       };
       for (const index of world.nodes.keys()) nodeSteps(world, index, take);
       for (const index of world.drivers.keys()) driverSteps(world, index, take);
+      cancelSteps(world, take);
       others(world, take);
       return steps;
     },
@@ -49,13 +57,14 @@ export function ownershipModel({ tasks, faults, without = [] }: Options): Model<
   };
 }
 
-function startOf(tasks: number, guards: Guards, left: Budget): World {
+function startOf(tasks: number, guards: Guards, faults: Budget): World {
   const names = [1, 2];
   const node = (name: number): Node => ({
     isUp: true,
     name,
     lease: 'held',
     isDraining: false,
+    isSettled: false,
     asking: undefined,
     inbox: [],
     perhapsTransferred: [],
@@ -69,17 +78,22 @@ function startOf(tasks: number, guards: Guards, left: Budget): World {
     drivers: [],
     late: [],
     jobs: [],
-    left,
+    faults,
+    left: faults,
     broken: undefined,
   };
 }
 
 /** Violations in a state, besides those of the step into it. */
-function violationOf({ guards, rows, drivers, nodes }: World): string | undefined {
+function violationOf(world: World): string | undefined {
+  const { guards, rows, drivers, nodes, faults, left } = world;
   const jobs = rows.flatMap((row) => row?.job || []);
   if (new Set(jobs).size < jobs.length) return 'two tasks have one job';
+  if (world.jobs.length > mayHaveJobs(world)) return 'a task is cancelled although it has a job';
+  const isAllKnown = LOSSES.every((fault) => left[fault] === faults[fault]);
   for (const task of rows.keys()) {
     const row = rows[task];
+    if (row?.phase === 'failed' && isAllKnown) return `task ${task + 1} is given up, and nothing was lost`;
     const its = drivers.filter((driver) => driver.task === task && nodes[driver.node]?.isUp);
     const senders = its.filter(
       ({ node, at, isCurrent }) => at === 'connecting' && isCurrent && nodes[node]?.lease === 'held',

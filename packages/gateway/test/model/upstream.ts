@@ -22,8 +22,14 @@ export function create(world: World, task: number, attempt: number): void {
   const job = jobOf(task, attempt);
   if (world.jobs.includes(job))
     world.broken ??= `attempt ${attempt} of task ${task + 1} reached the upstream twice`;
-  // Of similar tasks, one may have taken the job of another: they are counted together.
-  else if (world.jobs.length === world.rows.filter((row) => row).length)
+  else if (world.jobs.length === mayHaveJobs(world))
     world.broken ??= `attempt ${attempt} of task ${task + 1} makes one more job than there are tasks, and all are paid`;
   world.jobs.push(job);
 }
+
+/**
+ * The tasks that may have a job. Of similar tasks, one may have taken the job of another: they are counted together. A task that was
+ * cancelled before it had a job has none.
+ */
+export const mayHaveJobs = ({ rows }: World): number =>
+  rows.filter((row) => row && (row.phase !== 'cancelled' || row.job > 0)).length;

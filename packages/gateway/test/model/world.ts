@@ -17,7 +17,8 @@ export interface World {
   late: (Statement | CreateRequest)[];
   /** The jobs that the upstream has made. */
   jobs: Job[];
-  /** Faults, and transfers to other nodes, that may still happen. */
+  /** Faults, transfers to other nodes and cancellations that may happen, and those that still may. */
+  readonly faults: Budget;
   left: Budget;
   /** An invariant that a step has violated. */
   broken: string | undefined;
@@ -27,13 +28,18 @@ export interface World {
 export type Name = number;
 
 export interface Row {
-  readonly phase: 'accepted' | 'submitting' | 'running' | 'succeeded' | 'failed';
+  readonly phase: Phase;
   readonly version: number;
   readonly owner: Name;
   readonly attempt: number;
   /** The upstream id of the attempt; 0 for none. */
   readonly job: Job;
+  /** `cancelRequestedAt`. */
+  readonly isToBeCancelled: boolean;
 }
+
+/** `storing` is a part of `running`; `cancelled` is `failed` by a cancellation. */
+export type Phase = 'accepted' | 'submitting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
 /** An upstream id, which contains the attempt for which the job was made. */
 export type Job = number;
@@ -46,6 +52,8 @@ export interface Node {
   /** `held` and `over` as the node itself sees it (`hasLease()`); `none` once it has released everything. */
   lease: 'held' | 'over' | 'none';
   isDraining: boolean;
+  /** `settle` in `engine/drive.ts`: the drain has waited for all work, or for long enough. */
+  isSettled: boolean;
   /** What the ownership loop is waiting for: it does one thing at a time. */
   asking: Asking | undefined;
   /** Messages about tasks transferred to this node, with the row once it is read. */
@@ -66,11 +74,13 @@ export interface Asking {
   readonly answer?: Answer;
 }
 
-/** Where a driver is in its program: the current `await` of `engine/stages/admit.ts`, `submit.ts` or `poll.ts`. */
+/** Where a driver is in its program: the current `await` of `engine/drive.ts` or of a stage. */
 export type At =
   | 'accepting'
+  // `accepted`: `engine/stages/admit.ts`.
   | 'waiting'
   | 'intending'
+  // `submitting`: `engine/stages/submit.ts`, `engine/recovery/`.
   | 'deciding'
   | 'connecting'
   | 'sent'
@@ -81,11 +91,17 @@ export type At =
   | 'searching'
   | 'refusing'
   | 'giving up'
-  | 'tracking'
+  // `running`: `engine/stages/poll.ts`.
+  | 'polling'
   | 'finishing'
-  | 'idle';
+  // A recorded cancel request.
+  | 'cancelling'
+  // Between two passes: `lookAgain`.
+  | 'pausing'
+  // The loop has ended, because the node stops. The task is still active.
+  | 'stopped';
 
-/** An active task of a node, with its work in progress. The work may outlive it. */
+/** An active task of a node, with its loop. The loop may outlive it. */
 export interface Driver {
   readonly node: number;
   readonly task: number;
@@ -94,11 +110,17 @@ export interface Driver {
   /** `ActiveTask.task`: the stored state as this driver knows it. */
   row: Row;
   at: At;
-  /** The attempt that it submits or searches for. */
+  /** The attempt that this pass submits or searches for. */
   attempt: number;
-  /** A write in progress. */
+  /** The attempt of a token that is kept beyond its pass: 0 with the guard `tokenOfOnePass`. */
+  token: number;
+  /** A write in progress. The writes of a task wait for each other: `inTurn` in `engine/transitions.ts`. */
   write: Asking | undefined;
-  /** Writes whose answer was lost. */
+  /** Whether it belongs to a client's cancellation, and not to the loop. */
+  isClients: boolean;
+  /** The phase in which a client's cancellation was decided, while it is in progress or waits for its turn. */
+  cancelsIn: Phase | undefined;
+  /** Writes of the loop whose answer was lost. */
   tried: Row[];
   /** The upstream id from an answer or a search. */
   job: Job;
@@ -148,9 +170,16 @@ export interface Budget {
   reusedIds: number;
   transfers: number;
   drains: number;
+  /** Drains that do not wait any longer for work in progress. */
+  timeouts: number;
+  /** Passes that end with an error. */
+  errors: number;
+  /** Cancellations by clients. */
+  cancels: number;
 }
 
-export const isTerminal = ({ phase }: Row): boolean => phase === 'succeeded' || phase === 'failed';
+export const isTerminal = ({ phase }: Row): boolean =>
+  phase === 'succeeded' || phase === 'failed' || phase === 'cancelled';
 
 export const sameRow = (a: Row | undefined, b: Row | undefined): boolean =>
   a === b ||
@@ -160,7 +189,8 @@ export const sameRow = (a: Row | undefined, b: Row | undefined): boolean =>
     a.version === b.version &&
     a.owner === b.owner &&
     a.attempt === b.attempt &&
-    a.job === b.job);
+    a.job === b.job &&
+    a.isToBeCancelled === b.isToBeCancelled);
 
 /** A copy to change. Rows and statements are shared: they never change. */
 export const copy = (world: World): World => ({
@@ -187,6 +217,15 @@ export function keyOf(world: World): string {
   return first;
 }
 
+const LETTERS: Readonly<Record<Phase, string>> = {
+  accepted: 'a',
+  submitting: 's',
+  running: 'r',
+  succeeded: '+',
+  failed: '-',
+  cancelled: 'x',
+};
+
 function textOf(world: World, order: readonly number[]): string {
   const names = new Map<Name, number>([[0, 0]]);
   const name = (of: Name): number => {
@@ -196,7 +235,9 @@ function textOf(world: World, order: readonly number[]): string {
     return names.size - 1;
   };
   const row = (of: Row | undefined): string =>
-    of ? `${of.phase.charAt(1)}${of.version}.${name(of.owner)}.${of.attempt}.${of.job}` : '-';
+    of
+      ? `${LETTERS[of.phase]}${of.version}.${name(of.owner)}.${of.attempt}.${of.job}${of.isToBeCancelled ? 'c' : ''}`
+      : '-';
   const statement = (of: Statement | CreateRequest): string => {
     switch (of.kind) {
       case 'accept':
@@ -223,14 +264,15 @@ function textOf(world: World, order: readonly number[]): string {
   const nodes = order.map((index) => {
     const of = world.nodes[index];
     if (!of) return '';
-    const flags = `${of.isUp ? 'u' : 'd'}${of.lease.charAt(0)}${of.isDraining ? 'l' : ''}`;
+    const flags = `${of.isUp ? 'u' : 'd'}${of.lease.charAt(0)}${of.isDraining ? 'l' : ''}${of.isSettled ? 's' : ''}`;
     return `${flags}${name(of.name)}[${asking(of.asking)}][${rowsOf(of.inbox)}]${of.perhapsTransferred.join()}`;
   });
   const rows = world.rows.map(row);
   const drivers = world.drivers
     .map(
       (of) =>
-        `${order[of.node]}${of.task}${of.isCurrent ? '+' : '-'}${of.at}${of.attempt}${row(of.row)}[${asking(of.write)}]` +
+        `${order[of.node]}${of.task}${of.isCurrent ? '+' : '-'}${of.at}${of.attempt}.${of.token}${row(of.row)}` +
+        `[${asking(of.write)}]${of.isClients ? 'c' : ''}${of.cancelsIn ?? ''}` +
         `${of.tried.map(row).join()}.${of.job}${of.isFound ? 'f' : ''}${of.isWriteUnknown ? 'u' : ''}`,
     )
     .sort();
@@ -245,7 +287,7 @@ function textOf(world: World, order: readonly number[]): string {
     late.join(),
     locked.join(),
     jobs.join(),
-    `${left.crashes}${left.losses}${left.storeAnswers}${left.requests}${left.refusals}${left.reusedIds}${left.transfers}${left.drains}`,
+    Object.values(left).join(''),
     world.broken ?? '',
   ].join('|');
 }
