@@ -1,5 +1,5 @@
 import type { AccountState } from '../limits/account.ts';
-import type { Task } from '../tasks/task.ts';
+import type { Phase, Task } from '../tasks/task.ts';
 import type { Moment } from '../time/clock.ts';
 import { type ActiveTask, sleep } from './activeTask.ts';
 import type { ActiveTasks } from './activeTasks.ts';
@@ -66,37 +66,43 @@ const MAX_AGAIN_MS = 60_000;
 
 export function createDriver(parts: DriverParts): Driver {
   const { activeTasks, accountStates, stages, stopping, feed, timers, log } = parts;
-  const atWork = new Set<Promise<void>>();
+  /** Tasks whose loops run. */
+  let atWork = 0;
+  const whenIdle: (() => void)[] = [];
   let settled = false;
 
+  /** Never rejects. One asynchronous function holds a waiting task, beside its stage: each more would cost 100,000 tasks tens of megabytes. */
   async function drive(active: ActiveTask): Promise<void> {
     if (active.resumedIn) await resumeJob(active);
     let intent: Intent | undefined;
     let idle = 0;
-    // A stored intent is sent even if the node stops: its next driver would have to search for a job that was never submitted.
-    while (intent || isDriven(active)) {
-      const { version } = active.task;
-      const passed = await pass(active, intent);
+    while (isDriven(active) || isIntended(active, intent)) {
+      const { phase, version } = active.task;
+      let passed: Passed;
+      try {
+        passed = await stageOf(phase)(active, intent);
+      } catch (error) {
+        failed(active, error);
+      }
+      if (active.task.phase !== phase) active.resumedIn = undefined;
       intent = typeof passed === 'object' ? passed : undefined;
       if (passed === 'waited' || active.task.version !== version) idle = 0;
       else if (isDriven(active)) await lookAgain(active, AGAIN_MS * 2 ** Math.min(idle++, 10));
     }
+    atWork -= 1;
+    if (atWork === 0) for (const resolve of whenIdle.splice(0)) resolve();
   }
 
   const isDriven = (active: ActiveTask): boolean => !stopping.signal.aborted && activeTasks.drives(active);
 
-  async function pass(active: ActiveTask, intent: Intent | undefined): Promise<Passed> {
-    const { phase } = active.task;
-    try {
-      if (phase === 'succeeded' || phase === 'failed')
-        throw new Error(`the task is driven although it is ${phase}`);
-      return await stages[phase](active, intent);
-    } catch (error) {
-      failed(active, error);
-      return undefined;
-    } finally {
-      if (active.task.phase !== phase) active.resumedIn = undefined;
-    }
+  /** A stored intent is sent even if the node stops: its next driver would have to search for a job that was never submitted. */
+  const isIntended = ({ task }: ActiveTask, intent: Intent | undefined): boolean =>
+    intent !== undefined && task.phase === 'submitting';
+
+  function stageOf(phase: Phase): Stage {
+    if (phase === 'succeeded' || phase === 'failed')
+      throw new Error(`a task is driven although it is ${phase}`);
+    return stages[phase];
   }
 
   /** After a pass that moved nothing: this node's view of the task may be wrong, or something that the stage needs is broken. */
@@ -124,10 +130,8 @@ export function createDriver(parts: DriverParts): Driver {
   }
 
   function begin(active: ActiveTask): void {
-    const work = drive(active)
-      .catch((error) => failed(active, error))
-      .finally(() => atWork.delete(work));
-    atWork.add(work);
+    atWork += 1;
+    void drive(active);
   }
 
   return {
@@ -163,9 +167,11 @@ export function createDriver(parts: DriverParts): Driver {
       stopping.abort();
       for (const active of activeTasks) active.wake?.();
     },
-    async idle() {
-      await Promise.all(atWork);
-    },
+    idle: () =>
+      new Promise((resolve) => {
+        if (atWork === 0) resolve();
+        else whenIdle.push(resolve);
+      }),
     settle() {
       settled = true;
     },
