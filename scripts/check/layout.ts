@@ -25,7 +25,7 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
     files: /\/cluster\/postgres\/(?:databaseClock|livingNodes)\.ts$/,
     why: 'a question to the server of its own connection',
   },
-  { files: /\/cluster\/rebalance\.ts$|\/limits\/turns\.ts$/, why: 'a pure function, tested by itself' },
+  { files: /\/cluster\/rebalance\.ts$/, why: 'a pure function, tested by itself' },
   {
     files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents|ingest\/store)\.ts$/,
     why: 'one step of its own, of a part that is long',

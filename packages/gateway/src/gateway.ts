@@ -16,7 +16,7 @@ import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
 import type { EngineParts, VideoInspector } from './engine/parts.ts';
 import { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 import { createGatewayMetrics, createGatewayReadiness } from './health.ts';
-import { createAccountShares } from './limits/shared.ts';
+import { openLimits } from './limits/open.ts';
 import { digestOf } from './media/checkedStream.ts';
 import { createDiskSpace } from './media/diskSpace.ts';
 import { createInputReader } from './media/inputs/reader.ts';
@@ -114,9 +114,8 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     log,
   });
   const timers = createTimers(systemClock);
-  const shares = createAccountShares({ store, cluster, timers, log });
-  // Stopped after the drain, so that other nodes get the slots that it frees.
-  opened.defer(() => shares.stop());
+  const limits = openLimits({ store, cluster, clock, timers, log });
+  opened.defer(() => limits.stop());
   const native = createNativePool({ concurrency: INSPECTORS, log });
   opened.defer(() => native.close());
   const callbackSecret = await store.secret('callbacks', () => randomBytes(32).toString('hex'));
@@ -124,7 +123,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     settings: config,
     log,
     clock,
-    share: (accountId) => shares.rates(accountId),
+    permits: limits.permits,
     proxies,
     hasLease: () => cluster.hasLease(),
     callback: (accountId) =>
@@ -149,7 +148,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
   const engine = createGatewayEngine(config, {
     store,
     cluster,
-    shares,
+    limits,
     storage,
     inspector: createInspector(native),
     accounts: registry.accounts,
@@ -175,7 +174,6 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     proxies,
     storage,
     linksBeside,
-    shares,
     native,
     accounts: registry.accounts,
     catalogue,
@@ -258,7 +256,6 @@ async function serve(config: Config, parts: OpenedParts, opened: AsyncDisposable
     },
   });
   if (cluster.shared) warnAboutAddresses(config, log);
-  await parts.shares.start();
   await engine.start();
   address = await listen(server, config);
   log.info({ event: 'gateway.listening', address, version: VERSION, node: cluster.node }, 'listening');
@@ -302,7 +299,7 @@ function warnAboutAddresses({ host, publicUrl }: Config, log: Log): void {
 
 type GatewayEngineParts = Pick<
   EngineParts,
-  'store' | 'cluster' | 'shares' | 'storage' | 'inspector' | 'accounts' | 'clock' | 'timers' | 'feed' | 'log'
+  'store' | 'cluster' | 'limits' | 'storage' | 'inspector' | 'accounts' | 'clock' | 'timers' | 'feed' | 'log'
 > & { readonly catalogue: Catalogue };
 
 function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEngineParts): Engine {

@@ -29,8 +29,6 @@ export type Message =
     }
   /** The operator wants a blocked account to be tried again. */
   | { readonly kind: 'retry'; readonly account: string }
-  /** A node needs more of this account, or has returned some of it: report on it now. */
-  | { readonly kind: 'shares'; readonly account: string }
   /** A webhook call said that a job of this account may have changed. */
   | { readonly kind: 'hint'; readonly account: string; readonly upstreamId: string };
 

@@ -33,7 +33,6 @@ const Payload = z.discriminatedUnion('kind', [
     reason: z.string().optional(),
   }),
   z.object({ kind: z.literal('retry'), account: Id }),
-  z.object({ kind: z.literal('shares'), account: Id }),
   z.object({ kind: z.literal('hint'), account: Id, upstreamId: z.string() }),
 ]);
 const Sender = z.object({ from: Id });

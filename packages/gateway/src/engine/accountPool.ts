@@ -1,6 +1,8 @@
 import { type AccountState, createAccountState } from '../limits/account.ts';
 import { type Admission, createAdmission } from '../limits/admission.ts';
-import { WHOLE_SHARES } from '../limits/limits.ts';
+import type { Limits } from '../limits/limits.ts';
+import { openLimits } from '../limits/open.ts';
+import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
 import type { EngineParts } from './parts.ts';
 
@@ -8,19 +10,24 @@ import type { EngineParts } from './parts.ts';
 export interface AccountPool {
   readonly states: ReadonlyMap<string, AccountState>;
   readonly admission: Admission;
+  readonly limits: Pick<Limits, 'start' | 'stop'>;
+  /** A transition of a task has been written. */
+  moved(move: Move): void;
   /** The accounts that may serve the task. */
   serving(task: Task): readonly AccountState[];
 }
 
-type PoolParts = Pick<EngineParts, 'accounts' | 'servedBy' | 'shares' | 'clock' | 'timers'>;
+type PoolParts = Pick<
+  EngineParts,
+  'accounts' | 'servedBy' | 'limits' | 'store' | 'cluster' | 'clock' | 'timers' | 'log'
+>;
 
 export function createAccountPool(parts: PoolParts): AccountPool {
-  const { clock, timers, servedBy, shares = WHOLE_SHARES } = parts;
+  const { clock, timers, servedBy, limits = openLimits(parts) } = parts;
   const states = new Map(
     parts.accounts.map((account) => {
-      const usage = () => ({ inUse: state.inUse, waiting: admission.waiting(state) });
-      const share = shares.of(account, usage);
-      const state: AccountState = createAccountState(account, timers, share, Math.random, clock);
+      const demand = () => admission.demand(state);
+      const state: AccountState = createAccountState({ account, limits, demand, clock: timers, wall: clock });
       return [account.id, state];
     }),
   );
@@ -35,6 +42,8 @@ export function createAccountPool(parts: PoolParts): AccountPool {
   return {
     states,
     admission,
+    limits,
+    moved: (move) => states.get(move.task.attempt?.accountId ?? '')?.limits.moved(move),
     serving: (task) => [...states.values()].filter((state) => mayUse({ task }, state)),
   };
 }

@@ -106,6 +106,6 @@ export function sleep(active: ActiveTask, timers: Timers, ms: number): Promise<v
 
 /** Releases the task's slot on its account. Does nothing the second time. */
 export function releaseSlot(active: ActiveTask): void {
-  active.slot?.release();
+  active.slot?.limits.release(active.task.id);
   active.slot = undefined;
 }

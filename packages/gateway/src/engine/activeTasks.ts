@@ -1,3 +1,4 @@
+import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
 import { later, type Moment } from '../time/clock.ts';
 import { type ActiveTask, endPhase, newActiveTask, releaseSlot } from './activeTask.ts';
@@ -25,7 +26,10 @@ export interface ActiveTasks extends Transitions {
 const LEAST_LEFT_MS = 600_000;
 
 export function createActiveTasks(
-  parts: Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'>,
+  parts: Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> & {
+    /** Called with every transition that this node has written, before a task that has ended is dropped. */
+    readonly moved?: (move: Move) => void;
+  },
 ): ActiveTasks {
   const { feed, clock, timers } = parts;
   const activeTasks = new Map<string, ActiveTask>();

@@ -140,7 +140,7 @@ export function createDriver(parts: DriverParts): Driver {
       const active = activeTasks.take(task, { resumed: true });
       const account = accountStates.get(task.attempt?.accountId ?? '');
       if (account && (task.phase === 'submitting' || task.phase === 'running')) {
-        account.occupy();
+        account.limits.occupy(task.id);
         active.slot = account;
       }
       if (task.phase === 'running') active.dueAt = timers.monotonic();

@@ -29,10 +29,11 @@ import { createSubmit } from './stages/submit.ts';
 /** How this node uses an account, for operators. */
 export interface AccountUse {
   readonly id: string;
+  /** Tasks of this node that the account is working on. */
   readonly inFlight: number;
-  /** This node's slots, and its share of the account's rates (0 … 1). */
+  /** Its places, and how many of them all nodes use, as far as this node knows. */
   readonly places: number;
-  readonly rate: number;
+  readonly placesUsed: number;
   /** Whether it is backing off after a failure. */
   readonly blocked: boolean;
 }
@@ -67,7 +68,7 @@ export function createEngine(parts: EngineParts): Engine {
   const { store, cluster, settings } = parts;
   const stopping = new AbortController();
   const pool = createAccountPool(parts);
-  const activeTasks = createActiveTasks(parts);
+  const activeTasks = createActiveTasks({ ...parts, moved: pool.moved });
   const common = {
     ...parts,
     pool,
@@ -99,6 +100,7 @@ export function createEngine(parts: EngineParts): Engine {
     retryAccounts: signals.retryAccounts,
     async start() {
       signals.start();
+      await pool.limits.start();
       await ownership.start();
       retention.start();
       mediaScrub.start();
@@ -118,14 +120,7 @@ export function createEngine(parts: EngineParts): Engine {
       return stopping.signal.aborted;
     },
     mediaScrub,
-    accounts: () =>
-      [...pool.states].map(([id, state]) => ({
-        id,
-        inFlight: state.inUse,
-        places: state.share.places(),
-        rate: state.share.rate(),
-        blocked: state.blocked(),
-      })),
+    accounts: () => usesOf(pool, activeTasks),
     pollWatch,
     clockSteps,
     get unfinished() {
@@ -148,9 +143,23 @@ export function createEngine(parts: EngineParts): Engine {
       }
       driver.settle();
       await handOver(parts, ownership);
+      await pool.limits.stop();
       parts.timers.close();
     },
   };
+}
+
+function usesOf({ states }: AccountPool, activeTasks: ActiveTasks): readonly AccountUse[] {
+  const inFlight = new Map<string, number>();
+  for (const { slot } of activeTasks)
+    if (slot) inFlight.set(slot.account.id, (inFlight.get(slot.account.id) ?? 0) + 1);
+  return [...states].map(([id, state]) => ({
+    id,
+    inFlight: inFlight.get(id) ?? 0,
+    places: state.account.limits.inFlight,
+    placesUsed: state.limits.inFlight(),
+    blocked: state.blocked(),
+  }));
 }
 
 type Common = EngineParts & {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { AccountShares } from '../limits/limits.ts';
+import type { Limits } from '../limits/limits.ts';
 import type { ProbeVerdict } from '../media/inspect/probe.job.ts';
 import type { RemuxVerdict } from '../media/inspect/remux.job.ts';
 import type { MediaStorage } from '../media/media.ts';
@@ -68,8 +68,8 @@ export interface EngineParts {
     task: Task,
     delivered: { readonly width: number; readonly height: number; readonly audio: boolean },
   ) => number | undefined;
-  /** How account limits are divided between nodes. By default this node has all of them. */
-  readonly shares?: AccountShares;
+  /** The limits of accounts. By default the engine opens them. */
+  readonly limits?: Limits;
   /** For times that are stored or shown. Durations are measured by `timers`. */
   readonly clock: Clock;
   readonly timers: Timers;

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { AccountLimits } from '../limits/limits.ts';
 import type { Log } from '../observability/log.ts';
 import { StoreRefused } from '../store/errors.ts';
-import type { MediaRow } from '../store/store.ts';
+import type { MediaRow, TaskStore } from '../store/store.ts';
 import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import { type ActiveTask, endPhase, releaseSlot } from './activeTask.ts';
@@ -15,10 +16,15 @@ interface MoveOptions {
   readonly only?: Phase;
   /** The transition records the upstream id, which must not belong to another attempt. */
   readonly claim?: boolean;
+  /** Writes the transition, which takes a place of an account. */
+  readonly intend?: AccountLimits['intend'] | undefined;
 }
 
 /** The upstream id already belongs to another attempt. */
 export class UpstreamIdTaken extends Error {}
+
+/** All places of the account are taken. */
+export class NoPlace extends Error {}
 
 /** The one way to change an active task: lifecycle, compare-and-set in the store, event published. */
 export interface Transitions {
@@ -27,7 +33,7 @@ export interface Transitions {
    * `retryUntilWritten` retries for as long as the store is down, for facts that only this process knows. If the store
    * rejects the values of the transition, a fallback event is written instead.
    * `only` makes the transition illegal in any other phase, for decisions that a queued transition may overtake.
-   * With `claim`, throws `UpstreamIdTaken` if the upstream id belongs to another attempt.
+   * With `claim`, throws `UpstreamIdTaken` if the upstream id belongs to another attempt. With `intend`, throws `NoPlace` if there is none.
    */
   apply(active: ActiveTask, event: Event, options?: MoveOptions): Promise<Task | undefined>;
   /** Reloads the task after another node has written it: a cancel request, an upstream id, or its end. */
@@ -43,6 +49,8 @@ interface TransitionParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' |
   /** Removes a task that has ended, or that another node drives. */
   readonly drop: (active: ActiveTask) => void;
   readonly all: () => Iterable<ActiveTask>;
+  /** Called with every transition that this node has written, before the task is dropped. */
+  readonly moved?: (move: Move) => void;
 }
 
 /** Delay between tries of a write that is retried until it succeeds, in milliseconds. */
@@ -64,13 +72,6 @@ export function createTransitions(parts: TransitionParts): Transitions {
   const { store, feed, clock, log, drives, index, drop } = parts;
   let settling = false;
 
-  /** Tries to write a transition. Resolves with the stored task: after the transition, or as another writer left it. */
-  async function write(move: Move, { media = [], claim = false }: MoveOptions): Promise<Task | undefined> {
-    const outcome = claim ? await store.claim(move) : await store.commit(move, media);
-    if (outcome === 'taken') throw new UpstreamIdTaken(`${move.task.attempt?.upstreamId} is another task's`);
-    return outcome === true || outcome === 'claimed' ? move.task : store.task(move.task.id);
-  }
-
   async function applyNow(active: ActiveTask, wanted: Event, given: MoveOptions): Promise<Task | undefined> {
     const writing: Writing = { active, wanted, given, event: wanted, options: given, unknown: [] };
     const { owner } = active.task;
@@ -83,7 +84,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
       let stored: Task | undefined;
       feed.invalidate(active.task.id);
       try {
-        stored = await write(next, writing.options);
+        stored = await write(store, next, writing.options);
       } catch (error) {
         await recover(writing, next, error);
         continue;
@@ -94,6 +95,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
         stored === next.task || writing.unknown.some((tried) => stored && isSameWrite(stored, tried));
       const ours = drives(active);
       const driven = ours && stored?.owner === owner;
+      if (moved) parts.moved?.(next);
       follow(active, stored, { driven, asWritten: moved && writing.unknown.length === 0 });
       if (moved) {
         logMoved(log, active.task, writing.event);
@@ -116,7 +118,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
   /** Prepares another try of a write that failed. Throws if there is to be none. */
   async function recover(writing: Writing, next: Move, error: unknown): Promise<void> {
     const { active, event, options, given } = writing;
-    if (error instanceof UpstreamIdTaken) {
+    if (error instanceof UpstreamIdTaken || error instanceof NoPlace) {
       active.moving = false;
       throw error;
     }
@@ -128,7 +130,8 @@ export function createTransitions(parts: TransitionParts): Transitions {
     const instead = options.retryUntilWritten && refused ? fallbackFor(event) : undefined;
     if (instead) {
       // The media and the claim belong to the transition that is given up.
-      if (instead.type !== event.type) writing.options = { ...given, media: [], claim: false };
+      if (instead.type !== event.type)
+        writing.options = { ...given, media: [], claim: false, intend: undefined };
       writing.event = instead;
       return;
     }
@@ -220,4 +223,19 @@ function isSameWrite(stored: Task, tried: Task): boolean {
   const { version: _stored, cancelRequestedAt: _noted, ...is } = stored;
   const { version: _tried, cancelRequestedAt: _before, ...was } = tried;
   return isDeepStrictEqual(is, was);
+}
+
+/** Tries to write a transition. Resolves with the stored task: after the transition, or as another writer left it. */
+async function write(
+  store: TaskStore,
+  move: Move,
+  { media = [], claim = false, intend }: MoveOptions,
+): Promise<Task | undefined> {
+  const outcome = await (intend ? intend(move) : claim ? store.claim(move) : store.commit(move, media));
+  if (outcome === 'no_place')
+    throw new NoPlace(`all places of the account are taken, so ${move.task.id} waits`);
+  if (outcome === 'taken') throw new UpstreamIdTaken(`${move.task.attempt?.upstreamId} is another task's`);
+  return outcome === true || outcome === 'claimed' || outcome === 'written'
+    ? move.task
+    : store.task(move.task.id);
 }

@@ -12,23 +12,17 @@ import {
   msBetween,
   systemClock,
 } from '../time/clock.ts';
-import { type AccountShare, wholeShare } from './limits.ts';
-import { createTokenBucket } from './tokenBucket.ts';
+import { type AccountDemand, type AccountLimits, type Limits, submitRate } from './limits.ts';
 
 /** This node's current view of an upstream account: limits, back-off and circuit breaker. */
 export interface AccountState {
   readonly account: Account;
-  /** This node's share of its limits. */
-  readonly share: AccountShare;
-  /** Milliseconds until a task could be submitted: 0 means at once, undefined that a slot must become free first. */
+  readonly limits: AccountLimits;
+  /** Milliseconds until a task could be submitted: 0 means at once, undefined that it is not known; `onReady` tells. */
   readyIn(): number | undefined;
-  /** Takes a slot and a token of the start rate. */
-  take(): void;
-  /** Takes a slot for a task that is already running, even beyond the limit. */
-  occupy(): void;
-  release(): void;
-  readonly inUse: number;
-  /** Slots in use, as a fraction of this node's slots. */
+  /** Begins a task: takes a permit to submit it, and counts it until its intent is written. */
+  take(taskId: string): void;
+  /** Places in use, as a fraction of all. */
   load(): number;
   /** Whether the account is backing off after a failure, or only probed with one submission at a time. */
   blocked(): boolean;
@@ -42,8 +36,17 @@ export interface AccountState {
   worked(): void;
   /** Records that a submission was not sent, which says nothing about the upstream. */
   cancelStart(): void;
-  /** Called whenever a slot becomes free or the account recovers. */
+  /** Called whenever a place or a permit may have become free, or the account recovers. */
   onReady(listener: () => void): void;
+}
+
+export interface AccountStateParts {
+  readonly account: Account;
+  readonly limits: Pick<Limits, 'of'>;
+  readonly demand: AccountDemand;
+  readonly clock: MonotonicClock;
+  readonly wall?: Clock;
+  readonly random?: () => number;
 }
 
 /** Back-off after the first of consecutive failures, doubling up to the maximum. Milliseconds. */
@@ -53,19 +56,11 @@ const MAX_BACK_OFF_MS = 60_000;
 const BROKEN_ACCOUNT_MS = 300_000;
 
 /** Limits, back-off and circuit breaker of one account. After a failure the account is probed with one submission at a time. */
-export function createAccountState(
-  account: Account,
-  clock: MonotonicClock,
-  share: AccountShare = wholeShare(account),
-  random: () => number = Math.random,
-  wall: Clock = systemClock,
-): AccountState {
-  const starts = createTokenBucket(account.limits.startsPerMinute / 60, clock, {
-    burst: Math.ceil(account.limits.startsPerMinute / 6),
-    share: share.rate,
-  });
+export function createAccountState(parts: AccountStateParts): AccountState {
+  const { account, demand, clock, wall = systemClock, random = Math.random } = parts;
+  const limits = parts.limits.of(account, demand);
+  const permits = limits.permits('submit', submitRate(account), wanted);
   const listeners: (() => void)[] = [];
-  let inUse = 0;
   let starting = 0;
   let failures = 0;
   let blockedUntil: Moment = LONG_AGO;
@@ -81,46 +76,47 @@ export function createAccountState(
     if (until > blockedUntil) retryAt = wall.now() + waitMs;
     blockedUntil = latest(blockedUntil, until);
   };
-  const blocked = () => failures > 0 || blockedUntil > clock.monotonic();
-  share.onChange(announce);
-  share.onTrouble((trouble: AccountTrouble) => {
+  const isBackingOff = () => blockedUntil > clock.monotonic();
+  const blocked = () => failures > 0 || isBackingOff();
+  limits.onChange(announce);
+  permits.onReady(announce);
+  limits.onTrouble((trouble: AccountTrouble) => {
     failures = trouble.failures === 0 ? 0 : Math.max(failures, trouble.failures);
     reason = isReason(trouble.reason) ? trouble.reason : undefined;
     if (trouble.waitMs > 0) block(trouble.waitMs);
     announce();
   });
 
+  /** How many tasks could be submitted now if the rate allowed it. */
+  function wanted(): number {
+    const places = Math.max(0, account.limits.inFlight - limits.inFlight());
+    const most = isBackingOff() ? 0 : failures > 0 ? Math.min(places, 1 - starting) : places;
+    if (most <= 0) return 0;
+    const waiting = demand().reduce((sum, tasks) => sum + tasks.waiting, 0);
+    return Math.min(most, waiting);
+  }
+
   return {
     account,
-    share,
+    limits,
     readyIn() {
-      if (inUse >= share.places()) return undefined;
+      const place = limits.placeIn();
+      if (place === undefined) return undefined;
       if (failures > 0 && starting > 0) return undefined;
-      const wait = Math.max(0, msBetween(clock.monotonic(), blockedUntil), starts.readyIn());
-      return wait === Number.POSITIVE_INFINITY ? undefined : wait;
+      const wait = Math.max(place, msBetween(clock.monotonic(), blockedUntil));
+      // A permit that is asked for now would be lost by then.
+      if (wait > 0) return wait;
+      const permit = permits.readyIn();
+      return permit === Number.POSITIVE_INFINITY ? undefined : permit;
     },
-    take() {
-      starts.take();
-      inUse += 1;
+    take(taskId) {
+      permits.take();
+      limits.begin(taskId);
       starting += 1;
     },
-    occupy() {
-      inUse += 1;
-      if (inUse > share.places()) share.note('occupied');
-    },
-    release() {
-      inUse -= 1;
-      // A slot beyond this node's share became free: other nodes may be waiting for it.
-      if (inUse >= share.places()) share.note('released');
-      announce();
-    },
-    get inUse() {
-      return inUse;
-    },
-    load: () => inUse / Math.max(1, share.places()),
+    load: () => limits.inFlight() / account.limits.inFlight,
     blocked,
-    trouble: () =>
-      blocked() ? { reason, retryAt: blockedUntil > clock.monotonic() ? retryAt : undefined } : undefined,
+    trouble: () => (blocked() ? { reason, retryAt: isBackingOff() ? retryAt : undefined } : undefined),
     retry() {
       blockedUntil = LONG_AGO;
       announce();
@@ -131,12 +127,12 @@ export function createAccountState(
       const wait = backOffMs(error, failures, random);
       reason = error.reason;
       block(wait);
-      share.tell({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
+      limits.report({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
       announce();
     },
     worked() {
       starting = Math.max(0, starting - 1);
-      if (failures > 0) share.tell({ failures: 0, waitMs: 0 });
+      if (failures > 0) limits.report({ failures: 0, waitMs: 0 });
       failures = 0;
       announce();
     },

@@ -1,6 +1,7 @@
 import type { Task } from '../tasks/task.ts';
 import type { Timers } from '../time/timers.ts';
 import type { AccountState } from './account.ts';
+import type { Demand } from './limits.ts';
 
 /** A task that waits for a slot on an account of its model's provider. */
 export interface Waiter {
@@ -15,8 +16,8 @@ export interface Admission {
   enqueue(waiter: Waiter, front?: boolean): void;
   /** Removes a task from the queue; false if it was not queued. */
   remove(waiter: Waiter): boolean;
-  /** Number of queued tasks that could use the account if it had free slots. */
-  waiting(account: AccountState): number;
+  /** The queued tasks that could use the account, by key. */
+  demand(account: AccountState): readonly Demand[];
   /** Stops admitting tasks. */
   stop(): void;
 }
@@ -53,10 +54,7 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
     for (const state of accounts) {
       if (!mayUse(waiter, state)) continue;
       const waitMs = state.readyIn();
-      if (waitMs === undefined) {
-        state.share.note('lacking');
-        continue;
-      }
+      if (waitMs === undefined) continue;
       const sooner = !best || waitMs < best.waitMs;
       if (sooner || (waitMs === best?.waitMs && state.load() < best.state.load())) best = { state, waitMs };
     }
@@ -92,7 +90,7 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
       }
       byKey.delete(keyId);
       if (waiting.size > 0) byKey.set(keyId, waiting);
-      found.state.take();
+      found.state.take(found.waiter.task.id);
       found.waiter.admitted(found.state);
     }
     if (shortest < Number.POSITIVE_INFINITY) cancelWake = timers.after(shortest, pump);
@@ -119,17 +117,15 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
       if (waiting.size === 0) byKey.delete(keyId);
       return true;
     },
-    waiting(account) {
-      if (stopped) return 0;
-      let waiting = 0;
-      for (const models of byKey.values()) {
-        for (const queue of models.values()) {
-          const [first] = queue;
-          // All tasks of a queue have the same model, so the first one decides.
-          if (first && mayUse(first, account)) waiting += queue.length;
-        }
-      }
-      return waiting;
+    demand(account) {
+      if (stopped) return [];
+      return [...byKey].flatMap(([key, models]) => {
+        // All tasks of a queue have the same model, so the first one decides.
+        const queues = [...models.values()].filter(([first]) => first && mayUse(first, account));
+        const project = queues[0]?.[0]?.task.projectId;
+        const waiting = queues.reduce((sum, queue) => sum + queue.length, 0);
+        return project === undefined ? [] : [{ project, key, priority: 0, waiting }];
+      });
     },
     stop() {
       stopped = true;

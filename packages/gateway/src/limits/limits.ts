@@ -1,56 +1,69 @@
 import type { Account } from '../providers/account.ts';
-import type { RateShare } from '../providers/rates/share.ts';
+import type { OpenPermits, Rate } from '../providers/rates/permits.ts';
 import type { AccountTrouble } from '../store/store.ts';
+import type { Move } from '../tasks/lifecycle.ts';
 
-/** How this node uses an account at the moment. */
-export interface AccountUsage {
-  readonly inUse: number;
-  /** Tasks that wait for a slot on it. */
+/** Tasks that wait to be submitted. */
+export interface Demand {
+  readonly project: string;
+  readonly key: string;
+  /** All tasks have the same priority so far. */
+  readonly priority: 0;
   readonly waiting: number;
 }
 
-/** A task found no free slot; a slot beyond the share became free; or a task was adopted beyond the share. */
-export type Happened = 'lacking' | 'released' | 'occupied';
+/** Returns the tasks of this node that wait for an account. */
+export type AccountDemand = () => readonly Demand[];
 
-/** This node's share of an account that all nodes use. */
-export interface AccountShare {
-  /** Maximum number of tasks in flight on this node. */
-  places(): number;
-  /** Share of the account's rates: 0 … 1. */
-  rate(): number;
-  /** Reports an event that may affect how the account is divided between nodes. Cheap. */
-  note(happened: Happened): void;
+/** The limits of one account: its places and its rates. */
+export interface AccountLimits {
+  /** Opens the permits of one of its rates. */
+  readonly permits: OpenPermits;
+  /** Places taken by all nodes, and by tasks of this node that are about to: exact on a single node, and otherwise as this node knows. */
+  inFlight(): number;
+  /**
+   * Milliseconds until a place may be free: 0 if one seems to be free now, undefined if all are taken. `onChange` tells when to ask
+   * again.
+   */
+  placeIn(): number | undefined;
+  /** A task is about to take a place, by `intend`. Until then it is counted beside the places that are taken. */
+  begin(taskId: string): void;
+  /** Writes an intent if a place is free. `lost`: as `false` of `commit`. If it throws, the intent may have been written. */
+  intend(move: Move): Promise<'written' | 'lost' | 'no_place'>;
+  /** A transition of the account's task has been written. To be called before `release`. */
+  moved(move: Move): void;
+  /** This node drives a task now that has a place already. */
+  occupy(taskId: string): void;
+  /** This node does not drive the task any more, or does not begin it. */
+  release(taskId: string): void;
   /** Tells all nodes that the account was refused, or works again. */
-  tell(trouble: AccountTrouble): void;
-  /** Called when places or rate have changed. */
-  onChange(listener: () => void): void;
-  /** Called with problems and recoveries of the account that other nodes report. */
+  report(trouble: AccountTrouble): void;
+  /** Called with what other nodes report, and with what is stored at the start. */
   onTrouble(listener: (trouble: AccountTrouble) => void): void;
+  /** Called when a place may have become free. */
+  onChange(listener: () => void): void;
 }
 
-export interface AccountShares {
-  /** The share of an account. `usage` is read whenever the node reports. */
-  of(account: Account, usage: () => AccountUsage): AccountShare;
-  /** The rate share of an account by its id, for adapters that pace their own requests. */
-  rates(accountId: string): RateShare;
+/** The limits of all accounts. */
+export interface Limits {
+  /** The limits of an account. To be called once for each. */
+  of(account: Account, demand: AccountDemand): AccountLimits;
+  /** Opens permits of an account for its adapter. */
+  permits(accountId: string): OpenPermits;
+  /** Reads what is stored about the accounts that `of` was called for. */
+  start(): Promise<void>;
+  /** Resolves when nothing is being written any more. */
+  stop(): Promise<void>;
 }
 
-/** Shares for a single node: it has all of every account. */
-export const WHOLE_SHARES: AccountShares = {
-  of: (account) => wholeShare(account),
-  rates: () => ALL_RATES,
-};
+/** Submissions: ten seconds' worth at once. */
+export const submitRate = ({ limits }: Account): Rate => ({
+  perSecond: limits.startsPerMinute / 60,
+  burst: Math.max(1, Math.ceil(limits.startsPerMinute / 6)),
+});
 
-/** The whole rate: this node has every turn. */
-export const ALL_RATES: RateShare = { rate: () => 1, turnIn: (_everyMs, afterMs) => afterMs };
-
-export function wholeShare({ limits }: Account): AccountShare {
-  return {
-    places: () => limits.inFlight,
-    rate: () => 1,
-    note: () => undefined,
-    tell: () => undefined,
-    onChange: () => undefined,
-    onTrouble: () => undefined,
-  };
-}
+/** Polls: a second's worth at once. */
+export const pollRate = ({ limits }: Account): Rate => ({
+  perSecond: limits.asksPerSecond,
+  burst: Math.max(1, Math.ceil(limits.asksPerSecond)),
+});

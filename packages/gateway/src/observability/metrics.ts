@@ -16,8 +16,8 @@ export interface Metrics {
 interface AccountUse {
   readonly id: string;
   readonly inFlight: number;
-  /** The fraction of the account's rates that this node may use: 0 … 1. */
-  readonly rate: number;
+  readonly places: number;
+  readonly placesUsed: number;
   readonly blocked: boolean;
 }
 
@@ -94,9 +94,14 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
     ({ blocked }) => (blocked ? 1 : 0),
   );
   perAccount(
-    'onetake_account_share',
-    "This node's part of an account's rate limits: 0 to 1, all nodes together at most 1",
-    ({ rate }) => rate,
+    'onetake_account_places',
+    'Tasks that an upstream account may work on at a time',
+    ({ places }) => places,
+  );
+  perAccount(
+    'onetake_account_places_used',
+    'Tasks of all nodes that an upstream account is working on, as far as this node knows',
+    ({ placesUsed }) => placesUsed,
   );
 
   return {

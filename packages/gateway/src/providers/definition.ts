@@ -4,7 +4,7 @@ import type { Clock } from '../time/clock.ts';
 import type { AccountLimits } from './account.ts';
 import type { OpenHttp } from './http/upstreamHttp.ts';
 import type { Abilities, Provider } from './provider.ts';
-import type { RateShare } from './rates/share.ts';
+import type { OpenPermits } from './rates/permits.ts';
 
 /** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -24,8 +24,8 @@ export interface OpenParts {
   readonly clock: Clock;
   /** Undefined if the gateway has no public URL. */
   readonly callback: CallbackAddress | undefined;
-  /** This node's part of the account's rates, for an adapter with its own rate limiter. All of them by default. */
-  readonly share?: RateShare | undefined;
+  /** Opens permits of the account, for an adapter with its own rate limiters. The kind is `<provider>.<what>`. */
+  readonly permits: OpenPermits;
   /** Opens the only client that an adapter may send with. It sends while this node holds its lease, and through the operator's proxies. */
   readonly openHttp: OpenHttp;
 }

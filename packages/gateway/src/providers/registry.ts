@@ -9,7 +9,7 @@ import { BUILT_IN, type ConfiguredAccount, modelsOf } from './accounts.ts';
 import type { CallbackAddress, CommonAccount } from './definition.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
-import type { RateShare } from './rates/share.ts';
+import { localPermits, type OpenPermits } from './rates/permits.ts';
 
 /** The upstream accounts of this installation. */
 export interface Registry {
@@ -30,8 +30,8 @@ interface RegistryParts {
   readonly clock?: Clock;
   /** Where an upstream can call back about an account; undefined if the gateway has no public URL. */
   readonly callback?: (accountId: string) => CallbackAddress | undefined;
-  /** This node's part of an account's rates. All of them by default. */
-  readonly share?: (accountId: string) => RateShare;
+  /** Opens the permits of an account. By default this process is the only one that uses it. */
+  readonly permits?: (accountId: string) => OpenPermits;
   /** Whether this node may act for its tasks at this moment. Always true by default. */
   readonly hasLease?: () => boolean;
   readonly proxies?: ProxySettings | undefined;
@@ -67,7 +67,7 @@ export async function createRegistry(parts: RegistryParts): Promise<Registry> {
 
 async function openAccount(
   { id, definition, account }: ConfiguredAccount,
-  { log, clock = systemClock, callback, share }: RegistryParts,
+  { log, clock = systemClock, callback, permits = () => localPermits(systemClock) }: RegistryParts,
   openHttp: OpenHttp,
 ): Promise<Account> {
   const opened = await definition.open(account, {
@@ -75,7 +75,7 @@ async function openAccount(
     log,
     clock,
     callback: callback?.(id),
-    share: share?.(id),
+    permits: permits(id),
     openHttp,
   });
   const models = modelsOf(account);

@@ -121,12 +121,6 @@ export interface KeyStore {
 
 /** The state of upstream accounts. */
 export interface LimitStore {
-  /**
-   * Stores one node's report on upstream accounts. Resolves with what the node may use of each from now on; all nodes together stay
-   * within the limits. In the embedded store the only node gets everything. An account is missing in the result if the node is dead,
-   * or if a later report of the node arrived first.
-   */
-  shareAccounts(node: string, reports: readonly AccountReport[]): Promise<readonly AccountGrant[]>;
   /** Every account with a stored state or with tasks upstream. */
   accounts(): Promise<readonly AccountRow[]>;
   /** Makes every node try a blocked account again. False if the account is not blocked. */
@@ -180,24 +174,6 @@ export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, 
   /** Resolves if the store can be read and written. */
   check(): Promise<void>;
   close(): Promise<void>;
-}
-
-/** A node's report on one account. */
-export interface AccountReport {
-  readonly account: string;
-  /** The account's places. */
-  readonly limit: number;
-  /** Maximum number of tasks in flight on this node until it is granted more. */
-  readonly places: number;
-  /** Its share of the rates until it is granted more, in millionths. */
-  readonly rate: number;
-  readonly inUse: number;
-  /** Tasks that wait for a place. */
-  readonly waiting: number;
-  /** Increases after each report that failed: an earlier report that arrives late is ignored. */
-  readonly generation: number;
-  /** A new problem or recovery of the account, which all nodes should know. */
-  readonly trouble?: AccountTrouble;
 }
 
 /** An account, for the operator. Times in milliseconds UTC. */
@@ -270,26 +246,6 @@ export interface PermitGrant {
   readonly againMs: number;
   /** Of the account, with every grant of kind `submit`. */
   readonly trouble?: StoredTrouble;
-}
-
-/** What a node may use of one account, until its next report. */
-export interface AccountGrant extends AccountTrouble {
-  readonly account: string;
-  readonly places: number;
-  readonly rate: number;
-  /** Its fair share. The node starts nothing beyond this, and returns what it holds beyond it. */
-  readonly fairPlaces: number;
-  readonly fairRate: number;
-  /** It needs more than it has, and other nodes hold more than their fair share. */
-  readonly lacking: boolean;
-  /** Other nodes need more than they have. */
-  readonly wanted: boolean;
-  /** Sum of the rate shares of the living nodes that joined before this one, in millionths. It decides whose turn it is. */
-  readonly rateBefore: number;
-  /** The database's clock, milliseconds UTC. */
-  readonly at: number;
-  /** Counts the changes of the account's trouble. */
-  readonly revision: number;
 }
 
 export interface Acceptance {

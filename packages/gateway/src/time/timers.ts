@@ -75,3 +75,10 @@ export function createTimers(clock: MonotonicClock): Timers {
     },
   };
 }
+
+/** Runs `fire` after `ms` milliseconds, for the few timers to which the width of a slot matters. Returns a function that cancels it. */
+export function afterExactly(ms: number, fire: () => void): () => void {
+  // setTimeout fires at once for delays beyond 2^31 ms.
+  const timer = setTimeout(fire, Math.min(Math.ceil(Math.max(0, ms)), 2 ** 31 - 1));
+  return () => clearTimeout(timer);
+}

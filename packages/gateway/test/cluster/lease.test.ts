@@ -81,9 +81,9 @@ describe('a lease', () => {
     await one.members();
     one.broadcast({ kind: 'keys' });
     await one.happened('joined');
-    one.broadcast({ kind: 'shares', account: 'one' });
-    await other.hears(({ kind }) => kind === 'shares');
-    expect(other.heard.map(({ message }) => message.kind)).toEqual(['shares']);
+    one.broadcast({ kind: 'retry', account: 'one' });
+    await other.hears(({ kind }) => kind === 'retry');
+    expect(other.heard.map(({ message }) => message.kind)).toEqual(['retry']);
   });
 
   it('uses the monotonic clock and the default timings unless told otherwise', async () => {

@@ -36,7 +36,6 @@ const kinds: Record<Message['kind'], fc.Arbitrary<Message>> = {
   ),
   retry: fc.record({ kind: fc.constant('retry'), account: id }),
   leaving: fc.record({ kind: fc.constant('leaving') }),
-  shares: fc.record({ kind: fc.constant('shares'), account: id }),
   hint: fc.record({ kind: fc.constant('hint'), account: id, upstreamId: fc.string({ unit: 'grapheme' }) }),
 };
 

@@ -128,11 +128,11 @@ describe('a node that joins', () => {
     const { url, db } = await clusterDatabase();
     const [one, other] = [await joinNode(url), await joinNode(url)];
     // More than fits into one statement.
-    for (let index = 0; index < 1000; index++) one.broadcast({ kind: 'shares', account: `account ${index}` });
+    for (let index = 0; index < 1000; index++) one.broadcast({ kind: 'retry', account: `account ${index}` });
     await one.close();
     expect(one.hasLease()).toBe(false);
     expect(await living(db)).toEqual([other.node]);
-    await other.hears((message) => message.kind === 'shares' && message.account === 'account 999');
+    await other.hears((message) => message.kind === 'retry' && message.account === 'account 999');
     other.broadcast({ kind: 'keys' });
     await (await joinNode(url)).close();
     expect([one.events, one.heard]).toEqual([[], []]);
@@ -146,7 +146,7 @@ describe('messages', () => {
     const { url } = await clusterDatabase();
     const [one, two, three] = [await joinNode(url), await joinNode(url), await joinNode(url)];
     const accounts = Array.from({ length: 1000 }, (_, index) => `account ${index}`);
-    for (const account of accounts) one.broadcast({ kind: 'shares', account });
+    for (const account of accounts) one.broadcast({ kind: 'retry', account });
     one.broadcast({ kind: 'keys' });
     for (const node of [two, three]) {
       await node.hears(({ kind }) => kind === 'keys');

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type ActiveTask, phaseSignal } from '../../src/engine/activeTask.ts';
 import { createActiveTasks } from '../../src/engine/activeTasks.ts';
 import { type Change, createFeed } from '../../src/engine/events/feed.ts';
-import { UpstreamIdTaken } from '../../src/engine/transitions.ts';
+import { NoPlace, UpstreamIdTaken } from '../../src/engine/transitions.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Event } from '../../src/tasks/lifecycle.ts';
@@ -93,7 +93,7 @@ describe('a task', () => {
     const ended: string[] = [];
     active.wake = () => ended.push('wait');
     phaseSignal(active).addEventListener('abort', () => ended.push('work'));
-    active.slot = { release: () => ended.push('slot') } as never;
+    active.slot = { limits: { release: () => ended.push('slot') } } as never;
     expect([tasks.get(id), tasks.byUpstream('one', 'one-1'), tasks.size]).toEqual([active, active, 1]);
     expect([...tasks]).toEqual([active]);
     expect(tasks.byUpstream('two', 'one-1')).toBeUndefined();
@@ -268,6 +268,35 @@ describe('a transition', () => {
     expect(active).toMatchObject({ moving: false, writeUnknown: false, task: { phase: 'submitting' } });
     const own = await tasks.apply(active, { ...CONFIRMED, upstreamId: 'one-2' } as Event, { claim: true });
     expect(own).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-2' } });
+  });
+
+  it('that finds no place leaves the task as it is', async () => {
+    const { tasks, take, told } = await driving();
+    const active = await take();
+    told.length = 0;
+    const intending = tasks.apply(active, INTENDED, {
+      intend: async () => 'no_place',
+      retryUntilWritten: true,
+    });
+    await expect(intending).rejects.toBeInstanceOf(NoPlace);
+    expect(active).toMatchObject({ moving: false, task: { phase: 'accepted', version: 1 } });
+    expect([tasks.drives(active), told]).toEqual([true, []]);
+  });
+
+  it('that took a place although it seemed to fail is recognised', async () => {
+    const { tasks, take, store } = await driving();
+    const active = await take();
+    let tries = 0;
+    const intended = await tasks.apply(active, INTENDED, {
+      retryUntilWritten: true,
+      async intend(move) {
+        tries += 1;
+        if (tries > 1) return 'lost';
+        await store.commit(move);
+        throw DOWN;
+      },
+    });
+    expect([tries, intended?.phase, active.task.phase]).toEqual([2, 'submitting', 'submitting']);
   });
 
   it('is not retried for ever once the gateway stops', async () => {

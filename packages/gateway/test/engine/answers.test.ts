@@ -156,10 +156,10 @@ describe('the state of accounts', () => {
     const world = await createWorld({ ...WORKING, limits: { inFlight: 3 }, accounts: ['one', 'two'] });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
-    const idle = { places: 3, rate: 1, blocked: false };
+    const known = { places: 3, blocked: false };
     expect(world.engine.accounts()).toEqual([
-      { id: 'one', inFlight: 1, ...idle },
-      { id: 'two', inFlight: 0, ...idle },
+      { id: 'one', inFlight: 1, placesUsed: 1, ...known },
+      { id: 'two', inFlight: 0, placesUsed: 0, ...known },
     ]);
   });
 });

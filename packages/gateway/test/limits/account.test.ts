@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createAccountState } from '../../src/limits/account.ts';
-import { type AccountShare, WHOLE_SHARES } from '../../src/limits/limits.ts';
-import { createTokenBucket } from '../../src/limits/tokenBucket.ts';
-import type { AccountLimits } from '../../src/providers/account.ts';
+import { type AccountLimits as OwnLimits, pollRate, submitRate } from '../../src/limits/limits.ts';
+import type { Account, AccountLimits } from '../../src/providers/account.ts';
 import { UpstreamError } from '../../src/providers/provider.ts';
 import type { AccountTrouble } from '../../src/store/store.ts';
 import { LIMITS } from '../support/engineParts.ts';
@@ -10,20 +9,57 @@ import { createManualTimers } from '../support/manualTimers.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 
-/** An account of which this node has the part that the test says. */
+/** An account whose places and permits the test controls. */
 function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimits>; random?: number } = {}) {
   const timers = createManualTimers();
-  const part = { places: limits.inFlight ?? 2, rate: 1 };
-  const noted: string[] = [];
   const told: AccountTrouble[] = [];
+  const world = {
+    placeIn: 0 as number | undefined,
+    permitIn: 0,
+    inFlight: 0,
+    waiting: 0,
+    taken: 0,
+    asked: 0,
+  };
+  const begun: string[] = [];
   let changed = () => {};
+  let permitted = () => {};
+  let wanted = () => 0;
   let troubled: (trouble: AccountTrouble) => void = () => {};
   let ready = 0;
-  const share: AccountShare = {
-    places: () => part.places,
-    rate: () => part.rate,
-    note: (happened) => void noted.push(happened),
-    tell: (trouble) => void told.push(trouble),
+  const account = {
+    id: 'one',
+    providerId: 'test',
+    retiresModels: false,
+    provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
+    limits: { ...LIMITS, inFlight: 5, ...limits },
+  };
+  const own: OwnLimits = {
+    permits(kind, rate, demand) {
+      expect([kind, rate]).toEqual(['submit', submitRate(account)]);
+      wanted = demand;
+      return {
+        readyIn() {
+          world.asked += 1;
+          return world.permitIn;
+        },
+        take() {
+          world.taken += 1;
+        },
+        onReady(listener) {
+          permitted = listener;
+          return () => undefined;
+        },
+      };
+    },
+    inFlight: () => world.inFlight,
+    placeIn: () => world.placeIn,
+    begin: (taskId) => void begun.push(taskId),
+    intend: async () => 'written',
+    moved: () => undefined,
+    occupy: () => undefined,
+    release: () => undefined,
+    report: (trouble) => void told.push(trouble),
     onChange(listener) {
       changed = listener;
     },
@@ -31,25 +67,30 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
       troubled = listener;
     },
   };
-  const account = {
-    id: 'one',
-    providerId: 'test',
-    retiresModels: false,
-    provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
-    limits: { ...LIMITS, inFlight: 2, ...limits },
-  };
-  const state = createAccountState(account, timers, share, () => random, timers);
+  const state = createAccountState({
+    account,
+    limits: { of: () => own },
+    demand: () => [
+      { project: 'a', key: 'a', priority: 0, waiting: world.waiting },
+      { project: 'b', key: 'b', priority: 0, waiting: 1 },
+    ],
+    clock: timers,
+    wall: timers,
+    random: () => random,
+  });
   state.onReady(() => {
     ready += 1;
   });
   return {
     state,
-    part,
-    noted,
+    world,
+    begun,
     told,
     timers,
+    wanted: () => wanted(),
     hear: (trouble: AccountTrouble) => troubled(trouble),
     change: () => changed(),
+    permit: () => permitted(),
     ready: () => ready,
     pass: (ms: number) => timers.moveTo(timers.now() + ms),
   };
@@ -66,67 +107,67 @@ const broken = (retryAfterMs?: number) =>
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 
-describe('the places of an account', () => {
-  it('are taken up to this node’s part, also by running jobs that it finds beyond that', () => {
-    const { state, part, noted } = anAccount();
-    expect(state.readyIn()).toBe(0);
-    state.take();
-    state.occupy();
-    expect([state.inUse, state.readyIn(), noted]).toEqual([2, undefined, []]);
-    state.occupy();
-    expect([state.inUse, noted]).toEqual([3, ['occupied']]);
-    part.places = 4;
-    expect(state.readyIn()).toBe(0);
-  });
-
-  it('that were taken beyond the part are not reused here: the other nodes are informed when they become free', () => {
-    const { state, noted, ready } = anAccount();
-    for (let n = 0; n < 4; n++) state.occupy();
-    noted.length = 0;
-    state.release();
-    expect([state.readyIn(), noted]).toEqual([undefined, ['released']]);
-    state.release();
-    expect([state.readyIn(), noted]).toEqual([undefined, ['released', 'released']]);
-    state.release();
-    expect([state.readyIn(), noted]).toEqual([0, ['released', 'released']]);
-    expect(ready()).toBe(3);
-  });
-
-  it('are compared relative to this node’s part', () => {
-    const { state, part } = anAccount();
-    state.take();
-    expect(state.load()).toBe(0.5);
-    part.places = 0;
-    expect(state.load()).toBe(1);
-  });
-
-  it('are checked again when the part has changed', () => {
-    const { change, ready } = anAccount();
+describe('a task', () => {
+  it('waits for a place, and then for a permit', () => {
+    const { state, world, change, permit, ready } = anAccount();
+    world.placeIn = undefined;
+    expect(state.readyIn()).toBeUndefined();
+    world.placeIn = 20;
+    expect([state.readyIn(), world.asked]).toEqual([20, 0]);
+    world.placeIn = 0;
+    world.permitIn = Number.POSITIVE_INFINITY;
+    expect([state.readyIn(), world.asked]).toEqual([undefined, 1]);
+    world.permitIn = 7;
+    expect(state.readyIn()).toBe(7);
     change();
-    expect(ready()).toBe(1);
+    permit();
+    expect(ready()).toBe(2);
+  });
+
+  it('takes a permit, and is about to take a place', () => {
+    const { state, world, begun } = anAccount();
+    state.take('t1');
+    expect([world.taken, begun]).toEqual([1, ['t1']]);
+  });
+
+  it('goes to the account that is used least in relation to its places', () => {
+    const { state, world } = anAccount();
+    world.inFlight = 2;
+    expect(state.load()).toBe(0.4);
   });
 });
 
-describe('the submission rate of an account', () => {
-  it('allows ten seconds’ worth at once, and then what the minute allows', () => {
-    const { state, pass } = anAccount({ limits: { inFlight: 100, startsPerMinute: 60 } });
-    for (let n = 0; n < 10; n++) {
-      expect(state.readyIn()).toBe(0);
-      state.take();
-    }
-    expect(state.readyIn()).toBe(1000);
-    pass(999);
-    expect(state.readyIn()).toBe(1);
-    pass(1);
-    expect(state.readyIn()).toBe(0);
+describe('permits to submit', () => {
+  it('are wanted for the tasks that wait, as far as there are places', () => {
+    const { world, wanted } = anAccount();
+    expect(wanted()).toBe(1);
+    world.waiting = 10;
+    expect(wanted()).toBe(5);
+    world.inFlight = 3;
+    expect(wanted()).toBe(2);
+    world.inFlight = 6;
+    expect(wanted()).toBe(0);
   });
 
-  it('allows nothing while this node has no part of the rate', () => {
-    const { state, part } = anAccount({ limits: { inFlight: 100, startsPerMinute: 60 } });
-    part.rate = 0;
-    expect(state.readyIn()).toBeUndefined();
-    part.rate = 1;
-    expect(state.readyIn()).toBe(0);
+  it('are not asked for while the account backs off, and then for one task at a time', () => {
+    const { state, world, wanted, pass } = anAccount();
+    world.waiting = 10;
+    state.take('t1');
+    state.backOff(refusal(1000));
+    expect([state.readyIn(), world.asked, wanted()]).toEqual([1000, 0, 0]);
+    pass(1000);
+    expect(wanted()).toBe(1);
+    state.take('t2');
+    expect(wanted()).toBe(0);
+  });
+
+  it('allow ten seconds’ worth at once, and polls a second’s worth, at least one', () => {
+    const of = (limits: Partial<AccountLimits>) => ({ limits: { ...LIMITS, ...limits } }) as Account;
+    expect(submitRate(of({ startsPerMinute: 60 }))).toEqual({ perSecond: 1, burst: 10 });
+    expect(submitRate(of({ startsPerMinute: 10 })).burst).toBe(2);
+    expect(submitRate(of({ startsPerMinute: 0.1 })).burst).toBe(1);
+    expect(pollRate(of({ asksPerSecond: 2.5 }))).toEqual({ perSecond: 2.5, burst: 3 });
+    expect(pollRate(of({ asksPerSecond: 0.1 })).burst).toBe(1);
   });
 });
 
@@ -135,12 +176,11 @@ describe('an account that refuses temporarily', () => {
     const { state, told, pass, timers } = anAccount();
     const waits = [];
     for (let n = 0; n < 8; n++) {
-      state.take();
+      state.take('t');
       state.backOff(refusal());
       const wait = state.readyIn() ?? 0;
       waits.push(wait);
       expect(state.trouble()).toEqual({ reason: 'rate_limited', retryAt: timers.now() + wait });
-      state.release();
       pass(wait);
     }
     expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
@@ -186,11 +226,11 @@ describe('an account that refuses temporarily', () => {
     ['was not tried', 'cancelStart'],
   ] as const)('is tried by one task, until the result of that task is known: it %s', (_what, how) => {
     const { state, ready, pass } = anAccount({ limits: { inFlight: 5 } });
-    state.take();
+    state.take('t');
     state.backOff(refusal(1000));
     pass(1000);
     expect([state.blocked(), state.readyIn()]).toEqual([true, 0]);
-    state.take();
+    state.take('t');
     expect(state.readyIn()).toBeUndefined();
     const before = ready();
     state[how]();
@@ -203,7 +243,7 @@ describe('an account that refuses temporarily', () => {
     state.cancelStart();
     state.worked();
     state.backOff(refusal(0));
-    state.take();
+    state.take('t');
     expect(state.readyIn()).toBeUndefined();
   });
 
@@ -215,7 +255,7 @@ describe('an account that refuses temporarily', () => {
     expect(ready()).toBe(before + 1);
     expect(state.readyIn()).toBe(0);
     expect(state.trouble()).toEqual({ reason: 'rate_limited', retryAt: undefined });
-    state.take();
+    state.take('t');
     expect(state.readyIn()).toBeUndefined();
   });
 });
@@ -237,8 +277,8 @@ describe('an account with two submissions in flight', () => {
     ['was refused', (state) => state.backOff(refusal(0))],
   ])('of which one %s still waits for the other before it is probed again', (_how, end) => {
     const account = anAccount({ limits: { inFlight: 5 } });
-    account.state.take();
-    account.state.take();
+    account.state.take('t');
+    account.state.take('t');
     end(account.state);
     account.hear({ failures: 1, waitMs: 0 });
     expect(account.state.readyIn()).toBeUndefined();
@@ -280,43 +320,16 @@ describe('messages of nodes about an account', () => {
     pass(500);
     expect([state.blocked(), state.trouble(), state.readyIn()]).toEqual([false, undefined, 0]);
     // No single task tries the account after it.
-    state.take();
+    state.take('t');
     expect(state.readyIn()).toBe(0);
   });
 
   it('that it works end the tries by single tasks', () => {
     const { state, hear } = anAccount();
     state.backOff(refusal(0));
-    state.take();
+    state.take('t');
     expect(state.readyIn()).toBeUndefined();
     hear({ failures: 0, waitMs: 0 });
     expect([state.blocked(), state.trouble(), state.readyIn()]).toEqual([false, undefined, 0]);
-  });
-});
-
-describe('a single node', () => {
-  it('has all of every account', () => {
-    const { state } = anAccount({ limits: { inFlight: 7 } });
-    const share = WHOLE_SHARES.of(state.account, () => ({ inUse: 0, waiting: 0 }));
-    expect([share.places(), share.rate()]).toEqual([7, 1]);
-    const rates = WHOLE_SHARES.rates('one');
-    expect([rates.rate(), rates.turnIn(1000, 30)]).toEqual([1, 30]);
-  });
-});
-
-describe('a rate', () => {
-  it('allows a second’s worth at once, and at least one call', () => {
-    const timers = createManualTimers();
-    for (const [perSecond, burst] of [
-      [0.5, 1],
-      [3, 3],
-    ] as const) {
-      const bucket = createTokenBucket(perSecond, timers);
-      for (let n = 0; n < burst; n++) {
-        expect(bucket.readyIn()).toBe(0);
-        bucket.take();
-      }
-      expect(bucket.readyIn()).toBeCloseTo(1000 / perSecond, 6);
-    }
   });
 });

@@ -9,7 +9,6 @@ interface Fake {
   readyInMs: number | undefined;
   load: number;
   taken: number;
-  lacking: number;
   /** The models that it serves; all by default. */
   models: readonly string[] | undefined;
   ready(): void;
@@ -25,7 +24,6 @@ function admitting(...given: Partial<Fake>[]) {
       readyInMs: 0,
       load: 0,
       taken: 0,
-      lacking: 0,
       models: undefined,
       ready: () => undefined,
       ...changes,
@@ -33,11 +31,6 @@ function admitting(...given: Partial<Fake>[]) {
     fakes.push(fake);
     const state: Partial<AccountState> = {
       account: { id: `${index}` } as AccountState['account'],
-      share: {
-        note: (what: string) => {
-          if (what === 'lacking') fake.lacking += 1;
-        },
-      } as AccountState['share'],
       readyIn: () => fake.readyInMs,
       load: () => fake.load,
       take: () => {
@@ -100,15 +93,10 @@ describe('the account of a task', () => {
     expect(admitted).toEqual(['a@1']);
   });
 
-  it('is neither one that must not be used nor one without a slot, and the latter is noted', () => {
-    const { admitted, accounts, enqueue } = admitting(
-      { models: ['x'] },
-      { readyInMs: undefined },
-      { load: 9 },
-    );
+  it('is neither one that must not be used nor one without a slot', () => {
+    const { admitted, enqueue } = admitting({ models: ['x'] }, { readyInMs: undefined }, { load: 9 });
     enqueue('a');
     expect(admitted).toEqual(['a@2']);
-    expect(accounts.map(({ lacking }) => lacking)).toEqual([0, 1, 0]);
   });
 
   it('is waited for until the earliest time of all', () => {
@@ -213,12 +201,22 @@ describe('a waiting task', () => {
     for (const prompt of ['a', 'b']) enqueue(prompt, { model: 'm' });
     enqueue('c', { model: 'n' });
     enqueue('d', { model: 'n', keyId: 'other' });
-    const waiting = () => states.map((state) => admission.waiting(state));
-    expect(waiting()).toEqual([4, 2]);
+    const waiting = () =>
+      states.map((state) => admission.demand(state).map(({ key, waiting }) => [key, waiting] as const));
+    expect(waiting()).toEqual([
+      [
+        ['key', 3],
+        ['other', 1],
+      ],
+      [
+        ['key', 1],
+        ['other', 1],
+      ],
+    ]);
     free(0, 1);
-    expect(waiting()).toEqual([3, 2]);
+    expect(waiting()[0]).toContainEqual(['key', 2]);
     admission.stop();
-    expect(waiting()).toEqual([0, 0]);
+    expect(waiting()).toEqual([[], []]);
     free(0, 9);
     expect(admitted).toEqual(['a@0']);
   });

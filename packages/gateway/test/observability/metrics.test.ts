@@ -6,8 +6,8 @@ describe('metrics', () => {
     const metrics = createMetrics(
       () => 3,
       () => [
-        { id: 'one', inFlight: 2, rate: 0.25, blocked: true },
-        { id: 'two', inFlight: 0, rate: 1, blocked: false },
+        { id: 'one', inFlight: 2, places: 5, placesUsed: 4, blocked: true },
+        { id: 'two', inFlight: 0, places: 1, placesUsed: 0, blocked: false },
       ],
     );
     const text = await metrics.text();
@@ -16,7 +16,8 @@ describe('metrics', () => {
       'onetake_account_in_flight{account="one"} 2',
       'onetake_account_blocked{account="one"} 1',
       'onetake_account_blocked{account="two"} 0',
-      'onetake_account_share{account="one"} 0.25',
+      'onetake_account_places{account="one"} 5',
+      'onetake_account_places_used{account="one"} 4',
     ]) {
       expect(text.split('\n')).toContain(line);
     }

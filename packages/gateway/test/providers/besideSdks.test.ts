@@ -15,7 +15,7 @@ import { newId, newTaskId } from '../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../src/tasks/request.ts';
 import { systemClock } from '../../src/time/clock.ts';
 import { aRequest } from '../support/builders.ts';
-import { openHttpWhile } from '../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../support/openHttp.ts';
 import { sending } from '../support/sending.ts';
 import { serve } from '../support/servers/httpServer.ts';
 
@@ -86,6 +86,7 @@ const ours =
       log: createLog('silent'),
       clock: systemClock,
       callback: undefined,
+      permits: ownPermits,
       openHttp: openHttpWhile(),
     });
     onTestFinished(() => opened.provider.close());

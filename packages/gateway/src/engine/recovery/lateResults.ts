@@ -2,6 +2,7 @@ import type { AccountState } from '../../limits/account.ts';
 import { move } from '../../tasks/lifecycle.ts';
 import type { Task, UpstreamResult } from '../../tasks/task.ts';
 import { later, type Moment } from '../../time/clock.ts';
+import type { AccountPool } from '../accountPool.ts';
 import { handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
 
@@ -18,6 +19,7 @@ export interface LateResults {
 
 interface LateParts extends EngineParts {
   readonly accountStates: ReadonlyMap<string, AccountState>;
+  readonly pool: Pick<AccountPool, 'moved'>;
 }
 
 /** Delay of the first poll, and the maximum that it doubles up to: no client waits any more. Milliseconds. */
@@ -29,7 +31,7 @@ const FOLLOW_MS = 48 * 3_600_000;
 const MAX_TAKEN_UP = 1000;
 
 export function createLateResults(parts: LateParts): LateResults {
-  const { store, clock, timers, settings, log, accountStates } = parts;
+  const { store, clock, timers, settings, log, accountStates, pool } = parts;
   const pending = new Map<string, () => void>();
   let stopped = false;
 
@@ -60,6 +62,7 @@ export function createLateResults(parts: LateParts): LateResults {
       if (answer.state === 'queued' || answer.state === 'in_progress' || answer.state === 'missing')
         return again();
       if (answer.state === 'succeeded') await note(task, answer.result);
+      else await noteEnd(task);
     } catch (error) {
       if (stopped) return;
       log.debug(
@@ -73,11 +76,19 @@ export function createLateResults(parts: LateParts): LateResults {
   async function note(task: Task, result: UpstreamResult): Promise<void> {
     const noted = move(task, { type: 'finished_late', result }, clock.now());
     if (!noted || !(await store.commit(noted))) return;
+    pool.moved(noted);
     const { accountId, upstreamId } = task.attempt ?? {};
     log.warn(
       { event: 'task.finished_late', task: task.id, account: accountId, upstreamId },
       'the upstream finished a video after its task had expired, and may bill it; raise ONETAKE_TASK_DEADLINE_MINUTES if this recurs',
     );
+  }
+
+  /** The job ended without a video, so that it does not count towards the limits of the account any more. */
+  async function noteEnd(task: Task): Promise<void> {
+    pending.get(task.id)?.();
+    const noted = move(task, { type: 'ended_late' }, clock.now());
+    if (noted && (await store.commit(noted))) pool.moved(noted);
   }
 
   /** Cancels the job upstream, so that it is not billed. */
@@ -86,7 +97,8 @@ export function createLateResults(parts: LateParts): LateResults {
     const handle = handleOf(task.attempt);
     if (!provider?.cancel || !handle) return;
     try {
-      await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs));
+      const outcome = await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs));
+      if (outcome === 'cancelled') await noteEnd(task);
     } catch (error) {
       log.info(
         { event: 'upstream.cancel_failed', task: task.id, err: error },

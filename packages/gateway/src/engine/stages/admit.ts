@@ -7,6 +7,7 @@ import { type ActiveTask, releaseSlot, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { Intent, Passed, Stage } from '../drive.ts';
 import type { EngineParts } from '../parts.ts';
+import { NoPlace } from '../transitions.ts';
 import type { Cancellation } from './cancel.ts';
 import { expiredWaiting, waitingFor } from './waiting.ts';
 
@@ -42,7 +43,10 @@ export function createAdmit(parts: AdmitParts): Stage {
     });
   }
 
-  /** Undefined if the task was cancelled or has expired since it was admitted. */
+  /**
+   * Undefined if the task was cancelled or has expired since it was admitted. Throws `NoPlace` if another node took the last place of the
+   * account.
+   */
   async function intend(active: ActiveTask, account: AccountState): Promise<Intent | undefined> {
     const upstreamModel = parts.upstreamModel(account.account, active.task);
     // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
@@ -59,7 +63,7 @@ export function createAdmit(parts: AdmitParts): Stage {
         upstreamModel,
         ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
       },
-      { retryUntilWritten: true },
+      { retryUntilWritten: true, intend: account.limits.intend },
     );
     return task && { task, account, madeAt };
   }
@@ -90,6 +94,10 @@ export function createAdmit(parts: AdmitParts): Stage {
     try {
       intent = await intend(active, account);
       return intent;
+    } catch (error) {
+      if (!(error instanceof NoPlace)) throw error;
+      active.hadTurn = true;
+      return 'waited';
     } finally {
       if (!intent) {
         account.cancelStart();

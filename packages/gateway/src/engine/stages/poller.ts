@@ -1,8 +1,9 @@
 import type { AccountState } from '../../limits/account.ts';
-import { createTokenBucket, type TokenBucket } from '../../limits/tokenBucket.ts';
+import { pollRate } from '../../limits/limits.ts';
 import { isOwnTrouble } from '../../providers/http/lostCall.ts';
 import type { Answer, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
-import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
+import type { Permits } from '../../providers/rates/permits.ts';
+import { LONG_AGO, later, type Moment, msBetween } from '../../time/clock.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import { asUpstreamError, handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
@@ -38,7 +39,7 @@ const LIMITED_MS = 1000;
 /** The polls of one account. */
 interface AccountPoller {
   readonly state: AccountState;
-  readonly bucket: TokenBucket;
+  readonly permits: Permits;
   readonly due: Set<ActiveTask>;
   inFlight: number;
   pausedUntil: Moment;
@@ -62,9 +63,9 @@ export function createPoller(parts: PollerParts): Poller {
     if (known) return known;
     const state = accountStates.get(accountId);
     if (!state) throw new Error(`account ${accountId} of task ${task.id} is not configured`);
-    const made = newAccountPoller(state, timers);
+    const made = newAccountPoller(state);
     pollers.set(accountId, made);
-    state.share.onChange(() => pump(made));
+    made.permits.onReady(() => pump(made));
     return made;
   }
 
@@ -73,9 +74,9 @@ export function createPoller(parts: PollerParts): Poller {
     poller.cancelWake?.();
     poller.cancelWake = undefined;
     while (poller.due.size > 0 && poller.inFlight < POLL_CONCURRENCY && !stopping.aborted) {
-      const ms = Math.max(poller.bucket.readyIn(), msBetween(timers.monotonic(), poller.pausedUntil));
+      const ms = Math.max(poller.permits.readyIn(), msBetween(timers.monotonic(), poller.pausedUntil));
       if (ms > 0) {
-        // While this node has no share of the account, a change of the share calls `pump` again.
+        // While it is not known when polls may go, `onReady` calls `pump` again.
         if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
         return;
       }
@@ -84,7 +85,7 @@ export function createPoller(parts: PollerParts): Poller {
         poller.due.delete(active);
         active.dueAt = undefined;
       }
-      poller.bucket.take();
+      poller.permits.take();
       poller.inFlight += 1;
       poller.inFlightSince = timers.monotonic();
       void poll(batch, poller).finally(() => {
@@ -178,17 +179,22 @@ export function createPoller(parts: PollerParts): Poller {
   };
 }
 
-const newAccountPoller = (state: AccountState, clock: MonotonicClock): AccountPoller => ({
-  state,
-  bucket: createTokenBucket(state.account.limits.asksPerSecond, clock, { share: state.share.rate }),
-  due: new Set(),
-  inFlight: 0,
-  pausedUntil: LONG_AGO,
-  cancelWake: undefined,
-  settledAt: LONG_AGO,
-  inFlightSince: undefined,
-  unsentSince: undefined,
-});
+function newAccountPoller(state: AccountState): AccountPoller {
+  const { account, limits } = state;
+  const due = new Set<ActiveTask>();
+  const batch = account.provider.askMany ? account.limits.askBatch : 1;
+  return {
+    state,
+    permits: limits.permits('poll', pollRate(account), () => Math.ceil(due.size / batch)),
+    due,
+    inFlight: 0,
+    pausedUntil: LONG_AGO,
+    cancelWake: undefined,
+    settledAt: LONG_AGO,
+    inFlightSince: undefined,
+    unsentSince: undefined,
+  };
+}
 
 async function ask(
   provider: Provider,

@@ -86,7 +86,7 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
       ...(region ? { region: REGION_ALIASES[region] ?? region } : {}),
     };
   },
-  open(account, { log, clock, callback, share, openHttp }) {
+  open(account, { log, clock, callback, permits, openHttp }) {
     const { hostname } = new URL(account.baseUrl ?? REGIONS.volcengine.baseUrl);
     const region = account.region ?? regionAt(hostname) ?? 'volcengine';
     const batch = Math.min(account.limits?.askBatch ?? LIMITS.askBatch, LARGEST_BATCH);
@@ -98,7 +98,7 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
         queriesPerSecond: account.limits?.asksPerSecond ?? LIMITS.asksPerSecond,
         discards: account.discards,
         callback,
-        share,
+        permits,
         openHttp,
         log,
         clock,

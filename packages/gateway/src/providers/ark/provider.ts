@@ -6,7 +6,7 @@ import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import { createStatusReader, type StatusReader } from '../mapping/statusTable.ts';
 import type { Answer, CancelOutcome, Provider } from '../provider.ts';
-import type { RateShare } from '../rates/share.ts';
+import type { OpenPermits } from '../rates/permits.ts';
 import { judge } from '../search/judge.ts';
 import { createSharedAnswers } from '../search/sharedAnswers.ts';
 import { type ArkClient, createArkClient } from './client.ts';
@@ -29,8 +29,7 @@ interface ArkOptions {
   /** Whether tasks are deleted at Ark once their videos are stored here. */
   readonly discards: boolean;
   readonly callback: CallbackAddress | undefined;
-  /** This node's part of the account's rates. */
-  readonly share?: RateShare | undefined;
+  readonly permits: OpenPermits;
   readonly openHttp: OpenHttp;
   readonly log: Log;
   readonly clock: Clock;
@@ -62,7 +61,7 @@ export function createArkProvider(options: ArkOptions): Provider {
     batch: options.batch,
     closing: closing.signal,
     queriesPerSecond: options.queriesPerSecond,
-    share: options.share,
+    permits: options.permits,
     log,
   });
 

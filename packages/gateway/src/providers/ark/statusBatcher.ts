@@ -1,8 +1,8 @@
 import type { Log } from '../../observability/log.ts';
 import type { Reason } from '../../tasks/reasons.ts';
 import { UpstreamError } from '../provider.ts';
-import { createRateLimiter, type RateLimiter, type RateLimiterTime } from '../rates/limiter.ts';
-import type { RateShare } from '../rates/share.ts';
+import { createRateLimiter, type RateLimiter, type Wait } from '../rates/limiter.ts';
+import type { OpenPermits } from '../rates/permits.ts';
 import { unlessGivenUp } from './unlessGivenUp.ts';
 import type { ArkTask, TaskOrMissing } from './wire.ts';
 
@@ -29,9 +29,9 @@ interface Parts {
   readonly closing: AbortSignal;
   /** What the account allows. */
   readonly queriesPerSecond: number;
-  /** This node's part of both limits. */
-  readonly share?: RateShare | undefined;
-  readonly time?: RateLimiterTime;
+  /** Opens the permits of both limits. */
+  readonly permits: OpenPermits;
+  readonly wait?: Wait;
   readonly log: Pick<Log, 'warn'>;
 }
 
@@ -53,11 +53,15 @@ const LIST_REFUSALS: ReadonlySet<Reason> = new Set(['invalid_request', 'auth_fai
 const LIST_MS = 30_000;
 
 export function createStatusBatcher(parts: Parts): StatusBatcher {
-  const { closing, batch, share, queriesPerSecond } = parts;
+  const { closing, batch, permits, queriesPerSecond, wait } = parts;
   // Half is the rate and half the burst, so that no second sees more than the limit.
   const half = queriesPerSecond / 2;
-  const queries = createRateLimiter({ perSecond: half, burst: Math.max(1, half), share }, parts.time);
-  const lists = createRateLimiter({ ...LISTS, share, undivided: true }, parts.time);
+  const burst = Math.max(1, half);
+  const queries = createRateLimiter(
+    (wanted) => permits('ark.query', { perSecond: half, burst }, wanted),
+    wait,
+  );
+  const lists = createRateLimiter((wanted) => permits('ark.list', LISTS, wanted), wait);
   const queue = createListQueue({ lists, closing, batch, poll: listed });
 
   /**
@@ -85,8 +89,15 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
       const complete = task.status !== 'succeeded' || Boolean(task.content?.video_url);
       if (wanted.has(task.id) && complete) answers.set(task.id, task);
     }
-    const rest = ids.filter((id) => !answers.has(id) && queries.take());
-    return new Map([...answers, ...(await each(rest, signal))]);
+    const rest = ids.filter((id) => !answers.has(id));
+    const mayGo = await Promise.all(rest.map(() => queries.take()));
+    return new Map([
+      ...answers,
+      ...(await each(
+        rest.filter((_, index) => mayGo[index]),
+        signal,
+      )),
+    ]);
   }
 
   async function each(ids: readonly string[], signal: AbortSignal): Promise<Answers> {
@@ -104,12 +115,13 @@ export function createStatusBatcher(parts: Parts): StatusBatcher {
     lists,
     now,
     async one(id, signal) {
-      if (queries.take()) return parts.get(id, signal);
+      if (await queries.take()) return parts.get(id, signal);
       return (await unlessGivenUp(queue.add(id), signal)) ?? now(id, signal);
     },
     async many(ids, signal) {
-      if (ids.length >= MANY && ids.length <= batch && lists.take()) return listed(ids, signal);
-      if (queries.take(ids.length)) return each(ids, signal);
+      if (ids.length >= MANY && ids.length <= batch && (await lists.take())) return listed(ids, signal);
+      // More would never be ready at once.
+      if (ids.length <= burst && (await queries.take(ids.length))) return each(ids, signal);
       const answers = await unlessGivenUp(Promise.all(ids.map(queue.add)), signal);
       return new Map(
         ids.flatMap((id, index) => {

@@ -46,14 +46,14 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
     const url = DASHSCOPE_BASE_URL || DASHSCOPE_HTTP_BASE_URL;
     return { api_key: { env: 'DASHSCOPE_API_KEY' }, ...(url ? { base_url: url } : {}) };
   },
-  open(account, { log, clock, share, openHttp }) {
+  open(account, { log, clock, permits, openHttp }) {
     const place = placeOf({ region: account.region, baseUrl: account.base_url });
     return {
       provider: createDashscopeProvider({
         baseUrl: place.baseUrl,
         apiKey: account.api_key,
         pollsPerSecond: account.limits?.asksPerSecond ?? POLLS_PER_SECOND,
-        share,
+        permits,
         openHttp,
         log,
         clock,

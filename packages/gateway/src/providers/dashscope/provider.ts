@@ -5,7 +5,7 @@ import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import { type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import { createRateLimiter } from '../rates/limiter.ts';
-import type { RateShare } from '../rates/share.ts';
+import type { OpenPermits } from '../rates/permits.ts';
 import { judge } from '../search/judge.ts';
 import { createDashscopeClient } from './client.ts';
 import { CALL_ERRORS, refusalOf } from './errors.ts';
@@ -20,8 +20,7 @@ interface DashscopeOptions {
   readonly apiKey: string;
   /** What the Alibaba account allows for lists, polls and cancellations together. */
   readonly pollsPerSecond: number;
-  /** This node's part of it. */
-  readonly share?: RateShare | undefined;
+  readonly permits: OpenPermits;
   readonly openHttp: OpenHttp;
   readonly log: Log;
   readonly clock: Clock;
@@ -44,11 +43,9 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
   const client = createDashscopeClient({
     http,
     scrub: createScrub(secrets),
-    pollLimiter: createRateLimiter({
-      perSecond: options.pollsPerSecond / ROOM,
-      burst: 1,
-      share: options.share,
-    }),
+    pollLimiter: createRateLimiter((wanted) =>
+      options.permits('dashscope.poll', { perSecond: options.pollsPerSecond / ROOM, burst: 1 }, wanted),
+    ),
   });
   const reader = createAnswerReader(log, clock);
   const parts = { client, reader, clock };

@@ -1,91 +1,75 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpstreamError } from '../provider.ts';
-import { createRateSchedule } from './schedule.ts';
-import type { RateShare } from './share.ts';
+import type { Permits } from './permits.ts';
 
 /** Keeps calls within the rate that an upstream allows. */
 export interface RateLimiter {
-  /** Returns whether so many calls may go now. If so, they are counted. */
-  take(calls?: number): boolean;
+  /** Whether so many calls may go now. If so, they are counted. Resolves at once, or when the other nodes' calls are known. */
+  take(calls?: number): Promise<boolean>;
   /**
    * Resolves when the next call may go, and counts it. Throws `UpstreamError` with `created: 'no'` if the signal aborts first.
    */
   turn(signal: AbortSignal): Promise<void>;
 }
 
-interface Rate {
-  readonly perSecond: number;
-  /** How many calls may go at once after a pause. Further calls are spaced evenly. */
-  readonly burst: number;
-  /** This node's part of the rate. All of it by default. */
-  readonly share?: RateShare | undefined;
-  /** The rate is too low to be divided, so nodes take turns and never call at the same time. */
-  readonly undivided?: boolean;
-}
+/** Waits so many milliseconds, without end if infinite. Rejects if the signal aborts first. */
+export type Wait = (ms: number, signal: AbortSignal) => Promise<void>;
 
-/** How long a call waits before it looks whether this node's part has grown. Milliseconds. */
-const LOOK_MS = 250;
-
-/** The clock of a rate limiter. */
-export interface RateLimiterTime {
-  /** Milliseconds on a monotonic clock, so that setting the wall clock does not change the limit. */
-  now(): number;
-  /** Waits so many milliseconds. Rejects if the signal aborts first. */
-  wait(ms: number, signal: AbortSignal): Promise<void>;
-}
-
-const REAL_TIME: RateLimiterTime = { now: () => performance.now(), wait: waitFor };
-
+/** `open` opens the permits of the rate. It is given what tells how many calls want to go. */
 export function createRateLimiter(
-  { perSecond, burst, share, undivided = false }: Rate,
-  { now, wait }: RateLimiterTime = REAL_TIME,
+  open: (wanted: () => number) => Permits,
+  wait: Wait = waitFor,
 ): RateLimiter {
-  const schedule = createRateSchedule({ perSecond, burst, now, share: undivided ? undefined : share?.rate });
   const waiting = new Set<() => void>();
-  let nobodyWaits = new AbortController();
-  let waking = false;
+  let trying = 0;
+  const permits = open(() => waiting.size + trying);
+  let wake = new AbortController();
+  let serving = false;
 
-  function earliest(calls = 1): number {
-    const at = schedule.earliest(calls);
-    if (!share || !undivided) return at;
-    const turn = share.turnIn(1000 / perSecond, Math.max(0, at - now()));
-    return turn === 0 ? at : now() + turn;
-  }
-
-  function take(calls = 1): boolean {
-    if (waiting.size > 0 || earliest(calls) > now()) return false;
-    schedule.reserve(schedule.earliest(), calls);
-    return true;
+  /** Resolves when it is known whether so many permits are ready. */
+  async function known(calls: number): Promise<void> {
+    if (permits.readyIn(calls) < Number.POSITIVE_INFINITY) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = permits.onReady(resolve);
+    trying += calls;
+    // Asked again, because the demand has grown.
+    permits.readyIn(calls);
+    await promise;
+    trying -= calls;
+    unsubscribe();
   }
 
   /** Lets waiting calls go one by one, in the order in which they came. */
-  async function wake(): Promise<void> {
-    if (waking) return;
-    waking = true;
-    while (waiting.size > 0) {
-      const at = earliest();
-      const ms = at - now();
-      const slice = share && ms > LOOK_MS;
-      nobodyWaits = new AbortController();
-      const waited = await wait(slice ? LOOK_MS : ms, nobodyWaits.signal).then(
-        () => true,
-        () => false,
-      );
-      const [go] = waiting;
-      // All waiting calls gave up. A call that came since then waits for its own time.
-      if (!waited || !go || slice) continue;
-      waiting.delete(go);
-      schedule.reserve(at);
-      go();
+  async function serve(): Promise<void> {
+    if (serving) return;
+    serving = true;
+    for (let [go] = waiting; go; [go] = waiting) {
+      const ms = permits.readyIn();
+      if (ms === 0) {
+        permits.take();
+        waiting.delete(go);
+        go();
+        continue;
+      }
+      wake = new AbortController();
+      const unsubscribe = permits.onReady(() => wake.abort());
+      await wait(ms, wake.signal).catch(() => undefined);
+      unsubscribe();
     }
-    waking = false;
+    serving = false;
   }
 
   return {
-    take,
+    async take(calls = 1) {
+      // Waiting calls go first.
+      if (waiting.size > 0) return false;
+      await known(calls);
+      if (waiting.size > 0 || permits.readyIn(calls) > 0) return false;
+      permits.take(calls);
+      return true;
+    },
     turn(signal) {
       if (signal.aborted) return Promise.reject(givenUp(signal.reason));
-      if (take()) return Promise.resolve();
       return new Promise((resolve, reject) => {
         const go = () => {
           signal.removeEventListener('abort', giveUp);
@@ -94,12 +78,12 @@ export function createRateLimiter(
         // The turn of a call that gave up goes to the next waiting call.
         const giveUp = () => {
           waiting.delete(go);
-          if (waiting.size === 0) nobodyWaits.abort();
+          if (waiting.size === 0) wake.abort();
           reject(givenUp(signal.reason));
         };
         signal.addEventListener('abort', giveUp, { once: true });
         waiting.add(go);
-        void wake();
+        void serve();
       });
     },
   };
@@ -112,8 +96,7 @@ const givenUp = (cause: unknown): UpstreamError =>
     cause,
   });
 
-/** Rejects if the signal aborts first. */
 async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  // A timer may fire a millisecond early.
-  await sleep(Math.ceil(Math.max(0, ms)) + 1, undefined, { signal });
+  // A timer may fire a millisecond early, and has a maximum.
+  await sleep(Math.min(Math.ceil(ms) + 1, 2 ** 31 - 1), undefined, { signal });
 }

@@ -1,5 +1,3 @@
-import type { RateLimiterTime } from '../rates/limiter.ts';
-
 /** Shares one answer among calls that ask the same within a short time. */
 export interface SharedAnswers<T> {
   /** Returns a fresh answer to the same key, or calls `ask`. Failures are not shared with later calls. */
@@ -9,7 +7,7 @@ export interface SharedAnswers<T> {
 /** Shares answers for `freshMs` milliseconds, counted from when they were requested. */
 export function createSharedAnswers<T>(
   freshMs: number,
-  now: RateLimiterTime['now'] = () => performance.now(),
+  now: () => number = () => performance.now(),
 ): SharedAnswers<T> {
   const answers = new Map<string, { readonly askedAt: number; readonly answer: Promise<T> }>();
 

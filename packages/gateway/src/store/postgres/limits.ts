@@ -8,7 +8,6 @@ import type {
   WrongCounter,
 } from '../store.ts';
 import { IN_FLIGHT } from '../tables.ts';
-import { shareAccounts } from './accountShares.ts';
 import { NOT_COUNTING_NODES } from './nodes.ts';
 import type { PostgresParts } from './parts.ts';
 import { named, SQL, tellPlaces } from './statements.ts';
@@ -152,17 +151,9 @@ interface LimitParts extends PostgresParts {
 
 export function postgresLimits(parts: LimitParts): LimitStore {
   const { connections, node, clock = DATABASE_CLOCK } = parts;
-  const { run, read, transaction } = connections;
+  const { run, read } = connections;
   const sql = named(statementsWith(clock));
   return {
-    shareAccounts: (reporter, reports) =>
-      transaction((inside) =>
-        shareAccounts(
-          { query: async (text, values) => ({ rows: await inside({ text }, values) }) },
-          reporter,
-          reports,
-        ),
-      ),
     async accounts() {
       const [states, counts] = await Promise.all([
         read<AccountColumns>(SQL.accountStates),

@@ -1,14 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
-import { WHOLE_RATE } from '../shares.ts';
-import type {
-  AccountGrant,
-  AccountReport,
-  AccountTrouble,
-  HeldPlace,
-  LimitStore,
-  StoredTrouble,
-} from '../store.ts';
+import type { AccountTrouble, HeldPlace, LimitStore, StoredTrouble } from '../store.ts';
 import type { SqliteParts } from './parts.ts';
 
 interface StateColumns extends AccountColumns {
@@ -47,34 +39,7 @@ function accountsIn(db: Database) {
   const waitOf = ({ blocked_until, updated_at }: StateColumns, now: number): number =>
     Math.max(0, Math.min(blocked_until - now, blocked_until - updated_at));
 
-  /** Grants everything to the only node. */
-  function grantOf({ account, limit, trouble }: AccountReport, now: number): AccountGrant {
-    const row = state.get(account);
-    return {
-      account,
-      places: limit,
-      fairPlaces: limit,
-      rate: WHOLE_RATE,
-      fairRate: WHOLE_RATE,
-      rateBefore: 0,
-      at: 0,
-      lacking: false,
-      wanted: false,
-      failures: row?.failures ?? 0,
-      waitMs: trouble?.waitMs ?? (row ? waitOf(row, now) : 0),
-      reason: row?.reason ?? undefined,
-      revision: row?.revision ?? 0,
-    };
-  }
-
   return {
-    /** Must be called within a transaction. */
-    share(reports: readonly AccountReport[], now: number): AccountGrant[] {
-      for (const { account, trouble } of reports) {
-        if (trouble) report(account, trouble, now);
-      }
-      return reports.map((report) => grantOf(report, now));
-    },
     report,
     troubles: (ids: readonly string[], now: number): StoredTrouble[] =>
       ids.flatMap((account) => {
@@ -93,10 +58,6 @@ function accountsIn(db: Database) {
 export function sqliteAccounts({ sql, inGroup }: SqliteParts, db: Database): LimitStore {
   const accounts = accountsIn(db);
   return {
-    shareAccounts: async (_node, reports) => {
-      const share = () => accounts.share(reports, Date.now());
-      return reports.some(({ trouble }) => trouble) ? inGroup(share) : share();
-    },
     accounts: async () => accounts.list(),
     troubles: async (ids) => accounts.troubles(ids, Date.now()),
     reportTrouble: (account, trouble) => inGroup(() => accounts.report(account, trouble, Date.now())),

@@ -40,7 +40,7 @@ it('keys that another node created or revoked are read again', () => {
 it('no other message of nodes touches the caches', () => {
   const { cluster, stale, forgotten } = connected();
   cluster.hear({ kind: 'leaving' });
-  cluster.hear({ kind: 'shares', account: 'one' });
+  cluster.hear({ kind: 'retry', account: 'one' });
   cluster.hear({ kind: 'progress', tasks: [['one', 50, 1000]] });
   expect([stale, forgotten()]).toEqual([[], 0]);
 });

@@ -1,7 +1,5 @@
-import { pino } from 'pino';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
 import type { EngineParts } from '../../../src/engine/parts.ts';
-import { createAccountShares } from '../../../src/limits/shared.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createNodes } from '../../support/nodes/world.ts';
@@ -12,25 +10,19 @@ it('the command line makes every node try a blocked account again', { timeout: 3
   let broken = true;
   const tries: string[] = [];
   const nodes = await createNodes();
-  const change = async ({ store, cluster, timers, accounts }: EngineParts) => {
-    const shares = createAccountShares({ store, cluster, timers, log: pino({ level: 'silent' }) });
-    onTestFinished(() => shares.stop());
-    await shares.start();
-    return {
-      shares,
-      accounts: accounts.map((account) => ({
-        ...account,
-        provider: {
-          ...account.provider,
-          start: async (...given: Parameters<typeof account.provider.start>) => {
-            tries.push(cluster.node);
-            if (broken) throw new UpstreamError('auth_failed', { created: 'no', detail: 'wrong key' });
-            return account.provider.start(...given);
-          },
+  const change = ({ cluster, accounts }: EngineParts) => ({
+    accounts: accounts.map((account) => ({
+      ...account,
+      provider: {
+        ...account.provider,
+        start: async (...given: Parameters<typeof account.provider.start>) => {
+          tries.push(cluster.node);
+          if (broken) throw new UpstreamError('auth_failed', { created: 'no', detail: 'wrong key' });
+          return account.provider.start(...given);
         },
-      })),
-    };
-  };
+      },
+    })),
+  });
   const [one, two] = [await nodes.join(change), await nodes.join(change)];
   const first = await one.submit();
   await eventually(() =>

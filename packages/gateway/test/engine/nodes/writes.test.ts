@@ -27,6 +27,7 @@ function losing(
     ...store,
     commit: (given, media) => write(given, () => store.commit(given, media)),
     claim: (given) => write(given, () => store.claim(given)),
+    intend: (given, limit) => write(given, () => store.intend(given, limit)),
   };
 }
 

@@ -74,6 +74,42 @@ describe('an upstream that finishes after the deadline of the task', () => {
     expect(world.upstream.count('cancel', id)).toBe(1);
   });
 
+  const FAILED: AnswerStep = { failed: 'upstream_failed', message: 'No.' };
+  it.each<[string, WorldOptions['abilities'], AnswerStep]>([
+    ['is known to have been cancelled', ['cancel'], 'in_progress'],
+    ['is known to have failed', [], FAILED],
+  ])('does not count towards the limits of its account once it %s', async (_what, abilities = [], answer) => {
+    let over = false;
+    const world = await createWorld({
+      settings,
+      abilities,
+      limits: { inFlight: 1 },
+      behaviour: (prompt) => ({
+        answers: [prompt === 'second' ? 'succeeded' : over ? answer : 'in_progress'],
+      }),
+    });
+    const { id } = await world.submit('first');
+    await world.ends(id);
+    over = true;
+    const second = await world.submit('second');
+    await world.advance(120_000);
+    expect((await world.task(second.id)).phase).toBe('succeeded');
+    expect(await world.task(id)).toMatchObject({ phase: 'failed', attempt: { outcome: 'expired' } });
+  });
+
+  it('keeps its place of the account for half an hour if its end is not known', async () => {
+    const world = await createWorld({
+      settings,
+      abilities: [],
+      limits: { inFlight: 1 },
+      behaviour: () => ({ answers: ['in_progress'] }),
+    });
+    await world.ends((await world.submit()).id);
+    expect(world.engine.accounts()).toMatchObject([{ placesUsed: 1 }]);
+    await world.advance(30 * 60_000);
+    expect(world.engine.accounts()).toMatchObject([{ placesUsed: 0 }]);
+  });
+
   it('is polled at growing intervals, for two days at most', async () => {
     const world = await createWorld({
       settings,

@@ -10,7 +10,7 @@ import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
-import { openHttpWhile } from '../../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 
 /** The services that the bridge is tested with, by the names of their simulators, and the smallest job of each. */
@@ -96,6 +96,7 @@ export async function openAccount(
     log: createLog('debug', { write: (line: string) => void log.push(line) }),
     clock: systemClock,
     callback: undefined,
+    permits: ownPermits,
     openHttp,
   });
 }

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createStatusBatcher, type StatusBatcher } from '../../../src/providers/ark/statusBatcher.ts';
 import type { ArkTask, TaskOrMissing } from '../../../src/providers/ark/wire.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
+import { localPermits } from '../../../src/providers/rates/permits.ts';
 import { createManualTimers, type ManualTimers } from '../../support/manualTimers.ts';
 import { sending } from '../../support/sending.ts';
 import { aPrompt, arkWorld, handle, signal } from './world.ts';
@@ -44,16 +45,12 @@ function createBatcher({ queriesPerSecond = 20 } = {}): StatusBatcher {
     closing: closing.signal,
     queriesPerSecond,
     log: { warn: ({ event }) => void warnings.push(event) },
-    time: {
-      now: () => timers.now(),
-      wait: (ms, given) =>
-        new Promise((resolve, reject) => {
-          timers.after(ms, resolve);
-          given.addEventListener('abort', () =>
-            reject(new UpstreamError('upstream_timeout', { cause: given.reason })),
-          );
-        }),
-    },
+    permits: localPermits(timers),
+    wait: (ms, given) =>
+      new Promise((resolve, reject) => {
+        timers.after(ms, resolve);
+        given.addEventListener('abort', () => reject(given.reason));
+      }),
   });
 }
 
@@ -171,6 +168,7 @@ describe('many polls', () => {
     await expect(batcher.many(ids(20), signal())).rejects.toBe(listFails);
     const asked = [batcher.many(ids(20, 30), signal()), batcher.many(ids(20, 60), signal())];
     const outcomes = Promise.allSettled(asked);
+    await settle();
     await move(1100);
     for (const outcome of await outcomes) expect(outcome).toMatchObject({ reason: listFails });
   });
@@ -190,7 +188,7 @@ describe('a success without its link in the list', () => {
       closing: closing.signal,
       queriesPerSecond: 20,
       log: { warn: () => undefined },
-      time: { now: () => timers.now(), wait: async () => undefined },
+      permits: localPermits(timers),
     });
     const told = await batcher.many(ids(5), signal());
     expect([...told.values()]).toEqual(ids(5).map((id) => done(id, 'https://example.com/a.mp4')));

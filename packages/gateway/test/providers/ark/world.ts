@@ -6,7 +6,7 @@ import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/prov
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
-import { openHttpWhile } from '../../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 
 export const MODEL = 'doubao-seedance-1-0-pro-250528';
 
@@ -24,6 +24,7 @@ export function arkAt(baseUrl: string, options: ArkOptions = {}): Provider {
     log: pino({ level: 'silent' }),
     clock: systemClock,
     openHttp: openHttpWhile(),
+    permits: ownPermits,
     ...options,
   });
   onTestFinished(() => provider.close());

@@ -7,7 +7,7 @@ import type { Handle, Job, Provider, UnknownSubmission } from '../../../src/prov
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { InputRef, VideoRequest } from '../../../src/tasks/request.ts';
 import { aRequest } from '../../support/builders.ts';
-import { openHttpWhile } from '../../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 import { serve } from '../../support/servers/httpServer.ts';
 
 export const KEY = 'sk-of-the-operator';
@@ -24,6 +24,7 @@ export function providerAt(
     log: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
     openHttp: openHttpWhile(),
+    permits: ownPermits,
     ...changes,
   });
 }

@@ -10,7 +10,7 @@ import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import type { VideoRequest } from '../../../src/tasks/request.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
-import { openHttpWhile } from '../../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 
 /** Google's two services, by the names of their simulators. */
 export type Service = 'gemini' | 'vertex';
@@ -41,6 +41,7 @@ export async function openAccount(
     log: pino({ level: 'silent' }),
     clock: systemClock,
     callback: undefined,
+    permits: ownPermits,
     openHttp,
   });
 }

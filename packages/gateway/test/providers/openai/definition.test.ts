@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createLog } from '../../../src/observability/log.ts';
 import { readAccounts } from '../../../src/providers/accounts.ts';
 import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
-import { openHttpWhile } from '../../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 
 const read = (file: unknown, env: Record<string, string> = {}) =>
   readAccounts({ file, env, definitions: [openaiDefinition] });
@@ -18,6 +18,7 @@ async function opened(members: Record<string, unknown>, at = '2026-11-25') {
     log: createLog('silent'),
     clock,
     callback: undefined,
+    permits: ownPermits,
     openHttp: openHttpWhile(),
   });
   await account.provider.close();

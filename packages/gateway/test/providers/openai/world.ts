@@ -6,7 +6,7 @@ import type { Handle, Job, Provider } from '../../../src/providers/provider.ts';
 import { newId, newTaskId } from '../../../src/tasks/ids.ts';
 import { type Clock, systemClock } from '../../../src/time/clock.ts';
 import { aRequest } from '../../support/builders.ts';
-import { openHttpWhile } from '../../support/openHttp.ts';
+import { openHttpWhile, ownPermits } from '../../support/openHttp.ts';
 import { sending } from '../../support/sending.ts';
 
 /** A minute of the upstream's time lasts 0.6 s. */
@@ -32,7 +32,7 @@ export async function openAccount(
 ): Promise<Provider> {
   const { provider } = await openaiDefinition.open(
     { delete_after_collect: false, json_create: false, ...account },
-    { id: 'openai', log: createLog('silent'), clock, callback: undefined, openHttp },
+    { id: 'openai', log: createLog('silent'), clock, callback: undefined, permits: ownPermits, openHttp },
   );
   onTestFinished(() => provider.close());
   return provider;

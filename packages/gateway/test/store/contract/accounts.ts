@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { WHOLE_RATE } from '../../../src/store/shares.ts';
-import type { AccountReport, AuditRow, Store } from '../../../src/store/store.ts';
+import type { AccountTrouble, AuditRow, Store } from '../../../src/store/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import { aKey, START_OF_TIME } from '../../support/builders.ts';
@@ -13,46 +12,14 @@ export interface OpenedForNode {
   read(sql: string): Promise<readonly object[]>;
 }
 
-const LIMIT = 20;
 /** How long a test may take between two reads of a clock. Milliseconds. */
 const SLACK_MS = 30_000;
 
-const aReport = (changes: Partial<AccountReport> = {}): AccountReport => ({
-  account: 'one',
-  limit: LIMIT,
-  places: 0,
-  rate: 0,
-  inUse: 0,
-  waiting: 0,
-  generation: 0,
-  ...changes,
-});
-
 const TROUBLE = { failures: 2, waitMs: 60_000.5, reason: 'rate_limited', error: 'slow down' };
-const ALL = {
-  places: LIMIT,
-  fairPlaces: LIMIT,
-  rate: WHOLE_RATE,
-  fairRate: WHOLE_RATE,
-  rateBefore: 0,
-  lacking: false,
-  wanted: false,
-};
 
 /** The stored state of upstream accounts. */
 export function describeAccounts(name: string, open: () => Promise<OpenedForNode>): void {
   describe(`${name}: an account`, () => {
-    it('is granted completely to a single node', async () => {
-      const { store, node } = await open();
-      const granted = await store.shareAccounts(node, [aReport(), aReport({ account: 'two', limit: 3 })]);
-      expect(granted).toMatchObject([
-        { account: 'one', ...ALL, failures: 0, waitMs: 0, revision: 0 },
-        { account: 'two', ...ALL, places: 3, fairPlaces: 3, failures: 0, waitMs: 0, revision: 0 },
-      ]);
-      for (const { reason } of granted) expect(reason).toBeUndefined();
-      expect(await store.shareAccounts(node, [])).toEqual([]);
-    });
-
     it('without tasks or failures is not listed', async () => {
       const { store } = await open();
       expect(await store.accounts()).toEqual([]);
@@ -86,37 +53,32 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
       ]);
     });
 
-    it('that backs off is reported as such to its node, in later reports and in the list', async () => {
-      const { store, node } = await open();
+    it('that backs off is known as such, alone and in the list', async () => {
+      const { store } = await open();
       await intended(store, { accountId: 'one' });
       const before = Date.now();
-      const [told, other] = await store.shareAccounts(node, [
-        aReport({ trouble: TROUBLE }),
-        aReport({ account: 'two' }),
-      ]);
-      const { error, ...known } = TROUBLE;
-      expect(told).toMatchObject({ account: 'one', ...ALL, ...known, revision: 1 });
-      expect(other).toMatchObject({ account: 'two', failures: 0, waitMs: 0, revision: 0 });
-      const [next] = await store.shareAccounts(node, [aReport({ places: LIMIT, rate: WHOLE_RATE })]);
-      expect(next).toMatchObject({ ...ALL, failures: 2, reason: 'rate_limited', revision: 1 });
-      expect(next?.waitMs).toBeGreaterThan(60_001 - SLACK_MS);
-      expect(next?.waitMs).toBeLessThanOrEqual(60_001);
+      await store.reportTrouble('one', TROUBLE);
+      const { error } = TROUBLE;
+      const troubles = await store.troubles(['one', 'two']);
+      expect(troubles).toMatchObject([{ account: 'one', failures: 2, reason: 'rate_limited', revision: 1 }]);
+      expect(troubles[0]?.waitMs).toBeGreaterThan(60_001 - SLACK_MS);
+      expect(troubles[0]?.waitMs).toBeLessThanOrEqual(60_001);
+      expect(await store.troubles(['two'])).toEqual([]);
 
-      // The other account may be listed as one that works.
-      const rows = (await store.accounts()).filter(({ account }) => account === 'one');
-      expect(rows).toHaveLength(1);
-      const [row] = rows;
+      const [row, ...others] = await store.accounts();
+      expect(others).toEqual([]);
       expect(row).toMatchObject({ account: 'one', failures: 2, reason: 'rate_limited', error, inFlight: 1 });
       expect(Math.abs((row?.blockedUntil ?? 0) - before - 60_000)).toBeLessThan(SLACK_MS);
       expect(Math.abs((row?.failedSince ?? 0) - before)).toBeLessThan(SLACK_MS);
     });
 
     it('keeps the time of its first failure in a row, and the last error', async () => {
-      const { store, node } = await open();
-      const report = async (trouble: AccountReport['trouble']) => {
-        const [grant] = await store.shareAccounts(node, [aReport(trouble ? { trouble } : {})]);
+      const { store } = await open();
+      const report = async (trouble: AccountTrouble) => {
+        await store.reportTrouble('one', trouble);
+        const [stored] = await store.troubles(['one']);
         const row = (await store.accounts()).find(({ account }) => account === 'one');
-        return { grant, row };
+        return { stored, row };
       };
       const first = await report({ failures: 1, waitMs: 0, reason: 'rate_limited', error: 'slow down' });
       expect(first.row).toMatchObject({ failures: 1, blockedUntil: 0, reason: 'rate_limited' });
@@ -127,9 +89,9 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
         failedSince: first.row?.failedSince,
       });
       expect(second.row).not.toHaveProperty('reason');
-      expect(second.grant).toMatchObject({ failures: 2, revision: 2, reason: undefined });
+      expect(second.stored).toMatchObject({ failures: 2, revision: 2, reason: undefined });
       const works = await report({ failures: 0, waitMs: 0 });
-      expect(works.grant).toMatchObject({ failures: 0, revision: 3 });
+      expect(works.stored).toMatchObject({ failures: 0, revision: 3 });
       expect(works.row).toMatchObject({ failures: 0, error: 'slow down' });
       expect(works.row).not.toHaveProperty('failedSince');
       const later = await report({ failures: 1, waitMs: 1, error: 'no' });
@@ -137,20 +99,17 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
     });
 
     it('can be retried at once if it backs off', async () => {
-      const { store, node } = await open();
+      const { store } = await open();
       const audit = { at: START_OF_TIME, actor: 'cli', action: 'account.retry', subject: 'one' };
       expect(await store.retryAccount('one', audit)).toBe(false);
-      await store.shareAccounts(node, [
-        aReport({ trouble: TROUBLE }),
-        aReport({ account: 'two', trouble: TROUBLE }),
-      ]);
+      await store.reportTrouble('one', TROUBLE);
+      await store.reportTrouble('two', TROUBLE);
       expect(await store.retryAccount('one', audit)).toBe(true);
       const [one, two] = await store.accounts();
       expect(one).toMatchObject({ account: 'one', failures: 2, blockedUntil: 0, reason: 'rate_limited' });
       expect(two?.blockedUntil).toBeGreaterThan(0);
-      const [grant] = await store.shareAccounts(node, [aReport()]);
-      expect(grant).toMatchObject({ failures: 2, waitMs: 0, revision: 2 });
-      await store.shareAccounts(node, [aReport({ trouble: { failures: 0, waitMs: 0 } })]);
+      expect((await store.troubles(['one']))[0]).toMatchObject({ failures: 2, waitMs: 0, revision: 2 });
+      await store.reportTrouble('one', { failures: 0, waitMs: 0 });
       expect(await store.retryAccount('one', audit)).toBe(false);
       expect(await store.retryAccount('another', audit)).toBe(false);
     });
@@ -203,12 +162,12 @@ export function describeAccounts(name: string, open: () => Promise<OpenedForNode
 
     it('has one row for each retried account, and none if it did not back off', async () => {
       const opened = await open();
-      const { store, node } = opened;
+      const { store } = opened;
       await store.retryAccount('one', anAudit('account.retry', 'is not known'));
-      await store.shareAccounts(node, [aReport({ trouble: TROUBLE })]);
+      await store.reportTrouble('one', TROUBLE);
       const tried = anAudit('account.retry', 'one');
       await store.retryAccount('one', tried);
-      await store.shareAccounts(node, [aReport({ trouble: { failures: 0, waitMs: 0 } })]);
+      await store.reportTrouble('one', { failures: 0, waitMs: 0 });
       await store.retryAccount('one', anAudit('account.retry', 'works'));
       expect(await logOf(opened)).toEqual([tried]);
     });

@@ -303,8 +303,6 @@ describe('a change by another process', () => {
 });
 
 describe('the wait of an account', () => {
-  const report = { account: 'one', limit: 5, places: 0, rate: 0, inUse: 0, waiting: 0, generation: 0 };
-
   it('does not get longer if the wall clock was set back, and is over if it was set forward', async () => {
     const store = await openStore(await tempFolder());
     const now = Date.now();
@@ -312,11 +310,10 @@ describe('the wait of an account', () => {
     onTestFinished(() => void vi.restoreAllMocks());
     const waitAt = async (time: number) => {
       clock.mockReturnValue(time);
-      const [grant] = await store.shareAccounts('solo', [report]);
-      return grant?.waitMs;
+      const [trouble] = await store.troubles(['one']);
+      return trouble?.waitMs;
     };
-    expect(await waitAt(now)).toBe(0);
-    await store.shareAccounts('solo', [{ ...report, trouble: { failures: 1, waitMs: 9000 } }]);
+    await store.reportTrouble('one', { failures: 1, waitMs: 9000 });
     expect(await waitAt(now + 4000)).toBe(5000);
     expect(await waitAt(now - 3_600_000)).toBe(9000);
     expect(await waitAt(now + 9001)).toBe(0);

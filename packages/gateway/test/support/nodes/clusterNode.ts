@@ -37,7 +37,7 @@ const cluster = await joinCluster({
 cluster.onLease((event) => say({ event, node: cluster.node }));
 cluster.onMessage((message) => {
   // Sends messages of one kind back as another kind, to measure the round trip.
-  if (message.kind === 'hint') cluster.broadcast({ kind: 'shares', account: message.upstreamId });
+  if (message.kind === 'hint') cluster.broadcast({ kind: 'retry', account: message.upstreamId });
 });
 say({ joined: cluster.node, held: cluster.hasLease() });
 

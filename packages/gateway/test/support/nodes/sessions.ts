@@ -1,15 +1,15 @@
 import { Client, Pool } from 'pg';
 import { onTestFinished } from 'vitest';
 import { migratePostgres } from '../../../src/store/postgres/migrations.ts';
-import { LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
+import { COUNTING_LOCK_CLASS, LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import { freshDatabase } from '../servers/database.ts';
 
 /** A database of the test's own with all tables, and nodes that live in it only by their locks. */
 export interface Sessions {
   readonly url: string;
   readonly pool: Pool;
-  /** Takes the lock of a node; resolves with its name. */
-  join(): Promise<string>;
+  /** Takes the locks of a node; resolves with its name. A node of an earlier version lacks one of them. */
+  join(options?: { readonly old?: boolean }): Promise<string>;
   /** Ends the node: its lock is released with its connection. */
   die(node: string): Promise<void>;
 }
@@ -28,12 +28,13 @@ export async function createSessions(): Promise<Sessions> {
   return {
     url,
     pool,
-    async join() {
+    async join({ old = false } = {}) {
       joined += 1;
       const number = joined;
       const client = new Client({ connectionString: url });
       await client.connect();
-      await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, number]);
+      for (const lock of old ? [LOCK_CLASS] : [COUNTING_LOCK_CLASS, LOCK_CLASS])
+        await client.query('select pg_advisory_lock($1, $2)', [lock, number]);
       nodes.set(nodeName(number), client);
       return nodeName(number);
     },

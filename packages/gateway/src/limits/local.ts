@@ -1,0 +1,129 @@
+import type { Log } from '../observability/log.ts';
+import type { Account } from '../providers/account.ts';
+import { localPermits } from '../providers/rates/permits.ts';
+import type { AccountTrouble, LimitStore, TaskStore } from '../store/store.ts';
+import type { Move } from '../tasks/lifecycle.ts';
+import { placeChange } from '../tasks/places.ts';
+import type { Clock } from '../time/clock.ts';
+import type { Timers } from '../time/timers.ts';
+import type { AccountLimits, Limits } from './limits.ts';
+import { createReports, troubleAtStart } from './trouble.ts';
+
+export interface LocalParts {
+  readonly store: Pick<TaskStore, 'commit'> & Pick<LimitStore, 'heldPlaces' | 'troubles' | 'reportTrouble'>;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Pick<Log, 'warn'>;
+}
+
+/** The limits of accounts that only this node uses, in memory. Nothing runs periodically. */
+export function createLocalLimits(parts: LocalParts): Limits {
+  const { store, clock, timers } = parts;
+  const reports = createReports(parts);
+  const accounts = new Map<string, LocalAccount>();
+  return {
+    of(account) {
+      const opened = localAccount(account, {
+        ...parts,
+        report: (trouble) => reports.add(account.id, trouble),
+      });
+      accounts.set(account.id, opened);
+      return opened;
+    },
+    permits: () => localPermits(timers),
+    async start() {
+      const now = clock.now();
+      for (const { account, taskId, until } of await store.heldPlaces(now))
+        accounts.get(account)?.hold(taskId, until - now);
+      for (const stored of await store.troubles([...accounts.keys()]))
+        accounts.get(stored.account)?.tell(troubleAtStart(stored));
+    },
+    stop: () => reports.stop(),
+  };
+}
+
+export interface LocalAccount extends AccountLimits {
+  /** A task has ended whose job may still run upstream: its place is held for so many milliseconds. */
+  hold(taskId: string, ms: number): void;
+  tell(trouble: AccountTrouble): void;
+}
+
+export interface LocalAccountParts extends Pick<LocalParts, 'clock' | 'timers'> {
+  readonly store: Pick<TaskStore, 'commit'>;
+  readonly report: (trouble: AccountTrouble) => void;
+}
+
+/** The limits of one account, counted by this node alone. */
+export function localAccount(account: Account, parts: LocalAccountParts): LocalAccount {
+  const { store, clock, timers, report } = parts;
+  const { inFlight: limit } = account.limits;
+  /** The tasks of this node that have a place. */
+  const own = new Set<string>();
+  /** Ended tasks whose places are held, with what cancels the end of each. */
+  const held = new Map<string, () => void>();
+  const changed: (() => void)[] = [];
+  const troubled: ((trouble: AccountTrouble) => void)[] = [];
+  const inFlight = (): number => own.size + held.size;
+
+  const announce = () => {
+    for (const listener of changed) listener();
+  };
+  function free(taskId: string): void {
+    if (own.delete(taskId)) announce();
+  }
+  function unhold(taskId: string): void {
+    held.get(taskId)?.();
+    if (held.delete(taskId)) announce();
+  }
+  function hold(taskId: string, ms: number): void {
+    own.delete(taskId);
+    held.get(taskId)?.();
+    held.set(
+      taskId,
+      timers.after(ms, () => unhold(taskId)),
+    );
+  }
+
+  return {
+    permits: localPermits(timers),
+    inFlight,
+    placeIn: () => (inFlight() < limit ? 0 : undefined),
+    begin: (taskId) => void own.add(taskId),
+    async intend(move) {
+      const { id } = move.task;
+      // Of a task that has begun, the place is counted already.
+      if (!own.has(id) && inFlight() >= limit) return 'no_place';
+      own.add(id);
+      if (await store.commit(move)) return 'written';
+      free(id);
+      return 'lost';
+    },
+    moved(move: Move) {
+      const { id, attempt } = move.task;
+      switch (placeChange(move)?.change) {
+        case 'take':
+          own.add(id);
+          break;
+        case 'free':
+          free(id);
+          break;
+        case 'hold':
+          hold(id, (attempt?.placeUntil ?? 0) - clock.now());
+          break;
+        case 'unhold':
+          unhold(id);
+          break;
+        default:
+      }
+    },
+    occupy: (taskId) => void own.add(taskId),
+    release: free,
+    report,
+    onTrouble: (listener) => void troubled.push(listener),
+    onChange: (listener) => void changed.push(listener),
+    hold,
+    tell(trouble) {
+      for (const listener of troubled) listener(trouble);
+    },
+  };
+}
