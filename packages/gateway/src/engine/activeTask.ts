@@ -12,8 +12,8 @@ export interface ActiveTask {
   progress: number | undefined;
   /** When the task is expected to be done, milliseconds UTC. */
   expectedAt: number | undefined;
-  /** The slot taken on an account. It is released when the upstream is done with the task. */
-  slot: AccountState | undefined;
+  /** The account on which the task has a place, or is about to take one. The place is free again when the upstream is done with the task. */
+  place: AccountState | undefined;
   /** When the task expires, computed from the time that was left when this node took it over. */
   readonly deadline: Moment;
 
@@ -57,7 +57,7 @@ export const newActiveTask = (task: Task, deadline: Moment, resumed = false): Ac
   resumedIn: resumed ? task.phase : undefined,
   progress: undefined,
   expectedAt: undefined,
-  slot: undefined,
+  place: undefined,
   deadline,
   hadTurn: false,
   internalFailures: 0,
@@ -104,8 +104,8 @@ export function sleep(active: ActiveTask, timers: Timers, ms: number): Promise<v
   });
 }
 
-/** Releases the task's slot on its account. Does nothing the second time. */
-export function releaseSlot(active: ActiveTask): void {
-  active.slot?.limits.release(active.task.id);
-  active.slot = undefined;
+/** The task needs its place no longer. Does nothing the second time. */
+export function releasePlace(active: ActiveTask): void {
+  active.place?.limits.release(active.task.id);
+  active.place = undefined;
 }

@@ -141,7 +141,7 @@ export function createDriver(parts: DriverParts): Driver {
       const account = accountStates.get(task.attempt?.accountId ?? '');
       if (account && (task.phase === 'submitting' || task.phase === 'running')) {
         account.limits.occupy(task.id);
-        active.slot = account;
+        active.place = account;
       }
       if (task.phase === 'running') active.dueAt = timers.monotonic();
       begin(active);

@@ -151,8 +151,8 @@ export function createEngine(parts: EngineParts): Engine {
 
 function usesOf({ states }: AccountPool, activeTasks: ActiveTasks): readonly AccountUse[] {
   const inFlight = new Map<string, number>();
-  for (const { slot } of activeTasks)
-    if (slot) inFlight.set(slot.account.id, (inFlight.get(slot.account.id) ?? 0) + 1);
+  for (const { place } of activeTasks)
+    if (place) inFlight.set(place.account.id, (inFlight.get(place.account.id) ?? 0) + 1);
   return [...states].map(([id, state]) => ({
     id,
     inFlight: inFlight.get(id) ?? 0,

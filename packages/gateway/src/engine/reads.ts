@@ -43,8 +43,8 @@ export function createReads({ store, cluster, pool, activeTasks, progress }: Rea
     waiting(task) {
       if (task.phase !== 'accepted') return undefined;
       const active = activeTasks.get(task.id);
-      // A task with a slot is already being submitted.
-      return active?.slot ? undefined : waitingFor(pool.serving(task), active !== undefined);
+      // A task with a place is already being submitted.
+      return active?.place ? undefined : waitingFor(pool.serving(task), active !== undefined);
     },
   };
 }

@@ -3,14 +3,14 @@ import type { Timers } from '../time/timers.ts';
 import type { AccountState } from './account.ts';
 import type { Demand } from './limits.ts';
 
-/** A task that waits for a slot on an account of its model's provider. */
+/** A task that waits for a place on an account of its model's provider. */
 export interface Waiter {
   readonly task: Task;
-  /** Called once a slot on the account was taken for the task, which has left the queue. */
+  /** Called once a place on the account is reserved for the task, which has left the queue. */
   admitted(account: AccountState): void;
 }
 
-/** The queue of accepted tasks that wait for a slot on an account of their model's provider. */
+/** The queue of accepted tasks that wait for a place on an account of their model's provider. */
 export interface Admission {
   /** Queues a task under its API key. `front` is for a task that had its turn and was refused temporarily. */
   enqueue(waiter: Waiter, front?: boolean): void;

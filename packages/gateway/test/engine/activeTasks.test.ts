@@ -93,16 +93,16 @@ describe('a task', () => {
     const ended: string[] = [];
     active.wake = () => ended.push('wait');
     phaseSignal(active).addEventListener('abort', () => ended.push('work'));
-    active.slot = { limits: { release: () => ended.push('slot') } } as never;
+    active.place = { limits: { release: () => ended.push('place') } } as never;
     expect([tasks.get(id), tasks.byUpstream('one', 'one-1'), tasks.size]).toEqual([active, active, 1]);
     expect([...tasks]).toEqual([active]);
     expect(tasks.byUpstream('two', 'one-1')).toBeUndefined();
     tasks.release(active);
     expect([tasks.get(id), tasks.byUpstream('one', 'one-1'), tasks.size]).toEqual([undefined, undefined, 0]);
     expect(tasks.drives(active)).toBe(false);
-    expect(ended).toEqual(['slot', 'work', 'wait']);
+    expect(ended).toEqual(['place', 'work', 'wait']);
     tasks.release(active);
-    expect(ended.filter((what) => what === 'slot')).toHaveLength(1);
+    expect(ended.filter((what) => what === 'place')).toHaveLength(1);
   });
 
   it('that was released and taken again is not removed by a second release of its former entry', async () => {

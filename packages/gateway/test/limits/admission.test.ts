@@ -66,13 +66,13 @@ function admitting(...given: Partial<Fake>[]) {
       admission.enqueue(waiting, where.front);
       return waiting;
     },
-    /** An account has at least one free slot. */
-    free(index = 0, slots = 1) {
+    /** An account has at least one free place. */
+    free(index = 0, places = 1) {
       const account = fakes[index] as Fake;
       const { taken } = account;
       Object.defineProperty(account, 'readyInMs', {
         configurable: true,
-        get: () => (account.taken < taken + slots ? 0 : undefined),
+        get: () => (account.taken < taken + places ? 0 : undefined),
       });
       account.ready();
     },
@@ -80,7 +80,7 @@ function admitting(...given: Partial<Fake>[]) {
 }
 
 describe('the account of a task', () => {
-  it('is the first ready one, and a slot of it is taken', () => {
+  it('is the first ready one, and a place on it is taken', () => {
     const { admitted, accounts, enqueue } = admitting({ readyInMs: 5 }, {}, {});
     enqueue('a');
     expect(admitted).toEqual(['a@1']);
@@ -93,7 +93,7 @@ describe('the account of a task', () => {
     expect(admitted).toEqual(['a@1']);
   });
 
-  it('is neither one that must not be used nor one without a slot', () => {
+  it('is neither one that must not be used nor one without a place', () => {
     const { admitted, enqueue } = admitting({ models: ['x'] }, { readyInMs: undefined }, { load: 9 });
     enqueue('a');
     expect(admitted).toEqual(['a@2']);
@@ -112,7 +112,7 @@ describe('the account of a task', () => {
     expect(timers.nextAt()).toBeUndefined();
   });
 
-  it('is not waited for if none has a slot, and that is reported', () => {
+  it('is not waited for if none has a free place, and that is reported', () => {
     const { admitted, timers, enqueue, free } = admitting({ readyInMs: undefined });
     enqueue('a');
     expect(timers.nextAt()).toBeUndefined();

@@ -3,7 +3,7 @@ import type { Waiter } from '../../limits/admission.ts';
 import { newId } from '../../tasks/ids.ts';
 import { msBetween } from '../../time/clock.ts';
 import type { AccountPool } from '../accountPool.ts';
-import { type ActiveTask, releaseSlot, sleep } from '../activeTask.ts';
+import { type ActiveTask, releasePlace, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { Intent, Passed, Stage } from '../drive.ts';
 import type { EngineParts } from '../parts.ts';
@@ -18,18 +18,18 @@ interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers'> {
   readonly stopping: AbortSignal;
 }
 
-/** The stage of an accepted task: waits for a slot on an account, and stores the intent to submit. */
+/** The stage of an accepted task: waits for a place on an account, and stores the intent to submit. */
 export function createAdmit(parts: AdmitParts): Stage {
   const { activeTasks, pool, cancellation, timers } = parts;
   const { admission } = pool;
 
-  /** Waits for a slot until the deadline. Undefined if the task was woken first. */
+  /** Waits for a place until the deadline. Undefined if the task was woken first. */
   function admitted(active: ActiveTask): Promise<AccountState | undefined> {
     return new Promise((resolve) => {
       const end = (account?: AccountState) => {
         cancelTimer();
         active.wake = undefined;
-        active.slot = account;
+        active.place = account;
         resolve(account);
       };
       const waiter: Waiter = { task: active.task, admitted: end };
@@ -101,7 +101,7 @@ export function createAdmit(parts: AdmitParts): Stage {
     } finally {
       if (!intent) {
         account.cancelStart();
-        releaseSlot(active);
+        releasePlace(active);
       }
     }
   };

@@ -42,7 +42,7 @@ const MAX_DAMAGED = 3;
  */
 const MIN_TRIES = 3;
 const MIN_TRIED_MS = 600_000;
-/** Timeout of one fetch. The next try resumes from the bytes that are there, so a slow upstream does not hold a slot for ever. Milliseconds. */
+/** Timeout of one fetch. The next try resumes from the bytes that are there, so a slow upstream does not delay other videos for ever. Milliseconds. */
 const FETCH_MS = 1_800_000;
 
 /**
@@ -80,7 +80,7 @@ export function createDownload(parts: DownloadParts): Stage {
     let result: UpstreamResult = first;
     while (!over.aborted) {
       const wanted: UpstreamResult = result;
-      // A slot is held only during a try, not between tries: videos that cannot be fetched must not delay the others.
+      // Only tries count towards the limit, not the time between them: videos that cannot be fetched must not delay the others.
       const tried = await limit(() => tryOnce(active, source, wanted, memory, over));
       if (!tried) return;
       if ('stored' in tried) return succeed(active, source, tried.stored);

@@ -24,7 +24,7 @@ const BLOCKED_BY: Partial<Record<Reason, string>> = {
 
 /**
  * Why a task waits, judging by the accounts that could serve it. `queued`: it is queued on this node, so it may be waiting for a free
- * slot. For a task of another node, only a problem that affects all accounts is known.
+ * place. For a task of another node, only a problem that affects all accounts is known.
  */
 export function waitingFor(accounts: readonly AccountState[], queued: boolean): Waiting | undefined {
   if (accounts.length === 0) return undefined;
@@ -46,6 +46,6 @@ export function expiredWaiting(waiting: Waiting | undefined): TaskError {
     return taskError(trouble, new UpstreamError(trouble).message);
   return taskError(
     'expired',
-    'No slot at the upstream provider became free before the task expired; submit it again later.',
+    'The provider had as many tasks as it allows until this task expired; submit it again later.',
   );
 }

@@ -69,7 +69,7 @@ describe('a task that has waited until its deadline', () => {
     (reason) => {
       expect(blocked(reason)).toMatchObject({
         reason: 'expired',
-        message: expect.stringMatching(/No slot/),
+        message: expect.stringMatching(/as many tasks as it allows/),
       });
       expect(expiredWaiting(undefined)).toMatchObject({ reason: 'expired' });
     },
