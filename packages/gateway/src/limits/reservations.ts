@@ -39,6 +39,11 @@ const SPREAD_MS = 20;
 const RETRY_MS = 500;
 /** The least delay after an answer without a permit. Milliseconds. */
 const LEAST_MS = 10;
+/**
+ * The least delay between two requests for permits of one kind. A node that makes hundreds of single calls a second asks for several permits
+ * together; a call waits for this at most. Milliseconds.
+ */
+const APART_MS = 10;
 /** Most permits of one kind in a request. */
 const MOST = 1000;
 
@@ -205,7 +210,7 @@ function enter(bucket: Bucket, grant: PermitGrant, at: Moment, random: () => num
   const lastMs = granted === 0 ? LEAST_MS : firstMs + (granted - 1) * intervalMs;
   bucket.againAt =
     granted > 0 && granted === bucket.requested
-      ? LONG_AGO
+      ? later(at, APART_MS)
       : // Not before some of the permits are due, so that a request brings several.
         later(at, Math.max(againMs, lastMs * (0.25 + random() / 4)) + random() * SPREAD_MS);
 }

@@ -148,6 +148,25 @@ describe('a permit', () => {
     expect(node.requests).toHaveLength(2);
   });
 
+  it('for a single call is asked for at most every ten milliseconds, together with those of others', async () => {
+    const node = aNode();
+    const permits = node.open();
+    permits.want(1);
+    permits.readyIn();
+    await node.settle();
+    await node.answer({ granted: 1 });
+    await permits.takeNow();
+    permits.want(1);
+    expect(permits.readyIn()).toBe(10);
+    await node.pass(9);
+    permits.want(3);
+    expect(permits.readyIn()).toBe(1);
+    await node.settle();
+    expect(node.requests).toHaveLength(1);
+    await node.pass(1);
+    expect(node.requests[1]).toMatchObject([{ wanted: 3 }]);
+  });
+
   it('is not asked for again before the database said so', async () => {
     const node = aNode();
     const permits = node.open();
