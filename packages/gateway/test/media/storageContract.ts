@@ -63,6 +63,7 @@ export function describeStorageContract(name: string, open: () => Promise<OpenSt
       await write.append(streamOf('bytes'), 0);
       expect(await storage.stat(key)).toBeUndefined();
       await expect(storage.read(key)).rejects.toThrow(key);
+      await expect(storage.read(key, { start: 0, end: -1 })).rejects.toThrow(key);
       await expect(storage.withLocalFile(key, async () => 'used')).rejects.toThrow(key);
       expect(await readFile(write.path, 'utf8')).toBe('bytes');
       await write.commit();

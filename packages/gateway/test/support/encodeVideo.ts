@@ -28,6 +28,8 @@ export interface EncodedOptions {
   readonly height?: number;
   /** The colours of the picture, in studio range, each for the same time. */
   readonly yuv?: readonly (readonly [y: number, u: number, v: number])[];
+  /** Frames from one key frame to the next; a second of them by default. */
+  readonly keyFrameInterval?: number;
   /** The matrix that the file declares; none by default. */
   readonly colorSpace?: AVColorSpace;
 }
@@ -92,7 +94,8 @@ async function openTrack(
 
 function openPicture(encoder: CodecContext, options: EncodedOptions): () => Iterable<Frame> {
   const { width = 320, height = 240, yuv = [[126, 128, 128]], colorSpace = AVCOL_SPC_UNSPECIFIED } = options;
-  Object.assign(encoder, { width, height, colorSpace, pixelFormat: AV_PIX_FMT_YUV420P, gopSize: FPS });
+  const { keyFrameInterval: gopSize = FPS } = options;
+  Object.assign(encoder, { width, height, colorSpace, pixelFormat: AV_PIX_FMT_YUV420P, gopSize });
   encoder.timeBase = new Rational(1, FPS);
   encoder.framerate = new Rational(FPS, 1);
   const quarter = (width * height) / 4;

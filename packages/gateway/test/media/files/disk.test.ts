@@ -110,6 +110,11 @@ describe('files of a folder', () => {
     expect(await removeOldFiles(join(root, 'nothing'), before)).toBe(0);
   });
 
+  it('cannot be listed if a file is where their folder should be', async () => {
+    const root = await folder('video/a.mp4');
+    await expect(keysIn(join(root, 'video', 'a.mp4'))).rejects.toMatchObject({ code: 'storage_unavailable' });
+  });
+
   it('may be gone by the time they are removed', async () => {
     const root = await folder('a/old');
     const removed = removeOldFiles(root, Date.now() + 60_000, async (path) => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -62,6 +62,14 @@ describe('files', () => {
     expect(await write.readNote()).toBeUndefined();
     await mkdir(join(root, `${KEY}.part.note`));
     await expect(write.readNote()).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+
+  it('have staged bytes that cannot be found because of the disk: that is an error', async () => {
+    const root = await tempFolder();
+    const part = join(root, `${KEY}.part`);
+    await mkdir(join(root, 'video'));
+    await symlink(part, part);
+    await expect(createFileStorage({ root }).write(KEY)).rejects.toMatchObject({ code: 'ELOOP' });
   });
 
   it('read a stream no faster than the disk can write', async () => {

@@ -15,6 +15,8 @@ describe('the image of a request', () => {
     ['/9j/4AAQ', { kind: 'base64', base64: '/9j/4AAQ' }],
     ['+AAA', { kind: 'base64', base64: '+AAA' }],
     ['0AAA', { kind: 'base64', base64: '0AAA' }],
+    // No scheme is that long.
+    [`${'a'.repeat(256)}:`, { kind: 'base64', base64: `${'a'.repeat(256)}:` }],
   ])('is read: %s', (raw, given) => {
     expect(readGivenImage(raw)).toEqual(given);
   });

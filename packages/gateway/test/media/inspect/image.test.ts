@@ -165,6 +165,15 @@ describe('a PNG is decoded to its last row', () => {
     });
   });
 
+  it('and is damaged if the checksum over all of them is wrong', async () => {
+    const wrong = png((rows) => {
+      const packed = deflateSync(rows);
+      packed.writeUInt8(packed.readUInt8(packed.length - 1) ^ 1, packed.length - 1);
+      return packed;
+    });
+    expect(await problemOf(wrong)).toBe('damaged');
+  });
+
   it('and may have extra data', async () => {
     const more = png((rows) => deflateSync(Buffer.concat([rows, Buffer.alloc(99)])));
     expect(await inspect(more)).toMatchObject({ width: 16 });

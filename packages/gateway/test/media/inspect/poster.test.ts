@@ -12,7 +12,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { decodeFrameAt } from '../../../src/media/inspect/decodeFrame.ts';
 import { makePoster } from '../../../src/media/inspect/video.ts';
 import { createNativePool } from '../../../src/native/pool.ts';
-import { encodeVideo } from '../../support/encodeVideo.ts';
+import { type EncodedOptions, encodeVideo } from '../../support/encodeVideo.ts';
 import { makeVideo, setNtscRate, type VideoOptions } from '../../support/makeVideo.ts';
 import { tempFolder } from '../../support/tempFolder.ts';
 
@@ -151,12 +151,22 @@ describe('a decoded frame', () => {
     expect(await secondAt(0.6, { audioSeconds: SECONDS })).toBe(2);
   });
 
-  it('is the last one at the end, also if the picture is the second track', async () => {
+  /** The number of the frame at a place of a video whose 24 frames get brighter and brighter. */
+  async function frameAt(place: number, options: EncodedOptions): Promise<number> {
     const path = join(await tempFolder(), 'video');
     const yuv = Array.from({ length: 24 }, (_, frame) => [40 + 8 * frame, 128, 128] as const);
-    await encodeVideo(path, { container: 'mp4', encoders: ['aac', 'libx264'], yuv });
-    using frame = await decodeFrameAt(path, 1);
-    expect(Math.round(((frame?.data?.[0]?.[0] ?? 0) - 40) / 8)).toBe(23);
+    await encodeVideo(path, { ...options, yuv });
+    using frame = await decodeFrameAt(path, place);
+    return Math.round(((frame?.data?.[0]?.[0] ?? 0) - 40) / 8);
+  }
+
+  it('is the last one at the end, also if the picture is the second track', async () => {
+    expect(await frameAt(1, { container: 'mp4', encoders: ['aac', 'libx264'] })).toBe(23);
+  });
+
+  it('is found in a video that does not start at zero', async () => {
+    const options = { container: 'mpegts', encoders: ['mpeg2video'], keyFrameInterval: 1 };
+    expect(Math.abs((await frameAt(0.5, options)) - 12)).toBeLessThan(3);
   });
 
   it('is found where the unit of time is a fraction', async () => {

@@ -82,6 +82,14 @@ describe('a complete video', () => {
     expect(await probeBytes(await readFile(path))).toMatchObject({ fps: 24_000 / 1001, duration: 1.001 });
   });
 
+  it('is measured by the pictures that have a time', async () => {
+    const bytes = await video({ container: 'mpegts' });
+    // The header of the first picture's packet (ISO/IEC 13818-1, 2.4.3.6): its flags say which times follow.
+    const flags = bytes.indexOf(Buffer.from([0, 0, 1, 0xe0])) + 7;
+    bytes.writeUInt8(bytes.readUInt8(flags) & 0x3f, flags);
+    expect(await probeBytes(bytes)).toMatchObject({ duration: expect.closeTo(23 / 24, 2) });
+  });
+
   it('has no frame rate if its container has none and it has one frame', async () => {
     expect(await probeBytes(await video({ container: 'mpegts', fps: 1 }))).toMatchObject({ fps: 0 });
   });

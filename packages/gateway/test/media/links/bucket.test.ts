@@ -162,6 +162,14 @@ describe('a link to the bucket', () => {
     expect(asked).toEqual(['abc', 'def']);
   });
 
+  it('is replaced by one to the gateway if it would have no time', async () => {
+    const { links, gateway, failures } = world();
+    expect(await links.url('abc', 'mp4', START)).toBe(gateway.url('abc', 'mp4', START));
+    expect(await links.url('abc', 'mp4', START + 999)).toBe(gateway.url('abc', 'mp4', START + 999));
+    expect(new URL(await links.url('abc', 'mp4', START + 1000)).host).toBe('videos.s3.example');
+    expect(failures).toEqual([]);
+  });
+
   it('is replaced by one to the gateway if there is no object in the bucket', async () => {
     const { links, gateway, failures } = world({ keyOf: async () => undefined });
     expect(await links.url('abc', 'mp4', NEVER)).toBe(gateway.url('abc', 'mp4', NEVER));
