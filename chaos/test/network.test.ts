@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { createTcpSwitch } from '../../scripts/servers/tcpSwitch.ts';
 import { createApiClient } from '../clients/http.ts';
 import { startLoadBalancer } from '../system/loadBalancer.ts';
@@ -54,6 +54,25 @@ it('resets connections when it is cut, refuses new ones, and forwards again', as
   const next = dial();
   next.write('again');
   expect(await said(next)).toBe('again');
+});
+
+it('also closes a connection that its server is closing when it is cut', async () => {
+  const server = createServer((socket) => socket.on('error', () => undefined).end());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const tcpSwitch = await createTcpSwitch((server.address() as AddressInfo).port);
+  onTestFinished(() => tcpSwitch.close());
+  const { end } = Socket.prototype;
+  const ending = vi.spyOn(Socket.prototype, 'end').mockImplementation(function (this: Socket, ...given) {
+    if (this.localPort === tcpSwitch.port) process.nextTick(() => void tcpSwitch.set('cut'));
+    return Reflect.apply(end, this, given);
+  });
+  onTestFinished(() => void ending.mockRestore());
+  const client = connect({ port: tcpSwitch.port, host: '127.0.0.1', allowHalfOpen: true }).resume();
+  const writing = setInterval(() => client.write('is anybody there?'), 5);
+  onTestFinished(() => clearInterval(writing));
+  await new Promise((resolve) => client.once('error', resolve));
 });
 
 it('holds every byte as a black hole, also on new connections, and delivers them late', async () => {

@@ -57,7 +57,7 @@ export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
       local = far.localPort ?? 0;
       outgoing.add(local);
     });
-    far.once('error', () => near.resetAndDestroy());
+    far.once('error', () => reset(near));
     far.once('close', () => {
       outgoing.delete(local);
       // Bytes from before the end may still be on their way to the near side.
@@ -75,10 +75,10 @@ export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
     far?.pause();
   }
 
-  function reset(): void {
+  function resetAll(): void {
     for (const { near, far } of pairs) {
-      near.resetAndDestroy();
-      far?.resetAndDestroy();
+      reset(near);
+      if (far) reset(far);
     }
   }
 
@@ -89,7 +89,7 @@ export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
     if (!server.listening) return;
     const closed = once(server, 'close');
     server.close();
-    reset();
+    resetAll();
     await closed;
   }
 
@@ -100,18 +100,25 @@ export async function createTcpSwitch(first: number): Promise<TcpSwitch> {
       if (next === mode) return;
       mode = next;
       if (next === 'cut') return stopListening();
-      if (!server.listening) await listen(server, port);
+      // First, because a connection that is accepted later follows the new mode already.
       for (const pair of pairs) {
         if (next === 'open') forward(pair);
         else hold(pair);
       }
+      if (!server.listening) await listen(server, port);
     },
     redirect(to) {
       target = to;
-      reset();
+      resetAll();
     },
     close: stopListening,
   };
+}
+
+/** Node cannot reset a socket while it shuts it down: it would stay open, and never emit `close`. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 async function listen(server: Server, port: number): Promise<void> {
