@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
 import { openNode } from './cluster/node.ts';
 import { aNewTask } from './cluster/populate.ts';
 import { measureInTurns } from './cluster/processes.ts';
+import { watchServer } from './cluster/serverCpu.ts';
 import { createUpstream, type UpstreamOptions } from './cluster/upstream.ts';
 
 /**
@@ -86,7 +85,7 @@ async function measureStages(
 ): Promise<Stages> {
   const gate = Promise.withResolvers<void>();
   const upstream = createUpstream(() => DAY_MS, { ...options, opens: gate.promise });
-  await using server = await connect(url);
+  await using server = await watchServer(url);
   await using node = await openNode({ databaseUrl: url, upstream, typical: SOON, limits: LIMITS });
   const { engine, feed } = node;
   await engine.start();
@@ -140,27 +139,4 @@ function submitAll(count: number, submit: (number: number) => Promise<unknown>):
     while (next < count) await submit(next++);
   };
   for (let index = 0; index < SUBMITTERS; index++) void submitter();
-}
-
-/** Reads the CPU time of the processes that serve a database, from `/proc`. */
-async function connect(url: string) {
-  const client = new Client(url);
-  await client.connect();
-  const tickUs = 10_000;
-  async function used(pid: number): Promise<number> {
-    const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-    // The name of the process may contain spaces and ends with a bracket; user and system time are fields 14 and 15.
-    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * tickUs;
-  }
-  return {
-    async cpu(): Promise<number> {
-      const { rows } = await client.query<{ pid: number }>(
-        "select pid from pg_stat_activity where datname = current_database() and backend_type = 'client backend'",
-      );
-      const each = await Promise.all(rows.map(({ pid }) => used(pid)));
-      return each.reduce((sum, us) => sum + us, 0);
-    },
-    [Symbol.asyncDispose]: () => client.end(),
-  };
 }

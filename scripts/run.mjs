@@ -18,6 +18,7 @@ const TASKS = {
   'bench:costs': ['bench/costs.ts'],
   'bench:adoption': ['bench/adoption.ts'],
   'bench:memory': ['bench/memory.ts'],
+  'bench:account': ['bench/hotAccount.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -35,6 +36,8 @@ const USAGES = {
     '[--tasks 4000] [--rounds 3] [--against checkout]     CPU time of a submit, a transition, a poll',
   'bench:adoption': "[--tasks 10000] [--rounds 3] [--against checkout]     takeover of a dead node's tasks",
   'bench:memory': '[--tasks 100000] [--rounds 3] [--against checkout]     memory of a task in flight',
+  'bench:account':
+    '[--tasks 20000] [--rounds 3] [--against checkout]     transitions of three nodes on one account',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

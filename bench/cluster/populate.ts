@@ -62,17 +62,14 @@ function phaseOf(number: number): keyof typeof REACHED {
   return number % 20 === 1 ? 'storing' : 'running';
 }
 
-async function addOne(
+/** Writes a task that waits for its submission. */
+export async function acceptOne(
   store: Store,
-  upstream: Upstream,
-  { number, owner, phase }: Pick<Task, 'owner'> & { number: number; phase: keyof typeof REACHED },
-  random: () => number,
-): Promise<void> {
-  const now = Date.now();
-  const { age, left } = jobUnderWay(random);
-  const begun = Math.round(now - age);
+  number: number,
+  { owner = NOBODY, begun = Date.now() }: { readonly owner?: string; readonly begun?: number } = {},
+): Promise<Task> {
   const { projectId, keyId, request, price } = aNewTask(number);
-  let task: Task = {
+  const task: Task = {
     id: newTaskId(),
     projectId,
     keyId,
@@ -85,6 +82,19 @@ async function addOne(
     price,
   };
   await store.accept({ task, ledger: [{ kind: 'hold', amountMicros: price.holdMicros }], media: [] });
+  return task;
+}
+
+async function addOne(
+  store: Store,
+  upstream: Upstream,
+  { number, owner, phase }: Pick<Task, 'owner'> & { number: number; phase: keyof typeof REACHED },
+  random: () => number,
+): Promise<void> {
+  const now = Date.now();
+  const { age, left } = jobUnderWay(random);
+  const begun = Math.round(now - age);
+  let task = await acceptOne(store, number, { owner, begun });
   const upstreamId = upstream.add(now + left);
   const events: Event[] = [
     { type: 'submit_intended', accountId: ACCOUNT, idempotencyKey: newId(), upstreamModel: 'bench' },
