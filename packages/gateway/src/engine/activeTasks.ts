@@ -27,7 +27,7 @@ const LEAST_LEFT_MS = 600_000;
 
 export function createActiveTasks(
   parts: Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> & {
-    /** Called with every transition that this node has written, before a task that has ended is dropped. */
+    /** Called with every transition that this node has written of a task that it drives, before a task that has ended is dropped. */
     readonly moved?: (move: Move) => void;
   },
 ): ActiveTasks {

@@ -49,7 +49,7 @@ interface TransitionParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' |
   /** Removes a task that has ended, or that another node drives. */
   readonly drop: (active: ActiveTask) => void;
   readonly all: () => Iterable<ActiveTask>;
-  /** Called with every transition that this node has written, before the task is dropped. */
+  /** Called with every transition that this node has written of a task that it drives, before the task is dropped. */
   readonly moved?: (move: Move) => void;
 }
 
@@ -84,7 +84,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
       let stored: Task | undefined;
       feed.invalidate(active.task.id);
       try {
-        stored = await write(store, next, writing.options);
+        stored = await write(store, next, writing.options, writing.unknown.length > 0);
       } catch (error) {
         await recover(writing, next, error);
         continue;
@@ -95,7 +95,8 @@ export function createTransitions(parts: TransitionParts): Transitions {
         stored === next.task || writing.unknown.some((tried) => stored && isSameWrite(stored, tried));
       const ours = drives(active);
       const driven = ours && stored?.owner === owner;
-      if (moved) parts.moved?.(next);
+      // After a release, the place belongs to the next driver: nothing would free it here.
+      if (moved && ours) parts.moved?.(next);
       follow(active, stored, { driven, asWritten: moved && writing.unknown.length === 0 });
       if (moved) {
         logMoved(log, active.task, writing.event);
@@ -120,6 +121,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
     const { active, event, options, given } = writing;
     if (error instanceof UpstreamIdTaken || error instanceof NoPlace) {
       active.moving = false;
+      active.writeUnknown ||= writing.unknown.length > 0;
       throw error;
     }
     const refused = error instanceof StoreRefused;
@@ -225,15 +227,23 @@ function isSameWrite(stored: Task, tried: Task): boolean {
   return isDeepStrictEqual(is, was);
 }
 
-/** Tries to write a transition. Resolves with the stored task: after the transition, or as another writer left it. */
+/**
+ * Tries to write a transition. Resolves with the stored task: after the transition, or as another writer left it. `again`: an earlier try
+ * has an unknown outcome.
+ */
 async function write(
   store: TaskStore,
   move: Move,
   { media = [], claim = false, intend }: MoveOptions,
+  again: boolean,
 ): Promise<Task | undefined> {
   const outcome = await (intend ? intend(move) : claim ? store.claim(move) : store.commit(move, media));
-  if (outcome === 'no_place')
+  if (outcome === 'no_place') {
+    // The earlier try may have taken the last place while this one waited for the counter.
+    const stored = again ? await store.task(move.task.id) : undefined;
+    if (stored && stored.version > move.from.version) return stored;
     throw new NoPlace(`all places of the account are taken, so ${move.task.id} waits`);
+  }
   if (outcome === 'taken') throw new UpstreamIdTaken(`${move.task.attempt?.upstreamId} is another task's`);
   return outcome === true || outcome === 'claimed' || outcome === 'written'
     ? move.task

@@ -97,6 +97,8 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
 
   switch (event.type) {
     case 'submit_intended':
+      // Another node may have stored a cancel request since the driver looked.
+      if (task.cancelRequestedAt !== undefined) return undefined;
       return to({
         phase: 'submitting',
         attempt: {

@@ -6,7 +6,7 @@ import { type Change, createFeed } from '../../src/engine/events/feed.ts';
 import { NoPlace, UpstreamIdTaken } from '../../src/engine/transitions.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
-import type { Event } from '../../src/tasks/lifecycle.ts';
+import type { Event, Move } from '../../src/tasks/lifecycle.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { msBetween } from '../../src/time/clock.ts';
 import { anAcceptance, aTask, START_OF_TIME } from '../support/builders.ts';
@@ -38,6 +38,7 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
   const stale: (string | undefined)[] = [];
   /** The tasks whose driver was told to look at them. */
   const woken: ActiveTask[] = [];
+  const moved: Move[] = [];
   feed.onChange((change) => told.push(change));
   feed.onInvalidate((id) => stale.push(id));
   const tasks = createActiveTasks({
@@ -46,9 +47,11 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
     clock: timers,
     timers,
     log: pino({ level: 'silent' }),
+    moved: (made) => moved.push(made),
   });
   return {
     store,
+    moved,
     timers,
     tasks,
     told,
@@ -223,12 +226,21 @@ describe('a transition', () => {
 
   it('finds a cancel request that another node has stored, and is made after it', async () => {
     const { tasks, store, woken, take } = await driving();
-    const active = await take();
+    const active = await take(INTENDED);
     const before = active.task;
     await asNextDriver({ store }, before.id, { type: 'cancel_requested' });
-    const task = await tasks.apply(active, INTENDED);
-    expect(task).toMatchObject({ phase: 'submitting', cancelRequestedAt: START_OF_TIME, version: 3 });
+    const task = await tasks.apply(active, CONFIRMED);
+    expect(task).toMatchObject({ phase: 'running', cancelRequestedAt: START_OF_TIME, version: 4 });
     expect(woken).toEqual([active]);
+  });
+
+  it('that is an intent is not made after a cancel request that another node has stored', async () => {
+    const { tasks, store, take } = await driving();
+    const active = await take();
+    await asNextDriver({ store }, active.task.id, { type: 'cancel_requested' });
+    expect(await tasks.apply(active, INTENDED, { retryUntilWritten: true })).toBeUndefined();
+    expect(active.task).toMatchObject({ phase: 'accepted', cancelRequestedAt: START_OF_TIME, version: 2 });
+    expect(tasks.drives(active)).toBe(true);
   });
 
   it('is refused if another node drives the task, which is then released', async () => {
@@ -247,8 +259,8 @@ describe('a transition', () => {
     expect(tasks.size).toBe(0);
   });
 
-  it('that was written when the task was released is reported, but not returned', async () => {
-    const { tasks, told, take } = await driving((store) => ({
+  it('that was written when the task was released is reported, but not returned, and its place is not counted here', async () => {
+    const { tasks, told, take, moved } = await driving((store) => ({
       async commit(...given) {
         tasks.release(active);
         return store.commit(...given);
@@ -257,6 +269,7 @@ describe('a transition', () => {
     const active = await take();
     expect(await tasks.apply(active, INTENDED)).toBeUndefined();
     expect(told).toMatchObject([{ task: { phase: 'submitting' }, transition: true }]);
+    expect(moved).toEqual([]);
   });
 
   it('with the job of another task is refused, and leaves the task unchanged', async () => {
@@ -297,6 +310,38 @@ describe('a transition', () => {
       },
     });
     expect([tries, intended?.phase, active.task.phase]).toEqual([2, 'submitting', 'submitting']);
+  });
+
+  it('that took the last place although it seemed to fail is recognised', async () => {
+    const { tasks, take, store } = await driving();
+    const active = await take();
+    let tries = 0;
+    const intended = await tasks.apply(active, INTENDED, {
+      retryUntilWritten: true,
+      async intend(move) {
+        tries += 1;
+        if (tries > 1) return 'no_place';
+        await store.commit(move);
+        throw DOWN;
+      },
+    });
+    expect([tries, intended?.phase, active.writeUnknown]).toEqual([2, 'submitting', false]);
+  });
+
+  it('that found no place after a try without an answer leaves the task in doubt', async () => {
+    const { tasks, take } = await driving();
+    const active = await take();
+    let tries = 0;
+    const intending = tasks.apply(active, INTENDED, {
+      retryUntilWritten: true,
+      async intend() {
+        tries += 1;
+        if (tries > 1) return 'no_place';
+        throw DOWN;
+      },
+    });
+    await expect(intending).rejects.toBeInstanceOf(NoPlace);
+    expect(active).toMatchObject({ moving: false, writeUnknown: true, task: { phase: 'accepted' } });
   });
 
   it('is not retried for ever once the gateway stops', async () => {

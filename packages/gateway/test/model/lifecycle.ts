@@ -17,7 +17,9 @@ export function move(row: Row, at: Writing, job: Job, guards: Guards): Row | und
   const to = (changes: Partial<Row>): Row => ({ ...row, ...changes, version: row.version + 1 });
   switch (at) {
     case 'intending':
-      return row.phase === 'accepted' ? to({ phase: 'submitting', attempt: row.attempt + 1 }) : undefined;
+      return row.phase === 'accepted' && !row.isToBeCancelled
+        ? to({ phase: 'submitting', attempt: row.attempt + 1 })
+        : undefined;
     case 'confirming':
       if (row.phase === 'accepted' && !guards.intentFirst)
         return to({ phase: 'running', job, attempt: row.attempt + 1 });

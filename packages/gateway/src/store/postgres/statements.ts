@@ -118,7 +118,8 @@ const statements = {
    * The counters of places change with the moves. First they are locked, in the order of their ids and before any task, so that
    * statements cannot deadlock: a locked counter has its newest value, which nobody else can change. Then the moves that take a place
    * are ranked, and only those that find one free are allowed. (A move that is lost anyway is not reported as one without a place: it
-   * may be the repetition of a write that took the place.) A move whose counter is missing is not written; see `makeCounters`. In
+   * may be the repetition of a write that took the place. But this statement does not see the task of a write that was committed while it
+   * waited for the counter.) A move whose counter is missing is not written; see `makeCounters`. In
    * the end the counters change by what was really written.
    */
   commit: `
