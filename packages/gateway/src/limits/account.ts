@@ -93,7 +93,8 @@ export function createAccountState(parts: AccountStateParts): AccountState {
     const most = isBackingOff() ? 0 : failures > 0 ? Math.min(places, 1 - starting) : places;
     if (most <= 0) return 0;
     const waiting = demand().reduce((sum, tasks) => sum + tasks.waiting, 0);
-    return Math.min(most, waiting);
+    // A permit that nobody can take is lost to the other nodes, too.
+    return waiting === 0 || limits.placeIn() === undefined ? 0 : Math.min(most, waiting);
   }
 
   return {

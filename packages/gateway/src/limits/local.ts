@@ -2,7 +2,7 @@ import type { Log } from '../observability/log.ts';
 import type { Account } from '../providers/account.ts';
 import { localPermits } from '../providers/rates/permits.ts';
 import type { AccountTrouble, LimitStore, TaskStore } from '../store/store.ts';
-import type { Move } from '../tasks/lifecycle.ts';
+import { HELD_MS, type Move } from '../tasks/lifecycle.ts';
 import { placeChange } from '../tasks/places.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
@@ -33,8 +33,9 @@ export function createLocalLimits(parts: LocalParts): Limits {
     permits: () => localPermits(timers),
     async start() {
       const now = clock.now();
+      // A clock that was set back does not extend it.
       for (const { account, taskId, until } of await store.heldPlaces(now))
-        accounts.get(account)?.hold(taskId, until - now);
+        accounts.get(account)?.hold(taskId, Math.min(HELD_MS, until - now));
       for (const stored of await store.troubles([...accounts.keys()]))
         accounts.get(stored.account)?.tell(troubleAtStart(stored));
     },

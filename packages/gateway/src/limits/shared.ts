@@ -145,7 +145,8 @@ function sharedAccount(
       const outcome = await store.intend(move, limit);
       if (outcome === 'no_place' && entry.answers === answers) places.learn(id, limit);
       entry.starting.delete(move.task.id);
-      if (outcome !== 'written') places.changed(entry);
+      // Until now the task was counted twice, and the same statement may have freed places.
+      places.changed(entry);
       return outcome;
     },
     moved(move) {

@@ -188,6 +188,15 @@ describe('a job whose end was not learnt', () => {
     node.timers.moveTo(now + 5000);
     expect(node.one.inFlight()).toBe(0);
   });
+
+  it('keeps it across a restart not longer than any job, even if the clock was set back', async () => {
+    const node = aNode();
+    const now = node.timers.now();
+    node.stored.held.push({ account: 'one', taskId: 'a', until: now + 365 * 86_400_000 });
+    await node.limits.start();
+    node.timers.moveTo(now + HELD_MS);
+    expect(node.one.inFlight()).toBe(0);
+  });
 });
 
 describe('the trouble of an account at a single node', () => {

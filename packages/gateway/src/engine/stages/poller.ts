@@ -3,7 +3,7 @@ import { pollRate } from '../../limits/limits.ts';
 import { isOwnTrouble } from '../../providers/http/lostCall.ts';
 import type { Answer, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
 import type { Permits } from '../../providers/rates/permits.ts';
-import { LONG_AGO, later, type Moment, msBetween } from '../../time/clock.ts';
+import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
 import type { ActiveTask } from '../activeTask.ts';
 import { asUpstreamError, handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
@@ -63,7 +63,7 @@ export function createPoller(parts: PollerParts): Poller {
     if (known) return known;
     const state = accountStates.get(accountId);
     if (!state) throw new Error(`account ${accountId} of task ${task.id} is not configured`);
-    const made = newAccountPoller(state);
+    const made = newAccountPoller(state, timers);
     pollers.set(accountId, made);
     made.permits.onReady(() => pump(made));
     return made;
@@ -74,7 +74,8 @@ export function createPoller(parts: PollerParts): Poller {
     poller.cancelWake?.();
     poller.cancelWake = undefined;
     while (poller.due.size > 0 && poller.inFlight < POLL_CONCURRENCY && !stopping.aborted) {
-      const ms = Math.max(poller.permits.readyIn(), msBetween(timers.monotonic(), poller.pausedUntil));
+      const pauseMs = msBetween(timers.monotonic(), poller.pausedUntil);
+      const ms = pauseMs > 0 ? pauseMs : poller.permits.readyIn();
       if (ms > 0) {
         // While it is not known when polls may go, `onReady` calls `pump` again.
         if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
@@ -179,14 +180,18 @@ export function createPoller(parts: PollerParts): Poller {
   };
 }
 
-function newAccountPoller(state: AccountState): AccountPoller {
+function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountPoller {
   const { account, limits } = state;
-  const due = new Set<ActiveTask>();
   const batch = account.provider.askMany ? account.limits.askBatch : 1;
-  return {
+  // A permit that nobody can take is lost to the other nodes, too.
+  const wanted = () =>
+    poller.inFlight >= POLL_CONCURRENCY || poller.pausedUntil > timers.monotonic()
+      ? 0
+      : Math.ceil(poller.due.size / batch);
+  const poller: AccountPoller = {
     state,
-    permits: limits.permits('poll', pollRate(account), () => Math.ceil(due.size / batch)),
-    due,
+    permits: limits.permits('poll', pollRate(account), wanted),
+    due: new Set(),
     inFlight: 0,
     pausedUntil: LONG_AGO,
     cancelWake: undefined,
@@ -194,6 +199,7 @@ function newAccountPoller(state: AccountState): AccountPoller {
     inFlightSince: undefined,
     unsentSince: undefined,
   };
+  return poller;
 }
 
 async function ask(

@@ -39,6 +39,7 @@ function polling({
   const logged: Record<string, unknown>[] = [];
   const calls: Call[] = [];
   const activeTasks = new Set<ActiveTask>();
+  let wanted = () => 0;
 
   function call<T>(handles: readonly Handle[], signal: AbortSignal, as: (answers: Map<string, Answer>) => T) {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -70,13 +71,21 @@ function polling({
   const state = createAccountState({
     account,
     limits: {
-      of: (of) =>
-        localAccount(of, {
+      of(of) {
+        const local = localAccount(of, {
           store: { commit: async () => false },
           clock: timers,
           timers,
           report: () => undefined,
-        }),
+        });
+        return {
+          ...local,
+          permits(kind, rate, demand) {
+            if (kind === 'poll') wanted = demand;
+            return local.permits(kind, rate, demand);
+          },
+        };
+      },
     },
     demand: () => [],
     clock: timers,
@@ -121,7 +130,19 @@ function polling({
   };
   const dueIn = ({ dueAt }: ActiveTask) => dueAt && msBetween(timers.monotonic(), dueAt);
   const polls = () => [...poller.polls()];
-  return { timers, stopping, logged, calls, poller, running, wait, advance, dueIn, polls };
+  return {
+    timers,
+    stopping,
+    logged,
+    calls,
+    poller,
+    running,
+    wait,
+    advance,
+    dueIn,
+    polls,
+    wanted: () => wanted(),
+  };
 }
 
 describe('a job', () => {
@@ -377,6 +398,20 @@ describe('the polls of an account', () => {
     expect(calls).toHaveLength(1);
     await advance(1);
     expect(calls).toHaveLength(2);
+  });
+
+  it('want permits only while they could use them', async () => {
+    const { running, wait, wanted, calls, advance } = polling();
+    for (let n = 0; n < 20; n++) wait(running(`one-${n}`));
+    expect([calls.length, wanted()]).toEqual([16, 0]);
+    await calls[0]?.fail(new UpstreamError('rate_limited', { retryAfterMs: 5000 }));
+    expect([calls.length, wanted()]).toEqual([16, 0]);
+    await advance(4999);
+    expect(wanted()).toBe(0);
+    await advance(1);
+    expect([calls.length, wanted()]).toEqual([17, 0]);
+    for (const call of calls.slice(1)) await call.answer();
+    expect([calls.length, wanted()]).toEqual([20, 0]);
   });
 
   it('do not pause after another failure', async () => {

@@ -1,0 +1,80 @@
+import { pino } from 'pino';
+import { expect, it, onTestFinished } from 'vitest';
+import type { Cluster } from '../../src/cluster/cluster.ts';
+import { createSharedLimits } from '../../src/limits/shared.ts';
+import { newId } from '../../src/tasks/ids.ts';
+import { move } from '../../src/tasks/lifecycle.ts';
+import { aTask } from '../support/builders.ts';
+import { LIMITS } from '../support/engineParts.ts';
+import { createManualTimers } from '../support/manualTimers.ts';
+import { createRecordingProvider } from '../support/recordingProvider.ts';
+import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
+
+it('tells a waiting task of a place that became free in the statement that wrote an intent', async () => {
+  const timers = createManualTimers();
+  const listeners: ((account: string, inFlight: number) => void)[] = [];
+  const cluster: Cluster = {
+    shared: true,
+    node: 'node-1',
+    hasLease: () => true,
+    members: async () => ['node-1'],
+    broadcast: () => undefined,
+    onMessage: () => () => undefined,
+    onLease: () => () => undefined,
+    close: async () => undefined,
+  };
+  const sharing = createSharedLimits({
+    store: {
+      commit: async () => true,
+      async intend() {
+        // The statement wrote the end of another job, too: one place is taken before and after.
+        for (const listener of listeners) listener('one', 1);
+        return 'written';
+      },
+      troubles: async () => [],
+      reportTrouble: async () => undefined,
+    },
+    shared: {
+      places: async () => new Map([['one', 1]]),
+      recountPlaces: async () => [],
+      freeHeldPlaces: async () => [],
+      reserve: async () => [],
+      oldNodes: async () => [],
+      onPlaces(listener) {
+        listeners.push(listener);
+        return () => undefined;
+      },
+    },
+    cluster,
+    clock: timers,
+    timers,
+    after: timers.after,
+    log: pino({ level: 'silent' }),
+  });
+  onTestFinished(() => sharing.stop());
+  const account = {
+    id: 'one',
+    providerId: 'test',
+    retiresModels: false,
+    provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
+    limits: { ...LIMITS, inFlight: 2 },
+  };
+  const limits = sharing.of(account, () => []);
+  await sharing.start();
+  const intent = move(
+    aTask(),
+    { type: 'submit_intended', accountId: 'one', idempotencyKey: newId(), upstreamModel: 'm' },
+    timers.now(),
+  );
+  if (!intent) throw new Error('illegal');
+  limits.begin(intent.task.id);
+  expect(limits.placeIn()).toBeUndefined();
+  let told = 0;
+  limits.onChange(() => {
+    told += 1;
+  });
+  expect(await limits.intend(intent)).toBe('written');
+  limits.release(intent.task.id);
+  timers.moveTo(timers.now() + 100);
+  expect([limits.placeIn(), told]).toEqual([0, 1]);
+});
