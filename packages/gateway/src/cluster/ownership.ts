@@ -259,7 +259,8 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     leader = false;
     // A late transfer under this lease cannot be written any more.
     perhapsGiven.clear();
-    for (const active of [...activeTasks]) parts.release(active);
+    // The last one first: this is the cheapest order for the queue of waiting tasks.
+    for (const active of [...activeTasks].reverse()) parts.release(active);
   }
 
   return {

@@ -111,6 +111,8 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
       pump();
     },
     remove(waiter) {
+      // Nothing is admitted any more, and a drain removes all tasks.
+      if (stopped) return false;
       const { keyId, request } = waiter.task;
       const waiting = byKey.get(keyId);
       if (!waiting || !take(waiting, request.model, waiter)) return false;
@@ -136,7 +138,8 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
 /** Removes a task from its queue; false if it is not in it. */
 function take(waiting: Waiting, model: string, waiter: Waiter): boolean {
   const queue = waiting.get(model) ?? [];
-  const index = queue.indexOf(waiter);
+  // From the end: a node that loses its lease removes all its tasks, the last one first.
+  const index = queue[0] === waiter ? 0 : queue.lastIndexOf(waiter);
   if (index < 0) return false;
   queue.splice(index, 1);
   if (queue.length === 0) waiting.delete(model);
