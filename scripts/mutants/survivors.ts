@@ -353,6 +353,21 @@ export const EQUIVALENT: readonly Equivalent[] = [
     within: 'end(true)',
     reason: 'The same.',
   },
+  {
+    file: 'cluster/postgres/ownSession.ts',
+    mutator: 'ConditionalExpression',
+    original: "'processID' in client && typeof client.processID === 'number'",
+    replacement: 'true',
+    reason: 'The client has this number once it is connected; the check is there for its types.',
+  },
+  {
+    file: 'cluster/historyGuard.ts',
+    mutator: 'AssignmentOperator',
+    original: 'checks += 1',
+    replacement: 'checks -= 1',
+    within: '        checks += 1;',
+    reason: 'Any other number ends the check.',
+  },
 ];
 
 export function isListed({ file, mutator, original, replacement, code }: Mutant, entry: Equivalent): boolean {

@@ -402,6 +402,19 @@ describe('a node that shuts down', () => {
     expect([node.activeTasks.size, node.count('transfer')]).toEqual([3, 0]);
   });
 
+  it('waits for no look without a lease, since the store may not answer', async () => {
+    let looks = 0;
+    const node = await aNode({
+      override: () => ({ adopt: () => (++looks > 1 ? new Promise(() => undefined) : Promise.resolve([])) }),
+    });
+    node.cluster.living = ['me', 'second'];
+    await node.ownership.start();
+    await node.drive(3);
+    await node.advance(LOOK);
+    node.cluster.freeze();
+    expect([looks, await node.ownership.transferAll(), node.count('transfer')]).toEqual([2, 0, 0]);
+  });
+
   it('waits for a look in progress, whose lease may be lost by its end', async () => {
     const looked = Promise.withResolvers<void>();
     let looks = 0;

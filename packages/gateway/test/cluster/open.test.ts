@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openStore } from '../../src/cluster/open.ts';
 import { lockFolder } from '../../src/store/folder/lock.ts';
 import { accepted } from '../store/contract/steps.ts';
@@ -38,6 +39,23 @@ describe('the store of a gateway', () => {
     await opened.cluster.close();
     await opened.store.close();
     lockFolder(dataDir).release();
+  });
+
+  it.each([
+    ['uses', false],
+    ['does not use', true],
+  ])('%s named statements, which a pooler does not keep: %s', async (_what, isPooled) => {
+    const databaseUrl = await freshDatabase();
+    const dataDir = join(await tempFolder(), 'data');
+    const pooled = isPooled ? { databaseSessionUrl: databaseUrl } : {};
+    const opened = await openStore({ dataDir, databaseUrl, databasePool: 2, ...pooled }, log);
+    const asked = vi.spyOn(Client.prototype, 'query');
+    onTestFinished(() => void asked.mockRestore());
+    await accepted(opened.store);
+    const isNamed = (query: unknown) => typeof query === 'object' && query !== null && 'name' in query;
+    expect(asked.mock.calls.some(([query]) => isNamed(query))).toBe(!isPooled);
+    await opened.cluster.close();
+    await opened.store.close();
   });
 
   it('that cannot be opened leaves its folder unlocked', async () => {

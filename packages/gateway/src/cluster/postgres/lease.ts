@@ -49,7 +49,7 @@ export async function openLease(parts: LeaseParts): Promise<Lease> {
   // Our own socket, so that it can be destroyed. The client would send a termination message first, and wait if the server does not
   // answer.
   const socket = new Socket();
-  const client = new Client({ ...connectionTo(url), stream: () => socket, keepAlive: true });
+  const client = new Client({ ...connectionTo(url), stream: () => socket });
   const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   let open = false;
   let over = false;
@@ -133,8 +133,7 @@ export async function openLease(parts: LeaseParts): Promise<Lease> {
     for (const { at } of rows) onServerTime(at, sentAt);
     if (over) throw new Error(await ended);
   } catch (error) {
-    stop();
-    socket.destroy();
+    lose('it could not be opened');
     throw error;
   } finally {
     clearTimeout(opening);
