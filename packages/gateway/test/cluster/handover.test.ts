@@ -16,6 +16,8 @@ describe('the load of several nodes', () => {
     await node.advance(LOOK);
     expect([node.activeTasks.size, await node.loadOf('me'), await node.loadOf('poor')]).toEqual([20, 20, 20]);
     expect(node.driven()).toEqual(idsOf([...tasks.slice(0, 10), ...tasks.slice(30)]));
+    // No task that was transferred is read again.
+    expect(node.count('tasks')).toBe(0);
   });
 
   it('is not balanced by a node that is alone, nor by one whose only other node shuts down', async () => {

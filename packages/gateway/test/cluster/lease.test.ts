@@ -70,6 +70,30 @@ describe('a lease', () => {
     expect([waits.length, cluster.hasLease()]).toEqual([tried, false]);
   });
 
+  it.each([
+    ['is refused', () => Promise.reject(new Error('out of memory')), 'out of memory'],
+    [
+      'is answered by another session',
+      async () => ({ rows: [{ pid: -1, at: 0 }] }),
+      'leads through a pooler in transaction mode',
+    ],
+  ])('ends at once with a ping that %s', async (_how, answer, why) => {
+    const { url } = await clusterDatabase();
+    const { query } = Client.prototype;
+    let pings = 0;
+    const pinging = vi.spyOn(Client.prototype, 'query').mockImplementation(function (
+      this: Client,
+      ...given: unknown[]
+    ) {
+      const isPing = String(given[0]).includes('pg_notify');
+      return isPing && ++pings === 1 ? answer() : Reflect.apply(query, this, given);
+    } as never);
+    onTestFinished(() => void pinging.mockRestore());
+    const { logged } = await aNode(url, { timings: { ...STEADY.timings, pingMs: 1 } });
+    await eventually(() => expect(logged('lease.acquired')).toHaveLength(2));
+    expect(logged('lease.lost')).toMatchObject([{ why: expect.stringContaining(why) }]);
+  });
+
   it('that has run out sends no messages, and the next one does', async () => {
     const { url } = await clusterDatabase();
     let ahead = 0;

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createTcpSwitch } from '../../../../scripts/servers/tcpSwitch.ts';
 import { assertOwnSession } from '../../src/cluster/postgres/ownSession.ts';
 import { freshDatabase } from '../support/servers/database.ts';
 
@@ -14,6 +15,20 @@ describe('the session of a client', () => {
 
   it('is its own behind a pooler that keeps it', async () => {
     await assertOwnSession(clientOf(7, 1, 1), await freshDatabase());
+  });
+
+  it('is its own if the second client loses its connection in the middle', async () => {
+    const url = new URL(await freshDatabase());
+    const way = await createTcpSwitch(Number(url.port));
+    onTestFinished(() => way.close());
+    url.port = String(way.port);
+    const client = clientOf(7, 1, 1);
+    const query = vi.spyOn(client, 'query');
+    const cutting = assertOwnSession(client, url.href);
+    // By its second statement, which runs beside that of the second client.
+    await vi.waitFor(() => expect(query).toHaveBeenCalledTimes(2), { timeout: 20_000, interval: 1 });
+    await way.set('cut');
+    await cutting;
   });
 
   it('is shared if its statements move to another process', async () => {

@@ -134,11 +134,6 @@ export async function joinCluster(options: ClusterOptions): Promise<JoinedCluste
 
 function unreachable(cause: unknown): OnetakeError {
   if (cause instanceof OnetakeError) return cause;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  // 42P01: undefined table.
-  const message =
-    code === '42P01'
-      ? 'The database lacks the tables of this version; run `onetake migrate`.'
-      : `Cannot open a session with PostgreSQL by ONETAKE_DATABASE_URL, or ONETAKE_DATABASE_SESSION_URL: ${reasonOf(cause)}.`;
+  const message = `Cannot open a session with PostgreSQL by ONETAKE_DATABASE_URL, or ONETAKE_DATABASE_SESSION_URL: ${reasonOf(cause)}.`;
   return new OnetakeError('store_unavailable', 503, message, { retryAfterSeconds: 1 }, cause);
 }
