@@ -92,5 +92,8 @@ function write(world: World, task: number, row: Row): void {
   if (before && isTerminal(before) && !sameRow(before, row)) {
     world.broken ??= `task ${task + 1} was ${before.phase} and became ${row.phase}`;
   }
+  if (before?.phase === 'accepted' && before.isToBeCancelled && row.phase === 'submitting') {
+    world.broken ??= `task ${task + 1} was to be cancelled and is submitted`;
+  }
   world.rows[task] = row;
 }

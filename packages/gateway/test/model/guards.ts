@@ -23,6 +23,8 @@ export interface Guards {
   readonly tokenOfOnePass: boolean;
   /** `drive` in `engine/drive.ts`: a stored intent is sent although the node drains. */
   readonly sendsStoredIntent: boolean;
+  /** `write` in `engine/transitions.ts`: an intent for which there is no place may have taken the last one at an earlier try. */
+  readonly readsWithoutPlace: boolean;
   /** `notStarted` in `engine/stages/submit.ts`: a job that may have been sent is searched for before it is sent again. */
   readonly searchFirst: boolean;
   /** `isComplete` in `providers/search/judge.ts`: nothing counts as absent while it may still arrive. */
@@ -35,6 +37,8 @@ export interface Guards {
   readonly doubtsUntilNewer: boolean;
   /** `only` in `engine/stages/cancel.ts`: a cancellation applies only in the phase in which it was decided. */
   readonly cancelsInOnePhase: boolean;
+  /** `submit_intended` in `tasks/lifecycle.ts`: a task with a cancel request is not submitted any more. */
+  readonly intendsNoCancelled: boolean;
   /** `cluster/postgres/timings.ts`: `leaseMs` is shorter than `serverMs`. */
   readonly nodeStopsFirst: boolean;
   /** `inMemory` in `engine/reads.ts`: memory is trusted only while `cluster.hasLease()`. */
@@ -67,12 +71,14 @@ export const ALL_GUARDS: Guards = {
   tokenOfCommittedIntent: true,
   tokenOfOnePass: true,
   sendsStoredIntent: true,
+  readsWithoutPlace: true,
   searchFirst: true,
   absentWaits: true,
   foundWaits: true,
   recognisesOwnWrite: true,
   doubtsUntilNewer: true,
   cancelsInOnePhase: true,
+  intendsNoCancelled: true,
   nodeStopsFirst: true,
   readsUnderLease: true,
   confirmsForTheOwner: true,

@@ -17,7 +17,7 @@ export function move(row: Row, at: Writing, job: Job, guards: Guards): Row | und
   const to = (changes: Partial<Row>): Row => ({ ...row, ...changes, version: row.version + 1 });
   switch (at) {
     case 'intending':
-      return row.phase === 'accepted' && !row.isToBeCancelled
+      return row.phase === 'accepted' && !(row.isToBeCancelled && guards.intendsNoCancelled)
         ? to({ phase: 'submitting', attempt: row.attempt + 1 })
         : undefined;
     case 'confirming':

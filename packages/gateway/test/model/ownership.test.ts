@@ -20,7 +20,7 @@ const check = (
 const EXPLORED: readonly (readonly [tasks: number, faults: Partial<Budget>, statesAtLeast: number])[] = [
   [1, { losses: 1, crashes: 1 }, 30_000],
   [1, { losses: 1, requests: 2 }, 15_000],
-  [1, { losses: 1, storeAnswers: 1 }, 10_000],
+  [1, { losses: 1, storeAnswers: 1, noPlaces: 1 }, 20_000],
   [1, { losses: 1, transfers: 1 }, 15_000],
   [1, { losses: 1, cancels: 1 }, 15_000],
   [1, { losses: 1, errors: 1 }, 10_000],
@@ -112,8 +112,10 @@ const TAKEN_OUT: readonly (readonly [
   [['adopts'], 1, { crashes: 1 }, STUCK],
   [['searchesOwned'], 1, { transfers: 1 }, STUCK],
   [['endsWaits'], 1, { drains: 1, requests: 1 }, STUCK],
+  [['readsWithoutPlace'], 1, { storeAnswers: 1, noPlaces: 1 }, GIVEN_UP],
   [['recognisesOwnWrite'], 1, { storeAnswers: 1, cancels: 1 }, GIVEN_UP],
   [['doubtsUntilNewer'], 1, { transfers: 1, storeAnswers: 1, errors: 1 }, OLDER],
+  [['intendsNoCancelled'], 1, { cancels: 1 }, /was to be cancelled and is submitted/],
   [['cancelsInOnePhase'], 1, { cancels: 1 }, TWO_BILLS],
 ];
 

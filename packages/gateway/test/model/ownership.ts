@@ -26,6 +26,7 @@ const NO_FAULTS: Budget = {
   transfers: 0,
   drains: 0,
   timeouts: 0,
+  noPlaces: 0,
   errors: 0,
   cancels: 0,
 };

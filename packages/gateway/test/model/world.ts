@@ -149,7 +149,7 @@ export type Statement =
     };
 
 /** The answer of the database: whether it wrote, or the tasks that were read. */
-export type Answer = 'written' | 'lost' | 'taken' | readonly Received[];
+export type Answer = 'written' | 'lost' | 'taken' | 'no place' | readonly Received[];
 
 export interface CreateRequest {
   readonly kind: 'create';
@@ -172,6 +172,8 @@ export interface Budget {
   drains: number;
   /** Drains that do not wait any longer for work in progress. */
   timeouts: number;
+  /** Intents for which the account has no place. */
+  noPlaces: number;
   /** Passes that end with an error. */
   errors: number;
   /** Cancellations by clients. */

@@ -7,7 +7,7 @@ import { type Asking, type Driver, type Row, sameRow, type World } from './world
 
 /** The writes of a driver, and of a client's cancellation: how the store answers, or does not. */
 
-export function writing(world: World, { write, at, isClients }: Driver, step: StepOf): void {
+export function writing(world: World, { write, at, isClients, task }: Driver, step: StepOf): void {
   if (!write) return;
   const what = nameOfWrite(at, isClients, write);
   if (write.answer === undefined) {
@@ -22,6 +22,13 @@ export function writing(world: World, { write, at, isClients }: Driver, step: St
       else written(next, its);
     });
   }
+  // Statements wait for the account's counter in turn. The last of them still sees the task as it was before the first.
+  const isLast = !world.late.some((thing) => thing.kind === 'move' && thing.task === task);
+  if (world.left.noPlaces > 0 && write.answer === undefined && !isClients && at === 'intending' && isLast)
+    step('the store finds no place for the intent', 'may fail', (next, its) => {
+      next.left.noPlaces -= 1;
+      its.write = { ...write, answer: 'no place' };
+    });
   if (world.left.storeAnswers === 0) return;
   const loseAnswer = (next: World, its: Driver): void => {
     next.left.storeAnswers -= 1;
@@ -58,6 +65,16 @@ function written(world: World, driver: Driver): void {
     beginCancellation(world, driver);
     // `refuseReused`, or a search without a result.
     apply(world, driver, 'giving up');
+    return;
+  }
+  const isRetried = tried.length > 0 && world.guards.readsWithoutPlace;
+  if (
+    write.answer === 'no place' &&
+    !(isRetried && world.rows[driver.task]?.version !== driver.row.version)
+  ) {
+    driver.isWriteUnknown ||= tried.length > 0;
+    beginCancellation(world, driver);
+    settle(world, driver, false);
     return;
   }
   const stored = (write.answer === 'written' ? to : world.rows[driver.task]) ?? to;
