@@ -165,7 +165,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     );
   });
 
-  const observed = { engine, store, storage, cluster, space, logOutput, problem, log };
+  const observed = { engine, limits, store, storage, cluster, space, logOutput, problem, log };
   return {
     logger,
     clock,

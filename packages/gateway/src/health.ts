@@ -2,6 +2,7 @@ import { createReadiness, type Readiness } from './api/readiness.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Feed } from './engine/events/feed.ts';
+import type { Limits } from './limits/limits.ts';
 import type { DiskSpace } from './media/diskSpace.ts';
 import type { MediaStorage } from './media/media.ts';
 import type { Log } from './observability/log.ts';
@@ -13,6 +14,7 @@ import { OnetakeError } from './tasks/errors.ts';
 /** The parts of a gateway that `/metrics` and `/readyz` report on. */
 export interface ObservedParts {
   readonly engine: Engine;
+  readonly limits: Pick<Limits, 'warning'>;
   readonly store: Store;
   readonly storage: MediaStorage;
   readonly cluster: Cluster;
@@ -70,7 +72,7 @@ export function createGatewayMetrics(parts: ObservedParts, feed: Feed): Metrics 
 }
 
 export function createGatewayReadiness(parts: ObservedParts): Readiness {
-  const { engine, store, storage, cluster, logOutput, problem, log } = parts;
+  const { engine, limits, store, storage, cluster, logOutput, problem, log } = parts;
   return createReadiness({
     checks: [
       { part: 'store', name: 'The store', check: () => store.check(), keepMs: STORE_CHECK_MS },
@@ -80,6 +82,7 @@ export function createGatewayReadiness(parts: ObservedParts): Readiness {
     ],
     warnings: [
       { part: 'clock', warning: () => engine.clockSteps.warning() },
+      { part: 'limits', warning: limits.warning },
       ...(logOutput ? [{ part: 'log', warning: () => logOutput.warning() }] : []),
     ],
     onFailure: (part, err) => log.error({ event: 'gateway.not_ready', part, err }, 'not ready'),

@@ -50,6 +50,8 @@ export interface Limits {
   of(account: Account, demand: AccountDemand): AccountLimits;
   /** Opens permits of an account for its adapter. */
   permits(accountId: string): OpenPermits;
+  /** Why nothing is submitted to any account; undefined if there is no such reason. A public sentence. */
+  warning(): string | undefined;
   /** Reads what is stored about the accounts that `of` was called for. */
   start(): Promise<void>;
   /** Resolves when nothing is being written any more. */

@@ -31,6 +31,7 @@ export function createLocalLimits(parts: LocalParts): Limits {
       return opened;
     },
     permits: () => localPermits(timers),
+    warning: () => undefined,
     async start() {
       const now = clock.now();
       // A clock that was set back does not extend it.

@@ -61,6 +61,8 @@ interface Bucket {
   lacking: number;
   /** How many the last request asked for. */
   requested: number;
+  /** The last answer brought less than was asked for, or there was none. */
+  isShort: boolean;
 }
 
 /**
@@ -148,7 +150,7 @@ export function createReservations(parts: ReservationParts): Reservations {
         { event: 'limits.reserve_failed', err },
         'cannot ask the database for permits to call upstreams; retrying',
       );
-      for (const bucket of asked) bucket.againAt = later(now(), RETRY_MS);
+      for (const bucket of asked) Object.assign(bucket, { againAt: later(now(), RETRY_MS), isShort: true });
     }
     for (const bucket of asked) tell(bucket);
   }
@@ -166,7 +168,8 @@ export function createReservations(parts: ReservationParts): Reservations {
       if (due !== undefined) return Math.max(0, msBetween(now(), due));
       bucket.lacking = Math.max(bucket.lacking, n);
       const again = msBetween(now(), bucket.againAt);
-      return again > 0 ? again : Number.POSITIVE_INFINITY;
+      // If the last answer brought all that was wanted, the next one may do so at once.
+      return bucket.isShort && again > 0 ? again : Number.POSITIVE_INFINITY;
     },
     take(n = 1) {
       bucket.due.splice(0, n);
@@ -208,11 +211,11 @@ function enter(bucket: Bucket, grant: PermitGrant, at: Moment, random: () => num
   const { granted, firstMs, intervalMs, againMs } = grant;
   for (let n = 0; n < granted; n++) bucket.due.push(later(at, Math.max(0, firstMs + n * intervalMs)));
   const lastMs = granted === 0 ? LEAST_MS : firstMs + (granted - 1) * intervalMs;
-  bucket.againAt =
-    granted > 0 && granted === bucket.requested
-      ? later(at, APART_MS)
-      : // Not before some of the permits are due, so that a request brings several.
-        later(at, Math.max(againMs, lastMs * (0.25 + random() / 4)) + random() * SPREAD_MS);
+  bucket.isShort = granted < bucket.requested;
+  bucket.againAt = bucket.isShort
+    ? // Not before some of the permits are due, so that a request brings several.
+      later(at, Math.max(againMs, lastMs * (0.25 + random() / 4)) + random() * SPREAD_MS)
+    : later(at, APART_MS);
 }
 
 const newBucket = (account: string, kind: string, rate: Rate, wanted: () => number): Bucket => ({
@@ -225,6 +228,7 @@ const newBucket = (account: string, kind: string, rate: Rate, wanted: () => numb
   againAt: LONG_AGO,
   lacking: 0,
   requested: 0,
+  isShort: false,
 });
 
 const nameOf = (account: string, kind: string): string => `${account} ${kind}`;

@@ -109,6 +109,7 @@ export function createSharedLimits(parts: SharedParts): Limits {
       return sharedAccount(entry, { ...parts, places, reservations, reports });
     },
     permits: reservations.of,
+    warning: upkeep.warning,
     start: () => places.begin(readTroubles),
     async stop() {
       for (const end of unsubscribe) end();

@@ -8,6 +8,8 @@ import type { Timers } from '../time/timers.ts';
 export interface Upkeep {
   /** Whether every living node counts the places that it takes, as far as is known. Checked again from time to time while it is asked. */
   isCounting(): boolean;
+  /** What the operator should know about nodes that do not count; undefined if there are none. A public sentence. */
+  warning(): string | undefined;
   /** Looks for nodes that do not count. Resolves with true if the last one has gone since. */
   checkNodes(): Promise<boolean>;
   /** Frees held places whose bound has passed, at most every few seconds. */
@@ -30,6 +32,9 @@ const FREE_MS = 5000;
 const NODES_MS = 2000;
 /** How often the leader counts the places. Milliseconds. */
 const RECOUNT_MS = 300_000;
+
+const WARNING =
+  'Nodes of an older version run, which do not count the tasks in flight of an account; this node submits nothing until they have ended.';
 
 export function createUpkeep({ shared, cluster, clock, timers, log }: UpkeepParts): Upkeep {
   let oldNodes: readonly string[] = [];
@@ -96,6 +101,7 @@ export function createUpkeep({ shared, cluster, clock, timers, log }: UpkeepPart
       }
       return oldNodes.length === 0;
     },
+    warning: () => (oldNodes.length > 0 ? WARNING : undefined),
     checkNodes,
     freeHeld,
     recount,

@@ -183,10 +183,12 @@ describe('beside a node of an earlier version', () => {
     await node.submit(20);
     await world.advance(5000);
     expect([inUse([node]), world.logged]).toEqual([[0], ['limits.old_node']]);
+    expect(node.warning()).toMatch(/^Nodes of an older version run/);
     await old.submit(8);
     await old.end();
     await world.advance(2500);
     expect([inUse([node]), await world.counted()]).toEqual([[12], { rows: 20, counter: 20 }]);
+    expect(node.warning()).toBeUndefined();
   });
 
   it('that joins later, a node stops submitting', async () => {

@@ -42,6 +42,8 @@ export interface LimitNode {
   readonly refused: number;
   /** The tasks that wait. */
   readonly waiting: number;
+  /** What an operator reads about its limits. */
+  warning(): string | undefined;
   submit(tasks: number): Promise<void>;
   /** Ends this many of the tasks in flight. */
   finish(tasks: number): Promise<void>;
@@ -290,6 +292,7 @@ export async function createLimitNodes(limits: Partial<AccountLimits> = {}): Pro
       get waiting() {
         return admission.demand(state).reduce((sum, { waiting }) => sum + waiting, 0);
       },
+      warning: sharing.warning,
       async submit(tasks) {
         const now = clock.now();
         const made = Array.from({ length: tasks }, () =>
