@@ -19,6 +19,7 @@ const TASKS = {
   'bench:adoption': ['bench/adoption.ts'],
   'bench:memory': ['bench/memory.ts'],
   'bench:account': ['bench/hotAccount.ts'],
+  'bench:limits': ['bench/limits.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -38,6 +39,8 @@ const USAGES = {
   'bench:memory': '[--tasks 100000] [--rounds 3] [--against checkout]     memory of a task in flight',
   'bench:account':
     '[--tasks 20000] [--rounds 3] [--against checkout]     transitions of three nodes on one account',
+  'bench:limits':
+    '[--minutes 60] [--seed limits]     limits of accounts that three nodes share, in virtual time',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

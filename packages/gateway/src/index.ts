@@ -13,6 +13,8 @@ export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { EngineParts, VideoInspector } from './engine/parts.ts';
 export { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 export { startGateway } from './gateway.ts';
+// For `npm run bench:limits`, which moves the time of several nodes.
+export { createSharedLimits } from './limits/shared.ts';
 export { probeVideo } from './media/inspect/video.ts';
 export type { MediaStorage } from './media/media.ts';
 export { NativeJobError } from './native/errors.ts';
@@ -26,6 +28,6 @@ export type { Store } from './store/store.ts';
 export { newId, newTaskId } from './tasks/ids.ts';
 export { type Event, move } from './tasks/lifecycle.ts';
 export type { Task } from './tasks/task.ts';
-export { systemClock } from './time/clock.ts';
+export { momentAt, systemClock } from './time/clock.ts';
 export { createTimers } from './time/timers.ts';
 export { VERSION } from './version.ts';

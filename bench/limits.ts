@@ -1,0 +1,210 @@
+import { optionsOf } from '../chaos/shared/optionsOf.ts';
+import { stream } from '../chaos/shared/random.ts';
+import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
+import { createProvider } from './limits/provider.ts';
+import { type BenchAccount, createLimitsWorld, type LimitsNode, type LimitsWorld } from './limits/world.ts';
+
+/**
+ * Three nodes keep the limits of accounts in one database, for an hour of virtual time: engines, limits, store and PostgreSQL are real;
+ * only the clocks and the providers are not. Meanwhile nodes are killed and join, and the clock of the database is set.
+ *
+ *   npm run bench:limits -- [--minutes 60] [--seed limits]
+ */
+const { minutes, seed } = optionsOf(
+  { minutes: { type: 'string', default: '60' }, seed: { type: 'string', default: 'limits' } },
+  'limits.ts [--minutes 60] [--seed limits]',
+);
+const DURATION_MS = Number(minutes) * 60_000;
+/** Nothing is measured before: the bursts that were saved are used up. Milliseconds. */
+const WARM_UP_MS = 15_000;
+/** How far the clock of the database goes ahead, and back again. Milliseconds. */
+const JUMPS_MS = [3000, 300_000] as const;
+/** Tasks that wait at each node, at least. */
+const QUEUE = 30;
+/** How often a node without other work submits one task. Milliseconds. */
+const LONE_MS = 20_000;
+
+const random = stream(seed);
+const between = (from: number, to: number) => () => from + random() * (to - from);
+const NO_LIMIT = {
+  inFlight: 10_000,
+  startsPerMinute: 60_000,
+  asksPerSecond: 1000,
+  askBatch: 1,
+  minAskIntervalMs: 5000,
+};
+
+let world: LimitsWorld;
+const now = () => world.now();
+const account = (
+  id: string,
+  duration: () => number,
+  limits: Partial<BenchAccount['limits']>,
+): BenchAccount => ({
+  id,
+  limits: { ...NO_LIMIT, ...limits },
+  provider: createProvider(id, now, duration),
+});
+/** Each account lacks something else. */
+const PLACES = account('places', between(20_000, 60_000), { inFlight: 20 });
+const STARTS = account('starts', between(5000, 15_000), { startsPerMinute: 60 });
+const POLLS = account('polls', between(30_000, 60_000), {
+  inFlight: 60,
+  asksPerSecond: 10,
+  minAskIntervalMs: 1000,
+});
+/** Nobody uses this one but a node without other work. */
+const IDLE = account('idle', between(5000, 15_000), { inFlight: 2 });
+
+const postgres = await startPostgres();
+try {
+  await using opened = await createLimitsWorld(
+    await createDatabase(postgres.url),
+    [PLACES, STARTS, POLLS, IDLE],
+    random,
+  );
+  world = opened;
+  await run();
+} finally {
+  await postgres.close();
+}
+
+/** What happens, at which part of the time. */
+function plan(): [at: number, what: string, happens: (nodes: LimitsNode[]) => Promise<void>][] {
+  const kill = async (nodes: LimitsNode[]) => {
+    const [victim] = nodes.splice(Math.floor(random() * (nodes.length - 1)), 1);
+    await victim?.kill();
+  };
+  const join = async (nodes: LimitsNode[]) => void nodes.unshift(await world.join());
+  const set = (ms: number) => async () => world.setDatabaseClock(ms);
+  return [
+    [0.15, 'a node is killed', kill],
+    [0.2, 'a node joins', join],
+    [0.3, 'the clock of the database goes 3 s ahead', set(JUMPS_MS[0])],
+    [0.4, 'the clock of the database goes 3 s back', set(-JUMPS_MS[0])],
+    [0.5, 'a node is killed', kill],
+    [0.52, 'a node joins', join],
+    [0.6, 'the clock of the database goes 5 min ahead', set(JUMPS_MS[1])],
+    [0.7, 'the clock of the database goes 5 min back', set(-JUMPS_MS[1])],
+    [0.8, 'a node is killed', kill],
+    [0.82, 'a node joins', join],
+  ];
+}
+
+async function run(): Promise<void> {
+  // The last node submits only a task from time to time.
+  const nodes = [await world.join(), await world.join(), await world.join(), await world.join()];
+  const events = plan();
+  const submitted = new Map<string, number>();
+  const since = new Map<string, number>(nodes.map(({ name }) => [name, 0]));
+  const until = new Map<string, number>();
+  const lone = new Map<string, { readonly account: BenchAccount; readonly at: number }>();
+  let loneAt = WARM_UP_MS;
+  let before: ReadonlyMap<string, number> = new Map();
+
+  /** Keeps tasks waiting at each node, as far as it has begun those that it had. */
+  async function topUp(node: LimitsNode): Promise<void> {
+    for (const { id, provider } of [PLACES, STARTS, POLLS]) {
+      const key = `${node.name} ${id}`;
+      const begun = provider.seen.starts.reduce((sum, start) => sum + (start.node === node.name ? 1 : 0), 0);
+      const waiting = (submitted.get(key) ?? 0) - begun;
+      if (waiting >= QUEUE) continue;
+      await node.submit(id, QUEUE);
+      submitted.set(key, (submitted.get(key) ?? 0) + QUEUE);
+    }
+  }
+
+  await world.pass(DURATION_MS, async () => {
+    const [next] = events;
+    if (next && now() >= next[0] * DURATION_MS) {
+      events.shift();
+      const names = new Set(nodes.map(({ name }) => name));
+      await next[2](nodes);
+      for (const { name } of nodes) if (!names.delete(name)) since.set(name, now());
+      for (const name of names) until.set(name, now());
+      console.log(`${(now() / 60_000).toFixed(1)} min: ${next[1]}`);
+    }
+    for (const node of nodes.slice(0, -1)) await topUp(node);
+    if (now() >= WARM_UP_MS && before.size === 0) before = new Map(world.statements);
+    const last = nodes.at(-1);
+    if (!last || now() < loneAt) return;
+    loneAt = now() + LONE_MS;
+    for (const one of [IDLE, STARTS])
+      for (const id of await last.submit(one.id, 1, 'lone')) lone.set(id, { account: one, at: now() });
+  });
+  report({ since, until, lone, before, nodes });
+}
+
+interface Measured {
+  readonly since: ReadonlyMap<string, number>;
+  readonly until: ReadonlyMap<string, number>;
+  readonly lone: ReadonlyMap<string, { readonly account: BenchAccount; readonly at: number }>;
+  readonly before: ReadonlyMap<string, number>;
+  readonly nodes: readonly LimitsNode[];
+}
+
+function report({ since, until, lone, before, nodes }: Measured): void {
+  const figures: Record<string, string> = {};
+  const seconds = (DURATION_MS - WARM_UP_MS) / 1000;
+  /** Calls that a clock which goes ahead allows, at most a burst of ten, are not counted. */
+  const share = (times: readonly number[], perSecond: number) => {
+    const more = JUMPS_MS.reduce((sum, ms) => sum + Math.min(10, (ms / 1000) * perSecond), 0);
+    const calls = times.filter((at) => at >= WARM_UP_MS).length - more;
+    return `${((100 * calls) / (perSecond * seconds)).toFixed(2)}%`;
+  };
+  for (const { id, limits, provider } of [PLACES, POLLS])
+    figures[`${id}: most jobs at the provider, of ${limits.inFlight}`] = String(provider.seen.mostJobs);
+  const starts = STARTS.provider.seen.starts.map(({ at }) => at);
+  figures['starts: used of the rate of 60 a minute'] = share(starts, 1);
+  figures['starts: most in a minute, with a burst of 10'] = String(mostWithin(starts, 60_000));
+  figures['polls: used of the rate of 10 a second'] = share(POLLS.provider.seen.polls, 10);
+  figures['polls: most in a second, with a burst of 10'] = String(
+    mostWithin(POLLS.provider.seen.polls, 1000),
+  );
+  for (const { id, provider } of [PLACES, STARTS, POLLS])
+    figures[`${id}: longest time without a start at a node with waiting tasks`] =
+      `${(longestGap(provider.seen.starts, since, until, nodes.at(-1)?.name) / 1000).toFixed(1)} s`;
+  for (const one of [IDLE, STARTS]) {
+    const waits = one.provider.seen.starts.flatMap(({ taskId, at }) => {
+      const submitted = lone.get(taskId);
+      return submitted?.account === one ? [at - submitted.at] : [];
+    });
+    figures[`${one.id}: longest wait of a lone task at an idle node`] =
+      `${(Math.max(...waits) / 1000).toFixed(2)} s`;
+  }
+  for (const [name, count] of world.statements)
+    figures[`${name}: calls a second and node`] = (
+      (count - (before.get(name) ?? 0)) /
+      seconds /
+      nodes.length
+    ).toFixed(2);
+  console.table(figures);
+}
+
+/** The most of these times within any window of `ms`. */
+function mostWithin(times: readonly number[], ms: number): number {
+  const ordered = times.filter((at) => at >= WARM_UP_MS).sort((a, b) => a - b);
+  let most = 0;
+  for (let last = 0, first = 0; last < ordered.length; last++) {
+    while ((ordered[last] ?? 0) - (ordered[first] ?? 0) >= ms) first++;
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
+}
+
+/** The longest time that a node which always had waiting tasks started none. */
+function longestGap(
+  starts: readonly { readonly at: number; readonly node: string }[],
+  since: ReadonlyMap<string, number>,
+  until: ReadonlyMap<string, number>,
+  lone: string | undefined,
+): number {
+  let longest = 0;
+  for (const [name, joined] of since) {
+    if (name === lone) continue;
+    const own = starts.flatMap(({ at, node }) => (node === name ? [at] : []));
+    const times = [Math.max(joined, 0), ...own, until.get(name) ?? DURATION_MS];
+    for (const [n, at] of times.entries()) longest = Math.max(longest, at - (times[n - 1] ?? at));
+  }
+  return longest;
+}

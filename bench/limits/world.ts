@@ -1,0 +1,236 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createEngine,
+  createFeed,
+  createLog,
+  createSharedLimits,
+  type EngineParts,
+  joinCluster,
+  openPostgresStore,
+  typicalTimeScheduler,
+} from '@onetake/gateway';
+import { Client } from 'pg';
+import { nullInspector, nullStorage } from '../cluster/media.ts';
+import { aNewTask } from '../cluster/populate.ts';
+import type { BenchProvider } from './provider.ts';
+import { createVirtualTime } from './virtualTime.ts';
+
+/** Nodes with their engines on one database, in virtual time. */
+export interface LimitsWorld extends AsyncDisposable {
+  /** Milliseconds since the beginning. */
+  now(): number;
+  join(): Promise<LimitsNode>;
+  /** Calls to the database about limits so far. */
+  readonly statements: ReadonlyMap<string, number>;
+  /** The clock of the database is set forward or back. */
+  setDatabaseClock(byMs: number): void;
+  /** Lets `ms` pass; `each` is called about every second. */
+  pass(ms: number, each: () => Promise<void>): Promise<void>;
+}
+
+export interface LimitsNode {
+  readonly name: string;
+  /** Tasks of different keys take turns. */
+  submit(account: string, tasks: number, key?: string): Promise<readonly string[]>;
+  /** Ends it as `kill -9` does. */
+  kill(): Promise<void>;
+}
+
+/** An account that the nodes share. Tasks for it have its name as their model. */
+export interface BenchAccount {
+  readonly id: string;
+  readonly limits: EngineParts['accounts'][number]['limits'];
+  readonly provider: BenchProvider;
+}
+
+const START_MS = Date.UTC(2026, 0, 1);
+/** How far the clock of each node is ahead of that of the node before. Milliseconds. */
+const SKEW_MS = 7654;
+/** Longest step of the time. Milliseconds. */
+const STEP_MS = 1000;
+/** Real time that a node may be silent: virtual time takes as long as the machine needs. Milliseconds. */
+const PATIENCE_MS = 600_000;
+
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the time, and the calls under way of all nodes
+export async function createLimitsWorld(
+  databaseUrl: string,
+  accounts: readonly BenchAccount[],
+  random: () => number,
+): Promise<LimitsWorld> {
+  const opened = new AsyncDisposableStack();
+  const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
+  opened.defer(() => rm(dir, { recursive: true, force: true }));
+  const file = join(dir, 'video');
+  await writeFile(file, 'a video');
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  opened.defer(() => client.end());
+  await client.query(`create table bench_clock as select ${START_MS}::float8 as now`);
+  const time = createVirtualTime(random);
+  const statements = new Map<string, number>();
+  const log = createLog('silent');
+  const listening = new Set<() => Promise<unknown>>();
+  let underWay = 0;
+  let calls = 0;
+  let jumpedMs = 0;
+  let nodes = 0;
+  let number = 0;
+
+  /** Knows when the calls of an object have been answered. After the death of its node they never are. */
+  function tracked<T extends object>(of: T, isDead: () => boolean, count = false): T {
+    return new Proxy(of, {
+      get(target, name) {
+        const method = Reflect.get(target, name);
+        if (typeof method !== 'function' || name === 'onPlaces' || name === 'onExternalChange') return method;
+        return (...given: unknown[]) => {
+          if (isDead()) return new Promise(() => undefined);
+          if (count) statements.set(String(name), (statements.get(String(name)) ?? 0) + 1);
+          underWay += 1;
+          calls += 1;
+          const done = Promise.resolve(method.apply(target, given)).finally(() => {
+            underWay -= 1;
+          });
+          return done.then((value) => (isDead() ? new Promise(() => undefined) : value));
+        };
+      },
+    });
+  }
+
+  /** Resolves when nothing happens any more without the time moving. */
+  async function settle(): Promise<void> {
+    for (let quiet = 0; quiet < 2; quiet++) {
+      const before = calls;
+      for (let turns = 0; turns < 4 || underWay > 0; turns++) await new Promise(setImmediate);
+      if (calls === before) continue;
+      // The messages of what was committed have arrived with the answers to this.
+      await Promise.all([...listening].map((round) => round()));
+      quiet = -1;
+    }
+  }
+
+  async function openNode(): Promise<LimitsNode> {
+    nodes += 1;
+    const timers = time.timers(nodes * SKEW_MS);
+    const clock = { now: () => START_MS + Math.floor(time.now()) + jumpedMs };
+    let dead = false;
+    let node = 'node-0';
+    const store = await openPostgresStore({
+      url: databaseUrl,
+      cluster: {
+        get node() {
+          return node;
+        },
+      },
+      poolSize: 4,
+      namedStatements: true,
+      limitsClock: '(select now from bench_clock)',
+    });
+    const cluster = await joinCluster({
+      url: databaseUrl,
+      log,
+      timings: { leaseMs: PATIENCE_MS, serverMs: 2 * PATIENCE_MS, openMs: PATIENCE_MS },
+    });
+    node = cluster.node;
+    const round = () => cluster.members();
+    listening.add(round);
+    const trackedStore = tracked(store, () => dead);
+    if (!store.sharedLimits) throw new Error('PostgreSQL has no shared limits');
+    const shared = tracked(store.sharedLimits, () => dead, true);
+    const limits = createSharedLimits({
+      store: trackedStore,
+      shared,
+      cluster,
+      clock,
+      timers,
+      log,
+      after: timers.after,
+    });
+    const engine = createEngine({
+      store: trackedStore,
+      cluster,
+      feed: createFeed(),
+      timers,
+      clock,
+      limits,
+      log,
+      storage: nullStorage(file),
+      inspector: nullInspector,
+      openInput: async () => {
+        throw new Error('no inputs here');
+      },
+      accounts: accounts.map(({ id, limits, provider }) => ({
+        id,
+        providerId: 'bench',
+        retiresModels: false,
+        provider: provider.adapterOf(() => node),
+        limits,
+      })),
+      deliveredRate: () => undefined,
+      typicalTime: () => ({ medianSeconds: 30, p90Seconds: 60 }),
+      servedBy: ({ id }, { request }) => request.model === id,
+      upstreamModel: () => 'bench',
+      upstreamRequest: ({ request }) => request,
+      scheduler: {
+        ...typicalTimeScheduler,
+        nextDelay: ({ minIntervalMs }) => minIntervalMs,
+      },
+      settings: {
+        taskDeadlineMs: 86_400_000,
+        maxAttempts: 10,
+        resubmitUnknown: false,
+        callTimeoutMs: 60_000,
+        downloadConcurrency: 64,
+        retentionMs: 86_400_000,
+        scrubIntervalMs: 0,
+        downloadPatienceMs: 86_400_000,
+      },
+    });
+    await engine.start();
+    const end = async () => {
+      if (dead) return;
+      dead = true;
+      timers.close();
+      listening.delete(round);
+      await cluster.close();
+    };
+    opened.defer(() => store.close());
+    opened.defer(end);
+    return {
+      name: node,
+      async submit(account, tasks, keyId = 'bench') {
+        const made = Array.from({ length: tasks }, () => aNewTask(number++));
+        const submitted = await Promise.all(
+          made.map((task) => engine.submit({ ...task, keyId, request: { ...task.request, model: account } })),
+        );
+        return submitted.map(({ task }) => task.id);
+      },
+      kill: end,
+    };
+  }
+
+  return {
+    now: time.now,
+    join: openNode,
+    statements,
+    setDatabaseClock(byMs) {
+      jumpedMs += byMs;
+    },
+    async pass(ms, each) {
+      const until = time.now() + ms;
+      let second = time.now();
+      while (time.now() < until) {
+        const to = Math.min(until, second + STEP_MS, Math.max(time.nextAt(), time.now() + 1));
+        await client.query('update bench_clock set now = $1', [START_MS + to + jumpedMs]);
+        time.moveTo(to);
+        await settle();
+        if (to < second + STEP_MS) continue;
+        second = to;
+        await each();
+        await settle();
+      }
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
