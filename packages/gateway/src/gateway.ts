@@ -123,7 +123,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
     settings: config,
     log,
     clock,
-    permits: limits.permits,
+    permits: limits.permitsOf,
     proxies,
     hasLease: () => cluster.hasLease(),
     callback: (accountId) =>

@@ -41,7 +41,7 @@ interface OwnershipParts<Driven> {
   /** Resumes a task from what its last driver has stored. Throws if it cannot be driven. */
   readonly resume: (task: Task) => void;
   /** Whether a task can be transferred now: not during a submission or a download. */
-  readonly movable: (driven: Driven) => boolean;
+  readonly isTransferable: (driven: Driven) => boolean;
   /** Stops driving a task. Its next driver resumes it from what is stored. */
   readonly release: (driven: Driven) => void;
   /**
@@ -165,9 +165,9 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
     const members = handover.staying(all);
     if (members.length < 2) return;
     const transfers = transfersOf(await store.loads(), members, cluster.node);
-    const movable = [...activeTasks].filter(parts.movable).reverse();
+    const transferable = [...activeTasks].filter(parts.isTransferable).reverse();
     for (const { to, count } of transfers) {
-      const given = await transferTo(to, movable.splice(0, Math.min(count, GIVE_BATCH)));
+      const given = await transferTo(to, transferable.splice(0, Math.min(count, GIVE_BATCH)));
       log.info({ event: 'ownership.rebalanced', to, tasks: given }, 'transferred tasks to a node with fewer');
     }
   }
@@ -298,10 +298,10 @@ export function createOwnership<Driven extends { readonly task: Task; writeUnkno
       await looking;
       if (!cluster.hasLease()) return 0;
       const others = await handover.others();
-      const movable = [...activeTasks].filter(parts.movable);
+      const transferable = [...activeTasks].filter(parts.isTransferable);
       let given = 0;
       for (const [index, to] of others.entries()) {
-        const share = movable.filter((_active, place) => place % others.length === index);
+        const share = transferable.filter((_active, n) => n % others.length === index);
         while (share.length > 0) given += await transferTo(to, share.splice(0, BATCH));
       }
       return given + (await handover.transferRest());

@@ -43,7 +43,7 @@ export function createAccountPool(parts: PoolParts): AccountPool {
     states,
     admission,
     limits,
-    moved: (move) => states.get(move.task.attempt?.accountId ?? '')?.limits.moved(move),
+    moved: (move) => states.get(move.task.attempt?.accountId ?? '')?.limiter.moved(move),
     serving: (task) => [...states.values()].filter((state) => mayUse({ task }, state)),
   };
 }

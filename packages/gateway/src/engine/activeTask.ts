@@ -106,6 +106,6 @@ export function sleep(active: ActiveTask, timers: Timers, ms: number): Promise<v
 
 /** The task needs its place no longer. Does nothing the second time. */
 export function releasePlace(active: ActiveTask): void {
-  active.place?.limits.release(active.task.id);
+  active.place?.limiter.release(active.task.id);
   active.place = undefined;
 }

@@ -8,7 +8,7 @@ import { createTransitions, type Transitions } from './transitions.ts';
 /** The unfinished tasks that this node drives, and the one way to change them. */
 export interface ActiveTasks extends Transitions {
   /** `resumed`: an earlier driver has brought the task into its phase. */
-  take(task: Task, options?: { readonly resumed?: boolean }): ActiveTask;
+  add(task: Task, options?: { readonly resumed?: boolean }): ActiveTask;
   get(taskId: string): ActiveTask | undefined;
   /** False once the task is finished, or has another driver. */
   drives(active: ActiveTask): boolean;
@@ -17,7 +17,7 @@ export interface ActiveTasks extends Transitions {
   readonly size: number;
   [Symbol.iterator](): Iterator<ActiveTask>;
   /** Tells the feed that progress moved. */
-  report(active: ActiveTask, progress: number | undefined, expectedAt: number): void;
+  reportProgress(active: ActiveTask, progress: number | undefined, expectedAt: number): void;
   /** Stops driving a task. Work that is still in progress for it is not written any more. */
   release(active: ActiveTask): void;
 }
@@ -69,7 +69,7 @@ export function createActiveTasks(
 
   return {
     ...createTransitions({ ...parts, drives, index, drop, all: () => activeTasks.values() }),
-    take(task, { resumed = false } = {}) {
+    add(task, { resumed = false } = {}) {
       const active = newActiveTask(task, deadlineOf(task), resumed);
       activeTasks.set(task.id, active);
       index(active);
@@ -82,7 +82,7 @@ export function createActiveTasks(
       return activeTasks.size;
     },
     [Symbol.iterator]: () => activeTasks.values(),
-    report(active, progress, expectedAt) {
+    reportProgress(active, progress, expectedAt) {
       const before = active.progress;
       // 100 is reserved for `succeeded`: only then is the video stored here.
       if (progress !== undefined) active.progress = Math.max(before ?? 0, Math.min(99, Math.floor(progress)));

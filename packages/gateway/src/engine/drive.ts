@@ -23,13 +23,13 @@ export interface Intent {
  * What a stage did in one pass: stored an intent, whose token goes to the next stage; waited for something that asks for another look at
  * the task; or applied a transition, for which it says nothing.
  */
-export type Passed = Intent | 'waited' | undefined;
+export type StageOutcome = Intent | 'waited' | undefined;
 
 /**
  * Does the work of one phase: applies one transition and returns. It begins by looking at the task, and may be called again in the same
  * phase at any time. While it waits, it can be woken (`ActiveTask.wake`), and then returns `waited`.
  */
-export type Stage = (active: ActiveTask, intent: Intent | undefined) => Promise<Passed>;
+export type Stage = (active: ActiveTask, intent: Intent | undefined) => Promise<StageOutcome>;
 
 export type Stages = Readonly<Record<'accepted' | 'submitting' | 'running' | 'storing', Stage>>;
 
@@ -39,16 +39,16 @@ export interface Driver {
   start(task: Task): void;
   /** Drives a task where its last driver left it. The stored attempt is sufficient, even if the model is no longer in the catalogue. */
   resume(task: Task): void;
-  /** Whether a task can be transferred to another node now: not during a submission or a download, until `settle` was called. */
-  movable(active: ActiveTask): boolean;
+  /** Whether a task can be transferred to another node now: not during a submission or a download, unless `allowTransfers` was called. */
+  isTransferable(active: ActiveTask): boolean;
   /** Stops driving a task. Its next driver resumes it from what is stored. */
   release(active: ActiveTask): void;
   /** Begins no stage any more and ends all waits. Tasks stay as they are stored. Calls that must not be interrupted go on. */
   stop(): void;
   /** Resolves when no stage is at work after `stop`. */
   idle(): Promise<void>;
-  /** No work is in progress any more that would be lost: any task can be continued on another node. */
-  settle(): void;
+  /** Makes all tasks transferable: no work is in progress any more that would be lost. */
+  allowTransfers(): void;
 }
 
 interface DriverParts extends Pick<EngineParts, 'upstreamRequest' | 'openInput' | 'feed' | 'timers' | 'log'> {
@@ -69,7 +69,7 @@ export function createDriver(parts: DriverParts): Driver {
   /** Tasks whose loops run. */
   let atWork = 0;
   const whenIdle: (() => void)[] = [];
-  let settled = false;
+  let allTransferable = false;
 
   /** Never rejects. One asynchronous function holds a waiting task, beside its stage: each more would cost 100,000 tasks tens of megabytes. */
   async function drive(active: ActiveTask): Promise<void> {
@@ -78,15 +78,15 @@ export function createDriver(parts: DriverParts): Driver {
     let idle = 0;
     while (isDriven(active) || isIntended(active, intent)) {
       const { phase, version } = active.task;
-      let passed: Passed;
+      let outcome: StageOutcome;
       try {
-        passed = await stageOf(phase)(active, intent);
+        outcome = await stageOf(phase)(active, intent);
       } catch (error) {
         failed(active, error);
       }
       if (active.task.phase !== phase) active.resumedIn = undefined;
-      intent = typeof passed === 'object' ? passed : undefined;
-      if (passed === 'waited' || active.task.version !== version) idle = 0;
+      intent = typeof outcome === 'object' ? outcome : undefined;
+      if (outcome === 'waited' || active.task.version !== version) idle = 0;
       else if (isDriven(active)) await lookAgain(active, AGAIN_MS * 2 ** Math.min(idle++, 10));
     }
     atWork -= 1;
@@ -135,20 +135,20 @@ export function createDriver(parts: DriverParts): Driver {
   }
 
   return {
-    start: (task) => begin(activeTasks.take(task)),
+    start: (task) => begin(activeTasks.add(task)),
     resume(task) {
-      const active = activeTasks.take(task, { resumed: true });
+      const active = activeTasks.add(task, { resumed: true });
       const account = accountStates.get(task.attempt?.accountId ?? '');
       if (account && (task.phase === 'submitting' || task.phase === 'running')) {
-        account.limits.occupy(task.id);
+        account.limiter.adopt(task.id);
         active.place = account;
       }
       if (task.phase === 'running') active.dueAt = timers.monotonic();
       begin(active);
     },
-    movable({ task, moving, downloading }) {
+    isTransferable({ task, moving, downloading }) {
       if (moving) return false;
-      if (settled) return true;
+      if (allTransferable) return true;
       const between =
         task.phase === 'accepted' ||
         (task.phase === 'running' && task.cancelRequestedAt === undefined) ||
@@ -172,8 +172,8 @@ export function createDriver(parts: DriverParts): Driver {
         if (atWork === 0) resolve();
         else whenIdle.push(resolve);
       }),
-    settle() {
-      settled = true;
+    allowTransfers() {
+      allTransferable = true;
     },
   };
 }

@@ -84,7 +84,7 @@ export function createEngine(parts: EngineParts): Engine {
     activeTasks,
     resume: driver.resume,
     release: driver.release,
-    movable: driver.movable,
+    isTransferable: driver.isTransferable,
     becomeLeader: () => void lateResults.start(),
   });
   const { leads } = ownership;
@@ -141,7 +141,7 @@ export function createEngine(parts: EngineParts): Engine {
         );
         void activeTasks.settle();
       }
-      driver.settle();
+      driver.allowTransfers();
       await handOver(parts, ownership);
       await pool.limits.stop();
       parts.timers.close();
@@ -157,7 +157,7 @@ function usesOf({ states }: AccountPool, activeTasks: ActiveTasks): readonly Acc
     id,
     inFlight: inFlight.get(id) ?? 0,
     places: state.account.limits.inFlight,
-    placesUsed: state.limits.inFlight(),
+    placesUsed: state.limiter.placesUsed(),
     blocked: state.blocked(),
   }));
 }

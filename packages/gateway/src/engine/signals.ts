@@ -26,7 +26,7 @@ export function createSignals({ cluster, log, pool, activeTasks, poller }: Signa
   /** False if this node does not drive the task of the job. */
   function pollJob(accountId: string, upstreamId: string): boolean {
     const active = activeTasks.byUpstream(accountId, upstreamId);
-    if (active) poller.hasten(active);
+    if (active) poller.pollSoon(active);
     return active !== undefined;
   }
 
@@ -38,7 +38,7 @@ export function createSignals({ cluster, log, pool, activeTasks, poller }: Signa
     for (const [accountId, state] of pool.states) if (id === undefined || id === accountId) state.retry();
     for (const active of [...activeTasks]) {
       const accountId = active.task.attempt?.accountId;
-      if (active.pollFailures > 0 && (id === undefined || id === accountId)) poller.hasten(active);
+      if (active.pollFailures > 0 && (id === undefined || id === accountId)) poller.pollSoon(active);
     }
   }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { AccountLimits } from '../limits/limits.ts';
+import type { AccountLimiter } from '../limits/limits.ts';
 import type { Log } from '../observability/log.ts';
 import { StoreRefused } from '../store/errors.ts';
 import type { MediaRow, TaskStore } from '../store/store.ts';
@@ -17,7 +17,7 @@ interface MoveOptions {
   /** The transition records the upstream id, which must not belong to another attempt. */
   readonly claim?: boolean;
   /** Writes the transition, which takes a place of an account. */
-  readonly intend?: AccountLimits['intend'] | undefined;
+  readonly intend?: AccountLimiter['intend'] | undefined;
 }
 
 /** The upstream id already belongs to another attempt. */

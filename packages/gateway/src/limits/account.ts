@@ -12,15 +12,15 @@ import {
   msBetween,
   systemClock,
 } from '../time/clock.ts';
-import { type AccountDemand, type AccountLimits, type Limits, submitRate } from './limits.ts';
+import { type AccountDemand, type AccountLimiter, type Limits, submitRate } from './limits.ts';
 
-/** This node's current view of an upstream account: limits, back-off and circuit breaker. */
+/** An upstream account as this node uses it: its limiter, back-off and circuit breaker. */
 export interface AccountState {
   readonly account: Account;
-  readonly limits: AccountLimits;
+  readonly limiter: AccountLimiter;
   /** Milliseconds until a task could be submitted: 0 means at once, undefined that it is not known; `onReady` tells. */
   readyIn(): number | undefined;
-  /** Begins a task: takes a permit to submit it, and counts it until its intent is written. */
+  /** A task is about to be submitted: takes a permit, and reserves a place until the intent is written. */
   take(taskId: string): void;
   /** Places in use, as a fraction of all. */
   load(): number;
@@ -32,17 +32,17 @@ export interface AccountState {
   retry(): void;
   /** Records a failure of the account rather than of the task: no submissions for a while. */
   backOff(error: UpstreamError): void;
-  /** Records that the upstream works. */
+  /** Records a submission that shows that the upstream works. */
   worked(): void;
-  /** Records that a submission was not sent, which says nothing about the upstream. */
-  cancelStart(): void;
+  /** Records the end of a submission that says nothing about the upstream, such as one that was not sent. */
+  cancelSubmit(): void;
   /** Called whenever a place or a permit may have become free, or the account recovers. */
   onReady(listener: () => void): void;
 }
 
 export interface AccountStateParts {
   readonly account: Account;
-  readonly limits: Pick<Limits, 'of'>;
+  readonly limits: Pick<Limits, 'open'>;
   readonly demand: AccountDemand;
   readonly clock: MonotonicClock;
   readonly wall?: Clock;
@@ -58,10 +58,11 @@ const BROKEN_ACCOUNT_MS = 300_000;
 /** Limits, back-off and circuit breaker of one account. After a failure the account is probed with one submission at a time. */
 export function createAccountState(parts: AccountStateParts): AccountState {
   const { account, demand, clock, wall = systemClock, random = Math.random } = parts;
-  const limits = parts.limits.of(account, demand);
-  const permits = limits.permits('submit', submitRate(account), wanted);
+  const limiter = parts.limits.open(account, demand);
+  const permits = limiter.openPermits('submit', submitRate(account), wanted);
   const listeners: (() => void)[] = [];
-  let starting = 0;
+  /** Submissions whose outcome this node does not know yet. */
+  let submitting = 0;
   let failures = 0;
   let blockedUntil: Moment = LONG_AGO;
   /** The end of the block for display, in milliseconds UTC: computed once, so that it does not jitter between two clocks. */
@@ -78,9 +79,9 @@ export function createAccountState(parts: AccountStateParts): AccountState {
   };
   const isBackingOff = () => blockedUntil > clock.monotonic();
   const blocked = () => failures > 0 || isBackingOff();
-  limits.onChange(announce);
+  limiter.onChange(announce);
   permits.onReady(announce);
-  limits.onTrouble((trouble: AccountTrouble) => {
+  limiter.onTrouble((trouble: AccountTrouble) => {
     failures = trouble.failures === 0 ? 0 : Math.max(failures, trouble.failures);
     reason = isReason(trouble.reason) ? trouble.reason : undefined;
     if (trouble.waitMs > 0) block(trouble.waitMs);
@@ -89,21 +90,21 @@ export function createAccountState(parts: AccountStateParts): AccountState {
 
   /** How many tasks could be submitted now if the rate allowed it. */
   function wanted(): number {
-    const places = Math.max(0, account.limits.inFlight - limits.inFlight());
-    const most = isBackingOff() ? 0 : failures > 0 ? Math.min(places, 1 - starting) : places;
+    const places = Math.max(0, account.limits.inFlight - limiter.placesUsed());
+    const most = isBackingOff() ? 0 : failures > 0 ? Math.min(places, 1 - submitting) : places;
     if (most <= 0) return 0;
     const waiting = demand().reduce((sum, tasks) => sum + tasks.waiting, 0);
     // A permit that nobody can take is lost to the other nodes, too.
-    return waiting === 0 || limits.placeIn() === undefined ? 0 : Math.min(most, waiting);
+    return waiting === 0 || limiter.placeReadyIn() === undefined ? 0 : Math.min(most, waiting);
   }
 
   return {
     account,
-    limits,
+    limiter,
     readyIn() {
-      const place = limits.placeIn();
+      const place = limiter.placeReadyIn();
       if (place === undefined) return undefined;
-      if (failures > 0 && starting > 0) return undefined;
+      if (failures > 0 && submitting > 0) return undefined;
       const wait = Math.max(place, msBetween(clock.monotonic(), blockedUntil));
       // A permit that is asked for now would be lost by then.
       if (wait > 0) return wait;
@@ -112,10 +113,10 @@ export function createAccountState(parts: AccountStateParts): AccountState {
     },
     take(taskId) {
       permits.take();
-      limits.begin(taskId);
-      starting += 1;
+      limiter.beginIntent(taskId);
+      submitting += 1;
     },
-    load: () => limits.inFlight() / account.limits.inFlight,
+    load: () => limiter.placesUsed() / account.limits.inFlight,
     blocked,
     trouble: () => (blocked() ? { reason, retryAt: isBackingOff() ? retryAt : undefined } : undefined),
     retry() {
@@ -124,21 +125,21 @@ export function createAccountState(parts: AccountStateParts): AccountState {
     },
     backOff(error) {
       failures += 1;
-      starting = Math.max(0, starting - 1);
+      submitting = Math.max(0, submitting - 1);
       const wait = backOffMs(error, failures, random);
       reason = error.reason;
       block(wait);
-      limits.report({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
+      limiter.report({ failures, waitMs: wait, reason, error: error.detail ?? error.message });
       announce();
     },
     worked() {
-      starting = Math.max(0, starting - 1);
-      if (failures > 0) limits.report({ failures: 0, waitMs: 0 });
+      submitting = Math.max(0, submitting - 1);
+      if (failures > 0) limiter.report({ failures: 0, waitMs: 0 });
       failures = 0;
       announce();
     },
-    cancelStart() {
-      starting = Math.max(0, starting - 1);
+    cancelSubmit() {
+      submitting = Math.max(0, submitting - 1);
       announce();
     },
     onReady(listener) {

@@ -30,7 +30,7 @@ interface AdmissionParts {
 }
 
 /** One key's queued tasks by model: a model whose accounts are full must not block the key's other models. */
-type Waiting = Map<string, Waiter[]>;
+type QueuesByModel = Map<string, Waiter[]>;
 
 interface Choice {
   readonly state: AccountState;
@@ -43,7 +43,7 @@ interface Choice {
  */
 export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): Admission {
   /** The order of the map is the order of turns. */
-  const byKey = new Map<string, Waiting>();
+  const byKey = new Map<string, QueuesByModel>();
   let cancelWake: (() => void) | undefined;
   let stopped = false;
   for (const state of accounts) state.onReady(pump);
@@ -62,14 +62,14 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
   }
 
   /** Takes a task of a key that can be admitted now. If there is none, returns the shortest wait of its models. */
-  function next(waiting: Waiting): { waiter: Waiter; state: AccountState } | { waitMs: number } {
+  function next(waiting: QueuesByModel): { waiter: Waiter; state: AccountState } | { waitMs: number } {
     let shortest = Number.POSITIVE_INFINITY;
     for (const [model, [waiter]] of waiting) {
       const choice = waiter && choose(waiter);
       if (!waiter || !choice) continue;
       if (choice.waitMs > 0) shortest = Math.min(shortest, choice.waitMs);
       else {
-        take(waiting, model, waiter);
+        dequeue(waiting, model, waiter);
         return { waiter, state: choice.state };
       }
     }
@@ -115,7 +115,7 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
       if (stopped) return false;
       const { keyId, request } = waiter.task;
       const waiting = byKey.get(keyId);
-      if (!waiting || !take(waiting, request.model, waiter)) return false;
+      if (!waiting || !dequeue(waiting, request.model, waiter)) return false;
       if (waiting.size === 0) byKey.delete(keyId);
       return true;
     },
@@ -136,7 +136,7 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
 }
 
 /** Removes a task from its queue; false if it is not in it. */
-function take(waiting: Waiting, model: string, waiter: Waiter): boolean {
+function dequeue(waiting: QueuesByModel, model: string, waiter: Waiter): boolean {
   const queue = waiting.get(model) ?? [];
   // From the end: a node that loses its lease removes all its tasks, the last one first.
   const index = queue[0] === waiter ? 0 : queue.lastIndexOf(waiter);

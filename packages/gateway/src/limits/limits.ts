@@ -15,26 +15,26 @@ export interface Demand {
 /** Returns the tasks of this node that wait for an account. */
 export type AccountDemand = () => readonly Demand[];
 
-/** The limits of one account: its places and its rates. */
-export interface AccountLimits {
+/** Keeps the limits of one account: its places and its rates. */
+export interface AccountLimiter {
   /** Opens the permits of one of its rates. */
-  readonly permits: OpenPermits;
-  /** Places taken by all nodes, and by tasks of this node that are about to: exact on a single node, and otherwise as this node knows. */
-  inFlight(): number;
+  readonly openPermits: OpenPermits;
+  /** Places taken by all nodes, or reserved by this one: exact on a single node, and otherwise as far as this node knows. */
+  placesUsed(): number;
   /**
    * Milliseconds until a place may be free: 0 if one seems to be free now, undefined if all are taken. `onChange` tells when to ask
    * again.
    */
-  placeIn(): number | undefined;
-  /** A task is about to take a place, by `intend`. Until then it is counted beside the places that are taken. */
-  begin(taskId: string): void;
+  placeReadyIn(): number | undefined;
+  /** Reserves a place on this node for a task whose intent is about to be written by `intend`. */
+  beginIntent(taskId: string): void;
   /** Writes an intent if a place is free. `lost`: as `false` of `commit`. If it throws, the intent may have been written. */
   intend(move: Move): Promise<'written' | 'lost' | 'no_place'>;
   /** A transition of the account's task has been written. To be called before `release`. */
   moved(move: Move): void;
-  /** This node drives a task now that has a place already. */
-  occupy(taskId: string): void;
-  /** This node does not drive the task any more, or does not begin it. */
+  /** This node drives a task from now on that has a place already. */
+  adopt(taskId: string): void;
+  /** This node does not drive the task any more, or does not write its intent. */
   release(taskId: string): void;
   /** Tells all nodes that the account was refused, or works again. */
   report(trouble: AccountTrouble): void;
@@ -46,13 +46,13 @@ export interface AccountLimits {
 
 /** The limits of all accounts. */
 export interface Limits {
-  /** The limits of an account. To be called once for each. */
-  of(account: Account, demand: AccountDemand): AccountLimits;
+  /** Opens the limiter of an account. To be called once for each. */
+  open(account: Account, demand: AccountDemand): AccountLimiter;
   /** Opens permits of an account for its adapter. */
-  permits(accountId: string): OpenPermits;
+  permitsOf(accountId: string): OpenPermits;
   /** Why nothing is submitted to any account; undefined if there is no such reason. A public sentence. */
   warning(): string | undefined;
-  /** Reads what is stored about the accounts that `of` was called for. */
+  /** Reads what is stored about the accounts that were opened. */
   start(): Promise<void>;
   /** Resolves when nothing is being written any more. */
   stop(): Promise<void>;

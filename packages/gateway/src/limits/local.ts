@@ -6,7 +6,7 @@ import { HELD_MS, type Move } from '../tasks/lifecycle.ts';
 import { placeChange } from '../tasks/places.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
-import type { AccountLimits, Limits } from './limits.ts';
+import type { AccountLimiter, Limits } from './limits.ts';
 import { createReports, troubleAtStart } from './trouble.ts';
 
 export interface LocalParts {
@@ -22,7 +22,7 @@ export function createLocalLimits(parts: LocalParts): Limits {
   const reports = createReports(parts);
   const accounts = new Map<string, LocalAccount>();
   return {
-    of(account) {
+    open(account) {
       const opened = localAccount(account, {
         ...parts,
         report: (trouble) => reports.add(account.id, trouble),
@@ -30,7 +30,7 @@ export function createLocalLimits(parts: LocalParts): Limits {
       accounts.set(account.id, opened);
       return opened;
     },
-    permits: () => localPermits(timers),
+    permitsOf: () => localPermits(timers),
     warning: () => undefined,
     async start() {
       const now = clock.now();
@@ -38,16 +38,16 @@ export function createLocalLimits(parts: LocalParts): Limits {
       for (const { account, taskId, until } of await store.heldPlaces(now))
         accounts.get(account)?.hold(taskId, Math.min(HELD_MS, until - now));
       for (const stored of await store.troubles([...accounts.keys()]))
-        accounts.get(stored.account)?.tell(troubleAtStart(stored));
+        accounts.get(stored.account)?.learnTrouble(troubleAtStart(stored));
     },
     stop: () => reports.stop(),
   };
 }
 
-export interface LocalAccount extends AccountLimits {
+export interface LocalAccount extends AccountLimiter {
   /** A task has ended whose job may still run upstream: its place is held for so many milliseconds. */
   hold(taskId: string, ms: number): void;
-  tell(trouble: AccountTrouble): void;
+  learnTrouble(trouble: AccountTrouble): void;
 }
 
 export interface LocalAccountParts extends Pick<LocalParts, 'clock' | 'timers'> {
@@ -55,7 +55,7 @@ export interface LocalAccountParts extends Pick<LocalParts, 'clock' | 'timers'> 
   readonly report: (trouble: AccountTrouble) => void;
 }
 
-/** The limits of one account, counted by this node alone. */
+/** Keeps the limits of one account in this process. */
 export function localAccount(account: Account, parts: LocalAccountParts): LocalAccount {
   const { store, clock, timers, report } = parts;
   const { inFlight: limit } = account.limits;
@@ -65,7 +65,7 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
   const held = new Map<string, () => void>();
   const changed: (() => void)[] = [];
   const troubled: ((trouble: AccountTrouble) => void)[] = [];
-  const inFlight = (): number => own.size + held.size;
+  const placesUsed = (): number => own.size + held.size;
 
   const announce = () => {
     for (const listener of changed) listener();
@@ -87,14 +87,14 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
   }
 
   return {
-    permits: localPermits(timers),
-    inFlight,
-    placeIn: () => (inFlight() < limit ? 0 : undefined),
-    begin: (taskId) => void own.add(taskId),
+    openPermits: localPermits(timers),
+    placesUsed,
+    placeReadyIn: () => (placesUsed() < limit ? 0 : undefined),
+    beginIntent: (taskId) => void own.add(taskId),
     async intend(move) {
       const { id } = move.task;
       // Of a task that has begun, the place is counted already.
-      if (!own.has(id) && inFlight() >= limit) return 'no_place';
+      if (!own.has(id) && placesUsed() >= limit) return 'no_place';
       own.add(id);
       if (await store.commit(move)) return 'written';
       free(id);
@@ -118,13 +118,13 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
         default:
       }
     },
-    occupy: (taskId) => void own.add(taskId),
+    adopt: (taskId) => void own.add(taskId),
     release: free,
     report,
     onTrouble: (listener) => void troubled.push(listener),
     onChange: (listener) => void changed.push(listener),
     hold,
-    tell(trouble) {
+    learnTrouble(trouble) {
       for (const listener of troubled) listener(trouble);
     },
   };

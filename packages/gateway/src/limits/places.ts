@@ -12,19 +12,20 @@ export interface SharedEntry {
   readonly account: Account;
   readonly demand: AccountDemand;
   /** Places taken, as the database last said. */
-  inFlight: number;
+  placesUsed: number;
   /** Counts what the database said about them. */
   answers: number;
-  /** Tasks of this node that are about to take a place. */
-  readonly starting: Set<string>;
-  /** A task found no place, and waits for `changed`. */
-  lacking: boolean;
-  /** When this node may try for the place that became free last. */
-  freeFrom: Moment;
+  /** Tasks of this node whose intent is about to be written. */
+  readonly intending: Set<string>;
+  /** A task found no place; the listeners are called once one may be free. */
+  wantsPlace: boolean;
+  /** When this node may try for the place that was freed last. */
+  tryFrom: Moment;
   /** The latest revision of the account's trouble that this node knows. */
   revision: number;
-  readonly changed: (() => void)[];
-  readonly troubled: ((trouble: AccountTrouble) => void)[];
+  /** Called when a place may have become free. */
+  readonly changeListeners: (() => void)[];
+  readonly troubleListeners: ((trouble: AccountTrouble) => void)[];
 }
 
 /** What this node knows of the places of all accounts. The database decides. */
@@ -32,17 +33,17 @@ export interface Places {
   /** Whether the places are known and may be used: this node has its lease, and every living node counts places. */
   isKnown(): boolean;
   /** The database has said how many places of an account are taken. */
-  learn(account: string, inFlight: number): void;
+  learn(account: string, placesUsed: number): void;
   /** A task waits for a place of the account. */
-  await(entry: SharedEntry): void;
-  /** Fewer tasks of this node are about to take a place. */
-  changed(entry: SharedEntry): void;
-  /** Reads everything under a new lease, and what `also` reads. Retried until it succeeds; resolves after the first try. */
-  begin(also: () => Promise<void>): Promise<void>;
+  wantPlace(entry: SharedEntry): void;
+  /** A reservation of this node has ended: calls the listeners if a place may be free. */
+  announceIfFree(entry: SharedEntry): void;
+  /** Reads the places under a new lease, and what `also` reads. Retried until it succeeds; resolves after the first try. */
+  load(also: () => Promise<void>): Promise<void>;
   /** The bounds of held places may have passed. */
   freeHeld(): void;
   /** The lease is lost. */
-  lose(): void;
+  leaseLost(): void;
   /** Resolves when nothing is being read any more. */
   stop(): Promise<void>;
 }
@@ -62,38 +63,38 @@ interface PlacesParts {
 const SPREAD_MS = 30;
 /** How often a node reads the number of free places again while tasks wait for one: the message about it may be lost. Milliseconds. */
 const LOOK_MS = 1000;
-/** Delay after a failed beginning. Milliseconds. */
+/** Delay after a failed `load`. Milliseconds. */
 const RETRY_MS = 500;
 
 export function createPlaces(parts: PlacesParts): Places {
   const { shared, cluster, timers, after, random, log, entries, upkeep } = parts;
   /** Counts leases: what was read under an earlier one is ignored. */
-  let session = 0;
+  let leaseNumber = 0;
   let known = false;
   let cancelLook: (() => void) | undefined;
   let looking: Promise<void> | undefined;
   let stopped = false;
 
   function announce(entry: SharedEntry): void {
-    entry.lacking = false;
-    for (const listener of entry.changed) listener();
+    entry.wantsPlace = false;
+    for (const listener of entry.changeListeners) listener();
   }
 
-  function changed(entry: SharedEntry): void {
-    const { account, inFlight, starting, lacking } = entry;
-    if (!lacking || inFlight + starting.size >= account.limits.inFlight) return;
-    entry.lacking = false;
+  function announceIfFree(entry: SharedEntry): void {
+    const { account, placesUsed, intending, wantsPlace } = entry;
+    if (!wantsPlace || placesUsed + intending.size >= account.limits.inFlight) return;
+    entry.wantsPlace = false;
     const ms = random() * SPREAD_MS;
-    entry.freeFrom = later(timers.monotonic(), ms);
+    entry.tryFrom = later(timers.monotonic(), ms);
     after(ms, () => announce(entry));
   }
 
-  function learn(account: string, inFlight: number): void {
+  function learn(account: string, placesUsed: number): void {
     const entry = entries.get(account);
     if (!entry) return;
-    entry.inFlight = inFlight;
+    entry.placesUsed = placesUsed;
     entry.answers += 1;
-    changed(entry);
+    announceIfFree(entry);
   }
 
   function lookLater(): void {
@@ -107,16 +108,16 @@ export function createPlaces(parts: PlacesParts): Places {
 
   /** Reads again what messages may have failed to tell, as long as tasks wait. */
   async function look(): Promise<void> {
-    const mine = session;
-    const lacking = [...entries.values()].filter((entry) => entry.lacking && waits(entry));
-    if (lacking.length === 0 || !cluster.hasLease()) return;
+    const mine = leaseNumber;
+    const wanting = [...entries.values()].filter((entry) => entry.wantsPlace && waits(entry));
+    if (wanting.length === 0 || !cluster.hasLease()) return;
     try {
-      if (!upkeep.isCounting() && (await upkeep.checkNodes()))
+      if (!upkeep.everyNodeCounts() && (await upkeep.checkNodes()))
         for (const entry of entries.values()) announce(entry);
       await upkeep.freeHeld();
-      const counts = await shared.places(lacking.map(({ account }) => account.id));
-      if (session !== mine) return;
-      for (const [account, inFlight] of counts) learn(account, inFlight);
+      const counts = await shared.places(wanting.map(({ account }) => account.id));
+      if (leaseNumber !== mine) return;
+      for (const [account, placesUsed] of counts) learn(account, placesUsed);
     } catch (err) {
       log.warn(
         { event: 'limits.read_failed', err },
@@ -126,39 +127,39 @@ export function createPlaces(parts: PlacesParts): Places {
     lookLater();
   }
 
-  async function begin(also: () => Promise<void>): Promise<void> {
+  async function load(also: () => Promise<void>): Promise<void> {
     if (stopped || !cluster.hasLease()) return;
-    session += 1;
-    const mine = session;
+    leaseNumber += 1;
+    const mine = leaseNumber;
     const accounts = [...entries.keys()];
     try {
       await upkeep.checkNodes();
       await upkeep.recount(accounts);
       const counts = await shared.places(accounts);
       await also();
-      if (session !== mine) return;
+      if (leaseNumber !== mine) return;
       known = true;
-      for (const [account, inFlight] of counts) learn(account, inFlight);
+      for (const [account, placesUsed] of counts) learn(account, placesUsed);
       for (const entry of entries.values()) announce(entry);
     } catch (err) {
-      if (session !== mine) return;
+      if (leaseNumber !== mine) return;
       log.warn(
         { event: 'limits.read_failed', err },
         'cannot read how many places of accounts are free; retrying',
       );
-      timers.after(RETRY_MS, () => session === mine && void begin(also));
+      timers.after(RETRY_MS, () => leaseNumber === mine && void load(also));
     }
   }
 
   return {
-    isKnown: () => known && cluster.hasLease() && upkeep.isCounting(),
+    isKnown: () => known && cluster.hasLease() && upkeep.everyNodeCounts(),
     learn,
-    await(entry) {
-      entry.lacking = true;
+    wantPlace(entry) {
+      entry.wantsPlace = true;
       lookLater();
     },
-    changed,
-    begin,
+    announceIfFree,
+    load,
     freeHeld() {
       upkeep
         .freeHeld()
@@ -166,13 +167,13 @@ export function createPlaces(parts: PlacesParts): Places {
           log.warn({ event: 'limits.read_failed', err }, 'cannot free the places of jobs that have ended'),
         );
     },
-    lose() {
-      session += 1;
+    leaseLost() {
+      leaseNumber += 1;
       known = false;
     },
     async stop() {
       stopped = true;
-      session += 1;
+      leaseNumber += 1;
       cancelLook?.();
       await looking;
     },

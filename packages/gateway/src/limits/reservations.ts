@@ -6,7 +6,7 @@ import type { Timers } from '../time/timers.ts';
 
 /** Permits that the database grants, so that all nodes together keep each rate. */
 export interface Reservations {
-  of(account: string): OpenPermits;
+  permitsOf(account: string): OpenPermits;
   /** The lease is lost or new: what was granted does not count any more. */
   reset(): void;
   stop(): Promise<void>;
@@ -47,7 +47,8 @@ const APART_MS = 10;
 /** Most permits of one kind in a request. */
 const MOST = 1000;
 
-interface Bucket {
+/** A rate of an account, and the permits of it that this node has. */
+interface RateState {
   readonly account: string;
   readonly kind: string;
   readonly rate: Rate;
@@ -57,8 +58,8 @@ interface Bucket {
   due: Moment[];
   /** When asking again may bring more. */
   againAt: Moment;
-  /** The most permits that were asked for in vain since the last request. */
-  lacking: number;
+  /** The most permits that were needed at once and not there, since the last request. */
+  unmet: number;
   /** How many the last request asked for. */
   requested: number;
   /** The last answer brought less than was asked for, or there was none. */
@@ -71,25 +72,25 @@ interface Bucket {
  */
 export function createReservations(parts: ReservationParts): Reservations {
   const { store, timers, after, log, random, hasLease, part, onAnswer } = parts;
-  const buckets = new Map<string, Bucket>();
+  const states = new Map<string, RateState>();
   /** Counts leases: answers to requests of an earlier one are ignored. */
-  let session = 0;
+  let leaseNumber = 0;
   let underWay: Promise<void> | undefined;
   let scheduled = false;
   let cancelWake: (() => void) | undefined;
   let stopped = false;
   const now = (): Moment => timers.monotonic();
 
-  function forgetLate(bucket: Bucket): void {
+  function forgetLate(state: RateState): void {
     const from = later(now(), -LATE_MS);
-    while (bucket.due[0] !== undefined && bucket.due[0] < from) bucket.due.shift();
+    while (state.due[0] !== undefined && state.due[0] < from) state.due.shift();
   }
 
   /** How many more permits could be used. */
-  function lackOf(bucket: Bucket): number {
-    forgetLate(bucket);
-    const wanted = Math.min(MOST, Math.floor(Math.max(bucket.wanted(), bucket.lacking)));
-    return Math.max(0, wanted - bucket.due.length);
+  function neededBy(state: RateState): number {
+    forgetLate(state);
+    const wanted = Math.min(MOST, Math.floor(Math.max(state.wanted(), state.unmet)));
+    return Math.max(0, wanted - state.due.length);
   }
 
   function schedule(): void {
@@ -101,19 +102,19 @@ export function createReservations(parts: ReservationParts): Reservations {
     });
   }
 
-  /** Asks for what is lacking, or sets the timer for the time when it may be asked for. */
+  /** Asks for the permits that are needed, or sets the timer for the time when it may be asked for. */
   function tick(): void {
     if (underWay || stopped || !hasLease()) return;
     cancelWake?.();
     cancelWake = undefined;
     const requests: PermitRequest[] = [];
     let soonest = Number.POSITIVE_INFINITY;
-    for (const bucket of buckets.values()) {
-      const ms = msBetween(now(), bucket.againAt);
+    for (const state of states.values()) {
+      const ms = msBetween(now(), state.againAt);
       // To tell the demand may cost more than the rest.
-      const wanted = ms > 0 ? 0 : lackOf(bucket);
+      const wanted = ms > 0 ? 0 : neededBy(state);
       if (ms > 0) soonest = Math.min(soonest, ms);
-      if (wanted > 0) requests.push(requestOf(bucket, wanted));
+      if (wanted > 0) requests.push(requestOf(state, wanted));
     }
     if (requests.length > 0) {
       const request = ask(requests).finally(() => {
@@ -125,74 +126,74 @@ export function createReservations(parts: ReservationParts): Reservations {
     } else if (soonest < Number.POSITIVE_INFINITY) cancelWake = after(soonest, tick);
   }
 
-  function requestOf(bucket: Bucket, wanted: number): PermitRequest {
-    const { account, kind, rate } = bucket;
-    bucket.lacking = 0;
-    bucket.requested = wanted;
+  function requestOf(state: RateState, wanted: number): PermitRequest {
+    const { account, kind, rate } = state;
+    state.unmet = 0;
+    state.requested = wanted;
     return { account, kind, wanted, intervalMs: 1000 / rate.perSecond, burst: rate.burst, part: part() };
   }
 
   async function ask(requests: readonly PermitRequest[]): Promise<void> {
-    const mine = session;
+    const mine = leaseNumber;
     const sentAt = now();
-    const asked = requests.flatMap(({ account, kind }) => buckets.get(nameOf(account, kind)) ?? []);
+    const asked = requests.flatMap(({ account, kind }) => states.get(nameOf(account, kind)) ?? []);
     try {
       const grants = await store.reserve(requests);
-      if (session !== mine) return;
+      if (leaseNumber !== mine) return;
       onAnswer(grants, sentAt);
       for (const grant of grants) {
-        const bucket = buckets.get(nameOf(grant.account, grant.kind));
-        if (bucket) enter(bucket, grant, now(), random);
+        const state = states.get(nameOf(grant.account, grant.kind));
+        if (state) addGrant(state, grant, now(), random);
       }
     } catch (err) {
-      if (session !== mine) return;
+      if (leaseNumber !== mine) return;
       log.warn(
         { event: 'limits.reserve_failed', err },
         'cannot ask the database for permits to call upstreams; retrying',
       );
-      for (const bucket of asked) Object.assign(bucket, { againAt: later(now(), RETRY_MS), isShort: true });
+      for (const state of asked) Object.assign(state, { againAt: later(now(), RETRY_MS), isShort: true });
     }
-    for (const bucket of asked) tell(bucket);
+    for (const state of asked) announce(state);
   }
 
-  function tell(bucket: Bucket): void {
-    for (const listener of [...bucket.listeners]) listener();
+  function announce(state: RateState): void {
+    for (const listener of [...state.listeners]) listener();
   }
 
-  const permitsOf = (bucket: Bucket): Permits => ({
+  const permitsOf = (state: RateState): Permits => ({
     readyIn(n = 1) {
       if (stopped || !hasLease()) return RETRY_MS;
-      forgetLate(bucket);
+      forgetLate(state);
       schedule();
-      const due = bucket.due[n - 1];
+      const due = state.due[n - 1];
       if (due !== undefined) return Math.max(0, msBetween(now(), due));
-      bucket.lacking = Math.max(bucket.lacking, n);
-      const again = msBetween(now(), bucket.againAt);
+      state.unmet = Math.max(state.unmet, n);
+      const again = msBetween(now(), state.againAt);
       // If the last answer brought all that was wanted, the next one may do so at once.
-      return bucket.isShort && again > 0 ? again : Number.POSITIVE_INFINITY;
+      return state.isShort && again > 0 ? again : Number.POSITIVE_INFINITY;
     },
     take(n = 1) {
-      bucket.due.splice(0, n);
+      state.due.splice(0, n);
       schedule();
     },
     onReady(listener) {
-      bucket.listeners.add(listener);
-      return () => bucket.listeners.delete(listener);
+      state.listeners.add(listener);
+      return () => state.listeners.delete(listener);
     },
   });
 
   return {
-    of: (account) => (kind, rate, wanted) => {
-      const bucket = newBucket(account, kind, rate, wanted);
-      buckets.set(nameOf(account, kind), bucket);
-      return permitsOf(bucket);
+    permitsOf: (account) => (kind, rate, wanted) => {
+      const state = newRateState(account, kind, rate, wanted);
+      states.set(nameOf(account, kind), state);
+      return permitsOf(state);
     },
     reset() {
-      session += 1;
+      leaseNumber += 1;
       cancelWake?.();
-      for (const bucket of buckets.values()) {
-        Object.assign(bucket, { due: [], againAt: LONG_AGO });
-        tell(bucket);
+      for (const state of states.values()) {
+        Object.assign(state, { due: [], againAt: LONG_AGO });
+        announce(state);
       }
       // A request of the earlier lease may not be answered for long.
       underWay = undefined;
@@ -207,18 +208,18 @@ export function createReservations(parts: ReservationParts): Reservations {
 }
 
 /** Takes over what was granted. `at`: when the answer arrived. The delays in it are counted from then, so that no call is too early. */
-function enter(bucket: Bucket, grant: PermitGrant, at: Moment, random: () => number): void {
+function addGrant(state: RateState, grant: PermitGrant, at: Moment, random: () => number): void {
   const { granted, firstMs, intervalMs, againMs } = grant;
-  for (let n = 0; n < granted; n++) bucket.due.push(later(at, Math.max(0, firstMs + n * intervalMs)));
+  for (let n = 0; n < granted; n++) state.due.push(later(at, Math.max(0, firstMs + n * intervalMs)));
   const lastMs = granted === 0 ? LEAST_MS : firstMs + (granted - 1) * intervalMs;
-  bucket.isShort = granted < bucket.requested;
-  bucket.againAt = bucket.isShort
+  state.isShort = granted < state.requested;
+  state.againAt = state.isShort
     ? // Not before some of the permits are due, so that a request brings several.
       later(at, Math.max(againMs, lastMs * (0.25 + random() / 4)) + random() * SPREAD_MS)
     : later(at, APART_MS);
 }
 
-const newBucket = (account: string, kind: string, rate: Rate, wanted: () => number): Bucket => ({
+const newRateState = (account: string, kind: string, rate: Rate, wanted: () => number): RateState => ({
   account,
   kind,
   rate,
@@ -226,7 +227,7 @@ const newBucket = (account: string, kind: string, rate: Rate, wanted: () => numb
   listeners: new Set(),
   due: [],
   againAt: LONG_AGO,
-  lacking: 0,
+  unmet: 0,
   requested: 0,
   isShort: false,
 });

@@ -4,7 +4,7 @@ import type { AccountTrouble, LimitStore, PermitGrant, SharedLimitStore, TaskSto
 import { placeChange } from '../tasks/places.ts';
 import { type Clock, LONG_AGO, type Moment, msBetween } from '../time/clock.ts';
 import { afterExactly, type Timers } from '../time/timers.ts';
-import type { AccountLimits, Limits } from './limits.ts';
+import type { AccountLimiter, Limits } from './limits.ts';
 import { localAccount } from './local.ts';
 import { createPlaces, type Places, type SharedEntry } from './places.ts';
 import { createReservations, type Reservations } from './reservations.ts';
@@ -51,8 +51,8 @@ export function createSharedLimits(parts: SharedParts): Limits {
   });
   let started = false;
 
-  function tell(entry: SharedEntry, trouble: AccountTrouble): void {
-    for (const listener of entry.troubled) listener(trouble);
+  function announceTrouble(entry: SharedEntry, trouble: AccountTrouble): void {
+    for (const listener of entry.troubleListeners) listener(trouble);
   }
 
   function learnTroubles(grants: readonly PermitGrant[], sentAt: Moment): void {
@@ -61,7 +61,7 @@ export function createSharedLimits(parts: SharedParts): Limits {
       if (!entry || trouble.revision <= entry.revision || reports.isNewerThan(trouble.account, sentAt))
         continue;
       entry.revision = trouble.revision;
-      tell(entry, trouble);
+      announceTrouble(entry, trouble);
     }
   }
 
@@ -70,7 +70,7 @@ export function createSharedLimits(parts: SharedParts): Limits {
       const entry = entries.get(trouble.account);
       if (!entry || trouble.revision <= entry.revision) continue;
       entry.revision = trouble.revision;
-      tell(entry, started ? trouble : troubleAtStart(trouble));
+      announceTrouble(entry, started ? trouble : troubleAtStart(trouble));
     }
     started = true;
   }
@@ -78,39 +78,39 @@ export function createSharedLimits(parts: SharedParts): Limits {
   const unsubscribe = [
     cluster.onLease((event) => {
       reservations.reset();
-      if (event === 'lost') places.lose();
-      else void places.begin(readTroubles);
+      if (event === 'lost') places.leaseLost();
+      else void places.load(readTroubles);
     }),
     cluster.onMessage((message) => {
       if (message.kind === 'moved')
         for (const [id, inFlight] of message.places ?? []) places.learn(id, inFlight);
       const entry = message.kind === 'account' ? entries.get(message.account) : undefined;
-      if (entry && message.kind === 'account') tell(entry, message);
+      if (entry && message.kind === 'account') announceTrouble(entry, message);
     }),
     parts.shared.onPlaces(places.learn),
   ];
 
   return {
-    of(account, demand) {
+    open(account, demand) {
       if (account.local) return localAccount(account, { ...parts, report: () => undefined });
       const entry: SharedEntry = {
         account,
         demand,
-        inFlight: 0,
-        starting: new Set(),
-        lacking: false,
-        freeFrom: LONG_AGO,
+        placesUsed: 0,
+        intending: new Set(),
+        wantsPlace: false,
+        tryFrom: LONG_AGO,
         revision: 0,
         answers: 0,
-        changed: [],
-        troubled: [],
+        changeListeners: [],
+        troubleListeners: [],
       };
       entries.set(account.id, entry);
       return sharedAccount(entry, { ...parts, places, reservations, reports });
     },
-    permits: reservations.of,
+    permitsOf: reservations.permitsOf,
     warning: upkeep.warning,
-    start: () => places.begin(readTroubles),
+    start: () => places.load(readTroubles),
     async stop() {
       for (const end of unsubscribe) end();
       await Promise.all([places.stop(), upkeep.stop(), reservations.stop(), reports.stop()]);
@@ -127,44 +127,44 @@ interface AccountParts extends Pick<SharedParts, 'store' | 'cluster' | 'timers'>
 function sharedAccount(
   entry: SharedEntry,
   { store, cluster, timers, ...parts }: AccountParts,
-): AccountLimits {
+): AccountLimiter {
   const { places, reservations, reports } = parts;
   const { id } = entry.account;
   const limit = Math.min(entry.account.limits.inFlight, MOST_PLACES);
   return {
-    permits: reservations.of(id),
-    inFlight: () => entry.inFlight + entry.starting.size,
-    placeIn() {
-      if (places.isKnown() && entry.inFlight + entry.starting.size < limit)
-        return Math.max(0, msBetween(timers.monotonic(), entry.freeFrom));
-      places.await(entry);
+    openPermits: reservations.permitsOf(id),
+    placesUsed: () => entry.placesUsed + entry.intending.size,
+    placeReadyIn() {
+      if (places.isKnown() && entry.placesUsed + entry.intending.size < limit)
+        return Math.max(0, msBetween(timers.monotonic(), entry.tryFrom));
+      places.wantPlace(entry);
       return undefined;
     },
-    begin: (taskId) => void entry.starting.add(taskId),
+    beginIntent: (taskId) => void entry.intending.add(taskId),
     async intend(move) {
       const { answers } = entry;
       const outcome = await store.intend(move, limit);
       if (outcome === 'no_place' && entry.answers === answers) places.learn(id, limit);
-      entry.starting.delete(move.task.id);
+      entry.intending.delete(move.task.id);
       // Until now the task was counted twice, and the same statement may have freed places.
-      places.changed(entry);
+      places.announceIfFree(entry);
       return outcome;
     },
     moved(move) {
       // The database counts all other changes by itself.
       if (placeChange(move)?.change === 'unhold') places.freeHeld();
     },
-    occupy: () => undefined,
+    adopt: () => undefined,
     release(taskId) {
-      if (entry.starting.delete(taskId)) places.changed(entry);
+      if (entry.intending.delete(taskId)) places.announceIfFree(entry);
     },
     report(trouble) {
       const { failures, waitMs, reason } = trouble;
       cluster.broadcast({ kind: 'account', account: id, failures, waitMs, reason });
       reports.add(id, trouble);
     },
-    onTrouble: (listener) => void entry.troubled.push(listener),
-    onChange: (listener) => void entry.changed.push(listener),
+    onTrouble: (listener) => void entry.troubleListeners.push(listener),
+    onChange: (listener) => void entry.changeListeners.push(listener),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Timers } from '../time/timers.ts';
 /** Keeps the counters of places right. */
 export interface Upkeep {
   /** Whether every living node counts the places that it takes, as far as is known. Checked again from time to time while it is asked. */
-  isCounting(): boolean;
+  everyNodeCounts(): boolean;
   /** What the operator should know about nodes that do not count; undefined if there are none. A public sentence. */
   warning(): string | undefined;
   /** Looks for nodes that do not count. Resolves with true if the last one has gone since. */
@@ -93,7 +93,7 @@ export function createUpkeep({ shared, cluster, clock, timers, log }: UpkeepPart
   }
 
   return {
-    isCounting() {
+    everyNodeCounts() {
       if (oldNodes.length === 0 && isOver(NODES_MS, checkedAt)) {
         checkNodes().catch((err) =>
           log.warn({ event: 'limits.read_failed', err }, 'cannot read which nodes run; retrying'),

@@ -48,7 +48,7 @@ describe('the load of several nodes', () => {
     });
     node.cluster.living = ['me', 'poor', 'poorer'];
     await node.ownership.start();
-    for (let n = 0; n < 5000; n++) node.activeTasks.take(aTask({ owner: 'me' }));
+    for (let n = 0; n < 5000; n++) node.activeTasks.add(aTask({ owner: 'me' }));
     await node.advance(SPREAD);
     expect(given).toEqual([
       ['poor', 2000],

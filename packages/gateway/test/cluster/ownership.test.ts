@@ -108,7 +108,7 @@ describe('a resumed task', () => {
       aTask({ owner: 'me' }),
     ];
     const node = await aNode({ override: () => ({ adopt: async () => [mine, theirs, over, held] }) });
-    const active = node.activeTasks.take(held);
+    const active = node.activeTasks.add(held);
     await node.ownership.start();
     expect(node.driven()).toEqual(idsOf([mine, held]));
     expect(node.activeTasks.get(held.id)).toBe(active);

@@ -61,7 +61,7 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
       const task = aTask();
       await store.accept(anAcceptance(task));
       await asNextDriver({ store }, task.id, ...events);
-      const active = tasks.take((await store.task(task.id)) ?? task);
+      const active = tasks.add((await store.task(task.id)) ?? task);
       active.wake = () => woken.push(active);
       return active;
     },
@@ -73,7 +73,7 @@ describe('the deadline of an adopted task', () => {
   const left = async (changes: Partial<Task>, skewMs = 0) => {
     const { tasks, timers } = await driving();
     timers.setWallClock(skewMs);
-    const { deadline } = tasks.take(aTask({ deadlineAt: START_OF_TIME + HOUR, ...changes }));
+    const { deadline } = tasks.add(aTask({ deadlineAt: START_OF_TIME + HOUR, ...changes }));
     return msBetween(timers.monotonic(), deadline);
   };
 
@@ -96,7 +96,7 @@ describe('a task', () => {
     const ended: string[] = [];
     active.wake = () => ended.push('wait');
     phaseSignal(active).addEventListener('abort', () => ended.push('work'));
-    active.place = { limits: { release: () => ended.push('place') } } as never;
+    active.place = { limiter: { release: () => ended.push('place') } } as never;
     expect([tasks.get(id), tasks.byUpstream('one', 'one-1'), tasks.size]).toEqual([active, active, 1]);
     expect([...tasks]).toEqual([active]);
     expect(tasks.byUpstream('two', 'one-1')).toBeUndefined();
@@ -112,7 +112,7 @@ describe('a task', () => {
     const { tasks, take } = await driving();
     const before = await take(INTENDED, CONFIRMED);
     tasks.release(before);
-    const now = tasks.take(before.task);
+    const now = tasks.add(before.task);
     tasks.release(before);
     expect(tasks.get(now.task.id)).toBe(now);
     expect(tasks.byUpstream('one', 'one-1')).toBe(now);
@@ -434,7 +434,7 @@ describe('progress', () => {
     const active = await take(INTENDED, CONFIRMED);
     const at = (progress: number | undefined, expectedAt: number) => {
       const before = told.length;
-      tasks.report(active, progress, expectedAt);
+      tasks.reportProgress(active, progress, expectedAt);
       return [active.progress, active.expectedAt, told.length - before];
     };
     // The first expected end is a change, too.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createAccountState } from '../../src/limits/account.ts';
-import { type AccountLimits as OwnLimits, pollRate, submitRate } from '../../src/limits/limits.ts';
+import { type AccountLimiter, pollRate, submitRate } from '../../src/limits/limits.ts';
 import type { Account, AccountLimits } from '../../src/providers/account.ts';
 import { UpstreamError } from '../../src/providers/provider.ts';
 import type { AccountTrouble } from '../../src/store/store.ts';
@@ -14,7 +14,7 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
   const timers = createManualTimers();
   const told: AccountTrouble[] = [];
   const world = {
-    placeIn: 0 as number | undefined,
+    placeReadyIn: 0 as number | undefined,
     permitIn: 0,
     inFlight: 0,
     waiting: 0,
@@ -34,8 +34,8 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
     provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
     limits: { ...LIMITS, inFlight: 5, ...limits },
   };
-  const own: OwnLimits = {
-    permits(kind, rate, demand) {
+  const own: AccountLimiter = {
+    openPermits(kind, rate, demand) {
       expect([kind, rate]).toEqual(['submit', submitRate(account)]);
       wanted = demand;
       return {
@@ -52,12 +52,12 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
         },
       };
     },
-    inFlight: () => world.inFlight,
-    placeIn: () => world.placeIn,
-    begin: (taskId) => void begun.push(taskId),
+    placesUsed: () => world.inFlight,
+    placeReadyIn: () => world.placeReadyIn,
+    beginIntent: (taskId) => void begun.push(taskId),
     intend: async () => 'written',
     moved: () => undefined,
-    occupy: () => undefined,
+    adopt: () => undefined,
     release: () => undefined,
     report: (trouble) => void told.push(trouble),
     onChange(listener) {
@@ -69,7 +69,7 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
   };
   const state = createAccountState({
     account,
-    limits: { of: () => own },
+    limits: { open: () => own },
     demand: () => [
       { project: 'a', key: 'a', priority: 0, waiting: world.waiting },
       { project: 'b', key: 'b', priority: 0, waiting: 1 },
@@ -110,11 +110,11 @@ const broken = (retryAfterMs?: number) =>
 describe('a task', () => {
   it('waits for a place, and then for a permit', () => {
     const { state, world, change, permit, ready } = anAccount();
-    world.placeIn = undefined;
+    world.placeReadyIn = undefined;
     expect(state.readyIn()).toBeUndefined();
-    world.placeIn = 20;
+    world.placeReadyIn = 20;
     expect([state.readyIn(), world.asked]).toEqual([20, 0]);
-    world.placeIn = 0;
+    world.placeReadyIn = 0;
     world.permitIn = Number.POSITIVE_INFINITY;
     expect([state.readyIn(), world.asked]).toEqual([undefined, 1]);
     world.permitIn = 7;
@@ -148,7 +148,7 @@ describe('permits to submit', () => {
     world.inFlight = 6;
     expect(wanted()).toBe(0);
     // It is not known yet how many are taken, or a node does not count them.
-    Object.assign(world, { inFlight: 0, placeIn: undefined });
+    Object.assign(world, { inFlight: 0, placeReadyIn: undefined });
     expect(wanted()).toBe(0);
   });
 
@@ -226,7 +226,7 @@ describe('an account that refuses temporarily', () => {
 
   it.each([
     ['works', 'worked'],
-    ['was not tried', 'cancelStart'],
+    ['was not tried', 'cancelSubmit'],
   ] as const)('is tried by one task, until the result of that task is known: it %s', (_what, how) => {
     const { state, ready, pass } = anAccount({ limits: { inFlight: 5 } });
     state.take('t');
@@ -238,12 +238,12 @@ describe('an account that refuses temporarily', () => {
     const before = ready();
     state[how]();
     expect(ready()).toBe(before + 1);
-    expect([state.blocked(), state.readyIn()]).toEqual([how === 'cancelStart', 0]);
+    expect([state.blocked(), state.readyIn()]).toEqual([how === 'cancelSubmit', 0]);
   });
 
   it('is unaffected by a task that was neither sent nor refused', () => {
     const { state } = anAccount({ limits: { inFlight: 5 } });
-    state.cancelStart();
+    state.cancelSubmit();
     state.worked();
     state.backOff(refusal(0));
     state.take('t');
@@ -276,7 +276,7 @@ describe('an account that an operator must fix', () => {
 describe('an account with two submissions in flight', () => {
   it.each<[string, (state: ReturnType<typeof anAccount>['state']) => void]>([
     ['worked', (state) => state.worked()],
-    ['was not sent', (state) => state.cancelStart()],
+    ['was not sent', (state) => state.cancelSubmit()],
     ['was refused', (state) => state.backOff(refusal(0))],
   ])('of which one %s still waits for the other before it is probed again', (_how, end) => {
     const account = anAccount({ limits: { inFlight: 5 } });
@@ -285,7 +285,7 @@ describe('an account with two submissions in flight', () => {
     end(account.state);
     account.hear({ failures: 1, waitMs: 0 });
     expect(account.state.readyIn()).toBeUndefined();
-    account.state.cancelStart();
+    account.state.cancelSubmit();
     expect(account.state.readyIn()).toBe(0);
   });
 });

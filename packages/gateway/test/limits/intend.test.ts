@@ -59,7 +59,7 @@ it('tells a waiting task of a place that became free in the statement that wrote
     provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
     limits: { ...LIMITS, inFlight: 2 },
   };
-  const limits = sharing.of(account, () => []);
+  const limiter = sharing.open(account, () => []);
   await sharing.start();
   const intent = move(
     aTask(),
@@ -67,14 +67,14 @@ it('tells a waiting task of a place that became free in the statement that wrote
     timers.now(),
   );
   if (!intent) throw new Error('illegal');
-  limits.begin(intent.task.id);
-  expect(limits.placeIn()).toBeUndefined();
+  limiter.beginIntent(intent.task.id);
+  expect(limiter.placeReadyIn()).toBeUndefined();
   let told = 0;
-  limits.onChange(() => {
+  limiter.onChange(() => {
     told += 1;
   });
-  expect(await limits.intend(intent)).toBe('written');
-  limits.release(intent.task.id);
+  expect(await limiter.intend(intent)).toBe('written');
+  limiter.release(intent.task.id);
   timers.moveTo(timers.now() + 100);
-  expect([limits.placeIn(), told]).toEqual([0, 1]);
+  expect([limiter.placeReadyIn(), told]).toEqual([0, 1]);
 });

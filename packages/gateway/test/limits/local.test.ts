@@ -57,7 +57,7 @@ function aNode({ local }: { local?: boolean } = {}) {
     limits: { ...LIMITS, inFlight: 2 },
     ...(local ? { local } : {}),
   };
-  const one = limits.of(account, () => []);
+  const one = limits.open(account, () => []);
   let changes = 0;
   const heard: AccountTrouble[] = [];
   one.onChange(() => {
@@ -100,26 +100,26 @@ describe('the places of an account at a single node', () => {
   it('are taken by intents and freed by the end of the job, and nothing runs in between', async () => {
     const node = aNode();
     const first = await node.running();
-    expect([node.one.inFlight(), node.one.placeIn()]).toEqual([1, 0]);
+    expect([node.one.placesUsed(), node.one.placeReadyIn()]).toEqual([1, 0]);
     await node.running();
-    expect([node.one.inFlight(), node.one.placeIn(), node.changes()]).toEqual([2, undefined, 0]);
+    expect([node.one.placesUsed(), node.one.placeReadyIn(), node.changes()]).toEqual([2, undefined, 0]);
     expect(await node.one.intend(node.next(aTask(), INTENT))).toBe('no_place');
     expect(node.stored.commits).toHaveLength(2);
     expect(node.timers.nextAt()).toBeUndefined();
     node.moved(first, { type: 'upstream_succeeded', result: { ref: 'there' } });
-    expect([node.one.inFlight(), node.one.placeIn(), node.changes()]).toEqual([1, 0, 1]);
+    expect([node.one.placesUsed(), node.one.placeReadyIn(), node.changes()]).toEqual([1, 0, 1]);
   });
 
   it('are counted from the moment that a task begins', async () => {
     const node = aNode();
     const intent = node.next(aTask(), INTENT);
-    node.one.begin(intent.task.id);
-    node.one.begin('another');
-    expect(node.one.placeIn()).toBeUndefined();
+    node.one.beginIntent(intent.task.id);
+    node.one.beginIntent('another');
+    expect(node.one.placeReadyIn()).toBeUndefined();
     expect(await node.one.intend(intent)).toBe('written');
-    expect(node.one.inFlight()).toBe(2);
+    expect(node.one.placesUsed()).toBe(2);
     node.one.release('another');
-    expect([node.one.inFlight(), node.changes()]).toEqual([1, 1]);
+    expect([node.one.placesUsed(), node.changes()]).toEqual([1, 1]);
   });
 
   it('are freed if the intent was not written, and kept while that is not known', async () => {
@@ -127,27 +127,27 @@ describe('the places of an account at a single node', () => {
     node.answer(async () => false);
     const intent = node.next(aTask(), INTENT);
     expect(await node.one.intend(intent)).toBe('lost');
-    expect([node.one.inFlight(), node.changes()]).toEqual([0, 1]);
+    expect([node.one.placesUsed(), node.changes()]).toEqual([0, 1]);
     node.answer(async () => {
       throw new Error('no answer');
     });
     await expect(node.one.intend(intent)).rejects.toThrow();
-    expect(node.one.inFlight()).toBe(1);
+    expect(node.one.placesUsed()).toBe(1);
     // It was written although it seemed to fail.
     node.answer(async () => false);
     await node.one.intend(intent);
     node.one.moved(intent);
-    expect(node.one.inFlight()).toBe(1);
+    expect(node.one.placesUsed()).toBe(1);
   });
 
   it('are taken by running tasks that a node finds, also beyond the limit', () => {
     const node = aNode();
-    for (const id of ['a', 'b', 'c', 'a']) node.one.occupy(id);
-    expect([node.one.inFlight(), node.one.placeIn()]).toEqual([3, undefined]);
+    for (const id of ['a', 'b', 'c', 'a']) node.one.adopt(id);
+    expect([node.one.placesUsed(), node.one.placeReadyIn()]).toEqual([3, undefined]);
     node.one.release('a');
-    expect(node.one.placeIn()).toBeUndefined();
+    expect(node.one.placeReadyIn()).toBeUndefined();
     node.one.release('b');
-    expect(node.one.placeIn()).toBe(0);
+    expect(node.one.placeReadyIn()).toBe(0);
   });
 });
 
@@ -157,11 +157,11 @@ describe('a job whose end was not learnt', () => {
     const task = await node.running();
     node.moved(task, EXPIRED);
     node.one.release(task.id);
-    expect([node.one.inFlight(), node.changes()]).toEqual([1, 0]);
+    expect([node.one.placesUsed(), node.changes()]).toEqual([1, 0]);
     node.timers.moveTo(node.timers.now() + HELD_MS - 1);
-    expect(node.one.inFlight()).toBe(1);
+    expect(node.one.placesUsed()).toBe(1);
     node.timers.moveTo(node.timers.now() + 1);
-    expect([node.one.inFlight(), node.changes()]).toEqual([0, 1]);
+    expect([node.one.placesUsed(), node.changes()]).toEqual([0, 1]);
   });
 
   it.each<[string, Event]>([
@@ -172,7 +172,7 @@ describe('a job whose end was not learnt', () => {
     const expired = node.moved(await node.running(), EXPIRED);
     node.timers.moveTo(node.timers.now() + 60_000);
     node.moved(expired, event);
-    expect([node.one.inFlight(), node.changes(), node.timers.nextAt()]).toEqual([0, 1, undefined]);
+    expect([node.one.placesUsed(), node.changes(), node.timers.nextAt()]).toEqual([0, 1, undefined]);
   });
 
   it('keeps it across a restart, for the rest of the time', async () => {
@@ -184,9 +184,9 @@ describe('a job whose end was not learnt', () => {
       { account: 'another', taskId: 'c', until: now + 9000 },
     );
     await node.limits.start();
-    expect(node.one.inFlight()).toBe(1);
+    expect(node.one.placesUsed()).toBe(1);
     node.timers.moveTo(now + 5000);
-    expect(node.one.inFlight()).toBe(0);
+    expect(node.one.placesUsed()).toBe(0);
   });
 
   it('keeps it across a restart not longer than any job, even if the clock was set back', async () => {
@@ -195,7 +195,7 @@ describe('a job whose end was not learnt', () => {
     node.stored.held.push({ account: 'one', taskId: 'a', until: now + 365 * 86_400_000 });
     await node.limits.start();
     node.timers.moveTo(now + HELD_MS);
-    expect(node.one.inFlight()).toBe(0);
+    expect(node.one.placesUsed()).toBe(0);
   });
 });
 

@@ -41,7 +41,7 @@ function aNode() {
   const open = (kind = 'poll', account = 'one') => {
     let wanted = 0;
     let ready = 0;
-    const permits = reservations.of(account)(kind, RATE, () => wanted);
+    const permits = reservations.permitsOf(account)(kind, RATE, () => wanted);
     permits.onReady(() => {
       ready += 1;
     });

@@ -151,7 +151,7 @@ function adopts(world: World, { isDraining, name }: Node, step: StepOf): void {
   });
 }
 
-/** `movable` in `engine/drive.ts`. */
+/** `isTransferable` in `engine/drive.ts`. */
 function isMovable({ isSettled }: Node, { row, write }: Driver): boolean {
   if (write) return false;
   return isSettled || row.phase === 'accepted' || (row.phase === 'running' && !row.isToBeCancelled);

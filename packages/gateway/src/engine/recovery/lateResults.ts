@@ -28,7 +28,7 @@ const MAX_LOOK_MS = 3_600_000;
 /** Upstreams forget jobs and links after two days at most (Gemini API); most after one. Milliseconds. */
 const FOLLOW_MS = 48 * 3_600_000;
 /** Maximum number of tasks resumed at a start, to limit polls that no client waits for. */
-const MAX_TAKEN_UP = 1000;
+const MAX_RESUMED = 1000;
 
 export function createLateResults(parts: LateParts): LateResults {
   const { store, clock, timers, settings, log, accountStates, pool } = parts;
@@ -61,8 +61,8 @@ export function createLateResults(parts: LateParts): LateResults {
       // A missing job may reappear after an incident upstream.
       if (answer.state === 'queued' || answer.state === 'in_progress' || answer.state === 'missing')
         return again();
-      if (answer.state === 'succeeded') await note(task, answer.result);
-      else await noteEnd(task);
+      if (answer.state === 'succeeded') await recordResult(task, answer.result);
+      else await recordEnd(task);
     } catch (error) {
       if (stopped) return;
       log.debug(
@@ -73,7 +73,7 @@ export function createLateResults(parts: LateParts): LateResults {
     }
   }
 
-  async function note(task: Task, result: UpstreamResult): Promise<void> {
+  async function recordResult(task: Task, result: UpstreamResult): Promise<void> {
     const noted = move(task, { type: 'finished_late', result }, clock.now());
     if (!noted || !(await store.commit(noted))) return;
     pool.moved(noted);
@@ -85,7 +85,7 @@ export function createLateResults(parts: LateParts): LateResults {
   }
 
   /** The job ended without a video, so that it does not count towards the limits of the account any more. */
-  async function noteEnd(task: Task): Promise<void> {
+  async function recordEnd(task: Task): Promise<void> {
     pending.get(task.id)?.();
     const noted = move(task, { type: 'ended_late' }, clock.now());
     if (noted && (await store.commit(noted))) pool.moved(noted);
@@ -98,7 +98,7 @@ export function createLateResults(parts: LateParts): LateResults {
     if (!provider?.cancel || !handle) return;
     try {
       const outcome = await provider.cancel(handle, AbortSignal.timeout(settings.callTimeoutMs));
-      if (outcome === 'cancelled') await noteEnd(task);
+      if (outcome === 'cancelled') await recordEnd(task);
     } catch (error) {
       log.info(
         { event: 'upstream.cancel_failed', task: task.id, err: error },
@@ -110,7 +110,7 @@ export function createLateResults(parts: LateParts): LateResults {
   return {
     async start() {
       try {
-        for (const task of await store.expiredSince(clock.now() - FOLLOW_MS, MAX_TAKEN_UP)) {
+        for (const task of await store.expiredSince(clock.now() - FOLLOW_MS, MAX_RESUMED)) {
           if (!pending.has(task.id)) schedule(task, FIRST_LOOK_MS, untilWhen(task));
         }
       } catch (error) {

@@ -43,7 +43,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
   let after = '';
   let found = 0;
 
-  async function note(row: MediaRow, { problem, detail }: Damage): Promise<void> {
+  async function recordDamage(row: MediaRow, { problem, detail }: Damage): Promise<void> {
     // False if the row was meanwhile deleted or got new bytes: the damaged ones are then obsolete.
     if (!(await store.markDamaged(row.id, row.storageKey, clock.now()))) return;
     found += 1;
@@ -58,7 +58,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
     storage,
     log,
     damaged: (row, damage) =>
-      void note(row, damage).catch((error) =>
+      void recordDamage(row, damage).catch((error) =>
         log.error(
           { event: 'media.mark_failed', ...namesOf(row), err: error },
           'cannot record that a stored file is damaged',
@@ -87,7 +87,7 @@ export function createMediaScrub(parts: MediaScrubParts): MediaScrub {
     // Marked first, so that an unreadable file does not block all others.
     await store.markChecked(row.id, now);
     const damage = await media.verify(row);
-    if (damage) await note(row, damage);
+    if (damage) await recordDamage(row, damage);
   }
 
   function every(ms: number, name: string, work: () => Promise<void>): void {

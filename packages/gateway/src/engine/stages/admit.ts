@@ -5,7 +5,7 @@ import { msBetween } from '../../time/clock.ts';
 import type { AccountPool } from '../accountPool.ts';
 import { type ActiveTask, releasePlace, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
-import type { Intent, Passed, Stage } from '../drive.ts';
+import type { Intent, Stage, StageOutcome } from '../drive.ts';
 import type { EngineParts } from '../parts.ts';
 import { NoPlace } from '../transitions.ts';
 import type { Cancellation } from './cancel.ts';
@@ -24,7 +24,7 @@ export function createAdmit(parts: AdmitParts): Stage {
   const { admission } = pool;
 
   /** Waits for a place until the deadline. Undefined if the task was woken first. */
-  function admitted(active: ActiveTask): Promise<AccountState | undefined> {
+  function waitForPlace(active: ActiveTask): Promise<AccountState | undefined> {
     return new Promise((resolve) => {
       const end = (account?: AccountState) => {
         cancelTimer();
@@ -63,7 +63,7 @@ export function createAdmit(parts: AdmitParts): Stage {
         upstreamModel,
         ...(intendedThereAt === undefined ? {} : { intendedThereAt: Math.floor(intendedThereAt) }),
       },
-      { retryUntilWritten: true, intend: account.limits.intend },
+      { retryUntilWritten: true, intend: account.limiter.intend },
     );
     return task && { task, account, madeAt };
   }
@@ -74,7 +74,7 @@ export function createAdmit(parts: AdmitParts): Stage {
     await activeTasks.apply(active, failed, { retryUntilWritten: true, only: 'accepted' });
   }
 
-  return async (active): Promise<Passed> => {
+  return async (active): Promise<StageOutcome> => {
     const now = timers.monotonic();
     if (active.task.cancelRequestedAt !== undefined) {
       await cancellation.executeRequest(active);
@@ -88,7 +88,7 @@ export function createAdmit(parts: AdmitParts): Stage {
       await sleep(active, timers, Math.min(msBetween(now, active.retryAt), msBetween(now, active.deadline)));
       return 'waited';
     }
-    const account = await admitted(active);
+    const account = await waitForPlace(active);
     if (!account) return 'waited';
     let intent: Intent | undefined;
     try {
@@ -100,7 +100,7 @@ export function createAdmit(parts: AdmitParts): Stage {
       return 'waited';
     } finally {
       if (!intent) {
-        account.cancelStart();
+        account.cancelSubmit();
         releasePlace(active);
       }
     }

@@ -4,7 +4,7 @@ import { taskError } from '../../tasks/reasons.ts';
 import { later, msBetween } from '../../time/clock.ts';
 import { type ActiveTask, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
-import type { Passed, Stage } from '../drive.ts';
+import type { Stage, StageOutcome } from '../drive.ts';
 import type { EngineParts } from '../parts.ts';
 import type { LateResults } from '../recovery/lateResults.ts';
 import type { Cancellation } from './cancel.ts';
@@ -53,7 +53,7 @@ export function createPoll(parts: PollParts): Stage {
   /** Decides when the next poll is due, and tells when the task is expected to be done. */
   function schedule(active: ActiveTask, { account }: AccountState): void {
     const situation = situationOf(active);
-    activeTasks.report(active, active.progress, clock.now() + scheduler.remaining(situation));
+    activeTasks.reportProgress(active, active.progress, clock.now() + scheduler.remaining(situation));
     const { minAskIntervalMs } = account.limits;
     const delay = scheduler.nextDelay({ ...situation, minIntervalMs: minAskIntervalMs });
     active.dueAt ??= later(timers.monotonic(), delay);
@@ -69,7 +69,7 @@ export function createPoll(parts: PollParts): Stage {
     if (active.task.phase !== 'running' || !activeTasks.drives(active)) return;
     if (timers.monotonic() > active.deadline) return expire(active);
     if ('progress' in polled && polled.progress !== undefined)
-      activeTasks.report(active, polled.progress, active.expectedAt ?? clock.now());
+      activeTasks.reportProgress(active, polled.progress, active.expectedAt ?? clock.now());
   }
 
   /** Applies what the upstream says about a job that it knows. */
@@ -145,7 +145,7 @@ export function createPoll(parts: PollParts): Stage {
   }
 
   /** Without its account the job cannot be polled. A restart with the account configured can do so until the deadline. */
-  async function waitForAccount(active: ActiveTask): Promise<Passed> {
+  async function waitForAccount(active: ActiveTask): Promise<StageOutcome> {
     const left = msBetween(timers.monotonic(), active.deadline);
     if (left <= 0) {
       await expire(active);

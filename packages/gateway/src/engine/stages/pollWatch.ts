@@ -7,7 +7,7 @@ export interface AccountPolls {
   /** When the longest overdue poll should have been sent; undefined if none is overdue. */
   readonly dueSince: Moment | undefined;
   /** When a poll last returned from the upstream, with an answer or an upstream error. */
-  readonly settledAt: Moment;
+  readonly returnedAt: Moment;
   /** When the latest poll in flight was sent; undefined if none is in flight. */
   readonly inFlightSince: Moment | undefined;
   /** Until when the upstream asked not to be polled. */
@@ -49,12 +49,12 @@ export function createPollWatch(parts: PollWatchParts): PollWatch {
   let logged = false;
 
   function stalledMsOf(
-    { dueSince, settledAt, inFlightSince, pausedUntil }: AccountPolls,
+    { dueSince, returnedAt, inFlightSince, pausedUntil }: AccountPolls,
     now: Moment,
   ): number {
     if (dueSince === undefined) return 0;
     const over = inFlightSince === undefined ? LONG_AGO : later(inFlightSince, callTimeoutMs);
-    return msBetween(latest(dueSince, settledAt, pausedUntil, over, countsFrom), now);
+    return msBetween(latest(dueSince, returnedAt, pausedUntil, over, countsFrom), now);
   }
 
   function worst(): { readonly account: string; readonly ms: number } {

@@ -17,7 +17,7 @@ export interface Poller {
    */
   next(active: ActiveTask): Promise<Polled | undefined>;
   /** Makes the next poll of a task due at once, after a hint that its job has changed. */
-  hasten(active: ActiveTask): void;
+  pollSoon(active: ActiveTask): void;
   /** The state of the polls of each account. */
   polls(): Iterable<AccountPolls>;
 }
@@ -45,7 +45,7 @@ interface AccountPoller {
   pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
   /** As in `AccountPolls`. */
-  settledAt: Moment;
+  returnedAt: Moment;
   inFlightSince: Moment | undefined;
   /** Since when polls fail without reaching the upstream. */
   unsentSince: Moment | undefined;
@@ -98,31 +98,31 @@ export function createPoller(parts: PollerParts): Poller {
   }
 
   async function poll(batch: readonly ActiveTask[], poller: AccountPoller): Promise<void> {
-    const asked = batch.flatMap((active) => {
+    const jobs = batch.flatMap((active) => {
       const handle = handleOf(active.task.attempt);
-      if (!handle) tell(active, 'unanswered');
+      if (!handle) answer(active, 'unanswered');
       return handle ? [{ active, handle }] : [];
     });
-    if (asked.length === 0) return;
+    if (jobs.length === 0) return;
     const { provider } = poller.state.account;
     try {
-      const answers = await ask(
+      const answers = await callProvider(
         provider,
-        asked.map(({ handle }) => handle),
+        jobs.map(({ handle }) => handle),
         AbortSignal.any([AbortSignal.timeout(settings.callTimeoutMs), stopping]),
       );
-      settled(poller);
-      for (const { active, handle } of asked) tell(active, answers.get(handle.upstreamId) ?? 'unanswered');
+      returned(poller);
+      for (const { active, handle } of jobs) answer(active, answers.get(handle.upstreamId) ?? 'unanswered');
     } catch (error) {
       if (stopping.aborted) return;
       const failure = asUpstreamError(error);
       if (isOwnTrouble(error)) poller.unsentSince ??= timers.monotonic();
-      else settled(poller);
+      else returned(poller);
       log.warn(
         {
           event: 'upstream.poll_failed',
           account: poller.state.account.id,
-          tasks: asked.length,
+          tasks: jobs.length,
           reason: failure.reason,
           detail: failure.detail,
         },
@@ -131,19 +131,19 @@ export function createPoller(parts: PollerParts): Poller {
       // The rate limit applies to the account, so other polls would fail too.
       if (failure.reason === 'rate_limited')
         poller.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? LIMITED_MS);
-      for (const { active } of asked) tell(active, failure);
+      for (const { active } of jobs) answer(active, failure);
     }
   }
 
   /** A task that was woken during the poll does not wait for its answer any more: it is polled again as soon as it does. */
-  function tell(active: ActiveTask, polled: Polled): void {
-    const answer = waiting.get(active);
-    if (answer) answer(polled);
+  function answer(active: ActiveTask, polled: Polled): void {
+    const resolve = waiting.get(active);
+    if (resolve) resolve(polled);
     else active.dueAt ??= timers.monotonic();
   }
 
-  function settled(poller: AccountPoller): void {
-    poller.settledAt = timers.monotonic();
+  function returned(poller: AccountPoller): void {
+    poller.returnedAt = timers.monotonic();
     poller.unsentSince = undefined;
   }
 
@@ -169,7 +169,7 @@ export function createPoller(parts: PollerParts): Poller {
         if (ms <= 0) due();
       });
     },
-    hasten(active) {
+    pollSoon(active) {
       active.dueAt = timers.monotonic();
       if (!waiting.has(active)) return;
       const poller = pollerOf(active);
@@ -181,7 +181,7 @@ export function createPoller(parts: PollerParts): Poller {
 }
 
 function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountPoller {
-  const { account, limits } = state;
+  const { account, limiter } = state;
   const batch = account.provider.askMany ? account.limits.askBatch : 1;
   // A permit that nobody can take is lost to the other nodes, too.
   const wanted = () =>
@@ -190,19 +190,19 @@ function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountP
       : Math.ceil(poller.due.size / batch);
   const poller: AccountPoller = {
     state,
-    permits: limits.permits('poll', pollRate(account), wanted),
+    permits: limiter.openPermits('poll', pollRate(account), wanted),
     due: new Set(),
     inFlight: 0,
     pausedUntil: LONG_AGO,
     cancelWake: undefined,
-    settledAt: LONG_AGO,
+    returnedAt: LONG_AGO,
     inFlightSince: undefined,
     unsentSince: undefined,
   };
   return poller;
 }
 
-async function ask(
+async function callProvider(
   provider: Provider,
   handles: readonly Handle[],
   signal: AbortSignal,
@@ -226,8 +226,8 @@ function* pollsOf(
     if (poller && dueAt < (overdue.get(poller) ?? now)) overdue.set(poller, dueAt);
   }
   for (const poller of pollers.values()) {
-    const { settledAt, inFlightSince, pausedUntil, unsentSince } = poller;
+    const { returnedAt, inFlightSince, pausedUntil, unsentSince } = poller;
     const dueSince = unsentSince ?? overdue.get(poller);
-    yield { account: poller.state.account.id, dueSince, settledAt, inFlightSince, pausedUntil };
+    yield { account: poller.state.account.id, dueSince, returnedAt, inFlightSince, pausedUntil };
   }
 }

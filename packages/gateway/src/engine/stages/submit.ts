@@ -4,7 +4,7 @@ import { type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
 import { type ActiveTask, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
-import type { Intent, Passed, Stage } from '../drive.ts';
+import type { Intent, Stage, StageOutcome } from '../drive.ts';
 import { asUpstreamError, jobOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
 import type { Confirm } from '../recovery/confirm.ts';
@@ -42,26 +42,26 @@ export function createSubmit(parts: SubmitParts): Stage {
     const maySend = () => cluster.hasLease() && activeTasks.drives(active);
     const failure = await duplicates.submitting(likenessOf(task), async () => {
       if (!maySend()) return new SendRefused();
-      let started: Started;
+      let submitted: Started;
       try {
         const signal = AbortSignal.timeout(settings.callTimeoutMs);
-        started = await account.account.provider.start(job, { signal, maySend });
+        submitted = await account.account.provider.start(job, { signal, maySend });
       } catch (error) {
         return asUpstreamError(error);
       }
       account.worked();
       try {
-        await confirm(active, attempt.number, started.upstreamId, started.state === 'in_progress');
+        await confirm(active, attempt.number, submitted.upstreamId, submitted.state === 'in_progress');
       } catch (error) {
         if (!(error instanceof UpstreamIdTaken)) throw error;
-        await refuseReused(active, started.upstreamId);
+        await refuseReused(active, submitted.upstreamId);
       }
       return undefined;
     });
-    if (failure) await notStarted(active, account, failure, madeAt);
+    if (failure) await sendFailed(active, account, failure, madeAt);
   }
 
-  async function notStarted(
+  async function sendFailed(
     active: ActiveTask,
     account: AccountState,
     failure: UpstreamError,
@@ -83,18 +83,18 @@ export function createSubmit(parts: SubmitParts): Stage {
     if (failure instanceof SendRefused) {
       // Nothing was sent, so this says nothing about the upstream, and the try does not count as an attempt. If another node drives
       // the task by now, that node goes on.
-      account.cancelStart();
+      account.cancelSubmit();
       await pause(timers, NOT_SENT_MS, stopping);
       await backToQueue(active, detail);
     } else if (created === 'unknown' && !activeTasks.drives(active)) {
       // The next driver searches for the job.
-      account.cancelStart();
+      account.cancelSubmit();
     } else if (created === 'unknown') {
       account.backOff(failure);
       await searchFor(active, account, madeAt);
     } else {
       // A refusal of this request says nothing about the account.
-      if (failure.ours === 'inputs') account.cancelStart();
+      if (failure.ours === 'inputs') account.cancelSubmit();
       else if (failure.retry === 'never') account.worked();
       else account.backOff(failure);
       await refused(active, failure);
@@ -126,7 +126,7 @@ export function createSubmit(parts: SubmitParts): Stage {
   }
 
   /** Without its account the submission cannot be looked up. A restart with the account configured can do so until the deadline. */
-  async function waitForAccount(active: ActiveTask): Promise<Passed> {
+  async function waitForAccount(active: ActiveTask): Promise<StageOutcome> {
     const left = msBetween(timers.monotonic(), active.deadline);
     if (left <= 0) {
       await failUnknown(

@@ -27,7 +27,7 @@ describe('a task', () => {
     const { phase, intent, active } = await started();
     expect([phase, intent, active.resumedIn]).toEqual(['accepted', undefined, undefined]);
     expect(activeTasks.get(active.task.id)).toBe(active);
-    expect(account.limits.inFlight()).toBe(0);
+    expect(account.limiter.placesUsed()).toBe(0);
   });
 
   it.each(DRIVEN)(
@@ -37,7 +37,7 @@ describe('a task', () => {
       const pass = await resumed(phase);
       expect([pass.phase, pass.intent, pass.active.resumedIn]).toEqual([phase, undefined, phase]);
       const isUpstream = phase === 'submitting' || phase === 'running';
-      expect(account.limits.inFlight()).toBe(isUpstream ? 1 : 0);
+      expect(account.limiter.placesUsed()).toBe(isUpstream ? 1 : 0);
       expect(pass.active.place).toBe(isUpstream ? account : undefined);
       expect(pass.active.dueAt).toBe(phase === 'running' ? timers.monotonic() : undefined);
     },
@@ -297,12 +297,12 @@ describe('a task that is released', () => {
   it('leaves its progress to the next driver, and its cached state is forgotten', async () => {
     const { resumed, driver, activeTasks, transferred, invalidated, account } = await driving();
     const { active } = await resumed('running');
-    activeTasks.report(active, 40, 1234);
+    activeTasks.reportProgress(active, 40, 1234);
     driver.release(active);
     const { id } = active.task;
     expect(transferred).toEqual([[id, { percent: 40, expectedAt: 1234 }]]);
     expect(invalidated).toEqual([id]);
-    expect(account.limits.inFlight()).toBe(0);
+    expect(account.limiter.placesUsed()).toBe(0);
   });
 
   it('may be resumed while its last pass is still in progress; only the new loop goes on', async () => {
@@ -484,8 +484,8 @@ describe('a task can be transferred', () => {
     ['then not while it is written', false, { events: accepted, now: { moving: true }, settled: true }],
   ])('%s: %s', async (_when, can, { events, now, local = false, settled = false }) => {
     const { stored, driver, activeTasks } = await driving({ account: { local } });
-    const active = Object.assign(activeTasks.take(await stored(...events)), now);
-    if (settled) driver.settle();
-    expect(driver.movable(active)).toBe(can);
+    const active = Object.assign(activeTasks.add(await stored(...events)), now);
+    if (settled) driver.allowTransfers();
+    expect(driver.isTransferable(active)).toBe(can);
   });
 });

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ActiveTask } from '../../../src/engine/activeTask.ts';
 import { createActiveTasks } from '../../../src/engine/activeTasks.ts';
-import { createDriver, type Intent, type Passed, type Stages } from '../../../src/engine/drive.ts';
+import { createDriver, type Intent, type StageOutcome, type Stages } from '../../../src/engine/drive.ts';
 import { createFeed } from '../../../src/engine/events/feed.ts';
 import { createAccountState } from '../../../src/limits/account.ts';
 import { localAccount } from '../../../src/limits/local.ts';
@@ -61,7 +61,7 @@ export interface Pass {
   /** Whether this node drove the task when the pass began, and no other pass of this loop was in progress. */
   readonly isDue: boolean;
   isOver: boolean;
-  end(passed?: Passed): void;
+  end(outcome?: StageOutcome): void;
   fail(error: Error): void;
 }
 
@@ -89,7 +89,9 @@ export async function driving({ store: override = () => ({}), provider = {}, acc
   const recording = createRecordingProvider({ upstream: createRecordingUpstream({}) });
   const one = createAccountState({
     account: { ...anAccount({ ...recording, ...provider }), ...account },
-    limits: { of: (of) => localAccount(of, { store, clock: timers, timers, report: () => undefined }) },
+    limits: {
+      open: (opened) => localAccount(opened, { store, clock: timers, timers, report: () => undefined }),
+    },
     demand: () => [],
     clock: timers,
   });
@@ -98,8 +100,8 @@ export async function driving({ store: override = () => ({}), provider = {}, acc
   let begun = Promise.withResolvers<void>();
   const stage =
     (phase: DrivenPhase) =>
-    (active: ActiveTask, intent: Intent | undefined): Promise<Passed> => {
-      const ended = Promise.withResolvers<Passed>();
+    (active: ActiveTask, intent: Intent | undefined): Promise<StageOutcome> => {
+      const ended = Promise.withResolvers<StageOutcome>();
       const { task } = active;
       const isAlone = passes.every((other) => other.active !== active || other.isOver);
       const pass: Pass = {
@@ -109,9 +111,9 @@ export async function driving({ store: override = () => ({}), provider = {}, acc
         intent,
         isDue: isAlone && activeTasks.drives(active) && task.phase === phase,
         isOver: false,
-        end(passed) {
+        end(outcome) {
           pass.isOver = true;
-          ended.resolve(passed);
+          ended.resolve(outcome);
         },
         fail(error) {
           pass.isOver = true;

@@ -19,7 +19,7 @@ it('an intent whose first try took the last place while the second one waited is
   // One of two places is taken, and both connections know the counter.
   expect(await impatient.intend(moved(await accepted(store), intent()), 2)).toBe('written');
   await store.commit(moved(await accepted(store), intent()));
-  const active = tasks.take(await accepted(store));
+  const active = tasks.add(await accepted(store));
   const holder = await connect(url);
   await holder.query('begin');
   await holder.query(`update account_places set in_flight = 1 where account_id = 'account'`);

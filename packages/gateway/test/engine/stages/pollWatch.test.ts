@@ -86,7 +86,7 @@ describe('the watch over polls', () => {
       polls: () =>
         (more.length > 0 ? more : [{ account: 'one', dueSince }]).map((polls) => ({
           ...polls,
-          settledAt: LONG_AGO,
+          returnedAt: LONG_AGO,
           inFlightSince: undefined,
           pausedUntil: LONG_AGO,
         })),
@@ -132,7 +132,7 @@ describe('the watch over polls', () => {
   it.each<[string, Partial<AccountPolls>, number]>([
     ['is due', {}, 5 * MINUTE],
     ['is not', { dueSince: undefined }, 0],
-    ['was answered since', { settledAt: momentAt(MINUTE) }, 4 * MINUTE],
+    ['was answered since', { returnedAt: momentAt(MINUTE) }, 4 * MINUTE],
     ['has been on its way since, for as long as it may be', { inFlightSince: momentAt(MINUTE) }, 3 * MINUTE],
     ['has been on its way all the time', { inFlightSince: momentAt(0) }, 4 * MINUTE],
     ['is on its way', { inFlightSince: momentAt(5 * MINUTE - 1) }, 0],
@@ -143,7 +143,7 @@ describe('the watch over polls', () => {
     const usual: AccountPolls = {
       account: 'one',
       dueSince: momentAt(0),
-      settledAt: LONG_AGO,
+      returnedAt: LONG_AGO,
       inFlightSince: undefined,
       pausedUntil: LONG_AGO,
     };

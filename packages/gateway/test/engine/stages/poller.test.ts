@@ -71,8 +71,8 @@ function polling({
   const state = createAccountState({
     account,
     limits: {
-      of(of) {
-        const local = localAccount(of, {
+      open(opened) {
+        const local = localAccount(opened, {
           store: { commit: async () => false },
           clock: timers,
           timers,
@@ -80,9 +80,9 @@ function polling({
         });
         return {
           ...local,
-          permits(kind, rate, demand) {
+          openPermits(kind, rate, demand) {
             if (kind === 'poll') wanted = demand;
-            return local.permits(kind, rate, demand);
+            return local.openPermits(kind, rate, demand);
           },
         };
       },
@@ -249,7 +249,7 @@ describe('a hint', () => {
     const { running, wait, poller, calls } = polling();
     const active = running('one-1', { dueInMs: 60_000 });
     const waiting = wait(active);
-    poller.hasten(active);
+    poller.pollSoon(active);
     await calls[0]?.answer(WORKING);
     expect(waiting.polled).toEqual(WORKING);
     expect(calls).toHaveLength(1);
@@ -258,7 +258,7 @@ describe('a hint', () => {
   it('about a task that does not wait for a poll makes its next one due at once', () => {
     const { running, wait, poller, calls, dueIn } = polling();
     const active = running('one-1', { dueInMs: 60_000 });
-    poller.hasten(active);
+    poller.pollSoon(active);
     expect([dueIn(active), calls]).toEqual([0, []]);
     wait(active);
     expect(calls).toHaveLength(1);
@@ -268,7 +268,7 @@ describe('a hint', () => {
     const { running, wait, poller, calls } = polling();
     const active = running('one-1');
     const first = wait(active);
-    poller.hasten(active);
+    poller.pollSoon(active);
     expect(calls).toHaveLength(2);
     await calls[0]?.answer(QUEUED);
     expect(first.polled).toEqual(QUEUED);
@@ -281,7 +281,7 @@ describe('a hint', () => {
     const { running, wait, poller, calls, advance, dueIn } = polling({ limits: { asksPerSecond: 1 } });
     const active = running('one-1');
     const first = wait(active);
-    poller.hasten(active);
+    poller.pollSoon(active);
     expect(calls).toHaveLength(1);
     await calls[0]?.answer(QUEUED);
     expect([first.polled, dueIn(active)]).toEqual([QUEUED, 0]);
@@ -295,7 +295,7 @@ describe('a hint', () => {
     wait(running('one-1'));
     const active = running('one-2');
     wait(active);
-    poller.hasten(active);
+    poller.pollSoon(active);
     await advance(1000);
     expect(calls.map(({ ids }) => ids)).toEqual([['one-1'], ['one-2']]);
   });
@@ -454,7 +454,7 @@ describe('the state of the polls', () => {
     expect(polls()).toMatchObject([{ dueSince: undefined }]);
     const answeredAt = timers.monotonic();
     await calls[0]?.answer();
-    expect(polls()).toMatchObject([{ settledAt: answeredAt, inFlightSince: undefined }]);
+    expect(polls()).toMatchObject([{ returnedAt: answeredAt, inFlightSince: undefined }]);
   });
 
   it('tells since when polls do not reach the upstream because of this node, until one does', async () => {
@@ -465,9 +465,9 @@ describe('the state of the polls', () => {
     await advance(1000);
     wait(running('one-2'));
     await calls[1]?.fail(new SendRefused());
-    expect(polls()).toMatchObject([{ dueSince: first, settledAt: expect.any(Number) }]);
+    expect(polls()).toMatchObject([{ dueSince: first, returnedAt: expect.any(Number) }]);
     wait(running('one-3'));
     await calls[2]?.fail(new UpstreamError('upstream_unavailable'));
-    expect(polls()).toMatchObject([{ dueSince: undefined, settledAt: timers.monotonic() }]);
+    expect(polls()).toMatchObject([{ dueSince: undefined, returnedAt: timers.monotonic() }]);
   });
 });

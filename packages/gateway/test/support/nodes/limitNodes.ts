@@ -223,14 +223,14 @@ export async function createLimitNodes(limits: Partial<AccountLimits> = {}): Pro
       wall: clock,
     });
     const admission: Admission = createAdmission({ accounts: [state], timers: own, mayUse: () => true });
-    const polls = state.limits.permits('poll', pollRate(account), () => 0);
+    const polls = state.limiter.openPermits('poll', pollRate(account), () => 0);
     await sharing.start();
 
     /** Moves a task as the engine does. Undefined if another node drives it. */
     async function moved(task: Task, event: Event): Promise<Task | undefined> {
       const next = move(task, event, clock.now());
       if (!next || !(await store.commit(next))) return undefined;
-      state.limits.moved(next);
+      state.limiter.moved(next);
       return next.task;
     }
 
@@ -243,15 +243,15 @@ export async function createLimitNodes(limits: Partial<AccountLimits> = {}): Pro
       } as const;
       const next = move(task, intent, clock.now());
       if (!next) throw new Error(`a task that is ${task.phase} cannot begin`);
-      const outcome = await state.limits.intend(next).catch(() => 'lost' as const);
+      const outcome = await state.limiter.intend(next).catch(() => 'lost' as const);
       if (outcome === 'no_place') {
         refused += 1;
-        state.cancelStart();
+        state.cancelSubmit();
         enqueue(task, true);
         return;
       }
-      state.limits.release(task.id);
-      if (outcome === 'lost') return state.cancelStart();
+      state.limiter.release(task.id);
+      if (outcome === 'lost') return state.cancelSubmit();
       begunAt.push(timers.now() - START_OF_TIME);
       running.set(task.id, next.task);
       state.worked();
@@ -311,7 +311,7 @@ export async function createLimitNodes(limits: Partial<AccountLimits> = {}): Pro
         for (const task of await opened.adopt(name, 1000)) {
           if (task.phase === 'accepted') enqueue(task);
           else if (task.phase === 'submitting' || task.phase === 'running') {
-            state.limits.occupy(task.id);
+            state.limiter.adopt(task.id);
             const confirmed = { type: 'submit_confirmed', upstreamId: newId(), working: true } as const;
             const driven = task.phase === 'submitting' ? await moved(task, confirmed) : task;
             if (driven) running.set(task.id, driven);
@@ -319,7 +319,7 @@ export async function createLimitNodes(limits: Partial<AccountLimits> = {}): Pro
         }
       },
       callAlways(kind, rate) {
-        const permits: Permits = kind && rate ? sharing.permits(ACCOUNT)(kind, rate, () => 1000) : polls;
+        const permits: Permits = kind && rate ? sharing.permitsOf(ACCOUNT)(kind, rate, () => 1000) : polls;
         const calls: number[] = [];
         const call = () => {
           for (let ms = permits.readyIn(); ; ms = permits.readyIn()) {

@@ -65,9 +65,9 @@ export async function aNode({
     activeTasks,
     resume(task) {
       if (undrivable.has(task.id)) throw new Error('cannot be driven');
-      activeTasks.take(task);
+      activeTasks.add(task);
     },
-    movable: ({ task }) => !immovable.has(task.id),
+    isTransferable: ({ task }) => !immovable.has(task.id),
     release: (active) => activeTasks.release(active),
     becomeLeader() {
       alone += 1;
@@ -101,7 +101,7 @@ export async function aNode({
     /** Tasks that are accepted and driven here. */
     async drive(count: number) {
       const tasks = await accept(count);
-      for (const task of tasks) activeTasks.take(task);
+      for (const task of tasks) activeTasks.add(task);
       return tasks;
     },
     loadOf: async (owner: string) => (await opened.loads()).get(owner) ?? 0,
