@@ -8,7 +8,7 @@ import { Interrupted } from './interruption.ts';
  * queries until the video is there, and the MP4 in the folder in which the command was started.
  */
 const USAGE = `npm run demo -- ["a prompt"] [--duration 4] [--resolution 720p] [--ratio 16:9] [--seed 7] [--audio]
-npm run demo -- --all ["a prompt"]     one video of each family, the providers' parts played by stand-ins on this machine
+npm run demo -- --all ["a prompt"]     one video of each family; simulators on this machine play the providers
 `;
 
 const OPTIONS = {

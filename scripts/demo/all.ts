@@ -47,7 +47,7 @@ export async function showAll(prompt: string): Promise<boolean> {
 async function showFamilies(client: DemoClient, prompt: string): Promise<boolean> {
   process.stdout.write(
     `Gateway  ${client.base}\nPrompt   ${prompt}\n` +
-      `The providers are played by stand-ins on this machine, whose time passes ${SPEED} times as fast as theirs.\n`,
+      `Simulators on this machine play the providers, ${SPEED} times as fast as the real ones.\n`,
   );
   const outcomes = await Promise.all(FAMILIES.map((family) => deliver(client, prompt, family)));
   process.stdout.write(table(outcomes));

@@ -4,7 +4,7 @@ import { startSimulators } from './simulators.ts';
 
 const USAGE = `npm run simulators -- [--scale 0.01] [--seed onetake] [--port-base 9100] [--only openai] [--no-limits]
 
-Starts a stand-in for each upstream on 127.0.0.1 and prints the variables that point a client at them.
+Starts a simulator of each upstream on 127.0.0.1 and prints the variables that point a client at them.
 `;
 
 const OPTIONS = {
