@@ -134,6 +134,9 @@ it('excuses a lost result only if its node may have lost the task while the upst
   expect(violationsOf({ ...lost, evidence: { faults: [expired] } })).toBe('lost');
   const disturbed = { ...expired, disturbed: ['boat 1'] };
   expect(violationsOf({ ...lost, evidence: { faults: [disturbed] } })).toBe('');
+  const trying = { client: { end: undefined }, task: { ...FAILED, phase: 'storing', reason: undefined } };
+  expect(violationsOf({ ...trying, evidence: { faults: [expired] } })).toBe('lost');
+  expect(violationsOf({ ...trying, evidence: { faults: [disturbed] } })).toBe('');
 });
 
 it('lets a short run end during the search for a lost submission, and reports it', () => {

@@ -109,6 +109,7 @@ const billsOf = (jobs: readonly UpstreamJob[]): number => jobs.reduce((sum, job)
 
 /** A task that is in the database. */
 function judgeTask(client: ClientLog, task: TaskRecord, index: Index, complain: Complain): void {
+  if (task.phase === 'storing' && isDisturbed(client.planned.prompt, index.faults)) return;
   if (task.phase !== 'succeeded' && task.phase !== 'failed') {
     complain('lost', `still ${task.phase}, owned by ${task.owner}`);
     return;
@@ -150,13 +151,17 @@ function isExcused(task: TaskRecord, upstream: string, prompt: string, faults: r
     case 'submission_unknown':
       return CANNOT_TELL.has(upstream) && isLostSubmission(task, faults);
     case 'result_lost':
-      return faults.some(({ disturbed }) => disturbed.includes(prompt));
+      return isDisturbed(prompt, faults);
     case 'upstream_failed':
       return upstream === BUILT_IN.upstream && lostItsRenderer(task, faults);
     default:
       return false;
   }
 }
+
+/** Whether the upstream deleted the result while the node that had fetched it may have lost the task. It is lost, or still tried for. */
+const isDisturbed = (prompt: string, faults: readonly Fault[]): boolean =>
+  faults.some(({ disturbed }) => disturbed.includes(prompt));
 
 /** Whether a submission that a fault hit is still being searched for upstream. */
 const isSearched = (task: TaskRecord, faults: readonly Fault[]): boolean =>

@@ -15,8 +15,8 @@ export type Query = Readonly<Record<string, string | readonly string[] | undefin
 /** Whether the service still has the task. */
 export function isKept({ shared }: ArkContext, task: Task): boolean {
   const { clock } = shared;
-  if (clock.now() - task.createdAt > clock.scaled(KEPT_MS)) return false;
-  return task.state !== 'cancelled' || clock.now() - (task.endedAt ?? 0) <= clock.scaled(CANCELLED_KEPT_MS);
+  if (clock.now() - task.createdAt > clock.kept(KEPT_MS)) return false;
+  return task.state !== 'cancelled' || clock.now() - (task.endedAt ?? 0) <= clock.kept(CANCELLED_KEPT_MS);
 }
 
 /** One page of an account's tasks, newest first (the order is not documented). `filter.service_tier` is `default` unless given. */

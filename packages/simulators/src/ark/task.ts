@@ -60,7 +60,7 @@ function resultOf(context: ArkContext, task: Task): Record<string, unknown> {
   const { details, delivered } = task;
   const tokens = tokensOf(task);
   const base = `/${details.model.name}/${task.id}`;
-  const expiresAt = (task.endedAt ?? task.createdAt) + context.shared.clock.scaled(LINK_MS);
+  const expiresAt = (task.endedAt ?? task.createdAt) + context.shared.clock.kept(LINK_MS);
   const link = (suffix: string, contentType: string, bytes: () => Promise<Buffer | undefined>): string =>
     context.storage.link({ job: task, path: `${base}${suffix}`, contentType, bytes }, expiresAt);
   const { videos } = context.shared;

@@ -11,6 +11,8 @@ export interface SharedOptions {
   readonly seed?: string;
   /** Factor on all durations: 0.01 turns a minute into 0.6 s. */
   readonly scale?: number;
+  /** The same factor on the times for which upstreams keep results, links and lists. By default it is `scale`. */
+  readonly keptScale?: number;
   /** False switches every rate limit off. */
   readonly limits?: boolean;
 }
@@ -30,7 +32,7 @@ export interface SharedState {
 
 export function createSharedState(options: SharedOptions = {}): SharedState {
   const seed = options.seed ?? 'onetake';
-  const clock = createClock(options.scale ?? 1);
+  const clock = createClock(options.scale ?? 1, options.keptScale);
   const schedule = createSchedule(clock);
   const webhooks = createWebhooks(clock, schedule);
   const videos = createVideos();

@@ -51,7 +51,7 @@ export function statusOf(job: WanJob): TaskStatus {
 
 export const isForgotten = (job: WanJob, context: WanContext): boolean => {
   const { clock } = context.shared;
-  return clock.now() > job.createdAt + clock.scaled(LIFETIME_MS);
+  return clock.now() > job.createdAt + clock.kept(LIFETIME_MS);
 };
 
 /** The code and message of a failed task. */
@@ -98,7 +98,7 @@ function resultOf(job: WanJob, context: WanContext) {
       contentType: 'video/mp4',
       bytes: () => context.resultOf(job),
     },
-    (job.endedAt ?? job.createdAt) + shared.clock.scaled(LIFETIME_MS),
+    (job.endedAt ?? job.createdAt) + shared.clock.kept(LIFETIME_MS),
   );
   const rewritten = MODELS[job.model]?.tellsActualPrompt && asked?.promptExtend;
   return {

@@ -136,7 +136,7 @@ function responseOf(context: VeoContext, job: VeoJob): Record<string, unknown> {
 }
 
 const keptUntil = (context: VeoContext, job: VeoJob, keptMs: number): number =>
-  job.endedAt === undefined ? Number.POSITIVE_INFINITY : job.endedAt + context.shared.clock.scaled(keptMs);
+  job.endedAt === undefined ? Number.POSITIVE_INFINITY : job.endedAt + context.shared.clock.kept(keptMs);
 
 function fileOf(
   context: VeoContext,

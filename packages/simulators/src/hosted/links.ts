@@ -39,6 +39,6 @@ export function linkTo<S extends Settings, D>(
       contentType: 'video/mp4',
       bytes: () => context.resultOf(job),
     },
-    (job.endedAt ?? 0) + context.shared.clock.scaled(keptMs),
+    (job.endedAt ?? 0) + context.shared.clock.kept(keptMs),
   );
 }

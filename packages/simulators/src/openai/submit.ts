@@ -166,7 +166,7 @@ function uploaded(): Omit<NewVideo, 'prompt'> {
 /** How long a result is kept, in the simulated time. */
 export function keptMs(context: OpenAiContext): number {
   const { keptMs: ms } = context.flavour;
-  return ms === undefined ? Number.POSITIVE_INFINITY : context.shared.clock.scaled(ms);
+  return ms === undefined ? Number.POSITIVE_INFINITY : context.shared.clock.kept(ms);
 }
 
 export function dimensions(size: string): { width: number; height: number } {
