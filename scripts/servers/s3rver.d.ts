@@ -1,6 +1,7 @@
 /** The part of s3rver that is used here; the package has no types. */
 declare module 's3rver' {
   import type { AddressInfo } from 'node:net';
+  import type { Readable } from 'node:stream';
 
   interface Options {
     readonly address: string;
@@ -13,8 +14,17 @@ declare module 's3rver' {
     }[];
   }
 
+  export interface StoredObject {
+    content: Readable;
+  }
+
+  export interface Store {
+    putObject(object: StoredObject): Promise<{ readonly size: number; readonly md5: string }>;
+  }
+
   export default class S3rver {
     constructor(options: Options);
+    readonly store: Store;
     run(): Promise<AddressInfo>;
     close(): Promise<void>;
   }
