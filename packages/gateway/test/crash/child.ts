@@ -105,13 +105,18 @@ const provider = createRecordingProvider({
 });
 
 const now = () => plan.epoch + Math.floor((Date.now() - plan.epoch) * SPEED);
+const pending = new Set<NodeJS.Timeout>();
 const timers: Timers = {
   monotonic: () => momentAt(performance.now() * SPEED),
   after(ms, fire) {
     const timer = setTimeout(fire, Math.max(0, ms) / SPEED);
+    pending.add(timer);
     return () => clearTimeout(timer);
   },
-  close() {},
+  // As in production: a place that is held for longer keeps no process alive.
+  close() {
+    for (const timer of pending) clearTimeout(timer);
+  },
 };
 
 const feed = createFeed();
@@ -132,7 +137,15 @@ const engine = createEngine(
           discard: (handle, signal) => around('discard', async () => provider.discard?.(handle, signal)),
           ...(find ? { find: (lost, signal) => around('find', () => find(lost, signal)) } : {}),
         },
-        { limits: { inFlight: 3, startsPerMinute: 6000, asksPerSecond: 100, minAskIntervalMs: 500 } },
+        {
+          // Without a search, each killed submission holds its place for half an hour.
+          limits: {
+            inFlight: plan.find ? 3 : 12,
+            startsPerMinute: 6000,
+            asksPerSecond: 100,
+            minAskIntervalMs: 500,
+          },
+        },
       ),
     ],
     clock: { now },
