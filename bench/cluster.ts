@@ -27,7 +27,7 @@ await withPostgres(async (measure) => {
     'in flight',
     'adopted/s',
     'bytes/task',
-    'asks/s',
+    'polls/s',
     'requests/s',
     'transitions/s',
     'delay p50 s',
@@ -47,7 +47,7 @@ await withPostgres(async (measure) => {
       measured.adoptedPerSecond.toFixed(0),
       // With fewer tasks their memory is lost in the fluctuation of the process itself.
       measured.inFlight < SEEN_FROM ? '-' : measured.bytesPerTask.toFixed(0),
-      measured.asksPerSecond.toFixed(0),
+      measured.pollsPerSecond.toFixed(0),
       measured.requestsPerSecond.toFixed(1),
       measured.transitionsPerSecond.toFixed(0),
       (measured.delayMedian / 1000).toFixed(2),

@@ -19,7 +19,7 @@ const POLLING_MS = 5000;
 const LOOK_MS = 20;
 /** Every task is polled as often as its account allows. */
 const SOON = { medianSeconds: 1, p90Seconds: 2 };
-const LIMITS = { asksPerSecond: 1000, minAskIntervalMs: 1000 };
+const LIMITS = { pollsPerSecond: 1000, minPollIntervalMs: 1000 };
 const DAY_MS = 86_400_000;
 /** A stage takes some seconds, and longer on a busy machine. */
 const STUCK_MS = 120_000;

@@ -28,10 +28,10 @@ const random = stream(seed);
 const between = (from: number, to: number) => () => from + random() * (to - from);
 const NO_LIMIT = {
   inFlight: 10_000,
-  startsPerMinute: 60_000,
-  asksPerSecond: 1000,
-  askBatch: 1,
-  minAskIntervalMs: 5000,
+  submitsPerMinute: 60_000,
+  pollsPerSecond: 1000,
+  pollBatch: 1,
+  minPollIntervalMs: 5000,
 };
 
 let world: LimitsWorld;
@@ -47,11 +47,11 @@ const account = (
 });
 /** Each account lacks something else. */
 const PLACES = account('places', between(20_000, 60_000), { inFlight: 20 });
-const STARTS = account('starts', between(5000, 15_000), { startsPerMinute: 60 });
+const STARTS = account('starts', between(5000, 15_000), { submitsPerMinute: 60 });
 const POLLS = account('polls', between(30_000, 60_000), {
   inFlight: 60,
-  asksPerSecond: 10,
-  minAskIntervalMs: 1000,
+  pollsPerSecond: 10,
+  minPollIntervalMs: 1000,
 });
 /** Nobody uses this one but a node without other work. */
 const IDLE = account('idle', between(5000, 15_000), { inFlight: 2 });

@@ -14,7 +14,7 @@ export interface Measured {
   readonly adoptedPerSecond: number;
   /** Heap for each active task. Bytes. */
   readonly bytesPerTask: number;
-  readonly asksPerSecond: number;
+  readonly pollsPerSecond: number;
   readonly requestsPerSecond: number;
   readonly transitionsPerSecond: number;
   /** From the end of the upstream job to the durable transition. Milliseconds. */
@@ -104,7 +104,7 @@ async function measure(feed: Feed, upstream: Upstream) {
   stop();
   delays.sort((a, b) => a - b);
   return {
-    asksPerSecond: asked / seconds,
+    pollsPerSecond: asked / seconds,
     requestsPerSecond: requests / seconds,
     transitionsPerSecond: transitions / seconds,
     delayMedian: delays[Math.floor(delays.length * 0.5)] ?? Number.NaN,

@@ -44,10 +44,10 @@ interface BenchNodeOptions {
 /** Enough for 100,000 tasks, each of which is polled about every six seconds near its end. */
 const LIMITS = {
   inFlight: 1_000_000,
-  startsPerMinute: 600_000,
-  asksPerSecond: 200,
-  askBatch: 500,
-  minAskIntervalMs: 1000,
+  submitsPerMinute: 600_000,
+  pollsPerSecond: 200,
+  pollBatch: 500,
+  minPollIntervalMs: 1000,
 };
 const POOL = 10;
 const DRAIN_MS = 5000;

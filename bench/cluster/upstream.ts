@@ -66,7 +66,7 @@ export function createUpstream(
     await sleep(CALL_MS, undefined, { signal });
   }
 
-  async function askMany(handles: readonly Handle[], signal: AbortSignal) {
+  async function pollMany(handles: readonly Handle[], signal: AbortSignal) {
     await call(signal);
     return new Map(handles.map((handle) => [handle.upstreamId, answer(handle)]));
   }
@@ -82,16 +82,16 @@ export function createUpstream(
       return counted;
     },
     provider: {
-      async start(_job, { signal }) {
+      async submit(_job, { signal }) {
         await call(signal);
         await opens;
         return { upstreamId: add(Date.now() + duration()), state: 'queued' };
       },
-      async ask(handle, signal) {
+      async poll(handle, signal) {
         await call(signal);
         return answer(handle);
       },
-      ...(batches ? { askMany } : {}),
+      ...(batches ? { pollMany } : {}),
       open: async () => ({ stream: Readable.from([BYTES]), bytes: BYTES.length, offset: 0 }),
       close: async () => undefined,
     },

@@ -43,8 +43,8 @@ export function createProvider(name: string, now: () => number, duration: () => 
   return {
     seen,
     adapterOf: (node) => ({
-      start: async (job) => ({ upstreamId: start(job.taskId, node()), state: 'queued' }),
-      ask: async (handle) => ask(handle),
+      submit: async (job) => ({ upstreamId: start(job.taskId, node()), state: 'queued' }),
+      poll: async (handle) => ask(handle),
       async find({ taskId }) {
         const upstreamId = jobOf.get(taskId);
         return upstreamId === undefined

@@ -28,7 +28,7 @@ export const BUILT_IN: Family = { upstream: 'preview', model: 'onetake-preview',
 
 export const UPSTREAMS = FAMILIES.map(({ upstream }) => upstream);
 
-const LIMITS = `limits: { in_flight: 400, starts_per_minute: 60000 }`;
+const LIMITS = `limits: { in_flight: 400, submits_per_minute: 60000 }`;
 
 /** onetake.yaml of the soak test: the providers' documented limits would spread 2,000 tasks over an hour. */
 export const SETTINGS = (env: Readonly<Record<string, string>>): string => `

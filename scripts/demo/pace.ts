@@ -34,7 +34,7 @@ export function settingsAtSpeed(
       provider,
       api_key: { env: key },
       base_url: environment[baseUrl],
-      limits: { min_ask_interval_ms: ASK_EVERY_MS },
+      limits: { min_poll_interval_ms: ASK_EVERY_MS },
     },
   ]);
   // JSON is YAML.

@@ -60,12 +60,12 @@ export interface Limits {
 
 /** Submissions: ten seconds' worth at once. */
 export const submitRate = ({ limits }: Account): Rate => ({
-  perSecond: limits.startsPerMinute / 60,
-  burst: Math.max(1, Math.ceil(limits.startsPerMinute / 6)),
+  perSecond: limits.submitsPerMinute / 60,
+  burst: Math.max(1, Math.ceil(limits.submitsPerMinute / 6)),
 });
 
 /** Polls: a second's worth at once. */
 export const pollRate = ({ limits }: Account): Rate => ({
-  perSecond: limits.asksPerSecond,
-  burst: Math.max(1, Math.ceil(limits.asksPerSecond)),
+  perSecond: limits.pollsPerSecond,
+  burst: Math.max(1, Math.ceil(limits.pollsPerSecond)),
 });

@@ -15,11 +15,11 @@ export interface Account extends ModelServer {
 export interface AccountLimits {
   /** Tasks submitted and not yet finished upstream. */
   readonly inFlight: number;
-  readonly startsPerMinute: number;
+  readonly submitsPerMinute: number;
   /** Polls a second. A batched poll counts once. */
-  readonly asksPerSecond: number;
+  readonly pollsPerSecond: number;
   /** Handles in one batched poll, if the adapter has one. */
-  readonly askBatch: number;
+  readonly pollBatch: number;
   /** The shortest time between two polls of one task, in milliseconds. */
-  readonly minAskIntervalMs: number;
+  readonly minPollIntervalMs: number;
 }

@@ -85,17 +85,17 @@ export const COMMON_ACCOUNT = {
   limits: z
     .strictObject({
       in_flight: z.int().positive().optional(),
-      starts_per_minute: positive.optional(),
-      asks_per_second: positive.optional(),
-      ask_batch: z.int().positive().optional(),
-      min_ask_interval_ms: z.int().min(100).optional(),
+      submits_per_minute: positive.optional(),
+      polls_per_second: positive.optional(),
+      poll_batch: z.int().positive().optional(),
+      min_poll_interval_ms: z.int().min(100).optional(),
     })
     .transform((limits) => ({
       inFlight: limits.in_flight,
-      startsPerMinute: limits.starts_per_minute,
-      asksPerSecond: limits.asks_per_second,
-      askBatch: limits.ask_batch,
-      minAskIntervalMs: limits.min_ask_interval_ms,
+      submitsPerMinute: limits.submits_per_minute,
+      pollsPerSecond: limits.polls_per_second,
+      pollBatch: limits.poll_batch,
+      minPollIntervalMs: limits.min_poll_interval_ms,
     }))
     .optional(),
 };

@@ -16,13 +16,13 @@ export interface Provider {
    * `UpstreamError` whose `created` says whether the upstream may have the job, or `SendRefused` if `maySend` was false when the
    * creation was about to be sent.
    */
-  start(job: Job, sending: Sending): Promise<Started>;
+  submit(job: Job, sending: Sending): Promise<Submitted>;
 
   /** Polls one job. A thrown error says nothing about the job, and the engine polls again later. */
-  ask(handle: Handle, signal: AbortSignal): Promise<Answer>;
+  poll(handle: Handle, signal: AbortSignal): Promise<Answer>;
 
   /** Polls many jobs in one upstream request. Absent if the upstream has no such call. Handles without an answer are left out. */
-  askMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
+  pollMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
 
   /**
    * Makes a job that another node started known on this one, so that it can be polled here. Only for jobs that run inside the
@@ -61,7 +61,7 @@ export interface Provider {
   close(): Promise<void>;
 }
 
-/** What an adapter can do in addition to `start`, `ask` and `open`. The contract suite proves that it has these abilities and no others. */
+/** What an adapter can do in addition to `submit`, `poll` and `open`. The contract suite proves that it has these abilities and no others. */
 export interface Abilities {
   /** Which jobs can be stopped upstream: only queued ones, or any that is not over. */
   readonly cancel: 'none' | 'queued' | 'any';
@@ -118,7 +118,7 @@ export interface Job {
 /** An input image was deleted, so a retry cannot succeed. */
 export class InputGone extends Error {}
 
-export interface Started {
+export interface Submitted {
   readonly upstreamId: string;
   readonly state: 'queued' | 'in_progress';
 }
@@ -207,7 +207,7 @@ const PUBLIC_MESSAGES: Partial<Record<Reason, string>> = {
 export class UpstreamError extends Error {
   readonly reason: Reason;
   /**
-   * For `start`: whether the upstream may have the job. `no`: certainly not (a clear refusal). `unknown`: a lost answer, a timeout
+   * For `submit`: whether the upstream may have the job. `no`: certainly not (a clear refusal). `unknown`: a lost answer, a timeout
    * or a 5xx. After `unknown` the engine never submits again without searching for the job first.
    */
   readonly created: 'no' | 'unknown';

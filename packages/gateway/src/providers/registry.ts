@@ -92,13 +92,13 @@ async function openAccount(
 
 /** The provider's documented limits, with the operator's own figures in their place where they are set. */
 function limitsOf(documented: AccountLimits, { limits = {} }: CommonAccount): AccountLimits {
-  const { inFlight, startsPerMinute, asksPerSecond, askBatch, minAskIntervalMs } = limits;
+  const { inFlight, submitsPerMinute, pollsPerSecond, pollBatch, minPollIntervalMs } = limits;
   return {
     inFlight: inFlight ?? documented.inFlight,
-    startsPerMinute: startsPerMinute ?? documented.startsPerMinute,
-    asksPerSecond: asksPerSecond ?? documented.asksPerSecond,
-    askBatch: askBatch ?? documented.askBatch,
-    minAskIntervalMs: minAskIntervalMs ?? documented.minAskIntervalMs,
+    submitsPerMinute: submitsPerMinute ?? documented.submitsPerMinute,
+    pollsPerSecond: pollsPerSecond ?? documented.pollsPerSecond,
+    pollBatch: pollBatch ?? documented.pollBatch,
+    minPollIntervalMs: minPollIntervalMs ?? documented.minPollIntervalMs,
   };
 }
 
@@ -123,10 +123,10 @@ function openPreview({ settings, log, clock = systemClock }: RegistryParts): Acc
       limits: {
         // The renderer queues by itself. One waiting job keeps it busy between two jobs.
         inFlight: concurrency + 1,
-        startsPerMinute: 6000,
-        asksPerSecond: 100,
-        askBatch: 1,
-        minAskIntervalMs: 250,
+        submitsPerMinute: 6000,
+        pollsPerSecond: 100,
+        pollBatch: 1,
+        minPollIntervalMs: 250,
       },
     },
   ];

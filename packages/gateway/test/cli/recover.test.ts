@@ -167,13 +167,13 @@ describe('gateways on a restored older database', () => {
     const world = await createNodes({
       limits,
       // The upstream keeps its results, because a deleted job could not be downloaded a second time.
-      abilities: ['askMany', 'find', 'cancel'],
+      abilities: ['pollMany', 'find', 'cancel'],
       behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
     });
     const first = await world.join();
     const running = await first.submit('running');
     await world.until(running.id, ({ phase }) => phase === 'running');
-    first.provider.hold('start');
+    first.provider.hold('submit');
     const submitting = await first.submit('submitting');
     await world.until(submitting.id, ({ phase }) => phase === 'submitting');
     const waiting = await first.submit('waiting');
@@ -185,7 +185,7 @@ describe('gateways on a restored older database', () => {
     const ids = [running, submitting, waiting].map(({ id }) => id);
     for (const id of ids) expect(await world.ends(id)).toMatchObject({ phase: 'succeeded' });
     await second.drain();
-    expect(world.upstream.count('start')).toBe(3);
+    expect(world.upstream.count('submit')).toBe(3);
     return {
       ids,
       upstream: world.upstream,
@@ -210,10 +210,10 @@ describe('gateways on a restored older database', () => {
     const ledgers = await Promise.all(ids.map(async (id) => sums(await ledgerInDatabase(url, id))));
     const released = { hold: 400_000, release: 400_000 };
     expect(ledgers).toEqual([{ hold: 400_000, capture: 400_000 }, released, released]);
-    expect(upstream.count('start')).toBe(3);
+    expect(upstream.count('submit')).toBe(3);
     // It works as usual.
     expect(await world.ends((await node.submit('new')).id)).toMatchObject({ phase: 'succeeded' });
-    expect(upstream.count('start')).toBe(4);
+    expect(upstream.count('submit')).toBe(4);
   });
 
   it('would repeat submissions without onetake recover', async () => {
@@ -221,6 +221,6 @@ describe('gateways on a restored older database', () => {
     const world = await again();
     await world.join();
     for (const id of ids) await world.ends(id);
-    expect(upstream.count('start')).toBe(5);
+    expect(upstream.count('submit')).toBe(5);
   });
 });

@@ -98,10 +98,10 @@ const provider = createRecordingProvider({
     ...upstream,
     record(entry) {
       upstream.record(entry);
-      if (entry.call === 'start' && entry.upstreamId) pass('upstream took the job');
+      if (entry.call === 'submit' && entry.upstreamId) pass('upstream took the job');
     },
   },
-  abilities: ['askMany', 'cancel', 'discard', ...(plan.find ? (['find'] as const) : [])],
+  abilities: ['pollMany', 'cancel', 'discard', ...(plan.find ? (['find'] as const) : [])],
 });
 
 const now = () => plan.epoch + Math.floor((Date.now() - plan.epoch) * SPEED);
@@ -130,8 +130,8 @@ const engine = createEngine(
       anAccount(
         {
           ...provider,
-          start: (job, signal) => around('start', () => provider.start(job, signal)),
-          ask: (handle, signal) => around('ask', () => provider.ask(handle, signal)),
+          submit: (job, signal) => around('submit', () => provider.submit(job, signal)),
+          poll: (handle, signal) => around('poll', () => provider.poll(handle, signal)),
           open: (handle, result, offset, signal) =>
             around('open', () => provider.open(handle, result, offset, signal)),
           discard: (handle, signal) => around('discard', async () => provider.discard?.(handle, signal)),
@@ -141,9 +141,9 @@ const engine = createEngine(
           // Without a search, each killed submission holds its place for half an hour.
           limits: {
             inFlight: plan.find ? 3 : 12,
-            startsPerMinute: 6000,
-            asksPerSecond: 100,
-            minAskIntervalMs: 500,
+            submitsPerMinute: 6000,
+            pollsPerSecond: 100,
+            minPollIntervalMs: 500,
           },
         },
       ),

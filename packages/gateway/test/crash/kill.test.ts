@@ -140,7 +140,7 @@ async function judgeTask(
   figures.tasks += 1;
   expect(['succeeded', 'failed'], `${about}: not stuck`).toContain(task.phase);
 
-  const starts = records.filter(({ call, taskId }) => call === 'start' && taskId === task.id);
+  const starts = records.filter(({ call, taskId }) => call === 'submit' && taskId === task.id);
   figures.starts += starts.length;
   expect(new Set(starts.map(({ key }) => key)).size, `${about}: one call per attempt`).toBe(starts.length);
   const jobs = starts.filter(({ upstreamId }) => upstreamId !== undefined);

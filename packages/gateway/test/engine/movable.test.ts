@@ -94,7 +94,7 @@ describe('a node that stops transfers', () => {
 
   it('tasks in submission only after it has ended', async () => {
     const { world, transfers } = await giving();
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.reaches((await world.submit()).id, 'submitting');
     const drained = world.engine.drain(10_000);
     await new Promise((resolve) => setImmediate(resolve));
@@ -167,7 +167,7 @@ describe('a hint', () => {
     cluster.hear({ kind: 'hint', account: 'one', upstreamId: attempt?.upstreamId ?? '' });
     cluster.hear({ kind: 'hint', account: 'one', upstreamId: 'not-ours' });
     await world.idle();
-    expect(world.upstream.count('ask')).toBe(1);
+    expect(world.upstream.count('poll')).toBe(1);
     expect(cluster.told.slice(length).filter(({ kind }) => kind === 'hint')).toEqual([]);
   });
 });

@@ -46,6 +46,6 @@ describe('a transition that the store refuses because of its values', () => {
     expect(over.error?.reason).toBe('internal_error');
     expect(over.attempt?.outcome).toBe('unknown');
     expect(await world.ledger(task.id)).toMatchObject({ release: over.price.holdMicros });
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 });

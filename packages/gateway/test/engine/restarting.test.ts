@@ -4,7 +4,7 @@ import { createWorld } from '../support/engineWorld.ts';
 describe('stopping', () => {
   it('completes a submission in progress: it waits for the answer', async () => {
     const world = await createWorld();
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     const drained = world.engine.drain(10_000);
@@ -14,7 +14,7 @@ describe('stopping', () => {
     const next = await world.restart();
     const task = await next.ends(id);
     expect(task.phase).toBe('succeeded');
-    expect(next.upstream.count('start')).toBe(1);
+    expect(next.upstream.count('submit')).toBe(1);
   });
 
   it('does not wait for the search for a lost submission', async () => {
@@ -29,7 +29,7 @@ describe('stopping', () => {
     expect((await world.task(id)).phase).toBe('submitting');
     const next = await world.restart();
     expect((await next.ends(id)).phase).toBe('succeeded');
-    expect(next.upstream.count('start')).toBe(1);
+    expect(next.upstream.count('submit')).toBe(1);
   });
 
   it('refuses new tasks and sends nothing more upstream', async () => {
@@ -44,13 +44,13 @@ describe('stopping', () => {
     expect(world.engine.draining).toBe(true);
     await expect(world.submit('late')).rejects.toMatchObject({ code: 'draining', status: 503 });
     await world.advance(3_600_000);
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
     expect((await world.task(waiting.id)).phase).toBe('accepted');
   });
 
   it('gives up calls that do not end in time', async () => {
     const world = await createWorld();
-    world.provider.hold('start');
+    world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     await world.engine.drain(20);
@@ -74,7 +74,7 @@ describe('starting', () => {
     await world.reaches(storing.id, 'storing');
     const running = await world.submit('running');
     await world.reaches(running.id, 'running');
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const submitting = await world.submit('submitting');
     await world.submit('submitting too');
     await world.reaches(submitting.id, 'submitting');
@@ -102,7 +102,7 @@ describe('starting', () => {
     const next = await world.restart();
     await next.submit();
     await next.advance(60_000);
-    expect(next.upstream.count('start')).toBe(2);
+    expect(next.upstream.count('submit')).toBe(2);
   });
 
   it('also counts submissions until their outcome is known', async () => {
@@ -110,7 +110,7 @@ describe('starting', () => {
     const world = await createWorld({ limits: { inFlight: 1 }, behaviour });
     world.provider.hold('find');
     const { id } = await world.submit();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     await world.idle();
     const finds: PromiseWithResolvers<void> = Promise.withResolvers();
     const next = await world.crash({
@@ -126,11 +126,11 @@ describe('starting', () => {
     await next.submit('another');
     await next.advance(10_000);
     expect(next.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
-    expect(next.upstream.count('start')).toBe(1);
+    expect(next.upstream.count('submit')).toBe(1);
     finds.resolve();
     await next.advance(10_000);
     expect((await next.task(id)).phase).toBe('running');
-    expect(next.upstream.count('start')).toBe(1);
+    expect(next.upstream.count('submit')).toBe(1);
   });
 
   it('does not count downloads: the upstream job has ended', async () => {
@@ -156,7 +156,7 @@ describe('starting', () => {
     const next = await world.crash();
     expect((await next.submit('first', { idempotency })).id).toBe(id);
     expect((await next.ends(id)).phase).toBe('succeeded');
-    expect(next.upstream.count('start')).toBeLessThanOrEqual(2);
+    expect(next.upstream.count('submit')).toBeLessThanOrEqual(2);
     const conflict = next.submit('other', { idempotency: { ...idempotency, bodyHash: 'other' } });
     await expect(conflict).rejects.toMatchObject({ code: 'idempotency_conflict', status: 422 });
   });

@@ -26,7 +26,7 @@ describe('a task whose account is not configured', () => {
       settings,
       behaviour: () => ({ start: ['answer_lost'], find: ['unknown', 'look'] }),
     });
-    world.provider.hold('start');
+    world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     return { world, id };
@@ -74,12 +74,12 @@ describe('a task of another process', () => {
     const world = await createWorld({ behaviour: WORKING });
     const { id } = await world.submit();
     await world.reaches(id, 'running');
-    const before = world.upstream.count('ask', id);
+    const before = world.upstream.count('poll', id);
     const next = await world.crash();
     await next.idle();
-    expect(next.upstream.count('ask', id)).toBe(before + 1);
+    expect(next.upstream.count('poll', id)).toBe(before + 1);
     await next.advance(60_000);
-    expect(next.upstream.count('ask', id)).toBeGreaterThan(before + 1);
+    expect(next.upstream.count('poll', id)).toBeGreaterThan(before + 1);
     expect(next.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
   });
 
@@ -106,7 +106,7 @@ describe('a task of another process', () => {
       const { id } = await world.submit('the words');
       const { attempt } = await world.reaches(id, phase);
       const next = await world.crash(resuming(resumed, () => gate.promise));
-      const call = phase === 'running' ? 'ask' : 'open';
+      const call = phase === 'running' ? 'poll' : 'open';
       const before = next.upstream.count(call, id);
       await next.idle();
       expect(resumed).toMatchObject([
@@ -127,7 +127,7 @@ describe('a task of another process', () => {
     const next = await world.crash(resuming(resumed, () => Promise.reject(new Error('no'))));
     await next.idle();
     expect(resumed).toHaveLength(1);
-    expect(next.upstream.count('ask', id)).toBeGreaterThan(0);
+    expect(next.upstream.count('poll', id)).toBeGreaterThan(0);
   });
 
   it('is released if it has another driver by the time its job is resumed', async () => {
@@ -137,12 +137,12 @@ describe('a task of another process', () => {
     await world.reaches(id, 'running');
     const next = await world.crash(resuming([], () => gate.promise));
     await next.idle();
-    const before = next.upstream.count('ask', id);
+    const before = next.upstream.count('poll', id);
     const current = await next.task(id);
     await next.engine.cancel(current);
     gate.resolve();
     await next.advance(60_000);
-    expect(next.upstream.count('ask', id)).toBe(before);
+    expect(next.upstream.count('poll', id)).toBe(before);
   });
 
   it('has its download resumed from the bytes that exist', async () => {

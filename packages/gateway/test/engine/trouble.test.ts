@@ -43,7 +43,7 @@ async function expectSuccess(world: World, id: string): Promise<void> {
   expect(task.phase).toBe('succeeded');
   expect(await world.ledger(id)).toEqual({ hold: 400_000, capture: 400_000 });
   expect(
-    world.upstream.records.filter(({ call, upstreamId }) => call === 'start' && upstreamId),
+    world.upstream.records.filter(({ call, upstreamId }) => call === 'submit' && upstreamId),
   ).toHaveLength(1);
   expect(world.engine.unfinished).toBe(0);
 }
@@ -93,7 +93,7 @@ describe('a store that fails for a while', () => {
         }),
       }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     held.release();
@@ -134,7 +134,7 @@ describe('a task that another driver adopted', () => {
     await world.advance(120_000);
     expect(await world.task(id)).toMatchObject({ owner: 'another-node', version: 4 });
     // The second poll showed that the task belongs to another driver; there was no third.
-    expect(world.upstream.count('ask', id)).toBe(2);
+    expect(world.upstream.count('poll', id)).toBe(2);
     expect(world.engine.unfinished).toBe(0);
     expect((await world.ends((await world.submit('next')).id)).phase).toBe('succeeded');
   });

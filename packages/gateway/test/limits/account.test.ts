@@ -166,11 +166,11 @@ describe('permits to submit', () => {
 
   it('allow ten seconds’ worth at once, and polls a second’s worth, at least one', () => {
     const of = (limits: Partial<AccountLimits>) => ({ limits: { ...LIMITS, ...limits } }) as Account;
-    expect(submitRate(of({ startsPerMinute: 60 }))).toEqual({ perSecond: 1, burst: 10 });
-    expect(submitRate(of({ startsPerMinute: 10 })).burst).toBe(2);
-    expect(submitRate(of({ startsPerMinute: 0.1 })).burst).toBe(1);
-    expect(pollRate(of({ asksPerSecond: 2.5 }))).toEqual({ perSecond: 2.5, burst: 3 });
-    expect(pollRate(of({ asksPerSecond: 0.1 })).burst).toBe(1);
+    expect(submitRate(of({ submitsPerMinute: 60 }))).toEqual({ perSecond: 1, burst: 10 });
+    expect(submitRate(of({ submitsPerMinute: 10 })).burst).toBe(2);
+    expect(submitRate(of({ submitsPerMinute: 0.1 })).burst).toBe(1);
+    expect(pollRate(of({ pollsPerSecond: 2.5 }))).toEqual({ perSecond: 2.5, burst: 3 });
+    expect(pollRate(of({ pollsPerSecond: 0.1 })).burst).toBe(1);
   });
 });
 

@@ -238,7 +238,7 @@ describe('the rates of an account', () => {
   });
 
   it('are kept for submissions by nodes with enough tasks: ten seconds’ worth at once, then what the minute allows', async () => {
-    const world = await createLimitNodes({ inFlight: 1000, startsPerMinute: 60 });
+    const world = await createLimitNodes({ inFlight: 1000, submitsPerMinute: 60 });
     const nodes = [await world.node(), await world.node(), await world.node()];
     for (const node of nodes) await node.submit(60);
     expect(sum(begun(nodes))).toBeLessThanOrEqual(11);

@@ -98,7 +98,7 @@ const ours =
       request: aRequest(request),
       openInput: async () => Readable.from([PIXELS]),
     };
-    await opened.provider.start(job, sending(AbortSignal.timeout(10_000)));
+    await opened.provider.submit(job, sending(AbortSignal.timeout(10_000)));
   };
 
 /** Members that only the adapter sends, that only the SDK sends, or that differ. */

@@ -89,8 +89,8 @@ function describeJobs({ name, startTwice, open }: Suite): void {
     it(`started twice with one key makes ${startTwice.replace('_', ' ')}`, async () => {
       const fixture = await open();
       const job = jobOf(fixture);
-      const first = await fixture.provider.start(job, sending(signal()));
-      const second = await fixture.provider.start(job, sending(signal()));
+      const first = await fixture.provider.submit(job, sending(signal()));
+      const second = await fixture.provider.submit(job, sending(signal()));
       expect(second.upstreamId === first.upstreamId).toBe(startTwice === 'one_job');
     });
 
@@ -106,7 +106,7 @@ function describeJobs({ name, startTwice, open }: Suite): void {
 
     it('that the upstream does not know is answered with missing, without an error', async () => {
       const { provider } = await open();
-      expect(await provider.ask(unknownHandle(), signal())).toMatchObject({ state: 'missing' });
+      expect(await provider.poll(unknownHandle(), signal())).toMatchObject({ state: 'missing' });
     });
   });
 }
@@ -116,7 +116,7 @@ function describeCondition({ name, open }: Suite): void {
     it('is not sent, and can be made once the node may send again', async () => {
       const fixture = await open();
       const outcome = settled(
-        fixture.provider.start(jobOf(fixture), { signal: signal(), maySend: () => false }),
+        fixture.provider.submit(jobOf(fixture), { signal: signal(), maySend: () => false }),
       );
       expectRefused(await outcome);
       expect(await fixture.jobsMade()).toBe(0);
@@ -130,7 +130,7 @@ function describeCondition({ name, open }: Suite): void {
       const before = await fixture.jobsMade();
       const startAndForbid = (provider: Provider) => {
         let may = true;
-        const outcome = settled(provider.start(jobOf(fixture), { signal: signal(), maySend: () => may }));
+        const outcome = settled(provider.submit(jobOf(fixture), { signal: signal(), maySend: () => may }));
         // Everything that needs no waiting has happened by now.
         may = false;
         return outcome;
@@ -146,7 +146,7 @@ function describeCondition({ name, open }: Suite): void {
       let may = true;
       const job = jobOf(fixture);
       const outcome = settled(
-        fixture.provider.start(
+        fixture.provider.submit(
           {
             ...job,
             request: { ...job.request, image: AN_IMAGE },
@@ -172,7 +172,7 @@ function describeTrouble({ name, open }: Suite): void {
     it('that loses the answer of a start leaves the outcome unknown', async () => {
       const fixture = await open();
       network(fixture).loseNextAnswer();
-      const outcome = await settled(fixture.provider.start(jobOf(fixture), sending(signal())));
+      const outcome = await settled(fixture.provider.submit(jobOf(fixture), sending(signal())));
       expectUpstreamError(outcome);
       expect(outcome).toMatchObject({ created: 'unknown' });
       expect(await fixture.jobsMade()).toBe(1);
@@ -184,9 +184,9 @@ function describeTrouble({ name, open }: Suite): void {
       const { provider } = fixture;
       network(fixture).breakUpstream();
       const calls = [
-        provider.start(jobOf(fixture), sending(signal())),
-        provider.ask(handle, signal()),
-        provider.askMany?.([handle, unknownHandle()], signal()),
+        provider.submit(jobOf(fixture), sending(signal())),
+        provider.poll(handle, signal()),
+        provider.pollMany?.([handle, unknownHandle()], signal()),
         provider.open(handle, result, 0, signal()),
         provider.cancel?.(handle, signal()),
         provider.find?.(lostSubmission(jobOf(fixture)), signal()),
@@ -200,9 +200,9 @@ function describeTrouble({ name, open }: Suite): void {
       network(fixture).stallUpstream();
       const { provider } = fixture;
       const givenUp = new AbortController();
-      const start = settled(provider.start(jobOf(fixture), sending(givenUp.signal)));
+      const start = settled(provider.submit(jobOf(fixture), sending(givenUp.signal)));
       const others = [
-        settled(provider.ask(handle, givenUp.signal)),
+        settled(provider.poll(handle, givenUp.signal)),
         settled(provider.open(handle, result, 0, givenUp.signal)),
       ];
       givenUp.abort();
@@ -221,9 +221,9 @@ function describeEnd({ name, open }: Suite): void {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       const over = AbortSignal.abort();
-      const outcome = await settled(fixture.provider.start(jobOf(fixture), sending(over)));
+      const outcome = await settled(fixture.provider.submit(jobOf(fixture), sending(over)));
       if (outcome instanceof Error) expectUpstreamError(outcome);
-      await settled(fixture.provider.ask(handle, over));
+      await settled(fixture.provider.poll(handle, over));
       await settled(fixture.provider.open(handle, result, 0, over).then(({ stream }) => readAll(stream)));
     });
 

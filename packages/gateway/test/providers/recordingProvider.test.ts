@@ -44,7 +44,7 @@ describeProviderContract({
     const { onHint: _saidByTests, ...provider } = createRecordingProvider({ upstream });
     return {
       provider,
-      jobsMade: () => upstream.count('start'),
+      jobsMade: () => upstream.count('submit'),
       reopen: async () => createRecordingProvider({ upstream }),
       passTime: async () => undefined,
       failNextJob() {
@@ -63,7 +63,7 @@ describeProviderContract({
           broken = true;
         },
         stallUpstream() {
-          for (const call of ['start', 'ask', 'open'] as const) provider.hold(call);
+          for (const call of ['submit', 'poll', 'open'] as const) provider.hold(call);
         },
       },
       end: () => provider.close(),

@@ -18,10 +18,10 @@ export const SETTINGS: EngineSettings = {
 
 export const LIMITS: AccountLimits = {
   inFlight: 100,
-  startsPerMinute: 60_000,
-  asksPerSecond: 1000,
-  askBatch: 1,
-  minAskIntervalMs: 1000,
+  submitsPerMinute: 60_000,
+  pollsPerSecond: 1000,
+  pollBatch: 1,
+  minPollIntervalMs: 1000,
 };
 
 /** An account, named `one` by default. */

@@ -17,14 +17,14 @@ import type {
   UpstreamRecord,
 } from './servers/recordingUpstream.ts';
 
-const ABILITIES = ['askMany', 'find', 'cancel', 'discard'] as const;
+const ABILITIES = ['pollMany', 'find', 'cancel', 'discard'] as const;
 type Ability = (typeof ABILITIES)[number];
 
 export interface RecordingProvider extends Provider {
   /** Reports that a job may have changed. */
   sayHint(upstreamId: string): void;
   /** From now on calls of this kind wait until they are released (or aborted). */
-  hold(call: 'ask' | 'find' | 'open' | 'start'): { release(): void };
+  hold(call: 'poll' | 'find' | 'open' | 'submit'): { release(): void };
 }
 
 /** A provider that follows its upstream's behaviour and records its calls. */
@@ -40,7 +40,7 @@ export function createRecordingProvider(options: {
 
   const jobs = (matches: (entry: UpstreamRecord) => boolean) =>
     upstream.records.filter(
-      (entry) => entry.call === 'start' && entry.account === account && entry.upstreamId && matches(entry),
+      (entry) => entry.call === 'submit' && entry.account === account && entry.upstreamId && matches(entry),
     );
   const jobOf = (handle: Handle) => jobs(({ upstreamId }) => upstreamId === handle.upstreamId)[0];
   const behaviourOf = ({ taskId, prompt = '' }: UpstreamRecord): Behaviour =>
@@ -59,7 +59,7 @@ export function createRecordingProvider(options: {
     steps: readonly T[] | undefined,
     usual: T,
   ): T {
-    const made = upstream.count(call, taskId) + (call === 'ask' ? upstream.count('askMany', taskId) : 0);
+    const made = upstream.count(call, taskId) + (call === 'poll' ? upstream.count('pollMany', taskId) : 0);
     return steps?.[Math.min(made, steps.length - 1)] ?? usual;
   }
 
@@ -74,7 +74,7 @@ export function createRecordingProvider(options: {
   }
 
   const known = (
-    call: 'ask' | 'askMany' | 'open' | 'cancel' | 'discard',
+    call: 'poll' | 'pollMany' | 'open' | 'cancel' | 'discard',
     handle: Handle,
     outcome: string,
     offset?: number,
@@ -91,7 +91,7 @@ export function createRecordingProvider(options: {
     });
   };
 
-  function answer(handle: Handle, call: 'ask' | 'askMany'): { answer: Answer; outcome: string } {
+  function answer(handle: Handle, call: 'poll' | 'pollMany'): { answer: Answer; outcome: string } {
     const job = jobOf(handle);
     if (!job || did('discard', handle, 'discarded')) {
       return { answer: { state: 'missing' }, outcome: 'missing' };
@@ -101,7 +101,7 @@ export function createRecordingProvider(options: {
       return { answer: { state: 'failed', reason: 'cancelled', message }, outcome: 'cancelled' };
     }
     const behaviour = behaviourOf(job);
-    const next = step('ask', job.taskId, behaviour.answers, 'succeeded');
+    const next = step('poll', job.taskId, behaviour.answers, 'succeeded');
     if (typeof next === 'object' && 'error' in next) {
       known(call, handle, next.error);
       throw failure(next.error, next.retryAfterMs);
@@ -134,18 +134,18 @@ export function createRecordingProvider(options: {
   }
 
   const provider: Required<Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime'>> = {
-    async start(job, { signal, maySend }) {
+    async submit(job, { signal, maySend }) {
       const { taskId, idempotencyKey: key, request } = job;
       // Like an upstream that receives the bytes, once there is a connection to it.
       if (request.image) await readInput(job, request.image);
       else await Promise.resolve();
       if (!maySend()) throw new SendRefused();
-      await pass('start', signal);
-      const next = step('start', taskId, upstream.behaviour(taskId, request.prompt).start, 'accepted');
+      await pass('submit', signal);
+      const next = step('submit', taskId, upstream.behaviour(taskId, request.prompt).start, 'accepted');
       const made = next === 'accepted' || next === 'answer_lost';
-      const upstreamId = `${account}-${upstream.count('start') + 1}`;
+      const upstreamId = `${account}-${upstream.count('submit') + 1}`;
       upstream.record({
-        call: 'start',
+        call: 'submit',
         account,
         taskId,
         key,
@@ -163,20 +163,20 @@ export function createRecordingProvider(options: {
       return { upstreamId, state: 'queued' };
     },
 
-    async ask(handle, signal) {
-      await pass('ask', signal);
-      const told = answer(handle, 'ask');
-      known('ask', handle, told.outcome);
+    async poll(handle, signal) {
+      await pass('poll', signal);
+      const told = answer(handle, 'poll');
+      known('poll', handle, told.outcome);
       return told.answer;
     },
 
-    async askMany(handles, signal) {
-      await pass('ask', signal);
+    async pollMany(handles, signal) {
+      await pass('poll', signal);
       const answers = new Map<string, Answer>();
       for (const handle of handles) {
-        const told = answer(handle, 'askMany');
+        const told = answer(handle, 'pollMany');
         answers.set(handle.upstreamId, told.answer);
-        known('askMany', handle, told.outcome);
+        known('pollMany', handle, told.outcome);
       }
       return answers;
     },
@@ -207,7 +207,7 @@ export function createRecordingProvider(options: {
     async cancel(handle, signal) {
       await pass('cancel', signal);
       const job = jobOf(handle);
-      const usual = job && !did('ask', handle, 'succeeded') ? 'cancelled' : 'too_late';
+      const usual = job && !did('poll', handle, 'succeeded') ? 'cancelled' : 'too_late';
       const next = job ? step('cancel', job.taskId, behaviourOf(job).cancel, usual) : usual;
       known('cancel', handle, JSON.stringify(next));
       if (typeof next === 'object') throw failure(next.error);

@@ -57,7 +57,7 @@ export function createLateResults(parts: LateParts): LateResults {
     const handle = handleOf(task.attempt);
     if (!provider || !handle) return;
     try {
-      const answer = await provider.ask(handle, AbortSignal.timeout(settings.callTimeoutMs));
+      const answer = await provider.poll(handle, AbortSignal.timeout(settings.callTimeoutMs));
       // A missing job may reappear after an incident upstream.
       if (answer.state === 'queued' || answer.state === 'in_progress' || answer.state === 'missing')
         return again();

@@ -137,7 +137,7 @@ async function openVideo(
   } catch (error) {
     signal.throwIfAborted();
     const soon = AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]);
-    const answer = await provider.ask(handle, soon);
+    const answer = await provider.poll(handle, soon);
     if (answer.state === 'missing' || answer.state === 'failed') return undefined;
     if (answer.state !== 'succeeded') throw error;
     return provider.open(handle, answer.result, 0, signal);

@@ -148,7 +148,7 @@ export function createDownload(parts: DownloadParts): Stage {
   /** Polls for a fresh link: links expire sooner than the videos behind them. */
   async function freshResult(provider: Provider, handle: Handle): Promise<UpstreamResult | undefined> {
     try {
-      const answer = await provider.ask(handle, AbortSignal.timeout(settings.callTimeoutMs));
+      const answer = await provider.poll(handle, AbortSignal.timeout(settings.callTimeoutMs));
       return answer.state === 'succeeded' ? answer.result : undefined;
     } catch {
       // The caller logs the failed fetch; this is best effort.

@@ -54,8 +54,8 @@ export function createPoll(parts: PollParts): Stage {
   function schedule(active: ActiveTask, { account }: AccountState): void {
     const situation = situationOf(active);
     activeTasks.reportProgress(active, active.progress, clock.now() + scheduler.remaining(situation));
-    const { minAskIntervalMs } = account.limits;
-    const delay = scheduler.nextDelay({ ...situation, minIntervalMs: minAskIntervalMs });
+    const { minPollIntervalMs } = account.limits;
+    const delay = scheduler.nextDelay({ ...situation, minIntervalMs: minPollIntervalMs });
     active.dueAt ??= later(timers.monotonic(), delay);
   }
 

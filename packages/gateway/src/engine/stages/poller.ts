@@ -81,7 +81,7 @@ export function createPoller(parts: PollerParts): Poller {
         if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
         return;
       }
-      const batch = [...poller.due].slice(0, provider.askMany ? limits.askBatch : 1);
+      const batch = [...poller.due].slice(0, provider.pollMany ? limits.pollBatch : 1);
       for (const active of batch) {
         poller.due.delete(active);
         active.dueAt = undefined;
@@ -182,7 +182,7 @@ export function createPoller(parts: PollerParts): Poller {
 
 function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountPoller {
   const { account, limiter } = state;
-  const batch = account.provider.askMany ? account.limits.askBatch : 1;
+  const batch = account.provider.pollMany ? account.limits.pollBatch : 1;
   // A permit that nobody can take is lost to the other nodes, too.
   const wanted = () =>
     poller.inFlight >= POLL_CONCURRENCY || poller.pausedUntil > timers.monotonic()
@@ -208,8 +208,8 @@ async function callProvider(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Answer>> {
   const [first] = handles;
-  if (provider.askMany && handles.length > 1) return provider.askMany(handles, signal);
-  return first ? new Map([[first.upstreamId, await provider.ask(first, signal)]]) : new Map();
+  if (provider.pollMany && handles.length > 1) return provider.pollMany(handles, signal);
+  return first ? new Map([[first.upstreamId, await provider.poll(first, signal)]]) : new Map();
 }
 
 /** The state of the polls of each account at the moment. */

@@ -1,5 +1,5 @@
 import type { AccountState } from '../../limits/account.ts';
-import { SendRefused, type Started, UpstreamError } from '../../providers/provider.ts';
+import { SendRefused, type Submitted, UpstreamError } from '../../providers/provider.ts';
 import { type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
 import { type ActiveTask, sleep } from '../activeTask.ts';
@@ -42,10 +42,10 @@ export function createSubmit(parts: SubmitParts): Stage {
     const maySend = () => cluster.hasLease() && activeTasks.drives(active);
     const failure = await duplicates.submitting(likenessOf(task), async () => {
       if (!maySend()) return new SendRefused();
-      let submitted: Started;
+      let submitted: Submitted;
       try {
         const signal = AbortSignal.timeout(settings.callTimeoutMs);
-        submitted = await account.account.provider.start(job, { signal, maySend });
+        submitted = await account.account.provider.submit(job, { signal, maySend });
       } catch (error) {
         return asUpstreamError(error);
       }

@@ -86,10 +86,10 @@ export function unknownPackage(name: string, factory: string): PackageRow {
     errors: [],
     limits: {
       inFlight: 10,
-      startsPerMinute: 10,
-      asksPerSecond: 5,
-      askBatch: 1,
-      minAskIntervalMs: 5000,
+      submitsPerMinute: 10,
+      pollsPerSecond: 5,
+      pollBatch: 1,
+      minPollIntervalMs: 5000,
     },
   };
 }

@@ -75,7 +75,7 @@ export function createAiSdkProvider({
   }
 
   return {
-    async start(job, sending) {
+    async submit(job, sending) {
       const options = await callOptions(row, job);
       const recording = recordingFor(sending);
       const modelId = job.upstreamModel;
@@ -106,7 +106,7 @@ export function createAiSdkProvider({
       });
     },
 
-    async ask({ upstreamId }, signal) {
+    async poll({ upstreamId }, signal) {
       const ref = refOf(upstreamId);
       if (!ref) return { state: 'missing', detail: 'the AI SDK bridge did not make this upstream id' };
       const { answer, result, situation } = await status(ref, signal);

@@ -33,10 +33,10 @@ interface ArkAccount extends CommonAccount {
  */
 const LIMITS: AccountLimits = {
   inFlight: 50,
-  startsPerMinute: 180,
-  asksPerSecond: 20,
-  askBatch: 180,
-  minAskIntervalMs: 2000,
+  submitsPerMinute: 180,
+  pollsPerSecond: 20,
+  pollBatch: 180,
+  minPollIntervalMs: 2000,
 };
 
 /** "page_size: 1 to 500." */
@@ -89,13 +89,13 @@ export const arkDefinition: ProviderDefinition<ArkAccount> = {
   open(account, { log, clock, callback, permits, openHttp }) {
     const { hostname } = new URL(account.baseUrl ?? REGIONS.volcengine.baseUrl);
     const region = account.region ?? regionAt(hostname) ?? 'volcengine';
-    const batch = Math.min(account.limits?.askBatch ?? LIMITS.askBatch, LARGEST_BATCH);
+    const batch = Math.min(account.limits?.pollBatch ?? LIMITS.pollBatch, LARGEST_BATCH);
     return {
       provider: createArkProvider({
         apiKey: account.apiKey,
         baseUrl: account.baseUrl ?? REGIONS[region].baseUrl,
         batch,
-        queriesPerSecond: account.limits?.asksPerSecond ?? LIMITS.asksPerSecond,
+        queriesPerSecond: account.limits?.pollsPerSecond ?? LIMITS.pollsPerSecond,
         discards: account.discards,
         callback,
         permits,

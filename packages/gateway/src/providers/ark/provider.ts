@@ -95,12 +95,12 @@ export function createArkProvider(options: ArkOptions): Provider {
   }
 
   return {
-    async start(job, sending) {
+    async submit(job, sending) {
       const body = await createBody(job, callback && callbackUrl(callback));
       return { upstreamId: await client.create(body, sending), state: 'queued' };
     },
-    ask: async ({ upstreamId }, signal) => answer(await batcher.one(upstreamId, signal)),
-    async askMany(handles, signal) {
+    poll: async ({ upstreamId }, signal) => answer(await batcher.one(upstreamId, signal)),
+    async pollMany(handles, signal) {
       const ids = handles.map(({ upstreamId }) => upstreamId);
       const tasks = await batcher.many(ids, signal);
       return new Map([...tasks].map(([id, task]) => [id, answer(task)]));

@@ -52,7 +52,7 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
       provider: createDashscopeProvider({
         baseUrl: place.baseUrl,
         apiKey: account.api_key,
-        pollsPerSecond: account.limits?.asksPerSecond ?? POLLS_PER_SECOND,
+        pollsPerSecond: account.limits?.pollsPerSecond ?? POLLS_PER_SECOND,
         permits,
         openHttp,
         log,
@@ -63,11 +63,11 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
       limits: {
         // "Rate limits": five tasks of a model at a time, five submissions a second.
         inFlight: 5,
-        startsPerMinute: 300,
-        asksPerSecond: POLLS_PER_SECOND,
-        askBatch: PAGE_SIZE,
+        submitsPerMinute: 300,
+        pollsPerSecond: POLLS_PER_SECOND,
+        pollBatch: PAGE_SIZE,
         // The documentation suggests 15 s. DashScope's own SDKs poll every 1 to 5 s.
-        minAskIntervalMs: 2_000,
+        minPollIntervalMs: 2_000,
       },
     };
   },

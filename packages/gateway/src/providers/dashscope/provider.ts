@@ -66,7 +66,7 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
   }
 
   return {
-    async start(job, sending) {
+    async submit(job, sending) {
       const { path, body } = await submissionOf(job);
       const { id, status } = await client.submit(path, body, sending);
       return {
@@ -74,10 +74,10 @@ export function createDashscopeProvider(options: DashscopeOptions): Provider {
         state: reader.meaningOf(status, id) === 'in_progress' ? 'in_progress' : 'queued',
       };
     },
-    async ask(handle, signal) {
+    async poll(handle, signal) {
       return reader.answerOf(await client.task(handle.upstreamId, signal), handle);
     },
-    askMany: createAskMany(parts),
+    pollMany: createAskMany(parts),
     // The link is signed by OSS, so the key is not sent.
     open: (_handle, { ref }, offset, signal) => http.open(ref, { offset, signal, authorised: false }),
     cancel,

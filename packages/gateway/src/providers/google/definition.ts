@@ -42,20 +42,20 @@ const LIMITS: Readonly<Record<GoogleAccount['api'], AccountLimits>> = {
   gemini: {
     // The limits depend on the usage tier, and only AI Studio shows them. These are the limits of a small paid tier.
     inFlight: 10,
-    startsPerMinute: 10,
-    asksPerSecond: 5,
-    askBatch: 1,
+    submitsPerMinute: 10,
+    pollsPerSecond: 5,
+    pollBatch: 1,
     // The examples in the documentation poll every 10 seconds.
-    minAskIntervalMs: 5_000,
+    minPollIntervalMs: 5_000,
   },
   vertex: {
     // Jobs at a time are not limited. A job takes about two minutes, which at 50 starts a minute makes 100 jobs.
     inFlight: 100,
     // Quota "online prediction requests per base model": 50 a minute in a region.
-    startsPerMinute: 50,
-    asksPerSecond: 10,
-    askBatch: 1,
-    minAskIntervalMs: 5_000,
+    submitsPerMinute: 50,
+    pollsPerSecond: 10,
+    pollBatch: 1,
+    minPollIntervalMs: 5_000,
   },
 };
 

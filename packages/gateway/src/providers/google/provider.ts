@@ -74,7 +74,7 @@ export function createGoogleProvider({ service, http, scrub }: GoogleParts): Pro
   }
 
   return {
-    async start(job, sending) {
+    async submit(job, sending) {
       const { parameters: rows, fixed } = service;
       const json = await bodyFor(job, { rows, fixed, video: await videoOf(job, sending.signal) });
       const { body } = await http.call({
@@ -96,7 +96,7 @@ export function createGoogleProvider({ service, http, scrub }: GoogleParts): Pro
       });
     },
 
-    async ask(handle, signal) {
+    async poll(handle, signal) {
       try {
         return await operation(handle, signal);
       } catch (error) {

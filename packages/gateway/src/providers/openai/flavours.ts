@@ -49,11 +49,11 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
       // Jobs at a time are not documented. A job takes about four minutes, which at 25 starts a minute makes 100 jobs.
       inFlight: 100,
       // Model page of sora-2: 25 requests a minute in usage tier 1.
-      startsPerMinute: 25,
-      asksPerSecond: 10,
-      askBatch: 1,
+      submitsPerMinute: 25,
+      pollsPerSecond: 10,
+      pollBatch: 1,
       // Guide "Video generation with Sora": poll every 10 to 20 seconds.
-      minAskIntervalMs: 10_000,
+      minPollIntervalMs: 10_000,
     },
   },
   azure: {
@@ -66,10 +66,10 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     limits: {
       // Azure OpenAI, "Video generation with Sora": two jobs at a time.
       inFlight: 2,
-      startsPerMinute: 60,
-      asksPerSecond: 10,
-      askBatch: 1,
-      minAskIntervalMs: 5_000,
+      submitsPerMinute: 60,
+      pollsPerSecond: 10,
+      pollBatch: 1,
+      minPollIntervalMs: 5_000,
     },
   },
   compatible: {
@@ -80,10 +80,10 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     // A self-hosted server queues jobs itself and answers quickly, so it gets few jobs and frequent polls.
     limits: {
       inFlight: 8,
-      startsPerMinute: 600,
-      asksPerSecond: 20,
-      askBatch: 1,
-      minAskIntervalMs: 1_000,
+      submitsPerMinute: 600,
+      pollsPerSecond: 20,
+      pollBatch: 1,
+      minPollIntervalMs: 1_000,
     },
   },
 };

@@ -67,13 +67,13 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
   }
 
   return {
-    async start(job, sending) {
+    async submit(job, sending) {
       const creation = await creationOf(job, options.jsonCreate);
       const { id, status } = await client.create(creation, job.idempotencyKey, sending);
       return { upstreamId: id, state: meaningOf(status, id) === 'queued' ? 'queued' : 'in_progress' };
     },
 
-    async ask({ upstreamId }, signal) {
+    async poll({ upstreamId }, signal) {
       const video = await client.retrieve(upstreamId, signal);
       if (!(video instanceof NotFound)) return answerTo(video);
       return { state: 'missing', ...(video.detail ? { detail: video.detail } : {}) };

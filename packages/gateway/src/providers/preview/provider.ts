@@ -51,7 +51,7 @@ export function createPreviewProvider(options: {
   );
 
   return {
-    async start(job, { maySend }) {
+    async submit(job, { maySend }) {
       const key = job.idempotencyKey;
       if (!KEY.test(key)) {
         throw new UpstreamError('invalid_request', { message: 'The job key is malformed.', created: 'no' });
@@ -72,7 +72,7 @@ export function createPreviewProvider(options: {
       if (KEY.test(job.idempotencyKey)) await intake.accept(job, MAKES_NOTHING);
     },
 
-    async ask({ upstreamId: key }) {
+    async poll({ upstreamId: key }) {
       if (!KEY.test(key)) return { state: 'missing' };
       const running = renders.get(key);
       if (running) return stateOf(running);

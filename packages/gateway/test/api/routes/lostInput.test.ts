@@ -26,7 +26,7 @@ accounts:
     base_url: ${simulators.urls.openai}/v1
     api_key: { env: SIMULATOR_KEY }
     models: [sora-2]
-    limits: { in_flight: 1, min_ask_interval_ms: 100 }
+    limits: { in_flight: 1, min_poll_interval_ms: 100 }
 `,
     },
   );

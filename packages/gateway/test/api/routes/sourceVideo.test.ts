@@ -27,13 +27,13 @@ accounts:
     base_url: ${other}/v1
     api_key: { env: OTHER_KEY }
     models: [sora-2]
-    limits: { in_flight: 1, min_ask_interval_ms: 100 }
+    limits: { in_flight: 1, min_poll_interval_ms: 100 }
   main:
     provider: openai
     base_url: ${openai}/v1
     api_key: { env: MAIN_KEY }
     models: [sora-2, sora-2-pro]
-    limits: { min_ask_interval_ms: 100 }
+    limits: { min_poll_interval_ms: 100 }
 `,
     },
   );

@@ -124,7 +124,7 @@ describe('a node that does not lead', () => {
     }
     // A job of the previous leader, which has finished after all.
     world.upstream.record({
-      call: 'start',
+      call: 'submit',
       account: 'one',
       taskId: task.id,
       key: '',
@@ -132,7 +132,7 @@ describe('a node that does not lead', () => {
       outcome: 'accepted',
     });
     await world.advance(5 * MINUTE);
-    expect(world.upstream.count('ask')).toBe(0);
+    expect(world.upstream.count('poll')).toBe(0);
     expect((await world.task(task.id)).attempt?.outcome).toBe('expired');
     await leads();
     await world.advance(2 * MINUTE);

@@ -57,7 +57,7 @@ async function expectWhole(world: World, storage: MediaStorage, id: string): Pro
   const video = await world.store.media(task.result?.videoId ?? '');
   const poster = await world.store.media(task.result?.posterId ?? '');
   const bytes = await readAll(await storage.read(video?.storageKey ?? ''));
-  const start = world.upstream.records.find(({ call, taskId }) => call === 'start' && taskId === id);
+  const start = world.upstream.records.find(({ call, taskId }) => call === 'submit' && taskId === id);
   expect(start && bytes.equals(videoOf(start, {}))).toBe(true);
   expect(await storage.stat(poster?.storageKey ?? '')).toBeDefined();
 }

@@ -99,7 +99,7 @@ describe('problems of this gateway lose no video, however long they last and wha
     expect(task.error).toBeUndefined();
     expect(opens(world)).toBe(1);
     // The upstream is not asked either: its answer says nothing about our disk.
-    expect(world.upstream.count('ask')).toBe(1);
+    expect(world.upstream.count('poll')).toBe(1);
     expect(task.completedAt).toBeGreaterThan(START_OF_TIME + 60_000);
   });
 

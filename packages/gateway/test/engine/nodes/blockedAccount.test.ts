@@ -15,10 +15,10 @@ it('the command line makes every node try a blocked account again', { timeout: 3
       ...account,
       provider: {
         ...account.provider,
-        start: async (...given: Parameters<typeof account.provider.start>) => {
+        start: async (...given: Parameters<typeof account.provider.submit>) => {
           tries.push(cluster.node);
           if (broken) throw new UpstreamError('auth_failed', { created: 'no', detail: 'wrong key' });
-          return account.provider.start(...given);
+          return account.provider.submit(...given);
         },
       },
     })),

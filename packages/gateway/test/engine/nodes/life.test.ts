@@ -26,13 +26,13 @@ describe('the tasks of a dead node', () => {
     });
     const dying = await nodes.join();
     const tasks = await Promise.all(Array.from({ length: 10 }, (_, n) => dying.submit(`boat ${n}`)));
-    await eventually(() => expect(nodes.upstream.count('start')).toBe(4));
+    await eventually(() => expect(nodes.upstream.count('submit')).toBe(4));
     const others = [await nodes.join(), await nodes.join()];
     await dying.kill();
     for (const { id } of tasks) {
       await nodes.until(id, ({ owner }) => others.some(({ cluster }) => cluster.node === owner));
     }
-    const started = nodes.upstream.records.filter(({ call }) => call === 'start');
+    const started = nodes.upstream.records.filter(({ call }) => call === 'submit');
     expect(new Set(started.map(({ taskId }) => taskId)).size).toBe(started.length);
   });
 
@@ -47,7 +47,7 @@ describe('the tasks of a dead node', () => {
     over = true;
     expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded', owner: other.cluster.node });
     expect(sums(await ledgerInDatabase(nodes.url, id))).toEqual({ hold: 400_000, capture: 400_000 });
-    expect(nodes.upstream.count('start')).toBe(1);
+    expect(nodes.upstream.count('submit')).toBe(1);
   });
 });
 
@@ -56,7 +56,7 @@ describe('a node that joins', () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const first = await nodes.join();
     await Promise.all(Array.from({ length: 60 }, (_, n) => first.submit(`boat ${n}`)));
-    await eventually(() => expect(nodes.upstream.count('start')).toBe(60));
+    await eventually(() => expect(nodes.upstream.count('submit')).toBe(60));
     const second = await nodes.join();
     const third = await nodes.join();
     await eventually(() => {
@@ -64,7 +64,7 @@ describe('a node that joins', () => {
       expect(loads.reduce((sum, load) => sum + load)).toBe(60);
       expect(Math.min(...loads)).toBeGreaterThanOrEqual(12);
     });
-    expect(nodes.upstream.count('start')).toBe(60);
+    expect(nodes.upstream.count('submit')).toBe(60);
   });
 });
 
@@ -89,7 +89,7 @@ describe('a node that shuts down', () => {
     const leaving = await nodes.join();
     const other = await nodes.join();
     const tasks = await Promise.all(Array.from({ length: 6 }, (_, n) => leaving.submit(`boat ${n}`)));
-    await eventually(() => expect(nodes.upstream.count('start')).toBe(3));
+    await eventually(() => expect(nodes.upstream.count('submit')).toBe(3));
     await leaving.drain();
     const owners = await Promise.all(tasks.map(async ({ id }) => (await other.store.task(id))?.owner));
     expect(new Set(owners)).toEqual(new Set([other.cluster.node]));
@@ -112,14 +112,14 @@ describe('a node whose lease is cut', () => {
     expect(cutOff.cluster.node).not.toBe(before);
     over = true;
     for (const { id } of tasks) expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded' });
-    expect(nodes.upstream.count('start')).toBe(8);
+    expect(nodes.upstream.count('submit')).toBe(8);
   });
 
   it('while an upstream answers passes the upstream id, which only it knows, to the next driver', async () => {
     // No node can search for a lost submission here.
     const nodes = await createNodes({ behaviour: WORKING, abilities: ['cancel'] });
     const cutOff = await nodes.join();
-    const held = cutOff.provider.hold('start');
+    const held = cutOff.provider.hold('submit');
     const { id } = await cutOff.submit();
     await nodes.until(id, phase('submitting'));
     const lost = new Promise<void>((resolve) => {
@@ -130,7 +130,7 @@ describe('a node whose lease is cut', () => {
     held.release();
     const task = await nodes.until(id, phase('running', 'failed'));
     expect(task).toMatchObject({ phase: 'running', attempt: { number: 1, upstreamId: 'one-1' } });
-    expect(nodes.upstream.count('start')).toBe(1);
+    expect(nodes.upstream.count('submit')).toBe(1);
   });
 
   it('is waited for by an adopter that cannot search, for as long as a call may take', async () => {
@@ -140,7 +140,7 @@ describe('a node whose lease is cut', () => {
       settings: { callTimeoutMs: 60_000 },
     });
     const cutOff = await nodes.join();
-    const held = cutOff.provider.hold('start');
+    const held = cutOff.provider.hold('submit');
     const { id } = await cutOff.submit();
     await nodes.until(id, phase('submitting'));
     const other = await nodes.join();
@@ -148,8 +148,8 @@ describe('a node whose lease is cut', () => {
     await nodes.until(id, ({ owner }) => owner === other.cluster.node);
     held.release();
     expect(await nodes.until(id, phase('running', 'failed'))).toMatchObject({ phase: 'running' });
-    await eventually(() => expect(nodes.upstream.count('ask', id)).toBeGreaterThan(0));
-    expect(nodes.upstream.count('start')).toBe(1);
+    await eventually(() => expect(nodes.upstream.count('poll', id)).toBeGreaterThan(0));
+    expect(nodes.upstream.count('submit')).toBe(1);
   });
 
   it('accepts nothing until it has rejoined, and says so', async () => {
@@ -173,11 +173,11 @@ describe('a submission that was lost with its node', () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const dying = await nodes.join();
     const { id } = await dying.submit();
-    await nodes.upstream.seen(({ call }) => call === 'start');
+    await nodes.upstream.seen(({ call }) => call === 'submit');
     await nodes.join();
     await dying.kill();
     expect(await nodes.until(id, phase('running', 'failed'))).toMatchObject({ phase: 'running' });
-    expect(nodes.upstream.count('start')).toBe(1);
+    expect(nodes.upstream.count('submit')).toBe(1);
   });
 });
 
@@ -200,7 +200,7 @@ describe('nodes whose clocks differ by ten minutes', () => {
     const running = await skewed.submit('running');
     const lost = await skewed.submit('lost');
     await nodes.until(running.id, phase('running'));
-    await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lost.id);
+    await nodes.upstream.seen(({ call, taskId }) => call === 'submit' && taskId === lost.id);
     const other = await nodes.join();
     await skewed.kill();
     finds.release();
@@ -208,7 +208,7 @@ describe('nodes whose clocks differ by ten minutes', () => {
     for (const { id } of [running, lost]) {
       expect(await nodes.ends(id)).toMatchObject({ phase: 'succeeded', owner: other.cluster.node });
     }
-    expect(nodes.upstream.count('start')).toBe(2);
+    expect(nodes.upstream.count('submit')).toBe(2);
   });
 });
 
@@ -222,7 +222,7 @@ describe('cancelling at a node that does not drive the task', () => {
     const waiting = await driver.submit('waiting');
     expect(await other.engine.cancel(waiting)).toMatchObject({ error: { reason: 'cancelled' } });
     expect(await other.engine.cancel(running)).toMatchObject({ error: { reason: 'cancelled' } });
-    expect(nodes.upstream.count('start')).toBe(1);
+    expect(nodes.upstream.count('submit')).toBe(1);
     expect(nodes.upstream.count('cancel')).toBe(1);
     expect(sums(await ledgerInDatabase(nodes.url, running.id))).toEqual({ hold: 400_000, release: 400_000 });
   });
@@ -243,7 +243,7 @@ describe('cancelling at a node that does not drive the task', () => {
   it('survives the death of the driver that should carry it out', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const driver = await nodes.join();
-    driver.provider.hold('start');
+    driver.provider.hold('submit');
     const { id } = await driver.submit();
     const submitting = await nodes.until(id, phase('submitting'));
     const other = await nodes.join();
@@ -252,7 +252,7 @@ describe('cancelling at a node that does not drive the task', () => {
     await driver.kill();
     expect((await nodes.ends(id)).error).toMatchObject({ reason: 'cancelled' });
     await cancelled;
-    expect(nodes.upstream.count('start')).toBe(0);
+    expect(nodes.upstream.count('submit')).toBe(0);
   });
 });
 
@@ -303,10 +303,10 @@ describe('changes at one node', () => {
     const other = await nodes.join();
     const { id } = await driver.submit();
     const { attempt } = await nodes.until(id, phase('running'));
-    const asked = driver.provider.hold('ask');
-    const before = nodes.upstream.count('ask', id);
+    const asked = driver.provider.hold('poll');
+    const before = nodes.upstream.count('poll', id);
     asked.release();
     other.engine.hint('one', attempt?.upstreamId ?? '');
-    await eventually(() => expect(nodes.upstream.count('ask', id)).toBeGreaterThan(before));
+    await eventually(() => expect(nodes.upstream.count('poll', id)).toBeGreaterThan(before));
   });
 });

@@ -136,7 +136,7 @@ describe('transferred tasks', () => {
   it('of a node that shuts down are passed on to the nodes that stay', async () => {
     const nodes = await createNodes({ behaviour: WORKING });
     const leaving = await nodes.join();
-    const held = leaving.provider.hold('start');
+    const held = leaving.provider.hold('submit');
     await leaving.submit();
     const left = leaving.engine.drain(30_000);
     const given = new Promise<void>((resolve) => {
@@ -203,7 +203,7 @@ describe('a driver that does not know that its task has another driver', () => {
     const former = await nodes.join();
     const { id } = await former.submit();
     await nodes.until(id, ({ startedAt }) => startedAt !== undefined);
-    const asked = former.provider.hold('ask');
+    const asked = former.provider.hold('poll');
     const next = await nodes.join();
     const task = await nodes.until(id, phase('running'));
     expect(await next.store.transfer(former.cluster.node, next.cluster.node, [task])).toEqual([id]);
@@ -235,7 +235,7 @@ describe('places of an account', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(third.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
     await eventually(() => expect(third.engine.accounts()).toMatchObject([{ inFlight: 6 }]));
-    expect(nodes.upstream.count('start')).toBe(6);
+    expect(nodes.upstream.count('submit')).toBe(6);
   });
 });
 

@@ -22,12 +22,12 @@ describe('a submission that waits while its lease ends', () => {
     });
     let lostId = '';
     const cutOff = await nodes.join();
-    const started = cutOff.provider.hold('start');
+    const started = cutOff.provider.hold('submit');
     const lost = await cutOff.submit();
     lostId = lost.id;
     const searching = cutOff.provider.hold('find');
     started.release();
-    await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === lostId);
+    await nodes.upstream.seen(({ call, taskId }) => call === 'submit' && taskId === lostId);
     // Looks like the lost one, so it waits for that search.
     const { id } = await cutOff.submit();
     await nodes.until(id, phase('submitting'));
@@ -41,7 +41,7 @@ describe('a submission that waits while its lease ends', () => {
     });
     searching.release();
     await cutOff.drain();
-    expect(nodes.upstream.count('start', id)).toBe(1);
+    expect(nodes.upstream.count('submit', id)).toBe(1);
   });
 });
 
@@ -71,26 +71,26 @@ describe('two similar submissions on two nodes', () => {
       listing.resolve();
       await listed.promise;
       for (const { call, upstreamId } of nodes.upstream.records) {
-        if (call === 'start' && upstreamId && !(await isKnown(upstreamId)))
+        if (call === 'submit' && upstreamId && !(await isKnown(upstreamId)))
           return { found: true, upstreamId };
       }
       return lookedUp(undefined);
     };
     const other = await nodes.join();
-    const held = seeker.provider.hold('start');
+    const held = seeker.provider.hold('submit');
     const lost = await seeker.submit();
     lostId = lost.id;
     held.release();
     await listing.promise;
-    const start = other.provider.start;
+    const start = other.provider.submit;
     const answer = Promise.withResolvers<void>();
-    other.provider.start = async (job, signal) => {
+    other.provider.submit = async (job, signal) => {
       const made = await start(job, signal);
       await answer.promise;
       return made;
     };
     const { id } = await other.submit();
-    await nodes.upstream.seen(({ call, taskId }) => call === 'start' && taskId === id);
+    await nodes.upstream.seen(({ call, taskId }) => call === 'submit' && taskId === id);
     const before = looks;
     listed.resolve();
     await eventually(async () => {
@@ -113,7 +113,7 @@ describe('two similar submissions on two nodes', () => {
       }),
     });
     const other = await nodes.join();
-    const onItsWay = other.provider.hold('start');
+    const onItsWay = other.provider.hold('submit');
     await nodes.until((await other.submit()).id, phase('submitting'));
     const looked = Promise.withResolvers<void>();
     const leaving = await nodes.join(({ store }) => ({
@@ -126,7 +126,7 @@ describe('two similar submissions on two nodes', () => {
         },
       },
     }));
-    const held = leaving.provider.hold('start');
+    const held = leaving.provider.hold('submit');
     const lost = await leaving.submit();
     lostId = lost.id;
     held.release();

@@ -66,7 +66,7 @@ describe('a write whose answer is lost', () => {
     });
     await driver.submit();
     expect((await nodes.ends(id)).error).toMatchObject({ reason: 'cancelled' });
-    expect(nodes.upstream.count('start')).toBeLessThanOrEqual(1);
+    expect(nodes.upstream.count('submit')).toBeLessThanOrEqual(1);
   });
 
   it('of an acceptance leaves a task that is driven once', async () => {
@@ -84,7 +84,7 @@ describe('a write whose answer is lost', () => {
     }));
     await expect(node.submit()).rejects.toMatchObject({ status: 503 });
     expect(await nodes.ends(accepted)).toMatchObject({ phase: 'succeeded' });
-    expect(nodes.upstream.count('start')).toBe(1);
+    expect(nodes.upstream.count('submit')).toBe(1);
   });
 });
 

@@ -70,7 +70,7 @@ describe('a task whose model has left the catalogue', () => {
       const next = await world.restart({ parts: GONE });
       const task = await next.ends(id);
       expect(task.error?.reason ?? task.phase).toBe(end);
-      expect(next.upstream.count('start')).toBe(1);
+      expect(next.upstream.count('submit')).toBe(1);
     },
   );
 });

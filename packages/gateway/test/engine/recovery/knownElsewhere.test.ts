@@ -55,7 +55,7 @@ describe('an upstream id that another node stores during the search for a lost s
     const { world, id } = await toldDuring(1, 'absent');
     expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { number: 1 } });
     expect(world.engine.accounts()).toMatchObject([{ inFlight: 1 }]);
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 });
 
@@ -142,7 +142,7 @@ describe('a task that could not be submitted', () => {
       behaviour: () => ({ answers: [over ? 'succeeded' : 'in_progress'] }),
       provider: (provider) => ({
         ...provider,
-        async start() {
+        async submit() {
           throw new SendRefused();
         },
       }),
@@ -153,7 +153,7 @@ describe('a task that could not be submitted', () => {
     const { attempt } = await world.task(id);
     const key = attempt?.idempotencyKey ?? '';
     const job = { account: 'one', taskId: id, key, upstreamId: 'one-1', outcome: 'accepted' };
-    world.upstream.record({ call: 'start', ...job });
+    world.upstream.record({ call: 'submit', ...job });
     cluster.hear({ kind: 'moved', tasks: [[id, (await world.task(id)).version]] });
     await world.advance(2000);
     expect(await world.task(id)).toMatchObject({

@@ -118,13 +118,13 @@ describe('an upstream that finishes after the deadline of the task', () => {
     });
     const { id } = await world.submit();
     await world.ends(id);
-    const before = world.upstream.count('ask', id);
+    const before = world.upstream.count('poll', id);
     await world.advance(72 * 3_600_000);
-    const asked = world.upstream.count('ask', id) - before;
+    const asked = world.upstream.count('poll', id) - before;
     expect(asked).toBeGreaterThan(40);
     expect(asked).toBeLessThan(60);
     await world.advance(24 * 3_600_000);
-    expect(world.upstream.count('ask', id) - before).toBe(asked);
+    expect(world.upstream.count('poll', id) - before).toBe(asked);
   });
 
   describe('is followed within bounds:', () => {
@@ -142,9 +142,9 @@ describe('an upstream that finishes after the deadline of the task', () => {
           const own = options.provider?.(provider as RecordingProvider, account) ?? provider;
           return {
             ...own,
-            ask(handle, signal) {
+            poll(handle, signal) {
               asked.push(world.timers.trueTime());
-              return own.ask(handle, signal);
+              return own.poll(handle, signal);
             },
           };
         },
@@ -222,9 +222,9 @@ describe('an upstream that finishes after the deadline of the task', () => {
       const { world } = await expired();
       const follow = async (downMs: number) => {
         const next = await world.crash({ settings, abilities: [], downMs });
-        const before = next.upstream.count('ask');
+        const before = next.upstream.count('poll');
         await next.advance(60 * HOUR);
-        return next.upstream.count('ask') - before;
+        return next.upstream.count('poll') - before;
       };
       // After 47 hours there is time for one and two, four, eight, sixteen minutes.
       expect(await follow(47 * HOUR)).toBe(5);

@@ -73,7 +73,7 @@ describe('the search for a lost submission', () => {
 describe('an upstream that does not respond', () => {
   it('is given up after the call timeout, for a submission and for a search', async () => {
     const world = await createWorld({ settings: { callTimeoutMs: 30 } });
-    world.provider.hold('start');
+    world.provider.hold('submit');
     const finds = world.provider.hold('find');
     let looks = 0;
     const { find } = world.provider;
@@ -104,10 +104,10 @@ describe('a task whose lost submission may be repeated', () => {
     const world = await createWorld(options);
     const { id } = await world.submit();
     await world.idle();
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
     const next = await world.crash();
     const task = await next.ends(id);
     expect(task).toMatchObject({ phase: 'failed', attempt: { number: 3 } });
-    expect(next.upstream.count('start')).toBe(3);
+    expect(next.upstream.count('submit')).toBe(3);
   });
 });

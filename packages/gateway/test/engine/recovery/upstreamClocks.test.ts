@@ -44,7 +44,7 @@ describe('an accepted job whose answer was lost', () => {
   it('is made once if the clock was set back and the upstream truncates prompts', async () => {
     const { simulators, open } = await openUpstream('openai');
     const one = await open();
-    await one.start(aJob({ prompt: 'another [hold]' }), sending());
+    await one.submit(aJob({ prompt: 'another [hold]' }), sending());
     const world = await createWorld({ provider: () => one, parts: soraParts });
     simulators.faults.add({ kind: 'silence', operation: 'submit', count: 1 });
     simulators.faults.add({ kind: 'reworded_prompt', rewording: 'cut' });

@@ -7,7 +7,7 @@ import { eventually } from '../../support/eventually.ts';
 import { readAll } from '../../support/http/readAll.ts';
 
 /** An upstream that is never asked to delete a video. */
-const KEEPS = ['askMany', 'find', 'cancel'] as const;
+const KEEPS = ['pollMany', 'find', 'cancel'] as const;
 
 const flipped = (bytes: Buffer): Buffer => {
   const other = Buffer.from(bytes);

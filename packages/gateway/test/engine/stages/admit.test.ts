@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 
-const startsOf = ({ upstream }: World) => upstream.records.filter(({ call }) => call === 'start');
+const startsOf = ({ upstream }: World) => upstream.records.filter(({ call }) => call === 'submit');
 const promptsStarted = (world: World) => startsOf(world).map(({ prompt }) => prompt);
 
 describe('admission', () => {
@@ -32,13 +32,13 @@ describe('admission', () => {
       behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
       provider: (provider) => ({
         ...provider,
-        async start(job, signal) {
+        async submit(job, signal) {
           inFlight += 1;
           most = Math.max(most, inFlight);
-          return provider.start(job, signal);
+          return provider.submit(job, signal);
         },
-        async ask(handle, signal) {
-          const answer = await provider.ask(handle, signal);
+        async poll(handle, signal) {
+          const answer = await provider.poll(handle, signal);
           if (answer.state === 'succeeded') inFlight -= 1;
           return answer;
         },
@@ -50,7 +50,7 @@ describe('admission', () => {
   });
 
   it('starts no more tasks per minute than the account allows', async () => {
-    const world = await createWorld({ limits: { startsPerMinute: 60 } });
+    const world = await createWorld({ limits: { submitsPerMinute: 60 } });
     await Promise.all(Array.from({ length: 100 }, () => world.submit()));
     await world.idle();
     // Ten seconds' worth may start at once.
@@ -97,7 +97,7 @@ describe('admission', () => {
     await world.idle();
     const next = await world.restart({ settings, downMs: 60_000 });
     expect((await next.ends(id)).error?.reason).toBe('expired');
-    expect(next.upstream.count('start')).toBe(1);
+    expect(next.upstream.count('submit')).toBe(1);
   });
 });
 
@@ -108,7 +108,7 @@ describe('an upstream that refuses temporarily', () => {
       behaviour: (prompt) =>
         prompt === 'first' ? { start: [{ refuse: 'rate_limited', retryAfterMs: 30_000 }, 'accepted'] } : {},
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const first = await world.submit('first');
     const second = await world.submit('second');
     await world.reaches(first.id, 'submitting');
@@ -179,7 +179,7 @@ describe('a refusal', () => {
     expect(task.attempt).toMatchObject({ number: 2, accountId: 'rich' });
     expect(startsOf(world).map(({ account }) => account)).toEqual(['broke', 'rich']);
     // Polled, downloaded and discarded at the account that made it.
-    const later = world.upstream.records.filter(({ call }) => call !== 'start');
+    const later = world.upstream.records.filter(({ call }) => call !== 'submit');
     expect(new Set(later.map(({ account }) => account))).toEqual(new Set(['rich']));
   });
 

@@ -16,11 +16,11 @@ async function brokenWorld(
     ...options,
     provider: (provider, account) => ({
       ...provider,
-      async start(job, how) {
+      async submit(job, how) {
         tries.push(account);
         if (broken.has(account))
           throw new UpstreamError(reason, { created: 'no', detail: 'sk-secret is bad' });
-        return provider.start(job, how);
+        return provider.submit(job, how);
       },
     }),
   };
@@ -158,10 +158,10 @@ describe('a credential that is refused during a poll', () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        async ask(handle, signal) {
+        async poll(handle, signal) {
           asked += 1;
           if (broken) throw new UpstreamError('auth_failed', { created: 'no' });
-          return provider.ask(handle, signal);
+          return provider.poll(handle, signal);
         },
       }),
     });

@@ -17,7 +17,7 @@ describe('cancelling a task', () => {
     expect(task).toMatchObject({ phase: 'failed', error: CANCELLED });
     expect(await world.ledger(task.id)).toEqual(REFUNDED);
     await world.advance(60_000);
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 
   it('at the moment of its submission never leaves an unknown job upstream', async () => {
@@ -27,12 +27,12 @@ describe('cancelling a task', () => {
     await world.engine.cancel(submitted);
     const task = await world.ends(submitted.id);
     expect(task.error).toMatchObject(CANCELLED);
-    expect(world.upstream.count('cancel')).toBe(world.upstream.count('start'));
+    expect(world.upstream.count('cancel')).toBe(world.upstream.count('submit'));
   });
 
   it('during its submission is carried out once the upstream has the job', async () => {
     const world = await createWorld({ behaviour: WORKING });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     const submitting = await world.reaches(id, 'submitting');
     const noted = await world.engine.cancel(submitting);
@@ -47,23 +47,23 @@ describe('cancelling a task', () => {
     const world = await createWorld({
       behaviour: () => ({ start: [{ refuse: 'rate_limited' }, 'accepted'] }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.engine.cancel(await world.reaches(id, 'submitting'));
     held.release();
     expect((await world.ends(id)).error).toMatchObject(CANCELLED);
     await world.advance(60_000);
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 
   it('is remembered by the next gateway', async () => {
     const world = await createWorld({ behaviour: WORKING });
-    world.provider.hold('start');
+    world.provider.hold('submit');
     const { id } = await world.submit();
     await world.engine.cancel(await world.reaches(id, 'submitting'));
     const next = await world.crash();
     expect((await next.ends(id)).error).toMatchObject(CANCELLED);
-    expect(next.upstream.count('start')).toBe(0);
+    expect(next.upstream.count('submit')).toBe(0);
   });
 
   it('that is running stops it upstream', async () => {
@@ -136,7 +136,7 @@ describe('crossing answers', () => {
     const world = await createWorld({
       behaviour: () => ({ answers: ['succeeded', { failed: 'upstream_failed', message: 'No.' }] }),
     });
-    const held = world.provider.hold('ask');
+    const held = world.provider.hold('poll');
     const { id } = await world.submit();
     const { attempt } = await world.reaches(id, 'running');
     // Two polls are in progress at a time; their answers arrive together, the good one first.
@@ -152,7 +152,7 @@ describe('a stored cancel request', () => {
     const world = await createWorld({
       behaviour: () => ({ cancel: ['too_late'], answers: ['in_progress', 'succeeded'] }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.engine.cancel(await world.reaches(id, 'submitting'));
     const heard: boolean[] = [];
@@ -170,7 +170,7 @@ describe('a stored cancel request', () => {
       limits: { inFlight: 1 },
       behaviour: () => ({ start: [{ refuse: 'rate_limited', retryAfterMs: 60_000 }, 'accepted'] }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     const noted = await world.engine.cancel(await world.reaches(id, 'submitting'));
     // Its place is free for the next one.

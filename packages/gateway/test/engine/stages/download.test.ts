@@ -23,7 +23,7 @@ async function expectWhole(world: World, id: string): Promise<void> {
   expect(task.error).toBeUndefined();
   const video = await world.store.media(task.result?.videoId ?? '');
   const bytes = await readAll(await world.storage.read(video?.storageKey ?? ''));
-  const start = world.upstream.records.find(({ call, taskId }) => call === 'start' && taskId === id);
+  const start = world.upstream.records.find(({ call, taskId }) => call === 'submit' && taskId === id);
   expect(start && bytes.equals(videoOf(start, {}))).toBe(true);
 }
 
@@ -130,7 +130,7 @@ describe('downloading a video', () => {
     });
     const task = await world.submit();
     await expectWhole(world, task.id);
-    expect(world.upstream.count('ask', task.id)).toBe(3);
+    expect(world.upstream.count('poll', task.id)).toBe(3);
     expect(world.upstream.count('open', task.id)).toBe(3);
   });
 
@@ -338,14 +338,14 @@ describe('a poster', () => {
 
 /** What a former driver must not have done: the video is unchanged, for the next driver. */
 async function expectUntouched(world: World, id: string): Promise<void> {
-  const asked = world.upstream.count('ask');
+  const asked = world.upstream.count('poll');
   await world.advance(3_600_000);
   expect(await world.task(id)).toMatchObject({ phase: 'storing', owner: 'node-1' });
   expect(await world.ledger(id)).toEqual({ hold: 400_000 });
   expect(await world.store.mediaOf(id)).toEqual([]);
   expect(await Array.fromAsync(world.storage.list())).toEqual([]);
   expect(world.upstream.count('discard')).toBe(0);
-  expect(world.upstream.count('ask')).toBe(asked);
+  expect(world.upstream.count('poll')).toBe(asked);
 }
 
 /** A node without other nodes, whose lease the test can take away. */

@@ -36,7 +36,7 @@ it('an unavailable storage of inputs fails no task, and does not delay tasks wit
   const task = await world.ends(waiting.id);
   expect(task.phase).toBe('succeeded');
   expect(reads).toBe(2 * SETTINGS.maxAttempts + 1);
-  expect(world.upstream.count('start', task.id)).toBe(1);
+  expect(world.upstream.count('submit', task.id)).toBe(1);
 });
 
 it('a task that waits for its input can be cancelled, and expires like any other', async () => {
@@ -65,11 +65,11 @@ it('a machine without descriptors for a connection fails no task', async () => {
   const world = await createWorld({
     provider: (provider) => ({
       ...provider,
-      async start(job, ...rest) {
+      async submit(job, ...rest) {
         calls += 1;
         if (calls <= 2 * SETTINGS.maxAttempts)
           throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'machine' });
-        return provider.start(job, ...rest);
+        return provider.submit(job, ...rest);
       },
     }),
   });
@@ -89,5 +89,5 @@ it('a lost submission whose account is missing after a restart is searched for o
   expect((await without.task(id)).phase).toBe('submitting');
   const back = await without.restart({});
   expect((await back.ends(id)).phase).toBe('succeeded');
-  expect(back.upstream.count('start')).toBe(1);
+  expect(back.upstream.count('submit')).toBe(1);
 });

@@ -61,9 +61,9 @@ describe('a lease that is lost between the intent and the call', () => {
       parts: ({ store }) => ({ store: afterIntent(store, () => cluster.freeze()) }),
       provider: (provider) => ({
         ...provider,
-        start(...given) {
+        submit(...given) {
           asked += 1;
-          return provider.start(...given);
+          return provider.submit(...given);
         },
       }),
     });
@@ -87,9 +87,9 @@ describe('a lease that is lost between the intent and the call', () => {
     const { world, cluster } = await nodeOfSeveral({
       provider: () => ({
         ...provider,
-        start(job, sending) {
+        submit(job, sending) {
           happens(cluster);
-          return provider.start(job, sending);
+          return provider.submit(job, sending);
         },
       }),
       parts: () => ({ upstreamModel: () => 'sora-2' }),
@@ -108,14 +108,14 @@ describe('an answer that arrives after the lease was lost', () => {
     const { world, cluster, logged } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
     await asNextDriver(world, id, ...events);
     const before = await world.task(id);
     held.release();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     await world.idle();
     const complaints = logged.filter((line) => line.upstreamId === 'one-1' && line.task === id);
     return { before, after: await world.task(id), complaints };
@@ -131,15 +131,15 @@ describe('an answer that arrives after the lease was lost', () => {
     const { world, cluster } = await nodeOfSeveral({
       provider: (provider) => ({
         ...provider,
-        start: async (...given) => ({ ...(await provider.start(...given)), state: 'in_progress' }),
+        submit: async (...given) => ({ ...(await provider.submit(...given)), state: 'in_progress' }),
       }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
     held.release();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     await world.idle();
     const task = await world.task(id);
     expect(task).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
@@ -161,7 +161,7 @@ describe('an answer that arrives after the lease was lost', () => {
     const { world, cluster, logged } = await nodeOfSeveral({
       behaviour: () => ({ answers: ['in_progress'] }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     await world.store.adopt('another', 10);
@@ -170,7 +170,7 @@ describe('an answer that arrives after the lease was lost', () => {
     cluster.hear({ kind: 'moved', tasks: [[id, before.version]] });
     await world.idle();
     held.release();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     await world.idle();
     expect(await world.task(id)).toEqual(before);
     expect(logged).toMatchObject([{ event: 'upstream.job_abandoned', task: id, upstreamId: 'one-1' }]);
@@ -187,17 +187,17 @@ describe('an answer that arrives after the lease was lost', () => {
       behaviour: () => ({ answers: ['in_progress'] }),
       provider: (provider) => ({
         ...provider,
-        start: async (...given) => ({ ...(await provider.start(...given)), upstreamId: 'same' }),
+        submit: async (...given) => ({ ...(await provider.submit(...given)), upstreamId: 'same' }),
       }),
     });
     const first = await world.submit('first');
     await world.idle();
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const second = await world.submit('second');
     await world.reaches(second.id, 'submitting');
     cluster.lose();
     held.release();
-    await world.upstream.seen(({ call, taskId }) => call === 'start' && taskId === second.id);
+    await world.upstream.seen(({ call, taskId }) => call === 'submit' && taskId === second.id);
     await world.idle();
     expect(await world.task(first.id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'same' } });
     const task = await world.task(second.id);
@@ -220,12 +220,12 @@ describe('an answer that arrives after the lease was lost', () => {
         },
       }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
     held.release();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     await world.idle();
     expect((await world.task(id)).phase).toBe('submitting');
     await world.advance(5000);
@@ -247,7 +247,7 @@ describe('an answer that arrives after the lease was lost', () => {
         },
       }),
     });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
@@ -263,12 +263,12 @@ describe('an answer that arrives after the lease was lost', () => {
 
   it('without a result does not affect the account at this node', async () => {
     const { world, cluster } = await nodeOfSeveral({ behaviour: () => ({ start: ['answer_lost'] }) });
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     cluster.lose();
     held.release();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     await world.idle();
     expect(world.engine.accounts()).toMatchObject([{ blocked: false, inFlight: 0 }]);
     expect(world.upstream.count('find')).toBe(0);
@@ -293,12 +293,12 @@ describe('an account whose answer is lost together with the lease', () => {
     const first = await world.submit('first');
     await world.idle();
     await world.engine.cancel(await world.task(first.id));
-    const held = world.provider.hold('start');
+    const held = world.provider.hold('submit');
     const second = await world.submit('second');
     await world.reaches(second.id, 'submitting');
     cluster.lose();
     held.release();
-    await world.upstream.seen(({ call, taskId }) => call === 'start' && taskId === second.id);
+    await world.upstream.seen(({ call, taskId }) => call === 'submit' && taskId === second.id);
     await world.idle();
     cluster.rejoin('node-2');
     const third = await world.submit('third');

@@ -20,7 +20,7 @@ describe('polling', () => {
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
-    expect(world.upstream.count('ask', task.id)).toBe(9);
+    expect(world.upstream.count('poll', task.id)).toBe(9);
   });
 
   it('starts its back-off again after an answer', async () => {
@@ -32,9 +32,9 @@ describe('polling', () => {
       }),
       provider: (provider) => ({
         ...provider,
-        ask(handle, signal) {
+        poll(handle, signal) {
           times.push(world.timers.now());
-          return provider.ask(handle, signal);
+          return provider.poll(handle, signal);
         },
       }),
     });
@@ -60,7 +60,7 @@ describe('polling', () => {
     expect(task.error?.message).toMatch(/no longer knew/);
     expect(task.completedAt).toBeGreaterThanOrEqual(task.deadlineAt);
     expect((task.completedAt ?? 0) - task.deadlineAt).toBeLessThan(120_000);
-    expect(world.upstream.count('ask')).toBeLessThan(80);
+    expect(world.upstream.count('poll')).toBeLessThan(80);
   });
 
   it('downloads a job that the upstream did not know for half an hour', async () => {
@@ -73,7 +73,7 @@ describe('polling', () => {
     const task = await world.ends((await world.submit()).id);
     expect(task).toMatchObject({ phase: 'succeeded', attempt: { number: 1 } });
     expect((task.completedAt ?? 0) - task.createdAt).toBeGreaterThan(1_800_000);
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 
   it('continues if the job is seen now and then', async () => {
@@ -109,7 +109,7 @@ describe('polling', () => {
     const before = world.timers.now();
     world.provider.sayHint(attempt?.upstreamId ?? '');
     await world.idle();
-    expect(world.upstream.count('ask')).toBe(1);
+    expect(world.upstream.count('poll')).toBe(1);
     world.engine.hint('one', attempt?.upstreamId ?? '');
     await world.idle();
     expect((await world.task(id)).phase).toBe('succeeded');
@@ -123,26 +123,26 @@ describe('polling', () => {
     world.engine.hint('one', 'not-ours');
     world.engine.hint('two', 'one-1');
     await world.idle();
-    expect(world.upstream.count('ask')).toBe(0);
+    expect(world.upstream.count('poll')).toBe(0);
   });
 
   it('keeps within the rate of the account, with many tasks per request if the upstream supports it', async () => {
     const batches: number[] = [];
     const times: number[] = [];
     const world: World = await createWorld({
-      limits: { asksPerSecond: 2, askBatch: 20, inFlight: 1000 },
+      limits: { pollsPerSecond: 2, pollBatch: 20, inFlight: 1000 },
       behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
       provider: (provider) => ({
         ...provider,
-        async ask(handle, signal) {
+        async poll(handle, signal) {
           batches.push(1);
           times.push(world.timers.now());
-          return provider.ask(handle, signal);
+          return provider.poll(handle, signal);
         },
-        async askMany(handles, signal) {
+        async pollMany(handles, signal) {
           batches.push(handles.length);
           times.push(world.timers.now());
-          return (await provider.askMany?.(handles, signal)) ?? new Map();
+          return (await provider.pollMany?.(handles, signal)) ?? new Map();
         },
       }),
     });
@@ -158,11 +158,11 @@ describe('polling', () => {
 
   it('does not apply one lost answer of a batch to the others', async () => {
     const world = await createWorld({
-      limits: { askBatch: 10, asksPerSecond: 1 },
+      limits: { pollBatch: 10, pollsPerSecond: 1 },
       provider: (provider) => ({
         ...provider,
-        async askMany(handles, signal) {
-          const answers = new Map(await provider.askMany?.(handles, signal));
+        async pollMany(handles, signal) {
+          const answers = new Map(await provider.pollMany?.(handles, signal));
           answers.delete(handles[0]?.upstreamId ?? '');
           return answers;
         },
@@ -186,7 +186,7 @@ describe('polling', () => {
     world.engine.hint('one', (await world.task(first.id)).attempt?.upstreamId ?? '');
     await world.idle();
     await world.advance(299_000);
-    expect(world.upstream.count('ask')).toBe(1);
+    expect(world.upstream.count('poll')).toBe(1);
     expect((await world.ends(second.id)).phase).toBe('succeeded');
     expect((await world.ends(first.id)).phase).toBe('succeeded');
   });

@@ -24,12 +24,12 @@ async function asking(options: WorldOptions = {}) {
     ...options,
     provider: (provider) => ({
       ...provider,
-      ask: async (handle, signal) =>
-        (await count(1, () => provider.ask(handle, signal))) ?? { state: 'missing' },
-      ...(provider.askMany
+      poll: async (handle, signal) =>
+        (await count(1, () => provider.poll(handle, signal))) ?? { state: 'missing' },
+      ...(provider.pollMany
         ? {
-            askMany: async (handles, signal) =>
-              (await count(handles.length, () => provider.askMany?.(handles, signal))) ?? new Map(),
+            pollMany: async (handles, signal) =>
+              (await count(handles.length, () => provider.pollMany?.(handles, signal))) ?? new Map(),
           }
         : {}),
     }),
@@ -46,11 +46,11 @@ const running = async (world: World, count: number) => {
 describe('polls of one account', () => {
   it('run sixteen at a time, and the others follow', async () => {
     const { world, most, underWay } = await asking({
-      limits: { asksPerSecond: 10_000 },
+      limits: { pollsPerSecond: 10_000 },
       behaviour: () => ({ answers: ['in_progress', 'succeeded'] }),
     });
     const tasks = await running(world, 20);
-    const held = world.provider.hold('ask');
+    const held = world.provider.hold('poll');
     await world.advance(MINUTE);
     expect(underWay()).toBe(16);
     held.release();
@@ -59,7 +59,7 @@ describe('polls of one account', () => {
   });
 
   it('have one job each if the upstream cannot poll in batches', async () => {
-    const { world, calls } = await asking({ abilities: [], limits: { askBatch: 20 } });
+    const { world, calls } = await asking({ abilities: [], limits: { pollBatch: 20 } });
     for (const { id } of await running(world, 5)) await world.ends(id);
     expect(calls.map(({ jobs }) => jobs)).toEqual([1, 1, 1, 1, 1]);
     // All at once: none had to wait for the answer of another.
@@ -90,7 +90,7 @@ describe('polls of one account', () => {
   it('end with the gateway, and none begins after that', async () => {
     const { world, calls, underWay } = await asking({ behaviour: () => ({ answers: ['in_progress'] }) });
     await running(world, 3);
-    world.provider.hold('ask');
+    world.provider.hold('poll');
     await world.advance(MINUTE);
     expect(underWay()).toBe(3);
     await world.engine.drain(1000);
@@ -175,7 +175,7 @@ describe('a failure from the upstream', () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        ask: async () => ({ state: 'failed', reason, message: 'No.', detail: 'the words of the upstream' }),
+        poll: async () => ({ state: 'failed', reason, message: 'No.', detail: 'the words of the upstream' }),
       }),
     });
     const task = await world.ends((await world.submit()).id);
@@ -190,10 +190,10 @@ describe('a failure from the upstream', () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        async ask(handle, signal) {
+        async poll(handle, signal) {
           asked += 1;
           if (asked === 1) throw new UpstreamError('upstream_failed', { detail: 'odd' });
-          return provider.ask(handle, signal);
+          return provider.poll(handle, signal);
         },
       }),
     });

@@ -12,12 +12,12 @@ async function asking(outcome: () => Error | undefined) {
   const world = await createWorld({
     behaviour: () => ({ answers: ['in_progress'] }),
     settings: { taskDeadlineMs: 24 * 60 * MINUTE },
-    provider: ({ askMany: _, ...provider }) => ({
+    provider: ({ pollMany: _, ...provider }) => ({
       ...provider,
-      async ask(handle, signal) {
+      async poll(handle, signal) {
         const error = outcome();
         if (error) throw error;
-        return provider.ask(handle, signal);
+        return provider.poll(handle, signal);
       },
     }),
   });

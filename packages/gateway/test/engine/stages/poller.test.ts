@@ -59,12 +59,12 @@ function polling({
     return promise;
   }
 
-  const { askMany: _, ...recording } = createRecordingProvider({ upstream: createRecordingUpstream({}) });
+  const { pollMany: _, ...recording } = createRecordingProvider({ upstream: createRecordingUpstream({}) });
   const account = anAccount(
     {
       ...recording,
-      ask: (handle, signal) => call([handle], signal, (answers) => answers.get(handle.upstreamId) ?? QUEUED),
-      ...(batches ? { askMany: (handles, signal) => call(handles, signal, (answers) => answers) } : {}),
+      poll: (handle, signal) => call([handle], signal, (answers) => answers.get(handle.upstreamId) ?? QUEUED),
+      ...(batches ? { pollMany: (handles, signal) => call(handles, signal, (answers) => answers) } : {}),
     },
     { limits },
   );
@@ -182,7 +182,7 @@ describe('a job', () => {
   });
 
   it('is not polled for a task that was woken while it waited for the rate limit', async () => {
-    const { running, wait, advance, calls } = polling({ limits: { asksPerSecond: 1 } });
+    const { running, wait, advance, calls } = polling({ limits: { pollsPerSecond: 1 } });
     wait(running('one-1'));
     const second = running('one-2');
     const waiting = wait(second);
@@ -278,7 +278,7 @@ describe('a hint', () => {
   });
 
   it('during a poll is not forgotten, although the other poll has to wait for the rate limit', async () => {
-    const { running, wait, poller, calls, advance, dueIn } = polling({ limits: { asksPerSecond: 1 } });
+    const { running, wait, poller, calls, advance, dueIn } = polling({ limits: { pollsPerSecond: 1 } });
     const active = running('one-1');
     const first = wait(active);
     poller.pollSoon(active);
@@ -291,7 +291,7 @@ describe('a hint', () => {
   });
 
   it('is no second poll for a task that is due already', async () => {
-    const { running, wait, poller, calls, advance } = polling({ limits: { asksPerSecond: 1 } });
+    const { running, wait, poller, calls, advance } = polling({ limits: { pollsPerSecond: 1 } });
     wait(running('one-1'));
     const active = running('one-2');
     wait(active);
@@ -305,7 +305,7 @@ describe('the polls of an account', () => {
   it('go in batches if the upstream can answer about several jobs', async () => {
     const { running, wait, advance, calls } = polling({
       batches: true,
-      limits: { askBatch: 2, asksPerSecond: 1 },
+      limits: { pollBatch: 2, pollsPerSecond: 1 },
     });
     const waits = ['one-0', 'one-1', 'one-2', 'one-3'].map((id) => wait(running(id)));
     await advance(1000);
@@ -318,7 +318,7 @@ describe('the polls of an account', () => {
   it('leave a job unanswered that the batch says nothing about', async () => {
     const { running, wait, advance, calls } = polling({
       batches: true,
-      limits: { askBatch: 3, asksPerSecond: 1 },
+      limits: { pollBatch: 3, pollsPerSecond: 1 },
     });
     wait(running('one-0'));
     const [first, second] = [wait(running('one-1')), wait(running('one-2'))];
@@ -329,7 +329,7 @@ describe('the polls of an account', () => {
   });
 
   it('ask for one job alone, even if the upstream takes batches', () => {
-    const { running, wait, calls } = polling({ batches: true, limits: { askBatch: 3 } });
+    const { running, wait, calls } = polling({ batches: true, limits: { pollBatch: 3 } });
     wait(running('one-1'));
     expect(calls).toMatchObject([{ ids: ['one-1'] }]);
   });
@@ -345,7 +345,7 @@ describe('the polls of an account', () => {
   });
 
   it('stay within its rate', async () => {
-    const { running, wait, calls, advance } = polling({ limits: { asksPerSecond: 2 } });
+    const { running, wait, calls, advance } = polling({ limits: { pollsPerSecond: 2 } });
     for (let job = 0; job < 5; job++) wait(running(`one-${job}`));
     expect(calls).toHaveLength(2);
     await advance(499);
@@ -357,7 +357,7 @@ describe('the polls of an account', () => {
   it('that fail tell each task why', async () => {
     const { running, wait, advance, calls, logged } = polling({
       batches: true,
-      limits: { askBatch: 3, asksPerSecond: 1 },
+      limits: { pollBatch: 3, pollsPerSecond: 1 },
     });
     wait(running('one-0'));
     const waits = [wait(running('one-1')), wait(running('one-2'))];
@@ -437,7 +437,7 @@ describe('the polls of an account', () => {
 
 describe('the state of the polls', () => {
   it('tells since when a poll is overdue, in flight, and settled', async () => {
-    const { running, wait, polls, calls, timers, advance } = polling({ limits: { asksPerSecond: 1 } });
+    const { running, wait, polls, calls, timers, advance } = polling({ limits: { pollsPerSecond: 1 } });
     expect(polls()).toEqual([]);
     const start = timers.monotonic();
     wait(running('one-1'));

@@ -12,7 +12,7 @@ describe('a lost submission', () => {
     const world = await createWorld({ behaviour: () => ({ start: ['answer_lost'] }) });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
     expect(task.attempt).toMatchObject({ number: 1, upstreamId: 'one-1' });
   });
 
@@ -21,19 +21,19 @@ describe('a lost submission', () => {
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
     expect(task.attempt?.number).toBe(2);
-    const keys = world.upstream.records.filter(({ call }) => call === 'start').map(({ key }) => key);
+    const keys = world.upstream.records.filter(({ call }) => call === 'submit').map(({ key }) => key);
     expect(new Set(keys).size).toBe(2);
   });
 
   it('fails and is not repeated if the upstream cannot tell', async () => {
     const world = await createWorld({
       behaviour: () => ({ start: ['answer_lost'] }),
-      abilities: ['askMany', 'cancel'],
+      abilities: ['pollMany', 'cancel'],
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.error).toMatchObject({ reason: 'submission_unknown', code: 502 });
     expect(task.attempt?.outcome).toBe('unknown');
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
     expect(await world.ledger(task.id)).toEqual({ hold: 400_000, release: 400_000 });
   });
 
@@ -61,7 +61,7 @@ describe('a lost submission', () => {
       behaviour: (_prompt, id) => ({ start: [id === first ? 'answer_lost' : 'request_lost', 'accepted'] }),
     });
     const jobs = () =>
-      world.upstream.records.flatMap(({ call, upstreamId }) => (call === 'start' && upstreamId) || []);
+      world.upstream.records.flatMap(({ call, upstreamId }) => (call === 'submit' && upstreamId) || []);
     let looks = 0;
     // This upstream tells jobs apart only by their request.
     world.provider.find = async ({ taskId, isKnown, sinceGivenUp }) => {
@@ -69,7 +69,7 @@ describe('a lost submission', () => {
       if (taskId === first && looks < 2) return { found: false, certainty: 'unknown' };
       if (taskId !== first && sinceGivenUp() > 50_000 && !jobs().includes('late'))
         world.upstream.record({
-          call: 'start',
+          call: 'submit',
           account: 'one',
           taskId,
           key: 'late',
@@ -95,7 +95,7 @@ describe('a lost submission', () => {
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 
   it('that was found is searched for again for as long as the store refuses its id', async () => {
@@ -122,7 +122,7 @@ describe('a lost submission', () => {
       attempt: { number: 1, upstreamId: 'one-1' },
     });
     expect(world.upstream.count('find')).toBeGreaterThan(6);
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 
   it('fails as unknown if the upstream could not be asked until the deadline', async () => {
@@ -142,22 +142,22 @@ describe('a lost submission', () => {
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
-    expect(world.upstream.count('start')).toBe(2);
+    expect(world.upstream.count('submit')).toBe(2);
   });
 
   it('also counts as unknown if an adapter throws an unexpected error', async () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        async start(job, signal) {
-          await provider.start(job, signal);
+        async submit(job, signal) {
+          await provider.submit(job, signal);
           throw new TypeError('x is not a function');
         },
       }),
     });
     const task = await world.ends((await world.submit()).id);
     expect(task.phase).toBe('succeeded');
-    expect(world.upstream.count('start')).toBe(1);
+    expect(world.upstream.count('submit')).toBe(1);
   });
 });
 
@@ -168,9 +168,9 @@ describe('a submission that this node must not send at the moment', () => {
       settings: { maxAttempts: 2 },
       provider: (provider) => ({
         ...provider,
-        async start(job, sending) {
+        async submit(job, sending) {
           if (refusals-- > 0) throw new SendRefused();
-          return provider.start(job, sending);
+          return provider.submit(job, sending);
         },
       }),
     });
@@ -182,7 +182,7 @@ describe('a submission that this node must not send at the moment', () => {
     await world.advance(3500);
     expect((await world.task(other.id)).phase).toBe('running');
     expect((await world.task(id)).phase).toBe('running');
-    expect(world.upstream.count('start')).toBe(2);
+    expect(world.upstream.count('submit')).toBe(2);
     expect((await world.ends(id)).phase).toBe('succeeded');
   });
 });
@@ -193,7 +193,7 @@ describe('a job that the upstream starts at once', () => {
       behaviour: () => ({ answers: ['queued'] }),
       provider: (provider) => ({
         ...provider,
-        start: async (...given) => ({ ...(await provider.start(...given)), state }),
+        submit: async (...given) => ({ ...(await provider.submit(...given)), state }),
       }),
     });
     const task = await world.reaches((await world.submit()).id, 'running');
@@ -207,25 +207,25 @@ describe('a gateway that is killed during a submission', () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        async start(job, signal) {
-          const started = await provider.start(job, signal);
+        async submit(job, signal) {
+          const started = await provider.submit(job, signal);
           await answer.promise;
           return started;
         },
       }),
     });
     const { id } = await world.submit();
-    await world.upstream.seen(({ call }) => call === 'start');
+    await world.upstream.seen(({ call }) => call === 'submit');
     const next = await world.crash({});
     answer.resolve();
     const task = await next.ends(id);
     expect(task).toMatchObject({ phase: 'succeeded', attempt: { number: 1, upstreamId: 'one-1' } });
-    expect(next.upstream.count('start')).toBe(1);
+    expect(next.upstream.count('submit')).toBe(1);
   });
 
   it('makes another attempt if the upstream never received the request', async () => {
     const world = await createWorld();
-    world.provider.hold('start');
+    world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     const next = await world.crash();
@@ -234,12 +234,12 @@ describe('a gateway that is killed during a submission', () => {
 
   it('fails the task if nobody can be asked because the account is gone', async () => {
     const world = await createWorld();
-    world.provider.hold('start');
+    world.provider.hold('submit');
     const { id } = await world.submit();
     await world.reaches(id, 'submitting');
     const next = await world.crash({ accounts: ['another'] });
     expect((await next.ends(id)).error?.reason).toBe('submission_unknown');
-    expect(next.upstream.count('start')).toBe(0);
+    expect(next.upstream.count('submit')).toBe(0);
   });
 });
 
@@ -250,7 +250,7 @@ describe('an upstream that returns the same id twice', () => {
       behaviour: () => ({ answers: ['in_progress', 'in_progress', 'succeeded'] }),
       provider: (provider) => ({
         ...provider,
-        start: async (job, sending) => ({ ...(await provider.start(job, sending)), upstreamId: 'one-1' }),
+        submit: async (job, sending) => ({ ...(await provider.submit(job, sending)), upstreamId: 'one-1' }),
       }),
       parts: () => ({ log: pino({ level: 'error' }, { write: (line) => logged.push(JSON.parse(line)) }) }),
     });
@@ -283,7 +283,7 @@ it('a submission is not begun once draining has begun, although its task was wai
   const drained = world.engine.drain(10_000);
   told.resolve(START_OF_TIME);
   await drained;
-  expect(world.upstream.count('start')).toBe(0);
+  expect(world.upstream.count('submit')).toBe(0);
   expect((await world.task(id)).phase).toBe('accepted');
   expect(world.engine.accounts()).toMatchObject([{ inFlight: 0 }]);
 });
@@ -293,7 +293,7 @@ it('a submission whose intent is being stored when draining begins is sent: othe
   const gate = Promise.withResolvers<void>();
   const world = await createWorld({
     behaviour: () => ({ answers: ['in_progress'] }),
-    abilities: ['askMany', 'cancel'],
+    abilities: ['pollMany', 'cancel'],
     parts: ({ store }) => ({
       store: {
         ...store,
@@ -312,6 +312,6 @@ it('a submission whose intent is being stored when draining begins is sent: othe
   const drained = world.engine.drain(10_000);
   gate.resolve();
   await drained;
-  expect(world.upstream.count('start')).toBe(1);
+  expect(world.upstream.count('submit')).toBe(1);
   expect(await world.task(id)).toMatchObject({ phase: 'running', attempt: { upstreamId: 'one-1' } });
 });

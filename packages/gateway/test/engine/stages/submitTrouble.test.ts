@@ -24,12 +24,12 @@ describe('the effect of a submission on its account', () => {
         behaviour: (prompt) => (prompt === 'first' ? BUSY : { answers: ['in_progress'] }),
         provider: (provider) => ({
           ...provider,
-          async start(job, sending) {
+          async submit(job, sending) {
             if (job.request.prompt === 'second' && tried++ === 0) {
               if (how === 'notSent') throw new SendRefused();
               throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'inputs' });
             }
-            return provider.start(job, sending);
+            return provider.submit(job, sending);
           },
         }),
         parts: ({ store }) => ({
@@ -57,7 +57,7 @@ describe('the effect of a submission on its account', () => {
       const third = await world.submit('third', { keyId: 'c' });
       await world.advance(how === 'cancelled' ? 3000 : 10_000);
       const running = (await world.task(third.id)).phase === 'running' ? 1 : 0;
-      expect(running + world.upstream.count('start')).toBeGreaterThanOrEqual(2);
+      expect(running + world.upstream.count('submit')).toBeGreaterThanOrEqual(2);
       expect(tried).toBeGreaterThanOrEqual(1);
       expect(world.engine.accounts()).toMatchObject([{ inFlight: 1, blocked: false }]);
     },
@@ -74,7 +74,7 @@ describe('the effect of a submission on its account', () => {
     await world.engine.cancel(await world.task(first.id));
     await world.submit('second');
     await world.advance(2000);
-    expect(world.upstream.count('start')).toBe(2);
+    expect(world.upstream.count('submit')).toBe(2);
     expect(world.engine.accounts()).toMatchObject([{ blocked: false, inFlight: 0 }]);
   });
 
@@ -121,12 +121,12 @@ describe('facts about a submission that only this process knows', () => {
       }),
       provider: (provider) => ({
         ...provider,
-        async start(...given) {
+        async submit(...given) {
           starts += 1;
           if (starts === 1 && first === 'notSent') throw new SendRefused();
           if (starts === 1 && first === 'ours')
             throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'machine' });
-          return provider.start(...given);
+          return provider.submit(...given);
         },
       }),
       parts: ({ store }) => ({
@@ -155,7 +155,7 @@ describe('a problem of this machine', () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        start: () => Promise.reject(new UpstreamError('upstream_unavailable', { created: 'no', ours })),
+        submit: () => Promise.reject(new UpstreamError('upstream_unavailable', { created: 'no', ours })),
       }),
     });
     await world.submit();
@@ -170,7 +170,7 @@ describe('a problem of this machine', () => {
       settings: { taskDeadlineMs: 600_000 },
       provider: (provider) => ({
         ...provider,
-        async start() {
+        async submit() {
           tries.push(world.timers.now());
           throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'inputs' });
         },
@@ -191,7 +191,7 @@ describe('a problem of this machine', () => {
     const world = await createWorld({
       provider: (provider) => ({
         ...provider,
-        async start() {
+        async submit() {
           tries += 1;
           throw new UpstreamError('upstream_unavailable', { created: 'no', ours: 'inputs' });
         },

@@ -76,7 +76,7 @@ describe('a package that is not in the table', () => {
       seed: 7,
       providerOptions: { style: 'noir' },
     });
-    const { upstreamId } = await provider.start(job, sending(soon()));
+    const { upstreamId } = await provider.submit(job, sending(soon()));
     expect(seen.options).toMatchObject({
       prompt: 'a paper boat',
       n: 1,
@@ -94,7 +94,7 @@ describe('a package that is not in the table', () => {
       modelId: job.upstreamModel,
       operation: { id: 'job-1' },
     });
-    expect(await provider.ask(handleOf(job, upstreamId), soon())).toEqual({ state: 'in_progress' });
+    expect(await provider.poll(handleOf(job, upstreamId), soon())).toEqual({ state: 'in_progress' });
     expect(seen.operation).toEqual({ id: 'job-1' });
   });
 
@@ -111,8 +111,8 @@ describe('a package that is not in the table', () => {
       }),
     }));
     const job = starting('xai');
-    const handle = handleOf(job, (await provider.start(job, sending(soon()))).upstreamId);
-    const answer = await provider.ask(handle, soon());
+    const handle = handleOf(job, (await provider.submit(job, sending(soon()))).upstreamId);
+    const answer = await provider.poll(handle, soon());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     expect(JSON.stringify(answer).length).toBeLessThan(200);
     const { stream, bytes: length, offset } = await provider.open(handle, answer.result, 4, soon());
@@ -132,8 +132,8 @@ describe('a package that is not in the table', () => {
       doStatus: async () => ({ status: 'completed', videos: videos as never, warnings: [], response }),
     }));
     const job = starting('xai');
-    const handle = handleOf(job, (await provider.start(job, sending(soon()))).upstreamId);
-    expect(await provider.ask(handle, soon())).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
+    const handle = handleOf(job, (await provider.submit(job, sending(soon()))).upstreamId);
+    expect(await provider.poll(handle, soon())).toMatchObject({ state: 'failed', reason: 'upstream_failed' });
   });
 
   it('cannot submit twice, even if it retries after a lost answer', async () => {
@@ -153,7 +153,7 @@ describe('a package that is not in the table', () => {
       }),
       { baseUrl: server.origin },
     );
-    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+    await expect(provider.submit(starting('xai'), sending(soon()))).rejects.toMatchObject({
       created: 'unknown',
     });
     expect(server.requests).toHaveLength(1);
@@ -176,7 +176,7 @@ describe('a package that is not in the table', () => {
       }),
       { baseUrl: server.origin },
     );
-    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+    await expect(provider.submit(starting('xai'), sending(soon()))).rejects.toMatchObject({
       created: 'unknown',
     });
     expect(server.requests).toHaveLength(2);
@@ -192,7 +192,7 @@ describe('a package that is not in the table', () => {
       },
     }));
     const job = starting('xai');
-    await provider.ask(handleOf(job, (await provider.start(job, sending(soon()))).upstreamId), soon());
+    await provider.poll(handleOf(job, (await provider.submit(job, sending(soon()))).upstreamId), soon());
     expect(other.requests[0]?.headers).not.toHaveProperty('authorization');
     expect(other.requests[0]?.headers).not.toHaveProperty('x-key');
   });
@@ -204,7 +204,7 @@ describe('a package that is not in the table', () => {
       },
       doStatus: async () => ({ status: 'pending', response }),
     }));
-    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+    await expect(provider.submit(starting('xai'), sending(soon()))).rejects.toMatchObject({
       created: 'no',
       reason: 'invalid_request',
       detail: 'fps must be 24',
@@ -216,7 +216,7 @@ describe('a package that is not in the table', () => {
       doStart: async () => ({ ...started, operation: { token: 'x'.repeat(10_000) } }),
       doStatus: async () => ({ status: 'pending', response }),
     }));
-    await expect(provider.start(starting('xai'), sending(soon()))).rejects.toMatchObject({
+    await expect(provider.submit(starting('xai'), sending(soon()))).rejects.toMatchObject({
       created: 'unknown',
     });
   });
@@ -230,7 +230,7 @@ describe('a package that is not in the table', () => {
       }),
       { log },
     );
-    await provider.start(starting('xai'), sending(soon()));
+    await provider.submit(starting('xai'), sending(soon()));
     expect(log.map((line) => JSON.parse(line))).toContainEqual(
       expect.objectContaining({
         event: 'upstream.parameter_dropped',

@@ -61,7 +61,7 @@ describe('the catalogue promises no parameter that a package drops', () => {
         ...upstreamRequest(model, request),
         upstreamModel: upstreamModelOf(model, request),
       });
-      await world.provider.start(job, sending(soon()));
+      await world.provider.submit(job, sending(soon()));
     }
     expect(world.log.filter((line) => line.includes('upstream.parameter_dropped'))).toEqual([]);
     // The simulator of fal accepts everything and reports mistakes later.

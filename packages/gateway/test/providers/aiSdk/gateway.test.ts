@@ -9,7 +9,7 @@ const account = (name: string, packageName: string, key: string, baseUrl: string
     package: '${packageName}'
     api_key: { env: ${key} }
     base_url: ${baseUrl}
-    limits: { min_ask_interval_ms: 100 }`;
+    limits: { min_poll_interval_ms: 100 }`;
 
 describe('through a whole gateway', () => {
   it('each service makes a video that is submitted and billed once, with a key in the environment or an account in the file', async () => {

@@ -46,7 +46,7 @@ async function heard(service: Service, status: number, body: unknown): Promise<u
     operation: operation(server.origin),
   };
   const handle = handleOf(starting(service), JSON.stringify(ref));
-  return provider.ask(handle, soon()).catch((error: unknown) => error);
+  return provider.poll(handle, soon()).catch((error: unknown) => error);
 }
 
 const failed = (reason: string) => ({ state: 'failed', reason });

@@ -28,7 +28,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   ])('is never repeated and has an unknown outcome if %s', async (_what, fault) => {
     const world = await startWorld(name);
     world.simulators.faults.add({ ...fault, operation: 'submit' });
-    const error = await errorOf(world.provider.start(starting(name), sending(soon())));
+    const error = await errorOf(world.provider.submit(starting(name), sending(soon())));
     expect(error).toMatchObject({ created: 'unknown' });
     expect(['upstream_unavailable', 'upstream_timeout']).toContain(error.reason);
     expect(submissions(world)).toBe(1);
@@ -37,7 +37,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   it('certainly created nothing if nobody listens', async () => {
     const world = await startWorld(name);
     await world.simulators.upstream(name).outage();
-    expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
+    expect(await errorOf(world.provider.submit(starting(name), sending(soon())))).toMatchObject({
       created: 'no',
       reason: 'upstream_unavailable',
     });
@@ -46,7 +46,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   it('reports how long the service asks to wait', async () => {
     const world = await startWorld(name);
     world.simulators.faults.add({ kind: 'rate_limited', operation: 'submit', retryAfter: 7 });
-    expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
+    expect(await errorOf(world.provider.submit(starting(name), sending(soon())))).toMatchObject({
       created: 'no',
       reason: 'rate_limited',
       retryAfterMs: 7000,
@@ -59,7 +59,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   ] as const)('with an account that is %s is %s', async (state, reason) => {
     const world = await startWorld(name);
     world.simulators.upstream(name).accounts.set('default', state);
-    expect(await errorOf(world.provider.start(starting(name), sending(soon())))).toMatchObject({
+    expect(await errorOf(world.provider.submit(starting(name), sending(soon())))).toMatchObject({
       created: 'no',
       reason,
     });
@@ -68,7 +68,7 @@ describe.each(NAMES)('submitting to %s', (name) => {
   it('says what is wrong with a request, but does not show the key', async () => {
     const world = await startWorld(name);
     const job = starting(name, { upstreamModel: 'no-such/model' });
-    const error = await errorOf(world.provider.start(job, sending(soon())));
+    const error = await errorOf(world.provider.submit(job, sending(soon())));
     expect(error).toMatchObject({ created: 'no', reason: 'invalid_request' });
     expect(`${error.message} ${error.detail}`).toMatch(/no-such/);
   });
@@ -88,15 +88,15 @@ describe.each(NAMES)('polling %s', (name) => {
     const handle = await world.started();
     world.passTime();
     world.simulators.faults.add({ ...fault, operation: 'poll', count: 1 });
-    expect(await errorOf(world.provider.ask(handle, soon()))).toMatchObject({ reason });
-    expect(await world.provider.ask(handle, soon())).toMatchObject({ state: 'succeeded' });
+    expect(await errorOf(world.provider.poll(handle, soon()))).toMatchObject({ reason });
+    expect(await world.provider.poll(handle, soon())).toMatchObject({ state: 'succeeded' });
   });
 
   it('with a revoked key is an error and not a verdict on the job', async () => {
     const world = await startWorld(name);
     const handle = await world.started();
     world.simulators.upstream(name).accounts.set('default', 'revoked');
-    expect(await errorOf(world.provider.ask(handle, soon()))).toMatchObject({ reason: 'auth_failed' });
+    expect(await errorOf(world.provider.poll(handle, soon()))).toMatchObject({ reason: 'auth_failed' });
   });
 
   it('a job that its service has forgotten is answered with "missing"', async () => {
@@ -104,7 +104,7 @@ describe.each(NAMES)('polling %s', (name) => {
     const handle = await world.started();
     const upstream = world.simulators.upstream(name);
     for (const job of upstream.jobs.all()) upstream.jobs.remove(job);
-    expect(await world.provider.ask(handle, soon())).toMatchObject({ state: 'missing' });
+    expect(await world.provider.poll(handle, soon())).toMatchObject({ state: 'missing' });
   });
 
   it('a job of another service of the bridge throws', async () => {
@@ -112,7 +112,7 @@ describe.each(NAMES)('polling %s', (name) => {
     const handle = await world.started();
     const other: Service = name === 'xai' ? 'minimax' : 'xai';
     const provider = await openWith(other, { XAI_API_KEY: 'k', MINIMAX_API_KEY: 'k' });
-    expect(await errorOf(provider.ask(handle, soon()))).toMatchObject({
+    expect(await errorOf(provider.poll(handle, soon()))).toMatchObject({
       detail: expect.stringContaining('was started with'),
     });
   });
@@ -121,7 +121,7 @@ describe.each(NAMES)('polling %s', (name) => {
     const { started, provider, simulators } = await startWorld(name);
     const handle = await started({ prompt: 'a boat [hold]' });
     simulators.advance(60_000);
-    expect(await provider.ask(handle, soon())).toMatchObject({ state: 'in_progress' });
+    expect(await provider.poll(handle, soon())).toMatchObject({ state: 'in_progress' });
   });
 
   it('reports a refusal because of the content as such', async () => {
@@ -154,7 +154,7 @@ describe.each(NAMES)('polling %s', (name) => {
     const handle = await world.started({ prompt: 'a boat [fail]' });
     const answer = await world.ended(handle);
     world.simulators.upstream(name).accounts.set('default', 'revoked');
-    const error = await errorOf(world.provider.ask(handle, soon()));
+    const error = await errorOf(world.provider.poll(handle, soon()));
     const told = JSON.stringify([world.log, answer, handle, error.message, error.detail]);
     expect(told).not.toContain(world.key);
   });
@@ -164,7 +164,7 @@ describe('a prompt that is refused at once', () => {
   it.each(['xai', 'minimax', 'replicate'] as const)('can be corrected by the caller (%s)', async (name) => {
     const { provider } = await startWorld(name);
     const job = starting(name, { prompt: 'a boat [moderation-input]' });
-    expect(await errorOf(provider.start(job, sending(soon())))).toMatchObject({
+    expect(await errorOf(provider.submit(job, sending(soon())))).toMatchObject({
       created: 'no',
       reason: 'content_rejected',
     });
@@ -184,21 +184,21 @@ describe('what the packages do not pass on', () => {
   it.each(['minimax', 'replicate'] as const)('includes that a job waits (%s)', async (name) => {
     const { started, provider } = await startWorld(name);
     const handle = await started({ prompt: 'a boat [queued]' });
-    expect(await provider.ask(handle, soon())).toMatchObject({ state: 'queued' });
+    expect(await provider.poll(handle, soon())).toMatchObject({ state: 'queued' });
   });
 
   it('includes the progress at xAI', async () => {
     const { started, provider, simulators } = await startWorld('xai');
     const handle = await started({ prompt: 'a boat [hold]' });
     simulators.advance(60_000);
-    expect(await provider.ask(handle, soon())).toEqual({ state: 'in_progress', progress: 50 });
+    expect(await provider.poll(handle, soon())).toEqual({ state: 'in_progress', progress: 50 });
   });
 
   it('includes that a job runs if xAI answers an empty 202', async () => {
     const { started, provider, simulators } = await startWorld('xai');
     simulators.upstream('xai').configure({ emptyPending: true });
     const handle = await started({ prompt: 'a boat [hold]' });
-    expect(await provider.ask(handle, soon())).toEqual({ state: 'in_progress' });
+    expect(await provider.poll(handle, soon())).toEqual({ state: 'in_progress' });
   });
 
   it('includes a list of outputs of Replicate, which the package refuses', async () => {

@@ -48,7 +48,7 @@ async function sent(
     response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
   });
   const provider = await openWith(service, env(server.origin));
-  await provider.start(starting(service, change), sending(soon()));
+  await provider.submit(starting(service, change), sending(soon()));
   const { request, body } = await arrived.promise;
   expect(server.requests).toHaveLength(1);
   return { path: request.url, authorization: request.headers.authorization, body: JSON.parse(body) };

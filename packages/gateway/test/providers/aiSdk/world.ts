@@ -60,11 +60,11 @@ export async function startWorld(service: Service, openHttp = openHttpWhile()): 
     provider,
     async started(change) {
       const job = starting(service, change);
-      return handleOf(job, (await provider.start(job, sending(soon()))).upstreamId);
+      return handleOf(job, (await provider.submit(job, sending(soon()))).upstreamId);
     },
     async ended(handle) {
       simulators.advance(LONG_MS);
-      return provider.ask(handle, soon());
+      return provider.poll(handle, soon());
     },
     passTime: () => simulators.advance(LONG_MS),
   };

@@ -13,12 +13,12 @@ async function answering(status: number, body?: unknown): Promise<Provider> {
 }
 
 async function asked(task: object): Promise<Answer> {
-  return (await answering(200, { id: 'cgt-1', ...task })).ask(handle('cgt-1'), signal());
+  return (await answering(200, { id: 'cgt-1', ...task })).poll(handle('cgt-1'), signal());
 }
 
 async function refused(status: number, code: string, message = 'No.'): Promise<UpstreamError> {
   const provider = await answering(status, { error: { code, message, param: '', type: 'x' } });
-  const error = await provider.start(arkJob(), sending(signal())).catch((reason: unknown) => reason);
+  const error = await provider.submit(arkJob(), sending(signal())).catch((reason: unknown) => reason);
   if (error instanceof UpstreamError) return error;
   throw new Error('not refused');
 }
@@ -92,7 +92,7 @@ describe('a success', () => {
       },
     }));
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
-    await arkAt(baseUrl, { log }).ask(handle('cgt-1'), signal());
+    await arkAt(baseUrl, { log }).poll(handle('cgt-1'), signal());
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { event: 'upstream.usage_reported', upstreamId: 'cgt-1', tokens: 108_900 },
     ]);
@@ -186,7 +186,7 @@ describe('a refused submission', () => {
     'by a 200 that says %j may have been taken',
     async (body) => {
       const provider = await answering(200, body);
-      await expect(provider.start(arkJob(), sending(signal()))).rejects.toMatchObject({
+      await expect(provider.submit(arkJob(), sending(signal()))).rejects.toMatchObject({
         reason: 'upstream_unavailable',
         created: 'unknown',
       });
@@ -202,24 +202,24 @@ describe('a refused submission', () => {
 describe('a poll', () => {
   it('that is answered with an empty 200 is an error and not a verdict', async () => {
     const provider = await answering(200);
-    await expect(provider.ask(handle('cgt-1'), signal())).rejects.toMatchObject({
+    await expect(provider.poll(handle('cgt-1'), signal())).rejects.toMatchObject({
       reason: 'upstream_unavailable',
     });
   });
 
   it('with a wrong key is an error of the account and not a verdict on the task', async () => {
     const provider = await answering(401, { error: { code: 'AuthenticationError', message: 'No.' } });
-    await expect(provider.ask(handle('cgt-1'), signal())).rejects.toMatchObject({ reason: 'auth_failed' });
+    await expect(provider.poll(handle('cgt-1'), signal())).rejects.toMatchObject({ reason: 'auth_failed' });
   });
 
   it.each(['ResourceNotFound', 'NotFound.Task'])('of a task that is %s finds it missing', async (code) => {
     const provider = await answering(404, { error: { code, message: 'It is not found.' } });
-    expect(await provider.ask(handle('cgt-1'), signal())).toMatchObject({ state: 'missing' });
+    expect(await provider.poll(handle('cgt-1'), signal())).toMatchObject({ state: 'missing' });
   });
 
   it('at a wrong URL is an error and not a verdict on the task', async () => {
     const provider = await answering(404, '<html>404</html>');
-    await expect(provider.ask(handle('cgt-1'), signal())).rejects.toBeInstanceOf(UpstreamError);
+    await expect(provider.poll(handle('cgt-1'), signal())).rejects.toBeInstanceOf(UpstreamError);
   });
 });
 

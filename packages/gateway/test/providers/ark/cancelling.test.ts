@@ -6,10 +6,10 @@ import { aPrompt, arkAt, arkWorld, handle, signal } from './world.ts';
 describe('cancelling', () => {
   it('stops a queued task, and has the same outcome a second time', async () => {
     const { simulators, provider } = await arkWorld();
-    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), sending(signal()));
+    const { upstreamId } = await provider.submit(aPrompt('a boat [queued]'), sending(signal()));
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('cancelled');
-    expect(await provider.ask(handle(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
+    expect(await provider.poll(handle(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
     expect(simulators.ledger.count({ operation: 'delete' })).toBe(1);
   });
 
@@ -19,7 +19,7 @@ describe('cancelling', () => {
     ['has failed', 'a boat [fail]'],
   ])('sends no DELETE for a task that %s', async (_what, prompt) => {
     const { simulators, provider } = await arkWorld();
-    const { upstreamId } = await provider.start(aPrompt(prompt), sending(signal()));
+    const { upstreamId } = await provider.submit(aPrompt(prompt), sending(signal()));
     if (prompt.includes('hold')) simulators.advance(60_000);
     else simulators.finishAll();
     expect(await provider.cancel?.(handle(upstreamId), signal())).toBe('too_late');
@@ -75,7 +75,7 @@ describe('cancelling', () => {
 
   it('fails if the answer is lost, and the next try shows the outcome', async () => {
     const { simulators, provider } = await arkWorld();
-    const { upstreamId } = await provider.start(aPrompt('a boat [queued]'), sending(signal()));
+    const { upstreamId } = await provider.submit(aPrompt('a boat [queued]'), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'delete', count: 1 });
     await expect(provider.cancel?.(handle(upstreamId), signal())).rejects.toMatchObject({
       reason: 'upstream_unavailable',
@@ -91,10 +91,10 @@ describe('discarding', () => {
 
   it('erases the record, and a second time finds nothing', async () => {
     const { simulators, provider } = await arkWorld({ discards: true });
-    const { upstreamId } = await provider.start(aPrompt('a boat'), sending(signal()));
+    const { upstreamId } = await provider.submit(aPrompt('a boat'), sending(signal()));
     simulators.finishAll();
     await provider.discard?.(handle(upstreamId), signal());
     await provider.discard?.(handle(upstreamId), signal());
-    expect(await provider.ask(handle(upstreamId), signal())).toMatchObject({ state: 'missing' });
+    expect(await provider.poll(handle(upstreamId), signal())).toMatchObject({ state: 'missing' });
   });
 });

@@ -33,10 +33,10 @@ describe('an Ark account', () => {
       retiresModels: true,
       limits: {
         inFlight: 50,
-        startsPerMinute: 180,
-        asksPerSecond: 20,
-        askBatch: 180,
-        minAskIntervalMs: 2000,
+        submitsPerMinute: 180,
+        pollsPerSecond: 20,
+        pollBatch: 180,
+        minPollIntervalMs: 2000,
       },
     });
   });
@@ -90,11 +90,11 @@ describe('an Ark account', () => {
           base_url: 'https://ark.cn-beijing.volces.com/api/v3',
           delete_after_collect: true,
           models: { 'seedance-2.0': 'ep-20261101-abcde' },
-          limits: { in_flight: 300, ask_batch: 400 },
+          limits: { in_flight: 300, poll_batch: 400 },
         },
       },
     );
-    expect(account).toMatchObject({ id: 'seedance', limits: { inFlight: 300, askBatch: 400 } });
+    expect(account).toMatchObject({ id: 'seedance', limits: { inFlight: 300, pollBatch: 400 } });
     expect(account?.models?.get('seedance-2.0')).toBe('ep-20261101-abcde');
     expect(account?.provider.discard).toBeTypeOf('function');
   });

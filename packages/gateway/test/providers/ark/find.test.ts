@@ -13,9 +13,9 @@ describe('a lost submission', () => {
   it('is found among others with the same prompt, each by its own attempt', async () => {
     const { simulators, provider, another } = await arkWorld();
     const jobs = [aPrompt('a boat'), aPrompt('a boat')] as const;
-    await provider.start(aPrompt('a boat'), sending(signal()));
+    await provider.submit(aPrompt('a boat'), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 2 });
-    for (const job of jobs) await provider.start(job, sending(signal())).catch(() => undefined);
+    for (const job of jobs) await provider.submit(job, sending(signal())).catch(() => undefined);
     const made = simulators.ledger.jobs().map(({ id }) => id);
     const found = [];
     for (const job of jobs) found.push(await another().find?.(lost(job), signal()));
@@ -27,17 +27,17 @@ describe('a lost submission', () => {
 
   it('that never arrived stays unknown, whatever other tasks there are', async () => {
     const { simulators, provider } = await arkWorld();
-    await provider.start(aPrompt('a boat'), sending(signal()));
+    await provider.submit(aPrompt('a boat'), sending(signal()));
     simulators.faults.add({ kind: 'reset', operation: 'submit', count: 1 });
     const job = aPrompt('a boat');
-    await provider.start(job, sending(signal())).catch(() => undefined);
+    await provider.submit(job, sending(signal())).catch(() => undefined);
     expect(await provider.find?.(lost(job), signal())).toEqual(UNKNOWN);
   });
 
   it('whose task another attempt has is not found', async () => {
     const { provider } = await arkWorld();
     const job = aPrompt('a boat');
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     expect(await provider.find?.(lost(job, [upstreamId]), signal())).toEqual(UNKNOWN);
   });
 
@@ -47,7 +47,7 @@ describe('a lost submission', () => {
       request: aRequest({ duration: 2, resolution: '480p', providerOptions: { service_tier: 'flex' } }),
     });
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
-    await provider.start(job, sending(signal())).catch(() => undefined);
+    await provider.submit(job, sending(signal())).catch(() => undefined);
     expect(await provider.find?.(lost(job), signal())).toMatchObject({ found: true });
   });
 
@@ -55,7 +55,7 @@ describe('a lost submission', () => {
     const { provider } = await arkWorld();
     const providerOptions = { execution_expires_after: 7200 };
     const job = arkJob({ request: aRequest({ duration: 2, resolution: '480p', providerOptions }) });
-    await provider.start(job, sending(signal()));
+    await provider.submit(job, sending(signal()));
     expect(await provider.find?.(lost(job), signal())).toEqual(UNKNOWN);
   });
 

@@ -24,7 +24,7 @@ async function posted(
   const { job, ...rest } = options;
   const upstream = await scripted(() => ({ body: { id: 'cgt-1' } }));
   const provider = arkAt(upstream.baseUrl, rest);
-  const started = await provider.start(
+  const started = await provider.submit(
     arkJob({
       upstreamModel,
       request: aRequest(request),

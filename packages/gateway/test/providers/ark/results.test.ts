@@ -8,10 +8,10 @@ const DAY_MS = 24 * 3_600_000;
 
 async function finished(prompt: string) {
   const { simulators, provider } = await arkWorld();
-  const { upstreamId } = await provider.start(aPrompt(prompt), sending(signal()));
+  const { upstreamId } = await provider.submit(aPrompt(prompt), sending(signal()));
   simulators.finishAll();
   const result = async (): Promise<UpstreamResult> => {
-    const answer = await provider.ask(handle(upstreamId), signal());
+    const answer = await provider.poll(handle(upstreamId), signal());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     return answer.result;
   };

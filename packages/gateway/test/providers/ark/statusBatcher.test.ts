@@ -221,14 +221,14 @@ describe('the adapter at a service with limits', () => {
     simulators.upstream('ark').configure({ requestsPerMinute: 1000 });
     const handles = [];
     for (let n = 0; n < 100; n++) {
-      const { upstreamId } = await provider.start(aPrompt('a boat [hold]'), sending(signal()));
+      const { upstreamId } = await provider.submit(aPrompt('a boat [hold]'), sending(signal()));
       handles.push(handle(upstreamId));
     }
-    const told = await provider.askMany?.(handles, signal());
+    const told = await provider.pollMany?.(handles, signal());
     expect(told?.size).toBe(100);
     expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
     // Needs no list: each of these has one of the twenty queries.
-    await Promise.all(handles.slice(0, 10).map((one) => provider.ask(one, signal())));
+    await Promise.all(handles.slice(0, 10).map((one) => provider.poll(one, signal())));
     expect(simulators.ledger.requests().every(({ status }) => status === 200)).toBe(true);
   });
 });

@@ -29,7 +29,7 @@ type Optional<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyo
 
 /** The ability that each optional method of an adapter stands for. */
 const METHODS: Readonly<Record<Optional<Provider>, (abilities: Abilities) => boolean>> = {
-  askMany: ({ batchPolling }) => batchPolling,
+  pollMany: ({ batchPolling }) => batchPolling,
   resume: ({ resumeJob }) => resumeJob,
   cancel: ({ cancel }) => cancel !== 'none',
   find: ({ find }) => find !== 'none',
@@ -79,11 +79,11 @@ export function describeAbilities(suite: Suite): void {
 
     itWhere(abilities.batchPolling)('include asking about many jobs at once', async () => {
       const fixture = await open();
-      const askMany = required(fixture.provider.askMany, 'askMany');
+      const pollMany = required(fixture.provider.pollMany, 'pollMany');
       const one = await finished(fixture);
       const other = await finished(fixture);
       const stranger = unknownHandle();
-      const answers = await askMany([one.handle, stranger, other.handle], signal());
+      const answers = await pollMany([one.handle, stranger, other.handle], signal());
       expect(answers.get(one.handle.upstreamId)?.state).toBe('succeeded');
       expect(answers.get(other.handle.upstreamId)?.state).toBe('succeeded');
       expect([undefined, 'missing']).toContain(answers.get(stranger.upstreamId)?.state);
@@ -91,15 +91,15 @@ export function describeAbilities(suite: Suite): void {
 
     itWhere(abilities.batchPolling && !local)('ask about many in fewer requests than jobs', async () => {
       const fixture = await open();
-      const askMany = required(fixture.provider.askMany, 'askMany');
+      const pollMany = required(fixture.provider.pollMany, 'pollMany');
       const handles: Handle[] = [];
       for (let jobs = 0; jobs < 6; jobs++) {
         fixture.holdNextJob();
         handles.push((await started(fixture)).handle);
       }
-      let answers: Awaited<ReturnType<typeof askMany>> = new Map();
+      let answers: Awaited<ReturnType<typeof pollMany>> = new Map();
       const requests = await requestsDuring(async () => {
-        answers = await askMany(handles, signal());
+        answers = await pollMany(handles, signal());
       });
       expect(answers.size).toBe(handles.length);
       expect(requests).toBeLessThan(handles.length);
@@ -110,7 +110,7 @@ export function describeAbilities(suite: Suite): void {
       const discard = required(fixture.provider.discard, 'discard');
       const { handle } = await finished(fixture);
       await discard(handle, signal());
-      expect(await fixture.provider.ask(handle, signal())).toMatchObject({ state: 'missing' });
+      expect(await fixture.provider.poll(handle, signal())).toMatchObject({ state: 'missing' });
       await settled(discard(handle, signal()));
     });
 
@@ -145,7 +145,7 @@ export function describeAbilities(suite: Suite): void {
       const { handle, job, result } = await finished(fixture);
       const { bytes } = await fetched(fixture.provider, handle, result, 0);
       const other = closedLater(await required(fixture.elsewhere, 'elsewhere')());
-      expect(await other.ask(handle, signal())).toMatchObject({ state: 'missing' });
+      expect(await other.poll(handle, signal())).toMatchObject({ state: 'missing' });
       await required(other.resume, 'resume')(job);
       const again = await awaited({ ...fixture, provider: other }, handle);
       expect((await fetched(other, handle, again, 0)).bytes.equals(bytes)).toBe(true);
@@ -180,7 +180,7 @@ function describeFinding({ name, abilities, open, local }: Suite): void {
       const fixture = await open();
       const job = jobOf(fixture);
       if (!local) required(fixture.network, 'network').loseNextAnswer();
-      await settled(fixture.provider.start(job, sending(signal())));
+      await settled(fixture.provider.submit(job, sending(signal())));
       const next = closedLater(await fixture.reopen());
       const found = await look(next, job);
       if (!found.found) throw new Error('not found');
@@ -231,14 +231,14 @@ function describeCancelling({ name, abilities, open }: Suite): void {
       const { handle } = await started(fixture);
       await answered(fixture, handle, ({ state }) => state === 'in_progress');
       expect(await cancel(fixture.provider, handle, signal())).toBe('too_late');
-      expect(await fixture.provider.ask(handle, signal())).toMatchObject({ state: 'in_progress' });
+      expect(await fixture.provider.poll(handle, signal())).toMatchObject({ state: 'in_progress' });
     });
 
     it('is too late for a job that is over, and the job keeps its video', async () => {
       const fixture = await open();
       const { handle, result } = await finished(fixture);
       expect(await cancel(fixture.provider, handle, signal())).toBe('too_late');
-      expect((await fixture.provider.ask(handle, signal())).state).toBe('succeeded');
+      expect((await fixture.provider.poll(handle, signal())).state).toBe('succeeded');
       expect((await fetched(fixture.provider, handle, result, 0)).bytes.length).toBeGreaterThan(0);
     });
 

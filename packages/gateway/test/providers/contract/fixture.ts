@@ -127,7 +127,7 @@ export const unknownHandle = (): Handle => {
 
 export async function started(fixture: ProviderFixture): Promise<{ handle: Handle; job: Job }> {
   const job = jobOf(fixture);
-  const answer = await fixture.provider.start(job, sending(signal()));
+  const answer = await fixture.provider.submit(job, sending(signal()));
   expect(answer.upstreamId).not.toBe('');
   expect(['queued', 'in_progress']).toContain(answer.state);
   return { handle: handleOf(job, answer.upstreamId), job };
@@ -140,7 +140,7 @@ export async function answered(
   isWanted: (answer: Answer) => boolean,
 ): Promise<Answer> {
   for (let answers = 0; answers < MAX_ANSWERS; answers++) {
-    const answer = await fixture.provider.ask(handle, signal());
+    const answer = await fixture.provider.poll(handle, signal());
     if (isWanted(answer)) return answer;
     if ('progress' in answer && answer.progress !== undefined) {
       expect(answer.progress).toBeGreaterThanOrEqual(0);

@@ -20,12 +20,12 @@ type Call = (provider: Provider, fixture: ProviderFixture, job: Finished) => Pro
 
 /** Every call of an adapter that sends something upstream. */
 const CALLS: Readonly<Record<string, { has?(abilities: Abilities): boolean; readonly call: Call }>> = {
-  start: { call: (provider, fixture) => provider.start(jobOf(fixture), sending(signal())) },
-  poll: { call: (provider, _fixture, { handle }) => provider.ask(handle, signal()) },
+  start: { call: (provider, fixture) => provider.submit(jobOf(fixture), sending(signal())) },
+  poll: { call: (provider, _fixture, { handle }) => provider.poll(handle, signal()) },
   download: { call: (provider, _fixture, { handle, result }) => downloaded(provider, handle, result) },
   'poll in batches': {
     has: ({ batchPolling }) => batchPolling,
-    call: (provider, _fixture, { handle }) => required(provider.askMany, 'askMany')([handle], signal()),
+    call: (provider, _fixture, { handle }) => required(provider.pollMany, 'pollMany')([handle], signal()),
   },
   cancel: {
     has: ({ cancel }) => cancel !== 'none',
@@ -76,8 +76,8 @@ export function describeLease({ name, abilities, open }: Suite): void {
       const next = await fixture.reopen();
       hasLease = false;
       const unsent = await requestsDuring(async () => {
-        expect(await settled(next.ask(handle, signal()))).toBeInstanceOf(SendRefused);
-        expect(await settled(next.start(jobOf(fixture), sending(signal())))).toBeInstanceOf(SendRefused);
+        expect(await settled(next.poll(handle, signal()))).toBeInstanceOf(SendRefused);
+        expect(await settled(next.submit(jobOf(fixture), sending(signal())))).toBeInstanceOf(SendRefused);
       });
       expect(unsent).toBe(0);
       await next.close();

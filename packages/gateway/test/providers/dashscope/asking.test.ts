@@ -6,7 +6,7 @@ import { aJob, canned, handleOf, settled, signal, simulated } from './world.ts';
 async function started(provider: Provider, prompts: readonly string[]): Promise<Handle[]> {
   const handles = [];
   for (const prompt of prompts) {
-    handles.push(handleOf((await provider.start(aJob({ prompt }), sending(signal()))).upstreamId));
+    handles.push(handleOf((await provider.submit(aJob({ prompt }), sending(signal()))).upstreamId));
   }
   return handles;
 }
@@ -19,7 +19,7 @@ describe('polling many tasks', () => {
     const { simulators, provider } = await simulated();
     const working = await started(provider, many(30, '[hold]'));
     const ended = await started(provider, ['a [instant]', 'b [fail] [instant]']);
-    const answers = await provider.askMany?.([...working, ...ended], signal());
+    const answers = await provider.pollMany?.([...working, ...ended], signal());
     expect(answers?.size).toBe(32);
     for (const { upstreamId } of working) {
       expect(['queued', 'in_progress']).toContain(answers?.get(upstreamId)?.state);
@@ -34,11 +34,11 @@ describe('polling many tasks', () => {
     const old = await started(provider, many(20, '[hold]'));
     await started(provider, many(230, 'of others [hold]'));
     // 250 tasks on three pages. The polled ones are on the last.
-    await provider.askMany?.(old, signal());
+    await provider.pollMany?.(old, signal());
     expect(simulators.ledger.count({ operation: 'list' })).toBe(3);
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(0);
     simulators.ledger.reset();
-    const answers = await provider.askMany?.(old.slice(0, 2), signal());
+    const answers = await provider.pollMany?.(old.slice(0, 2), signal());
     expect(answers?.size).toBe(2);
     expect(simulators.ledger.count({ operation: 'list' })).toBe(1);
     expect(simulators.ledger.count({ operation: 'poll' })).toBe(2);
@@ -55,7 +55,7 @@ describe('polling many tasks', () => {
           ? list
           : { body: { output: { task_id: url.slice(14), task_status: 'RUNNING' } } },
       );
-      const answers = await provider.askMany?.([handleOf('a'), handleOf('b')], signal());
+      const answers = await provider.pollMany?.([handleOf('a'), handleOf('b')], signal());
       expect([...(answers?.values() ?? [])]).toEqual([{ state: 'in_progress' }, { state: 'in_progress' }]);
     }
   });
@@ -66,7 +66,7 @@ describe('polling many tasks', () => {
         ? { status: 502, body: '<html></html>' }
         : { body: { output: { task_id: url.slice(14), task_status: 'RUNNING' } } },
     );
-    const ask = () => settled(provider.askMany?.([handleOf('a'), handleOf('b')], signal()));
+    const ask = () => settled(provider.pollMany?.([handleOf('a'), handleOf('b')], signal()));
     expect(await ask()).toMatchObject({ reason: 'upstream_unavailable' });
     const outcomes = [await ask(), await ask(), await ask()];
     expect(outcomes.at(-1)).toBeInstanceOf(Map);
@@ -81,7 +81,7 @@ describe('polling many tasks', () => {
         return id === 'a' && !all ? { body: { output: { task_id: id, task_status: 'RUNNING' } } } : refused;
       });
     const ask = async ({ provider }: { provider: Provider }) =>
-      settled(provider.askMany?.([handleOf('a'), handleOf('b')], signal()));
+      settled(provider.pollMany?.([handleOf('a'), handleOf('b')], signal()));
     expect(await ask(await upstream(trouble))).toEqual(new Map([['a', { state: 'in_progress' }]]));
     expect(await ask(await upstream(trouble, true))).toMatchObject({ reason: 'upstream_unavailable' });
     const wrongKey = { status: 401, body: { code: 'InvalidApiKey', message: 'x' } };
@@ -93,8 +93,8 @@ describe('polling many tasks', () => {
     const handles = await started(provider, many(2, '[hold]'));
     simulators.upstream('dashscope').accounts.set('default', 'revoked');
     for (const call of [
-      () => provider.askMany?.(handles, signal()),
-      () => provider.ask(handleOf('x'), signal()),
+      () => provider.pollMany?.(handles, signal()),
+      () => provider.poll(handleOf('x'), signal()),
     ]) {
       expect(await settled(call())).toMatchObject({ name: 'UpstreamError', reason: 'auth_failed' });
     }
@@ -108,8 +108,8 @@ describe('the rate limit of the account', () => {
     simulators.ledger.reset();
     const begin = Date.now();
     await Promise.all([
-      provider.askMany?.(handles, signal()),
-      provider.ask(handleOf('x'), signal()),
+      provider.pollMany?.(handles, signal()),
+      provider.poll(handleOf('x'), signal()),
       provider.cancel?.(handleOf('y'), signal()),
     ]);
     const at = simulators.ledger

@@ -44,11 +44,11 @@ describe('a refusal', () => {
   it.each(ERRORS)('%i %s "%s" is %s, also inside a 200', async (status, code, message, reason) => {
     for (const sent of [status, 200]) {
       const { provider } = await canned(() => ({ status: sent, body: { code, message, request_id: 'r1' } }));
-      const error = await settled(provider.start(aJob(), sending(signal())));
+      const error = await settled(provider.submit(aJob(), sending(signal())));
       expect(error).toBeInstanceOf(UpstreamError);
       expect(error).toMatchObject({ reason, created: CLEAR_REFUSAL(status) });
       expect(String((error as UpstreamError).detail)).toContain(code);
-      expect(await settled(provider.ask(handleOf('t1'), signal()))).toMatchObject({ reason });
+      expect(await settled(provider.poll(handleOf('t1'), signal()))).toMatchObject({ reason });
     }
   });
 
@@ -57,7 +57,7 @@ describe('a refusal', () => {
       status: 401,
       body: { error: { code: 'invalid_api_key', message: 'Incorrect API key provided.' } },
     }));
-    expect(await settled(provider.ask(handleOf('t1'), signal()))).toMatchObject({ reason: 'auth_failed' });
+    expect(await settled(provider.poll(handleOf('t1'), signal()))).toMatchObject({ reason: 'auth_failed' });
   });
 
   it.each([
@@ -66,7 +66,7 @@ describe('a refusal', () => {
     ['an unknown word in a 200', { code: 'SomethingNew', message: 'what?' }],
   ])('that cannot be read (%s) leaves the submission unknown', async (_what, body) => {
     const { provider } = await canned(() => ({ body }));
-    expect(await settled(provider.start(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
+    expect(await settled(provider.submit(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
   });
 
   it('never shows the key', async () => {
@@ -74,7 +74,7 @@ describe('a refusal', () => {
       status: 200,
       body: { code: 'InvalidApiKey', message: `you sent ${headers.authorization}` },
     }));
-    const error = (await settled(provider.start(aJob(), sending(signal())))) as UpstreamError;
+    const error = (await settled(provider.submit(aJob(), sending(signal())))) as UpstreamError;
     expect(JSON.stringify([error.message, error.detail])).not.toContain(KEY);
   });
 });
@@ -86,7 +86,7 @@ const told = (output: object, usage?: object) => ({
 describe('a task', () => {
   it.each(ERRORS)('failed with %i %s "%s": %s', async (_status, code, message, call, task = call) => {
     const { provider } = await canned(() => told({ task_status: 'FAILED', code, message }));
-    const answer = await provider.ask(handleOf('t1'), signal());
+    const answer = await provider.poll(handleOf('t1'), signal());
     expect(answer).toMatchObject({ state: 'failed', reason: task, detail: expect.stringContaining(code) });
   });
 
@@ -101,13 +101,13 @@ describe('a task', () => {
     ['SUCCEEDED', { state: 'failed', reason: 'upstream_failed', detail: 'finished without a video' }],
   ])('of status %s is %o', async (task_status, answer) => {
     const { provider } = await canned(() => told({ task_status }));
-    expect(await provider.ask(handleOf('t1'), signal())).toMatchObject(answer);
+    expect(await provider.poll(handleOf('t1'), signal())).toMatchObject(answer);
   });
 
   it('that fails because of its content without a code has that reason', async () => {
     const message = 'Green net check rejected image (output)';
     const { provider } = await canned(() => told({ task_status: 'FAILED', message }));
-    expect(await provider.ask(handleOf('t1'), signal())).toMatchObject({
+    expect(await provider.poll(handleOf('t1'), signal())).toMatchObject({
       reason: 'content_rejected',
       message,
     });
@@ -116,7 +116,7 @@ describe('a task', () => {
   it('that is unknown has expired after a day, and is missing before', async () => {
     const { provider } = await canned(() => told({ task_status: 'UNKNOWN' }));
     const asked = (hours: number) =>
-      provider.ask(handleOf('t1', { intendedAt: Date.now() - hours * 3_600_000 }), signal());
+      provider.poll(handleOf('t1', { intendedAt: Date.now() - hours * 3_600_000 }), signal());
     expect(await asked(23.9)).toMatchObject({ state: 'missing' });
     expect(await asked(24.1)).toMatchObject({ state: 'failed', reason: 'expired' });
   });
@@ -129,7 +129,7 @@ describe('a task', () => {
   ])('has its length in %o', async (usage, duration) => {
     const video_url = 'https://bucket.oss-cn-beijing.aliyuncs.com/a.mp4?Expires=1800000000&Signature=x';
     const { provider } = await canned(() => told({ task_status: 'SUCCEEDED', video_url }, usage));
-    expect(await provider.ask(handleOf('t1'), signal())).toEqual({
+    expect(await provider.poll(handleOf('t1'), signal())).toEqual({
       state: 'succeeded',
       result: {
         ref: video_url,
@@ -144,17 +144,17 @@ describe('moderation', () => {
   it('is reported at once for a prompt and later for a video', async () => {
     const { provider } = await simulated();
     expect(
-      await settled(provider.start(aJob({ prompt: 'x [moderation-input]' }), sending(signal()))),
+      await settled(provider.submit(aJob({ prompt: 'x [moderation-input]' }), sending(signal()))),
     ).toMatchObject({
       reason: 'content_rejected',
       created: 'no',
       message: 'Green net check rejected text (input)',
     });
-    const { upstreamId } = await provider.start(
+    const { upstreamId } = await provider.submit(
       aJob({ prompt: 'x [moderation] [instant]' }),
       sending(signal()),
     );
-    expect(await provider.ask(handleOf(upstreamId), signal())).toMatchObject({
+    expect(await provider.poll(handleOf(upstreamId), signal())).toMatchObject({
       reason: 'content_rejected',
       message: 'Output data may contain inappropriate content.',
     });

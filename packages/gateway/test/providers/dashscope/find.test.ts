@@ -20,7 +20,7 @@ describe('a lost submission', () => {
       simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
       const prompt = ' a “paper” boat\nat night & 5 < 6,  cafe\u0301 ① \\n [instant]';
       const job = aJob({ prompt });
-      await settled(provider.start(job, sending()));
+      await settled(provider.submit(job, sending()));
       simulators.finishAll();
       const [made] = simulators.ledger.jobs();
       const isSame = matchPrompt(prompt, REWORDINGS[rewording](prompt)) === 'same';
@@ -32,8 +32,8 @@ describe('a lost submission', () => {
     const { simulators, provider } = await simulated();
     simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
     const job = aJob({ prompt: 'a lost boat [hold]' });
-    expect(await settled(provider.start(job, sending(signal())))).toMatchObject({ created: 'unknown' });
-    await provider.start(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
+    expect(await settled(provider.submit(job, sending(signal())))).toMatchObject({ created: 'unknown' });
+    await provider.submit(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
     // No verdict yet, which differs from "unknown": the engine searches again.
     expect(await find(provider, job)).toMatchObject({
       name: 'UpstreamError',
@@ -51,26 +51,26 @@ describe('a lost submission', () => {
     ['an end without a video', { prompt: 'a boat [instant] [fail]' }, 'wan3.0-video'],
   ])('is never taken for a task with %s', async (_what, changes, upstreamModel) => {
     const { provider } = await simulated();
-    await provider.start(aJob(changes, { upstreamModel }), sending(signal()));
+    await provider.submit(aJob(changes, { upstreamModel }), sending(signal()));
     expect(await find(provider, aJob({ prompt: 'a boat [instant]' }))).toEqual(UNKNOWN);
   });
 
   it('is never taken for a task of another hour, a known task, or one of two similar ones', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a boat [instant]' });
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     expect(await find(provider, job, { intendedAt: Date.now() - 3_600_000 })).toEqual(UNKNOWN);
     expect(await find(provider, job, { isKnown: async (id) => id === upstreamId })).toEqual(UNKNOWN);
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
-    await provider.start(job, sending(signal()));
+    await provider.submit(job, sending(signal()));
     expect(await find(provider, job)).toEqual(UNKNOWN);
   });
 
   it('does not poll again tasks whose prompt is known', async () => {
     const { simulators, provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
-    const { upstreamId } = await provider.start(job, sending(signal()));
-    await provider.start(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
+    await provider.submit(aJob({ prompt: 'another boat [instant]' }), sending(signal()));
     simulators.faults.add({ kind: 'server_error', operation: 'poll', after: 1, count: 1 });
     expect(await find(provider, job)).toMatchObject({ name: 'UpstreamError' });
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
@@ -80,10 +80,10 @@ describe('a lost submission', () => {
   it('is searched for on several pages', async () => {
     const { provider } = await simulated();
     const job = aJob({ prompt: 'a lost boat [instant]' });
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     const others = new Set<string>();
     for (let n = 0; n < 120; n++) {
-      others.add((await provider.start(aJob({ prompt: `boat ${n} [hold]` }), sending(signal()))).upstreamId);
+      others.add((await provider.submit(aJob({ prompt: `boat ${n} [hold]` }), sending(signal()))).upstreamId);
     }
     expect(await find(provider, job, { isKnown: async (id) => others.has(id) })).toEqual({
       found: true,
@@ -95,7 +95,7 @@ describe('a lost submission', () => {
     const { provider } = await simulated();
     const providerOptions = { input: { prompt: 'another prompt' } };
     const job = aJob({ prompt: 'a boat [instant]', providerOptions });
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     expect(await find(provider, job)).toEqual({ found: true, upstreamId });
   });
 });
@@ -103,29 +103,29 @@ describe('a lost submission', () => {
 describe('cancelling', () => {
   it('works while a task waits, and reports the same after a lost answer', async () => {
     const { simulators, provider } = await simulated();
-    const { upstreamId } = await provider.start(aJob({ prompt: 'a [queued]' }), sending(signal()));
+    const { upstreamId } = await provider.submit(aJob({ prompt: 'a [queued]' }), sending(signal()));
     simulators.faults.add({ kind: 'lost_answer', operation: 'cancel', count: 1 });
     const cancel = () => settled(provider.cancel?.(handleOf(upstreamId), signal()));
     expect(await cancel()).toMatchObject({ name: 'UpstreamError' });
     expect(await cancel()).toBe('cancelled');
-    expect(await provider.ask(handleOf(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
+    expect(await provider.poll(handleOf(upstreamId), signal())).toMatchObject({ reason: 'cancelled' });
   });
 
   it('is too late for a running task, which goes on', async () => {
     const { simulators, provider } = await simulated();
-    const { upstreamId } = await provider.start(aJob({ prompt: 'a [hold]' }), sending(signal()));
+    const { upstreamId } = await provider.submit(aJob({ prompt: 'a [hold]' }), sending(signal()));
     simulators.advance(60_000);
     expect(await provider.cancel?.(handleOf(upstreamId), signal())).toBe('too_late');
-    expect(await provider.ask(handleOf(upstreamId), signal())).toEqual({ state: 'in_progress' });
+    expect(await provider.poll(handleOf(upstreamId), signal())).toEqual({ state: 'in_progress' });
   });
 });
 
 describe('the link to a video', () => {
   it('is opened without the key and lost after a day', async () => {
     const { simulators, provider } = await simulated();
-    const { upstreamId } = await provider.start(aJob({ prompt: 'a boat [instant]' }), sending(signal()));
+    const { upstreamId } = await provider.submit(aJob({ prompt: 'a boat [instant]' }), sending(signal()));
     const handle = handleOf(upstreamId);
-    const answer = await provider.ask(handle, signal());
+    const answer = await provider.poll(handle, signal());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     expect(answer.result.duration).toBe(2);
     // The storage refuses a signed request with a key.

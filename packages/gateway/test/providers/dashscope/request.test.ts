@@ -16,7 +16,7 @@ async function sent(upstreamModel: string, changes: Partial<VideoRequest>) {
   const { provider, received } = await canned(() => ({
     body: { request_id: 'r', output: { task_id: 't1', task_status: 'PENDING' } },
   }));
-  const started = await provider.start(aJob(changes, { upstreamModel, openInput }), sending(signal()));
+  const started = await provider.submit(aJob(changes, { upstreamModel, openInput }), sending(signal()));
   expect(started).toEqual({ upstreamId: 't1', state: 'queued' });
   const [request, ...more] = received;
   if (!request) throw new Error('nothing was sent');
@@ -160,7 +160,7 @@ describe('a submission', () => {
   ])('of %s is accepted by the upstream', async (upstreamModel, changes) => {
     const { provider } = await simulated({ settings: { checksAtSubmit: true } });
     const job = aJob({ ...SHAPE, ...changes }, { upstreamModel, openInput });
-    expect(await provider.start(job, sending(signal()))).toMatchObject({ state: 'queued' });
+    expect(await provider.submit(job, sending(signal()))).toMatchObject({ state: 'queued' });
   });
 
   it('takes raw options, but none that change the price', async () => {
@@ -198,7 +198,7 @@ describe('a submission', () => {
   ])('with %s is never sent', async (_what, upstreamModel, changes) => {
     const { provider, received } = await canned(() => ({ body: {} }));
     const outcome = await settled(
-      provider.start(aJob(changes, { upstreamModel, openInput }), sending(signal())),
+      provider.submit(aJob(changes, { upstreamModel, openInput }), sending(signal())),
     );
     expect(outcome).toBeInstanceOf(UpstreamError);
     expect(outcome).toMatchObject({ reason: 'invalid_request', created: 'no' });

@@ -26,10 +26,10 @@ async function endOf(
   const { simulators, provider } = await open(service);
   simulators.upstream(service).configure(settings);
   const job = aJob(service, { prompt: `a paper boat ${marker}` });
-  const { upstreamId } = await provider.start(job, sending(signal()));
-  expect((await provider.ask(handleOf(job, upstreamId), signal())).state).toBe('in_progress');
+  const { upstreamId } = await provider.submit(job, sending(signal()));
+  expect((await provider.poll(handleOf(job, upstreamId), signal())).state).toBe('in_progress');
   simulators.finishAll();
-  return provider.ask(handleOf(job, upstreamId), signal());
+  return provider.poll(handleOf(job, upstreamId), signal());
 }
 
 describe.each(SERVICES)('a job on %s', (service) => {
@@ -60,9 +60,9 @@ describe.each(SERVICES)('a job on %s', (service) => {
     const { simulators, provider } = await open(service);
     simulators.upstream(service).configure({ lateChecks: true });
     const job = aJob(service, { duration: 5 });
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     simulators.finishAll();
-    expect(await provider.ask(handleOf(job, upstreamId), signal())).toMatchObject({
+    expect(await provider.poll(handleOf(job, upstreamId), signal())).toMatchObject({
       state: 'failed',
       reason: 'invalid_request',
       message: expect.stringContaining('supported durations are [4,6,8]'),
@@ -145,7 +145,7 @@ describe('a refusal', () => {
   ])('by %s of an account that is %s is %s, and no job was created', async (service, state, reason) => {
     const { simulators, provider } = await open(service);
     simulators.upstream(service).accounts.set('default', state);
-    expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
+    expect(await failure(provider.submit(aJob(service), sending(signal())))).toMatchObject({
       reason,
       created: 'no',
     });
@@ -155,9 +155,9 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s of a key during a poll is not a verdict on the job', async (service) => {
     const { simulators, provider } = await open(service);
     const job = aJob(service);
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     simulators.upstream(service).accounts.set('default', 'revoked');
-    expect(await failure(provider.ask(handleOf(job, upstreamId), signal()))).toMatchObject({
+    expect(await failure(provider.poll(handleOf(job, upstreamId), signal()))).toMatchObject({
       reason: 'auth_failed',
     });
   });
@@ -165,17 +165,17 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s of a prompt is shown to the caller, and any other is not', async (service) => {
     const { simulators, provider } = await open(service);
     const refused = await failure(
-      provider.start(aJob(service, { prompt: 'a boat [moderation-input]' }), sending(signal())),
+      provider.submit(aJob(service, { prompt: 'a boat [moderation-input]' }), sending(signal())),
     );
     expect(refused).toMatchObject({ reason: 'content_rejected', created: 'no' });
     expect(refused.message).toContain('usage guidelines');
-    expect(await failure(provider.start(aJob(service, { duration: 5 }), sending(signal())))).toMatchObject({
+    expect(await failure(provider.submit(aJob(service, { duration: 5 }), sending(signal())))).toMatchObject({
       reason: 'invalid_request',
       created: 'no',
       message: expect.stringContaining('supported durations'),
     });
     simulators.upstream(service).accounts.set('default', 'forbidden');
-    const denied = await failure(provider.start(aJob(service), sending(signal())));
+    const denied = await failure(provider.submit(aJob(service), sending(signal())));
     expect(denied.message).not.toMatch(/project/i);
     expect(denied.detail).toMatch(/project/i);
   });
@@ -183,7 +183,7 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s because of a rate limit says when to retry', async (service) => {
     const { provider } = await open(service);
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 80 }, () => provider.start(aJob(service), sending(signal()))),
+      Array.from({ length: 80 }, () => provider.submit(aJob(service), sending(signal()))),
     );
     const refused = outcomes.find((outcome) => outcome.status === 'rejected');
     expect(refused?.reason).toMatchObject({ reason: 'rate_limited', created: 'no' });
@@ -193,7 +193,7 @@ describe('a refusal', () => {
   it.each(SERVICES)('by %s of a retired model is clear', async (service) => {
     const { provider } = await open(service);
     const job = { ...aJob(service), upstreamModel: 'veo-3.0-generate-001' };
-    const refused = await failure(provider.start(job, sending(signal())));
+    const refused = await failure(provider.submit(job, sending(signal())));
     expect(refused).toMatchObject({ reason: 'invalid_request', created: 'no' });
     expect(refused.message).not.toContain('onetake-simulators');
     if (service === 'vertex') expect(refused.detail).toContain('onetake-simulators');
@@ -205,7 +205,9 @@ describe.each(SERVICES)('trouble with %s', (service) => {
     for (const kind of ['lost_answer', 'malformed_json', 'empty_body', 'truncated_body'] as const) {
       const { simulators, provider } = await open(service);
       simulators.faults.add({ kind, operation: 'submit', count: 1 });
-      expect((await failure(provider.start(aJob(service), sending(signal())))).created, kind).toBe('unknown');
+      expect((await failure(provider.submit(aJob(service), sending(signal())))).created, kind).toBe(
+        'unknown',
+      );
       expect(simulators.ledger.jobs(), kind).toHaveLength(1);
       expect(simulators.ledger.count({ operation: 'submit' }), kind).toBe(1);
     }
@@ -215,13 +217,13 @@ describe.each(SERVICES)('trouble with %s', (service) => {
     const { simulators, provider } = await open(service);
     for (const rule of [{ status: 500 }, { status: 503 }, { status: 502, html: true }]) {
       simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1, ...rule });
-      expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
+      expect(await failure(provider.submit(aJob(service), sending(signal())))).toMatchObject({
         reason: 'upstream_unavailable',
         created: 'unknown',
       });
     }
     simulators.faults.add({ kind: 'rate_limited', operation: 'submit', count: 1, retryAfter: 34 });
-    expect(await failure(provider.start(aJob(service), sending(signal())))).toMatchObject({
+    expect(await failure(provider.submit(aJob(service), sending(signal())))).toMatchObject({
       reason: 'rate_limited',
       created: 'no',
       retryAfterMs: 34_000,
@@ -231,12 +233,12 @@ describe.each(SERVICES)('trouble with %s', (service) => {
   it('during a poll is an error, whatever the body is', async () => {
     const { simulators, provider } = await open(service);
     const job = aJob(service);
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     simulators.finishAll();
     for (const kind of ['reset', 'empty_body', 'server_error'] as const) {
       simulators.faults.add({ kind, operation: 'poll', count: 1 });
-      await failure(provider.ask(handleOf(job, upstreamId), signal()));
+      await failure(provider.poll(handleOf(job, upstreamId), signal()));
     }
-    expect((await provider.ask(handleOf(job, upstreamId), signal())).state).toBe('succeeded');
+    expect((await provider.poll(handleOf(job, upstreamId), signal())).state).toBe('succeeded');
   });
 });

@@ -42,7 +42,7 @@ async function sent(
   const { env } = await open(service);
   const { provider } = await openAccount(env, { ...more, base_url: server.origin });
   onTestFinished(() => provider.close());
-  const started = await provider.start(aJob(service, changes, IMAGES), sending(signal()));
+  const started = await provider.submit(aJob(service, changes, IMAGES), sending(signal()));
   expect(started).toEqual({ upstreamId: 'models/veo/operations/1', state: 'in_progress' });
   const [only] = seen;
   if (!only || seen.length > 1) throw new Error(`${seen.length} requests`);
@@ -171,16 +171,16 @@ describe('an extension', () => {
   ])('is accepted by %s %o, from a video of an earlier task', async (service, more) => {
     const { simulators, provider } = await open(service, more);
     const first = aJob(service, { duration: 8 });
-    const { upstreamId } = await provider.start(first, sending(signal()));
+    const { upstreamId } = await provider.submit(first, sending(signal()));
     simulators.finishAll();
-    const answer = await provider.ask(handleOf(first, upstreamId), signal());
+    const answer = await provider.poll(handleOf(first, upstreamId), signal());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     const source = { taskId: first.taskId, accountId: 'google', upstreamId, ref: answer.result.ref };
     expect(JSON.stringify(source).length).toBeLessThan(1000);
     const next = aJob(service, { duration: 7, source });
-    const extended = await provider.start(next, sending(signal()));
+    const extended = await provider.submit(next, sending(signal()));
     simulators.finishAll();
-    expect((await provider.ask(handleOf(next, extended.upstreamId), signal())).state).toBe('succeeded');
+    expect((await provider.poll(handleOf(next, extended.upstreamId), signal())).state).toBe('succeeded');
     expect(simulators.ledger.jobs().map(({ bills }) => bills.map(({ quantity }) => quantity))).toEqual([
       [8],
       [7],
@@ -190,7 +190,7 @@ describe('an extension', () => {
   it('of a video that this gateway did not make is refused before anything is sent', async () => {
     const { simulators, provider } = await open('gemini');
     await expect(
-      provider.start(aJob('gemini', { videoUrl: 'https://example.com/x.mp4' }), sending(signal())),
+      provider.submit(aJob('gemini', { videoUrl: 'https://example.com/x.mp4' }), sending(signal())),
     ).rejects.toMatchObject({
       reason: 'invalid_request',
       created: 'no',
@@ -208,7 +208,7 @@ describe('an extension', () => {
       upstreamId: `${path}/operations/1`,
       ref: 'inline',
     };
-    await expect(provider.start(aJob('vertex', { source }), sending(signal()))).rejects.toMatchObject({
+    await expect(provider.submit(aJob('vertex', { source }), sending(signal()))).rejects.toMatchObject({
       reason: 'invalid_request',
       created: 'no',
       message: 'The video to extend is no longer there.',

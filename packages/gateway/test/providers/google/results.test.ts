@@ -11,9 +11,9 @@ const TWO_DAYS_MS = 2 * 24 * 3_600_000;
 async function finished(service: Service, more: Record<string, unknown> = {}, prompt = 'a paper boat') {
   const opened = await open(service, more);
   const job = aJob(service, { prompt });
-  const handle = handleOf(job, (await opened.provider.start(job, sending(signal()))).upstreamId);
+  const handle = handleOf(job, (await opened.provider.submit(job, sending(signal()))).upstreamId);
   opened.simulators.finishAll();
-  const answer = await opened.provider.ask(handle, signal());
+  const answer = await opened.provider.poll(handle, signal());
   if (answer.state !== 'succeeded') throw new Error(answer.state);
   return { ...opened, handle, result: answer.result };
 }
@@ -48,7 +48,7 @@ describe('a finished video', () => {
     expect((await read(provider, handle, result)).toString('latin1', 4, 8)).toBe('ftyp');
     simulators.advance(TWO_DAYS_MS);
     await expect(provider.open(handle, result, 0, signal())).rejects.toMatchObject({ reason: 'result_lost' });
-    expect((await provider.ask(handle, signal())).state).toBe('missing');
+    expect((await provider.poll(handle, signal())).state).toBe('missing');
   });
 
   it.each<[Service, Record<string, unknown>]>([

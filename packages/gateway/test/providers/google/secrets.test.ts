@@ -51,7 +51,7 @@ describe('the key of the Gemini API', () => {
     });
     const { provider } = await openAccount({ GEMINI_API_KEY: KEY, GOOGLE_GEMINI_BASE_URL: service.origin });
     onTestFinished(() => provider.close());
-    const error = await failure(provider.start(aJob('gemini'), sending(signal())));
+    const error = await failure(provider.submit(aJob('gemini'), sending(signal())));
     expect(error).toMatchObject({ reason: 'auth_failed', detail: expect.stringContaining('[secret]') });
     expect(inspect(error, { depth: 10 })).not.toContain(KEY);
   });
@@ -60,15 +60,15 @@ describe('the key of the Gemini API', () => {
 describe('access tokens of Vertex AI', () => {
   it('are fetched once for many calls', async () => {
     const { simulators, provider } = await open('vertex');
-    await Promise.all(Array.from({ length: 5 }, () => provider.start(aJob('vertex'), sending(signal()))));
-    await provider.start(aJob('vertex'), sending(signal()));
+    await Promise.all(Array.from({ length: 5 }, () => provider.submit(aJob('vertex'), sending(signal()))));
+    await provider.submit(aJob('vertex'), sending(signal()));
     expect(simulators.ledger.count({ operation: 'token' })).toBe(1);
   });
 
   it('that are refused fail the account, and neither the key nor the assertion is in the error', async () => {
     const { simulators, provider } = await open('vertex');
     simulators.upstream('vertex').accounts.set('default', 'revoked');
-    const error = await failure(provider.start(aJob('vertex'), sending(signal())));
+    const error = await failure(provider.submit(aJob('vertex'), sending(signal())));
     expect(error).toMatchObject({
       reason: 'auth_failed',
       created: 'no',
@@ -81,7 +81,7 @@ describe('access tokens of Vertex AI', () => {
   it('that are unavailable mean that nothing was submitted', async () => {
     const { simulators, provider } = await open('vertex');
     await simulators.upstream('vertex').outage();
-    expect(await failure(provider.start(aJob('vertex'), sending(signal())))).toMatchObject({
+    expect(await failure(provider.submit(aJob('vertex'), sending(signal())))).toMatchObject({
       reason: 'upstream_unavailable',
       created: 'no',
     });
@@ -90,7 +90,7 @@ describe('access tokens of Vertex AI', () => {
   it('that never come end when the caller aborts, and nothing was submitted', async () => {
     const { simulators, provider } = await open('vertex');
     simulators.faults.add({ kind: 'hang', operation: 'token' });
-    expect(await failure(provider.start(aJob('vertex'), sending(AbortSignal.timeout(200))))).toMatchObject({
+    expect(await failure(provider.submit(aJob('vertex'), sending(AbortSignal.timeout(200))))).toMatchObject({
       reason: 'upstream_timeout',
       created: 'no',
     });
@@ -102,13 +102,13 @@ describe('access tokens of Vertex AI', () => {
     const { provider } = await openAccount({ ...env, GOOGLE_APPLICATION_CREDENTIALS: path });
     onTestFinished(() => provider.close());
     const job = aJob('vertex');
-    expect(await failure(provider.start(job, sending(signal())))).toMatchObject({
+    expect(await failure(provider.submit(job, sending(signal())))).toMatchObject({
       reason: 'auth_failed',
       created: 'no',
       detail: expect.stringContaining(path),
     });
     await writeFile(path, await readFile(env.GOOGLE_APPLICATION_CREDENTIALS ?? '', 'utf8'));
-    expect((await provider.start(job, sending(signal()))).upstreamId).toContain('/operations/');
+    expect((await provider.submit(job, sending(signal()))).upstreamId).toContain('/operations/');
   });
 
   it('are sent to the storage service too, but only for URLs in a bucket', async () => {

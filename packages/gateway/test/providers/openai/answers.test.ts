@@ -29,25 +29,25 @@ async function failureOf(call: Promise<unknown>): Promise<UpstreamError> {
 describe('a status word', () => {
   it.each(Object.entries(STATUSES))('%s is %s', async (word, meaning) => {
     const { provider } = await answering(200, { id: 'video_1', status: word });
-    expect((await provider.ask(HANDLE, signal())).state).toBe(meaning);
+    expect((await provider.poll(HANDLE, signal())).state).toBe(meaning);
   });
 
   it('that is undocumented means that the job still runs', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'polishing', progress: 140 });
-    expect(await provider.ask(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 100 });
+    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 100 });
   });
 });
 
 describe('an answer about a job', () => {
   it('has the progress, from 0 to 100', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'in_progress', progress: 33.4 });
-    expect(await provider.ask(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 33 });
+    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 33 });
   });
 
   it('has the expiry and the length of the video', async () => {
     const done = { id: 'video_1', status: 'completed', expires_at: 1_790_003_600, seconds: '8' };
     const { provider } = await answering(200, done);
-    expect(await provider.ask(HANDLE, signal())).toEqual({
+    expect(await provider.poll(HANDLE, signal())).toEqual({
       state: 'succeeded',
       result: { ref: 'video_1', expiresAt: 1_790_003_600_000, duration: 8 },
     });
@@ -56,7 +56,7 @@ describe('an answer about a job', () => {
   it('is read even if members other than id and status are odd or missing', async () => {
     const odd = { id: 'video_1', status: 'completed', expires_at: 'tomorrow', seconds: {}, error: 3 };
     const { provider } = await answering(200, odd);
-    expect(await provider.ask(HANDLE, signal())).toEqual({ state: 'succeeded', result: { ref: 'video_1' } });
+    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'succeeded', result: { ref: 'video_1' } });
   });
 
   it.each([
@@ -69,14 +69,14 @@ describe('an answer about a job', () => {
     [undefined, 'upstream_failed', 'CUDA out of memory', 'The upstream provider failed.'],
   ])('failed with %s is %s', async (code, reason, message, words) => {
     const { provider } = await answering(200, { id: 'video_1', status: 'failed', error: { code, message } });
-    const answer = await provider.ask(HANDLE, signal());
+    const answer = await provider.poll(HANDLE, signal());
     expect(answer).toMatchObject({ state: 'failed', reason, message: words });
     if (answer.state === 'failed' && message !== undefined) expect(answer.detail).toContain(message);
   });
 
   it('that failed without an error still has a reason and a message', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'failed', error: null });
-    expect(await provider.ask(HANDLE, signal())).toMatchObject({
+    expect(await provider.poll(HANDLE, signal())).toMatchObject({
       state: 'failed',
       reason: 'upstream_failed',
     });
@@ -88,7 +88,7 @@ describe('an answer about a job', () => {
     ['a 404 page', '<html>404</html>'],
   ])('that is %s means that the job is missing', async (_what, body) => {
     const { provider } = await answering(404, body);
-    expect((await provider.ask(HANDLE, signal())).state).toBe('missing');
+    expect((await provider.poll(HANDLE, signal())).state).toBe('missing');
   });
 });
 
@@ -129,7 +129,7 @@ describe('a refused submission', () => {
     [503, '<html>503</html>', 'upstream_unavailable', 'unknown'],
   ] as const)('%i %j is %s, created: %s, and is not repeated', async (status, body, reason, created) => {
     const { provider, server } = await answering(status, body);
-    const error = await failureOf(provider.start(aJob(), sending(signal())));
+    const error = await failureOf(provider.submit(aJob(), sending(signal())));
     expect(error).toMatchObject({ reason, created });
     expect(error.message.length).toBeGreaterThan(0);
     expect(`${error.detail} ${error.message} ${error.cause}`).not.toContain('sk-k1');
@@ -138,10 +138,10 @@ describe('a refused submission', () => {
 
   it('shows the message of a content filter to the caller, but not that of an account problem', async () => {
     const filter = await answering(400, refused('Blocked. (request id: abc123)', 'moderation_blocked'));
-    const { message, reason } = await failureOf(filter.provider.start(aJob(), sending(signal())));
+    const { message, reason } = await failureOf(filter.provider.submit(aJob(), sending(signal())));
     expect([message, REASONS[reason].code]).toEqual(['Blocked.', 400]);
     const quota = await answering(429, refused('Org org-9 has no money.', 'insufficient_quota'));
-    const error = await failureOf(quota.provider.start(aJob(), sending(signal())));
+    const error = await failureOf(quota.provider.submit(aJob(), sending(signal())));
     expect(error.message).not.toContain('org-9');
     expect(error.detail).toContain('org-9');
   });
@@ -151,7 +151,7 @@ describe('a refused submission', () => {
     [{ 'retry-after': '7', 'retry-after-ms': '350' }, 350],
   ])('says when to retry: %j', async (headers, wait) => {
     const { provider } = await answering(429, refused('Slow down.', 'rate_limit_exceeded'), headers);
-    expect((await failureOf(provider.start(aJob(), sending(signal())))).retryAfterMs).toBe(wait);
+    expect((await failureOf(provider.submit(aJob(), sending(signal())))).retryAfterMs).toBe(wait);
   });
 });
 
@@ -165,26 +165,26 @@ describe('an unusable answer', () => {
     ['more bytes than any honest one', `"${'x'.repeat(17 * 2 ** 20)}"`, 'upstream_unavailable'],
   ])('(%s) leaves a submission unknown, and the request is not repeated', async (_what, body, reason) => {
     const { provider, server } = await answering(200, body);
-    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
+    expect(await failureOf(provider.submit(aJob(), sending(signal())))).toMatchObject({
       reason,
       created: 'unknown',
     });
     expect(server.requests).toHaveLength(1);
-    await failureOf(provider.ask(HANDLE, signal()));
+    await failureOf(provider.poll(HANDLE, signal()));
   });
 
   it('by a redirect is not followed, because its target would get the key', async () => {
     const elsewhere = await serve((_request, response) => response.end('{}'));
     const { provider } = await answering(307, '', { location: `${elsewhere.origin}/v1/videos` });
-    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
-    await failureOf(provider.ask(HANDLE, signal()));
+    expect(await failureOf(provider.submit(aJob(), sending(signal())))).toMatchObject({ created: 'unknown' });
+    await failureOf(provider.poll(HANDLE, signal()));
     expect(elsewhere.requests).toEqual([]);
   });
 
   it('because nobody listens says that nothing was sent', async () => {
     const { simulators, provider } = await openUpstream();
     await simulators.upstream('openai').outage();
-    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
+    expect(await failureOf(provider.submit(aJob(), sending(signal())))).toMatchObject({
       reason: 'upstream_unavailable',
       created: 'no',
     });
@@ -192,9 +192,9 @@ describe('an unusable answer', () => {
 
   it('for a wrong key during a poll is an error and not a verdict on the job', async () => {
     const upstream = await openUpstream();
-    const { upstreamId } = await upstream.provider.start(aJob({ prompt: '[hold]' }), sending(signal()));
+    const { upstreamId } = await upstream.provider.submit(aJob({ prompt: '[hold]' }), sending(signal()));
     upstream.simulators.upstream('openai').accounts.set('default', 'revoked');
-    const error = await failureOf(upstream.provider.ask(handleOf(aJob(), upstreamId), signal()));
+    const error = await failureOf(upstream.provider.poll(handleOf(aJob(), upstreamId), signal()));
     expect(error.reason).toBe('auth_failed');
     expect(`${error.detail}${error.message}`).not.toContain(upstream.key.slice(0, 8));
   });
@@ -211,7 +211,7 @@ describe('the account upstream', () => {
   ] as const)('of %s that is %s is %s', async (service, state, reason) => {
     const { simulators, provider } = await openUpstream(service as Service);
     simulators.upstream(service).accounts.set('default', state);
-    expect(await failureOf(provider.start(aJob(), sending(signal())))).toMatchObject({
+    expect(await failureOf(provider.submit(aJob(), sending(signal())))).toMatchObject({
       reason,
       created: 'no',
     });
@@ -219,8 +219,8 @@ describe('the account upstream', () => {
 
   it('of Azure has two places, and a third job waits', async () => {
     const { provider } = await openUpstream('azure');
-    for (const _ of [1, 2]) await provider.start(aJob({ prompt: '[hold]' }), sending(signal()));
-    const error = await failureOf(provider.start(aJob(), sending(signal())));
+    for (const _ of [1, 2]) await provider.submit(aJob({ prompt: '[hold]' }), sending(signal()));
+    const error = await failureOf(provider.submit(aJob(), sending(signal())));
     expect(error).toMatchObject({ reason: 'rate_limited', created: 'no' });
   });
 });
@@ -250,7 +250,7 @@ describe('the bytes', () => {
   it('of an expired video are lost', async () => {
     const upstream = await openUpstream();
     const handle = await ended(upstream, aJob());
-    const answer = await upstream.provider.ask(handle, signal());
+    const answer = await upstream.provider.poll(handle, signal());
     if (answer.state !== 'succeeded') throw new Error(answer.state);
     upstream.simulators.advance(2 * 3_600_000);
     expect((await failureOf(upstream.provider.open(handle, answer.result, 0, signal()))).reason).toBe(
@@ -269,9 +269,9 @@ describe('cancelling', () => {
     const { open } = await openUpstream('openai');
     const provider = await open({ flavour: 'compatible' });
     const job = aJob({ prompt: '[hold]' });
-    const handle = handleOf(job, (await provider.start(job, sending(signal()))).upstreamId);
+    const handle = handleOf(job, (await provider.submit(job, sending(signal()))).upstreamId);
     expect(await provider.cancel?.(handle, signal())).toBe('too_late');
-    expect((await provider.ask(handle, signal())).state).not.toBe('missing');
+    expect((await provider.poll(handle, signal())).state).not.toBe('missing');
   });
 
   it('of a job that is over never deletes its video', async () => {

@@ -72,7 +72,7 @@ describe('a lost submission', () => {
       simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
       const job = aJob({ prompt: `${newId()} [hold]` });
       const intendedAt = Date.now();
-      await expect(provider.start(job, sending(signal()))).rejects.toMatchObject({ created: 'unknown' });
+      await expect(provider.submit(job, sending(signal()))).rejects.toMatchObject({ created: 'unknown' });
       const outcome = await provider.find?.(lost(job, { intendedAt, afterMs: 0 }), signal());
       expect(outcome).toMatchObject({ found: true });
       expect(simulators.ledger.jobs()).toHaveLength(1);
@@ -89,7 +89,7 @@ describe('a lost submission', () => {
         simulators.faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 });
         const job = aJob({ prompt: `${newId()} ${words} [hold]` });
         const long = { intendedAt: Date.now(), givenUpAt: Date.now() - 10 * MINUTE, afterMs: 0 };
-        await provider.start(job, sending()).catch(() => undefined);
+        await provider.submit(job, sending()).catch(() => undefined);
         const [made] = simulators.ledger.jobs().slice(-1);
         expect(made?.prompt).toBe(job.request.prompt);
         const outcome = await provider.find?.(lost(job, long), signal());
@@ -106,7 +106,7 @@ describe('a lost submission', () => {
     simulators.faults.add({ kind: 'clock_skew', skewMs });
     const job = aJob({ prompt: '[hold]' });
     const intendedAt = Date.now();
-    const { upstreamId } = await provider.start(job, sending(signal()));
+    const { upstreamId } = await provider.submit(job, sending(signal()));
     const submission = lost(job, { intendedAt, afterMs: 0 });
     expect(await provider.find?.(submission, signal())).toEqual({ found: true, upstreamId });
   });

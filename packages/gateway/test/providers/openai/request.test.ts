@@ -54,7 +54,7 @@ describe('what a job sends', () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const job = aJob({ prompt: 'a paper boat', duration: 8, width: 720, height: 1280 });
-    expect(await provider.start(job, sending(signal()))).toEqual({ upstreamId: 'video_1', state: 'queued' });
+    expect(await provider.submit(job, sending(signal()))).toEqual({ upstreamId: 'video_1', state: 'queued' });
     const { method, url, form, headers } = only();
     expect([method, url]).toEqual(['POST', '/v1/videos']);
     expect(form).toEqual({ model: 'sora-2', prompt: 'a paper boat', seconds: '8', size: '720x1280' });
@@ -67,7 +67,7 @@ describe('what a job sends', () => {
     const provider = await openAccount(account);
     const bytes = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0xff, 0x00]);
     const image = { mediaId: 'm1', contentType: 'image/png', bytes: bytes.length, width: 1280, height: 720 };
-    await provider.start(
+    await provider.submit(
       aJob({ image }, { openInput: async () => Readable.from([bytes]) }),
       sending(signal()),
     );
@@ -88,7 +88,7 @@ describe('what a job sends', () => {
     for (const request of [{ prompt }, { prompt, image }]) {
       const { only, account } = await recording();
       const provider = await openAccount(account);
-      await provider.start(aJob(request, { openInput: async () => Readable.from([bytes]) }), sending());
+      await provider.submit(aJob(request, { openInput: async () => Readable.from([bytes]) }), sending());
       expect(only().form?.prompt).toBe(prompt);
     }
   });
@@ -96,14 +96,14 @@ describe('what a job sends', () => {
   it('is JSON for servers that take a form only with an image', async () => {
     const { only, account } = await recording();
     const provider = await openAccount({ ...account, json_create: true });
-    await provider.start(aJob(), sending(signal()));
+    await provider.submit(aJob(), sending(signal()));
     expect(only().json).toMatchObject({ model: 'sora-2', prompt: 'a paper boat', seconds: '4' });
   });
 
   it('has further parameters of a self-hosted server, if the catalogue allows them', async () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
-    await provider.start(aJob({ seed: 7, negativePrompt: 'rain' }), sending(signal()));
+    await provider.submit(aJob({ seed: 7, negativePrompt: 'rain' }), sending(signal()));
     expect(only().form).toMatchObject({ seed: '7', negative_prompt: 'rain' });
   });
 
@@ -111,7 +111,7 @@ describe('what a job sends', () => {
     const { only, account } = await recording();
     const provider = await openAccount(account);
     const providerOptions = { model: 'sora-2-pro', seconds: '20', size: '1792x1024', fps: 16 };
-    await provider.start(aJob({ providerOptions }), sending(signal()));
+    await provider.submit(aJob({ providerOptions }), sending(signal()));
     expect(only().form).toMatchObject({ model: 'sora-2', seconds: '4', size: '1280x720', fps: '16' });
   });
 
@@ -125,7 +125,7 @@ describe('what a job sends', () => {
     const provider = await openAccount(account);
     const request = { prompt: 'now at night', duration: 8, source };
     const options = operation === undefined ? {} : { providerOptions: { operation } };
-    await provider.start(aJob({ ...request, ...options }), sending(signal()));
+    await provider.submit(aJob({ ...request, ...options }), sending(signal()));
     const { url, json, form } = only();
     expect(url).toBe(path);
     expect(json ?? form).toEqual(body);
@@ -137,7 +137,7 @@ describe('what a job sends', () => {
   ])('is nothing for %s', async (_what, request) => {
     const { server, account } = await recording();
     const provider = await openAccount(account);
-    await expect(provider.start(aJob(request), sending(signal()))).rejects.toMatchObject({
+    await expect(provider.submit(aJob(request), sending(signal()))).rejects.toMatchObject({
       reason: 'invalid_request',
       created: 'no',
     });
@@ -148,7 +148,9 @@ describe('what a job sends', () => {
     const { server, account } = await recording();
     const provider = await openAccount(account);
     const image = { mediaId: 'm1', contentType: 'image/png', bytes: 8, width: 1280, height: 720 };
-    await expect(provider.start(aJob({ image }), sending(signal()))).rejects.toMatchObject({ created: 'no' });
+    await expect(provider.submit(aJob({ image }), sending(signal()))).rejects.toMatchObject({
+      created: 'no',
+    });
     expect(server.requests).toEqual([]);
   });
 });
@@ -156,7 +158,7 @@ describe('what a job sends', () => {
 describe('credentials', () => {
   it('are in the header of each service', async () => {
     const { only, account } = await recording();
-    await (await openAccount({ ...account, flavour: 'azure' })).start(aJob(), sending(signal()));
+    await (await openAccount({ ...account, flavour: 'azure' })).submit(aJob(), sending(signal()));
     const { headers } = only();
     expect([headers.get('api-key'), headers.get('authorization')]).toEqual(['sk-k1', null]);
   });
@@ -171,11 +173,11 @@ describe('credentials', () => {
     for (const [name, value] of Object.entries(surroundings)) vi.stubEnv(name, value);
     onTestFinished(() => void vi.unstubAllEnvs());
     const one = await recording();
-    await (await openAccount(one.account)).start(aJob(), sending(signal()));
+    await (await openAccount(one.account)).submit(aJob(), sending(signal()));
     expect(JSON.stringify([...one.only().headers])).not.toContain('other');
     const two = await recording();
     const account = { ...two.account, organization: 'org-mine', project: 'proj_mine' };
-    await (await openAccount(account)).start(aJob(), sending(signal()));
+    await (await openAccount(account)).submit(aJob(), sending(signal()));
     const { headers } = two.only();
     expect([headers.get('openai-organization'), headers.get('openai-project')]).toEqual([
       'org-mine',
@@ -185,7 +187,7 @@ describe('credentials', () => {
 
   it('are not needed by a server that asks for none', async () => {
     const { only, account } = await recording();
-    await (await openAccount({ base_url: account.base_url })).start(aJob(), sending(signal()));
+    await (await openAccount({ base_url: account.base_url })).submit(aJob(), sending(signal()));
     expect(only().headers.get('authorization')).toBeNull();
   });
 });

@@ -85,7 +85,7 @@ export const handleOf = ({ upstreamModel, idempotencyKey }: Job, upstreamId: str
 
 /** Starts a job and ends it at once, with the ending that its markers name. */
 export async function ended({ provider, simulators }: Upstream, job: Job): Promise<Handle> {
-  const { upstreamId } = await provider.start(job, sending(signal()));
+  const { upstreamId } = await provider.submit(job, sending(signal()));
   simulators.finishAll();
   return handleOf(job, upstreamId);
 }

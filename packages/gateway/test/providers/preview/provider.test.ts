@@ -107,7 +107,7 @@ describe('a preview render', () => {
     const { handle } = await startJob(provider, { ...QUICK, duration: 2 });
     const told: Answer[] = [];
     for (;;) {
-      const answer = await provider.ask(handle, never());
+      const answer = await provider.poll(handle, never());
       told.push(answer);
       if (answer.state !== 'queued' && answer.state !== 'in_progress') break;
       await setTimeout(2);
@@ -140,14 +140,14 @@ describe('a preview render', () => {
     const { handle, hinted, job } = await startJob(first, { ...QUICK, image: AN_IMAGE });
     await hinted;
     const { provider: second, dir } = await openPreview();
-    expect(await second.ask(handle, never())).toEqual({ state: 'missing' });
+    expect(await second.poll(handle, never())).toEqual({ state: 'missing' });
     await Promise.all([second.resume?.(job), second.resume?.(job)]);
     expect((await outcome(second, handle)).state).toBe('succeeded');
     expect((await outcome(first, handle)).state).toBe('succeeded');
     expect(await bytesOf(second, handle)).toEqual(await bytesOf(first, handle));
     // Every start resumes it, but it is not rendered again.
     await second.resume?.(job);
-    expect((await second.ask(handle, never())).state).toBe('succeeded');
+    expect((await second.poll(handle, never())).state).toBe('succeeded');
     expect((await readdir(dir)).filter((name) => name.endsWith('.mp4'))).toHaveLength(1);
   });
 
@@ -166,7 +166,7 @@ describe('a preview render', () => {
       const busy = childrenOfThis();
       expect(await provider.cancel?.(handle, never())).toBe('cancelled');
       expect(childrenOfThis().length).toBe(busy.length - 1);
-      expect(await provider.ask(handle, never())).toMatchObject({ state: 'failed', reason: 'cancelled' });
+      expect(await provider.poll(handle, never())).toMatchObject({ state: 'failed', reason: 'cancelled' });
       expect((await readdir(dir)).filter((name) => name.endsWith('.mp4'))).toEqual([]);
     },
   );
@@ -239,7 +239,7 @@ async function startJob(provider: Provider, request: Partial<VideoRequest>) {
     request: aRequest({ ...QUICK, ...request }),
     openInput: async ({ mediaId }) => Readable.from([mediaId === 'red' ? RED : Buffer.from('gif?')]),
   };
-  await provider.start(job, sending(never()));
+  await provider.submit(job, sending(never()));
   const handle: Handle = {
     upstreamId: key,
     upstreamModel: 'onetake-preview',
@@ -258,7 +258,7 @@ async function outcome(provider: Provider, handle: Handle): Promise<Answer> {
       const hint = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      const answer = await provider.ask(handle, never());
+      const answer = await provider.poll(handle, never());
       if (answer.state !== 'queued' && answer.state !== 'in_progress') return answer;
       await hint;
     }
@@ -268,7 +268,7 @@ async function outcome(provider: Provider, handle: Handle): Promise<Answer> {
 }
 
 async function bytesOf(provider: Provider, handle: Handle): Promise<Buffer> {
-  const answer = await provider.ask(handle, never());
+  const answer = await provider.poll(handle, never());
   if (answer.state !== 'succeeded') throw new Error(`the job ${answer.state}`);
   return readAll((await provider.open(handle, answer.result, 0, never())).stream);
 }

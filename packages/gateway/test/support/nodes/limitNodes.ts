@@ -100,7 +100,7 @@ const anAccount = (limits: Partial<AccountLimits>): Account => ({
   providerId: 'test',
   retiresModels: false,
   provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
-  limits: { ...LIMITS, inFlight: 20, asksPerSecond: 20, ...limits },
+  limits: { ...LIMITS, inFlight: 20, pollsPerSecond: 20, ...limits },
 });
 
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the time, the messages and the operations under way of all nodes

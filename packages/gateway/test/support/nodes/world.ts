@@ -113,7 +113,7 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
         store: life.store,
         cluster,
         storage: createFileStorage({ root: join(dir, 'media') }),
-        accounts: [anAccount(provider, { limits: { minAskIntervalMs: 250, ...options.limits } })],
+        accounts: [anAccount(provider, { limits: { minPollIntervalMs: 250, ...options.limits } })],
         clock: systemClock,
         timers,
         feed,

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import type { CancelOutcome } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
 
-/** The result of one call of `start`. */
+/** The result of one call of `submit`. */
 export type StartStep =
   | 'accepted'
   /** The job is created, but the answer never arrives. */
@@ -52,7 +52,7 @@ export interface Behaviour {
 
 /** A call of the upstream, and its outcome. */
 export interface UpstreamRecord {
-  readonly call: 'start' | 'ask' | 'askMany' | 'open' | 'cancel' | 'find' | 'discard';
+  readonly call: 'submit' | 'poll' | 'pollMany' | 'open' | 'cancel' | 'find' | 'discard';
   readonly account: string;
   readonly taskId: string;
   readonly key: string;

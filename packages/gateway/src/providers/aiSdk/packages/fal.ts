@@ -37,10 +37,10 @@ export const FAL: PackageRow = {
   limits: {
     // "New accounts start at 2 concurrent requests", up to 40 with credits. Further ones wait in fal's own queue.
     inFlight: 40,
-    startsPerMinute: 600,
-    asksPerSecond: 10,
-    askBatch: 1,
-    minAskIntervalMs: 3000,
+    submitsPerMinute: 600,
+    pollsPerSecond: 10,
+    pollBatch: 1,
+    minPollIntervalMs: 3000,
   },
 };
 

@@ -40,9 +40,9 @@ export const MINIMAX: PackageRow = {
   limits: {
     // "Video generation: 5 RPM", stated for the models before H3 but not for H3 itself. Ten seconds between polls.
     inFlight: 20,
-    startsPerMinute: 5,
-    asksPerSecond: 5,
-    askBatch: 1,
-    minAskIntervalMs: 10_000,
+    submitsPerMinute: 5,
+    pollsPerSecond: 5,
+    pollBatch: 1,
+    minPollIntervalMs: 10_000,
   },
 };

@@ -46,10 +46,10 @@ export const REPLICATE: PackageRow = {
   limits: {
     // "Create predictions at 600 requests per minute. All other endpoints 3000 requests per minute."
     inFlight: 100,
-    startsPerMinute: 600,
-    asksPerSecond: 50,
-    askBatch: 1,
-    minAskIntervalMs: 2000,
+    submitsPerMinute: 600,
+    pollsPerSecond: 50,
+    pollBatch: 1,
+    minPollIntervalMs: 2000,
   },
 };
 

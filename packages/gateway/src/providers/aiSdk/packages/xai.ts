@@ -33,9 +33,9 @@ export const XAI: PackageRow = {
   limits: {
     // xAI shows limits only on the page of a team's own models. Others report 60 a minute for video.
     inFlight: 20,
-    startsPerMinute: 60,
-    asksPerSecond: 5,
-    askBatch: 1,
-    minAskIntervalMs: 5000,
+    submitsPerMinute: 60,
+    pollsPerSecond: 5,
+    pollBatch: 1,
+    minPollIntervalMs: 5000,
   },
 };
