@@ -14,6 +14,7 @@ interface MoveOptions {
   readonly media?: readonly MediaRow[];
   readonly retryUntilWritten?: boolean;
   readonly only?: Phase;
+  readonly attempt?: number;
   /** The transition records the upstream id, which must not belong to another attempt. */
   readonly claim?: boolean;
   /** Writes the transition, which takes a place of an account. */
@@ -32,7 +33,8 @@ export interface Transitions {
    * Writes a transition and then publishes it. Resolves with undefined if the transition is not legal, or no longer.
    * `retryUntilWritten` retries for as long as the store is down, for facts that only this process knows. If the store
    * rejects the values of the transition, a fallback event is written instead.
-   * `only` makes the transition illegal in any other phase, for decisions that a queued transition may overtake.
+   * `only` makes the transition illegal in any other phase, and `attempt` of any other attempt, for decisions that a queued transition
+   * may overtake.
    * With `claim`, throws `UpstreamIdTaken` if the upstream id belongs to another attempt. With `intend`, throws `NoPlace` if there is none.
    */
   apply(active: ActiveTask, event: Event, options?: MoveOptions): Promise<Task | undefined>;
@@ -76,9 +78,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
     const writing: Writing = { active, wanted, given, event: wanted, options: given, unknown: [] };
     const { owner } = active.task;
     for (;;) {
-      const { only } = writing.options;
-      const isDue = drives(active) && (only === undefined || active.task.phase === only);
-      const next = isDue ? move(active.task, writing.event, clock.now()) : undefined;
+      const next = isDue(active, writing.options) ? move(active.task, writing.event, clock.now()) : undefined;
       active.moving = next !== undefined;
       if (!next) return undefined;
       let stored: Task | undefined;
@@ -114,6 +114,11 @@ export function createTransitions(parts: TransitionParts): Transitions {
       }
       // An earlier write was committed although it seemed to fail, or a cancel request was stored: try again on the stored task.
     }
+  }
+
+  function isDue(active: ActiveTask, { only, attempt }: MoveOptions): boolean {
+    const { phase, attempt: { number } = {} } = active.task;
+    return drives(active) && (only ?? phase) === phase && (attempt ?? number) === number;
   }
 
   /** Prepares another try of a write that failed. Throws if there is to be none. */

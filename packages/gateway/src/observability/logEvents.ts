@@ -84,6 +84,8 @@ export const LOG_EVENTS = {
   'task.resume_failed': 'A task cannot be resumed. It stays as it is until the next start.',
   'task.write_failed': 'A transition cannot be stored. What must not be lost is retried.',
   'upstream.adopt_failed': 'The adapter could not resume a job that another node started.',
+  'upstream.call_abandoned':
+    'An adapter did not end a call in time, although it was aborted; `call` names it. This is a bug of the adapter.',
   'upstream.cancel_failed': 'An expired task could not be cancelled upstream.',
   'upstream.cancel_refused': 'The upstream did not cancel a job; its task goes on.',
   'upstream.discard_failed': 'The upstream did not delete a downloaded video.',
@@ -97,6 +99,7 @@ export const LOG_EVENTS = {
   'upstream.job_missing':
     'The upstream does not know a job that it accepted; it is polled until the deadline.',
   'upstream.job_taken': 'An upstream job that looked like this task already belongs to another task.',
+  'upstream.late_submit_failed': 'A submission that was given up has failed, or its id cannot be stored.',
   'upstream.list_refused': 'The upstream refuses to list jobs; they are polled one by one.',
   'upstream.package_changed': 'A job was started with another version of its AI SDK package.',
   'upstream.parameter_dropped':

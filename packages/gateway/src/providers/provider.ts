@@ -173,7 +173,7 @@ export interface UnknownSubmission {
   readonly intendedThereAt?: number;
   /** Milliseconds since the intent, if this process made it. Rather too many than too few. */
   readonly sinceIntent?: () => number;
-  /** Milliseconds since this side certainly gave up the call. */
+  /** Milliseconds since the call of this side has certainly ended; negative while it has not. */
   readonly sinceGivenUp: () => number;
   /** Whether an attempt already has this upstream id. Such a job is not the lost one. */
   readonly isKnown: (upstreamId: string) => Promise<boolean>;

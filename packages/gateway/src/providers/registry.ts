@@ -6,6 +6,7 @@ import { OnetakeError } from '../tasks/errors.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import type { Account, AccountLimits } from './account.ts';
 import { BUILT_IN, type ConfiguredAccount, modelsOf } from './accounts.ts';
+import { boundCalls } from './boundCalls.ts';
 import type { CallbackAddress, CommonAccount } from './definition.ts';
 import { createOpenHttp, type OpenHttp } from './http/upstreamHttp.ts';
 import { createPreviewProvider } from './preview/provider.ts';
@@ -55,8 +56,12 @@ export async function accountProblems(accounts: readonly ConfiguredAccount[]): P
 export async function createRegistry(parts: RegistryParts): Promise<Registry> {
   const { settings, hasLease = () => true, clock = systemClock, proxies } = parts;
   const openHttp = createOpenHttp({ hasLease, clock, proxies });
-  const accounts = [...openPreview(parts)];
-  for (const account of settings.accounts) accounts.push(await openAccount(account, parts, openHttp));
+  const opened = [...openPreview(parts)];
+  for (const account of settings.accounts) opened.push(await openAccount(account, parts, openHttp));
+  const accounts = opened.map((account) => ({
+    ...account,
+    provider: boundCalls(account.provider, { account: account.id, log: parts.log }),
+  }));
   return {
     accounts,
     async close() {

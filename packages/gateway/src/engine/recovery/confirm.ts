@@ -6,7 +6,7 @@ import type { EngineParts } from '../parts.ts';
 
 /**
  * Stores the upstream id of a submission, for this node or for the one that drives the task by now. `attempt` is the number of the
- * submitted attempt: the task that this node knows may be the next driver's already. Throws `UpstreamIdTaken` if the job belongs to
+ * submitted attempt: the task may have another one by now, or have ended. Throws `UpstreamIdTaken` if the job belongs to
  * another attempt.
  */
 export type Confirm = (
@@ -86,7 +86,8 @@ export function createConfirm({
 
   return async (active, attempt, upstreamId, working) => {
     const event = { type: 'submit_confirmed', upstreamId, working } as const;
-    await activeTasks.apply(active, event, { retryUntilWritten: true, claim: true });
-    if (!activeTasks.drives(active)) await confirmForOwner(active.task.id, attempt, event);
+    const options = { retryUntilWritten: true, claim: true, attempt };
+    if (!(await activeTasks.apply(active, event, options)))
+      await confirmForOwner(active.task.id, attempt, event);
   };
 }

@@ -10,14 +10,22 @@ import { CONFIRM_AGAIN_MS, type Confirm } from './confirm.ts';
 import { type DuplicateGuard, likenessOf } from './duplicateGuard.ts';
 import { createRemoteDuplicateGuard } from './remoteDuplicateGuard.ts';
 
+/** A submission of this process. */
+export interface Sent {
+  /** When its intent was made. */
+  readonly madeAt: Moment;
+  /** The outcome of its call, if it has not ended: until then, the upstream may still get it. */
+  readonly late?: Promise<unknown> | undefined;
+}
+
 /** Finds out what became of a submission whose outcome is unknown. */
 export interface SubmissionSearch {
   /**
-   * Searches repeatedly, and stores the id of a job that is found. `madeAt`: when this process made the intent; undefined if another
-   * process did, which may still be alive and waiting for the response. Undefined if the search ended early: another node has stored
-   * the id or drives the task, or the gateway stops.
+   * Searches repeatedly, and stores the id of a job that is found. `sent` is undefined if another process made the submission, which
+   * may still be alive and waiting for the response. Resolves with undefined if the search ended early: the id was stored by others, or
+   * late; another node drives the task; or the gateway stops.
    */
-  find(active: ActiveTask, provider: Provider, madeAt?: Moment): Promise<FindOutcome | undefined>;
+  find(active: ActiveTask, provider: Provider, sent?: Sent): Promise<FindOutcome | undefined>;
 }
 
 interface SearchParts
@@ -40,10 +48,14 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
   const { activeTasks, duplicates, confirm, store, cluster, settings, clock, timers, log } = parts;
   const remoteDuplicates = createRemoteDuplicateGuard(parts);
 
-  function lostOf({ task }: ActiveTask, madeAt: Moment | undefined): UnknownSubmission {
+  function lostOf({ task }: ActiveTask, { madeAt, late }: Partial<Sent>): UnknownSubmission {
     const { attempt, id } = task;
     if (!attempt) throw new Error(`task ${id} is ${task.phase} without an attempt`);
-    const givenUpAt = timers.monotonic();
+    let givenUpAt = late ? undefined : timers.monotonic();
+    const ended = () => {
+      givenUpAt = timers.monotonic();
+    };
+    late?.then(ended, ended);
     return {
       taskId: id,
       idempotencyKey: attempt.idempotencyKey,
@@ -59,7 +71,7 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
               Math.max(msBetween(madeAt, timers.monotonic()), clock.now() - attempt.intendedAt),
           }),
       // After a restart, the process that submitted has certainly ended.
-      sinceGivenUp: () => msBetween(givenUpAt, timers.monotonic()),
+      sinceGivenUp: () => (givenUpAt === undefined ? -1 : msBetween(givenUpAt, timers.monotonic())),
       isKnown: (upstreamId) => store.isKnownUpstream(attempt.accountId, upstreamId),
     };
   }
@@ -109,7 +121,8 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
         const outcome = await searchOnce(active, lost, provider, signal);
         if (outcome.found) return outcome;
         if (signal.aborted) return undefined;
-        if (outcome.certainty === 'absent') return outcome;
+        // A call that has not ended may still create the job.
+        if (outcome.certainty === 'absent' && lost.sinceGivenUp() >= 0) return outcome;
         searches += 1;
       } catch (error) {
         log.warn(
@@ -129,12 +142,12 @@ export function createSubmissionSearch(parts: SearchParts): SubmissionSearch {
   }
 
   return {
-    async find(active, provider, madeAt) {
+    async find(active, provider, sent) {
       if (!activeTasks.drives(active)) return undefined;
-      const lost = lostOf(active, madeAt);
+      const lost = lostOf(active, sent ?? {});
       const signal = AbortSignal.any([parts.stopping, phaseSignal(active)]);
       if (provider.find) return searchAll(active, lost, provider, signal);
-      if (madeAt === undefined && cluster.shared) {
+      if (!sent && cluster.shared) {
         // The upstream has no search, but the node that submitted it may be alive and store the id when it gets it.
         await pause(timers, settings.callTimeoutMs + CONFIRM_AGAIN_MS, signal);
         if (signal.aborted) return undefined;

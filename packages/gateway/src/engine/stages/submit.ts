@@ -1,4 +1,5 @@
 import type { AccountState } from '../../limits/account.ts';
+import { SubmitAbandoned } from '../../providers/boundCalls.ts';
 import { SendRefused, type Submitted, UpstreamError } from '../../providers/provider.ts';
 import { type Moment, msBetween } from '../../time/clock.ts';
 import { pause } from '../../time/pause.ts';
@@ -9,7 +10,7 @@ import { asUpstreamError, jobOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
 import type { Confirm } from '../recovery/confirm.ts';
 import { type DuplicateGuard, likenessOf } from '../recovery/duplicateGuard.ts';
-import type { SubmissionSearch } from '../recovery/search.ts';
+import type { Sent, SubmissionSearch } from '../recovery/search.ts';
 import { UpstreamIdTaken } from '../transitions.ts';
 import { createRefusals } from './refuse.ts';
 
@@ -47,6 +48,7 @@ export function createSubmit(parts: SubmitParts): Stage {
         const signal = AbortSignal.timeout(settings.callTimeoutMs);
         submitted = await account.account.provider.submit(job, { signal, maySend });
       } catch (error) {
+        if (error instanceof SubmitAbandoned) void followLate(active, attempt.number, error.late);
         return asUpstreamError(error);
       }
       account.worked();
@@ -59,6 +61,21 @@ export function createSubmit(parts: SubmitParts): Stage {
       return undefined;
     });
     if (failure) await sendFailed(active, account, failure, madeAt);
+  }
+
+  /** Stores what comes of a submission that was given up, if its task still waits for that: meanwhile it is searched for. */
+  async function followLate(
+    active: ActiveTask,
+    attempt: number,
+    late: SubmitAbandoned['late'],
+  ): Promise<void> {
+    const { id: task } = active.task;
+    try {
+      const { upstreamId, state } = await late;
+      await confirm(active, attempt, upstreamId, state === 'in_progress');
+    } catch (err) {
+      log.warn({ event: 'upstream.late_submit_failed', task, err }, 'a submission that was given up failed');
+    }
   }
 
   async function sendFailed(
@@ -91,7 +108,8 @@ export function createSubmit(parts: SubmitParts): Stage {
       account.cancelSubmit();
     } else if (created === 'unknown') {
       account.backOff(failure);
-      await searchFor(active, account, madeAt);
+      const late = failure instanceof SubmitAbandoned ? failure.late : undefined;
+      await searchFor(active, account, { madeAt, late });
     } else {
       // A refusal of this request says nothing about the account.
       if (failure.ours === 'inputs') account.cancelSubmit();
@@ -101,9 +119,9 @@ export function createSubmit(parts: SubmitParts): Stage {
     }
   }
 
-  /** `madeAt`: when this process made the intent; undefined if another process did. */
-  async function searchFor(active: ActiveTask, { account }: AccountState, madeAt?: Moment): Promise<void> {
-    const outcome = await parts.search.find(active, account.provider, madeAt);
+  /** `sent`: the submission, if this process made it. */
+  async function searchFor(active: ActiveTask, { account }: AccountState, sent?: Sent): Promise<void> {
+    const outcome = await parts.search.find(active, account.provider, sent);
     if (!outcome || outcome.found) return;
     // Without its model the exact request is unknown, so a job that was not found may still exist.
     if (outcome.certainty === 'absent' && parts.upstreamRequest(active.task)) {
