@@ -20,6 +20,7 @@ const TASKS = {
   'bench:memory': ['bench/memory.ts'],
   'bench:account': ['bench/hotAccount.ts'],
   'bench:limits': ['bench/limits.ts'],
+  'bench:tracking': ['bench/tracking.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -41,6 +42,8 @@ const USAGES = {
     '[--tasks 20000] [--rounds 3] [--against checkout]     transitions of three nodes on one account',
   'bench:limits':
     '[--minutes 60] [--seed limits]     limits of accounts that three nodes share, in virtual time',
+  'bench:tracking':
+    "[--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1] [--account '{}'] [--postgres] [--against checkout]     how late the end of a job is known",
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

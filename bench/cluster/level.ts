@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, Feed } from '@onetake/gateway';
 import { stream } from '../../chaos/shared/random.ts';
+import { quantile } from '../shared/quantile.ts';
 import { watchEventLoop } from './eventLoop.ts';
 import { heap, openNode } from './node.ts';
 import { aNewTask, populate } from './populate.ts';
@@ -107,8 +108,8 @@ async function measure(feed: Feed, upstream: Upstream) {
     pollsPerSecond: asked / seconds,
     requestsPerSecond: requests / seconds,
     transitionsPerSecond: transitions / seconds,
-    delayMedian: delays[Math.floor(delays.length * 0.5)] ?? Number.NaN,
-    delayP95: delays[Math.floor(delays.length * 0.95)] ?? Number.NaN,
+    delayMedian: quantile(delays, 0.5),
+    delayP95: quantile(delays, 0.95),
     ended: delays.length,
     cpu: (user + system) / 1e6 / seconds,
   };

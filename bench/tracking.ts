@@ -1,0 +1,118 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createCatalogue } from '@onetake/gateway';
+import { optionsOf } from '../chaos/shared/optionsOf.ts';
+import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
+import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
+import { FAMILIES, type Family } from './tracking/families.ts';
+import { figuresOf } from './tracking/figures.ts';
+import { type Contender, type Load, observe, type Place } from './tracking/run.ts';
+import { printHead, printRows } from './tracking/table.ts';
+
+/**
+ * How long after its end upstream a finished video is known: to the gateway, to a client that waits (`?wait=`), and to one that comes back
+ * when `Retry-After` says. Gateway and simulators run in processes of their own; beside them a client without a gateway polls the
+ * upstream every five seconds, and a gateway gets callbacks where the upstream has them. Every contender has the same jobs.
+ *
+ *   npm run bench:tracking -- [--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1]
+ *                             [--account '{"name": "value"}'] [--postgres] [--against <another checkout>]
+ *
+ * At --speed 10 jobs take a tenth of their time, and the catalogue says so too. The allowance and what the gateway itself takes stay as
+ * they are, so that only figures at one speed compare.
+ */
+const NAMES = FAMILIES.map(({ name }) => name).join(',');
+const options = optionsOf(
+  {
+    'in-flight': { type: 'string', default: '1,25,1000' },
+    families: { type: 'string', default: NAMES },
+    tasks: { type: 'string' },
+    speed: { type: 'string', default: '1' },
+    account: { type: 'string', default: '{}' },
+    postgres: { type: 'boolean', default: false },
+    against: { type: 'string' },
+  },
+  `bench:tracking [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--account '{}'] [--postgres] [--against <another checkout>]`,
+);
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** Up to so many tasks contenders run side by side: they hardly use the machine. With more they run in turn. */
+const SIDE_BY_SIDE = 100;
+/** Tasks for each place, and at least so many in all, unless the options say how many. */
+const TASKS_PER_PLACE = 3;
+const LEAST_TASKS = 10;
+
+const { signal } = catchInterruption();
+await using opened = new AsyncDisposableStack();
+try {
+  await compareAll();
+} catch (error) {
+  if (!(signal.reason instanceof Interrupted)) throw error;
+  process.exitCode = signal.reason.exitCode;
+}
+
+async function compareAll(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-'));
+  opened.defer(() => rm(dir, { recursive: true, force: true }));
+  const postgres = options.postgres ? await startPostgres({ durable: true }) : undefined;
+  opened.defer(async () => postgres?.close());
+  const database = postgres && (() => createDatabase(postgres.url));
+  for (const count of options['in-flight'].split(',').map(Number))
+    for (const family of familiesOf(options.families))
+      await compare(loadOf(family, count), (index) => ({
+        dir: join(dir, `${family.name}-${count}-${index}`),
+        database,
+        signal,
+      }));
+}
+
+/** Measures and prints all contenders under one load. */
+async function compare(load: Load, placeOf: (index: number) => Place): Promise<void> {
+  const { family, inFlight } = load;
+  const measure = async (contender: Contender, index: number) =>
+    figuresOf(await observe(contender, load, placeOf(index)), {
+      inFlight,
+      pollsPerSecond: family.pollsPerSecond,
+    });
+  const contenders = contendersOf(family, options.against);
+  printHead(load);
+  const together = inFlight <= SIDE_BY_SIDE ? await Promise.all(contenders.map(measure)) : undefined;
+  for (const [index, contender] of contenders.entries())
+    printRows(contender, together?.[index] ?? (await measure(contender, index)));
+}
+
+function loadOf(family: Family, inFlight: number): Load {
+  const typical = createCatalogue({ servers: [] }).get(family.model)?.typical;
+  if (!typical) throw new Error(`the catalogue does not have ${family.model}`);
+  const speed = Number(options.speed);
+  return {
+    family,
+    inFlight,
+    tasks: Number(options.tasks ?? Math.max(LEAST_TASKS, TASKS_PER_PLACE * inFlight)),
+    speed,
+    typical: { medianSeconds: typical.medianSeconds / speed, p90Seconds: typical.p90Seconds / speed },
+    account: JSON.parse(options.account),
+  };
+}
+
+function contendersOf({ callbacks }: Family, against: string | undefined): Contender[] {
+  const checkouts = against === undefined ? [ROOT] : [resolve(against), ROOT];
+  return [
+    { name: 'no gateway, every 5 s', checkout: undefined, callbacks: false },
+    ...checkouts.flatMap((checkout) => {
+      const name = checkout === ROOT ? 'onetake' : basename(checkout);
+      const polling = { name, checkout, callbacks: false };
+      return callbacks
+        ? [polling, { name: `${name}, with callbacks`, checkout, callbacks: true }]
+        : [polling];
+    }),
+  ];
+}
+
+function familiesOf(names: string): Family[] {
+  return names.split(',').map((name) => {
+    const found = FAMILIES.find((family) => family.name === name);
+    if (!found) throw new Error(`there is no family ${name}; there are ${NAMES}`);
+    return found;
+  });
+}

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent } from 'undici';
+import type { Body, Family } from './families.ts';
+
+/** An answer about an unfinished task that said when it will be done. */
+export interface Said {
+  /** Milliseconds UTC. */
+  readonly at: number;
+  /** `eta`. Seconds. */
+  readonly eta: number;
+}
+
+/** What one client saw of its task. */
+export interface Seen {
+  /** When it knew that the task had ended. Milliseconds UTC. */
+  readonly knownAt: number;
+  /** Its queries. */
+  readonly requests: number;
+  readonly said: readonly Said[];
+}
+
+interface Answer {
+  readonly status: number;
+  readonly retryAfterMs: number | undefined;
+  readonly body: Body;
+}
+
+/** Sends JSON to one server. */
+export interface HttpClient extends AsyncDisposable {
+  get(path: string): Promise<Answer>;
+  post(path: string, body: unknown): Promise<Answer>;
+}
+
+/** Longer than any answer is held back. Milliseconds. */
+const TIMEOUT_MS = 90_000;
+
+/** `signal` ends all requests. */
+export function createHttpClient(
+  origin: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): HttpClient {
+  const agent = new Agent({ headersTimeout: TIMEOUT_MS });
+  async function send(method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
+    const answer = await agent.request({
+      origin,
+      path,
+      method,
+      signal,
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const seconds = Number(answer.headers['retry-after']);
+    return {
+      status: answer.statusCode,
+      retryAfterMs: seconds > 0 ? seconds * 1000 : undefined,
+      body: await answer.body.json(),
+    };
+  }
+  return {
+    get: (path) => send('GET', path),
+    post: (path, body) => send('POST', path, body),
+    [Symbol.asyncDispose]: () => agent.destroy(),
+  };
+}
+
+/** The longest that the gateway holds an answer back. Seconds. */
+const WAIT_SECONDS = 60;
+/** How often a client without a gateway polls, as the providers' examples do. Milliseconds. */
+const DIRECT_MS = 5000;
+
+const taskPath = (id: string): string => `/v1/video/generations/${id}`;
+
+/** Submits a task to the gateway. Resolves with its id. */
+export async function submit(http: HttpClient, family: Family, prompt: string): Promise<string> {
+  const body = { model: family.model, prompt, ...family.request };
+  const answer = await http.post('/v1/video/generations', body);
+  if (answer.status !== 200) throw new Error(`a submission was refused: ${JSON.stringify(answer.body)}`);
+  return answer.body.task_id;
+}
+
+/** Lets the gateway hold each answer back until the status changes. */
+export function waitForEnd(http: HttpClient, id: string, signal: AbortSignal): Promise<Seen> {
+  return queryUntilEnd(() => http.get(`${taskPath(id)}?wait=${WAIT_SECONDS}`), { isOver, signal });
+}
+
+/** Comes back when each answer says that it should. */
+export function pollAsTold(http: HttpClient, id: string, signal: AbortSignal): Promise<Seen> {
+  const pause = ({ retryAfterMs }: Answer) => retryAfterMs ?? DIRECT_MS;
+  return queryUntilEnd(() => http.get(taskPath(id)), { isOver, pause, signal });
+}
+
+/** Has no gateway: submits to the upstream and polls it every five seconds. */
+export async function pollUpstream(
+  http: HttpClient,
+  { direct }: Family,
+  prompt: string,
+  signal: AbortSignal,
+): Promise<Seen> {
+  const call = direct.submit(prompt);
+  const submitted = await http.post(call.path, call.body);
+  if (submitted.status !== 200)
+    throw new Error(`a submission was refused: ${JSON.stringify(submitted.body)}`);
+  const path = direct.pollPath(submitted.body);
+  await sleep(DIRECT_MS, undefined, { signal });
+  return queryUntilEnd(() => http.get(path), { isOver: direct.isOver, pause: () => DIRECT_MS, signal });
+}
+
+const isOver = ({ status }: Body): boolean => status === 'succeeded' || status === 'failed';
+
+interface Queries {
+  isOver(body: Body): boolean;
+  /** Milliseconds until the next query; none if left out. */
+  pause?(answer: Answer): number;
+  readonly signal: AbortSignal;
+}
+
+async function queryUntilEnd(
+  query: () => Promise<Answer>,
+  { isOver, pause, signal }: Queries,
+): Promise<Seen> {
+  const said: Said[] = [];
+  for (let requests = 1; ; requests++) {
+    const answer = await query();
+    const at = Date.now();
+    if (answer.status === 200 && isOver(answer.body)) return { knownAt: at, requests, said };
+    if (typeof answer.body?.eta === 'number') said.push({ at, eta: answer.body.eta });
+    // A refused query is repeated as a client without better knowledge would.
+    const ms = answer.status === 200 ? (pause?.(answer) ?? 0) : (answer.retryAfterMs ?? DIRECT_MS);
+    if (ms > 0) await sleep(ms, undefined, { signal });
+  }
+}

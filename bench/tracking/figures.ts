@@ -1,0 +1,145 @@
+import { quantile } from '../shared/quantile.ts';
+import type { Seen } from './clients.ts';
+import { MEMORY_FROM, type Observations, type TaskRecord } from './run.ts';
+import type { UpstreamJob } from './upstreams.ts';
+
+/** A distribution of times. Milliseconds. */
+export interface Distribution {
+  readonly count: number;
+  readonly mean: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+/** Undefined if there are no values. */
+export function distributionOf(values: readonly number[]): Distribution | undefined {
+  if (values.length === 0) return undefined;
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => quantile(sorted, share);
+  return {
+    count: sorted.length,
+    mean: mean(sorted),
+    p50: at(0.5),
+    p90: at(0.9),
+    p95: at(0.95),
+    p99: at(0.99),
+  };
+}
+
+/** Of the answers that said that a task is done within so many seconds, how many were right. */
+export interface Calibration {
+  readonly seconds: number;
+  readonly said: number;
+  readonly right: number;
+}
+
+/** The seconds for which what was said is compared with what came. */
+const WITHIN = [1, 2, 5, 10, 30, 60] as const;
+
+/** Figures for one contender under one load. */
+export interface Figures {
+  /** From the end of the upstream's job until whoever it is knows it. */
+  readonly delays: Readonly<Record<Observer, Distribution | undefined>>;
+  /** How long jobs took upstream, from their submission to their end. */
+  readonly durations: Distribution | undefined;
+  /** Polls and lists upstream, for each task. */
+  readonly polls: number;
+  /** All requests upstream, for each task. */
+  readonly requests: number;
+  /** Polls and lists a second with all tasks in flight, as a part of what the account allows. */
+  readonly allowance: number;
+  /** Queries of a client, for each task. */
+  readonly queries: Readonly<Record<'direct' | 'waiting' | 'told', number>>;
+  /** CPU time of the gateway with all tasks in flight. Of one core; undefined without a gateway. */
+  readonly cores: number | undefined;
+  /** Heap of the gateway for each task in flight; undefined without a gateway, or with too few tasks. */
+  readonly bytesPerTask: number | undefined;
+  readonly calibration: readonly Calibration[];
+}
+
+export type Observer = 'direct' | 'gateway' | 'waiting' | 'told';
+
+interface Setting {
+  readonly inFlight: number;
+  readonly pollsPerSecond: number;
+}
+
+export function figuresOf(
+  { tasks, jobs, idle, full, draining, over }: Observations,
+  setting: Setting,
+): Figures {
+  const ends = endsOf(jobs);
+  const seconds = (draining.at - full.at) / 1000;
+  const asked = ({ requests }: typeof full) => requests.poll + requests.list;
+  const cpuUs = difference(draining.cpuUs, full.cpuUs);
+  const bytes = setting.inFlight < MEMORY_FROM ? undefined : difference(full.heapBytes, idle.heapBytes);
+  return {
+    delays: {
+      direct: delaysOf(tasks, ends, ({ direct }) => direct?.knownAt),
+      gateway: delaysOf(tasks, ends, ({ gatewayAt }) => gatewayAt),
+      waiting: delaysOf(tasks, ends, ({ waiting }) => waiting?.knownAt),
+      told: delaysOf(tasks, ends, ({ told }) => told?.knownAt),
+    },
+    durations: distributionOf(
+      jobs.flatMap(({ createdAt, endedAt }) => (endedAt === undefined ? [] : [endedAt - createdAt])),
+    ),
+    polls: asked(over) / tasks.length,
+    requests: over.requests.all / tasks.length,
+    allowance: (asked(draining) - asked(full)) / seconds / setting.pollsPerSecond,
+    queries: {
+      direct: meanQueries(tasks, ({ direct }) => direct),
+      waiting: meanQueries(tasks, ({ waiting }) => waiting),
+      told: meanQueries(tasks, ({ told }) => told),
+    },
+    cores: cpuUs === undefined ? undefined : cpuUs / 1e6 / seconds,
+    bytesPerTask: bytes === undefined ? undefined : bytes / setting.inFlight,
+    calibration: calibrate(tasks, ends),
+  };
+}
+
+/** When each job ended, by its prompt. Milliseconds UTC. */
+function endsOf(jobs: readonly UpstreamJob[]): ReadonlyMap<string, number> {
+  return new Map(
+    jobs.flatMap(({ prompt, endedAt }) => (endedAt === undefined ? [] : [[prompt, endedAt] as const])),
+  );
+}
+
+/** All processes run on one machine, so that their wall clocks are the same. */
+function delaysOf(
+  tasks: readonly TaskRecord[],
+  ends: ReadonlyMap<string, number>,
+  knownAt: (task: TaskRecord) => number | undefined,
+): Distribution | undefined {
+  return distributionOf(
+    tasks.flatMap((task) => {
+      const [end, known] = [ends.get(task.prompt), knownAt(task)];
+      return end === undefined || known === undefined ? [] : [known - end];
+    }),
+  );
+}
+
+/** Compares each `eta` with the time that was really left upstream. */
+function calibrate(tasks: readonly TaskRecord[], ends: ReadonlyMap<string, number>): readonly Calibration[] {
+  const pairs = tasks.flatMap(({ prompt, told }) => {
+    const end = ends.get(prompt);
+    if (end === undefined || !told) return [];
+    return told.said.map(({ at, eta }) => ({ eta, left: (end - at) / 1000 }));
+  });
+  return WITHIN.map((seconds) => {
+    const said = pairs.filter(({ eta }) => eta <= seconds);
+    return { seconds, said: said.length, right: said.filter(({ left }) => left <= seconds).length };
+  });
+}
+
+function meanQueries(tasks: readonly TaskRecord[], client: (task: TaskRecord) => Seen | undefined): number {
+  return mean(tasks.map((task) => client(task)?.requests ?? Number.NaN));
+}
+
+function difference(later: number | undefined, earlier: number | undefined): number | undefined {
+  return later === undefined || earlier === undefined ? undefined : later - earlier;
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,0 +1,221 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startChild } from '../../chaos/system/rpc.ts';
+import { freePort } from '../../scripts/servers/freePort.ts';
+import {
+  createHttpClient,
+  type HttpClient,
+  pollAsTold,
+  pollUpstream,
+  type Seen,
+  submit,
+  waitForEnd,
+} from './clients.ts';
+import type { Family } from './families.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+import type { Addresses, RequestCounts, UpstreamCalls, UpstreamJob } from './upstreams.ts';
+
+/** What is measured: a version of the gateway, or none. */
+export interface Contender {
+  readonly name: string;
+  /** Where the gateway is started from; undefined without one. */
+  readonly checkout: string | undefined;
+  /** Whether the upstream calls the gateway back. */
+  readonly callbacks: boolean;
+}
+
+/** The load, the same for each contender: so are the durations of the jobs. */
+export interface Load {
+  readonly family: Family;
+  readonly inFlight: number;
+  /** Tasks in all. */
+  readonly tasks: number;
+  /** How many times as fast as in reality jobs are made. */
+  readonly speed: number;
+  /** How long a job usually takes, as the gateway's catalogue has it. Seconds, at this speed. */
+  readonly typical: { readonly medianSeconds: number; readonly p90Seconds: number };
+  /** Members of the gateway's account besides its limits. */
+  readonly account: Readonly<Record<string, unknown>>;
+}
+
+/** Where a contender may work, and until when. */
+export interface Place {
+  /** A folder that does not exist yet. It is removed at the end. */
+  readonly dir: string;
+  /** Creates an empty database; undefined for the embedded store. */
+  readonly database: (() => Promise<string>) | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What was seen of a task: by its upstream, by the gateway, and by its clients. */
+export interface TaskRecord {
+  readonly prompt: string;
+  /** When the gateway knew the end. Milliseconds UTC. */
+  readonly gatewayAt?: number | undefined;
+  readonly direct?: Seen;
+  readonly waiting?: Seen;
+  readonly told?: Seen;
+}
+
+/** The state of the processes at a moment. */
+export interface Reading {
+  /** Milliseconds, monotonic. */
+  readonly at: number;
+  readonly requests: RequestCounts;
+  readonly cpuUs: number | undefined;
+  readonly heapBytes: number | undefined;
+}
+
+export interface Observations {
+  readonly tasks: readonly TaskRecord[];
+  readonly jobs: readonly UpstreamJob[];
+  /** Before the first submission, once all places are taken, when no task is left to submit, and at the end. */
+  readonly idle: Reading;
+  readonly full: Reading;
+  readonly draining: Reading;
+  readonly over: Reading;
+}
+
+/** From this number of tasks on their memory can be told from the fluctuation of the process. */
+export const MEMORY_FROM = 1000;
+
+/** One contender under load, from the start of its processes to their end. */
+export async function observe(contender: Contender, load: Load, place: Place): Promise<Observations> {
+  await using opened = new AsyncDisposableStack();
+  const upstreams = startChild<UpstreamCalls>(new URL('./upstreams.ts', import.meta.url));
+  opened.defer(() => upstreams.close());
+  const { family, inFlight, speed } = load;
+  const addresses = await upstreams.call('start', {
+    seed: 'tracking',
+    scale: 1 / speed,
+    keptScale: 1,
+    only: [family.upstream],
+    ...family.simulator(inFlight),
+  });
+  let gateway: Gateway | undefined;
+  if (contender.checkout !== undefined) {
+    opened.defer(() => rm(place.dir, { recursive: true, force: true }));
+    gateway = opened.use(await startContender(contender, load, addresses, place));
+    const { setting } = family.callbacks ?? {};
+    if (contender.callbacks && setting !== undefined)
+      await upstreams.call('configure', family.upstream, {
+        [setting]: `${gateway.url}/callbacks/${family.name}`,
+      });
+  }
+  const read = async (collect = false): Promise<Reading> => ({
+    requests: await upstreams.call('requests'),
+    ...((await gateway?.usage({ collect: collect && inFlight >= MEMORY_FROM })) ?? NOTHING),
+    at: performance.now(),
+  });
+  const http = opened.use(clientOf(gateway, family, addresses, place.signal));
+  const follow = gateway
+    ? throughGateway(http, gateway, family, place.signal)
+    : directly(http, family, place.signal);
+
+  const idle = await read(true);
+  const { tasks, full, draining } = await keepInFlight(load, follow, read, place.signal);
+  const over = await read();
+  return { tasks, jobs: await upstreams.call('jobs'), idle, full, draining, over };
+}
+
+const NOTHING = { cpuUs: undefined, heapBytes: undefined };
+
+function clientOf(
+  gateway: Gateway | undefined,
+  { direct }: Family,
+  { url, key }: Addresses,
+  signal: AbortSignal,
+): HttpClient {
+  if (!gateway) return createHttpClient(url, direct.headers(key), signal);
+  return createHttpClient(gateway.url, { authorization: `Bearer ${gateway.apiKey}` }, signal);
+}
+
+async function startContender(
+  { checkout = '', callbacks }: Contender,
+  { family, inFlight, speed, typical, account }: Load,
+  { environment }: Addresses,
+  { dir, database }: Place,
+): Promise<Gateway> {
+  const port = String(await freePort());
+  const limits = {
+    // As many as the load needs: polls alone are limited.
+    in_flight: 2 * inFlight,
+    submits_per_minute: 60_000,
+    polls_per_second: family.pollsPerSecond,
+  };
+  return startGateway({
+    checkout,
+    dir: join(dir, 'gateway'),
+    settings: {
+      accounts: { [family.name]: { ...family.account(environment, callbacks), ...account, limits } },
+      ...(speed === 1 ? {} : { models: { [family.model]: { typical } } }),
+    },
+    environment: {
+      ...environment,
+      ONETAKE_PORT: port,
+      ONETAKE_PREVIEW_CONCURRENCY: '0',
+      ...(callbacks ? { ONETAKE_PUBLIC_URL: `http://127.0.0.1:${port}` } : {}),
+      ...(database ? { ONETAKE_DATABASE_URL: await database() } : {}),
+    },
+  });
+}
+
+/** Follows a task: `ended` when a client knows its end, `record` when all of its clients do. */
+interface Followed {
+  readonly ended: Promise<unknown>;
+  readonly record: Promise<TaskRecord>;
+}
+
+type Follow = (prompt: string) => Promise<Followed>;
+
+/** Two clients of the gateway query each task: one waits, the other one comes back when it is told to. */
+function throughGateway(http: HttpClient, gateway: Gateway, family: Family, signal: AbortSignal): Follow {
+  return async (prompt) => {
+    const id = await submit(http, family, prompt);
+    const ended = waitForEnd(http, id, signal);
+    const record = Promise.all([ended, pollAsTold(http, id, signal)]).then(([waiting, told]) => ({
+      prompt,
+      waiting,
+      told,
+      gatewayAt: gateway.ends.get(id),
+    }));
+    return { ended, record };
+  };
+}
+
+function directly(http: HttpClient, family: Family, signal: AbortSignal): Follow {
+  return async (prompt) => {
+    const ended = pollUpstream(http, family, prompt, signal);
+    return { ended, record: ended.then((direct) => ({ prompt, direct })) };
+  };
+}
+
+/** Keeps the number of tasks in flight until all have been submitted. The first ones are spread over the duration of a job. */
+async function keepInFlight(
+  { inFlight, tasks, typical }: Load,
+  follow: Follow,
+  read: (collect?: boolean) => Promise<Reading>,
+  signal: AbortSignal,
+): Promise<Pick<Observations, 'tasks' | 'full' | 'draining'>> {
+  const records: Promise<TaskRecord>[] = [];
+  let full: Promise<Reading> | undefined;
+  let draining: Promise<Reading> | undefined;
+  let next = 0;
+  const place = async (index: number): Promise<void> => {
+    await sleep((index / inFlight) * typical.medianSeconds * 1000, undefined, { signal });
+    if (index === inFlight - 1) full = read(true);
+    while (next < tasks) {
+      const { ended, record } = await follow(`a paper boat, number ${next++}`);
+      // Whoever waits for all records gets the error.
+      record.catch(() => undefined);
+      records.push(record);
+      await ended;
+    }
+    draining ??= read();
+  };
+  await Promise.all(Array.from({ length: inFlight }, (_, index) => place(index)));
+  const done = await Promise.all(records);
+  if (!full || !draining) throw new Error('there are no tasks');
+  return { tasks: done, full: await full, draining: await draining };
+}
