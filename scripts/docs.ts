@@ -50,7 +50,14 @@ function abilitiesTable(): string {
     'resumes downloads': ({ resumeDownload }) => mark(resumeDownload),
     'polls in batches': ({ batchPolling }) => mark(batchPolling),
     callbacks: ({ callbacks, hints }) => (hints ? 'built in' : mark(callbacks)),
-    progress: ({ progress }) => mark(progress),
+    progress: ({ progress, queuePosition }) => {
+      if (progress) return 'percent';
+      return queuePosition ? 'place in the queue' : '–';
+    },
+    times: ({ startedAt, endedAt }) => {
+      if (startedAt) return 'start and end';
+      return endedAt ? 'end' : '–';
+    },
     'deletes upstream': ({ discard }) => mark(discard),
   };
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;

@@ -53,7 +53,8 @@ export interface Provider {
 
   /**
    * The current time by the upstream's own clock, milliseconds UTC; undefined if it does not tell. May ask the upstream. Never
-   * rejects. It tells a lost submission from older jobs, even on a node that never saw the submission.
+   * rejects. It tells a lost submission from older jobs, even on a node that never saw the submission, and puts the times of answers into
+   * those of this gateway. Absent if the upstream's clock is this gateway's own, or answers have no times.
    */
   upstreamTime?(): Promise<number | undefined>;
 
@@ -80,6 +81,14 @@ export interface Abilities {
   readonly hints: boolean;
   /** Answers about running jobs include a percentage. */
   readonly progress: boolean;
+  /** Answers about waiting jobs include their place in the queue. */
+  readonly queuePosition: boolean;
+  /** Answers about running jobs include when work on them began. */
+  readonly startedAt: boolean;
+  /** Answers about jobs that succeeded include when they were over. */
+  readonly endedAt: boolean;
+  /** Answers about unfinished jobs pass on when the upstream wants to be polled again, whenever it says so. */
+  readonly pollAfter: boolean;
   /** The upstream's copy is deleted, if the account asks for it. */
   readonly discard: boolean;
   /** A job of another node can be run again here and gives the same bytes. */
@@ -132,20 +141,32 @@ export interface Handle {
   readonly intendedAt: number;
 }
 
+/** When a job was worked on, by the upstream's own clock and as far as it tells. Milliseconds UTC. */
+export interface UpstreamTimes {
+  /** The end of the queue: work on the job began. */
+  readonly startedAt?: number;
+  /** The job was over. */
+  readonly endedAt?: number;
+}
+
 export type Answer =
-  | {
+  | ({
       readonly state: 'queued' | 'in_progress';
-      /** 0-100, if the upstream tells. */
+      /** 0-100, possibly with a fraction, if the upstream tells. */
       readonly progress?: number;
-    }
-  | { readonly state: 'succeeded'; readonly result: UpstreamResult }
-  | {
+      /** How many jobs the upstream will begin before this one, if it tells. 0 for the next. */
+      readonly queuePosition?: number;
+      /** The upstream asks not to be polled about the job earlier than this. Milliseconds from the answer. */
+      readonly pollAfterMs?: number;
+    } & Pick<UpstreamTimes, 'startedAt'>)
+  | ({ readonly state: 'succeeded'; readonly result: UpstreamResult } & UpstreamTimes)
+  | ({
       readonly state: 'failed';
       readonly reason: Reason;
       readonly message: string;
       /** For the operator. */
       readonly detail?: string;
-    }
+    } & UpstreamTimes)
   /** The upstream does not know the job, no longer or not yet. The engine polls again for a while before it believes this. */
   | { readonly state: 'missing'; readonly detail?: string };
 

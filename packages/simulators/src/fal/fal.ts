@@ -3,7 +3,7 @@ import type { Account } from '../core/accounts.ts';
 import { defineUpstream } from '../core/defineUpstream.ts';
 import { give } from '../core/faults/hooks.ts';
 import { type Answer, Refusal } from '../core/http/answer.ts';
-import type { Job } from '../core/jobs/job.ts';
+import { isOver, type Job } from '../core/jobs/job.ts';
 import { planOf } from '../core/jobs/markers.ts';
 import type { Upstream, UpstreamContext } from '../core/upstream.ts';
 import { ASSUMPTIONS } from '../hosted/assumptions.ts';
@@ -98,6 +98,8 @@ function routes(app: FastifyInstance, context: Context): void {
     if (!job) throw new Refusal(requestError(404, 'Request not found'));
     context.notes.about(request, job);
     if (rest === undefined) return sendResult(context, job, reply);
+    // Queue API reference: 202 until the request is complete.
+    reply.code(isOver(job) ? 200 : 202);
     return { ...statusOf(context, job), response_url: addressesOf(context, job).response_url };
   });
 

@@ -128,12 +128,14 @@ const FAILURES = {
 
 function view(context: Context, job: Job<Details>): Record<string, unknown> {
   const { id, model, state, delivered, details } = job;
+  const seconds = (ms: number): number => Math.floor(context.timeShown(ms) / 1000);
   return {
     id,
     type: 'video_generation',
     model,
     status: state,
-    created_at: Math.floor(context.timeShown(job.createdAt) / 1000),
+    created_at: seconds(job.createdAt),
+    updated_at: seconds(job.endedAt ?? job.startedAt ?? job.createdAt),
     ...(state === 'succeeded'
       ? {
           content: { url: linkTo(context, job, KEPT_MS) },

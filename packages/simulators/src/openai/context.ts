@@ -13,6 +13,8 @@ export type OpenAiSettings = {
   readonly retired: boolean;
   /** Content is answered with a 302 to storage instead of the bytes. The guide's `curl -L` says that it may. */
   readonly redirectContent: boolean;
+  /** Sent with every job as `openai-poll-after-ms`, which the SDKs read (openai-node, src/lib/polling.ts). 0 sends none. */
+  readonly pollAfterMs: number;
   /** Resources leave out what is null, as the guide's examples do. */
   readonly sparse: boolean;
   /** The URL of the project's webhook. Empty: no webhook. */

@@ -74,7 +74,12 @@ function reads(app: FastifyInstance, context: OpenAiContext): void {
     return job;
   }
 
-  app.get<ById>(`${path}/:id`, operation('poll'), async (request) => view(context, named(request)));
+  app.get<ById>(`${path}/:id`, operation('poll'), async (request, reply) => {
+    const job = named(request);
+    const { pollAfterMs } = context.settings;
+    if (pollAfterMs > 0) reply.header('openai-poll-after-ms', pollAfterMs);
+    return view(context, job);
+  });
 
   app.get<{ Querystring: Record<string, string | undefined> }>(path, operation('list'), async (request) => {
     const account = authenticate(context, request);

@@ -11,6 +11,7 @@ const SETTINGS: OpenAiSettings = {
   tier: 5,
   retired: false,
   redirectContent: false,
+  pollAfterMs: 0,
   sparse: false,
   webhookUrl: '',
   webhookSecret: `whsec_${Buffer.from('a secret of the simulator').toString('base64')}`,

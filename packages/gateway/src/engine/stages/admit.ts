@@ -49,8 +49,9 @@ export function createAdmit(parts: AdmitParts): Stage {
    */
   async function intend(active: ActiveTask, account: AccountState): Promise<Intent | undefined> {
     const upstreamModel = parts.upstreamModel(account.account, active.task);
+    const { provider } = account.account;
     // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
-    const intendedThereAt = await account.account.provider.upstreamTime?.();
+    const intendedThereAt = provider.find && (await provider.upstreamTime?.());
     // A drain waits for submissions, so none is begun any more.
     if (parts.stopping.aborted) return undefined;
     const madeAt = timers.monotonic();

@@ -30,6 +30,10 @@ const ABILITIES: Abilities = {
   callbacks: false,
   hints: false,
   progress: false,
+  queuePosition: false,
+  startedAt: false,
+  endedAt: false,
+  pollAfter: true,
   discard: false,
   resumeJob: false,
   upstreamTime: false,
@@ -45,9 +49,9 @@ export const aiSdkDefinition: ProviderDefinition<AiSdkAccount> = {
   id: 'ai-sdk',
   abilities: {
     xai: { ...ABILITIES, progress: true },
-    minimax: ABILITIES,
-    fal: ABILITIES,
-    replicate: ABILITIES,
+    minimax: { ...ABILITIES, endedAt: true, upstreamTime: true },
+    fal: { ...ABILITIES, queuePosition: true },
+    replicate: { ...ABILITIES, startedAt: true, endedAt: true, upstreamTime: true },
   },
 
   schema: (secret) =>

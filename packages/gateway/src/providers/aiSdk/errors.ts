@@ -5,7 +5,7 @@ import { type ErrorRow, failureWords, refusalError, type UpstreamRefusal } from 
 import { type Answer, UpstreamError } from '../provider.ts';
 import { isObject } from './jsonPath.ts';
 import type { PackageRow } from './packageRow.ts';
-import type { RecordingFetch, WireAnswer } from './recordingFetch.ts';
+import { isOk, type RecordingFetch, type WireAnswer } from './recordingFetch.ts';
 
 /** Failures that all packages share. They are recognised by the message, in a task or in a refusal. */
 const COMMON_ERRORS: readonly ErrorRow[] = [
@@ -85,8 +85,6 @@ export const doneWithoutVideo = (detail: string): Answer => ({
   message: 'The upstream provider finished the task without a video.',
   detail,
 });
-
-const isOk = ({ status }: WireAnswer): boolean => status >= 200 && status < 300;
 
 function refused(answer: WireAnswer, row: PackageRow, scrub: Scrub, now: number): UpstreamError {
   const wait = retryAfterMs(answer.headers, now);

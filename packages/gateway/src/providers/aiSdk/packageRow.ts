@@ -1,6 +1,6 @@
 import type { VideoRequest } from '../../tasks/request.ts';
 import type { AccountLimits } from '../account.ts';
-import type { ParameterRow } from '../mapping/body.ts';
+import type { Json, ParameterRow } from '../mapping/body.ts';
 import type { ErrorRow } from '../mapping/errorTable.ts';
 
 /** The members of a request that hold images. */
@@ -36,19 +36,34 @@ export interface PackageRow {
   readonly reserved: readonly string[];
   /** Reasons of refusals and failures. See also `COMMON_ERRORS`. */
   readonly errors: readonly ErrorRow[];
-  /** Where the service's answers show the progress of a job, which the AI SDK does not pass on. */
+  /** Where the service's answers show the progress and the times of a job, which the AI SDK does not pass on. */
   readonly reports?: {
     readonly state?: string;
     /** Values of `state` for a job that waits. */
     readonly queued?: readonly string[];
     /** 0-100. */
     readonly progress?: string;
+    /** How many jobs are before one that waits. */
+    readonly queuePosition?: string;
+    /** When work began on a job: seconds UTC, or a date by ISO 8601. */
+    readonly startedAt?: string;
+    /** When a job that is over ended, in the same forms. */
+    readonly endedAt?: string;
   };
   /**
    * Whether an answer is the service's verdict on a job. For packages that report any failed request as a failed job. Without this
    * function, a failure that the package reads in a 2xx answer is a verdict.
    */
   isVerdict?(body: unknown): boolean;
+  /** For packages that poll by asking for the result, if the service has a status with more to report. */
+  readonly status?: {
+    /** Appended to the address of the result. */
+    readonly path: string;
+    /** Whether this is the status of a job that is over, whose result can be asked for; undefined if it is no status. */
+    isOver(body: unknown): boolean | undefined;
+    /** The answer from which the package takes a job for unfinished. */
+    readonly unfinished: { readonly status: number; readonly body: Json };
+  };
   /** Converts documented answers that the package cannot read into a form that it can. */
   repair?(body: unknown): unknown;
   readonly limits: AccountLimits;

@@ -2,22 +2,16 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { pollAfterMs, withPollAfter } from '../http/retryAfter.ts';
 import type { Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
-import {
-  type Answer,
-  MAKES_NOTHING,
-  type OpenedResult,
-  type Provider,
-  type Sending,
-  UpstreamError,
-} from '../provider.ts';
-import { askFailure, doneWithoutVideo, failedAnswer, startError } from './errors.ts';
-import { valueAt } from './jsonPath.ts';
+import { MAKES_NOTHING, type OpenedResult, type Provider, type Sending, UpstreamError } from '../provider.ts';
+import { finished, INLINE, inlineBytes, underWay, withTimes } from './answers.ts';
+import { askFailure, failedAnswer, startError } from './errors.ts';
 import type { PackageRow } from './packageRow.ts';
 import { createRecordingFetch, type RecordingFetch } from './recordingFetch.ts';
 import { callOptions } from './request.ts';
-import type { LoadedPackage, Operation, StatusResult } from './videoModel.ts';
+import type { LoadedPackage, Operation } from './videoModel.ts';
 
 interface AiSdkParts {
   readonly accountId: string;
@@ -30,9 +24,6 @@ interface AiSdkParts {
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** The reference of a video that comes inside the package's answer. The job is polled again when the video is opened. */
-const INLINE = 'inline';
 
 /**
  * A provider for any package of the AI SDK whose video models can be resumed. A package can only start and poll a job. There is no
@@ -111,13 +102,14 @@ export function createAiSdkProvider({
       if (!ref) return { state: 'missing', detail: 'the AI SDK bridge did not make this upstream id' };
       const { answer, result, situation } = await status(ref, signal);
       if (answer) return answer;
+      const wire = situation.recording.answer();
       switch (result.status) {
         case 'completed':
-          return finished(result);
+          return withTimes(finished(result), row, wire?.body);
         case 'error':
-          return failedAnswer(result.error, situation);
+          return withTimes(failedAnswer(result.error, situation), row, wire?.body);
         default:
-          return underWay(row, situation.recording.answer()?.body);
+          return withPollAfter(underWay(row, wire?.body), wire && pollAfterMs(wire.headers, clock.now()));
       }
     },
 
@@ -131,6 +123,8 @@ export function createAiSdkProvider({
       return opened(bytes, offset);
     },
 
+    // Compares the times in answers with those of this gateway.
+    ...(row.reports?.endedAt === undefined ? {} : { upstreamTime: http.upstreamTime }),
     close: () => http.close(),
   };
 }
@@ -159,39 +153,12 @@ function createVersionNotice({
   };
 }
 
-type Completed = Extract<StatusResult, { status: 'completed' }>;
-
-function finished(result: Completed): Answer {
-  const [video] = result.videos;
-  if (video?.type === 'url' && /^https?:/.test(video.url)) {
-    return { state: 'succeeded', result: { ref: video.url } };
-  }
-  if (inlineBytes(result)) return { state: 'succeeded', result: { ref: INLINE } };
-  return doneWithoutVideo(video ? `the video came as ${video.type}, not as bytes or a link` : 'no video');
-}
-
-function inlineBytes({ videos: [video] }: Completed): Buffer | undefined {
-  if (video?.type === 'base64') return Buffer.from(video.data, 'base64');
-  return video?.type === 'binary' ? Buffer.from(video.data) : undefined;
-}
-
 const opened = (bytes: Buffer, offset: number): OpenedResult => ({
   // A byte stream, not a stream of one object. An empty chunk would not end it.
   stream: Readable.from(offset < bytes.length ? [bytes.subarray(offset)] : [], { objectMode: false }),
   bytes: bytes.length,
   offset,
 });
-
-/** State and progress of an unfinished job, if the service reports more than the AI SDK passes on. */
-function underWay({ reports }: PackageRow, body: unknown): Answer {
-  const word = reports?.state === undefined ? undefined : valueAt(body, reports.state);
-  const progress = reports?.progress === undefined ? undefined : valueAt(body, reports.progress);
-  const waits = typeof word === 'string' && (reports?.queued ?? []).includes(word);
-  return {
-    state: waits ? 'queued' : 'in_progress',
-    ...(typeof progress === 'number' && progress >= 0 && progress <= 100 ? { progress } : {}),
-  };
-}
 
 /** The bridge's reference to a job: the package, and what it needs to poll the job. */
 const Ref = z.object({

@@ -1,5 +1,5 @@
 import { partsOf, responseOf } from '../http/sdkFetch.ts';
-import type { RawAnswer, UpstreamHttp } from '../http/upstreamHttp.ts';
+import type { RawAnswer, RawCall, UpstreamHttp } from '../http/upstreamHttp.ts';
 import type { MaySend } from '../provider.ts';
 import type { PackageRow } from './packageRow.ts';
 import type { Fetch } from './videoModel.ts';
@@ -59,21 +59,39 @@ export function createRecordingFetch({
     const headers = [...sent.headers].filter(
       ([name]) => home === undefined || new URL(url).origin === home || HARMLESS.has(name),
     );
-    const received = await http.raw({
+    const parts = {
       ...(await partsOf(sent)),
-      url,
       signal: AbortSignal.any([signal, sent.signal]),
       headers: Object.fromEntries(headers),
       maySend,
       maxBytes: MAX_BYTES,
+    };
+    const unfinished = sent.method === 'GET' ? await statusOf({ ...parts, url }) : undefined;
+    if (unfinished) return unfinished;
+    const received = await http.raw({
+      ...parts,
+      url,
       // A package sends further requests after a successful creation. If one of those fails, the job still exists.
-      answered(status) {
-        if (sent.method !== 'GET' && status < 300) created = true;
+      answered(code) {
+        if (sent.method !== 'GET' && code < 300) created = true;
       },
     });
     const text = repaired(received.body.toString('utf8'));
     answer = { status: received.status, headers: received.headers, body: parsed(text) };
     return responseOf({ ...received, body: text });
+  }
+
+  /** The status of a job as its package reads it; undefined if the result is to be asked for, because there is one or no status. */
+  async function statusOf(result: RawCall): Promise<Response | undefined> {
+    const { status } = row;
+    if (!status) return undefined;
+    const received = await http.raw({ ...result, url: result.url + status.path });
+    answer = { ...received, body: parsed(received.body.toString('utf8')) };
+    if (received.status === 404 || received.status === 405) return undefined;
+    const isOver = isOk(answer) ? status.isOver(answer.body) : undefined;
+    if (isOver) return undefined;
+    if (isOver === undefined) return responseOf(received);
+    return Response.json(status.unfinished.body, { status: status.unfinished.status });
   }
 
   /** Redirects a package without a base URL for videos to the account's base URL. */
@@ -107,6 +125,9 @@ export function createRecordingFetch({
     },
   };
 }
+
+/** Whether the service answered with a success. */
+export const isOk = ({ status }: WireAnswer): boolean => status >= 200 && status < 300;
 
 function parsed(text: string): unknown {
   try {

@@ -39,7 +39,8 @@ export function createArkClient(http: UpstreamHttp): ArkClient {
 
     async task(id, signal) {
       try {
-        return readTask((await http.call({ method: 'GET', path: pathOf(id), signal })).body);
+        const { body, pollAfterMs } = await http.call({ method: 'GET', path: pathOf(id), signal });
+        return { ...readTask(body), pollAfterMs };
       } catch (error) {
         if (isUnknownTask(error)) return 'missing';
         throw error;

@@ -1,6 +1,7 @@
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { CallbackAddress } from '../definition.ts';
+import { withPollAfter } from '../http/retryAfter.ts';
 import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
@@ -83,7 +84,7 @@ export function createArkProvider(options: ArkOptions): Provider {
         'tokens billed by Ark',
       );
     }
-    return reply;
+    return withPollAfter(reply, task.pollAfterMs);
   }
 
   async function discard(id: string, signal: AbortSignal): Promise<void> {

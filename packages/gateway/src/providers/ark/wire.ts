@@ -3,7 +3,7 @@ import type { UpstreamResult } from '../../tasks/task.ts';
 import { createScrub, excerpt } from '../http/secrets.ts';
 import { failureWords } from '../mapping/errorTable.ts';
 import type { Meaning, StatusTable } from '../mapping/statusTable.ts';
-import { type Answer, UpstreamError } from '../provider.ts';
+import { type Answer, UpstreamError, type UpstreamTimes } from '../provider.ts';
 import { ERRORS } from './errors.ts';
 
 /** The task object of query, list and callback, as far as it is read. Members that have no value yet may be absent or null. */
@@ -15,13 +15,17 @@ const Task = z.object({
   usage: z.object({ total_tokens: z.number().nullish() }).nullish(),
   /** Seconds UTC. */
   created_at: z.number().nullish(),
+  /** Seconds UTC: when the task came into its present status ("Retrieve a video generation task", `updated_at`). */
   updated_at: z.number().nullish(),
   resolution: z.string().nullish(),
   duration: z.number().nullish(),
   execution_expires_after: z.number().nullish(),
 });
 
-export type ArkTask = z.output<typeof Task>;
+export type ArkTask = z.output<typeof Task> & {
+  /** See `pollAfterMs`. */
+  readonly pollAfterMs?: number | undefined;
+};
 
 /** What Ark says of an id: its task, or that it knows none. */
 export type TaskOrMissing = ArkTask | 'missing';
@@ -71,21 +75,30 @@ export function unreadable(wanted: string, body: unknown): UpstreamError {
 export function answerOf(task: ArkTask, meaning: Meaning, scrub: (text: string) => string): Answer {
   switch (meaning) {
     case 'queued':
+      return { state: 'queued' };
     case 'in_progress':
-      return { state: meaning };
+      return { state: 'in_progress', ...since(task, 'startedAt') };
     case 'succeeded': {
       const result = resultOf(task);
-      return result ? { state: 'succeeded', result } : failed(task, scrub, 'succeeded without a video');
+      return result
+        ? { state: 'succeeded', result, ...since(task, 'endedAt') }
+        : failed(task, scrub, 'succeeded without a video');
     }
     case 'failed':
       return failed(task, scrub, 'failed without an error');
     case 'cancelled':
-      return { state: 'failed', reason: 'cancelled', message: 'The task was cancelled.' };
+      return {
+        state: 'failed',
+        reason: 'cancelled',
+        message: 'The task was cancelled.',
+        ...since(task, 'endedAt'),
+      };
     case 'expired':
       return {
         state: 'failed',
         reason: 'expired',
         message: 'The upstream provider did not finish the task in time; submit it again.',
+        ...since(task, 'endedAt'),
       };
     case 'missing':
       return { state: 'missing' };
@@ -98,8 +111,12 @@ function failed(task: ArkTask, scrub: (text: string) => string, without: string)
     ...(code ? { code } : {}),
     ...(message ? { message: scrub(message) } : {}),
   });
-  return { state: 'failed', ...words, detail: words.detail || without };
+  return { state: 'failed', ...words, detail: words.detail || without, ...since(task, 'endedAt') };
 }
+
+/** Since when the task has its status. A running task has no time of its end, and an ended one none of its start. */
+const since = ({ updated_at: seconds }: ArkTask, name: keyof UpstreamTimes): UpstreamTimes =>
+  seconds ? { [name]: seconds * 1000 } : {};
 
 function resultOf({ content, updated_at, duration }: ArkTask): UpstreamResult | undefined {
   const url = content?.video_url;

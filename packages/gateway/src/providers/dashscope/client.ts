@@ -22,10 +22,20 @@ export interface TaskOutput {
   readonly origPrompt: string | undefined;
   readonly code: string | undefined;
   readonly message: string | undefined;
+  /** Local times without an offset, read as if they were UTC. Milliseconds. */
+  readonly localTimes: LocalTimes;
+}
+
+interface LocalTimes {
+  readonly submitted: number | undefined;
+  readonly started: number | undefined;
+  readonly ended: number | undefined;
 }
 
 export interface TaskAnswer {
   readonly output: TaskOutput;
+  /** See `pollAfterMs`. */
+  readonly pollAfterMs: number | undefined;
   /** The length of the video in seconds, if stated. */
   readonly seconds: number | undefined;
 }
@@ -42,6 +52,8 @@ export interface ListItem {
   readonly model: string;
   /** Milliseconds UTC. */
   readonly createdAt: number;
+  /** When a worker took the task, milliseconds UTC. */
+  readonly startedAt: number | undefined;
 }
 
 export function createDashscopeClient(parts: {
@@ -53,9 +65,10 @@ export function createDashscopeClient(parts: {
   const { http, scrub, pollLimiter } = parts;
 
   /** `whole` tells a complete answer from an error that came with status 200. */
-  async function call(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
-    const body = fieldsOf((await http.call(wanted)).body);
-    if (whole(body)) return body;
+  async function call(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Told> {
+    const answer = await http.call(wanted);
+    const body = fieldsOf(answer.body);
+    if (whole(body)) return { body, pollAfterMs: answer.pollAfterMs };
     const { code, message } = refusalOf(body);
     if (code === undefined && message === undefined) {
       throw new UpstreamError('upstream_unavailable', {
@@ -68,7 +81,7 @@ export function createDashscopeClient(parts: {
     });
   }
 
-  async function poll(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Fields> {
+  async function poll(wanted: UpstreamCall, whole: (body: Fields) => boolean): Promise<Told> {
     await pollLimiter.turn(wanted.signal);
     return call(wanted, whole);
   }
@@ -83,6 +96,11 @@ export function createDashscopeClient(parts: {
       origPrompt: textOf(fields.orig_prompt),
       code: textOf(fields.code),
       message: message === undefined ? undefined : scrub(message),
+      localTimes: {
+        submitted: localTimeOf(fields.submit_time),
+        started: localTimeOf(fields.scheduled_time),
+        ended: localTimeOf(fields.end_time),
+      },
     };
   };
 
@@ -90,7 +108,7 @@ export function createDashscopeClient(parts: {
     async submit(path, json, sending) {
       // "Without this header: current user api does not support synchronous calls".
       const headers = { 'X-DashScope-Async': 'enable' };
-      const body = await call(
+      const { body } = await call(
         { method: 'POST', path, json, headers, ...sending },
         (told) => outputOf(told).id !== '',
       );
@@ -98,12 +116,13 @@ export function createDashscopeClient(parts: {
     },
     async task(id, signal) {
       const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
-      const body = await poll({ method: 'GET', path, signal }, (told) => outputOf(told).status !== '');
-      return { output: outputOf(body), seconds: secondsOf(body) };
+      const get = { method: 'GET', path, signal } as const;
+      const { body, pollAfterMs } = await poll(get, (told) => outputOf(told).status !== '');
+      return { output: outputOf(body), seconds: secondsOf(body), pollAfterMs };
     },
     async list(query, signal) {
       const path = `/api/v1/tasks/?${new URLSearchParams(query)}`;
-      const body = await poll({ method: 'GET', path, signal }, ({ data }) => Array.isArray(data));
+      const { body } = await poll({ method: 'GET', path, signal }, ({ data }) => Array.isArray(data));
       return {
         items: (body.data as readonly unknown[]).map(itemOf),
         totalPages: numberOf(body.total_page) ?? 1,
@@ -119,6 +138,11 @@ export function createDashscopeClient(parts: {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+interface Told {
+  readonly body: Fields;
+  readonly pollAfterMs: number | undefined;
+}
+
 /** Names of the delivered length: of 2.6 and later, of 2.5 and earlier, and the total of 2.7, which includes inputs. */
 const SECONDS = ['output_video_duration', 'video_duration', 'duration'] as const;
 
@@ -128,12 +152,13 @@ function secondsOf({ usage }: Fields): number | undefined {
 }
 
 function itemOf(item: unknown): ListItem {
-  const { task_id, status, model_name, gmt_create } = fieldsOf(item);
+  const { task_id, status, model_name, gmt_create, start_time } = fieldsOf(item);
   return {
     id: textOf(task_id) ?? '',
     status: textOf(status) ?? '',
     model: textOf(model_name) ?? '',
     createdAt: numberOf(gmt_create) ?? Number.NaN,
+    startedAt: numberOf(start_time),
   };
 }
 
@@ -143,4 +168,12 @@ const textOf = (value: unknown): string | undefined =>
 function numberOf(value: unknown): number | undefined {
   const number = typeof value === 'string' && value !== '' ? Number(value) : value;
   return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+}
+
+/** `2025-09-25 11:07:28.590` as if it were UTC, in milliseconds; undefined if it is no such time. */
+function localTimeOf(value: unknown): number | undefined {
+  const text = textOf(value);
+  if (text === undefined || !/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?$/.test(text)) return undefined;
+  const ms = Date.parse(`${text.replace(' ', 'T')}Z`);
+  return Number.isNaN(ms) ? undefined : ms;
 }

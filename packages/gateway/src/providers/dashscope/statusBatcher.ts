@@ -1,6 +1,6 @@
 import type { Clock } from '../../time/clock.ts';
 import { type Answer, type Handle, UpstreamError } from '../provider.ts';
-import type { DashscopeClient } from './client.ts';
+import type { DashscopeClient, ListItem } from './client.ts';
 import { type AnswerReader, KEPT_MS } from './wire.ts';
 
 interface Asking {
@@ -25,9 +25,9 @@ type AskMany = (handles: readonly Handle[], signal: AbortSignal) => Promise<Read
 export function createAskMany({ client, reader, clock }: Asking): AskMany {
   let listFailures = 0;
 
-  async function statusesOf(handles: readonly Handle[], signal: AbortSignal): Promise<Map<string, string>> {
+  async function statusesOf(handles: readonly Handle[], signal: AbortSignal): Promise<Map<string, ListItem>> {
     const now = clock.now();
-    const statuses = new Map<string, string>();
+    const statuses = new Map<string, ListItem>();
     // Tasks near the end of their 24 hours may no longer be listed.
     const wanted = handles.filter(({ intendedAt }) => now - intendedAt < KEPT_MS - 2 * SKEW_MS);
     const left = new Set(wanted.map(({ upstreamId }) => upstreamId));
@@ -41,7 +41,7 @@ export function createAskMany({ client, reader, clock }: Asking): AskMany {
       for (let page = 1; ; page++) {
         const { items, totalPages } = await client.list({ ...query, page_no: String(page) }, signal);
         listFailures = 0;
-        for (const { id, status } of items) if (left.delete(id)) statuses.set(id, status);
+        for (const item of items) if (left.delete(item.id)) statuses.set(item.id, item);
         if (items.length === 0 || page >= totalPages || totalPages - page >= left.size) return statuses;
       }
     } catch (error) {
@@ -54,15 +54,22 @@ export function createAskMany({ client, reader, clock }: Asking): AskMany {
     }
   }
 
+  /** What the list says of a task that has not ended. */
+  function unfinishedOf({ id, status, startedAt }: ListItem): Answer | undefined {
+    const meaning = reader.meaningOf(status, id);
+    if (meaning === 'queued') return { state: 'queued' };
+    if (meaning !== 'in_progress') return undefined;
+    return { state: 'in_progress', ...(startedAt === undefined ? {} : { startedAt }) };
+  }
+
   return async (handles, signal) => {
     const statuses = await statusesOf(handles, signal);
     const answers = new Map<string, Answer>();
     const open: Handle[] = [];
     for (const handle of handles) {
-      const status = statuses.get(handle.upstreamId);
-      const meaning = status === undefined ? undefined : reader.meaningOf(status, handle.upstreamId);
-      if (meaning === 'queued' || meaning === 'in_progress')
-        answers.set(handle.upstreamId, { state: meaning });
+      const item = statuses.get(handle.upstreamId);
+      const unfinished = item && unfinishedOf(item);
+      if (unfinished) answers.set(handle.upstreamId, unfinished);
       else open.push(handle);
     }
     const asked = await Promise.allSettled(

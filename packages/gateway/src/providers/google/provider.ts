@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SourceVideo } from '../../tasks/request.ts';
 import { lostCall } from '../http/lostCall.ts';
+import { withPollAfter } from '../http/retryAfter.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
 import type { Json } from '../mapping/body.ts';
@@ -31,17 +32,17 @@ const Refused = z.object({ error: z.object({ code: z.number() }) });
 export function createGoogleProvider({ service, http, scrub }: GoogleParts): Provider {
   async function operation({ upstreamId, intendedAt }: Handle, signal: AbortSignal): Promise<Answer> {
     const expiresAt = service.keptMs === undefined ? undefined : intendedAt + service.keptMs;
-    const body = await http.stream({ ...service.operationCall(upstreamId), signal });
+    const { body, pollAfterMs } = await http.stream({ ...service.operationCall(upstreamId), signal });
     const read = await readOperation(body).catch((error: unknown) => {
       throw error instanceof UpstreamError ? error : lostCall(error, scrub);
     });
     if (read.inline) return succeeded(INLINE, expiresAt);
-    return answerOf(parse(read.text, scrub), expiresAt, scrub);
+    return withPollAfter(answerOf(parse(read.text, scrub), expiresAt, scrub), pollAfterMs);
   }
 
   /** Opens the bytes of a video inside an operation. */
   async function openInline(name: string, offset: number, signal: AbortSignal) {
-    const body = await http.stream({ ...service.operationCall(name), signal });
+    const { body } = await http.stream({ ...service.operationCall(name), signal });
     const video = inlineVideo(body, offset);
     // Otherwise a video that is abandoned before it is read would keep its connection.
     body.on('error', () => undefined);

@@ -28,8 +28,9 @@ const Operation = z.object({
 });
 
 /**
- * Reads an operation (google.longrunning.Operation). It has no progress and does not tell waiting from running. `expiresAt`: until
- * when the upstream keeps the video, milliseconds UTC.
+ * Reads an operation (google.longrunning.Operation). It has no progress and does not tell waiting from running. Its metadata has no times
+ * either: `PredictLongRunningMetadata` is an empty message at both services (google/ai/generativelanguage/v1beta/prediction_service.proto,
+ * google/cloud/aiplatform/v1beta1/prediction_service.proto). `expiresAt`: until when the upstream keeps the video, milliseconds UTC.
  */
 export function answerOf(operation: unknown, expiresAt: number | undefined, scrub: Scrub): Answer {
   const parsed = Operation.safeParse(operation);

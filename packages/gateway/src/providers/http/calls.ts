@@ -7,7 +7,7 @@ import type { UpstreamRefusal } from '../mapping/errorTable.ts';
 import { type MaySend, UpstreamError } from '../provider.ts';
 import { MAX_ANSWER_BYTES, readBounded } from './boundedBody.ts';
 import { lostCall } from './lostCall.ts';
-import { retryAfterMs } from './retryAfter.ts';
+import { pollAfterMs, retryAfterMs } from './retryAfter.ts';
 import { excerpt, type Scrub } from './secrets.ts';
 
 /** Requests with JSON bodies and JSON answers. */
@@ -15,7 +15,7 @@ export interface Calls {
   /** Sends one request and reads its JSON. Throws `UpstreamError`. Never repeats a request and never follows a redirect. */
   call(call: UpstreamCall): Promise<UpstreamAnswer>;
   /** Like `call`, but returns the unread body, for answers too large to be held in memory. The caller destroys it. */
-  stream(call: UpstreamCall): Promise<Readable>;
+  stream(call: UpstreamCall): Promise<StreamedAnswer>;
 }
 
 /** A POST carries a condition, because it may create a job upstream. */
@@ -37,6 +37,14 @@ export interface UpstreamAnswer {
   readonly headers: IncomingHttpHeaders;
   /** Parsed JSON, or undefined if the body is empty. */
   readonly body: unknown;
+  /** See `pollAfterMs`. */
+  readonly pollAfterMs: number | undefined;
+}
+
+export interface StreamedAnswer {
+  readonly body: Readable;
+  /** See `pollAfterMs`. */
+  readonly pollAfterMs: number | undefined;
 }
 
 /** How an adapter describes its account. */
@@ -72,15 +80,16 @@ export function createCalls({ options, scrub, clock, dispatcher, dispatcherFor }
     const text = await textOf(answer, wanted);
     if (status < 200 || status >= 300) throw refused(answer, text);
     const body = parse(text);
-    if (body !== UNREADABLE) return { status, headers, body };
+    if (body !== UNREADABLE) return { status, headers, body, pollAfterMs: pollAfterMs(headers, clock.now()) };
     throw new UpstreamError('upstream_unavailable', {
       detail: `${status} with a body that is not JSON: ${excerpt(text, scrub)}`,
     });
   }
 
-  async function stream(wanted: UpstreamCall): Promise<Readable> {
+  async function stream(wanted: UpstreamCall): Promise<StreamedAnswer> {
     const answer = await send(wanted);
-    if (answer.statusCode >= 200 && answer.statusCode < 300) return answer.body;
+    const { statusCode: status, headers, body } = answer;
+    if (status >= 200 && status < 300) return { body, pollAfterMs: pollAfterMs(headers, clock.now()) };
     throw refused(answer, await textOf(answer, wanted));
   }
 

@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import { z } from 'zod';
 import type { Clock } from '../../time/clock.ts';
+import { pollAfterMs } from '../http/retryAfter.ts';
 import { createSdkFetch } from '../http/sdkFetch.ts';
 import { excerpt, type Scrub } from '../http/secrets.ts';
 import type { UpstreamHttp } from '../http/upstreamHttp.ts';
@@ -14,12 +15,18 @@ import { VideoList, VideoResource } from './wire.ts';
 export interface VideosClient {
   /** Creates a job, if `maySend` is true when the request goes out. Every other call here can only GET or DELETE. */
   create(creation: Creation, idempotencyKey: string, sending: Sending): Promise<VideoResource>;
-  retrieve(id: string, signal: AbortSignal): Promise<VideoResource | NotFound>;
+  retrieve(id: string, signal: AbortSignal): Promise<Retrieved | NotFound>;
   /** Resolves with false if there is no such job. */
   remove(id: string, signal: AbortSignal): Promise<boolean>;
   /** The page behind the job `after`, or the first page. */
   list(after: string | undefined, signal: AbortSignal): Promise<ListPage>;
   readonly sdk: OpenAI;
+}
+
+/** A job, and how long the service asks to wait before it is retrieved again, milliseconds. */
+export interface Retrieved {
+  readonly video: VideoResource;
+  readonly pollAfterMs: number | undefined;
 }
 
 interface ClientParts {
@@ -39,6 +46,7 @@ const PAGE_SIZE = 100;
 /** Bytes of an answer. Enough for a page of a hundred jobs, each with a prompt of 32,000 characters of four bytes. */
 const MAX_BYTES = 16 * 2 ** 20;
 
+const RetrieveAnswer = z.object({ data: VideoResource, headers: z.record(z.string(), z.string()) });
 const ListAnswer = z.object({ body: VideoList, date: z.string().nullable() });
 
 export function createVideosClient({ baseUrl, http, headers, scrub, clock }: ClientParts): VideosClient {
@@ -95,7 +103,13 @@ export function createVideosClient({ baseUrl, http, headers, scrub, clock }: Cli
 
     async retrieve(id, signal) {
       try {
-        return await call(VideoResource, () => sdk.videos.retrieve(id, { signal, timeout: CALL_MS }));
+        const { data, headers } = await call(RetrieveAnswer, async () => {
+          const { data, response } = await sdk.videos
+            .retrieve(id, { signal, timeout: CALL_MS })
+            .withResponse();
+          return { data, headers: Object.fromEntries(response.headers) };
+        });
+        return { video: data, pollAfterMs: pollAfterMs(headers, clock.now()) };
       } catch (error) {
         if (error instanceof NotFound) return error;
         throw error;

@@ -1,5 +1,6 @@
 import type { Log } from '../../observability/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { withPollAfter } from '../http/retryAfter.ts';
 import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
@@ -52,9 +53,9 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
 
   /** Polls the job first, because `DELETE` destroys the video of a job that is over. */
   async function cancel(id: string, signal: AbortSignal): Promise<CancelOutcome> {
-    const video = await client.retrieve(id, signal);
-    if (video instanceof NotFound) return 'too_late';
-    const { state } = answerTo(video);
+    const retrieved = await client.retrieve(id, signal);
+    if (retrieved instanceof NotFound) return 'too_late';
+    const { state } = answerTo(retrieved.video);
     if (state !== 'queued' && state !== 'in_progress') return 'too_late';
     try {
       return (await client.remove(id, signal)) ? 'cancelled' : 'too_late';
@@ -74,9 +75,11 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
     },
 
     async poll({ upstreamId }, signal) {
-      const video = await client.retrieve(upstreamId, signal);
-      if (!(video instanceof NotFound)) return answerTo(video);
-      return { state: 'missing', ...(video.detail ? { detail: video.detail } : {}) };
+      const retrieved = await client.retrieve(upstreamId, signal);
+      if (!(retrieved instanceof NotFound)) {
+        return withPollAfter(answerTo(retrieved.video), retrieved.pollAfterMs);
+      }
+      return { state: 'missing', ...(retrieved.detail ? { detail: retrieved.detail } : {}) };
     },
 
     open: (_handle, result, offset, signal) =>

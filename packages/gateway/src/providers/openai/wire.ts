@@ -3,7 +3,7 @@ import type { UpstreamResult } from '../../tasks/task.ts';
 import type { Scrub } from '../http/secrets.ts';
 import { failureWords } from '../mapping/errorTable.ts';
 import type { Meaning, StatusTable } from '../mapping/statusTable.ts';
-import type { Answer } from '../provider.ts';
+import type { Answer, UpstreamTimes } from '../provider.ts';
 import { ERRORS } from './errors.ts';
 
 const text = z.string().nullish().catch(undefined);
@@ -20,6 +20,7 @@ export const VideoResource = z.object({
   prompt: text,
   progress: number,
   created_at: number,
+  completed_at: number,
   expires_at: number,
   seconds: z.union([z.string(), z.number()]).nullish().catch(undefined),
   size: text,
@@ -49,9 +50,9 @@ export const STATUSES: StatusTable = {
 export function answerOf(video: VideoResource, meaning: Meaning, scrub: Scrub): Answer {
   switch (meaning) {
     case 'succeeded':
-      return { state: 'succeeded', result: resultOf(video) };
+      return { state: 'succeeded', result: resultOf(video), ...timesOf(video) };
     case 'failed':
-      return { state: 'failed', ...failureOf(video, scrub) };
+      return { state: 'failed', ...failureOf(video, scrub), ...timesOf(video) };
     case 'queued':
     case 'in_progress':
       return { state: meaning, ...(video.progress == null ? {} : { progress: percent(video.progress) }) };
@@ -77,4 +78,8 @@ function resultOf({ id, expires_at: expires, seconds }: VideoResource): Upstream
   };
 }
 
-const percent = (progress: number): number => Math.min(100, Math.max(0, Math.round(progress)));
+/** openapi.yaml, VideoResource `completed_at`: seconds UTC. There is no time at which work began. */
+const timesOf = ({ completed_at: end }: VideoResource): Pick<UpstreamTimes, 'endedAt'> =>
+  end == null ? {} : { endedAt: end * 1000 };
+
+const percent = (progress: number): number => Math.min(100, Math.max(0, progress));

@@ -10,6 +10,8 @@ export interface RenderFailure {
   readonly reason: Reason;
   readonly message: string;
   readonly detail?: string;
+  /** Milliseconds UTC. */
+  readonly endedAt: number;
 }
 
 /**
@@ -23,8 +25,8 @@ export interface JobFiles {
   saveImage(key: string, role: 'first' | 'last', image: Readable): Promise<string>;
   saveFailure(key: string, failure: RenderFailure): Promise<void>;
   readFailure(key: string): Promise<RenderFailure | undefined>;
-  /** Length of the finished video in bytes. */
-  videoBytes(key: string): Promise<number | undefined>;
+  /** The finished video: its length, and when it was rendered, milliseconds UTC. */
+  video(key: string): Promise<{ readonly bytes: number; readonly endedAt: number } | undefined>;
   openVideo(key: string, offset: number): Readable;
   /** Makes a rendered file the job's video. */
   publishVideo(key: string): Promise<void>;
@@ -83,8 +85,9 @@ export function createJobFiles(dir: string): JobFiles {
       await rm(draftPath(key), { force: true });
     },
     readFailure: (key) => readJson<RenderFailure>(failurePath(key)),
-    async videoBytes(key) {
-      return (await unlessMissing(stat(path(videoName(key)))))?.size;
+    async video(key) {
+      const found = await unlessMissing(stat(path(videoName(key))));
+      return found && { bytes: found.size, endedAt: Math.floor(found.mtimeMs) };
     },
     openVideo: (key, offset) => createReadStream(path(videoName(key)), { start: offset }),
     async publishVideo(key) {

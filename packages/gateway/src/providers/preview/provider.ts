@@ -1,7 +1,14 @@
 import type { NativePool } from '../../native/pool.ts';
 import type { Log } from '../../observability/log.ts';
 import { type Clock, systemClock } from '../../time/clock.ts';
-import { type Abilities, MAKES_NOTHING, type Provider, SendRefused, UpstreamError } from '../provider.ts';
+import {
+  type Abilities,
+  type Answer,
+  MAKES_NOTHING,
+  type Provider,
+  SendRefused,
+  UpstreamError,
+} from '../provider.ts';
 import { lookedUp } from '../search/judge.ts';
 import { createIntake } from './intake.ts';
 import { createJobFiles, type JobFiles, removeLeftovers, videoName } from './jobFiles.ts';
@@ -15,6 +22,10 @@ export const PREVIEW_ABILITIES: Abilities = {
   callbacks: false,
   hints: true,
   progress: true,
+  queuePosition: false,
+  startedAt: true,
+  endedAt: true,
+  pollAfter: false,
   discard: true,
   resumeJob: true,
   upstreamTime: false,
@@ -40,6 +51,7 @@ export function createPreviewProvider(options: {
     dir,
     files,
     native,
+    clock,
     log,
     onChange(key) {
       for (const listener of listeners) listener(key);
@@ -78,8 +90,10 @@ export function createPreviewProvider(options: {
       if (running) return stateOf(running);
       const spec = await files.readSpec(key);
       if (!spec) return { state: 'missing' };
-      if ((await files.videoBytes(key)) !== undefined) {
-        return { state: 'succeeded', result: { ref: videoName(key), duration: spec.duration } };
+      const video = await files.video(key);
+      if (video) {
+        const result = { ref: videoName(key), duration: spec.duration };
+        return { state: 'succeeded', result, endedAt: video.endedAt };
       }
       const failure = await files.readFailure(key);
       if (failure) return { state: 'failed', ...failure };
@@ -90,11 +104,11 @@ export function createPreviewProvider(options: {
     async open({ upstreamId: key }, _result, offset) {
       // The video was finished on another node, and this node may be rendering it again.
       await renders.get(key)?.ended;
-      const bytes = KEY.test(key) ? await files.videoBytes(key) : undefined;
-      if (bytes === undefined) {
+      const video = KEY.test(key) ? await files.video(key) : undefined;
+      if (!video) {
         throw new UpstreamError('result_lost', { message: 'The rendered file is gone.' });
       }
-      return { stream: files.openVideo(key, offset), bytes, offset };
+      return { stream: files.openVideo(key, offset), bytes: video.bytes, offset };
     },
 
     async find({ idempotencyKey: key }) {
@@ -104,11 +118,12 @@ export function createPreviewProvider(options: {
 
     async cancel({ upstreamId: key }) {
       if (!(await exists(files, key))) return 'too_late';
-      if ((await files.videoBytes(key)) !== undefined || (await files.readFailure(key))) return 'too_late';
+      if ((await files.video(key)) || (await files.readFailure(key))) return 'too_late';
       // Recorded before the render ends: its end triggers a poll, and a poll renders a job without an outcome again.
-      await files.saveFailure(key, { reason: 'cancelled', message: 'The render was cancelled.' });
+      const message = 'The render was cancelled.';
+      await files.saveFailure(key, { reason: 'cancelled', message, endedAt: clock.now() });
       await renders.abort(key, new Error('cancelled'));
-      return (await files.videoBytes(key)) === undefined ? 'cancelled' : 'too_late';
+      return (await files.video(key)) ? 'too_late' : 'cancelled';
     },
 
     async discard({ upstreamId: key }) {
@@ -126,8 +141,8 @@ export function createPreviewProvider(options: {
   };
 }
 
-const stateOf = ({ started, progress }: Render) =>
-  started ? ({ state: 'in_progress', progress } as const) : ({ state: 'queued' } as const);
+const stateOf = ({ startedAt, progress }: Render): Answer =>
+  startedAt === undefined ? { state: 'queued' } : { state: 'in_progress', progress, startedAt };
 
 const exists = async (files: JobFiles, key: string): Promise<boolean> =>
   KEY.test(key) && (await files.readSpec(key)) !== undefined;

@@ -2,6 +2,7 @@ import type { RenderInput, RenderSpec } from '@onetake/renderer';
 import { NativeCrash, NativePoolClosed } from '../../native/errors.ts';
 import type { NativePool } from '../../native/pool.ts';
 import type { Log } from '../../observability/log.ts';
+import type { Clock } from '../../time/clock.ts';
 import type { JobFiles, RenderFailure } from './jobFiles.ts';
 
 const RENDER_JOB = new URL('./render.job.ts', import.meta.url);
@@ -13,8 +14,8 @@ const TRIES = 2;
 export interface Render {
   /** 0-100. */
   readonly progress: number;
-  /** Whether a child has begun it. */
-  readonly started: boolean;
+  /** When a child began it, milliseconds UTC. */
+  readonly startedAt: number | undefined;
   /** Resolves once the outcome is in the files, or the render was aborted. Never rejects. */
   readonly ended: Promise<void>;
 }
@@ -36,10 +37,11 @@ export function createRenders(parts: {
   readonly dir: string;
   readonly files: JobFiles;
   readonly native: NativePool;
+  readonly clock: Clock;
   readonly log: Pick<Log, 'warn'> | undefined;
   readonly onChange: (key: string) => void;
 }): Renders {
-  const { dir, files, native, log, onChange } = parts;
+  const { dir, files, native, clock, log, onChange } = parts;
   const renders = new Map<string, RunningRender>();
   let closed = false;
 
@@ -52,7 +54,7 @@ export function createRenders(parts: {
       // Aborted: the canceller records the outcome. Closed: the gateway renders the job again after its next start.
       if (render.abort.signal.aborted || error instanceof NativePoolClosed) return;
       log?.warn({ event: 'preview.render_failed', err: error, key }, 'preview render failed');
-      await files.saveFailure(key, failureOf(error)).catch((cause: unknown) => {
+      await files.saveFailure(key, failureOf(error, clock.now())).catch((cause: unknown) => {
         // The spec stays, so the next poll renders the job again.
         log?.warn(
           { event: 'preview.record_failed', err: cause, key },
@@ -70,8 +72,8 @@ export function createRenders(parts: {
           signal: render.abort.signal,
           onProgress(percent) {
             render.progress = percent;
-            if (render.started) return;
-            render.started = true;
+            if (render.startedAt !== undefined) return;
+            render.startedAt = clock.now();
             onChange(key);
           },
         });
@@ -90,7 +92,7 @@ export function createRenders(parts: {
       if (closed || known) return known;
       const render: RunningRender = {
         progress: 0,
-        started: false,
+        startedAt: undefined,
         abort: new AbortController(),
         ended: Promise.resolve(),
       };
@@ -117,7 +119,8 @@ export function createRenders(parts: {
   };
 }
 
-function failureOf(error: unknown): RenderFailure {
+function failureOf(error: unknown, endedAt: number): RenderFailure {
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { reason: 'upstream_failed', message: 'The built-in renderer could not make this video.', detail };
+  const message = 'The built-in renderer could not make this video.';
+  return { reason: 'upstream_failed', message, detail, endedAt };
 }

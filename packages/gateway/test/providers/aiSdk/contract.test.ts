@@ -28,6 +28,9 @@ for (const name of NAMES) {
         holdNextJob() {
           marker = '[hold]';
         },
+        queueNextJob() {
+          marker = '[queued]';
+        },
         network: networkOf(simulators),
         end: async () => undefined,
       };

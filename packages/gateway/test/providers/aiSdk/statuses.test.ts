@@ -49,6 +49,12 @@ async function heard(service: Service, status: number, body: unknown): Promise<u
   return provider.poll(handle, soon()).catch((error: unknown) => error);
 }
 
+/** Times in the form of Replicate's documents ("Predictions"), and what the bridge reads from them. */
+const STARTED = '2023-09-08T16:19:34.779176Z';
+const STARTED_AT = Date.UTC(2023, 8, 8, 16, 19, 34, 779);
+const LIVED = { started_at: STARTED, completed_at: '2023-09-08T16:20:04.791859Z' };
+const TIMES = { startedAt: STARTED_AT, endedAt: Date.UTC(2023, 8, 8, 16, 20, 4, 791) };
+
 const failed = (reason: string) => ({ state: 'failed', reason });
 const succeeded = { state: 'succeeded', result: { ref: URL } };
 const works = { state: 'in_progress' };
@@ -76,6 +82,12 @@ describe('every status word of a service', () => {
 
     ['minimax', 200, minimax({ status: 'queued' }), { state: 'queued' }],
     ['minimax', 200, minimax({ status: 'running' }), works],
+    [
+      'minimax',
+      200,
+      minimax({ status: 'succeeded', content: { url: URL }, updated_at: 1_785_125_946 }),
+      { ...succeeded, endedAt: 1_785_125_946_000 },
+    ],
     ['minimax', 200, minimax({ status: 'reticulating' }), works],
     ['minimax', 200, minimax({ status: 'succeeded', content: { url: URL } }), succeeded],
     ['minimax', 200, minimax({ status: 'succeeded', content: {} }), failed('upstream_failed')],
@@ -97,6 +109,24 @@ describe('every status word of a service', () => {
 
     ['replicate', 200, { ...prediction, status: 'starting' }, { state: 'queued' }],
     ['replicate', 200, { ...prediction, status: 'processing' }, works],
+    [
+      'replicate',
+      200,
+      { ...prediction, status: 'processing', started_at: STARTED },
+      { ...works, startedAt: STARTED_AT },
+    ],
+    [
+      'replicate',
+      200,
+      { ...prediction, status: 'failed', ...LIVED },
+      { ...failed('upstream_failed'), ...TIMES },
+    ],
+    [
+      'replicate',
+      200,
+      { ...prediction, status: 'succeeded', output: URL, ...LIVED },
+      { ...succeeded, ...TIMES },
+    ],
     ['replicate', 200, { ...prediction, status: 'succeeded', output: URL }, succeeded],
     ['replicate', 200, { ...prediction, status: 'succeeded', output: [URL] }, succeeded],
     ['replicate', 200, { ...prediction, status: 'succeeded', output: null }, failed('upstream_failed')],
@@ -106,6 +136,8 @@ describe('every status word of a service', () => {
     ['replicate', 200, { ...prediction, status: 'canceled' }, failed('cancelled')],
     ['replicate', 200, { ...prediction, status: 'aborted' }, failed('expired')],
 
+    ['fal', 202, { status: 'IN_QUEUE', queue_position: 3 }, { state: 'queued', queuePosition: 3 }],
+    ['fal', 202, { status: 'IN_PROGRESS', logs: null }, works],
     ['fal', 400, { detail: 'Request is still in progress' }, works],
     ['fal', 200, { video: { url: URL } }, succeeded],
     ['fal', 200, {}, failed('upstream_failed')],

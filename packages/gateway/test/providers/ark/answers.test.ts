@@ -2,7 +2,12 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { refusalOf } from '../../../src/providers/ark/errors.ts';
 import { STATUSES } from '../../../src/providers/ark/wire.ts';
-import { type Answer, type Provider, UpstreamError } from '../../../src/providers/provider.ts';
+import {
+  type Answer,
+  type Provider,
+  UpstreamError,
+  type UpstreamTimes,
+} from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
 import { sending } from '../../support/sending.ts';
 import { scripted } from './scripted.ts';
@@ -45,6 +50,19 @@ describe('the status', () => {
       },
     };
     expect(await asked(task)).toMatchObject(answer);
+  });
+
+  it.each([
+    ['queued', {}],
+    ['running', { startedAt: 1_790_000_000_000 }],
+    ['succeeded', { endedAt: 1_790_000_000_000 }],
+    ['failed', { endedAt: 1_790_000_000_000 }],
+    ['cancelled', { endedAt: 1_790_000_000_000 }],
+    ['expired', { endedAt: 1_790_000_000_000 }],
+  ])('%s comes with the time since when the task has it', async (status, times) => {
+    const task = { status, content: { video_url: VIDEO }, created_at: 1, updated_at: 1_790_000_000 };
+    const { startedAt, endedAt } = (await asked(task)) as UpstreamTimes;
+    expect({ startedAt, endedAt }).toEqual({ startedAt: undefined, endedAt: undefined, ...times });
   });
 
   it('has no word that is not tested here', () => {

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   type Abilities,
+  type Answer,
   type Handle,
   type Provider,
   UpstreamError,
+  type UpstreamTimes,
 } from '../../../src/providers/provider.ts';
 import { sending } from '../../support/sending.ts';
 import {
@@ -16,6 +18,7 @@ import {
   jobOf,
   lastAnswer,
   lostSubmission,
+  type ProviderFixture,
   requestsDuring,
   required,
   type Suite,
@@ -24,6 +27,25 @@ import {
   started,
   unknownHandle,
 } from './fixture.ts';
+
+/** How far ahead the clocks of upstreams are, so that their own times are told from this gateway's. Milliseconds. */
+const AHEAD_MS = 600_000;
+
+/** Sets the upstream's clock ahead, if it has one of its own, and returns by how much. */
+function setAhead({ network }: ProviderFixture): number {
+  network?.skewClock?.(AHEAD_MS);
+  return network?.skewClock ? AHEAD_MS : 0;
+}
+
+const timesOf = (answer: Answer): UpstreamTimes =>
+  'result' in answer || 'startedAt' in answer ? answer : {};
+
+/** Expects a time of the upstream between another one and now, by its own clock. Both may have been cut to whole seconds. */
+async function expectBetween({ provider }: ProviderFixture, earliest: number, time: number): Promise<void> {
+  const now = (await provider.upstreamTime?.()) ?? Date.now();
+  expect(time).toBeGreaterThan(earliest - 1000);
+  expect(time).toBeLessThan(now + 1000);
+}
 
 type Optional<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
 
@@ -66,6 +88,42 @@ export function describeAbilities(suite: Suite): void {
       const { handle } = await started(fixture);
       const answer = await answered(fixture, handle, ({ state }) => state === 'in_progress');
       expect('progress' in answer && typeof answer.progress === 'number').toBe(abilities.progress);
+    });
+
+    itWhere(abilities.queuePosition)('include the place of a waiting job in the queue', async () => {
+      const fixture = await open();
+      required(fixture.queueNextJob, 'queueNextJob')();
+      const { handle } = await started(fixture);
+      const answer = await answered(fixture, handle, ({ state }) => state === 'queued');
+      expect(answer).toMatchObject({ queuePosition: 0 });
+    });
+
+    it(`${abilities.startedAt ? 'include' : 'do not include'} when work on a running job began`, async () => {
+      const fixture = await open();
+      const submittedAt = Date.now() + setAhead(fixture);
+      fixture.holdNextJob();
+      const { handle } = await started(fixture);
+      const { startedAt } = timesOf(await answered(fixture, handle, ({ state }) => state === 'in_progress'));
+      expect(startedAt !== undefined).toBe(abilities.startedAt);
+      if (startedAt !== undefined) await expectBetween(fixture, submittedAt, startedAt);
+    });
+
+    it(`${abilities.endedAt ? 'include' : 'do not include'} when a job that succeeded was over`, async () => {
+      const fixture = await open();
+      const submittedAt = Date.now() + setAhead(fixture);
+      const { handle } = await started(fixture);
+      const { startedAt, endedAt } = timesOf(await lastAnswer(fixture, handle));
+      expect(endedAt !== undefined).toBe(abilities.endedAt);
+      if (endedAt !== undefined) await expectBetween(fixture, startedAt ?? submittedAt, endedAt);
+    });
+
+    itWhere(abilities.pollAfter)('include when the upstream wants to be polled again', async () => {
+      const fixture = await open();
+      fixture.holdNextJob();
+      const { handle } = await started(fixture);
+      await answered(fixture, handle, ({ state }) => state === 'in_progress');
+      required(fixture.network?.pollLater, 'pollLater')(7);
+      expect(await fixture.provider.poll(handle, signal())).toMatchObject({ pollAfterMs: 7000 });
     });
 
     it(`${abilities.resumeDownload ? 'include' : 'do not include'} downloads from any offset`, async () => {

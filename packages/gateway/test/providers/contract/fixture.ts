@@ -35,7 +35,7 @@ export interface ProviderFixture {
   holdNextJob(): void;
   /** For an upstream that is reached over a network. */
   readonly network?: NetworkFaults;
-  /** For an upstream that stops only waiting jobs: the next job waits until it is cancelled. */
+  /** For an upstream that stops only waiting jobs or tells their place in the queue: the next job waits until it is cancelled. */
   queueNextJob?(): void;
   /** For an upstream with callbacks: a callback that it has sent about this job. */
   callbackAbout?(handle: Handle): Promise<Callback>;
@@ -51,6 +51,8 @@ export interface NetworkFaults {
   breakUpstream(): void;
   /** From now on the upstream accepts calls but never answers. */
   stallUpstream(): void;
+  /** From now on answers to polls ask not to be polled again for this long. */
+  pollLater?(seconds: number): void;
   /** Sets the upstream's clock ahead. Only for an upstream that tells its time. */
   skewClock?(byMs: number): void;
 }

@@ -9,6 +9,7 @@ export const networkOf = ({ faults }: Pick<Simulators, 'faults'>): NetworkFaults
   loseNextAnswer: () => void faults.add({ kind: 'lost_answer', operation: 'submit', count: 1 }),
   breakUpstream: () => void faults.add({ kind: 'reset' }),
   stallUpstream: () => void faults.add({ kind: 'hang' }),
+  pollLater: (seconds) => void faults.add({ kind: 'poll_later', operation: 'poll', retryAfter: seconds }),
   skewClock: (skewMs) => void faults.add({ kind: 'clock_skew', skewMs }),
 });
 

@@ -99,7 +99,7 @@ describe('a call', () => {
 
   it.each([200, 299])('returns the answer of status %i as a stream', async (status) => {
     const { http } = await client((_request, response) => response.writeHead(status).end('bytes'));
-    const stream = await http.stream({ method: 'GET', path: '/', signal: signal() });
+    const { body: stream } = await http.stream({ method: 'GET', path: '/', signal: signal() });
     expect(String(Buffer.concat(await Array.fromAsync(stream)))).toBe('bytes');
   });
 

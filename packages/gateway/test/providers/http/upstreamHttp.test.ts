@@ -96,7 +96,7 @@ describe('a call upstream', () => {
       await go.promise;
       response.end(', last');
     });
-    const body = await http.stream({ method: 'POST', path: '/tasks', json: {}, ...sending(signal()) });
+    const { body } = await http.stream({ method: 'POST', path: '/tasks', json: {}, ...sending(signal()) });
     const [first] = await once(body, 'data');
     expect(String(first)).toBe('first');
     go.resolve();

@@ -41,7 +41,25 @@ describe('a status word', () => {
 describe('an answer about a job', () => {
   it('has the progress, from 0 to 100', async () => {
     const { provider } = await answering(200, { id: 'video_1', status: 'in_progress', progress: 33.4 });
-    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 33 });
+    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'in_progress', progress: 33.4 });
+  });
+
+  it.each([
+    ['completed', { state: 'succeeded' }],
+    ['failed', { state: 'failed' }],
+  ])('that is %s has the time of its end', async (status, state) => {
+    const { provider } = await answering(200, { id: 'video_1', status, completed_at: 1_790_000_000 });
+    expect(await provider.poll(HANDLE, signal())).toMatchObject({ ...state, endedAt: 1_790_000_000_000 });
+  });
+
+  it.each([
+    [{ 'openai-poll-after-ms': '2500' }, 2500],
+    [{ 'openai-poll-after-ms': '2500', 'retry-after': '9' }, 2500],
+    [{ 'openai-poll-after-ms': 'soon', 'retry-after': '9' }, 9000],
+    [{ 'openai-poll-after-ms': '86400000' }, 600_000],
+  ])('with the headers %j is not polled again for %i ms', async (headers, pollAfterMs) => {
+    const { provider } = await answering(200, { id: 'video_1', status: 'queued' }, headers);
+    expect(await provider.poll(HANDLE, signal())).toEqual({ state: 'queued', pollAfterMs });
   });
 
   it('has the expiry and the length of the video', async () => {

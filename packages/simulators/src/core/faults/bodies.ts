@@ -10,6 +10,8 @@ export type Payload = string | Buffer | Readable | null | undefined;
 const TRICKLE_MS = 20;
 const SLOW_BYTES_PER_SECOND = 64 * 1024;
 
+const POLL_LATER_SECONDS = 5;
+
 /** How long the kernel may take to deliver what was sent, before the reset discards the rest. Milliseconds. */
 const HAND_OVER_MS = 20;
 
@@ -24,6 +26,9 @@ export function spoil(rule: FaultRule, reply: FastifyReply, payload: Payload): P
       discard(payload);
       reply.removeHeader('content-length');
       return '';
+    case 'poll_later':
+      reply.header('retry-after', String(rule.retryAfter ?? POLL_LATER_SECONDS));
+      return payload;
     case 'malformed_json':
       return malformed(reply, payload);
     case 'slow_body':

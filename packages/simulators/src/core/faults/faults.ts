@@ -26,6 +26,8 @@ export const FAULTS = {
   malformed_json: 'after',
   /** The status is correct, but there is no body. */
   empty_body: 'after',
+  /** The answer asks not to be polled again for `retryAfter` seconds, by a `Retry-After` header. */
+  poll_later: 'after',
   /** The upstream's clock is `skewMs` ahead, in its Date header and in every time that it reports. Lasts until it is removed. */
   clock_skew: 'always',
   /** The upstream reports every prompt changed by `rewording`. Lasts until it is removed. */

@@ -1,6 +1,13 @@
 import { isObject } from '../jsonPath.ts';
 import { COMMON_RESERVED, type PackageRow } from '../packageRow.ts';
 
+/** "Queue", "Check the status": each status, and whether a response is there. */
+const STATUSES: ReadonlyMap<unknown, boolean> = new Map([
+  ['IN_QUEUE', false],
+  ['IN_PROGRESS', false],
+  ['COMPLETED', true],
+]);
+
 /** fal, "Queue", "Model errors", "Request error types" and "Concurrency limits"; @ai-sdk/fal, fal-video-model.ts for what is sent on. */
 export const FAL: PackageRow = {
   package: '@ai-sdk/fal',
@@ -33,7 +40,14 @@ export const FAL: PackageRow = {
     { code: /^(?:runner_|internal_)/, reason: 'upstream_failed' },
     { message: /exhausted balance|user is locked/i, reason: 'quota_exhausted' },
   ],
+  reports: { state: 'status', queued: ['IN_QUEUE'], queuePosition: 'queue_position' },
   isVerdict,
+  // The package asks for the response, which says only that there is none yet.
+  status: {
+    path: '/status',
+    isOver: (body) => STATUSES.get(isObject(body) ? body.status : undefined),
+    unfinished: { status: 400, body: { detail: 'Request is still in progress' } },
+  },
   limits: {
     // "New accounts start at 2 concurrent requests", up to 40 with credits. Further ones wait in fal's own queue.
     inFlight: 40,

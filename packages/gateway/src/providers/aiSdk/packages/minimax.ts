@@ -36,7 +36,8 @@ export const MINIMAX: PackageRow = {
     { code: 'insufficient_balance_error', reason: 'quota_exhausted' },
     { code: 'authorized_error', reason: 'auth_failed' },
   ],
-  reports: { state: 'task.status', queued: ['queued'] },
+  // "Query task": `updated_at` of a task that is over is its last change, and so its end.
+  reports: { state: 'task.status', queued: ['queued'], endedAt: 'task.updated_at' },
   limits: {
     // "Video generation: 5 RPM", stated for the models before H3 but not for H3 itself. Ten seconds between polls.
     inFlight: 20,

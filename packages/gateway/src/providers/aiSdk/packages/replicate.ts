@@ -41,7 +41,7 @@ export const REPLICATE: PackageRow = {
     { message: /\(E005\)/, reason: 'content_rejected' },
     { message: /\(E\d{3,4}\)/, reason: 'upstream_failed' },
   ],
-  reports: { state: 'status', queued: ['starting'] },
+  reports: { state: 'status', queued: ['starting'], startedAt: 'started_at', endedAt: 'completed_at' },
   repair,
   limits: {
     // "Create predictions at 600 requests per minute. All other endpoints 3000 requests per minute."
