@@ -1,5 +1,5 @@
 // Keeps the directions between the folders of the gateway:
-// cli → gateway → {config, api} → engine → {auth, limits, cluster} → {providers, store, media} → {native, net, observability} → {catalogue, tasks, time}.
+// cli → gateway → {config, api} → engine → {auth, limits, cluster} → {providers, store, media} → {native, net, observability} → {catalogue, tasks, time, tracking}.
 // Without this parser the .ts files would be passed over in silence, and every rule with them.
 import swc from '@swc/core/Visitor.js';
 
@@ -50,6 +50,7 @@ const MAY_IMPORT = {
     'store',
     'tasks',
     'time',
+    'tracking',
   ],
   limits: ['cluster', 'observability', 'providers', 'store', 'tasks', 'time'],
   cluster: ['observability', 'store', 'tasks', 'time'],
@@ -62,6 +63,7 @@ const MAY_IMPORT = {
   observability: ['tasks'],
   catalogue: ['tasks'],
   settingSchemas: [],
+  tracking: ['time'],
   tasks: [],
   time: [],
 };

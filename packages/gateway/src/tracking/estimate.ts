@@ -1,0 +1,169 @@
+import { at, BINS, binOf, edgeMs, smooth, sum } from './bins.ts';
+import {
+  type Distribution,
+  distributionOf,
+  logNormal,
+  mix,
+  type Normal,
+  reweighted,
+  sumOf,
+} from './distribution.ts';
+import { type Histogram, histogram, type Learnt, placeTimes, progressErrors, samplesOf } from './learnt.ts';
+
+/** What the catalogue says of submit to end. */
+export interface Prior {
+  readonly medianSeconds: number;
+  readonly p90Seconds: number;
+}
+
+/** How long a part of a job takes. */
+export interface Duration {
+  /** Until it succeeds. */
+  readonly succeeded: Distribution;
+  /** Until it fails. */
+  readonly failed: Distribution;
+  /** Until it ends in any way. */
+  readonly ended: Distribution;
+}
+
+/** How long jobs of a kind take, shared by all tasks of the kind. */
+export interface Estimate {
+  /** From submit to end. */
+  readonly total: Duration;
+  /** From start to end, if a job has told. */
+  readonly render: Duration | undefined;
+  /**
+   * From submit to end of a job that still waits to be started at the age `afterMs`, if jobs have told how long they waited.
+   * `place` is its place in the upstream's queue, and the age at which it was first seen there.
+   */
+  queued(afterMs: number, place?: Place): Duration | undefined;
+  /** How the logarithm of the render time by what such a percentage predicts is distributed. */
+  progressError(percent: number): Normal;
+  /** How many samples of the model count, after their decay. */
+  readonly samples: number;
+}
+
+export interface Place {
+  readonly position: number;
+  readonly ageMs: number;
+}
+
+/** A parent, or the catalogue, weighs as much as so many samples of the kind itself. */
+const PARENT_WEIGHT = 2;
+/** The catalogue is typically right. In the rest of the cases it says little more than the order of magnitude. */
+const BROAD_PART = 0.2;
+const BROAD_SIGMA = 1.2;
+/** An unknown upstream: few jobs fail, and those fail early. */
+const FAILED = { part: 0.03, medianMs: 10_000, sigma: 1.2, weight: 20 } as const;
+/** Percentages of an unknown upstream are off by half: exp(0.5) = 1.6. */
+const PROGRESS_ERROR: Normal = { mean: 0, sigma: 0.5 };
+/** A place in an unknown queue takes half a minute, more or less: only jobs that tell of places make use of it. */
+const PLACE_TIME: Normal = { mean: Math.log(30_000), sigma: 1 };
+/** 5 kB each. */
+const MAX_SUMS = 64;
+/** No time is known better than this: the width of a bin. */
+const LEAST_SIGMA = 0.05;
+/** 90th percentile of the standard normal distribution. */
+const NORMAL_P90 = 1.2816;
+
+/** `levels`: what is known of the parents of the kind, from the most general on, and at last of the kind itself. */
+export function createEstimate(levels: readonly Learnt[], prior: Prior): Estimate {
+  const failed = posterior(levels, 'failed', logNormal(FAILED.medianMs, FAILED.sigma));
+  const failing = failedPart(levels);
+  const durationOf = (succeeded: Distribution): Duration => ({
+    succeeded,
+    failed,
+    ended: mix(failed, succeeded, failing),
+  });
+  const total = durationOf(posterior(levels, 'succeeded', priorOf(prior)));
+  const started = levels.some((level) => sum(histogram(level, 'render')) > 0);
+  const render = started ? durationOf(posterior(levels, 'render', total.succeeded)) : undefined;
+  return {
+    total,
+    render,
+    queued: queuedDurations(levels, total, render ?? total),
+    progressError: (percent) =>
+      posteriorNormal(
+        levels.map((level) => progressErrors(level, percent)),
+        PROGRESS_ERROR,
+      ),
+    samples: levels.reduce((samples, level) => samples + samplesOf(level), 0),
+  };
+}
+
+function priorOf({ medianSeconds, p90Seconds }: Prior): Distribution {
+  const sigma = Math.max(LEAST_SIGMA, Math.log(p90Seconds / medianSeconds) / NORMAL_P90);
+  const medianMs = medianSeconds * 1000;
+  return mix(logNormal(medianMs, BROAD_SIGMA), logNormal(medianMs, sigma), BROAD_PART);
+}
+
+/** The histogram of each level, with the one before as its prior. */
+function posterior(levels: readonly Learnt[], name: Histogram, prior: Distribution): Distribution {
+  let mass = prior.mass;
+  for (const level of levels) {
+    const counts = histogram(level, name);
+    const samples = sum(counts);
+    if (samples === 0) continue;
+    const parent = mass;
+    mass = smooth(counts, bandwidth(samples)).map((count, bin) => count + PARENT_WEIGHT * at(parent, bin));
+    const total = samples + PARENT_WEIGHT;
+    for (let bin = 0; bin < BINS; bin++) mass[bin] = at(mass, bin) / total;
+  }
+  return distributionOf(mass);
+}
+
+/** In bins. It shrinks as the fifth root of the number of samples, as Silverman's rule has it. */
+const bandwidth = (samples: number): number => Math.max(0.7, 4 * (1 + samples) ** -0.2);
+
+function failedPart(levels: readonly Learnt[]): number {
+  let part: number = FAILED.part;
+  for (const level of levels)
+    part = (sum(histogram(level, 'failed')) + FAILED.weight * part) / (samplesOf(level) + FAILED.weight);
+  return part;
+}
+
+/** Submit to end of jobs that still wait: the rest of the wait and the render time. */
+function queuedDurations(levels: readonly Learnt[], total: Duration, render: Duration): Estimate['queued'] {
+  if (levels.every((level) => sum(histogram(level, 'queue')) === 0)) return () => undefined;
+  const queue = posterior(levels, 'queue', total.ended);
+  const placeTime = posteriorNormal(levels.map(placeTimes), PLACE_TIME);
+  /** A sum of two durations takes 50 µs, and serves all jobs whose ages are in the same bins. */
+  const known = new Map<number, Duration>();
+  return (afterMs, place) => {
+    const after = binOf(afterMs);
+    const predictedMs = place ? place.position * Math.exp(placeTime.mean) : 0;
+    const start = place ? binOf(place.ageMs + predictedMs) : -1;
+    const key = after * (BINS + 1) + start;
+    const cached = known.get(key);
+    if (cached) return cached;
+    const wait = place
+      ? reweighted(queue, afterMs, {
+          fixedMs: place.ageMs,
+          predictedMs,
+          error: { mean: 0, sigma: placeTime.sigma },
+        })
+      : queue;
+    const duration = {
+      failed: sumOf(wait, render.failed, edgeMs(after)),
+      succeeded: sumOf(wait, render.succeeded, edgeMs(after)),
+      ended: sumOf(wait, render.ended, edgeMs(after)),
+    };
+    if (known.size >= MAX_SUMS) known.clear();
+    known.set(key, duration);
+    return duration;
+  };
+}
+
+/** Normal distribution by counts, sums and sums of squares of each level, with the one before as its prior. */
+function posteriorNormal(levels: readonly [number, number, number][], prior: Normal): Normal {
+  let { mean, sigma } = prior;
+  for (const [count, total, squares] of levels) {
+    const samples = count + PARENT_WEIGHT;
+    const next = (total + PARENT_WEIGHT * mean) / samples;
+    const spread = squares - 2 * next * total + count * next ** 2;
+    const parent = PARENT_WEIGHT * (sigma ** 2 + (mean - next) ** 2);
+    sigma = Math.sqrt(Math.max(LEAST_SIGMA ** 2, (spread + parent) / samples));
+    mean = next;
+  }
+  return { mean, sigma };
+}

@@ -1,0 +1,85 @@
+import { type Distribution, meanAfter, quantileAfter, reweighted } from './distribution.ts';
+import type { Duration, Estimate, Place } from './estimate.ts';
+
+/** What is known of a job from its last poll. Ages are milliseconds since the submit. */
+export interface Job {
+  readonly ageMs: number;
+  /** The age at which the upstream last said that the job has not ended; 0 before the first poll. */
+  readonly lastPollAgeMs: number;
+  /** `queued`: the upstream says that it has not started. `running`: that it has, or nothing of it. */
+  readonly state: 'queued' | 'running';
+  /** The age at which it started, if the upstream tells. */
+  readonly startedAgeMs?: number | undefined;
+  /** The last percentage that the upstream reported, 0 to 100. */
+  readonly progress?: number | undefined;
+  /** The age at which the job was first seen to have that percentage. */
+  readonly progressAgeMs?: number | undefined;
+  /** How many jobs the upstream starts before this one, and it. */
+  readonly queuePosition?: number | undefined;
+  /** The age at which the job was first seen in that place. */
+  readonly positionAgeMs?: number | undefined;
+}
+
+/** When a job ends, on an axis that begins at `originAgeMs`; it has not ended at `afterMs` on that axis. */
+export interface End {
+  readonly distribution: Distribution;
+  readonly originAgeMs: number;
+  readonly afterMs: number;
+}
+
+/** How long a job will still take. */
+export interface RemainingTime {
+  readonly meanMs: number;
+  readonly medianMs: number;
+  /** The time within which a share `p` of such jobs succeed, of those that do. */
+  quantile(p: number): number;
+}
+
+/** How long a job still takes until it succeeds. */
+export function remainingMs(estimate: Estimate, job: Job): RemainingTime {
+  const { distribution, originAgeMs, afterMs } = endOf(estimate, job, 'succeeded');
+  const fromNow = (ms: number) => Math.max(0, ms + originAgeMs - job.ageMs);
+  const quantile = (p: number) => fromNow(quantileAfter(distribution, afterMs, p));
+  return { meanMs: fromNow(meanAfter(distribution, afterMs)), medianMs: quantile(0.5), quantile };
+}
+
+/** The distribution of the end of a job, given all that the upstream has told of it. */
+export function endOf(estimate: Estimate, job: Job, outcome: keyof Duration): End {
+  const { lastPollAgeMs, startedAgeMs } = job;
+  if (job.state === 'queued') {
+    const waiting = estimate.queued(lastPollAgeMs, placeOf(job)) ?? estimate.total;
+    return { distribution: waiting[outcome], originAgeMs: 0, afterMs: lastPollAgeMs };
+  }
+  const render = startedAgeMs === undefined ? undefined : estimate.render;
+  const originAgeMs = render ? (startedAgeMs ?? 0) : 0;
+  const afterMs = Math.max(0, lastPollAgeMs - originAgeMs);
+  const distribution = (render ?? estimate.total)[outcome];
+  return {
+    distribution: inLightOfProgress(estimate, job, { distribution, originAgeMs, afterMs }),
+    originAgeMs,
+    afterMs,
+  };
+}
+
+function placeOf({ queuePosition, positionAgeMs }: Job): Place | undefined {
+  if (queuePosition === undefined || positionAgeMs === undefined || !(queuePosition > 0)) return undefined;
+  return { position: queuePosition, ageMs: positionAgeMs };
+}
+
+/** Half of it after a minute makes an end after two minutes likely: the more so, the better such percentages were before. */
+function inLightOfProgress(
+  estimate: Estimate,
+  job: Job,
+  { distribution, originAgeMs, afterMs }: End,
+): Distribution {
+  const { progress, progressAgeMs, startedAgeMs = 0 } = job;
+  if (progress === undefined || progressAgeMs === undefined || !(progress > 0 && progress < 100))
+    return distribution;
+  const renderedMs = progressAgeMs - startedAgeMs;
+  if (renderedMs <= 0) return distribution;
+  return reweighted(distribution, afterMs, {
+    fixedMs: startedAgeMs - originAgeMs,
+    predictedMs: (renderedMs * 100) / progress,
+    error: estimate.progressError(progress),
+  });
+}

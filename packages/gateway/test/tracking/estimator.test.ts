@@ -1,0 +1,167 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { quantileAfter, survivalAt } from '../../src/tracking/distribution.ts';
+import { createEstimator, type Kind } from '../../src/tracking/estimator.ts';
+import { estimateAfter, KIND, learnAll, logNormalSeconds, PRIOR, succeededAt } from './tracking.ts';
+
+const medianSeconds = (estimate: ReturnType<typeof estimateAfter>) =>
+  quantileAfter(estimate.total.succeeded, 0, 0.5) / 1000;
+
+describe('an estimate', () => {
+  it('is that of the catalogue as long as nothing is learnt', () => {
+    const { total } = estimateAfter([]);
+    expect(quantileAfter(total.succeeded, 0, 0.5) / 1000).toBeCloseTo(150, -1);
+    expect(quantileAfter(total.succeeded, 0, 0.9) / 1000).toBeGreaterThan(330);
+    expect(quantileAfter(total.succeeded, 0, 0.9) / 1000).toBeLessThan(450);
+  });
+
+  it('holds times possible that the catalogue does not: a catalogue may be wrong', () => {
+    const { total } = estimateAfter([]);
+    expect(survivalAt(total.ended, 3_600_000)).toBeGreaterThan(1e-4);
+    expect(1 - survivalAt(total.ended, 5000)).toBeGreaterThan(1e-3);
+  });
+
+  it.each([60, 375])('is corrected by fifty samples if the catalogue is 2.5 times off (%i s)', (seconds) => {
+    const estimate = estimateAfter(logNormalSeconds(seconds, 0.5, 50).map((one) => succeededAt(one)));
+    expect(medianSeconds(estimate) / seconds).toBeGreaterThan(0.93);
+    expect(medianSeconds(estimate) / seconds).toBeLessThan(1.07);
+  });
+
+  it('follows an upstream that becomes slower', () => {
+    const fast = logNormalSeconds(60, 0.3, 400).map((one) => succeededAt(one));
+    const slow = logNormalSeconds(180, 0.3, 400).map((one) => succeededAt(one));
+    expect(medianSeconds(estimateAfter([...fast, ...slow]))).toBeGreaterThan(120);
+  });
+
+  it('keeps successes and failures apart', () => {
+    const estimate = estimateAfter([
+      ...logNormalSeconds(150, 0.3, 80).map((one) => succeededAt(one)),
+      ...Array.from({ length: 20 }, () => ({ ...succeededAt(3), outcome: 'failed' as const })),
+    ]);
+    expect(medianSeconds(estimate)).toBeGreaterThan(130);
+    expect(1 - survivalAt(estimate.total.ended, 10_000)).toBeGreaterThan(0.1);
+    expect(1 - survivalAt(estimate.total.succeeded, 10_000)).toBeLessThan(0.05);
+  });
+
+  it('takes an end that is only known to be between two polls for likely where ends were', () => {
+    const exact = logNormalSeconds(150, 0.2, 100).map((one) => succeededAt(one));
+    const wide = Array.from({ length: 100 }, () => ({
+      outcome: 'succeeded' as const,
+      total: { fromMs: 0, toMs: 1_000_000 },
+    }));
+    const { total } = estimateAfter([...exact, ...wide]);
+    expect(quantileAfter(total.succeeded, 0, 0.9) / 1000).toBeLessThan(230);
+  });
+
+  it('of a kind without samples comes from its relatives, the nearest most', () => {
+    const estimator = createEstimator();
+    const elsewhere: Kind = { ...KIND, account: 'azure' };
+    learnAll(
+      logNormalSeconds(300, 0.3, 100).map((one) => succeededAt(one)),
+      estimator,
+      elsewhere,
+    );
+    expect(medianSeconds(estimator.estimate(KIND, PRIOR))).toBeGreaterThan(270);
+    learnAll(
+      logNormalSeconds(40, 0.3, 100).map((one) => succeededAt(one)),
+      estimator,
+      { ...KIND, resolution: '1080p' },
+    );
+    expect(medianSeconds(estimator.estimate(KIND, PRIOR))).toBeLessThan(50);
+    expect(medianSeconds(estimator.estimate({ ...KIND, model: 'veo-3' }, PRIOR))).toBeGreaterThan(120);
+  });
+
+  it('is a distribution, whatever is learnt', () => {
+    const times = fc.double({ min: 0, max: 2e8, noNaN: true });
+    const sample = fc.record({
+      outcome: fc.constantFrom('succeeded' as const, 'failed' as const),
+      total: fc.tuple(times, times).map(([a, b]) => ({ fromMs: Math.min(a, b), toMs: Math.max(a, b) })),
+      queueMs: fc.option(times, { nil: undefined }),
+      renderMs: fc.option(times, { nil: undefined }),
+      progress: fc.array(
+        fc.record({ percent: fc.double({ min: -5, max: 150, noNaN: true }), ageMs: times }),
+        { maxLength: 3 },
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(sample, { maxLength: 30 }), times, (samples, age) => {
+        const estimate = estimateAfter(samples);
+        const durations = [estimate.total, estimate.render, estimate.queued(age)];
+        for (const duration of durations)
+          for (const { mass, survival } of Object.values(duration ?? {})) {
+            expect(mass.every((one: number) => one >= 0 && one <= 1 + 1e-9)).toBe(true);
+            expect(survival[0]).toBeCloseTo(1, 9);
+          }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('what an estimator has learnt', () => {
+  const samples = logNormalSeconds(60, 0.4, 60).map((one) =>
+    succeededAt(one, {
+      queueMs: one * 200,
+      renderMs: one * 800,
+      progress: [{ percent: 50, ageMs: one * 600 }],
+    }),
+  );
+
+  it('survives a restart', () => {
+    const before = learnAll(samples);
+    const { json } = before.save(KIND);
+    expect(json.length).toBeLessThan(6000);
+    const after = createEstimator();
+    after.restore(KIND, json);
+    const [one, other] = [before.estimate(KIND, PRIOR), after.estimate(KIND, PRIOR)];
+    expect(medianSeconds(other) / medianSeconds(one)).toBeCloseTo(1, 1);
+    expect(other.progressError(50).mean).toBeCloseTo(one.progressError(50).mean, 3);
+    expect(other.samples / one.samples).toBeCloseTo(1, 1);
+  });
+
+  it('is saved once, with the samples of other nodes, and with those that came while it was being saved', () => {
+    const here = learnAll(samples.slice(0, 20));
+    const there = learnAll(samples.slice(20, 40));
+    const theirs = there.save(KIND);
+    theirs.saved();
+    expect(there.unsaved()).toEqual([]);
+
+    const refused = here.save(KIND);
+    learnAll(samples.slice(40), here);
+    expect(refused.json).not.toBe('');
+    here.restore(KIND, theirs.json);
+    const ours = here.save(KIND);
+    ours.saved();
+    expect(here.unsaved()).toEqual([]);
+    expect(here.estimate(KIND, PRIOR).samples).toBeGreaterThan(55);
+    expect(here.estimate(KIND, PRIOR).samples).toBeLessThan(60);
+
+    there.restore(KIND, ours.json);
+    expect(there.estimate(KIND, PRIOR).samples / here.estimate(KIND, PRIOR).samples).toBeCloseTo(1, 1);
+  });
+
+  it.each(['', '{}', 'null', '{"version":9}', '[1', '{"version":1,"at":0,"size":5,"counts":[]}'])(
+    'is learnt anew if what is stored cannot be read: %s',
+    (json) => {
+      const estimator = createEstimator();
+      estimator.restore(KIND, json);
+      expect(estimator.estimate(KIND, PRIOR).samples).toBe(0);
+    },
+  );
+
+  it('is kept for the most recently used kinds only', () => {
+    const estimator = createEstimator({ maxKinds: 2 });
+    const kinds = ['a', 'b', 'c'].map((model) => ({ ...KIND, model }));
+    for (const kind of kinds) learnAll(samples.slice(0, 10), estimator, kind);
+    const known = kinds.toReversed().map((kind) => estimator.estimate(kind, PRIOR).samples > 0);
+    expect(known).toEqual([true, true, false]);
+  });
+
+  it('gives the same estimate until there is more to know', () => {
+    const estimator = learnAll(samples);
+    const estimate = estimator.estimate(KIND, PRIOR);
+    expect(estimator.estimate({ ...KIND }, { ...PRIOR })).toBe(estimate);
+    learnAll(samples, estimator);
+    expect(estimator.estimate(KIND, PRIOR)).not.toBe(estimate);
+  });
+});
