@@ -16,6 +16,20 @@ export interface Equivalent {
 /** These do not count. An entry that matches no mutant is an error, so that the list stays correct. */
 export const EQUIVALENT: readonly Equivalent[] = [
   {
+    file: 'engine/recovery/duplicateGuard.ts',
+    mutator: 'OptionalChaining',
+    original: 'attempt?.accountId',
+    replacement: 'attempt.accountId',
+    reason: 'A task that is submitted or searched for has an attempt.',
+  },
+  {
+    file: 'engine/recovery/duplicateGuard.ts',
+    mutator: 'OptionalChaining',
+    original: 'attempt?.upstreamModel',
+    replacement: 'attempt.upstreamModel',
+    reason: 'The same.',
+  },
+  {
     file: 'media/s3/client.ts',
     mutator: 'ConditionalExpression',
     original: 'endpoint === undefined',

@@ -39,6 +39,7 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
   /** The tasks whose driver was told to look at them. */
   const woken: ActiveTask[] = [];
   const moved: Move[] = [];
+  const logged: Record<string, unknown>[] = [];
   feed.onChange((change) => told.push(change));
   feed.onInvalidate((id) => stale.push(id));
   const tasks = createActiveTasks({
@@ -46,12 +47,13 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
     feed,
     clock: timers,
     timers,
-    log: pino({ level: 'silent' }),
+    log: pino({ level: 'warn' }, { write: (line) => logged.push(JSON.parse(line)) }),
     moved: (made) => moved.push(made),
   });
   return {
     store,
     moved,
+    logged,
     timers,
     tasks,
     told,
@@ -244,12 +246,13 @@ describe('a transition', () => {
   });
 
   it('is refused if another node drives the task, which is then released', async () => {
-    const { tasks, store, told, take } = await driving();
+    const { tasks, store, told, logged, take } = await driving();
     const active = await take();
     await store.adopt('another', 10);
     expect(await tasks.apply(active, INTENDED)).toBeUndefined();
     expect([tasks.size, active.task.owner]).toEqual([0, 'another']);
     expect(told).toEqual([]);
+    expect(logged).toMatchObject([{ event: 'task.driver_changed', transition: 'submit_intended' }]);
   });
 
   it('is refused if the task is gone', async () => {

@@ -81,8 +81,7 @@ const NOTE = z.object({
   total: z.number().optional(),
   version: z.string().optional(),
   /** Set once the bytes are complete and valid. */
-  sha256: z.string().optional(),
-  probe: PROBE.optional(),
+  checked: z.object({ sha256: z.string(), probe: PROBE }).optional(),
 });
 type Note = z.infer<typeof NOTE>;
 
@@ -105,10 +104,10 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
           if (error instanceof TooLarge) await found.abandon();
           throw error;
         });
-    if (note.sha256 === undefined || note.probe === undefined) return look(write, note, memory);
-    if (!memory.verified) await verify(write, note.sha256);
+    if (!note.checked) return look(write, note, memory);
+    if (!memory.verified) await verify(write, note.checked.sha256);
     memory.verified = true;
-    return { write, bytes: write.partial, sha256: note.sha256, probe: note.probe };
+    return { write, bytes: write.partial, ...note.checked };
   }
 
   /** Downloads the video. Resumes an earlier try if the upstream still has the same bytes. */
@@ -166,11 +165,10 @@ export function createStaging({ storage, inspector, log }: StagingParts): Stagin
       await write.abandon();
       throw new DamagedVideo(verdict);
     }
-    const { probe } = verdict;
-    const sha256 = await inspector.digest(write.path);
-    await write.writeNote({ ...note, sha256, probe });
+    const checked = { sha256: await inspector.digest(write.path), probe: verdict.probe };
+    await write.writeNote({ ...note, checked });
     memory.verified = true;
-    return { write, bytes: write.partial, sha256, probe };
+    return { write, bytes: write.partial, ...checked };
   }
 
   /** After a power loss the file may not match its note. */

@@ -218,16 +218,14 @@ function* pollsOf(
   activeTasks: Iterable<ActiveTask>,
   now: Moment,
 ): Generator<AccountPolls> {
-  const overdue = new Map<AccountPoller, Moment>();
-  for (const active of activeTasks) {
-    const { dueAt } = active;
-    if (dueAt === undefined || dueAt > now || active.task.phase !== 'running') continue;
-    const poller = pollers.get(active.task.attempt?.accountId ?? '');
-    if (poller && dueAt < (overdue.get(poller) ?? now)) overdue.set(poller, dueAt);
+  /** By account: since when its longest overdue poll is. */
+  const overdue = new Map<string | undefined, Moment>();
+  for (const { dueAt = now, task } of activeTasks) {
+    const accountId = task.attempt?.accountId;
+    if (task.phase === 'running' && dueAt < (overdue.get(accountId) ?? now)) overdue.set(accountId, dueAt);
   }
-  for (const poller of pollers.values()) {
-    const { returnedAt, inFlightSince, pausedUntil, unsentSince } = poller;
-    const dueSince = unsentSince ?? overdue.get(poller);
-    yield { account: poller.state.account.id, dueSince, returnedAt, inFlightSince, pausedUntil };
+  for (const [account, { returnedAt, inFlightSince, pausedUntil, unsentSince }] of pollers) {
+    const dueSince = unsentSince ?? overdue.get(account);
+    yield { account, dueSince, returnedAt, inFlightSince, pausedUntil };
   }
 }

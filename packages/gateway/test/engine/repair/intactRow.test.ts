@@ -63,6 +63,17 @@ it('a video that is missing is repaired from its upstream, if its account is con
   expect((await world.storage.stat(storageKey))?.bytes).toBe(task.result?.bytes);
 });
 
+it('a repair of a task that was changed meanwhile fails: it keeps an intact file, and leaves no new one', async () => {
+  const { world, repair, task, video, poster } = await repairing();
+  const before = { ...task, version: task.version - 1 };
+  await expect(repair(video, video, before)).rejects.toThrow('was changed while its media was repaired');
+  expect(await world.storage.stat(video.storageKey)).toBeDefined();
+  await world.storage.remove(video.storageKey);
+  await expect(repair(video, video, before, ['one'])).rejects.toThrow('was changed');
+  const keys = (await Array.fromAsync(world.storage.list())).map(({ key }) => key);
+  expect(keys).toEqual([poster.storageKey]);
+});
+
 it.each<[string, (task: Task) => Task | undefined]>([
   ['is gone', () => undefined],
   ['was deleted', (task) => ({ ...task, deletedAt: 1 })],

@@ -137,6 +137,7 @@ function polling({
     calls,
     poller,
     running,
+    activeTasks,
     wait,
     advance,
     dueIn,
@@ -437,20 +438,28 @@ describe('the polls of an account', () => {
 
 describe('the state of the polls', () => {
   it('tells since when a poll is overdue, in flight, and settled', async () => {
-    const { running, wait, polls, calls, timers, advance } = polling({ limits: { pollsPerSecond: 1 } });
+    const { running, wait, polls, calls, timers, activeTasks, advance } = polling({
+      limits: { pollsPerSecond: 1 },
+    });
     expect(polls()).toEqual([]);
     const start = timers.monotonic();
     wait(running('one-1'));
     wait(running('one-2'));
     expect(polls()).toMatchObject([{ account: 'one', dueSince: undefined, inFlightSince: start }]);
     await advance(500);
+    // The longest overdue one counts. Tasks that have no attempt yet are not polled.
+    running('one-5', { dueInMs: -50 });
     const overdue = running('one-3', { dueInMs: -100 });
-    const since = overdue.dueAt;
-    expect(polls()).toMatchObject([{ dueSince: since }]);
+    running('one-6', { dueInMs: -50 });
+    const accepted = running(undefined, { dueInMs: -200 });
+    const { attempt: _, ...waiting } = accepted.task;
+    accepted.task = { ...waiting, phase: 'accepted' };
+    expect(polls()).toMatchObject([{ dueSince: overdue.dueAt }]);
     // Only running tasks are polled, and only those of accounts that are.
-    overdue.task = { ...overdue.task, phase: 'storing' };
+    for (const active of activeTasks) active.task = { ...active.task, phase: 'storing' };
     running('other-1', { dueInMs: -200, accountId: 'other' });
     running('one-4', { dueInMs: 1 });
+    running('one-7', { dueInMs: 0 });
     expect(polls()).toMatchObject([{ dueSince: undefined }]);
     const answeredAt = timers.monotonic();
     await calls[0]?.answer();
