@@ -132,8 +132,16 @@ export const TaskAnswer = z.object({
     .optional(),
   model: z.string(),
   created_at: unixSeconds,
-  started_at: unixSeconds.optional(),
-  completed_at: unixSeconds.optional(),
+  started_at: unixSeconds
+    .optional()
+    .describe(
+      'When the upstream began to work on the video, by its own account; if it does not tell, when the gateway learnt of it',
+    ),
+  completed_at: unixSeconds
+    .optional()
+    .describe(
+      'When the upstream was done, by its own account; if it does not tell, when the task ended here',
+    ),
   expires_at: unixSeconds.optional().describe('When the video is deleted here'),
   progress: z.int().min(0).max(100).optional(),
   eta: z.int().optional().describe('Seconds until the task is expected to be done'),

@@ -1,6 +1,8 @@
-import type { Handle, Job } from '../providers/provider.ts';
+import type { Handle, Job, Provider, UpstreamTimes } from '../providers/provider.ts';
 import { UpstreamError } from '../providers/provider.ts';
+import type { WorkTimes } from '../tasks/lifecycle.ts';
 import type { Attempt, Task } from '../tasks/task.ts';
+import type { Clock } from '../time/clock.ts';
 import type { EngineParts } from './parts.ts';
 
 /** The job that an attempt submits upstream. */
@@ -18,6 +20,25 @@ export function handleOf(attempt: Attempt | undefined): Handle | undefined {
   if (attempt?.upstreamId === undefined) return undefined;
   const { upstreamId, upstreamModel, idempotencyKey, intendedAt } = attempt;
   return { upstreamId, upstreamModel, idempotencyKey, intendedAt };
+}
+
+/**
+ * The times in an answer by this gateway's clock, from which the upstream's may differ by minutes. Empty if the upstream's clock cannot be
+ * read. A provider without a clock of its own uses this one.
+ */
+export async function workTimes(
+  { startedAt, endedAt }: UpstreamTimes,
+  { upstreamTime }: Pick<Provider, 'upstreamTime'>,
+  clock: Clock,
+): Promise<WorkTimes> {
+  if (startedAt === undefined && endedAt === undefined) return {};
+  const there = upstreamTime ? await upstreamTime() : clock.now();
+  if (there === undefined) return {};
+  const aheadMs = there - clock.now();
+  return {
+    ...(startedAt === undefined ? {} : { startedAt: startedAt - aheadMs }),
+    ...(endedAt === undefined ? {} : { endedAt: endedAt - aheadMs }),
+  };
 }
 
 /** Any other error than an `UpstreamError` is a bug in the adapter or a lost connection: the outcome is unknown. */

@@ -3,6 +3,12 @@ import type { TaskError } from './reasons.ts';
 import type { Attempt, AttemptOutcome, Phase, Task, TaskResult, UpstreamResult } from './task.ts';
 import { bounded, storable } from './text.ts';
 
+/** When the upstream worked on a job, as far as it told, by this gateway's clock. Milliseconds UTC. */
+export interface WorkTimes {
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+}
+
 /** An event in the life of a task. Every durable change of a task is one of these. */
 export type Event =
   /** The intent to submit, which is stored before the first byte is sent upstream. */
@@ -16,20 +22,20 @@ export type Event =
   | { readonly type: 'submit_confirmed'; readonly upstreamId: string; readonly working: boolean }
   /** The job was certainly not created upstream. The task waits for another attempt. */
   | { readonly type: 'submit_refused'; readonly detail?: string }
-  | { readonly type: 'work_started' }
-  | { readonly type: 'upstream_succeeded'; readonly result: UpstreamResult }
+  | ({ readonly type: 'work_started' } & Pick<WorkTimes, 'startedAt'>)
+  | ({ readonly type: 'upstream_succeeded'; readonly result: UpstreamResult } & WorkTimes)
   /** The video is stored and verified. `microsPerSecond` is the price of the delivered format, if it differs. */
   | {
       readonly type: 'stored';
       readonly result: Omit<TaskResult, 'costMicros'>;
       readonly microsPerSecond?: number;
     }
-  | {
+  | ({
       readonly type: 'failed';
       readonly error: TaskError;
       readonly outcome: AttemptOutcome;
       readonly detail?: string;
-    }
+    } & WorkTimes)
   | { readonly type: 'cancel_requested' }
   /** The task cannot be cancelled, or no longer; this withdraws the request. */
   | { readonly type: 'cancel_refused' }
@@ -125,14 +131,26 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
       });
 
     case 'work_started':
-      return task.startedAt === undefined ? to({ startedAt: now }) : undefined;
+      return task.startedAt === undefined
+        ? to({ startedAt: plausible(task, event.startedAt ?? now, now) })
+        : undefined;
 
-    case 'upstream_succeeded':
+    case 'upstream_succeeded': {
+      const attempt = attemptOf(task);
+      const endedAt = event.endedAt === undefined ? undefined : plausible(task, event.endedAt, now);
+      // Of a job that was never seen at work, only its end may be known. The upstream had it since the submission.
+      const startedAt =
+        event.startedAt ?? task.startedAt ?? (endedAt === undefined ? now : attempt.intendedAt);
       return to({
         phase: 'storing',
-        startedAt: task.startedAt ?? now,
-        attempt: { ...attemptOf(task), upstreamResult: event.result },
+        startedAt: plausible(task, startedAt, endedAt ?? now),
+        attempt: {
+          ...attempt,
+          ...(endedAt === undefined ? {} : { endedAt }),
+          upstreamResult: event.result,
+        },
       });
+    }
 
     case 'stored': {
       const cost = costOf(task, event);
@@ -140,25 +158,29 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
         {
           phase: 'succeeded',
           completedAt: now,
-          attempt: ended(attemptOf(task), 'succeeded', now),
+          attempt: ended(attemptOf(task), 'succeeded', task.attempt?.endedAt ?? now),
           result: { ...event.result, costMicros: cost },
         },
         settlement(task.price.holdMicros, cost),
       );
     }
 
-    case 'failed':
+    case 'failed': {
+      const endedAt = plausible(task, event.endedAt ?? now, now);
+      const startedAt = event.startedAt ?? task.startedAt;
       return to(
         {
           phase: 'failed',
+          ...(startedAt === undefined ? {} : { startedAt: plausible(task, startedAt, endedAt) }),
           completedAt: now,
           error: event.error,
           ...(task.attempt && !task.attempt.outcome
-            ? { attempt: held(task, ended(task.attempt, event.outcome, now, event.detail), now) }
+            ? { attempt: held(task, ended(task.attempt, event.outcome, endedAt, event.detail), now) }
             : {}),
         },
         [{ kind: 'release', amountMicros: task.price.holdMicros }],
       );
+    }
 
     case 'finished_late':
       return task.attempt?.outcome === 'expired'
@@ -229,8 +251,13 @@ function attemptOf(task: Task): Attempt {
   return task.attempt;
 }
 
-function ended(attempt: Attempt, outcome: AttemptOutcome, now: number, detail?: string): Attempt {
-  return { ...attempt, outcome, endedAt: now, ...(detail ? { detail } : {}) };
+function ended(attempt: Attempt, outcome: AttemptOutcome, endedAt: number, detail?: string): Attempt {
+  return { ...attempt, outcome, endedAt, ...(detail ? { detail } : {}) };
+}
+
+/** A time of the upstream's work, moved into its bounds: no job is worked on before its submission or after `latest`. */
+function plausible({ attempt, createdAt }: Task, time: number, latest: number): number {
+  return Math.min(latest, Math.max(attempt?.intendedAt ?? createdAt, Math.round(time)));
 }
 
 /** The place of an attempt that the upstream may still work on is held for a while. */

@@ -21,8 +21,9 @@ export interface Task {
   /** The node that drives the task. */
   readonly owner: string;
   readonly createdAt: number;
-  /** When the upstream began to work, if it reports that. */
+  /** When the upstream began to work on the job: as it told, else when this gateway learnt of it. */
   readonly startedAt?: number;
+  /** When the task ended here: its video was stored, or it failed. */
   readonly completedAt?: number;
   /** An unfinished task fails as expired after this time, following a last poll. */
   readonly deadlineAt: number;
@@ -67,6 +68,7 @@ export interface Attempt {
   readonly intendedThereAt?: number;
   readonly upstreamId?: string;
   readonly submittedAt?: number;
+  /** When the upstream ended the job, which may be before its outcome is stored: as it told, else when the outcome was stored. */
   readonly endedAt?: number;
   readonly outcome?: AttemptOutcome;
   /** The upstream's own message, truncated, for the operator only. */
@@ -109,6 +111,13 @@ export interface TaskResult {
 }
 
 export const isTerminal = (phase: Phase): boolean => phase === 'succeeded' || phase === 'failed';
+
+/** When the upstream was done with a task that is over, as far as it told; else when the task ended here. Milliseconds UTC. */
+export function doneAt({ attempt, completedAt }: Pick<Task, 'attempt' | 'completedAt'>): number | undefined {
+  // The upstream was never at work on a task whose last attempt it had refused.
+  if (completedAt === undefined || !attempt || attempt.outcome === 'refused') return completedAt;
+  return attempt.endedAt ?? completedAt;
+}
 
 /** The public status of a task. */
 export function statusOf(task: Pick<Task, 'phase' | 'startedAt'>): Status {

@@ -118,7 +118,7 @@ export function createRecordingProvider(options: {
       const link = upstream.records.filter(
         ({ upstreamId, outcome }) => upstreamId === handle.upstreamId && outcome === '"succeeded"',
       ).length;
-      const { resultExpiresAt, duration } = behaviour;
+      const { resultExpiresAt, duration, times } = behaviour;
       return {
         state: 'succeeded',
         result: {
@@ -126,11 +126,15 @@ export function createRecordingProvider(options: {
           ...(resultExpiresAt === undefined ? {} : { expiresAt: resultExpiresAt }),
           ...(duration === undefined ? {} : { duration }),
         },
+        ...times,
       };
     }
-    if (next === 'queued' || next === 'in_progress' || next === 'missing') return { state: next };
-    if ('progress' in next) return { state: 'in_progress', progress: next.progress };
-    return { state: 'failed', reason: next.failed, message: next.message };
+    const { startedAt } = behaviour.times ?? {};
+    const started = startedAt === undefined ? {} : { startedAt };
+    if (next === 'queued' || next === 'missing') return { state: next };
+    if (next === 'in_progress') return { state: next, ...started };
+    if ('progress' in next) return { state: 'in_progress', progress: next.progress, ...started };
+    return { state: 'failed', reason: next.failed, message: next.message, ...behaviour.times };
   }
 
   const provider: Required<Omit<Provider, 'verifyCallback' | 'resume' | 'upstreamTime'>> = {

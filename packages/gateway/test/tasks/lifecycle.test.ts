@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Event, LEGAL, type LedgerRow, type Move, move } from '../../src/tasks/lifecycle.ts';
+import {
+  type Event,
+  LEGAL,
+  type LedgerRow,
+  type Move,
+  move,
+  type WorkTimes,
+} from '../../src/tasks/lifecycle.ts';
 import { type Reason, taskError } from '../../src/tasks/reasons.ts';
 import { isTerminal, PHASES, type Phase, type Task } from '../../src/tasks/task.ts';
 import { anyTask } from '../support/anyTask.ts';
@@ -27,6 +34,13 @@ const stored = fc
     }),
   );
 
+/** What an upstream may tell of its work, also by a clock that is wrong by days. */
+const anyTime = fc.double({ min: START_OF_TIME - 1e8, max: START_OF_TIME + 1e8, noNaN: true });
+const anyTimes: fc.Arbitrary<WorkTimes> = fc.record(
+  { startedAt: anyTime, endedAt: anyTime },
+  { requiredKeys: [] },
+);
+
 const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   fc.constantFrom('account-a', 'account-b').map(
     (accountId): Event => ({
@@ -38,12 +52,19 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   ),
   fc.boolean().map((working): Event => ({ type: 'submit_confirmed', upstreamId: 'u', working })),
   fc.constant<Event>({ type: 'submit_refused', detail: 'x'.repeat(5000) }),
-  fc.constant<Event>({ type: 'work_started' }),
-  fc.constant<Event>({ type: 'upstream_succeeded', result: { ref: 'r' } }),
+  anyTimes.map(
+    ({ startedAt }): Event => ({ type: 'work_started', ...(startedAt === undefined ? {} : { startedAt }) }),
+  ),
+  anyTimes.map((times): Event => ({ type: 'upstream_succeeded', result: { ref: 'r' }, ...times })),
   stored,
-  fc
-    .constantFrom<Reason>('expired', 'cancelled', 'upstream_failed')
-    .map((reason): Event => ({ type: 'failed', error: taskError(reason, 'words'), outcome: 'failed' })),
+  fc.tuple(fc.constantFrom<Reason>('expired', 'cancelled', 'upstream_failed'), anyTimes).map(
+    ([reason, times]): Event => ({
+      type: 'failed',
+      error: taskError(reason, 'words'),
+      outcome: 'failed',
+      ...times,
+    }),
+  ),
   fc.constant<Event>({ type: 'cancel_requested' }),
   fc.constant<Event>({ type: 'cancel_refused' }),
   fc.constant<Event>({ type: 'deleted' }),
@@ -171,6 +192,22 @@ describe('after any sequence of events, a task', () => {
             if (before.outcome !== undefined) expect(attempt.outcome).toBe(before.outcome);
           }
           before = attempt;
+        }
+      }),
+    );
+  });
+
+  it('is worked on between its submission and the end of its work, which is never in the future', () => {
+    fc.assert(
+      fc.property(anyLife, ({ first, events }) => {
+        for (const { at, task } of live(first, events)) {
+          const { attempt, startedAt, completedAt } = task;
+          const submitted = attempt && attempt.outcome !== 'refused' ? attempt.intendedAt : task.createdAt;
+          const times = [submitted, startedAt, attempt?.endedAt, completedAt, at].filter(
+            (time) => time !== undefined,
+          );
+          if (attempt?.outcome !== 'refused') expect(times).toEqual(times.toSorted((a, b) => a - b));
+          expect(times.every(Number.isInteger)).toBe(true);
         }
       }),
     );

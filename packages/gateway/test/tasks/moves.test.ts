@@ -121,6 +121,30 @@ describe('an upstream job', () => {
     expect(move({ ...running, startedAt: 1 }, { type: 'work_started' }, NOW)).toBeUndefined();
   });
 
+  it('began when the upstream says so, after the submission and not in the future', () => {
+    expectMove(running, { type: 'work_started', startedAt: 2500.4 }, { startedAt: 2500 });
+    expectMove(running, { type: 'work_started', startedAt: 10 }, { startedAt: attempt.intendedAt });
+    expectMove(running, { type: 'work_started', startedAt: 9999 }, { startedAt: NOW });
+  });
+
+  it.each([
+    // What the upstream tells, what was known of the start before, and what is stored.
+    [{ startedAt: 2500, endedAt: 4000 }, undefined, { startedAt: 2500, endedAt: 4000 }],
+    [{ startedAt: 2500, endedAt: 4000 }, 3000, { startedAt: 2500, endedAt: 4000 }],
+    [{ endedAt: 4000 }, 3000, { startedAt: 3000, endedAt: 4000 }],
+    [{ endedAt: 4000 }, 4500, { startedAt: 4000, endedAt: 4000 }],
+    [{ endedAt: 4000 }, undefined, { startedAt: 1000, endedAt: 4000 }],
+    [{ endedAt: 9999 }, 3000, { startedAt: 3000, endedAt: NOW }],
+    [{ startedAt: 4500, endedAt: 4000 }, undefined, { startedAt: 4000, endedAt: 4000 }],
+    [{ startedAt: 7, endedAt: 8 }, undefined, { startedAt: 1000, endedAt: 1000 }],
+    [{ startedAt: 2500 }, undefined, { startedAt: 2500 }],
+  ])('that succeeded with %j after a start at %s was at work at %j', (times, known, stored) => {
+    const from = known === undefined ? running : { ...running, startedAt: known };
+    const made = move(from, { type: 'upstream_succeeded', result: { ref: 'r' }, ...times }, NOW);
+    const { startedAt, attempt: { endedAt } = attempt } = made?.task ?? running;
+    expect({ startedAt, endedAt }).toEqual({ endedAt: undefined, ...stored });
+  });
+
   it('that succeeded is downloaded; it has started by now at the latest', () => {
     const event: Event = { type: 'upstream_succeeded', result: { ref: 'r', duration: 4 } };
     const fetched = { ...running.attempt, upstreamResult: event.result } as Attempt;
@@ -140,6 +164,12 @@ describe('a stored video', () => {
     completedAt: NOW,
     attempt: ended,
     result: { ...result, costMicros },
+  });
+
+  it('leaves the end that the upstream told', () => {
+    const told = { ...storing, attempt: { ...storing.attempt, endedAt: 4000 } as Attempt };
+    const made = move(told, { type: 'stored', result }, NOW);
+    expect(made?.task).toMatchObject({ completedAt: NOW, attempt: { outcome: 'succeeded', endedAt: 4000 } });
   });
 
   it('costs the whole hold if all of it was delivered', () => {
@@ -192,6 +222,16 @@ describe('a failure', () => {
       { phase: 'failed', completedAt: NOW, error, attempt: ended },
       release,
     );
+  });
+
+  it('has the times that the upstream told', () => {
+    const made = move(running, { ...failed, startedAt: 3000, endedAt: 4000 }, NOW);
+    expect(made?.task).toMatchObject({ startedAt: 3000, completedAt: NOW, attempt: { endedAt: 4000 } });
+  });
+
+  it('of a download is its end, whenever the upstream was done', () => {
+    const told = { ...storing, attempt: { ...storing.attempt, endedAt: 4000 } as Attempt };
+    expect(move(told, failed, NOW)?.task).toMatchObject({ completedAt: NOW, attempt: { endedAt: NOW } });
   });
 
   it('does not change an attempt that has already ended', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { REASONS, type Reason, taskError } from '../../src/tasks/reasons.ts';
-import { isTerminal, PHASES, type Phase, type Status, statusOf } from '../../src/tasks/task.ts';
+import { doneAt, isTerminal, PHASES, type Phase, type Status, statusOf } from '../../src/tasks/task.ts';
 
 describe('the public status', () => {
   const cases: [Phase, number | undefined, Status][] = [
@@ -20,6 +20,25 @@ describe('the public status', () => {
 
   it('is final only in the two terminal phases', () => {
     expect(PHASES.filter(isTerminal)).toEqual(['succeeded', 'failed']);
+  });
+});
+
+describe('the end of a task', () => {
+  const attempt = { number: 1, accountId: 'a', idempotencyKey: 'k', upstreamModel: 'm', intendedAt: 1 };
+
+  it.each([
+    ['unfinished', {}, undefined],
+    [
+      'whose upstream is done, while the video is downloaded',
+      { attempt: { ...attempt, endedAt: 4 } },
+      undefined,
+    ],
+    ['never submitted', { completedAt: 9 }, 9],
+    ['done upstream', { completedAt: 9, attempt: { ...attempt, outcome: 'succeeded', endedAt: 4 } }, 4],
+    ['refused upstream', { completedAt: 9, attempt: { ...attempt, outcome: 'refused', endedAt: 4 } }, 9],
+    ['of an earlier version', { completedAt: 9, attempt: { ...attempt, outcome: 'failed' } }, 9],
+  ] as const)('of one that is %s', (_what, task, end) => {
+    expect(doneAt(task)).toBe(end);
   });
 });
 

@@ -2,7 +2,7 @@ import type { LiveProgress } from '../../engine/events/progress.ts';
 import type { Waiting } from '../../engine/stages/waiting.ts';
 import type { MediaLinks } from '../../media/links/links.ts';
 import { MICROS } from '../../tasks/money.ts';
-import { statusOf, type Task } from '../../tasks/task.ts';
+import { doneAt, statusOf, type Task } from '../../tasks/task.ts';
 
 /** The dependencies of the public view of a task. */
 export interface ViewParts {
@@ -36,6 +36,7 @@ export function taskView(
 ) {
   const { request, result, error } = task;
   const status = statusOf(task);
+  const completedAt = doneAt(task);
   const finished = status === 'succeeded' || status === 'failed';
   return {
     task_id: task.id,
@@ -46,7 +47,7 @@ export function taskView(
     model: request.model,
     created_at: seconds(task.createdAt),
     ...(task.startedAt === undefined ? {} : { started_at: seconds(task.startedAt) }),
-    ...(task.completedAt === undefined ? {} : { completed_at: seconds(task.completedAt) }),
+    ...(completedAt === undefined ? {} : { completed_at: seconds(completedAt) }),
     ...(result ? { expires_at: seconds(result.expiresAt) } : {}),
     ...(status === 'failed' ? {} : { progress: status === 'succeeded' ? 100 : (live?.percent ?? 0) }),
     ...(finished || live?.expectedAt === undefined ? {} : { eta: etaSeconds(live.expectedAt, now) }),

@@ -1,10 +1,12 @@
 import type { AccountState } from '../../limits/account.ts';
 import { type Answer, UpstreamError } from '../../providers/provider.ts';
+import type { Event, WorkTimes } from '../../tasks/lifecycle.ts';
 import { taskError } from '../../tasks/reasons.ts';
 import { later, msBetween } from '../../time/clock.ts';
 import { type ActiveTask, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { Stage, StageOutcome } from '../drive.ts';
+import { workTimes } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
 import type { LateResults } from '../recovery/lateResults.ts';
 import type { Cancellation } from './cancel.ts';
@@ -59,44 +61,22 @@ export function createPoll(parts: PollParts): Stage {
     active.dueAt ??= later(timers.monotonic(), delay);
   }
 
-  async function handle(active: ActiveTask, polled: Polled): Promise<void> {
+  async function handle(
+    active: ActiveTask,
+    polled: Polled,
+    { provider }: AccountState['account'],
+  ): Promise<void> {
     if (polled === 'unanswered') return pollLater(active);
     if (polled instanceof UpstreamError) return pollLater(active, polled.retryAfterMs);
     if (polled.state === 'missing') return missing(active, polled.detail);
     active.missingSince = undefined;
     active.pollFailures = 0;
-    await follow(active, polled);
+    const event = eventOf(polled, await workTimes(polled, provider, clock));
+    if (event) await activeTasks.apply(active, event, { retryUntilWritten: true, only: 'running' });
     if (active.task.phase !== 'running' || !activeTasks.drives(active)) return;
     if (timers.monotonic() > active.deadline) return expire(active);
     if ('progress' in polled && polled.progress !== undefined)
       activeTasks.reportProgress(active, polled.progress, active.expectedAt ?? clock.now());
-  }
-
-  /** Applies what the upstream says about a job that it knows. */
-  async function follow(active: ActiveTask, answer: Exclude<Answer, { state: 'missing' }>): Promise<void> {
-    switch (answer.state) {
-      case 'succeeded':
-        await activeTasks.apply(
-          active,
-          { type: 'upstream_succeeded', result: answer.result },
-          { retryUntilWritten: true },
-        );
-        return;
-      case 'failed': {
-        const { reason, message, detail } = answer;
-        const outcome = reason === 'cancelled' ? 'cancelled' : 'failed';
-        await activeTasks.apply(
-          active,
-          { type: 'failed', error: taskError(reason, message), outcome, ...(detail ? { detail } : {}) },
-          { retryUntilWritten: true, only: 'running' },
-        );
-        return;
-      }
-      case 'in_progress':
-        await activeTasks.apply(active, { type: 'work_started' }, { retryUntilWritten: true });
-        return;
-      case 'queued':
-    }
   }
 
   /** A failed poll says nothing about the task: poll again later. */
@@ -171,7 +151,25 @@ export function createPoll(parts: PollParts): Stage {
     if (active.dueAt === undefined || active.expectedAt === undefined) schedule(active, account);
     const polled = await poller.next(active);
     if (polled !== undefined && active.task.phase === 'running' && activeTasks.drives(active))
-      await handle(active, polled);
+      await handle(active, polled, account.account);
     return 'waited';
   };
+}
+
+/** What an answer about a job means for its task; undefined if nothing has changed. `times` are those of the answer by this node's clock. */
+function eventOf(answer: Exclude<Answer, { state: 'missing' }>, times: WorkTimes): Event | undefined {
+  switch (answer.state) {
+    case 'succeeded':
+      return { type: 'upstream_succeeded', result: answer.result, ...times };
+    case 'failed': {
+      const { reason, message, detail } = answer;
+      const outcome = reason === 'cancelled' ? 'cancelled' : 'failed';
+      const error = taskError(reason, message);
+      return { type: 'failed', error, outcome, ...(detail ? { detail } : {}), ...times };
+    }
+    case 'in_progress':
+      return { type: 'work_started', ...times };
+    case 'queued':
+      return undefined;
+  }
 }

@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import type { CancelOutcome } from '../../../src/providers/provider.ts';
+import type { CancelOutcome, UpstreamTimes } from '../../../src/providers/provider.ts';
 import type { Reason } from '../../../src/tasks/reasons.ts';
 
 /** The result of one call of `submit`. */
@@ -48,6 +48,8 @@ export interface Behaviour {
   readonly duration?: number;
   /** Length of the video. */
   readonly bytes?: number;
+  /** When the job was worked on, told with every answer that may have it. */
+  readonly times?: UpstreamTimes;
 }
 
 /** A call of the upstream, and its outcome. */
