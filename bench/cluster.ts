@@ -50,11 +50,15 @@ await withPostgres(async (measure) => {
       measured.pollsPerSecond.toFixed(0),
       measured.requestsPerSecond.toFixed(1),
       measured.transitionsPerSecond.toFixed(0),
-      (measured.delayMedian / 1000).toFixed(2),
-      (measured.delayP95 / 1000).toFixed(2),
+      secondsOf(measured.delay?.p50),
+      secondsOf(measured.delay?.p95),
       String(measured.ended),
       measured.cpu.toFixed(2),
       `${measured.stallAdopting.toFixed(0)}, ${measured.stall.toFixed(0)}`,
     ]);
   }
 });
+
+function secondsOf(ms: number | undefined): string {
+  return ms === undefined ? '-' : (ms / 1000).toFixed(2);
+}

@@ -6,10 +6,12 @@ import { createCatalogue } from '@onetake/gateway';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { catchInterruption, Interrupted } from '../scripts/interruption.ts';
 import { createDatabase, startPostgres } from '../scripts/servers/postgres.ts';
+import type { Measured } from './cluster/level.ts';
+import { withPostgres } from './cluster/processes.ts';
 import { FAMILIES, type Family } from './tracking/families.ts';
 import { figuresOf } from './tracking/figures.ts';
-import { type Contender, type Load, observe, type Place } from './tracking/run.ts';
-import { printHead, printRows } from './tracking/table.ts';
+import { type Contender, type Load, observe, type Place, TIMES } from './tracking/run.ts';
+import { printHead, printRows, printStandIn, printStandInHead } from './tracking/table.ts';
 
 /**
  * How long after its end upstream a finished video is known: to the gateway, to a client that waits (`?wait=`), and to one that comes back
@@ -17,10 +19,11 @@ import { printHead, printRows } from './tracking/table.ts';
  * upstream every five seconds, and a gateway gets callbacks where the upstream has them. Every contender has the same jobs.
  *
  *   npm run bench:tracking -- [--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1]
- *                             [--account '{"name": "value"}'] [--postgres] [--against <another checkout>]
+ *                             [--times catalogue] [--account '{"name": "value"}'] [--postgres] [--against <another checkout>]
  *
  * At --speed 10 jobs take a tenth of their time, and the catalogue says so too. The allowance and what the gateway itself takes stay as
- * they are, so that only figures at one speed compare.
+ * they are, so that only figures at one speed compare. With --times simulators, jobs take the simulators' own times, of which the
+ * catalogue knows nothing. Above 2,000 in flight the engine alone is measured, on the stand-in of `npm run bench:cluster`.
  */
 const NAMES = FAMILIES.map(({ name }) => name).join(',');
 const options = optionsOf(
@@ -29,15 +32,18 @@ const options = optionsOf(
     families: { type: 'string', default: NAMES },
     tasks: { type: 'string' },
     speed: { type: 'string', default: '1' },
+    times: { type: 'string', default: 'catalogue' },
     account: { type: 'string', default: '{}' },
     postgres: { type: 'boolean', default: false },
     against: { type: 'string' },
   },
-  `bench:tracking [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--account '{}'] [--postgres] [--against <another checkout>]`,
+  `bench:tracking [--in-flight 1,25,1000] [--families ${NAMES}] [--tasks 75] [--speed 1] [--times catalogue] [--account '{}'] [--postgres] [--against <another checkout>]`,
 );
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Up to so many tasks contenders run side by side: they hardly use the machine. With more they run in turn. */
 const SIDE_BY_SIDE = 100;
+/** Up to so many tasks simulators serve them. With more, they would be the bottleneck. */
+const SIMULATED_UP_TO = 2000;
 /** Tasks for each place, and at least so many in all, unless the options say how many. */
 const TASKS_PER_PLACE = 3;
 const LEAST_TASKS = 10;
@@ -57,13 +63,31 @@ async function compareAll(): Promise<void> {
   const postgres = options.postgres ? await startPostgres({ durable: true }) : undefined;
   opened.defer(async () => postgres?.close());
   const database = postgres && (() => createDatabase(postgres.url));
-  for (const count of options['in-flight'].split(',').map(Number))
+  for (const count of countsOf(options['in-flight'])) {
+    if (count > SIMULATED_UP_TO) {
+      await measureStandIn(count);
+      continue;
+    }
     for (const family of familiesOf(options.families))
       await compare(loadOf(family, count), (index) => ({
         dir: join(dir, `${family.name}-${count}-${index}`),
         database,
         signal,
       }));
+  }
+}
+
+/** Measures the engine alone, as `npm run bench:cluster` does. */
+async function measureStandIn(inFlight: number): Promise<void> {
+  printStandInHead(inFlight);
+  await withPostgres(async (measure) => {
+    for (const checkout of checkoutsOf(options.against))
+      printStandIn(
+        nameOf(checkout),
+        await measure<Measured>(join(checkout, 'bench/cluster.ts'), [String(inFlight)]),
+      );
+  });
+  signal.throwIfAborted();
 }
 
 /** Measures and prints all contenders under one load. */
@@ -84,29 +108,46 @@ async function compare(load: Load, placeOf: (index: number) => Place): Promise<v
 function loadOf(family: Family, inFlight: number): Load {
   const typical = createCatalogue({ servers: [] }).get(family.model)?.typical;
   if (!typical) throw new Error(`the catalogue does not have ${family.model}`);
+  const times = TIMES.find((name) => name === options.times);
+  if (!times) throw new Error(`--times is one of ${TIMES.join(', ')}`);
   const speed = Number(options.speed);
   return {
     family,
     inFlight,
     tasks: Number(options.tasks ?? Math.max(LEAST_TASKS, TASKS_PER_PLACE * inFlight)),
     speed,
-    typical: { medianSeconds: typical.medianSeconds / speed, p90Seconds: typical.p90Seconds / speed },
+    typical,
+    times,
     account: JSON.parse(options.account),
   };
 }
 
 function contendersOf({ callbacks }: Family, against: string | undefined): Contender[] {
-  const checkouts = against === undefined ? [ROOT] : [resolve(against), ROOT];
   return [
     { name: 'no gateway, every 5 s', checkout: undefined, callbacks: false },
-    ...checkouts.flatMap((checkout) => {
-      const name = checkout === ROOT ? 'onetake' : basename(checkout);
+    ...checkoutsOf(against).flatMap((checkout) => {
+      const name = nameOf(checkout);
       const polling = { name, checkout, callbacks: false };
       return callbacks
         ? [polling, { name: `${name}, with callbacks`, checkout, callbacks: true }]
         : [polling];
     }),
   ];
+}
+
+function checkoutsOf(against: string | undefined): string[] {
+  return against === undefined ? [ROOT] : [resolve(against), ROOT];
+}
+
+function nameOf(checkout: string): string {
+  return checkout === ROOT ? 'onetake' : basename(checkout);
+}
+
+function countsOf(text: string): number[] {
+  const counts = text.split(',').map(Number);
+  if (!counts.every((count) => Number.isInteger(count) && count > 0))
+    throw new Error(`--in-flight takes numbers of tasks, such as 1,25,1000, not ${text}`);
+  return counts;
 }
 
 function familiesOf(names: string): Family[] {

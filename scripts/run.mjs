@@ -43,7 +43,7 @@ const USAGES = {
   'bench:limits':
     '[--minutes 60] [--seed limits]     limits of accounts that three nodes share, in virtual time',
   'bench:tracking':
-    "[--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1] [--account '{}'] [--postgres] [--against checkout]     how late the end of a job is known",
+    "[--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1] [--times catalogue] [--account '{}'] [--postgres] [--against checkout]     how late the end of a job is known",
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

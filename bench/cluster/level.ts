@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine, Feed } from '@onetake/gateway';
 import { stream } from '../../chaos/shared/random.ts';
-import { quantile } from '../shared/quantile.ts';
+import { type Distribution, distributionOf } from '../shared/distribution.ts';
 import { watchEventLoop } from './eventLoop.ts';
-import { heap, openNode } from './node.ts';
+import { heap, LIMITS, openNode } from './node.ts';
 import { aNewTask, populate } from './populate.ts';
 import { MEAN_MS, newDuration } from './steadyState.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
@@ -16,11 +16,14 @@ export interface Measured {
   /** Heap for each active task. Bytes. */
   readonly bytesPerTask: number;
   readonly pollsPerSecond: number;
+  /** Polls of a job, for each that ended. */
+  readonly pollsPerTask: number;
   readonly requestsPerSecond: number;
+  /** Requests that poll, as a part of what the account allows. */
+  readonly allowance: number;
   readonly transitionsPerSecond: number;
-  /** From the end of the upstream job to the durable transition. Milliseconds. */
-  readonly delayMedian: number;
-  readonly delayP95: number;
+  /** From the end of the upstream job to the durable transition; undefined if no job ended. Milliseconds. */
+  readonly delay: Distribution | undefined;
   readonly ended: number;
   /** Of one core, for this process. */
   readonly cpu: number;
@@ -101,15 +104,15 @@ async function measure(feed: Feed, upstream: Upstream) {
   await sleep(MEASURE_MS);
   const seconds = (performance.now() - began) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  const { requests, asked } = upstream.counts();
+  const { requests, polls, asked } = upstream.counts();
   stop();
-  delays.sort((a, b) => a - b);
   return {
     pollsPerSecond: asked / seconds,
+    pollsPerTask: asked / delays.length,
     requestsPerSecond: requests / seconds,
+    allowance: polls / seconds / LIMITS.pollsPerSecond,
     transitionsPerSecond: transitions / seconds,
-    delayMedian: quantile(delays, 0.5),
-    delayP95: quantile(delays, 0.95),
+    delay: distributionOf(delays),
     ended: delays.length,
     cpu: (user + system) / 1e6 / seconds,
   };

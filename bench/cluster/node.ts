@@ -18,7 +18,7 @@ import {
 } from '@onetake/gateway';
 import { nullInspector, nullStorage } from './media.ts';
 import { ACCOUNT } from './populate.ts';
-import { TYPICAL } from './steadyState.ts';
+import { TYPICAL, type Typical } from './steadyState.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A node with one account, in which only the engine, the store and the upstream take time. Its engine is not started yet. */
@@ -36,13 +36,13 @@ interface BenchNodeOptions {
   readonly upstream: Upstream;
   /** Called once the database is migrated, and before the node joins. */
   readonly prepare?: (store: Store) => Promise<void>;
-  readonly typical?: typeof TYPICAL;
+  readonly typical?: Typical;
   readonly limits?: Partial<typeof LIMITS>;
   readonly log?: EngineParts['log'];
 }
 
 /** Enough for 100,000 tasks, each of which is polled about every six seconds near its end. */
-const LIMITS = {
+export const LIMITS = {
   inFlight: 1_000_000,
   submitsPerMinute: 600_000,
   pollsPerSecond: 200,
@@ -116,7 +116,7 @@ export async function openNode({
 function engineOn(
   parts: Pick<EngineParts, 'store' | 'cluster' | 'feed' | 'timers' | 'storage' | 'log'>,
   account: EngineParts['accounts'][number],
-  typical: typeof TYPICAL,
+  typical: Typical,
 ): Engine {
   return createEngine({
     ...parts,

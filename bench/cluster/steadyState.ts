@@ -1,9 +1,20 @@
-/** The duration of jobs: log-normal, like the waits at real upstreams. Seconds. */
-export const TYPICAL = { medianSeconds: 120, p90Seconds: 200 };
+/** The duration of jobs. */
+export interface Typical {
+  readonly medianSeconds: number;
+  readonly p90Seconds: number;
+}
+
+/** Log-normal, like the waits at real upstreams. */
+export const TYPICAL: Typical = { medianSeconds: 120, p90Seconds: 200 };
 
 /** The value of the normal distribution that a tenth exceeds. */
 const NINETIETH = 1.2816;
-const SIGMA = Math.log(TYPICAL.p90Seconds / TYPICAL.medianSeconds) / NINETIETH;
+
+/** The sigma of the log-normal distribution with this median and 90th percentile. */
+export const sigmaOf = ({ medianSeconds, p90Seconds }: Typical): number =>
+  Math.log(p90Seconds / medianSeconds) / NINETIETH;
+
+const SIGMA = sigmaOf(TYPICAL);
 const MEDIAN_MS = TYPICAL.medianSeconds * 1000;
 
 /** The mean duration of a job, milliseconds. */

@@ -11,8 +11,8 @@ export interface Upstream {
   endOf(upstreamId: string): number;
   /** Lets every job end at `at`, milliseconds UTC; 0 ends them now. */
   endAll(at: number): void;
-  /** Requests and polled jobs since the last call. */
-  counts(): { readonly requests: number; readonly asked: number };
+  /** Requests, those of them that polled, and polled jobs since the last call. */
+  counts(): { readonly requests: number; readonly polls: number; readonly asked: number };
 }
 
 /** The duration of a call: a fast upstream on another part of a continent. Milliseconds. */
@@ -39,6 +39,7 @@ export function createUpstream(
   let ends = new Float64Array(FIRST_CAPACITY + firstJob);
   let jobs = firstJob;
   let requests = 0;
+  let polls = 0;
   let asked = 0;
 
   function add(endsAt: number): string {
@@ -67,6 +68,7 @@ export function createUpstream(
   }
 
   async function pollMany(handles: readonly Handle[], signal: AbortSignal) {
+    polls += 1;
     await call(signal);
     return new Map(handles.map((handle) => [handle.upstreamId, answer(handle)]));
   }
@@ -76,8 +78,9 @@ export function createUpstream(
     endOf,
     endAll: (at) => void ends.fill(at),
     counts() {
-      const counted = { requests, asked };
+      const counted = { requests, polls, asked };
       requests = 0;
+      polls = 0;
       asked = 0;
       return counted;
     },
@@ -88,6 +91,7 @@ export function createUpstream(
         return { upstreamId: add(Date.now() + duration()), state: 'queued' };
       },
       async poll(handle, signal) {
+        polls += 1;
         await call(signal);
         return answer(handle);
       },

@@ -1,32 +1,7 @@
-import { quantile } from '../shared/quantile.ts';
+import { type Distribution, distributionOf, meanOf } from '../shared/distribution.ts';
 import type { Seen } from './clients.ts';
 import { MEMORY_FROM, type Observations, type TaskRecord } from './run.ts';
 import type { UpstreamJob } from './upstreams.ts';
-
-/** A distribution of times. Milliseconds. */
-export interface Distribution {
-  readonly count: number;
-  readonly mean: number;
-  readonly p50: number;
-  readonly p90: number;
-  readonly p95: number;
-  readonly p99: number;
-}
-
-/** Undefined if there are no values. */
-export function distributionOf(values: readonly number[]): Distribution | undefined {
-  if (values.length === 0) return undefined;
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => quantile(sorted, share);
-  return {
-    count: sorted.length,
-    mean: mean(sorted),
-    p50: at(0.5),
-    p90: at(0.9),
-    p95: at(0.95),
-    p99: at(0.99),
-  };
-}
 
 /** Of the answers that said that a task is done within so many seconds, how many were right. */
 export interface Calibration {
@@ -40,9 +15,9 @@ const WITHIN = [1, 2, 5, 10, 30, 60] as const;
 
 /** Figures for one contender under one load. */
 export interface Figures {
-  /** From the end of the upstream's job until whoever it is knows it. */
+  /** From the end of the upstream's job until whoever it is knows it. Milliseconds. */
   readonly delays: Readonly<Record<Observer, Distribution | undefined>>;
-  /** How long jobs took upstream, from their submission to their end. */
+  /** How long jobs took upstream, from their submission to their end. Milliseconds. */
   readonly durations: Distribution | undefined;
   /** Polls and lists upstream, for each task. */
   readonly polls: number;
@@ -134,12 +109,9 @@ function calibrate(tasks: readonly TaskRecord[], ends: ReadonlyMap<string, numbe
 }
 
 function meanQueries(tasks: readonly TaskRecord[], client: (task: TaskRecord) => Seen | undefined): number {
-  return mean(tasks.map((task) => client(task)?.requests ?? Number.NaN));
+  return meanOf(tasks.map((task) => client(task)?.requests ?? Number.NaN));
 }
 
 function difference(later: number | undefined, earlier: number | undefined): number | undefined {
   return later === undefined || earlier === undefined ? undefined : later - earlier;
 }
-
-const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;

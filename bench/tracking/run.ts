@@ -1,8 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SimulatorsOptions } from '@onetake/simulators';
 import { startChild } from '../../chaos/system/rpc.ts';
 import { freePort } from '../../scripts/servers/freePort.ts';
+import { sigmaOf, type Typical } from '../cluster/steadyState.ts';
 import {
   createHttpClient,
   type HttpClient,
@@ -25,6 +27,9 @@ export interface Contender {
   readonly callbacks: boolean;
 }
 
+export const TIMES = ['catalogue', 'simulators'] as const;
+export type Times = (typeof TIMES)[number];
+
 /** The load, the same for each contender: so are the durations of the jobs. */
 export interface Load {
   readonly family: Family;
@@ -33,8 +38,10 @@ export interface Load {
   readonly tasks: number;
   /** How many times as fast as in reality jobs are made. */
   readonly speed: number;
-  /** How long a job usually takes, as the gateway's catalogue has it. Seconds, at this speed. */
-  readonly typical: { readonly medianSeconds: number; readonly p90Seconds: number };
+  /** How long a job usually takes, as the gateway's catalogue has it. */
+  readonly typical: Typical;
+  /** Whose times jobs take: the catalogue's, or the simulators' own, of which the catalogue knows nothing. */
+  readonly times: Times;
   /** Members of the gateway's account besides its limits. */
   readonly account: Readonly<Record<string, unknown>>;
 }
@@ -91,6 +98,7 @@ export async function observe(contender: Contender, load: Load, place: Place): P
     scale: 1 / speed,
     keptScale: 1,
     only: [family.upstream],
+    ...(load.times === 'catalogue' ? { pace: paceOf(load.typical) } : {}),
     ...family.simulator(inFlight),
   });
   let gateway: Gateway | undefined;
@@ -117,6 +125,15 @@ export async function observe(contender: Contender, load: Load, place: Place): P
   const { tasks, full, draining } = await keepInFlight(load, follow, read, place.signal);
   const over = await read();
   return { tasks, jobs: await upstreams.call('jobs'), idle, full, draining, over };
+}
+
+/** The part of a job's time for which it is queued. */
+const QUEUED = 0.05;
+
+/** Log-normal times with this median and 90th percentile, nearly: the sum of two log-normal times is not quite one. */
+function paceOf(typical: Typical): NonNullable<SimulatorsOptions['pace']> {
+  const medianMs = typical.medianSeconds * 1000;
+  return { queueMs: QUEUED * medianMs, runMs: (1 - QUEUED) * medianMs, sigma: sigmaOf(typical) };
 }
 
 const NOTHING = { cpuUs: undefined, heapBytes: undefined };
@@ -149,7 +166,7 @@ async function startContender(
     dir: join(dir, 'gateway'),
     settings: {
       accounts: { [family.name]: { ...family.account(environment, callbacks), ...account, limits } },
-      ...(speed === 1 ? {} : { models: { [family.model]: { typical } } }),
+      ...(speed === 1 ? {} : { models: { [family.model]: { typical: shortened(typical, speed) } } }),
     },
     environment: {
       ...environment,
@@ -159,6 +176,10 @@ async function startContender(
       ...(database ? { ONETAKE_DATABASE_URL: await database() } : {}),
     },
   });
+}
+
+function shortened({ medianSeconds, p90Seconds }: Typical, speed: number): Typical {
+  return { medianSeconds: medianSeconds / speed, p90Seconds: p90Seconds / speed };
 }
 
 /** Follows a task: `ended` when a client knows its end, `record` when all of its clients do. */
@@ -193,7 +214,7 @@ function directly(http: HttpClient, family: Family, signal: AbortSignal): Follow
 
 /** Keeps the number of tasks in flight until all have been submitted. The first ones are spread over the duration of a job. */
 async function keepInFlight(
-  { inFlight, tasks, typical }: Load,
+  { inFlight, tasks, typical, speed }: Load,
   follow: Follow,
   read: (collect?: boolean) => Promise<Reading>,
   signal: AbortSignal,
@@ -203,7 +224,7 @@ async function keepInFlight(
   let draining: Promise<Reading> | undefined;
   let next = 0;
   const place = async (index: number): Promise<void> => {
-    await sleep((index / inFlight) * typical.medianSeconds * 1000, undefined, { signal });
+    await sleep((index / inFlight) * (typical.medianSeconds / speed) * 1000, undefined, { signal });
     if (index === inFlight - 1) full = read(true);
     while (next < tasks) {
       const { ended, record } = await follow(`a paper boat, number ${next++}`);

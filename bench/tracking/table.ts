@@ -1,18 +1,48 @@
-import type { Distribution, Figures, Observer } from './figures.ts';
+import type { Measured } from '../cluster/level.ts';
+import { LIMITS } from '../cluster/node.ts';
+import { TYPICAL } from '../cluster/steadyState.ts';
+import type { Distribution } from '../shared/distribution.ts';
+import type { Figures, Observer } from './figures.ts';
 import type { Contender, Load } from './run.ts';
 
 const WIDTHS = [50, 6, 8, 8, 8, 8, 9];
 
+const COLUMNS = ['delay until the end is known, s', 'tasks', 'mean', 'p50', 'p95', 'p99', 'queries'];
+
 /** What is measured, and the names of the columns. */
-export function printHead({ family, inFlight, tasks, speed, typical }: Load): void {
-  const { medianSeconds, p90Seconds } = typical;
-  const slowly =
-    speed === 1 ? 'at real speed' : `${speed} times as fast as in reality, also in the catalogue`;
-  console.log(
-    `\n${family.model}: ${inFlight} in flight, ${tasks} tasks, ${slowly}; ${family.pollsPerSecond} polls/s allowed; ` +
-      `simulated upstream (${family.upstream}) with places and submissions for all; catalogue: median ${medianSeconds} s, p90 ${p90Seconds} s`,
-  );
-  printRow(['delay until the end is known, s', 'tasks', 'mean', 'p50', 'p95', 'p99', 'queries']);
+export function printHead({ family, inFlight, tasks, speed, typical, times }: Load): void {
+  const quick = `${speed} times as fast as in reality, in the catalogue too`;
+  const unlike = "the simulator's own, unlike the catalogue's";
+  console.log(`
+${family.model}, ${inFlight} in flight, ${tasks} tasks, ${speed === 1 ? 'at real speed' : quick}
+  simulator ${family.upstream}; ${family.pollsPerSecond} polls/s allowed, places and submissions for all
+  durations ${times === 'catalogue' ? 'as in the catalogue' : unlike}: median ${typical.medianSeconds} s, p90 ${typical.p90Seconds} s`);
+  printRow(COLUMNS);
+}
+
+/** What is measured where the simulators would be the bottleneck. */
+export function printStandInHead(inFlight: number): void {
+  const { pollsPerSecond, pollBatch } = LIMITS;
+  const { medianSeconds, p90Seconds } = TYPICAL;
+  console.log(`
+${inFlight} in flight, at real speed
+  stand-in of an upstream in the process of the engine, because simulators could not serve so many; PostgreSQL; neither HTTP nor clients
+  ${pollsPerSecond} polls/s of up to ${pollBatch} jobs allowed; clients without a gateway would send ${inFlight / 5}/s of one job
+  durations: median ${medianSeconds} s, p90 ${p90Seconds} s`);
+  printRow(COLUMNS);
+}
+
+export function printStandIn(name: string, measured: Measured): void {
+  const { delay } = measured;
+  if (delay) printRow([`${name}: gateway`, String(delay.count), ...delayCells(delay)]);
+  const parts = [
+    `polls/task ${measured.pollsPerTask.toFixed(1)}`,
+    `allowance used ${(measured.allowance * 100).toFixed(1)}%`,
+    `CPU ${measured.cpu.toFixed(3)} core`,
+    `heap/task ${measured.bytesPerTask.toFixed(0)} bytes`,
+    measured.lostSessions > 0 ? 'THE LEASE WAS LOST: the machine is too busy to measure this' : '',
+  ];
+  console.log(`  ${parts.filter((part) => part !== '').join(', ')}`);
 }
 
 const OBSERVERS: Readonly<Record<Observer, string>> = {

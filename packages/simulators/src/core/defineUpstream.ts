@@ -36,6 +36,7 @@ async function serve<S extends Settings, Details>(
     upstream: name,
     seed: shared.seed,
     clock: shared.clock,
+    pace: shared.pace,
     schedule: shared.schedule,
     endings: definition.endings ?? {},
     onChange: (job, at) => {

@@ -1,6 +1,7 @@
 import { createVideos, type Videos } from '../video/videos.ts';
 import { type Clock, createClock } from './clock.ts';
 import { createFaults, type FaultsInForce } from './faults/faults.ts';
+import type { Pace } from './jobs/job.ts';
 import { createSchedule, type Schedule } from './jobs/schedule.ts';
 import { createLedger, type LedgerWriter } from './ledger.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
@@ -15,12 +16,15 @@ export interface SharedOptions {
   readonly keptScale?: number;
   /** False switches every rate limit off. */
   readonly limits?: boolean;
+  /** How long jobs of every model take, in place of the simulators' own times. */
+  readonly pace?: Pace;
 }
 
 /** The state that all upstreams share. */
 export interface SharedState {
   readonly seed: string;
   readonly clock: Clock;
+  readonly pace: Pace | undefined;
   readonly schedule: Schedule;
   readonly ledger: LedgerWriter;
   readonly faults: FaultsInForce;
@@ -39,6 +43,7 @@ export function createSharedState(options: SharedOptions = {}): SharedState {
   return {
     seed,
     clock,
+    pace: options.pace,
     schedule: schedule,
     ledger: createLedger(),
     faults: createFaults(seed),

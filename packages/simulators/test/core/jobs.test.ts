@@ -43,6 +43,11 @@ describe('jobs', () => {
     expect(Math.abs(quick.ran - real.ran / 100)).toBeLessThanOrEqual(1);
   });
 
+  it('take the times of a given pace, in place of those of their model', async () => {
+    const pace = { queueMs: 1000, runMs: 5000, sigma: 0 };
+    expect(await course(await start({ pace }), 'a boat')).toMatchObject({ waited: 1000, ran: 5000 });
+  });
+
   it('change state by themselves as time passes', async () => {
     const running = await start({ scale: 0.001 });
     const id = await running.submit('a boat');

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { createRandom, type Random } from '../random.ts';
-import type { Job, JobRequest } from './job.ts';
+import type { Job, JobRequest, Pace } from './job.ts';
 import { type Ending, type Plan, planOf } from './markers.ts';
 import type { Schedule } from './schedule.ts';
 import { createStateMachine, type Entry, type Pool } from './stateMachine.ts';
@@ -27,6 +27,8 @@ export function createJobs<Details>(options: {
   readonly upstream: string;
   readonly seed: string;
   readonly clock: Clock;
+  /** In place of the pace of each request. */
+  readonly pace: Pace | undefined;
   readonly schedule: Schedule;
   /** Endings that this upstream does not have, each with the ending that it has instead. */
   readonly endings: Partial<Readonly<Record<Ending, Ending>>>;
@@ -40,7 +42,8 @@ export function createJobs<Details>(options: {
   /** How often each prompt was submitted. The random numbers of a job depend on it, and not on other clients' jobs. */
   const occurrences = new Map<string, number>();
 
-  function entryOf(request: JobRequest<Details>): Entry<Details> {
+  function entryOf(submitted: JobRequest<Details>): Entry<Details> {
+    const request = { ...submitted, pace: options.pace ?? submitted.pace };
     const { model, prompt } = request;
     const text = `${model} ${prompt}`;
     const occurrence = occurrences.get(text) ?? 0;
