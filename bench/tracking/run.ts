@@ -97,6 +97,7 @@ export async function observe(contender: Contender, load: Load, place: Place): P
     seed: 'tracking',
     scale: 1 / speed,
     keptScale: 1,
+    encodeAhead: true,
     only: [family.upstream],
     ...(load.times === 'catalogue' ? { pace: paceOf(load.typical) } : {}),
     ...family.simulator(inFlight),

@@ -41,6 +41,8 @@ async function serve<S extends Settings, Details>(
     endings: definition.endings ?? {},
     onChange: (job, at) => {
       if (job.state === 'queued') shared.ledger.created(job);
+      // Whoever fetches it gets the error.
+      if (job.state === 'running' && shared.encodeAhead) context.resultOf(job).catch(() => undefined);
       const bill = job.state === 'succeeded' ? definition.bill(job) : undefined;
       if (bill) shared.ledger.billed(job, bill);
       definition.changed?.(context, job, at);

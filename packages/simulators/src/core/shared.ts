@@ -18,6 +18,8 @@ export interface SharedOptions {
   readonly limits?: boolean;
   /** How long jobs of every model take, in place of the simulators' own times. */
   readonly pace?: Pace;
+  /** Videos are encoded while their jobs run, and not when they are first fetched: their first download takes no longer than others. */
+  readonly encodeAhead?: boolean;
 }
 
 /** The state that all upstreams share. */
@@ -25,6 +27,7 @@ export interface SharedState {
   readonly seed: string;
   readonly clock: Clock;
   readonly pace: Pace | undefined;
+  readonly encodeAhead: boolean;
   readonly schedule: Schedule;
   readonly ledger: LedgerWriter;
   readonly faults: FaultsInForce;
@@ -44,6 +47,7 @@ export function createSharedState(options: SharedOptions = {}): SharedState {
     seed,
     clock,
     pace: options.pace,
+    encodeAhead: options.encodeAhead ?? false,
     schedule: schedule,
     ledger: createLedger(),
     faults: createFaults(seed),
