@@ -1,4 +1,5 @@
 import type { Task } from '../tasks/task.ts';
+import { later, type Moment } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
 import type { AccountState } from './account.ts';
 import type { Demand } from './limits.ts';
@@ -40,11 +41,15 @@ interface Choice {
 /**
  * Fair admission: API keys take turns, so that a key with a thousand tasks waiting delays another key's first task
  * by one turn, not by a thousand.
+ *
+ * After each look at all keys no task can be admitted before `wakeAt`, or before an account tells that it is ready. So a task that
+ * joins is compared with nobody: behind the first of its queue it waits, and as the first one it is admitted if an account is ready.
  */
 export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): Admission {
   /** The order of the map is the order of turns. */
   const byKey = new Map<string, QueuesByModel>();
   let cancelWake: (() => void) | undefined;
+  let wakeAt: Moment | undefined;
   let stopped = false;
   for (const state of accounts) state.onReady(pump);
 
@@ -61,39 +66,64 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
     return best;
   }
 
-  /** Takes a task of a key that can be admitted now. If there is none, returns the shortest wait of its models. */
-  function next(waiting: QueuesByModel): { waiter: Waiter; state: AccountState } | { waitMs: number } {
-    let shortest = Number.POSITIVE_INFINITY;
-    for (const [model, [waiter]] of waiting) {
-      const choice = waiter && choose(waiter);
-      if (!waiter || !choice) continue;
-      if (choice.waitMs > 0) shortest = Math.min(shortest, choice.waitMs);
-      else {
-        dequeue(waiting, model, waiter);
-        return { waiter, state: choice.state };
-      }
+  /** Admits the first task of a queue if an account is ready; otherwise sees to it that all are looked at once one is. */
+  function tryFirst(waiter: Waiter): boolean {
+    const choice = choose(waiter);
+    if (!choice) return false;
+    if (choice.waitMs > 0) {
+      wakeIn(choice.waitMs);
+      return false;
     }
-    return { waitMs: shortest };
+    const { keyId } = waiter.task;
+    const waiting = dequeue(waiter);
+    // The key's next turn comes after those of the others.
+    byKey.delete(keyId);
+    if (waiting && waiting.size > 0) byKey.set(keyId, waiting);
+    choice.state.take(waiter.task.id);
+    waiter.admitted(choice.state);
+    return true;
   }
 
+  function wakeIn(ms: number): void {
+    const at = later(timers.monotonic(), ms);
+    if (wakeAt !== undefined && wakeAt <= at) return;
+    cancelWake?.();
+    cancelWake = timers.after(ms, pump);
+    wakeAt = at;
+  }
+
+  /** Looks at all keys in turn, and in each at the first task of each model until one is admitted. */
   function pump(): void {
     if (stopped) return;
     cancelWake?.();
-    cancelWake = undefined;
-    let shortest = Number.POSITIVE_INFINITY;
+    wakeAt = undefined;
     // A key that was served moves to the end of the map, where this loop reaches it again.
-    for (const [keyId, waiting] of byKey) {
-      const found = next(waiting);
-      if ('waitMs' in found) {
-        shortest = Math.min(shortest, found.waitMs);
-        continue;
-      }
-      byKey.delete(keyId);
-      if (waiting.size > 0) byKey.set(keyId, waiting);
-      found.state.take(found.waiter.task.id);
-      found.waiter.admitted(found.state);
-    }
-    if (shortest < Number.POSITIVE_INFINITY) cancelWake = timers.after(shortest, pump);
+    for (const waiting of byKey.values())
+      for (const [first] of waiting.values()) if (first && tryFirst(first)) break;
+  }
+
+  const firstLike = ({ keyId, request }: Task): Waiter | undefined =>
+    byKey.get(keyId)?.get(request.model)?.[0];
+
+  /** The queue of such tasks has a new first one. */
+  function lookAtFirst(task: Task): void {
+    if (stopped) return;
+    // If the timer is late, another task may have its turn before this one.
+    if (wakeAt !== undefined && wakeAt <= timers.monotonic()) pump();
+    for (let first = firstLike(task); first && tryFirst(first); ) first = firstLike(task);
+  }
+
+  /** Removes a task from its queue. Returns the queues of its key, or undefined if it is in none. */
+  function dequeue(waiter: Waiter): QueuesByModel | undefined {
+    const { keyId, request } = waiter.task;
+    const waiting = byKey.get(keyId);
+    const queue = waiting?.get(request.model) ?? [];
+    // From the end: a node that loses its lease removes all its tasks, the last one first.
+    const index = queue[0] === waiter ? 0 : queue.lastIndexOf(waiter);
+    if (index < 0) return undefined;
+    queue.splice(index, 1);
+    if (queue.length === 0) waiting?.delete(request.model);
+    return waiting;
   }
 
   return {
@@ -108,16 +138,18 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
       } else queue.push(waiter);
       waiting.set(request.model, queue);
       byKey.set(keyId, waiting);
-      pump();
+      if (queue[0] === waiter) lookAtFirst(waiter.task);
     },
     remove(waiter) {
       // Nothing is admitted any more, and a drain removes all tasks.
       if (stopped) return false;
-      const { keyId, request } = waiter.task;
-      const waiting = byKey.get(keyId);
-      if (!waiting || !dequeue(waiting, request.model, waiter)) return false;
-      if (waiting.size === 0) byKey.delete(keyId);
-      return true;
+      const { task } = waiter;
+      const wasFirst = firstLike(task) === waiter;
+      const waiting = dequeue(waiter);
+      if (waiting?.size === 0) byKey.delete(task.keyId);
+      // The next one may use other accounts, if it is made from a video that one of them has.
+      if (wasFirst) lookAtFirst(task);
+      return waiting !== undefined;
     },
     demand(account) {
       if (stopped) return [];
@@ -133,15 +165,4 @@ export function createAdmission({ accounts, timers, mayUse }: AdmissionParts): A
       stopped = true;
     },
   };
-}
-
-/** Removes a task from its queue; false if it is not in it. */
-function dequeue(waiting: QueuesByModel, model: string, waiter: Waiter): boolean {
-  const queue = waiting.get(model) ?? [];
-  // From the end: a node that loses its lease removes all its tasks, the last one first.
-  const index = queue[0] === waiter ? 0 : queue.lastIndexOf(waiter);
-  if (index < 0) return false;
-  queue.splice(index, 1);
-  if (queue.length === 0) waiting.delete(model);
-  return true;
 }

@@ -40,7 +40,10 @@ export function createLocalLimits(parts: LocalParts): Limits {
       for (const stored of await store.troubles([...accounts.keys()]))
         accounts.get(stored.account)?.learnTrouble(troubleAtStart(stored));
     },
-    stop: () => reports.stop(),
+    async stop() {
+      for (const account of accounts.values()) account.stop();
+      await reports.stop();
+    },
   };
 }
 
@@ -48,6 +51,8 @@ export interface LocalAccount extends AccountLimiter {
   /** A task has ended whose job may still run upstream: its place is held for so many milliseconds. */
   hold(taskId: string, ms: number): void;
   learnTrouble(trouble: AccountTrouble): void;
+  /** Cancels the timers of the held places. */
+  stop(): void;
 }
 
 export interface LocalAccountParts extends Pick<LocalParts, 'clock' | 'timers'> {
@@ -126,6 +131,9 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
     hold,
     learnTrouble(trouble) {
       for (const listener of troubled) listener(trouble);
+    },
+    stop() {
+      for (const cancel of held.values()) cancel();
     },
   };
 }

@@ -5,7 +5,7 @@ import { placeChange } from '../tasks/places.ts';
 import { type Clock, LONG_AGO, type Moment, msBetween } from '../time/clock.ts';
 import { afterExactly, type Timers } from '../time/timers.ts';
 import type { AccountLimiter, Limits } from './limits.ts';
-import { localAccount } from './local.ts';
+import { type LocalAccount, localAccount } from './local.ts';
 import { createPlaces, type Places, type SharedEntry } from './places.ts';
 import { createReservations, type Reservations } from './reservations.ts';
 import { createReports, type Reports, troubleAtStart } from './trouble.ts';
@@ -36,6 +36,7 @@ const MEMBERS_MS = 2000;
 export function createSharedLimits(parts: SharedParts): Limits {
   const { cluster, random = Math.random, after = afterExactly } = parts;
   const entries = new Map<string, SharedEntry>();
+  const locals: LocalAccount[] = [];
   const members = createMembers(parts);
   const reports = createReports(parts);
   const upkeep = createUpkeep(parts);
@@ -92,7 +93,11 @@ export function createSharedLimits(parts: SharedParts): Limits {
 
   return {
     open(account, demand) {
-      if (account.local) return localAccount(account, { ...parts, report: () => undefined });
+      if (account.local) {
+        const local = localAccount(account, { ...parts, report: () => undefined });
+        locals.push(local);
+        return local;
+      }
       const entry: SharedEntry = {
         account,
         demand,
@@ -113,6 +118,7 @@ export function createSharedLimits(parts: SharedParts): Limits {
     start: () => places.load(readTroubles),
     async stop() {
       for (const end of unsubscribe) end();
+      for (const local of locals) local.stop();
       await Promise.all([places.stop(), upkeep.stop(), reservations.stop(), reports.stop()]);
     },
   };

@@ -6,11 +6,15 @@ import { createManualTimers } from '../support/manualTimers.ts';
 
 /** An account that the test controls. */
 interface Fake {
+  /** How often it was asked whether it is ready. */
+  asked: number;
   readyInMs: number | undefined;
   load: number;
   taken: number;
   /** The models that it serves; all by default. */
   models: readonly string[] | undefined;
+  /** The prompts of the tasks whose source it has; it may be used for any task by default. */
+  sources: readonly string[] | undefined;
   ready(): void;
 }
 
@@ -21,17 +25,22 @@ function admitting(...given: Partial<Fake>[]) {
   const fakes: Fake[] = [];
   const states = given.map((changes, index) => {
     const fake: Fake = {
+      asked: 0,
       readyInMs: 0,
       load: 0,
       taken: 0,
       models: undefined,
+      sources: undefined,
       ready: () => undefined,
       ...changes,
     };
     fakes.push(fake);
     const state: Partial<AccountState> = {
       account: { id: `${index}` } as AccountState['account'],
-      readyIn: () => fake.readyInMs,
+      readyIn: () => {
+        fake.asked += 1;
+        return fake.readyInMs;
+      },
       load: () => fake.load,
       take: () => {
         fake.taken += 1;
@@ -46,8 +55,9 @@ function admitting(...given: Partial<Fake>[]) {
     accounts: states,
     timers,
     mayUse: ({ task }, { account }) => {
-      const models = fakes[Number(account.id)]?.models;
-      return models === undefined || models.includes(task.request.model);
+      const { models, sources } = fakes[Number(account.id)] as Fake;
+      const { model, prompt } = task.request;
+      return (models?.includes(model) ?? true) && (sources?.includes(prompt) ?? true);
     },
   });
   const waiter = (prompt: string, { keyId = 'key', model = 'm' } = {}): Waiter => ({
@@ -178,7 +188,62 @@ describe('the order of tasks', () => {
   });
 });
 
+describe('a task that joins', () => {
+  it('is compared with no other one, however many wait', () => {
+    const { accounts, enqueue } = admitting({ readyInMs: undefined });
+    for (let n = 0; n < 1000; n++) enqueue(`first ${n}`, { keyId: `key ${n}` });
+    expect(accounts[0]?.asked).toBe(1000);
+    for (let n = 0; n < 1000; n++) enqueue(`second ${n}`, { keyId: `key ${n}` });
+    expect(accounts[0]?.asked).toBe(1000);
+  });
+
+  it('is admitted at once if only others must wait', () => {
+    const { admitted, enqueue } = admitting({ models: ['full'], readyInMs: undefined }, { models: ['free'] });
+    enqueue('a', { model: 'full' });
+    enqueue('b', { model: 'free', keyId: 'other' });
+    enqueue('c', { model: 'free' });
+    expect(admitted).toEqual(['b@1', 'c@1']);
+  });
+
+  it('does not pass one that has waited, if the account became ready just now', () => {
+    const { admitted, timers, accounts, enqueue } = admitting({ readyInMs: 30 });
+    timers.after(30, () => {
+      // The timer of the admission is due now, and has not fired.
+      Object.defineProperty(accounts[0], 'readyInMs', {
+        get: () => (accounts[0]?.taken === 0 ? 0 : undefined),
+      });
+      enqueue('b', { keyId: 'other' });
+    });
+    enqueue('a');
+    timers.moveTo(timers.now() + 30);
+    expect(admitted).toEqual(['a@0']);
+  });
+
+  it('shortens the wait of all if its account is ready sooner', () => {
+    const { timers, enqueue } = admitting(
+      { models: ['later'], readyInMs: 70 },
+      { models: ['soon'], readyInMs: 40 },
+    );
+    enqueue('a', { model: 'later' });
+    enqueue('b', { model: 'soon', keyId: 'other' });
+    expect(timers.nextAt()).toBe(timers.now() + 40);
+    enqueue('c', { model: 'later', keyId: 'third' });
+    expect(timers.nextAt()).toBe(timers.now() + 40);
+  });
+});
+
 describe('a waiting task', () => {
+  it('can be admitted once those before it are removed, if it may use another account', () => {
+    const { admission, admitted, enqueue } = admitting({ readyInMs: undefined }, { sources: ['b', 'c'] });
+    const a = enqueue('a');
+    enqueue('b');
+    enqueue('c');
+    enqueue('d');
+    expect(admitted).toEqual([]);
+    expect(admission.remove(a)).toBe(true);
+    expect(admitted).toEqual(['b@1', 'c@1']);
+  });
+
   it('can be removed, once', () => {
     const { admission, admitted, waiter, enqueue, free } = admitting({ readyInMs: undefined });
     const [a, b, c] = [enqueue('a'), enqueue('b'), enqueue('c', { keyId: 'other' })];

@@ -1,14 +1,16 @@
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLocalLimits } from '../../src/limits/local.ts';
+import { createSharedLimits } from '../../src/limits/shared.ts';
 import type { Account } from '../../src/providers/account.ts';
-import type { AccountTrouble, HeldPlace, StoredTrouble } from '../../src/store/store.ts';
+import type { AccountTrouble, HeldPlace, SharedLimitStore, StoredTrouble } from '../../src/store/store.ts';
 import { newId } from '../../src/tasks/ids.ts';
 import { type Event, HELD_MS, type Move, move } from '../../src/tasks/lifecycle.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { aTask } from '../support/builders.ts';
 import { LIMITS } from '../support/engineParts.ts';
+import { createManualCluster } from '../support/manualCluster.ts';
 import { createManualTimers } from '../support/manualTimers.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
@@ -21,10 +23,11 @@ const INTENT = {
 } as const;
 const CONFIRMED = { type: 'submit_confirmed', upstreamId: 'job', working: true } as const;
 const EXPIRED = { type: 'failed', error: taskError('expired', 'expired'), outcome: 'expired' } as const;
+const never = () => Promise.reject(new Error('not of this account'));
 const LATE = { type: 'finished_late', result: { ref: 'there' } } as const;
 
-/** The limits of a single node with an account of two places. The store answers what the test says. */
-function aNode({ local }: { local?: boolean } = {}) {
+/** The limits of a node with an account of two places that only this node uses. The store answers what the test says. */
+function aNode({ local, beside }: { local?: boolean; beside?: 'shared' } = {}) {
   const timers = createManualTimers();
   const stored: { commits: Move[]; held: HeldPlace[]; troubles: StoredTrouble[]; reports: AccountTrouble[] } =
     {
@@ -34,20 +37,30 @@ function aNode({ local }: { local?: boolean } = {}) {
       reports: [],
     };
   let answer: () => Promise<boolean> = async () => true;
-  const limits = createLocalLimits({
+  const parts = {
     store: {
-      async commit(given) {
+      async commit(given: Move) {
         stored.commits.push(given);
         return answer();
       },
-      heldPlaces: async (now) => stored.held.filter(({ until }) => until > now),
-      troubles: async (accounts) => stored.troubles.filter(({ account }) => accounts.includes(account)),
-      reportTrouble: async (_account, trouble) => void stored.reports.push(trouble),
+      heldPlaces: async (now: number) => stored.held.filter(({ until }) => until > now),
+      troubles: async (accounts: readonly string[]) =>
+        stored.troubles.filter(({ account }) => accounts.includes(account)),
+      reportTrouble: async (_account: string, trouble: AccountTrouble) => void stored.reports.push(trouble),
     },
     clock: timers,
     timers,
     log: pino({ level: 'silent' }),
-  });
+  };
+  const shared = { onPlaces: () => () => {} } as unknown as SharedLimitStore;
+  const limits = beside
+    ? createSharedLimits({
+        ...parts,
+        store: { ...parts.store, intend: never },
+        shared,
+        cluster: createManualCluster(),
+      })
+    : createLocalLimits(parts);
   onTestFinished(() => limits.stop());
   const account: Account = {
     id: 'one',
@@ -197,6 +210,17 @@ describe('a job whose end was not learnt', () => {
     node.timers.moveTo(now + HELD_MS);
     expect(node.one.placesUsed()).toBe(0);
   });
+});
+
+it.each([
+  ['of a single node', {}],
+  ['of this node alone, beside shared ones', { local: true, beside: 'shared' }],
+] as const)('a stop cancels the timers of held places of an account %s', async (_which, options) => {
+  const node = aNode(options);
+  node.moved(await node.running(), EXPIRED);
+  expect(node.timers.nextAt()).toBeDefined();
+  await node.limits.stop();
+  expect(node.timers.nextAt()).toBeUndefined();
 });
 
 describe('the trouble of an account at a single node', () => {
