@@ -23,6 +23,11 @@ export const widthMs = (bin: number): number => edgeMs(bin + 1) - edgeMs(bin);
 export const middleMs = (bin: number): number =>
   bin === 0 ? FIRST_EDGE_MS / 2 : edgeMs(bin) * Math.sqrt(RATIO);
 
+/** The logarithms of the milliseconds of `middleMs`. */
+export const LOG_MIDDLES: Float64Array = Float64Array.from({ length: BINS }, (_, bin) =>
+  Math.log(middleMs(bin)),
+);
+
 export function binOf(ms: number): number {
   if (ms < FIRST_EDGE_MS) return 0;
   return Math.min(BINS - 1, 1 + Math.floor(Math.log(ms / FIRST_EDGE_MS) / LOG_RATIO));
@@ -58,21 +63,20 @@ export function sum(values: Float64Array): number {
   return total;
 }
 
-/** Spreads each count over its neighbours by a normal curve with a standard deviation of `bandwidth` bins. The sum stays the same. */
-export function smooth(counts: Float64Array, bandwidth: number): Float64Array {
-  const reach = Math.ceil(3 * bandwidth);
-  const kernel = Float64Array.from({ length: 2 * reach + 1 }, (_, i) =>
-    Math.exp(-0.5 * ((i - reach) / bandwidth) ** 2),
-  );
-  const total = sum(kernel);
+/** Spreads each count over its neighbours by a normal curve, with a standard deviation of so many bins. The sum stays the same. */
+export function smooth(counts: Float64Array, bandwidth: (bin: number) => number): Float64Array {
   const smoothed = new Float64Array(counts.length);
   for (let bin = 0; bin < counts.length; bin++) {
-    const count = at(counts, bin) / total;
+    const count = at(counts, bin);
     if (count === 0) continue;
-    for (let i = 0; i < kernel.length; i++) {
+    const width = bandwidth(bin);
+    const reach = Math.ceil(3 * width);
+    let total = 0;
+    for (let off = -reach; off <= reach; off++) total += Math.exp(-0.5 * (off / width) ** 2);
+    for (let off = -reach; off <= reach; off++) {
       // What would leave at an end stays in the outermost bin.
-      const to = Math.min(counts.length - 1, Math.max(0, bin + i - reach));
-      smoothed[to] = at(smoothed, to) + count * at(kernel, i);
+      const to = Math.min(counts.length - 1, Math.max(0, bin + off));
+      smoothed[to] = at(smoothed, to) + (count / total) * Math.exp(-0.5 * (off / width) ** 2);
     }
   }
   return smoothed;

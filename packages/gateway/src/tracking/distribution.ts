@@ -1,4 +1,4 @@
-import { at, BINS, binOf, EDGES, edgeMs, middleMs, sum, widthMs } from './bins.ts';
+import { at, BINS, binOf, EDGES, edgeMs, LOG_MIDDLES, middleMs, sum, widthMs } from './bins.ts';
 
 /** How a duration is distributed, evenly within each bin. */
 export interface Distribution {
@@ -8,10 +8,10 @@ export interface Distribution {
   readonly survival: Float64Array;
 }
 
-/** The distribution in proportion to these counts, of which at least one is above zero. */
-export function distributionOf(counts: Float64Array): Distribution {
-  const total = sum(counts);
-  const mass = counts.map((count) => count / total);
+/** The distribution in proportion to these counts, of which at least one is above zero. Takes the array over. */
+export function distributionOf(mass: Float64Array): Distribution {
+  const total = sum(mass);
+  for (let bin = 0; bin < BINS; bin++) mass[bin] = at(mass, bin) / total;
   const survival = new Float64Array(BINS + 1);
   // From the end, so that a small tail is not lost to rounding.
   for (let bin = BINS - 1; bin >= 0; bin--) survival[bin] = at(survival, bin + 1) + at(mass, bin);
@@ -116,7 +116,8 @@ export function reweighted(
   const counts = new Float64Array(BINS);
   for (let bin = binOf(afterMs); bin < BINS; bin++) {
     const partMs = middleMs(bin) - fixedMs;
-    const off = partMs > 0 ? (Math.log(partMs) - expected) / error.sigma : Number.POSITIVE_INFINITY;
+    const logarithm = fixedMs === 0 ? at(LOG_MIDDLES, bin) : Math.log(Math.max(1, partMs));
+    const off = (logarithm - expected) / error.sigma;
     const likelihood = off * off < 50 ? Math.exp((-off * off) / 2) / error.sigma : 0;
     counts[bin] =
       at(distribution.mass, bin) * ((1 - UNTRUSTED_PART) * likelihood + UNTRUSTED_PART / UNTRUSTED_SIGMA);

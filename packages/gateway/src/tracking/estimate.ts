@@ -8,7 +8,17 @@ import {
   reweighted,
   sumOf,
 } from './distribution.ts';
-import { type Histogram, histogram, type Learnt, placeTimes, progressErrors, samplesOf } from './learnt.ts';
+import {
+  BANDS,
+  bandOf,
+  type Histogram,
+  histogram,
+  type Learnt,
+  placeTimes,
+  progressErrors,
+  samplesOf,
+} from './learnt.ts';
+import { cachedPollCosts, type ScaledCosts } from './pollCosts.ts';
 
 /** What the catalogue says of submit to end. */
 export interface Prior {
@@ -24,6 +34,8 @@ export interface Duration {
   readonly failed: Distribution;
   /** Until it ends in any way. */
   readonly ended: Distribution;
+  /** What polls and delay cost until then. */
+  pollCosts(price: number): ScaledCosts;
 }
 
 /** How long jobs of a kind take, shared by all tasks of the kind. */
@@ -70,23 +82,19 @@ const NORMAL_P90 = 1.2816;
 export function createEstimate(levels: readonly Learnt[], prior: Prior): Estimate {
   const failed = posterior(levels, 'failed', logNormal(FAILED.medianMs, FAILED.sigma));
   const failing = failedPart(levels);
-  const durationOf = (succeeded: Distribution): Duration => ({
-    succeeded,
-    failed,
-    ended: mix(failed, succeeded, failing),
-  });
+  const durationOf = (succeeded: Distribution): Duration => {
+    const ended = mix(failed, succeeded, failing);
+    return { succeeded, failed, ended, pollCosts: cachedPollCosts(ended) };
+  };
   const total = durationOf(posterior(levels, 'succeeded', priorOf(prior)));
   const started = levels.some((level) => sum(histogram(level, 'render')) > 0);
   const render = started ? durationOf(posterior(levels, 'render', total.succeeded)) : undefined;
+  const progress = progressErrorsOf(levels);
   return {
     total,
     render,
     queued: queuedDurations(levels, total, render ?? total),
-    progressError: (percent) =>
-      posteriorNormal(
-        levels.map((level) => progressErrors(level, percent)),
-        PROGRESS_ERROR,
-      ),
+    progressError: (percent) => progress[bandOf(percent)] ?? PROGRESS_ERROR,
     samples: levels.reduce((samples, level) => samples + samplesOf(level), 0),
   };
 }
@@ -105,15 +113,26 @@ function posterior(levels: readonly Learnt[], name: Histogram, prior: Distributi
     const samples = sum(counts);
     if (samples === 0) continue;
     const parent = mass;
-    mass = smooth(counts, bandwidth(samples)).map((count, bin) => count + PARENT_WEIGHT * at(parent, bin));
+    mass = smoothAdaptively(counts, samples).map((count, bin) => count + PARENT_WEIGHT * at(parent, bin));
     const total = samples + PARENT_WEIGHT;
     for (let bin = 0; bin < BINS; bin++) mass[bin] = at(mass, bin) / total;
   }
   return distributionOf(mass);
 }
 
-/** In bins. It shrinks as the fifth root of the number of samples, as Silverman's rule has it. */
-const bandwidth = (samples: number): number => Math.max(0.7, 4 * (1 + samples) ** -0.2);
+/**
+ * Few samples are spread wide and many little. Where
+ * samples are sparse, as in a long tail, they are spread wider than where most are (Abramson's rule).
+ */
+function smoothAdaptively(counts: Float64Array, samples: number): Float64Array {
+  const width = Math.max(0.5, 6 * (1 + samples) ** (-1 / 3));
+  const pilot = smooth(counts, () => width);
+  let logarithms = 0;
+  for (let bin = 0; bin < BINS; bin++)
+    if (at(counts, bin) > 0) logarithms += at(counts, bin) * Math.log(at(pilot, bin));
+  const typical = Math.exp(logarithms / samples);
+  return smooth(counts, (bin) => width * Math.min(4, Math.max(1, Math.sqrt(typical / at(pilot, bin)))));
+}
 
 function failedPart(levels: readonly Learnt[]): number {
   let part: number = FAILED.part;
@@ -143,16 +162,26 @@ function queuedDurations(levels: readonly Learnt[], total: Duration, render: Dur
           error: { mean: 0, sigma: placeTime.sigma },
         })
       : queue;
+    const ended = sumOf(wait, render.ended, edgeMs(after));
     const duration = {
       failed: sumOf(wait, render.failed, edgeMs(after)),
       succeeded: sumOf(wait, render.succeeded, edgeMs(after)),
-      ended: sumOf(wait, render.ended, edgeMs(after)),
+      ended,
+      pollCosts: cachedPollCosts(ended),
     };
     if (known.size >= MAX_SUMS) known.clear();
     known.set(key, duration);
     return duration;
   };
 }
+
+const progressErrorsOf = (levels: readonly Learnt[]): Normal[] =>
+  Array.from({ length: BANDS }, (_, band) =>
+    posteriorNormal(
+      levels.map((level) => progressErrors(level, band)),
+      PROGRESS_ERROR,
+    ),
+  );
 
 /** Normal distribution by counts, sums and sums of squares of each level, with the one before as its prior. */
 function posteriorNormal(levels: readonly [number, number, number][], prior: Normal): Normal {

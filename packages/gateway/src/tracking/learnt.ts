@@ -26,7 +26,7 @@ export interface Learnt {
 const HISTOGRAMS = { succeeded: 0, failed: BINS, queue: 2 * BINS, render: 3 * BINS } as const;
 export type Histogram = keyof typeof HISTOGRAMS;
 /** Progress is judged apart in bands of ten percent: the early percentages of many upstreams mean little. */
-const BANDS = 10;
+export const BANDS = 10;
 /** Three numbers a band and three for places in the queue: count, sum and sum of squares of logarithms. */
 const PROGRESS = 4 * BINS;
 const POSITION = PROGRESS + 3 * BANDS;
@@ -45,9 +45,9 @@ export const nothingLearnt = (atMs: number): Learnt => ({ atMs, counts: new Floa
 export const histogram = ({ counts }: Learnt, name: Histogram): Float64Array =>
   counts.subarray(HISTOGRAMS[name], HISTOGRAMS[name] + BINS);
 
-/** Count, sum and sum of squares of the logarithms of actual by predicted render time, at such a percentage. */
-export function progressErrors({ counts }: Learnt, percent: number): [number, number, number] {
-  const first = PROGRESS + 3 * bandOf(percent);
+/** Count, sum and sum of squares of the logarithms of actual by predicted render time, in a band of percentages. */
+export function progressErrors({ counts }: Learnt, band: number): [number, number, number] {
+  const first = PROGRESS + 3 * band;
   return [at(counts, first), at(counts, first + 1), at(counts, first + 2)];
 }
 
@@ -58,7 +58,7 @@ export const placeTimes = ({ counts }: Learnt): [number, number, number] => [
   at(counts, POSITION + 2),
 ];
 
-const bandOf = (percent: number): number => Math.min(BANDS - 1, Math.floor(percent / (100 / BANDS)));
+export const bandOf = (percent: number): number => Math.min(BANDS - 1, Math.floor(percent / (100 / BANDS)));
 
 /** How many samples count, after their decay. */
 export const samplesOf = (learnt: Learnt): number =>

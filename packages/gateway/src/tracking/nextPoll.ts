@@ -1,5 +1,6 @@
 import { at, BINS, binOf, edgeMs, widthMs } from './bins.ts';
 import type { Estimate } from './estimate.ts';
+import { denseCost } from './pollCosts.ts';
 import { type End, endOf, type Job } from './remainingTime.ts';
 
 export interface PollRequest {
@@ -42,51 +43,46 @@ export function nextPollMs(request: PollRequest): NextPoll {
 /**
  * The time from the last poll to the next that makes the expected delay plus `price` for every poll the least.
  *
- * Let F and S be the distribution of the end and its complement, f the density, s the age at the last poll. A job whose hazard is f/S is
- * best polled every sqrt(2 price S/f), which costs sqrt(2 price f S) for each unit of time. So a next poll at t costs
- * ∫ from s to t of (F(u) - F(s)) du for the delay, and ∫ from t to infinity of sqrt(2 price f S) du for the time after it, and the least
- * of the sum is where F(t) - F(s) has grown beyond sqrt(2 price f S). That is one step of policy improvement on the rule that the rate
- * of polls goes with the root of the hazard. With the distribution known it is within 3% of the optimum by dynamic programming from three
- * polls a job on. To poll as soon as the expected delay reaches the price, which is the same where the hazard is even, takes up to 18%
- * longer where a job has two likely ends.
+ * Let F be the distribution of the end and s the age at the last poll. A next poll at t costs ∫ from s to t of (F(u) - F(s)) du for the
+ * delay until then, and what polls and delay cost after it. That is known for the distributions that many jobs share; for one of this job
+ * alone, polls are taken to be dense. So delay and polls are within 3% of the optimum for the distribution; to
+ * poll as soon as the expected delay reaches the price, which is the same where the hazard is even, takes up to 18% longer where a job
+ * has two likely ends.
  */
-function worthwhileGapMs({ distribution, afterMs }: End, price: number): number {
+function worthwhileGapMs({ distribution, costs, afterMs }: End, price: number): number {
   const { mass, survival } = distribution;
   const first = binOf(afterMs);
-  // Per millisecond: the cost of waiting minus the cost of polls after that. All times the probability of having come to `afterMs`.
-  let saved = 0;
+  let from = Math.max(afterMs, edgeMs(first));
+  const begun = (from - edgeMs(first)) / widthMs(first);
+  const alive = at(survival, first) - at(mass, first) * begun;
+  if (!(alive > 0)) return Number.POSITIVE_INFINITY;
+  const known = costs?.(price);
+  // Relative to a poll right now, times the probability of having come to `afterMs`.
+  let cost = 0;
   let least = 0;
   let best = 0;
   let ended = 0;
-  let from = Math.max(afterMs, edgeMs(first));
-  let alive = at(survival, first) - at(mass, first) * ((from - edgeMs(first)) / widthMs(first));
-  if (!(alive > 0)) return Number.POSITIVE_INFINITY;
   for (let bin = first; bin < BINS; bin++) {
     const density = at(mass, bin) / widthMs(bin);
     const width = edgeMs(bin + 1) - from;
-    const aliveAfter = Math.max(0, alive - density * width);
-    const pollsNow = Math.sqrt(2 * price * density * alive);
-    const pollsThen = Math.sqrt(2 * price * density * aliveAfter);
-    const slope = density - (pollsThen - pollsNow) / width;
-    // Where the cost of waiting overtakes that of polling inside the bin.
-    const turn = slope > 0 ? (pollsNow - ended) / slope : -1;
-    if (turn > 0 && turn < width) {
-      const there = saved + (ended - pollsNow) * turn + (slope * turn * turn) / 2;
+    const left = known ? known.scale * at(known.after, bin + 1) : Number.POSITIVE_INFINITY;
+    /** What a millisecond takes off the cost after the poll. */
+    const gain =
+      (known ? known.scale * at(known.after, bin) - left : denseCost(mass, survival, bin, price)) /
+      widthMs(bin);
+    const turn = Math.min(width, density > 0 ? (gain - ended) / density : gain > ended ? width : 0);
+    if (turn > 0) {
+      const there = cost + (ended - gain) * turn + (density * turn * turn) / 2;
       if (there < least) {
         least = there;
         best = from + turn - afterMs;
       }
     }
-    saved += (ended - pollsNow) * width + (slope * width * width) / 2;
-    if (saved < least) {
-      least = saved;
-      best = edgeMs(bin + 1) - afterMs;
-    }
+    cost += (ended - gain) * width + (density * width * width) / 2;
     ended += density * width;
     from += width;
-    alive = aliveAfter;
-    // Polls that come later save at most ∫ (sqrt(2 price f S) - ended) du, which is never above this bound.
-    if (saved - least > (price * alive * alive) / (2 * ended)) break;
+    // Later polls take no more off than all that is left; nor, of dense ones, than this bound of ∫ (sqrt(2 price f S) - ended) du.
+    if (cost - least > Math.min(left, (price * at(survival, bin + 1) ** 2) / (2 * ended))) break;
   }
   return best > 0 ? best : Number.POSITIVE_INFINITY;
 }

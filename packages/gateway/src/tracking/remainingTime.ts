@@ -1,5 +1,6 @@
 import { type Distribution, meanAfter, quantileAfter, reweighted } from './distribution.ts';
-import type { Duration, Estimate, Place } from './estimate.ts';
+import type { Estimate, Place } from './estimate.ts';
+import type { ScaledCosts } from './pollCosts.ts';
 
 /** What is known of a job from its last poll. Ages are milliseconds since the submit. */
 export interface Job {
@@ -23,6 +24,8 @@ export interface Job {
 /** When a job ends, on an axis that begins at `originAgeMs`; it has not ended at `afterMs` on that axis. */
 export interface End {
   readonly distribution: Distribution;
+  /** What polls and delay cost. Not computed of a distribution that is of this job alone. */
+  readonly costs: ((price: number) => ScaledCosts) | undefined;
   readonly originAgeMs: number;
   readonly afterMs: number;
 }
@@ -44,21 +47,24 @@ export function remainingMs(estimate: Estimate, job: Job): RemainingTime {
 }
 
 /** The distribution of the end of a job, given all that the upstream has told of it. */
-export function endOf(estimate: Estimate, job: Job, outcome: keyof Duration): End {
+export function endOf(estimate: Estimate, job: Job, outcome: 'succeeded' | 'ended'): End {
   const { lastPollAgeMs, startedAgeMs } = job;
   if (job.state === 'queued') {
     const waiting = estimate.queued(lastPollAgeMs, placeOf(job)) ?? estimate.total;
-    return { distribution: waiting[outcome], originAgeMs: 0, afterMs: lastPollAgeMs };
+    return {
+      distribution: waiting[outcome],
+      costs: waiting.pollCosts,
+      originAgeMs: 0,
+      afterMs: lastPollAgeMs,
+    };
   }
   const render = startedAgeMs === undefined ? undefined : estimate.render;
   const originAgeMs = render ? (startedAgeMs ?? 0) : 0;
   const afterMs = Math.max(0, lastPollAgeMs - originAgeMs);
-  const distribution = (render ?? estimate.total)[outcome];
-  return {
-    distribution: inLightOfProgress(estimate, job, { distribution, originAgeMs, afterMs }),
-    originAgeMs,
-    afterMs,
-  };
+  const { [outcome]: typical, pollCosts } = render ?? estimate.total;
+  const distribution = inLightOfProgress(estimate, job, typical, originAgeMs, afterMs);
+  const costs = distribution === typical ? pollCosts : undefined;
+  return { distribution, costs, originAgeMs, afterMs };
 }
 
 function placeOf({ queuePosition, positionAgeMs }: Job): Place | undefined {
@@ -70,7 +76,9 @@ function placeOf({ queuePosition, positionAgeMs }: Job): Place | undefined {
 function inLightOfProgress(
   estimate: Estimate,
   job: Job,
-  { distribution, originAgeMs, afterMs }: End,
+  distribution: Distribution,
+  originAgeMs: number,
+  afterMs: number,
 ): Distribution {
   const { progress, progressAgeMs, startedAgeMs = 0 } = job;
   if (progress === undefined || progressAgeMs === undefined || !(progress > 0 && progress < 100))

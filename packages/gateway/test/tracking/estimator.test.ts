@@ -88,7 +88,9 @@ describe('an estimate', () => {
         const estimate = estimateAfter(samples);
         const durations = [estimate.total, estimate.render, estimate.queued(age)];
         for (const duration of durations)
-          for (const { mass, survival } of Object.values(duration ?? {})) {
+          for (const { mass, survival } of duration
+            ? [duration.succeeded, duration.failed, duration.ended]
+            : []) {
             expect(mass.every((one: number) => one >= 0 && one <= 1 + 1e-9)).toBe(true);
             expect(survival[0]).toBeCloseTo(1, 9);
           }

@@ -30,8 +30,8 @@ describe('the next poll', () => {
     const ages = schedule(300);
     const rate = (from: number, to: number) =>
       ages.filter((age) => age >= from && age < to).length / (to - from);
-    expect(rate(100, 220)).toBeGreaterThan(4 * rate(5, 65));
-    expect(rate(100, 220)).toBeGreaterThan(2 * rate(600, 1000));
+    expect(rate(100, 220)).toBeGreaterThan(3 * rate(5, 65));
+    expect(rate(100, 220)).toBeGreaterThan(1.5 * rate(600, 1000));
   });
 
   it('comes at the polite interval when polls are worth next to nothing', () => {
