@@ -124,7 +124,7 @@ function loadOf(family: Family, inFlight: number): Load {
 
 function contendersOf({ callbacks }: Family, against: string | undefined): Contender[] {
   return [
-    { name: 'no gateway, every 5 s', checkout: undefined, callbacks: false },
+    { name: 'no gateway, every 5 s', pollEveryMs: 5000 },
     ...checkoutsOf(against).flatMap((checkout) => {
       const name = nameOf(checkout);
       const polling = { name, checkout, callbacks: false };

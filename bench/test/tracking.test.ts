@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { distributionOf } from '../shared/distribution.ts';
-import { FAMILIES } from '../tracking/families.ts';
-import { figuresOf } from '../tracking/figures.ts';
-import { type Load, type Observations, observe, type Reading } from '../tracking/run.ts';
+import { FAMILIES, type Family } from '../tracking/families.ts';
+import { type Figures, figuresOf } from '../tracking/figures.ts';
+import { type Contender, type Load, type Observations, observe, type Reading } from '../tracking/run.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -97,33 +97,42 @@ it('what was said is compared with the time that was left', () => {
   ]);
 });
 
+/** Four tasks of a family, as quickly as the simulators can. */
+async function observeFour(family: Family, contender: Contender): Promise<Figures> {
+  const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-test-'));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const load: Load = {
+    family,
+    inFlight: 2,
+    tasks: 4,
+    speed: 1000,
+    typical: { medianSeconds: 100, p90Seconds: 200 },
+    times: 'catalogue',
+    account: {},
+  };
+  const place = { dir: join(dir, 'one'), database: undefined, signal: new AbortController().signal };
+  const observations = await observe(contender, load, place);
+  expect(await readdir(dir)).toEqual([]);
+  return figuresOf(observations, { inFlight: 2, pollsPerSecond: family.pollsPerSecond });
+}
+
 it.each(FAMILIES)(
-  'all tasks of $name are followed through a gateway, which then has ended',
+  'tasks of $name are followed through a gateway, whose files are removed',
   async (family) => {
-    const dir = await mkdtemp(join(tmpdir(), 'onetake-bench-test-'));
-    onTestFinished(() => rm(dir, { recursive: true, force: true }));
-    const load: Load = {
-      family,
-      inFlight: 2,
-      tasks: 4,
-      speed: 1000,
-      typical: { medianSeconds: 100, p90Seconds: 200 },
-      times: 'catalogue',
-      account: {},
-    };
-    const { signal } = new AbortController();
     const callbacks = family.callbacks !== undefined;
-    const observations = await observe({ name: 'onetake', checkout: ROOT, callbacks }, load, {
-      dir: join(dir, 'one'),
-      database: undefined,
-      signal,
-    });
-    const { delays, polls } = figuresOf(observations, { inFlight: 2, pollsPerSecond: family.pollsPerSecond });
+    const { delays, polls } = await observeFour(family, { name: 'onetake', checkout: ROOT, callbacks });
     for (const observer of ['gateway', 'waiting', 'told'] as const) {
       expect(delays[observer]?.count).toBe(4);
       expect(delays[observer]?.p50).toBeGreaterThanOrEqual(0);
     }
     expect(polls).toBeGreaterThanOrEqual(1);
-    expect(await readdir(dir)).toEqual([]);
   },
 );
+
+it.each(FAMILIES)('jobs of $name are followed without a gateway', async (family) => {
+  const { delays, queries, cores } = await observeFour(family, { name: 'none', pollEveryMs: 10 });
+  expect(delays).toMatchObject({ direct: { count: 4 }, gateway: undefined });
+  expect(delays.direct?.p50).toBeGreaterThanOrEqual(0);
+  expect(queries.direct).toBeGreaterThanOrEqual(1);
+  expect(cores).toBeUndefined();
+});

@@ -66,8 +66,8 @@ export function createHttpClient(
 
 /** The longest that the gateway holds an answer back. Seconds. */
 const WAIT_SECONDS = 60;
-/** How often a client without a gateway polls, as the providers' examples do. Milliseconds. */
-const DIRECT_MS = 5000;
+/** The pause of a client that was not told when to come back. Milliseconds. */
+const UNTOLD_MS = 5000;
 
 const taskPath = (id: string): string => `/v1/video/generations/${id}`;
 
@@ -86,24 +86,23 @@ export function waitForEnd(http: HttpClient, id: string, signal: AbortSignal): P
 
 /** Comes back when each answer says that it should. */
 export function pollAsTold(http: HttpClient, id: string, signal: AbortSignal): Promise<Seen> {
-  const pause = ({ retryAfterMs }: Answer) => retryAfterMs ?? DIRECT_MS;
+  const pause = ({ retryAfterMs }: Answer) => retryAfterMs ?? UNTOLD_MS;
   return queryUntilEnd(() => http.get(taskPath(id)), { isOver, pause, signal });
 }
 
-/** Has no gateway: submits to the upstream and polls it every five seconds. */
+/** Has no gateway: submits to the upstream and polls it at a fixed interval. */
 export async function pollUpstream(
   http: HttpClient,
   { direct }: Family,
-  prompt: string,
-  signal: AbortSignal,
+  { prompt, everyMs, signal }: { prompt: string; everyMs: number; signal: AbortSignal },
 ): Promise<Seen> {
   const call = direct.submit(prompt);
   const submitted = await http.post(call.path, call.body);
   if (submitted.status !== 200)
     throw new Error(`a submission was refused: ${JSON.stringify(submitted.body)}`);
   const path = direct.pollPath(submitted.body);
-  await sleep(DIRECT_MS, undefined, { signal });
-  return queryUntilEnd(() => http.get(path), { isOver: direct.isOver, pause: () => DIRECT_MS, signal });
+  await sleep(everyMs, undefined, { signal });
+  return queryUntilEnd(() => http.get(path), { isOver: direct.isOver, pause: () => everyMs, signal });
 }
 
 const isOver = ({ status }: Body): boolean => status === 'succeeded' || status === 'failed';
@@ -126,7 +125,7 @@ async function queryUntilEnd(
     if (answer.status === 200 && isOver(answer.body)) return { knownAt: at, requests, said };
     if (typeof answer.body?.eta === 'number') said.push({ at, eta: answer.body.eta });
     // A refused query is repeated as a client without better knowledge would.
-    const ms = answer.status === 200 ? (pause?.(answer) ?? 0) : (answer.retryAfterMs ?? DIRECT_MS);
+    const ms = answer.status === 200 ? (pause?.(answer) ?? 0) : (answer.retryAfterMs ?? UNTOLD_MS);
     if (ms > 0) await sleep(ms, undefined, { signal });
   }
 }

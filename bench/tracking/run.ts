@@ -18,14 +18,22 @@ import type { Family } from './families.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import type { Addresses, RequestCounts, UpstreamCalls, UpstreamJob } from './upstreams.ts';
 
-/** What is measured: a version of the gateway, or none. */
-export interface Contender {
+/** A version of the gateway. */
+export interface GatewayContender {
   readonly name: string;
-  /** Where the gateway is started from; undefined without one. */
-  readonly checkout: string | undefined;
-  /** Whether the upstream calls the gateway back. */
+  /** Where it is started from. */
+  readonly checkout: string;
+  /** Whether the upstream calls it back. */
   readonly callbacks: boolean;
 }
+
+/** Clients without a gateway, each of which polls the upstream itself. */
+export interface DirectContender {
+  readonly name: string;
+  readonly pollEveryMs: number;
+}
+
+export type Contender = GatewayContender | DirectContender;
 
 export const TIMES = ['catalogue', 'simulators'] as const;
 export type Times = (typeof TIMES)[number];
@@ -58,6 +66,8 @@ export interface Place {
 /** What was seen of a task: by its upstream, by the gateway, and by its clients. */
 export interface TaskRecord {
   readonly prompt: string;
+  /** At the gateway. */
+  readonly id?: string;
   /** When the gateway knew the end. Milliseconds UTC. */
   readonly gatewayAt?: number | undefined;
   readonly direct?: Seen;
@@ -90,6 +100,7 @@ export const MEMORY_FROM = 1000;
 /** One contender under load, from the start of its processes to their end. */
 export async function observe(contender: Contender, load: Load, place: Place): Promise<Observations> {
   await using opened = new AsyncDisposableStack();
+  opened.defer(() => rm(place.dir, { recursive: true, force: true }));
   const upstreams = startChild<UpstreamCalls>(new URL('./upstreams.ts', import.meta.url));
   opened.defer(() => upstreams.close());
   const { family, inFlight, speed } = load;
@@ -102,15 +113,12 @@ export async function observe(contender: Contender, load: Load, place: Place): P
     ...(load.times === 'catalogue' ? { pace: paceOf(load.typical) } : {}),
     ...family.simulator(inFlight),
   });
-  let gateway: Gateway | undefined;
-  if (contender.checkout !== undefined) {
-    opened.defer(() => rm(place.dir, { recursive: true, force: true }));
-    gateway = opened.use(await startContender(contender, load, addresses, place));
-    const { setting } = family.callbacks ?? {};
-    if (contender.callbacks && setting !== undefined)
-      await upstreams.call('configure', family.upstream, {
-        [setting]: `${gateway.url}/callbacks/${family.name}`,
-      });
+  const gateway =
+    'checkout' in contender ? opened.use(await startContender(contender, load, addresses, place)) : undefined;
+  const { setting } = family.callbacks ?? {};
+  if (gateway && setting !== undefined && 'callbacks' in contender && contender.callbacks) {
+    const address = `${gateway.url}/callbacks/${family.name}`;
+    await upstreams.call('configure', family.upstream, { [setting]: address });
   }
   const read = async (collect = false): Promise<Reading> => ({
     requests: await upstreams.call('requests'),
@@ -118,14 +126,22 @@ export async function observe(contender: Contender, load: Load, place: Place): P
     at: performance.now(),
   });
   const http = opened.use(clientOf(gateway, family, addresses, place.signal));
-  const follow = gateway
-    ? throughGateway(http, gateway, family, place.signal)
-    : directly(http, family, place.signal);
+  const follow =
+    'pollEveryMs' in contender
+      ? directly(http, family, contender.pollEveryMs, place.signal)
+      : throughGateway(http, family, place.signal);
 
   const idle = await read(true);
   const { tasks, full, draining } = await keepInFlight(load, follow, read, place.signal);
   const over = await read();
-  return { tasks, jobs: await upstreams.call('jobs'), idle, full, draining, over };
+  return {
+    tasks: tasks.map((task) => ({ ...task, gatewayAt: gateway?.ends.get(task.id ?? '') })),
+    jobs: await upstreams.call('jobs'),
+    idle,
+    full,
+    draining,
+    over,
+  };
 }
 
 /** The part of a job's time for which it is queued. */
@@ -150,7 +166,7 @@ function clientOf(
 }
 
 async function startContender(
-  { checkout = '', callbacks }: Contender,
+  { checkout, callbacks }: GatewayContender,
   { family, inFlight, speed, typical, account }: Load,
   { environment }: Addresses,
   { dir, database }: Place,
@@ -192,23 +208,23 @@ interface Followed {
 type Follow = (prompt: string) => Promise<Followed>;
 
 /** Two clients of the gateway query each task: one waits, the other one comes back when it is told to. */
-function throughGateway(http: HttpClient, gateway: Gateway, family: Family, signal: AbortSignal): Follow {
+function throughGateway(http: HttpClient, family: Family, signal: AbortSignal): Follow {
   return async (prompt) => {
     const id = await submit(http, family, prompt);
     const ended = waitForEnd(http, id, signal);
     const record = Promise.all([ended, pollAsTold(http, id, signal)]).then(([waiting, told]) => ({
       prompt,
+      id,
       waiting,
       told,
-      gatewayAt: gateway.ends.get(id),
     }));
     return { ended, record };
   };
 }
 
-function directly(http: HttpClient, family: Family, signal: AbortSignal): Follow {
+function directly(http: HttpClient, family: Family, everyMs: number, signal: AbortSignal): Follow {
   return async (prompt) => {
-    const ended = pollUpstream(http, family, prompt, signal);
+    const ended = pollUpstream(http, family, { prompt, everyMs, signal });
     return { ended, record: ended.then((direct) => ({ prompt, direct })) };
   };
 }
