@@ -72,7 +72,6 @@ async function compareAll(): Promise<void> {
       await compare(loadOf(family, count), (index) => ({
         dir: join(dir, `${family.name}-${count}-${index}`),
         database,
-        signal,
       }));
   }
 }
@@ -91,18 +90,29 @@ async function measureStandIn(inFlight: number): Promise<void> {
 }
 
 /** Measures and prints all contenders under one load. */
-async function compare(load: Load, placeOf: (index: number) => Place): Promise<void> {
+async function compare(load: Load, placeOf: (index: number) => Omit<Place, 'signal'>): Promise<void> {
   const { family, inFlight } = load;
-  const measure = async (contender: Contender, index: number) =>
-    figuresOf(await observe(contender, load, placeOf(index)), {
-      inFlight,
-      pollsPerSecond: family.pollsPerSecond,
-    });
+  const setting = { inFlight, pollsPerSecond: family.pollsPerSecond };
+  const failed = new AbortController();
+  const place = (index: number) => ({ ...placeOf(index), signal: AbortSignal.any([signal, failed.signal]) });
+  const measure = async (contender: Contender, index: number) => {
+    try {
+      return figuresOf(await observe(contender, load, place(index)), setting);
+    } catch (error) {
+      // Ends the contenders beside it.
+      failed.abort(error);
+      return undefined;
+    }
+  };
   const contenders = contendersOf(family, options.against);
   printHead(load);
-  const together = inFlight <= SIDE_BY_SIDE ? await Promise.all(contenders.map(measure)) : undefined;
-  for (const [index, contender] of contenders.entries())
-    printRows(contender, together?.[index] ?? (await measure(contender, index)));
+  const together = inFlight <= SIDE_BY_SIDE ? await Promise.all(contenders.map(measure)) : [];
+  for (const [index, contender] of contenders.entries()) {
+    failed.signal.throwIfAborted();
+    const figures = together[index] ?? (await measure(contender, index));
+    if (figures) printRows(contender, figures);
+  }
+  failed.signal.throwIfAborted();
 }
 
 function loadOf(family: Family, inFlight: number): Load {

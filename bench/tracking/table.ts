@@ -12,11 +12,11 @@ const COLUMNS = ['delay until the end is known, s', 'tasks', 'mean', 'p50', 'p95
 /** What is measured, and the names of the columns. */
 export function printHead({ family, inFlight, tasks, speed, typical, times }: Load): void {
   const quick = `${speed} times as fast as in reality, in the catalogue too`;
-  const unlike = "the simulator's own, unlike the catalogue's";
+  const whose = times === 'catalogue' ? 'as in the catalogue' : "the simulator's own; in the catalogue";
   console.log(`
 ${family.model}, ${inFlight} in flight, ${tasks} tasks, ${speed === 1 ? 'at real speed' : quick}
   simulator ${family.upstream}; ${family.pollsPerSecond} polls/s allowed, places and submissions for all
-  durations ${times === 'catalogue' ? 'as in the catalogue' : unlike}: median ${typical.medianSeconds} s, p90 ${typical.p90Seconds} s`);
+  durations ${whose}: median ${typical.medianSeconds} s, p90 ${typical.p90Seconds} s`);
   printRow(COLUMNS);
 }
 
