@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { AccountLimiter } from '../limits/limits.ts';
 import type { Log } from '../observability/log.ts';
@@ -9,6 +8,7 @@ import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
 import { type ActiveTask, endPhase, releasePlace } from './activeTask.ts';
 import { fallbackFor } from './fallbackEvent.ts';
 import type { EngineParts } from './parts.ts';
+import { createStoreRetry } from './storeRetry.ts';
 
 interface MoveOptions {
   readonly media?: readonly MediaRow[];
@@ -44,7 +44,7 @@ export interface Transitions {
   settle(): Promise<void>;
 }
 
-interface TransitionParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'log'> {
+interface TransitionParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' | 'timers' | 'log'> {
   readonly drives: (active: ActiveTask) => boolean;
   /** Makes the task known by its job. */
   readonly index: (active: ActiveTask) => void;
@@ -54,9 +54,6 @@ interface TransitionParts extends Pick<EngineParts, 'store' | 'feed' | 'clock' |
   /** Called with every transition that this node has written of a task that it drives, before the task is dropped. */
   readonly moved?: (move: Move) => void;
 }
-
-/** Delay between tries of a write that is retried until it succeeds, in milliseconds. */
-const STORE_RETRY_MS = 250;
 
 /** A transition on its way into the store. */
 interface Writing {
@@ -72,7 +69,7 @@ interface Writing {
 
 export function createTransitions(parts: TransitionParts): Transitions {
   const { store, feed, clock, log, drives, index, drop } = parts;
-  let settling = false;
+  const retry = createStoreRetry(parts.timers, log);
 
   async function applyNow(active: ActiveTask, wanted: Event, given: MoveOptions): Promise<Task | undefined> {
     const writing: Writing = { active, wanted, given, event: wanted, options: given, unknown: [] };
@@ -130,8 +127,13 @@ export function createTransitions(parts: TransitionParts): Transitions {
       throw error;
     }
     const refused = error instanceof StoreRefused;
+    const failure = { event: 'task.write_failed', err: error, transition: event.type } as const;
+    if (options.retryUntilWritten && !refused && !retry.stopped) {
+      writing.unknown.push(next.task);
+      return retry.wait(active.task.id, failure);
+    }
     log.error(
-      { event: 'task.write_failed', err: error, task: active.task.id, transition: event.type },
+      { ...failure, task: active.task.id },
       refused ? 'the store refuses the values of a transition' : 'a transition cannot be stored',
     );
     const instead = options.retryUntilWritten && refused ? fallbackFor(event) : undefined;
@@ -142,15 +144,11 @@ export function createTransitions(parts: TransitionParts): Transitions {
       writing.event = instead;
       return;
     }
-    if (!options.retryUntilWritten || settling || refused) {
-      active.moving = false;
-      active.writeUnknown = true;
-      // If the write was committed, nobody else notifies the listeners of this node.
-      feed.changedRemotely([active.task.id]);
-      throw error;
-    }
-    writing.unknown.push(next.task);
-    await sleep(STORE_RETRY_MS);
+    active.moving = false;
+    active.writeUnknown = true;
+    // If the write was committed, nobody else notifies the listeners of this node.
+    feed.changedRemotely([active.task.id]);
+    throw error;
   }
 
   /**
@@ -180,13 +178,9 @@ export function createTransitions(parts: TransitionParts): Transitions {
     while (drives(active)) {
       try {
         return await store.task(active.task.id);
-      } catch (error) {
-        if (settling) throw error;
-        log.warn(
-          { event: 'task.read_failed', err: error, task: active.task.id },
-          'cannot read a task that another node changed; retrying',
-        );
-        await sleep(STORE_RETRY_MS);
+      } catch (err) {
+        if (retry.stopped) throw err;
+        await retry.wait(active.task.id, { event: 'task.read_failed', err });
       }
     }
     return undefined;
@@ -204,7 +198,8 @@ export function createTransitions(parts: TransitionParts): Transitions {
   /** Runs the work of one task in order, each after the one before has ended. */
   function inTurn<T>(active: ActiveTask, work: () => Promise<T>): Promise<T> {
     const done = active.lastMove.then(work);
-    active.lastMove = done.catch(() => undefined);
+    const ended = () => retry.ended(active.task.id);
+    active.lastMove = done.then(ended, ended);
     return done;
   }
 
@@ -212,7 +207,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
     apply: (active, event, options = {}) => inTurn(active, () => applyNow(active, event, options)),
     refresh: (active) => inTurn(active, () => refreshNow(active)),
     async settle() {
-      settling = true;
+      retry.stop();
       await Promise.all([...parts.all()].map((active) => active.lastMove));
     },
   };

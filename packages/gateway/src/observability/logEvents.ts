@@ -68,6 +68,7 @@ export const LOG_EVENTS = {
   'store.connection_lost': 'A connection to the database was lost.',
   'store.history_unchecked': 'Cannot compare the database with what it had confirmed; retrying.',
   'store.migration_waits': 'A migration waits for a lock; the line says who holds it.',
+  'store.recovered': 'The store works again for all tasks whose transitions could not be written or read.',
   'store.row_unreadable': 'A stored row cannot be read and is set aside.',
   'store.schema_changed': 'The database schema was altered while the gateway ran; it reconnects.',
   'store.went_back': 'The database lost what it had confirmed. The node submits nothing more.',
@@ -80,9 +81,11 @@ export const LOG_EVENTS = {
   'task.late_results_failed': 'Following expired tasks failed.',
   'task.listener_failed': 'A listener to the changes of a task threw. This is a bug.',
   'task.moved': 'A transition of a task is durable; `transition` names it.',
-  'task.read_failed': 'Cannot read a task that another node changed; retrying.',
+  'task.read_failed':
+    'Cannot read a task that another node changed; retrying. `failures` counts such failures of all tasks.',
   'task.resume_failed': 'A task cannot be resumed. It stays as it is until the next start.',
-  'task.write_failed': 'A transition cannot be stored. What must not be lost is retried.',
+  'task.write_failed':
+    'A transition cannot be stored. What must not be lost is retried; then `failures` counts the failures of all tasks since the store worked.',
   'upstream.adopt_failed': 'The adapter could not resume a job that another node started.',
   'upstream.call_abandoned':
     'An adapter did not end a call in time, although it was aborted; `call` names it. This is a bug of the adapter.',

@@ -39,6 +39,7 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
   /** The tasks whose driver was told to look at them. */
   const woken: ActiveTask[] = [];
   const moved: Move[] = [];
+  const waits: number[] = [];
   const logged: Record<string, unknown>[] = [];
   feed.onChange((change) => told.push(change));
   feed.onInvalidate((id) => stale.push(id));
@@ -46,13 +47,22 @@ async function driving(override: (store: Store) => Partial<Store> = () => ({})) 
     store: { ...store, ...override(store) },
     feed,
     clock: timers,
-    timers,
+    timers: {
+      ...timers,
+      // Delays pass at once.
+      after(ms, fire) {
+        waits.push(ms);
+        setImmediate(fire);
+        return () => undefined;
+      },
+    },
     log: pino({ level: 'warn' }, { write: (line) => logged.push(JSON.parse(line)) }),
     moved: (made) => moved.push(made),
   });
   return {
     store,
     moved,
+    waits,
     logged,
     timers,
     tasks,
@@ -224,6 +234,27 @@ describe('a transition', () => {
     expect(told).toEqual([{ task, transition: true }]);
     // A cancel request may have been stored after it.
     expect(woken).toHaveLength(1);
+  });
+
+  it('is tried again at growing intervals while the store is down, and that is logged once', async () => {
+    let down = 4;
+    const { tasks, waits, logged, take } = await driving((store) => ({
+      commit: (...given) => (down-- > 0 ? Promise.reject(DOWN) : store.commit(...given)),
+    }));
+    down = 0;
+    const active = await take();
+    down = 4;
+    expect(await tasks.apply(active, INTENDED, { retryUntilWritten: true })).toMatchObject({ version: 2 });
+    const most = waits.map((ms) => Math.round(ms / 1.25));
+    expect(waits).toHaveLength(4);
+    for (const [n, ms] of [250, 500, 1000, 2000].entries()) expect(most[n]).toBeLessThanOrEqual(ms);
+    for (const [n, ms] of [250, 500, 1000, 2000].entries())
+      expect(waits[n]).toBeGreaterThanOrEqual(ms * 0.75);
+    expect(logged).toMatchObject([{ event: 'task.write_failed', task: active.task.id, failures: 1 }]);
+    // The next transition begins anew.
+    down = 1;
+    await tasks.apply(active, CONFIRMED, { retryUntilWritten: true });
+    expect(waits[4]).toBeLessThanOrEqual(313);
   });
 
   it('finds a cancel request that another node has stored, and is made after it', async () => {

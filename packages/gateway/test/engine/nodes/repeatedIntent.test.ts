@@ -1,20 +1,22 @@
 import { pino } from 'pino';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { createActiveTasks } from '../../../src/engine/activeTasks.ts';
 import { createFeed } from '../../../src/engine/events/feed.ts';
 import { newId } from '../../../src/tasks/ids.ts';
+import { systemClock } from '../../../src/time/clock.ts';
+import { createTimers } from '../../../src/time/timers.ts';
 import { accepted, INTENT, moved } from '../../store/contract/steps.ts';
 import { openStore } from '../../store/postgres/openStore.ts';
 import { eventually } from '../../support/eventually.ts';
-import { createManualTimers } from '../../support/manualTimers.ts';
 import { connect, freshDatabase } from '../../support/servers/database.ts';
 
 it('an intent whose first try took the last place while the second one waited is recognised', async () => {
   const url = await freshDatabase();
   const [impatient, store] = [await openStore(url, { answerTimeoutMs: 3000 }), await openStore(url)];
-  const timers = createManualTimers();
+  const timers = createTimers(systemClock);
+  onTestFinished(() => timers.close());
   const log = pino({ level: 'silent' });
-  const tasks = createActiveTasks({ store, feed: createFeed(), clock: timers, timers, log });
+  const tasks = createActiveTasks({ store, feed: createFeed(), clock: systemClock, timers, log });
   const intent = () => ({ ...INTENT, accountId: 'account', idempotencyKey: newId() });
   // One of two places is taken, and both connections know the counter.
   expect(await impatient.intend(moved(await accepted(store), intent()), 2)).toBe('written');
