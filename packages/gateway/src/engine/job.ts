@@ -32,7 +32,7 @@ export async function workTimes(
   clock: Clock,
 ): Promise<WorkTimes> {
   if (startedAt === undefined && endedAt === undefined) return {};
-  const there = upstreamTime ? await upstreamTime() : clock.now();
+  const there = upstreamTime ? await upstreamTime().catch(() => undefined) : clock.now();
   if (there === undefined) return {};
   const aheadMs = there - clock.now();
   return {

@@ -112,6 +112,7 @@ export const LOG_EVENTS = {
   'upstream.status_unknown':
     'The upstream answered with an undocumented status word; the job counts as running.',
   'upstream.submit_failed': 'Submitting to an upstream failed; `reason` and `created` say how.',
+  'upstream.unreachable': 'An upstream does not answer, so nothing is submitted to it; retrying.',
   'upstream.usage_reported': 'The upstream reported the tokens that a job was billed.',
   'video.differs': 'The upstream delivered another size, length or sound than was asked for.',
   'video.remuxed': 'The upstream delivered another container than MP4; it was remuxed.',

@@ -137,7 +137,7 @@ export function boundCalls(provider: Provider, parts: BoundParts): Provider {
     }),
     ...(onHint && { onHint }),
     ...(upstreamTime && {
-      upstreamTime: () => bound('upstreamTime', undefined, upstreamTime, () => undefined),
+      upstreamTime: () => bound('upstreamTime', undefined, upstreamTime),
     }),
   };
 }

@@ -54,7 +54,7 @@ const CALLS: Record<Call, (provider: Required<Provider>, signal: AbortSignal) =>
 const NAMES = Object.keys(CALLS) as Call[];
 const WITHOUT_SIGNAL: readonly Call[] = ['resume', 'verifyCallback', 'upstreamTime', 'close'];
 /** What these promise never to reject with. */
-const RESOLVING: readonly Call[] = ['upstreamTime', 'close'];
+const RESOLVING: readonly Call[] = ['close'];
 
 /** A provider all of whose calls end as `ends` does, whatever their signal says. */
 function bounded(ends: () => Promise<never>, overrides: Partial<Provider> = {}) {

@@ -1,5 +1,6 @@
 import type { AccountState } from '../../limits/account.ts';
 import type { Waiter } from '../../limits/admission.ts';
+import { SendRefused, UpstreamError } from '../../providers/provider.ts';
 import { newId } from '../../tasks/ids.ts';
 import { msBetween } from '../../time/clock.ts';
 import type { AccountPool } from '../accountPool.ts';
@@ -11,7 +12,7 @@ import { NoPlace } from '../transitions.ts';
 import type { Cancellation } from './cancel.ts';
 import { expiredWaiting, waitingFor } from './waiting.ts';
 
-interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers'> {
+interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers' | 'log'> {
   readonly activeTasks: ActiveTasks;
   readonly pool: AccountPool;
   readonly cancellation: Cancellation;
@@ -20,7 +21,7 @@ interface AdmitParts extends Pick<EngineParts, 'upstreamModel' | 'timers'> {
 
 /** The stage of an accepted task: waits for a place on an account, and stores the intent to submit. */
 export function createAdmit(parts: AdmitParts): Stage {
-  const { activeTasks, pool, cancellation, timers } = parts;
+  const { activeTasks, pool, cancellation, timers, log } = parts;
   const { admission } = pool;
 
   /** Waits for a place until the deadline. Undefined if the task was woken first. */
@@ -45,12 +46,13 @@ export function createAdmit(parts: AdmitParts): Stage {
 
   /**
    * Undefined if the task was cancelled or has expired since it was admitted. Throws `NoPlace` if another node took the last place of the
-   * account.
+   * account, and an `UpstreamError` if the upstream cannot be reached.
    */
   async function intend(active: ActiveTask, account: AccountState): Promise<Intent | undefined> {
     const upstreamModel = parts.upstreamModel(account.account, active.task);
     const { provider } = account.account;
-    // Read before the intent is stored: a search finds jobs younger than this time, not older ones.
+    // Read before the intent is stored: a search finds jobs younger than this time, not older ones. Without it, another node could never
+    // say that the upstream does not have the job.
     const intendedThereAt = provider.find && (await provider.upstreamTime?.());
     // A drain waits for submissions, so none is begun any more.
     if (parts.stopping.aborted) return undefined;
@@ -75,6 +77,16 @@ export function createAdmit(parts: AdmitParts): Stage {
     await activeTasks.apply(active, failed, { retryUntilWritten: true, only: 'accepted' });
   }
 
+  /** The account backs off, as after a submission that did not reach the upstream. */
+  function unreachable(account: AccountState, error: UpstreamError): void {
+    const { reason, detail } = error;
+    log.warn(
+      { event: 'upstream.unreachable', account: account.account.id, reason, detail },
+      'the upstream does not answer, so nothing is submitted to it; retrying',
+    );
+    account.backOff(error);
+  }
+
   return async (active): Promise<StageOutcome> => {
     const now = timers.monotonic();
     if (active.task.cancelRequestedAt !== undefined) {
@@ -92,16 +104,20 @@ export function createAdmit(parts: AdmitParts): Stage {
     const account = await waitForPlace(active);
     if (!account) return 'waited';
     let intent: Intent | undefined;
+    let wasReached = true;
     try {
       intent = await intend(active, account);
       return intent;
     } catch (error) {
-      if (!(error instanceof NoPlace)) throw error;
+      if (error instanceof UpstreamError && !(error instanceof SendRefused)) {
+        wasReached = false;
+        unreachable(account, error);
+      } else if (!(error instanceof NoPlace)) throw error;
       active.hadTurn = true;
       return 'waited';
     } finally {
       if (!intent) {
-        account.cancelSubmit();
+        if (wasReached) account.cancelSubmit();
         releasePlace(active);
       }
     }

@@ -1,13 +1,12 @@
 import type { Dispatcher } from 'undici';
 import { type Clock, type Moment, type MonotonicClock, msBetween } from '../../time/clock.ts';
-import { SendRefused } from '../provider.ts';
 import { DOUBT_MS } from '../search/judge.ts';
 
 /** The upstream's own clock, as its answers show it. */
 export interface UpstreamClock {
   /**
    * Milliseconds UTC by the upstream's clock, at most a second behind it. If no answer of the last day showed it, this asks the
-   * upstream first. Undefined if the upstream does not answer, or not with a time that can be believed. Never rejects.
+   * upstream first. Undefined if its answer has no time that can be believed. Rejects if it does not answer at all.
    */
   now(): Promise<number | undefined>;
   /** Reads the `Date` header of every answer from `origin`. */
@@ -16,7 +15,7 @@ export interface UpstreamClock {
 
 /** How long a reading counts: monotonic clocks drift apart too, by seconds a day. Milliseconds. */
 const LASTS_MS = 24 * 3_600_000;
-/** Pause before an upstream that did not tell its time is asked again, because submissions wait for the answer. Milliseconds. */
+/** Pause before an upstream that answered without its time is asked again, because submissions wait for the answer. Milliseconds. */
 const ASK_AGAIN_MS = 60_000;
 
 /**
@@ -30,6 +29,7 @@ export function createUpstreamClock(
 ): UpstreamClock {
   let shown: { readonly time: number; readonly at: Moment } | undefined;
   let asked: { readonly at: Moment; readonly over: Promise<unknown> } | undefined;
+  let answers = 0;
 
   function current(): number | undefined {
     if (!shown) return undefined;
@@ -42,9 +42,12 @@ export function createUpstreamClock(
       const known = current();
       if (known !== undefined) return known;
       if (!asked || msBetween(asked.at, clock.monotonic()) >= ASK_AGAIN_MS) {
+        const before = answers;
         const over = ask().catch((error: unknown) => {
-          // Nothing was sent, so this says nothing about the upstream.
-          if (error instanceof SendRefused) asked = undefined;
+          // An error of the upstream is an answer too. Without one, nobody has seen whether it tells its time.
+          if (answers > before) return;
+          asked = undefined;
+          throw error;
         });
         asked = { at: clock.monotonic(), over };
       }
@@ -58,6 +61,7 @@ export function createUpstreamClock(
         onResponseStart(controller, status, headers, text) {
           // Results may be on another host, which has another clock. An answer with an age comes from a cache.
           const isOwn = options.origin === origin && headers.age === undefined;
+          if (options.origin === origin) answers += 1;
           const time = isOwn ? Date.parse(String(headers.date)) : Number.NaN;
           if (Math.abs(time - clock.now()) <= DOUBT_MS) shown = { time, at: clock.monotonic() };
           handler.onResponseStart?.(controller, status, headers, text);

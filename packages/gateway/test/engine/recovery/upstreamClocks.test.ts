@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../../src/providers/provider.ts';
 import { aJob, openUpstream } from '../../providers/openai/world.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -67,6 +68,31 @@ it('repeats the first submission of a killed node, if the upstream did not accep
   simulators.faults.add({ kind: 'clock_skew', skewMs: 2 * MINUTE });
   const two = await open();
   const next = await world.crash({ provider: () => two, parts: soraParts, downMs: 2 * MINUTE });
+  expect(await settled(next, id)).toMatchObject({ phase: 'running', attempt: { number: 2 } });
+  expect(simulators.ledger.jobs()).toHaveLength(1);
+});
+
+it('submits nothing while the upstream does not answer, so that another node can tell what became of a submission', async () => {
+  const { simulators, open } = await openUpstream('openai');
+  const one = await open();
+  let asked = 0;
+  const away = async () => {
+    asked += 1;
+    if (asked < 3) throw new UpstreamError('upstream_unavailable', { created: 'no' });
+    return one.upstreamTime?.();
+  };
+  const world = await createWorld({ provider: () => ({ ...one, upstreamTime: away }), parts: soraParts });
+  simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1 });
+  const { id } = await world.submit(PROMPT);
+  await eventually(async () => {
+    await world.advance(1000);
+    expect((await world.task(id)).phase).toBe('submitting');
+  });
+  expect(asked).toBe(3);
+  expect((await world.task(id)).attempt).toMatchObject({ number: 1, intendedThereAt: expect.any(Number) });
+  const two = await open();
+  const next = await world.crash({ provider: () => two, parts: soraParts, downMs: 2 * MINUTE });
+  simulators.faults.add({ kind: 'clock_skew', skewMs: 2 * MINUTE });
   expect(await settled(next, id)).toMatchObject({ phase: 'running', attempt: { number: 2 } });
   expect(simulators.ledger.jobs()).toHaveLength(1);
 });

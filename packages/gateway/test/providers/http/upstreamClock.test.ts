@@ -60,11 +60,10 @@ it('asks again after a day without an answer', async () => {
   expect(asked).toEqual([DAY_MS + 1]);
 });
 
-it('does not know the time if the upstream does not tell it, and asks again after a minute', async () => {
-  const { clock, asked, pass } = clockOf(() => {
-    if (asked.length === 2) throw new Error('no answer');
-    return asked.length === 1 ? undefined : new Date(THERE).toUTCString();
-  });
+it('does not know the time if the upstream answers without it, and asks again after a minute', async () => {
+  const { clock, asked, pass } = clockOf(() =>
+    asked.length < 3 ? undefined : new Date(THERE).toUTCString(),
+  );
   expect(await clock.now()).toBeUndefined();
   pass(MINUTE - 1);
   expect(await clock.now()).toBeUndefined();
@@ -75,13 +74,28 @@ it('does not know the time if the upstream does not tell it, and asks again afte
   expect(asked).toEqual([0, MINUTE, 2 * MINUTE]);
 });
 
-it('asks again at once if the lease guard did not let the question out', async () => {
+it.each([
+  ['the upstream did not answer', () => new Error('no answer')],
+  ['the lease guard did not let the question out', () => new SendRefused()],
+])('fails if %s, and asks again at once', async (_why, error) => {
   const { clock, asked } = clockOf(() => {
-    if (asked.length === 1) throw new SendRefused();
+    if (asked.length === 1) throw error();
     return new Date(THERE).toUTCString();
   });
-  expect(await clock.now()).toBeUndefined();
+  const both = await Promise.allSettled([clock.now(), clock.now()]);
+  expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   expect(await clock.now()).toBe(THERE);
+  expect(asked).toEqual([0, 0]);
+});
+
+it('takes an error of the upstream for an answer', async () => {
+  const { clock, asked, answered } = clockOf(() => {
+    answered(undefined);
+    throw new Error('503');
+  });
+  expect(await clock.now()).toBeUndefined();
+  expect(await clock.now()).toBeUndefined();
+  expect(asked).toEqual([0]);
 });
 
 it.each([
