@@ -22,8 +22,8 @@ import { printHead, printRows, printStandIn, printStandInHead } from './tracking
  *                             [--times catalogue] [--account '{"name": "value"}'] [--postgres] [--against <another checkout>]
  *
  * At --speed 10 jobs take a tenth of their time, and the catalogue says so too. The allowance and what the gateway itself takes stay as
- * they are, so that only figures at one speed compare. With --times simulators, jobs take the simulators' own times, of which the
- * catalogue knows nothing. Above 2,000 in flight the engine alone is measured, on the stand-in of `npm run bench:cluster`.
+ * they are, so that only figures at one speed compare. With --times shorter, jobs take less than half of the catalogue's times.
+ * Above 2,000 in flight the engine alone is measured, on the stand-in of `npm run bench:cluster`.
  */
 const NAMES = FAMILIES.map(({ name }) => name).join(',');
 const options = optionsOf(

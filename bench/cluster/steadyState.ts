@@ -11,7 +11,7 @@ export const TYPICAL: Typical = { medianSeconds: 120, p90Seconds: 200 };
 const NINETIETH = 1.2816;
 
 /** The sigma of the log-normal distribution with this median and 90th percentile. */
-export const sigmaOf = ({ medianSeconds, p90Seconds }: Typical): number =>
+const sigmaOf = ({ medianSeconds, p90Seconds }: Typical): number =>
   Math.log(p90Seconds / medianSeconds) / NINETIETH;
 
 const SIGMA = sigmaOf(TYPICAL);

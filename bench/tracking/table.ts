@@ -12,7 +12,8 @@ const COLUMNS = ['delay until the end is known, s', 'tasks', 'mean', 'p50', 'p95
 /** What is measured, and the names of the columns. */
 export function printHead({ family, inFlight, tasks, speed, typical, times }: Load): void {
   const quick = `${speed} times as fast as in reality, in the catalogue too`;
-  const whose = times === 'catalogue' ? 'as in the catalogue' : "the simulator's own; in the catalogue";
+  const whose =
+    times === 'catalogue' ? 'as in the catalogue' : 'much shorter than in the catalogue, which says';
   console.log(`
 ${family.model}, ${inFlight} in flight, ${tasks} tasks, ${speed === 1 ? 'at real speed' : quick}
   simulator ${family.upstream}; ${family.pollsPerSecond} polls/s allowed, places and submissions for all

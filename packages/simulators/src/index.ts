@@ -2,7 +2,7 @@ export { type Admin, serveAdmin } from './admin.ts';
 export type { Account, AccountState, Accounts } from './core/accounts.ts';
 export { FAULTS, type Fault, type FaultKind, type FaultRule, type Faults } from './core/faults/faults.ts';
 export { REWORDINGS, type Rewording } from './core/faults/rewordings.ts';
-export type { Job, JobState, VideoSpec } from './core/jobs/job.ts';
+export type { Job, JobState, Pace, VideoSpec } from './core/jobs/job.ts';
 export type { Jobs } from './core/jobs/jobs.ts';
 export { type Ending, MARKERS, type Plan } from './core/jobs/markers.ts';
 export type { Bill, JobRecord, Ledger, LedgerFilter, Operation, RequestRecord } from './core/ledger.ts';

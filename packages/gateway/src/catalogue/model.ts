@@ -152,7 +152,10 @@ export const ModelSchema = z.strictObject({
     rates: z.array(Rate).min(1),
     billing: z.string(),
   }),
-  /** How long the upstream takes (median and 90th percentile), for the polling schedule and `eta`. */
+  /**
+   * How long the upstream takes from the submission of a job to its end, its queue included: the median and the 90th percentile. For polls and
+   * `eta`, until the gateway has seen how long jobs really take.
+   */
   typical: z.strictObject({ medianSeconds: z.number().positive(), p90Seconds: z.number().positive() }),
   /** Until when the upstream can cancel a task. */
   cancel: z.enum(['queued', 'running', 'none']),

@@ -66,7 +66,11 @@ export const PublicModel = z.object({
       }),
     ),
   }),
-  typical_seconds: z.object({ median: z.number(), p90: z.number() }),
+  typical_seconds: z
+    .object({ median: z.number(), p90: z.number() })
+    .describe(
+      'From the submission upstream to the end there, with the time in its queue: half of all jobs, and nine of ten, take at most this',
+    ),
   cancel: z.enum(['queued', 'running', 'none']).describe('Until when the upstream can cancel a task'),
   notes: z.array(z.string()),
 });

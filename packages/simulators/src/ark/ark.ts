@@ -5,7 +5,7 @@ import type { Upstream, UpstreamContext } from '../core/upstream.ts';
 import { ASSUMPTIONS } from './assumptions.ts';
 import type { ArkContext, ArkSettings, Task, TaskDetails } from './context.ts';
 import { errorAnswer } from './errors.ts';
-import type { Region } from './models.ts';
+import { modelsOf, type Region } from './models.ts';
 import { routes } from './routes.ts';
 import { pricePerMillion, statusOf, taskObject, tokensOf } from './task.ts';
 
@@ -34,6 +34,7 @@ function arkUpstream(region: Region, name: string, title: string, prefix: string
     credentialOf: ({ authorization }) =>
       typeof authorization === 'string' ? /^Bearer (.+)$/.exec(authorization)?.[1] : undefined,
     routes: (app, context) => routes(app, regional(context)),
+    paceOf: (model) => modelsOf(region).get(model)?.pace,
     bill(task) {
       if (statusOf(task) !== 'succeeded') return undefined;
       const quantity = tokensOf(task);

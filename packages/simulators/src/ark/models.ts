@@ -1,4 +1,4 @@
-import type { Pace } from '../core/jobs/job.ts';
+import { type Pace, pace } from '../core/jobs/job.ts';
 import { SIZES_1_0, SIZES_2_0, SIZES_2_5, type Sizes } from './sizes.ts';
 
 export type Region = 'volcengine' | 'byteplus';
@@ -60,7 +60,7 @@ const SEEDANCE_1_0 = {
   fields: ['frames', 'camera_fixed'],
   tiers: ['default', 'flex'],
   usdPerMillionTokens: 2.5,
-  pace: { queueMs: 3_000, runMs: 70_000, sigma: 0.35 },
+  pace: pace(90, 240),
 };
 
 const SEEDANCE_2_0 = {
@@ -71,7 +71,7 @@ const SEEDANCE_2_0 = {
   references: 9,
   fields: ['generate_audio', 'priority', 'tools'],
   usdPerMillionTokens: 7,
-  pace: { queueMs: 4_000, runMs: 130_000, sigma: 0.4 },
+  pace: pace(140, 300),
 };
 
 /** The models, by their names without the date. */
@@ -88,18 +88,18 @@ const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
     fields: [...SEEDANCE_2_0.fields, 'draft', 'output_format', 'omni_reference_task_type'],
     usdPerMillionTokens: 10.7,
     usdPerMillionTokensAt: { '1080p': 11.7 },
-    pace: { queueMs: 5_000, runMs: 170_000, sigma: 0.4 },
+    pace: pace(180, 420),
   },
   'seedance-2-0': { ...SEEDANCE_2_0, resolutions: ['480p', '720p', '1080p', '4k'] },
   'seedance-2-0-fast': {
     ...SEEDANCE_2_0,
     usdPerMillionTokens: 5.6,
-    pace: { queueMs: 3_000, runMs: 70_000, sigma: 0.35 },
+    pace: pace(75, 180),
   },
   'seedance-2-0-mini': {
     ...SEEDANCE_2_0,
     usdPerMillionTokens: 3.5,
-    pace: { queueMs: 3_000, runMs: 55_000, sigma: 0.35 },
+    pace: pace(60, 150),
   },
   'seedance-1-5-pro': {
     ...SHARED,
@@ -109,7 +109,7 @@ const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
     fields: ['generate_audio', 'camera_fixed', 'draft'],
     tiers: ['default', 'flex'],
     usdPerMillionTokens: 2.4,
-    pace: { queueMs: 3_000, runMs: 90_000, sigma: 0.35 },
+    pace: pace(140, 300),
     retired: true,
   },
   'seedance-1-0-pro': SEEDANCE_1_0,
@@ -117,7 +117,7 @@ const FAMILIES: Readonly<Record<string, Omit<SeedanceModel, 'name'>>> = {
     ...SEEDANCE_1_0,
     lastFrame: false,
     usdPerMillionTokens: 1,
-    pace: { queueMs: 2_000, runMs: 40_000, sigma: 0.3 },
+    pace: pace(45, 120),
   },
   'seedance-1-0-lite-t2v': { ...SEEDANCE_1_0, lastFrame: false, retired: true },
   'seedance-1-0-lite-i2v': { ...SEEDANCE_1_0, retired: true },

@@ -32,7 +32,6 @@ export function submit(context: ArkContext, account: Account, body: unknown): Ta
     model: id,
     prompt: content.text,
     video: { width, height, seconds: frames === undefined ? asked : frames / 24, audio: parameters.audio },
-    pace: model.pace,
     newId: (random) => taskId(random, context.shared.clock.now()),
     seed: seed === -1 ? undefined : seed,
     // "Maximum concurrency" counts per model, for all versions and keys of an account together. 4k has a place of its own.

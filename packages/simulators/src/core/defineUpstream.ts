@@ -19,8 +19,8 @@ import type {
 export function defineUpstream<S extends Settings, Details>(
   definition: UpstreamDefinition<S, Details>,
 ): Upstream {
-  const { name, title } = definition;
-  return { name, title, serve: (shared, options = {}) => serve(definition, shared, options) };
+  const { name, title, paceOf } = definition;
+  return { name, title, paceOf, serve: (shared, options = {}) => serve(definition, shared, options) };
 }
 
 async function serve<S extends Settings, Details>(
@@ -36,9 +36,9 @@ async function serve<S extends Settings, Details>(
     upstream: name,
     seed: shared.seed,
     clock: shared.clock,
-    pace: shared.pace,
     schedule: shared.schedule,
     endings: definition.endings ?? {},
+    paceOf: (model) => shared.pace ?? definition.paceOf(model),
     onChange: (job, at) => {
       if (job.state === 'queued') shared.ledger.created(job);
       // Whoever fetches it gets the error.

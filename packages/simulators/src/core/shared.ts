@@ -16,7 +16,7 @@ export interface SharedOptions {
   readonly keptScale?: number;
   /** False switches every rate limit off. */
   readonly limits?: boolean;
-  /** How long jobs of every model take, in place of the simulators' own times. */
+  /** How long jobs of every model take, in place of the times of the catalogue. */
   readonly pace?: Pace;
   /** Videos are encoded while their jobs run, and not when they are first fetched: their first download takes no longer than others. */
   readonly encodeAhead?: boolean;

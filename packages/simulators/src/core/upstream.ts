@@ -3,7 +3,7 @@ import type { Account, Accounts } from './accounts.ts';
 import type { TroubleAnswers } from './faults/hooks.ts';
 import type { Answer } from './http/answer.ts';
 import type { RequestNotes } from './http/requestNotes.ts';
-import type { Job } from './jobs/job.ts';
+import type { Job, Pace } from './jobs/job.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Ending } from './jobs/markers.ts';
 import type { Bill } from './ledger.ts';
@@ -29,6 +29,8 @@ export interface UpstreamDefinition<S extends Settings, Details> {
   readonly answers: UpstreamAnswers;
   /** Endings that it does not have, each with the ending that it has instead: `{ filtered: 'moderation' }`. */
   readonly endings?: Partial<Readonly<Record<Ending, Ending>>>;
+  /** How long jobs of a model take; undefined if it has no such model. */
+  paceOf(model: string): Pace | undefined;
   /** The bill of a job that succeeded; undefined if it is free (filtered, for example). */
   bill(job: Job<Details>): Bill | undefined;
   /** Called after every change of a job, including its creation. Sends webhooks and callbacks. */
@@ -83,6 +85,8 @@ export interface ServeOptions {
 export interface Upstream {
   readonly name: string;
   readonly title: string;
+  /** How long jobs of a model take; undefined if it has no such model. */
+  paceOf(model: string): Pace | undefined;
   serve(shared: SharedState, options?: ServeOptions): Promise<RunningUpstream>;
 }
 

@@ -1,4 +1,4 @@
-import type { Pace } from '../core/jobs/job.ts';
+import { pace } from '../core/jobs/job.ts';
 import type { Tier } from './tier.ts';
 
 /** Behaviour that is not documented. Everything else names its source. */
@@ -27,5 +27,5 @@ export const WAN_3_SIZES: Readonly<Record<Tier, Readonly<Record<string, string>>
 };
 
 /** "Usually one to five minutes." For Wan 3 clients report fifteen and more. */
-export const USUAL: Pace = { queueMs: 5_000, runMs: 110_000, sigma: 0.4 };
-export const LONG: Pace = { queueMs: 5_000, runMs: 220_000, sigma: 0.5 };
+export const USUAL = pace(120, 300);
+export const LONG = pace(240, 900);

@@ -48,6 +48,7 @@ export const dashscope = defineUpstream<WanSettings, WanTask>({
   title: 'Alibaba DashScope (Wan)',
   settings: SETTINGS,
   keyOf: (account) => `sk-${createHash('sha256').update(`dashscope ${account}`).digest('hex').slice(0, 24)}`,
+  paceOf: (model) => MODELS[model]?.pace,
   credentialOf: ({ authorization }) =>
     typeof authorization === 'string' ? /^Bearer (.+)$/.exec(authorization)?.[1] : undefined,
   routes,

@@ -146,5 +146,9 @@ export const MODELS: Readonly<Record<string, WanModel>> = {
   'wan2.7-i2v': wan27('i2v', 15),
   'wan2.7-r2v': wan27('r2v', 15),
   'wan3.0-video': WAN_3,
-  'wan3.0-video-prime': { ...WAN_3, usdPerSecond: { '480P': 0.068, '720P': 0.14, '1080P': 0.28 } },
+  'wan3.0-video-prime': {
+    ...WAN_3,
+    usdPerSecond: { '480P': 0.068, '720P': 0.14, '1080P': 0.28 },
+    pace: USUAL,
+  },
 };

@@ -69,7 +69,7 @@ function check(model: WanModel, input: Fields, parameters: Fields): Checked {
 
 function jobOf(
   name: string,
-  model: WanModel,
+  _model: WanModel,
   prompt: string,
   { asked, invalid }: Checked,
   { account, requestId, context }: { account: Account; requestId: string; context: WanContext },
@@ -82,7 +82,7 @@ function jobOf(
     video: asked ? videoOf(asked) : { width: 16, height: 16, seconds: 1, audio: false },
     details: { asked, invalid, key: account.name, requestId },
     // A wrong request fails as soon as a worker takes it.
-    pace: asked ? model.pace : { queueMs: 0, runMs: 0, sigma: 0 },
+    atOnce: !asked,
     newId: (random) => random.uuid(),
     seed: asked?.seed,
     // "Tasks processed at the same time": further tasks wait as PENDING.

@@ -64,6 +64,7 @@ export const fal: Upstream = defineUpstream<Settings, Details>({
   keyOf: (account) => `simulated-${account}:key`,
   credentialOf: (headers) => credential(headers, 'Key'),
   routes,
+  paceOf: () => ASSUMPTIONS.fal.pace,
   bill: ({ model, video }) => ({
     quantity: video.seconds,
     unit: 'seconds',
@@ -171,7 +172,6 @@ function submit(context: Context, account: Account, model: string, request: Fast
       seconds: Number.parseInt(String(duration), 10) || 8,
       audio: rest.generate_audio !== false,
     },
-    pace: ASSUMPTIONS.fal.pace,
     pool: { name: account.name, places: PLACES },
     newId: (random) => random.uuid(),
     // "The app id is the first two parts; the rest is a path of the app."

@@ -196,6 +196,7 @@ export const gemini = defineUpstream<GeminiSettings, VeoDetails>({
   keyOf: (account) => `gemini-${account}-key`,
   credentialOf,
   routes,
+  paceOf: (model) => MODELS[model]?.pace,
   bill: billOf,
   storage,
   environment: (origin, key) => ({ GOOGLE_GEMINI_BASE_URL: origin, GEMINI_API_KEY: key }),

@@ -1,4 +1,4 @@
-import type { Pace } from '../core/jobs/job.ts';
+import { type Pace, pace } from '../core/jobs/job.ts';
 
 /** Google's two services for Veo. They share neither paths nor names nor the form of a result. */
 export type Service = 'gemini' | 'vertex';
@@ -19,8 +19,8 @@ export interface VeoModel {
 }
 
 /** "Request latency: 11 seconds to 6 minutes, at peak hours" (Gemini API, Veo, limitations). */
-const SLOW: Pace = { queueMs: 1_000, runMs: 75_000, sigma: 0.5 };
-const FAST: Pace = { queueMs: 1_000, runMs: 45_000, sigma: 0.5 };
+const SLOW = pace(75, 180, 0.02);
+const FAST = pace(45, 120, 0.02);
 
 const STANDARD: Omit<VeoModel, 'services'> = {
   resolutions: ['720p', '1080p', '4k'],

@@ -38,7 +38,6 @@ export function submit(context: VeoContext, submission: Submission): VeoJob {
       seconds: request.seconds,
       audio: request.audio,
     },
-    pace: model.pace,
     newId: submission.newId,
     seed: request.seed,
     details: {

@@ -172,6 +172,7 @@ export const vertex = defineUpstream<GoogleSettings, VeoDetails>({
   keyOf: emailOf,
   credentialOf: (headers) => readToken(bearerOf(headers) ?? '')?.email,
   routes,
+  paceOf: (model) => MODELS[model]?.pace,
   bill: billOf,
   environment: (origin, key) => ({
     GOOGLE_GENAI_USE_VERTEXAI: 'true',

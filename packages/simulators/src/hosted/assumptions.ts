@@ -1,6 +1,8 @@
+import { pace } from '../core/jobs/job.ts';
+
 /**
  * The simulators' behaviour where the documentation of xAI, MiniMax, fal and Replicate says nothing. An adapter should not depend on
- * any of it. Times are milliseconds. Durations of jobs are an interpretation of the quoted words.
+ * any of it. Times are milliseconds, those of jobs seconds.
  */
 export const ASSUMPTIONS = {
   xai: {
@@ -9,7 +11,7 @@ export const ASSUMPTIONS = {
     /** How long a "temporary" link lasts. */
     keptMs: 3_600_000,
     /** "Up to several minutes". */
-    pace: { queueMs: 2_000, runMs: 45_000, sigma: 0.4 },
+    pace: pace(45, 180),
   },
   minimax: {
     /** An unknown id, or one of another account. */
@@ -17,14 +19,14 @@ export const ASSUMPTIONS = {
     /** How long a "time-limited" link lasts. Nine hours are documented for the older video API. */
     keptMs: 9 * 3_600_000,
     /** "One to five minutes". */
-    pace: { queueMs: 5_000, runMs: 120_000, sigma: 0.4 },
+    pace: pace(120, 300),
   },
   fal: {
     /** Results are kept for "at least" this. */
     keptMs: 7 * 24 * 3_600_000,
     /** The result of a cancelled request. Status and type are documented, but not the message. */
     cancelled: { status: 499, type: 'client_cancelled', detail: 'Request was cancelled' },
-    pace: { queueMs: 3_000, runMs: 60_000, sigma: 0.4 },
+    pace: pace(90, 240),
   },
   replicate: {
     /** Models choose their own error messages. The official ones were seen to write E005. */
@@ -36,6 +38,6 @@ export const ASSUMPTIONS = {
     },
     /** A cursor that names no prediction. */
     badCursor: { status: 400, title: 'Bad request', detail: 'Invalid cursor' },
-    pace: { queueMs: 3_000, runMs: 60_000, sigma: 0.4 },
+    pace: pace(90, 300),
   },
 } as const;

@@ -39,6 +39,7 @@ export const minimax: Upstream = defineUpstream<Record<string, never>, Details>(
   keyOf: (account) => `minimax-simulated-${account}`,
   credentialOf: (headers) => credential(headers, 'Bearer'),
   routes,
+  paceOf: () => ASSUMPTIONS.minimax.pace,
   bill: ({ model, video, details }) => ({
     quantity: video.seconds,
     unit: 'seconds',
@@ -112,7 +113,6 @@ function submit(context: Context, account: Account, request: FastifyRequest): Jo
     model: String(name),
     prompt,
     video: { ...sizeOf(shape, tier.shorter), seconds: duration, audio: true },
-    pace: ASSUMPTIONS.minimax.pace,
     newId: (random) => `4${random.text(14, '0123456789')}`,
     details: { resolution: String(resolution), ratio: shape },
     ...(plan.ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),

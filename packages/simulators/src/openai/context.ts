@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import type { Answer, Refusal } from '../core/http/answer.ts';
+import type { Pace } from '../core/jobs/job.ts';
 import type { Random } from '../core/random.ts';
 import type { UpstreamContext } from '../core/upstream.ts';
 import type { VideoDetails, VideoJob } from './video.ts';
@@ -36,6 +37,7 @@ export interface Flavour {
   readonly endpoints: readonly Endpoint[];
   /** Reads a creation request and creates the job. */
   create(context: OpenAiContext, request: FastifyRequest, account: Account): Promise<VideoJob>;
+  paceOf(model: string): Pace | undefined;
   /** Sizes. Without it, all sizes of the model. */
   readonly sizes: readonly string[] | undefined;
   readonly seconds: readonly string[];

@@ -3,10 +3,10 @@ import { Refusal } from '../core/http/answer.ts';
 import { ASSUMPTIONS } from './assumptions.ts';
 import type { Flavour } from './context.ts';
 import { errorAnswer, refusals } from './errors.ts';
-import { SECONDS } from './models.ts';
+import { MODELS, SECONDS } from './models.ts';
 import { create } from './submit.ts';
 import { openAiUpstream } from './upstream.ts';
-import { createOmni, extendOmni, omniAnswer } from './vllmOmni.ts';
+import { createOmni, extendOmni, OMNI_PACE, omniAnswer } from './vllmOmni.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -15,6 +15,7 @@ const SORA: Omit<Flavour, 'name' | 'title' | 'environment'> = {
   keyHeader: undefined,
   endpoints: ['remix', 'edits', 'extensions', 'characters'],
   create,
+  paceOf: (model) => MODELS[model]?.pace,
   sizes: undefined,
   seconds: SECONDS,
   concurrent: undefined,
@@ -95,6 +96,7 @@ export const vllmOmni = openAiUpstream({
   title: 'vLLM-Omni (self-hosted)',
   endpoints: [],
   create: createOmni,
+  paceOf: () => OMNI_PACE,
   keptMs: undefined,
   deleteCancels: true,
   newId: (random) => `video_gen_${random.hex(32)}`,

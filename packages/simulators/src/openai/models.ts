@@ -1,4 +1,4 @@
-import type { Pace } from '../core/jobs/job.ts';
+import { type Pace, pace } from '../core/jobs/job.ts';
 
 /** What a Sora model accepts and costs. */
 export interface SoraModel {
@@ -6,18 +6,15 @@ export interface SoraModel {
   readonly sizes: Readonly<Record<string, number>>;
   /** Requests a minute by usage tier, 1 to 5. */
   readonly requestsPerMinute: readonly [number, number, number, number, number];
-  /** Run time: a start, and a time for every second of video. Milliseconds. */
-  readonly startMs: number;
-  readonly perSecondMs: number;
+  readonly pace: Pace;
 }
 
 // OpenAI, "Video generation with Sora" and "Pricing": USD 0.10 a second for sora-2, 0.30, 0.50 and 0.70 for sora-2-pro by size.
-// OpenAI, model pages: requests a minute by tier. The durations of jobs are an interpretation of "several minutes".
+// OpenAI, model pages: requests a minute by tier.
 const SORA: SoraModel = {
   sizes: { '720x1280': 0.1, '1280x720': 0.1 },
   requestsPerMinute: [25, 50, 125, 200, 375],
-  startMs: 30_000,
-  perSecondMs: 8_000,
+  pace: pace(150, 360),
 };
 const SORA_PRO: SoraModel = {
   sizes: {
@@ -29,8 +26,7 @@ const SORA_PRO: SoraModel = {
     '1920x1080': 0.7,
   },
   requestsPerMinute: [10, 25, 50, 75, 150],
-  startMs: 60_000,
-  perSecondMs: 20_000,
+  pace: pace(300, 720),
 };
 
 /** OpenAI's public API description, schema VideoModel. */
@@ -59,7 +55,3 @@ export const LONGEST_IMAGE_URL = 20_971_520;
 /** OpenAI, "Video generation with Sora": at most six extensions, 120 s in all. */
 export const MOST_EXTENSIONS = 6;
 export const LONGEST_SECONDS = 120;
-
-export function paceOf(model: SoraModel, seconds: number): Pace {
-  return { queueMs: 5_000, runMs: model.startMs + seconds * model.perSecondMs, sigma: 0.35 };
-}

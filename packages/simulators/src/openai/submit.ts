@@ -17,7 +17,6 @@ import {
   LONGEST_SECONDS,
   MODELS,
   MOST_EXTENSIONS,
-  paceOf,
   type SoraModel,
 } from './models.ts';
 import type { VideoDetails, VideoJob } from './video.ts';
@@ -118,7 +117,6 @@ function submit(context: OpenAiContext, account: Account, request: NewVideo): Vi
     prompt,
     // Sora 2 always makes sound.
     video: { ...dimensions(size), seconds, audio: true },
-    pace: paceOf(model, request.billedSeconds),
     newId: context.flavour.newId,
     details: {
       size,

@@ -32,6 +32,7 @@ export function openAiUpstream(flavour: Flavour): Upstream {
     keyOf: (account) => `sk-simulated-${flavour.name}-${account}`,
     credentialOf: (headers) => credentialOf(headers, flavour.keyHeader),
     routes: (app, context) => routes(app, flavoured(context)),
+    paceOf: flavour.paceOf,
     bill: ({ details }) =>
       details.usdPerSecond === 0
         ? undefined

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Account } from '../core/accounts.ts';
 import { type Answer, Refusal } from '../core/http/answer.ts';
-import type { Pace } from '../core/jobs/job.ts';
+import { pace } from '../core/jobs/job.ts';
 import { readBody } from './body.ts';
 import type { OpenAiContext } from './context.ts';
 import { errorAnswer } from './errors.ts';
@@ -20,7 +20,7 @@ const DEFAULT_FPS = 24;
 
 /** One GPU works on one job, and the others wait. The times are a guess. */
 const PLACES = 1;
-const PACE: Pace = { queueMs: 500, runMs: 60_000, sigma: 0.2 };
+export const OMNI_PACE = pace(60, 80, 0.01);
 
 /** `POST /v1/videos`: only multipart. Every field except the prompt is optional, and unknown fields are ignored. */
 export async function createOmni(
@@ -46,7 +46,6 @@ export async function createOmni(
     prompt,
     // x264 takes only even sizes, as vLLM-Omni's own encoder does.
     video: { width: width & ~1, height: height & ~1, seconds, audio: text('generate_sound') === 'true' },
-    pace: PACE,
     pool: { name: 'gpu', places: PLACES },
     newId: context.flavour.newId,
     ...(seed === undefined ? {} : { seed: Number(seed) }),

@@ -58,6 +58,7 @@ export const replicate: Upstream = defineUpstream<Settings, Details>({
   keyOf: (account) => `r8_simulated_${account}`,
   credentialOf: (headers) => credential(headers, 'Bearer') ?? credential(headers, 'Token'),
   routes,
+  paceOf: () => ASSUMPTIONS.replicate.pace,
   bill: ({ model, video }) => ({
     quantity: video.seconds,
     unit: 'seconds',
@@ -202,7 +203,6 @@ function submit(
       seconds: duration,
       audio: input.generate_audio === true,
     },
-    pace: ASSUMPTIONS.replicate.pace,
     newId: (random) => random.text(26, ID_LETTERS),
     details: { input, version },
     ...(plan.ending === 'expiry' ? { expiresAfterMs: KEPT_MS } : {}),

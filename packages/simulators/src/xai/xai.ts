@@ -31,6 +31,7 @@ export const xai: Upstream = defineUpstream<Settings, Details>({
   keyOf: (account) => `xai-simulated-${account}`,
   credentialOf: (headers) => credential(headers, 'Bearer'),
   routes,
+  paceOf: () => ASSUMPTIONS.xai.pace,
   bill: ({ video, details }) => ({ quantity: video.seconds, unit: 'seconds', usd: details.usd }),
   environment: (origin, key) => ({ XAI_BASE_URL: `${origin}/v1`, XAI_API_KEY: key }),
   answers: {
@@ -113,7 +114,6 @@ function submit(context: Context, account: Account, body: Body): Job<Details> {
       seconds: duration,
       audio: body.generate_audio !== false,
     },
-    pace: ASSUMPTIONS.xai.pace,
     newId: (random) => random.uuid(),
     details: { usd: usd * duration },
     ...(planOf(prompt).ending === 'expiry' ? { expiresAfterMs: ASSUMPTIONS.xai.keptMs } : {}),

@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { createClock } from '../../src/core/clock.ts';
+import { createJobs } from '../../src/core/jobs/jobs.ts';
+import { createSchedule } from '../../src/core/jobs/schedule.ts';
 import { type RunningToy, startToy } from '../support/runningToy.ts';
 
 const MINUTE = 60_000;
@@ -37,6 +40,36 @@ describe('jobs', () => {
     expect(await course(await start({ seed: 'b' }), 'a boat')).not.toEqual(first);
   });
 
+  it('take the times of the log-normal distribution of their model, of which a part is the queue', () => {
+    const clock = createClock(1);
+    const schedule = createSchedule(clock);
+    const jobs = createJobs<null>({
+      upstream: 'toy',
+      seed: 'a',
+      clock,
+      schedule,
+      endings: {},
+      paceOf: () => ({ medianMs: 100_000, p90Ms: 250_000, queueShare: 0.1 }),
+      onChange: () => undefined,
+    });
+    const video = { width: 320, height: 180, seconds: 2, audio: false };
+    const request = { account: 'a', model: 'm', prompt: 'a boat', video, details: null };
+    const made = Array.from({ length: 4000 }, () =>
+      jobs.submit({ ...request, newId: (random) => random.uuid() }),
+    );
+    clock.advance(1000 * MINUTE);
+    schedule.settle();
+    const times = made.map((job) => (job.endedAt ?? 0) - job.createdAt).toSorted((a, b) => a - b);
+    const quantile = (part: number) => times[Math.floor(part * times.length)] ?? 0;
+    // Within about three standard errors of 4000 samples.
+    expect(quantile(0.5) / 100_000).toBeCloseTo(1, 1);
+    expect(quantile(0.9) / 250_000).toBeCloseTo(1, 1);
+    expect(quantile(0.1) / 40_000).toBeCloseTo(1, 1);
+    const waited = made.reduce((sum, job) => sum + (job.startedAt ?? 0) - job.createdAt, 0);
+    expect(waited / times.reduce((sum, time) => sum + time)).toBeCloseTo(0.1, 2);
+    schedule.close();
+  });
+
   it('take a hundredth of the time at a scale of 0.01', async () => {
     const real = await course(await start({ seed: 'a' }), 'a boat');
     const quick = await course(await start({ seed: 'a', scale: 0.01 }), 'a boat');
@@ -44,8 +77,8 @@ describe('jobs', () => {
   });
 
   it('take the times of a given pace, in place of those of their model', async () => {
-    const pace = { queueMs: 1000, runMs: 5000, sigma: 0 };
-    expect(await course(await start({ pace }), 'a boat')).toMatchObject({ waited: 1000, ran: 5000 });
+    const pace = { medianMs: 5000, p90Ms: 5000, queueShare: 0 };
+    expect(await course(await start({ pace }), 'a boat')).toMatchObject({ waited: 0, ran: 5000 });
   });
 
   it('change state by themselves as time passes', async () => {
@@ -63,8 +96,10 @@ describe('jobs', () => {
   it('wait for one another in a pool, and start in order as places become free', async () => {
     const running = await start({ places: 2 });
     const ids: string[] = [];
-    for (const name of ['one', 'two', 'three']) ids.push(await running.submit(`${name} [hold]`));
-    running.advance(10 * MINUTE);
+    for (const name of ['one', 'two', 'three']) {
+      ids.push(await running.submit(`${name} [hold]`));
+      running.advance(10 * MINUTE);
+    }
     const states = async () => Promise.all(ids.map(async (id) => (await running.poll(id)).state));
     expect(await states()).toEqual(['running', 'running', 'queued']);
     const first = running.toy.jobs.find(ids[0] ?? '');

@@ -83,6 +83,7 @@ describe('vLLM-Omni', () => {
 
   it('cancels by deletion, runs one job at a time, and forgets all jobs at a restart', async () => {
     const first = await client().videos.create({ prompt: 'one [hold]' });
+    simulators.advance(60_000);
     const second = await client().videos.create({ prompt: 'two [hold]' });
     simulators.advance(60_000);
     expect((await client().videos.retrieve(second.id)).status).toBe('queued');

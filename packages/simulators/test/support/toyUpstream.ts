@@ -1,6 +1,8 @@
 import { defineUpstream } from '../../src/core/defineUpstream.ts';
 import type { Upstream } from '../../src/core/upstream.ts';
 
+const PACE = { medianMs: 70_000, p90Ms: 110_000, queueShare: 0.15 };
+
 /** The smallest upstream. The tests of the core use it. */
 export function toyUpstream(options: { places?: number } = {}): Upstream {
   return defineUpstream<{ greeting: string }, { note: string }>({
@@ -12,6 +14,7 @@ export function toyUpstream(options: { places?: number } = {}): Upstream {
       typeof authorization === 'string' ? authorization.replace('Bearer ', '') : undefined,
     environment: (origin, key) => ({ TOY_URL: origin, TOY_KEY: key }),
     endings: { filtered: 'moderation' },
+    paceOf: () => PACE,
     bill: ({ video }) => ({ quantity: video.seconds, unit: 'seconds' }),
     answers: {
       rateLimited: (seconds) => ({
@@ -48,7 +51,6 @@ export function toyUpstream(options: { places?: number } = {}): Upstream {
             prompt,
             video: { width: 320, height: 180, seconds: 2, audio: false },
             details: { note: context.settings.greeting },
-            pace: { queueMs: 10_000, runMs: 60_000, sigma: 0.3 },
             newId: (random) => random.uuid(),
             ...(options.places === undefined ? {} : { pool: { name: 'all', places: options.places } }),
           });

@@ -27,8 +27,8 @@ export const SERVICES = {
 export type Service = keyof typeof SERVICES;
 export const NAMES = Object.keys(SERVICES) as Service[];
 
-/** Longer than any job of a simulator takes, in the upstream's time. */
-const LONG_MS = 900_000;
+/** Longer than any job of a simulator takes, and shorter than results are kept, in the upstream's time. */
+const LONG_MS = 50 * 60_000;
 
 type Environment = Readonly<Record<string, string>>;
 type Change = Partial<VideoRequest> & { readonly upstreamModel?: string };

@@ -27,11 +27,11 @@ export function createJobs<Details>(options: {
   readonly upstream: string;
   readonly seed: string;
   readonly clock: Clock;
-  /** In place of the pace of each request. */
-  readonly pace: Pace | undefined;
   readonly schedule: Schedule;
   /** Endings that this upstream does not have, each with the ending that it has instead. */
   readonly endings: Partial<Readonly<Record<Ending, Ending>>>;
+  /** The pace of a model; undefined if there is no such model. */
+  readonly paceOf: (model: string) => Pace | undefined;
   /** Called after every change of state, creation included. */
   readonly onChange: (job: Job<Details>, at: number) => void;
 }): Jobs<Details> {
@@ -42,14 +42,13 @@ export function createJobs<Details>(options: {
   /** How often each prompt was submitted. The random numbers of a job depend on it, and not on other clients' jobs. */
   const occurrences = new Map<string, number>();
 
-  function entryOf(submitted: JobRequest<Details>): Entry<Details> {
-    const request = { ...submitted, pace: options.pace ?? submitted.pace };
+  function entryOf(request: JobRequest<Details>): Entry<Details> {
     const { model, prompt } = request;
     const text = `${model} ${prompt}`;
     const occurrence = occurrences.get(text) ?? 0;
     occurrences.set(text, occurrence + 1);
     const random = createRandom(`${options.seed} ${options.upstream} ${text} ${occurrence}`);
-    const { queueMs, ...drawn } = draw(request, random, options.endings, clock);
+    const { queueMs, ...drawn } = draw(request, random, options);
     let id = request.newId(random);
     while (entries.has(id)) id = request.newId(random);
     const entry: Entry<Details> = {
@@ -61,7 +60,7 @@ export function createJobs<Details>(options: {
       pool: poolOf(request, pools),
       runMs: drawn.runMs,
     };
-    const admitAt = entry.createdAt + clock.scaled(random.logNormal(1, request.pace.sigma) * queueMs);
+    const admitAt = entry.createdAt + queueMs;
     if (Number.isFinite(admitAt)) schedule.plan(admitAt, (at) => states.admit(entry, at));
     if (request.expiresAfterMs !== undefined) {
       schedule.plan(entry.createdAt + clock.scaled(request.expiresAfterMs), (at) =>
@@ -141,23 +140,28 @@ interface Drawn {
   readonly runMs: number;
 }
 
-/** How a job ends and how long it takes. The order of the draws matters: changing it changes the outcome of every seed. */
+/** How a job ends and how long it takes, in real milliseconds. The order of the draws matters: changing it changes the outcome of every seed. */
 function draw<Details>(
-  { prompt, pace, seed }: JobRequest<Details>,
+  { model, prompt, atOnce, seed }: JobRequest<Details>,
   random: Random,
-  endings: Partial<Readonly<Record<Ending, Ending>>>,
-  clock: Clock,
+  { endings, paceOf, clock }: Pick<Parameters<typeof createJobs<Details>>[0], 'endings' | 'paceOf' | 'clock'>,
 ): Drawn & { readonly queueMs: number } {
   const marked = planOf(prompt);
   const plan = { ...marked, ending: endings[marked.ending] ?? marked.ending };
-  const factor = typeof plan.pace === 'number' ? plan.pace : 1;
-  const queueMs = plan.pace === 'waits' ? Number.POSITIVE_INFINITY : pace.queueMs * factor;
-  const runMs =
-    plan.pace === 'runs'
-      ? Number.POSITIVE_INFINITY
-      : clock.scaled(random.logNormal(pace.runMs, pace.sigma) * factor);
+  const pace = paceOf(model);
+  if (!pace) throw new TypeError(`the model ${model} has no pace`);
+  const factor = atOnce ? 0 : typeof plan.pace === 'number' ? plan.pace : 1;
+  const totalMs = clock.scaled(random.logNormal(pace.medianMs, sigmaOf(pace)) * factor);
+  const waitMs = totalMs * random.next() * 2 * pace.queueShare;
+  const queueMs = plan.pace === 'waits' ? Number.POSITIVE_INFINITY : waitMs;
+  const runMs = plan.pace === 'runs' ? Number.POSITIVE_INFINITY : totalMs - waitMs;
   return { plan, queueMs, runMs, seed: seed ?? random.integer(2 ** 31) };
 }
+
+/** The 90th percentile of the standard normal distribution. */
+const NINETIETH = 1.2815515655446004;
+
+const sigmaOf = ({ medianMs, p90Ms }: Pace): number => Math.log(p90Ms / medianMs) / NINETIETH;
 
 function newJob<Details>(
   { account, model, prompt, video, details }: JobRequest<Details>,
