@@ -21,6 +21,7 @@ const TASKS = {
   'bench:account': ['bench/hotAccount.ts'],
   'bench:limits': ['bench/limits.ts'],
   'bench:tracking': ['bench/tracking.ts'],
+  'bench:polling': ['bench/polling.ts'],
   'bench:files': ['bench/filesTouched.ts'],
   soak: ['chaos/soak/main.ts'],
   chaos: ['chaos/main.ts'],
@@ -44,6 +45,8 @@ const USAGES = {
     '[--minutes 60] [--seed limits]     limits of accounts that three nodes share, in virtual time',
   'bench:tracking':
     "[--in-flight 1,25,1000] [--families sora,veo,wanxiang,seedance] [--tasks 75] [--speed 1] [--times catalogue] [--account '{}'] [--postgres] [--against checkout]     how late the end of a job is known",
+  'bench:polling':
+    '[--tasks 100000] [--only log-normal,account] [--plots folder]     delay and polls beside the optimum, in virtual time',
   'bench:files': 'source files that run for one task',
   soak: '[--tasks 2000] [--faults 0.1] [--seed soak]',
   chaos: '[--short] [--tasks 5000] [--nodes 3] [--cycles 9] [--seed chaos]',

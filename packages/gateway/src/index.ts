@@ -30,4 +30,12 @@ export { type Event, move } from './tasks/lifecycle.ts';
 export type { Task } from './tasks/task.ts';
 export { momentAt, systemClock } from './time/clock.ts';
 export { createTimers } from './time/timers.ts';
+// For `npm run bench:polling`, which plays them in virtual time.
+export { createCallbackReliability } from './tracking/callbackReliability.ts';
+export type { Estimate, Prior } from './tracking/estimate.ts';
+export { createEstimator, type Estimator, type Kind } from './tracking/estimator.ts';
+export type { Sample } from './tracking/learnt.ts';
+export { nextPollMs } from './tracking/nextPoll.ts';
+export { createPrice } from './tracking/price.ts';
+export { type Job, remainingMs } from './tracking/remainingTime.ts';
 export { VERSION } from './version.ts';

@@ -1,4 +1,4 @@
-import { at } from './bins.ts';
+import { at, sum } from './bins.ts';
 
 /** What a poll is worth at one account, so that the polls of all its jobs together keep to its allowance. */
 export interface Price {
@@ -34,8 +34,10 @@ const CEILING_MS = 3_600_000;
 const LEAST_WEIGHT = 1e-9;
 const GROUP_RATIO = 1.25;
 const GROUPS = 128;
-/** Time constant of the correction by what was really polled. Milliseconds. */
+/** Time constant of the correction by what was really polled, at least. Milliseconds. */
 const TRIM_MS = 20_000;
+/** And in gaps between the polls of a job: a job follows the price with its next poll, and a faster correction would oscillate. */
+const TRIM_GAPS = 4;
 
 export function createPrice(options: PriceOptions): Price {
   const { allowancePerSecond, share, minIntervalMs, floorMs = FLOOR_MS } = options;
@@ -61,6 +63,12 @@ export function createPrice(options: PriceOptions): Price {
     return perMs * 1000;
   }
 
+  /** Between two polls of a job, at the price. */
+  function meanGapMs(): number {
+    const jobs = sum(counts);
+    return jobs > 0 ? (jobs * 1000) / demand(price) : 0;
+  }
+
   return {
     add: (weight) => change(weight, 1),
     remove: (weight) => change(weight, -1),
@@ -74,7 +82,8 @@ export function createPrice(options: PriceOptions): Price {
       if (elapsedMs > 0) {
         const used = (polled * 1000) / elapsedMs;
         const off = price > floorMs ? Math.max(-1, Math.min(1, used / target - 1)) : 1 - trim;
-        trim = Math.min(2, Math.max(0.5, trim * (1 - (off * Math.min(elapsedMs, TRIM_MS)) / TRIM_MS)));
+        const slowly = Math.max(TRIM_MS, TRIM_GAPS * meanGapMs());
+        trim = Math.min(2, Math.max(0.5, trim * (1 - (off * Math.min(elapsedMs, slowly)) / slowly)));
       }
       price = solve(demand, target * trim, floorMs);
     },
