@@ -387,7 +387,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     mutator: 'ConditionalExpression',
     original: 'placeUntil !== undefined',
     replacement: 'true',
-    within: 'unhold',
+    within: 'free_lingering',
     reason: 'No bound is not below any time; the comparison is there for the types.',
   },
   {

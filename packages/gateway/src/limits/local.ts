@@ -2,7 +2,7 @@ import type { Log } from '../observability/log.ts';
 import type { Account } from '../providers/account.ts';
 import { localPermits } from '../providers/rates/permits.ts';
 import type { AccountTrouble, LimitStore, TaskStore } from '../store/store.ts';
-import { HELD_MS, type Move } from '../tasks/lifecycle.ts';
+import { LINGER_MS, type Move } from '../tasks/lifecycle.ts';
 import { placeChange } from '../tasks/places.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
@@ -10,7 +10,8 @@ import type { AccountLimiter, Limits } from './limits.ts';
 import { createReports, troubleAtStart } from './trouble.ts';
 
 export interface LocalParts {
-  readonly store: Pick<TaskStore, 'commit'> & Pick<LimitStore, 'heldPlaces' | 'troubles' | 'reportTrouble'>;
+  readonly store: Pick<TaskStore, 'commit'> &
+    Pick<LimitStore, 'lingeringPlaces' | 'troubles' | 'reportTrouble'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Pick<Log, 'warn'>;
@@ -35,8 +36,8 @@ export function createLocalLimits(parts: LocalParts): Limits {
     async start() {
       const now = clock.now();
       // A clock that was set back does not extend it.
-      for (const { account, taskId, until } of await store.heldPlaces(now))
-        accounts.get(account)?.hold(taskId, Math.min(HELD_MS, until - now));
+      for (const { account, taskId, until } of await store.lingeringPlaces(now))
+        accounts.get(account)?.linger(taskId, Math.min(LINGER_MS, until - now));
       for (const stored of await store.troubles([...accounts.keys()]))
         accounts.get(stored.account)?.learnTrouble(troubleAtStart(stored));
     },
@@ -48,10 +49,10 @@ export function createLocalLimits(parts: LocalParts): Limits {
 }
 
 export interface LocalAccount extends AccountLimiter {
-  /** A task has ended whose job may still run upstream: its place is held for so many milliseconds. */
-  hold(taskId: string, ms: number): void;
+  /** A task has ended whose job may still run upstream: its place lingers for so many milliseconds. */
+  linger(taskId: string, ms: number): void;
   learnTrouble(trouble: AccountTrouble): void;
-  /** Cancels the timers of the held places. */
+  /** Cancels the timers of the lingering places. */
   stop(): void;
 }
 
@@ -66,11 +67,11 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
   const { inFlight: limit } = account.limits;
   /** The tasks of this node that have a place. */
   const own = new Set<string>();
-  /** Ended tasks whose places are held, with what cancels the end of each. */
-  const held = new Map<string, () => void>();
+  /** Ended tasks whose places linger, with what cancels the end of each. */
+  const lingering = new Map<string, () => void>();
   const changed: (() => void)[] = [];
   const troubled: ((trouble: AccountTrouble) => void)[] = [];
-  const placesUsed = (): number => own.size + held.size;
+  const placesUsed = (): number => own.size + lingering.size;
 
   const announce = () => {
     for (const listener of changed) listener();
@@ -78,16 +79,16 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
   function free(taskId: string): void {
     if (own.delete(taskId)) announce();
   }
-  function unhold(taskId: string): void {
-    held.get(taskId)?.();
-    if (held.delete(taskId)) announce();
+  function freeLingering(taskId: string): void {
+    lingering.get(taskId)?.();
+    if (lingering.delete(taskId)) announce();
   }
-  function hold(taskId: string, ms: number): void {
+  function linger(taskId: string, ms: number): void {
     own.delete(taskId);
-    held.get(taskId)?.();
-    held.set(
+    lingering.get(taskId)?.();
+    lingering.set(
       taskId,
-      timers.after(ms, () => unhold(taskId)),
+      timers.after(ms, () => freeLingering(taskId)),
     );
   }
 
@@ -114,11 +115,11 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
         case 'free':
           free(id);
           break;
-        case 'hold':
-          hold(id, (attempt?.placeUntil ?? 0) - clock.now());
+        case 'linger':
+          linger(id, (attempt?.placeUntil ?? 0) - clock.now());
           break;
-        case 'unhold':
-          unhold(id);
+        case 'free_lingering':
+          freeLingering(id);
           break;
         default:
       }
@@ -128,12 +129,12 @@ export function localAccount(account: Account, parts: LocalAccountParts): LocalA
     report,
     onTrouble: (listener) => void troubled.push(listener),
     onChange: (listener) => void changed.push(listener),
-    hold,
+    linger,
     learnTrouble(trouble) {
       for (const listener of troubled) listener(trouble);
     },
     stop() {
-      for (const cancel of held.values()) cancel();
+      for (const cancel of lingering.values()) cancel();
     },
   };
 }

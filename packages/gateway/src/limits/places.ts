@@ -40,8 +40,8 @@ export interface Places {
   announceIfFree(entry: SharedEntry): void;
   /** Reads the places under a new lease, and what `also` reads. Retried until it succeeds; resolves after the first try. */
   load(also: () => Promise<void>): Promise<void>;
-  /** The bounds of held places may have passed. */
-  freeHeld(): void;
+  /** The bounds of lingering places may have passed. */
+  freeLingering(): void;
   /** The lease is lost. */
   leaseLost(): void;
   /** Resolves when nothing is being read any more. */
@@ -114,7 +114,7 @@ export function createPlaces(parts: PlacesParts): Places {
     try {
       if (!upkeep.everyNodeCounts() && (await upkeep.checkNodes()))
         for (const entry of entries.values()) announce(entry);
-      await upkeep.freeHeld();
+      await upkeep.freeLingering();
       const counts = await shared.places(wanting.map(({ account }) => account.id));
       if (leaseNumber !== mine) return;
       for (const [account, placesUsed] of counts) learn(account, placesUsed);
@@ -160,9 +160,9 @@ export function createPlaces(parts: PlacesParts): Places {
     },
     announceIfFree,
     load,
-    freeHeld() {
+    freeLingering() {
       upkeep
-        .freeHeld()
+        .freeLingering()
         .catch((err) =>
           log.warn({ event: 'limits.read_failed', err }, 'cannot free the places of jobs that have ended'),
         );

@@ -158,7 +158,7 @@ function sharedAccount(
     },
     moved(move) {
       // The database counts all other changes by itself.
-      if (placeChange(move)?.change === 'unhold') places.freeHeld();
+      if (placeChange(move)?.change === 'free_lingering') places.freeLingering();
     },
     adopt: () => undefined,
     release(taskId) {

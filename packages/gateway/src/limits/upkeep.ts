@@ -12,22 +12,22 @@ export interface Upkeep {
   warning(): string | undefined;
   /** Looks for nodes that do not count. Resolves with true if the last one has gone since. */
   checkNodes(): Promise<boolean>;
-  /** Frees held places whose bound has passed, at most every few seconds. */
-  freeHeld(): Promise<void>;
+  /** Frees lingering places whose bound has passed, at most every few seconds. */
+  freeLingering(): Promise<void>;
   /** Counts the places of the accounts again; of all accounts by default. */
   recount(accounts?: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
 interface UpkeepParts {
-  readonly shared: Pick<SharedLimitStore, 'freeHeldPlaces' | 'recountPlaces' | 'oldNodes'>;
+  readonly shared: Pick<SharedLimitStore, 'freeLingeringPlaces' | 'recountPlaces' | 'oldNodes'>;
   readonly cluster: Pick<Cluster, 'hasLease' | 'members' | 'node'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Pick<Log, 'warn'>;
 }
 
-/** The least time between two searches for held places whose bound has passed, and between two looks at the nodes. Milliseconds. */
+/** The least time between two searches for lingering places whose bound has passed, and between two looks at the nodes. Milliseconds. */
 const FREE_MS = 5000;
 const NODES_MS = 2000;
 /** How often the leader counts the places. Milliseconds. */
@@ -60,10 +60,10 @@ export function createUpkeep({ shared, cluster, clock, timers, log }: UpkeepPart
     return areGone;
   }
 
-  async function freeHeld(): Promise<void> {
+  async function freeLingering(): Promise<void> {
     if (!isOver(FREE_MS, freedAt)) return;
     freedAt = timers.monotonic();
-    await shared.freeHeldPlaces(clock.now());
+    await shared.freeLingeringPlaces(clock.now());
   }
 
   async function recount(accounts?: readonly string[]): Promise<void> {
@@ -88,7 +88,7 @@ export function createUpkeep({ shared, cluster, clock, timers, log }: UpkeepPart
 
   async function lead(): Promise<void> {
     if (!cluster.hasLease() || (await cluster.members())[0] !== cluster.node) return;
-    await freeHeld();
+    await freeLingering();
     await recount();
   }
 
@@ -103,7 +103,7 @@ export function createUpkeep({ shared, cluster, clock, timers, log }: UpkeepPart
     },
     warning: () => (oldNodes.length > 0 ? WARNING : undefined),
     checkNodes,
-    freeHeld,
+    freeLingering,
     recount,
     async stop() {
       stopped = true;

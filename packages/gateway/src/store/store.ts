@@ -129,8 +129,8 @@ export interface LimitStore {
   troubles(accounts: readonly string[]): Promise<readonly StoredTrouble[]>;
   /** Stores a new problem or recovery of an account. Of two blocks the longer one applies. */
   reportTrouble(account: string, trouble: AccountTrouble): Promise<void>;
-  /** Places that are held after `now` for jobs whose end was not learnt. */
-  heldPlaces(now: number): Promise<readonly HeldPlace[]>;
+  /** Places that linger after `now` for jobs whose end was not learnt. */
+  lingeringPlaces(now: number): Promise<readonly LingeringPlace[]>;
 }
 
 /** Limits that several nodes keep in their database: counters of places, which `TaskStore` changes with each move, and rates. */
@@ -139,8 +139,10 @@ export interface SharedLimitStore {
   places(accounts: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Corrects the counters of these accounts, or of all. Resolves with those that were wrong. */
   recountPlaces(accounts?: readonly string[]): Promise<readonly WrongCounter[]>;
-  /** Frees held places whose bound has passed at `now`. Resolves with the counters that changed. */
-  freeHeldPlaces(now: number): Promise<readonly { readonly account: string; readonly inFlight: number }[]>;
+  /** Frees lingering places whose bound has passed at `now`. Resolves with the counters that changed. */
+  freeLingeringPlaces(
+    now: number,
+  ): Promise<readonly { readonly account: string; readonly inFlight: number }[]>;
   /** Reserves permits of rates. Does not wait until they are durable. */
   reserve(requests: readonly PermitRequest[]): Promise<readonly PermitGrant[]>;
   /** Names of living nodes of an earlier version, which do not count places. */
@@ -208,7 +210,7 @@ export interface StoredTrouble extends AccountTrouble {
 }
 
 /** The place of an attempt whose job may still be in flight. */
-export interface HeldPlace {
+export interface LingeringPlace {
   readonly account: string;
   readonly taskId: string;
   /** Milliseconds UTC. */

@@ -285,7 +285,7 @@ export const TASK_WITH_ATTEMPT = `${listOf(TASKS, 't.')}, ${Object.keys(ATTEMPTS
 
 export const JOIN_ATTEMPT = 'left join attempts a on a.task_id = t.id and a.number = t.attempt';
 
-/** Attempts whose jobs are in flight: exactly the condition of the partial index. See `holdsPlace` in tasks/places.ts. */
+/** Attempts whose jobs are in flight: exactly the condition of the partial index. See `occupiesPlace` in tasks/places.ts. */
 export const IN_FLIGHT = 'outcome is null and upstream_result is null';
 
 /** Exactly the condition of the partial indexes on unfinished tasks, so that they can be used. */

@@ -41,7 +41,7 @@ export type Event =
   | { readonly type: 'cancel_refused' }
   /** The upstream finished the job after the task had expired. The task stays failed, and its attempt records the result. */
   | { readonly type: 'finished_late'; readonly result: UpstreamResult }
-  /** The upstream ended the job without a video after the task had failed, so that it holds no place any more. */
+  /** The upstream ended the job without a video after the task had failed, so that it occupies no place any more. */
   | { readonly type: 'ended_late' }
   /** The stored files have changed: a damaged video was fetched again, or the poster was created later. */
   | {
@@ -82,10 +82,10 @@ export const LEGAL: Readonly<Record<Phase, readonly Event['type'][]>> = {
 const DETAIL_LIMIT = 2000;
 
 /**
- * How long an attempt holds its place if its end upstream was not learnt: twice the longest time in which the catalogue expects nine of
+ * How long an attempt occupies its place if its end upstream was not learnt: twice the longest time in which the catalogue expects nine of
  * ten jobs to end (15 minutes). Milliseconds.
  */
-export const HELD_MS = 30 * 60_000;
+export const LINGER_MS = 30 * 60_000;
 
 /**
  * The complete lifecycle as one pure function: applies an event to a task at `now` (milliseconds UTC). Returns undefined if the
@@ -175,7 +175,7 @@ export function move(task: Task, given: Event, now: number): Move | undefined {
           completedAt: now,
           error: event.error,
           ...(task.attempt && !task.attempt.outcome
-            ? { attempt: held(task, ended(task.attempt, event.outcome, endedAt, event.detail), now) }
+            ? { attempt: lingering(task, ended(task.attempt, event.outcome, endedAt, event.detail), now) }
             : {}),
         },
         [{ kind: 'release', amountMicros: task.price.holdMicros }],
@@ -260,14 +260,14 @@ function plausible({ attempt, createdAt }: Task, time: number, latest: number): 
   return Math.min(latest, Math.max(attempt?.intendedAt ?? createdAt, Math.round(time)));
 }
 
-/** The place of an attempt that the upstream may still work on is held for a while. */
-function held({ phase }: Task, attempt: Attempt, now: number): Attempt {
+/** The place of an attempt that the upstream may still work on lingers for a while. */
+function lingering({ phase }: Task, attempt: Attempt, now: number): Attempt {
   const isUpstream = phase === 'submitting' || phase === 'running';
   const isUncertain = attempt.outcome === 'expired' || attempt.outcome === 'unknown';
-  return isUpstream && isUncertain ? { ...attempt, placeUntil: now + HELD_MS } : attempt;
+  return isUpstream && isUncertain ? { ...attempt, placeUntil: now + LINGER_MS } : attempt;
 }
 
-/** A held place is free from now on. */
+/** A lingering place is free from now on. */
 function freed(attempt: Attempt, now: number): Attempt {
   return attempt.placeUntil === undefined
     ? attempt

@@ -8,10 +8,10 @@ import type { Attempt, Phase } from './task.ts';
 export interface PlaceChange {
   readonly accountId: string;
   /**
-   * - `hold`: the task failed, but the upstream may still count the job. The place stays taken until the attempt's `placeUntil`.
-   * - `unhold`: a held place is free now, if it was not before.
+   * - `linger`: the task failed, but the upstream may still count the job. The place stays taken until the attempt's `placeUntil`.
+   * - `free_lingering`: a lingering place is free now, if it was not before.
    */
-  readonly change: 'take' | 'free' | 'hold' | 'unhold';
+  readonly change: 'take' | 'free' | 'linger' | 'free_lingering';
 }
 
 /** What a move does to the place of its attempt; undefined if nothing. */
@@ -29,12 +29,12 @@ function changeOf(
 ): PlaceChange['change'] | undefined {
   if (isUpstream(from) && isUpstream(to)) return undefined;
   if (isUpstream(to)) return 'take';
-  if (isUpstream(from)) return placeUntil === undefined ? 'free' : 'hold';
-  return from === 'failed' && placeUntil !== undefined && placeUntil <= at ? 'unhold' : undefined;
+  if (isUpstream(from)) return placeUntil === undefined ? 'free' : 'linger';
+  return from === 'failed' && placeUntil !== undefined && placeUntil <= at ? 'free_lingering' : undefined;
 }
 
-/** Whether an attempt holds a place: its job is in flight, or may be. */
-export const holdsPlace = ({ outcome, upstreamResult, placeUntil }: Attempt): boolean =>
+/** Whether an attempt occupies a place: its job is in flight, or may be. */
+export const occupiesPlace = ({ outcome, upstreamResult, placeUntil }: Attempt): boolean =>
   placeUntil !== undefined || (outcome === undefined && upstreamResult === undefined);
 
 const isUpstream = (phase: Phase): boolean => phase === 'submitting' || phase === 'running';

@@ -76,7 +76,7 @@ export interface Attempt {
   /** Where the upstream keeps the finished video. */
   readonly upstreamResult?: UpstreamResult;
   /**
-   * The attempt ended for us, but not for certain upstream: it holds its place of the account until then. Milliseconds UTC. Missing once
+   * The attempt ended for us, but not for certain upstream: it occupies its place of the account until then. Milliseconds UTC. Missing once
    * the place is free.
    */
   readonly placeUntil?: number;

@@ -113,7 +113,7 @@ const timers: Timers = {
     pending.add(timer);
     return () => clearTimeout(timer);
   },
-  // As in production: a place that is held for longer keeps no process alive.
+  // As in production: a place that lingers for longer keeps no process alive.
   close() {
     for (const timer of pending) clearTimeout(timer);
   },
@@ -138,7 +138,7 @@ const engine = createEngine(
           ...(find ? { find: (lost, signal) => around('find', () => find(lost, signal)) } : {}),
         },
         {
-          // Without a search, each killed submission holds its place for half an hour.
+          // Without a search, each killed submission occupies its place for half an hour.
           limits: {
             inFlight: plan.find ? 3 : 12,
             submitsPerMinute: 6000,

@@ -37,7 +37,7 @@ it('tells a waiting task of a place that became free in the statement that wrote
     shared: {
       places: async () => new Map([['one', 1]]),
       recountPlaces: async () => [],
-      freeHeldPlaces: async () => [],
+      freeLingeringPlaces: async () => [],
       reserve: async () => [],
       oldNodes: async () => [],
       onPlaces(listener) {

@@ -3,9 +3,14 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { createLocalLimits } from '../../src/limits/local.ts';
 import { createSharedLimits } from '../../src/limits/shared.ts';
 import type { Account } from '../../src/providers/account.ts';
-import type { AccountTrouble, HeldPlace, SharedLimitStore, StoredTrouble } from '../../src/store/store.ts';
+import type {
+  AccountTrouble,
+  LingeringPlace,
+  SharedLimitStore,
+  StoredTrouble,
+} from '../../src/store/store.ts';
 import { newId } from '../../src/tasks/ids.ts';
-import { type Event, HELD_MS, type Move, move } from '../../src/tasks/lifecycle.ts';
+import { type Event, LINGER_MS, type Move, move } from '../../src/tasks/lifecycle.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Task } from '../../src/tasks/task.ts';
 import { aTask } from '../support/builders.ts';
@@ -29,13 +34,17 @@ const LATE = { type: 'finished_late', result: { ref: 'there' } } as const;
 /** The limits of a node with an account of two places that only this node uses. The store answers what the test says. */
 function aNode({ local, beside }: { local?: boolean; beside?: 'shared' } = {}) {
   const timers = createManualTimers();
-  const stored: { commits: Move[]; held: HeldPlace[]; troubles: StoredTrouble[]; reports: AccountTrouble[] } =
-    {
-      commits: [],
-      held: [],
-      troubles: [],
-      reports: [],
-    };
+  const stored: {
+    commits: Move[];
+    lingering: LingeringPlace[];
+    troubles: StoredTrouble[];
+    reports: AccountTrouble[];
+  } = {
+    commits: [],
+    lingering: [],
+    troubles: [],
+    reports: [],
+  };
   let answer: () => Promise<boolean> = async () => true;
   const parts = {
     store: {
@@ -43,7 +52,7 @@ function aNode({ local, beside }: { local?: boolean; beside?: 'shared' } = {}) {
         stored.commits.push(given);
         return answer();
       },
-      heldPlaces: async (now: number) => stored.held.filter(({ until }) => until > now),
+      lingeringPlaces: async (now: number) => stored.lingering.filter(({ until }) => until > now),
       troubles: async (accounts: readonly string[]) =>
         stored.troubles.filter(({ account }) => accounts.includes(account)),
       reportTrouble: async (_account: string, trouble: AccountTrouble) => void stored.reports.push(trouble),
@@ -171,7 +180,7 @@ describe('a job whose end was not learnt', () => {
     node.moved(task, EXPIRED);
     node.one.release(task.id);
     expect([node.one.placesUsed(), node.changes()]).toEqual([1, 0]);
-    node.timers.moveTo(node.timers.now() + HELD_MS - 1);
+    node.timers.moveTo(node.timers.now() + LINGER_MS - 1);
     expect(node.one.placesUsed()).toBe(1);
     node.timers.moveTo(node.timers.now() + 1);
     expect([node.one.placesUsed(), node.changes()]).toEqual([0, 1]);
@@ -191,7 +200,7 @@ describe('a job whose end was not learnt', () => {
   it('keeps it across a restart, for the rest of the time', async () => {
     const node = aNode();
     const now = node.timers.now();
-    node.stored.held.push(
+    node.stored.lingering.push(
       { account: 'one', taskId: 'a', until: now + 5000 },
       { account: 'one', taskId: 'b', until: now },
       { account: 'another', taskId: 'c', until: now + 9000 },
@@ -205,9 +214,9 @@ describe('a job whose end was not learnt', () => {
   it('keeps it across a restart not longer than any job, even if the clock was set back', async () => {
     const node = aNode();
     const now = node.timers.now();
-    node.stored.held.push({ account: 'one', taskId: 'a', until: now + 365 * 86_400_000 });
+    node.stored.lingering.push({ account: 'one', taskId: 'a', until: now + 365 * 86_400_000 });
     await node.limits.start();
-    node.timers.moveTo(now + HELD_MS);
+    node.timers.moveTo(now + LINGER_MS);
     expect(node.one.placesUsed()).toBe(0);
   });
 });
@@ -215,7 +224,7 @@ describe('a job whose end was not learnt', () => {
 it.each([
   ['of a single node', {}],
   ['of this node alone, beside shared ones', { local: true, beside: 'shared' }],
-] as const)('a stop cancels the timers of held places of an account %s', async (_which, options) => {
+] as const)('a stop cancels the timers of lingering places of an account %s', async (_which, options) => {
   const node = aNode(options);
   node.moved(await node.running(), EXPIRED);
   expect(node.timers.nextAt()).toBeDefined();

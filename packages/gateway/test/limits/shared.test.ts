@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/providers/provider.ts';
-import { HELD_MS, move } from '../../src/tasks/lifecycle.ts';
+import { LINGER_MS, move } from '../../src/tasks/lifecycle.ts';
 import { START_OF_TIME } from '../support/builders.ts';
 import { ACCOUNT, createLimitNodes, type LimitNode, type LimitNodes } from '../support/nodes/limitNodes.ts';
 
@@ -133,7 +133,7 @@ describe('a job whose end was not learnt', () => {
     await a.submit(2);
     await a.expire(2);
     await b.submit(2);
-    await world.advance(HELD_MS - 60_000, undefined, 30_000);
+    await world.advance(LINGER_MS - 60_000, undefined, 30_000);
     expect([inUse([b]), await world.counted()]).toEqual([[0], { rows: 2, counter: 2 }]);
     await world.advance(70_000, undefined, 500);
     expect([inUse([b]), await world.counted()]).toEqual([[2], { rows: 2, counter: 2 }]);
@@ -323,7 +323,7 @@ describe('without demand', () => {
     const asked = [...world.statements].map(([name, n]) => [name, n - (before.get(name) ?? 0)] as const);
     expect(asked.filter(([, n]) => n > 0)).toEqual([
       ['recountPlaces', 2],
-      ['freeHeldPlaces', 2],
+      ['freeLingeringPlaces', 2],
     ]);
   });
 });

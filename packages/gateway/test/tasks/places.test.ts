@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Event, HELD_MS, type Move, move } from '../../src/tasks/lifecycle.ts';
-import { holdsPlace, placeChange } from '../../src/tasks/places.ts';
+import { type Event, LINGER_MS, type Move, move } from '../../src/tasks/lifecycle.ts';
+import { occupiesPlace, placeChange } from '../../src/tasks/places.ts';
 import { taskError } from '../../src/tasks/reasons.ts';
 import type { Attempt, AttemptOutcome, Task } from '../../src/tasks/task.ts';
 import { aTask, START_OF_TIME } from '../support/builders.ts';
@@ -69,12 +69,12 @@ describe('a place', () => {
   );
 
   it.each<AttemptOutcome>(['expired', 'unknown'])(
-    'is held for half an hour after a job that is %s',
+    'lingers for half an hour after a job that is %s',
     (outcome) => {
-      expect(changesOf([intent('a'), CONFIRMED, failed(outcome)])).toEqual(['take', undefined, 'hold']);
+      expect(changesOf([intent('a'), CONFIRMED, failed(outcome)])).toEqual(['take', undefined, 'linger']);
       const ended = last([intent('a'), failed(outcome)]);
       expect(ended?.attempt?.placeUntil).toBe(NOW + 1000 + 30 * 60_000);
-      expect(HELD_MS).toBe(30 * 60_000);
+      expect(LINGER_MS).toBe(30 * 60_000);
     },
   );
 
@@ -99,29 +99,29 @@ describe('a place', () => {
     }
   });
 
-  it('that is held is free once the upstream has ended the job', () => {
+  it('that lingers is free once the upstream has ended the job', () => {
     const expired = [intent('a'), CONFIRMED, failed('expired')];
-    expect(changesOf([...expired, LATE]).at(-1)).toBe('unhold');
+    expect(changesOf([...expired, LATE]).at(-1)).toBe('free_lingering');
     expect(last([...expired, LATE])?.attempt).toMatchObject({ outcome: 'late', placeUntil: NOW + 3000 });
-    expect(changesOf([...expired, { type: 'ended_late' }]).at(-1)).toBe('unhold');
+    expect(changesOf([...expired, { type: 'ended_late' }]).at(-1)).toBe('free_lingering');
     expect(last([...expired, { type: 'ended_late' }])?.attempt).toMatchObject({
       outcome: 'expired',
       placeUntil: NOW + 3000,
     });
   });
 
-  it('that is held stays held when the task is deleted', () => {
+  it('that lingers still does when the task is deleted', () => {
     expect(changesOf([intent('a'), failed('unknown'), { type: 'deleted' }])).toEqual([
       'take',
-      'hold',
+      'linger',
       undefined,
     ]);
     expect(last([intent('a'), failed('unknown'), { type: 'deleted' }])?.attempt?.placeUntil).toBe(
-      NOW + 1000 + HELD_MS,
+      NOW + 1000 + LINGER_MS,
     );
   });
 
-  it('is not held longer when the end is learnt after the bound', () => {
+  it('lingers no longer when the end is learnt after the bound', () => {
     const expired = last([intent('a'), CONFIRMED, failed('expired')]) as Task;
     const bound = expired.attempt?.placeUntil ?? 0;
     expect(move(expired, { type: 'ended_late' }, bound)).toBeUndefined();
@@ -153,9 +153,9 @@ const anyEvent = fc.oneof(
   fc.constant<Event>({ type: 'deleted' }),
 );
 
-const COUNTED = { take: 1, free: -1, hold: 0, unhold: 0 };
+const COUNTED = { take: 1, free: -1, linger: 0, free_lingering: 0 };
 
-it('whatever happens, the changes of an account add up to the attempts that hold a place on it', () => {
+it('whatever happens, the changes of an account add up to the attempts that occupy a place on it', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 40 }), (events) => {
       const taken = new Map<string, number>();
@@ -164,9 +164,9 @@ it('whatever happens, the changes of an account add up to the attempts that hold
         if (changed)
           taken.set(changed.accountId, (taken.get(changed.accountId) ?? 0) + COUNTED[changed.change]);
         const { attempt } = made.task;
-        const holding = attempt && holdsPlace(attempt) ? attempt.accountId : undefined;
+        const occupied = attempt && occupiesPlace(attempt) ? attempt.accountId : undefined;
         for (const account of ['a', 'b']) {
-          expect(taken.get(account) ?? 0).toBe(account === holding ? 1 : 0);
+          expect(taken.get(account) ?? 0).toBe(account === occupied ? 1 : 0);
         }
       }
     }),

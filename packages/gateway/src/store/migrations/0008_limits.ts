@@ -2,14 +2,16 @@ import { type Kysely, sql } from 'kysely';
 import type { Dialect } from './dialect.ts';
 
 /**
- * The limits of upstream accounts: until when an attempt holds its place, and, for nodes that share a database, the counters of places
+ * The limits of upstream accounts: until when an attempt occupies its place, and, for nodes that share a database, the counters of places
  * and the state of rates. A single node keeps those in memory. `account_shares` is no longer needed once no node of an earlier version
  * runs; a later migration drops it.
  */
 // biome-ignore lint/suspicious/noExplicitAny: a migration must not depend on today's table types
 export async function up(db: Kysely<any>, dialect: Dialect): Promise<void> {
   await db.schema.alterTable('attempts').addColumn('place_until', 'bigint').execute();
-  await sql`create index attempts_held on attempts (place_until) where place_until is not null`.execute(db);
+  await sql`create index attempts_lingering on attempts (place_until) where place_until is not null`.execute(
+    db,
+  );
   if (dialect === 'sqlite') return;
 
   await sql`
@@ -56,7 +58,7 @@ begin
   perform from account_places p where p.account_id = any(accounts) and p.member = ''
   order by p.account_id for no key update;
   return query
-    with holding as (
+    with occupied as (
       select a.account_id from attempts a
       where a.account_id = any(accounts) and a.outcome is null and a.upstream_result is null
       union all
@@ -64,7 +66,7 @@ begin
     ),
     wrong as materialized (
       select p.account_id, p.in_flight, count(h.account_id)::integer as n
-      from account_places p left join holding h on h.account_id = p.account_id
+      from account_places p left join occupied h on h.account_id = p.account_id
       where p.account_id = any(accounts) and p.member = ''
       group by p.account_id, p.in_flight
       having count(h.account_id) <> p.in_flight

@@ -50,10 +50,10 @@ export const reserve = (clock: string): string => `
     fitting as materialized (
       select d.*, greatest(0, floor((now + ahead - base) / interval_ms) + 1) as fit,
         case when abs(now - contended_at) < ${CONTENDED_MS}
-          then greatest(1, floor(part * ${HORIZON_MS} / interval_ms)) else wanted end as share
+          then greatest(1, floor(part * ${HORIZON_MS} / interval_ms)) else wanted end as in_part
       from due d
     ),
-    granted as materialized (select f.*, least(wanted, fit, share) as n_granted from fitting f),
+    granted as materialized (select f.*, least(wanted, fit, in_part) as n_granted from fitting f),
     written as (
       update account_rates r set tat = g.base + g.n_granted * g.interval_ms,
         contended_at = case when g.fit < g.wanted then g.now else r.contended_at end
@@ -61,7 +61,7 @@ export const reserve = (clock: string): string => `
       where r.account_id = g.account and r.kind = g.kind and (
         g.n_granted > 0 or g.base < g.tat or (g.fit < g.wanted and abs(g.now - g.contended_at) > ${CONTENDED_MS / 2}))
     )
-    -- A node that only got its part may ask again before it has used it, so that the rate is used completely if no other node asks.
+    -- A node that got only its part of the rate may ask again before it has used it, so that the rate is used completely if no other node asks.
     select g.n, g.n_granted::integer as granted, g.base - g.now as first_ms,
       case when g.n_granted < least(g.wanted, g.fit) then g.n_granted * g.interval_ms / 2
         else greatest(0, g.base + g.n_granted * g.interval_ms - g.ahead - g.now) end as again_ms,
@@ -76,7 +76,7 @@ const statementsWith = (clock: string) =>
       select account, kind, 0, 0 from ${REQUESTS} order by account, kind
       on conflict do nothing`,
     places: `select account_id, in_flight from account_places where account_id = any($1::text[]) and member = ''`,
-    /** All accounts with a counter, or with an attempt that holds a place. */
+    /** All accounts with a counter, or with an attempt that occupies a place. */
     allAccounts: `
       select account_id from account_places
       union select account_id from attempts where ${IN_FLIGHT}
@@ -85,7 +85,7 @@ const statementsWith = (clock: string) =>
      * $1 the time, $2 the sender. Counters are locked first, and all of them before the first attempt, as in \`commit\`. An attempt
      * whose place another node has just freed does not match any more.
      */
-    freeHeldPlaces: `
+    freeLingeringPlaces: `
       with counters as materialized (
         select account_id from account_places
         where member = '' and account_id = any(array(select account_id from attempts where place_until <= $1))
@@ -106,7 +106,7 @@ const statementsWith = (clock: string) =>
       select json_agg(json_build_array(account_id, in_flight)) as places,
         case when count(*) > 0 then ${tellPlaces('changed', 2)} end
       from changed`,
-    heldPlaces: `select account_id, task_id, place_until from attempts where place_until > $1`,
+    lingeringPlaces: `select account_id, task_id, place_until from attempts where place_until > $1`,
     oldNodes: NOT_COUNTING_NODES,
     troubles: `
       select account_id, failures, greatest(0, blocked_until - (${clock}))::double precision as wait_ms, reason,
@@ -170,10 +170,11 @@ export function postgresLimits(parts: LimitParts): LimitStore {
     async reportTrouble(account, { failures, waitMs, error, reason }) {
       await run(sql.reportTrouble, [account, failures, waitMs, error ?? null, reason ?? null]);
     },
-    async heldPlaces(now) {
-      const rows = await read<{ account_id: string; task_id: string; place_until: number }>(sql.heldPlaces, [
-        now,
-      ]);
+    async lingeringPlaces(now) {
+      const rows = await read<{ account_id: string; task_id: string; place_until: number }>(
+        sql.lingeringPlaces,
+        [now],
+      );
       return rows.map((row) => ({ account: row.account_id, taskId: row.task_id, until: row.place_until }));
     },
   };
@@ -213,8 +214,8 @@ export function postgresSharedLimits(parts: LimitParts): Omit<SharedLimitStore, 
       const all = await read<{ account_id: string }>(sql.allAccounts);
       return recountPlaces(all.map(({ account_id }) => account_id));
     },
-    async freeHeldPlaces(now) {
-      const [row] = await run<{ places: Places | null }>(sql.freeHeldPlaces, [now, node()]);
+    async freeLingeringPlaces(now) {
+      const [row] = await run<{ places: Places | null }>(sql.freeLingeringPlaces, [now, node()]);
       return (row?.places ?? []).map(([account, inFlight]) => {
         onPlaces(account, inFlight);
         return { account, inFlight };

@@ -139,8 +139,13 @@ interface MovesAnswer {
   readonly places: readonly (readonly [account: string, inFlight: number])[] | null;
 }
 
-/** How a counter changes. A held place stays taken, and is freed by `freeHeldPlaces` once its bound has passed. */
-const COUNTED: Readonly<Record<PlaceChange['change'], number>> = { take: 1, free: -1, hold: 0, unhold: 0 };
+/** How a counter changes. A lingering place stays taken, and is freed by `freeLingeringPlaces` once its bound has passed. */
+const COUNTED: Readonly<Record<PlaceChange['change'], number>> = {
+  take: 1,
+  free: -1,
+  linger: 0,
+  free_lingering: 0,
+};
 
 /** Writes moves with their counters. */
 function createMoves({ node, onPlaces }: WritesOptions) {

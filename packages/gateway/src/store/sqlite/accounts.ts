@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { type AccountColumns, type AccountCount, accountRows } from '../accountRows.ts';
-import type { AccountTrouble, HeldPlace, LimitStore, StoredTrouble } from '../store.ts';
+import type { AccountTrouble, LimitStore, LingeringPlace, StoredTrouble } from '../store.ts';
 import type { SqliteParts } from './parts.ts';
 
 interface StateColumns extends AccountColumns {
@@ -22,7 +22,7 @@ function accountsIn(db: Database) {
       last_error = coalesce(excluded.last_error, last_error), reason = excluded.reason,
       failed_since = case when excluded.failures > 0 then coalesce(failed_since, excluded.failed_since) end,
       revision = revision + 1, updated_at = excluded.updated_at`);
-  const held = db.prepare<[number], { account_id: string; task_id: string; place_until: number }>(
+  const lingering = db.prepare<[number], { account_id: string; task_id: string; place_until: number }>(
     'select account_id, task_id, place_until from attempts where place_until > ?',
   );
   const retry = db.prepare<[string]>(
@@ -48,8 +48,10 @@ function accountsIn(db: Database) {
         const { failures, reason, revision } = row;
         return [{ account, failures, waitMs: waitOf(row, now), reason: reason ?? undefined, revision }];
       }),
-    held: (now: number): HeldPlace[] =>
-      held.all(now).map((row) => ({ account: row.account_id, taskId: row.task_id, until: row.place_until })),
+    lingering: (now: number): LingeringPlace[] =>
+      lingering
+        .all(now)
+        .map((row) => ({ account: row.account_id, taskId: row.task_id, until: row.place_until })),
     list: () => accountRows(states.all(), counts.all()),
     retry: (id: string): boolean => retry.run(id).changes > 0,
   };
@@ -61,7 +63,7 @@ export function sqliteAccounts({ sql, inGroup }: SqliteParts, db: Database): Lim
     accounts: async () => accounts.list(),
     troubles: async (ids) => accounts.troubles(ids, Date.now()),
     reportTrouble: (account, trouble) => inGroup(() => accounts.report(account, trouble, Date.now())),
-    heldPlaces: async (now) => accounts.held(now),
+    lingeringPlaces: async (now) => accounts.lingering(now),
     retryAccount: (id, audit) =>
       inGroup(() => {
         const tried = accounts.retry(id);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Store } from '../../../src/store/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
-import { type Event, HELD_MS } from '../../../src/tasks/lifecycle.ts';
+import { type Event, LINGER_MS } from '../../../src/tasks/lifecycle.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import type { AttemptOutcome } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
@@ -30,7 +30,7 @@ export function describeLimits(name: string, open: () => Promise<Store>): void {
   });
 
   describe(`${name}: the place of an attempt`, () => {
-    it('is held until its bound if the end of the job was not learnt', async () => {
+    it('lingers until its bound if the end of the job was not learnt', async () => {
       const store = await open();
       const expired = moved(await intended(store, { accountId: 'one' }), failed('expired'), NOW);
       const unknown = moved(await intended(store, { accountId: 'two' }), failed('unknown'), NOW + 1);
@@ -38,17 +38,17 @@ export function describeLimits(name: string, open: () => Promise<Store>): void {
       for (const ended of [expired, unknown, refused]) expect(await store.commit(ended)).toBe(true);
       expect(await store.task(expired.task.id)).toStrictEqual(expired.task);
       const [one, two] = [
-        { account: 'one', taskId: expired.task.id, until: NOW + HELD_MS },
-        { account: 'two', taskId: unknown.task.id, until: NOW + 1 + HELD_MS },
+        { account: 'one', taskId: expired.task.id, until: NOW + LINGER_MS },
+        { account: 'two', taskId: unknown.task.id, until: NOW + 1 + LINGER_MS },
       ];
-      const held = async (now: number) =>
-        (await store.heldPlaces(now)).toSorted((a, b) => a.account.localeCompare(b.account));
-      expect(await held(NOW)).toEqual([one, two]);
-      expect(await held(NOW + HELD_MS)).toEqual([two]);
-      expect(await held(NOW + HELD_MS + 1)).toEqual([]);
+      const lingering = async (now: number) =>
+        (await store.lingeringPlaces(now)).toSorted((a, b) => a.account.localeCompare(b.account));
+      expect(await lingering(NOW)).toEqual([one, two]);
+      expect(await lingering(NOW + LINGER_MS)).toEqual([two]);
+      expect(await lingering(NOW + LINGER_MS + 1)).toEqual([]);
     });
 
-    it('is not held any more once the end is learnt, and a bound is never raised', async () => {
+    it('lingers no more once the end is learnt, and a bound is never raised', async () => {
       const store = await open();
       const expired = moved(await intended(store), failed('expired'), NOW);
       const ended = moved(expired.task, { type: 'ended_late' }, NOW + 5);
@@ -57,7 +57,7 @@ export function describeLimits(name: string, open: () => Promise<Store>): void {
       const stale = { ...deleted, task: { ...expired.task, version: deleted.task.version } };
       for (const made of [expired, ended, stale]) expect(await store.commit(made)).toBe(true);
       expect((await store.task(expired.task.id))?.attempt?.placeUntil).toBe(NOW + 5);
-      expect(await store.heldPlaces(NOW + 5)).toEqual([]);
+      expect(await store.lingeringPlaces(NOW + 5)).toEqual([]);
     });
   });
 

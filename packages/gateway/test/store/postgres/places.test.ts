@@ -4,8 +4,8 @@ import { decodeMessage, MAX_PAYLOAD_BYTES } from '../../../src/cluster/messages.
 import { COUNTING_LOCK_CLASS, LOCK_CLASS, nodeName } from '../../../src/store/postgres/nodes.ts';
 import type { SharedLimitStore, Store } from '../../../src/store/store.ts';
 import { newId } from '../../../src/tasks/ids.ts';
-import { type Event, HELD_MS, move } from '../../../src/tasks/lifecycle.ts';
-import { holdsPlace } from '../../../src/tasks/places.ts';
+import { type Event, LINGER_MS, move } from '../../../src/tasks/lifecycle.ts';
+import { occupiesPlace } from '../../../src/tasks/places.ts';
 import { taskError } from '../../../src/tasks/reasons.ts';
 import type { AttemptOutcome, Task } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
@@ -206,37 +206,41 @@ describe('a place', () => {
     expect(await placesOf(one)).toBe(0);
   });
 
-  it('of a job whose end was not learnt is held until its bound, and freed once', async () => {
+  it('of a job whose end was not learnt lingers until its bound, and freed once', async () => {
     const { nodes } = await openNodes(2);
     const [one, other] = nodes;
     if (!one || !other) throw new Error('there are no nodes');
     const tasks = [await running(one), await running(one), await running(one, 'other')];
     for (const task of tasks) expect(await one.commit(moved(task, failed('expired'), NOW))).toBe(true);
     expect([await placesOf(one), await placesOf(one, 'other')]).toEqual([2, 1]);
-    expect(await one.sharedLimits.freeHeldPlaces(NOW + HELD_MS - 1)).toEqual([]);
-    const freed = await Promise.all(nodes.map((node) => node.sharedLimits.freeHeldPlaces(NOW + HELD_MS)));
+    expect(await one.sharedLimits.freeLingeringPlaces(NOW + LINGER_MS - 1)).toEqual([]);
+    const freed = await Promise.all(
+      nodes.map((node) => node.sharedLimits.freeLingeringPlaces(NOW + LINGER_MS)),
+    );
     expect(freed.flat().sort((a, b) => a.account.localeCompare(b.account))).toEqual([
       { account: 'account', inFlight: 0 },
       { account: 'other', inFlight: 0 },
     ]);
     expect((await one.task(tasks[0]?.id ?? ''))?.attempt).not.toHaveProperty('placeUntil');
-    expect(await one.heldPlaces(0)).toEqual([]);
+    expect(await one.lingeringPlaces(0)).toEqual([]);
   });
 
-  it('that is held is freed at the next look if the end is learnt before the bound', async () => {
+  it('that lingers is freed at the next look if the end is learnt before the bound', async () => {
     const { node } = await openNode();
     const expired = moved(await running(node), failed('expired'), NOW);
     expect(await node.commit(expired)).toBe(true);
     const late = moved(expired.task, { type: 'finished_late', result: { ref: 'r' } }, NOW + 5);
     expect(await node.commit(late)).toBe(true);
-    expect(await node.sharedLimits.freeHeldPlaces(NOW + 5)).toEqual([{ account: 'account', inFlight: 0 }]);
+    expect(await node.sharedLimits.freeLingeringPlaces(NOW + 5)).toEqual([
+      { account: 'account', inFlight: 0 },
+    ]);
   });
 
-  it('that was freed at its bound is not held again by a driver that does not know that', async () => {
+  it('that was freed at its bound does not linger again for a driver that does not know that', async () => {
     const { node } = await openNode();
     const expired = moved(await running(node), failed('expired'), NOW);
     expect(await node.commit(expired)).toBe(true);
-    expect(await node.sharedLimits.freeHeldPlaces(NOW + HELD_MS)).toHaveLength(1);
+    expect(await node.sharedLimits.freeLingeringPlaces(NOW + LINGER_MS)).toHaveLength(1);
     expect(await node.commit(moved(expired.task, { type: 'deleted' }))).toBe(true);
     expect((await node.task(expired.task.id))?.attempt).not.toHaveProperty('placeUntil');
     expect(await node.sharedLimits.recountPlaces()).toEqual([]);
@@ -245,7 +249,7 @@ describe('a place', () => {
 });
 
 describe('a counter', () => {
-  it('is made with the attempts that hold a place', async () => {
+  it('is made with the attempts that occupy a place', async () => {
     const { url, node } = await openNode();
     await running(node);
     await intended(node);
@@ -320,7 +324,7 @@ describe('a counter', () => {
     expect(told.at(-1)).toEqual(['account-0', 1]);
     unsubscribe();
     expect(await node.commit(moved(moves[0]?.task as Task, failed('unknown'), NOW))).toBe(true);
-    await node.sharedLimits.freeHeldPlaces(NOW + HELD_MS);
+    await node.sharedLimits.freeLingeringPlaces(NOW + LINGER_MS);
     expect(told).toHaveLength(3);
     const messages = await eventually(async () => {
       const received = payloads.map((payload) => decodeMessage(payload)?.message);
@@ -409,7 +413,7 @@ const aStep = fc.record({
   twice: fc.boolean(),
 });
 
-it('whatever nodes do at once, the counters are the attempts that hold a place, and never above the limit', async () => {
+it('whatever nodes do at once, the counters are the attempts that occupy a place, and never above the limit', async () => {
   const { nodes } = await openNodes(3);
   const [first] = nodes;
   if (!first) throw new Error('there is no node');
@@ -421,7 +425,7 @@ it('whatever nodes do at once, the counters are the attempts that hold a place, 
       const ids = (await many(first, 8)).map(({ id }) => id);
       let now = NOW;
       for (const steps of history) {
-        now += HELD_MS / 4;
+        now += LINGER_MS / 4;
         // All nodes decide on what they read before the others have written.
         const tasks = new Map((await first.tasks(ids)).map((task) => [task.id, task]));
         const at = now;
@@ -429,7 +433,7 @@ it('whatever nodes do at once, the counters are the attempts that hold a place, 
           steps.map(async ({ node: n, task: which, account, does, twice }) => {
             const node = nodes[n] as Node;
             const task = tasks.get(ids[which] ?? '') as Task;
-            if (does === 'free') return node.sharedLimits.freeHeldPlaces(at);
+            if (does === 'free') return node.sharedLimits.freeLingeringPlaces(at);
             if (does === 'adopt') return node.adopt(`node-${n + 1}`, 3);
             if (does === 'recount') {
               return expect(await node.sharedLimits.recountPlaces()).toEqual([]);
@@ -450,11 +454,11 @@ it('whatever nodes do at once, the counters are the attempts that hold a place, 
         const stored = await first.tasks(ids);
         const counters = await first.sharedLimits.places(Object.keys(LIMITS).map(accountOf));
         for (const [name, limit] of Object.entries(LIMITS)) {
-          const holding = stored.filter(
-            ({ attempt }) => attempt?.accountId === accountOf(name) && holdsPlace(attempt),
+          const occupied = stored.filter(
+            ({ attempt }) => attempt?.accountId === accountOf(name) && occupiesPlace(attempt),
           );
-          expect(counters.get(accountOf(name))).toBe(holding.length);
-          expect(holding.length).toBeLessThanOrEqual(limit);
+          expect(counters.get(accountOf(name))).toBe(occupied.length);
+          expect(occupied.length).toBeLessThanOrEqual(limit);
         }
       }
       expect(await first.sharedLimits.recountPlaces()).toEqual([]);

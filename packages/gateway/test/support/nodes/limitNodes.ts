@@ -33,7 +33,7 @@ export interface LimitNode {
   readonly name: string;
   readonly state: AccountState;
   readonly store: Store;
-  /** Tasks that hold a place, as this node knows them. */
+  /** Tasks that occupy a place, as this node knows them. */
   readonly running: readonly Task[];
   /** The number of tasks begun, and when each was, in milliseconds from the start of time. */
   readonly begun: number;
@@ -78,7 +78,7 @@ export interface LimitNodes {
   /** Advances time, from one timer to the next and at least every `stepMs`. `each` is called after every step, when all is settled. */
   advance(ms: number, each?: () => void | Promise<void>, stepMs?: number): Promise<void>;
   settle(): Promise<void>;
-  /** Attempts in flight as the rows say, held places included, and what the counter says. */
+  /** Attempts in flight as the rows say, lingering places included, and what the counter says. */
   counted(): Promise<{ readonly rows: number; readonly counter: number }>;
 }
 
@@ -103,7 +103,6 @@ const anAccount = (limits: Partial<AccountLimits>): Account => ({
   limits: { ...LIMITS, inFlight: 20, pollsPerSecond: 20, ...limits },
 });
 
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: closures over one shared state: the time, the messages and the operations under way of all nodes
 export async function createLimitNodes(limits: Partial<AccountLimits> = {}): Promise<LimitNodes> {
   const { url, pool, join, die } = await createSessions();
   await pool.query(`create table test_clock as select ${START_OF_TIME + AHEAD_MS}::float8 as now`);
