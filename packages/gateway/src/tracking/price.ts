@@ -81,7 +81,7 @@ export function createPrice(options: PriceOptions): Price {
       const target = share * Math.max(1e-6, allowancePerSecond());
       if (elapsedMs > 0) {
         const used = (polled * 1000) / elapsedMs;
-        const off = price > floorMs ? Math.max(-1, Math.min(1, used / target - 1)) : 1 - trim;
+        const off = price > floorMs ? Math.max(-1, Math.min(1, used / target - 1)) : trim - 1;
         const slowly = Math.max(TRIM_MS, TRIM_GAPS * meanGapMs());
         trim = Math.min(2, Math.max(0.5, trim * (1 - (off * Math.min(elapsedMs, slowly)) / slowly)));
       }

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { quantileAfter, survivalAt } from '../../src/tracking/distribution.ts';
 import { createEstimator, type Kind } from '../../src/tracking/estimator.ts';
-import { estimateAfter, KIND, learnAll, logNormalSeconds, PRIOR, succeededAt } from './tracking.ts';
+import { estimateAfter, KIND, learnAll, logNormalSeconds, PRIOR, START_MS, succeededAt } from './tracking.ts';
+
+const HOUR_MS = 3_600_000;
 
 const medianSeconds = (estimate: ReturnType<typeof estimateAfter>) =>
   quantileAfter(estimate.total.succeeded, 0, 0.5) / 1000;
@@ -31,6 +33,21 @@ describe('an estimate', () => {
     const fast = logNormalSeconds(60, 0.3, 400).map((one) => succeededAt(one));
     const slow = logNormalSeconds(180, 0.3, 400).map((one) => succeededAt(one));
     expect(medianSeconds(estimateAfter([...fast, ...slow]))).toBeGreaterThan(120);
+  });
+
+  it('forgets with time, but never so much that the catalogue counts again', () => {
+    const estimator = createEstimator();
+    learnAll(
+      logNormalSeconds(60, 0.3, 300).map((one) => succeededAt(one)),
+      estimator,
+    );
+    const before = estimator.estimate(KIND, PRIOR).samples;
+    estimator.learn(KIND, PRIOR, succeededAt(60), START_MS + 12 * HOUR_MS);
+    learnAll([succeededAt(60)], estimator);
+    expect(estimator.estimate(KIND, PRIOR).samples).toBeLessThan(0.5 * before);
+    estimator.learn(KIND, PRIOR, succeededAt(60), START_MS + 1000 * HOUR_MS);
+    expect(estimator.estimate(KIND, PRIOR).samples).toBeGreaterThan(25);
+    expect(medianSeconds(estimator.estimate(KIND, PRIOR))).toBeLessThan(75);
   });
 
   it('keeps successes and failures apart', () => {

@@ -69,6 +69,20 @@ describe('the price of a poll', () => {
     expect(price.current()).toBeLessThan(5 * before);
   });
 
+  it('forgets the correction while there is slack', () => {
+    const price = priceOf(() => 100);
+    for (let i = 0; i < 1000; i++) price.add(0.001);
+    price.tick(1000, 50);
+    const before = price.current();
+    for (let second = 0; second < 60; second++) price.tick(1000, 100);
+    for (let i = 0; i < 1000; i++) price.remove(0.001);
+    for (let second = 0; second < 200; second++) price.tick(1000, 0);
+    expect(price.current()).toBe(0.5);
+    for (let i = 0; i < 1000; i++) price.add(0.001);
+    price.tick(0, 0);
+    expect(price.current() / before).toBeCloseTo(1, 1);
+  });
+
   it('replaces the weight of a job', () => {
     const price = priceOf(() => 10);
     for (let i = 0; i < 1000; i++) price.add(0.001);
@@ -86,5 +100,31 @@ describe('the price of a poll', () => {
     price.tick(1000, 0);
     price.tick(0, 0);
     expect(Number.isFinite(price.current())).toBe(true);
+  });
+
+  it('does not swing where a job is polled but once in minutes, and more is polled than was wanted', () => {
+    // Every job follows the price with its next poll, and batches poll a fifth more jobs than are due.
+    const price = priceOf(() => 10);
+    const weight = 0.001;
+    const due = Array.from({ length: 1000 }, (_, i) => (i * 200) / 1000);
+    for (const _ of due) price.add(weight);
+    price.tick(0, 0);
+    const prices: number[] = [];
+    let used = 0;
+    for (let second = 0; second < 6000; second++) {
+      let polled = 0;
+      for (const [job, at] of due.entries()) {
+        if (at > second) continue;
+        due[job] = second + Math.sqrt(price.current()) / weight / 1000;
+        polled += 1.2;
+      }
+      price.tick(1000, polled);
+      if (second < 4000) continue;
+      used += polled;
+      prices.push(price.current());
+    }
+    expect(used / 2000).toBeGreaterThan(4.75);
+    expect(used / 2000).toBeLessThan(5.25);
+    expect(Math.max(...prices) / Math.min(...prices)).toBeLessThan(1.3);
   });
 });

@@ -6,7 +6,7 @@ import type { Job } from '../../src/tracking/remainingTime.ts';
 export const KIND: Kind = { account: 'openai', model: 'sora-2', resolution: '720p', durationSeconds: 4 };
 /** The catalogue's figures of Sora 2. */
 export const PRIOR: Prior = { medianSeconds: 150, p90Seconds: 360 };
-const START_MS = Date.UTC(2026, 0, 1);
+export const START_MS = Date.UTC(2026, 0, 1);
 
 /** A job that succeeded at this age, as an upstream shows it that tells the time. */
 export const succeededAt = (seconds: number, more: Partial<Sample> = {}): Sample => ({
