@@ -27,7 +27,7 @@ const SHORT: readonly { readonly files: RegExp; readonly why: string }[] = [
   },
   { files: /\/cluster\/rebalance\.ts$/, why: 'a pure function, tested by itself' },
   {
-    files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents|ingest\/store)\.ts$/,
+    files: /\/engine\/(?:cleanup\/removeTask|events\/remoteEvents)\.ts$/,
     why: 'one step of its own, of a part that is long',
   },
   { files: /\/catalogue\/entries\//, why: 'a table: the models of one family' },

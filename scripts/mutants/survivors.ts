@@ -206,7 +206,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'A read of no tasks ends without a question to the store.',
   },
   {
-    file: 'engine/stages/remoteCancel.ts',
+    file: 'engine/stages/cancel.ts',
     mutator: 'EqualityOperator',
     original: 'latest.version >= seen.version',
     replacement: 'latest.version > seen.version',

@@ -18,12 +18,11 @@ import { createSubmissionSearch } from './recovery/search.ts';
 import { createMediaScrub, type MediaScrub } from './repair/scrub.ts';
 import { createSignals, type Signals } from './signals.ts';
 import { createAdmit } from './stages/admit.ts';
-import { createCancellation, tooLate } from './stages/cancel.ts';
+import { cancelRemotely, createCancellation, tooLate } from './stages/cancel.ts';
 import { createDownload } from './stages/download.ts';
 import { createPoll } from './stages/poll.ts';
 import { createPoller } from './stages/poller.ts';
 import { createPollWatch, type PollWatch } from './stages/pollWatch.ts';
-import { cancelRemotely } from './stages/remoteCancel.ts';
 import { createSubmit } from './stages/submit.ts';
 
 /** How this node uses an account, for operators. */

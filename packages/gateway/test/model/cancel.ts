@@ -3,7 +3,7 @@ import { apply, follow } from './loop.ts';
 import { nameOf, type Take } from './steps.ts';
 import { type Driver, isTerminal, type World } from './world.ts';
 
-/** Clients that cancel tasks: `engine/stages/cancel.ts` at the node that drives the task, `remoteCancel.ts` at another. */
+/** Clients that cancel tasks: `createCancellation` at the node that drives the task, `cancelRemotely` at another. */
 export function cancelSteps(world: World, take: Take): void {
   if (world.left.cancels === 0) return;
   for (const [place, driver] of world.drivers.entries()) {

@@ -162,7 +162,7 @@ function onTheWire(world: World, { task, attempt }: Driver, step: StepOf): void 
 function search(world: World, { node, task, isCurrent }: Driver, step: StepOf): void {
   if (!isCurrent || world.nodes[node]?.isDraining) return;
   step('looks upstream: it cannot be told', 'fair', (next, its) => apply(next, its, 'giving up'));
-  // All tasks of the model look alike: `engine/recovery/duplicateGuard.ts` on this node, `remoteDuplicateGuard.ts` on the others.
+  // All tasks of the model look alike: `DuplicateGuard` on this node, `RemoteDuplicateGuard` for the others.
   const isAlone = !world.drivers.some((other) => other.task !== task && isSubmitting(world, other));
   if (!isAlone) return;
   const known = new Set(world.rows.map((other) => other?.job));

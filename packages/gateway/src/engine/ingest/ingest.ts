@@ -1,4 +1,5 @@
-import type { Probe } from '../../media/media.ts';
+import { anotherKey } from '../../media/key.ts';
+import { type MediaWrite, type Probe, StoredWrong } from '../../media/media.ts';
 import { videoLimitOf } from '../../media/videoLimit.ts';
 import type { MediaRow } from '../../store/store.ts';
 import { isTerminal, type Task, type TaskResult } from '../../tasks/task.ts';
@@ -7,7 +8,6 @@ import { createStoredSearch, type Measured, type SearchMemory } from './findStor
 import { stagePoster } from './poster.ts';
 import { asMp4 } from './remux.ts';
 import { createStaging, type OpenVideo, type StagingMemory } from './staging.ts';
-import { storeMeasured } from './store.ts';
 
 /** Brings one video into our storage: rows, bytes, poster. */
 export interface Ingest {
@@ -34,6 +34,9 @@ type IngestParts = Pick<
   EngineParts,
   'store' | 'cluster' | 'storage' | 'inspector' | 'deliveredRate' | 'clock' | 'timers' | 'settings' | 'log'
 >;
+
+/** Keys tried for one object before the write fails. */
+const MAX_KEYS = 3;
 
 export function createIngest(parts: IngestParts): Ingest {
   const { store, cluster, deliveredRate, clock, settings, log } = parts;
@@ -109,6 +112,33 @@ export function createIngest(parts: IngestParts): Ingest {
   }
 
   return { ingest };
+}
+
+/**
+ * Moves a staged file into the storage. If another object is stored under its key and cannot be replaced, another key is used. The
+ * row is written first, with the expected size and digest. Resolves with that row, which is still pending.
+ */
+export async function storeMeasured(
+  { store, log }: Pick<IngestParts, 'store' | 'log'>,
+  write: MediaWrite,
+  row: MediaRow,
+): Promise<MediaRow> {
+  let at = row;
+  for (let keys = 1; ; keys++) {
+    await store.putMedia([at]);
+    try {
+      await write.commit(at.storageKey);
+      return at;
+    } catch (error) {
+      if (!(error instanceof StoredWrong) || keys === MAX_KEYS) throw error;
+      const next = anotherKey(at.storageKey);
+      log.error(
+        { event: 'media.stored_wrong', media: at.id, task: at.taskId, key: at.storageKey, next, err: error },
+        'the storage holds other bytes than were written; they are written under another key',
+      );
+      at = { ...at, storageKey: next };
+    }
+  }
 }
 
 /** Logs where the delivered video differs from the requested one. */

@@ -7,8 +7,7 @@ import type { ActiveTasks } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
 import { UpstreamIdTaken } from '../transitions.ts';
 import { CONFIRM_AGAIN_MS, type Confirm } from './confirm.ts';
-import { type DuplicateGuard, likenessOf } from './duplicateGuard.ts';
-import { createRemoteDuplicateGuard } from './remoteDuplicateGuard.ts';
+import { createRemoteDuplicateGuard, type DuplicateGuard, likenessOf } from './duplicateGuard.ts';
 
 /** A submission of this process. */
 export interface Sent {

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { soloCluster } from '../../../src/cluster/cluster.ts';
-import { createDuplicateGuard } from '../../../src/engine/recovery/duplicateGuard.ts';
-import { createRemoteDuplicateGuard } from '../../../src/engine/recovery/remoteDuplicateGuard.ts';
+import {
+  createDuplicateGuard,
+  createRemoteDuplicateGuard,
+} from '../../../src/engine/recovery/duplicateGuard.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { aTask } from '../../support/builders.ts';
 import { SETTINGS } from '../../support/engineParts.ts';
