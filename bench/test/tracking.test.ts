@@ -68,9 +68,9 @@ it('delays are counted from the end upstream, for each observer', () => {
   expect(durations).toMatchObject({ count: 2, mean: 80_000 });
 });
 
-it('requests are counted for each task, and the allowance and the CPU time while all tasks are in flight', () => {
+it('requests are counted for each job, and the allowance and the CPU time while all tasks are in flight', () => {
   const figures = figuresOf(SEEN, { inFlight: 2, pollsPerSecond: 10 });
-  expect(figures).toMatchObject({ polls: 60, requests: 120, queries: { waiting: 3, told: 6 } });
+  expect(figures).toMatchObject({ polls: 40, requests: 80, queries: { waiting: 3, told: 6 } });
   expect(figures.allowance).toBeCloseTo(100 / 50 / 10);
   expect(figures.cores).toBeCloseTo(1 / 50);
 });

@@ -27,21 +27,21 @@ interface Answer {
 
 /** Sends JSON to one server. */
 export interface HttpClient extends AsyncDisposable {
-  get(path: string): Promise<Answer>;
-  post(path: string, body: unknown): Promise<Answer>;
+  get(path: string, signal: AbortSignal): Promise<Answer>;
+  post(path: string, body: unknown, signal: AbortSignal): Promise<Answer>;
 }
 
 /** Longer than any answer is held back. Milliseconds. */
 const TIMEOUT_MS = 90_000;
 
-/** `signal` ends all requests. */
-export function createHttpClient(
-  origin: string,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): HttpClient {
+export function createHttpClient(origin: string, headers: Readonly<Record<string, string>>): HttpClient {
   const agent = new Agent({ headersTimeout: TIMEOUT_MS });
-  async function send(method: 'GET' | 'POST', path: string, body?: unknown): Promise<Answer> {
+  async function send(
+    method: 'GET' | 'POST',
+    path: string,
+    signal: AbortSignal,
+    body?: unknown,
+  ): Promise<Answer> {
     const answer = await agent.request({
       origin,
       path,
@@ -58,8 +58,8 @@ export function createHttpClient(
     };
   }
   return {
-    get: (path) => send('GET', path),
-    post: (path, body) => send('POST', path, body),
+    get: (path, signal) => send('GET', path, signal),
+    post: (path, body, signal) => send('POST', path, signal, body),
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
 }
@@ -72,22 +72,27 @@ const UNTOLD_MS = 5000;
 const taskPath = (id: string): string => `/v1/video/generations/${id}`;
 
 /** Submits a task to the gateway. Resolves with its id. */
-export async function submit(http: HttpClient, family: Family, prompt: string): Promise<string> {
+export async function submit(
+  http: HttpClient,
+  family: Family,
+  prompt: string,
+  signal: AbortSignal,
+): Promise<string> {
   const body = { model: family.model, prompt, ...family.request };
-  const answer = await http.post('/v1/video/generations', body);
+  const answer = await http.post('/v1/video/generations', body, signal);
   if (answer.status !== 200) throw new Error(`a submission was refused: ${JSON.stringify(answer.body)}`);
   return answer.body.task_id;
 }
 
 /** Lets the gateway hold each answer back until the status changes. */
 export function waitForEnd(http: HttpClient, id: string, signal: AbortSignal): Promise<Seen> {
-  return queryUntilEnd(() => http.get(`${taskPath(id)}?wait=${WAIT_SECONDS}`), { isOver, signal });
+  return queryUntilEnd(() => http.get(`${taskPath(id)}?wait=${WAIT_SECONDS}`, signal), { isOver, signal });
 }
 
 /** Comes back when each answer says that it should. */
 export function pollAsTold(http: HttpClient, id: string, signal: AbortSignal): Promise<Seen> {
   const pause = ({ retryAfterMs }: Answer) => retryAfterMs ?? UNTOLD_MS;
-  return queryUntilEnd(() => http.get(taskPath(id)), { isOver, pause, signal });
+  return queryUntilEnd(() => http.get(taskPath(id), signal), { isOver, pause, signal });
 }
 
 /** Has no gateway: submits to the upstream and polls it at a fixed interval. */
@@ -97,12 +102,12 @@ export async function pollUpstream(
   { prompt, everyMs, signal }: { prompt: string; everyMs: number; signal: AbortSignal },
 ): Promise<Seen> {
   const call = direct.submit(prompt);
-  const submitted = await http.post(call.path, call.body);
+  const submitted = await http.post(call.path, call.body, signal);
   if (submitted.status !== 200)
     throw new Error(`a submission was refused: ${JSON.stringify(submitted.body)}`);
   const path = direct.pollPath(submitted.body);
   await sleep(everyMs, undefined, { signal });
-  return queryUntilEnd(() => http.get(path), { isOver: direct.isOver, pause: () => everyMs, signal });
+  return queryUntilEnd(() => http.get(path, signal), { isOver: direct.isOver, pause: () => everyMs, signal });
 }
 
 const isOver = ({ status }: Body): boolean => status === 'succeeded' || status === 'failed';

@@ -19,9 +19,9 @@ export interface Figures {
   readonly delays: Readonly<Record<Observer, Distribution | undefined>>;
   /** How long jobs took upstream, from their submission to their end. Milliseconds. */
   readonly durations: Distribution | undefined;
-  /** Polls and lists upstream, for each task. */
+  /** Polls and lists upstream, for each job. */
   readonly polls: number;
-  /** All requests upstream, for each task. */
+  /** All requests upstream, for each job. */
   readonly requests: number;
   /** Polls and lists a second with all tasks in flight, as a part of what the account allows. */
   readonly allowance: number;
@@ -60,8 +60,8 @@ export function figuresOf(
     durations: distributionOf(
       jobs.flatMap(({ createdAt, endedAt }) => (endedAt === undefined ? [] : [endedAt - createdAt])),
     ),
-    polls: asked(over) / tasks.length,
-    requests: over.requests.all / tasks.length,
+    polls: asked(over) / jobs.length,
+    requests: over.requests.all / jobs.length,
     allowance: (asked(draining) - asked(full)) / seconds / setting.pollsPerSecond,
     queries: {
       direct: meanQueries(tasks, ({ direct }) => direct),

@@ -125,11 +125,9 @@ export async function observe(contender: Contender, load: Load, place: Place): P
     ...((await gateway?.usage({ collect: collect && inFlight >= MEMORY_FROM })) ?? NOTHING),
     at: performance.now(),
   });
-  const http = opened.use(clientOf(gateway, family, addresses, place.signal));
+  const http = opened.use(clientOf(gateway, family, addresses));
   const follow =
-    'pollEveryMs' in contender
-      ? directly(http, family, contender.pollEveryMs, place.signal)
-      : throughGateway(http, family, place.signal);
+    'pollEveryMs' in contender ? directly(http, family, contender.pollEveryMs) : throughGateway(http, family);
 
   const idle = await read(true);
   const { tasks, full, draining } = await keepInFlight(load, follow, read, place.signal);
@@ -157,14 +155,9 @@ const shorter = ({ medianSeconds, p90Seconds }: Typical): NonNullable<Simulators
 
 const NOTHING = { cpuUs: undefined, heapBytes: undefined };
 
-function clientOf(
-  gateway: Gateway | undefined,
-  { direct }: Family,
-  { url, key }: Addresses,
-  signal: AbortSignal,
-): HttpClient {
-  if (!gateway) return createHttpClient(url, direct.headers(key), signal);
-  return createHttpClient(gateway.url, { authorization: `Bearer ${gateway.apiKey}` }, signal);
+function clientOf(gateway: Gateway | undefined, { direct }: Family, { url, key }: Addresses): HttpClient {
+  if (!gateway) return createHttpClient(url, direct.headers(key));
+  return createHttpClient(gateway.url, { authorization: `Bearer ${gateway.apiKey}` });
 }
 
 async function startContender(
@@ -207,12 +200,12 @@ interface Followed {
   readonly record: Promise<TaskRecord>;
 }
 
-type Follow = (prompt: string) => Promise<Followed>;
+type Follow = (prompt: string, signal: AbortSignal) => Promise<Followed>;
 
 /** Two clients of the gateway query each task: one waits, the other one comes back when it is told to. */
-function throughGateway(http: HttpClient, family: Family, signal: AbortSignal): Follow {
-  return async (prompt) => {
-    const id = await submit(http, family, prompt);
+function throughGateway(http: HttpClient, family: Family): Follow {
+  return async (prompt, signal) => {
+    const id = await submit(http, family, prompt, signal);
     const ended = waitForEnd(http, id, signal);
     const record = Promise.all([ended, pollAsTold(http, id, signal)]).then(([waiting, told]) => ({
       prompt,
@@ -224,38 +217,60 @@ function throughGateway(http: HttpClient, family: Family, signal: AbortSignal): 
   };
 }
 
-function directly(http: HttpClient, family: Family, everyMs: number, signal: AbortSignal): Follow {
-  return async (prompt) => {
+function directly(http: HttpClient, family: Family, everyMs: number): Follow {
+  return async (prompt, signal) => {
     const ended = pollUpstream(http, family, { prompt, everyMs, signal });
     return { ended, record: ended.then((direct) => ({ prompt, direct })) };
   };
 }
 
-/** Keeps the number of tasks in flight until all have been submitted. The first ones are spread over the duration of a job. */
+/** How long after the last submission tasks are followed, in 90th percentiles of a job: a few take many times as long as the others. */
+const PATIENCE = 2;
+/** … and in addition, for whoever is to know their ends. Milliseconds. */
+const LATE_MS = 120_000;
+
+/**
+ * Keeps the number of tasks in flight until all have been submitted. The first ones are spread over the duration of a job. Tasks that
+ * take too long are left out.
+ */
 async function keepInFlight(
   { inFlight, tasks, typical, speed }: Load,
   follow: Follow,
   read: (collect?: boolean) => Promise<Reading>,
   signal: AbortSignal,
 ): Promise<Pick<Observations, 'tasks' | 'full' | 'draining'>> {
-  const records: Promise<TaskRecord>[] = [];
-  let full: Promise<Reading> | undefined;
-  let draining: Promise<Reading> | undefined;
+  const patienceMs = (PATIENCE * typical.p90Seconds * 1000) / speed + LATE_MS;
+  const overdue = new AbortController();
+  const followed = AbortSignal.any([signal, overdue.signal]);
+  const unlessOverdue = <T>(work: Promise<T>): Promise<T | undefined> =>
+    work.catch((error) => {
+      if (signal.aborted || !overdue.signal.aborted) throw error;
+      return undefined;
+    });
+  const records: Promise<TaskRecord | undefined>[] = [];
+  let [full, draining]: Promise<Reading>[] = [];
+  let timer: NodeJS.Timeout | undefined;
   let next = 0;
   const place = async (index: number): Promise<void> => {
     await sleep((index / inFlight) * (typical.medianSeconds / speed) * 1000, undefined, { signal });
     if (index === inFlight - 1) full = read(true);
     while (next < tasks) {
-      const { ended, record } = await follow(`a paper boat, number ${next++}`);
+      const { ended, record } = await follow(`a paper boat, number ${next++}`, followed);
+      const known = unlessOverdue(record);
       // Whoever waits for all records gets the error.
-      record.catch(() => undefined);
-      records.push(record);
-      await ended;
+      known.catch(() => undefined);
+      records.push(known);
+      await unlessOverdue(ended);
     }
     draining ??= read();
+    timer ??= setTimeout(() => overdue.abort(), patienceMs);
   };
-  await Promise.all(Array.from({ length: inFlight }, (_, index) => place(index)));
-  const done = await Promise.all(records);
-  if (!full || !draining) throw new Error('there are no tasks');
-  return { tasks: done, full: await full, draining: await draining };
+  try {
+    await Promise.all(Array.from({ length: inFlight }, (_, index) => place(index)));
+    const done = (await Promise.all(records)).filter((record) => record !== undefined);
+    if (!full || !draining) throw new Error('there are no tasks');
+    return { tasks: done, full: await full, draining: await draining };
+  } finally {
+    clearTimeout(timer);
+  }
 }
