@@ -38,6 +38,20 @@ export interface Duration {
   pollCosts(price: number): ScaledCosts;
 }
 
+/** How long a job takes that still waits to be started. */
+export interface Waiting {
+  /** From submit to start. */
+  readonly started: Timing;
+  /** From submit to end. */
+  readonly duration: Duration;
+}
+
+/** When something happens, and what it costs to poll until it is seen. */
+export interface Timing {
+  readonly distribution: Distribution;
+  pollCosts(price: number): ScaledCosts;
+}
+
 /** How long jobs of a kind take, shared by all tasks of the kind. */
 export interface Estimate {
   /** From submit to end. */
@@ -45,10 +59,10 @@ export interface Estimate {
   /** From start to end, if a job has told. */
   readonly render: Duration | undefined;
   /**
-   * From submit to end of a job that still waits to be started at the age `afterMs`, if jobs have told how long they waited.
-   * `place` is its place in the upstream's queue, and the age at which it was first seen there.
+   * Of a job that still waits at the age `afterMs`. `place` is its place in the upstream's queue, and the age at which it was first seen
+   * there.
    */
-  queued(afterMs: number, place?: Place): Duration | undefined;
+  waiting(afterMs: number, place?: Place): Waiting;
   /** How the logarithm of the render time by what such a percentage predicts is distributed. */
   progressError(percent: number): Normal;
   /** How many samples of the model count, after their decay. */
@@ -69,6 +83,8 @@ const BROAD_SIGMA = 1.2;
 const FAILED = { part: 0.03, medianMs: 10_000, sigma: 1.2, weight: 20 } as const;
 /** Percentages of an unknown upstream are off by half: exp(0.5) = 1.6. */
 const PROGRESS_ERROR: Normal = { mean: 0, sigma: 0.5 };
+/** An unknown queue is short, or not at all. */
+const QUEUE = { medianMs: 10_000, sigma: 1.5 } as const;
 /** A place in an unknown queue takes half a minute, more or less: only jobs that tell of places make use of it. */
 const PLACE_TIME: Normal = { mean: Math.log(30_000), sigma: 1 };
 /** 5 kB each. */
@@ -93,7 +109,7 @@ export function createEstimate(levels: readonly Learnt[], prior: Prior): Estimat
   return {
     total,
     render,
-    queued: queuedDurations(levels, total, render ?? total),
+    waiting: waitingJobs(levels, total, render ?? total),
     progressError: (percent) => progress[bandOf(percent)] ?? PROGRESS_ERROR,
     samples: levels.reduce((samples, level) => samples + samplesOf(level), 0),
   };
@@ -141,13 +157,13 @@ function failedPart(levels: readonly Learnt[]): number {
   return part;
 }
 
-/** Submit to end of jobs that still wait: the rest of the wait and the render time. */
-function queuedDurations(levels: readonly Learnt[], total: Duration, render: Duration): Estimate['queued'] {
-  if (levels.every((level) => sum(histogram(level, 'queue')) === 0)) return () => undefined;
-  const queue = posterior(levels, 'queue', total.ended);
+/** Jobs that still wait end after the rest of the wait and the render time. */
+function waitingJobs(levels: readonly Learnt[], total: Duration, render: Duration): Estimate['waiting'] {
+  const queue = posterior(levels, 'queue', logNormal(QUEUE.medianMs, QUEUE.sigma));
   const placeTime = posteriorNormal(levels.map(placeTimes), PLACE_TIME);
+  const told = levels.some((level) => sum(histogram(level, 'queue')) > 0);
   /** A sum of two durations takes 50 µs, and serves all jobs whose ages are in the same bins. */
-  const known = new Map<number, Duration>();
+  const known = new Map<number, Waiting>();
   return (afterMs, place) => {
     const after = binOf(afterMs);
     const predictedMs = place ? place.position * Math.exp(placeTime.mean) : 0;
@@ -155,24 +171,33 @@ function queuedDurations(levels: readonly Learnt[], total: Duration, render: Dur
     const key = after * (BINS + 1) + start;
     const cached = known.get(key);
     if (cached) return cached;
-    const wait = place
-      ? reweighted(queue, afterMs, {
-          fixedMs: place.ageMs,
-          predictedMs,
-          error: { mean: 0, sigma: placeTime.sigma },
-        })
-      : queue;
-    const ended = sumOf(wait, render.ended, edgeMs(after));
-    const duration = {
-      failed: sumOf(wait, render.failed, edgeMs(after)),
-      succeeded: sumOf(wait, render.succeeded, edgeMs(after)),
-      ended,
-      pollCosts: cachedPollCosts(ended),
+    const wait = place ? inPlace(queue, afterMs, place, { predictedMs, sigma: placeTime.sigma }) : queue;
+    const waiting = {
+      started: { distribution: wait, pollCosts: cachedPollCosts(wait) },
+      duration: told || place ? afterWaiting(wait, render, edgeMs(after)) : total,
     };
     if (known.size >= MAX_SUMS) known.clear();
-    known.set(key, duration);
-    return duration;
+    known.set(key, waiting);
+    return waiting;
   };
+}
+
+/** A place far behind is news of a queue that is longer than any before. */
+function inPlace(
+  queue: Distribution,
+  afterMs: number,
+  { ageMs }: Place,
+  { predictedMs, sigma }: { readonly predictedMs: number; readonly sigma: number },
+): Distribution {
+  const possible = mix(logNormal(ageMs + predictedMs, BROAD_SIGMA), queue, BROAD_PART);
+  return reweighted(possible, afterMs, { fixedMs: ageMs, predictedMs, error: { mean: 0, sigma } });
+}
+
+function afterWaiting(wait: Distribution, render: Duration, afterMs: number): Duration {
+  const [succeeded, failed, ended] = [render.succeeded, render.failed, render.ended].map((duration) =>
+    sumOf(wait, duration, afterMs),
+  ) as [Distribution, Distribution, Distribution];
+  return { succeeded, failed, ended, pollCosts: cachedPollCosts(ended) };
 }
 
 const progressErrorsOf = (levels: readonly Learnt[]): Normal[] =>

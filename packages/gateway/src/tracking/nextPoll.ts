@@ -1,7 +1,7 @@
 import { at, BINS, binOf, edgeMs, widthMs } from './bins.ts';
 import type { Estimate } from './estimate.ts';
 import { denseCost } from './pollCosts.ts';
-import { type End, endOf, type Job } from './remainingTime.ts';
+import { endOf, type Job, startOf, type Upcoming } from './remainingTime.ts';
 
 export interface PollRequest {
   readonly estimate: Estimate;
@@ -23,6 +23,8 @@ export interface NextPoll {
   readonly weight: number;
 }
 
+/** To see late that a job has started is so much less bad than to see its end late. It makes what is expected of its end exact. */
+const START_VALUE = 0.1;
 /** A price of nothing would make all jobs weigh nothing. */
 const LEAST_PRICE_MS = 0.001;
 
@@ -32,7 +34,12 @@ export function nextPollMs(request: PollRequest): NextPoll {
   const price = Math.max(LEAST_PRICE_MS, request.price);
   // A poll ends the delay only of the jobs whose callback does not come.
   const priceOfDelay = price / Math.max(1e-6, 1 - reliability);
-  const gap = worthwhileGapMs(endOf(estimate, job, 'ended'), priceOfDelay);
+  const gapToEnd = worthwhileGapMs(endOf(estimate, job, 'ended'), priceOfDelay);
+  const gapToStart =
+    job.state === 'queued'
+      ? worthwhileGapMs(startOf(estimate, job), price / START_VALUE)
+      : Number.POSITIVE_INFINITY;
+  const gap = Math.min(gapToEnd, gapToStart);
   const polledAgeMs = job.lastPollAgeMs + Math.max(minIntervalMs, Math.min(maxGapMs, gap));
   return {
     ms: Math.max(0, polledAgeMs - job.ageMs),
@@ -49,7 +56,7 @@ export function nextPollMs(request: PollRequest): NextPoll {
  * poll as soon as the expected delay reaches the price, which is the same where the hazard is even, takes up to 18% longer where a job
  * has two likely ends.
  */
-function worthwhileGapMs({ distribution, costs, afterMs }: End, price: number): number {
+function worthwhileGapMs({ distribution, costs, afterMs }: Upcoming, price: number): number {
   const { mass, survival } = distribution;
   const first = binOf(afterMs);
   let from = Math.max(afterMs, edgeMs(first));

@@ -21,8 +21,8 @@ export interface Job {
   readonly positionAgeMs?: number | undefined;
 }
 
-/** When a job ends, on an axis that begins at `originAgeMs`; it has not ended at `afterMs` on that axis. */
-export interface End {
+/** When a job ends or starts, on an axis that begins at `originAgeMs`; it has not at `afterMs` on that axis. */
+export interface Upcoming {
   readonly distribution: Distribution;
   /** What polls and delay cost. Not computed of a distribution that is of this job alone. */
   readonly costs: ((price: number) => ScaledCosts) | undefined;
@@ -47,10 +47,10 @@ export function remainingMs(estimate: Estimate, job: Job): RemainingTime {
 }
 
 /** The distribution of the end of a job, given all that the upstream has told of it. */
-export function endOf(estimate: Estimate, job: Job, outcome: 'succeeded' | 'ended'): End {
+export function endOf(estimate: Estimate, job: Job, outcome: 'succeeded' | 'ended'): Upcoming {
   const { lastPollAgeMs, startedAgeMs } = job;
   if (job.state === 'queued') {
-    const waiting = estimate.queued(lastPollAgeMs, placeOf(job)) ?? estimate.total;
+    const waiting = estimate.waiting(lastPollAgeMs, placeOf(job)).duration;
     return {
       distribution: waiting[outcome],
       costs: waiting.pollCosts,
@@ -65,6 +65,12 @@ export function endOf(estimate: Estimate, job: Job, outcome: 'succeeded' | 'ende
   const distribution = inLightOfProgress(estimate, job, typical, originAgeMs, afterMs);
   const costs = distribution === typical ? pollCosts : undefined;
   return { distribution, costs, originAgeMs, afterMs };
+}
+
+/** The distribution of the start of a job that still waits. */
+export function startOf(estimate: Estimate, job: Job): Upcoming {
+  const { distribution, pollCosts } = estimate.waiting(job.lastPollAgeMs, placeOf(job)).started;
+  return { distribution, costs: pollCosts, originAgeMs: 0, afterMs: job.lastPollAgeMs };
 }
 
 function placeOf({ queuePosition, positionAgeMs }: Job): Place | undefined {

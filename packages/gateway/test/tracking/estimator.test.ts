@@ -103,7 +103,7 @@ describe('an estimate', () => {
     fc.assert(
       fc.property(fc.array(sample, { maxLength: 30 }), times, (samples, age) => {
         const estimate = estimateAfter(samples);
-        const durations = [estimate.total, estimate.render, estimate.queued(age)];
+        const durations = [estimate.total, estimate.render, estimate.waiting(age).duration];
         for (const duration of durations)
           for (const { mass, survival } of duration
             ? [duration.succeeded, duration.failed, duration.ended]

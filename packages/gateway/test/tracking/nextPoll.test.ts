@@ -65,6 +65,16 @@ describe('the next poll', () => {
     expect(next({ job: nearlyDone, price: 300 }).ms).toBeLessThan(early / 3);
   });
 
+  it('comes in time to see the start of a job that waits, though it cannot end before long', () => {
+    const waited = logNormalSeconds(100, 0.2, 200).map((seconds, i) => {
+      const queueMs = 10_000 + (i % 20) * 1000;
+      return succeededAt(queueMs / 1000 + seconds, { queueMs, renderMs: seconds * 1000 });
+    });
+    const estimate = estimateAfter(waited);
+    expect(next({ estimate, job: job(15, { state: 'queued' }), price: 10 }).ms).toBeLessThan(5000);
+    expect(next({ estimate, job: job(15, { startedAgeMs: 15_000 }), price: 10 }).ms).toBeGreaterThan(10_000);
+  });
+
   it('tells by the weight how often the job wants to be polled at another price', () => {
     for (const price of [10, 1000]) {
       const { ms, weight } = next({ job: job(140), price });
