@@ -19,7 +19,7 @@ it('a distribution has the mean and the quantiles of its values, in whatever ord
 
 const reading = (at: number, poll: number, list: number, more: Partial<Reading> = {}): Reading => ({
   at,
-  requests: { poll, list, all: 2 * (poll + list) },
+  requests: { poll, list, all: 2 * (poll + list), cpuUs: 50 * at },
   cpuUs: undefined,
   heapBytes: undefined,
   ...more,
@@ -73,6 +73,7 @@ it('requests are counted for each job, and the allowance and the CPU time while 
   expect(figures).toMatchObject({ polls: 40, requests: 80, queries: { waiting: 3, told: 6 } });
   expect(figures.allowance).toBeCloseTo(100 / 50 / 10);
   expect(figures.cores).toBeCloseTo(1 / 50);
+  expect(figures.upstreamCores).toBeCloseTo(1 / 20);
 });
 
 it('memory is only told of many tasks, and neither it nor CPU time without a gateway', () => {

@@ -29,6 +29,8 @@ export interface Figures {
   readonly queries: Readonly<Record<'direct' | 'waiting' | 'told', number>>;
   /** CPU time of the gateway with all tasks in flight. Of one core; undefined without a gateway. */
   readonly cores: number | undefined;
+  /** The same of the simulators. */
+  readonly upstreamCores: number;
   /** Heap of the gateway for each task in flight; undefined without a gateway, or with too few tasks. */
   readonly bytesPerTask: number | undefined;
   readonly calibration: readonly Calibration[];
@@ -69,6 +71,7 @@ export function figuresOf(
       told: meanQueries(tasks, ({ told }) => told),
     },
     cores: cpuUs === undefined ? undefined : cpuUs / 1e6 / seconds,
+    upstreamCores: (draining.requests.cpuUs - full.requests.cpuUs) / 1e6 / seconds,
     bytesPerTask: bytes === undefined ? undefined : bytes / setting.inFlight,
     calibration: calibrate(tasks, ends),
   };

@@ -67,6 +67,7 @@ export function printRows({ name }: Contender, figures: Figures): void {
     `upstream requests/task ${figures.requests.toFixed(1)}`,
     `allowance used ${(figures.allowance * 100).toFixed(1)}%`,
     figures.cores === undefined ? '' : `CPU ${figures.cores.toFixed(3)} core`,
+    `simulator's CPU ${figures.upstreamCores.toFixed(3)} core`,
     figures.bytesPerTask === undefined ? '' : `heap/task ${figures.bytesPerTask.toFixed(0)} bytes`,
     durations ? `jobs took ${seconds(durations.p50)} s, p90 ${seconds(durations.p90)} s` : '',
   ];

@@ -22,6 +22,8 @@ export interface RequestCounts {
   readonly poll: number;
   readonly list: number;
   readonly all: number;
+  /** CPU time of the simulators, without encoding. Near a core they are the bottleneck. Microseconds. */
+  readonly cpuUs: number;
 }
 
 let running: Simulators | undefined;
@@ -47,10 +49,12 @@ const calls = {
     ),
   requests(): RequestCounts {
     const { ledger } = simulators();
+    const { user, system } = process.cpuUsage();
     return {
       poll: ledger.count({ operation: 'poll' }),
       list: ledger.count({ operation: 'list' }),
       all: ledger.count(),
+      cpuUs: user + system,
     };
   },
 };
