@@ -110,7 +110,9 @@ export function createPlaces(parts: PlacesParts): Places {
   async function look(): Promise<void> {
     const mine = leaseNumber;
     const wanting = [...entries.values()].filter((entry) => entry.wantsPlace && waits(entry));
-    if (wanting.length === 0 || !cluster.hasLease()) return;
+    if (wanting.length === 0) return;
+    // A lease that is uncertain may be certain again without an event.
+    if (!cluster.hasLease()) return lookLater();
     try {
       if (!upkeep.everyNodeCounts() && (await upkeep.checkNodes()))
         for (const entry of entries.values()) announce(entry);
