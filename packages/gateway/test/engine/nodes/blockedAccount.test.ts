@@ -15,7 +15,7 @@ it('the command line makes every node try a blocked account again', { timeout: 3
       ...account,
       provider: {
         ...account.provider,
-        start: async (...given: Parameters<typeof account.provider.submit>) => {
+        submit: async (...given: Parameters<typeof account.provider.submit>) => {
           tries.push(cluster.node);
           if (broken) throw new UpstreamError('auth_failed', { created: 'no', detail: 'wrong key' });
           return account.provider.submit(...given);
