@@ -181,7 +181,10 @@ function submit(context: Context, account: Account, model: string, request: Fast
 
 function statusOf(context: Context, job: Job<Details>): Record<string, unknown> {
   if (job.state === 'queued') return queued(context, job);
-  return { status: job.state === 'running' ? 'IN_PROGRESS' : 'COMPLETED', request_id: job.id };
+  if (job.state === 'running') return { status: 'IN_PROGRESS', request_id: job.id };
+  // Queue API reference: seconds of work.
+  const inference = ((job.endedAt ?? 0) - (job.startedAt ?? job.endedAt ?? 0)) / 1000;
+  return { status: 'COMPLETED', request_id: job.id, metrics: { inference_time: inference } };
 }
 
 /** "queue_position": how many requests are before it. */

@@ -241,6 +241,12 @@ function view(context: Context, job: Job<Details>): Record<string, unknown> {
     started_at: time(startedAt),
     completed_at: time(endedAt),
     urls: { get: address, cancel: `${address}/cancel` },
-    metrics: endedAt === undefined ? {} : { predict_time: (endedAt - (startedAt ?? endedAt)) / 1000 },
+    metrics: endedAt === undefined ? {} : metricsOf(job, endedAt),
   };
 }
+
+/** Replicate, "Predictions": seconds of work, and seconds since the creation. */
+const metricsOf = ({ createdAt, startedAt }: Job<Details>, endedAt: number) => ({
+  predict_time: (endedAt - (startedAt ?? endedAt)) / 1000,
+  total_time: (endedAt - createdAt) / 1000,
+});
