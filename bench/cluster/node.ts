@@ -14,7 +14,6 @@ import {
   openPostgresStore,
   type Store,
   systemClock,
-  typicalTimeScheduler,
 } from '@onetake/gateway';
 import { nullInspector, nullStorage } from './media.ts';
 import { ACCOUNT } from './populate.ts';
@@ -131,7 +130,6 @@ function engineOn(
     upstreamModel: () => 'bench',
     upstreamRequest: ({ request }) => request,
     clock: systemClock,
-    scheduler: typicalTimeScheduler,
     settings: {
       taskDeadlineMs: 86_400_000,
       maxAttempts: 10,

@@ -9,7 +9,7 @@ import {
   type EngineParts,
   joinCluster,
   openPostgresStore,
-  typicalTimeScheduler,
+  pollRate,
 } from '@onetake/gateway';
 import { Client } from 'pg';
 import { nullInspector, nullStorage } from '../cluster/media.ts';
@@ -172,9 +172,12 @@ export async function createLimitsWorld(
       servedBy: ({ id }, { request }) => request.model === id,
       upstreamModel: () => 'bench',
       upstreamRequest: ({ request }) => request,
-      scheduler: {
-        ...typicalTimeScheduler,
-        nextDelay: ({ minIntervalMs }) => minIntervalMs,
+      tracker: {
+        plan: (_task, { account }) => everyMs(account.limits.minPollIntervalMs),
+        answered: () => undefined,
+        told: () => undefined,
+        limited: () => undefined,
+        rate: ({ account }) => pollRate(account),
       },
       settings: {
         taskDeadlineMs: 86_400_000,
@@ -234,3 +237,6 @@ export async function createLimitsWorld(
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
+
+/** Polls at a fixed interval, whatever is learnt: the limits alone decide when one goes. */
+const everyMs = (ms: number) => ({ pollInMs: ms, remainingMs: 30_000, lookInMs: ms });

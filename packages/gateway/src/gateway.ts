@@ -14,7 +14,6 @@ import { createEngine, type Engine } from './engine/engine.ts';
 import { createFeed } from './engine/events/feed.ts';
 import { connectRemoteEvents } from './engine/events/remoteEvents.ts';
 import type { EngineParts, VideoInspector } from './engine/parts.ts';
-import { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 import { createGatewayMetrics, createGatewayReadiness } from './health.ts';
 import { openLimits } from './limits/open.ts';
 import { digestOf } from './media/checkedStream.ts';
@@ -317,7 +316,6 @@ function createGatewayEngine(config: Config, { catalogue, ...parts }: GatewayEng
     upstreamModel: (account, task) => catalogue.upstreamModelAt(account, task.request),
     upstreamRequest: (task) => catalogue.upstreamRequest(task.request),
     deliveredRate: (task, delivered) => catalogue.deliveredRate(task.request, delivered),
-    scheduler: typicalTimeScheduler,
     settings: {
       maxVideoBytes: config.maxVideoMb === undefined ? undefined : config.maxVideoMb * 2 ** 20,
       taskDeadlineMs: config.taskDeadlineMinutes * 60_000,

@@ -11,8 +11,8 @@ export type { NewTask } from './engine/acceptance.ts';
 export { createEngine, type Engine } from './engine/engine.ts';
 export { createFeed, type Feed } from './engine/events/feed.ts';
 export type { EngineParts, VideoInspector } from './engine/parts.ts';
-export { typicalTimeScheduler } from './engine/stages/pollScheduler.ts';
 export { startGateway } from './gateway.ts';
+export { pollRate } from './limits/limits.ts';
 // For `npm run bench:limits`, which moves the time of several nodes.
 export { createSharedLimits } from './limits/shared.ts';
 export { probeVideo } from './media/inspect/video.ts';

@@ -8,10 +8,18 @@ export type Message =
     }
   /** API keys were created, revoked or restored. */
   | { readonly kind: 'keys' }
-  /** Progress of the sender's tasks: percent (null if unknown) and the expected remaining time in milliseconds. */
+  /**
+   * Progress of the sender's tasks: percent (null if unknown), and the times in milliseconds until the task is expected to be done and
+   * until it is worth while to look again.
+   */
   | {
       readonly kind: 'progress';
-      readonly tasks: readonly (readonly [id: string, percent: number | null, remainingMs: number])[];
+      readonly tasks: readonly (readonly [
+        id: string,
+        percent: number | null,
+        remainingMs: number,
+        lookInMs?: number | undefined,
+      ])[];
     }
   /** The sender made `to` the owner of these tasks. */
   | { readonly kind: 'given'; readonly to: string; readonly tasks: readonly string[] }

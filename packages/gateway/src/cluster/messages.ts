@@ -21,7 +21,10 @@ const Payload = z.discriminatedUnion('kind', [
     places: z.array(z.tuple([Id, Whole])).optional(),
   }),
   z.object({ kind: z.literal('keys') }),
-  z.object({ kind: z.literal('progress'), tasks: z.array(z.tuple([Id, z.number().nullable(), z.number()])) }),
+  z.object({
+    kind: z.literal('progress'),
+    tasks: z.array(z.tuple([Id, z.number().nullable(), z.number(), z.number().optional()])),
+  }),
   z.object({ kind: z.literal('given'), to: Id, tasks: z.array(Id) }),
   z.object({ kind: z.literal('leaving') }),
   z.object({ kind: z.literal('went_back') }),

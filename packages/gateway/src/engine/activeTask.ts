@@ -2,6 +2,7 @@ import type { AccountState } from '../limits/account.ts';
 import type { Phase, Task } from '../tasks/task.ts';
 import type { Moment } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
+import type { TrackedJob } from './tracking/trackedJob.ts';
 
 /** An unfinished task that this node drives: the stored task, and the state that is kept in memory only. */
 export interface ActiveTask {
@@ -10,8 +11,9 @@ export interface ActiveTask {
   resumedIn: Phase | undefined;
   /** 0-100, never falling. */
   progress: number | undefined;
-  /** When the task is expected to be done, milliseconds UTC. */
+  /** When the task is expected to be done, and when it is worth while to look again. Milliseconds UTC. */
   expectedAt: number | undefined;
+  lookAt: number | undefined;
   /** The account on which the task has a place, or is about to take one. The place is free again when the upstream is done with the task. */
   place: AccountState | undefined;
   /** When the task expires, computed from the time that was left when this node took it over. */
@@ -29,8 +31,8 @@ export interface ActiveTask {
   /** Consecutive polls that failed or did not find the job. */
   pollFailures: number;
   missingSince: Moment | undefined;
-  /** The stored time from which the age of the upstream job is counted, and the same moment on the monotonic clock. */
-  ageFrom: { readonly at: number; readonly moment: Moment } | undefined;
+  /** What the polls of its job have told; undefined unless the upstream has the task. */
+  tracked: TrackedJob | undefined;
   /** When the next poll is due; undefined while a poll is in flight. */
   dueAt: Moment | undefined;
   /** The stored cancel request was sent upstream. */
@@ -57,6 +59,7 @@ export const newActiveTask = (task: Task, deadline: Moment, resumed = false): Ac
   resumedIn: resumed ? task.phase : undefined,
   progress: undefined,
   expectedAt: undefined,
+  lookAt: undefined,
   place: undefined,
   deadline,
   hadTurn: false,
@@ -65,7 +68,7 @@ export const newActiveTask = (task: Task, deadline: Moment, resumed = false): Ac
   retryAt: undefined,
   pollFailures: 0,
   missingSince: undefined,
-  ageFrom: undefined,
+  tracked: undefined,
   dueAt: undefined,
   cancelSent: false,
   downloading: false,
@@ -104,8 +107,10 @@ export function sleep(active: ActiveTask, timers: Timers, ms: number): Promise<v
   });
 }
 
-/** The task needs its place no longer. Does nothing the second time. */
-export function releasePlace(active: ActiveTask): void {
+/** The upstream is done with the task, or this node is: its place is free, and its polls make room for others. Does nothing the second time. */
+export function leaveUpstream(active: ActiveTask): void {
   active.place?.limiter.release(active.task.id);
   active.place = undefined;
+  active.tracked?.leave?.();
+  active.tracked = undefined;
 }

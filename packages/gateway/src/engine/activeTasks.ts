@@ -1,7 +1,7 @@
 import type { Move } from '../tasks/lifecycle.ts';
 import type { Task } from '../tasks/task.ts';
 import { later, type Moment } from '../time/clock.ts';
-import { type ActiveTask, endPhase, newActiveTask, releasePlace } from './activeTask.ts';
+import { type ActiveTask, endPhase, leaveUpstream, newActiveTask } from './activeTask.ts';
 import type { EngineParts } from './parts.ts';
 import { createTransitions, type Transitions } from './transitions.ts';
 
@@ -59,7 +59,7 @@ export function createActiveTasks(
     if (activeTasks.get(active.task.id) === active) activeTasks.delete(active.task.id);
     const job = jobOf(active.task);
     if (job !== undefined && upstream.get(job) === active) upstream.delete(job);
-    releasePlace(active);
+    leaveUpstream(active);
     endPhase(active);
     active.wake?.();
   }

@@ -3,7 +3,7 @@ import type { Phase, Task } from '../tasks/task.ts';
 import type { Moment } from '../time/clock.ts';
 import { type ActiveTask, sleep } from './activeTask.ts';
 import type { ActiveTasks } from './activeTasks.ts';
-import type { Progress } from './events/progress.ts';
+import { liveOf, type Progress } from './events/progress.ts';
 import { jobOf } from './job.ts';
 import type { EngineParts } from './parts.ts';
 
@@ -158,8 +158,7 @@ export function createDriver(parts: DriverParts): Driver {
     },
     release(active) {
       activeTasks.release(active);
-      const { progress: percent, expectedAt } = active;
-      parts.progress.transferred(active.task.id, { percent, expectedAt });
+      parts.progress.transferred(active.task.id, liveOf(active));
       // The next driver may change the task before this node receives a message.
       feed.invalidate(active.task.id);
     },

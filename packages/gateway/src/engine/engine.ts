@@ -24,6 +24,8 @@ import { createPoll } from './stages/poll.ts';
 import { createPoller } from './stages/poller.ts';
 import { createPollWatch, type PollWatch } from './stages/pollWatch.ts';
 import { createSubmit } from './stages/submit.ts';
+import { createLearning } from './tracking/learning.ts';
+import { createTracker, planAgain, type Tracker } from './tracking/tracker.ts';
 
 /** How this node uses an account, for operators. */
 export interface AccountUse {
@@ -68,11 +70,20 @@ export function createEngine(parts: EngineParts): Engine {
   const stopping = new AbortController();
   const pool = createAccountPool(parts);
   const activeTasks = createActiveTasks({ ...parts, moved: pool.moved });
+  const learning = createLearning(parts);
+  const tracker =
+    parts.tracker ??
+    createTracker({
+      ...parts,
+      ...learning,
+      planAgain: (accountId) => planAgain(activeTasks, accountId, parts.timers),
+    });
   const common = {
     ...parts,
     pool,
     accountStates: pool.states,
     activeTasks,
+    tracker,
     stopping: stopping.signal,
   };
   const driving = createDriving(common, stopping);
@@ -99,7 +110,7 @@ export function createEngine(parts: EngineParts): Engine {
     retryAccounts: signals.retryAccounts,
     async start() {
       signals.start();
-      await pool.limits.start();
+      await Promise.all([pool.limits.start(), learning.start()]);
       await ownership.start();
       retention.start();
       mediaScrub.start();
@@ -142,7 +153,7 @@ export function createEngine(parts: EngineParts): Engine {
       }
       driver.allowTransfers();
       await handOver(parts, ownership);
-      await pool.limits.stop();
+      await Promise.all([pool.limits.stop(), learning.stop()]);
       parts.timers.close();
     },
   };
@@ -165,6 +176,7 @@ type Common = EngineParts & {
   readonly pool: AccountPool;
   readonly accountStates: AccountPool['states'];
   readonly activeTasks: ActiveTasks;
+  readonly tracker: Tracker;
   readonly stopping: AbortSignal;
 };
 

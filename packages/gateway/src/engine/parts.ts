@@ -11,8 +11,9 @@ import type { InputRef, VideoRequest } from '../tasks/request.ts';
 import type { Task } from '../tasks/task.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Timers } from '../time/timers.ts';
+import type { Prior } from '../tracking/estimate.ts';
 import type { Feed } from './events/feed.ts';
-import type { PollScheduler, TypicalTime } from './stages/pollScheduler.ts';
+import type { Tracker } from './tracking/tracker.ts';
 
 /** The engine's settings. Times in milliseconds. */
 export interface EngineSettings {
@@ -56,7 +57,7 @@ export interface EngineParts {
   readonly openInput: (input: InputRef) => Promise<Readable>;
   readonly accounts: readonly Account[];
   /** How long the task's model usually takes. */
-  readonly typicalTime: (task: Task) => TypicalTime;
+  readonly typicalTime: (task: Task) => Prior;
   /** Whether an account serves the task's model. */
   readonly servedBy: (account: Account, task: Task) => boolean;
   /** What the account calls the model that serves the task. */
@@ -70,11 +71,12 @@ export interface EngineParts {
   ) => number | undefined;
   /** The limits of accounts. By default the engine opens them. */
   readonly limits?: Limits;
+  /** When jobs are polled. By default the engine learns it. */
+  readonly tracker?: Tracker;
   /** For times that are stored or shown. Durations are measured by `timers`. */
   readonly clock: Clock;
   readonly timers: Timers;
   readonly feed: Feed;
-  readonly scheduler: PollScheduler;
   readonly log: Log;
   readonly settings: EngineSettings;
 }

@@ -3,6 +3,7 @@ import type { AccountPool } from './accountPool.ts';
 import type { ActiveTasks } from './activeTasks.ts';
 import type { EngineParts } from './parts.ts';
 import type { Poller } from './stages/poller.ts';
+import type { Tracker } from './tracking/tracker.ts';
 
 /** What tells this node to look at a task or an account sooner: upstreams, other nodes and operators. */
 export interface Signals {
@@ -18,14 +19,17 @@ type SignalParts = Pick<EngineParts, 'cluster' | 'log'> & {
   readonly pool: AccountPool;
   readonly activeTasks: ActiveTasks;
   readonly poller: Poller;
+  readonly tracker: Pick<Tracker, 'told'>;
 };
 
-export function createSignals({ cluster, log, pool, activeTasks, poller }: SignalParts): Signals {
+export function createSignals(parts: SignalParts): Signals {
+  const { cluster, log, pool, activeTasks, poller, tracker } = parts;
   const unsubscribe: (() => void)[] = [];
 
   /** False if this node does not drive the task of the job. */
   function pollJob(accountId: string, upstreamId: string): boolean {
     const active = activeTasks.byUpstream(accountId, upstreamId);
+    tracker.told(accountId, upstreamId, active);
     if (active) poller.pollSoon(active);
     return active !== undefined;
   }

@@ -5,7 +5,7 @@ import { StoreRefused } from '../store/errors.ts';
 import type { MediaRow, TaskStore } from '../store/store.ts';
 import { type Event, type Move, move } from '../tasks/lifecycle.ts';
 import { isTerminal, type Phase, type Task } from '../tasks/task.ts';
-import { type ActiveTask, endPhase, releasePlace } from './activeTask.ts';
+import { type ActiveTask, endPhase, leaveUpstream } from './activeTask.ts';
 import { fallbackFor } from './fallbackEvent.ts';
 import type { EngineParts } from './parts.ts';
 import { createStoreRetry } from './storeRetry.ts';
@@ -169,7 +169,7 @@ export function createTransitions(parts: TransitionParts): Transitions {
     }
     index(active);
     if (active.task.phase !== before.phase) endPhase(active);
-    if (isUpstream(before) && !isUpstream(active.task)) releasePlace(active);
+    if (isUpstream(before) && !isUpstream(active.task)) leaveUpstream(active);
     if (!asWritten) active.wake?.();
   }
 

@@ -86,6 +86,7 @@ export const LOG_EVENTS = {
   'task.resume_failed': 'A task cannot be resumed. It stays as it is until the next start.',
   'task.write_failed':
     'A transition cannot be stored. What must not be lost is retried; then `failures` counts the failures of all tasks since the store worked.',
+  'tracking.store_failed': 'Cannot store or read how long jobs take; retrying.',
   'upstream.adopt_failed': 'The adapter could not resume a job that another node started.',
   'upstream.call_abandoned':
     'An adapter did not end a call in time, although it was aborted; `call` names it. This is a bug of the adapter.',

@@ -7,9 +7,18 @@ export interface Account extends ModelServer {
   readonly id: string;
   readonly provider: Provider;
   readonly limits: AccountLimits;
+  /** Default: `balanced`. */
+  readonly tracking?: Tracking | undefined;
   /** The upstream is this node itself, so no other node shares its limits. */
   readonly local?: boolean;
 }
+
+/**
+ * What polls of the account are for: `latency` uses nearly all that the upstream allows to know of each end at once; `balanced` half of it;
+ * `frugal` no more than it takes to know of most ends within a tenth of the typical time.
+ */
+export const TRACKING = ['latency', 'balanced', 'frugal'] as const;
+export type Tracking = (typeof TRACKING)[number];
 
 /** What the upstream allows one account. The engine keeps within these limits. */
 export interface AccountLimits {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Log } from '../observability/log.ts';
 import type { Clock } from '../time/clock.ts';
-import type { AccountLimits } from './account.ts';
+import { type AccountLimits, TRACKING, type Tracking } from './account.ts';
 import type { OpenHttp } from './http/upstreamHttp.ts';
 import type { Abilities, Provider } from './provider.ts';
 import type { OpenPermits } from './rates/permits.ts';
@@ -14,6 +14,7 @@ export interface CommonAccount {
   /** Catalogue ids, or a mapping from catalogue ids to the upstream's own names. */
   readonly models?: readonly string[] | Readonly<Record<string, string>> | undefined;
   readonly limits?: { readonly [L in keyof AccountLimits]?: number | undefined } | undefined;
+  readonly tracking?: Tracking | undefined;
 }
 
 /** What an adapter is opened with, in addition to its account. */
@@ -81,6 +82,7 @@ const positive = z.number().positive();
 
 /** The members that all accounts share, for the schemas of the definitions. */
 export const COMMON_ACCOUNT = {
+  tracking: z.enum(TRACKING).optional(),
   models: z.union([z.array(z.string()).min(1), z.record(z.string(), z.string())]).optional(),
   limits: z
     .strictObject({

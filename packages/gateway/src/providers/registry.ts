@@ -90,6 +90,7 @@ async function openAccount(
     provider: opened.provider,
     retiresModels: opened.retiresModels,
     limits: limitsOf(opened.limits, account),
+    tracking: account.tracking,
     ...(opened.region === undefined ? {} : { region: opened.region }),
     ...(models ? { models } : {}),
   };

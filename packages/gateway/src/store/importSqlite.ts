@@ -17,6 +17,7 @@ export const IMPORTED_TABLES = {
   media: '',
   idempotency: '',
   audit: '',
+  estimates: 'on conflict (kind) do update set',
 } as const;
 
 export type ImportedTable = keyof typeof IMPORTED_TABLES;

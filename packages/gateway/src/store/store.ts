@@ -133,6 +133,19 @@ export interface LimitStore {
   lingeringPlaces(now: number): Promise<readonly LingeringPlace[]>;
 }
 
+/** What was learnt about how long jobs take. Its text is the business of whoever learns. */
+export interface EstimateStore {
+  /** The estimates that were written at `since` or later, by the store's clock; the earliest first. */
+  estimates(since: number): Promise<readonly StoredEstimate[]>;
+  /** The estimate of a kind of job. */
+  estimate(kind: string): Promise<StoredEstimate | undefined>;
+  /**
+   * Replaces an estimate in this version, or makes it if `version` is 0. False if another node was first; then nothing was written. Keeps
+   * the `most` estimates that were written last.
+   */
+  putEstimate(estimate: Omit<StoredEstimate, 'updatedAt'>, most: number): Promise<boolean>;
+}
+
 /** Limits that several nodes keep in their database: counters of places, which `TaskStore` changes with each move, and rates. */
 export interface SharedLimitStore {
   /** Jobs in flight by account, as the counters say. Makes missing counters. */
@@ -158,7 +171,7 @@ export interface SharedLimitStore {
  * Durable state. A promise that resolves means that the write survives `kill -9` and power loss. Writes of one turn
  * of the event loop may share a transaction; each still succeeds or fails alone.
  */
-export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, LimitStore {
+export interface Store extends TaskStore, OwnershipStore, MediaIndex, KeyStore, LimitStore, EstimateStore {
   /** Undefined if the store has only one node, which keeps its limits in memory. */
   readonly sharedLimits: SharedLimitStore | undefined;
   /** A named secret of this installation. `make` creates its value the first time. */
@@ -207,6 +220,16 @@ export interface StoredTrouble extends AccountTrouble {
   readonly account: string;
   /** Counts the changes of the account's trouble. */
   readonly revision: number;
+}
+
+export interface StoredEstimate {
+  /** The kind of job, at most a few hundred characters. */
+  readonly kind: string;
+  readonly data: string;
+  /** Counts the writes. */
+  readonly version: number;
+  /** Milliseconds UTC, by the store's clock. */
+  readonly updatedAt: number;
 }
 
 /** The place of an attempt whose job may still be in flight. */

@@ -27,6 +27,7 @@ export async function fillFolder(dir: string): Promise<Contents> {
   try {
     const contents = await fill(store);
     await store.secret('links', () => 'the secret of links');
+    await store.putEstimate({ kind: 'openai sora-2', data: '{}', version: 0 }, 10);
     const files = createFileStorage({ root: join(dir, 'media') });
     for (const { storageKey, content } of contents.media) {
       const write = await files.write(storageKey);

@@ -281,6 +281,12 @@ describe('the allowed values are described in plain sentences', () => {
       'accounts: {mine: {provider: openai, api_key: {env: KEY}, limits: {in_flight: 0}}}',
       /accounts\.mine\.limits\.in_flight: must be more than 0/,
     ],
+    [
+      'what polls are for',
+      { KEY: 'k' },
+      'accounts: {mine: {provider: openai, api_key: {env: KEY}, tracking: fast}}',
+      /accounts\.mine\.tracking: .*latency.*balanced.*frugal/,
+    ],
     ['an account that is not a mapping', {}, 'accounts: {mine: 5}', /accounts\.mine: must be a mapping/],
     [
       'the name of the built-in account',

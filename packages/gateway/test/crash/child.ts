@@ -12,7 +12,7 @@ import { newId } from '../../src/tasks/ids.ts';
 import { momentAt } from '../../src/time/clock.ts';
 import type { Timers } from '../../src/time/timers.ts';
 import { aNewTask, aRequest } from '../support/builders.ts';
-import { anAccount, engineParts, SETTINGS } from '../support/engineParts.ts';
+import { anAccount, engineParts, fixedInterval, SETTINGS } from '../support/engineParts.ts';
 import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { type Behaviour, createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 import type { KINDS, Plan } from './plan.ts';
@@ -151,7 +151,7 @@ const engine = createEngine(
     clock: { now },
     timers,
     feed,
-    scheduler: { nextDelay: () => 500, remaining: () => 1000 },
+    tracker: fixedInterval(500, 1000),
     settings: {
       ...SETTINGS,
       maxAttempts: 10,

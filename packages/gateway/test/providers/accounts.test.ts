@@ -60,6 +60,7 @@ describe('accounts', () => {
           provider: 'sky',
           api_key: { env: 'A' },
           models: { 'sky-2': 'mine' },
+          tracking: 'latency',
           base_url: 'http://127.0.0.1:1/v1/',
         },
       },
@@ -68,7 +69,7 @@ describe('accounts', () => {
     expect(problems).toEqual([]);
     expect(accounts.map(({ account }) => account)).toMatchObject([
       { models: ['sky-1'], limits: { inFlight: 3 } },
-      { models: { 'sky-2': 'mine' }, base_url: 'http://127.0.0.1:1/v1' },
+      { models: { 'sky-2': 'mine' }, tracking: 'latency', base_url: 'http://127.0.0.1:1/v1' },
     ]);
   });
 

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import type { EngineParts, EngineSettings } from '../../src/engine/parts.ts';
-import { typicalTimeScheduler } from '../../src/engine/stages/pollScheduler.ts';
+import type { Tracker } from '../../src/engine/tracking/tracker.ts';
+import { pollRate } from '../../src/limits/limits.ts';
 import type { Account, AccountLimits } from '../../src/providers/account.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { fakeInspector } from './fakeVideo.ts';
@@ -50,9 +51,17 @@ export function engineParts(given: Pick<EngineParts, Required> & Partial<EngineP
     servedBy: () => true,
     upstreamModel: () => 'upstream-model',
     upstreamRequest: ({ request }) => request,
-    scheduler: typicalTimeScheduler,
     log: pino({ level: process.env.LOG ?? 'silent' }),
     settings: SETTINGS,
     ...given,
   };
 }
+
+/** Polls every job at one interval, and learns nothing. */
+export const fixedInterval = (ms: number, remainingMs = 60_000): Tracker => ({
+  plan: () => ({ pollInMs: ms, remainingMs, lookInMs: ms }),
+  answered: () => undefined,
+  told: () => undefined,
+  limited: () => undefined,
+  rate: ({ account }) => pollRate(account),
+});

@@ -93,7 +93,7 @@ export function createSnapshots(parts: SnapshotParts): Snapshots {
       },
       body,
       etag: finished ? strongEtag(body) : weakEtag(version, progress?.percent, waiting),
-      retryAfter: finished ? undefined : String(retryAfter(progress?.expectedAt, now)),
+      retryAfter: finished ? undefined : String(retryAfter(progress?.lookAt, now)),
       freshUntil: now + (finished ? LINK_FRESH_MS : ETA_FRESH_MS),
     };
   }
@@ -156,6 +156,6 @@ function unpooled(text: string): Buffer {
   return bytes;
 }
 
-function retryAfter(expectedAt: number | undefined, now: number): number {
-  return expectedAt === undefined ? 1 : Math.min(MAX_RETRY_AFTER, etaSeconds(expectedAt, now));
+function retryAfter(lookAt: number | undefined, now: number): number {
+  return lookAt === undefined ? 1 : Math.min(MAX_RETRY_AFTER, etaSeconds(lookAt, now));
 }

@@ -1,3 +1,4 @@
+import type { ActiveTask } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { EngineParts } from '../parts.ts';
 
@@ -7,6 +8,8 @@ export interface LiveProgress {
   readonly percent: number | undefined;
   /** Milliseconds UTC. */
   readonly expectedAt: number | undefined;
+  /** When it is worth while to look again, milliseconds UTC. */
+  readonly lookAt?: number | undefined;
 }
 
 /** Progress of unfinished tasks on all nodes. A hint that is kept in memory only. */
@@ -46,8 +49,13 @@ export function shareProgress({
     const batch = [...pending].slice(0, BROADCAST_TASKS);
     for (const [id] of batch) pending.delete(id);
     const tasks = batch.map(
-      ([id, { percent, expectedAt }]) =>
-        [id, percent ?? null, Math.max(0, Math.round((expectedAt ?? now) - now))] as const,
+      ([id, { percent, expectedAt = now, lookAt = now }]) =>
+        [
+          id,
+          percent ?? null,
+          Math.max(0, Math.round(expectedAt - now)),
+          Math.max(0, Math.round(lookAt - now)),
+        ] as const,
     );
     if (tasks.length > 0) cluster.broadcast({ kind: 'progress', tasks });
     if (pending.size > 0) schedule();
@@ -59,19 +67,23 @@ export function shareProgress({
     timers.after(BROADCAST_MS, flush);
   }
 
-  function remember(id: string, percent: number | undefined, expectedAt: number | undefined): void {
+  function remember(id: string, { percent, ...times }: LiveProgress): void {
     const before = remote.get(id)?.percent;
     // Deleted first, so that the entry moves to the end of the map's order.
     remote.delete(id);
-    remote.set(id, { percent: maxProgress(before, percent), expectedAt });
+    remote.set(id, { ...times, percent: maxProgress(before, percent) });
     if (remote.size > MAX_REMEMBERED) remote.delete(remote.keys().next().value ?? '');
   }
 
   cluster.onMessage((message) => {
     if (message.kind !== 'progress') return;
     const now = clock.now();
-    for (const [id, percent, remainingMs] of message.tasks) {
-      remember(id, percent ?? undefined, now + remainingMs);
+    for (const [id, percent, remainingMs, lookInMs] of message.tasks) {
+      remember(id, {
+        percent: percent ?? undefined,
+        expectedAt: now + remainingMs,
+        lookAt: now + (lookInMs ?? remainingMs),
+      });
     }
   });
   feed.onInvalidate((id) => {
@@ -85,7 +97,7 @@ export function shareProgress({
     feed.onChange(({ task, transition }) => {
       const active = transition ? undefined : activeTasks.get(task.id);
       if (!active) return;
-      pending.set(task.id, { percent: active.progress, expectedAt: active.expectedAt });
+      pending.set(task.id, liveOf(active));
       schedule();
     });
   }
@@ -94,14 +106,27 @@ export function shareProgress({
     of(taskId) {
       const active = activeTasks.get(taskId);
       const told = remote.get(taskId);
-      if (!active) return told;
+      if (!active) return told && stillAhead(told, clock.now());
       // The previous driver may have broadcast more progress than this node has seen yet.
-      return { percent: maxProgress(active.progress, told?.percent), expectedAt: active.expectedAt };
+      return { ...liveOf(active), percent: maxProgress(active.progress, told?.percent) };
     },
-    transferred(taskId, { percent, expectedAt }) {
-      if (cluster.shared && percent !== undefined) remember(taskId, percent, expectedAt);
+    transferred(taskId, progress) {
+      if (cluster.shared && progress.percent !== undefined) remember(taskId, progress);
     },
   };
+}
+
+/** The progress of a task that this node drives. */
+export const liveOf = ({ progress, expectedAt, lookAt }: ActiveTask): LiveProgress => ({
+  percent: progress,
+  expectedAt,
+  lookAt,
+});
+
+/** The driver broadcasts only when progress moves. Meanwhile it is worth while to look after a tenth of the time that is left. */
+function stillAhead(told: LiveProgress, now: number): LiveProgress {
+  const { expectedAt = now, lookAt = now } = told;
+  return lookAt > now ? told : { ...told, lookAt: now + Math.max(0, expectedAt - now) / 10 };
 }
 
 /** The larger of two percentages: progress never decreases. */

@@ -4,7 +4,7 @@ import { SendRefused, UpstreamError } from '../../providers/provider.ts';
 import { newId } from '../../tasks/ids.ts';
 import { msBetween } from '../../time/clock.ts';
 import type { AccountPool } from '../accountPool.ts';
-import { type ActiveTask, releasePlace, sleep } from '../activeTask.ts';
+import { type ActiveTask, leaveUpstream, sleep } from '../activeTask.ts';
 import type { ActiveTasks } from '../activeTasks.ts';
 import type { Intent, Stage, StageOutcome } from '../drive.ts';
 import type { EngineParts } from '../parts.ts';
@@ -118,7 +118,7 @@ export function createAdmit(parts: AdmitParts): Stage {
     } finally {
       if (!intent) {
         if (wasReached) account.cancelSubmit();
-        releasePlace(active);
+        leaveUpstream(active);
       }
     }
   };

@@ -9,13 +9,15 @@ import type { Stage, StageOutcome } from '../drive.ts';
 import { workTimes } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
 import type { LateResults } from '../recovery/lateResults.ts';
+import type { Tracker } from '../tracking/tracker.ts';
 import type { Cancellation } from './cancel.ts';
 import type { Polled, Poller } from './poller.ts';
 
-type PollParts = Pick<EngineParts, 'typicalTime' | 'scheduler' | 'clock' | 'timers' | 'log'> & {
+type PollParts = Pick<EngineParts, 'clock' | 'timers' | 'log'> & {
   readonly activeTasks: ActiveTasks;
   readonly accountStates: ReadonlyMap<string, AccountState>;
   readonly poller: Poller;
+  readonly tracker: Tracker;
   readonly cancellation: Cancellation;
   readonly lateResults: LateResults;
 };
@@ -33,45 +35,26 @@ const LAST_POLL_MS = 600_000;
 
 /** The stage of a task that the upstream has accepted: one poll a pass. Polls are kept in memory; only transitions are stored. */
 export function createPoll(parts: PollParts): Stage {
-  const { activeTasks, accountStates, poller, clock, timers, scheduler, log } = parts;
-
-  function situationOf(active: ActiveTask) {
-    return {
-      ageMs: ageOf(active),
-      typical: parts.typicalTime(active.task),
-      ...(active.progress === undefined ? {} : { progress: active.progress }),
-    };
-  }
-
-  /** Milliseconds since the job started, or was submitted. The stored time is converted to the monotonic clock once. */
-  function ageOf(active: ActiveTask): number {
-    const at = active.task.startedAt ?? active.task.attempt?.submittedAt ?? active.task.createdAt;
-    if (active.ageFrom?.at !== at) {
-      active.ageFrom = { at, moment: later(timers.monotonic(), Math.min(0, at - clock.now())) };
-    }
-    return msBetween(active.ageFrom.moment, timers.monotonic());
-  }
+  const { activeTasks, accountStates, poller, tracker, clock, timers, log } = parts;
 
   /** Decides when the next poll is due, and tells when the task is expected to be done. */
-  function schedule(active: ActiveTask, { account }: AccountState): void {
-    const situation = situationOf(active);
-    activeTasks.reportProgress(active, active.progress, clock.now() + scheduler.remaining(situation));
-    const { minPollIntervalMs } = account.limits;
-    const delay = scheduler.nextDelay({ ...situation, minIntervalMs: minPollIntervalMs });
-    active.dueAt ??= later(timers.monotonic(), delay);
+  function schedule(active: ActiveTask, state: AccountState): void {
+    const plan = tracker.plan(active, state);
+    const now = clock.now();
+    active.lookAt = now + plan.lookInMs;
+    activeTasks.reportProgress(active, active.progress, now + plan.remainingMs);
+    active.dueAt ??= later(timers.monotonic(), plan.pollInMs);
   }
 
-  async function handle(
-    active: ActiveTask,
-    polled: Polled,
-    { provider }: AccountState['account'],
-  ): Promise<void> {
+  async function handle(active: ActiveTask, state: AccountState, polled: Polled): Promise<void> {
     if (polled === 'unanswered') return pollLater(active);
     if (polled instanceof UpstreamError) return pollLater(active, polled.retryAfterMs);
     if (polled.state === 'missing') return missing(active, polled.detail);
     active.missingSince = undefined;
     active.pollFailures = 0;
-    const event = eventOf(polled, await workTimes(polled, provider, clock));
+    const times = await workTimes(polled, state.account.provider, clock);
+    tracker.answered(active, state, polled, times);
+    const event = eventOf(polled, times);
     if (event) await activeTasks.apply(active, event, { retryUntilWritten: true, only: 'running' });
     if (active.task.phase !== 'running' || !activeTasks.drives(active)) return;
     if (timers.monotonic() > active.deadline) return expire(active);
@@ -151,7 +134,7 @@ export function createPoll(parts: PollParts): Stage {
     if (active.dueAt === undefined || active.expectedAt === undefined) schedule(active, account);
     const polled = await poller.next(active);
     if (polled !== undefined && active.task.phase === 'running' && activeTasks.drives(active))
-      await handle(active, polled, account.account);
+      await handle(active, account, polled);
     return 'waited';
   };
 }

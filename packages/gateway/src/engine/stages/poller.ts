@@ -1,5 +1,4 @@
 import type { AccountState } from '../../limits/account.ts';
-import { pollRate } from '../../limits/limits.ts';
 import { isOwnTrouble } from '../../providers/http/lostCall.ts';
 import type { Answer, Handle, Provider, UpstreamError } from '../../providers/provider.ts';
 import type { Permits } from '../../providers/rates/permits.ts';
@@ -7,6 +6,8 @@ import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '..
 import type { ActiveTask } from '../activeTask.ts';
 import { asUpstreamError, handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
+import { urgencyOf } from '../tracking/trackedJob.ts';
+import type { Tracker } from '../tracking/tracker.ts';
 import type { AccountPolls } from './pollWatch.ts';
 
 /** Sends the polls that are due, within the limits of each account and in batches where the upstream allows it. */
@@ -28,6 +29,7 @@ export type Polled = Answer | UpstreamError | 'unanswered';
 type PollerParts = Pick<EngineParts, 'timers' | 'settings' | 'log'> & {
   readonly accountStates: ReadonlyMap<string, AccountState>;
   readonly activeTasks: Iterable<ActiveTask>;
+  readonly tracker: Pick<Tracker, 'rate' | 'limited'>;
   readonly stopping: AbortSignal;
 };
 
@@ -63,7 +65,7 @@ export function createPoller(parts: PollerParts): Poller {
     if (known) return known;
     const state = accountStates.get(accountId);
     if (!state) throw new Error(`account ${accountId} of task ${task.id} is not configured`);
-    const made = newAccountPoller(state, timers);
+    const made = newAccountPoller(state, parts.tracker, timers);
     pollers.set(accountId, made);
     made.permits.onReady(() => pump(made));
     return made;
@@ -81,7 +83,7 @@ export function createPoller(parts: PollerParts): Poller {
         if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
         return;
       }
-      const batch = [...poller.due].slice(0, provider.pollMany ? limits.pollBatch : 1);
+      const batch = mostUrgent(poller.due, provider.pollMany ? limits.pollBatch : 1, timers.monotonic());
       for (const active of batch) {
         poller.due.delete(active);
         active.dueAt = undefined;
@@ -129,8 +131,10 @@ export function createPoller(parts: PollerParts): Poller {
         'polling upstream failed',
       );
       // The rate limit applies to the account, so other polls would fail too.
-      if (failure.reason === 'rate_limited')
+      if (failure.reason === 'rate_limited') {
+        parts.tracker.limited(poller.state);
         poller.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? LIMITED_MS);
+      }
       for (const { active } of jobs) answer(active, failure);
     }
   }
@@ -180,7 +184,11 @@ export function createPoller(parts: PollerParts): Poller {
   };
 }
 
-function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountPoller {
+function newAccountPoller(
+  state: AccountState,
+  tracker: Pick<Tracker, 'rate'>,
+  timers: MonotonicClock,
+): AccountPoller {
   const { account, limiter } = state;
   const batch = account.provider.pollMany ? account.limits.pollBatch : 1;
   // A permit that nobody can take is lost to the other nodes, too.
@@ -190,7 +198,7 @@ function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountP
       : Math.ceil(poller.due.size / batch);
   const poller: AccountPoller = {
     state,
-    permits: limiter.openPermits('poll', pollRate(account), wanted),
+    permits: limiter.openPermits('poll', tracker.rate(state), wanted),
     due: new Set(),
     inFlight: 0,
     pausedUntil: LONG_AGO,
@@ -200,6 +208,17 @@ function newAccountPoller(state: AccountState, timers: MonotonicClock): AccountP
     unsentSince: undefined,
   };
   return poller;
+}
+
+/** Polls that are due at one moment are more than fit into a request only after a restart, or while the account is paused. */
+const LOOKED_THROUGH = 2000;
+
+/** Up to `most` of the tasks that are due, those first of which a poll ends the longest expected delay. */
+function mostUrgent(due: ReadonlySet<ActiveTask>, most: number, now: Moment): readonly ActiveTask[] {
+  if (due.size <= most) return [...due];
+  const longest = due.values().take(Math.max(most, LOOKED_THROUGH)).toArray();
+  const urgency = new Map(longest.map((active) => [active, urgencyOf(active.tracked, now)]));
+  return longest.sort((a, b) => (urgency.get(b) ?? 0) - (urgency.get(a) ?? 0)).slice(0, most);
 }
 
 async function callProvider(

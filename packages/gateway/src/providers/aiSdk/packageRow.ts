@@ -102,9 +102,9 @@ export function unknownPackage(name: string, factory: string): PackageRow {
     limits: {
       inFlight: 10,
       submitsPerMinute: 10,
-      pollsPerSecond: 5,
+      pollsPerSecond: 20,
       pollBatch: 1,
-      minPollIntervalMs: 5000,
+      minPollIntervalMs: 1000,
     },
   };
 }

@@ -36,7 +36,7 @@ const LIMITS: AccountLimits = {
   submitsPerMinute: 180,
   pollsPerSecond: 20,
   pollBatch: 180,
-  minPollIntervalMs: 2000,
+  minPollIntervalMs: 1000,
 };
 
 /** "page_size: 1 to 500." */

@@ -71,7 +71,7 @@ export const dashscopeDefinition: ProviderDefinition<DashscopeAccount> = {
         pollsPerSecond: POLLS_PER_SECOND,
         pollBatch: PAGE_SIZE,
         // The documentation suggests 15 s. DashScope's own SDKs poll every 1 to 5 s.
-        minPollIntervalMs: 2_000,
+        minPollIntervalMs: 1_000,
       },
     };
   },

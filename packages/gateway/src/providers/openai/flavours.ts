@@ -56,8 +56,8 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
       submitsPerMinute: 25,
       pollsPerSecond: 10,
       pollBatch: 1,
-      // Guide "Video generation with Sora": poll every 10 to 20 seconds.
-      minPollIntervalMs: 10_000,
+      // OpenAI's own SDKs (`videos.poll`) poll every second, unless `openai-poll-after-ms` says otherwise.
+      minPollIntervalMs: 1_000,
     },
   },
   azure: {
@@ -73,7 +73,7 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
       submitsPerMinute: 60,
       pollsPerSecond: 10,
       pollBatch: 1,
-      minPollIntervalMs: 5_000,
+      minPollIntervalMs: 1_000,
     },
   },
   compatible: {

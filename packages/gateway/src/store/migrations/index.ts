@@ -7,6 +7,7 @@ import { up as upstreamTimes } from './0005_upstream_times.ts';
 import { up as mediaChecks } from './0006_media_checks.ts';
 import { up as accountTrouble } from './0007_account_trouble.ts';
 import { up as limits } from './0008_limits.ts';
+import { up as estimates } from './0009_estimates.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Every migration, in order. Append only: one that has shipped is never edited. */
@@ -19,4 +20,5 @@ export const migrationsFor = (dialect: Dialect): Readonly<Record<string, Migrati
   '0006_media_checks': { up: mediaChecks },
   '0007_account_trouble': { up: accountTrouble },
   '0008_limits': { up: (db) => limits(db, dialect) },
+  '0009_estimates': { up: estimates },
 });

@@ -3,6 +3,7 @@ import { createRowReader } from '../readRows.ts';
 import type { Store } from '../store.ts';
 import { checkWrites, createSpaceWatch } from './check.ts';
 import { unusableDatabase } from './errors.ts';
+import { postgresEstimates } from './estimates.ts';
 import { postgresKeys } from './keys.ts';
 import { postgresLimits, postgresSharedLimits } from './limits.ts';
 import { postgresMedia } from './media.ts';
@@ -74,6 +75,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     ...postgresMedia(parts),
     ...postgresKeys(parts),
     ...postgresLimits(limitParts),
+    ...postgresEstimates(connections),
     sharedLimits: {
       ...postgresSharedLimits(limitParts),
       onPlaces(listener) {

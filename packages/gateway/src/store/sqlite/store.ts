@@ -7,6 +7,7 @@ import { refuseBackupFolder, refuseMovedFolder } from '../folder/marks.ts';
 import { createRowReader } from '../readRows.ts';
 import type { Store } from '../store.ts';
 import { sqliteAccounts } from './accounts.ts';
+import { sqliteEstimates } from './estimates.ts';
 import { makeFolder, openSqliteFile, sqlitePath } from './file.ts';
 import { createGroupCommit } from './groupCommit.ts';
 import { sqliteKeys } from './keys.ts';
@@ -72,6 +73,7 @@ function storeOn(db: Database, options: SqliteOptions, unlock: () => void): Stor
     ...sqliteMedia(parts),
     ...sqliteKeys(parts),
     ...sqliteAccounts(parts, db),
+    ...sqliteEstimates(parts, db),
     sharedLimits: undefined,
     secret: (name, make) =>
       inGroup(() => {

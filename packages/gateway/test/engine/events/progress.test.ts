@@ -25,16 +25,16 @@ function sharing({ shared = true } = {}) {
     feed,
     timers,
     /** A task that this node drives has this progress. */
-    update(id: string, { percent: progress, expectedAt }: LiveProgress) {
+    update(id: string, { percent: progress, expectedAt, lookAt }: LiveProgress) {
       const task = aTask({ id });
-      active.set(id, { ...newActiveTask(task, timers.monotonic()), progress, expectedAt });
+      active.set(id, { ...newActiveTask(task, timers.monotonic()), progress, expectedAt, lookAt });
       feed.publish({ task, transition: false });
     },
     /** The task has ended, or another node drives it. */
     release: (id: string) => active.delete(id),
     pass: (ms: number) => timers.moveTo(timers.trueTime() + ms),
-    hear: (id: string, percent: number | null, remainingMs = 1000) =>
-      cluster.hear({ kind: 'progress', tasks: [[id, percent, remainingMs]] }),
+    hear: (id: string, percent: number | null, remainingMs = 1000, lookInMs = remainingMs) =>
+      cluster.hear({ kind: 'progress', tasks: [[id, percent, remainingMs, lookInMs]] }),
   };
 }
 
@@ -42,18 +42,18 @@ describe('progress that is sent to other nodes', () => {
   it('waits for half a second, and then only the latest of each task is sent', () => {
     const { update, cluster, timers, pass } = sharing();
     const in10s = timers.now() + 10_000;
-    update('one', { percent: 10, expectedAt: in10s });
+    update('one', { percent: 10, expectedAt: in10s, lookAt: in10s - 8000 });
     update('two', { percent: undefined, expectedAt: undefined });
     pass(499);
     expect(cluster.told).toEqual([]);
-    update('one', { percent: 20, expectedAt: in10s });
+    update('one', { percent: 20, expectedAt: in10s, lookAt: in10s - 8000 });
     pass(1);
     expect(cluster.told).toEqual([
       {
         kind: 'progress',
         tasks: [
-          ['one', 20, 9500],
-          ['two', null, 0],
+          ['one', 20, 9500, 1500],
+          ['two', null, 0, 0],
         ],
       },
     ]);
@@ -62,7 +62,7 @@ describe('progress that is sent to other nodes', () => {
     update('one', { percent: 30, expectedAt: in10s });
     pass(500);
     // An overdue task has nothing left, not less than nothing.
-    expect(cluster.told[1]).toEqual({ kind: 'progress', tasks: [['one', 30, 0]] });
+    expect(cluster.told[1]).toEqual({ kind: 'progress', tasks: [['one', 30, 0, 0]] });
   });
 
   it('is sent in parts, so that transitions do not wait behind it', () => {
@@ -99,9 +99,19 @@ describe('progress from other nodes', () => {
   it('is counted from the time of its arrival, whatever the clocks of the nodes say', () => {
     const { progress, timers, hear } = sharing();
     timers.setWallClock(3_600_000);
-    hear('one', 40, 7000);
-    expect(progress.of('one')).toEqual({ percent: 40, expectedAt: timers.now() + 7000 });
+    hear('one', 40, 7000, 500);
+    const expectedAt = timers.now() + 7000;
+    expect(progress.of('one')).toEqual({ percent: 40, expectedAt, lookAt: timers.now() + 500 });
     expect(progress.of('two')).toBeUndefined();
+  });
+
+  it('is worth another look after a tenth of the time that is left, while nothing new is told', () => {
+    const { progress, timers, hear, pass } = sharing();
+    hear('one', 40, 7000, 500);
+    pass(2000);
+    expect(progress.of('one')?.lookAt).toBe(timers.now() + 500);
+    pass(10_000);
+    expect(progress.of('one')?.lookAt).toBe(timers.now());
   });
 
   it('never falls, even if the task moves to another node', () => {

@@ -79,7 +79,7 @@ describe('polling', () => {
   it('continues if the job is seen now and then', async () => {
     const answers = ['missing', 'missing', 'missing', 'in_progress'] as const;
     const world = await createWorld({
-      behaviour: () => ({ answers: [...Array.from({ length: 60 }, () => answers).flat(), 'succeeded'] }),
+      behaviour: () => ({ answers: [...Array.from({ length: 120 }, () => answers).flat(), 'succeeded'] }),
       settings: { taskDeadlineMs: 10 * 3_600_000 },
     });
     const task = await world.ends((await world.submit()).id);

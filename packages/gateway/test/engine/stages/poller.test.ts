@@ -10,7 +10,7 @@ import { type Answer, type Handle, SendRefused, UpstreamError } from '../../../s
 import type { Task } from '../../../src/tasks/task.ts';
 import { later, msBetween } from '../../../src/time/clock.ts';
 import { aTask, START_OF_TIME } from '../../support/builders.ts';
-import { anAccount, SETTINGS } from '../../support/engineParts.ts';
+import { anAccount, fixedInterval, SETTINGS } from '../../support/engineParts.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
 import { createRecordingProvider } from '../../support/recordingProvider.ts';
 import { createRecordingUpstream } from '../../support/servers/recordingUpstream.ts';
@@ -93,6 +93,7 @@ function polling({
   const poller = createPoller({
     accountStates: new Map([['one', state]]),
     activeTasks,
+    tracker: fixedInterval(1000),
     timers,
     settings: SETTINGS,
     stopping: stopping.signal,

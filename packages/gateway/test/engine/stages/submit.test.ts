@@ -5,6 +5,7 @@ import { lookedUp, SETTLED_MS } from '../../../src/providers/search/judge.ts';
 import { StoreRefused } from '../../../src/store/errors.ts';
 import type { Phase } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
+import { fixedInterval } from '../../support/engineParts.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 
 describe('a lost submission', () => {
@@ -165,6 +166,7 @@ describe('a submission that this node must not send at the moment', () => {
   it('is sent a little later, and affects no account', async () => {
     let refusals = 3;
     const world = await createWorld({
+      parts: () => ({ tracker: fixedInterval(15_000) }),
       settings: { maxAttempts: 2 },
       provider: (provider) => ({
         ...provider,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { UpstreamTimes } from '../../../src/providers/provider.ts';
 import type { Task } from '../../../src/tasks/task.ts';
 import { START_OF_TIME } from '../../support/builders.ts';
+import { fixedInterval } from '../../support/engineParts.ts';
 import { createWorld } from '../../support/engineWorld.ts';
 import type { AnswerStep } from '../../support/servers/recordingUpstream.ts';
 
@@ -18,6 +19,7 @@ async function timesOf(
   const times = Object.fromEntries(Object.entries(told).map(([name, time]) => [name, time + aheadMs]));
   const world = await createWorld({
     behaviour: () => ({ answers, times }),
+    parts: () => ({ tracker: fixedInterval(25_000) }),
     provider: (provider) => ({
       ...provider,
       ...(clock === 'ours'

@@ -20,7 +20,7 @@ type Call = (provider: Provider, fixture: ProviderFixture, job: Finished) => Pro
 
 /** Every call of an adapter that sends something upstream. */
 const CALLS: Readonly<Record<string, { has?(abilities: Abilities): boolean; readonly call: Call }>> = {
-  start: { call: (provider, fixture) => provider.submit(jobOf(fixture), sending(signal())) },
+  submit: { call: (provider, fixture) => provider.submit(jobOf(fixture), sending(signal())) },
   poll: { call: (provider, _fixture, { handle }) => provider.poll(handle, signal()) },
   download: { call: (provider, _fixture, { handle, result }) => downloaded(provider, handle, result) },
   'poll in batches': {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { StoreWithLedger } from '../../support/ledger.ts';
 import { describeAccepting } from './accept.ts';
+import { describeEstimates } from './estimates.ts';
 import { describeLimits } from './limits.ts';
 import { describeLists } from './list.ts';
 import { describeSharing } from './nodes.ts';
@@ -14,6 +15,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreWit
   describeTasks(name, open);
   describeSharing(name, open);
   describeLimits(name, open);
+  describeEstimates(name, open);
   describeLists(name, open);
   describeOtherRows(name, open);
   describeWords(name, open);

@@ -8,7 +8,6 @@ import { createEngine, type Engine } from '../../../src/engine/engine.ts';
 import { createFeed, type Feed } from '../../../src/engine/events/feed.ts';
 import { connectRemoteEvents } from '../../../src/engine/events/remoteEvents.ts';
 import type { EngineParts, EngineSettings } from '../../../src/engine/parts.ts';
-import { typicalTimeScheduler } from '../../../src/engine/stages/pollScheduler.ts';
 import { createFileStorage } from '../../../src/media/files/storage.ts';
 import type { AccountLimits } from '../../../src/providers/account.ts';
 import { openPostgresStore } from '../../../src/store/postgres/store.ts';
@@ -17,7 +16,7 @@ import { isTerminal, type Task } from '../../../src/tasks/task.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { createTimers } from '../../../src/time/timers.ts';
 import { aNewTask } from '../builders.ts';
-import { anAccount, engineParts, SETTINGS } from '../engineParts.ts';
+import { anAccount, engineParts, fixedInterval, SETTINGS } from '../engineParts.ts';
 import { eventually } from '../eventually.ts';
 import { createRecordingProvider, type RecordingProvider } from '../recordingProvider.ts';
 import { connect, freshDatabase } from '../servers/database.ts';
@@ -68,9 +67,6 @@ export interface NodesWorld {
   cut(node: Node): Promise<void>;
 }
 
-/** A poll every quarter of a second, to save real time. */
-const SCHEDULER: typeof typicalTimeScheduler = { ...typicalTimeScheduler, nextDelay: () => 250 };
-
 export async function createNodes(options: NodesOptions = {}): Promise<NodesWorld> {
   const url = options.url ?? (await freshDatabase());
   const dir = await tempFolder();
@@ -117,7 +113,8 @@ export async function createNodes(options: NodesOptions = {}): Promise<NodesWorl
         clock: systemClock,
         timers,
         feed,
-        scheduler: SCHEDULER,
+        // To save real time.
+        tracker: fixedInterval(250),
         log,
         settings: { ...SETTINGS, callTimeoutMs: 10_000, ...options.settings },
       });

@@ -54,7 +54,7 @@ export const FAL: PackageRow = {
     submitsPerMinute: 600,
     pollsPerSecond: 10,
     pollBatch: 1,
-    minPollIntervalMs: 3000,
+    minPollIntervalMs: 1000,
   },
 };
 

@@ -44,6 +44,6 @@ export const MINIMAX: PackageRow = {
     submitsPerMinute: 5,
     pollsPerSecond: 5,
     pollBatch: 1,
-    minPollIntervalMs: 10_000,
+    minPollIntervalMs: 2000,
   },
 };

@@ -49,7 +49,7 @@ export const REPLICATE: PackageRow = {
     submitsPerMinute: 600,
     pollsPerSecond: 50,
     pollBatch: 1,
-    minPollIntervalMs: 2000,
+    minPollIntervalMs: 1000,
   },
 };
 

@@ -34,8 +34,8 @@ export const XAI: PackageRow = {
     // xAI shows limits only on the page of a team's own models. Others report 60 a minute for video.
     inFlight: 20,
     submitsPerMinute: 60,
-    pollsPerSecond: 5,
+    pollsPerSecond: 20,
     pollBatch: 1,
-    minPollIntervalMs: 5000,
+    minPollIntervalMs: 1000,
   },
 };

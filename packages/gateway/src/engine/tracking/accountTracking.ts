@@ -1,0 +1,178 @@
+import type { AccountState } from '../../limits/account.ts';
+import { pollRate } from '../../limits/limits.ts';
+import type { Tracking } from '../../providers/account.ts';
+import type { Rate } from '../../providers/rates/permits.ts';
+import { LONG_AGO, type Moment, msBetween } from '../../time/clock.ts';
+import type { Timers } from '../../time/timers.ts';
+import { type CallbackReliability, createCallbackReliability } from '../../tracking/callbackReliability.ts';
+import { quantileAfter } from '../../tracking/distribution.ts';
+import type { Estimate } from '../../tracking/estimate.ts';
+import { createPrice } from '../../tracking/price.ts';
+import type { TrackedJob } from './trackedJob.ts';
+
+/** What polls of one account are worth, and how far its callbacks can be relied upon. */
+export interface AccountTracking {
+  /** How often jobs of the account are polled: the part of its allowance that is spent on that. */
+  readonly rate: Rate;
+  readonly reliability: Pick<CallbackReliability, 'current'>;
+  /** The price of a poll of such a job, and the most time between two. Milliseconds. */
+  worth(estimate: Estimate): { readonly price: number; readonly maxGapMs: number };
+  /** Counts what a job wants. It does so until `leave` of the job is called. */
+  weigh(job: TrackedJob, weight: number): void;
+  /** A job was polled. */
+  polled(): void;
+  /** A poll was refused because there were too many. */
+  limited(): void;
+  /** A poll has found the end of a job; `isTold`: after a callback. */
+  ended(upstreamId: string, isTold: boolean): void;
+  /** A callback about a job that this node does not drive, or whose end it knows. */
+  toldAfterwards(upstreamId: string): void;
+}
+
+/** The part of an account's allowance that polls may use. */
+const SHARES: Readonly<Record<Tracking, number>> = { latency: 0.9, balanced: 0.5, frugal: 0.5 };
+/** `frugal`: 95% of the ends are noticed within this part of the typical time. */
+const FRUGAL_DELAY = 0.1;
+/** Of a job that hardly can end, or about which the estimate is wrong, with slack. Milliseconds. */
+const MAX_GAP_MS = 30_000;
+/** Without: nobody waits longer for a video that has long been there. Milliseconds. */
+const LONGEST_GAP_MS = 900_000;
+/**
+ * With callbacks, polls need only catch the ends that these miss: with slack, a poll is worth so many times more than without callbacks. At
+ * callbacks that never failed, a job of Sora is then polled every ten seconds or so while it may end.
+ */
+const RELIEF = 50;
+/** How often the price is set anew while polls are short. Milliseconds. */
+const TICK_MS = 1000;
+/** Tasks are planned again once the price has fallen to this part of the highest that they were planned with. */
+const FALLEN = 0.8;
+/** An account that refuses polls allows half of what was thought, and a tenth more with each minute without a refusal. */
+const LIMITED_PART = 0.5;
+const LEAST_PART = 0.02;
+const REGAINED = 1.1;
+const REGAIN_MS = 60_000;
+/** How long a callback may come after a poll has found the end of its job. Milliseconds. */
+const GRACE_MS = 15_000;
+
+export function createAccountTracking(parts: {
+  readonly state: AccountState;
+  readonly timers: Timers;
+  readonly planAgain: () => void;
+}): AccountTracking {
+  const { state, timers, planAgain } = parts;
+  const { account, limiter } = state;
+  const { limits, tracking = 'balanced', provider } = account;
+  const full = pollRate(account);
+  const hasCallbacks = (provider.verifyCallback ?? provider.onHint) !== undefined;
+  const share = SHARES[tracking];
+  const reliability = createCallbackReliability();
+  /** Jobs whose end a poll has found, and whose callback may still come: each cancels its timer. */
+  const awaited = new Map<string, () => void>();
+  let tracked = 0;
+  let polls = 0;
+  let tickedAt: Moment = timers.monotonic();
+  let isTicking = false;
+  let plannedAt = 0;
+  /** The part of the documented or configured allowance that the account really has, as refusals show. */
+  let part = 1;
+  let partAt: Moment = LONG_AGO;
+
+  const price = createPrice({
+    // Other nodes poll the rest of the jobs.
+    allowancePerSecond: () =>
+      (part * full.perSecond * (provider.pollMany ? limits.pollBatch : 1) * tracked) /
+      Math.max(1, tracked, limiter.placesUsed()),
+    share,
+    minIntervalMs: limits.minPollIntervalMs,
+  });
+  const floor = price.current();
+
+  /** Nothing runs while the account has polls to spare. */
+  function tick(): void {
+    const elapsed = msBetween(tickedAt, timers.monotonic());
+    if (elapsed < TICK_MS) return;
+    tickedAt = timers.monotonic();
+    if (part < 1 && msBetween(partAt, tickedAt) >= REGAIN_MS) {
+      part = Math.min(1, part * REGAINED);
+      partAt = tickedAt;
+    }
+    price.tick(elapsed, polls);
+    polls = 0;
+    const current = price.current();
+    if (current < FALLEN * plannedAt) {
+      plannedAt = current;
+      planAgain();
+    } else plannedAt = Math.max(plannedAt, current);
+    if (current > floor && !isTicking) {
+      isTicking = true;
+      timers.after(TICK_MS, () => {
+        isTicking = false;
+        tick();
+      });
+    }
+  }
+
+  return {
+    rate: { perSecond: share * full.perSecond, burst: Math.max(1, Math.ceil(share * full.burst)) },
+    reliability,
+    worth(estimate) {
+      tick();
+      const current = Math.max(price.current(), floor * (1 + RELIEF * reliability.current()));
+      // The gap grows as the interval of a job does.
+      const maxGapMs = Math.min(LONGEST_GAP_MS, MAX_GAP_MS * Math.sqrt(current / floor));
+      return { price: tracking === 'frugal' ? Math.max(current, frugalPrice(estimate)) : current, maxGapMs };
+    },
+    weigh(job, weight) {
+      if (job.weight === undefined) {
+        tracked += 1;
+        price.add(weight);
+        job.leave = () => {
+          tracked -= 1;
+          price.remove(job.weight ?? 0);
+        };
+      } else price.replace(job.weight, weight);
+      job.weight = weight;
+    },
+    polled() {
+      polls += 1;
+    },
+    limited() {
+      // The polls that were on their way are refused together.
+      if (msBetween(partAt, timers.monotonic()) < TICK_MS) return;
+      part = Math.max(LEAST_PART, part * LIMITED_PART);
+      partAt = timers.monotonic();
+    },
+    ended(upstreamId, isTold) {
+      if (isTold) reliability.received();
+      else if (hasCallbacks) {
+        awaited.set(
+          upstreamId,
+          timers.after(GRACE_MS, () => {
+            awaited.delete(upstreamId);
+            reliability.missed();
+          }),
+        );
+      }
+    },
+    toldAfterwards(upstreamId) {
+      const cancel = awaited.get(upstreamId);
+      if (!cancel) return;
+      cancel();
+      awaited.delete(upstreamId);
+      reliability.received();
+    },
+  };
+}
+
+/** The price at which a job is polled, around its typical time, just so often that most delays are what `frugal` allows. */
+function frugalPrice({ total: { ended } }: Estimate): number {
+  const [from, medianMs, to] = [0.45, 0.5, 0.55].map((p) => quantileAfter(ended, 0, p)) as [
+    number,
+    number,
+    number,
+  ];
+  const hazard = (0.55 - 0.45) / 0.5 / Math.max(1, to - from);
+  // 95% of the delays are shorter than 95% of the interval.
+  const intervalMs = (FRUGAL_DELAY * medianMs) / 0.95;
+  return (hazard * intervalMs ** 2) / 2;
+}

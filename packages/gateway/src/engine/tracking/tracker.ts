@@ -1,0 +1,196 @@
+import type { AccountState } from '../../limits/account.ts';
+import type { Answer } from '../../providers/provider.ts';
+import type { Rate } from '../../providers/rates/permits.ts';
+import type { WorkTimes } from '../../tasks/lifecycle.ts';
+import type { Task } from '../../tasks/task.ts';
+import { type Clock, later, msBetween } from '../../time/clock.ts';
+import type { Timers } from '../../time/timers.ts';
+import type { Prior } from '../../tracking/estimate.ts';
+import type { Estimator, Kind } from '../../tracking/estimator.ts';
+import type { Sample } from '../../tracking/learnt.ts';
+import { nextPollMs } from '../../tracking/nextPoll.ts';
+import { remainingMs } from '../../tracking/remainingTime.ts';
+import type { ActiveTask } from '../activeTask.ts';
+import { type AccountTracking, createAccountTracking } from './accountTracking.ts';
+import { followAnswer, jobAt, newTrackedJob, type TrackedJob } from './trackedJob.ts';
+
+/** When a job is polled next, and when it is expected to succeed. Milliseconds from now. */
+export interface Plan {
+  readonly pollInMs: number;
+  /** Half of such jobs have succeeded by then. */
+  readonly remainingMs: number;
+  /** When it is worth while for a client to look again: hardly any such job has ended before. Never before the poll. */
+  readonly lookInMs: number;
+}
+
+/** Decides when the jobs of running tasks are polled, and learns from how they end. */
+export interface Tracker {
+  /** Plans the next poll of a job. The account of the task must be `state`'s. */
+  plan(active: ActiveTask, state: AccountState): Plan;
+  /** An answer to a poll. `times`: when the upstream worked on the job, by this node's clock. */
+  answered(
+    active: ActiveTask,
+    state: AccountState,
+    answer: Exclude<Answer, { state: 'missing' }>,
+    times: WorkTimes,
+  ): void;
+  /** A callback has told that the job may have changed. False if this node knows nothing of the job. */
+  told(accountId: string, upstreamId: string, active: ActiveTask | undefined): void;
+  /** A poll was refused because there were too many. */
+  limited(state: AccountState): void;
+  /** How often jobs of the account are polled. */
+  rate(state: AccountState): Rate;
+}
+
+interface TrackerParts {
+  /** How long the task's model usually takes. */
+  readonly typicalTime: (task: Task) => Prior;
+  /** For what is stored and learnt from; durations are measured by `timers`. */
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly estimator: Estimator;
+  /** Called when an estimate is used, and when something was learnt. */
+  readonly used: () => void;
+  readonly learnt: () => void;
+  /** Plans the polls of an account's tasks again. */
+  readonly planAgain: (accountId: string) => void;
+}
+
+/** The part of the jobs that have ended before a client is told to look again. */
+const ENDED_BEFORE = 0.05;
+/** From the poll until its answer is there for clients. Milliseconds. */
+const ANSWER_MS = 300;
+
+export function createTracker(parts: TrackerParts): Tracker {
+  const { estimator, timers, clock } = parts;
+  const accounts = new Map<string, AccountTracking>();
+
+  function accountOf(state: AccountState): AccountTracking {
+    const known = accounts.get(state.account.id);
+    if (known) return known;
+    const made = createAccountTracking({ state, timers, planAgain: () => parts.planAgain(state.account.id) });
+    accounts.set(state.account.id, made);
+    return made;
+  }
+
+  /** The stored times are converted to the monotonic clock once. */
+  function trackedOf(active: ActiveTask): TrackedJob {
+    if (active.tracked) return active.tracked;
+    const { task } = active;
+    const submittedAt = later(timers.monotonic(), Math.min(0, submittedAtOf(task) - clock.now()));
+    active.tracked = newTrackedJob(submittedAt, ageOf(task, task.startedAt));
+    return active.tracked;
+  }
+
+  function sampleOf(task: Task, job: TrackedJob, outcome: Sample['outcome'], times: WorkTimes): Sample {
+    const endedAgeMs = ageOf(task, times.endedAt);
+    const startedAgeMs = ageOf(task, times.startedAt) ?? job.startedAgeMs;
+    const age = msBetween(job.submittedAt, timers.monotonic());
+    const total =
+      endedAgeMs === undefined
+        ? { fromMs: Math.min(job.lastPollAgeMs, age), toMs: age }
+        : { fromMs: endedAgeMs, toMs: endedAgeMs };
+    return {
+      outcome,
+      total,
+      ...(startedAgeMs === undefined
+        ? {}
+        : { queueMs: startedAgeMs, renderMs: Math.max(0, total.toMs - startedAgeMs) }),
+      progress: pairs(job.seen).map(([percent, ageMs]) => ({ percent, ageMs })),
+      queue: pairs(job.seenPlaces).map(([position, ageMs]) => ({ position, ageMs })),
+    };
+  }
+
+  return {
+    plan(active, state) {
+      const account = accountOf(state);
+      const job = trackedOf(active);
+      const now = timers.monotonic();
+      parts.used();
+      const estimate = estimator.estimate(kindOf(active.task), parts.typicalTime(active.task));
+      const known = jobAt(job, now);
+      const { price, maxGapMs } = account.worth(estimate);
+      const next = nextPollMs({
+        estimate,
+        job: known,
+        price,
+        minIntervalMs: state.account.limits.minPollIntervalMs,
+        maxGapMs,
+        reliability: account.reliability.current(),
+      });
+      account.weigh(job, next.weight);
+      const pollInMs = Math.max(next.ms, job.notBeforeAgeMs - known.ageMs);
+      const remaining = remainingMs(estimate, known);
+      return {
+        pollInMs,
+        remainingMs: remaining.medianMs,
+        lookInMs: Math.max(pollInMs + ANSWER_MS, remaining.quantile(ENDED_BEFORE)),
+      };
+    },
+    answered(active, state, answer, times) {
+      const job = trackedOf(active);
+      const account = accountOf(state);
+      account.polled();
+      if (answer.state === 'queued' || answer.state === 'in_progress') {
+        followAnswer(job, answer, timers.monotonic(), ageOf(active.task, times.startedAt));
+        return;
+      }
+      const { accountId, upstreamId } = active.task.attempt ?? {};
+      if (accountId !== undefined && upstreamId !== undefined) account.ended(upstreamId, job.isTold);
+      if (answer.state === 'failed' && answer.reason === 'cancelled') return;
+      estimator.learn(
+        kindOf(active.task),
+        parts.typicalTime(active.task),
+        sampleOf(active.task, job, answer.state, times),
+        clock.now(),
+      );
+      parts.learnt();
+    },
+    told(accountId, upstreamId, active) {
+      if (active) trackedOf(active).isTold = true;
+      else accounts.get(accountId)?.toldAfterwards(upstreamId);
+    },
+    limited: (state) => accountOf(state).limited(),
+    rate: (state) => accountOf(state).rate,
+  };
+}
+
+/** Jobs of one kind take about as long as each other. */
+function kindOf({ request, attempt }: Task): Kind {
+  return {
+    account: attempt?.accountId ?? '',
+    model: attempt?.upstreamModel ?? request.model,
+    resolution: request.resolution,
+    durationSeconds: request.duration,
+  };
+}
+
+const submittedAtOf = ({ attempt, createdAt }: Task): number => attempt?.submittedAt ?? createdAt;
+
+/** Milliseconds from the submission to a time of the upstream. */
+const ageOf = (task: Task, at: number | undefined): number | undefined =>
+  at === undefined ? undefined : Math.max(0, at - submittedAtOf(task));
+
+const pairs = (list: readonly number[] = []): [number, number][] =>
+  list.flatMap((value, index) => (index % 2 === 0 ? [[value, list[index + 1] ?? 0]] : []));
+
+/** Tasks that are woken in one turn of the event loop, and the time until the next. Milliseconds. */
+const AT_ONCE = 500;
+const PAUSE_MS = 10;
+/** A poll that is due so soon anyway stays as it is. Milliseconds. */
+const SOON_MS = 1000;
+
+/** Plans the polls of an account's tasks again, after polls have become cheaper. Polls that failed keep their back-off. */
+export function planAgain(activeTasks: Iterable<ActiveTask>, accountId: string, timers: Timers): void {
+  const rest = [...activeTasks].filter(({ task }) => task.attempt?.accountId === accountId);
+  function some(): void {
+    const soon = later(timers.monotonic(), SOON_MS);
+    for (const active of rest.splice(-AT_ONCE)) {
+      if (active.pollFailures > 0 || active.dueAt === undefined || active.dueAt < soon) continue;
+      active.dueAt = undefined;
+      active.wake?.();
+    }
+    if (rest.length > 0) timers.after(PAUSE_MS, some);
+  }
+  some();
+}
