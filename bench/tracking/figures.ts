@@ -23,7 +23,7 @@ export interface Figures {
   readonly polls: number;
   /** All requests upstream, for each job. */
   readonly requests: number;
-  /** Polls and lists a second with all tasks in flight, as a part of what the account allows. */
+  /** Polls and lists a second with all tasks in flight, refused ones too, as a part of what the account allows. */
   readonly allowance: number;
   /** Queries of a client, for each task. */
   readonly queries: Readonly<Record<'direct' | 'waiting' | 'told', number>>;
