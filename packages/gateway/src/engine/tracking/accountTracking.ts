@@ -5,8 +5,8 @@ import type { Rate } from '../../providers/rates/permits.ts';
 import { LONG_AGO, type Moment, msBetween } from '../../time/clock.ts';
 import type { Timers } from '../../time/timers.ts';
 import { type CallbackReliability, createCallbackReliability } from '../../tracking/callbackReliability.ts';
-import { quantileAfter } from '../../tracking/distribution.ts';
 import type { Estimate } from '../../tracking/estimate.ts';
+import { frugalPrice } from '../../tracking/frugalPrice.ts';
 import { createPrice } from '../../tracking/price.ts';
 import type { TrackedJob } from './trackedJob.ts';
 
@@ -31,8 +31,6 @@ export interface AccountTracking {
 
 /** The part of an account's allowance that polls may use. */
 const SHARES: Readonly<Record<Tracking, number>> = { latency: 0.9, balanced: 0.5, frugal: 0.5 };
-/** `frugal`: 95% of the ends are noticed within this part of the typical time. */
-const FRUGAL_DELAY = 0.1;
 /** Of a job that hardly can end, or about which the estimate is wrong, with slack. Milliseconds. */
 const MAX_GAP_MS = 30_000;
 /** Without: nobody waits longer for a video that has long been there. Milliseconds. */
@@ -68,6 +66,7 @@ export function createAccountTracking(parts: {
   const reliability = createCallbackReliability();
   /** Jobs whose end a poll has found, and whose callback may still come: each cancels its timer. */
   const awaited = new Map<string, () => void>();
+  const frugalPrices = new WeakMap<Estimate, number>();
   let tracked = 0;
   let polls = 0;
   let tickedAt: Moment = timers.monotonic();
@@ -112,6 +111,12 @@ export function createAccountTracking(parts: {
     }
   }
 
+  function frugalPriceOf(estimate: Estimate): number {
+    const known = frugalPrices.get(estimate) ?? frugalPrice(estimate, limits.minPollIntervalMs);
+    frugalPrices.set(estimate, known);
+    return known;
+  }
+
   return {
     rate: { perSecond: share * full.perSecond, burst: Math.max(1, Math.ceil(share * full.burst)) },
     reliability,
@@ -120,7 +125,10 @@ export function createAccountTracking(parts: {
       const current = Math.max(price.current(), floor * (1 + RELIEF * reliability.current()));
       // The gap grows as the interval of a job does.
       const maxGapMs = Math.min(LONGEST_GAP_MS, MAX_GAP_MS * Math.sqrt(current / floor));
-      return { price: tracking === 'frugal' ? Math.max(current, frugalPrice(estimate)) : current, maxGapMs };
+      return {
+        price: tracking === 'frugal' ? Math.max(current, frugalPriceOf(estimate)) : current,
+        maxGapMs,
+      };
     },
     weigh(job, weight) {
       if (job.weight === undefined) {
@@ -162,17 +170,4 @@ export function createAccountTracking(parts: {
       reliability.received();
     },
   };
-}
-
-/** The price at which a job is polled, around its typical time, just so often that most delays are what `frugal` allows. */
-function frugalPrice({ total: { ended } }: Estimate): number {
-  const [from, medianMs, to] = [0.45, 0.5, 0.55].map((p) => quantileAfter(ended, 0, p)) as [
-    number,
-    number,
-    number,
-  ];
-  const hazard = (0.55 - 0.45) / 0.5 / Math.max(1, to - from);
-  // 95% of the delays are shorter than 95% of the interval.
-  const intervalMs = (FRUGAL_DELAY * medianMs) / 0.95;
-  return (hazard * intervalMs ** 2) / 2;
 }

@@ -34,7 +34,7 @@ export interface Tracker {
     answer: Exclude<Answer, { state: 'missing' }>,
     times: WorkTimes,
   ): void;
-  /** A callback has told that the job may have changed. False if this node knows nothing of the job. */
+  /** A callback has told that a job may have changed. `active`: its task, if this node drives it. */
   told(accountId: string, upstreamId: string, active: ActiveTask | undefined): void;
   /** A poll was refused because there were too many. */
   limited(state: AccountState): void;
