@@ -2,8 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { optionsOf } from '../chaos/shared/optionsOf.ts';
 import { leastDelayWithin, runAccount } from './polling/account.ts';
+import { calibration } from './polling/calibration.ts';
 import { type Curves, compare, type Row } from './polling/oneKind.ts';
-import { frontier } from './polling/optimum.ts';
+import { frontier, leastDelay } from './polling/optimum.ts';
 import { svgOf } from './polling/plot.ts';
 import { MIN_INTERVAL } from './polling/schedules.ts';
 import { WORKLOADS, type Workload } from './polling/workloads.ts';
@@ -48,6 +49,20 @@ for (const workload of WORKLOADS) {
   );
   const { rows, curves } = compare(workload, Number(tasks), seed);
   console.table(Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, shown(row)])));
+  console.log(
+    `warm, at other numbers of polls, × the optimum: ${curves.ours
+      .flatMap(({ polls, delaySeconds }) => {
+        const least = leastDelay(curves.optimum, polls);
+        return least === undefined ? [] : [`${polls.toFixed(1)} ${(delaySeconds / least).toFixed(2)}`];
+      })
+      .join(', ')}`,
+  );
+  const calibrated = calibration(workload, Math.min(5000, Number(tasks)), seed);
+  console.log(
+    `said to succeed within a time, and did: ${calibrated
+      .map(({ said, were }) => `${100 * said}% ${(100 * were).toFixed(1)}%`)
+      .join(', ')}`,
+  );
   if (plots)
     writeFileSync(
       join(plots, `polling-${workload.name.replaceAll(' ', '-')}.svg`),

@@ -57,14 +57,13 @@ export function compare(
     [`catalogue ${OFF} × too short`, 1 / OFF],
   ] as const) {
     rows[`cold, ${name}`] = learning(workload, { price, factor, seen: 0, random: random(), optima });
+    rows[`after 10, ${name}`] = learning(workload, { price, factor, seen: 10, random: random(), optima });
     rows[`after 50, ${name}`] = learning(workload, { price, factor, seen: 50, random: random(), optima });
   }
   const tally = createTally();
   learn(workload, {
-    price,
-    jobs: jobs + WARM,
-    random: random(),
-    each: (played, _, job) => job >= WARM && tally.add(played),
+    ...{ price, warmUp: WARM, jobs, random: random() },
+    each: (played) => tally.add(played),
   });
   rows.warm = tally.row(optima, workload);
   const best = optimum(workload, price, MIN_INTERVAL);
@@ -100,14 +99,13 @@ function learning(
 function sweep(workload: Workload, jobs: number, random: () => () => number): Cost[] {
   return Array.from({ length: 12 }, (_, step) => {
     const costs: Cost[] = [];
-    const every = Math.max(1, Math.floor(jobs / 100));
     learn(workload, {
       price: workload.prior.medianSeconds * 0.0005 * 2.2 ** step,
-      jobs: Math.max(WARM, Math.floor(jobs / 10)) + WARM,
+      warmUp: WARM,
+      jobs: Math.max(WARM, Math.floor(jobs / 10)),
       random: random(),
       each: (_played, dayPart, job, schedule) => {
-        if (job >= WARM && job % Math.min(every, 100) === 0)
-          costs.push(exactCost(workload, schedule, dayPart));
+        if (job % 50 === 0) costs.push(exactCost(workload, schedule, dayPart));
       },
     });
     return averageOf(costs);

@@ -9,7 +9,9 @@ export interface Cost {
 /** The age of the next poll of a job that had not ended at this age. In seconds, as all times of this bench. */
 export type Schedule = (age: number, dayPart: number) => number;
 
-const STEPS = 1200;
+/** Ages for each poll that a job gets, about. With fewer the optimum would seem later than it is. */
+const STEPS_PER_POLL = 30;
+const [MIN_STEPS, MAX_STEPS] = [400, 6000];
 /** A drifting workload is solved for so many times of the day. */
 const DAY_PARTS = 24;
 
@@ -38,7 +40,8 @@ export function optimum(
  */
 function solve(workload: Workload, dayPart: number, price: number, minInterval: number) {
   const below = (seconds: number) => workload.below(seconds, dayPart);
-  const ages = agesOf(below);
+  const polled = Math.sqrt(workload.prior.medianSeconds / price);
+  const ages = agesOf(below, Math.round(Math.min(MAX_STEPS, Math.max(MIN_STEPS, STEPS_PER_POLL * polled))));
   const last = ages.length - 1;
   const ended = Float64Array.from(ages, (age, i) => (i === last ? 1 : below(age)));
   /** Integral of `ended` over the age. */
@@ -74,13 +77,13 @@ function solve(workload: Workload, dayPart: number, price: number, minInterval: 
 }
 
 /** Ages that may be polled: close to each other where jobs end, and in the tail. */
-function agesOf(below: (seconds: number) => number): Float64Array {
+function agesOf(below: (seconds: number) => number, steps: number): Float64Array {
   const first = invert(below, 1e-4);
   const end = invert(below, 0.99999);
   const ages = new Set([0]);
-  for (let step = 0; step <= STEPS; step++) {
-    ages.add(invert(below, 1e-4 + ((0.9995 - 1e-4) * step) / STEPS));
-    ages.add(first * (end / first) ** (step / STEPS));
+  for (let step = 0; step <= steps; step++) {
+    ages.add(invert(below, 1e-4 + ((0.9995 - 1e-4) * step) / steps));
+    ages.add(first * (end / first) ** (step / steps));
   }
   return Float64Array.from(ages).sort();
 }

@@ -61,25 +61,36 @@ export function play(workload: Workload, schedule: Schedule, dayPart: number, ra
   }
 }
 
-/** Lets the estimator see jobs that are polled at this price. `each` is called before each, with the time of the day. */
+/** Lets the estimator see jobs that are polled at this price: first some to become warm, then those of one day. */
 export function learn(
   workload: Workload,
   options: {
     readonly estimator?: Estimator;
     readonly prior?: Prior;
     readonly price: number;
+    readonly warmUp?: number;
     readonly jobs: number;
     readonly random: () => number;
+    /** Called with each of the day, before the estimator sees it. */
     readonly each?: (played: Played, dayPart: number, job: number, schedule: Schedule) => void;
   },
 ): Estimator {
-  const { estimator = createEstimator(), prior = workload.prior, price, jobs, random, each } = options;
-  for (let job = 0; job < jobs; job++) {
-    const dayPart = workload.drifts ? job / jobs : 0;
+  const {
+    estimator = createEstimator(),
+    prior = workload.prior,
+    price,
+    warmUp = 0,
+    jobs,
+    random,
+    each,
+  } = options;
+  for (let job = -warmUp; job < jobs; job++) {
+    const days = 10 + job / Math.max(1, jobs);
+    const dayPart = workload.drifts ? days % 1 : 0;
     const schedule = ours(estimator.estimate(KIND, prior), price);
     const played = play(workload, schedule, dayPart, random);
-    each?.(played, dayPart, job, schedule);
-    estimator.learn(KIND, prior, played.sample, dayPart * 86_400_000);
+    if (job >= 0) each?.(played, dayPart, job, schedule);
+    estimator.learn(KIND, prior, played.sample, workload.drifts ? days * 86_400_000 : 0);
   }
   return estimator;
 }

@@ -74,8 +74,8 @@ export interface Place {
   readonly ageMs: number;
 }
 
-/** A parent, or the catalogue, weighs as much as so many samples of the kind itself. */
-const PARENT_WEIGHT = 2;
+/** A parent, or the catalogue, weighs as much as so many samples of the kind itself: no more, so that fifty of them overrule a wrong one. */
+const PARENT_WEIGHT = 1;
 /** The catalogue is typically right. In the rest of the cases it says little more than the order of magnitude. */
 const BROAD_PART = 0.2;
 const BROAD_SIGMA = 1.2;
