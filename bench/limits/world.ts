@@ -178,6 +178,7 @@ export async function createLimitsWorld(
         told: () => undefined,
         limited: () => undefined,
         rate: ({ account }) => pollRate(account),
+        account: () => ({ reliability: { current: () => 0 }, price: () => 0 }),
       },
       settings: {
         taskDeadlineMs: 86_400_000,

@@ -37,6 +37,10 @@ export interface AccountUse {
   readonly placesUsed: number;
   /** Whether it is backing off after a failure. */
   readonly blocked: boolean;
+  /** The part of the ends of its jobs that callbacks certainly tell: 0 without callbacks, below 1 always. */
+  readonly callbackReliability: number;
+  /** The expected delay that is worth a poll of one of its jobs. Milliseconds. */
+  readonly pollPriceMs: number;
 }
 
 /** Drives tasks from acceptance to their end: admission, submission, polling, download, publication. */
@@ -130,7 +134,7 @@ export function createEngine(parts: EngineParts): Engine {
       return stopping.signal.aborted;
     },
     mediaScrub,
-    accounts: () => usesOf(pool, activeTasks),
+    accounts: () => usesOf(pool, activeTasks, tracker),
     pollWatch,
     clockSteps,
     get unfinished() {
@@ -159,7 +163,11 @@ export function createEngine(parts: EngineParts): Engine {
   };
 }
 
-function usesOf({ states }: AccountPool, activeTasks: ActiveTasks): readonly AccountUse[] {
+function usesOf(
+  { states }: AccountPool,
+  activeTasks: ActiveTasks,
+  tracker: Pick<Tracker, 'account'>,
+): readonly AccountUse[] {
   const inFlight = new Map<string, number>();
   for (const { place } of activeTasks)
     if (place) inFlight.set(place.account.id, (inFlight.get(place.account.id) ?? 0) + 1);
@@ -169,6 +177,8 @@ function usesOf({ states }: AccountPool, activeTasks: ActiveTasks): readonly Acc
     places: state.account.limits.inFlight,
     placesUsed: state.limiter.placesUsed(),
     blocked: state.blocked(),
+    callbackReliability: tracker.account(state).reliability.current(),
+    pollPriceMs: tracker.account(state).price(),
   }));
 }
 

@@ -19,6 +19,8 @@ interface AccountUse {
   readonly places: number;
   readonly placesUsed: number;
   readonly blocked: boolean;
+  readonly callbackReliability: number;
+  readonly pollPriceMs: number;
 }
 
 /** `unfinished` counts the tasks that this node drives. `accounts` returns how it uses the upstream accounts. */
@@ -102,6 +104,16 @@ export function createMetrics(unfinished: () => number, accounts: () => readonly
     'onetake_account_places_used',
     'Tasks of all nodes that an upstream account is working on, as far as this node knows',
     ({ placesUsed }) => placesUsed,
+  );
+  perAccount(
+    'onetake_account_callback_reliability',
+    'Part of the ends of jobs that the callbacks of an upstream account tell, as this node has proof of: 0 without callbacks',
+    ({ callbackReliability }) => callbackReliability,
+  );
+  perAccount(
+    'onetake_account_poll_price_seconds',
+    'Expected delay that is worth a poll of a job: the higher, the rarer are polls of an upstream account',
+    ({ pollPriceMs }) => pollPriceMs / 1000,
   );
 
   return {

@@ -64,4 +64,5 @@ export const fixedInterval = (ms: number, remainingMs = 60_000): Tracker => ({
   told: () => undefined,
   limited: () => undefined,
   rate: ({ account }) => pollRate(account),
+  account: () => ({ reliability: { current: () => 0 }, price: () => 0 }),
 });

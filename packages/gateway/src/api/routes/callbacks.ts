@@ -23,7 +23,7 @@ export function callbackRoutes(app: App, { accounts, engine }: ApiContext): void
         schema: {
           operationId: 'receiveCallback',
           summary: 'Callbacks of providers',
-          description: 'For providers that call back when a task changes; see docs/providers.md.',
+          description: 'For providers that call back when a task changes; see docs/callbacks.md.',
           tags: ['Operations'],
           security: [],
           params: z.object({ account: z.string() }),

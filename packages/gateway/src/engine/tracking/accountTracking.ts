@@ -15,6 +15,8 @@ export interface AccountTracking {
   /** How often jobs of the account are polled: the part of its allowance that is spent on that. */
   readonly rate: Rate;
   readonly reliability: Pick<CallbackReliability, 'current'>;
+  /** The expected delay that is worth a poll, in milliseconds. `frugal` asks more of some jobs. */
+  price(): number;
   /** The price of a poll of such a job, and the most time between two. Milliseconds. */
   worth(estimate: Estimate): { readonly price: number; readonly maxGapMs: number };
   /** Counts what a job wants. It does so until `leave` of the job is called. */
@@ -85,6 +87,7 @@ export function createAccountTracking(parts: {
     minIntervalMs: limits.minPollIntervalMs,
   });
   const floor = price.current();
+  const currentPrice = () => Math.max(price.current(), floor * (1 + RELIEF * reliability.current()));
 
   /** Nothing runs while the account has polls to spare. */
   function tick(): void {
@@ -120,9 +123,10 @@ export function createAccountTracking(parts: {
   return {
     rate: { perSecond: share * full.perSecond, burst: Math.max(1, Math.ceil(share * full.burst)) },
     reliability,
+    price: currentPrice,
     worth(estimate) {
       tick();
-      const current = Math.max(price.current(), floor * (1 + RELIEF * reliability.current()));
+      const current = currentPrice();
       // The gap grows as the interval of a job does.
       const maxGapMs = Math.min(LONGEST_GAP_MS, MAX_GAP_MS * Math.sqrt(current / floor));
       return {

@@ -40,6 +40,8 @@ export interface Tracker {
   limited(state: AccountState): void;
   /** How often jobs of the account are polled. */
   rate(state: AccountState): Rate;
+  /** How far the callbacks of the account are relied upon, and what a poll of its jobs is worth. */
+  account(state: AccountState): Pick<AccountTracking, 'reliability' | 'price'>;
 }
 
 interface TrackerParts {
@@ -152,6 +154,7 @@ export function createTracker(parts: TrackerParts): Tracker {
     },
     limited: (state) => accountOf(state).limited(),
     rate: (state) => accountOf(state).rate,
+    account: accountOf,
   };
 }
 

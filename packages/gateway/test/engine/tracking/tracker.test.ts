@@ -322,7 +322,13 @@ describe('callbacks', () => {
     }
     const alone = follow(without, 150 * SECOND).polls.length;
     expect(follow(world, 150 * SECOND).polls.length).toBeLessThan(0.4 * alone);
+    const { reliability, price } = world.tracker.account(world.state);
+    const floor = without.tracker.account(without.state).price();
+    expect(reliability.current()).toBeGreaterThan(0.9);
+    expect(price()).toBeGreaterThan(40 * floor);
     for (let n = 0; n < 5; n++) end(world, 'never');
+    expect(reliability.current()).toBeLessThan(0.05);
+    expect(price()).toBeLessThan(4 * floor);
     expect(follow(world, 150 * SECOND).polls.length).toBeGreaterThan(0.8 * alone);
   });
 
