@@ -105,7 +105,7 @@ const at = (values: ArrayLike<number>, index: number): number => values[index] ?
 /** Optima from many polls a job to hardly more than one, by falling number of polls. */
 export function frontier(workload: Workload, minInterval: number): Cost[] {
   const { medianSeconds } = workload.prior;
-  const prices = Array.from({ length: 40 }, (_, step) => medianSeconds * 2e-5 * 1.5 ** step);
+  const prices = Array.from({ length: 46 }, (_, step) => medianSeconds * 2e-6 * 1.5 ** step);
   return prices.map((price) => optimum(workload, price, minInterval));
 }
 

@@ -91,6 +91,8 @@ const PLACE_TIME: Normal = { mean: Math.log(30_000), sigma: 1 };
 const MAX_SUMS = 64;
 /** No time is known better than this: the width of a bin. */
 const LEAST_SIGMA = 0.05;
+/** What has faded to less than this part of a sample counts no more. */
+const NEGLIGIBLE = 0.001;
 /** 90th percentile of the standard normal distribution. */
 const NORMAL_P90 = 1.2816;
 
@@ -127,7 +129,7 @@ function posterior(levels: readonly Learnt[], name: Histogram, prior: Distributi
   for (const level of levels) {
     const counts = histogram(level, name);
     const samples = sum(counts);
-    if (samples === 0) continue;
+    if (samples < NEGLIGIBLE) continue;
     const parent = mass;
     mass = smoothAdaptively(counts, samples).map((count, bin) => count + PARENT_WEIGHT * at(parent, bin));
     const total = samples + PARENT_WEIGHT;
