@@ -29,7 +29,7 @@ import { proxiesOf } from './net/proxies.ts';
 import type { Log } from './observability/log.ts';
 import type { LogOutput } from './observability/logOutput.ts';
 import { InputGone } from './providers/provider.ts';
-import { createRegistry } from './providers/registry.ts';
+import { callbackPath, createRegistry } from './providers/registry.ts';
 import type { LimitStore } from './store/store.ts';
 import { OnetakeError } from './tasks/errors.ts';
 import { newId } from './tasks/ids.ts';
@@ -129,7 +129,7 @@ async function openParts(config: Config, surroundings: Surroundings, opened: Asy
       config.publicUrl === undefined
         ? undefined
         : {
-            url: `${config.publicUrl}/callbacks/${accountId}`,
+            url: `${config.publicUrl}${callbackPath(accountId)}`,
             token: createHmac('sha256', callbackSecret).update(accountId).digest('base64url'),
           },
   });

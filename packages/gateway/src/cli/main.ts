@@ -3,6 +3,7 @@ import { VERSION } from '../version.ts';
 import { accountsCommand } from './accounts.ts';
 import { asksFor, npmHint, type Options, readOptions, withoutNpm } from './arguments.ts';
 import { BACKUP_OPTIONS, backupCommand } from './backup.ts';
+import { DOCTOR_OPTIONS, doctorCommand } from './doctor.ts';
 import { IMPORT_OPTIONS, importCommand } from './import.ts';
 import { KEYS_OPTIONS, keysCommand } from './keys.ts';
 import { MIGRATE_OPTIONS, migrateCommand } from './migrate.ts';
@@ -27,6 +28,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       readOptions(args, {});
       return serve();
     },
+  },
+  doctor: {
+    forms: [
+      [
+        'doctor [--json]',
+        'check settings, store, bucket, accounts and callbacks; a gateway may be running.',
+        'Submits nothing; exits with 1 if there is a problem',
+      ],
+    ],
+    options: DOCTOR_OPTIONS,
+    words: 1,
+    run: doctorCommand,
   },
   keys: {
     forms: [

@@ -47,11 +47,20 @@ export function readConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfTh
  * bucket. It creates nothing and makes no requests. Throws a single error that lists everything that is wrong.
  */
 export async function checkConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readIfThere): Promise<Config> {
+  const { config, problems } = await examineConfig(env, readFile);
+  if (!config) throw invalidSettings(problems);
+  return config;
+}
+
+/** Like `checkConfig`, but returns what is wrong, one sentence per problem. There is a config only if nothing is. */
+export async function examineConfig(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile = readIfThere,
+): Promise<{ config: Config | undefined; problems: readonly string[] }> {
   const { config, problems } = collect(env, readFile);
   problems.push(...(await accountProblems(config.accounts)), ...(await bucketProblems(config)));
-  if (problems.length > 0) throw invalidSettings(problems);
   // Each member was parsed by its own schema.
-  return config as Config;
+  return { config: problems.length > 0 ? undefined : (config as Config), problems };
 }
 
 async function bucketProblems({ s3Bucket, s3Endpoint, s3Region }: Known): Promise<string[]> {

@@ -98,7 +98,7 @@ export async function openMedia(settings: MediaSettings, parts: OpenMediaParts):
 }
 
 /** Undefined if media is stored in files. */
-function bucketOf(settings: MediaSettings): BucketOptions | undefined {
+export function bucketOf(settings: MediaSettings): BucketOptions | undefined {
   const { s3Bucket, s3AccessKeyId, s3SecretAccessKey, s3Sse } = settings;
   if (s3Bucket === undefined) return undefined;
   return {

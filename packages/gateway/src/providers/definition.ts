@@ -75,6 +75,11 @@ export interface ProviderDefinition<A extends CommonAccount> {
   fromEnvironment(env: Environment): Record<string, unknown> | readonly EnvironmentAccount<A>[] | undefined;
   /** Checks what `schema` cannot, before anything is opened. Throws an `OnetakeError` that says what is wrong with the account. */
   check?(account: A, id: string): Promise<void>;
+  /**
+   * What an operator does at the service and in the account so that it calls back at `url`, as a clause. Absent if a public URL is
+   * enough, or callbacks are not used.
+   */
+  callbackSetup?(url: string): string;
   open(account: A, parts: OpenParts): OpenedAccount | Promise<OpenedAccount>;
 }
 

@@ -38,6 +38,9 @@ interface RegistryParts {
   readonly proxies?: ProxySettings | undefined;
 }
 
+/** The path at which an upstream calls back about an account. */
+export const callbackPath = (accountId: string): string => `/callbacks/${accountId}`;
+
 /** Problems of accounts that only loading their packages can show. Opens nothing. */
 export async function accountProblems(accounts: readonly ConfiguredAccount[]): Promise<string[]> {
   const problems: string[] = [];

@@ -66,6 +66,9 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
     };
   },
 
+  callbackSetup: (url) =>
+    `add a webhook for video.completed and video.failed to ${url} at the service, if it has webhooks, and set its secret (webhook_secret of the account, or OPENAI_WEBHOOK_SECRET)`,
+
   open(account, { log, clock, openHttp }) {
     const flavour = FLAVOURS[flavourOf(account)];
     const base = baseOf(account, flavour);

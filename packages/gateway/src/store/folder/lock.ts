@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
@@ -24,6 +24,27 @@ export function lockFolder(dir: string): { release(): void } {
   } catch (cause) {
     db?.close();
     throw refusal(dir, cause);
+  }
+}
+
+/**
+ * The process that holds the lock of a data folder, for the operator: ` (process 1234)`, or empty if it is unknown. Undefined if
+ * none does, or the lock cannot be read. Changes nothing.
+ */
+export function holderOf(dir: string): string | undefined {
+  const path = join(dir, 'owner.lock');
+  if (!existsSync(path)) return undefined;
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { timeout: 0, readonly: true });
+    // Any read takes the lock of readers for a moment.
+    db.pragma('schema_version');
+    return undefined;
+  } catch (error) {
+    const isHeld = error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
+    return isHeld ? readHolder(dir) : undefined;
+  } finally {
+    db?.close();
   }
 }
 
