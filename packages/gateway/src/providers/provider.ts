@@ -52,8 +52,8 @@ export interface Provider {
   onHint?(listener: (upstreamId: string) => void): () => void;
 
   /**
-   * The current time by the upstream's own clock, milliseconds UTC; undefined if it does not tell. May ask the upstream, and rejects if
-   * that does not answer. It tells a lost submission from older jobs, even on a node that never saw the submission, and puts the times of answers into
+   * The current time by the upstream's own clock, milliseconds UTC; undefined if it does not tell. May ask the upstream, and throws an
+   * `UpstreamError` if that does not answer. It tells a lost submission from older jobs, even on a node that never saw the submission, and puts the times of answers into
    * those of this gateway. Absent if the upstream's clock is this gateway's own, or answers have no times.
    */
   upstreamTime?(): Promise<number | undefined>;

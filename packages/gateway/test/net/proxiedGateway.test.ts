@@ -42,7 +42,7 @@ it('a video of each family is made, polled and downloaded through the proxy in t
       asked.some((line) => line.startsWith('POST ')),
       upstream,
     ).toBe(true);
-    expect(asked.filter((line) => line.startsWith('GET ')).length, upstream).toBeGreaterThan(1);
+    expect(asked.filter((line) => line.startsWith('GET ')).length, upstream).toBeGreaterThan(0);
   }
 }, 60_000);
 
@@ -72,9 +72,8 @@ it('a proxy that refuses everything is reported as such, and no task counts as s
   });
   onTestFinished(() => t.end());
   const { body } = await t.submit({ model: 'sora-2', prompt: 'a paper boat', duration: 4 });
-  const refused = () => t.log.find((line) => line.includes('submitting upstream failed'));
-  await expect
-    .poll(refused, { timeout: 10_000 })
-    .toMatch(/"created":"no"[\s\S]*Proxy Authentication Required/);
+  const refused = () => t.log.find((line) => line.includes('nothing is submitted to it'));
+  await expect.poll(refused, { timeout: 10_000 }).toMatch(/Proxy Authentication Required/);
+  expect(t.log.join('')).not.toContain('task.driver_failed');
   expect((await t.json(`/v1/video/generations/${body.task_id}`)).body.status).toBe('queued');
 });

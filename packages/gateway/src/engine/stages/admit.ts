@@ -81,7 +81,7 @@ export function createAdmit(parts: AdmitParts): Stage {
   function unreachable(account: AccountState, error: UpstreamError): void {
     const { reason, detail } = error;
     log.warn(
-      { event: 'upstream.unreachable', account: account.account.id, reason, detail },
+      { event: 'upstream.unreachable', account: account.account.id, reason, detail, err: error },
       'the upstream does not answer, so nothing is submitted to it; retrying',
     );
     account.backOff(error);

@@ -6,6 +6,7 @@ import { MAKES_NOTHING, type MaySend, type OpenedResult } from '../provider.ts';
 import { readBounded } from './boundedBody.ts';
 import { type Calls, createCalls, type HttpOptions } from './calls.ts';
 import { createLeaseGuard } from './leaseGuard.ts';
+import { lostCall } from './lostCall.ts';
 import { openResult } from './openResult.ts';
 import { createScrub } from './secrets.ts';
 import { createUpstreamClock } from './upstreamClock.ts';
@@ -97,8 +98,12 @@ function createUpstreamHttp(
   /** Sends no credentials, because any answer shows the time, even a refusal. */
   async function askTime(): Promise<void> {
     const signal = AbortSignal.timeout(TIME_MS);
-    const { body } = await request(options.baseUrl, { method: 'HEAD', dispatcher, signal });
-    await body.dump();
+    try {
+      const { body } = await request(options.baseUrl, { method: 'HEAD', dispatcher, signal });
+      await body.dump();
+    } catch (error) {
+      throw lostCall(error, scrub);
+    }
   }
 
   return {

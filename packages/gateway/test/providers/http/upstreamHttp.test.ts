@@ -110,6 +110,10 @@ describe('a call upstream', () => {
     const { port } = server;
     const gone = clientOf(`http://127.0.0.1:${port === 1 ? 2 : 1}`);
     expect(await failure(post(gone))).toMatchObject({ reason: 'upstream_unavailable', created: 'no' });
+    expect(await failure(gone.upstreamTime())).toMatchObject({
+      reason: 'upstream_unavailable',
+      created: 'no',
+    });
   });
 
   it('whose connection breaks may have created a job', async () => {
