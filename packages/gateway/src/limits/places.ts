@@ -142,7 +142,6 @@ export function createPlaces(parts: PlacesParts): Places {
       if (leaseNumber !== mine) return;
       known = true;
       for (const [account, placesUsed] of counts) learn(account, placesUsed);
-      for (const entry of entries.values()) announce(entry);
     } catch (err) {
       if (leaseNumber !== mine) return;
       log.warn(

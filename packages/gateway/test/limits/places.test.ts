@@ -1,0 +1,176 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { createPlaces, type SharedEntry } from '../../src/limits/places.ts';
+import { LONG_AGO } from '../../src/time/clock.ts';
+import { LIMITS } from '../support/engineParts.ts';
+import { createManualCluster } from '../support/manualCluster.ts';
+import { createManualTimers } from '../support/manualTimers.ts';
+import { createRecordingProvider } from '../support/recordingProvider.ts';
+import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
+
+/** What a node knows of the places of two accounts, at a database that answers when the test says. */
+function aNode() {
+  const timers = createManualTimers();
+  const cluster = createManualCluster();
+  const asked: (readonly string[])[] = [];
+  const answers: PromiseWithResolvers<Map<string, number>>[] = [];
+  const logged: string[] = [];
+  const waiting = new Map<string, number>();
+  const called: string[] = [];
+  const entryOf = (id: string): SharedEntry => ({
+    account: {
+      id,
+      providerId: 'test',
+      retiresModels: false,
+      provider: createRecordingProvider({ upstream: createRecordingUpstream({}) }),
+      limits: { ...LIMITS, inFlight: 2 },
+    },
+    demand: () => [{ project: 'p', key: 'k', priority: 0, waiting: waiting.get(id) ?? 0 }],
+    placesUsed: 0,
+    answers: 0,
+    intending: new Set(),
+    wantsPlace: false,
+    tryFrom: LONG_AGO,
+    revision: 0,
+    changeListeners: [() => void called.push(id)],
+    troubleListeners: [],
+  });
+  const [one, two] = [entryOf('one'), entryOf('two')];
+  const places = createPlaces({
+    shared: {
+      places(accounts) {
+        asked.push(accounts);
+        const answer = Promise.withResolvers<Map<string, number>>();
+        answers.push(answer);
+        return answer.promise;
+      },
+    },
+    cluster,
+    timers,
+    after: timers.after,
+    random: () => 0.5,
+    log: pino({ level: 'warn' }, { write: (line) => void logged.push(JSON.parse(line).event) }),
+    entries: new Map([
+      ['one', one],
+      ['two', two],
+    ]),
+    upkeep: {
+      everyNodeCounts: () => true,
+      warning: () => undefined,
+      checkNodes: async () => false,
+      freeLingering: async () => undefined,
+      recount: async () => undefined,
+      stop: async () => undefined,
+    },
+  });
+  const settle = async () => {
+    for (let turns = 0; turns < 3; turns++) await turn();
+  };
+  onTestFinished(async () => {
+    for (const { resolve } of answers) resolve(new Map());
+    await places.stop();
+  });
+  return {
+    places,
+    timers,
+    cluster,
+    one,
+    two,
+    asked,
+    logged,
+    called,
+    async load() {
+      void places.load(async () => undefined);
+      await settle();
+    },
+    /** A task waits for a place of the account. */
+    wait(entry: SharedEntry) {
+      waiting.set(entry.account.id, 1);
+      places.wantPlace(entry);
+    },
+    /** No task waits for a place of the account any more. */
+    leave: (entry: SharedEntry) => void waiting.set(entry.account.id, 0),
+    /** Answers a read; by default the last one. */
+    async answer(used: number, n = answers.length - 1) {
+      answers[n]?.resolve(new Map((asked[n] ?? []).map((account) => [account, used])));
+      await settle();
+    },
+    async fail() {
+      answers.at(-1)?.reject(new Error('down'));
+      await settle();
+    },
+    async pass(ms: number) {
+      timers.moveTo(timers.now() + ms);
+      await settle();
+    },
+  };
+}
+
+describe('the places of accounts under a new lease', () => {
+  it('are known once the database has told them, and whoever waits for one that is free is called', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await node.load();
+    expect([node.asked, node.places.isKnown()]).toEqual([[['one', 'two']], false]);
+    await node.answer(1);
+    expect([node.places.isKnown(), node.one.placesUsed, node.two.placesUsed]).toEqual([true, 1, 1]);
+    await node.pass(15);
+    expect(node.called).toEqual(['one']);
+  });
+
+  it('are read neither without the lease nor after a stop', async () => {
+    const node = aNode();
+    node.cluster.freeze();
+    await node.load();
+    node.cluster.freeze(false);
+    await node.places.stop();
+    await node.load();
+    expect(node.asked).toEqual([]);
+  });
+
+  it('are read again half a second after a failure, which is logged', async () => {
+    const node = aNode();
+    await node.load();
+    await node.fail();
+    expect([node.logged, node.places.isKnown()]).toEqual([['limits.read_failed'], false]);
+    await node.pass(499);
+    expect(node.asked).toHaveLength(1);
+    await node.pass(1);
+    expect(node.asked).toHaveLength(2);
+    await node.answer(0);
+    expect(node.places.isKnown()).toBe(true);
+  });
+
+  it('are neither taken from a read of an earlier lease, nor read again if that fails', async () => {
+    const node = aNode();
+    await node.load();
+    node.places.leaseLost();
+    await node.load();
+    await node.answer(2, 0);
+    expect([node.places.isKnown(), node.one.placesUsed]).toEqual([false, 0]);
+    node.places.leaseLost();
+    await node.fail();
+    expect([node.logged, node.timers.nextAt()]).toEqual([[], undefined]);
+  });
+});
+
+describe('the places for which tasks wait', () => {
+  it('are read about every second, those of other accounts never', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await node.pass(1000);
+    expect(node.asked).toEqual([['one']]);
+    await node.answer(2);
+    await node.pass(1000);
+    expect(node.asked).toEqual([['one'], ['one']]);
+  });
+
+  it('are not read once no task waits', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    node.leave(node.one);
+    await node.pass(1000);
+    expect([node.asked, node.timers.nextAt()]).toEqual([[], undefined]);
+  });
+});
