@@ -169,6 +169,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'The same.',
   },
   {
+    file: 'limits/reservations.ts',
+    mutator: 'AssignmentOperator',
+    original: 'leaseNumber += 1',
+    replacement: 'leaseNumber -= 1',
+    reason: 'Any other number is that of another lease.',
+  },
+  {
     file: 'cluster/postgres/lease.ts',
     mutator: 'CallExpression',
     original: 'stop();',

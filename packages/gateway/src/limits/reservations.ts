@@ -94,7 +94,7 @@ export function createReservations(parts: ReservationParts): Reservations {
   }
 
   function schedule(): void {
-    if (scheduled || underWay || stopped) return;
+    if (scheduled) return;
     scheduled = true;
     setImmediate(() => {
       scheduled = false;

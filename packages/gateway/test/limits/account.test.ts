@@ -18,8 +18,10 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
     permitIn: 0,
     inFlight: 0,
     waiting: 0,
+    waitingOfOther: 1,
     taken: 0,
     asked: 0,
+    placeAsked: 0,
   };
   const begun: string[] = [];
   let changed = () => {};
@@ -53,7 +55,10 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
       };
     },
     placesUsed: () => world.inFlight,
-    placeReadyIn: () => world.placeReadyIn,
+    placeReadyIn() {
+      world.placeAsked += 1;
+      return world.placeReadyIn;
+    },
     beginIntent: (taskId) => void begun.push(taskId),
     intend: async () => 'written',
     moved: () => undefined,
@@ -72,7 +77,7 @@ function anAccount({ limits = {}, random = 0.5 }: { limits?: Partial<AccountLimi
     limits: { open: () => own },
     demand: () => [
       { project: 'a', key: 'a', priority: 0, waiting: world.waiting },
-      { project: 'b', key: 'b', priority: 0, waiting: 1 },
+      { project: 'b', key: 'b', priority: 0, waiting: world.waitingOfOther },
     ],
     clock: timers,
     wall: timers,
@@ -150,6 +155,12 @@ describe('permits to submit', () => {
     // It is not known yet how many are taken, or a node does not count them.
     Object.assign(world, { inFlight: 0, placeReadyIn: undefined });
     expect(wanted()).toBe(0);
+  });
+
+  it('are not wanted without a task that waits, nor is it asked then whether there is a place', () => {
+    const { world, wanted } = anAccount();
+    world.waitingOfOther = 0;
+    expect([wanted(), world.placeAsked]).toEqual([0, 0]);
   });
 
   it('are not asked for while the account backs off, and then for one task at a time', () => {

@@ -258,6 +258,13 @@ describe('a waiting task', () => {
     expect(admission.remove(c)).toBe(false);
   });
 
+  it('is not removed after the stop', () => {
+    const { admission, enqueue } = admitting({ readyInMs: undefined });
+    const waiting = enqueue('a');
+    admission.stop();
+    expect(admission.remove(waiting)).toBe(false);
+  });
+
   it('is counted for the accounts that it could use, until no task is admitted any more', () => {
     const { admission, states, admitted, enqueue, free } = admitting(
       { readyInMs: undefined, models: ['m', 'n'] },

@@ -206,7 +206,24 @@ describe('a permit', () => {
     await node.answer({ granted: 2 });
     expect(permits.readyIn(2)).toBe(100);
     await node.pass(60_000);
-    expect(node.requests).toHaveLength(1);
+    expect([node.requests.length, node.timers.nextAt()]).toEqual([1, undefined]);
+  });
+
+  it('costs one look at the demand, however many are taken in the same turn', async () => {
+    const node = aNode();
+    let looks = 0;
+    const permits = node.reservations.permitsOf('one')('poll', RATE, () => {
+      looks += 1;
+      return 0;
+    });
+    permits.readyIn(3);
+    await node.settle();
+    await node.answer({ granted: 3, firstMs: -200 });
+    await node.pass(10);
+    looks = 0;
+    for (let n = 0; n < 3; n++) permits.take();
+    await node.settle();
+    expect([looks, node.requests.length]).toEqual([1, 1]);
   });
 });
 

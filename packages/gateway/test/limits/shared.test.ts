@@ -139,7 +139,24 @@ describe('a job whose end was not learnt', () => {
     expect([inUse([b]), await world.counted()]).toEqual([[2], { rows: 2, counter: 2 }]);
   });
 
-  it('frees its place as soon as it is known to have ended', async () => {
+  it('frees its place at once if its own node learns that it has ended', async () => {
+    const world = await createLimitNodes();
+    const a = await world.node();
+    await a.submit(1);
+    const [expired] = await a.expire(1);
+    await world.settle();
+    expect([await world.counted(), statement(world, 'freeLingeringPlaces')]).toEqual([
+      { rows: 1, counter: 1 },
+      0,
+    ]);
+    const ended = expired && move(expired, { type: 'ended_late' }, world.timers.now());
+    if (!ended || !(await a.store.commit(ended))) throw new Error('the end was not written');
+    a.state.limiter.moved(ended);
+    await world.settle();
+    expect(await world.counted()).toEqual({ rows: 0, counter: 0 });
+  });
+
+  it('frees its place within seconds of the report of its end while others wait', async () => {
     const world = await createLimitNodes({ inFlight: 1 });
     const [a, b] = [await world.node(), await world.node()];
     await a.submit(1);
@@ -279,11 +296,25 @@ describe("an account's trouble", () => {
     expect(b.state.blocked()).toBe(true);
     await world.settle();
     const c = await world.node();
+    expect(c.state.blocked()).toBe(true);
     for (const node of [a, b, c]) await node.submit(1);
     await world.advance(26_000, undefined, 1000);
     expect(inUse([a, b, c])).toEqual([0, 0, 0]);
     await world.advance(5000);
     expect(inUse([a, b, c])).toEqual([1, 1, 1]);
+  });
+
+  it('that people must mend does not end for a node that rejoins, unlike for one that starts', async () => {
+    const world = await createLimitNodes();
+    const [a, b] = [await world.node(), await world.node()];
+    await b.lose();
+    a.state.backOff(new UpstreamError('auth_failed', { created: 'no' }));
+    await world.settle();
+    await b.rejoin();
+    await b.submit(1);
+    const c = await world.node();
+    await c.submit(1);
+    expect(inUse([b, c])).toEqual([0, 1]);
   });
 
   it('is learnt with the next submission if the message is lost', async () => {
