@@ -176,6 +176,7 @@ export async function createLimitsWorld(
         plan: (_task, { account }) => everyMs(account.limits.minPollIntervalMs),
         answered: () => undefined,
         told: () => undefined,
+        batched: () => undefined,
         limited: () => undefined,
         rate: ({ account }) => pollRate(account),
         account: () => ({ reliability: { current: () => 0 }, price: () => 0 }),

@@ -104,7 +104,8 @@ export const LOG_EVENTS = {
     'The upstream does not know a job that it accepted; it is polled until the deadline.',
   'upstream.job_taken': 'An upstream job that looked like this task already belongs to another task.',
   'upstream.late_submit_failed': 'A submission that was given up has failed, or its id cannot be stored.',
-  'upstream.list_refused': 'The upstream refuses to list jobs; they are polled one by one.',
+  'upstream.list_refused':
+    'The upstream refuses to list jobs, or its list is of no use; they are polled one by one.',
   'upstream.package_changed': 'A job was started with another version of its AI SDK package.',
   'upstream.parameter_dropped':
     'An AI SDK package did not send a parameter. The catalogue entry promises more than the package does.',

@@ -21,7 +21,10 @@ export interface Provider {
   /** Polls one job. A thrown error says nothing about the job, and the engine polls again later. */
   poll(handle: Handle, signal: AbortSignal): Promise<Answer>;
 
-  /** Polls many jobs in one upstream request. Absent if the upstream has no such call. Handles without an answer are left out. */
+  /**
+   * Polls many jobs in one upstream request. Absent if the upstream has no such call. Handles without an answer are left out: the engine
+   * polls them again, at last alone. Answers about other jobs of the account, by their upstream ids, are welcome.
+   */
   pollMany?(handles: readonly Handle[], signal: AbortSignal): Promise<ReadonlyMap<string, Answer>>;
 
   /**

@@ -62,6 +62,7 @@ export const fixedInterval = (ms: number, remainingMs = 60_000): Tracker => ({
   plan: () => ({ pollInMs: ms, remainingMs, lookInMs: ms }),
   answered: () => undefined,
   told: () => undefined,
+  batched: () => undefined,
   limited: () => undefined,
   rate: ({ account }) => pollRate(account),
   account: () => ({ reliability: { current: () => 0 }, price: () => 0 }),

@@ -32,6 +32,8 @@ export const ASSUMPTIONS = {
   contentKeptMs: 3_600_000,
   /** The default number of videos on a page of the list, as in OpenAI's other lists. */
   listLimit: 20,
+  /** The list of a server that has none. */
+  noList: { status: 405, message: 'Method Not Allowed' },
   /** The largest upload, for edits and characters. No limit is documented. Bytes. */
   largestUpload: 512 * 1024 * 1024,
   /** The pauses of a webhook's retries: "exponential backoff, up to 72 hours" (webhooks guide). Milliseconds. */

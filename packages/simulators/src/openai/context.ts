@@ -16,6 +16,11 @@ export type OpenAiSettings = {
   readonly redirectContent: boolean;
   /** Sent with every job as `openai-poll-after-ms`, which the SDKs read (openai-node, src/lib/polling.ts). 0 sends none. */
   readonly pollAfterMs: number;
+  /**
+   * The list of jobs: `paged` as documented, `absent` (405), `unsorted` (in the order of the ids), or `stuck` on the first page, whatever
+   * `after` says. Servers that speak the protocol differ most here.
+   */
+  readonly list: 'paged' | 'absent' | 'unsorted' | 'stuck';
   /** Resources leave out what is null, as the guide's examples do. */
   readonly sparse: boolean;
   /** The URL of the project's webhook. Empty: no webhook. */

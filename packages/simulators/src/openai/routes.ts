@@ -7,7 +7,7 @@ import { ASSUMPTIONS } from './assumptions.ts';
 import { readBody } from './body.ts';
 import { createCharacter, findCharacter } from './characters.ts';
 import { sendContent } from './content.ts';
-import type { OpenAiContext } from './context.ts';
+import type { OpenAiContext, OpenAiSettings } from './context.ts';
 import { refusals } from './errors.ts';
 import { findVideo } from './find.ts';
 import { edit, extend, remix } from './submit.ts';
@@ -84,7 +84,7 @@ function reads(app: FastifyInstance, context: OpenAiContext): void {
   app.get<{ Querystring: Record<string, string | undefined> }>(path, operation('list'), async (request) => {
     const account = authenticate(context, request);
     const mine = jobs.all().filter((job) => job.account === account.name);
-    const page = listVideos(mine, request.query);
+    const page = listVideos(mine, request.query, context.settings.list);
     return {
       object: 'list',
       data: page.jobs.map((job) => view(context, job)),
@@ -158,15 +158,18 @@ const LARGEST_LIMIT = 100;
 function listVideos(
   jobs: readonly VideoJob[],
   query: Readonly<Record<string, string | undefined>>,
+  list: OpenAiSettings['list'],
 ): { jobs: readonly VideoJob[]; more: boolean } {
+  if (list === 'absent') throw refusals.choice(ASSUMPTIONS.noList);
   const order = query.order ?? 'desc';
   if (order !== 'asc' && order !== 'desc') throw refusals.invalidValue('order', order, ['asc', 'desc']);
   const limit = Number(query.limit ?? ASSUMPTIONS.listLimit);
   if (!Number.isInteger(limit) || limit < 0 || limit > LARGEST_LIMIT) {
     throw refusals.invalidType('limit', `an integer from 0 to ${LARGEST_LIMIT}`, `'${query.limit}'`);
   }
-  const ordered = order === 'asc' ? jobs : jobs.toReversed();
-  const { after } = query;
+  const sorted = list === 'unsorted' ? jobs.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : jobs;
+  const ordered = order === 'asc' ? sorted : sorted.toReversed();
+  const after = list === 'stuck' ? undefined : query.after;
   const start = after === undefined ? 0 : ordered.findIndex((job) => job.id === after) + 1;
   if (after !== undefined && start === 0) throw refusals.videoNotFound(after);
   return { jobs: ordered.slice(start, start + limit), more: ordered.length > start + limit };

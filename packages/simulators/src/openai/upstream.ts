@@ -12,6 +12,7 @@ const SETTINGS: OpenAiSettings = {
   retired: false,
   redirectContent: false,
   pollAfterMs: 0,
+  list: 'paged',
   sparse: false,
   webhookUrl: '',
   webhookSecret: `whsec_${Buffer.from('a secret of the simulator').toString('base64')}`,

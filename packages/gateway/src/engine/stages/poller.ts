@@ -6,8 +6,8 @@ import { LONG_AGO, later, type Moment, type MonotonicClock, msBetween } from '..
 import type { ActiveTask } from '../activeTask.ts';
 import { asUpstreamError, handleOf } from '../job.ts';
 import type { EngineParts } from '../parts.ts';
-import { urgencyOf } from '../tracking/trackedJob.ts';
 import type { Tracker } from '../tracking/tracker.ts';
+import { createPollQueue, type PollQueue } from './pollQueue.ts';
 import type { AccountPolls } from './pollWatch.ts';
 
 /** Sends the polls that are due, within the limits of each account and in batches where the upstream allows it. */
@@ -23,13 +23,15 @@ export interface Poller {
   polls(): Iterable<AccountPolls>;
 }
 
-/** The answer about a job; the failure of the call; or `unanswered`, if a batch brought no answer about the job. */
+/** The answer about a job; the failure of the call; or `unanswered`, if the job has no id upstream. */
 export type Polled = Answer | UpstreamError | 'unanswered';
+
+type Answers = ReadonlyMap<string, Answer>;
 
 type PollerParts = Pick<EngineParts, 'timers' | 'settings' | 'log'> & {
   readonly accountStates: ReadonlyMap<string, AccountState>;
   readonly activeTasks: Iterable<ActiveTask>;
-  readonly tracker: Pick<Tracker, 'rate' | 'limited'>;
+  readonly tracker: Pick<Tracker, 'rate' | 'limited' | 'batched'>;
   readonly stopping: AbortSignal;
 };
 
@@ -42,7 +44,7 @@ const LIMITED_MS = 1000;
 interface AccountPoller {
   readonly state: AccountState;
   readonly permits: Permits;
-  readonly due: Set<ActiveTask>;
+  readonly queue: PollQueue;
   inFlight: number;
   pausedUntil: Moment;
   cancelWake: (() => void) | undefined;
@@ -72,10 +74,9 @@ export function createPoller(parts: PollerParts): Poller {
   }
 
   function pump(poller: AccountPoller): void {
-    const { provider, limits } = poller.state.account;
     poller.cancelWake?.();
     poller.cancelWake = undefined;
-    while (poller.due.size > 0 && poller.inFlight < POLL_CONCURRENCY && !stopping.aborted) {
+    while (poller.queue.requests() > 0 && poller.inFlight < POLL_CONCURRENCY && !stopping.aborted) {
       const pauseMs = msBetween(timers.monotonic(), poller.pausedUntil);
       const ms = pauseMs > 0 ? pauseMs : poller.permits.readyIn();
       if (ms > 0) {
@@ -83,11 +84,8 @@ export function createPoller(parts: PollerParts): Poller {
         if (ms < Number.POSITIVE_INFINITY) poller.cancelWake = timers.after(ms, () => pump(poller));
         return;
       }
-      const batch = mostUrgent(poller.due, provider.pollMany ? limits.pollBatch : 1, timers.monotonic());
-      for (const active of batch) {
-        poller.due.delete(active);
-        active.dueAt = undefined;
-      }
+      const batch = poller.queue.next(timers.monotonic());
+      for (const active of batch) active.dueAt = undefined;
       poller.permits.take();
       poller.inFlight += 1;
       poller.inFlightSince = timers.monotonic();
@@ -114,28 +112,31 @@ export function createPoller(parts: PollerParts): Poller {
         AbortSignal.any([AbortSignal.timeout(settings.callTimeoutMs), stopping]),
       );
       returned(poller);
+      if (jobs.length > 1) return shareOut(batch, answers, poller);
       for (const { active, handle } of jobs) answer(active, answers.get(handle.upstreamId) ?? 'unanswered');
     } catch (error) {
       if (stopping.aborted) return;
       const failure = asUpstreamError(error);
       if (isOwnTrouble(error)) poller.unsentSince ??= timers.monotonic();
       else returned(poller);
-      log.warn(
-        {
-          event: 'upstream.poll_failed',
-          account: poller.state.account.id,
-          tasks: jobs.length,
-          reason: failure.reason,
-          detail: failure.detail,
-        },
-        'polling upstream failed',
-      );
+      logFailure(log, poller.state, jobs.length, failure);
       // The rate limit applies to the account, so other polls would fail too.
       if (failure.reason === 'rate_limited') {
         parts.tracker.limited(poller.state);
         poller.pausedUntil = later(timers.monotonic(), failure.retryAfterMs ?? LIMITED_MS);
       }
       for (const { active } of jobs) answer(active, failure);
+    }
+  }
+
+  function shareOut(batch: readonly ActiveTask[], answers: Answers, poller: AccountPoller): void {
+    for (const active of batch) if (!waiting.has(active)) active.dueAt ??= timers.monotonic();
+    const asked = batch.filter((active) => waiting.has(active));
+    const { told, alone } = poller.queue.share(asked, answers);
+    parts.tracker.batched(poller.state, told.length, alone);
+    for (const [active, polled] of told) {
+      active.dueAt = undefined;
+      answer(active, polled);
     }
   }
 
@@ -157,16 +158,17 @@ export function createPoller(parts: PollerParts): Poller {
       return new Promise((resolve) => {
         const end = (polled?: Polled) => {
           cancelTimer();
-          poller.due.delete(active);
+          poller.queue.leave(active);
           waiting.delete(active);
           active.wake = undefined;
           resolve(polled);
         };
         const due = () => {
-          poller.due.add(active);
+          poller.queue.due(active);
           pump(poller);
         };
         waiting.set(active, end);
+        poller.queue.wait(active);
         active.wake = end;
         const ms = active.dueAt === undefined ? 0 : msBetween(timers.monotonic(), active.dueAt);
         const cancelTimer = ms > 0 ? timers.after(ms, due) : () => undefined;
@@ -177,7 +179,7 @@ export function createPoller(parts: PollerParts): Poller {
       active.dueAt = timers.monotonic();
       if (!waiting.has(active)) return;
       const poller = pollerOf(active);
-      poller.due.add(active);
+      poller.queue.due(active);
       pump(poller);
     },
     polls: () => pollsOf(pollers, activeTasks, timers.monotonic()),
@@ -190,16 +192,14 @@ function newAccountPoller(
   timers: MonotonicClock,
 ): AccountPoller {
   const { account, limiter } = state;
-  const batch = account.provider.pollMany ? account.limits.pollBatch : 1;
+  const queue = createPollQueue(account.provider.pollMany ? account.limits.pollBatch : 1);
   // A permit that nobody can take is lost to the other nodes, too.
   const wanted = () =>
-    poller.inFlight >= POLL_CONCURRENCY || poller.pausedUntil > timers.monotonic()
-      ? 0
-      : Math.ceil(poller.due.size / batch);
+    poller.inFlight >= POLL_CONCURRENCY || poller.pausedUntil > timers.monotonic() ? 0 : queue.requests();
   const poller: AccountPoller = {
     state,
     permits: limiter.openPermits('poll', tracker.rate(state), wanted),
-    due: new Set(),
+    queue,
     inFlight: 0,
     pausedUntil: LONG_AGO,
     cancelWake: undefined,
@@ -210,22 +210,24 @@ function newAccountPoller(
   return poller;
 }
 
-/** Polls that are due at one moment are more than fit into a request only after a restart, or while the account is paused. */
-const LOOKED_THROUGH = 2000;
-
-/** Up to `most` of the tasks that are due, those first of which a poll ends the longest expected delay. */
-function mostUrgent(due: ReadonlySet<ActiveTask>, most: number, now: Moment): readonly ActiveTask[] {
-  if (due.size <= most) return [...due];
-  const longest = due.values().take(Math.max(most, LOOKED_THROUGH)).toArray();
-  const urgency = new Map(longest.map((active) => [active, urgencyOf(active.tracked, now)]));
-  return longest.sort((a, b) => (urgency.get(b) ?? 0) - (urgency.get(a) ?? 0)).slice(0, most);
+function logFailure(
+  log: PollerParts['log'],
+  { account }: AccountState,
+  tasks: number,
+  failure: UpstreamError,
+): void {
+  const { reason, detail } = failure;
+  log.warn(
+    { event: 'upstream.poll_failed', account: account.id, tasks, reason, detail },
+    'polling upstream failed',
+  );
 }
 
 async function callProvider(
   provider: Provider,
   handles: readonly Handle[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, Answer>> {
+): Promise<Answers> {
   const [first] = handles;
   if (provider.pollMany && handles.length > 1) return provider.pollMany(handles, signal);
   return first ? new Map([[first.upstreamId, await provider.poll(first, signal)]]) : new Map();

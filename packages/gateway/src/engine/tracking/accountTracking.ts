@@ -23,6 +23,8 @@ export interface AccountTracking {
   weigh(job: TrackedJob, weight: number): void;
   /** A job was polled. */
   polled(): void;
+  /** A request about many jobs has answered so many, and so many others have to be polled alone. */
+  batched(answered: number, alone: number): void;
   /** A poll was refused because there were too many. */
   limited(): void;
   /** A poll has found the end of a job; `isTold`: after a callback. */
@@ -51,6 +53,8 @@ const LIMITED_PART = 0.5;
 const LEAST_PART = 0.02;
 const REGAINED = 1.1;
 const REGAIN_MS = 60_000;
+/** Of about so many jobs in the last batches it is remembered how many had to be polled alone. */
+const BATCHED_MEMORY = 200;
 /** How long a callback may come after a poll has found the end of its job. Milliseconds. */
 const GRACE_MS = 15_000;
 
@@ -78,11 +82,14 @@ export function createAccountTracking(parts: {
   let part = 1;
   let partAt: Moment = LONG_AGO;
 
+  /** Of the jobs in batches, the part that has to be polled alone. */
+  let alonePart = 0;
+  const jobsPerRequest = () => (provider.pollMany ? 1 / (1 / limits.pollBatch + alonePart) : 1);
+
   const price = createPrice({
     // Other nodes poll the rest of the jobs.
     allowancePerSecond: () =>
-      (part * full.perSecond * (provider.pollMany ? limits.pollBatch : 1) * tracked) /
-      Math.max(1, tracked, limiter.placesUsed()),
+      (part * full.perSecond * jobsPerRequest() * tracked) / Math.max(1, tracked, limiter.placesUsed()),
     share,
     minIntervalMs: limits.minPollIntervalMs,
   });
@@ -147,6 +154,10 @@ export function createAccountTracking(parts: {
     },
     polled() {
       polls += 1;
+    },
+    batched(answered, alone) {
+      const jobs = answered + alone;
+      if (jobs > 0) alonePart += ((alone / jobs - alonePart) * jobs) / (jobs + BATCHED_MEMORY);
     },
     limited() {
       // The polls that were on their way are refused together.

@@ -36,6 +36,8 @@ export interface Tracker {
   ): void;
   /** A callback has told that a job may have changed. `active`: its task, if this node drives it. */
   told(accountId: string, upstreamId: string, active: ActiveTask | undefined): void;
+  /** A request about many jobs has answered so many, and so many others have to be polled alone. */
+  batched(state: AccountState, answered: number, alone: number): void;
   /** A poll was refused because there were too many. */
   limited(state: AccountState): void;
   /** How often jobs of the account are polled. */
@@ -152,6 +154,7 @@ export function createTracker(parts: TrackerParts): Tracker {
       if (active) trackedOf(active).isTold = true;
       else accounts.get(accountId)?.toldAfterwards(upstreamId);
     },
+    batched: (state, answered, alone) => accountOf(state).batched(answered, alone),
     limited: (state) => accountOf(state).limited(),
     rate: (state) => accountOf(state).rate,
     account: accountOf,

@@ -41,13 +41,13 @@ interface ClientParts {
 const CALL_MS = 30_000;
 /** Time limit of a creation: an upload of 20 MB over a slow line. Milliseconds. */
 const CREATE_MS = 120_000;
-/** openapi.yaml, listVideos: at most 100. */
-const PAGE_SIZE = 100;
+/** The most jobs on a page of the list: OpenAI, API reference, "List videos" (`limit`: minimum 0, maximum 100). */
+export const PAGE_SIZE = 100;
 /** Bytes of an answer. Enough for a page of a hundred jobs, each with a prompt of 32,000 characters of four bytes. */
 const MAX_BYTES = 16 * 2 ** 20;
 
 const RetrieveAnswer = z.object({ data: VideoResource, headers: z.record(z.string(), z.string()) });
-const ListAnswer = z.object({ body: VideoList, date: z.string().nullable() });
+const ListAnswer = z.object({ body: VideoList, headers: z.record(z.string(), z.string()) });
 
 export function createVideosClient({ baseUrl, http, headers, scrub, clock }: ClientParts): VideosClient {
   const sdk = new OpenAI({
@@ -127,17 +127,18 @@ export function createVideosClient({ baseUrl, http, headers, scrub, clock }: Cli
     },
 
     async list(after, signal) {
-      const { body, date } = await call(ListAnswer, async () => {
+      const { body, headers } = await call(ListAnswer, async () => {
         const query = { limit: PAGE_SIZE, order: 'desc' as const, ...(after === undefined ? {} : { after }) };
         // Read without the SDK's page class, which turns an answer without a list into an empty page.
         const response = await sdk.videos.list(query, { signal, timeout: CALL_MS }).asResponse();
-        return { body: await response.json(), date: response.headers.get('date') };
+        return { body: await response.json(), headers: Object.fromEntries(response.headers) };
       });
-      const listedAt = Date.parse(date ?? '');
+      const listedAt = Date.parse(headers.date ?? '');
       return {
         videos: body.data,
         more: body.has_more ?? undefined,
         listedAt: Number.isNaN(listedAt) ? undefined : listedAt,
+        pollAfterMs: pollAfterMs(headers, clock.now()),
       };
     },
   };

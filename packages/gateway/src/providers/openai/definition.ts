@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { baseUrl, headerValue } from '../../settingSchemas.ts';
 import { COMMON_ACCOUNT, type CommonAccount, type ProviderDefinition } from '../definition.ts';
+import { PAGE_SIZE } from './client.ts';
 import { FLAVOUR_IDS, FLAVOURS, type Flavour, type FlavourId, flavourAt, hasRetired } from './flavours.ts';
 import { createOpenaiProvider } from './provider.ts';
 
@@ -46,6 +47,13 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
         if (account.api_key === undefined && flavour !== 'compatible') {
           context.addIssue({ code: 'custom', path: ['api_key'], message: 'is required' });
         }
+        if ((account.limits?.pollBatch ?? 1) > PAGE_SIZE) {
+          context.addIssue({
+            code: 'custom',
+            path: ['limits', 'poll_batch'],
+            message: `must be at most ${PAGE_SIZE}, the jobs on a page of the list`,
+          });
+        }
         if (account.base_url === undefined && FLAVOURS[flavour].baseUrl === undefined) {
           context.addIssue({
             code: 'custom',
@@ -84,6 +92,7 @@ export const openaiDefinition: ProviderDefinition<OpenaiAccount> = {
       deleteCancels: flavour.abilities.cancel === 'any',
       deleteAfterCollect: account.delete_after_collect,
       jsonCreate: account.json_create,
+      pollsByList: (account.limits?.pollBatch ?? flavour.limits.pollBatch) > 1,
       clock,
       openHttp,
       log,

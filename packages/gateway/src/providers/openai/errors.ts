@@ -27,6 +27,8 @@ export const ERRORS: readonly ErrorRow[] = [
   { code: 'model_not_found', reason: 'invalid_request' },
   { code: 'video_generation_failed', reason: 'upstream_failed' },
   { code: 'processing_error', reason: 'upstream_failed' },
+  // RFC 9110, section 15.6.2: the server has no such call, and will not have it at the next try.
+  { status: 501, reason: 'invalid_request' },
   {
     code: /^(invalid_|unsupported_value|unknown_parameter|missing_required_parameter)/,
     status: 400,

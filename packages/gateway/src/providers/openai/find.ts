@@ -11,6 +11,8 @@ export interface ListPage {
   readonly more: boolean | undefined;
   /** When the upstream answered, by its own clock. */
   readonly listedAt: number | undefined;
+  /** How long the service asks to wait before jobs are polled again, milliseconds. */
+  readonly pollAfterMs: number | undefined;
 }
 
 /** The most pages that are read back to the intent. If a busy account has more jobs since then, the outcome stays unknown. */

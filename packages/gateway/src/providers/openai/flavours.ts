@@ -1,5 +1,6 @@
 import type { AccountLimits } from '../account.ts';
 import type { Abilities } from '../provider.ts';
+import { PAGE_SIZE } from './client.ts';
 
 /** The kinds of services that speak the Videos protocol. */
 export const FLAVOUR_IDS = ['openai', 'azure', 'compatible'] as const;
@@ -48,14 +49,14 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
     // OpenAI, "Deprecations": the end of the Videos API and its models.
     retiredFrom: Date.parse('2026-09-24'),
     keyHeader: bearer,
-    abilities: ABILITIES,
+    abilities: { ...ABILITIES, batchPolling: true },
     limits: {
       // Jobs at a time are not documented. A job takes about four minutes, which at 25 starts a minute makes 100 jobs.
       inFlight: 100,
       // Model page of sora-2: 25 requests a minute in usage tier 1.
       submitsPerMinute: 25,
       pollsPerSecond: 10,
-      pollBatch: 1,
+      pollBatch: PAGE_SIZE,
       // OpenAI's own SDKs (`videos.poll`) poll every second, unless `openai-poll-after-ms` says otherwise.
       minPollIntervalMs: 1_000,
     },
@@ -72,6 +73,7 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
       inFlight: 2,
       submitsPerMinute: 60,
       pollsPerSecond: 10,
+      // Microsoft's reference of the list names no most jobs of a page, and polls of two jobs leave nothing to save.
       pollBatch: 1,
       minPollIntervalMs: 1_000,
     },
@@ -86,6 +88,8 @@ export const FLAVOURS: Readonly<Record<FlavourId, Flavour>> = {
       inFlight: 8,
       submitsPerMinute: 600,
       pollsPerSecond: 20,
+      // The lists of vLLM-Omni and SGLang Diffusion are sorted, whole and read what a poll reads. But a gateway may show in its list what it
+      // knew at the last poll of each job (Merge Gateway, "List videos"), so an operator decides.
       pollBatch: 1,
       minPollIntervalMs: 1_000,
     },

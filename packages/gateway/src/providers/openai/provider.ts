@@ -5,11 +5,12 @@ import { createScrub } from '../http/secrets.ts';
 import type { OpenHttp } from '../http/upstreamHttp.ts';
 import { refusalError } from '../mapping/errorTable.ts';
 import { createStatusReader } from '../mapping/statusTable.ts';
-import { type Answer, type CancelOutcome, type Provider, UpstreamError } from '../provider.ts';
+import { type Answer, type CancelOutcome, type Handle, type Provider, UpstreamError } from '../provider.ts';
 import { judge } from '../search/judge.ts';
 import { createVideosClient } from './client.ts';
 import { ERRORS, NotFound } from './errors.ts';
 import { readList } from './find.ts';
+import { createPollMany } from './pollMany.ts';
 import { creationOf } from './request.ts';
 import { readWebhook } from './webhook.ts';
 import { answerOf, STATUSES, type VideoResource } from './wire.ts';
@@ -28,6 +29,8 @@ export interface OpenaiOptions {
   readonly deleteAfterCollect: boolean;
   /** See `creationOf`. */
   readonly jsonCreate: boolean;
+  /** Whether jobs are polled by pages of the list. */
+  readonly pollsByList: boolean;
   readonly clock: Clock;
   readonly openHttp: OpenHttp;
   readonly log: Log;
@@ -50,6 +53,14 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
   const meaningOf = createStatusReader(STATUSES, log);
   const answerTo = (video: VideoResource): Answer =>
     answerOf(video, meaningOf(video.status, video.id), scrub);
+
+  async function poll({ upstreamId }: Handle, signal: AbortSignal): Promise<Answer> {
+    const retrieved = await client.retrieve(upstreamId, signal);
+    if (!(retrieved instanceof NotFound)) {
+      return withPollAfter(answerTo(retrieved.video), retrieved.pollAfterMs);
+    }
+    return { state: 'missing', ...(retrieved.detail ? { detail: retrieved.detail } : {}) };
+  }
 
   /** Polls the job first, because `DELETE` destroys the video of a job that is over. */
   async function cancel(id: string, signal: AbortSignal): Promise<CancelOutcome> {
@@ -74,13 +85,8 @@ export function createOpenaiProvider(options: OpenaiOptions): Provider {
       return { upstreamId: id, state: meaningOf(status, id) === 'queued' ? 'queued' : 'in_progress' };
     },
 
-    async poll({ upstreamId }, signal) {
-      const retrieved = await client.retrieve(upstreamId, signal);
-      if (!(retrieved instanceof NotFound)) {
-        return withPollAfter(answerTo(retrieved.video), retrieved.pollAfterMs);
-      }
-      return { state: 'missing', ...(retrieved.detail ? { detail: retrieved.detail } : {}) };
-    },
+    poll,
+    ...(options.pollsByList ? { pollMany: createPollMany({ list: client.list, poll, answerTo, log }) } : {}),
 
     open: (_handle, result, offset, signal) =>
       http.open(`${baseUrl}/videos/${encodeURIComponent(result.ref)}/content`, {

@@ -3,12 +3,14 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { type ActiveTask, newActiveTask } from '../../../src/engine/activeTask.ts';
 import { createPoller, type Polled } from '../../../src/engine/stages/poller.ts';
+import { newTrackedJob } from '../../../src/engine/tracking/trackedJob.ts';
 import { createAccountState } from '../../../src/limits/account.ts';
 import { localAccount } from '../../../src/limits/local.ts';
 import type { AccountLimits } from '../../../src/providers/account.ts';
 import { type Answer, type Handle, SendRefused, UpstreamError } from '../../../src/providers/provider.ts';
 import type { Task } from '../../../src/tasks/task.ts';
-import { later, msBetween } from '../../../src/time/clock.ts';
+import { later, momentAt, msBetween } from '../../../src/time/clock.ts';
+import { required } from '../../providers/contract/fixture.ts';
 import { aTask, START_OF_TIME } from '../../support/builders.ts';
 import { anAccount, fixedInterval, SETTINGS } from '../../support/engineParts.ts';
 import { createManualTimers } from '../../support/manualTimers.ts';
@@ -317,17 +319,77 @@ describe('the polls of an account', () => {
     expect(waits.map(({ polled }) => polled)).toEqual([WORKING, WORKING, WORKING, WORKING]);
   });
 
-  it('leave a job unanswered that the batch says nothing about', async () => {
-    const { running, wait, advance, calls } = polling({
-      batches: true,
-      limits: { pollBatch: 3, pollsPerSecond: 1 },
-    });
-    wait(running('one-0'));
-    const [first, second] = [wait(running('one-1')), wait(running('one-2'))];
+  /** Two tasks in one batch, after a first poll has used the rate up. */
+  async function twoInABatch() {
+    const world = polling({ batches: true, limits: { pollBatch: 3, pollsPerSecond: 1 } });
+    void world.wait(world.running('one-0'));
+    const tasks = [world.running('one-1'), world.running('one-2')] as const;
+    const waits = tasks.map(world.wait);
+    await world.advance(1000);
+    expect(world.calls[1]?.ids).toEqual(['one-1', 'one-2']);
+    const batch = required(world.calls[1], 'second call');
+    return { ...world, tasks, batch, polled: () => waits.map(({ polled }) => polled) };
+  }
+
+  it('poll a job that a batch leaves out at once, within the rate', async () => {
+    const { batch, calls, advance, polled } = await twoInABatch();
+    await batch.answer(WORKING, 'one-1');
+    expect(polled()).toEqual([WORKING, 'nothing yet']);
+    expect(calls).toHaveLength(2);
     await advance(1000);
-    expect(calls[1]?.ids).toEqual(['one-1', 'one-2']);
-    await calls[1]?.answer(WORKING, 'one-1');
-    expect([first?.polled, second?.polled]).toEqual([WORKING, 'unanswered']);
+    expect(calls[2]?.ids).toEqual(['one-2']);
+    await calls[2]?.answer(QUEUED);
+    expect(polled()).toEqual([WORKING, QUEUED]);
+  });
+
+  it('poll jobs alone that three batches have left out', async () => {
+    const { batch, calls, advance } = await twoInABatch();
+    await batch.answer(WORKING, 'none of them');
+    for (const number of [2, 3]) {
+      await advance(1000);
+      expect(calls[number]?.ids).toEqual(['one-1', 'one-2']);
+      await calls[number]?.answer(WORKING, 'none of them');
+    }
+    await advance(1000);
+    await advance(1000);
+    expect(calls.slice(4).map(({ ids }) => ids)).toEqual([['one-1'], ['one-2']]);
+  });
+
+  it.each<[string, Answer, Partial<Task>, number | undefined]>([
+    ['the progress', { state: 'in_progress', progress: 39 }, {}, 40],
+    ['the state', QUEUED, { startedAt: START_OF_TIME }, undefined],
+  ])('do not take over %s of a list that lags behind', async (_what, stale, known, progress) => {
+    const { tasks, batch, calls, advance, polled } = await twoInABatch();
+    tasks[1].task = { ...tasks[1].task, ...known };
+    tasks[1].tracked = { ...newTrackedJob(momentAt(0), undefined), progress };
+    await batch.answer(stale);
+    expect(polled()).toEqual([stale, 'nothing yet']);
+    await advance(1000);
+    expect(calls[2]?.ids).toEqual(['one-2']);
+    await calls[2]?.answer(stale);
+    expect(polled()).toEqual([stale, stale]);
+  });
+
+  it('give answers about jobs whose poll is not due yet to their tasks', async () => {
+    const { batch, running, wait, calls, advance } = await twoInABatch();
+    const early = running('one-3', { dueInMs: 30_000 });
+    const waiting = wait(early);
+    await batch.answer(WORKING, 'one-1', 'one-2', 'one-3', 'of somebody else');
+    expect(waiting.polled).toEqual(WORKING);
+    expect(early.dueAt).toBeUndefined();
+    await advance(30_000);
+    expect(calls).toHaveLength(2);
+  });
+
+  it('give a task whose poll is in flight the answer to that', async () => {
+    const { batch, running, wait, calls, advance } = await twoInABatch();
+    const waiting = wait(running('one-3'));
+    await advance(1000);
+    expect(calls[2]?.ids).toEqual(['one-3']);
+    await batch.answer(QUEUED, 'one-1', 'one-2', 'one-3');
+    expect(waiting.polled).toBe('nothing yet');
+    await calls[2]?.answer(WORKING);
+    expect(waiting.polled).toEqual(WORKING);
   });
 
   it('ask for one job alone, even if the upstream takes batches', () => {

@@ -241,6 +241,15 @@ describe('many jobs on one account', () => {
     expect(wantedBy(world, jobs)).toBeGreaterThan(80);
   });
 
+  it('ask for as much as single polls can answer where batches leave most jobs out', () => {
+    const pollMany = async () => new Map<string, Answer>();
+    const world = tracking({ limits: { pollBatch: 20 }, provider: { pollMany } });
+    for (let batch = 0; batch < 60; batch++) world.tracker.batched(world.state, 1, 19);
+    const jobs = Array.from({ length: 300 }, () => world.submitted());
+    world.pass(140 * SECOND);
+    expect(wantedBy(world, jobs)).toBeLessThan(8);
+  });
+
   it('ask for less after polls were refused, and for as much as before after minutes without a refusal', () => {
     /** The demand of 300 jobs, `minutes` after polls of the account were refused together. */
     function after(refusals: number, minutes: number): number {

@@ -1,19 +1,30 @@
 import { openaiDefinition } from '../../../src/providers/openai/definition.ts';
 import { networkOf, receiveCallbacks } from '../contract/simulated.ts';
 import { describeProviderContract } from '../providerContract.ts';
-import { openUpstream, SERVICES, type Service } from './world.ts';
+import { BY_LIST, openUpstream, SERVICES, type Service } from './world.ts';
 
-for (const service of Object.keys(SERVICES) as Service[]) {
+const SUITES: readonly { name: string; service: Service; byList?: boolean }[] = [
+  ...(Object.keys(SERVICES) as Service[]).map((service) => ({ name: service, service })),
+  { name: 'vllm-omni, polled by its list', service: 'vllm-omni', byList: true },
+];
+
+for (const { name, service, byList = false } of SUITES) {
+  const abilities = openaiDefinition.abilities[SERVICES[service].flavour];
   describeProviderContract({
-    name: service,
-    abilities: openaiDefinition.abilities[SERVICES[service].flavour],
+    name,
+    abilities: abilities && byList ? { ...abilities, batchPolling: true } : abilities,
     startTwice: 'two_jobs',
     async create(openHttp) {
       const { simulators, open } = await openUpstream(service, {}, openHttp);
       const callbacks = await receiveCallbacks();
       simulators.upstream(service).configure({ webhookUrl: callbacks.url });
       const { webhookSecret: secret } = simulators.upstream(service).settings();
-      const reopen = () => open({ delete_after_collect: true, webhook_secret: String(secret) });
+      const reopen = () =>
+        open({
+          delete_after_collect: true,
+          webhook_secret: String(secret),
+          ...(byList ? { limits: BY_LIST } : {}),
+        });
       let marker = '';
       return {
         provider: await reopen(),

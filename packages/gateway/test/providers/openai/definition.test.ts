@@ -27,6 +27,25 @@ async function opened(members: Record<string, unknown>, at = '2026-11-25') {
 
 const api_key = { env: 'KEY' };
 
+describe('the jobs that one poll is about', () => {
+  it.each([
+    [{ api_key }, true],
+    [{ api_key, limits: { poll_batch: 1 } }, false],
+    [{ base_url: 'http://127.0.0.1:8091/v1' }, false],
+    [{ base_url: 'http://127.0.0.1:8091/v1', limits: { poll_batch: 100 } }, true],
+  ])('are many in an account of %j: %s', async (members, many) => {
+    expect((await opened(members)).provider.pollMany !== undefined).toBe(many);
+  });
+
+  it('are no more than a page of the list has', () => {
+    const { problems } = read(
+      { one: { provider: 'openai', api_key, limits: { poll_batch: 101 } } },
+      { KEY: 'k' },
+    );
+    expect(problems.join()).toMatch(/poll_batch.*at most 100/);
+  });
+});
+
 describe('an account of the environment', () => {
   it('is made from the variables of the SDK', () => {
     const { accounts, problems } = read(undefined, {

@@ -20,6 +20,15 @@ export const SERVICES = {
 } as const;
 export type Service = keyof typeof SERVICES;
 
+/** Limits of an account whose jobs are polled by its list, whatever the flavour's default is. */
+export const BY_LIST = {
+  inFlight: undefined,
+  submitsPerMinute: undefined,
+  pollsPerSecond: undefined,
+  pollBatch: 100,
+  minPollIntervalMs: undefined,
+};
+
 export const signal = (): AbortSignal => AbortSignal.timeout(15_000);
 
 type Account = Partial<Parameters<typeof openaiDefinition.open>[0]>;
@@ -29,10 +38,11 @@ export async function openAccount(
   account: Account,
   clock: Clock = systemClock,
   openHttp = openHttpWhile(),
+  log = createLog('silent'),
 ): Promise<Provider> {
   const { provider } = await openaiDefinition.open(
     { delete_after_collect: false, json_create: false, ...account },
-    { id: 'openai', log: createLog('silent'), clock, callback: undefined, permits: ownPermits, openHttp },
+    { id: 'openai', log, clock, callback: undefined, permits: ownPermits, openHttp },
   );
   onTestFinished(() => provider.close());
   return provider;
@@ -43,7 +53,7 @@ export interface Upstream {
   readonly key: string;
   readonly provider: Provider;
   /** Another adapter over the same upstream. */
-  open(changes?: Account): Promise<Provider>;
+  open(changes?: Account, log?: ReturnType<typeof createLog>): Promise<Provider>;
 }
 
 /** A simulator and an adapter for it. Both end with the test. */
@@ -57,7 +67,8 @@ export async function openUpstream(
   const key = simulators.keys[service] ?? '';
   const { flavour, path } = SERVICES[service];
   const account = { flavour, base_url: `${simulators.urls[service]}${path}`, api_key: key };
-  const open = (changes: Account = {}) => openAccount({ ...account, ...changes }, systemClock, openHttp);
+  const open = (changes: Account = {}, log?: ReturnType<typeof createLog>) =>
+    openAccount({ ...account, ...changes }, systemClock, openHttp, log);
   return { simulators, key, open, provider: await open() };
 }
 
