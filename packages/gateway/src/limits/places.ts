@@ -118,8 +118,7 @@ export function createPlaces(parts: PlacesParts): Places {
         for (const entry of entries.values()) announce(entry);
       await upkeep.freeLingering();
       const counts = await shared.places(wanting.map(({ account }) => account.id));
-      if (leaseNumber !== mine) return;
-      for (const [account, placesUsed] of counts) learn(account, placesUsed);
+      if (leaseNumber === mine) for (const [account, placesUsed] of counts) learn(account, placesUsed);
     } catch (err) {
       log.warn(
         { event: 'limits.read_failed', err },

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createPlaces, type SharedEntry } from '../../src/limits/places.ts';
+import type { Upkeep } from '../../src/limits/upkeep.ts';
 import { LONG_AGO } from '../../src/time/clock.ts';
 import { LIMITS } from '../support/engineParts.ts';
 import { createManualCluster } from '../support/manualCluster.ts';
@@ -10,7 +11,7 @@ import { createRecordingProvider } from '../support/recordingProvider.ts';
 import { createRecordingUpstream } from '../support/servers/recordingUpstream.ts';
 
 /** What a node knows of the places of two accounts, at a database that answers when the test says. */
-function aNode() {
+function aNode({ freeLingering = async () => undefined }: Partial<Pick<Upkeep, 'freeLingering'>> = {}) {
   const timers = createManualTimers();
   const cluster = createManualCluster();
   const asked: (readonly string[])[] = [];
@@ -59,7 +60,7 @@ function aNode() {
       everyNodeCounts: () => true,
       warning: () => undefined,
       checkNodes: async () => false,
-      freeLingering: async () => undefined,
+      freeLingering,
       recount: async () => undefined,
       stop: async () => undefined,
     },
@@ -96,8 +97,9 @@ function aNode() {
       answers[n]?.resolve(new Map((asked[n] ?? []).map((account) => [account, used])));
       await settle();
     },
-    async fail() {
-      answers.at(-1)?.reject(new Error('down'));
+    /** Fails a read; by default the last one. */
+    async fail(n = answers.length - 1) {
+      answers[n]?.reject(new Error('down'));
       await settle();
     },
     async pass(ms: number) {
@@ -114,7 +116,7 @@ describe('the places of accounts under a new lease', () => {
     await node.load();
     expect([node.asked, node.places.isKnown()]).toEqual([[['one', 'two']], false]);
     await node.answer(1);
-    expect([node.places.isKnown(), node.one.placesUsed, node.two.placesUsed]).toEqual([true, 1, 1]);
+    expect([node.places.isKnown(), node.one.placesUsed, node.one.answers]).toEqual([true, 1, 1]);
     await node.pass(15);
     expect(node.called).toEqual(['one']);
   });
@@ -126,7 +128,27 @@ describe('the places of accounts under a new lease', () => {
     node.cluster.freeze(false);
     await node.places.stop();
     await node.load();
-    expect(node.asked).toEqual([]);
+    node.wait(node.one);
+    expect([node.asked, node.timers.nextAt()]).toEqual([[], undefined]);
+  });
+
+  it('are no longer cared for after a stop, whichever read fails then', async () => {
+    const node = aNode();
+    await node.load();
+    await node.load();
+    await node.places.stop();
+    await node.fail(0);
+    await node.fail(1);
+    expect([node.logged, node.timers.nextAt()]).toEqual([[], undefined]);
+  });
+
+  it('are not read again for a lease that has been lost since', async () => {
+    const node = aNode();
+    await node.load();
+    await node.fail();
+    node.places.leaseLost();
+    await node.pass(500);
+    expect(node.asked).toHaveLength(1);
   });
 
   it('are read again half a second after a failure, which is logged', async () => {
@@ -166,6 +188,62 @@ describe('the places for which tasks wait', () => {
     expect(node.asked).toEqual([['one'], ['one']]);
   });
 
+  it('are read together', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    node.wait(node.two);
+    await node.pass(1000);
+    expect(node.asked).toEqual([['one', 'two']]);
+  });
+
+  it('are read again after a failure, which is logged', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await node.pass(1000);
+    await node.fail();
+    expect(node.logged).toEqual(['limits.read_failed']);
+    await node.pass(1000);
+    expect(node.asked).toHaveLength(2);
+  });
+
+  it('are not read while the lease is uncertain', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    node.cluster.freeze();
+    await node.pass(1000);
+    expect(node.asked).toEqual([]);
+    node.cluster.freeze(false);
+    await node.pass(1000);
+    expect(node.asked).toEqual([['one']]);
+  });
+
+  it('are still read every second if a lease began during such a read, whose answer is ignored', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await node.pass(1000);
+    await node.load();
+    await node.answer(1, 0);
+    expect(node.one.placesUsed).toBe(0);
+    await node.answer(2);
+    await node.pass(1000);
+    expect(node.asked).toEqual([['one'], ['one', 'two'], ['one']]);
+  });
+
+  it('are read to the end before a stop', async () => {
+    const node = aNode();
+    node.wait(node.one);
+    await node.pass(1000);
+    let stopped = false;
+    const stopping = node.places.stop().then(() => {
+      stopped = true;
+    });
+    await node.pass(0);
+    expect(stopped).toBe(false);
+    await node.answer(0);
+    await stopping;
+    expect([node.one.placesUsed, node.timers.nextAt()]).toEqual([0, undefined]);
+  });
+
   it('are not read once no task waits', async () => {
     const node = aNode();
     node.wait(node.one);
@@ -173,4 +251,11 @@ describe('the places for which tasks wait', () => {
     await node.pass(1000);
     expect([node.asked, node.timers.nextAt()]).toEqual([[], undefined]);
   });
+});
+
+it('a failed search for lingering places is logged', async () => {
+  const node = aNode({ freeLingering: () => Promise.reject(new Error('down')) });
+  node.places.freeLingering();
+  await node.pass(0);
+  expect(node.logged).toEqual(['limits.read_failed']);
 });
