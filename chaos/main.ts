@@ -54,8 +54,10 @@ try {
   if (!(error instanceof Interrupted)) throw error;
   console.error(error.message);
 } finally {
-  if (!clean) console.error(`The nodes' logs are in ${system.nodes.logs}`);
-  await system.close(!clean);
+  // A node that ended by itself is no violation, but its log says why it did.
+  const isOfInterest = !clean || system.nodes.crashes.length > 0;
+  if (isOfInterest) console.error(`The nodes' logs are in ${system.nodes.logs}`);
+  await system.close(isOfInterest);
 }
 process.exit(clean ? 0 : 1);
 

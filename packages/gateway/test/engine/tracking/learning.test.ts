@@ -88,7 +88,8 @@ it('adds up what nodes learn at the same time', async () => {
   await Promise.all(nodes.map((node) => node.pass(10_000)));
   const later = nodeOn(store);
   await later.learning.start();
-  expect(later.samples()).toBeGreaterThan(28);
+  // Each sample weighs a little less with those after it.
+  expect(later.samples()).toBeGreaterThan(27);
 });
 
 it('reads what other nodes have learnt, once a minute at most and only while estimates are used', async () => {
