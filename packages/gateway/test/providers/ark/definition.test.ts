@@ -36,7 +36,7 @@ describe('an Ark account', () => {
         submitsPerMinute: 180,
         pollsPerSecond: 20,
         pollBatch: 180,
-        minPollIntervalMs: 2000,
+        minPollIntervalMs: 1000,
       },
     });
   });
