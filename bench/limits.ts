@@ -95,22 +95,22 @@ async function run(): Promise<void> {
   // The last node submits only a task from time to time.
   const nodes = [await world.join(), await world.join(), await world.join(), await world.join()];
   const events = plan();
-  const submitted = new Map<string, number>();
+  const submitted = new Map<BenchAccount, number>();
+  const submit = async (node: LimitsNode, account: BenchAccount, tasks: number, key?: string) => {
+    submitted.set(account, (submitted.get(account) ?? 0) + tasks);
+    return node.submit(account.id, tasks, key);
+  };
   const since = new Map<string, number>(nodes.map(({ name }) => [name, 0]));
   const until = new Map<string, number>();
   const lone = new Map<string, { readonly account: BenchAccount; readonly at: number }>();
   let loneAt = WARM_UP_MS;
   let before: ReadonlyMap<string, number> = new Map();
 
-  /** Keeps tasks waiting at each node, as far as it has begun those that it had. */
-  async function topUp(node: LimitsNode): Promise<void> {
-    for (const { id, provider } of [PLACES, STARTS, POLLS]) {
-      const key = `${node.name} ${id}`;
-      const begun = provider.seen.starts.reduce((sum, start) => sum + (start.node === node.name ? 1 : 0), 0);
-      const waiting = (submitted.get(key) ?? 0) - begun;
-      if (waiting >= QUEUE) continue;
-      await node.submit(id, QUEUE);
-      submitted.set(key, (submitted.get(key) ?? 0) + QUEUE);
+  /** Keeps tasks waiting at each node. They are counted together, because nodes transfer tasks to nodes that have fewer. */
+  async function topUp(busy: readonly LimitsNode[]): Promise<void> {
+    for (const account of [PLACES, STARTS, POLLS]) {
+      const waiting = (submitted.get(account) ?? 0) - account.provider.seen.starts.length;
+      if (waiting < QUEUE * busy.length) for (const node of busy) await submit(node, account, QUEUE);
     }
   }
 
@@ -124,13 +124,13 @@ async function run(): Promise<void> {
       for (const name of names) until.set(name, now());
       console.log(`${(now() / 60_000).toFixed(1)} min: ${next[1]}`);
     }
-    for (const node of nodes.slice(0, -1)) await topUp(node);
+    await topUp(nodes.slice(0, -1));
     if (now() >= WARM_UP_MS && before.size === 0) before = new Map(world.statements);
     const last = nodes.at(-1);
     if (!last || now() < loneAt) return;
     loneAt = now() + LONE_MS;
     for (const one of [IDLE, STARTS])
-      for (const id of await last.submit(one.id, 1, 'lone')) lone.set(id, { account: one, at: now() });
+      for (const id of await submit(last, one, 1, 'lone')) lone.set(id, { account: one, at: now() });
   });
   report({ since, until, lone, before, nodes });
 }
