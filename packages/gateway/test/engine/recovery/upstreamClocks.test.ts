@@ -1,11 +1,15 @@
+import type { Dispatcher } from 'undici';
 import { describe, expect, it } from 'vitest';
+import { createUpstreamClock } from '../../../src/providers/http/upstreamClock.ts';
 import { UpstreamError } from '../../../src/providers/provider.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import { aJob, openUpstream } from '../../providers/openai/world.ts';
 import { createWorld, type World } from '../../support/engineWorld.ts';
 import { eventually } from '../../support/eventually.ts';
 import { sending } from '../../support/sending.ts';
 
 const MINUTE = 60_000;
+const ORIGIN = 'https://upstream.example';
 const PROMPT = 'a paper boat\r\nat night, “still”\n\n[hold]';
 
 /** Advances the engine's time, and the upstream's with it, until the task is no longer being submitted. */
@@ -76,12 +80,24 @@ it('submits nothing while the upstream does not answer, so that another node can
   const { simulators, open } = await openUpstream('openai');
   const one = await open();
   let asked = 0;
-  const away = async () => {
+  let there = 0;
+  const clock = createUpstreamClock(ORIGIN, ask, { ...systemClock, now: () => there });
+  /** The upstream is away for two questions, and shows its time in the answer to the third. */
+  async function ask() {
     asked += 1;
     if (asked < 3) throw new UpstreamError('upstream_unavailable', { created: 'no' });
-    return one.upstreamTime?.();
-  };
-  const world = await createWorld({ provider: () => ({ ...one, upstreamTime: away }), parts: soraParts });
+    there = (await one.upstreamTime?.()) ?? 0;
+    const headers = { date: new Date(there).toUTCString() };
+    const dispatch = clock.listen((_options, handler) => {
+      handler.onResponseStart?.({} as Dispatcher.DispatchController, 200, headers);
+      return true;
+    });
+    dispatch({ origin: ORIGIN, path: '/', method: 'HEAD' }, {});
+  }
+  const world = await createWorld({
+    provider: () => ({ ...one, upstreamTime: clock.now }),
+    parts: soraParts,
+  });
   simulators.faults.add({ kind: 'server_error', operation: 'submit', count: 1 });
   const { id } = await world.submit(PROMPT);
   await eventually(async () => {
